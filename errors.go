@@ -1,0 +1,122 @@
+package fprom
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+var (
+	// ErrClosed is returned by Enqueue and Track after Shutdown has begun.
+	ErrClosed = errors.New("fprom: the tracker is shut down")
+	// ErrQueueFull is returned by Put, and so by Enqueue, of a queue that is bounded and has no place left. Nothing was stored.
+	ErrQueueFull = errors.New("fprom: the queue is full; make it larger (NewMemoryQueue) or use a durable one (boltqueue)")
+	// ErrUnauthorized is wrapped by the error of a call that FirstPromoter answered with 401 or 403.
+	ErrUnauthorized = errors.New("FirstPromoter refused the API key or the account id; check Config.APIKey and Config.AccountID")
+	// ErrCircuitOpen is returned by Track while the circuit breaker lets no call through. Nothing was sent.
+	ErrCircuitOpen = errors.New("fprom: the circuit breaker is open after repeated failures of FirstPromoter; nothing was sent")
+	// ErrPaused is wrapped by Track's error while the account is paused (429, a refused key, a wrong endpoint) and ctx
+	// ends before the pause does. Nothing was sent.
+	ErrPaused = errors.New("fprom: delivery is paused")
+	// ErrNoMiddleware is returned by Record if its context does not come from a handler wrapped by an adapter's Middleware.
+	ErrNoMiddleware = errors.New("fprom: Record outside of a wrapped handler: wrap it with nethttpadapter.Middleware or ginadapter.Middleware and pass the request's context")
+	// ErrNoTracker is returned by the methods of a nil *Tracker.
+	ErrNoTracker = errors.New("fprom: the tracker is nil: nothing is tracked")
+	// ErrConflict is wrapped by the error of a Put that met a stored event with the same key and another amount or
+	// currency. The stored event stands, the new one was not stored; everything else in the same Put was.
+	// A queue reports each such conflict once. Enqueue logs it and counts it as a duplicate.
+	ErrConflict = errors.New("fprom: this event id is already used with another amount or currency: is a subscription id used where each payment needs an id of its own?")
+)
+
+// ValidationError says which field of an event or of a Config is wrong, and why. It never contains the field's value.
+type ValidationError struct {
+	Field  string // name of the Go field, such as "EventID"
+	Reason string
+}
+
+func (e *ValidationError) Error() string { return "fprom: " + e.Field + ": " + e.Reason }
+
+// APIError is an answer of FirstPromoter's other than success. See the table in the package documentation for what each means.
+type APIError struct {
+	StatusCode int
+	Code       string        // FirstPromoter's "code", if any, such as "not_found"
+	Message    string        // FirstPromoter's "message", shortened; empty for an answer that is not FirstPromoter's JSON
+	RetryAfter time.Duration // the wait that a 429 or 503 asked for, clamped to 1 s–15 min; 0 if none
+
+	foreign bool // the answer is not FirstPromoter's: a proxy's page, a wrong base URL
+}
+
+func (e *APIError) Error() string {
+	s := strconv.Itoa(e.StatusCode)
+	if t := http.StatusText(e.StatusCode); t != "" {
+		s += " " + t
+	}
+	switch {
+	case e.Message != "":
+		return s + ": " + e.Message
+	case e.foreign:
+		return s + ": not an answer of FirstPromoter's API; check Config.BaseURL and any proxy between"
+	default:
+		return s
+	}
+}
+
+// rejected reports whether the answer is FirstPromoter's verdict that the event itself is wrong.
+func (e *APIError) rejected() bool {
+	if e.foreign || e.StatusCode < 400 || e.StatusCode > 499 {
+		return false
+	}
+	switch e.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusProxyAuthRequired, http.StatusRequestTimeout,
+		http.StatusConflict, http.StatusMisdirectedRequest, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	default:
+		return true
+	}
+}
+
+// UndeliveredError is returned by Shutdown if the queue is not durable and the context ended before the queue was empty.
+type UndeliveredError struct {
+	Events []Event // oldest first
+}
+
+func (e *UndeliveredError) Error() string {
+	return fmt.Sprintf("fprom: shut down with %d events undelivered; store them or use a durable queue (boltqueue)", len(e.Events))
+}
+
+// IsPermanent reports whether err says that sending the event again cannot help: FirstPromoter rejected it, or it is
+// not valid. A queue keeps such an event as a dead letter.
+func IsPermanent(err error) bool {
+	var d *deliveryError
+	if errors.As(err, &d) {
+		return d.permanent
+	}
+	var v *ValidationError
+	if errors.As(err, &v) {
+		return true
+	}
+	var a *APIError
+	return errors.As(err, &a) && a.rejected()
+}
+
+// IsHeld reports whether err says nothing about the event: the whole account waits (429, a refused key, a wrong
+// endpoint), or delivery was interrupted. A queue keeps such an event without counting an attempt.
+func IsHeld(err error) bool {
+	var d *deliveryError
+	return errors.As(err, &d) && d.held
+}
+
+// deliveryError is what deliver tells a queue about an event that has no outcome yet.
+type deliveryError struct {
+	err       error
+	permanent bool          // dead letter
+	held      bool          // no attempt spent
+	wait      time.Duration // at least this long; 0: by backoff
+	exact     bool          // wait is a schedule, not a lower bound
+	retry     RetryConfig
+}
+
+func (e *deliveryError) Error() string { return e.err.Error() }
+func (e *deliveryError) Unwrap() error { return e.err }

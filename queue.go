@@ -1,0 +1,336 @@
+package fprom
+
+import (
+	"container/heap"
+	"context"
+	"sync"
+	"time"
+)
+
+// Queue holds accepted events until they are delivered. A Tracker calls Put for every accepted event and Run once; the
+// queue owns concurrency, order and timers. Implementations: NewMemoryQueue, package boltqueue (one file), module
+// riverqueue (PostgreSQL, several replicas). The suite fpromtest.TestQueue says whether an implementation keeps the rules.
+//
+// Besides Put and Run a queue may have any of these methods; a Tracker finds and uses them:
+//
+//	SetWorkers(n int)                                  // called before Run: deliveries under way at once (Config.Workers)
+//	Stats(ctx context.Context) (QueueStats, error)     // what Tracker.Stats shows of the queue; must be cheap
+//	Flush(ctx context.Context) error                   // until every message stored before the call has an outcome
+//	Undelivered() []Message                            // only if not durable: what is left after Run returned, oldest first
+//	Close() error                                      // called once by Shutdown, after Run returned; must be idempotent
+//	Admit(ctx context.Context) error                   // called before every attempt: waits for the limit shared with other processes
+//	Pause(ctx context.Context, d time.Duration, reason error) error // an answer pauses the account: tell the other processes
+type Queue interface {
+	// Put stores messages, all or none. nil means that they are stored as safely as this queue promises. A message whose
+	// Key is stored already, or had its outcome and is remembered, stores nothing and is no error, unless its Digest
+	// differs: then an error that wraps ErrConflict, once for each such pair, with the other messages stored. Safe for
+	// concurrent use, also before and while Run runs.
+	Put(ctx context.Context, m ...Message) error
+	// Run calls deliver for every stored message until ctx ends, then waits for the calls under way and returns nil.
+	// Messages of one Customer are delivered one at a time in the order they were put; others at once, oldest first.
+	// Message.Attempt counts the deliveries from 1. deliver's answer: nil, done; IsPermanent(err), dead letter; otherwise
+	// again after RetryDelay(attempt, err), where the attempt does not count if IsHeld(err) or ctx has ended.
+	Run(ctx context.Context, deliver func(context.Context, Message) error) error
+}
+
+// QueueStats is what a queue tells about itself.
+type QueueStats struct {
+	Pending int       // messages without an outcome, those under way included
+	Oldest  time.Time // RecordedAt of the oldest of them; zero if there is none
+	Dead    int       // dead letters kept
+	Ledger  int       // event ids remembered with their outcome
+}
+
+// DefaultQueueSize is the number of events that the default queue holds: over half an hour at 400 a minute.
+const DefaultQueueSize = 16384
+
+// memoryQueue keeps messages in slots that are linked by their index: in the order they were put (before, after), in
+// the lane of their customer, and in the list of those that may be delivered now. Its memory grows to the largest
+// backlog seen and no further.
+type memoryQueue struct {
+	size    int
+	workers int
+	wake    chan struct{} // a hint that next may find work
+
+	mu          sync.Mutex
+	slots       []slot
+	free        []int32
+	keys        map[string]int32
+	lanes       map[string]int32 // customer → last slot of the lane
+	first, last int32            // all, in the order they were put
+	ready       list
+	later       dueHeap
+	seq         uint64
+	dead        int
+	moved       chan struct{} // closed when a message left; nil if nobody waits
+}
+
+type slot struct {
+	msg           Message
+	seq           uint64
+	due           time.Time
+	before, after int32
+	laneNext      int32
+	readyNext     int32
+}
+
+const none = int32(-1)
+
+// NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0) that lives and dies with the
+// process. Put never blocks: it answers ErrQueueFull. What is left at the end is in Shutdown's *UndeliveredError.
+// An event takes about 400 bytes beside its own.
+func NewMemoryQueue(size int) Queue {
+	if size <= 0 {
+		size = DefaultQueueSize
+	}
+	q := &memoryQueue{
+		size: size, workers: 4, wake: make(chan struct{}, 1),
+		keys: map[string]int32{}, lanes: map[string]int32{}, first: none, last: none, ready: list{none, none},
+	}
+	q.later.q = q
+	return q
+}
+
+// SetWorkers sets the number of concurrent deliveries; it has no effect after Run.
+func (q *memoryQueue) SetWorkers(n int) { q.workers = n }
+
+func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var conflict error
+	fresh := len(ms)
+	for _, m := range ms {
+		if i, ok := q.keys[m.Key]; ok {
+			fresh--
+			if q.slots[i].msg.Digest() != m.Digest() {
+				conflict = ErrConflict
+			}
+		}
+	}
+	if len(q.keys)+fresh > q.size {
+		return ErrQueueFull
+	}
+	for _, m := range ms {
+		if _, ok := q.keys[m.Key]; !ok {
+			q.add(m)
+		}
+	}
+	q.signal()
+	return conflict
+}
+
+func (q *memoryQueue) add(m Message) {
+	var i int32
+	if n := len(q.free); n > 0 {
+		i, q.free = q.free[n-1], q.free[:n-1]
+	} else {
+		i = int32(len(q.slots)) //nolint:gosec // size is bounded by memory long before 2^31
+		q.slots = append(q.slots, slot{})
+	}
+	m.Attempt = 0
+	q.seq++
+	q.slots[i] = slot{msg: m, seq: q.seq, before: q.last, after: none, laneNext: none, readyNext: none}
+	if q.last == none {
+		q.first = i
+	} else {
+		q.slots[q.last].after = i
+	}
+	q.last = i
+	q.keys[m.Key] = i
+	tail, waits := q.lanes[m.Customer]
+	if m.Customer != "" {
+		q.lanes[m.Customer] = i
+	}
+	if waits && m.Customer != "" {
+		q.slots[tail].laneNext = i
+		return
+	}
+	q.pushReady(i)
+}
+
+// Run starts the workers and waits for them.
+func (q *memoryQueue) Run(ctx context.Context, deliver func(context.Context, Message) error) error {
+	var wg sync.WaitGroup
+	for range max(q.workers, 1) {
+		wg.Go(func() {
+			for {
+				i, m, ok := q.next(ctx)
+				if !ok {
+					return
+				}
+				q.settle(ctx, i, m.Attempt, deliver(ctx, m))
+			}
+		})
+	}
+	wg.Wait()
+	return nil
+}
+
+// next waits for a message that may be delivered now and takes it.
+func (q *memoryQueue) next(ctx context.Context) (int32, Message, bool) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		q.mu.Lock()
+		now := time.Now()
+		for len(q.later.due) > 0 && !q.slots[q.later.due[0]].due.After(now) {
+			q.pushReady(heap.Pop(&q.later).(int32))
+		}
+		if i := q.popReady(); i != none {
+			q.slots[i].msg.Attempt++
+			m := q.slots[i].msg
+			q.signal() // there may be more: wake another
+			q.mu.Unlock()
+			return i, m, true
+		}
+		wait := time.Hour
+		if len(q.later.due) > 0 {
+			wait = q.slots[q.later.due[0]].due.Sub(now)
+		}
+		q.mu.Unlock()
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+		case <-q.wake:
+		case <-timer.C:
+		}
+	}
+	return none, Message{}, false
+}
+
+// settle records what deliver said of the message in slot i.
+func (q *memoryQueue) settle(ctx context.Context, i int32, attempt int, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	permanent := IsPermanent(err)
+	if err == nil || permanent {
+		if permanent {
+			q.dead++
+		}
+		q.remove(i)
+		return
+	}
+	if IsHeld(err) || ctx.Err() != nil {
+		q.slots[i].msg.Attempt--
+	}
+	q.slots[i].due = time.Now().Add(RetryDelay(attempt, err))
+	heap.Push(&q.later, i)
+	q.signal() // whoever sleeps must look at its timer again
+}
+
+func (q *memoryQueue) remove(i int32) {
+	s := &q.slots[i]
+	if s.before == none {
+		q.first = s.after
+	} else {
+		q.slots[s.before].after = s.after
+	}
+	if s.after == none {
+		q.last = s.before
+	} else {
+		q.slots[s.after].before = s.before
+	}
+	if s.laneNext != none {
+		q.pushReady(s.laneNext)
+		q.signal()
+	} else if s.msg.Customer != "" {
+		delete(q.lanes, s.msg.Customer)
+	}
+	delete(q.keys, s.msg.Key)
+	*s = slot{}
+	q.free = append(q.free, i)
+	if q.moved != nil {
+		close(q.moved)
+		q.moved = nil
+	}
+}
+
+func (q *memoryQueue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Stats implements the optional method of Queue.
+func (q *memoryQueue) Stats(context.Context) (QueueStats, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := QueueStats{Pending: len(q.keys), Dead: q.dead}
+	if q.first != none {
+		s.Oldest = q.slots[q.first].msg.RecordedAt
+	}
+	return s, nil
+}
+
+// Flush implements the optional method of Queue.
+func (q *memoryQueue) Flush(ctx context.Context) error {
+	q.mu.Lock()
+	for mark := q.seq; q.first != none && q.slots[q.first].seq <= mark; {
+		if q.moved == nil {
+			q.moved = make(chan struct{})
+		}
+		moved := q.moved
+		q.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-moved:
+		}
+		q.mu.Lock()
+	}
+	q.mu.Unlock()
+	return nil
+}
+
+// Undelivered implements the optional method of Queue.
+func (q *memoryQueue) Undelivered() []Message {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var ms []Message
+	for i := q.first; i != none; i = q.slots[i].after {
+		ms = append(ms, q.slots[i].msg)
+	}
+	return ms
+}
+
+// list is a first-in first-out list of slots, linked by readyNext.
+type list struct{ head, tail int32 }
+
+func (q *memoryQueue) pushReady(i int32) {
+	q.slots[i].readyNext = none
+	if q.ready.tail == none {
+		q.ready.head = i
+	} else {
+		q.slots[q.ready.tail].readyNext = i
+	}
+	q.ready.tail = i
+}
+
+func (q *memoryQueue) popReady() int32 {
+	i := q.ready.head
+	if i != none {
+		q.ready.head = q.slots[i].readyNext
+		if q.ready.head == none {
+			q.ready.tail = none
+		}
+	}
+	return i
+}
+
+// dueHeap orders the slots that wait for a retry by time.
+type dueHeap struct {
+	q   *memoryQueue
+	due []int32
+}
+
+func (h dueHeap) Len() int           { return len(h.due) }
+func (h dueHeap) Less(i, j int) bool { return h.q.slots[h.due[i]].due.Before(h.q.slots[h.due[j]].due) }
+func (h dueHeap) Swap(i, j int)      { h.due[i], h.due[j] = h.due[j], h.due[i] }
+func (h *dueHeap) Push(x any)        { h.due = append(h.due, x.(int32)) }
+func (h *dueHeap) Pop() any {
+	n := len(h.due) - 1
+	x := h.due[n]
+	h.due = h.due[:n]
+	return x
+}

@@ -1,0 +1,85 @@
+package fprom
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// RetryConfig says when an event that could not be delivered is tried again. The zero value means the defaults.
+type RetryConfig struct {
+	// Base is the upper bound of the first wait; it doubles with each attempt. Default 1 s.
+	Base time.Duration
+	// Max caps the doubling. Default 1 min.
+	Max time.Duration
+	// MaxAttempts makes an event a dead letter after so many failed attempts. 0: tried for ever. Waiting for an open
+	// breaker, a pause or the rate limit spends no attempt.
+	MaxAttempts int
+	// ProbeInterval is the first wait after FirstPromoter refused the key (401, 403) or the endpoint proved wrong; it
+	// doubles up to one minute while one event at a time probes. Default 1 s.
+	ProbeInterval time.Duration
+	// NotFound: a sale that carries a TID, RefID or PromoCode and is answered "no such referral" is asked about again
+	// when it is this old, before the answer is taken as final: the sign-up may be on its way. Default 30 s, 5 min and
+	// 1 h; an empty slice that is not nil takes the first answer. Track asks once, whatever this says.
+	NotFound []time.Duration
+}
+
+const maxProbeInterval = time.Minute
+
+func (c RetryConfig) withDefaults() RetryConfig {
+	if c.Base == 0 {
+		c.Base = time.Second
+	}
+	if c.Max == 0 {
+		c.Max = max(time.Minute, c.Base)
+	}
+	if c.ProbeInterval == 0 {
+		c.ProbeInterval = time.Second
+	}
+	if c.NotFound == nil {
+		c.NotFound = []time.Duration{30 * time.Second, 5 * time.Minute, time.Hour}
+	}
+	return c
+}
+
+func (c RetryConfig) validate() error {
+	switch {
+	case c.Base < 0:
+		return &ValidationError{"Config.Retry.Base", "is negative"}
+	case c.Max < 0 || c.Max > 0 && c.Max < c.Base:
+		return &ValidationError{"Config.Retry.Max", "is less than Base"}
+	case c.MaxAttempts < 0:
+		return &ValidationError{"Config.Retry.MaxAttempts", "is negative (0 means for ever)"}
+	case c.ProbeInterval < 0:
+		return &ValidationError{"Config.Retry.ProbeInterval", "is negative"}
+	}
+	return nil
+}
+
+// RetryDelay is how long a queue waits before it offers an event again, whose delivery number attempt (1 for the
+// first) ended with err: exponential with full jitter, capped (RetryConfig of the Tracker that made err), and at least
+// as long as FirstPromoter asked for. Safe for concurrent use.
+func RetryDelay(attempt int, err error) time.Duration {
+	var floor time.Duration
+	c := RetryConfig{}.withDefaults()
+	var d *deliveryError
+	var a *APIError
+	switch {
+	case errors.As(err, &d):
+		if d.exact {
+			return d.wait
+		}
+		floor, c = d.wait, d.retry
+	case errors.As(err, &a):
+		floor = min(max(a.RetryAfter, 0), maxRetryAfter)
+	}
+	top := c.Base
+	for i := 1; i < attempt && top < c.Max; i++ {
+		top *= 2
+	}
+	top = min(top, c.Max)
+	if top <= 0 { // overflow by an extreme Base
+		top = c.Max
+	}
+	return max(time.Duration(rand.Int64N(int64(top)+1)), floor, time.Millisecond)
+}
