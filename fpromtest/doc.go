@@ -1,0 +1,45 @@
+// Package fpromtest is a fake FirstPromoter for the tests of programs that use package fprom, with the answers that
+// FirstPromoter documents, a journal of everything that arrived, and faults to inject; and TestQueue, the suite that
+// every fprom.Queue must pass.
+//
+// A test that buys something and asserts on what reached FirstPromoter:
+//
+//	fake := fpromtest.NewServer(t)
+//	fake.AddLead("jane@example.com")
+//	tracker, err := fprom.New(fake.Config())
+//	…
+//	buySomething(t, tracker)
+//	if err := tracker.Flush(ctx); err != nil { … }
+//	if got := fake.Commissions(); len(got) != 1 { … }
+//
+// # What the account knows
+//
+// A fresh Server has one promoter, whose referral id is DefaultRefID, and no leads, visitors or promo codes: a sale of
+// somebody unknown is answered with 404, which is normal. AddLead, AddVisitor and AddPromoCode make the next sale a
+// referral sale, WithAllLeads makes every sale one; AddPromoter adds promoters with leads of their own. Every sale earns
+// 20 %; currencies are not converted.
+//
+// # Answers
+//
+// The documentation (https://docs.firstpromoter.com, API reference v2, tracking) is followed where it says something:
+//
+//	401, empty   the key is missing or wrong
+//	403          the key is right, Account-ID is not
+//	429          more than WithRateLimit requests in 60 seconds; the ones answered with 429 do not count
+//	400          neither email nor uid; event_id missing; amount not a positive integer (a refund's may be a string)
+//	409          the event id was used for this kind before
+//	404, JSON    no such lead, and neither tid, ref_id nor promo_code leads to a promoter; or the promoter is banned.
+//	             A sign-up: no such visitor
+//	422          a second sign-up of a lead
+//	204          a refund to a lead without sales, or of a sale that the lead did not make
+//	404, HTML    any other path or method
+//
+// Where it is silent the Server chooses: addresses are compared without regard to case, a body that is not declared as
+// JSON has no fields, a cancellation of an unknown lead is a 404 like a sale's, a 429 of the limit has no Retry-After,
+// and the messages of the 400 for event_id and of the 403 are invented.
+//
+// # Time
+//
+// A Server made with InMemory opens no socket and is reached through Transport. Inside a testing/synctest bubble its
+// rate limit, its journal, and hanging or slow answers follow the bubble's clock.
+package fpromtest

@@ -1,0 +1,229 @@
+package fpromtest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Fault is something that goes wrong with requests, and with which of them. Make one with a constructor, narrow it with
+// its methods (each returns a changed copy), and pass it to Server.Inject:
+//
+//	s.Inject(fpromtest.Status(500).Times(3))
+//	s.Inject(fpromtest.Reset().AfterProcessing().OnEvent("ch_1").Times(1))
+//
+// A fault stays until Times or For is used up or the Injection is removed.
+type Fault struct {
+	name       string
+	answer     func(real reply) reply // nil: the real answer
+	mangles    bool                   // answer changes the real answer, so the request is processed
+	after      bool
+	hang       bool
+	delay      time.Duration
+	retryAfter string
+
+	kind, event string
+	times       int
+	lasts       time.Duration
+	chance      float64
+	rare        bool // chance was set
+}
+
+// Status answers with a status instead of processing: with FirstPromoter's documented body for it where there is one,
+// else with a small JSON message (4xx) or an HTML page (5xx).
+func Status(code int) Fault {
+	return Fault{name: "status " + strconv.Itoa(code), answer: func(reply) reply { return statusReply(code) }}
+}
+
+// RetryAfter adds a Retry-After header to the answer. value is sent as it is: seconds, an HTTP date, or nonsense.
+func (f Fault) RetryAfter(value string) Fault {
+	f.retryAfter = value
+	return f
+}
+
+// Hang answers nothing until the client goes, the server closes, or the Injection is removed; then the request goes
+// its normal way.
+func Hang() Fault { return Fault{name: "hang", hang: true} }
+
+// Delay lets a request wait for d before it goes its normal way.
+func Delay(d time.Duration) Fault { return Fault{name: "delay " + d.String(), delay: d} }
+
+// Reset breaks the connection instead of answering.
+func Reset() Fault {
+	return Fault{name: "reset", answer: func(reply) reply { return reply{reset: true} }}
+}
+
+// NotFoundPage answers with an HTML 404, as for a wrong base URL, instead of processing.
+func NotFoundPage() Fault {
+	return Fault{name: "html 404", answer: func(reply) reply { return notFoundPage() }}
+}
+
+// Redirect answers with a redirect (301, 302, 303, 307, 308) instead of processing. It leads to a place that answers
+// every method with 200 and a JSON object, and whose visitors are listed by Server.Trapped.
+func Redirect(status int) Fault {
+	return Fault{name: "redirect " + strconv.Itoa(status), answer: func(reply) reply {
+		return reply{status: status, redirect: true}
+	}}
+}
+
+// Garbage answers 200 with an HTML page, as a captive portal or a proxy does, instead of processing.
+func Garbage() Fault {
+	return Fault{name: "garbage", answer: func(reply) reply { return page(http.StatusOK, "Sign in to the network") }}
+}
+
+// HugeBody answers 200 with a JSON object of more than n bytes instead of processing.
+func HugeBody(n int64) Fault {
+	return Fault{name: "huge body", answer: func(reply) reply {
+		r := rawReply(http.StatusOK, "application/json; charset=utf-8", []byte(`{"padding":"`))
+		r.padding, r.tail = n, []byte(`"}`)
+		return r
+	}}
+}
+
+// TruncatedBody processes the request, and breaks off in the middle of the answer's body.
+func TruncatedBody() Fault {
+	return Fault{name: "truncated body", mangles: true, answer: func(real reply) reply {
+		real.cut, real.reset = true, len(real.body) == 0
+		return real
+	}}
+}
+
+// SlowBody processes the request, sends the header of the answer at once, and its body in ten pieces spread over d.
+func SlowBody(d time.Duration) Fault {
+	return Fault{name: "slow body", mangles: true, answer: func(real reply) reply {
+		real.slow = d
+		return real
+	}}
+}
+
+// GzipBody processes the request, and compresses the answer's body whether or not the client asked for it.
+func GzipBody() Fault {
+	return Fault{name: "gzip body", mangles: true, answer: func(real reply) reply {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write(real.body) // a bytes.Buffer takes everything
+		_ = w.Close()
+		real.body = b.Bytes()
+		real.header = real.header.Clone()
+		if real.header == nil {
+			real.header = http.Header{}
+		}
+		real.header.Set("Content-Encoding", "gzip")
+		return real
+	}}
+}
+
+// AfterProcessing lets the fault happen after the request was processed: the event is registered, and the answer lost.
+func (f Fault) AfterProcessing() Fault {
+	f.name += " after processing"
+	f.after = true
+	return f
+}
+
+// OnKind narrows the fault to one kind of request: "sale", "refund", "signup" or "cancellation".
+func (f Fault) OnKind(kind string) Fault {
+	f.kind = kind
+	return f
+}
+
+// OnEvent narrows the fault to one event id; for sign-ups and cancellations see Request.EventID.
+func (f Fault) OnEvent(id string) Fault {
+	f.event = id
+	return f
+}
+
+// Times ends the fault after it met n requests. 0: no end.
+func (f Fault) Times(n int) Fault {
+	f.times = n
+	return f
+}
+
+// For ends the fault when d has passed since it was injected. 0: no end.
+func (f Fault) For(d time.Duration) Fault {
+	f.lasts = d
+	return f
+}
+
+// Chance lets the fault meet each request with probability p only, drawn from a generator with the server's seed.
+func (f Fault) Chance(p float64) Fault {
+	f.chance, f.rare = p, true
+	return f
+}
+
+// Injection is a fault at work in a Server.
+type Injection struct {
+	s       *Server
+	fault   Fault
+	until   time.Time // zero: no end
+	hits    int
+	removed bool
+	done    chan struct{} // closed when removed
+}
+
+// Inject puts faults to work. A request meets the first one that matches it, in the order they were injected.
+// The Injection returned is of the last one; it is nil if there is none.
+func (s *Server) Inject(faults ...Fault) *Injection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var in *Injection
+	for _, f := range faults {
+		in = &Injection{s: s, fault: f, done: make(chan struct{})}
+		if f.lasts > 0 {
+			in.until = time.Now().Add(f.lasts)
+		}
+		s.faults = append(s.faults, in)
+	}
+	return in
+}
+
+// Heal removes every fault, and lets go of what hangs.
+func (s *Server) Heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, in := range s.faults {
+		in.remove()
+	}
+	s.faults = nil
+}
+
+// Remove ends the fault, and lets go of what hangs by it.
+func (in *Injection) Remove() {
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	in.remove()
+}
+
+func (in *Injection) remove() {
+	if !in.removed {
+		in.removed = true
+		close(in.done)
+	}
+}
+
+// Hits is how many requests met the fault.
+func (in *Injection) Hits() int {
+	in.s.mu.Lock()
+	defer in.s.mu.Unlock()
+	return in.hits
+}
+
+// match finds the fault that a request meets; nil if none does. Server.mu is held.
+func (s *Server) match(r Request) *Injection {
+	for _, in := range s.faults {
+		f := in.fault
+		switch {
+		case in.removed,
+			f.times > 0 && in.hits >= f.times,
+			!in.until.IsZero() && !r.Time.Before(in.until),
+			f.kind != "" && f.kind != r.Kind,
+			f.event != "" && f.event != r.EventID,
+			f.rare && s.rng.Float64() >= f.chance:
+			continue
+		}
+		in.hits++
+		return in
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package fpromtest
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// maxBody bounds what is read of a request.
+const maxBody = 1 << 20
+
+// entry is a request on its way through the server.
+type entry struct {
+	req     Request
+	index   int // in the journal
+	kind    handler
+	auth    string
+	account string
+	valid   bool // the body is a JSON object, or nothing that claims to be one
+}
+
+// exchange takes a request to its answer. An error says that there is none: the client has gone or the server closed.
+func (s *Server) exchange(ctx context.Context, r *http.Request) (reply, error) {
+	e := s.read(r)
+	if r.URL.Path == trapPath {
+		return s.trap(e.req), nil
+	}
+	in := s.arrive(e)
+	var f Fault
+	if in != nil {
+		f = in.fault
+	}
+	var rep reply
+	if f.after {
+		rep = s.processAndNote(e)
+	}
+	if f.hang || f.delay > 0 {
+		if err := s.hold(ctx, in); err != nil {
+			return reply{}, err
+		}
+	}
+	if !f.after && (f.answer == nil || f.mangles) {
+		rep = s.processAndNote(e)
+	}
+	if f.answer != nil {
+		rep = f.answer(rep)
+	}
+	if f.retryAfter != "" {
+		rep.header = rep.header.Clone()
+		setHeader(&rep, "Retry-After", f.retryAfter)
+	}
+	if rep.redirect {
+		setHeader(&rep, "Location", strings.TrimSuffix(s.URL, strings.TrimSuffix(basePath, "/"))+trapPath)
+	}
+	if !rep.reset {
+		s.update(e.index, func(r *Request) { r.Status = rep.status })
+	}
+	return rep, nil
+}
+
+func setHeader(rep *reply, name, value string) {
+	if rep.header == nil {
+		rep.header = http.Header{}
+	}
+	rep.header.Set(name, value)
+}
+
+// read takes in what the client sent.
+func (s *Server) read(r *http.Request) *entry {
+	var raw []byte
+	if r.Body != nil {
+		raw, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // what is missing makes the JSON invalid
+	}
+	header := r.Header.Clone()
+	header.Del("Authorization")
+	e := &entry{
+		req:  Request{Time: time.Now(), Method: r.Method, Path: r.URL.Path, Header: header, Raw: raw},
+		auth: r.Header.Get("Authorization"), account: r.Header.Get("Account-ID"), valid: true,
+	}
+	if kind, ok := strings.CutPrefix(r.URL.Path, basePath); ok && r.Method == http.MethodPost {
+		if e.kind = handlerOf(kind); e.kind != nil {
+			e.req.Kind = kind
+			e.req.Body, e.valid = decodeBody(kind, r.Header, raw)
+			e.req.EventID = e.req.Body.eventID(kind)
+		}
+	}
+	return e
+}
+
+// arrive enters a request into the journal, and says which fault it meets.
+func (s *Server) arrive(e *entry) *Injection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.req.Time = time.Now() // under the lock: the journal is in the order of time
+	in := s.match(e.req)
+	if in != nil {
+		e.req.Fault = in.fault.name
+	}
+	e.index = s.journal.add(e.req)
+	return in
+}
+
+func (s *Server) processAndNote(e *entry) reply {
+	rep, accepted := s.process(e)
+	if accepted {
+		s.update(e.index, func(r *Request) { r.Accepted = true })
+	}
+	return rep
+}
+
+// trap is where a redirect leads.
+func (s *Server) trap(r Request) reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.Status = http.StatusOK
+	s.journal.trapped = append(s.journal.trapped, r)
+	s.journal.notify()
+	return jsonReply(http.StatusOK, object{"id": 1, "etype": "sale"})
+}
+
+// hold lets a request hang or wait.
+func (s *Server) hold(ctx context.Context, in *Injection) error {
+	var over <-chan time.Time
+	if d := in.fault.delay; d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case <-over:
+	case <-in.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.closed:
+		return errClosed
+	}
+	return nil
+}
+
+// pause waits for d, or until the client goes or the server closes.
+func (s *Server) pause(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.closed:
+		return errClosed
+	}
+}
+
+// ServeHTTP answers a request that came over a socket. It makes the Server an http.Handler that can be mounted
+// elsewhere; paths begin with /api/v2/track/.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rep, err := s.exchange(r.Context(), r)
+	if err != nil || rep.reset {
+		resetConnection(w)
+		return
+	}
+	for k, v := range rep.header {
+		w.Header()[k] = v
+	}
+	if rep.bodyAllowed() {
+		w.Header().Set("Content-Length", itoa(rep.size()))
+	}
+	w.WriteHeader(rep.status)
+	if !rep.bodyAllowed() || r.Method == http.MethodHead {
+		return
+	}
+	var out io.Writer = w
+	if rep.slow > 0 || rep.cut {
+		out = flushing{w}
+		_ = http.NewResponseController(w).Flush() // the header goes ahead; a writer that cannot is no worse off
+	}
+	pause := func(d time.Duration) error { return s.pause(r.Context(), d) }
+	if _, err := io.Copy(out, rep.reader(pause)); err != nil {
+		panic(http.ErrAbortHandler) // break the connection off
+	}
+}
+
+// flushing sends each write at once.
+type flushing struct{ w http.ResponseWriter }
+
+func (f flushing) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	if err == nil {
+		_ = http.NewResponseController(f.w).Flush()
+	}
+	return n, err
+}
+
+// resetConnection makes the client see "connection reset by peer", or at least a broken connection.
+func resetConnection(w http.ResponseWriter) {
+	c, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Close()
+}

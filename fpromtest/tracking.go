@@ -1,0 +1,171 @@
+package fpromtest
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"time"
+)
+
+// The messages that FirstPromoter documents.
+const (
+	msgBlankCustomer = "Error. Email and uid can not be blank!"
+	msgAmount        = "Error. Amount blank or invalid."
+	msgNotFound      = "Referral corresponding to email or uid parameter not found or promoter is banned."
+	msgVisitor       = "Visitor  invalid, not found or you are trying to use the signup tracking test via API which doesn't work on API calls."
+	msgSignedUp      = "there is already a signup event registered on this lead"
+)
+
+// process does what FirstPromoter does with a request: its answer, and whether an event was registered.
+func (s *Server) process(e *entry) (rep reply, accepted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case e.kind == nil:
+		return notFoundPage(), false
+	case subtle.ConstantTimeCompare([]byte(e.auth), []byte("Bearer "+s.APIKey)) == 0:
+		return reply{status: http.StatusUnauthorized}, false
+	case e.account != s.AccountID:
+		return message(http.StatusForbidden, "This API key has no access to the account."), false
+	case !s.admit(e.req.Time):
+		return reply{status: http.StatusTooManyRequests}, false
+	case !e.valid:
+		return message(http.StatusBadRequest, "Error. The request body is not valid JSON."), false
+	case e.req.Body.Email == "" && e.req.Body.UID == "":
+		return message(http.StatusBadRequest, msgBlankCustomer), false
+	}
+	return e.kind(s, e.req.Body, e.req.Time)
+}
+
+// admit counts a request into the window of the last 60 seconds, unless that is full.
+func (s *Server) admit(now time.Time) bool {
+	if s.limit <= 0 {
+		return true
+	}
+	for len(s.window) > 0 && now.Sub(s.window[0]) >= time.Minute {
+		s.window = s.window[1:]
+	}
+	if len(s.window) >= s.limit {
+		return false
+	}
+	s.window = append(s.window, now)
+	return true
+}
+
+// handler answers the requests of one kind; Server.mu is held.
+type handler func(s *Server, b Body, now time.Time) (rep reply, accepted bool)
+
+func handlerOf(kind string) handler {
+	switch kind {
+	case "sale":
+		return (*Server).sale
+	case "refund":
+		return (*Server).refund
+	case "signup":
+		return (*Server).signup
+	case "cancellation":
+		return (*Server).cancellation
+	}
+	return nil
+}
+
+// checkEvent reports what is wrong with a sale or a refund before anybody asks whose it is.
+func (s *Server) checkEvent(kind string, b Body) (reply, bool) {
+	switch {
+	case b.EventID == "":
+		return message(http.StatusBadRequest, "Error. Event id blank or invalid."), false
+	case !b.amountOK:
+		return message(http.StatusBadRequest, msgAmount), false
+	case s.account.events[kind+":"+b.EventID]:
+		return message(http.StatusConflict, "The '"+kind+"' event with the id '"+b.EventID+"' already exists."), false
+	}
+	return reply{}, true
+}
+
+// leadOf finds the lead, or creates it where the request says who brought them. nil: not a referral, or banned.
+func (s *Server) leadOf(b Body, create bool) *lead {
+	l := s.account.find(b.Email, b.UID)
+	if l == nil && create {
+		if p := s.account.referrer(s, b); p != nil && !p.banned {
+			l = s.account.addLead(p, b.Email, b.UID)
+		}
+	}
+	if l == nil && s.allLeads {
+		l = s.account.addLead(s.account.promoter(s, DefaultRefID), b.Email, b.UID)
+	}
+	if l == nil || l.promoter.banned {
+		return nil
+	}
+	return l
+}
+
+func (s *Server) sale(b Body, now time.Time) (reply, bool) {
+	if rep, ok := s.checkEvent("sale", b); !ok {
+		return rep, false
+	}
+	l := s.leadOf(b, true)
+	if l == nil {
+		return notFound(), false
+	}
+	s.account.events["sale:"+b.EventID] = true
+	l.sales[b.EventID] = true
+	if l.customer.IsZero() {
+		l.customer = now
+	}
+	c := s.commission("sale", l, b, b.Amount, now)
+	return jsonReply(http.StatusOK, eventJSON(c.ID+1, l, b, "sale", now, &c)), true
+}
+
+func (s *Server) refund(b Body, now time.Time) (reply, bool) {
+	if rep, ok := s.checkEvent("refund", b); !ok {
+		return rep, false
+	}
+	l := s.leadOf(b, false)
+	if l == nil {
+		return notFound(), false
+	}
+	if len(l.sales) == 0 || b.SaleEventID != "" && !l.sales[b.SaleEventID] {
+		return reply{status: http.StatusNoContent}, false
+	}
+	s.account.events["refund:"+b.EventID] = true
+	c := s.commission("refund", l, b, -b.Amount, now)
+	return jsonReply(http.StatusOK, refundJSON(s.account.id(), l, c, now)), true
+}
+
+// commission books what the promoter earns by an amount.
+func (s *Server) commission(kind string, l *lead, b Body, amount int64, now time.Time) Commission {
+	c := Commission{
+		ID: s.account.id(), Kind: kind, EventID: b.EventID, Customer: b.eventID(""),
+		SaleAmount: amount, Amount: amount/100*rewardPercent + amount%100*rewardPercent/100,
+		RefID: l.promoter.RefID, Time: now,
+	}
+	s.account.earned = append(s.account.earned, c)
+	return c
+}
+
+func (s *Server) signup(b Body, now time.Time) (reply, bool) {
+	l := s.account.find(b.Email, b.UID)
+	if l != nil && l.signedUp {
+		return jsonReply(http.StatusUnprocessableEntity, map[string]string{"transaction_id": msgSignedUp}), false
+	}
+	if l == nil {
+		p := s.account.referrer(s, Body{TID: b.TID, RefID: b.RefID})
+		if p == nil && s.allLeads {
+			p = s.account.promoter(s, DefaultRefID)
+		}
+		if p == nil || p.banned {
+			return message(http.StatusNotFound, msgVisitor), false
+		}
+		l = s.account.addLead(p, b.Email, b.UID)
+	}
+	l.signedUp = true
+	return jsonReply(http.StatusOK, eventJSON(s.account.id(), l, b, "signup", now, nil)), true
+}
+
+func (s *Server) cancellation(b Body, now time.Time) (reply, bool) {
+	l := s.leadOf(b, false)
+	if l == nil {
+		return notFound(), false
+	}
+	l.cancelled = now
+	return jsonReply(http.StatusOK, cancellationJSON(s.account.id(), l)), true
+}

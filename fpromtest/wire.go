@@ -1,0 +1,102 @@
+package fpromtest
+
+import "time"
+
+// object is a JSON object in the making; the answers below have the members that FirstPromoter's documentation shows.
+type object map[string]any
+
+const timeForm = "2006-01-02T15:04:05.000Z"
+
+func stamp(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format(timeForm)
+}
+
+// orNull is v, or null for the empty string.
+func orNull(v string) any {
+	if v == "" {
+		return nil
+	}
+	return v
+}
+
+// eventJSON answers a sale and a sign-up; c is nil for the latter.
+func eventJSON(id int64, l *lead, b Body, etype string, now time.Time, c *Commission) object {
+	o := object{
+		"id": id, "etype": etype, "sale_amount": nil, "original_sale_amount": nil, "original_sale_currency": nil,
+		"event_id": nil, "plan_id": nil, "billing_period": nil, "created_at": stamp(now),
+		"referral": referralJSON(l), "commissions": []object{},
+	}
+	if c != nil {
+		o["sale_amount"], o["original_sale_amount"], o["original_sale_currency"] = b.Amount, b.Amount, orNull(b.Currency)
+		o["event_id"], o["plan_id"] = b.EventID, orNull(b.Plan)
+		o["commissions"] = []object{commissionJSON(l, b, *c, now)}
+	}
+	return o
+}
+
+func referralJSON(l *lead) object {
+	return object{"id": l.id, "email": orNull(l.email), "uid": orNull(l.uid)}
+}
+
+func commissionJSON(l *lead, b Body, c Commission, now time.Time) object {
+	p := l.promoter
+	return object{
+		"id": c.ID, "status": "approved", "metadata": object{}, "is_self_referral": false, "commission_type": "sale",
+		"created_by_user_email": nil, "created_by_user_at": nil,
+		"sale_amount": b.Amount, "original_sale_amount": b.Amount, "original_sale_currency": orNull(b.Currency),
+		"event_id": b.EventID, "plan_id": orNull(b.Plan), "tier": 1, "internal_note": nil, "external_note": nil,
+		"unit": "cash", "fraud_check": "no_suspicion", "amount": c.Amount, "is_paid": false, "is_split": false,
+		"created_at": stamp(now), "status_updated_at": nil,
+		"promoter_campaign": object{
+			"id": p.ID + 1_000_000, "campaign_id": 1, "promoter_id": p.ID, "created_at": stamp(now),
+			"promoter": object{"id": p.ID, "email": p.Email, "name": p.Name},
+			"campaign": object{"id": 1, "name": "Default campaign", "color": "#336699"},
+		},
+		"referral": referralJSON(l),
+		"reward":   object{"id": 1, "name": "20% recurring commission"},
+	}
+}
+
+func refundJSON(id int64, l *lead, c Commission, now time.Time) object {
+	return object{
+		"id": id, "type": "refund", "amount_cents": c.SaleAmount,
+		"reward": object{
+			"id": c.ID, "status": "approved", "amount": c.Amount, "unit": "cash", "created_at": stamp(now),
+			"lead": leadJSON(l), "event_id": c.EventID, "conversion_amount": c.SaleAmount, "tier_level": 1, "split_type": nil,
+		},
+		"lead": leadJSON(l), "promoter": promoterJSON(l.promoter),
+	}
+}
+
+func cancellationJSON(id int64, l *lead) object {
+	return object{
+		"id": id, "type": "cancellation", "amount_cents": nil, "reward": nil,
+		"lead": leadJSON(l), "promoter": promoterJSON(l.promoter),
+	}
+}
+
+func leadJSON(l *lead) object {
+	state := "signup"
+	switch {
+	case !l.cancelled.IsZero():
+		state = "cancelled"
+	case !l.customer.IsZero():
+		state = "active"
+	}
+	return object{
+		"id": l.id, "state": state, "email": orNull(l.email), "uid": orNull(l.uid),
+		"customer_since": stamp(l.customer), "cancelled_at": stamp(l.cancelled), "plan_name": nil,
+		"suspicion": "no_suspicion", "username": nil, "website": nil, "created_at": stamp(l.created),
+		"split_promotion_id": nil, "custom_fields": nil, "split_percentage_value": nil, "visitor_sub_id": nil,
+	}
+}
+
+func promoterJSON(p *Promoter) object {
+	return object{
+		"id": p.ID, "status": "active", "cust_id": "", "email": p.Email, "default_promotion_id": p.ID + 1_000_000,
+		"pref": p.RefID, "default_ref_id": p.RefID, "note": nil, "w8_form_url": nil, "w9_form_url": nil,
+	}
+}
