@@ -1,0 +1,306 @@
+package fprom
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	userAgent   = "fprom-go"
+	maxResponse = 256 << 10 // of an answer's body; FirstPromoter's have about 1 KiB per commission
+	maxMessage  = 200       // of a message that is kept from an answer
+)
+
+// client makes one HTTP attempt and says what the answer means.
+type client struct {
+	http      *http.Client
+	base      string // without trailing slash
+	key       string
+	account   string
+	timeout   time.Duration
+	closeIdle func() // nil if the transport is the user's
+}
+
+func newClient(cfg Config) *client {
+	c := &client{base: cfg.BaseURL, key: cfg.APIKey, account: cfg.AccountID, timeout: cfg.Timeout}
+	var transport http.RoundTripper
+	if cfg.HTTPClient != nil {
+		transport = cfg.HTTPClient.Transport
+	}
+	if transport == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.MaxIdleConnsPerHost = max(cfg.Workers, t.MaxIdleConnsPerHost)
+		t.MaxIdleConns = max(cfg.Workers, t.MaxIdleConns)
+		t.MaxResponseHeaderBytes = 64 << 10
+		t.DisableCompression = true // no answer grows when it is read
+		transport, c.closeIdle = t, t.CloseIdleConnections
+	}
+	c.http = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c
+}
+
+// class is what an answer means for the breaker, the pause and the queue.
+type class int
+
+const (
+	classDone        class = iota // an outcome: Tracked, NotReferral, Duplicate
+	classRejected                 // the event is wrong
+	classTransient                // failed; again later
+	classThrottled                // the account is over its limit
+	classRefused                  // the key or the account id is wrong
+	classEndpoint                 // what answers is not FirstPromoter's API
+	classInterrupted              // the caller's ctx ended: nothing is known
+	classUnsent                   // nothing was sent
+	classAskAgain                 // NotReferral, but perhaps too early
+)
+
+// verdict is what one attempt came to. err is nil exactly for classDone.
+type verdict struct {
+	Result
+	class   class
+	err     error
+	pause   time.Duration // for classThrottled and classAskAgain
+	sent    bool
+	elapsed time.Duration
+}
+
+// post sends m once.
+func (c *client) post(ctx context.Context, m Message) verdict {
+	attempt, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	start := time.Now()
+	v := c.roundTrip(attempt, m)
+	v.sent, v.elapsed = true, time.Since(start)
+	if v.class == classTransient && ctx.Err() != nil {
+		v.class, v.err = classInterrupted, ctx.Err()
+	}
+	if v.err != nil {
+		v.err = fmt.Errorf("fprom: %s: %w", m.name(), v.err)
+	}
+	return v
+}
+
+func (c *client) roundTrip(ctx context.Context, m Message) verdict {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/"+m.Kind, bytes.NewReader(m.Body))
+	if err != nil {
+		return verdict{Result: Result{Outcome: Undelivered}, class: classEndpoint, err: err}
+	}
+	req.Header = http.Header{
+		"Accept":          {"application/json"},
+		"Accept-Encoding": {"identity"},
+		"Account-Id":      {c.account},
+		"Authorization":   {"Bearer " + c.key},
+		"Content-Type":    {"application/json"},
+		"User-Agent":      {userAgent},
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return transient(0, c.scrub(err))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	switch {
+	case err != nil:
+		return transient(resp.StatusCode, fmt.Errorf("read the answer: %w", c.scrub(err)))
+	case len(body) > maxResponse:
+		return transient(resp.StatusCode, &APIError{StatusCode: resp.StatusCode, foreign: true})
+	}
+	return c.classify(m, resp, body)
+}
+
+func transient(status int, err error) verdict {
+	return verdict{Result: Result{Outcome: Undelivered, StatusCode: status}, class: classTransient, err: err}
+}
+
+// classify is the table in the package documentation.
+func (c *client) classify(m Message, resp *http.Response, body []byte) verdict {
+	status := resp.StatusCode
+	if status == http.StatusOK || status == http.StatusCreated {
+		return tracked(m, status, body)
+	}
+	if status == http.StatusNoContent {
+		return verdict{Result: Result{Outcome: NotReferral, StatusCode: status}}
+	}
+	answer, ours := parseAnswer(body)
+	e := &APIError{StatusCode: status, Code: c.clean(answer.code), Message: c.clean(answer.text()), foreign: !ours}
+	v := verdict{Result: Result{Outcome: Undelivered, StatusCode: status}, class: classTransient, err: e}
+	wait, asked := retryAfter(resp.Header, time.Now())
+	switch {
+	case status == http.StatusNotFound && answer.notFound(m.Kind):
+		v.Outcome, v.class, v.err = NotReferral, classDone, nil
+	case status == http.StatusConflict && (ours && answer.sameID(m) || len(body) == 0),
+		status == http.StatusUnprocessableEntity && ours && m.Kind == KindSignup && answer.signedUp():
+		v.Outcome, v.class, v.err = Duplicate, classDone, nil
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		v.class, v.err = classRefused, fmt.Errorf("%w: %w", ErrUnauthorized, e)
+	case status == http.StatusNotFound, status >= 300 && status < 400:
+		e.foreign = true
+		v.class, v.err = classEndpoint, fmt.Errorf("%s: %w", c.base, e)
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && asked:
+		if !asked {
+			wait = defaultRetryAfter
+		}
+		e.RetryAfter, e.foreign = wait, false
+		v.class, v.pause = classThrottled, wait
+	case status >= 500:
+		e.foreign = false
+	case e.rejected():
+		v.Outcome, v.class = Rejected, classRejected
+	}
+	return v
+}
+
+// tracked reads a 200: anything but FirstPromoter's object for this event is no success.
+func tracked(m Message, status int, body []byte) verdict {
+	var a struct {
+		ID          int64           `json:"id"`
+		EventID     string          `json:"event_id"`
+		Success     *bool           `json:"success"`
+		Error       json.RawMessage `json:"error"`
+		Commissions []struct {
+			Commission
+			Campaign struct {
+				PromoterID int64 `json:"promoter_id"`
+			} `json:"promoter_campaign"`
+		} `json:"commissions"`
+	}
+	foreign := transient(status, &APIError{StatusCode: status, foreign: true})
+	if body = bytes.TrimSpace(body); len(body) == 0 || body[0] != '{' || !utf8.Valid(body) {
+		return foreign
+	}
+	var odd *json.UnmarshalTypeError // a field of another type than expected: the rest is read all the same
+	if err := json.Unmarshal(body, &a); err != nil && !errors.As(err, &odd) {
+		return foreign
+	}
+	if a.ID == 0 && (a.Success != nil && !*a.Success || len(a.Error) > 0 && string(a.Error) != "null") {
+		return foreign
+	}
+	if id := eventID(m); a.EventID != "" && id != "" && !sameText(a.EventID, id) {
+		return foreign
+	}
+	r := Result{Outcome: Tracked, StatusCode: status, ID: a.ID}
+	for _, c := range a.Commissions {
+		c.PromoterID = c.Campaign.PromoterID
+		r.Commissions = append(r.Commissions, c.Commission)
+	}
+	return verdict{Result: r}
+}
+
+// eventID is the event id in the key of a sale or a refund; empty for the other kinds.
+func eventID(m Message) string {
+	if m.Kind != KindSale && m.Kind != KindRefund {
+		return ""
+	}
+	return strings.TrimPrefix(m.Key, m.Kind+":")
+}
+
+func sameText(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
+
+// answer is what FirstPromoter says with an error status.
+type answer struct{ code, message, transaction string }
+
+// parseAnswer reads a JSON object. Names are matched exactly, unlike encoding/json does for structs: they decide
+// whether a sale is given up.
+func parseAnswer(body []byte) (a answer, ok bool) {
+	var o map[string]json.RawMessage
+	if !utf8.Valid(body) || json.Unmarshal(body, &o) != nil || o == nil {
+		return answer{}, false
+	}
+	str := func(name string) (s string) {
+		_ = json.Unmarshal(o[name], &s) // not a string: as if it were absent
+		return s
+	}
+	a = answer{code: str("code"), message: str("message"), transaction: str("transaction_id")}
+	if a.message == "" {
+		a.message = str("error")
+	}
+	return a, true
+}
+
+func (a answer) text() string {
+	if a.message != "" {
+		return a.message
+	}
+	return a.transaction
+}
+
+// notFound reports whether the answer is FirstPromoter's "not a referral". Sign-ups have no code.
+func (a answer) notFound(kind string) bool {
+	if a.code != "" {
+		return a.code == "not_found"
+	}
+	return kind == KindSignup && strings.HasPrefix(a.message, "Visitor") || strings.HasPrefix(a.message, "Referral")
+}
+
+// sameID reports whether a 409 does not name another event than m.
+func (a answer) sameID(m Message) bool {
+	_, rest, ok := strings.Cut(a.message, "with the id '")
+	if !ok {
+		return true
+	}
+	i := strings.LastIndex(rest, "' already")
+	return i < 0 || eventID(m) == "" || sameText(rest[:i], eventID(m))
+}
+
+// signedUp reports whether a 422 says that the lead has signed up before.
+func (a answer) signedUp() bool { return strings.Contains(a.text(), "already") }
+
+// retryAfter reads the header: seconds or a date, clamped. ok is false where it says nothing usable.
+func retryAfter(h http.Header, now time.Time) (d time.Duration, ok bool) {
+	s := strings.TrimSpace(h.Get("Retry-After"))
+	n, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case err == nil && n > int64(1<<63-1)/int64(time.Second):
+		return 0, false // 292 years and more are no time but a fault
+	case err == nil:
+		d = time.Duration(max(n, 0)) * time.Second
+	default:
+		t, err := http.ParseTime(s)
+		if err != nil {
+			return 0, false
+		}
+		d = t.Sub(now)
+	}
+	return min(max(d, minRetryAfter), maxRetryAfter), true
+}
+
+// clean makes text of an answer fit for logs and errors: short, printable, without key and addresses.
+func (c *client) clean(s string) string {
+	s = strings.ReplaceAll(s, c.key, "[API key]")
+	words := strings.Fields(strings.ToValidUTF8(s, "?"))
+	for i, w := range words {
+		if strings.Contains(w, "@") {
+			words[i] = maskEmail(w)
+		}
+	}
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, strings.Join(words, " "))
+	if len(s) > maxMessage {
+		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
+	}
+	return s
+}
+
+// scrub keeps the key out of an error of the transport, whose text may quote what a server sent.
+func (c *client) scrub(err error) error {
+	if s := err.Error(); strings.Contains(s, c.key) {
+		return errors.New(c.clean(s))
+	}
+	return err
+}

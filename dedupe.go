@@ -1,0 +1,238 @@
+package fprom
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/patrickmn/go-cache"
+)
+
+// DedupeConfig bounds the memory of event ids. The zero value means the defaults.
+type DedupeConfig struct {
+	// TTL is how long a delivered event id is remembered. Default 24 h.
+	TTL time.Duration
+	// MaxEntries is how many ids are remembered at most; beyond it the older half is forgotten. An id takes about 120
+	// bytes and its own length. Default 262,144. What is forgotten here is still known to a durable queue's ledger and
+	// to FirstPromoter, which answers 409.
+	MaxEntries int
+}
+
+func (c DedupeConfig) withDefaults() DedupeConfig {
+	if c.TTL == 0 {
+		c.TTL = 24 * time.Hour
+	}
+	if c.MaxEntries == 0 {
+		c.MaxEntries = 1 << 18
+	}
+	return c
+}
+
+func (c DedupeConfig) validate() error {
+	switch {
+	case c.TTL < 0:
+		return &ValidationError{"Config.Dedupe.TTL", "is negative"}
+	case c.MaxEntries < 0:
+		return &ValidationError{"Config.Dedupe.MaxEntries", "is negative"}
+	}
+	return nil
+}
+
+const dedupeShards = 64
+
+// dedupe knows what this process has done with an event id: being stored, stored, being sent, done. The two states that
+// a call is under way in are kept apart from the cache and end with the call, so that none of them can be forgotten.
+type dedupe struct {
+	ttl   time.Duration
+	half  int // entries of one generation of a shard
+	seed  maphash.Seed
+	shard [dedupeShards]dedupeShard
+}
+
+// dedupeShard keeps ids in two go-cache generations: when the young one is full or a TTL old it becomes the old one,
+// and the old one is dropped as a whole. So nothing ever sweeps, and no call waits for a sweep.
+type dedupeShard struct {
+	mu         sync.Mutex
+	young, old *cache.Cache
+	turned     time.Time
+	active     map[string]*mark         // being stored or sent
+	waiting    map[string]chan struct{} // closed when the active call of that key ends
+	marks      []mark                   // to allocate from, many at a time
+}
+
+// mark is what is known of a key.
+type mark struct {
+	digest                         uint64
+	storing, stored, sending, done bool
+	conflicted                     bool // a conflict was reported
+}
+
+func newDedupe(c DedupeConfig) *dedupe {
+	d := &dedupe{ttl: c.TTL, half: max(c.MaxEntries/(2*dedupeShards), 1), seed: maphash.MakeSeed()}
+	for i := range d.shard {
+		s := &d.shard[i]
+		s.young, s.old, s.turned = cache.New(c.TTL, 0), cache.New(c.TTL, 0), time.Now()
+		s.active, s.waiting = map[string]*mark{}, map[string]chan struct{}{}
+	}
+	return d
+}
+
+type claim int
+
+const (
+	claimed    claim = iota // go on, and call stored
+	known                   // accepted or delivered before
+	conflicted              // known with another digest, and not yet reported
+)
+
+// claim begins to store an event. If another call is storing it, it waits for that one's success.
+func (d *dedupe) claim(ctx context.Context, key string, digest uint64) (claim, error) {
+	for {
+		s := d.lock(key)
+		m := s.find(key)
+		switch {
+		case m == nil || !m.done && !m.stored && !m.storing:
+			if m == nil {
+				m = s.newMark()
+			}
+			m.digest, m.storing = digest, true
+			s.active[key] = m
+			s.mu.Unlock()
+			return claimed, nil
+		case m.storing:
+			if err := s.wait(ctx, key); err != nil { // unlocks
+				return known, err
+			}
+		default:
+			conflict := m.digest != digest && !m.conflicted
+			m.conflicted = m.conflicted || conflict
+			s.mu.Unlock()
+			if conflict {
+				return conflicted, nil
+			}
+			return known, nil
+		}
+	}
+}
+
+// stored ends a claim: ok says whether the queue has the event.
+func (d *dedupe) stored(key string, ok bool) {
+	s := d.lock(key)
+	defer s.mu.Unlock()
+	if m := s.active[key]; m != nil {
+		m.storing = false
+		m.stored = ok && !m.done
+		s.rest(key, m, d)
+	}
+}
+
+// begin starts to send an event. If another call is sending it, it waits for that one's verdict. done: it was delivered.
+func (d *dedupe) begin(ctx context.Context, key string) (done bool, err error) {
+	for {
+		s := d.lock(key)
+		m := s.find(key)
+		switch {
+		case m == nil || !m.done && !m.sending:
+			if m == nil {
+				m = s.newMark()
+			}
+			m.sending = true
+			s.active[key] = m
+			s.mu.Unlock()
+			return false, nil
+		case m.done:
+			s.mu.Unlock()
+			return true, nil
+		default:
+			if err := s.wait(ctx, key); err != nil { // unlocks
+				return false, err
+			}
+		}
+	}
+}
+
+// finish ends what begin started: delivered remembers the key, dropped forgets it (it was rejected), else it is as before.
+func (d *dedupe) finish(key string, digest uint64, delivered, dropped bool) {
+	s := d.lock(key)
+	defer s.mu.Unlock()
+	m := s.active[key]
+	if m == nil {
+		return
+	}
+	m.sending = false
+	switch {
+	case delivered:
+		if !m.stored && !m.storing {
+			m.digest = digest
+		}
+		m.done, m.stored = true, false
+	case dropped:
+		m.stored = false
+	}
+	s.rest(key, m, d)
+}
+
+// rest puts the mark where it belongs when a call has ended, and wakes those who wait for it.
+func (s *dedupeShard) rest(key string, m *mark, d *dedupe) {
+	if ch := s.waiting[key]; ch != nil {
+		close(ch)
+		delete(s.waiting, key)
+	}
+	if m.storing || m.sending {
+		return
+	}
+	delete(s.active, key)
+	s.old.Delete(key)
+	if !m.done && !m.stored {
+		s.young.Delete(key)
+		return
+	}
+	if s.young.ItemCount() >= d.half || time.Since(s.turned) >= d.ttl {
+		s.old, s.young, s.turned = s.young, cache.New(d.ttl, 0), time.Now()
+	}
+	s.young.SetDefault(key, m)
+}
+
+func (d *dedupe) lock(key string) *dedupeShard {
+	s := &d.shard[maphash.String(d.seed, key)%dedupeShards]
+	s.mu.Lock()
+	return s
+}
+
+func (s *dedupeShard) find(key string) *mark {
+	if m := s.active[key]; m != nil {
+		return m
+	}
+	for _, c := range [...]*cache.Cache{s.young, s.old} {
+		if m, ok := c.Get(key); ok {
+			return m.(*mark)
+		}
+	}
+	return nil
+}
+
+// wait unlocks s and waits for the active call of key.
+func (s *dedupeShard) wait(ctx context.Context, key string) error {
+	ch := s.waiting[key]
+	if ch == nil {
+		ch = make(chan struct{})
+		s.waiting[key] = ch
+	}
+	s.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-ch:
+		return nil
+	}
+}
+
+func (s *dedupeShard) newMark() *mark {
+	if len(s.marks) == 0 {
+		s.marks = make([]mark, 128)
+	}
+	m := &s.marks[0]
+	s.marks = s.marks[1:]
+	return m
+}

@@ -1,0 +1,181 @@
+package fprom
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Stats is a snapshot of a Tracker. The counters are of this process, since New.
+type Stats struct {
+	Enqueued    uint64 // accepted and stored
+	Known       uint64 // accepted, but accepted or delivered before: nothing to do
+	Attempts    uint64 // calls made to FirstPromoter
+	Tracked     uint64
+	NotReferral uint64
+	Duplicate   uint64 // FirstPromoter or this process knew the event id
+	Rejected    uint64 // refused by FirstPromoter as wrong, or out of attempts: dead letters
+	Retries     uint64 // attempts that failed and are made again
+	Discarded   uint64 // recorded in a handler that failed
+	Lost        uint64 // could not be stored: look at the log
+	Conflicts   uint64 // event ids used twice with different amounts: look at the log
+
+	Queue       QueueStats    // zero if the queue has no Stats
+	OldestAge   time.Duration // how long the oldest undelivered event has waited
+	Breaker     string        // "closed", "half-open" or "open"
+	PausedUntil time.Time     // zero unless the account is paused; in the past while a probe decides
+	PauseReason string
+}
+
+type counters struct {
+	enqueued, known, attempts, tracked, notReferral, duplicate atomic.Uint64
+	rejected, retries, discarded, lost, conflicts              atomic.Uint64
+
+	mu      sync.Mutex
+	settled uint64
+	moved   chan struct{}
+}
+
+func newCounters() *counters { return &counters{moved: make(chan struct{})} }
+
+// settle counts an event that the queue has done with.
+func (c *counters) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settled++
+	close(c.moved)
+	c.moved = make(chan struct{})
+}
+
+// waitSettled waits until as many events were settled as had been accepted.
+func (c *counters) waitSettled(ctx context.Context) error {
+	target := c.enqueued.Load()
+	for {
+		c.mu.Lock()
+		settled, moved := c.settled, c.moved
+		c.mu.Unlock()
+		if settled >= target {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-moved:
+		}
+	}
+}
+
+// Stats returns a snapshot. It asks the queue, so it is not for a hot path.
+func (t *Tracker) Stats() Stats {
+	if t == nil {
+		return Stats{}
+	}
+	c := t.counts
+	s := Stats{
+		Enqueued: c.enqueued.Load(), Known: c.known.Load(), Attempts: c.attempts.Load(), Tracked: c.tracked.Load(),
+		NotReferral: c.notReferral.Load(), Duplicate: c.duplicate.Load(), Rejected: c.rejected.Load(),
+		Retries: c.retries.Load(), Discarded: c.discarded.Load(), Lost: c.lost.Load(), Conflicts: c.conflicts.Load(),
+		Breaker: t.breaker.state(),
+	}
+	if until, reason := t.pause.state(); !until.IsZero() {
+		s.PausedUntil, s.PauseReason = until, reason.Error()
+	}
+	if t.extra.stats != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		q, err := t.extra.stats(ctx)
+		if err != nil {
+			t.log.Warn("fprom: the queue gives no statistics", "error", err)
+		}
+		s.Queue = q
+		if !q.Oldest.IsZero() {
+			s.OldestAge = time.Since(q.Oldest)
+		}
+	}
+	return s
+}
+
+// report turns the verdict of an attempt into a step.
+func (t *Tracker) report(ctx context.Context, m Message, v verdict) {
+	if v.sent {
+		t.counts.attempts.Add(1)
+	}
+	s := Step{Message: m, Result: v.Result, Err: v.err, Elapsed: v.elapsed}
+	switch v.class {
+	case classDone:
+		s.Stage = StageDelivered
+	case classRejected:
+		s.Stage = StageDead
+	case classTransient, classAskAgain:
+		s.Stage = StageRetry
+	case classThrottled, classRefused, classEndpoint:
+		s.Stage = StagePaused
+	default: // nothing was sent, or nothing is known: the event is where it was
+		return
+	}
+	t.observe(ctx, s)
+}
+
+// observe is the one door that every step goes through: it counts, logs and tells the Observer.
+func (t *Tracker) observe(ctx context.Context, s Step) {
+	if t == nil {
+		return
+	}
+	level, text := t.count(s)
+	if t.log.Enabled(ctx, level) {
+		attrs := []slog.Attr{slog.String("event", s.Message.name())}
+		if s.Result.Outcome != "" {
+			attrs = append(attrs, slog.String("outcome", string(s.Result.Outcome)), slog.Int("status", s.Result.StatusCode))
+		}
+		if s.Message.Attempt > 0 {
+			attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
+		}
+		if s.Err != nil {
+			attrs = append(attrs, slog.String("error", s.Err.Error()))
+		}
+		t.log.LogAttrs(ctx, level, "fprom: "+text, attrs...)
+	}
+	if t.observer != nil {
+		t.observer(ctx, s)
+	}
+}
+
+// count adds s to the counters, and says how it is logged.
+func (t *Tracker) count(s Step) (slog.Level, string) {
+	c := t.counts
+	switch s.Stage {
+	case StageEnqueued:
+		c.enqueued.Add(1)
+		return slog.LevelDebug, "enqueued"
+	case StageDelivered:
+		switch s.Result.Outcome {
+		case Tracked:
+			c.tracked.Add(1)
+		case NotReferral:
+			c.notReferral.Add(1)
+		case Duplicate, Rejected, Undelivered:
+			c.duplicate.Add(1)
+		}
+		return slog.LevelDebug, "delivered"
+	case StageRetry:
+		c.retries.Add(1)
+		return slog.LevelWarn, "not delivered; tried again later"
+	case StagePaused:
+		return slog.LevelError, "all delivery is paused; the event is kept"
+	case StageDead:
+		c.rejected.Add(1)
+		return slog.LevelError, "the event is given up: a dead letter"
+	case StageDiscarded:
+		c.discarded.Add(1)
+		return slog.LevelDebug, "the handler failed: what it recorded is not sent"
+	case StageLost:
+		c.lost.Add(1)
+		return slog.LevelError, "LOST: the request succeeded, but its event could not be stored; report it by hand"
+	case StageConflict:
+		c.conflicts.Add(1)
+		return slog.LevelError, "NOT TRACKED: the event id is already used with another amount; each payment needs an id of its own"
+	}
+	return slog.LevelInfo, string(s.Stage)
+}
