@@ -1,0 +1,55 @@
+# make test is everything that CI runs; make help lists the rest.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+MODULES  := . riverqueue bench examples/replicas
+FUZZTIME ?= 5s
+NEWEST_GIN ?= v1.12.0
+# Each module is tested with the versions that its own go.mod asks for, as its users get them.
+export GOWORK := off
+
+.PHONY: help test build vet fmt lint unit gin-newest fuzz short kill bench cover
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+test: build vet fmt lint unit gin-newest fuzz ## all checks and tests; what CI runs
+	@echo "make test: all passed"
+
+build: ## build every module
+	@for m in $(MODULES); do echo "== build $$m"; go -C $$m build ./...; done
+
+vet: ## go vet every module
+	@for m in $(MODULES); do echo "== vet $$m"; go -C $$m vet ./...; done
+
+fmt: ## fail if gofmt would change a file
+	@files=$$(git ls-files '*.go' | xargs -r gofmt -l); if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+
+lint: ## golangci-lint (the first run builds it: some minutes)
+	@mkdir -p bin; echo "== build golangci-lint"
+	@go -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@for m in $(MODULES); do echo "== lint $$m"; (cd $$m && $(CURDIR)/bin/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
+
+unit: postgres ## the tests of every module, with the race detector, in random order
+	@for m in $(MODULES); do echo "== test $$m"; go -C $$m test -race -shuffle=on -timeout 15m ./...; done
+
+postgres: ## install the PostgreSQL server that riverqueue's tests start, if it is missing (Debian)
+	@scripts/postgres.sh
+
+gin-newest: ## test the Gin adapter with the newest Gin as well
+	@scripts/gin-newest.sh $(NEWEST_GIN)
+
+short: ## the quick tests, under a minute
+	go test -short ./...
+
+fuzz: ## each fuzz target for FUZZTIME
+	@scripts/fuzz.sh $(FUZZTIME)
+
+kill: ## the long crash test: 500 times SIGKILL
+	FPROM_KILLS=500 go test -timeout 60m -run Kill -v ./boltqueue
+
+bench: ## the benchmarks against peers and floors, side by side (quiet machine, 10-20 minutes)
+	go -C bench test -run '^$$' -bench . -timeout 60m
+
+cover: ## coverage of the root module
+	go test -coverpkg=./... -coverprofile=cover.out ./... && go tool cover -func=cover.out | tail -1
