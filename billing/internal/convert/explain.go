@@ -1,0 +1,86 @@
+package convert
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fprom-go/fprom"
+)
+
+// Reason is why a payload led to no event.
+type Reason string
+
+// The reasons.
+const (
+	NotMoney    Reason = "not-money"    // no payment, refund or cancellation
+	OtherEvent  Reason = "other-event"  // the same money is reported by another event of the provider
+	NotFinal    Reason = "not-final"    // not paid, not refunded, or not ended yet: another event will follow
+	NothingPaid Reason = "nothing-paid" // the amount before taxes is zero: a trial, a full discount, credit
+	TestMode    Reason = "test-mode"    // a test payload, and those are not accepted
+	NoCustomer  Reason = "no-customer"  // money, but nothing in the payload names the customer: a commission may be lost
+)
+
+// Field is one field of an event and where it came from.
+type Field struct {
+	Name  string // FirstPromoter's name, such as "event_id"
+	Value string // e-mail addresses are shortened
+	From  string // path in the payload, or a formula over paths
+}
+
+// Tracked is one event and the origin of its fields.
+type Tracked struct {
+	Event  fprom.Event
+	Fields []Field
+}
+
+// Explanation says what a payload led to, and why.
+type Explanation struct {
+	Provider string
+	Type     string    // the provider's type of event
+	ID       string    // the provider's id of the event
+	Tracked  []Tracked // in the order in which they are enqueued
+	Skipped  Reason    // why nothing was tracked; empty if something was, or Err is set
+	Detail   string    // more on Skipped
+	Err      error     // the payload cannot be read, or an option's lookup failed
+}
+
+// Events are the events alone.
+func (x Explanation) Events() []fprom.Event {
+	var events []fprom.Event
+	for _, t := range x.Tracked {
+		events = append(events, t.Event)
+	}
+	return events
+}
+
+// String is for reading: one line a field.
+func (x Explanation) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s\n", x.Provider, orDash(x.Type), orDash(x.ID))
+	switch {
+	case x.Err != nil:
+		fmt.Fprintf(&b, "  error: %v\n", x.Err)
+	case len(x.Tracked) == 0:
+		fmt.Fprintf(&b, "  nothing tracked (%s): %s\n", x.Skipped, x.Detail)
+	}
+	for _, t := range x.Tracked {
+		fmt.Fprintf(&b, "  %s\n", kindOf(t.Event))
+		for _, f := range t.Fields {
+			fmt.Fprintf(&b, "    %-13s = %-26s ← %s\n", f.Name, f.Value, f.From)
+		}
+	}
+	return b.String()
+}
+
+func kindOf(e fprom.Event) string {
+	switch e.(type) {
+	case fprom.Sale:
+		return fprom.KindSale
+	case fprom.Refund:
+		return fprom.KindRefund
+	case fprom.Signup:
+		return fprom.KindSignup
+	default:
+		return fprom.KindCancellation
+	}
+}

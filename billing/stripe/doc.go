@@ -1,0 +1,55 @@
+// Package stripe turns Stripe's webhooks into FirstPromoter events.
+//
+// A Stripe account that is connected inside FirstPromoter must not be tracked here as well: every sale would count twice.
+//
+//	subscribe to                                event         amount (before taxes)                                  event id
+//	invoice.paid                                sale          amount_paid × total_excluding_tax / total              invoice in_…
+//	checkout.session.completed and              sale          amount_total − total_details.amount_tax                payment_intent pi_…,
+//	  .async_payment_succeeded, mode=payment                                                                         else session cs_…
+//	refund.created, refund.updated              refund        amount, less the tax that billing.WithPayment knows    refund re_…
+//	charge.dispute.created, .funds_withdrawn    refund        likewise                                               dispute du_…
+//	customer.subscription.deleted               cancellation
+//
+// Why: one payment is announced by up to six events. Each kind of payment is therefore taken from one family, and its id
+// is that of the invoice or payment, not that of the event: invoice.payment_succeeded, invoice_payment.paid,
+// charge.succeeded, payment_intent.succeeded, a Checkout session that has an invoice, and sessions of mode=subscription
+// are all skipped in favour of the events above. Since API version 2025-03-31 (basil) a charge does not even say whether
+// it belongs to an invoice. Payloads of both kinds of version are read, since an endpoint keeps the version it was made with.
+//
+//	field           read from
+//	email           metadata fp_email; customer_email (invoice); customer_details.email, customer_email (session);
+//	                billing_details.email, receipt_email (charge); evidence.customer_email_address (dispute); else
+//	                billing.WithCustomer, asked with cus_…, and billing.WithPayment, asked with pi_… or ch_…
+//	uid             metadata fp_uid; client_reference_id of a session, only where there is no e-mail address
+//	tid, ref_id     metadata fp_tid and fp_ref of the invoice, its subscription (parent.subscription_details, before
+//	                basil subscription_details), its lines, the session, the charge
+//	plan, quantity  metadata fp_plan; else of the first line with a positive amount: pricing.price_details.price
+//	                (basil), price.id, plan.id
+//	tax             total − total_excluding_tax; else the sum of total_taxes (basil) or total_tax_amounts; else tax
+//
+// # Refunds, disputes and cancellations name no customer
+//
+// Stripe's refund and subscription objects carry no e-mail address. Put fp_uid (or fp_email) into the metadata of the
+// subscription and of the refund, or give billing.WithCustomer (new versions of refunds have a customer id) or
+// billing.WithPayment; without any of them the event is skipped with reason no-customer and a warning. A refund's amount
+// includes tax, and nothing in the payload says how much: billing.WithPayment gives the totals and the sale's event id.
+// Without it the gross amount is taken back, and the sale is not named unless it can be derived: from a charge of
+// an API version before basil, which names its invoice, or with WithPaymentIntents.
+//
+// WithChargeRefunded reads charge.refunded instead of refund.*: it has the address of the payer. Its amount_refunded is
+// cumulative, so that the part that is new is taken: from the embedded list of refunds (API versions before 2022-11-15),
+// else against previous_attributes.
+//
+// A dispute is a refund, as in FirstPromoter's own connection; billing.WithoutDisputes leaves disputes alone. Inquiries
+// (status warning_…) move no money and are skipped. A dispute that is won is not sold again.
+//
+// # Amounts
+//
+// Stripe's minor units: 0 digits for BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF, 3 for BHD JOD KWD OMR TND, 2
+// for the others, among them ISK and UGX, which Stripe keeps at 2 though they have none. What FirstPromoter expects of
+// three-decimal currencies is not documented: hundredths are sent (billing.WithExponents). Shipping is part of the
+// amount. What was paid out of band counts as far as amount_paid says so.
+//
+// Not verified against a published payload: previous_attributes of charge.refunded, and that Stripe fills in
+// evidence.customer_email_address by itself.
+package stripe
