@@ -3,6 +3,7 @@ package fprom
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -72,7 +73,11 @@ type slot struct {
 	before, after int32
 	laneNext      int32
 	readyNext     int32
+	reported      []uint64 // digests of the conflicts that Put reported
 }
+
+// maxReported bounds what is kept of conflicts with one event; those beyond are reported each time.
+const maxReported = 8
 
 const none = int32(-1)
 
@@ -97,26 +102,42 @@ func (q *memoryQueue) SetWorkers(n int) { q.workers = n }
 func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var conflict error
-	fresh := len(ms)
-	for _, m := range ms {
-		if i, ok := q.keys[m.Key]; ok {
-			fresh--
-			if q.slots[i].msg.Digest() != m.Digest() {
-				conflict = ErrConflict
-			}
-		}
-	}
-	if len(q.keys)+fresh > q.size {
+	if len(q.keys)+len(ms) > q.size && len(q.keys)+q.fresh(ms) > q.size {
 		return ErrQueueFull
 	}
+	var conflict error
 	for _, m := range ms {
-		if _, ok := q.keys[m.Key]; !ok {
+		if i, ok := q.keys[m.Key]; !ok {
 			q.add(m)
+		} else if q.conflicts(&q.slots[i], m) {
+			conflict = ErrConflict
 		}
 	}
 	q.signal()
 	return conflict
+}
+
+// fresh is the number of keys in ms that are not stored.
+func (q *memoryQueue) fresh(ms []Message) int {
+	keys := make(map[string]bool, len(ms))
+	for _, m := range ms {
+		if _, ok := q.keys[m.Key]; !ok {
+			keys[m.Key] = true
+		}
+	}
+	return len(keys)
+}
+
+// conflicts reports whether m differs from what is stored in s, the first time that it does so in this way.
+func (q *memoryQueue) conflicts(s *slot, m Message) bool {
+	d := m.Digest()
+	if d == s.msg.Digest() || slices.Contains(s.reported, d) {
+		return false
+	}
+	if len(s.reported) < maxReported {
+		s.reported = append(s.reported, d)
+	}
+	return true
 }
 
 func (q *memoryQueue) add(m Message) {

@@ -1,0 +1,48 @@
+package fpromtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"runtime/pprof"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var rigNumber atomic.Int64
+
+// checkGoroutines fails the test if a goroutine that it started, directly or not, is left after its other cleanups.
+// Goroutines inherit profiler labels, which tells those of this test from those of others running at the same time.
+func checkGoroutines(t *testing.T) {
+	t.Helper()
+	mark := fmt.Sprintf("fpromtest-%d", rigNumber.Add(1))
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("fpromtest", mark)))
+	t.Cleanup(func() {
+		pprof.SetGoroutineLabels(context.Background())
+		var left string
+		for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+			if left = goroutinesWith(mark); left == "" {
+				return
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+		t.Errorf("goroutines are left after Run returned and Close:\n%s", left)
+	})
+}
+
+// goroutinesWith is the stacks of the goroutines that carry a label; empty if there are none.
+func goroutinesWith(mark string) string {
+	var b bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&b, 1); err != nil {
+		return err.Error()
+	}
+	var left []string
+	for _, g := range strings.Split(b.String(), "\n\n") {
+		if strings.Contains(g, `"`+mark+`"`) {
+			left = append(left, g)
+		}
+	}
+	return strings.Join(left, "\n\n")
+}
