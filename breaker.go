@@ -49,13 +49,13 @@ var (
 type breaker struct {
 	cb *gobreaker.TwoStepCircuitBreaker[struct{}]
 
-	mu      sync.Mutex // never held while calling cb: cb calls onChange with its own lock held
-	until   time.Time  // while open: its end
-	changed chan struct{}
+	mu      sync.Mutex    // never held while calling cb: cb calls onChange with its own lock held
+	until   time.Time     // while open: its end
+	changed chan struct{} // closed at the next change; nil if nobody waits
 }
 
 func newBreaker(c BreakerConfig, log *slog.Logger) *breaker {
-	b := &breaker{changed: make(chan struct{})}
+	b := &breaker{}
 	b.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        "firstpromoter",
 		MaxRequests: 1,
@@ -76,16 +76,21 @@ func newBreaker(c BreakerConfig, log *slog.Logger) *breaker {
 // enter asks for leave to make an attempt, whose end must be reported with nil, errFailure or errExcluded. While the
 // breaker is open it waits, or answers ErrCircuitOpen if wait is false.
 func (b *breaker) enter(ctx context.Context, wait bool) (report func(error), err error) {
+	watching := false // only who has to wait: the others do not pay for it
 	for {
-		b.mu.Lock()
-		changed := b.changed
-		b.mu.Unlock()
+		var changed chan struct{}
+		if watching {
+			changed = b.watch()
+		}
 		done, err := b.cb.Allow()
 		switch {
 		case err == nil:
 			return func(err error) { done(err); b.broadcast() }, nil
 		case !wait:
 			return nil, ErrCircuitOpen
+		case changed == nil: // nobody would have told: watch first, then look again
+			watching = true
+			continue
 		}
 		d := time.Hour // half-open: until the probe reports
 		if errors.Is(err, gobreaker.ErrOpenState) {
@@ -107,9 +112,20 @@ func (b *breaker) setUntil(t time.Time) {
 	b.mu.Unlock()
 }
 
+func (b *breaker) watch() chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changed == nil {
+		b.changed = make(chan struct{})
+	}
+	return b.changed
+}
+
 func (b *breaker) broadcast() {
 	b.mu.Lock()
-	close(b.changed)
-	b.changed = make(chan struct{})
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
 }

@@ -20,35 +20,63 @@ const (
 	maxMessage  = 200       // of a message that is kept from an answer
 )
 
-// client makes one HTTP attempt and says what the answer means.
+// client makes one HTTP attempt and says what the answer means. It calls the transport itself, without http.Client: so
+// no redirect is ever followed and no cookie kept.
 type client struct {
-	http      *http.Client
+	transport http.RoundTripper
+	own       bool // the transport is the Tracker's
+	closeIdle func()
 	base      string // without trailing slash
 	key       string
-	account   string
 	timeout   time.Duration
-	closeIdle func() // nil if the transport is the user's
+	templates map[string]*http.Request // by kind
 }
 
-func newClient(cfg Config) *client {
-	c := &client{base: cfg.BaseURL, key: cfg.APIKey, account: cfg.AccountID, timeout: cfg.Timeout}
-	var transport http.RoundTripper
+func newClient(cfg Config) (*client, error) {
+	c := &client{base: cfg.BaseURL, key: cfg.APIKey, timeout: cfg.Timeout, closeIdle: func() {}, templates: map[string]*http.Request{}}
 	if cfg.HTTPClient != nil {
-		transport = cfg.HTTPClient.Transport
+		c.transport = cfg.HTTPClient.Transport
 	}
-	if transport == nil {
+	if c.transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = max(cfg.Workers, t.MaxIdleConnsPerHost)
 		t.MaxIdleConns = max(cfg.Workers, t.MaxIdleConns)
 		t.MaxResponseHeaderBytes = 64 << 10
 		t.DisableCompression = true // no answer grows when it is read
-		transport, c.closeIdle = t, t.CloseIdleConnections
+		c.transport, c.own, c.closeIdle = t, true, t.CloseIdleConnections
 	}
-	c.http = &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	for _, kind := range []string{KindSale, KindRefund, KindSignup, KindCancellation} {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, c.base+"/"+kind, http.NoBody)
+		if err != nil {
+			return nil, &ValidationError{"Config.BaseURL", "is not a URL: " + err.Error()}
+		}
+		req.Header = http.Header{
+			"Accept":          {"application/json"},
+			"Accept-Encoding": {"identity"},
+			"Account-Id":      {cfg.AccountID},
+			"Authorization":   {"Bearer " + cfg.APIKey},
+			"Content-Type":    {"application/json"},
+			"User-Agent":      {userAgent},
+		}
+		c.templates[kind] = req
 	}
-	return c
+	return c, nil
+}
+
+// request makes the request for m.
+func (c *client) request(ctx context.Context, m Message) (*http.Request, error) {
+	template := c.templates[m.Kind]
+	if template == nil {
+		return nil, fmt.Errorf("unknown kind %q", m.Kind)
+	}
+	req := template.WithContext(ctx)
+	if !c.own { // a transport must not change a request, but some do
+		req.Header = template.Header.Clone()
+	}
+	req.ContentLength = int64(len(m.Body))
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Body)), nil }
+	req.Body, _ = req.GetBody()
+	return req, nil
 }
 
 // class is what an answer means for the breaker, the pause and the queue.
@@ -93,19 +121,11 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 }
 
 func (c *client) roundTrip(ctx context.Context, m Message) verdict {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/"+m.Kind, bytes.NewReader(m.Body))
+	req, err := c.request(ctx, m)
 	if err != nil {
-		return verdict{Result: Result{Outcome: Undelivered}, class: classEndpoint, err: err}
+		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: err}
 	}
-	req.Header = http.Header{
-		"Accept":          {"application/json"},
-		"Accept-Encoding": {"identity"},
-		"Account-Id":      {c.account},
-		"Authorization":   {"Bearer " + c.key},
-		"Content-Type":    {"application/json"},
-		"User-Agent":      {userAgent},
-	}
-	resp, err := c.http.Do(req)
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return transient(0, c.scrub(err))
 	}

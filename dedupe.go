@@ -152,8 +152,9 @@ func (d *dedupe) begin(ctx context.Context, key string) (done bool, err error) {
 	}
 }
 
-// finish ends what begin started: delivered remembers the key, dropped forgets it (it was rejected), else it is as before.
-func (d *dedupe) finish(key string, digest uint64, delivered, dropped bool) {
+// finish ends what begin started: delivered remembers the event, dropped forgets it (it was rejected), else it is as before.
+func (d *dedupe) finish(msg Message, delivered, dropped bool) {
+	key := msg.Key
 	s := d.lock(key)
 	defer s.mu.Unlock()
 	m := s.active[key]
@@ -164,7 +165,7 @@ func (d *dedupe) finish(key string, digest uint64, delivered, dropped bool) {
 	switch {
 	case delivered:
 		if !m.stored && !m.storing {
-			m.digest = digest
+			m.digest = msg.Digest()
 		}
 		m.done, m.stored = true, false
 	case dropped:

@@ -101,9 +101,7 @@ func (t *Tracker) end(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("fprom: close the queue: %w", err))
 		}
 	}
-	if t.client.closeIdle != nil {
-		t.client.closeIdle()
-	}
+	t.client.closeIdle()
 	if len(errs) == 1 {
 		return errs[0]
 	}

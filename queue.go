@@ -174,8 +174,10 @@ func (q *memoryQueue) Run(ctx context.Context, deliver func(context.Context, Mes
 	var wg sync.WaitGroup
 	for range max(q.workers, 1) {
 		wg.Go(func() {
+			timer := time.NewTimer(time.Hour)
+			defer timer.Stop()
 			for {
-				i, m, ok := q.next(ctx)
+				i, m, ok := q.next(ctx, timer)
 				if !ok {
 					return
 				}
@@ -187,10 +189,8 @@ func (q *memoryQueue) Run(ctx context.Context, deliver func(context.Context, Mes
 	return nil
 }
 
-// next waits for a message that may be delivered now and takes it.
-func (q *memoryQueue) next(ctx context.Context) (int32, Message, bool) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+// next waits for a message that may be delivered now and takes it. timer is the worker's own.
+func (q *memoryQueue) next(ctx context.Context, timer *time.Timer) (int32, Message, bool) {
 	for ctx.Err() == nil {
 		q.mu.Lock()
 		now := time.Now()
@@ -223,7 +223,7 @@ func (q *memoryQueue) next(ctx context.Context) (int32, Message, bool) {
 func (q *memoryQueue) settle(ctx context.Context, i int32, attempt int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	permanent := IsPermanent(err)
+	permanent := err != nil && IsPermanent(err)
 	if err == nil || permanent {
 		if permanent {
 			q.dead++

@@ -44,8 +44,12 @@ func New(cfg Config) (*Tracker, error) {
 	if err != nil {
 		return nil, err
 	}
+	client, err := newClient(cfg)
+	if err != nil {
+		return nil, err
+	}
 	t := &Tracker{
-		client: newClient(cfg), queue: cfg.Queue, extra: extrasOf(cfg.Queue), dedupe: newDedupe(cfg.Dedupe),
+		client: client, queue: cfg.Queue, extra: extrasOf(cfg.Queue), dedupe: newDedupe(cfg.Dedupe),
 		breaker: newBreaker(cfg.Breaker, cfg.Logger), pause: &pause{}, limit: newLimiter(cfg.RequestsPerMinute, cfg.Burst),
 		retry: cfg.Retry, log: cfg.Logger, observer: cfg.Observer, counts: newCounters(), ran: make(chan struct{}),
 	}
@@ -115,8 +119,8 @@ func (t *Tracker) Enqueue(ctx context.Context, e Event) error {
 }
 
 func (t *Tracker) put(ctx context.Context, m Message) error {
-	if _, ok := t.queue.(*memoryQueue); ok {
-		return t.queue.Put(ctx, m)
+	if q, ok := t.queue.(*memoryQueue); ok {
+		return q.Put(ctx, m)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 	defer cancel()
@@ -186,7 +190,7 @@ func (t *Tracker) attempt(ctx context.Context, m Message, queued bool) verdict {
 		v = t.askAgain(m, v)
 	}
 	delivered, dropped := v.class == classDone, v.class == classRejected
-	t.dedupe.finish(m.Key, m.Digest(), delivered, dropped)
+	t.dedupe.finish(m, delivered, dropped)
 	return v
 }
 
