@@ -17,8 +17,8 @@ import (
 // A fault stays until Times or For is used up or the Injection is removed.
 type Fault struct {
 	name       string
-	answer     func(real reply) reply // nil: the real answer
-	mangles    bool                   // answer changes the real answer, so the request is processed
+	answer     func(r Request, real reply) reply // nil: the real answer
+	mangles    bool                              // answer changes the real answer, so the request is processed
 	after      bool
 	hang       bool
 	delay      time.Duration
@@ -34,7 +34,7 @@ type Fault struct {
 // Status answers with a status instead of processing: with FirstPromoter's documented body for it where there is one,
 // else with a small JSON message (4xx) or an HTML page (5xx).
 func Status(code int) Fault {
-	return Fault{name: "status " + strconv.Itoa(code), answer: func(reply) reply { return statusReply(code) }}
+	return Fault{name: "status " + strconv.Itoa(code), answer: func(r Request, _ reply) reply { return statusReply(r, code) }}
 }
 
 // RetryAfter adds a Retry-After header to the answer. value is sent as it is: seconds, an HTTP date, or nonsense.
@@ -52,30 +52,30 @@ func Delay(d time.Duration) Fault { return Fault{name: "delay " + d.String(), de
 
 // Reset breaks the connection instead of answering.
 func Reset() Fault {
-	return Fault{name: "reset", answer: func(reply) reply { return reply{reset: true} }}
+	return Fault{name: "reset", answer: func(Request, reply) reply { return reply{reset: true} }}
 }
 
 // NotFoundPage answers with an HTML 404, as for a wrong base URL, instead of processing.
 func NotFoundPage() Fault {
-	return Fault{name: "html 404", answer: func(reply) reply { return notFoundPage() }}
+	return Fault{name: "html 404", answer: func(Request, reply) reply { return notFoundPage() }}
 }
 
 // Redirect answers with a redirect (301, 302, 303, 307, 308) instead of processing. It leads to a place that answers
 // every method with 200 and a JSON object, and whose visitors are listed by Server.Trapped.
 func Redirect(status int) Fault {
-	return Fault{name: "redirect " + strconv.Itoa(status), answer: func(reply) reply {
+	return Fault{name: "redirect " + strconv.Itoa(status), answer: func(Request, reply) reply {
 		return reply{status: status, redirect: true}
 	}}
 }
 
 // Garbage answers 200 with an HTML page, as a captive portal or a proxy does, instead of processing.
 func Garbage() Fault {
-	return Fault{name: "garbage", answer: func(reply) reply { return page(http.StatusOK, "Sign in to the network") }}
+	return Fault{name: "garbage", answer: func(Request, reply) reply { return page(http.StatusOK, "Sign in to the network") }}
 }
 
 // HugeBody answers 200 with a JSON object of more than n bytes instead of processing.
 func HugeBody(n int64) Fault {
-	return Fault{name: "huge body", answer: func(reply) reply {
+	return Fault{name: "huge body", answer: func(Request, reply) reply {
 		r := rawReply(http.StatusOK, "application/json; charset=utf-8", []byte(`{"padding":"`))
 		r.padding, r.tail = n, []byte(`"}`)
 		return r
@@ -84,7 +84,7 @@ func HugeBody(n int64) Fault {
 
 // TruncatedBody processes the request, and breaks off in the middle of the answer's body.
 func TruncatedBody() Fault {
-	return Fault{name: "truncated body", mangles: true, answer: func(real reply) reply {
+	return Fault{name: "truncated body", mangles: true, answer: func(_ Request, real reply) reply {
 		real.cut, real.reset = true, len(real.body) == 0
 		return real
 	}}
@@ -92,7 +92,7 @@ func TruncatedBody() Fault {
 
 // SlowBody processes the request, sends the header of the answer at once, and its body in ten pieces spread over d.
 func SlowBody(d time.Duration) Fault {
-	return Fault{name: "slow body", mangles: true, answer: func(real reply) reply {
+	return Fault{name: "slow body", mangles: true, answer: func(_ Request, real reply) reply {
 		real.slow = d
 		return real
 	}}
@@ -100,7 +100,7 @@ func SlowBody(d time.Duration) Fault {
 
 // GzipBody processes the request, and compresses the answer's body whether or not the client asked for it.
 func GzipBody() Fault {
-	return Fault{name: "gzip body", mangles: true, answer: func(real reply) reply {
+	return Fault{name: "gzip body", mangles: true, answer: func(_ Request, real reply) reply {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
 		_, _ = w.Write(real.body) // a bytes.Buffer takes everything

@@ -30,6 +30,7 @@ var queueCases = []struct {
 	{"uses SetWorkers deliveries at once and no more", (*rig).testWorkers},
 	{"tries again after RetryDelay and counts attempts", (*rig).testRetry},
 	{"waits as long as an error asks for", (*rig).testRetryAfter},
+	{"does not count a held attempt", (*rig).testHeld},
 	{"does not offer a permanent failure again", (*rig).testPermanent},
 	{"returns from Run after the calls under way", (*rig).testRunWaits},
 	{"does not count an interrupted attempt", (*rig).testInterrupted},
@@ -248,6 +249,24 @@ func (r *rig) testRetryAfter() {
 	ds := r.of(m)
 	if waited := ds[1].start.Sub(ds[0].end); waited < pause-5*time.Millisecond {
 		r.t.Errorf("tried again after %v, want at least %v", waited, pause)
+	}
+}
+
+func (r *rig) testHeld() {
+	held := heldError(r.t)
+	m := r.sale("1", "ann", 100)
+	r.put(m)
+	errs := []error{held, errLater, nil}
+	r.start(func(context.Context, fprom.Message) error {
+		return errs[len(r.of(m))-1]
+	})
+	r.wait("three deliveries", func() bool { return r.ended(m) == len(errs) })
+	var got []int
+	for _, d := range r.of(m) {
+		got = append(got, d.Attempt)
+	}
+	if want := []int{1, 1, 2}; !slices.Equal(got, want) {
+		r.t.Errorf("Attempt of deliveries that are held, failed, done: %v, want %v", got, want)
 	}
 }
 

@@ -52,16 +52,24 @@ func notFoundPage() reply {
 	return page(http.StatusNotFound, "The page you were looking for doesn't exist (404)")
 }
 
-// statusReply is what an injected status looks like.
-func statusReply(code int) reply {
+// statusReply is what an injected status looks like: as documented for the kind of request where it is.
+func statusReply(r Request, code int) reply {
 	switch {
+	case code == http.StatusNotFound && r.Kind == "signup":
+		return message(code, msgVisitor)
 	case code == http.StatusNotFound:
 		return notFound()
-	case code < 200, code == http.StatusNoContent, code == http.StatusNotModified,
+	case code == http.StatusConflict:
+		return exists(r.Kind, r.EventID)
+	case code == http.StatusBadRequest && (r.Kind == "sale" || r.Kind == "refund"):
+		return message(code, msgAmount)
+	case code == http.StatusBadRequest:
+		return message(code, msgBlankCustomer)
+	case code == http.StatusUnprocessableEntity && r.Kind == "signup":
+		return jsonReply(code, object{"transaction_id": msgSignedUp})
+	case code == http.StatusNoContent, code == http.StatusNotModified,
 		code == http.StatusUnauthorized, code == http.StatusTooManyRequests:
 		return reply{status: code}
-	case code == http.StatusUnprocessableEntity:
-		return jsonReply(code, map[string]string{"transaction_id": msgSignedUp})
 	case code >= 500:
 		return page(code, strconv.Itoa(code)+" "+http.StatusText(code))
 	case code >= 400:
@@ -69,6 +77,11 @@ func statusReply(code int) reply {
 	default:
 		return jsonReply(code, object{})
 	}
+}
+
+// exists says that an event id was used before.
+func exists(kind, id string) reply {
+	return message(http.StatusConflict, "The '"+kind+"' event with the id '"+id+"' already exists.")
 }
 
 // size is the length that the answer promises.

@@ -46,7 +46,7 @@ func (s *Server) exchange(ctx context.Context, r *http.Request) (reply, error) {
 		rep = s.processAndNote(e)
 	}
 	if f.answer != nil {
-		rep = f.answer(rep)
+		rep = f.answer(e.req, rep)
 	}
 	if f.retryAfter != "" {
 		rep.header = rep.header.Clone()

@@ -76,7 +76,7 @@ func (s *Server) checkEvent(kind string, b Body) (reply, bool) {
 	case !b.amountOK:
 		return message(http.StatusBadRequest, msgAmount), false
 	case s.account.events[kind+":"+b.EventID]:
-		return message(http.StatusConflict, "The '"+kind+"' event with the id '"+b.EventID+"' already exists."), false
+		return exists(kind, b.EventID), false
 	}
 	return reply{}, true
 }
@@ -145,7 +145,7 @@ func (s *Server) commission(kind string, l *lead, b Body, amount int64, now time
 func (s *Server) signup(b Body, now time.Time) (reply, bool) {
 	l := s.account.find(b.Email, b.UID)
 	if l != nil && l.signedUp {
-		return jsonReply(http.StatusUnprocessableEntity, map[string]string{"transaction_id": msgSignedUp}), false
+		return jsonReply(http.StatusUnprocessableEntity, object{"transaction_id": msgSignedUp}), false
 	}
 	if l == nil {
 		p := s.account.referrer(s, Body{TID: b.TID, RefID: b.RefID})
