@@ -200,9 +200,10 @@ func tracked(m Message, status int, body []byte) verdict {
 	if body = bytes.TrimSpace(body); len(body) == 0 || body[0] != '{' || !utf8.Valid(body) {
 		return foreign
 	}
-	var odd *json.UnmarshalTypeError // a field of another type than expected: the rest is read all the same
-	if err := json.Unmarshal(body, &a); err != nil && !errors.As(err, &odd) {
-		return foreign
+	if err := json.Unmarshal(body, &a); err != nil {
+		if _, odd := errors.AsType[*json.UnmarshalTypeError](err); !odd { // a field of another type: the rest was read
+			return foreign
+		}
 	}
 	if a.ID == 0 && (a.Success != nil && !*a.Success || len(a.Error) > 0 && string(a.Error) != "null") {
 		return foreign

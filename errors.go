@@ -89,23 +89,21 @@ func (e *UndeliveredError) Error() string {
 // IsPermanent reports whether err says that sending the event again cannot help: FirstPromoter rejected it, or it is
 // not valid. A queue keeps such an event as a dead letter.
 func IsPermanent(err error) bool {
-	var d *deliveryError
-	if errors.As(err, &d) {
+	if d, ok := errors.AsType[*deliveryError](err); ok {
 		return d.permanent
 	}
-	var v *ValidationError
-	if errors.As(err, &v) {
+	if _, ok := errors.AsType[*ValidationError](err); ok {
 		return true
 	}
-	var a *APIError
-	return errors.As(err, &a) && a.rejected()
+	a, ok := errors.AsType[*APIError](err)
+	return ok && a.rejected()
 }
 
 // IsHeld reports whether err says nothing about the event: the whole account waits (429, a refused key, a wrong
 // endpoint), or delivery was interrupted. A queue keeps such an event without counting an attempt.
 func IsHeld(err error) bool {
-	var d *deliveryError
-	return errors.As(err, &d) && d.held
+	d, ok := errors.AsType[*deliveryError](err)
+	return ok && d.held
 }
 
 // deliveryError is what deliver tells a queue about an event that has no outcome yet.

@@ -5,6 +5,7 @@ import "time"
 // Outcome is what became of an event.
 type Outcome string
 
+// The outcomes.
 const (
 	Tracked     Outcome = "tracked"      // FirstPromoter registered it
 	NotReferral Outcome = "not-referral" // normal: no promoter brought this customer, or the promoter is banned
@@ -34,6 +35,7 @@ type Commission struct {
 // Stage is a point on the way of an event.
 type Stage string
 
+// The stages.
 const (
 	StageEnqueued  Stage = "enqueued"  // accepted: stored in the queue
 	StageDelivered Stage = "delivered" // has its outcome: Tracked, NotReferral or Duplicate

@@ -62,15 +62,12 @@ func (c RetryConfig) validate() error {
 func RetryDelay(attempt int, err error) time.Duration {
 	var floor time.Duration
 	c := RetryConfig{}.withDefaults()
-	var d *deliveryError
-	var a *APIError
-	switch {
-	case errors.As(err, &d):
+	if d, ok := errors.AsType[*deliveryError](err); ok {
 		if d.exact {
 			return d.wait
 		}
 		floor, c = d.wait, d.retry
-	case errors.As(err, &a):
+	} else if a, ok := errors.AsType[*APIError](err); ok {
 		floor = min(max(a.RetryAfter, 0), maxRetryAfter)
 	}
 	top := c.Base
