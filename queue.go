@@ -145,7 +145,7 @@ func (q *memoryQueue) add(m Message) {
 	if n := len(q.free); n > 0 {
 		i, q.free = q.free[n-1], q.free[:n-1]
 	} else {
-		i = int32(len(q.slots)) //nolint:gosec // size is bounded by memory long before 2^31
+		i = int32(len(q.slots))
 		q.slots = append(q.slots, slot{})
 	}
 	m.Attempt = 0
