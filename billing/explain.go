@@ -4,11 +4,13 @@ import (
 	"slices"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/razorpay"
 	"github.com/fprom-go/fprom/billing/stripe"
 )
 
 var explainers = map[string]func([]byte, ...Option) Explanation{
-	"stripe": stripe.Explain,
+	"razorpay": razorpay.Explain,
+	"stripe":   stripe.Explain,
 }
 
 // Explain converts a payload like the Events function of that provider's package, and tells which field each value came

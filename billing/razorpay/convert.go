@@ -1,0 +1,171 @@
+package razorpay
+
+import (
+	"strings"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/internal/convert"
+)
+
+type (
+	payload = convert.Payload
+	node    = convert.Node
+)
+
+// entities are the objects that a payload may hold; those it does not hold are absent nodes.
+type entities struct{ payment, order, invoice, subscription, refund, dispute node }
+
+func convertPayload(p *payload) {
+	p.Event(p.Root.Text("event"), p.Root.Text("id"))
+	in := p.Root.At("payload")
+	e := entities{
+		payment: in.At("payment.entity"), order: in.At("order.entity"), invoice: in.At("invoice.entity"),
+		subscription: in.At("subscription.entity"), refund: in.At("refund.entity"), dispute: in.At("dispute.entity"),
+	}
+	switch event := p.Root.Text("event").S; event {
+	case "payment.captured", "order.paid", "subscription.charged", "invoice.paid", "invoice.partially_paid":
+		if other := reportedBy(event, e, p.Config()); other != "" {
+			p.Skip(convert.OtherEvent, other)
+			return
+		}
+		sale(p, e)
+	case "refund.processed":
+		refund(p, e)
+	case "payment.dispute.lost":
+		dispute(p, e)
+	case "subscription.cancelled", "subscription.completed", "subscription.halted":
+		d := p.Cancellation()
+		d.Metadata(e.subscription.At("notes"))
+		d.Email(email(e.payment.Text("email")))
+		d.Customer(e.subscription.Text("customer_id"))
+		d.Add()
+	case "subscription.authenticated":
+		authenticated(p, e)
+	case "payment.authorized", "payment.failed", "payment.pending":
+		p.Skip(convert.NotFinal, "the payment is not captured")
+	case "refund.created", "refund.failed", "refund.speed_changed":
+		p.Skip(convert.NotFinal, "refund.processed reports a refund that was made")
+	case "payment.dispute.created", "payment.dispute.under_review", "payment.dispute.action_required", "payment.dispute.won",
+		"payment.dispute.closed":
+		p.Skip(convert.NotFinal, "payment.dispute.lost reports a dispute that takes money back")
+	case "payment_link.paid", "payment_link.partially_paid", "qr_code.credited", "virtual_account.credited":
+		p.Skip(convert.OtherEvent, "order.paid or payment.captured reports this payment")
+	}
+}
+
+// reportedBy says which other event reports the payment of this one, if it is not this one.
+func reportedBy(event string, e entities, c *convert.Config) string {
+	invoiced := e.payment.Text("invoice_id").S != ""
+	switch {
+	case c.Set(optPaymentCaptured):
+		if event != "payment.captured" {
+			return "payment.captured reports this payment (WithPaymentCaptured)"
+		}
+	case invoiced && (event == "payment.captured" || event == "order.paid"):
+		return "the payment has an invoice: subscription.charged or invoice.paid reports it (or see WithPaymentCaptured)"
+	case event != "subscription.charged" && e.invoice.Text("subscription_id").S != "":
+		return "the invoice is a subscription's: subscription.charged reports this payment"
+	}
+	return ""
+}
+
+func sale(p *payload, e entities) {
+	if status := e.payment.Text("status").S; status != "captured" {
+		p.Skip(convert.NotFinal, "the payment's status is "+status)
+		return
+	}
+	d := p.Sale()
+	d.ID(e.payment.Text("id"))
+	customer(d, e)
+	amount(d, e.payment, beforeTax(p, e, e.payment.Int("amount")))
+	d.Plan(e.subscription.Text("plan_id"))
+	d.Quantity(e.subscription.Int("quantity"))
+	d.Add()
+}
+
+func customer(d *convert.Draft, e entities) {
+	d.Metadata(e.payment.At("notes"), e.order.At("notes"), e.invoice.At("notes"), e.subscription.At("notes"))
+	d.Email(email(e.payment.Text("email")))
+	d.Email(e.invoice.Text("customer_details.email", "customer_details.customer_email"))
+	for _, n := range []node{e.payment, e.subscription, e.invoice} {
+		d.Customer(n.Text("customer_id"))
+	}
+}
+
+// email leaves out the address that Razorpay fills in where the customer gave none.
+func email(t convert.Text) convert.Text {
+	if strings.EqualFold(t.S, "void@razorpay.com") {
+		return convert.Text{}
+	}
+	return t
+}
+
+func refund(p *payload, e entities) {
+	if !captured(e.payment) {
+		p.Skip(convert.NotMoney, "the payment was never captured: there is no sale to take back")
+		return
+	}
+	if status := e.refund.Text("status").S; status != "" && status != "processed" {
+		p.Skip(convert.NotFinal, "the refund's status is "+status)
+		return
+	}
+	giveBack(p, e, e.refund, e.refund.Int("amount"))
+}
+
+func dispute(p *payload, e entities) {
+	if !p.Config().Disputes {
+		p.Skip(convert.NotMoney, "disputes are not tracked (WithoutDisputes)")
+		return
+	}
+	giveBack(p, e, e.dispute, e.dispute.Int("amount_deducted"))
+}
+
+// giveBack makes a refund of gross, which o (a refund or a dispute) takes out of the payment.
+func giveBack(p *payload, e entities, o node, gross convert.Int) {
+	paymentID := o.Text("payment_id")
+	if paymentID.S == "" {
+		paymentID = e.payment.Text("id")
+	}
+	d := p.Refund()
+	d.ID(o.Text("id"))
+	d.SaleID(paymentID)
+	d.Metadata(e.payment.At("notes"), o.At("notes"))
+	d.Email(email(e.payment.Text("email")))
+	total, tax := d.Payment(paymentID)
+	d.Customer(e.payment.Text("customer_id"))
+	if total.OK {
+		amount(d, o, convert.BeforeTax(gross, total, tax))
+	} else {
+		amount(d, o, beforeTax(p, e, gross))
+	}
+	d.Add()
+}
+
+// captured reports whether the payment was; true if the payload does not say. Razorpay writes true and "1".
+func captured(payment node) bool {
+	if !payment.Has("captured") {
+		return true
+	}
+	s := payment.Text("captured").S
+	return payment.Bool("captured") || s == "1" || s == "true"
+}
+
+func authenticated(p *payload, e entities) {
+	if e.payment.Text("status").S == "captured" {
+		p.Skip(convert.OtherEvent, "subscription.charged or invoice.paid reports what was paid")
+		return
+	}
+	d := p.Signup()
+	customer(d, e)
+	if !p.Config().Signups || !d.Attributed() {
+		p.Skip(convert.NothingPaid, "the subscription begins; subscription.charged reports what is paid")
+		return
+	}
+	d.Add()
+}
+
+func amount(d *convert.Draft, o node, n convert.Int) {
+	currency := o.Text("currency")
+	digits, _ := fprom.ISOExponent(currency.S)
+	d.Amount(n, currency, digits)
+}
