@@ -46,7 +46,7 @@ func testAttemptsSurvive(t *testing.T, open func() *rig) {
 	m := r.sale("1", "ann", 100)
 	r.put(m)
 	r.start(func(context.Context, fprom.Message) error {
-		return &fprom.APIError{StatusCode: 503, RetryAfter: quiet * 10}
+		return &fprom.APIError{StatusCode: 503, RetryAfter: 4 * quiet}
 	})
 	r.wait("a failed delivery", func() bool { return r.ended(m) == 1 })
 	r.idle(quiet) // the queue has noted it before its context ends

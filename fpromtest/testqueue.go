@@ -11,7 +11,7 @@ import (
 
 const (
 	patience = 30 * time.Second       // for what must happen
-	quiet    = 300 * time.Millisecond // for what must not
+	quiet    = 200 * time.Millisecond // for what must not
 )
 
 // TestQueue checks that a queue keeps the rules in the documentation of fprom.Queue, in real time. open returns a
