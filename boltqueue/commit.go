@@ -1,0 +1,311 @@
+package boltqueue
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// item is a message in memory: ready, leased, held, or with its outcome on the way to the disk.
+type item struct {
+	seq  uint64
+	lane uint64
+	due  uint64 // time of its entry in due, 0 if it has none
+	m    fprom.Message
+}
+
+// committer is the state of the one goroutine that writes, and that decides what may be delivered. Nothing else touches
+// it, but for writing. It changes only after a commit succeeded.
+type committer struct {
+	st      state
+	cursor  uint64           // every message below it was looked at: it is in items, due or lanes, or gone
+	mark    duePoint         // every entry of due up to it was loaded
+	nextDue uint64           // time of the first entry after mark; 0: none
+	first   uint64           // seq of the oldest message
+	oldest  time.Time        // and when it was recorded
+	prune   int64            // when the first log entry is too old, Unix nanoseconds; 0: there is none
+	items   map[uint64]*item // by seq
+	busy    map[uint64]*item // by lane
+	held    []outcome        // few: see maxHeld
+	writing bool             // under Queue.mu: the committer has outcomes in hand
+	retryAt time.Time        // after a failure
+	backoff time.Duration
+}
+
+type duePoint struct{ time, seq uint64 }
+
+const (
+	lowWater  = 64  // fewer ready messages than this: load more
+	highWater = 256 // so many at most are made ready
+	maxItems  = 512 // in memory, whatever their state
+	maxHeld   = 64  // messages held in memory; more are written to due
+	pageIn    = 256 // messages looked at in one transaction
+	minWait   = 100 * time.Millisecond
+	maxWait   = 5 * time.Second
+)
+
+// group is what one commit does.
+type group struct {
+	requests []*request
+	outcomes []outcome
+	fill     bool // load messages if there is room
+}
+
+// run is the committer.
+func (q *Queue) run() {
+	debug.SetPanicOnFault(true) // a page that cannot be read is an error, not the end of the process
+	defer close(q.done)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		g, ok := q.gather(time.Now())
+		if ok {
+			q.commit(g)
+			continue
+		}
+		q.mu.Lock()
+		end, low := q.broken != nil || q.closing && len(q.requests) == 0, len(q.ready) < lowWater
+		q.mu.Unlock()
+		if end {
+			q.finishFreelist()
+			return
+		}
+		timer.Reset(q.c.wait(time.Now(), low))
+		select {
+		case <-q.kick:
+		case <-timer.C:
+		}
+	}
+}
+
+// gather takes what the next commit shall do; false: nothing.
+func (q *Queue) gather(now time.Time) (group, bool) {
+	c := &q.c
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.broken != nil {
+		return group{}, false
+	}
+	for _, it := range c.unhold(now) {
+		q.ready.push(it)
+		signal(q.wake)
+	}
+	var g group
+	retry := !now.Before(c.retryAt) || q.closing && c.backoff < maxWait
+	if q.stalled && retry && len(q.outcomes) > 0 {
+		g.outcomes = q.takeOutcomes() // alone: they need less space than any put
+		return g, true
+	}
+	g.requests = q.takeRequests()
+	if retry {
+		g.outcomes = q.takeOutcomes()
+		g.fill = !q.closing
+	}
+	load := g.fill && len(q.ready) < lowWater && c.more(now)
+	return g, len(g.requests)+len(g.outcomes) > 0 || load || g.fill && c.expired(now)
+}
+
+// takeOutcomes must be called with q.mu held.
+func (q *Queue) takeOutcomes() []outcome {
+	n := min(len(q.outcomes), maxGroupOutcomes)
+	taken := q.outcomes[:n:n]
+	q.outcomes = q.outcomes[n:]
+	if len(q.outcomes) == 0 {
+		q.outcomes = nil
+	}
+	q.c.writing = n > 0
+	return taken
+}
+
+// more reports whether there is something to make ready.
+func (c *committer) more(now time.Time) bool {
+	return len(c.items) < maxItems && (c.cursor < c.st.seq || c.nextDue != 0 && c.nextDue <= nanos(now))
+}
+
+func (c *committer) expired(now time.Time) bool { return c.prune != 0 && c.prune <= now.UnixNano() }
+
+// wait is how long there will be nothing to do, unless something is asked for.
+func (c *committer) wait(now time.Time, low bool) time.Duration {
+	if now.Before(c.retryAt) {
+		return c.retryAt.Sub(now)
+	}
+	d := time.Hour
+	if len(c.held) > 0 {
+		d = min(d, time.Duration(c.firstHeld()-now.UnixNano()))
+	}
+	if low && c.nextDue != 0 && len(c.items) < maxItems {
+		d = min(d, time.Duration(int64(c.nextDue)-now.UnixNano()))
+	}
+	if c.prune != 0 {
+		d = min(d, time.Duration(c.prune-now.UnixNano()))
+	}
+	return max(d, time.Millisecond)
+}
+
+func (c *committer) firstHeld() int64 {
+	first := c.held[0].due
+	for _, o := range c.held[1:] {
+		first = min(first, o.due)
+	}
+	return first
+}
+
+// commit does what g says in one transaction, and tells everyone.
+func (q *Queue) commit(g group) {
+	g.outcomes = q.c.hold(g.outcomes)
+	w, err := q.transact(g)
+	if err != nil {
+		q.failed(g, err)
+		return
+	}
+	q.committed(g, w)
+}
+
+// hold keeps messages that spent no attempt in memory, while they are few. It returns the outcomes to write.
+func (c *committer) hold(outcomes []outcome) []outcome {
+	write := outcomes[:0:0]
+	for _, o := range outcomes {
+		if o.verdict == held && len(c.held) < maxHeld {
+			c.held = append(c.held, o)
+		} else {
+			write = append(write, o)
+		}
+	}
+	return write
+}
+
+// unhold returns the messages held whose time has come.
+func (c *committer) unhold(now time.Time) (due []*item) {
+	kept := c.held[:0]
+	for _, o := range c.held {
+		if o.due <= now.UnixNano() {
+			due = append(due, o.it)
+		} else {
+			kept = append(kept, o)
+		}
+	}
+	clear(c.held[len(kept):])
+	c.held = kept
+	return due
+}
+
+// transact applies g and commits it if it changes anything. A panic of bbolt means that the file is damaged.
+func (q *Queue) transact(g group) (w *work, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = q.breakDown(fmt.Errorf("%w: %v", ErrDamaged, p))
+		}
+	}()
+	tx, err := q.db.Begin(true)
+	if err != nil {
+		return nil, q.breakDown(err)
+	}
+	w = q.newWork(tx)
+	if err := w.apply(g); err != nil {
+		return nil, joinErr(err, tx.Rollback())
+	}
+	if !w.dirty {
+		return w, tx.Rollback()
+	}
+	q.db.NoFreelistSync = q.freePages() > maxFreelist
+	hit("before-commit")
+	if err := tx.Commit(); err != nil {
+		if syncFailed(err) {
+			err = q.breakDown(fmt.Errorf("the disk did not confirm a write; restart the service and check the disk: %w", err))
+		}
+		return nil, err
+	}
+	hit("committed")
+	return w, nil
+}
+
+// committed takes over what w did.
+func (q *Queue) committed(g group, w *work) {
+	c := &q.c
+	w.update(c)
+	q.mu.Lock()
+	if len(g.requests)+len(g.outcomes) > 0 || w.dirty {
+		q.stalled, c.backoff, c.retryAt = false, 0, time.Time{}
+	}
+	c.writing = false
+	for _, it := range w.placed {
+		q.ready.push(it)
+	}
+	q.stats = w.stats()
+	q.nextSeq = c.st.seq
+	q.tellWaiters(w.first)
+	if len(q.ready) > 0 {
+		signal(q.wake)
+	}
+	q.mu.Unlock()
+	if len(g.requests) > 0 {
+		hit("stored")
+	}
+	if len(g.outcomes) > 0 {
+		hit("acknowledged")
+	}
+	for _, r := range g.requests {
+		r.done <- r.err
+	}
+}
+
+// tellWaiters must be called with q.mu held. first is the seq of the oldest message.
+func (q *Queue) tellWaiters(first uint64) {
+	kept := q.flushers[:0]
+	for _, f := range q.flushers {
+		if first == 0 || first >= f.mark {
+			close(f.done)
+		} else {
+			kept = append(kept, f)
+		}
+	}
+	clear(q.flushers[len(kept):])
+	q.flushers = kept
+	if q.settled != nil && (len(q.outcomes) == 0 || q.stalled || q.broken != nil) {
+		close(q.settled)
+		q.settled = nil
+	}
+}
+
+// failed gives the callers their error, and keeps the outcomes for another time.
+func (q *Queue) failed(g group, err error) {
+	err = fmt.Errorf("boltqueue: write %s: %w", q.path, err)
+	c := &q.c
+	q.mu.Lock()
+	for _, r := range g.requests {
+		r.done <- err
+	}
+	q.outcomes = append(g.outcomes, q.outcomes...)
+	left, broken := len(q.outcomes), q.broken
+	c.writing = false
+	if len(g.outcomes) > 0 || g.fill {
+		c.backoff = min(max(2*c.backoff, minWait), maxWait)
+		c.retryAt = time.Now().Add(c.backoff)
+		q.stalled = true
+	}
+	q.tellWaiters(1)
+	q.mu.Unlock()
+	if broken != nil {
+		q.logger.Error("fprom: the outbox is out of use", slog.String("path", q.path), slog.Any("error", err))
+	} else if left > 0 || len(g.requests) == 0 {
+		q.logger.Error("fprom: the outbox could not be written; trying again",
+			slog.String("path", q.path), slog.Int("outcomes", left), slog.Duration("wait", c.backoff), slog.Any("error", err))
+	}
+}
+
+// breakDown puts the queue out of use: every call returns err from now on.
+func (q *Queue) breakDown(err error) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.broken == nil {
+		q.broken = fmt.Errorf("boltqueue: %s: %w", q.path, err)
+		for _, r := range q.requests {
+			r.done <- q.broken
+		}
+		q.requests = nil
+	}
+	return err
+}

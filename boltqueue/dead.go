@@ -1,0 +1,182 @@
+package boltqueue
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"go.etcd.io/bbolt"
+)
+
+// DeadLetter is an event that was given up: FirstPromoter rejected it, it ran out of attempts, or its record is damaged.
+type DeadLetter struct {
+	ID         uint64        // for Redrive and Drop
+	Message    fprom.Message // Attempt: how many were made; empty if Damaged
+	Reason     string        // the last error, shortened to 1 KiB
+	StatusCode int           // of the last answer; 0 if there was none
+	Code       string        // FirstPromoter's "code" in it
+	Answer     string        // FirstPromoter's "message" in it, shortened to 1 KiB
+	At         time.Time     // when it was given up
+	Damaged    bool          // the record on disk cannot be read; it can only be dropped
+}
+
+const deadPage = 100
+
+// DeadLetters ranges over the dead letters, the oldest event first. It reads them in pages of 100 and holds up nothing;
+// what changes meanwhile may be seen or not. An error ends it.
+func (q *Queue) DeadLetters(ctx context.Context) iter.Seq2[DeadLetter, error] {
+	return func(yield func(DeadLetter, error) bool) {
+		for after := uint64(0); ; {
+			page, err := q.deadPage(ctx, after)
+			if err != nil {
+				yield(DeadLetter{}, err)
+				return
+			}
+			for _, d := range page {
+				if !yield(d, nil) {
+					return
+				}
+				after = d.ID
+			}
+			if len(page) < deadPage {
+				return
+			}
+		}
+	}
+}
+
+// deadPage reads the dead letters that follow the given id.
+func (q *Queue) deadPage(ctx context.Context, after uint64) (page []DeadLetter, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	err = q.unusable()
+	q.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	err = guard(func() error {
+		return q.db.View(func(tx *bbolt.Tx) error {
+			c := tx.Bucket(bucketDead).Cursor()
+			for k, v := c.Seek(seqKey(after + 1)); k != nil && len(page) < deadPage; k, v = c.Next() {
+				if len(v) == 0 { // dropped
+					continue
+				}
+				page = append(page, decodeLetter(binary.BigEndian.Uint64(k), v))
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("boltqueue: read %s: %w", q.path, err)
+	}
+	return page, nil
+}
+
+func decodeLetter(id uint64, v []byte) DeadLetter {
+	info, raw, err := decodeDead(id, v)
+	if err != nil {
+		return DeadLetter{ID: id, Reason: err.Error(), Damaged: true}
+	}
+	d := DeadLetter{
+		ID: id, Reason: info.Reason, StatusCode: info.Status, Code: info.Code, Answer: info.Answer, At: info.At, Damaged: info.Damaged,
+	}
+	if r, err := decodeRecord(id, raw); err == nil {
+		d.Message = r.m
+	} else {
+		d.Damaged = true
+	}
+	return d
+}
+
+// Redrive puts dead letters back into the queue, as new messages with their old event ids. It returns how many it found;
+// damaged ones stay. When it returns, the change is on disk.
+func (q *Queue) Redrive(ctx context.Context, ids ...uint64) (int, error) {
+	return q.changeDead(ctx, ids, (*work).redrive)
+}
+
+// RedriveAll is Redrive of all dead letters, in steps: after an error those before it are in the queue.
+func (q *Queue) RedriveAll(ctx context.Context) (int, error) {
+	total := 0
+	for after := uint64(0); ; {
+		page, err := q.deadPage(ctx, after)
+		if err != nil || len(page) == 0 {
+			return total, err
+		}
+		ids := make([]uint64, len(page))
+		for i, d := range page {
+			ids[i], after = d.ID, d.ID
+		}
+		n, err := q.Redrive(ctx, ids...)
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// Drop removes dead letters for good, and returns how many it found. When it returns, the change is on disk.
+func (q *Queue) Drop(ctx context.Context, ids ...uint64) (int, error) {
+	return q.changeDead(ctx, ids, (*work).drop)
+}
+
+func (q *Queue) changeDead(ctx context.Context, ids []uint64, change func(*work, uint64, []byte) (bool, error)) (int, error) {
+	n := 0
+	err := q.do(ctx, &request{size: 512 * len(ids), apply: func(w *work) error {
+		n = 0
+		for _, id := range ids {
+			v := w.dead.Get(seqKey(id))
+			if len(v) == 0 {
+				continue
+			}
+			ok, err := change(w, id, v)
+			if err != nil {
+				return err
+			}
+			if ok {
+				n++
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+func (w *work) redrive(id uint64, v []byte) (bool, error) {
+	d := decodeLetter(id, v)
+	if d.Damaged {
+		return false, nil
+	}
+	if err := w.unbury(id); err != nil {
+		return false, err
+	}
+	d.Message.Attempt = 0
+	return true, w.store(d.Message, hashKey(d.Message.Key), d.Message.Digest())
+}
+
+func (w *work) drop(id uint64, v []byte) (bool, error) {
+	d := decodeLetter(id, v)
+	if err := w.unbury(id); err != nil {
+		return false, err
+	}
+	if d.Message.Key == "" { // unknown; an empty entry says that the event was not delivered
+		return true, w.dead.Put(seqKey(id), []byte{})
+	}
+	hash := hashKey(d.Message.Key)
+	return true, w.index.Delete(hash[:])
+}
+
+func (w *work) unbury(id uint64) error {
+	w.dirty = true
+	if len(w.dead.Get(seqKey(id))) > 0 {
+		decrease(&w.st.dead)
+	}
+	return w.dead.Delete(seqKey(id))
+}

@@ -1,0 +1,261 @@
+package boltqueue
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// What can be wrong with a file. The errors of Open, Inspect and Compact wrap these, or the cause that the system gave.
+var (
+	// ErrLocked: another process has the file open.
+	ErrLocked = errors.New("the file is locked by another process that has it open; stop that one or use another file, one for each process")
+	// ErrForeign: the file is not an outbox of this package. It was not changed.
+	ErrForeign = errors.New("the file is not an outbox of fprom/boltqueue; nothing was changed")
+	// ErrNewerFormat: the file was written by a newer release. It was not changed.
+	ErrNewerFormat = errors.New("the file was written by a newer release of fprom/boltqueue; use that one; nothing was changed")
+	// ErrDamaged: the file is truncated or its content does not add up.
+	ErrDamaged = errors.New("the file is damaged; keep a copy, then restore it from a backup or start with a new file")
+)
+
+const (
+	lockTimeout = 50 * time.Millisecond // bbolt tries once
+	maxFreelist = 4096                  // pages: a longer list is written when the queue is closed only
+	tmpPattern  = ".new-*"
+)
+
+// Open opens the outbox in the file at path, and creates it with mode 0600 if there is none or if it is empty. The
+// directory must exist. The file is locked until Close: a second Open, of any process, is ErrLocked at once. Other errors
+// wrap ErrForeign, ErrNewerFormat, ErrDamaged or the system's. Nothing is changed in a file that is refused.
+//
+// Opening reads a few pages, whatever the file holds; files below 64 MiB, and those that a crash left with much unused
+// space, are checked whole.
+func Open(path string, opts ...Option) (*Queue, error) {
+	q := newQueue(path, opts)
+	if err := q.open(); err != nil {
+		return nil, fmt.Errorf("boltqueue: open %s: %w", path, err)
+	}
+	go q.run()
+	return q, nil
+}
+
+func (q *Queue) open() error {
+	if err := create(q.path); err != nil {
+		return err
+	}
+	err := guard(func() error { return q.openFile() })
+	if err == nil {
+		return nil
+	}
+	if q.file != nil { // if it still is open: after a panic bbolt's own Close would hang
+		_ = q.file.Close()
+	}
+	return explain(err)
+}
+
+func (q *Queue) openFile() error {
+	db, err := bbolt.Open(q.path, 0o600, options(checkHead, &q.file))
+	if err != nil {
+		return err
+	}
+	q.db = db
+	err = db.Update(initialise)
+	if err == nil {
+		err = q.loadState()
+	}
+	if err != nil {
+		_ = db.Close()
+	}
+	return err
+}
+
+// options opens a file through check, after it was locked. The file is left in *file.
+func options(check func(*os.File) error, file **os.File) *bbolt.Options {
+	return &bbolt.Options{
+		Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType,
+		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(path, flag&^os.O_CREATE, mode) //nolint:gosec // the caller's path
+			if err != nil {
+				return nil, err
+			}
+			if err = joinErr(lock(f), sameFile(f, path)); err == nil {
+				err = check(f)
+			}
+			if err != nil {
+				_ = f.Close()
+				return nil, err
+			}
+			*file = f
+			return f, nil
+		},
+	}
+}
+
+// sameFile: Compact may have put another file in its place before it was locked.
+func sameFile(f *os.File, path string) error {
+	mine, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	current, err := os.Stat(path)
+	if err == nil && !os.SameFile(mine, current) {
+		err = ErrLocked
+	}
+	return err
+}
+
+// initialise makes an outbox of an empty database.
+func initialise(tx *bbolt.Tx) error {
+	if tx.Bucket(bucketMeta) != nil {
+		return nil
+	}
+	for _, name := range allBuckets {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket(bucketMeta)
+	if err := meta.Put(keyFormat, encodeFormat()); err != nil {
+		return err
+	}
+	return meta.Put(keyState, (&state{seq: 1, base: 1}).encode())
+}
+
+// loadState reads the counters, and nothing that grows with the backlog.
+func (q *Queue) loadState() error {
+	return q.db.View(func(tx *bbolt.Tx) error {
+		for _, name := range allBuckets {
+			if tx.Bucket(name) == nil {
+				return fmt.Errorf("%w: no bucket %s", ErrDamaged, name)
+			}
+		}
+		st, ok := decodeState(tx.Bucket(bucketMeta).Get(keyState))
+		if !ok {
+			return fmt.Errorf("%w: the counters cannot be read", ErrDamaged)
+		}
+		q.c.st, q.c.cursor = st, st.base
+		if k, _ := tx.Bucket(bucketDue).Cursor().First(); len(k) == 16 {
+			q.c.nextDue, _ = splitPair(k)
+		}
+		w := q.newWork(tx)
+		w.findOldest()
+		w.findPrune()
+		q.c.prune, q.stats, q.nextSeq = w.prune, w.stats(), st.seq
+		return nil
+	})
+}
+
+// create makes a new outbox at path if there is no file. It appears complete or not at all, whatever happens.
+func create(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
+	case err == nil && info.Mode().Perm()&0o200 == 0:
+		return fmt.Errorf("the file is read-only (mode %v): %w", info.Mode().Perm(), fs.ErrPermission)
+	case err == nil || !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	dir, base := filepath.Split(path)
+	tmp, err := os.CreateTemp(filepath.Clean(dir+"."), base+tmpPattern) // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }()
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	db, err := bbolt.Open(tmp.Name(), 0o600, &bbolt.Options{Timeout: lockTimeout})
+	if err != nil {
+		return err
+	}
+	if err := joinErr(db.Update(initialise), db.Close()); err != nil {
+		return err
+	}
+	return publish(tmp.Name(), path)
+}
+
+// publish gives the complete file its name, unless another process was faster.
+func publish(tmp, path string) error {
+	if err := os.Link(tmp, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.Rename(tmp, path); err != nil { // a file system without links
+			return err
+		}
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the caller's path
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) { // not every system can
+		err = nil
+	}
+	return joinErr(err, d.Close())
+}
+
+// guard makes an error of a panic or a page fault within f.
+func guard(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, p)
+		}
+	}()
+	return f()
+}
+
+// explain says in our words what bbolt found.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, bbolt.ErrTimeout):
+		return ErrLocked
+	case errors.Is(err, bbolt.ErrInvalid), errors.Is(err, bbolt.ErrVersionMismatch), errors.Is(err, bbolt.ErrChecksum), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w (%w)", ErrDamaged, err)
+	default:
+		return err
+	}
+}
+
+// syncFailed reports whether err comes from fdatasync, after which nobody knows what is on disk.
+func syncFailed(err error) bool {
+	var path *fs.PathError
+	var no syscall.Errno
+	return !errors.As(err, &path) && errors.As(err, &no) && no != syscall.ENOSPC && no != syscall.EDQUOT
+}
+
+// freePages is the length of the list of free pages, which each commit would have to write.
+func (q *Queue) freePages() int {
+	s := q.db.Stats()
+	return s.FreePageN + s.PendingPageN
+}
+
+// finishFreelist writes the list of free pages if the last commits did not, so that the next Open is fast.
+func (q *Queue) finishFreelist() {
+	if q.brokenErr() != nil || !q.db.NoFreelistSync {
+		return
+	}
+	q.db.NoFreelistSync = false
+	err := guard(func() error { return q.db.Update(func(*bbolt.Tx) error { return nil }) })
+	if err != nil {
+		q.logger.Warn("fprom: the outbox's list of free pages could not be written; the next start takes longer", "path", q.path, "error", err)
+	}
+}
+
+func joinErr(err, second error) error {
+	if err == nil {
+		return second
+	}
+	return err
+}

@@ -1,0 +1,192 @@
+package boltqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"go.etcd.io/bbolt"
+)
+
+// Queue is a durable fprom.Queue in one file. All its methods are safe for concurrent use.
+type Queue struct {
+	path      string
+	logger    *slog.Logger
+	retention time.Duration
+	workers   int
+
+	db   *bbolt.DB
+	file *os.File // db's; see release
+	kick chan struct{}
+	wake chan struct{} // a hint to the workers that there is something ready
+	done chan struct{} // closed when the committer has ended
+
+	mu        sync.Mutex
+	requests  []*request // not yet taken by the committer
+	outcomes  []outcome
+	ready     seqHeap
+	flushers  []flusher
+	settled   chan struct{} // closed when all outcomes are written or have to wait; nil if nobody waits
+	stats     fprom.QueueStats
+	nextSeq   uint64
+	closing   bool
+	stalled   bool  // outcomes could not be written: no new deliveries until they are
+	broken    error // the file is not usable any more
+	closeOnce sync.Once
+	closeErr  error
+
+	c committer
+}
+
+var _ fprom.Queue = (*Queue)(nil)
+
+// Option changes a default of Open.
+type Option func(*Queue)
+
+// DefaultRetention is how long the ledger remembers an event id after the event's outcome: a yearly renewal and a month.
+const DefaultRetention = 400 * 24 * time.Hour
+
+// WithRetention sets how long the ledger remembers an event id after the event's outcome. Default DefaultRetention; a
+// duplicate that comes later is sent again, and left to FirstPromoter to recognise. 0 or less: the default.
+func WithRetention(d time.Duration) Option {
+	return func(q *Queue) {
+		if d > 0 {
+			q.retention = d
+		}
+	}
+}
+
+// WithLogger sets the logger for what no caller sees: outcomes that could not be written, damaged records. Default
+// slog.Default().
+func WithLogger(l *slog.Logger) Option {
+	return func(q *Queue) {
+		if l != nil {
+			q.logger = l
+		}
+	}
+}
+
+const defaultWorkers = 4
+
+func newQueue(path string, opts []Option) *Queue {
+	q := &Queue{
+		path: path, logger: slog.Default(), retention: DefaultRetention, workers: defaultWorkers,
+		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	for _, o := range opts {
+		o(q)
+	}
+	q.c = committer{items: map[uint64]*item{}, busy: map[uint64]*item{}}
+	return q
+}
+
+// SetWorkers sets the number of deliveries under way at once. Default 4. It has no effect on a Run that has begun.
+func (q *Queue) SetWorkers(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.workers = max(n, 1)
+}
+
+// Stats implements the optional method of fprom.Queue. It reads nothing from the file. Oldest is as of the last commit.
+func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stats, q.broken
+}
+
+// flusher waits until no message with a seq below mark is left.
+type flusher struct {
+	mark uint64
+	done chan struct{}
+}
+
+// Flush waits until every message stored before the call has an outcome (done or dead letter) that is on disk, or ctx
+// ends. It needs a Run that delivers.
+func (q *Queue) Flush(ctx context.Context) error {
+	q.mu.Lock()
+	if err := q.unusable(); err != nil {
+		q.mu.Unlock()
+		return err
+	}
+	if q.stats.Pending == 0 {
+		q.mu.Unlock()
+		return nil
+	}
+	f := flusher{q.nextSeq, make(chan struct{})}
+	q.flushers = append(q.flushers, f)
+	q.mu.Unlock()
+	signal(q.kick)
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-q.done:
+		return errors.Join(fprom.ErrClosed, q.brokenErr())
+	}
+}
+
+// Close writes what is still to be written, closes the file and releases its lock. Messages without an outcome stay in
+// the file. Call it after Run returned. Further calls do nothing and return the same error: outcomes that could not be
+// written, whose events will be delivered again.
+func (q *Queue) Close() error {
+	q.closeOnce.Do(func() {
+		q.mu.Lock()
+		q.closing = true
+		q.mu.Unlock()
+		signal(q.kick)
+		<-q.done
+		q.closeErr = q.release()
+	})
+	return q.closeErr
+}
+
+// release closes the file. A panic inside a transaction leaves bbolt's locks taken: then only the file is closed, which
+// frees the lock on it.
+func (q *Queue) release() error {
+	q.mu.Lock()
+	left, broken := len(q.outcomes), q.broken
+	q.mu.Unlock()
+	var err error
+	if broken != nil {
+		err = q.file.Close()
+	} else {
+		err = q.db.Close()
+	}
+	if err != nil {
+		err = fmt.Errorf("boltqueue: close %s: %w", q.path, err)
+	}
+	if left > 0 {
+		err = errors.Join(err, fmt.Errorf("boltqueue: %d outcomes could not be written to %s; their events will be sent again, which their event ids make safe", left, q.path))
+	}
+	return err
+}
+
+// unusable must be called with q.mu held.
+func (q *Queue) unusable() error {
+	if q.broken != nil {
+		return q.broken
+	}
+	if q.closing {
+		return fprom.ErrClosed
+	}
+	return nil
+}
+
+func (q *Queue) brokenErr() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.broken
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,269 @@
+package boltqueue
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"go.etcd.io/bbolt"
+)
+
+// work is one transaction, and what it will change in memory when it has been committed.
+type work struct {
+	q     *Queue
+	now   time.Time
+	dirty bool
+
+	st      state
+	cursor  uint64
+	mark    duePoint
+	nextDue uint64
+	prune   int64
+	placed  []*item          // become ready
+	taken   map[uint64]*item // their lanes
+	freed   map[*item]bool   // leave memory
+	first   uint64           // seq of the oldest message, 0 if there is none
+	oldest  time.Time
+	ready   int
+
+	pending, due, lanes, index, log, dead, conflicts, meta *bbolt.Bucket
+}
+
+func (q *Queue) newWork(tx *bbolt.Tx) *work {
+	c := &q.c
+	w := &work{
+		q: q, now: time.Now(), st: c.st, cursor: c.cursor, mark: c.mark, nextDue: c.nextDue, prune: c.prune,
+		pending: tx.Bucket(bucketPending), due: tx.Bucket(bucketDue), lanes: tx.Bucket(bucketLanes),
+		index: tx.Bucket(bucketIndex), log: tx.Bucket(bucketLog), dead: tx.Bucket(bucketDead),
+		conflicts: tx.Bucket(bucketConflicts), meta: tx.Bucket(bucketMeta),
+	}
+	// These grow at their end: leave pages full.
+	w.pending.FillPercent, w.log.FillPercent, w.due.FillPercent = fillAppend, fillAppend, fillAppend
+	return w
+}
+
+const fillAppend = 0.95
+
+// apply does what g says, in this order: outcomes make room and free lanes.
+func (w *work) apply(g group) error {
+	for _, o := range g.outcomes {
+		if err := w.settle(o); err != nil {
+			return err
+		}
+	}
+	for _, r := range g.requests {
+		if err := w.serve(r); err != nil {
+			return err
+		}
+	}
+	if g.fill {
+		w.q.mu.Lock()
+		w.ready = len(w.q.ready)
+		w.q.mu.Unlock()
+		if err := errors.Join(w.loadDue(), w.scan(), w.forget()); err != nil {
+			return err
+		}
+	}
+	w.findOldest()
+	if !w.dirty {
+		return nil
+	}
+	w.st.base = w.base()
+	return w.meta.Put(keyState, w.st.encode())
+}
+
+func (w *work) serve(r *request) error {
+	r.err = nil
+	if r.apply != nil {
+		return r.apply(w)
+	}
+	for i := range r.puts {
+		conflict, err := w.put(&r.puts[i])
+		if err != nil {
+			return err
+		}
+		if conflict != nil {
+			r.err = errors.Join(r.err, conflict)
+		}
+	}
+	return nil
+}
+
+// put stores a message, unless its key is stored or remembered.
+func (w *work) put(p *put) (conflict, err error) {
+	if v := w.index.Get(p.hash[:]); len(v) == 16 {
+		seq, digest := splitPair(v)
+		switch {
+		case w.dead.Get(seqKey(seq)) != nil: // the new event takes its place
+			if err := w.unbury(seq); err != nil {
+				return nil, err
+			}
+		case digest != p.digest:
+			return w.conflict(p)
+		default:
+			return nil, nil
+		}
+	}
+	return nil, w.store(p.m, p.hash, p.digest)
+}
+
+// store appends a message.
+func (w *work) store(m fprom.Message, hash [16]byte, digest uint64) error {
+	seq := w.st.seq
+	w.st.seq++
+	w.st.pending++
+	w.dirty = true
+	if err := w.index.Put(hash[:], pairKey(seq, digest)); err != nil {
+		return err
+	}
+	return w.pending.Put(seqKey(seq), encodeRecord(seq, record{m: m}))
+}
+
+// conflict reports a key that is used with another digest, the first time.
+func (w *work) conflict(p *put) (conflict, err error) {
+	k := binary.BigEndian.AppendUint64(p.hash[:16:16], p.digest)
+	if w.conflicts.Get(k) != nil {
+		return nil, nil
+	}
+	w.dirty = true
+	if err := w.conflicts.Put(k, []byte{}); err != nil {
+		return nil, err
+	}
+	if err := w.appendLog(k); err != nil {
+		return nil, err
+	}
+	return fmt.Errorf("boltqueue: %s: %w", p.m.Key, fprom.ErrConflict), nil
+}
+
+// settle writes an outcome.
+func (w *work) settle(o outcome) error {
+	w.dirty = true
+	if w.freed == nil {
+		w.freed = map[*item]bool{}
+	}
+	w.freed[o.it] = true
+	switch o.verdict {
+	case done:
+		return errors.Join(w.remember(o.it.m), w.remove(o.it))
+	case dead:
+		m := o.it.m
+		m.Attempt++
+		if err := w.bury(o.it.seq, o.info, encodeRecord(o.it.seq, record{m: m})); err != nil {
+			return err
+		}
+		return w.remove(o.it)
+	case again, held:
+		return w.postpone(o)
+	default:
+		return fmt.Errorf("unknown verdict %d", o.verdict)
+	}
+}
+
+// remember moves the key of a message that is done to the ledger.
+func (w *work) remember(m fprom.Message) error {
+	hash := hashKey(m.Key)
+	if m.Kind == fprom.KindCancellation {
+		return w.index.Delete(hash[:])
+	}
+	w.st.ledger++
+	return w.appendLog(hash[:])
+}
+
+func (w *work) bury(seq uint64, info deadInfo, rec []byte) error {
+	v, err := encodeDead(seq, info, rec)
+	if err != nil {
+		return err
+	}
+	w.st.dead++
+	return w.dead.Put(seqKey(seq), v)
+}
+
+// remove takes a message out that has its outcome, and lets the next of its customer follow.
+func (w *work) remove(it *item) error {
+	decrease(&w.st.pending)
+	err := w.pending.Delete(seqKey(it.seq))
+	if it.due != 0 {
+		err = errors.Join(err, w.due.Delete(pairKey(it.due, it.seq)))
+	}
+	return errors.Join(err, w.leaveLane(it.lane, it.seq))
+}
+
+// postpone rewrites the message, and nothing else of its lane.
+func (w *work) postpone(o outcome) error {
+	it := o.it
+	if it.due != 0 {
+		if err := w.due.Delete(pairKey(it.due, it.seq)); err != nil {
+			return err
+		}
+	}
+	t, err := w.putDue(nanos(time.Unix(0, o.due)), it.seq, it.lane)
+	if err != nil {
+		return err
+	}
+	m := it.m
+	if o.verdict == again {
+		m.Attempt++
+	}
+	if it.lane != 0 {
+		if err := w.lanes.Put(pairKey(it.lane, it.seq), []byte{}); err != nil {
+			return err
+		}
+	}
+	return w.pending.Put(seqKey(it.seq), encodeRecord(it.seq, record{m, int64(t)}))
+}
+
+// findOldest looks at the first message only.
+func (w *work) findOldest() {
+	k, v := w.pending.Cursor().First()
+	if k == nil {
+		if w.st.pending > 0 {
+			w.q.logger.Error("fprom: the outbox is damaged: messages are missing",
+				slog.String("path", w.q.path), slog.Uint64("missing", w.st.pending))
+			w.st.pending, w.dirty = 0, true
+		}
+		return
+	}
+	w.first = binary.BigEndian.Uint64(k)
+	if w.first == w.q.c.first {
+		w.oldest = w.q.c.oldest
+	} else if r, err := decodeRecord(w.first, v); err == nil {
+		w.oldest = r.m.RecordedAt
+	}
+}
+
+func (w *work) stats() fprom.QueueStats {
+	s := w.st.stats()
+	s.Oldest = w.oldest
+	return s
+}
+
+// update takes the transaction's effects over into c.
+func (w *work) update(c *committer) {
+	c.st, c.cursor, c.mark, c.nextDue, c.prune = w.st, w.cursor, w.mark, w.nextDue, w.prune
+	c.first, c.oldest = w.first, w.oldest
+	for it := range w.freed {
+		delete(c.items, it.seq)
+		if c.busy[it.lane] == it {
+			delete(c.busy, it.lane)
+		}
+	}
+	for _, it := range w.placed {
+		c.items[it.seq] = it
+		if it.lane != 0 {
+			c.busy[it.lane] = it
+		}
+	}
+}
+
+// nanos is t as the file has it.
+func nanos(t time.Time) uint64 { return uint64(max(t.UnixNano(), 1)) }
+
+// decrease is n-- for a counter of a file that may be damaged.
+func decrease(n *uint64) {
+	if *n > 0 {
+		*n--
+	}
+}
