@@ -1,0 +1,98 @@
+package fprom
+
+import (
+	"net/http"
+	"strings"
+)
+
+// The cookies of FirstPromoter's site script. cookieTrack is what accounts made before April 2021 have.
+const (
+	cookieTID   = "_fprom_tid"
+	cookieTrack = "_fprom_track"
+	cookieRef   = "_fprom_ref"
+)
+
+// Attribution says which promoter brought a visitor. The zero value says nothing.
+type Attribution struct {
+	TID   string // visitor id, from the cookie _fprom_tid or _fprom_track
+	RefID string // a promoter's referral id, from the cookie _fprom_ref; a visitor can forge it
+}
+
+// AttributionFrom reads the cookies that FirstPromoter's script set in the visitor's browser. Where the sale is reported
+// later, by a webhook that has no cookies, call it at checkout and send Metadata with the payment. Cookies are foreign
+// data: a value that cannot be an id (over 255 bytes, other characters than letters, digits and ._~=+/-, the word
+// "null", …) is left out, and so is an id of which the request has two different ones.
+func AttributionFrom(r *http.Request) Attribution { return attributionOf(r.Header) }
+
+func attributionOf(h http.Header) Attribution {
+	lines := h["Cookie"]
+	if len(lines) == 0 {
+		return Attribution{}
+	}
+	a := Attribution{TID: cookie(lines, cookieTID), RefID: cookie(lines, cookieRef)}
+	if a.TID == "" {
+		a.TID = cookie(lines, cookieTrack)
+	}
+	return a
+}
+
+// Metadata is the attribution as metadata for the billing provider's checkout or payment, under the keys fp_tid and
+// fp_ref; the provider hands it back in its webhooks. Empty parts are left out; the map is never nil.
+func (a Attribution) Metadata() map[string]string {
+	m := make(map[string]string, 2)
+	if a.TID != "" {
+		m["fp_tid"] = a.TID
+	}
+	if a.RefID != "" {
+		m["fp_ref"] = a.RefID
+	}
+	return m
+}
+
+// cookie is the usable value of the cookie called name, "" if there is none or if two differ. It reads what
+// http.Request.CookiesNamed reads, without its allocations.
+func cookie(lines []string, name string) string {
+	found := ""
+	for _, line := range lines {
+		for len(line) > 0 {
+			var part string
+			part, line, _ = strings.Cut(line, ";")
+			key, v, _ := strings.Cut(strings.Trim(part, " \t"), "=")
+			if strings.Trim(key, " \t") != name {
+				continue
+			}
+			if n := len(v); n > 1 && v[0] == '"' && v[n-1] == '"' {
+				v = v[1 : n-1]
+			}
+			if !usableID(v) {
+				continue
+			}
+			if found != "" && found != v {
+				return ""
+			}
+			found = v
+		}
+	}
+	return found
+}
+
+// usableID reports whether a cookie's value can be an id and not what a broken script or an attacker put there.
+func usableID(s string) bool {
+	if s == "" || len(s) > maxText || strings.Contains(s, "..") {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("._~=+/-", c) >= 0:
+		default:
+			return false
+		}
+	}
+	for _, word := range [...]string{"null", "undefined", "none", "nil", "nan"} {
+		if strings.EqualFold(s, word) {
+			return false
+		}
+	}
+	return true
+}

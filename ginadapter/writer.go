@@ -1,0 +1,95 @@
+package ginadapter
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/fprom-go/fprom"
+)
+
+// writer is Gin's ResponseWriter with a call of commit before everything that sends the header. Gin sends it late:
+// WriteHeader only notes the status.
+type writer struct {
+	gin.ResponseWriter
+
+	x       *fprom.Exchange
+	c       *gin.Context // nil when the handler has returned
+	refused bool         // 503 was answered instead of what the handler writes
+}
+
+// commit reports whether the response is still the handler's.
+func (w *writer) commit() bool {
+	if w.refused {
+		return false
+	}
+	if w.c != nil && len(w.c.Errors) > 0 {
+		w.x.Discard()
+	}
+	if w.x.Commit(w.Status()) != nil {
+		w.refused = true
+		fprom.Refuse(w.ResponseWriter)
+	}
+	return !w.refused
+}
+
+// end gives c back what it had, unless somebody else has changed it since.
+func (w *writer) end(original *http.Request) {
+	w.x.Close()
+	c := w.c
+	w.c = nil
+	if c.Writer == gin.ResponseWriter(w) {
+		c.Writer = w.ResponseWriter
+	}
+	if c.Request == w.x.Request() {
+		c.Request = original
+	}
+}
+
+func (w *writer) WriteHeader(status int) {
+	if !w.refused {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w *writer) WriteHeaderNow() {
+	if w.commit() {
+		w.ResponseWriter.WriteHeaderNow()
+	}
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	if w.commit() {
+		return w.ResponseWriter.Write(p)
+	}
+	return len(p), nil
+}
+
+func (w *writer) WriteString(s string) (int, error) {
+	if w.commit() {
+		return w.ResponseWriter.WriteString(s)
+	}
+	return len(s), nil
+}
+
+func (w *writer) Flush() {
+	w.commit()
+	w.ResponseWriter.Flush()
+}
+
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if w.refused {
+		return nil, nil, fmt.Errorf("ginadapter: hijack: the request was answered with 503: %w", http.ErrNotSupported)
+	}
+	conn, rw, err := w.ResponseWriter.Hijack()
+	if err == nil {
+		w.x.Discard()
+	}
+	return conn, rw, err
+}
+
+// Unwrap is for http.ResponseController.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
