@@ -1,0 +1,123 @@
+package riverqueue_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/postgres"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// database is the URL of the server that all tests but the crash tests share.
+var database string
+
+// TestMain takes the PostgreSQL of FPROM_TEST_POSTGRES or starts one. No test here is skipped for want of one.
+func TestMain(m *testing.M) {
+	if role := os.Getenv("FPROM_TEST_ROLE"); role != "" {
+		os.Exit(playRole(role))
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if database = os.Getenv("FPROM_TEST_POSTGRES"); database != "" {
+		return m.Run()
+	}
+	s, err := postgres.Start(context.Background(), "max_connections=200")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	database = s.URL
+	code := m.Run()
+	if err := s.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+var schemas atomic.Int64
+
+// newSchema returns the name of a schema that is dropped at the end of the test.
+func newSchema(tb testing.TB) string {
+	tb.Helper()
+	name := fmt.Sprintf("t_%d_%d_%d", os.Getpid(), time.Now().UnixMilli(), schemas.Add(1))
+	tb.Cleanup(func() {
+		pool := newPool(tb, database)
+		if _, err := pool.Exec(context.Background(), "DROP SCHEMA IF EXISTS "+name+" CASCADE"); err != nil {
+			tb.Error(err)
+		}
+		pool.Close()
+	})
+	return name
+}
+
+func newPool(tb testing.TB, url string) *pgxpool.Pool {
+	tb.Helper()
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cfg.MaxConns = 12
+	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return pool
+}
+
+// open returns a migrated queue with a pool of its own.
+func open(tb testing.TB, cfg riverqueue.Config) (*riverqueue.Queue, *pgxpool.Pool) {
+	tb.Helper()
+	if cfg.Schema == "" {
+		cfg.Schema = newSchema(tb)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	pool := newPool(tb, database)
+	tb.Cleanup(pool.Close)
+	q, err := riverqueue.New(pool, cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := q.Migrate(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
+	return q, pool
+}
+
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	fpromtest.TestQueue(t, func(t *testing.T) fprom.Queue {
+		q, _ := open(t, riverqueue.Config{})
+		return q
+	})
+}
+
+func TestDurableQueue(t *testing.T) {
+	t.Parallel()
+	fpromtest.TestDurableQueue(t, func(t *testing.T, dir string) fprom.Queue {
+		schema := "d" + strings.Map(func(r rune) rune {
+			if r >= '0' && r <= '9' {
+				return r
+			}
+			return -1
+		}, filepath.Dir(dir))
+		q, pool := open(t, riverqueue.Config{Schema: schema})
+		t.Cleanup(func() { _, _ = pool.Exec(context.Background(), "DROP SCHEMA "+schema+" CASCADE") })
+		return q
+	})
+}

@@ -1,0 +1,179 @@
+package riverqueue
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// ErrSchema is wrapped by the errors of a Queue whose tables are missing, older or newer than this package.
+var ErrSchema = errors.New("riverqueue: the database does not have the tables of this version")
+
+// migrations returns the SQL of each version of this package's tables, the first at index 0.
+func migrations() ([]string, error) {
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	all := make([]string, len(names))
+	for i, name := range names {
+		if !strings.HasPrefix(name, fmt.Sprintf("migrations/%03d_", i+1)) {
+			return nil, fmt.Errorf("riverqueue: %s is not migration %d", name, i+1)
+		}
+		b, err := migrationFiles.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		all[i] = string(b)
+	}
+	return all, nil
+}
+
+// Migrate creates the schema and brings River's tables and those of this package to the current version; what is
+// current is left alone. Any number of processes may call it at once. A database that a newer version of this package
+// has migrated is refused with an error that wraps ErrSchema.
+func (q *Queue) Migrate(ctx context.Context) error {
+	conn, err := q.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("riverqueue: migrate: %w", err)
+	}
+	defer conn.Release()
+	const one = `hashtextextended('fprom migrations', 7306040937)`
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(`+one+`)`); err != nil {
+		return fmt.Errorf("riverqueue: migrate: %w", err)
+	}
+	defer conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(`+one+`)`) //nolint:errcheck // it ends with the connection at the latest
+
+	if _, err := conn.Exec(ctx, prologue(q.cfg.Schema)); err != nil {
+		return fmt.Errorf("riverqueue: migrate: create the schema: %w", err)
+	}
+	all, err := migrations()
+	if err != nil {
+		return err
+	}
+	if _, err := q.version(ctx, len(all)); err != nil {
+		return err
+	}
+	m, err := rivermigrate.New(riverpgxv5.New(q.pool), &rivermigrate.Config{Schema: q.cfg.Schema, Logger: q.log})
+	if err != nil {
+		return fmt.Errorf("riverqueue: migrate: %w", err)
+	}
+	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return fmt.Errorf("riverqueue: migrate River's tables: %w", err)
+	}
+	return q.apply(ctx, all)
+}
+
+// apply runs those of all that are missing, each in a transaction.
+func (q *Queue) apply(ctx context.Context, all []string) error {
+	have, err := q.version(ctx, len(all))
+	if err != nil {
+		return err
+	}
+	for i := have; i < len(all); i++ {
+		err := q.inTx(ctx, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, numbered(q.cfg.Schema, i+1, all[i]))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("riverqueue: migration %d: %w", i+1, err)
+		}
+	}
+	q.schemaOK.Store(true)
+	return nil
+}
+
+// version is what the database has; an error if that is more than want.
+func (q *Queue) version(ctx context.Context, want int) (int, error) {
+	var have int
+	if err := q.pool.QueryRow(ctx, q.store.sql.version).Scan(&have); err != nil {
+		return 0, explain(err)
+	}
+	if have > want {
+		return have, fmt.Errorf("%w: schema %q has version %d, this program knows %d: deploy the newer release of riverqueue", ErrSchema, q.cfg.Schema, have, want)
+	}
+	return have, nil
+}
+
+// checkSchema makes sure once that the tables are those of this version.
+func (q *Queue) checkSchema(ctx context.Context) error {
+	if q.schemaOK.Load() {
+		return nil
+	}
+	all, err := migrations()
+	if err != nil {
+		return err
+	}
+	have, err := q.version(ctx, len(all))
+	if err != nil {
+		return err
+	}
+	if have < len(all) {
+		return fmt.Errorf("%w: schema %q has version %d, this program needs %d: call Migrate", ErrSchema, q.cfg.Schema, have, len(all))
+	}
+	q.schemaOK.Store(true)
+	return nil
+}
+
+// explain says what to do about a missing table.
+func explain(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000") {
+		return fmt.Errorf("%w: call Migrate: %w", ErrSchema, err)
+	}
+	return err
+}
+
+func prologue(schema string) string {
+	return fmt.Sprintf(`CREATE SCHEMA IF NOT EXISTS %s;
+CREATE TABLE IF NOT EXISTS %[1]s.fprom_migration (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
+`, schema)
+}
+
+func numbered(schema string, version int, sql string) string {
+	return strings.ReplaceAll(sql, "$schema", schema) + fmt.Sprintf("\nINSERT INTO %s.fprom_migration (version) VALUES (%d);\n", schema, version)
+}
+
+// MigrationSQL returns what Migrate does to a database without these tables, River's included, as SQL for psql or a
+// migration tool. An empty schema means DefaultSchema. Each step begins with a comment that names its version; Migrate
+// takes a database that was made with it for current.
+func MigrationSQL(schema string) (string, error) {
+	cfg, err := Config{Schema: schema}.withDefaults()
+	if err != nil {
+		return "", err
+	}
+	schema = cfg.Schema
+	m, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{Schema: schema, Logger: cfg.Logger})
+	if err != nil {
+		return "", fmt.Errorf("riverqueue: %w", err)
+	}
+	var b strings.Builder
+	b.WriteString(prologue(schema))
+	for _, v := range m.AllVersions() {
+		fmt.Fprintf(&b, "\n-- River, version %d\n%s\n", v.Version, strings.ReplaceAll(v.SQLUp, "/* TEMPLATE: schema */", schema+"."))
+	}
+	for _, v := range m.AllVersions() {
+		fmt.Fprintf(&b, "INSERT INTO %s.river_migration (line, version) VALUES ('main', %d) ON CONFLICT DO NOTHING;\n", schema, v.Version)
+	}
+	all, err := migrations()
+	if err != nil {
+		return "", err
+	}
+	for i, sql := range all {
+		fmt.Fprintf(&b, "\n-- fprom, version %d\n%s", i+1, numbered(schema, i+1, sql))
+	}
+	return b.String(), nil
+}

@@ -1,0 +1,3 @@
+package riverqueue_test
+
+func playRole(string) int { return 2 }

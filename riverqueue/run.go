@@ -1,0 +1,282 @@
+package riverqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/fprom-go/fprom"
+)
+
+// fetchCooldown bounds how often a free worker asks for the next job; River's default of 100 ms would cap 4 workers at
+// 40 events a second.
+const fetchCooldown = 5 * time.Millisecond
+
+// errPanic is what becomes of a delivery that panicked: it is tried again, and the panic is in the log and in River's UI.
+const panicRetry = time.Minute
+
+// Run delivers the events of the schema until ctx ends, beside the Run of any other process. One Run at a time per
+// Queue. If the database cannot be reached Run waits for it; tables that are missing or newer are an error.
+func (q *Queue) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+	for {
+		err := q.checkSchema(ctx)
+		if err == nil {
+			err = q.work(ctx, deliver)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, ErrSchema):
+			return err
+		}
+		q.log.Warn("riverqueue: the database fails; delivery begins when it is back", "error", err)
+		if q.sleep(ctx, time.Second) != nil {
+			return nil
+		}
+	}
+}
+
+// work runs a River client and the upkeep until ctx ends. An error means that they did not start.
+func (q *Queue) work(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+	r := newReplica(q)
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, &worker{q: q, r: r, deliver: deliver}); err != nil {
+		return err
+	}
+	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
+		ID: r.id, Schema: q.cfg.Schema, Logger: q.log, Workers: workers, JobTimeout: -1,
+		Queues:                      map[string]river.QueueConfig{jobQueue: {MaxWorkers: q.workers, FetchCooldown: fetchCooldown}},
+		CancelledJobRetentionPeriod: 7 * 24 * time.Hour,
+	})
+	if err != nil {
+		return fmt.Errorf("riverqueue: river: %w", err)
+	}
+	if err := r.beat(ctx); err != nil { // before the first job is taken: who takes jobs must be known as alive
+		return err
+	}
+	if err := client.Start(ctx); err != nil {
+		return fmt.Errorf("riverqueue: river: %w", err)
+	}
+	q.running.Store(r)
+	upkeep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.upkeep(upkeep)
+	}()
+	<-ctx.Done()
+	<-client.Stopped()
+	stop()
+	<-ended
+	q.running.Store(nil)
+	r.leave()
+	return nil
+}
+
+// worker is what River calls for each job.
+type worker struct {
+	river.WorkerDefaults[eventArgs]
+	q       *Queue
+	r       *replica
+	deliver func(context.Context, fprom.Message) error
+}
+
+// NextRetry implements river.Worker for a delivery that panicked; all other ends of one are snoozes.
+func (w *worker) NextRetry(*river.Job[eventArgs]) time.Time { return time.Now().Add(panicRetry) }
+
+// Work delivers one message.
+func (w *worker) Work(ctx context.Context, job *river.Job[eventArgs]) error {
+	w.r.take(job.ID)
+	defer w.r.release(job.ID)
+	q, m := w.q, job.Args.message()
+	attempts, err := q.begin(ctx, job)
+	switch {
+	case errors.Is(err, errNotNow):
+		return nil
+	case errors.Is(err, errUnknown):
+		q.log.Error("riverqueue: a job has no entry in the ledger and is cancelled; was the ledger restored from a backup?", "job", job.ID)
+		return river.JobCancel(err)
+	case err != nil:
+		if ctx.Err() == nil {
+			q.log.Warn("riverqueue: the database fails; the event is tried again", "job", job.ID, "error", err)
+		}
+		return river.JobSnooze(time.Second)
+	}
+	m.Attempt = attempts + 1
+	d := &delivery{}
+	err = w.deliver(context.WithValue(ctx, deliveryKey{}, d), m)
+	done, permanent := err == nil, fprom.IsPermanent(err)
+	q.concludeProbe(ctx, d, done || permanent)
+	switch {
+	case done:
+		return q.settle(ctx, job, "done", nil)
+	case permanent:
+		return q.settle(ctx, job, "dead", err)
+	default:
+		return q.again(ctx, m, err)
+	}
+}
+
+var (
+	errNotNow  = errors.New("riverqueue: nothing to deliver")
+	errUnknown = errors.New("riverqueue: this event is not in the ledger")
+)
+
+// begin makes the event of job the head of its customer's lane and returns the number of failed attempts so far.
+// errNotNow: it waits for an earlier event or has its outcome, and the job is completed.
+func (q *Queue) begin(ctx context.Context, job *river.Job[eventArgs]) (attempts int, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
+	s := &q.store.sql
+	key := job.Args.Key
+	var notNow bool
+	err = q.inTx(ctx, func(tx pgx.Tx) error {
+		var state string
+		b := &pgx.Batch{}
+		b.Queue(s.lock, q.lane(job.Args.Customer))
+		b.Queue(s.start, key)
+		b.Queue(s.look, key).QueryRow(func(row pgx.Row) error { return row.Scan(&state, &attempts) })
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		switch state {
+		case "head":
+			return nil
+		case "queued": // another of this customer comes first: its end makes a new job of this one
+			if _, err := tx.Exec(ctx, s.park, key, job.Args.Body); err != nil {
+				return err
+			}
+		case "dead": // someone retried the cancelled job with River's UI or CLI
+			return q.restart(ctx, tx, job, &notNow)
+		}
+		notNow = true
+		return complete(ctx, tx, job)
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return 0, errUnknown
+	case err != nil:
+		return 0, err
+	case notNow:
+		return 0, errNotNow
+	}
+	return attempts, nil
+}
+
+// restart gives a dead letter whose job was retried by hand its place in the lane again.
+func (q *Queue) restart(ctx context.Context, tx pgx.Tx, job *river.Job[eventArgs], notNow *bool) error {
+	s := &q.store.sql
+	if _, err := tx.Exec(ctx, s.recover, job.Args.Key); err != nil {
+		return err
+	}
+	tag, err := tx.Exec(ctx, s.start, job.Args.Key)
+	if err != nil || tag.RowsAffected() == 1 {
+		return err
+	}
+	*notNow = true
+	if _, err := tx.Exec(ctx, s.park, job.Args.Key, job.Args.Body); err != nil {
+		return err
+	}
+	return complete(ctx, tx, job)
+}
+
+// complete completes job in tx. A job that is gone was taken over by another replica, which finds the ledger settled.
+func complete(ctx context.Context, tx pgx.Tx, job *river.Job[eventArgs]) error {
+	_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+	if errors.Is(err, rivertype.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+const dbTimeout = 10 * time.Second
+
+// lane is the text whose hash is locked while events of customer start and end.
+func (q *Queue) lane(customer string) string { return q.cfg.Schema + "/" + customer }
+
+// settle writes the outcome of job's event into the ledger and makes a job of the next event of the customer. The
+// database may be away: the outcome is in hand and is kept trying until the process stops; then the event is delivered
+// once more by another, which the event id makes safe.
+func (q *Queue) settle(ctx context.Context, job *river.Job[eventArgs], state string, why error) error {
+	var reason, body *string
+	if why != nil {
+		text := why.Error()
+		reason, body = &text, &job.Args.Body
+	}
+	for {
+		err := q.settleOnce(context.WithoutCancel(ctx), job, state, reason, body)
+		switch {
+		case err == nil && why != nil:
+			return river.JobCancel(why)
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			q.log.Error("riverqueue: an outcome could not be stored before the end; the event will be sent again", "job", job.ID, "error", err)
+			return river.JobSnooze(0)
+		}
+		q.log.Warn("riverqueue: the database fails; an outcome waits to be stored", "job", job.ID, "error", err)
+		if q.sleep(ctx, pollTime) != nil {
+			continue // one last time
+		}
+	}
+}
+
+func (q *Queue) settleOnce(ctx context.Context, job *river.Job[eventArgs], state string, reason, body *string) error {
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
+	defer cancel()
+	s := &q.store.sql
+	return q.inTx(ctx, func(tx pgx.Tx) error {
+		var next []fprom.Message
+		b := &pgx.Batch{}
+		b.Queue(s.lock, q.lane(job.Args.Customer))
+		b.Queue(s.settle, job.Args.Key, state, reason, body)
+		if job.Args.Customer != "" {
+			b.Queue(s.promote, job.Args.Customer).Query(func(rows pgx.Rows) (err error) {
+				next, err = collectMessages(rows)
+				return err
+			})
+		}
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		if err := q.store.insertJobs(ctx, tx, next); err != nil {
+			return err
+		}
+		if state == "done" {
+			return complete(ctx, tx, job)
+		}
+		return nil
+	})
+}
+
+// collectMessages reads rows of key, kind, customer, body and recorded_at.
+func collectMessages(rows pgx.Rows) ([]fprom.Message, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (fprom.Message, error) {
+		var m fprom.Message
+		var body string
+		err := row.Scan(&m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt)
+		m.Body = []byte(body)
+		return m, err
+	})
+}
+
+// again puts off the event of m, whose delivery ended with why.
+func (q *Queue) again(ctx context.Context, m fprom.Message, why error) error {
+	if ctx.Err() != nil {
+		return river.JobSnooze(0) // for another replica, or for this one after its restart
+	}
+	if !fprom.IsHeld(why) {
+		db, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+		defer cancel()
+		if _, err := q.pool.Exec(db, q.store.sql.fail, m.Key, why.Error()); err != nil {
+			q.log.Warn("riverqueue: an attempt was not counted", "error", err)
+		}
+	}
+	return river.JobSnooze(fprom.RetryDelay(m.Attempt, why))
+}
