@@ -4,6 +4,9 @@ import (
 	"slices"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/lemonsqueezy"
+	"github.com/fprom-go/fprom/billing/paddle"
+	"github.com/fprom-go/fprom/billing/polar"
 	"github.com/fprom-go/fprom/billing/razorpay"
 	"github.com/fprom-go/fprom/billing/stripe"
 )

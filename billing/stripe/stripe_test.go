@@ -1,32 +1,222 @@
 package stripe_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/billing/internal/hooktest"
 	"github.com/fprom-go/fprom/billing/stripe"
 )
 
 var suite = hooktest.Suite{
-	Handler: stripe.Handler, Events: stripe.Events, Explain: stripe.Explain, Sign: sign,
+	Handler: stripe.Handler, Events: stripe.Events, Explain: stripe.Explain, Sign: sign, Options: options,
 	Refused: http.StatusBadRequest, Sale: "invoice_basil_subscription.json",
 }
 
-func sign(h http.Header, body []byte, secret string) {
-	t := strconv.FormatInt(time.Now().Unix(), 10)
+func sign(h http.Header, body []byte, secret string) { signAt(h, body, secret, time.Now()) }
+
+func signAt(h http.Header, body []byte, secret string, at time.Time) {
+	t := strconv.FormatInt(at.Unix(), 10)
+	h.Set("Stripe-Signature", "t="+t+",v1="+sum(t, body, secret)+",v0=00")
+}
+
+func sum(t string, body []byte, secret string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(t + "."))
 	mac.Write(body)
-	h.Set("Stripe-Signature", "t="+t+",v1="+hex.EncodeToString(mac.Sum(nil)))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// payment is what an application's own store would answer for the one-time payment of the fixtures.
+func payment(_ context.Context, id string) (billing.Payment, error) {
+	if id != "pi_3Ronetime" {
+		return billing.Payment{}, nil
+	}
+	return billing.Payment{SaleEventID: id, Email: "bob@example.com", Total: 12600, Tax: 2100}, nil
+}
+
+func customer(_ context.Context, id string) (string, string, error) {
+	if id != "cus_Sexample" {
+		return "", "", errors.New("no such customer")
+	}
+	return "ada@example.com", "user-1", nil
+}
+
+func options(fixture string) []billing.Option {
+	has := func(s string) bool { return strings.Contains(fixture, s) }
+	var opts []billing.Option
+	if has("trial_signup") || has("free_signup") {
+		opts = append(opts, billing.WithTrialSignups())
+	}
+	if has("exponent_option") {
+		opts = append(opts, billing.WithExponents(map[string]int{"KWD": 3}))
+	}
+	if has("test_mode_accepted") {
+		opts = append(opts, billing.WithTestMode())
+	}
+	if has("lookup") {
+		opts = append(opts, billing.WithCustomer(customer))
+	}
+	if has("custom_keys") {
+		opts = append(opts, billing.WithKeys(billing.Keys{TID: "visitor", UID: "account"}))
+	}
+	if has("payment_intent_option") || has("payment_intents_option") {
+		opts = append(opts, stripe.WithPaymentIntents())
+	}
+	if has("refund_partial") {
+		opts = append(opts, billing.WithPayment(payment))
+	}
+	if has("charge_refunded_option") || has("charge_option") {
+		opts = append(opts, stripe.WithChargeRefunded())
+	}
+	if has("dispute_option_off") {
+		opts = append(opts, billing.WithoutDisputes())
+	}
+	return opts
 }
 
 func TestGolden(t *testing.T)  { t.Parallel(); suite.Golden(t) }
 func TestHandler(t *testing.T) { t.Parallel(); suite.HandlerTable(t) }
-func FuzzEvents(f *testing.F)  { suite.FuzzEvents(f) }
+func FuzzEvents(f *testing.F) {
+	suite.FuzzEvents(f, stripe.WithChargeRefunded(), stripe.WithPaymentIntents(), billing.WithTrialSignups(), billing.WithTestMode(), billing.WithPayment(payment))
+}
 func FuzzHandler(f *testing.F) { suite.FuzzHandler(f, "Stripe-Signature") }
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		body := []byte(`{"id":"evt_1"}`)
+		now := time.Now()
+		stamp := strconv.FormatInt(now.Unix(), 10)
+		good := sum(stamp, body, "whsec_a")
+		for _, tt := range []struct {
+			name, header string
+			opts         []billing.Option
+			ok           bool
+		}{
+			{name: "good", header: "t=" + stamp + ",v1=" + good, ok: true},
+			{name: "several signatures", header: "t=" + stamp + ",v1=" + sum(stamp, body, "whsec_b") + ", v1=" + good, ok: true},
+			{name: "no header", header: ""},
+			{name: "only v0", header: "t=" + stamp + ",v0=" + good},
+			{name: "no time", header: "v1=" + good},
+			{name: "another time", header: "t=1,v1=" + good},
+			{name: "not hex", header: "t=" + stamp + ",v1=zz"},
+			{name: "truncated", header: "t=" + stamp + ",v1=" + good[:62]},
+			{name: "rotation", header: "t=" + stamp + ",v1=" + sum(stamp, body, "whsec_old"), opts: []billing.Option{billing.WithSecrets("whsec_old")}, ok: true},
+			{name: "not in rotation", header: "t=" + stamp + ",v1=" + sum(stamp, body, "whsec_old")},
+			{name: "empty secret in rotation", header: "t=" + stamp + ",v1=" + good, opts: []billing.Option{billing.WithSecrets("")}},
+		} {
+			err := stripe.Verify(http.Header{"Stripe-Signature": {tt.header}}, body, "whsec_a", tt.opts...)
+			if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
+				t.Errorf("%s: %v, want ok %v", tt.name, err, tt.ok)
+			}
+		}
+		for _, tt := range []struct {
+			age  time.Duration
+			opts []billing.Option
+			ok   bool
+		}{
+			{age: 5 * time.Minute, ok: true},
+			{age: 5*time.Minute + time.Second},
+			{age: -5 * time.Minute, ok: true},
+			{age: -5*time.Minute - time.Second},
+			{age: time.Hour, opts: []billing.Option{billing.WithTolerance(2 * time.Hour)}, ok: true},
+			{age: 1000 * time.Hour, opts: []billing.Option{billing.WithTolerance(0)}, ok: true},
+		} {
+			h := http.Header{}
+			signAt(h, body, "whsec_a", now.Add(-tt.age))
+			if err := stripe.Verify(h, body, "whsec_a", tt.opts...); (err == nil) != tt.ok {
+				t.Errorf("age %v: %v, want ok %v", tt.age, err, tt.ok)
+			}
+		}
+	})
+}
+
+// One payment is announced by six events, some of them twice, in any order: it is one sale.
+func TestOnePaymentOneSale(t *testing.T) {
+	t.Parallel()
+	fixtures := []string{
+		"other_charge_succeeded.json", "other_payment_intent_succeeded.json", "other_invoice_payment_succeeded.json",
+		"other_invoice_payment_paid.json", "invoice_basil_subscription.json", "session_subscription.json",
+		"invoice_basil_subscription.json",
+	}
+	for range fixtures {
+		fixtures = append(fixtures[1:], fixtures[0])
+		got := suite.Deliver(t, fixtures)
+		if len(got) != 1 || got[0].(fprom.Sale).EventID != "in_1RbasilSub0001" {
+			t.Errorf("%v: accepted %v", fixtures, got)
+		}
+	}
+}
+
+// A delayed payment method: unpaid at first, then paid; one sale.
+func TestDelayedPayment(t *testing.T) {
+	t.Parallel()
+	got := suite.Deliver(t, []string{"session_delayed_unpaid.json", "session_delayed_succeeded.json", "session_delayed_succeeded.json"})
+	if len(got) != 1 || got[0].(fprom.Sale).EventID != "pi_3Rdelayed" {
+		t.Errorf("accepted %v", got)
+	}
+}
+
+// Refunds that arrive before their sale name it by the id that it will have, and together give back the whole sale.
+func TestRefundsBeforeSale(t *testing.T) {
+	t.Parallel()
+	got := suite.Deliver(t, []string{"refund_partial_2.json", "refund_partial_1.json", "session_one_time.json", "refund_partial_1.json"}, billing.WithPayment(payment))
+	if len(got) != 3 {
+		t.Fatalf("accepted %v, want two refunds and a sale", got)
+	}
+	sale := got[2].(fprom.Sale)
+	a, b := got[0].(fprom.Refund), got[1].(fprom.Refund)
+	if a.SaleEventID != sale.EventID || b.SaleEventID != sale.EventID || a.Amount+b.Amount != sale.Amount || a.Email != sale.Email {
+		t.Errorf("refunds %+v and %+v of %+v", a, b, sale)
+	}
+}
+
+// The same refund, pending and then done, or a dispute told twice, is one refund.
+func TestRepeated(t *testing.T) {
+	t.Parallel()
+	got := suite.Deliver(t, []string{"refund_pending.json", "refund_pending_succeeded.json", "refund_pending_succeeded.json"})
+	if len(got) != 1 {
+		t.Errorf("accepted %v, want one refund", got)
+	}
+	if got := suite.Deliver(t, []string{"dispute_inquiry.json", "dispute_created.json", "dispute_funds_withdrawn.json"}); len(got) != 1 {
+		t.Errorf("accepted %v, want one refund", got)
+	}
+}
+
+// charge.refunded is cumulative: each refund takes back what is new.
+func TestChargeRefundedDelta(t *testing.T) {
+	t.Parallel()
+	got := suite.Deliver(t, []string{"charge_refunded_option_2.json", "charge_refunded_option_1.json", "charge_refunded_option_2.json"}, stripe.WithChargeRefunded())
+	var sum int64
+	for _, e := range got {
+		sum += e.(fprom.Refund).Amount
+	}
+	if len(got) != 2 || sum != 12100 {
+		t.Errorf("accepted %v, want two refunds of 12100 together", got)
+	}
+}
+
+func TestLookupFails(t *testing.T) {
+	t.Parallel()
+	sink := &hooktest.Sink{}
+	down := func(context.Context, string) (billing.Payment, error) {
+		return billing.Payment{}, &fprom.ValidationError{Field: "x", Reason: "of the lookup's own"}
+	}
+	h := stripe.Handler(sink, "whsec_a", billing.WithPayment(down), hooktest.Quiet())
+	body := hooktest.Read(t, "refund_partial_1.json")
+	if got := hooktest.Post(h, body, func(r *http.Request) { sign(r.Header, body, "whsec_a") }); got != http.StatusServiceUnavailable || len(sink.Events()) != 0 {
+		t.Errorf("status %d, accepted %v; want 503 and nothing", got, sink.Events())
+	}
+}

@@ -72,6 +72,9 @@ type Payment struct {
 	SaleEventID string // the event id under which the payment was reported
 	Email, UID  string // the customer, as in that sale
 	Total, Tax  int64  // what was charged with taxes, and the taxes in it, in the provider's minor units
+	// Refunded is what was given back before this refund, with taxes, in the provider's minor units: for providers
+	// whose refunds only tell the sum (Lemon Squeezy).
+	Refunded int64
 }
 
 // NewConfig applies opts to the defaults. The secret may be empty where nothing is verified.

@@ -1,7 +1,7 @@
 package convert
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,6 +16,7 @@ type Draft struct {
 	e      fprom.Sale
 	saleID string
 	amount Int
+	known  *Payment // what the option Payment said
 	fields []Field
 }
 
@@ -93,7 +94,11 @@ func (d *Draft) Metadata(nodes ...Node) {
 			if key == "" {
 				return Text{}
 			}
-			return n.Key(key).text()
+			at := n.Key(key)
+			if t := at.text(); t.S != "" {
+				return t
+			}
+			return at.Text("value") // RevenueCat's attributes are objects
 		}
 		d.Email(get(k.Email))
 		d.UID(get(k.UID))
@@ -113,56 +118,11 @@ func (d *Draft) HasCustomer() bool { return d.e.Email != "" || d.e.UID != "" }
 // Attributed reports whether a tid or a ref_id is known.
 func (d *Draft) Attributed() bool { return d.e.TID != "" || d.e.RefID != "" }
 
-// Customer asks the option Customer for the customer of the provider's id, if nothing else named one.
-func (d *Draft) Customer(id Text) {
-	ask := d.p.config.Customer
-	if ask == nil || id.S == "" || d.HasCustomer() || d.p.err != nil {
-		return
-	}
-	email, uid, err := ask(d.p.ctx, id.S)
-	if err != nil {
-		d.p.fail(fmt.Errorf("look up customer %s: %w", id.S, notPermanent(err)))
-		return
-	}
-	d.Email(Text{email, "Customer(" + id.From + ")"})
-	d.UID(Text{uid, "Customer(" + id.From + ")"})
-}
-
-// Payment asks the option Payment for the payment of the provider's id, and takes the customer and the sale's event id
-// from it, where they are not known. The totals of that payment are returned for BeforeTax.
-func (d *Draft) Payment(id Text) (total, tax Int) {
-	ask := d.p.config.Payment
-	if ask == nil || id.S == "" || d.p.err != nil {
-		return Int{}, Int{}
-	}
-	known, err := ask(d.p.ctx, id.S)
-	if err != nil {
-		d.p.fail(fmt.Errorf("look up payment %s: %w", id.S, notPermanent(err)))
-		return Int{}, Int{}
-	}
-	from := "Payment(" + id.From + ")"
-	d.Email(Text{known.Email, from})
-	d.UID(Text{known.UID, from})
-	d.SaleID(Text{known.SaleEventID, from})
-	if known.Total <= 0 {
-		return Int{}, Int{}
-	}
-	return Int{known.Total, from + ".Total", true}, Int{known.Tax, from + ".Tax", true}
-}
-
-// notPermanent keeps a lookup's error from looking like a verdict on the event.
-func notPermanent(err error) error {
-	if fprom.IsPermanent(err) {
-		return errors.New(err.Error())
-	}
-	return err
-}
-
 // Amount is the money before taxes in the provider's minor units, which have so many decimal digits.
 func (d *Draft) Amount(n Int, currency Text, digits int) {
 	want, ok := fprom.Exponent(currency.S)
 	if !ok || currency.S == "" {
-		d.p.Fail("currency", "is missing or not an ISO 4217 code")
+		d.p.Fail(cmp.Or(currency.From, "currency"), "is missing or not an ISO 4217 code")
 		return
 	}
 	if e, set := d.p.config.Exponents[strings.ToLower(currency.S)]; set {
@@ -189,6 +149,9 @@ func (d *Draft) Add() {
 	case money && d.e.Amount <= 0:
 		d.p.Skip(NothingPaid, "the amount before taxes is "+strconv.FormatInt(d.amount.N, 10)+" ("+d.amount.From+")")
 		return
+	case d.kind == fprom.KindSignup && !d.Attributed():
+		d.p.Skip(NothingPaid, "nothing was paid, and neither a tid nor a ref_id makes it a sign-up")
+		return
 	case !d.HasCustomer():
 		d.p.Skip(NoCustomer, "neither e-mail address nor uid: put "+d.p.config.Keys.UID+" into the metadata at checkout, or use an option that looks the customer up")
 		return
@@ -198,54 +161,5 @@ func (d *Draft) Add() {
 		d.p.fail(err)
 		return
 	}
-	d.p.out.Tracked = append(d.p.out.Tracked, Tracked{e, d.fields})
-}
-
-// event is the event; a field that may be missing and is not valid is left out, so that it costs the label, not the sale.
-func (d *Draft) event() fprom.Event {
-	optional := map[string]struct {
-		name  string
-		field *string
-	}{
-		"Plan": {"plan", &d.e.Plan}, "PromoCode": {"promo_code", &d.e.PromoCode}, "TID": {"tid", &d.e.TID},
-		"RefID": {"ref_id", &d.e.RefID}, "SaleEventID": {"sale_event_id", &d.saleID},
-	}
-	for range len(optional) {
-		var wrong *fprom.ValidationError
-		if !errors.As(d.build().Validate(), &wrong) {
-			break
-		}
-		o, ok := optional[wrong.Field]
-		if !ok || *o.field == "" {
-			break
-		}
-		d.forget(o.name, o.field)
-	}
-	return d.build()
-}
-
-func (d *Draft) build() fprom.Event {
-	e := d.e
-	switch d.kind {
-	case fprom.KindSale:
-		return e
-	case fprom.KindRefund:
-		return fprom.Refund{
-			EventID: e.EventID, Email: e.Email, UID: e.UID, Amount: e.Amount, Currency: e.Currency, Quantity: e.Quantity,
-			SaleEventID: d.saleID,
-		}
-	case fprom.KindSignup:
-		return fprom.Signup{Email: e.Email, UID: e.UID, TID: e.TID, RefID: e.RefID}
-	default:
-		return fprom.Cancellation{Email: e.Email, UID: e.UID}
-	}
-}
-
-// mask leaves the first letter of each side of an address.
-func mask(email string) string {
-	local, host, ok := strings.Cut(email, "@")
-	if !ok || local == "" || host == "" {
-		return "***"
-	}
-	return string([]rune(local)[:1]) + "***@" + string([]rune(host)[:1]) + "***"
+	d.p.out.Tracked = append(d.p.out.Tracked, Tracked{e, d.trace()})
 }

@@ -1,0 +1,26 @@
+package convert
+
+import (
+	"net/url"
+	"strings"
+)
+
+// Embedded is the object that the string at path holds, as JSON ({"a":"1"}) or as a query string (a=1&b=2), for
+// providers whose metadata is one string. It is absent if the string is neither.
+func (n Node) Embedded(path string) Node {
+	at := n.At(path)
+	s := strings.TrimSpace(at.text().S)
+	if strings.HasPrefix(s, "{") {
+		at.v, _ = parse([]byte(s))
+		return at
+	}
+	at.v = nil
+	if q, err := url.ParseQuery(s); err == nil && strings.Contains(s, "=") {
+		object := make(map[string]any, len(q))
+		for name, values := range q {
+			object[name] = values[0]
+		}
+		at.v = object
+	}
+	return at
+}

@@ -1,0 +1,113 @@
+package lemonsqueezy
+
+import (
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/internal/convert"
+)
+
+type (
+	payload = convert.Payload
+	node    = convert.Node
+)
+
+func convertPayload(p *payload) {
+	event, id := p.Root.Text("meta.event_name"), p.Root.Text("data.id")
+	p.Event(event, id)
+	o := p.Root.At("data.attributes")
+	if p.SkipTest(p.Root.Bool("meta.test_mode") || o.Bool("test_mode"), "test_mode is true") {
+		return
+	}
+	switch event.S {
+	case "order_created":
+		order(p, o)
+	case "subscription_payment_success", "subscription_payment_recovered":
+		invoice(p, o)
+	case "order_refunded":
+		refund(p, o, prefixed("order:", id))
+	case "subscription_payment_refunded":
+		if o.Text("billing_reason").S == "initial" {
+			p.Skip(convert.OtherEvent, "billing_reason is initial: order_refunded reports this refund")
+			return
+		}
+		refund(p, o, prefixed("subinv:", id))
+	case "subscription_expired":
+		d := p.Cancellation()
+		customer(p, d, o)
+		d.Add()
+	case "subscription_cancelled":
+		p.Skip(convert.NotFinal, "the grace period begins; subscription_expired is the end")
+	}
+}
+
+func prefixed(prefix string, id convert.Text) convert.Text {
+	if id.S != "" {
+		id.S, id.From = prefix+id.S, `"`+prefix+`" and `+id.From
+	}
+	return id
+}
+
+func customer(p *payload, d *convert.Draft, o node) {
+	d.Metadata(p.Root.At("meta.custom_data"))
+	d.Email(o.Text("user_email"))
+	d.Customer(o.Text("customer_id"))
+}
+
+func order(p *payload, o node) {
+	if status := o.Text("status").S; status != "paid" {
+		p.Skip(convert.NotFinal, "the order's status is "+status)
+		return
+	}
+	d := p.Sale()
+	if total := o.Int("total"); total.OK && total.N == 0 && p.Config().Signups {
+		d = p.Signup()
+	}
+	d.ID(prefixed("order:", p.Root.Text("data.id")))
+	customer(p, d, o)
+	amount(d, o, o.Int("total").Minus(o.Int("tax")))
+	d.Plan(o.Text("first_order_item.variant_id"))
+	d.Quantity(o.Int("first_order_item.quantity"))
+	d.Add()
+}
+
+func invoice(p *payload, o node) {
+	if o.Text("billing_reason").S == "initial" {
+		p.Skip(convert.OtherEvent, "billing_reason is initial: order_created reports this payment")
+		return
+	}
+	if status := o.Text("status").S; status != "paid" {
+		p.Skip(convert.NotFinal, "the invoice's status is "+status)
+		return
+	}
+	d := p.Sale()
+	d.ID(prefixed("subinv:", p.Root.Text("data.id")))
+	customer(p, d, o)
+	amount(d, o, o.Int("total").Minus(o.Int("tax")))
+	d.Add()
+}
+
+// refund takes back what is new in the sum of all refunds, as far as that is known; see the package documentation.
+func refund(p *payload, o node, sale convert.Text) {
+	sum, total := o.Int("refunded_amount"), o.Int("total")
+	if !sum.OK {
+		sum = total
+	}
+	d := p.Refund()
+	customer(p, d, o)
+	d.Payment(sale)
+	d.SaleID(sale)
+	id, part := sale, sum
+	if before := d.Refunded(); before.OK {
+		id.S += ":" + o.Text("refunded_amount", "total").S
+		id.From += " and " + sum.From
+		part = sum.Minus(before)
+	}
+	d.ID(id)
+	amount(d, o, convert.BeforeTax(part, total, o.Int("tax")))
+	d.Add()
+}
+
+func amount(d *convert.Draft, o node, n convert.Int) {
+	currency := o.Text("currency")
+	digits, _ := fprom.ISOExponent(currency.S)
+	d.Amount(n, currency, digits)
+}

@@ -1,0 +1,133 @@
+package lemonsqueezy_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/lemonsqueezy"
+)
+
+var suite = hooktest.Suite{
+	Handler: lemonsqueezy.Handler, Events: lemonsqueezy.Events, Explain: lemonsqueezy.Explain, Sign: sign, Options: options,
+	Refused: http.StatusUnauthorized, Sale: "one_time.json",
+}
+
+func sign(h http.Header, body []byte, secret string) {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	h.Set("X-Signature", hex.EncodeToString(mac.Sum(nil)))
+}
+
+func refundedBefore(sum int64) billing.Option {
+	return billing.WithPayment(func(_ context.Context, id string) (billing.Payment, error) {
+		if id != "order:1001" {
+			return billing.Payment{}, errors.New("asked for " + id)
+		}
+		return billing.Payment{Refunded: sum}, nil
+	})
+}
+
+func options(fixture string) []billing.Option {
+	switch strings.TrimSuffix(fixture, ".json") {
+	case "trial_order_signup":
+		return []billing.Option{billing.WithTrialSignups()}
+	case "test_mode_accepted":
+		return []billing.Option{billing.WithTestMode()}
+	case "refund_lookup_1":
+		return []billing.Option{refundedBefore(0)}
+	case "refund_lookup_2":
+		return []billing.Option{refundedBefore(3630)}
+	}
+	return nil
+}
+
+func TestGolden(t *testing.T)  { t.Parallel(); suite.Golden(t) }
+func TestHandler(t *testing.T) { t.Parallel(); suite.HandlerTable(t) }
+func FuzzEvents(f *testing.F) {
+	suite.FuzzEvents(f, billing.WithTrialSignups(), billing.WithTestMode())
+}
+func FuzzHandler(f *testing.F) { suite.FuzzHandler(f, "X-Signature") }
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"meta":{}}`)
+	h := http.Header{}
+	sign(h, body, "s1")
+	good := h.Get("X-Signature")
+	for _, tt := range []struct {
+		name, header string
+		opts         []billing.Option
+		ok           bool
+	}{
+		{name: "good", header: good, ok: true},
+		{name: "upper case", header: strings.ToUpper(good), ok: true},
+		{name: "no header"},
+		{name: "not hex", header: "sha256=" + good},
+		{name: "truncated", header: good[:32]},
+	} {
+		err := lemonsqueezy.Verify(http.Header{"X-Signature": {tt.header}}, body, "s1", tt.opts...)
+		if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
+			t.Errorf("%s: %v, want ok %v", tt.name, err, tt.ok)
+		}
+	}
+	if err := lemonsqueezy.Verify(h, body, "new", billing.WithSecrets("s1")); err != nil {
+		t.Errorf("rotation: %v", err)
+	}
+}
+
+// The first payment of a subscription is an order and an invoice with the same number; the renewal is another one, told
+// twice when it was recovered.
+func TestSubscription(t *testing.T) {
+	t.Parallel()
+	got := suite.Deliver(t, []string{
+		"subscription_first_invoice.json", "subscription_first_order.json", "subscription_first_order.json",
+		"subscription_renewal.json", "subscription_recovered.json", "subscription_cancelled.json", "subscription_expired.json",
+	})
+	var ids []string
+	for _, e := range got {
+		if s, ok := e.(fprom.Sale); ok {
+			ids = append(ids, s.EventID)
+		}
+	}
+	if strings.Join(ids, " ") != "order:1002 subinv:1003" || len(got) != 3 {
+		t.Errorf("accepted %v", got)
+	}
+}
+
+// The order that was sold is the one that is refunded, by its id and as much as was paid for it.
+func TestRefundNamesSale(t *testing.T) {
+	t.Parallel()
+	got := suite.Deliver(t, []string{"refund_renewal.json", "subscription_renewal.json", "refund_first_invoice.json"})
+	if len(got) != 2 {
+		t.Fatalf("accepted %v", got)
+	}
+	refund, sale := got[0].(fprom.Refund), got[1].(fprom.Sale)
+	if refund.SaleEventID != sale.EventID || refund.Amount != sale.Amount {
+		t.Errorf("%+v of %+v", refund, sale)
+	}
+}
+
+// Of two partial refunds the sum is told each time: with what was refunded before, both together are the sale.
+func TestPartialRefunds(t *testing.T) {
+	t.Parallel()
+	var sum int64
+	for _, name := range []string{"refund_lookup_1.json", "refund_lookup_2.json"} {
+		events, err := lemonsqueezy.Events(hooktest.Read(t, name), options(name)...)
+		if err != nil || len(events) != 1 {
+			t.Fatal(name, events, err)
+		}
+		sum += events[0].(fprom.Refund).Amount
+	}
+	if sum != 10000 {
+		t.Errorf("refunded %d, want 10000", sum)
+	}
+}

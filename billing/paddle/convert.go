@@ -1,0 +1,85 @@
+package paddle
+
+import (
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/internal/convert"
+)
+
+type (
+	payload = convert.Payload
+	node    = convert.Node
+)
+
+func convertPayload(p *payload) {
+	p.Event(p.Root.Text("event_type"), p.Root.Text("event_id"))
+	o := p.Root.At("data")
+	switch p.Root.Text("event_type").S {
+	case "transaction.completed":
+		transaction(p, o)
+	case "adjustment.created", "adjustment.updated":
+		adjustment(p, o)
+	case "subscription.canceled":
+		d := p.Cancellation()
+		customer(d, o)
+		d.Add()
+	case "transaction.paid", "transaction.updated", "transaction.billed":
+		p.Skip(convert.OtherEvent, "transaction.completed reports this payment")
+	}
+}
+
+func customer(d *convert.Draft, o node) {
+	d.Metadata(o.At("custom_data"))
+	d.Email(o.Text("customer.email"))
+	d.Customer(o.Text("customer_id", "customer.id"))
+}
+
+func transaction(p *payload, o node) {
+	totals := o.At("details.totals")
+	paid := totals.Int("grand_total")
+	net := convert.BeforeTax(paid, totals.Int("total"), totals.Int("tax"))
+	if tax := totals.Int("grand_total_tax"); tax.OK {
+		net = paid.Minus(tax)
+	}
+	d := p.Sale()
+	if paid.OK && paid.N == 0 && o.Has("subscription_id") && p.Config().Signups {
+		d = p.Signup()
+	}
+	d.ID(o.Text("id"))
+	customer(d, o)
+	amount(d, o, net)
+	d.Plan(o.Text("items.0.price.id", "items.0.price_id"))
+	d.Quantity(o.Int("items.0.quantity"))
+	d.Add()
+}
+
+func adjustment(p *payload, o node) {
+	switch action := o.Text("action").S; action {
+	case "refund":
+	case "chargeback":
+		if !p.Config().Disputes {
+			p.Skip(convert.NotMoney, "chargebacks are not tracked (WithoutDisputes)")
+			return
+		}
+	default:
+		p.Skip(convert.NotMoney, "the adjustment's action is "+action+": no money was given back")
+		return
+	}
+	if status := o.Text("status").S; status != "approved" {
+		p.Skip(convert.NotFinal, "the adjustment's status is "+status)
+		return
+	}
+	d := p.Refund()
+	d.ID(o.Text("id"))
+	d.Payment(o.Text("transaction_id"))
+	d.SaleID(o.Text("transaction_id"))
+	customer(d, o)
+	totals := o.At("totals")
+	amount(d, o, totals.Int("total").Abs().Minus(totals.Int("tax").Abs()))
+	d.Add()
+}
+
+func amount(d *convert.Draft, o node, n convert.Int) {
+	currency := o.Text("currency_code", "details.totals.currency_code", "totals.currency_code")
+	digits, _ := fprom.ISOExponent(currency.S)
+	d.Amount(n, currency, digits)
+}

@@ -1,0 +1,75 @@
+package polar
+
+import (
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/internal/convert"
+)
+
+type (
+	payload = convert.Payload
+	node    = convert.Node
+)
+
+func convertPayload(p *payload) {
+	o := p.Root.At("data")
+	p.Event(p.Root.Text("type"), o.Text("id"))
+	switch p.Root.Text("type").S {
+	case "order.paid":
+		order(p, o)
+	case "refund.created", "refund.updated":
+		refund(p, o)
+	case "subscription.revoked":
+		d := p.Cancellation()
+		customer(d, o)
+		d.Add()
+	case "order.created", "order.updated":
+		p.Skip(convert.OtherEvent, "order.paid reports this payment")
+	case "order.refunded":
+		p.Skip(convert.OtherEvent, "refund.created or refund.updated reports this refund")
+	case "subscription.canceled":
+		p.Skip(convert.NotFinal, "it runs to the end of its period; subscription.revoked is the end")
+	}
+}
+
+func customer(d *convert.Draft, o node) {
+	d.Metadata(o.At("metadata"), o.At("subscription.metadata"), o.At("customer.metadata"), o.At("checkout.metadata"))
+	d.Email(o.Text("customer.email"))
+	d.UID(o.Text("customer.external_id"))
+	d.Customer(o.Text("customer_id", "customer.id"))
+}
+
+func order(p *payload, o node) {
+	net, total := o.Int("net_amount").Or(o.Int("amount")), o.Int("total_amount")
+	paid := convert.Share(o.Int("due_amount"), net, total).Or(net)
+	d := p.Sale()
+	if total.OK && total.N == 0 && p.Config().Signups {
+		d = p.Signup()
+	}
+	d.ID(o.Text("id"))
+	customer(d, o)
+	amount(d, o, paid)
+	d.Plan(o.Text("product_id", "product.id"))
+	d.Quantity(o.Int("seats"))
+	d.Add()
+}
+
+func refund(p *payload, o node) {
+	if status := o.Text("status").S; status != "succeeded" {
+		p.Skip(convert.NotFinal, "the refund's status is "+status)
+		return
+	}
+	d := p.Refund()
+	d.ID(o.Text("id"))
+	d.Metadata(o.At("metadata"))
+	d.Payment(o.Text("order_id"))
+	d.SaleID(o.Text("order_id"))
+	customer(d, o)
+	amount(d, o, o.Int("amount"))
+	d.Add()
+}
+
+func amount(d *convert.Draft, o node, n convert.Int) {
+	currency := o.Text("currency")
+	digits, _ := fprom.ISOExponent(currency.S)
+	d.Amount(n, currency, digits)
+}
