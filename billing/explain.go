@@ -12,8 +12,11 @@ import (
 )
 
 var explainers = map[string]func([]byte, ...Option) Explanation{
-	"razorpay": razorpay.Explain,
-	"stripe":   stripe.Explain,
+	"lemonsqueezy": lemonsqueezy.Explain,
+	"paddle":       paddle.Explain,
+	"polar":        polar.Explain,
+	"razorpay":     razorpay.Explain,
+	"stripe":       stripe.Explain,
 }
 
 // Explain converts a payload like the Events function of that provider's package, and tells which field each value came
