@@ -176,23 +176,25 @@ func (d *dedupe) finish(msg Message, delivered, dropped bool) {
 
 // rest puts the mark where it belongs when a call has ended, and wakes those who wait for it.
 func (s *dedupeShard) rest(key string, m *mark, d *dedupe) {
-	if ch := s.waiting[key]; ch != nil {
-		close(ch)
-		delete(s.waiting, key)
+	if len(s.waiting) > 0 {
+		if ch := s.waiting[key]; ch != nil {
+			close(ch)
+			delete(s.waiting, key)
+		}
 	}
 	if m.storing || m.sending {
 		return
 	}
 	delete(s.active, key)
-	s.old.Delete(key)
 	if !m.done && !m.stored {
 		s.young.Delete(key)
+		s.old.Delete(key)
 		return
 	}
-	if s.young.ItemCount() >= d.half || time.Since(s.turned) >= d.ttl {
+	if n := s.young.ItemCount(); n >= d.half || n%64 == 0 && time.Since(s.turned) >= d.ttl {
 		s.old, s.young, s.turned = s.young, cache.New(d.ttl, 0), time.Now()
 	}
-	s.young.SetDefault(key, m)
+	s.young.SetDefault(key, m) // the old generation may still have it too: the same mark, found second
 }
 
 func (d *dedupe) lock(key string) *dedupeShard {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -132,14 +131,6 @@ type Message struct {
 	Attempt    int             `json:"attempt,omitzero"` // number of this delivery, from 1; set by the queue
 }
 
-// wires holds scratch copies in wire form, so that encoding an event allocates nothing but its bytes.
-var wires = sync.Pool{New: func() any {
-	return new(struct {
-		sale   Sale
-		refund Refund
-	})
-}}
-
 // NewMessage validates e and puts it into the form that is stored and sent, for queues that store inside a caller's
 // transaction. RecordedAt is now. The error is a *ValidationError.
 func NewMessage(e Event) (Message, error) {
@@ -149,29 +140,8 @@ func NewMessage(e Event) (Message, error) {
 	if err := e.Validate(); err != nil {
 		return Message{}, err
 	}
-	w := wires.Get().(*struct {
-		sale   Sale
-		refund Refund
-	})
-	defer wires.Put(w)
-	var v any
-	switch e := e.(type) {
-	case Sale:
-		w.sale = e
-		w.sale.Currency = wireCurrency(e.Currency)
-		v = &w.sale
-	case Refund:
-		w.refund = e
-		w.refund.Currency = wireCurrency(e.Currency)
-		v = &w.refund
-	default:
-		v = e
-	}
-	body, err := json.Marshal(v)
-	if err != nil {
-		return Message{}, fmt.Errorf("fprom: encode %s %s: %w", e.kind(), e.id(), err)
-	}
-	return Message{Key: e.kind() + ":" + e.id(), Kind: e.kind(), Body: body, Customer: e.customer(), RecordedAt: time.Now()}, nil
+	kind := e.kind()
+	return Message{Key: kind + ":" + e.id(), Kind: kind, Body: encode(e), Customer: e.customer(), RecordedAt: time.Now()}, nil
 }
 
 // Event is the event that m was made of (its currency in lower case).

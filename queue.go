@@ -54,7 +54,8 @@ type memoryQueue struct {
 	wake    chan struct{} // a hint that next may find work
 
 	mu          sync.Mutex
-	slots       []slot
+	chunks      []*[chunkSize]slot // never moved, so that no Put pays for growth
+	used        int32              // slots ever taken
 	free        []int32
 	keys        map[string]int32
 	lanes       map[string]int32 // customer → last slot of the lane
@@ -79,7 +80,12 @@ type slot struct {
 // maxReported bounds what is kept of conflicts with one event; those beyond are reported each time.
 const maxReported = 8
 
-const none = int32(-1)
+const (
+	none      = int32(-1)
+	chunkSize = 256
+)
+
+func (q *memoryQueue) at(i int32) *slot { return &q.chunks[i/chunkSize][i%chunkSize] }
 
 // NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0) that lives and dies with the
 // process. Put never blocks: it answers ErrQueueFull. What is left at the end is in Shutdown's *UndeliveredError.
@@ -109,7 +115,7 @@ func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 	for _, m := range ms {
 		if i, ok := q.keys[m.Key]; !ok {
 			q.add(m)
-		} else if q.conflicts(&q.slots[i], m) {
+		} else if q.conflicts(q.at(i), m) {
 			conflict = ErrConflict
 		}
 	}
@@ -145,16 +151,19 @@ func (q *memoryQueue) add(m Message) {
 	if n := len(q.free); n > 0 {
 		i, q.free = q.free[n-1], q.free[:n-1]
 	} else {
-		i = int32(len(q.slots))
-		q.slots = append(q.slots, slot{})
+		i = q.used
+		q.used++
+		if i%chunkSize == 0 {
+			q.chunks = append(q.chunks, new([chunkSize]slot))
+		}
 	}
 	m.Attempt = 0
 	q.seq++
-	q.slots[i] = slot{msg: m, seq: q.seq, before: q.last, after: none, laneNext: none, readyNext: none}
+	*q.at(i) = slot{msg: m, seq: q.seq, before: q.last, after: none, laneNext: none, readyNext: none}
 	if q.last == none {
 		q.first = i
 	} else {
-		q.slots[q.last].after = i
+		q.at(q.last).after = i
 	}
 	q.last = i
 	q.keys[m.Key] = i
@@ -163,7 +172,7 @@ func (q *memoryQueue) add(m Message) {
 		q.lanes[m.Customer] = i
 	}
 	if waits && m.Customer != "" {
-		q.slots[tail].laneNext = i
+		q.at(tail).laneNext = i
 		return
 	}
 	q.pushReady(i)
@@ -194,19 +203,19 @@ func (q *memoryQueue) next(ctx context.Context, timer *time.Timer) (int32, Messa
 	for ctx.Err() == nil {
 		q.mu.Lock()
 		now := time.Now()
-		for len(q.later.due) > 0 && !q.slots[q.later.due[0]].due.After(now) {
+		for len(q.later.due) > 0 && !q.at(q.later.due[0]).due.After(now) {
 			q.pushReady(heap.Pop(&q.later).(int32))
 		}
 		if i := q.popReady(); i != none {
-			q.slots[i].msg.Attempt++
-			m := q.slots[i].msg
+			q.at(i).msg.Attempt++
+			m := q.at(i).msg
 			q.signal() // there may be more: wake another
 			q.mu.Unlock()
 			return i, m, true
 		}
 		wait := time.Hour
 		if len(q.later.due) > 0 {
-			wait = q.slots[q.later.due[0]].due.Sub(now)
+			wait = q.at(q.later.due[0]).due.Sub(now)
 		}
 		q.mu.Unlock()
 		timer.Reset(wait)
@@ -232,24 +241,24 @@ func (q *memoryQueue) settle(ctx context.Context, i int32, attempt int, err erro
 		return
 	}
 	if IsHeld(err) || ctx.Err() != nil {
-		q.slots[i].msg.Attempt--
+		q.at(i).msg.Attempt--
 	}
-	q.slots[i].due = time.Now().Add(RetryDelay(attempt, err))
+	q.at(i).due = time.Now().Add(RetryDelay(attempt, err))
 	heap.Push(&q.later, i)
 	q.signal() // whoever sleeps must look at its timer again
 }
 
 func (q *memoryQueue) remove(i int32) {
-	s := &q.slots[i]
+	s := q.at(i)
 	if s.before == none {
 		q.first = s.after
 	} else {
-		q.slots[s.before].after = s.after
+		q.at(s.before).after = s.after
 	}
 	if s.after == none {
 		q.last = s.before
 	} else {
-		q.slots[s.after].before = s.before
+		q.at(s.after).before = s.before
 	}
 	if s.laneNext != none {
 		q.pushReady(s.laneNext)
@@ -279,7 +288,7 @@ func (q *memoryQueue) Stats(context.Context) (QueueStats, error) {
 	defer q.mu.Unlock()
 	s := QueueStats{Pending: len(q.keys), Dead: q.dead}
 	if q.first != none {
-		s.Oldest = q.slots[q.first].msg.RecordedAt
+		s.Oldest = q.at(q.first).msg.RecordedAt
 	}
 	return s, nil
 }
@@ -287,7 +296,7 @@ func (q *memoryQueue) Stats(context.Context) (QueueStats, error) {
 // Flush implements the optional method of Queue.
 func (q *memoryQueue) Flush(ctx context.Context) error {
 	q.mu.Lock()
-	for mark := q.seq; q.first != none && q.slots[q.first].seq <= mark; {
+	for mark := q.seq; q.first != none && q.at(q.first).seq <= mark; {
 		if q.moved == nil {
 			q.moved = make(chan struct{})
 		}
@@ -309,8 +318,8 @@ func (q *memoryQueue) Undelivered() []Message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var ms []Message
-	for i := q.first; i != none; i = q.slots[i].after {
-		ms = append(ms, q.slots[i].msg)
+	for i := q.first; i != none; i = q.at(i).after {
+		ms = append(ms, q.at(i).msg)
 	}
 	return ms
 }
@@ -319,11 +328,11 @@ func (q *memoryQueue) Undelivered() []Message {
 type list struct{ head, tail int32 }
 
 func (q *memoryQueue) pushReady(i int32) {
-	q.slots[i].readyNext = none
+	q.at(i).readyNext = none
 	if q.ready.tail == none {
 		q.ready.head = i
 	} else {
-		q.slots[q.ready.tail].readyNext = i
+		q.at(q.ready.tail).readyNext = i
 	}
 	q.ready.tail = i
 }
@@ -331,7 +340,7 @@ func (q *memoryQueue) pushReady(i int32) {
 func (q *memoryQueue) popReady() int32 {
 	i := q.ready.head
 	if i != none {
-		q.ready.head = q.slots[i].readyNext
+		q.ready.head = q.at(i).readyNext
 		if q.ready.head == none {
 			q.ready.tail = none
 		}
@@ -346,7 +355,7 @@ type dueHeap struct {
 }
 
 func (h dueHeap) Len() int           { return len(h.due) }
-func (h dueHeap) Less(i, j int) bool { return h.q.slots[h.due[i]].due.Before(h.q.slots[h.due[j]].due) }
+func (h dueHeap) Less(i, j int) bool { return h.q.at(h.due[i]).due.Before(h.q.at(h.due[j]).due) }
 func (h dueHeap) Swap(i, j int)      { h.due[i], h.due[j] = h.due[j], h.due[i] }
 func (h *dueHeap) Push(x any)        { h.due = append(h.due, x.(int32)) }
 func (h *dueHeap) Pop() any {
