@@ -38,8 +38,38 @@
 // JSON has no fields, a cancellation of an unknown lead is a 404 like a sale's, a 429 of the limit has no Retry-After,
 // and the messages of the 400 for event_id and of the 403 are invented.
 //
+// # Faults
+//
+// Inject lets things go wrong, composed from a Fault and what narrows it:
+//
+//	fake.Inject(fpromtest.Status(500).Times(3))
+//	fake.Inject(fpromtest.Status(429).RetryAfter("30").For(time.Minute))
+//	fake.Inject(fpromtest.Reset().AfterProcessing().OnKind("sale").Chance(0.1))
+//
+// Faults happen in front of FirstPromoter: a request that meets one before it is processed does not count for the rate
+// limit. The journal has it all the same.
+//
 // # Time
 //
 // A Server made with InMemory opens no socket and is reached through Transport. Inside a testing/synctest bubble its
-// rate limit, its journal, and hanging or slow answers follow the bubble's clock.
+// rate limit, its journal, and hanging or slow answers follow the bubble's clock. An hour's outage that takes no time:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		fake := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithAllLeads())
+//		fake.Inject(fpromtest.Hang().For(time.Hour))
+//		tracker, err := fprom.New(fake.Config())
+//		…
+//		err = tracker.Enqueue(t.Context(), sale)
+//		…
+//		err = tracker.Shutdown(t.Context())
+//		if n := len(fake.Commissions()); n != 1 { … }
+//	})
+//
+// # Queues
+//
+// TestQueue and TestDurableQueue say whether a queue keeps the rules of fprom.Queue:
+//
+//	func TestMyQueue(t *testing.T) {
+//		fpromtest.TestQueue(t, func(t *testing.T) fprom.Queue { return myqueue.New() })
+//	}
 package fpromtest
