@@ -1,0 +1,207 @@
+// Package adaptertest is the test matrix that every adapter passes, over real HTTP. What is the same for all is in
+// Cases; an adapter adds its own with Check.
+package adaptertest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/fprom-go/fprom"
+)
+
+// Wrap serves h in the adapter's framework, with the adapter's middleware around it.
+type Wrap func(t fprom.Enqueuer, h http.Handler, opts ...fprom.MiddlewareOption) http.Handler
+
+// Case is one request and what must come of it.
+type Case struct {
+	Name    string
+	Method  string // default POST
+	Handler http.HandlerFunc
+	Outer   func(http.Handler) http.Handler // around the middleware
+	Inner   func(http.Handler) http.Handler // between the middleware and Handler
+	Options []fprom.MiddlewareOption
+	Full    bool // the queue is full
+
+	// Want is what happened, in order: "stored sale:1", "discarded sale:1", "lost sale:1", and "status 200" when a
+	// status line left for the client.
+	Want []string
+	// WantStatus is what the client saw, 0 if the connection broke.
+	WantStatus int
+	WantBody   string // if not empty
+}
+
+// Journal is what happened, in order. It is safe for concurrent use.
+type Journal struct {
+	mu      sync.Mutex
+	entries []string
+}
+
+func (j *Journal) add(entry string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.entries = append(j.entries, entry)
+}
+
+// Entries is a copy of what happened so far.
+func (j *Journal) Entries() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.entries)
+}
+
+// queue is a fprom.Queue that writes to the journal and delivers nothing.
+type queue struct {
+	journal *Journal
+	full    bool
+}
+
+func (q queue) Put(_ context.Context, ms ...fprom.Message) error {
+	if q.full {
+		return fprom.ErrQueueFull
+	}
+	for _, m := range ms {
+		q.journal.add("stored " + m.Key)
+	}
+	return nil
+}
+
+func (queue) Run(ctx context.Context, _ func(context.Context, fprom.Message) error) error {
+	<-ctx.Done()
+	return nil
+}
+
+// NewTracker returns a Tracker whose steps are in the journal. With full, it can store nothing.
+func NewTracker(t *testing.T, full bool) (*fprom.Tracker, *Journal) {
+	t.Helper()
+	j := new(Journal)
+	tracker, err := fprom.New(fprom.Config{
+		APIKey: "test", AccountID: "1", BaseURL: "http://127.0.0.1:1",
+		Queue:  queue{j, full},
+		Logger: slog.New(slog.DiscardHandler),
+		Observer: func(_ context.Context, s fprom.Step) {
+			if s.Stage == fprom.StageDiscarded || s.Stage == fprom.StageLost {
+				j.add(string(s.Stage) + " " + s.Message.Key)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = tracker.Shutdown(ctx) // nothing is ever delivered, so there is nothing to wait for
+	})
+	return tracker, j
+}
+
+// listener writes the status lines that leave its connections to the journal.
+type listener struct {
+	net.Listener
+	journal *Journal
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return conn{c, l.journal}, nil
+}
+
+type conn struct {
+	net.Conn
+	journal *Journal
+}
+
+func (c conn) Write(p []byte) (int, error) {
+	if bytes.HasPrefix(p, []byte("HTTP/1.1 ")) {
+		c.journal.add("status " + string(p[9:12]))
+	}
+	return c.Conn.Write(p)
+}
+
+// NewServer serves h and writes the status lines that leave to j.
+func NewServer(t *testing.T, h http.Handler, j *Journal) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // the panics are wanted
+	s.Listener = listener{s.Listener, j}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// Check runs one case.
+func Check(t *testing.T, wrap Wrap, c Case) {
+	t.Helper()
+	tracker, j := NewTracker(t, c.Full)
+	var h http.Handler = c.Handler
+	if c.Inner != nil {
+		h = c.Inner(h)
+	}
+	h = wrap(tracker, h, c.Options...)
+	if c.Outer != nil {
+		h = c.Outer(h)
+	}
+	s := NewServer(t, h, j)
+	status, body := do(t, s, c.Method)
+	s.Close() // waits for the handler
+	if status != c.WantStatus {
+		t.Errorf("the client saw status %d, want %d", status, c.WantStatus)
+	}
+	if c.WantBody != "" && body != c.WantBody {
+		t.Errorf("the client read %q, want %q", body, c.WantBody)
+	}
+	if got := j.Entries(); !slices.Equal(got, c.Want) {
+		t.Errorf("happened:\n  %q\nwant:\n  %q", got, c.Want)
+	}
+}
+
+// do sends one request and returns what came back, or status 0 if the connection broke before the end.
+func do(t *testing.T, s *httptest.Server, method string) (int, string) {
+	t.Helper()
+	if method == "" {
+		method = http.MethodPost
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, s.URL+"/checkout", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{
+		Transport:     s.Client().Transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		return 0, ""
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, ""
+	}
+	return res.StatusCode, string(body)
+}
+
+// Sell records a sale with the event id and fails the request if it is not recorded.
+func Sell(r *http.Request, id string) {
+	if err := fprom.Record(r.Context(), Sale(id)); err != nil {
+		panic(err)
+	}
+}
+
+// Sale is a valid one.
+func Sale(id string) fprom.Sale {
+	return fprom.Sale{EventID: id, Email: "ann@example.com", Amount: 4900, Currency: "USD"}
+}

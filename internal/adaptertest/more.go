@@ -1,0 +1,128 @@
+package adaptertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// lateOutside: http.TimeoutHandler has answered 503, and the handler in it, which nobody waits for, ends well.
+func lateOutside(t *testing.T, wrap Wrap, end func(http.ResponseWriter)) {
+	t.Helper()
+	tracker, j := NewTracker(t, false)
+	h := wrap(tracker, late(end))
+	done := make(chan struct{})
+	outer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		h.ServeHTTP(w, r)
+	})
+	s := NewServer(t, http.TimeoutHandler(outer, 5*time.Millisecond, ""), j)
+	if status, _ := do(t, s, ""); status != http.StatusServiceUnavailable {
+		t.Errorf("status %d, want 503", status)
+	}
+	<-done
+	want := []string{"discarded sale:1", "status 503"}
+	if got := slices.Sorted(slices.Values(j.Entries())); !slices.Equal(got, want) {
+		t.Errorf("happened %q, want %q in any order", got, want)
+	}
+}
+
+// nested: an event is recorded once and so is accepted once, with two middlewares of one tracker.
+func nested(t *testing.T, wrap Wrap) {
+	t.Helper()
+	var got enqueuer
+	h := wrap(&got, wrap(&got, answer(http.StatusOK)))
+	s := NewServer(t, h, new(Journal))
+	do(t, s, "")
+	s.Close()
+	if len(got.events) != 1 {
+		t.Errorf("enqueued %d events, want 1", len(got.events))
+	}
+}
+
+// enqueuer keeps what it gets, without a tracker's dedupe.
+type enqueuer struct {
+	events   []fprom.Event
+	canceled []error
+}
+
+func (e *enqueuer) Enqueue(ctx context.Context, ev fprom.Event) error {
+	e.events = append(e.events, ev)
+	e.canceled = append(e.canceled, ctx.Err())
+	return nil
+}
+
+// clientGone: the customer has paid and closed the browser; that the answer reaches nobody does not matter.
+func clientGone(t *testing.T, wrap Wrap) {
+	t.Helper()
+	var got enqueuer
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	h := wrap(&got, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+		Sell(r, "1")
+	}))
+	s := NewServer(t, h, new(Journal))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/checkout", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err := s.Client().Do(r); err == nil {
+		res.Body.Close()
+		t.Error("the client got an answer")
+	}
+	s.Close()
+	if len(got.events) != 1 || got.canceled[0] != nil {
+		t.Errorf("enqueued %d events with contexts' errors %v, want 1 with none", len(got.events), got.canceled)
+	}
+}
+
+// keepAlive: nothing of a request is seen through what another one left behind.
+func keepAlive(t *testing.T, wrap Wrap) {
+	t.Helper()
+	const n = 40 // more than a chunk of internal/slab
+	tracker, j := NewTracker(t, false)
+	leaked := make([]*http.Request, n)
+	h := wrap(tracker, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		i, err := strconv.Atoi(r.URL.Query().Get("i"))
+		if err != nil {
+			panic(err)
+		}
+		leaked[i] = r
+		Sell(r, strconv.Itoa(i))
+	}))
+	s := NewServer(t, h, j)
+	var want []string
+	for i := range n {
+		want = append(want, fmt.Sprint("stored sale:", i), "status 200")
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprint(s.URL, "/?i=", i), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := s.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+	}
+	s.Close()
+	for i, r := range leaked {
+		if got := r.URL.Query().Get("i"); got != strconv.Itoa(i) {
+			t.Errorf("request %d became request %s", i, got)
+		}
+		if err := fprom.Record(r.Context(), Sale("late")); !errors.Is(err, fprom.ErrNoMiddleware) {
+			t.Errorf("Record after the handler has returned: %v, want ErrNoMiddleware", err)
+		}
+	}
+	if got := j.Entries(); !slices.Equal(got, want) {
+		t.Errorf("happened:\n  %q\nwant:\n  %q", got, want)
+	}
+}
