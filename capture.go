@@ -1,0 +1,81 @@
+package fprom
+
+import "net/http"
+
+// captureMaxAge is how long FirstPromoter's own script keeps its cookies: 60 days.
+const captureMaxAge = 60 * 24 * 60 * 60
+
+// captureParams are the query parameters in which FirstPromoter's links carry the referral id, the plainest first.
+var captureParams = []string{"fpr", "via", "fp_ref", "deal", "ref", "_from", "_by", "_go"}
+
+// CaptureOption changes what CaptureReferral does.
+type CaptureOption func(*capture)
+
+type capture struct {
+	next      http.Handler
+	params    []string
+	domain    string
+	overwrite bool
+	forwarded bool
+}
+
+// CaptureReferral keeps the referral id of a promoter's link (?fpr=, ?via=, ?fp_ref=, ?deal=, ?ref=, ?_from=, ?_by=, ?_go=;
+// the first that has a usable value) in the cookie _fprom_ref, for 60 days, for sites whose visitors block
+// FirstPromoter's script. The id is later sent as ref_id: see AttributionFrom and WithRefIDCookie. It looks at GET and
+// HEAD requests only, reads nothing but the URL and the cookies, and never changes the answer otherwise. A link is
+// foreign data: a value that cannot be an id is ignored (see AttributionFrom).
+//
+// A cookie that is there already stays: the first promoter keeps the visitor. WithLastClick turns that round.
+// The cookie has SameSite=Lax and Path=/, is Secure where the request came over TLS (see WithForwardedProto), and can be
+// read by scripts, since FirstPromoter's reads and writes the same one. It needs no other middleware, and wraps a whole
+// server, a mux or a Gin engine alike.
+func CaptureReferral(next http.Handler, opts ...CaptureOption) http.Handler {
+	c := &capture{next: next, params: captureParams}
+	for _, o := range opts {
+		o(c)
+	}
+	return c
+}
+
+// WithLastClick replaces a cookie that is there already: the last promoter's link wins, and the 60 days begin again.
+func WithLastClick() CaptureOption { return func(c *capture) { c.overwrite = true } }
+
+// WithForwardedProto also makes the cookie Secure where the header X-Forwarded-Proto says https, for servers behind a
+// proxy that ends TLS. A visitor can send that header too; all that follows is that the own cookie is Secure.
+func WithForwardedProto() CaptureOption { return func(c *capture) { c.forwarded = true } }
+
+// WithCookieDomain sets the cookie for a domain and all below it, such as "example.com" where links lead to
+// www.example.com and the checkout is at app.example.com. Default: the host of the request only.
+func WithCookieDomain(domain string) CaptureOption { return func(c *capture) { c.domain = domain } }
+
+// WithQueryParams looks at these query parameters only, in this order: for sites that use "ref" or "via" for something else.
+func WithQueryParams(names ...string) CaptureOption {
+	return func(c *capture) { c.params = names }
+}
+
+func (c *capture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if id := c.referral(r); id != "" {
+		http.SetCookie(w, &http.Cookie{
+			Name: cookieRef, Value: id, Path: "/", Domain: c.domain, MaxAge: captureMaxAge, SameSite: http.SameSiteLaxMode,
+			Secure: r.TLS != nil || c.forwarded && r.Header.Get("X-Forwarded-Proto") == "https",
+		})
+	}
+	c.next.ServeHTTP(w, r)
+}
+
+// referral is the id to keep, "" if there is none or another one is kept.
+func (c *capture) referral(r *http.Request) string {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.RawQuery == "" {
+		return ""
+	}
+	if !c.overwrite && cookie(r.Header["Cookie"], cookieRef) != "" {
+		return ""
+	}
+	query := r.URL.Query()
+	for _, name := range c.params {
+		if id := query.Get(name); usableID(id) {
+			return id
+		}
+	}
+	return ""
+}
