@@ -45,8 +45,8 @@ func WithSecrets(secrets ...string) Option {
 	return func(c *convert.Config) { c.Secrets = append(c.Secrets, secrets...) }
 }
 
-// WithTolerance is how far a signed time stamp may be from now; the default is 5 minutes. 0 or less accepts any, and
-// with it a replay of an old webhook.
+// WithTolerance is how far a signed time stamp may be from now; the default is 5 minutes (RevenueCat: 3 hours, PayPal:
+// 4 days). 0 or less accepts any, and with it a replay of an old webhook.
 func WithTolerance(d time.Duration) Option {
 	return func(c *convert.Config) { c.Tolerance = d }
 }

@@ -36,6 +36,17 @@ type Provider struct {
 	Refused int    // the status for a wrong signature
 	Verify  func(ctx context.Context, h http.Header, body []byte, c *Config) error
 	Convert func(p *Payload)
+
+	Tolerance time.Duration // instead of DefaultTolerance; 0: that
+}
+
+// config applies opts to the provider's defaults.
+func (v Provider) config(secret string, opts []Option) *Config {
+	if v.Tolerance == 0 {
+		return NewConfig(secret, opts)
+	}
+	tolerance := func(c *Config) { c.Tolerance = v.Tolerance }
+	return NewConfig(secret, append([]Option{tolerance}, opts...))
 }
 
 // Config is what options set. The exported options and their meaning are in package billing.
@@ -99,7 +110,7 @@ func WithExtra(name string) Option { return func(c *Config) { c.Extra[name] = tr
 
 // Check verifies the signature of body.
 func (v Provider) Check(h http.Header, body []byte, secret string, opts []Option) error {
-	return v.verify(context.Background(), h, body, NewConfig(secret, opts))
+	return v.verify(context.Background(), h, body, v.config(secret, opts))
 }
 
 func (v Provider) verify(ctx context.Context, h http.Header, body []byte, c *Config) error {
@@ -114,7 +125,7 @@ func (v Provider) verify(ctx context.Context, h http.Header, body []byte, c *Con
 
 // Events converts a payload whose signature was checked.
 func (v Provider) Events(payload []byte, opts []Option) ([]fprom.Event, error) {
-	x := v.run(context.Background(), payload, NewConfig("", opts))
+	x := v.run(context.Background(), payload, v.config("", opts))
 	if x.Err != nil {
 		return nil, x.Err
 	}
@@ -123,7 +134,7 @@ func (v Provider) Events(payload []byte, opts []Option) ([]fprom.Event, error) {
 
 // Explain converts a payload and tells how.
 func (v Provider) Explain(payload []byte, opts []Option) Explanation {
-	return v.run(context.Background(), payload, NewConfig("", opts))
+	return v.run(context.Background(), payload, v.config("", opts))
 }
 
 func (v Provider) run(ctx context.Context, payload []byte, c *Config) Explanation {

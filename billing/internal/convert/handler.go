@@ -24,7 +24,7 @@ const MaxBody = 1 << 20
 //	503  an event could not be accepted, or a lookup failed: sent again by the provider
 //	200  everything else: accepted, or nothing to track
 func (v Provider) Handler(t fprom.Enqueuer, secret string, opts []Option) http.Handler {
-	h := &handler{Provider: v, t: t, config: NewConfig(secret, opts)}
+	h := &handler{Provider: v, t: t, config: v.config(secret, opts)}
 	h.log = h.config.Logger.With(slog.String("provider", v.Name))
 	return h
 }
