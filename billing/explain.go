@@ -6,16 +6,20 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/lemonsqueezy"
 	"github.com/fprom-go/fprom/billing/paddle"
+	"github.com/fprom-go/fprom/billing/paypal"
 	"github.com/fprom-go/fprom/billing/polar"
 	"github.com/fprom-go/fprom/billing/razorpay"
+	"github.com/fprom-go/fprom/billing/revenuecat"
 	"github.com/fprom-go/fprom/billing/stripe"
 )
 
 var explainers = map[string]func([]byte, ...Option) Explanation{
 	"lemonsqueezy": lemonsqueezy.Explain,
 	"paddle":       paddle.Explain,
+	"paypal":       paypal.Explain,
 	"polar":        polar.Explain,
 	"razorpay":     razorpay.Explain,
+	"revenuecat":   revenuecat.Explain,
 	"stripe":       stripe.Explain,
 }
 

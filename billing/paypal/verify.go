@@ -1,0 +1,72 @@
+package paypal
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom/billing/internal/convert"
+)
+
+// verify: PAYPAL-TRANSMISSION-SIG is the base64 of a SHA256withRSA signature over
+// "<transmission id>|<transmission time>|<webhook id>|<CRC-32 of the body, decimal>".
+func verify(ctx context.Context, h http.Header, body []byte, c *convert.Config) error {
+	refuse := func(reason string) error { return fmt.Errorf("%w: %s", convert.ErrSignature, reason) }
+	if algo := h.Get("Paypal-Auth-Algo"); !strings.EqualFold(algo, "SHA256withRSA") {
+		return refuse("header PAYPAL-AUTH-ALGO is not SHA256withRSA")
+	}
+	signature, err := base64.StdEncoding.DecodeString(h.Get("Paypal-Transmission-Sig"))
+	if err != nil || len(signature) == 0 {
+		return refuse("header PAYPAL-TRANSMISSION-SIG is missing or not base64")
+	}
+	stamp := h.Get("Paypal-Transmission-Time")
+	sent, err := time.Parse(time.RFC3339, stamp)
+	if err != nil {
+		return refuse("header PAYPAL-TRANSMISSION-TIME is missing or not a time")
+	}
+	if err := c.CheckTime(strconv.FormatInt(sent.Unix(), 10)); err != nil {
+		return err
+	}
+	address, err := certAddress(h.Get("Paypal-Cert-Url"))
+	if err != nil {
+		return refuse("header PAYPAL-CERT-URL " + err.Error())
+	}
+	cert, err := certificates(c).get(ctx, address)
+	if err != nil {
+		return err
+	}
+	sum := strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10)
+	for _, webhookID := range c.Secrets {
+		message := h.Get("Paypal-Transmission-Id") + "|" + stamp + "|" + webhookID + "|" + sum
+		if cert.CheckSignature(x509.SHA256WithRSA, []byte(message), signature) == nil {
+			return nil
+		}
+	}
+	return refuse("is the id of the webhook right?")
+}
+
+// certAddress is raw, if it is at PayPal: anybody may send any address.
+func certAddress(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || len(raw) > 500:
+		return "", errors.New("is not an address")
+	case u.Scheme != "https" || u.User != nil || u.Port() != "" && u.Port() != "443":
+		return "", errors.New("is not a plain https address")
+	case !underPayPal(u.Hostname()):
+		return "", errors.New("is not at paypal.com")
+	}
+	return raw, nil
+}
+
+func underPayPal(name string) bool {
+	return strings.HasSuffix(strings.ToLower(name), ".paypal.com")
+}

@@ -1,0 +1,158 @@
+package paypal_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/paypal"
+)
+
+func TestVerifyRefuses(t *testing.T) {
+	t.Parallel()
+	body := []byte("{}")
+	set := func(name, value string) func(http.Header, *files) {
+		return func(h http.Header, _ *files) { h.Set(name, value) }
+	}
+	expired := x509.Certificate{
+		DNSNames: []string{"messageverificationcerts.paypal.com"}, NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1, 0),
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(http.Header, *files)
+		ok     bool
+	}{
+		{name: "nothing", change: func(http.Header, *files) {}, ok: true},
+		{name: "sandbox host", change: func(h http.Header, f *files) {
+			u := strings.Replace(certURL, "api.", "api.sandbox.", 1)
+			h.Set("Paypal-Cert-Url", u)
+			f.byURL[u] = ca().leaf
+		}, ok: true},
+		{name: "chain served", change: func(_ http.Header, f *files) {
+			f.byURL = map[string][]byte{certURL: append(slices.Clone(ca().leaf), toPEM(ca().intermediate)...)}
+		}, ok: true},
+		{name: "id", change: set("Paypal-Transmission-Id", "another")},
+		{name: "no id", change: set("Paypal-Transmission-Id", "")},
+		{name: "time", change: set("Paypal-Transmission-Time", time.Now().UTC().Add(time.Second).Format(time.RFC3339))},
+		{name: "no time", change: set("Paypal-Transmission-Time", "")},
+		{name: "algorithm", change: set("Paypal-Auth-Algo", "SHA1withRSA")},
+		{name: "no algorithm", change: set("Paypal-Auth-Algo", "")},
+		{name: "signature", change: set("Paypal-Transmission-Sig", "AAAA")},
+		{name: "no signature", change: set("Paypal-Transmission-Sig", "")},
+		{name: "not base64", change: set("Paypal-Transmission-Sig", "!")},
+		{name: "no address", change: set("Paypal-Cert-Url", "")},
+		{name: "http", change: set("Paypal-Cert-Url", strings.Replace(certURL, "https", "http", 1))},
+		{name: "file", change: set("Paypal-Cert-Url", "file:///etc/passwd")},
+		{name: "another host", change: set("Paypal-Cert-Url", "https://paypal.example.com/cert")},
+		{name: "a host that begins alike", change: set("Paypal-Cert-Url", "https://api.paypal.com.example.com/cert")},
+		{name: "a host that ends alike", change: set("Paypal-Cert-Url", "https://notpaypal.com/cert")},
+		{name: "user", change: set("Paypal-Cert-Url", "https://api.paypal.com@example.com/cert")},
+		{name: "user at PayPal", change: set("Paypal-Cert-Url", "https://me@api.paypal.com/cert")},
+		{name: "port", change: set("Paypal-Cert-Url", "https://api.paypal.com:8443/cert")},
+		{name: "long address", change: set("Paypal-Cert-Url", certURL+strings.Repeat("0", 500))},
+		{name: "no such certificate", change: set("Paypal-Cert-Url", certURL+"0")},
+		{name: "no certificate", change: func(_ http.Header, f *files) { f.byURL[certURL] = []byte("<html>") }},
+		{name: "empty", change: func(_ http.Header, f *files) { f.byURL[certURL] = nil }},
+		{name: "another name", change: func(_ http.Header, f *files) {
+			f.byURL[certURL] = ca().issue(x509.Certificate{DNSNames: []string{"messageverificationcerts.paypal.com.example.com"}})
+		}},
+		{name: "expired", change: func(_ http.Header, f *files) { f.byURL[certURL] = ca().issue(expired) }},
+		{name: "no issuer", change: func(_ http.Header, f *files) { delete(f.byURL, issuerURL) }},
+		{name: "another root", change: func(_ http.Header, f *files) { f.byURL = selfMade(t) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h, f := http.Header{}, served()
+			signRequest(h, body, "4JH86294D6297924G")
+			tt.change(h, f)
+			err := paypal.Verify(h, body, "4JH86294D6297924G", f.option())
+			if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
+				t.Errorf("got %v, want success: %t", err, tt.ok)
+			}
+		})
+	}
+}
+
+// selfMade is a chain for the same key that ends at a root which nobody trusts.
+func selfMade(t *testing.T) map[string][]byte {
+	t.Helper()
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	root := sign(&x509.Certificate{Subject: pkix.Name{CommonName: "Evil Root"}, IsCA: true}, nil, &key.PublicKey, key)
+	leaf := sign(&x509.Certificate{DNSNames: []string{"messageverificationcerts.paypal.com"}}, root, &ca().key.PublicKey, key)
+	return map[string][]byte{certURL: toPEM(leaf, root)}
+}
+
+// A message that PayPal's webhook simulator signed in 2024 (it signs for the webhook id WEBHOOK_ID), with the
+// certificate that PayPal served for it.
+func TestSimulatorMessage(t *testing.T) {
+	t.Parallel()
+	body, served := hooktest.Read(t, "simulator/body"), hooktest.Read(t, "simulator/cert.pem")
+	block, _ := pem.Decode(served)
+	trusted := x509.NewCertPool()
+	trusted.AddCert(must(x509.ParseCertificate(block.Bytes)))
+	const url = "https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-1a5f47cb"
+	opt := paypal.WithCertificates((&files{byURL: map[string][]byte{url: served}}).fetch, trusted)
+	h := http.Header{}
+	h.Set("Paypal-Transmission-Id", "51730200-5106-11ef-9a30-157053fd3e43")
+	h.Set("Paypal-Transmission-Time", "2024-08-02T19:35:04Z")
+	h.Set("Paypal-Cert-Url", url)
+	h.Set("Paypal-Auth-Algo", "SHA256withRSA")
+	h.Set("Paypal-Transmission-Sig", "ff31fhZxoix1VbYc2wPp991eiUBdhALb71NFSq8VOMkbaBdx3Gm4lFZmQDL/lUXl4rImLjUdDvBMp4DOCN7T5WmyY7G88yzMJJCngENSA7+r1NXweP+TLy5/jyGoNU2j3VEUSr9gwNF1tKrCpixnJbzwTA7tI8s4c53xfdtPuYKd4KNjH7jRQXt/YH+sR9hwNZTPWpIUm1LrdGFxCH1iHoM5/mO1E7EngRuTf8zYAFIJE/vBcY2dLoD2gTJPfLbo5D+KSSMqgrD+xuCPJtZnQjP9QbA0rUAenRYAbRxPh2u3dLTiAaRMP7mZBI4d9ecPkdk0HgtUAPVhJTTBmx+Lag==")
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2024, 8, 2, 19, 35, 5, 0, time.UTC)))
+		if err := paypal.Verify(h, body, "WEBHOOK_ID", opt); err != nil {
+			t.Error(err)
+		}
+		if err := paypal.Verify(h, body, "4JH86294D6297924G", opt); !errors.Is(err, billing.ErrSignature) {
+			t.Errorf("for another webhook: got %v, want ErrSignature", err)
+		}
+		if err := paypal.Verify(h, append(body, '\n'), "WEBHOOK_ID", opt); !errors.Is(err, billing.ErrSignature) {
+			t.Errorf("with another body: got %v, want ErrSignature", err)
+		}
+		time.Sleep(4 * 24 * time.Hour)
+		if err := paypal.Verify(h, body, "WEBHOOK_ID", opt); !errors.Is(err, billing.ErrSignature) {
+			t.Errorf("after four days: got %v, want ErrSignature", err)
+		}
+	})
+}
+
+func TestTransmissionTime(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		age  time.Duration
+		opts []billing.Option
+		ok   bool
+	}{
+		{name: "the last retry", age: 3 * 24 * time.Hour, ok: true},
+		{name: "a replay", age: 4*24*time.Hour + time.Second},
+		{name: "narrower", age: 2 * time.Minute, opts: []billing.Option{billing.WithTolerance(time.Minute)}},
+		{name: "as narrow as others", age: 6 * time.Minute, opts: []billing.Option{billing.WithTolerance(5 * time.Minute)}},
+		{name: "any", age: 1000 * time.Hour, opts: []billing.Option{billing.WithTolerance(0)}, ok: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := http.Header{}
+				signRequest(h, []byte("{}"), "id")
+				time.Sleep(tt.age)
+				err := paypal.Verify(h, []byte("{}"), "id", append(tt.opts, served().option())...)
+				if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
+					t.Errorf("got %v, want success: %t", err, tt.ok)
+				}
+			})
+		})
+	}
+}
