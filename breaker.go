@@ -16,7 +16,7 @@ import (
 type BreakerConfig struct {
 	// Failures in a row open the breaker. Default 5.
 	Failures int
-	// OpenFor is how long it stays open before one attempt probes (half-open). Default 10 s.
+	// OpenFor is how long it stays open before one attempt probes (half-open). Default 1 s.
 	OpenFor time.Duration
 }
 
@@ -25,7 +25,7 @@ func (c BreakerConfig) withDefaults() BreakerConfig {
 		c.Failures = 5
 	}
 	if c.OpenFor == 0 {
-		c.OpenFor = 10 * time.Second
+		c.OpenFor = time.Second
 	}
 	return c
 }

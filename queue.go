@@ -60,7 +60,9 @@ type memoryQueue struct {
 	keys        map[string]int32
 	lanes       map[string]int32 // customer → last slot of the lane
 	first, last int32            // all, in the order they were put
-	ready       list
+	newer       list             // may be delivered now, and never were before
+	older       list             // may be delivered again, or waited for another of their customer
+	turn        bool             // whose turn it is: neither keeps the other waiting
 	later       dueHeap
 	seq         uint64
 	dead        int
@@ -96,7 +98,7 @@ func NewMemoryQueue(size int) Queue {
 	}
 	q := &memoryQueue{
 		size: size, workers: 4, wake: make(chan struct{}, 1),
-		keys: map[string]int32{}, lanes: map[string]int32{}, first: none, last: none, ready: list{none, none},
+		keys: map[string]int32{}, lanes: map[string]int32{}, first: none, last: none, newer: list{none, none}, older: list{none, none},
 	}
 	q.later.q = q
 	return q
@@ -175,7 +177,7 @@ func (q *memoryQueue) add(m Message) {
 		q.at(tail).laneNext = i
 		return
 	}
-	q.pushReady(i)
+	q.push(&q.newer, i)
 }
 
 // Run starts the workers and waits for them.
@@ -204,9 +206,9 @@ func (q *memoryQueue) next(ctx context.Context, timer *time.Timer) (int32, Messa
 		q.mu.Lock()
 		now := time.Now()
 		for len(q.later.due) > 0 && !q.at(q.later.due[0]).due.After(now) {
-			q.pushReady(heap.Pop(&q.later).(int32))
+			q.push(&q.older, heap.Pop(&q.later).(int32))
 		}
-		if i := q.popReady(); i != none {
+		if i := q.pop(); i != none {
 			q.at(i).msg.Attempt++
 			m := q.at(i).msg
 			q.signal() // there may be more: wake another
@@ -261,7 +263,7 @@ func (q *memoryQueue) remove(i int32) {
 		q.at(s.after).before = s.before
 	}
 	if s.laneNext != none {
-		q.pushReady(s.laneNext)
+		q.push(&q.older, s.laneNext)
 		q.signal()
 	} else if s.msg.Customer != "" {
 		delete(q.lanes, s.msg.Customer)
@@ -327,22 +329,30 @@ func (q *memoryQueue) Undelivered() []Message {
 // list is a first-in first-out list of slots, linked by readyNext.
 type list struct{ head, tail int32 }
 
-func (q *memoryQueue) pushReady(i int32) {
+func (q *memoryQueue) push(l *list, i int32) {
 	q.at(i).readyNext = none
-	if q.ready.tail == none {
-		q.ready.head = i
+	if l.tail == none {
+		l.head = i
 	} else {
-		q.at(q.ready.tail).readyNext = i
+		q.at(l.tail).readyNext = i
 	}
-	q.ready.tail = i
+	l.tail = i
 }
 
-func (q *memoryQueue) popReady() int32 {
-	i := q.ready.head
+// pop takes from the two lists in turn: retries that fail again and again do not starve the fresh, nor these them.
+func (q *memoryQueue) pop() int32 {
+	l, other := &q.newer, &q.older
+	if q.turn = !q.turn; q.turn {
+		l, other = other, l
+	}
+	if l.head == none {
+		l = other
+	}
+	i := l.head
 	if i != none {
-		q.ready.head = q.at(i).readyNext
-		if q.ready.head == none {
-			q.ready.tail = none
+		l.head = q.at(i).readyNext
+		if l.head == none {
+			l.tail = none
 		}
 	}
 	return i
