@@ -1,0 +1,231 @@
+package convert_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/internal/convert"
+)
+
+// with runs f on a payload and returns what became of it.
+func with(payload string, f func(*convert.Payload), opts ...convert.Option) convert.Explanation {
+	return convert.Provider{Name: "test", Convert: f}.Explain([]byte(payload), opts)
+}
+
+func TestPayloadMustBeOneObject(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"", " ", "{", "null", "[]", `"x"`, "1", "{}{}", "{} x", "\xff", `{"a":1,}`} {
+		if x := with(s, func(*convert.Payload) {}); !fprom.IsPermanent(x.Err) {
+			t.Errorf("%q: %v, want a permanent error", s, x.Err)
+		}
+	}
+	if x := with(" {}\n", func(*convert.Payload) {}); x.Err != nil || x.Skipped != convert.NotMoney {
+		t.Errorf("an empty object: %+v", x)
+	}
+}
+
+func TestText(t *testing.T) {
+	t.Parallel()
+	const payload = `{"a":{"s":"x","n":12.50,"e":"","z":null,"b":true,"o":{}},"l":["y",{"s":"z"}],"a.s":"dotted"}`
+	for _, tt := range []struct {
+		paths      []string
+		text, from string
+	}{
+		{[]string{"a.s"}, "x", "a.s"},
+		{[]string{"a.n"}, "12.50", "a.n"},
+		{[]string{"a.e", "a.z", "a.b", "a.o", "a.missing", "l", "l.0"}, "y", "l[0]"},
+		{[]string{"l.1.s"}, "z", "l[1].s"},
+		{[]string{"l.2", "l.-1", "l.x", "a.s.deeper", "missing.deeper.still"}, "", ""},
+	} {
+		with(payload, func(p *convert.Payload) {
+			if got := p.Root.Text(tt.paths...); got.S != tt.text || got.From != tt.from {
+				t.Errorf("%v: %+v, want %q from %q", tt.paths, got, tt.text, tt.from)
+			}
+		})
+	}
+	with(payload, func(p *convert.Payload) {
+		if !p.Root.Exists("a.z") || p.Root.Has("a.z") || p.Root.Exists("a.q") || !p.Root.Exists("l") || p.Root.Exists("x.y.z") {
+			t.Error("Exists or Has is wrong about null")
+		}
+	})
+}
+
+func TestInt(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		json string
+		want int64
+		ok   bool
+		err  bool
+	}{
+		{json: "12", want: 12, ok: true},
+		{json: `"12"`, want: 12, ok: true},
+		{json: "-12", want: -12, ok: true},
+		{json: "12.00", want: 12, ok: true},
+		{json: "9007199254740991", want: 1<<53 - 1, ok: true},
+		{json: "null"},
+		{json: `""`},
+		{json: "12.5", err: true},
+		{json: "1e3", err: true},
+		{json: `"1,000"`, err: true},
+		{json: "9007199254740992", err: true},
+		{json: "-9007199254740992", err: true},
+		{json: "99999999999999999999", err: true},
+		{json: "true", err: true},
+		{json: "{}", err: true},
+		{json: "[1]", err: true},
+	} {
+		x := with(`{"n":`+tt.json+`}`, func(p *convert.Payload) {
+			if got := p.Root.Int("n"); got.N != tt.want || got.OK != tt.ok || tt.ok && got.From != "n" {
+				t.Errorf("%s: %+v, want %d, %v", tt.json, got, tt.want, tt.ok)
+			}
+		})
+		if (x.Err != nil) != tt.err {
+			t.Errorf("%s: %v, want an error: %v", tt.json, x.Err, tt.err)
+		}
+	}
+}
+
+func TestIntArithmetic(t *testing.T) {
+	t.Parallel()
+	n := func(n int64, from string) convert.Int { return convert.Int{N: n, From: from, OK: true} }
+	none := convert.Int{}
+	for name, tt := range map[string]struct{ got, want convert.Int }{
+		"minus":            {n(5, "a").Minus(n(2, "b − c")), n(3, "a − (b − c)")},
+		"minus none":       {n(5, "a").Minus(none), n(5, "a")},
+		"none minus":       {none.Minus(n(2, "b")), none},
+		"plus":             {n(5, "a").Plus(n(2, "b")), n(7, "a + b")},
+		"plus none":        {none.Plus(n(2, "b")), n(2, "b")},
+		"or":               {none.Or(n(2, "b")), n(2, "b")},
+		"abs":              {n(-5, "a").Abs(), n(5, "a")},
+		"saturates up":     {n(math.MaxInt64, "a").Plus(n(1, "b")), n(math.MaxInt64, "a + b")},
+		"saturates down":   {n(-math.MaxInt64, "a").Minus(n(5, "b")), n(-math.MaxInt64, "a − b")},
+		"before tax":       {convert.BeforeTax(n(121, "p"), n(242, "t"), n(42, "x")), n(100, "p × (t − x) / t")},
+		"tax unknown":      {convert.BeforeTax(n(121, "p"), n(242, "t"), none), n(121, "p")},
+		"paid unknown":     {convert.BeforeTax(none, n(242, "t"), n(42, "x")), none},
+		"share":            {convert.Share(n(121, "p"), n(200, "e"), n(242, "t")), n(100, "p × e / t")},
+		"share of zero":    {convert.Share(n(0, "p"), n(0, "e"), n(0, "t")), n(0, "p × e / t")},
+		"share unknown":    {convert.Share(n(121, "p"), none, n(242, "t")), none},
+		"credit invoice":   {convert.Share(n(0, "p"), n(-500, "e"), n(-605, "t")), n(0, "p × e / t")},
+		"rounds half even": {convert.Share(n(5, "p"), n(1, "e"), n(2, "t")), n(2, "p × e / t")},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %+v, want %+v", name, tt.got, tt.want)
+		}
+	}
+}
+
+func TestSum(t *testing.T) {
+	t.Parallel()
+	with(`{"taxes":[{"amount":3},{"amount":4},{}],"no":null}`, func(p *convert.Payload) {
+		if got := p.Root.Sum("taxes", "amount"); got.N != 7 || !got.OK || got.From != "taxes[].amount" {
+			t.Errorf("%+v", got)
+		}
+		if p.Root.Sum("no", "amount").OK || p.Root.Sum("missing", "amount").OK {
+			t.Error("a sum of nothing")
+		}
+	})
+}
+
+func sale(p *convert.Payload) {
+	d := p.Sale()
+	d.ID(p.Root.Text("id"))
+	d.Metadata(p.Root.At("first"), p.Root.At("second"))
+	d.Email(p.Root.Text("email"))
+	d.Customer(p.Root.Text("customer"))
+	d.Amount(p.Root.Int("amount"), p.Root.Text("currency"), 2)
+	d.Add()
+}
+
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	x := with(`{"id":"1","amount":5,"currency":"EUR","email":"ada@example.com",
+		"first":{"fp_tid":"t1","fp_email":"not an address"},"second":{"fp_tid":"t2","fp_ref":"r2","fp_uid":" ","fp_plan":7}}`, sale)
+	want := fprom.Sale{EventID: "1", Amount: 5, Currency: "EUR", Email: "ada@example.com", TID: "t1", RefID: "r2", Plan: "7"}
+	if x.Err != nil || len(x.Tracked) != 1 || x.Tracked[0].Event != want {
+		t.Errorf("%+v", x)
+	}
+	x = with(`{"id":"1","amount":5,"currency":"EUR","email":"ada@example.com","first":{"":"x","fp_tid":"t"}}`, sale,
+		func(c *convert.Config) { c.Keys = convert.Keys{} })
+	if want := (fprom.Sale{EventID: "1", Amount: 5, Currency: "EUR", Email: "ada@example.com"}); x.Tracked[0].Event != want {
+		t.Errorf("without keys: %+v", x)
+	}
+}
+
+// What is wrong with a value that the sale can do without costs the value; what it needs costs the payload.
+func TestInvalidValues(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 300)
+	for _, tt := range []struct {
+		name, payload string
+		skipped       convert.Reason
+		field         string // of the *ValidationError
+	}{
+		{name: "tid and ref_id", payload: `{"id":"1","amount":5,"currency":"eur","email":"a@example.com","first":{"fp_tid":"` + long + `","fp_ref":"a\nb","fp_plan":"` + long + `","fp_promo_code":"\u0000"}}`},
+		{name: "no id", payload: `{"amount":5,"currency":"eur","email":"a@example.com"}`, field: "EventID"},
+		{name: "no amount", payload: `{"id":"1","currency":"eur","email":"a@example.com"}`, field: "amount"},
+		{name: "negative", payload: `{"id":"1","amount":-5,"currency":"eur","email":"a@example.com"}`, skipped: convert.NothingPaid},
+		{name: "no currency", payload: `{"id":"1","amount":5,"email":"a@example.com"}`, field: "currency"},
+		{name: "no such currency", payload: `{"id":"1","amount":5,"currency":"xx1","email":"a@example.com"}`, field: "currency"},
+		{name: "no address", payload: `{"id":"1","amount":5,"currency":"eur","email":"a b"}`, skipped: convert.NoCustomer},
+		{name: "fails first", payload: `{"id":"1","amount":"x","currency":"xx1"}`, field: "amount"},
+	} {
+		x := with(tt.payload, sale)
+		var wrong *fprom.ValidationError
+		if errors.As(x.Err, &wrong); tt.field != "" {
+			if wrong == nil || wrong.Field != tt.field {
+				t.Errorf("%s: %v, want an error of %s", tt.name, x.Err, tt.field)
+			}
+			continue
+		}
+		if x.Err != nil || x.Skipped != tt.skipped || (tt.skipped == "") != (len(x.Tracked) == 1) {
+			t.Errorf("%s: %+v", tt.name, x)
+		}
+	}
+}
+
+func TestCustomerIsAskedOnlyIfUnknown(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	option := func(c *convert.Config) {
+		c.Customer = func(context.Context, string) (string, string, error) {
+			asked++
+			return "", "", nil
+		}
+	}
+	x := with(`{"id":"1","amount":5,"currency":"eur","email":"a@example.com","customer":"c1"}`, sale, option)
+	if asked != 0 || len(x.Tracked) != 1 {
+		t.Errorf("asked %d times: %+v", asked, x)
+	}
+	x = with(`{"id":"1","amount":5,"currency":"eur","customer":"c1"}`, sale, option)
+	if asked != 1 || x.Skipped != convert.NoCustomer {
+		t.Errorf("asked %d times: %+v", asked, x)
+	}
+}
+
+// An error of the check that says nothing about the signature must not look like a forgery.
+func TestCannotVerify(t *testing.T) {
+	t.Parallel()
+	v := convert.Provider{Name: "test", Refused: http.StatusUnauthorized, Convert: sale, Verify: func(context.Context, http.Header, []byte, *convert.Config) error {
+		return errors.New("the certificate cannot be fetched")
+	}}
+	if err := v.Check(http.Header{}, nil, "s", nil); err == nil || errors.Is(err, convert.ErrSignature) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestMatchHMACNeedsKey(t *testing.T) {
+	t.Parallel()
+	sum := []byte("\xb6\x13\x67\x9a\x08\x14\xd9\xec\x77\x2f\x95\xd7\x78\xc3\x5f\xc5\xff\x16\x97\xc4\x93\x71\x56\x53\xc6\xc7\x12\x14\x42\x92\xc5\xad") // HMAC-SHA256 of nothing under the empty key
+	if convert.MatchHMAC([][]byte{nil, {}}, [][]byte{sum}, nil) {
+		t.Error("the empty key signs")
+	}
+	if convert.MatchHMAC([][]byte{[]byte("k")}, nil, nil) || convert.MatchHMAC([][]byte{[]byte("k")}, [][]byte{{}}, nil) {
+		t.Error("no signature matches")
+	}
+}
