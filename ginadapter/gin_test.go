@@ -1,0 +1,179 @@
+package ginadapter_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/ginadapter"
+	"github.com/fprom-go/fprom/internal/adaptertest"
+)
+
+// sell records a sale as a Gin handler does.
+func sell(c *gin.Context) {
+	if err := ginadapter.Record(c, adaptertest.Sale("1")); err != nil {
+		panic(err)
+	}
+}
+
+// errorPage is the usual error middleware: the answer is made of c.Errors.
+func errorPage(c *gin.Context) {
+	c.Next()
+	if err := c.Errors.Last(); err != nil {
+		c.JSON(http.StatusBadGateway, gin.H{"error": err.Error()})
+	}
+}
+
+var errDeclined = errors.New("declined")
+
+func TestGin(t *testing.T) {
+	t.Parallel()
+	stored := []string{"stored sale:1", "status 200"}
+	discarded := func(status string) []string { return []string{"discarded sale:1", "status " + status} }
+	recovery := gin.RecoveryWithWriter(io.Discard)
+	for _, c := range []struct {
+		name         string
+		outer, inner []gin.HandlerFunc
+		handler      gin.HandlerFunc
+		want         []string
+		wantStatus   int
+	}{
+		{name: "JSON", handler: func(c *gin.Context) { sell(c); c.JSON(http.StatusOK, "ok") }, want: stored, wantStatus: 200},
+		{name: "status without a body", handler: func(c *gin.Context) { sell(c); c.Status(http.StatusCreated) }, want: []string{"stored sale:1", "status 201"}, wantStatus: 201},
+		{name: "status changed before it left", handler: func(c *gin.Context) {
+			sell(c)
+			c.Status(http.StatusBadGateway)
+			c.JSON(http.StatusOK, "ok")
+		}, want: stored, wantStatus: 200},
+		{name: "redirect", handler: func(c *gin.Context) { sell(c); c.Redirect(http.StatusSeeOther, "/thanks") }, want: []string{"stored sale:1", "status 303"}, wantStatus: 303},
+		{name: "fprom.Record", handler: func(c *gin.Context) {
+			if err := fprom.Record(c.Request.Context(), adaptertest.Sale("1")); err != nil {
+				panic(err)
+			}
+		}, want: stored, wantStatus: 200},
+		{name: "panic, Recovery outside", outer: []gin.HandlerFunc{recovery}, handler: func(c *gin.Context) { sell(c); panic("no") }, want: discarded("500"), wantStatus: 500},
+		{name: "panic, Recovery inside", inner: []gin.HandlerFunc{recovery}, handler: func(c *gin.Context) { sell(c); panic("no") }, want: discarded("500"), wantStatus: 500},
+		{name: "panic after Status 200, Recovery outside", outer: []gin.HandlerFunc{recovery}, handler: func(c *gin.Context) {
+			sell(c)
+			c.Status(http.StatusOK)
+			panic("no")
+		}, want: discarded("500"), wantStatus: 500},
+		{name: "panic after the response left, Recovery outside", outer: []gin.HandlerFunc{recovery}, handler: flushAndPanic, want: stored, wantStatus: 200},
+		{name: "panic after the response left, Recovery inside", inner: []gin.HandlerFunc{recovery}, handler: flushAndPanic, want: stored, wantStatus: 200},
+		{name: "Error, error middleware outside", outer: []gin.HandlerFunc{errorPage}, handler: fail, want: discarded("502"), wantStatus: 502},
+		{name: "Error, error middleware inside", inner: []gin.HandlerFunc{errorPage}, handler: fail, want: discarded("502"), wantStatus: 502},
+		{name: "Error, nobody handles it", handler: fail, want: discarded("200"), wantStatus: 200},
+		{name: "Error before 200", handler: func(c *gin.Context) {
+			fail(c)
+			c.JSON(http.StatusOK, "ok")
+		}, want: discarded("200"), wantStatus: 200},
+		{name: "Error after 200", handler: func(c *gin.Context) {
+			sell(c)
+			c.JSON(http.StatusOK, "ok")
+			_ = c.Error(errDeclined)
+		}, want: stored, wantStatus: 200},
+		{name: "AbortWithError", handler: func(c *gin.Context) { sell(c); _ = c.AbortWithError(http.StatusPaymentRequired, errDeclined) }, want: discarded("402"), wantStatus: 402},
+		{name: "AbortWithStatus", handler: func(c *gin.Context) { sell(c); c.AbortWithStatus(http.StatusUnauthorized) }, want: discarded("401"), wantStatus: 401},
+		{name: "Abort with success", handler: func(c *gin.Context) { sell(c); c.AbortWithStatusJSON(http.StatusOK, "ok") }, want: stored, wantStatus: 200},
+		{name: "aborted between", inner: []gin.HandlerFunc{func(c *gin.Context) { sell(c); c.AbortWithStatus(http.StatusForbidden) }}, handler: func(*gin.Context) { panic("not reached") }, want: discarded("403"), wantStatus: 403},
+		{name: "Stream", handler: func(c *gin.Context) {
+			sell(c)
+			c.Stream(func(io.Writer) bool { c.SSEvent("message", "ok"); return false })
+		}, want: stored, wantStatus: 200},
+		{name: "early hints", handler: func(c *gin.Context) {
+			sell(c)
+			w := c.Writer.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
+			w.(interface{ Unwrap() http.ResponseWriter }).Unwrap().WriteHeader(http.StatusEarlyHints)
+			c.JSON(http.StatusOK, "ok")
+		}, want: []string{"status 103", "stored sale:1", "status 200"}, wantStatus: 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			adaptertest.Check(t, func(tracker fprom.Enqueuer, _ http.Handler, _ ...fprom.MiddlewareOption) http.Handler {
+				e := gin.New()
+				e.Use(c.outer...)
+				e.Use(ginadapter.Middleware(tracker))
+				e.Use(c.inner...)
+				e.POST("/checkout", c.handler)
+				return e
+			}, adaptertest.Case{Want: c.want, WantStatus: c.wantStatus})
+		})
+	}
+}
+
+func fail(c *gin.Context) {
+	sell(c)
+	_ = c.Error(errDeclined)
+}
+
+func flushAndPanic(c *gin.Context) {
+	sell(c)
+	c.Status(http.StatusOK)
+	c.Writer.Flush()
+	panic("no")
+}
+
+// TestContextIsGivenBack: after the middleware, Gin's context has the writer and the request it had, whether the handler
+// returned or panicked; what a handler put there stays.
+func TestContextIsGivenBack(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]gin.HandlerFunc{
+		"return": func(*gin.Context) {},
+		"panic":  func(*gin.Context) { panic("no") },
+	} {
+		e := gin.New()
+		e.Use(func(c *gin.Context) {
+			writer, request := c.Writer, c.Request
+			defer func() {
+				_ = recover()
+				if c.Writer != writer || c.Request != request {
+					t.Errorf("%s: the context has another writer or request", name)
+				}
+				if err := ginadapter.Record(c, adaptertest.Sale("1")); !errors.Is(err, fprom.ErrNoMiddleware) {
+					t.Errorf("%s: Record outside: %v, want ErrNoMiddleware", name, err)
+				}
+			}()
+			c.Next()
+		}, ginadapter.Middleware(nil))
+		e.GET("/", handler)
+		e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+	}
+
+	e := gin.New()
+	var kept, own *http.Request
+	e.Use(func(c *gin.Context) { c.Next(); kept = c.Request }, ginadapter.Middleware(nil))
+	e.GET("/", func(c *gin.Context) {
+		own = c.Request.Clone(c.Request.Context())
+		c.Request = own
+	})
+	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+	if kept != own {
+		t.Error("the handler's own request is gone")
+	}
+}
+
+// TestCopy: a goroutine with a copy of Gin's context records nothing after the handler has returned.
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	tracker, j := adaptertest.NewTracker(t, false)
+	var later *gin.Context
+	e := gin.New()
+	e.Use(ginadapter.Middleware(tracker))
+	e.GET("/", func(c *gin.Context) {
+		sell(c)
+		later = c.Copy()
+	})
+	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+	if err := ginadapter.Record(later, adaptertest.Sale("2")); !errors.Is(err, fprom.ErrNoMiddleware) {
+		t.Errorf("Record with a copy: %v, want ErrNoMiddleware", err)
+	}
+	if got := j.Entries(); !slices.Equal(got, []string{"stored sale:1"}) {
+		t.Errorf("happened %q", got)
+	}
+}
