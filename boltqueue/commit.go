@@ -26,12 +26,19 @@ type committer struct {
 	nextDue uint64           // time of the first entry after mark; 0: none
 	first   uint64           // seq of the oldest message
 	oldest  time.Time        // and when it was recorded
-	prune   int64            // when the first log entry is too old, Unix nanoseconds; 0: there is none
+	prune   int64            // when the first mark is too old, Unix nanoseconds; 0: there is none
 	items   map[uint64]*item // by seq
 	busy    map[uint64]*item // by lane
-	held    []outcome        // few: see maxHeld
-	writing bool             // under Queue.mu: the committer has outcomes in hand
-	retryAt time.Time        // after a failure
+	mem     map[hash]entry   // keys that are in no run
+	runs    []*run
+	merge   *merge // under way; nil: none
+
+	nextMark   uint64
+	conflictAt []byte
+
+	held    []outcome // few: see maxHeld
+	writing bool      // under Queue.mu: the committer has outcomes in hand
+	retryAt time.Time // after a failure
 	backoff time.Duration
 }
 
@@ -105,7 +112,7 @@ func (q *Queue) gather(now time.Time) (group, bool) {
 		g.fill = !q.closing
 	}
 	load := g.fill && len(q.ready) < lowWater && c.more(now)
-	return g, len(g.requests)+len(g.outcomes) > 0 || load || g.fill && c.expired(now)
+	return g, len(g.requests)+len(g.outcomes) > 0 || load || g.fill && (c.expired(now) || c.merge != nil && c.backoff == 0)
 }
 
 // takeOutcomes must be called with q.mu held.

@@ -157,20 +157,19 @@ func (w *work) redrive(id uint64, v []byte) (bool, error) {
 	if err := w.unbury(id); err != nil {
 		return false, err
 	}
+	h := hashKey(d.Message.Key)
+	if e, ok := w.lookup(h); ok && e.seq > id {
+		return false, nil // the same event was put again since
+	}
 	d.Message.Attempt = 0
-	return true, w.store(d.Message, hashKey(d.Message.Key), d.Message.Digest())
+	return true, w.store(d.Message, h, d.Message.Digest())
 }
 
-func (w *work) drop(id uint64, v []byte) (bool, error) {
-	d := decodeLetter(id, v)
+func (w *work) drop(id uint64, _ []byte) (bool, error) {
 	if err := w.unbury(id); err != nil {
 		return false, err
 	}
-	if d.Message.Key == "" { // unknown; an empty entry says that the event was not delivered
-		return true, w.dead.Put(seqKey(id), []byte{})
-	}
-	hash := hashKey(d.Message.Key)
-	return true, w.index.Delete(hash[:])
+	return true, w.dead.Put(seqKey(id), []byte{}) // the event is not done: its key is free
 }
 
 func (w *work) unbury(id uint64) error {

@@ -15,13 +15,16 @@ import (
 //	pending    seq (8)              the message: see encodeRecord. Every message without an outcome is here
 //	due        time (8), seq (8)    lane (8). Messages to deliver at a time: retries, and heads of lanes that were parked
 //	lanes      lane (8), seq (8)    nothing. Messages that wait for another of their customer, and those in due
-//	index      key hash (16)        seq (8), digest (8). Every key stored or remembered
-//	log        number (8)           time (8), key hash (16), or time, key hash, digest (8) for a conflict. By time of outcome
-//	dead       seq (8)              why, and the message: see encodeDead; nothing: a damaged one was dropped, its key is free
-//	conflicts  key hash (16), digest (8)   nothing. Conflicts that were reported
+//	run…       key hash (16)        seq (8), digest (8). The index: every key stored or remembered with seq below state.flushed
+//	runs       run (4)              about the run with that number, and a filter: see run
+//	recent     seq (8)              key hash (16), digest (8). Done, but not yet in a run
+//	marks      time (8)             seq (8), count (8). What was done by then: see ledger.go
+//	dead       seq (8)              why, and the message: see encodeDead; nothing: it was dropped, its key is free
+//	conflicts  key hash (16), digest (8)   seq (8) of the message that stands. Conflicts that were reported
 //
-// In the usual case a Put writes pending and index, and an outcome writes pending and log; pending and log are written at
-// their ends only. lanes and due are written only for retries and for customers with several events waiting.
+// In the usual case a Put writes to the end of pending, and an outcome to its beginning and to the end of recent; each
+// message's key goes into a run later, with many others. lanes and due are written only for retries and for customers with
+// several events waiting.
 // A message's seq never changes; its lane is a hash of its customer. Leases are in memory only.
 //
 // After a restart, delivery finds its work by state.base: every message below it is in due, or in lanes behind one that
@@ -36,13 +39,14 @@ var (
 	bucketPending   = []byte("pending")
 	bucketDue       = []byte("due")
 	bucketLanes     = []byte("lanes")
-	bucketIndex     = []byte("index")
-	bucketLog       = []byte("log")
+	bucketRuns      = []byte("runs")
+	bucketRecent    = []byte("recent")
+	bucketMarks     = []byte("marks")
 	bucketDead      = []byte("dead")
 	bucketConflicts = []byte("conflicts")
 
 	allBuckets = [][]byte{
-		bucketMeta, bucketPending, bucketDue, bucketLanes, bucketIndex, bucketLog, bucketDead, bucketConflicts,
+		bucketMeta, bucketPending, bucketDue, bucketLanes, bucketRuns, bucketRecent, bucketMarks, bucketDead, bucketConflicts,
 	}
 
 	keyFormat = []byte("format")
@@ -53,20 +57,27 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // state is the record meta/state: crc32c (4), then the fields, 8 bytes each.
 type state struct {
-	seq     uint64 // of the next message
-	logSeq  uint64 // of the next log entry
-	base    uint64 // see above
-	pending uint64 // messages in pending
-	dead    uint64 // dead letters
-	ledger  uint64 // ids remembered with their outcome: log entries without conflicts
+	seq       uint64 // of the next message
+	base      uint64 // see above
+	pending   uint64 // messages in pending
+	dead      uint64 // dead letters
+	done      uint64 // keys that were ever remembered with their outcome
+	forgotten uint64 // and how many of them are too old
+	forget    uint64 // messages with a lower seq are too old
+	flushed   uint64 // messages with a lower seq have their keys in a run
+	runSeq    uint64 // of the next run
 }
 
-const stateSize = 4 + 6*8
+const stateSize = 4 + 9*8
+
+func (s *state) fields() [9]*uint64 {
+	return [...]*uint64{&s.seq, &s.base, &s.pending, &s.dead, &s.done, &s.forgotten, &s.forget, &s.flushed, &s.runSeq}
+}
 
 func (s *state) encode() []byte {
 	b := make([]byte, 4, stateSize)
-	for _, v := range [...]uint64{s.seq, s.logSeq, s.base, s.pending, s.dead, s.ledger} {
-		b = binary.BigEndian.AppendUint64(b, v)
+	for _, p := range s.fields() {
+		b = binary.BigEndian.AppendUint64(b, *p)
 	}
 	binary.BigEndian.PutUint32(b, crc32.Checksum(b[4:], castagnoli))
 	return b
@@ -76,14 +87,14 @@ func decodeState(b []byte) (s state, ok bool) {
 	if len(b) != stateSize || binary.BigEndian.Uint32(b) != crc32.Checksum(b[4:], castagnoli) {
 		return s, false
 	}
-	for i, p := range [...]*uint64{&s.seq, &s.logSeq, &s.base, &s.pending, &s.dead, &s.ledger} {
+	for i, p := range s.fields() {
 		*p = binary.BigEndian.Uint64(b[4+8*i:])
 	}
 	return s, true
 }
 
 func (s *state) stats() fprom.QueueStats {
-	return fprom.QueueStats{Pending: int(s.pending), Dead: int(s.dead), Ledger: int(s.ledger)}
+	return fprom.QueueStats{Pending: int(s.pending), Dead: int(s.dead), Ledger: int(s.done - min(s.forgotten, s.done))}
 }
 
 func encodeFormat() []byte {

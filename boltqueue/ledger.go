@@ -6,75 +6,88 @@ import (
 	"time"
 )
 
-const (
-	pruneStep = 256 // log entries in one transaction
-	pruneWait = 20 * time.Millisecond
-)
+// A mark says what was true at some time: which messages had their outcome (all below a seq), and how many keys were
+// remembered so far. When it is as old as the retention, the keys of those messages are forgotten: a Put does not see them
+// any more, and merges leave them out. So nothing has to be looked for by its age.
 
-// appendLog adds a key, or a conflict, to the log of what is to be forgotten.
-func (w *work) appendLog(what []byte) error {
-	w.log.FillPercent = fillAppend
-	at := nanos(w.now)
-	if w.prune == 0 {
-		w.prune = w.now.Add(w.q.retention).UnixNano()
+// marksPerRetention is how many marks there are at once, about: keys are remembered for up to that fraction longer.
+const marksPerRetention = 400
+
+// keepTime writes a mark if it is time for one, and forgets what is old.
+func (w *work) keepTime() error {
+	now := nanos(w.now)
+	if now >= w.nextMark && w.dirty {
+		oldest := w.first
+		if oldest == 0 {
+			oldest = w.st.seq
+		}
+		w.nextMark = now + uint64(max(w.q.retention/marksPerRetention, 1))
+		if err := w.marks.Put(seqKey(now), pairKey(oldest, w.st.done)); err != nil {
+			return err
+		}
+		if w.prune == 0 {
+			w.prune = w.now.Add(w.q.retention).UnixNano()
+		}
 	}
-	w.st.logSeq++
-	return w.log.Put(seqKey(w.st.logSeq), append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(what)), at), what...))
-}
-
-// forget removes what is older than the retention, in small steps.
-func (w *work) forget() error {
 	if w.prune == 0 || w.prune > w.now.UnixNano() {
 		return nil
 	}
-	var old [][2][]byte
-	limit := w.now.Add(-w.q.retention)
+	return w.forget()
+}
+
+func (w *work) forget() error {
+	w.dirty = true
+	limit := nanos(w.now.Add(-w.q.retention))
+	var old [][]byte
 	w.prune = 0
-	c := w.log.Cursor()
+	c := w.marks.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		at := time.Time{} // a damaged entry goes
-		if len(v) >= 8 {
-			at = time.Unix(0, int64(binary.BigEndian.Uint64(v)))
-		}
-		if at.After(limit) {
-			w.prune = at.Add(w.q.retention).UnixNano()
+		if at := binary.BigEndian.Uint64(k); at > limit {
+			w.prune = time.Unix(0, int64(at)).Add(w.q.retention).UnixNano()
 			break
 		}
-		if len(old) == pruneStep {
-			w.prune = w.now.Add(pruneWait).UnixNano()
-			break
+		if len(v) == 16 {
+			seq, done := splitPair(v)
+			w.st.forget, w.st.forgotten = max(w.st.forget, seq), max(w.st.forgotten, min(done, w.st.done))
 		}
-		old = append(old, [2][]byte{bytes.Clone(k), bytes.Clone(v)})
+		old = append(old, bytes.Clone(k))
 	}
-	for _, e := range old {
-		if err := w.forgetOne(e[0], e[1][min(8, len(e[1])):]); err != nil {
+	for _, k := range old {
+		if err := w.marks.Delete(k); err != nil {
+			return err
+		}
+	}
+	return w.forgetConflicts()
+}
+
+const conflictStep = 256 // looked at in one transaction
+
+// forgetConflicts removes reports about forgotten keys, a few at a time, in the order of their keys.
+func (w *work) forgetConflicts() error {
+	var old [][]byte
+	c := w.conflicts.Cursor()
+	k, v := c.Seek(w.conflictAt)
+	for n := 0; k != nil && n < conflictStep; n++ {
+		if len(v) == 8 && binary.BigEndian.Uint64(v) < w.st.forget {
+			old = append(old, bytes.Clone(k))
+		}
+		k, v = c.Next()
+	}
+	w.conflictAt = bytes.Clone(k) // nil: from the beginning the next time
+	for _, k := range old {
+		if err := w.conflicts.Delete(k); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *work) forgetOne(k, what []byte) error {
-	w.dirty = true
-	if err := w.log.Delete(k); err != nil {
-		return err
+// findMarks sets when there will be something to forget, and when the next mark is due.
+func (w *work) findMarks() {
+	if k, _ := w.marks.Cursor().First(); len(k) == 8 {
+		w.prune = time.Unix(0, int64(binary.BigEndian.Uint64(k))).Add(w.q.retention).UnixNano()
 	}
-	switch len(what) {
-	case 16:
-		decrease(&w.st.ledger)
-		return w.index.Delete(what)
-	case 24:
-		return w.conflicts.Delete(what)
-	default:
-		return nil
-	}
-}
-
-// findPrune sets when there will be something to forget.
-func (w *work) findPrune() {
-	if _, v := w.log.Cursor().First(); len(v) >= 8 {
-		w.prune = time.Unix(0, int64(binary.BigEndian.Uint64(v))).Add(w.q.retention).UnixNano()
-	} else if v != nil {
-		w.prune = w.now.UnixNano()
+	if k, _ := w.marks.Cursor().Last(); len(k) == 8 {
+		w.nextMark = binary.BigEndian.Uint64(k) + uint64(max(w.q.retention/marksPerRetention, 1))
 	}
 }

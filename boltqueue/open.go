@@ -126,12 +126,12 @@ func initialise(tx *bbolt.Tx) error {
 	if err := meta.Put(keyFormat, encodeFormat()); err != nil {
 		return err
 	}
-	return meta.Put(keyState, (&state{seq: 1, base: 1}).encode())
+	return meta.Put(keyState, (&state{seq: 1, base: 1, flushed: 1}).encode())
 }
 
 // loadState reads the counters, and nothing that grows with the backlog.
 func (q *Queue) loadState() error {
-	return q.db.View(func(tx *bbolt.Tx) error {
+	return q.db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range allBuckets {
 			if tx.Bucket(name) == nil {
 				return fmt.Errorf("%w: no bucket %s", ErrDamaged, name)
@@ -147,9 +147,9 @@ func (q *Queue) loadState() error {
 		}
 		w := q.newWork(tx)
 		w.findOldest()
-		w.findPrune()
-		q.c.prune, q.stats, q.nextSeq = w.prune, w.stats(), st.seq
-		return nil
+		w.findMarks()
+		q.c.prune, q.c.nextMark, q.stats, q.nextSeq = w.prune, w.nextMark, w.stats(), st.seq
+		return q.restoreKeys(w)
 	})
 }
 

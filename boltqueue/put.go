@@ -18,7 +18,7 @@ type request struct {
 
 type put struct {
 	m      fprom.Message
-	hash   [16]byte
+	hash   hash
 	digest uint64
 }
 

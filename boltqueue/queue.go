@@ -19,6 +19,7 @@ type Queue struct {
 	logger    *slog.Logger
 	retention time.Duration
 	workers   int
+	memKeys   int // as many keys in memory make a run
 
 	db   *bbolt.DB
 	file *os.File // db's; see release
@@ -75,13 +76,13 @@ const defaultWorkers = 4
 
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
-		path: path, logger: slog.Default(), retention: DefaultRetention, workers: defaultWorkers,
+		path: path, logger: slog.Default(), retention: DefaultRetention, workers: defaultWorkers, memKeys: defaultMemKeys,
 		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	for _, o := range opts {
 		o(q)
 	}
-	q.c = committer{items: map[uint64]*item{}, busy: map[uint64]*item{}}
+	q.c = committer{items: map[uint64]*item{}, busy: map[uint64]*item{}, mem: map[hash]entry{}}
 	return q
 }
 

@@ -16,9 +16,9 @@ import (
 var errDamagedRecord = errors.New("the stored record is damaged (checksum)")
 
 // hashKey is what the file knows an event by: no address of a customer stays in the ledger.
-func hashKey(key string) [16]byte {
+func hashKey(key string) hash {
 	sum := sha256.Sum256([]byte(key))
-	return [16]byte(sum[:16])
+	return hash(sum[:16])
 }
 
 // laneOf is 0 for a message that need not wait for others. Two customers with one hash share a lane, which does no harm.

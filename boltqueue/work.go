@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -29,7 +30,15 @@ type work struct {
 	oldest  time.Time
 	ready   int
 
-	pending, due, lanes, index, log, dead, conflicts, meta *bbolt.Bucket
+	added      map[hash]entry // keys
+	runs       []*run
+	merge      *merge
+	flushed    bool // the keys in memory, and added, are in a run
+	nextMark   uint64
+	conflictAt []byte
+
+	tx                                                                 *bbolt.Tx
+	pending, due, lanes, runList, recent, marks, dead, conflicts, meta *bbolt.Bucket
 }
 
 func (q *Queue) newWork(tx *bbolt.Tx) *work {
@@ -37,11 +46,12 @@ func (q *Queue) newWork(tx *bbolt.Tx) *work {
 	w := &work{
 		q: q, now: time.Now(), st: c.st, cursor: c.cursor, mark: c.mark, nextDue: c.nextDue, prune: c.prune,
 		pending: tx.Bucket(bucketPending), due: tx.Bucket(bucketDue), lanes: tx.Bucket(bucketLanes),
-		index: tx.Bucket(bucketIndex), log: tx.Bucket(bucketLog), dead: tx.Bucket(bucketDead),
-		conflicts: tx.Bucket(bucketConflicts), meta: tx.Bucket(bucketMeta),
+		runList: tx.Bucket(bucketRuns), recent: tx.Bucket(bucketRecent), marks: tx.Bucket(bucketMarks),
+		dead: tx.Bucket(bucketDead), conflicts: tx.Bucket(bucketConflicts), meta: tx.Bucket(bucketMeta),
+		tx: tx, runs: c.runs, merge: c.merge, nextMark: c.nextMark, conflictAt: c.conflictAt,
 	}
 	// These grow at their end: leave pages full.
-	w.pending.FillPercent, w.log.FillPercent, w.due.FillPercent = fillAppend, fillAppend, fillAppend
+	w.pending.FillPercent, w.recent.FillPercent, w.due.FillPercent = fillAppend, fillAppend, fillAppend
 	return w
 }
 
@@ -63,16 +73,34 @@ func (w *work) apply(g group) error {
 		w.q.mu.Lock()
 		w.ready = len(w.q.ready)
 		w.q.mu.Unlock()
-		if err := errors.Join(w.loadDue(), w.scan(), w.forget()); err != nil {
+		if err := errors.Join(w.loadDue(), w.scan()); err != nil {
 			return err
 		}
 	}
 	w.findOldest()
+	if err := errors.Join(w.tendIndex(g), w.keepTime()); err != nil {
+		return err
+	}
 	if !w.dirty {
 		return nil
 	}
 	w.st.base = w.base()
 	return w.meta.Put(keyState, w.st.encode())
+}
+
+// tendIndex does what is to be done for the keys, in proportion to those that were put.
+func (w *work) tendIndex(g group) error {
+	n := mergePace * len(w.added)
+	if len(g.requests)+len(g.outcomes) == 0 {
+		n = mergeIdle
+	}
+	if n == 0 || w.q.c.backoff > 0 { // after a failure only what is needed is written
+		return nil
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	return w.tend(n)
 }
 
 func (w *work) serve(r *request) error {
@@ -94,15 +122,16 @@ func (w *work) serve(r *request) error {
 
 // put stores a message, unless its key is stored or remembered.
 func (w *work) put(p *put) (conflict, err error) {
-	if v := w.index.Get(p.hash[:]); len(v) == 16 {
-		seq, digest := splitPair(v)
+	if e, ok := w.lookup(p.hash); ok {
+		pending := w.pending.Get(seqKey(e.seq)) != nil
 		switch {
-		case w.dead.Get(seqKey(seq)) != nil: // the new event takes its place
-			if err := w.unbury(seq); err != nil {
+		case !pending && w.dead.Get(seqKey(e.seq)) != nil: // the new event takes its place
+			if err := w.unbury(e.seq); err != nil {
 				return nil, err
 			}
-		case digest != p.digest:
-			return w.conflict(p)
+		case !pending && (p.m.Kind == fprom.KindCancellation || e.seq < w.st.forget): // not remembered
+		case e.digest != p.digest:
+			return w.conflict(p, e)
 		default:
 			return nil, nil
 		}
@@ -111,28 +140,23 @@ func (w *work) put(p *put) (conflict, err error) {
 }
 
 // store appends a message.
-func (w *work) store(m fprom.Message, hash [16]byte, digest uint64) error {
+func (w *work) store(m fprom.Message, h hash, digest uint64) error {
 	seq := w.st.seq
 	w.st.seq++
 	w.st.pending++
 	w.dirty = true
-	if err := w.index.Put(hash[:], pairKey(seq, digest)); err != nil {
-		return err
-	}
+	w.addKey(h, entry{seq, digest})
 	return w.pending.Put(seqKey(seq), encodeRecord(seq, record{m: m}))
 }
 
 // conflict reports a key that is used with another digest, the first time.
-func (w *work) conflict(p *put) (conflict, err error) {
+func (w *work) conflict(p *put, e entry) (conflict, err error) {
 	k := binary.BigEndian.AppendUint64(p.hash[:16:16], p.digest)
 	if w.conflicts.Get(k) != nil {
 		return nil, nil
 	}
 	w.dirty = true
-	if err := w.conflicts.Put(k, []byte{}); err != nil {
-		return nil, err
-	}
-	if err := w.appendLog(k); err != nil {
+	if err := w.conflicts.Put(k, seqKey(e.seq)); err != nil {
 		return nil, err
 	}
 	return fmt.Errorf("boltqueue: %s: %w", p.m.Key, fprom.ErrConflict), nil
@@ -147,7 +171,7 @@ func (w *work) settle(o outcome) error {
 	w.freed[o.it] = true
 	switch o.verdict {
 	case done:
-		return errors.Join(w.remember(o.it.m), w.remove(o.it))
+		return errors.Join(w.remember(o.it), w.remove(o.it))
 	case dead:
 		m := o.it.m
 		m.Attempt++
@@ -160,16 +184,6 @@ func (w *work) settle(o outcome) error {
 	default:
 		return fmt.Errorf("unknown verdict %d", o.verdict)
 	}
-}
-
-// remember moves the key of a message that is done to the ledger.
-func (w *work) remember(m fprom.Message) error {
-	hash := hashKey(m.Key)
-	if m.Kind == fprom.KindCancellation {
-		return w.index.Delete(hash[:])
-	}
-	w.st.ledger++
-	return w.appendLog(hash[:])
 }
 
 func (w *work) bury(seq uint64, info deadInfo, rec []byte) error {
@@ -244,6 +258,12 @@ func (w *work) stats() fprom.QueueStats {
 func (w *work) update(c *committer) {
 	c.st, c.cursor, c.mark, c.nextDue, c.prune = w.st, w.cursor, w.mark, w.nextDue, w.prune
 	c.first, c.oldest = w.first, w.oldest
+	c.runs, c.merge, c.nextMark, c.conflictAt = w.runs, w.merge, w.nextMark, w.conflictAt
+	if w.flushed {
+		clear(c.mem)
+	} else {
+		maps.Copy(c.mem, w.added)
+	}
 	for it := range w.freed {
 		delete(c.items, it.seq)
 		if c.busy[it.lane] == it {
