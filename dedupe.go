@@ -65,6 +65,7 @@ type dedupeShard struct {
 type mark struct {
 	digest                         uint64
 	storing, stored, sending, done bool
+	gone                           bool // rejected while its Put had not yet returned
 	conflicted                     bool // a conflict was reported
 }
 
@@ -86,7 +87,8 @@ const (
 	conflicted              // known with another digest, and not yet reported
 )
 
-// claim begins to store an event. If another call is storing it, it waits for that one's success.
+// claim begins to store an event. If another call is storing it, it waits for that one's success, as long as a Put may
+// take: ctx is for its values.
 func (d *dedupe) claim(ctx context.Context, key string, digest uint64) (claim, error) {
 	for {
 		s := d.lock(key)
@@ -96,24 +98,32 @@ func (d *dedupe) claim(ctx context.Context, key string, digest uint64) (claim, e
 			if m == nil {
 				m = s.newMark()
 			}
-			m.digest, m.storing = digest, true
+			m.digest, m.storing, m.gone = digest, true, false
 			s.active[key] = m
 			s.mu.Unlock()
 			return claimed, nil
 		case m.storing:
-			if err := s.wait(ctx, key); err != nil { // unlocks
+			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
+			err := s.wait(bounded, key) // unlocks
+			cancel()
+			if err != nil {
 				return known, err
 			}
 		default:
-			conflict := m.digest != digest && !m.conflicted
-			m.conflicted = m.conflicted || conflict
+			c := m.compare(digest)
 			s.mu.Unlock()
-			if conflict {
-				return conflicted, nil
-			}
-			return known, nil
+			return c, nil
 		}
 	}
+}
+
+// compare says of a second event with the key of m whether it asks for other money. That is said once.
+func (m *mark) compare(digest uint64) claim {
+	if m.digest == digest || m.conflicted {
+		return known
+	}
+	m.conflicted = true
+	return conflicted
 }
 
 // stored ends a claim: ok says whether the queue has the event.
@@ -122,13 +132,15 @@ func (d *dedupe) stored(key string, ok bool) {
 	defer s.mu.Unlock()
 	if m := s.active[key]; m != nil {
 		m.storing = false
-		m.stored = ok && !m.done
+		m.stored = ok && !m.done && !m.gone
 		s.rest(key, m, d)
 	}
 }
 
-// begin starts to send an event. If another call is sending it, it waits for that one's verdict. done: it was delivered.
-func (d *dedupe) begin(ctx context.Context, key string) (done bool, err error) {
+// begin starts to send an event: claimed means go on, and call finish. If another call is sending it, it waits for that
+// one's verdict. known or conflicted: it was delivered.
+func (d *dedupe) begin(ctx context.Context, msg Message) (claim, error) {
+	key := msg.Key
 	for {
 		s := d.lock(key)
 		m := s.find(key)
@@ -140,20 +152,22 @@ func (d *dedupe) begin(ctx context.Context, key string) (done bool, err error) {
 			m.sending = true
 			s.active[key] = m
 			s.mu.Unlock()
-			return false, nil
+			return claimed, nil
 		case m.done:
+			c := m.compare(msg.Digest())
 			s.mu.Unlock()
-			return true, nil
+			return c, nil
 		default:
 			if err := s.wait(ctx, key); err != nil { // unlocks
-				return false, err
+				return known, err
 			}
 		}
 	}
 }
 
-// finish ends what begin started: delivered remembers the event, dropped forgets it (it was rejected), else it is as before.
-func (d *dedupe) finish(msg Message, delivered, dropped bool) {
+// finish ends what begin started: delivered remembers the event and its money, rejected forgets a queued one, which its
+// queue gives up now; else it is as before.
+func (d *dedupe) finish(msg Message, queued, delivered, rejected bool) {
 	key := msg.Key
 	s := d.lock(key)
 	defer s.mu.Unlock()
@@ -164,12 +178,12 @@ func (d *dedupe) finish(msg Message, delivered, dropped bool) {
 	m.sending = false
 	switch {
 	case delivered:
-		if !m.stored && !m.storing {
+		if !queued || !m.stored && !m.storing { // else the digest is of what was stored, which is msg
 			m.digest = msg.Digest()
 		}
 		m.done, m.stored = true, false
-	case dropped:
-		m.stored = false
+	case rejected && queued:
+		m.stored, m.gone = false, m.storing
 	}
 	s.rest(key, m, d)
 }

@@ -156,10 +156,6 @@ func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 // deliver is what the queue calls for each message; its error tells the queue what to do with it.
 func (t *Tracker) deliver(ctx context.Context, m Message) error {
 	v := t.attempt(ctx, m, true)
-	if v.class == classTransient && t.retry.MaxAttempts > 0 && m.Attempt >= t.retry.MaxAttempts {
-		v.class, v.Outcome = classRejected, Undelivered
-		v.err = fmt.Errorf("%w (gave up after %d attempts)", v.err, m.Attempt)
-	}
 	t.report(ctx, m, v)
 	if t.extra.flush == nil && (v.class == classDone || v.class == classRejected) {
 		t.counts.settle()
@@ -178,19 +174,33 @@ func (t *Tracker) deliver(ctx context.Context, m Message) error {
 // attempt takes m through the stages: dedupe → pause → breaker → pace → client, and its verdict back through them.
 // queued attempts wait at an open breaker; the others fail there.
 func (t *Tracker) attempt(ctx context.Context, m Message, queued bool) verdict {
-	done, err := t.dedupe.begin(ctx, m.Key)
+	claim, err := t.dedupe.begin(ctx, m)
 	switch {
 	case err != nil:
 		return unsent(m, err)
-	case done:
+	case claim == conflicted:
+		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: ErrConflict})
+		fallthrough
+	case claim == known:
 		return verdict{Result: Result{Outcome: Duplicate}}
 	}
 	v := t.admitAndPost(ctx, m, queued)
-	if queued && v.class == classDone && v.Outcome == NotReferral {
-		v = t.askAgain(m, v)
+	if queued {
+		v = t.conclude(m, v)
 	}
-	delivered, dropped := v.class == classDone, v.class == classRejected
-	t.dedupe.finish(m, delivered, dropped)
+	t.dedupe.finish(m, queued, v.class == classDone, v.class == classRejected)
+	return v
+}
+
+// conclude says what the verdict on an attempt means for an event that can be tried again.
+func (t *Tracker) conclude(m Message, v verdict) verdict {
+	switch {
+	case v.class == classDone && v.Outcome == NotReferral:
+		return t.askAgain(m, v)
+	case v.class == classTransient && t.retry.MaxAttempts > 0 && m.Attempt >= t.retry.MaxAttempts:
+		v.class = classRejected
+		v.err = fmt.Errorf("%w (gave up after %d attempts)", v.err, m.Attempt)
+	}
 	return v
 }
 

@@ -1,0 +1,342 @@
+package fprom_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+func TestConcurrentEnqueueOfOneIDIsOneCall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(ok())
+		tracker := start(t, config(f))
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() { enqueue(t, tracker, sale("ch_1")) })
+		}
+		wg.Wait()
+		flush(t, tracker, time.Minute)
+		s := tracker.Stats()
+		if n := f.count("ch_1"); n != 1 || s.Enqueued != 1 || s.Known != 99 || s.Tracked != 1 {
+			t.Errorf("%d calls, stats %+v", n, s)
+		}
+	})
+}
+
+// A sale and a refund may share an id; ids are compared byte for byte.
+func TestKeysAreApart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(ok())
+		tracker := start(t, config(f))
+		blank := sale("id")
+		blank.EventID = " id"
+		enqueue(t, tracker, sale("id"), refund("id"), sale("ID"), blank,
+			fprom.Signup{Email: "id@example.com", TID: "t"}, fprom.Cancellation{Email: "id@example.com"},
+			fprom.Signup{Email: "ID@example.com", TID: "u"}) // addresses are compared without case
+		flush(t, tracker, time.Minute)
+		if n := len(f.seen()); n != 6 {
+			t.Errorf("%d calls, want 6", n)
+		}
+	})
+}
+
+func TestEnqueueDuringTrackThatFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		failed := make(chan struct{})
+		f := &fake{answer: func(n int, _ call) reply {
+			if n == 1 {
+				return reply{status: 500, wait: failed}
+			}
+			return ok()
+		}}
+		tracker := start(t, config(f))
+		go func() {
+			if _, err := tracker.Track(t.Context(), sale("ch_1")); err == nil {
+				t.Error("Track: no error")
+			}
+		}()
+		settle()
+		enqueue(t, tracker, sale("ch_1"))
+		settle()
+		if n := len(f.seen()); n != 1 {
+			t.Fatalf("%d calls while the first is in flight, want 1", n)
+		}
+		close(failed)
+		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); s.Tracked != 1 || len(f.seen()) != 2 {
+			t.Errorf("%d calls, stats %+v", len(f.seen()), s)
+		}
+	})
+}
+
+func TestEnqueueDuringTrackThatSucceeds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		answered := make(chan struct{})
+		f := always(reply{status: 200, body: okBody, wait: answered})
+		tracker := start(t, config(f))
+		go func() {
+			if r, err := tracker.Track(t.Context(), sale("ch_1")); r.Outcome != fprom.Tracked || err != nil {
+				t.Errorf("Track: %v, %v", r.Outcome, err)
+			}
+		}()
+		settle()
+		enqueue(t, tracker, sale("ch_1"))
+		close(answered)
+		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); len(f.seen()) != 1 || s.Tracked != 1 || s.Duplicate != 1 {
+			t.Errorf("%d calls, stats %+v", len(f.seen()), s)
+		}
+	})
+}
+
+// A duplicate may be told "accepted" only when the event is stored, not while another call still tries to.
+func TestDuplicateWaitsForThePutUnderWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fails := make(chan struct{})
+		q := newRecorder()
+		q.onPut = func(_ []fprom.Message, put func() error) error {
+			if q.puts == 1 {
+				<-fails
+				return errors.New("disk full")
+			}
+			return put()
+		}
+		f := always(ok())
+		cfg := config(f)
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { first <- tracker.Enqueue(t.Context(), sale("ch_1")) }()
+		settle()
+		gone, cancel := context.WithCancel(t.Context())
+		cancel() // a caller that is gone changes nothing: ctx is for its values
+		go func() { second <- tracker.Enqueue(gone, sale("ch_1")) }()
+		settle()
+		select {
+		case err := <-second:
+			t.Errorf("the duplicate returned %v before the event was stored", err)
+			second <- err
+		default:
+		}
+		close(fails)
+		if err := <-first; err == nil {
+			t.Error("the first Enqueue says nothing of its Put's failure")
+		}
+		if err := <-second; err != nil || q.puts != 2 {
+			t.Errorf("the second Enqueue: %v after %d Puts; want it to store the event", err, q.puts)
+		}
+		flush(t, tracker, time.Minute)
+		if n := f.count("ch_1"); n != 1 {
+			t.Errorf("%d calls, want 1", n)
+		}
+	})
+}
+
+func TestRejectedIsReleased(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 400, body: `{"message":"Error. Amount blank or invalid."}`}, ok())
+		tracker := start(t, config(f))
+		enqueue(t, tracker, sale("ch_1"))
+		flush(t, tracker, time.Minute)
+		enqueue(t, tracker, sale("ch_1"))
+		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); s.Rejected != 1 || s.Tracked != 1 {
+			t.Errorf("%d calls, stats %+v", len(f.seen()), s)
+		}
+	})
+}
+
+// The worker may be quicker than the Put that woke it.
+func TestRejectedBeforePutReturned(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 400, body: `{"message":"Error. Amount blank or invalid."}`}, ok())
+		q := newRecorder()
+		q.onPut = func(_ []fprom.Message, put func() error) error {
+			err := put()
+			time.Sleep(100 * time.Millisecond) // until the event is a dead letter
+			return err
+		}
+		cfg := config(f)
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("ch_1"), sale("ch_1"))
+		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); s.Rejected != 1 || s.Tracked != 1 {
+			t.Errorf("%d calls, stats %+v: the claim of a rejected event was kept", len(f.seen()), s)
+		}
+	})
+}
+
+// An event that ran out of attempts is a dead letter too: a redelivered webhook must not be told that it will be delivered.
+func TestOutOfAttemptsIsReleased(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 500}, reply{status: 500}, ok())
+		cfg := config(f)
+		cfg.Retry.MaxAttempts = 2
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("ch_1"))
+		flush(t, tracker, time.Minute)
+		enqueue(t, tracker, sale("ch_1"))
+		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); s.Rejected != 1 || s.Tracked != 1 {
+			t.Errorf("%d calls, stats %+v", len(f.seen()), s)
+		}
+	})
+}
+
+// A Track that is rejected says nothing about the copy in the queue, which is still there.
+func TestTrackRejectedWhileQueued(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(n int, c call) reply {
+			switch n {
+			case 1:
+				return reply{status: 500}
+			case 2:
+				return reply{status: 400, body: `{"message":"x"}`}
+			}
+			return ok()
+		}}
+		cfg := config(f)
+		cfg.Retry.Base, cfg.Retry.Max = time.Hour, time.Hour
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("ch_1"))
+		settle()
+		if r, err := tracker.Track(t.Context(), sale("ch_1")); r.Outcome != fprom.Rejected {
+			t.Fatalf("Track: %v, %v", r.Outcome, err)
+		}
+		enqueue(t, tracker, sale("ch_1"))
+		if s := tracker.Stats(); s.Known != 1 || s.Enqueued != 1 {
+			t.Errorf("stats %+v: the copy in the queue was forgotten", s)
+		}
+	})
+}
+
+func TestForgottenAfterTTL(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(ok())
+		cfg := config(f)
+		cfg.Dedupe.TTL = time.Hour
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("ch_1"))
+		flush(t, tracker, time.Minute)
+		time.Sleep(59 * time.Minute)
+		enqueue(t, tracker, sale("ch_1"))
+		if s := tracker.Stats(); s.Known != 1 {
+			t.Errorf("not known within the TTL: %+v", s)
+		}
+		time.Sleep(2 * time.Minute)
+		enqueue(t, tracker, sale("ch_1"))
+		flush(t, tracker, time.Minute)
+		if n := f.count("ch_1"); n != 2 {
+			t.Errorf("%d calls, want 2", n)
+		}
+	})
+}
+
+// The cache is bounded: of many ids the older are forgotten, and at least half of the bound is remembered.
+func TestDedupeIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(ok())
+		cfg := config(f)
+		cfg.Dedupe.MaxEntries = 6400
+		tracker := start(t, cfg)
+		const n = 20_000
+		for i := range n {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+			flush(t, tracker, time.Minute)
+		}
+		before := tracker.Stats().Known
+		for i := n - 1; i >= 0; i-- {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+			if i == n-1000 && tracker.Stats().Known-before != 1000 {
+				t.Errorf("of the last 1000 ids %d are known", tracker.Stats().Known-before)
+			}
+			flush(t, tracker, time.Minute)
+		}
+		if known := tracker.Stats().Known - before; known > 6400 {
+			t.Errorf("%d ids remembered, want at most 6400", known)
+		}
+	})
+}
+
+func TestConflictIsReportedOnce(t *testing.T) {
+	renewal := sale("sub_1")
+	renewal.Amount++
+	euros := sale("sub_1")
+	euros.Currency = "EUR"
+	same := sale("sub_1")
+	same.Currency = "usd" // the wire form is the same
+
+	for name, other := range map[string]fprom.Sale{"amount": renewal, "currency": euros} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(ok())
+				var seen steps
+				cfg := config(f)
+				cfg.Observer = seen.observe
+				tracker := start(t, cfg)
+				enqueue(t, tracker, sale("sub_1"), same, other, other, same)
+				flush(t, tracker, time.Minute)
+				enqueue(t, tracker, other)
+				got := seen.of(fprom.StageConflict)
+				if len(got) != 1 || !errors.Is(got[0].Err, fprom.ErrConflict) || tracker.Stats().Conflicts != 1 {
+					t.Errorf("conflicts reported: %v", got)
+				}
+				if n := len(f.seen()); n != 1 {
+					t.Errorf("%d calls, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+// Whichever way an event came, a second one with its id and other money is reported.
+func TestConflictWithTrack(t *testing.T) {
+	other := sale("sub_1")
+	other.Amount++
+	track := func(t *testing.T, tracker *fprom.Tracker, s fprom.Sale, want fprom.Outcome) {
+		t.Helper()
+		if r, err := tracker.Track(t.Context(), s); r.Outcome != want || err != nil {
+			t.Errorf("Track: %v, %v; want %v", r.Outcome, err, want)
+		}
+	}
+	tests := map[string]func(*testing.T, *fprom.Tracker){
+		"two Tracks": func(t *testing.T, tracker *fprom.Tracker) {
+			track(t, tracker, sale("sub_1"), fprom.Tracked)
+			track(t, tracker, other, fprom.Duplicate)
+			track(t, tracker, other, fprom.Duplicate)
+		},
+		"Enqueue after Track": func(t *testing.T, tracker *fprom.Tracker) {
+			track(t, tracker, sale("sub_1"), fprom.Tracked)
+			enqueue(t, tracker, other)
+		},
+		"Track after Enqueue": func(t *testing.T, tracker *fprom.Tracker) {
+			enqueue(t, tracker, sale("sub_1"))
+			flush(t, tracker, time.Minute)
+			track(t, tracker, other, fprom.Duplicate)
+		},
+		"Enqueue during Track": func(t *testing.T, tracker *fprom.Tracker) {
+			go track(t, tracker, sale("sub_1"), fprom.Tracked)
+			settle()
+			enqueue(t, tracker, other)
+			flush(t, tracker, time.Minute)
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(reply{status: 200, body: okBody, after: time.Second})
+				tracker := start(t, config(f))
+				test(t, tracker)
+				if s := tracker.Stats(); s.Conflicts != 1 || len(f.seen()) != 1 {
+					t.Errorf("%d calls, %d conflicts; want 1 and 1", len(f.seen()), s.Conflicts)
+				}
+			})
+		})
+	}
+}
