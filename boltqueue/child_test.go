@@ -1,0 +1,115 @@
+package boltqueue_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/nethttpadapter"
+)
+
+// The environment of a child: the shop that is killed.
+const (
+	envFile      = "FPROM_CHILD_FILE" // its outbox; set: this process is a child
+	envURL       = "FPROM_CHILD_URL"  // the fake FirstPromoter
+	envKey       = "FPROM_CHILD_KEY"
+	envAccount   = "FPROM_CHILD_ACCOUNT"
+	envFailpoint = "FPROM_CHILD_FAILPOINT" // "name:n": it kills itself the nth time it is there; empty: never
+)
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(envFile); path != "" {
+		if err := shop(path); err != nil {
+			fmt.Fprintln(os.Stderr, "shop:", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// failpointAt returns what kills this process with SIGKILL the nth time that it is called with name.
+func failpointAt(spec string) func(name string) {
+	name, n, _ := strings.Cut(spec, ":")
+	after, _ := strconv.Atoi(n)
+	var hits atomic.Int64
+	return func(at string) {
+		if at == name && hits.Add(1) == int64(after) {
+			if self, err := os.FindProcess(os.Getpid()); err == nil {
+				_ = self.Kill()
+			}
+			select {} // not one step further
+		}
+	}
+}
+
+// killAfterAnswer is the failpoint between FirstPromoter's answer and the Tracker.
+type killAfterAnswer struct {
+	http.RoundTripper
+	hit func(name string)
+}
+
+func (t killAfterAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.RoundTripper.RoundTrip(r)
+	t.hit("sent")
+	return res, err
+}
+
+// shop takes checkouts, prints its address, and shuts down when its standard input ends.
+func shop(path string) error {
+	hit := failpointAt(os.Getenv(envFailpoint))
+	boltqueue.SetFailpoint(hit)
+	outbox, err := boltqueue.Open(path, boltqueue.WithMemKeys(64))
+	if err != nil {
+		return err
+	}
+	tracker, err := fprom.New(fprom.Config{
+		BaseURL: os.Getenv(envURL), APIKey: os.Getenv(envKey), AccountID: os.Getenv(envAccount), Queue: outbox, Workers: 8,
+		RequestsPerMinute: 1_000_000, Burst: 1000, Breaker: fprom.BreakerConfig{OpenFor: 20 * time.Millisecond},
+		Retry:      fprom.RetryConfig{Base: 5 * time.Millisecond, Max: 50 * time.Millisecond},
+		HTTPClient: &http.Client{Transport: killAfterAnswer{http.DefaultTransport, hit}},
+	})
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           nethttpadapter.Middleware(tracker, fprom.WithFailClosed())(http.HandlerFunc(checkout)),
+		ReadHeaderTimeout: time.Minute,
+	}
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	go func() { _ = server.Serve(listener) }()
+	fmt.Println(listener.Addr())
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
+	if err := server.Shutdown(context.Background()); err != nil {
+		return err
+	}
+	return tracker.Shutdown(context.Background())
+}
+
+// checkout sells one thing: /checkout?id=…&customer=….
+func checkout(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	err := fprom.Record(r.Context(), fprom.Sale{
+		EventID: q.Get("id"), Email: q.Get("customer") + "@example.com", Amount: 4900, Currency: "usd",
+	})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	fmt.Fprintln(w, "thank you")
+}
