@@ -136,10 +136,10 @@ func ExampleCaptureReferral_gin() {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.GET("/", func(c *gin.Context) { c.String(http.StatusOK, "welcome") })
-	server := &http.Server{Handler: fprom.CaptureReferral(engine, fprom.WithForwardedProto())} //nolint:gosec // not started
+	server := &http.Server{Handler: fprom.CaptureReferral(engine, fprom.WithForwardedProto())}
 
 	w := httptest.NewRecorder()
-	server.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?via=anna", http.NoBody)) //nolint:noctx // an example
+	server.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?via=anna", http.NoBody))
 	body, _ := io.ReadAll(w.Body)
 	fmt.Println(w.Header().Get("Set-Cookie"))
 	fmt.Println(string(body))

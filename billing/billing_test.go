@@ -32,7 +32,7 @@ func sign(body []byte) func(*http.Request) {
 
 func read(tb testing.TB, name string) []byte {
 	tb.Helper()
-	b, err := os.ReadFile(name) //nolint:gosec // a fixture
+	b, err := os.ReadFile(name)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -6,6 +6,12 @@
 // Each has Verify (the signature over the raw body), Events (payload to events; none for what is not money), Explain and
 // Handler (all of it, as an http.Handler; in Gin: gin.WrapH). They read JSON and need no SDK of the provider.
 //
+// The packages: stripe, paddle (Paddle Billing), lemonsqueezy, revenuecat, polar, razorpay and paypal. Each begins with
+// the table of the events to subscribe to, the fields read, and why; and says what of it is not verified.
+//
+// FirstPromoter connects to Stripe, Chargebee, Recurly, Paddle and Braintree by itself. An account connected there must
+// not be tracked here as well: every sale would earn two commissions.
+//
 // # What they send
 //
 // The amount is what was paid before taxes, in FirstPromoter's minor units, computed in integers: paid × (total − tax) /

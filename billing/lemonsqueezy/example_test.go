@@ -29,13 +29,13 @@ func ExampleHandler() {
 	body := `{"meta": {"event_name": "order_created", "custom_data": {"fp_tid": "b1a2"}}, "data": {
 		"type": "orders", "id": "1", "attributes": {"status": "paid", "currency": "EUR", "total": 2420, "tax": 420,
 		"user_email": "ada@example.com", "first_order_item": {"variant_id": 77, "quantity": 1}}}}`
-	r := httptest.NewRequest(http.MethodPost, "/webhooks/lemonsqueezy", strings.NewReader(body)) //nolint:noctx // an example
-	sign(r.Header, []byte(body), secret)                                                         // the provider does this
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/lemonsqueezy", strings.NewReader(body))
+	sign(r.Header, []byte(body), secret) // the provider does this
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, r)
 	fmt.Println(w.Code)
 
-	forged := httptest.NewRequest(http.MethodPost, "/webhooks/lemonsqueezy", strings.NewReader(body)) //nolint:noctx // an example
+	forged := httptest.NewRequest(http.MethodPost, "/webhooks/lemonsqueezy", strings.NewReader(body))
 	w = httptest.NewRecorder()
 	mux.ServeHTTP(w, forged)
 	fmt.Println(w.Code)

@@ -29,13 +29,13 @@ func ExampleHandler() {
 	body := `{"event_id": "evt_1", "event_type": "transaction.completed", "data": {
 		"id": "txn_1", "status": "completed", "currency_code": "EUR", "custom_data": {"fp_tid": "b1a2", "fp_uid": "user-1"},
 		"details": {"totals": {"total": "2420", "tax": "420", "grand_total": "2420", "grand_total_tax": "420"}}}}`
-	r := httptest.NewRequest(http.MethodPost, "/webhooks/paddle", strings.NewReader(body)) //nolint:noctx // an example
-	sign(r.Header, []byte(body), secret)                                                   // the provider does this
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/paddle", strings.NewReader(body))
+	sign(r.Header, []byte(body), secret) // the provider does this
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, r)
 	fmt.Println(w.Code)
 
-	forged := httptest.NewRequest(http.MethodPost, "/webhooks/paddle", strings.NewReader(body)) //nolint:noctx // an example
+	forged := httptest.NewRequest(http.MethodPost, "/webhooks/paddle", strings.NewReader(body))
 	w = httptest.NewRecorder()
 	mux.ServeHTTP(w, forged)
 	fmt.Println(w.Code)

@@ -29,13 +29,13 @@ func ExampleHandler() {
 	body := `{"type": "order.paid", "data": {"id": "8f4a2c1e-0000-4000-8000-000000000001",
 		"net_amount": 2000, "tax_amount": 420, "total_amount": 2420, "due_amount": 2420, "currency": "eur",
 		"customer": {"email": "ada@example.com"}, "metadata": {"fp_tid": "b1a2"}}}`
-	r := httptest.NewRequest(http.MethodPost, "/webhooks/polar", strings.NewReader(body)) //nolint:noctx // an example
-	sign(r.Header, []byte(body), secret)                                                  // the provider does this
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/polar", strings.NewReader(body))
+	sign(r.Header, []byte(body), secret) // the provider does this
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, r)
 	fmt.Println(w.Code)
 
-	forged := httptest.NewRequest(http.MethodPost, "/webhooks/polar", strings.NewReader(body)) //nolint:noctx // an example
+	forged := httptest.NewRequest(http.MethodPost, "/webhooks/polar", strings.NewReader(body))
 	w = httptest.NewRecorder()
 	mux.ServeHTTP(w, forged)
 	fmt.Println(w.Code)

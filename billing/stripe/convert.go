@@ -69,7 +69,7 @@ func invoice(p *payload, o node) {
 
 func session(p *payload, o node) {
 	switch mode := o.Text("mode").S; {
-	case mode == "subscription" || o.Has("invoice"):
+	case mode == "subscription" || o.Has("invoice") || o.Bool("invoice_creation.enabled"):
 		p.Skip(convert.OtherEvent, "the session has an invoice: invoice.paid reports this payment")
 		return
 	case mode == "setup":

@@ -12,7 +12,7 @@
 //
 // Why: one payment is announced by up to six events. Each kind of payment is therefore taken from one family, and its id
 // is that of the invoice or payment, not that of the event: invoice.payment_succeeded, invoice_payment.paid,
-// charge.succeeded, payment_intent.succeeded, a Checkout session that has an invoice, and sessions of mode=subscription
+// charge.succeeded, payment_intent.succeeded, a Checkout session that has or makes an invoice, and sessions of mode=subscription
 // are all skipped in favour of the events above. Since API version 2025-03-31 (basil) a charge does not even say whether
 // it belongs to an invoice. Payloads of both kinds of version are read, since an endpoint keeps the version it was made with.
 //
@@ -41,7 +41,8 @@
 // else against previous_attributes.
 //
 // A dispute is a refund, as in FirstPromoter's own connection; billing.WithoutDisputes leaves disputes alone. Inquiries
-// (status warning_…) move no money and are skipped. A dispute that is won is not sold again.
+// (status warning_…) move no money and are skipped. A dispute that is won is not sold again,
+// nor a refund that fails after it succeeded.
 //
 // # Amounts
 //
@@ -50,6 +51,7 @@
 // three-decimal currencies is not documented: hundredths are sent (billing.WithExponents). Shipping is part of the
 // amount. What was paid out of band counts as far as amount_paid says so.
 //
-// Not verified against a published payload: previous_attributes of charge.refunded, and that Stripe fills in
-// evidence.customer_email_address by itself.
+// Not verified against a published payload: previous_attributes of charge.refunded; that Stripe fills in
+// evidence.customer_email_address by itself; and from which API version on an endpoint gets refund.created: where it
+// never comes, use WithChargeRefunded. charge.refund.updated is read like refund.updated.
 package stripe

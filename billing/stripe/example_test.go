@@ -29,13 +29,13 @@ func ExampleHandler() {
 	body := `{"id": "evt_1", "type": "invoice.paid", "livemode": true, "data": {"object": {
 		"id": "in_1", "amount_paid": 2420, "total": 2420, "total_excluding_tax": 2000, "currency": "eur",
 		"customer_email": "ada@example.com", "parent": {"subscription_details": {"metadata": {"fp_tid": "b1a2"}}}}}}`
-	r := httptest.NewRequest(http.MethodPost, "/webhooks/stripe", strings.NewReader(body)) //nolint:noctx // an example
-	sign(r.Header, []byte(body), secret)                                                   // the provider does this
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/stripe", strings.NewReader(body))
+	sign(r.Header, []byte(body), secret) // the provider does this
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, r)
 	fmt.Println(w.Code)
 
-	forged := httptest.NewRequest(http.MethodPost, "/webhooks/stripe", strings.NewReader(body)) //nolint:noctx // an example
+	forged := httptest.NewRequest(http.MethodPost, "/webhooks/stripe", strings.NewReader(body))
 	w = httptest.NewRecorder()
 	mux.ServeHTTP(w, forged)
 	fmt.Println(w.Code)

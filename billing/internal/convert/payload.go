@@ -114,9 +114,6 @@ func (n Node) Each(path string) []Node {
 	return out
 }
 
-// Path is where the node is, from the root of the payload.
-func (n Node) Path() string { return n.path }
-
 // Has reports whether there is a value other than null at path.
 func (n Node) Has(path string) bool { return n.At(path).v != nil }
 

@@ -33,7 +33,7 @@ func MatchHMAC(keys, signatures [][]byte, message ...[]byte) bool {
 	return ok == 1
 }
 
-// Keys are the secrets as they are, as keys for MatchHMAC.
+// SecretKeys are the secrets as they are, as keys for MatchHMAC.
 func (c *Config) SecretKeys() [][]byte {
 	keys := make([][]byte, len(c.Secrets))
 	for i, s := range c.Secrets {
