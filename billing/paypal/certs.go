@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -169,12 +170,7 @@ func (s *certStore) check(ctx context.Context, leaf *x509.Certificate, pool *x50
 }
 
 func named(c *x509.Certificate) bool {
-	for _, name := range append(c.DNSNames, c.Subject.CommonName) {
-		if underPayPal(name) {
-			return true
-		}
-	}
-	return false
+	return underPayPal(c.Subject.CommonName) || slices.ContainsFunc(c.DNSNames, underPayPal)
 }
 
 // parseCertificates reads PEM or DER; there is at least one certificate.
@@ -215,7 +211,7 @@ func fetchCertificate(ctx context.Context, url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close() //nolint:errcheck // only read
+	defer res.Body.Close()
 	switch {
 	case res.StatusCode == http.StatusOK:
 		return io.ReadAll(io.LimitReader(res.Body, maxCertBytes))

@@ -75,7 +75,7 @@ func capture(p *payload, r node) {
 
 // sale is a payment of a subscription, or of Payments v1.
 func sale(p *payload, r node) {
-	if state := r.Text("state").S; state != "" && state != "completed" {
+	if state := r.Text("state").S; state == "pending" || state == "denied" {
 		p.Skip(convert.NotFinal, "the sale's state is "+state)
 		return
 	}

@@ -1,30 +1,61 @@
 package paypal_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/paypal"
 )
 
+// printer stands for a *fprom.Tracker.
+type printer struct{}
+
+func (printer) Enqueue(_ context.Context, e fprom.Event) error {
+	m, err := fprom.NewMessage(e)
+	fmt.Println("POST /"+m.Kind, string(m.Body))
+	return err
+}
+
+const captured = `{
+	"id": "WH-1", "event_type": "PAYMENT.CAPTURE.COMPLETED", "resource_type": "capture",
+	"resource": {
+		"id": "2GG279541U471931P", "status": "COMPLETED",
+		"amount": {"currency_code": "EUR", "value": "119.00"},
+		"custom_id": "fp_tax=19.00&fp_tid=tid-1&fp_total=119.00&fp_uid=user-4711"
+	}
+}`
+
+// The endpoint of the webhook. In production, leave WithCertificates out. In Gin:
+// router.POST("/webhooks/paypal", gin.WrapH(paypal.Handler(tracker, webhookID))).
 func ExampleHandler() {
-	var tracker *fprom.Tracker // fprom.New(fprom.Config{…}); nil drops the events, for development without credentials
-	http.Handle("POST /webhooks/paypal", paypal.Handler(tracker, "the id of the webhook, such as 4JH86294D6297924G"))
+	const webhookID = "4JH86294D6297924G" // as shown beside the webhook in PayPal's dashboard
+	mux := http.NewServeMux()
+	mux.Handle("POST /webhooks/paypal", paypal.Handler(printer{}, webhookID, paypal.WithCertificates(served().fetch, ca().roots)))
+
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/paypal", strings.NewReader(captured))
+	signRequest(r.Header, []byte(captured), webhookID) // PayPal does this
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+
+	forged := httptest.NewRequest(http.MethodPost, "/webhooks/paypal", strings.NewReader(captured))
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, forged)
+	fmt.Println(w.Code)
+	// Output:
+	// POST /sale {"event_id":"2GG279541U471931P","uid":"user-4711","amount":10000,"currency":"eur","tid":"tid-1"}
+	// 200
+	// 400
 }
 
 func ExampleEvents() {
-	events, err := paypal.Events([]byte(`{
-		"id": "WH-1", "event_type": "PAYMENT.CAPTURE.COMPLETED", "resource_type": "capture",
-		"resource": {
-			"id": "2GG279541U471931P", "status": "COMPLETED",
-			"amount": {"currency_code": "EUR", "value": "119.00"},
-			"custom_id": "fp_tax=19.00&fp_tid=tid-1&fp_total=119.00&fp_uid=user-4711"
-		}
-	}`))
+	events, err := paypal.Events([]byte(captured))
 	if err != nil {
 		fmt.Println(err)
-		return
 	}
 	for _, e := range events {
 		sale := e.(fprom.Sale)

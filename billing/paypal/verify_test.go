@@ -45,7 +45,7 @@ func TestVerifyRefuses(t *testing.T) {
 		}, ok: true},
 		{name: "id", change: set("Paypal-Transmission-Id", "another")},
 		{name: "no id", change: set("Paypal-Transmission-Id", "")},
-		{name: "time", change: set("Paypal-Transmission-Time", time.Now().UTC().Add(time.Second).Format(time.RFC3339))},
+		{name: "time", change: set("Paypal-Transmission-Time", time.Now().UTC().Add(-time.Hour).Format(time.RFC3339))},
 		{name: "no time", change: set("Paypal-Transmission-Time", "")},
 		{name: "algorithm", change: set("Paypal-Auth-Algo", "SHA1withRSA")},
 		{name: "no algorithm", change: set("Paypal-Auth-Algo", "")},

@@ -70,7 +70,8 @@ func reportedBy(event string, e entities, c *convert.Config) string {
 }
 
 func sale(p *payload, e entities) {
-	if status := e.payment.Text("status").S; status != "captured" {
+	// A payment that was refunded since is a sale too: its refund is reported besides.
+	if status := e.payment.Text("status").S; status != "captured" && (status != "refunded" || !captured(e.payment)) {
 		p.Skip(convert.NotFinal, "the payment's status is "+status)
 		return
 	}

@@ -1,31 +1,60 @@
 package razorpay_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/razorpay"
 )
 
+// printer stands for a *fprom.Tracker.
+type printer struct{}
+
+func (printer) Enqueue(_ context.Context, e fprom.Event) error {
+	m, err := fprom.NewMessage(e)
+	fmt.Println("POST /"+m.Kind, string(m.Body))
+	return err
+}
+
+const orderPaid = `{
+	"event": "order.paid",
+	"payload": {
+		"payment": {"entity": {"id": "pay_FpDoc000000001", "amount": 118000, "currency": "INR", "status": "captured",
+			"captured": true, "email": "asha@example.com", "notes": [], "fee": 2832, "tax": 432}},
+		"order": {"entity": {"id": "order_FpDoc0000001", "amount": 118000, "notes": {"fp_tid": "tid-1", "fp_tax": "18000"}}}
+	}
+}`
+
+// The endpoint of the webhook. In Gin: router.POST("/webhooks/razorpay", gin.WrapH(razorpay.Handler(tracker, secret))).
 func ExampleHandler() {
-	var tracker *fprom.Tracker // fprom.New(fprom.Config{…}); nil drops the events, for development without credentials
-	http.Handle("POST /webhooks/razorpay", razorpay.Handler(tracker, "the webhook's secret"))
+	const secret = "the webhook's secret"
+	mux := http.NewServeMux()
+	mux.Handle("POST /webhooks/razorpay", razorpay.Handler(printer{}, secret))
+
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/razorpay", strings.NewReader(orderPaid))
+	sign(r.Header, []byte(orderPaid), secret) // Razorpay does this
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+
+	forged := httptest.NewRequest(http.MethodPost, "/webhooks/razorpay", strings.NewReader(orderPaid))
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, forged)
+	fmt.Println(w.Code)
+	// Output:
+	// POST /sale {"event_id":"pay_FpDoc000000001","email":"asha@example.com","amount":100000,"currency":"inr","tid":"tid-1"}
+	// 200
+	// 400
 }
 
 func ExampleEvents() {
-	payload := []byte(`{
-		"event": "order.paid",
-		"payload": {
-			"payment": {"entity": {"id": "pay_FpDoc000000001", "amount": 118000, "currency": "INR", "status": "captured",
-				"captured": true, "email": "asha@example.com", "notes": [], "fee": 2832, "tax": 432}},
-			"order": {"entity": {"id": "order_FpDoc0000001", "amount": 118000, "notes": {"fp_tid": "tid-1", "fp_tax": "18000"}}}
-		}
-	}`)
-	events, err := razorpay.Events(payload)
+	events, err := razorpay.Events([]byte(orderPaid))
 	if err != nil {
 		fmt.Println(err)
-		return
 	}
 	for _, e := range events {
 		sale := e.(fprom.Sale)

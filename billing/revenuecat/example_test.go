@@ -1,30 +1,61 @@
 package revenuecat_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/revenuecat"
 )
 
+// printer stands for a *fprom.Tracker.
+type printer struct{}
+
+func (printer) Enqueue(_ context.Context, e fprom.Event) error {
+	m, err := fprom.NewMessage(e)
+	fmt.Println("POST /"+m.Kind, string(m.Body))
+	return err
+}
+
+const renewal = `{
+	"event": {
+		"type": "RENEWAL", "id": "12345678-1234-1234-1234-123456789012", "environment": "PRODUCTION", "period_type": "NORMAL",
+		"store": "APP_STORE", "transaction_id": "200000000000001", "app_user_id": "user-4711", "product_id": "pro.monthly",
+		"currency": "EUR", "price_in_purchased_currency": 7.99, "tax_percentage": 0.1597, "commission_percentage": 0.2521
+	},
+	"api_version": "1.0"
+}`
+
+// The endpoint of the webhook; the secret is what was entered as authorization header in RevenueCat's dashboard. In Gin:
+// router.POST("/webhooks/revenuecat", gin.WrapH(revenuecat.Handler(tracker, secret))).
 func ExampleHandler() {
-	var tracker *fprom.Tracker // fprom.New(fprom.Config{…}); nil drops the events, for development without credentials
-	http.Handle("POST /webhooks/revenuecat", revenuecat.Handler(tracker, "Bearer what-was-entered-in-the-dashboard"))
+	const secret = "Bearer 4f1c…"
+	mux := http.NewServeMux()
+	mux.Handle("POST /webhooks/revenuecat", revenuecat.Handler(printer{}, secret))
+
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/revenuecat", strings.NewReader(renewal))
+	r.Header.Set("Authorization", secret) // RevenueCat does this
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+
+	forged := httptest.NewRequest(http.MethodPost, "/webhooks/revenuecat", strings.NewReader(renewal))
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, forged)
+	fmt.Println(w.Code)
+	// Output:
+	// POST /sale {"event_id":"app_store:200000000000001","uid":"user-4711","amount":671,"currency":"eur","plan":"pro.monthly"}
+	// 200
+	// 401
 }
 
 func ExampleEvents() {
-	events, err := revenuecat.Events([]byte(`{
-		"event": {
-			"type": "RENEWAL", "id": "12345678-1234-1234-1234-123456789012", "environment": "PRODUCTION", "period_type": "NORMAL",
-			"store": "APP_STORE", "transaction_id": "200000000000001", "app_user_id": "user-4711", "product_id": "pro.monthly",
-			"currency": "EUR", "price_in_purchased_currency": 7.99, "tax_percentage": 0.1597, "commission_percentage": 0.2521
-		},
-		"api_version": "1.0"
-	}`))
+	events, err := revenuecat.Events([]byte(renewal))
 	if err != nil {
 		fmt.Println(err)
-		return
 	}
 	for _, e := range events {
 		sale := e.(fprom.Sale)
@@ -34,13 +65,12 @@ func ExampleEvents() {
 }
 
 func ExampleWithCommission() {
-	events, err := revenuecat.Events([]byte(`{
-		"event": {
-			"type": "NON_RENEWING_PURCHASE", "id": "12345678-1234-1234-1234-123456789012", "store": "PLAY_STORE",
-			"transaction_id": "GPA.1", "app_user_id": "user-4711", "currency": "USD",
-			"price_in_purchased_currency": 10.00, "tax_percentage": 0.1, "commission_percentage": 0.15
-		}
-	}`), revenuecat.WithCommission())
-	fmt.Println(events[0].(fprom.Sale).Amount, err)
-	// Output: 750 <nil>
+	events, err := revenuecat.Events([]byte(renewal), revenuecat.WithCommission())
+	if err != nil {
+		fmt.Println(err)
+	}
+	for _, e := range events {
+		fmt.Println(e.(fprom.Sale).Amount)
+	}
+	// Output: 470
 }
