@@ -54,7 +54,7 @@
 // PayPal's amounts are decimal strings in units of the currency. HUF, JPY and TWD have no decimals at PayPal; FirstPromoter
 // wants hundredths of HUF and TWD all the same, which is taken care of.
 //
-// Checked against messages that PayPal's webhook simulator signed: the signature, and the shapes of captures, sales, refunds
+// Checked against what PayPal's webhook simulator sent: the signature, and the shapes of captures, sales, refunds
 // and subscriptions. Not verified: that the sales of a subscription carry its custom_id in custom, that refunds carry
 // details.tax, and which of REFUNDED and REVERSED follows each outcome of a dispute.
 package paypal

@@ -97,11 +97,13 @@ func TestLookups(t *testing.T) {
 			"0JF852973C016714D",
 		},
 		{
-			"subscription_sale_no_custom.json", fprom.Sale{EventID: "5CS38179PL8954024", UID: "user-8", Amount: 1490, Currency: "USD"},
+			"subscription_sale_no_custom.json",
+			fprom.Sale{EventID: "5CS38179PL8954024", UID: "user-8", Amount: 1490, Currency: "USD"},
 			"I-FPBW452GLLEP",
 		},
 		{
-			"capture_no_customer.json", fprom.Sale{EventID: "2GG279541U471934P", UID: "user-8", Amount: 3000, Currency: "USD"},
+			"capture_no_customer.json",
+			fprom.Sale{EventID: "2GG279541U471934P", UID: "user-8", Amount: 3000, Currency: "USD"},
 			"5O190127TN364715T",
 		},
 		{"subscription_expired.json", fprom.Cancellation{UID: "user-8"}, "I-FPBW452GLLEP"},
