@@ -126,18 +126,34 @@ func (c *client) roundTrip(ctx context.Context, m Message) verdict {
 		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: err}
 	}
 	resp, err := c.transport.RoundTrip(req)
-	if err != nil {
+	switch {
+	case err != nil:
 		return transient(0, c.scrub(err))
+	case resp == nil:
+		return transient(0, errors.New("the transport gave neither an answer nor an error"))
+	case resp.Body == nil: // a stand-in for a transport may leave it out
+		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
-	switch {
-	case err != nil:
-		return transient(resp.StatusCode, fmt.Errorf("read the answer: %w", c.scrub(err)))
-	case len(body) > maxResponse:
-		return transient(resp.StatusCode, &APIError{StatusCode: resp.StatusCode, foreign: true})
+	if err != nil || len(body) > maxResponse {
+		return c.unreadable(m, resp, err)
 	}
 	return c.classify(m, resp, body)
+}
+
+// unreadable is the verdict on an answer whose body broke off with err, or is too long if err is nil. What concerns the
+// account says so by its status alone.
+func (c *client) unreadable(m Message, resp *http.Response, err error) verdict {
+	v := c.classify(m, resp, nil)
+	switch {
+	case v.class == classRefused, v.class == classThrottled, resp.StatusCode >= 300 && resp.StatusCode < 400:
+		return v
+	case err != nil:
+		return transient(resp.StatusCode, fmt.Errorf("read the answer: %w", c.scrub(err)))
+	default:
+		return transient(resp.StatusCode, &APIError{StatusCode: resp.StatusCode, foreign: true})
+	}
 }
 
 func transient(status int, err error) verdict {
