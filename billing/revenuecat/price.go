@@ -48,6 +48,7 @@ func afterDeductions(p *payload, e node) (share *big.Rat, formula string) {
 	if p.Config().Set(optCommission) {
 		names = append(names, "commission_percentage")
 	}
+	parts := []string{"1"}
 	for _, name := range names {
 		part, from := decimal(p, e, name)
 		if part == nil {
@@ -58,10 +59,10 @@ func afterDeductions(p *payload, e node) (share *big.Rat, formula string) {
 			continue
 		}
 		share.Sub(share, part)
-		formula += " − " + from
+		parts = append(parts, from)
 	}
-	if formula != "" {
-		formula = " × (1" + formula + ")"
+	if len(parts) > 1 {
+		formula = " × (" + strings.Join(parts, " − ") + ")"
 	}
 	return share, formula
 }
