@@ -1,0 +1,332 @@
+package fprom_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// accepted is an Enqueuer that keeps what it gets.
+type accepted struct {
+	events []fprom.Event
+	ctx    context.Context //nolint:containedctx // to look at
+	err    error
+}
+
+func (a *accepted) Enqueue(ctx context.Context, e fprom.Event) error {
+	a.ctx = ctx
+	if a.err != nil {
+		return a.err
+	}
+	a.events = append(a.events, e)
+	return nil
+}
+
+// serve runs handler in an Exchange as an adapter does, for a request with these cookies.
+func serve(t *testing.T, hook *fprom.Hook, cookies string, handler http.HandlerFunc) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), ctxKey{}, "outer"), http.MethodPost, "/", http.NoBody)
+	r.Header.Set("Cookie", cookies)
+	w := httptest.NewRecorder()
+	x := hook.Wrap(w, r)
+	defer x.Close()
+	handler(x.Writer(), x.Request())
+	x.Finish()
+	return w
+}
+
+type ctxKey struct{}
+
+func validSale(id string) fprom.Sale {
+	return fprom.Sale{EventID: id, Email: "ann@example.com", Amount: 4900, Currency: "USD"}
+}
+
+func TestRecordFillsInAttribution(t *testing.T) {
+	t.Parallel()
+	const cookies = "_fprom_tid=abc; _fprom_ref=joe13"
+	signup := fprom.Signup{Email: "ann@example.com"}
+	refund := fprom.Refund{EventID: "r1", Email: "ann@example.com", Amount: 100}
+	with := func(e fprom.Sale, tid, ref string) fprom.Sale { e.TID, e.RefID = tid, ref; return e }
+	for _, c := range []struct {
+		name    string
+		opts    []fprom.MiddlewareOption
+		cookies string
+		record  fprom.Event
+		want    fprom.Event
+	}{
+		{"sale", nil, cookies, validSale("1"), with(validSale("1"), "abc", "")},
+		{"sale with its own", nil, cookies, with(validSale("1"), "own", ""), with(validSale("1"), "own", "")},
+		{"sale, no cookies", nil, "", validSale("1"), validSale("1")},
+		{"sale, forged cookie", nil, "_fprom_tid=../x", validSale("1"), validSale("1")},
+		{"WithRefIDCookie", []fprom.MiddlewareOption{fprom.WithRefIDCookie()}, cookies, validSale("1"), with(validSale("1"), "abc", "joe13")},
+		{"WithRefIDCookie, its own", []fprom.MiddlewareOption{fprom.WithRefIDCookie()}, cookies, with(validSale("1"), "", "own"), with(validSale("1"), "abc", "own")},
+		{"signup", nil, cookies, signup, fprom.Signup{Email: "ann@example.com", TID: "abc"}},
+		{"refund", nil, cookies, refund, refund},
+		{"cancellation", nil, cookies, fprom.Cancellation{UID: "7"}, fprom.Cancellation{UID: "7"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var got accepted
+			serve(t, fprom.NewHook(&got, c.opts...), c.cookies, func(_ http.ResponseWriter, r *http.Request) {
+				if err := fprom.Record(r.Context(), c.record); err != nil {
+					t.Error(err)
+				}
+			})
+			if !slices.Equal(got.events, []fprom.Event{c.want}) {
+				t.Errorf("accepted %+v, want %+v", got.events, c.want)
+			}
+		})
+	}
+}
+
+func TestRecordRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		event fprom.Event
+		field string
+	}{
+		{"sale", fprom.Sale{EventID: "2", Email: "ann@example.com"}, "Amount"},
+		{"refund", fprom.Refund{Email: "ann@example.com", Amount: 1}, "EventID"},
+		{"signup without a visitor", fprom.Signup{Email: "ann@example.com"}, "TID"},
+		{"cancellation", fprom.Cancellation{}, "Email"},
+		{"pointer", &fprom.Sale{}, "Event"},
+		{"nil", nil, "Event"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var got accepted
+			for _, hook := range []*fprom.Hook{fprom.NewHook(&got), fprom.NewHook(nil)} {
+				serve(t, hook, "", func(_ http.ResponseWriter, r *http.Request) {
+					err := fprom.Record(r.Context(), validSale("1"), c.event)
+					var v *fprom.ValidationError
+					if !errors.As(err, &v) || v.Field != c.field {
+						t.Errorf("error %v, want a ValidationError of %s", err, c.field)
+					}
+				})
+			}
+			if len(got.events) != 0 {
+				t.Errorf("accepted %+v of a call with a wrong event", got.events)
+			}
+		})
+	}
+}
+
+func TestRecordOutside(t *testing.T) {
+	t.Parallel()
+	var none context.Context
+	for _, ctx := range []context.Context{none, t.Context()} {
+		if err := fprom.Record(ctx, validSale("1")); !errors.Is(err, fprom.ErrNoMiddleware) {
+			t.Errorf("error %v, want ErrNoMiddleware", err)
+		}
+	}
+}
+
+// TestRecordInDerivedContext: what the handler derives from the request's context works too, and the context is the
+// request's own in all else.
+func TestRecordInDerivedContext(t *testing.T) {
+	t.Parallel()
+	var got accepted
+	serve(t, fprom.NewHook(&got), "", func(_ http.ResponseWriter, r *http.Request) {
+		if v := r.Context().Value(ctxKey{}); v != "outer" {
+			t.Errorf("the request's value is %v", v)
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), time.Hour)
+		cancel()
+		if err := fprom.Record(context.WithoutCancel(ctx), validSale("1")); err != nil {
+			t.Error(err)
+		}
+		if err := r.Context().Err(); err != nil {
+			t.Errorf("the request's context ended with a derived one: %v", err)
+		}
+	})
+	if len(got.events) != 1 {
+		t.Fatalf("accepted %d events, want 1", len(got.events))
+	}
+	if got.ctx.Value(ctxKey{}) != "outer" || got.ctx.Done() != nil || got.ctx.Err() != nil {
+		t.Error("Enqueue's context lost the request's values, or ends with the request")
+	}
+	if _, ok := got.ctx.Deadline(); ok {
+		t.Error("Enqueue's context has the request's deadline")
+	}
+}
+
+func TestRecordConcurrently(t *testing.T) {
+	t.Parallel()
+	const n = 100
+	var got accepted
+	serve(t, fprom.NewHook(&got), "_fprom_tid=abc", func(w http.ResponseWriter, r *http.Request) {
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				if err := fprom.Record(r.Context(), validSale(strconv.Itoa(i))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		w.WriteHeader(http.StatusOK)
+		wg.Wait()
+	})
+	ids := map[string]int{}
+	for _, e := range got.events {
+		ids[e.(fprom.Sale).EventID]++
+	}
+	if len(got.events) != n || len(ids) != n {
+		t.Errorf("accepted %d events with %d ids, want %d", len(got.events), len(ids), n)
+	}
+}
+
+// TestRecordRacesReturn: a goroutine that outlives its handler either gets its event accepted or an error.
+func TestRecordRacesReturn(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		var got accepted
+		recorded := make(chan error, 1)
+		serve(t, fprom.NewHook(&got), "", func(_ http.ResponseWriter, r *http.Request) {
+			go func() { recorded <- fprom.Record(r.Context(), validSale("1")) }()
+		})
+		err := <-recorded
+		if err == nil && len(got.events) != 1 {
+			t.Fatal("recorded without an error, and not accepted")
+		}
+		if err != nil && (!errors.Is(err, fprom.ErrNoMiddleware) || len(got.events) != 0) {
+			t.Fatalf("error %v and %d events accepted", err, len(got.events))
+		}
+	}
+}
+
+// TestNilTracker: without credentials the same code runs, and nothing is sent.
+func TestNilTracker(t *testing.T) {
+	t.Parallel()
+	var none *fprom.Tracker
+	for _, hook := range []*fprom.Hook{fprom.NewHook(nil), fprom.NewHook(none), fprom.NewHook(none, fprom.WithFailClosed())} {
+		w := serve(t, hook, "", func(_ http.ResponseWriter, r *http.Request) {
+			if err := fprom.Record(r.Context(), validSale("1"), validSale("2")); err != nil {
+				t.Error(err)
+			}
+		})
+		if w.Code != http.StatusOK {
+			t.Errorf("status %d, want 200", w.Code)
+		}
+	}
+}
+
+// TestEnqueuerWithoutTracker: what an Enqueuer of one's own refuses is in the log, without an address in clear.
+func TestEnqueuerWithoutTracker(t *testing.T) { // not parallel: slog.Default is one for all
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	handler := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if err := fprom.Record(r.Context(), fprom.Cancellation{Email: "ann@example.com"}, validSale("42")); err != nil {
+				t.Error(err)
+			}
+			w.WriteHeader(status)
+		}
+	}
+	hook := fprom.NewHook(&accepted{err: errors.New("no place")})
+	for status, want := range map[int][]string{
+		http.StatusOK:         {"level=ERROR", "lost", "no place", "event=sale:42", "event=cancellation:a***@e***"},
+		http.StatusBadGateway: {"level=INFO", "discarded", "event=sale:42", "event=cancellation:a***@e***"},
+	} {
+		log.Reset()
+		serve(t, hook, "", handler(status))
+		for _, part := range want {
+			if !strings.Contains(log.String(), part) {
+				t.Errorf("status %d: no %q in the log:\n%s", status, part, log.String())
+			}
+		}
+		if strings.Contains(log.String(), "ann@example.com") {
+			t.Errorf("status %d: an e-mail address in the log:\n%s", status, log.String())
+		}
+	}
+}
+
+// TestFailClosedAcceptsTheOthers: one event that cannot be stored does not keep the others from it.
+func TestFailClosedAcceptsTheOthers(t *testing.T) {
+	t.Parallel()
+	full := &fullOnce{}
+	w := serve(t, fprom.NewHook(full, fprom.WithFailClosed()), "", func(w http.ResponseWriter, r *http.Request) {
+		if err := fprom.Record(r.Context(), validSale("1"), validSale("2")); err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Location", "/thanks")
+		w.WriteHeader(http.StatusSeeOther)
+	})
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || w.Header().Get("Location") != "" {
+		t.Errorf("status %d with header %v, want 503 with Retry-After and without Location", w.Code, w.Header())
+	}
+	if !slices.Equal(full.accepted.events, []fprom.Event{validSale("2")}) {
+		t.Errorf("accepted %+v, want the second sale", full.accepted.events)
+	}
+}
+
+// fullOnce refuses the first event.
+type fullOnce struct {
+	accepted accepted
+	refused  bool
+}
+
+func (f *fullOnce) Enqueue(ctx context.Context, e fprom.Event) error {
+	if !f.refused {
+		f.refused = true
+		return fprom.ErrQueueFull
+	}
+	return f.accepted.Enqueue(ctx, e)
+}
+
+// TestBegin: a framework without net/http says itself what the status is.
+func TestBegin(t *testing.T) {
+	t.Parallel()
+	cookies := http.Header{"Cookie": {"_fprom_tid=abc"}}
+	for _, c := range []struct {
+		name     string
+		statuses []int
+		finish   bool
+		want     int
+	}{
+		{"success", []int{200}, true, 1},
+		{"informational first", []int{103, 201}, true, 1},
+		{"error", []int{404}, true, 0},
+		{"no status", nil, true, 0},
+		{"not a status", []int{0}, true, 0},
+		{"panic before the status", nil, false, 0},
+		{"panic after the status", []int{200}, false, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var got accepted
+			rec := fprom.NewHook(&got).Begin(t.Context(), cookies)
+			if err := fprom.Record(rec.Context(), validSale("1")); err != nil {
+				t.Error(err)
+			}
+			for _, status := range c.statuses {
+				if err := rec.Commit(status); err != nil {
+					t.Error(err)
+				}
+			}
+			if c.finish {
+				rec.Finish()
+			}
+			rec.Close()
+			if len(got.events) != c.want {
+				t.Errorf("accepted %d events, want %d", len(got.events), c.want)
+			}
+			if len(got.events) == 1 && got.events[0].(fprom.Sale).TID != "abc" {
+				t.Errorf("accepted %+v, want the visitor's tid", got.events[0])
+			}
+		})
+	}
+}
