@@ -55,7 +55,7 @@ func WithQueryParams(names ...string) CaptureOption {
 
 func (c *capture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if id := c.referral(r); id != "" {
-		http.SetCookie(w, &http.Cookie{
+		http.SetCookie(w, &http.Cookie{ //nolint:gosec // scripts share it, and plain HTTP has it too (see CaptureReferral)
 			Name: cookieRef, Value: id, Path: "/", Domain: c.domain, MaxAge: captureMaxAge, SameSite: http.SameSiteLaxMode,
 			Secure: r.TLS != nil || c.forwarded && r.Header.Get("X-Forwarded-Proto") == "https",
 		})

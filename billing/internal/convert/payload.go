@@ -69,7 +69,7 @@ func parse(payload []byte) (any, error) {
 	d.UseNumber()
 	var v any
 	err := d.Decode(&v)
-	if _, more := d.Token(); err != nil || more != io.EOF { //nolint:errorlint // Token returns io.EOF itself
+	if _, more := d.Token(); err != nil || more != io.EOF {
 		return nil, &fprom.ValidationError{Field: "payload", Reason: "is not one JSON value"}
 	}
 	if _, ok := v.(map[string]any); !ok {

@@ -46,6 +46,7 @@ func (s Suite) FuzzHandler(f *testing.F, header string) {
 }
 
 func (s Suite) seed(f *testing.F) {
+	f.Helper()
 	for _, b := range s.fixtures(f) {
 		f.Add(b)
 	}

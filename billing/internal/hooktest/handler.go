@@ -72,6 +72,7 @@ const secret = "whsec_test_0123456789"
 
 // HandlerTable checks what the handler answers, and what it accepts.
 func (s Suite) HandlerTable(t *testing.T) {
+	t.Helper()
 	sale := Read(t, s.Sale)
 	sign := func(r *http.Request) { s.Sign(r.Header, sale, secret) }
 	for _, tt := range []struct {

@@ -48,6 +48,7 @@ func Read(tb testing.TB, name string) []byte {
 // Golden compares what every testdata/*.json is explained as, and what is posted for it, with testdata/*.golden. Run it
 // with -update to rewrite those.
 func (s Suite) Golden(t *testing.T) {
+	t.Helper()
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no fixtures", err)
