@@ -52,8 +52,13 @@ func customer(p *payload, d *convert.Draft, o node) {
 	d.Customer(o.Text("customer_id"))
 }
 
+// paid reports whether the money came, be it given back since: a refund has an event of its own.
+func paid(status string) bool {
+	return status == "paid" || status == "refunded" || status == "partial_refund"
+}
+
 func order(p *payload, o node) {
-	if status := o.Text("status").S; status != "paid" {
+	if status := o.Text("status").S; !paid(status) {
 		p.Skip(convert.NotFinal, "the order's status is "+status)
 		return
 	}
@@ -74,7 +79,7 @@ func invoice(p *payload, o node) {
 		p.Skip(convert.OtherEvent, "billing_reason is initial: order_created reports this payment")
 		return
 	}
-	if status := o.Text("status").S; status != "paid" {
+	if status := o.Text("status").S; !paid(status) {
 		p.Skip(convert.NotFinal, "the invoice's status is "+status)
 		return
 	}

@@ -12,7 +12,8 @@
 // billing_reason initial, and neither names the other. It is taken from the order, which also knows the variant; the
 // initial invoice is skipped, and so is its refund (order_refunded tells it). The numbers of orders and
 // invoices overlap, hence the prefixes. subscription_cancelled only starts the grace period; subscription_expired
-// is the end. Total and tax are what they are for prices with and without tax.
+// is the end. total − tax holds for prices with and without tax. A status refunded or partial_refund at the sale counts
+// as paid, since the refund has its own event; pending, failed and fraudulent ones do not.
 //
 //	field           read from
 //	email           custom_data fp_email; user_email

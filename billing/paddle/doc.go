@@ -29,6 +29,6 @@
 // Payloads do not say whether they come from the sandbox, which has its own accounts and signing secrets: do not give
 // the sandbox's secret to a handler in production.
 //
-// Not verified against a published payload: that the minor units are those of ISO 4217 for every currency (they are for
-// JPY and KRW), and that custom_data of a checkout is repeated in the transactions of later periods.
+// Not verified against a published payload: that the minor units are those of ISO 4217 for every currency, and that
+// custom_data of a checkout is repeated in the transactions of later periods.
 package paddle
