@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+// demo is the world outside of the shop: its buyers, its billing provider, and FirstPromoter.
+type demo struct {
+	sizes
+	out, shopLog io.Writer
+	start        time.Time
+	fake         *fpromtest.Server
+	outbox       string
+	transport    http.Transport // of the buyers and the billing provider
+	sold         []string       // every event that must bring a commission
+
+	mu   sync.Mutex
+	shop *process // nil while there is none
+}
+
+func (d *demo) say(format string, args ...any) {
+	fmt.Fprintf(d.out, "%5.1f s  %s\n", time.Since(d.start).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func (d *demo) startShop(ctx context.Context) error {
+	shop, err := startProcess(
+		ctx, d.shopLog,
+		envOutbox+"="+d.outbox,
+		envSecret+"="+secret,
+		"FIRSTPROMOTER_API_URL="+d.fake.URL,
+		"FIRSTPROMOTER_API_KEY="+d.fake.APIKey,
+		"FIRSTPROMOTER_ACCOUNT_ID="+d.fake.AccountID,
+	)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.shop = shop
+	return nil
+}
+
+// takeShop returns the shop's process, which is the caller's to end; nil if there is none.
+func (d *demo) takeShop() *process {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.shop
+	d.shop = nil
+	return p
+}
+
+func (d *demo) cleanUp() {
+	if p := d.takeShop(); p != nil {
+		_ = p.kill() // it has ended otherwise
+	}
+}
+
+// post asks the shop, and again while it answers 503: that it could not store a sale.
+func (d *demo) post(ctx context.Context, path string, body []byte, header http.Header) (status int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		status, err = d.postOnce(ctx, path, body, header)
+		if err != nil || status != http.StatusServiceUnavailable || wait(ctx) != nil {
+			return status, err
+		}
+	}
+}
+
+func (d *demo) postOnce(ctx context.Context, path string, body []byte, header http.Header) (status int, err error) {
+	d.mu.Lock()
+	shop := d.shop
+	d.mu.Unlock()
+	if shop == nil {
+		return 0, errors.New("the shop is down")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, shop.url+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header = header
+	resp, err := d.transport.RoundTrip(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
+}
+
+// send posts an order. tid is the visitor's cookie; empty: nobody brought them.
+func (d *demo) send(ctx context.Context, path string, o order, tid string) (status int, err error) {
+	body, err := json.Marshal(o)
+	if err != nil {
+		return 0, err
+	}
+	header := http.Header{"Content-Type": {"application/json"}}
+	if tid != "" {
+		header.Set("Cookie", "_fprom_tid="+tid)
+	}
+	return d.post(ctx, path, body, header)
+}
+
+// expect posts an order whose answer is known.
+func (d *demo) expect(ctx context.Context, want int, path string, o order, tid string) error {
+	status, err := d.send(ctx, path, o, tid)
+	if err != nil {
+		return fmt.Errorf("%s of %s: %w", path, o.ID, err)
+	}
+	if status != want {
+		return fmt.Errorf("%s of %s: the shop answered %d instead of %d", path, o.ID, status, want)
+	}
+	return nil
+}
+
+// insist posts an order until the shop takes it, as a buyer does who presses the button again. It is the same order.
+func (d *demo) insist(ctx context.Context, o order, tid string) error {
+	for {
+		if status, err := d.send(ctx, "/checkout", o, tid); err == nil && status == http.StatusOK {
+			return nil
+		}
+		if err := wait(ctx); err != nil {
+			return fmt.Errorf("order %s: %w", o.ID, err)
+		}
+	}
+}
+
+// wait is the moment before something is tried again.
+func wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(50 * time.Millisecond):
+		return nil
+	}
+}
+
+//go:embed checkout.session.completed.json
+var webhook []byte
+
+const webhookPayment = "pi_3QdemoPayment" // in the webhook
+
+// deliver posts the billing provider's webhook, signed at a time.
+func (d *demo) deliver(ctx context.Context, key string, now time.Time) (status int, err error) {
+	t := strconv.FormatInt(now.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(t + "."))
+	mac.Write(webhook)
+	return d.post(ctx, "/webhooks/stripe", webhook, http.Header{
+		"Content-Type":     {"application/json; charset=utf-8"},
+		"Stripe-Signature": {"t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))},
+	})
+}
