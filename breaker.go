@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -47,7 +48,8 @@ var (
 
 // breaker adds waiting to gobreaker: whoever finds it open waits with the event in hand.
 type breaker struct {
-	cb *gobreaker.TwoStepCircuitBreaker[struct{}]
+	cb    *gobreaker.TwoStepCircuitBreaker[struct{}]
+	opens atomic.Uint64 // how often it has opened
 
 	mu      sync.Mutex    // never held while calling cb: cb calls onChange with its own lock held
 	until   time.Time     // while open: its end
@@ -64,6 +66,7 @@ func newBreaker(c BreakerConfig, log *slog.Logger) *breaker {
 		IsExcluded:  func(err error) bool { return errors.Is(err, errExcluded) },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			if to == gobreaker.StateOpen {
+				b.opens.Add(1)
 				b.setUntil(time.Now().Add(c.OpenFor))
 			}
 			b.broadcast()
@@ -73,21 +76,38 @@ func newBreaker(c BreakerConfig, log *slog.Logger) *breaker {
 	return b
 }
 
-// enter asks for leave to make an attempt, whose end must be reported with nil, errFailure or errExcluded. While the
-// breaker is open it waits, or answers ErrCircuitOpen if wait is false.
-func (b *breaker) enter(ctx context.Context, wait bool) (report func(error), err error) {
+// pass lets one attempt through the breaker.
+type pass struct {
+	b     *breaker
+	done  func(error)
+	opens uint64
+}
+
+// valid reports whether the breaker has not opened since enter gave out p.
+func (p pass) valid() bool { return p.opens == p.b.opens.Load() }
+
+// report ends the attempt with nil, errFailure or errExcluded.
+func (p pass) report(err error) {
+	p.done(err)
+	p.b.broadcast()
+}
+
+// enter asks for leave to make an attempt, whose end must be reported. While the breaker is open it waits, or answers
+// ErrCircuitOpen if wait is false.
+func (b *breaker) enter(ctx context.Context, wait bool) (pass, error) {
 	watching := false // only who has to wait: the others do not pay for it
 	for {
 		var changed chan struct{}
 		if watching {
 			changed = b.watch()
 		}
+		opens := b.opens.Load() // before Allow: if it opens in between, the pass is not valid
 		done, err := b.cb.Allow()
 		switch {
 		case err == nil:
-			return func(err error) { done(err); b.broadcast() }, nil
+			return pass{b, done, opens}, nil
 		case !wait:
-			return nil, ErrCircuitOpen
+			return pass{}, ErrCircuitOpen
 		case changed == nil: // nobody would have told: watch first, then look again
 			watching = true
 			continue
@@ -99,7 +119,7 @@ func (b *breaker) enter(ctx context.Context, wait bool) (report func(error), err
 			b.mu.Unlock()
 		}
 		if err := sleepOr(ctx, max(d, time.Millisecond), changed); err != nil {
-			return nil, err
+			return pass{}, err
 		}
 	}
 }

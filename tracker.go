@@ -206,27 +206,27 @@ func (t *Tracker) conclude(m Message, v verdict) verdict {
 
 func (t *Tracker) admitAndPost(ctx context.Context, m Message, queued bool) verdict {
 	for {
-		pass, err := t.pause.enter(ctx)
+		ticket, err := t.pause.enter(ctx)
 		if err != nil {
 			return unsent(m, err)
 		}
-		report, err := t.breaker.enter(ctx, queued)
+		pass, err := t.breaker.enter(ctx, queued)
 		if err != nil {
-			t.pause.leave(pass)
+			t.pause.leave(ticket)
 			return unsent(m, err)
 		}
-		if err := t.pace(ctx); err != nil {
-			report(errExcluded)
-			t.pause.leave(pass)
-			return unsent(m, err)
-		}
-		if !t.pause.valid(pass) { // another answer paused the account while this event waited
-			report(errExcluded)
-			continue
+		err = t.pace(ctx)
+		if err != nil || !t.pause.valid(ticket) || !pass.valid() {
+			pass.report(errExcluded)
+			t.pause.leave(ticket)
+			if err != nil {
+				return unsent(m, err)
+			}
+			continue // while this event waited, the answer to another paused the account or opened the breaker
 		}
 		v := t.client.post(ctx, m)
-		report(v.forBreaker())
-		t.concludePause(ctx, pass, &v)
+		pass.report(v.forBreaker())
+		t.concludePause(ctx, ticket, &v)
 		return v
 	}
 }
@@ -240,19 +240,19 @@ func (t *Tracker) pace(ctx context.Context) error {
 }
 
 // concludePause begins or ends the account's pause by the verdict of an attempt.
-func (t *Tracker) concludePause(ctx context.Context, pass ticket, v *verdict) {
+func (t *Tracker) concludePause(ctx context.Context, of ticket, v *verdict) {
 	switch v.class {
 	case classDone, classRejected:
-		t.pause.clear(pass)
+		t.pause.clear(of)
 	case classThrottled, classRefused, classEndpoint:
-		d := t.pause.begin(pass, v.pause, t.retry.ProbeInterval, v.err)
+		d := t.pause.begin(of, v.pause, t.retry.ProbeInterval, v.err)
 		if d > 0 && t.extra.pause != nil {
 			if err := t.extra.pause(context.WithoutCancel(ctx), d, v.err); err != nil {
 				t.log.Warn("fprom: the pause could not be told to the other processes", "error", err)
 			}
 		}
 	default:
-		t.pause.leave(pass)
+		t.pause.leave(of)
 	}
 }
 

@@ -1,0 +1,236 @@
+package fprom_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// down answers 500 while it is true.
+type down struct {
+	mu sync.Mutex
+	is bool
+}
+
+func (d *down) set(is bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.is = is
+}
+
+func (d *down) answer(int, call) reply {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.is {
+		return reply{status: 500}
+	}
+	return ok()
+}
+
+func TestWorkersWaitAtTheOpenBreaker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := &down{is: true}
+		f := &fake{answer: d.answer}
+		q := newRecorder()
+		cfg := config(f)
+		cfg.Queue, cfg.Breaker.OpenFor = q, 10*time.Second
+		tracker := start(t, cfg)
+		const n = 1000
+		for i := range n {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		settle()
+		if s := tracker.Stats(); s.Breaker != "open" || s.Attempts < 5 || s.Attempts > 5+3 { // 4 workers
+			t.Fatalf("after five failures: %+v", s)
+		}
+		time.Sleep(time.Hour) // a probe each 10 s
+		calls, answers := len(f.seen()), len(q.answers())
+		if calls < 300 || calls > 375 || answers != calls || q.puts != n {
+			t.Errorf("%d calls, %d events rewritten, %d stored; want one of each per probe", calls, answers, q.puts)
+		}
+		d.set(false)
+		begin := time.Now()
+		flush(t, tracker, time.Hour)
+		// Only what failed in the outage still has its backoff; it fell to at most a minute.
+		if s, took := tracker.Stats(), time.Since(begin); s.Breaker != "closed" || s.Tracked != n || took > time.Minute+20*time.Second {
+			t.Errorf("after %v: %+v", took, s)
+		}
+	})
+}
+
+func TestTrackAtTheOpenBreaker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := &down{is: true}
+		f := &fake{answer: d.answer}
+		cfg := config(f)
+		cfg.Breaker = fprom.BreakerConfig{Failures: 3, OpenFor: time.Minute}
+		tracker := start(t, cfg)
+		for i := range 10 {
+			r, err := tracker.Track(t.Context(), sale(strconv.Itoa(i)))
+			if open := errors.Is(err, fprom.ErrCircuitOpen); open != (i >= 3) || r.Outcome != fprom.Undelivered {
+				t.Errorf("Track %d: %v, %v", i, r.Outcome, err)
+			}
+		}
+		if n := len(f.seen()); n != 3 {
+			t.Errorf("%d calls, want 3", n)
+		}
+		d.set(false)
+		time.Sleep(time.Minute + time.Millisecond)
+		if r, err := tracker.Track(t.Context(), sale("probe")); r.Outcome != fprom.Tracked {
+			t.Errorf("probe: %v, %v", r.Outcome, err)
+		}
+		if b := tracker.Stats().Breaker; b != "closed" {
+			t.Errorf("the breaker is %s after a probe that succeeded", b)
+		}
+	})
+}
+
+// Who was let through before the breaker opened, and still waits for the rate limit, is not sent when it has opened.
+func TestNothingIsSentWhenTheBreakerOpened(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(reply{status: 500})
+		cfg := config(f)
+		cfg.RequestsPerMinute, cfg.Burst, cfg.Workers = 60, 1, 16
+		cfg.Breaker = fprom.BreakerConfig{Failures: 2, OpenFor: time.Hour}
+		tracker := start(t, cfg)
+		var wg sync.WaitGroup
+		for i := range 16 {
+			enqueue(t, tracker, sale("q"+strconv.Itoa(i)))
+			wg.Go(func() {
+				_, err := tracker.Track(t.Context(), sale("t"+strconv.Itoa(i)))
+				var api *fprom.APIError
+				if !errors.Is(err, fprom.ErrCircuitOpen) && !errors.As(err, &api) {
+					t.Errorf("Track: %v", err)
+				}
+			})
+		}
+		time.Sleep(30 * time.Minute)
+		wg.Wait()
+		if n := len(f.seen()); n != 2 {
+			t.Errorf("%d calls, want 2", n)
+		}
+	})
+}
+
+// An event that always gets a 500 neither starves the others nor keeps the breaker open.
+func TestPoisonedEvent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := &down{is: true}
+		f := &fake{answer: func(n int, c call) reply {
+			if c.has("poison") {
+				return reply{status: 500}
+			}
+			return d.answer(n, c)
+		}}
+		cfg := config(f)
+		cfg.Workers = 1
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("poison"))
+		for i := range 50 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(10 * time.Minute)
+		d.set(false)
+		time.Sleep(3 * time.Minute)
+		s := tracker.Stats()
+		if s.Tracked != 50 || s.Queue.Pending != 1 || s.Breaker != "closed" {
+			t.Errorf("stats %+v", s)
+		}
+		if n := f.count("poison"); n < 5 {
+			t.Errorf("the poisoned event was tried %d times", n)
+		}
+	})
+}
+
+// open makes a Tracker whose breaker is open, and lets the time pass until the next call is the probe.
+func open(t *testing.T, f *fake) *fprom.Tracker {
+	t.Helper()
+	cfg := config(f)
+	cfg.Breaker = fprom.BreakerConfig{Failures: 1, OpenFor: time.Minute}
+	tracker := start(t, cfg)
+	if _, err := tracker.Track(t.Context(), sale("first")); err == nil || tracker.Stats().Breaker != "open" {
+		t.Fatalf("the breaker is %s after %v", tracker.Stats().Breaker, err)
+	}
+	time.Sleep(time.Minute + time.Millisecond)
+	return tracker
+}
+
+func TestCancelledProbeGivesItsSlotBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker := open(t, script(reply{status: 500}, reply{hang: true}, ok()))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := tracker.Track(ctx, sale("probe")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("cancelled probe: %v", err)
+		}
+		if b := tracker.Stats().Breaker; b != "half-open" {
+			t.Errorf("the breaker is %s after a cancelled probe", b)
+		}
+		if r, err := tracker.Track(t.Context(), sale("next")); r.Outcome != fprom.Tracked {
+			t.Errorf("next probe: %v, %v", r.Outcome, err)
+		}
+	})
+}
+
+func TestHungProbeEndsWithTheTimeout(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 500}, reply{hang: true}, ok())
+		tracker := open(t, f)
+		enqueue(t, tracker, sale("hung"), sale("next"))
+		time.Sleep(5 * time.Second)
+		if n := len(f.seen()); n != 2 {
+			t.Errorf("%d calls while the probe hangs, want one probe", n)
+		}
+		if _, err := tracker.Track(t.Context(), sale("other")); !errors.Is(err, fprom.ErrCircuitOpen) {
+			t.Errorf("Track while the probe hangs: %v", err)
+		}
+		flush(t, tracker, 10*time.Second+time.Minute+5*time.Second)
+		if s := tracker.Stats(); s.Tracked != 2 || s.Breaker != "closed" {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// What is neither success nor failure at the probe leaves the next event to decide.
+func TestProbeWithoutVerdictOnTheService(t *testing.T) {
+	for _, v := range verdicts() {
+		if v.breaker != "neither" {
+			continue
+		}
+		t.Run(v.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				tracker := open(t, script(reply{status: 500}, v.reply, ok()))
+				_, _ = tracker.Track(t.Context(), v.sent())
+				if b := tracker.Stats().Breaker; b != "half-open" {
+					t.Errorf("the breaker is %s", b)
+				}
+				time.Sleep(v.pause)
+				if r, err := tracker.Track(t.Context(), sale("next")); r.Outcome != fprom.Tracked {
+					t.Errorf("the next probe: %v, %v", r.Outcome, err)
+				}
+			})
+		})
+	}
+}
+
+// A caller with a short deadline and a slow FirstPromoter: no failure of the service, however often.
+func TestCancelledCallsDoNotOpenTheBreaker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker := start(t, config(always(reply{hang: true})))
+		for i := range 20 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := tracker.Track(ctx, sale(strconv.Itoa(i))); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Track: %v", err)
+			}
+			cancel()
+		}
+		if b := tracker.Stats().Breaker; b != "closed" {
+			t.Errorf("the breaker is %s", b)
+		}
+	})
+}

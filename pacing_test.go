@@ -1,0 +1,107 @@
+package fprom_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// most is the largest number of calls in any window of 60 seconds.
+func most(calls []call) (n int) {
+	first := 0
+	for i, c := range calls {
+		for c.at.Sub(calls[first].at) >= time.Minute {
+			first++
+		}
+		n = max(n, i-first+1)
+	}
+	return n
+}
+
+// Whatever arrives when, over restarts too: no window of 60 seconds, however placed, has more calls than the limit.
+func TestNoWindowExceedsTheLimit(t *testing.T) {
+	for _, limit := range []struct{ perMinute, burst int }{{2, 1}, {10, 0}, {60, 30}, {400, 0}, {400, 1}, {400, 399}, {3000, 500}} {
+		t.Run(fmt.Sprintf("%d burst %d", limit.perMinute, limit.burst), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(uint64(limit.perMinute), uint64(limit.burst)))
+				f := always(ok())
+				id := 0
+				for range 4 { // processes, one after the other
+					cfg := config(f)
+					cfg.RequestsPerMinute, cfg.Burst, cfg.Workers = limit.perMinute, limit.burst, 1+rng.IntN(64)
+					tracker, err := fprom.New(cfg)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for range 1 + rng.IntN(6) { // bursts of arrivals
+						for range rng.IntN(2*limit.perMinute + 1) {
+							id++
+							enqueue(t, tracker, sale(strconv.Itoa(id)))
+						}
+						time.Sleep(time.Duration(rng.Int64N(int64(90 * time.Second))))
+					}
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rng.Int64N(int64(3*time.Minute))))
+					_ = tracker.Shutdown(ctx)
+					cancel()
+				}
+				if n := most(f.seen()); n > limit.perMinute {
+					t.Errorf("%d of %d calls in one minute", n, len(f.seen()))
+				}
+			})
+		})
+	}
+}
+
+func TestThroughputUnderTheLimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(reply{status: 200, body: okBody, after: 300 * time.Millisecond})
+		cfg := config(f)
+		cfg.RequestsPerMinute, cfg.Burst = 0, 0 // 400 and 20
+		tracker := start(t, cfg)
+		for i := range 5000 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(10 * time.Minute)
+		if n := len(f.seen()); n < 3600 || n > 4000 {
+			t.Errorf("%d calls in 10 minutes, want 3600–4000", n)
+		}
+	})
+}
+
+// Track and the queue share the limit; a caller that gives up takes nothing from the others and trips nothing.
+func TestTrackIsPaced(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(ok())
+		cfg := config(f)
+		cfg.RequestsPerMinute, cfg.Burst, cfg.Breaker.Failures = 60, 1, 1
+		tracker := start(t, cfg)
+		var wg sync.WaitGroup
+		for i := range 200 {
+			enqueue(t, tracker, sale("q"+strconv.Itoa(i)))
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*time.Second)
+				defer cancel()
+				r, err := tracker.Track(ctx, sale("t"+strconv.Itoa(i)))
+				if err != nil && (!errors.Is(err, context.DeadlineExceeded) || r.Outcome != fprom.Undelivered) {
+					t.Errorf("Track: %v, %v", r.Outcome, err)
+				}
+			})
+		}
+		wg.Wait()
+		flush(t, tracker, time.Hour)
+		s := tracker.Stats()
+		if n := most(f.seen()); n > 60 {
+			t.Errorf("%d calls in one minute, want at most 60", n)
+		}
+		if s.Breaker != "closed" || s.Tracked != s.Attempts || s.Tracked < 200 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}

@@ -1,0 +1,194 @@
+package fprom_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// After a 401 one event at a time asks, after 1, 2, 4 … 60 seconds; nothing else is sent, and nothing is lost.
+func TestRefusedKeyIsProbed(t *testing.T) {
+	for _, r := range []reply{{status: 401}, {status: 403}, {status: 404, body: htmlPage}} {
+		t.Run(strconv.Itoa(r.status), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var fixed atomic.Bool
+				f := &fake{answer: func(int, call) reply {
+					if fixed.Load() {
+						return ok()
+					}
+					return r
+				}}
+				cfg := config(f)
+				cfg.Workers = 1
+				cfg.Breaker.Failures = 1000 // a wrong endpoint is a failure as well; not looked at here
+				var seen steps
+				cfg.Observer = seen.observe
+				tracker := start(t, cfg)
+				for i := range 100 {
+					enqueue(t, tracker, sale(strconv.Itoa(i)))
+				}
+				time.Sleep(10 * time.Minute)
+				calls := f.seen()
+				want := time.Duration(0)
+				for i, c := range calls {
+					if i > 0 {
+						want = min(max(2*want, time.Second), time.Minute)
+						if d := c.at.Sub(calls[i-1].at); d < want || d > want+time.Second {
+							t.Errorf("probe %d came after %v, want %v", i, d, want)
+						}
+					}
+				}
+				if n := len(calls); n < 14 || n > 16 {
+					t.Errorf("%d calls in 10 minutes", n)
+				}
+				s := tracker.Stats()
+				if s.Rejected != 0 || s.Queue.Pending != 100 || s.PausedUntil.IsZero() || s.PauseReason == "" {
+					t.Errorf("stats %+v", s)
+				}
+				fixed.Store(true)
+				flush(t, tracker, 2*time.Minute)
+				for _, step := range seen.of(fprom.StageDelivered) {
+					if step.Message.Attempt != 1 {
+						t.Errorf("%s: attempt %d, want 1", step.Message.Key, step.Message.Attempt)
+					}
+				}
+				if s := tracker.Stats(); s.Tracked != 100 || !s.PausedUntil.IsZero() {
+					t.Errorf("stats %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// With many workers the first answers come at once; after that it is one event at a time.
+func TestOtherWorkersSendNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(reply{status: 401, after: 100 * time.Millisecond})
+		cfg := config(f)
+		cfg.Workers = 8
+		tracker := start(t, cfg)
+		for i := range 100 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(time.Second)
+		if n := len(f.seen()); n != 8 {
+			t.Errorf("%d calls at first, want one per worker", n)
+		}
+		time.Sleep(59 * time.Second) // 1, 2, 4, 8, 16 s after the one before
+		if n := len(f.seen()) - 8; n != 5 {
+			t.Errorf("%d probes in a minute, want 5", n)
+		}
+		if s := tracker.Stats(); s.Queue.Pending != 100 || s.Rejected != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestThrottledAccountPauses(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 429, header: header("Retry-After", "30")}, ok())
+		tracker := start(t, config(f))
+		if _, err := tracker.Track(t.Context(), sale("first")); err == nil {
+			t.Error("no error for a 429")
+		}
+		begin := time.Now()
+		enqueue(t, tracker, sale("q1"), sale("q2"), sale("q3"))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		r, err := tracker.Track(ctx, sale("impatient"))
+		if !errors.Is(err, fprom.ErrPaused) || !errors.Is(err, context.DeadlineExceeded) || r.Outcome != fprom.Undelivered {
+			t.Errorf("Track in the pause: %v, %v", r.Outcome, err)
+		}
+		if r, err := tracker.Track(t.Context(), sale("patient")); r.Outcome != fprom.Tracked || time.Since(begin) < 29*time.Second {
+			t.Errorf("Track after %v: %v, %v", time.Since(begin), r.Outcome, err)
+		}
+		flush(t, tracker, time.Minute)
+		for _, c := range f.seen()[1:] {
+			if d := c.at.Sub(begin); d < 29*time.Second || d > 31*time.Second {
+				t.Errorf("a call %v after the 429, want 30 s", d)
+			}
+		}
+		if s := tracker.Stats(); s.Tracked != 4 || s.Retries != 0 || !s.PausedUntil.IsZero() {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// Answers to calls that were under way when the pause began change nothing about it.
+func TestLateAnswers(t *testing.T) {
+	tests := map[string]reply{
+		"success":        {status: 200, body: okBody},
+		"longer pause":   {status: 429, header: header("Retry-After", "600")},
+		"refused":        {status: 401},
+		"wrong endpoint": {status: 404, body: htmlPage},
+		"rejected":       {status: 400, body: `{"message":"x"}`},
+		"failed":         {status: 500},
+	}
+	for name, late := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				late.after = 5 * time.Second
+				f := &fake{answer: func(n int, c call) reply {
+					switch {
+					case c.has("late"):
+						return late
+					case n == 2:
+						return reply{status: 429, header: header("Retry-After", "20"), after: time.Second}
+					}
+					return ok()
+				}}
+				tracker := start(t, config(f))
+				go func() { _, _ = tracker.Track(t.Context(), sale("late")) }()
+				settle()
+				_, _ = tracker.Track(t.Context(), sale("throttled"))
+				begin := time.Now()
+				time.Sleep(10 * time.Second) // the late answer is in
+				if d := tracker.Stats().PausedUntil.Sub(begin); !near(d, 20*time.Second) {
+					t.Errorf("the pause lasts %v, want 20 s", d)
+				}
+				if r, err := tracker.Track(t.Context(), sale("next")); r.Outcome != fprom.Tracked || !near(time.Since(begin), 20*time.Second) {
+					t.Errorf("the next call after %v: %v, %v", time.Since(begin), r.Outcome, err)
+				}
+			})
+		})
+	}
+}
+
+// A probe that ends without a verdict, as its caller goes, leaves its place to the next.
+func TestCancelledProbeOfAPause(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker := start(t, config(script(reply{status: 401}, reply{hang: true}, ok())))
+		_, _ = tracker.Track(t.Context(), sale("first"))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		go func() { _, _ = tracker.Track(ctx, sale("probe")) }()
+		settle()
+		time.Sleep(2 * time.Second)
+		begin := time.Now()
+		if r, err := tracker.Track(t.Context(), sale("next")); r.Outcome != fprom.Tracked || time.Since(begin) > 4*time.Second {
+			t.Errorf("after %v: %v, %v", time.Since(begin), r.Outcome, err)
+		}
+	})
+}
+
+// After a recovery the next refusal starts from the first interval again.
+func TestProbingStartsOver(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		refused := reply{status: 401}
+		f := script(refused, refused, refused, ok(), refused, ok())
+		tracker := start(t, config(f))
+		for i := range 2 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+			flush(t, tracker, time.Minute)
+		}
+		calls := f.seen()
+		if d := calls[5].at.Sub(calls[4].at); d > 2*time.Second {
+			t.Errorf("the probe after the recovery came after %v", d)
+		}
+	})
+}
