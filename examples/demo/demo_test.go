@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -30,6 +31,33 @@ func TestDemo(t *testing.T) {
 		t.Errorf("%d rows are ok, want 12:\n%s", n, out.String())
 	}
 }
+
+// TestDemoInterrupted presses Ctrl-C in the outage.
+func TestDemoInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	t.Setenv("TMP", dir) // Windows
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, log bytes.Buffer
+	err := demonstrate(ctx, full, writerFunc(func(p []byte) (int, error) {
+		if bytes.Contains(p, []byte("outage")) {
+			cancel()
+		}
+		return out.Write(p)
+	}), &log)
+	if err == nil || !strings.Contains(err.Error(), "stopped in scene \"outage") {
+		t.Errorf("error %v, want that it stopped in the outage:\n%s", err, out.String())
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestTableNamesWhatIsWrong(t *testing.T) {
 	t.Parallel()

@@ -208,8 +208,8 @@ func (d *demo) outageScene() scene {
 }
 
 // perSecond is how many calls can at most arrive within a second: those at once, those that flow in, and the attempts of
-// the four workers, which may have been held up on the way.
-const perSecond = atOnce + perMinute/60 + 4
+// the shop's four workers that were held up on the way, before and after it is killed.
+const perSecond = atOnce + perMinute/60 + 2*4
 
 func (d *demo) burstScene() scene {
 	ids, orders := d.manyOrders("burst", d.burst)
