@@ -51,8 +51,8 @@ func ExampleHook_Wrap() {
 // An adapter for a framework that is not on net/http, here one with a context of its own (as Fiber has).
 func ExampleHook_Begin() {
 	type Ctx struct {
-		User   context.Context
-		Cookie string // the request's header
+		User   context.Context //nolint:containedctx // as Fiber's has
+		Cookie string          // the request's header
 		Status int
 	}
 	type Handler func(*Ctx) error

@@ -101,7 +101,7 @@ func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 	x.hook, x.parent, x.cookies = h, r.Context(), r.Header
 	x.formParsed = r.MultipartForm != nil
 	x.w = w
-	x.inner = *r.WithContext((*scope)(&x.Recording))
+	x.inner = *r.WithContext((*scope)(&x.Recording)) //nolint:contextcheck // it is r's context, with the Recording
 	return x
 }
 

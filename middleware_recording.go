@@ -205,7 +205,7 @@ func (r *Recording) record(events []Event) error {
 		all = nil
 	}
 	before := r.pending.Load()
-	if before == recordingClosed || !r.pending.CompareAndSwap(before, int32(len(all))) { //nolint:gosec // nobody records 2^31 events
+	if before == recordingClosed || !r.pending.CompareAndSwap(before, int32(len(all))) {
 		return errReturned
 	}
 	r.recorded.events = all

@@ -90,10 +90,12 @@ func failures() []Case {
 			Sell(r, "2")
 			panic("no")
 		}, Want: []string{"stored sale:1", "status 200", "discarded sale:2"}},
-		{Name: "hijacked", Handler: hijack(func(w http.ResponseWriter) http.Hijacker { return w.(http.Hijacker) }),
-			Want: []string{"status 200", "discarded sale:1"}, WantStatus: 200},
-		{Name: "hijacked by ResponseController", Handler: hijack(func(w http.ResponseWriter) http.Hijacker { return controller{http.NewResponseController(w)} }),
-			Want: []string{"status 200", "discarded sale:1"}, WantStatus: 200},
+		{Name: "hijacked", Handler: hijack(func(w http.ResponseWriter) http.Hijacker {
+			return w.(http.Hijacker)
+		}), Want: []string{"status 200", "discarded sale:1"}, WantStatus: 200},
+		{Name: "hijacked by ResponseController", Handler: hijack(func(w http.ResponseWriter) http.Hijacker {
+			return controller{http.NewResponseController(w)}
+		}), Want: []string{"status 200", "discarded sale:1"}, WantStatus: 200},
 	}
 }
 
@@ -131,8 +133,10 @@ func bodies() []Case {
 			Sell(r, "1")
 			http.Error(w, long, http.StatusBadGateway)
 		}, Want: []string{"status 502", "discarded sale:1"}, WantStatus: 502},
-		{Name: "server-sent events", Handler: stream(func(w http.ResponseWriter) { w.(http.Flusher).Flush() }),
-			Want: []string{"stored sale:1", "status 200", "stored sale:2"}, WantStatus: 200, WantBody: "data: 1\n\ndata: 2\n\n"},
+		{
+			Name: "server-sent events", Handler: stream(func(w http.ResponseWriter) { w.(http.Flusher).Flush() }),
+			Want: []string{"stored sale:1", "status 200", "stored sale:2"}, WantStatus: 200, WantBody: "data: 1\n\ndata: 2\n\n",
+		},
 		{Name: "ResponseController", Handler: stream(func(w http.ResponseWriter) {
 			rc := http.NewResponseController(w)
 			if err := rc.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
@@ -166,14 +170,18 @@ func timeouts() []Case {
 	return []Case{
 		{Name: "TimeoutHandler outside, in time", Outer: limit(time.Minute), Handler: answer(200), Want: inTime, WantStatus: 200},
 		{Name: "TimeoutHandler inside, in time", Inner: limit(time.Minute), Handler: answer(200), Want: inTime, WantStatus: 200},
-		{Name: "TimeoutHandler inside, an error in time", Inner: limit(time.Minute), Handler: answer(500),
-			Want: []string{"discarded sale:1", "status 500"}, WantStatus: 500},
+		{
+			Name: "TimeoutHandler inside, an error in time", Inner: limit(time.Minute), Handler: answer(500),
+			Want: []string{"discarded sale:1", "status 500"}, WantStatus: 500,
+		},
 		{Name: "TimeoutHandler inside, a panic", Inner: limit(time.Minute), Handler: func(_ http.ResponseWriter, r *http.Request) {
 			Sell(r, "1")
 			panic("no")
 		}, Want: []string{"discarded sale:1"}},
-		{Name: "TimeoutHandler inside, too late", Inner: limit(5 * time.Millisecond), Handler: late(func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) }),
-			Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "too late"},
+		{
+			Name: "TimeoutHandler inside, too late", Inner: limit(5 * time.Millisecond), Handler: late(func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) }),
+			Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "too late",
+		},
 	}
 }
 
@@ -200,12 +208,18 @@ func options(wrap Wrap) []Case {
 	nested := func(h http.Handler) http.Handler { return wrap(nil, h) }
 	return []Case{
 		{Name: "queue full", Full: true, Handler: page, Want: []string{"lost sale:1", "status 201"}, WantStatus: 201, WantBody: "thank"},
-		{Name: "WithFailClosed, queue full", Full: true, Options: closed, Handler: page,
-			Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "Service Unavailable\n"},
-		{Name: "WithFailClosed, queue full, silent", Full: true, Options: closed, Handler: answer(0),
-			Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "Service Unavailable\n"},
-		{Name: "WithFailClosed, queue full, 204", Full: true, Options: closed, Handler: answer(204),
-			Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "Service Unavailable\n"},
+		{
+			Name: "WithFailClosed, queue full", Full: true, Options: closed, Handler: page,
+			Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "Service Unavailable\n",
+		},
+		{
+			Name: "WithFailClosed, queue full, silent", Full: true, Options: closed, Handler: answer(0),
+			Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "Service Unavailable\n",
+		},
+		{
+			Name: "WithFailClosed, queue full, 204", Full: true, Options: closed, Handler: answer(204),
+			Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "Service Unavailable\n",
+		},
 		{Name: "WithFailClosed, queue full, io.Copy and hijack", Full: true, Options: closed, Handler: func(w http.ResponseWriter, r *http.Request) {
 			Sell(r, "1")
 			if n, err := io.Copy(w, io.LimitReader(strings.NewReader("thank you"), 9)); n != 9 || err != nil {
@@ -215,8 +229,10 @@ func options(wrap Wrap) []Case {
 				panic("hijacked an answered request")
 			}
 		}, Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "Service Unavailable\n"},
-		{Name: "WithFailClosed, nothing recorded", Full: true, Options: closed, Handler: func(http.ResponseWriter, *http.Request) {},
-			Want: []string{"status 200"}, WantStatus: 200},
+		{
+			Name: "WithFailClosed, nothing recorded", Full: true, Options: closed, Handler: func(http.ResponseWriter, *http.Request) {},
+			Want: []string{"status 200"}, WantStatus: 200,
+		},
 		{Name: "WithFailClosed, recorded too late", Full: true, Options: closed, Handler: func(w http.ResponseWriter, r *http.Request) {
 			w.(http.Flusher).Flush()
 			Sell(r, "1")
