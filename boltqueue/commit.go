@@ -37,7 +37,7 @@ type committer struct {
 	conflictAt []byte
 
 	held    []outcome // few: see maxHeld
-	writing bool      // under Queue.mu: the committer has outcomes in hand
+	writing bool      // under Queue.mu: the committer has a group in hand
 	retryAt time.Time // after a failure
 	backoff time.Duration
 }
@@ -68,7 +68,7 @@ func (q *Queue) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		g, ok := q.gather(time.Now())
+		g, ok := q.nextGroup(time.Now())
 		if ok {
 			q.commit(g)
 			continue
@@ -88,11 +88,18 @@ func (q *Queue) run() {
 	}
 }
 
-// gather takes what the next commit shall do; false: nothing.
-func (q *Queue) gather(now time.Time) (group, bool) {
-	c := &q.c
+// nextGroup takes what the next commit shall do; false: nothing.
+func (q *Queue) nextGroup(now time.Time) (group, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	g, ok := q.gather(now)
+	q.c.writing = ok
+	return g, ok
+}
+
+// gather must be called with q.mu held.
+func (q *Queue) gather(now time.Time) (group, bool) {
+	c := &q.c
 	if q.broken != nil {
 		return group{}, false
 	}
@@ -123,7 +130,6 @@ func (q *Queue) takeOutcomes() []outcome {
 	if len(q.outcomes) == 0 {
 		q.outcomes = nil
 	}
-	q.c.writing = n > 0
 	return taken
 }
 

@@ -63,7 +63,7 @@ func (q *Queue) deadPage(ctx context.Context, after uint64) (page []DeadLetter, 
 		return q.db.View(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(bucketDead).Cursor()
 			for k, v := c.Seek(seqKey(after + 1)); k != nil && len(page) < deadPage; k, v = c.Next() {
-				if len(v) == 0 { // dropped
+				if dropped(v) {
 					continue
 				}
 				page = append(page, decodeLetter(binary.BigEndian.Uint64(k), v))
@@ -130,7 +130,7 @@ func (q *Queue) changeDead(ctx context.Context, ids []uint64, change func(*work,
 		n = 0
 		for _, id := range ids {
 			v := w.dead.Get(seqKey(id))
-			if len(v) == 0 {
+			if dropped(v) {
 				continue
 			}
 			ok, err := change(w, id, v)
@@ -165,16 +165,25 @@ func (w *work) redrive(id uint64, v []byte) (bool, error) {
 	return true, w.store(d.Message, h, d.Message.Digest())
 }
 
-func (w *work) drop(id uint64, _ []byte) (bool, error) {
+// drop leaves a note that the event was not done, whose key is free therefore. A damaged one's key is not known.
+func (w *work) drop(id uint64, v []byte) (bool, error) {
+	note := []byte{}
+	if d := decodeLetter(id, v); !d.Damaged {
+		h := hashKey(d.Message.Key)
+		note = h[:]
+	}
 	if err := w.unbury(id); err != nil {
 		return false, err
 	}
-	return true, w.dead.Put(seqKey(id), []byte{}) // the event is not done: its key is free
+	return true, w.dead.Put(seqKey(id), note)
 }
+
+// dropped reports whether v is no dead letter, or the note of one that was dropped.
+func dropped(v []byte) bool { return len(v) <= len(hash{}) }
 
 func (w *work) unbury(id uint64) error {
 	w.dirty = true
-	if len(w.dead.Get(seqKey(id))) > 0 {
+	if !dropped(w.dead.Get(seqKey(id))) {
 		decrease(&w.st.dead)
 	}
 	return w.dead.Delete(seqKey(id))

@@ -128,7 +128,9 @@ func (q *Queue) restoreKeys(w *work) error {
 		}
 	}
 	each(w.dead, from, func(seq uint64, v []byte) {
-		if _, rec, err := decodeDead(seq, v); err == nil {
+		if len(v) == len(hash{}) { // dropped
+			set(hash(v), entry{seq: seq})
+		} else if _, rec, err := decodeDead(seq, v); err == nil {
 			add(seq, rec)
 		}
 	})

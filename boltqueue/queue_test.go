@@ -1,8 +1,14 @@
 package boltqueue_test
 
 import (
+	"context"
+	"errors"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
@@ -25,16 +31,158 @@ func TestDurableQueue(t *testing.T) {
 	})
 }
 
-func open(t *testing.T, dir string, opts ...boltqueue.Option) *boltqueue.Queue {
+func commits(t *testing.T, dir string) uint64 {
 	t.Helper()
-	q, err := boltqueue.Open(filepath.Join(dir, "fprom.db"), opts...)
+	f, err := os.Open(filepath.Join(dir, "fprom.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := q.Close(); err != nil {
-			t.Errorf("Close: %v", err)
+	defer func() { _ = f.Close() }()
+	n, err := boltqueue.Commits(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestPutsShareCommits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q := open(t, dir)
+	before := commits(t, dir)
+	for i := range 10 {
+		put(t, q, sale(t, i, 100))
+	}
+	if n := commits(t, dir) - before; n != 10 {
+		t.Errorf("10 puts, one after the other, took %d commits, want 10", n)
+	}
+	put(t, q, sale(t, 1, 100), sale(t, 2, 100))
+	if n := commits(t, dir) - before; n != 10 {
+		t.Errorf("a put of known events took %d commits, want 0", n-10)
+	}
+
+	release, err := q.Block()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 64
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { put(t, q, sale(t, 100+i, 100)) })
+	}
+	for q.Waiting() < n-2 { // the committer may have taken the first ones, and waits
+		time.Sleep(time.Millisecond)
+	}
+	before = commits(t, dir)
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	if got := commits(t, dir) - before; got > 3 {
+		t.Errorf("%d puts at once took %d commits", n, got)
+	}
+	if s := stats(t, q); s.Pending != 10+n {
+		t.Errorf("%d messages are pending, want %d", s.Pending, 10+n)
+	}
+}
+
+func TestPutWithContext(t *testing.T) {
+	t.Parallel()
+	q := open(t, t.TempDir())
+	release, err := q.Block()
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	first := sale(t, "begun", 100)
+	go func() { begun <- q.Put(ctx, first) }()
+	for !q.Taken() { // until the committer has it
+		time.Sleep(time.Millisecond)
+	}
+	short, end := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer end()
+	if err := q.Put(short, sale(t, "waiting", 100)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Put that waits for its commit: %v, want the context's error", err)
+	}
+	cancel()
+	if err := <-begun; !errors.Is(err, context.Canceled) {
+		t.Errorf("Put whose commit has begun: %v, want the context's error", err)
+	}
+	if err := q.Put(ctx, sale(t, "ended", 100)); !errors.Is(err, context.Canceled) {
+		t.Errorf("Put with an ended context: %v", err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, first, sale(t, "last", 100))
+	if s := stats(t, q); s.Pending != 2 {
+		t.Errorf("%d messages are pending, want 2: the one whose commit had begun, and the last", s.Pending)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	q := open(t, t.TempDir())
+	m := sale(t, 1, 100)
+	put(t, q, m)
+	closeQueue(t, q)
+	closeQueue(t, q)
+	if err := q.Put(t.Context(), m); !errors.Is(err, fprom.ErrClosed) {
+		t.Errorf("Put after Close: %v, want ErrClosed", err)
+	}
+	if err := q.Run(t.Context(), nil); !errors.Is(err, fprom.ErrClosed) {
+		t.Errorf("Run after Close: %v, want ErrClosed", err)
+	}
+	if err := q.Flush(t.Context()); !errors.Is(err, fprom.ErrClosed) {
+		t.Errorf("Flush after Close: %v, want ErrClosed", err)
+	}
+	if _, err := q.Redrive(t.Context(), 1); !errors.Is(err, fprom.ErrClosed) {
+		t.Errorf("Redrive after Close: %v, want ErrClosed", err)
+	}
+	for _, err := range q.DeadLetters(t.Context()) {
+		if !errors.Is(err, fprom.ErrClosed) {
+			t.Errorf("DeadLetters after Close: %v, want ErrClosed", err)
+		}
+	}
+}
+
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		q := open(t, dir, boltqueue.WithRetention(40*time.Hour), boltqueue.WithMemKeys(8))
+		cancellation := message(t, fprom.Cancellation{Email: "c0@example.com"})
+		const n = 60
+		for i := range n { // one an hour
+			put(t, q, sale(t, i, 100), cancellation)
+			if got := deliver(t, q, nil); len(got) != 2 {
+				t.Fatalf("hour %d: %d deliveries, want the sale and the cancellation", i, len(got))
+			}
+			time.Sleep(time.Hour)
+		}
+		// Sale i is n-i hours old.
+		for i := range n {
+			put(t, q, sale(t, i, 100))
+			forgotten := stats(t, q).Pending == 1
+			if want := n-i > 41; forgotten != want && n-i != 41 {
+				t.Errorf("a sale of %d hours ago is forgotten: %v, want %v", n-i, forgotten, want)
+			}
+			deliver(t, q, nil)
+		}
+		if s := stats(t, q); s.Ledger < 58 || s.Ledger > 62 {
+			t.Errorf("%d ids are remembered, want about %d", s.Ledger, n)
+		}
+		time.Sleep(100 * time.Hour)
+		put(t, q, sale(t, "last", 100))
+		if s := stats(t, q); s.Ledger != 0 {
+			t.Errorf("%d ids are remembered after a long time, want 0", s.Ledger)
+		}
+		for i := range 20 {
+			put(t, q, sale(t, 1000+i, 100))
+		}
+		if n := q.Runs(); n > 3 {
+			t.Errorf("%d runs are left of the index after all was forgotten", n)
 		}
 	})
-	return q
 }

@@ -1,0 +1,266 @@
+package boltqueue_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom/boltqueue"
+	"go.etcd.io/bbolt"
+)
+
+func TestNewFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fprom.db")
+	closeQueue(t, open(t, dir))
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, want 0600", info.Mode().Perm())
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+		t.Errorf("the directory has %v, %v; want the file only", names, err)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	put(t, open(t, dir), sale(t, 1, 100)) // an empty file becomes an outbox
+}
+
+func TestLocked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fprom.db")
+	q := open(t, dir)
+	put(t, q, sale(t, 1, 100))
+	start := time.Now()
+	_, err := boltqueue.Open(path)
+	if !errors.Is(err, boltqueue.ErrLocked) || !strings.Contains(err.Error(), path) {
+		t.Errorf("second Open: %v, want ErrLocked and the path", err)
+	}
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("it took %v", d)
+	}
+	if err := boltqueue.Compact(path); !errors.Is(err, boltqueue.ErrLocked) {
+		t.Errorf("Compact of an open file: %v, want ErrLocked", err)
+	}
+	put(t, q, sale(t, 2, 100))
+	closeQueue(t, q)
+	if s := stats(t, open(t, dir)); s.Pending != 2 {
+		t.Errorf("after Close and Open: %+v, want 2 pending", s)
+	}
+}
+
+// image is the content of a file with an outbox that knows the events that it returns, and nothing else.
+func image(t testing.TB) (file []byte, events map[string]string) {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fprom.db")
+	q, err := boltqueue.Open(path, boltqueue.WithMemKeys(16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	events = map[string]string{}
+	for i := range 90 {
+		m := sale(t, i, int64(1000+i))
+		m.Customer = []string{"", "ann", "ben", m.Customer}[i%4]
+		events[m.Key] = string(m.Body)
+		put(t, q, m)
+		if i == 50 {
+			deliver(t, q, nil)
+		}
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err = os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, events
+}
+
+// TestRefused: what cannot be opened says why, and stays as it was.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	outbox, _ := image(t)
+	tests := []struct {
+		name string
+		make func(t *testing.T, path string)
+		want error
+	}{
+		{"a text file", content([]byte("hello, this is not a database\n")), boltqueue.ErrForeign},
+		{"a file of zeros", content(make([]byte, 1<<16)), boltqueue.ErrForeign},
+		{"a long text", content(bytes.Repeat([]byte("SQLite format 3\x00"), 1<<12)), boltqueue.ErrForeign},
+		{"another database of bbolt", foreignBolt, boltqueue.ErrForeign},
+		{"a file of a newer release", newer, boltqueue.ErrNewerFormat},
+		{"one byte short of all pages", content(outbox[:len(outbox)/2-1]), boltqueue.ErrDamaged},
+		{"one page", content(outbox[:4096]), boltqueue.ErrDamaged},
+		{"less than a page", content(outbox[:1000]), boltqueue.ErrDamaged},
+		{"a read-only file", readOnly(outbox), fs.ErrPermission},
+		{"a directory", func(t *testing.T, path string) {
+			t.Helper()
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, nil},
+		{"no such directory", func(*testing.T, string) {}, fs.ErrNotExist},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "fprom.db")
+			tt.make(t, path)
+			if errors.Is(tt.want, fs.ErrNotExist) {
+				path = filepath.Join(path, "fprom.db")
+			}
+			before, _ := os.ReadFile(path)
+			_, err := boltqueue.Open(path)
+			if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("Open: %v, want %v and the path", err, tt.want)
+			}
+			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+				t.Error("the file was changed")
+			}
+			if errors.Is(tt.want, fs.ErrPermission) {
+				return // it can be read
+			}
+			if _, err := boltqueue.Inspect(path); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
+				t.Errorf("Inspect: %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func content(b []byte) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
+		t.Helper()
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func readOnly(b []byte) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
+		t.Helper()
+		if err := os.WriteFile(path, b, 0o400); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func foreignBolt(t *testing.T, path string) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucket([]byte("users"))
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newer(t *testing.T, path string) {
+	t.Helper()
+	q, err := boltqueue.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(q.SetFormatVersion(2), q.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestInspectLive reads the counters while they change.
+func TestInspectLive(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q := open(t, dir, boltqueue.WithMemKeys(32))
+	const n = 300
+	first := sale(t, 0, 100)
+	put(t, q, first)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for i := range n {
+			put(t, q, sale(t, i+1, 100))
+		}
+	}()
+	last, reads := 0, 0
+	for running := true; running; reads++ {
+		select {
+		case <-written:
+			running = false
+		default:
+		}
+		info, err := boltqueue.Inspect(filepath.Join(dir, "fprom.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Pending < last || info.Pending > n+1 || !info.Oldest.Equal(first.RecordedAt) || info.Format != 1 || info.Size == 0 {
+			t.Fatalf("Inspect: %+v after %d pending, want the oldest of %v", info, last, first.RecordedAt)
+		}
+		last = info.Pending
+	}
+	if last != n+1 || reads < 2 {
+		t.Errorf("the last of %d reads saw %d pending, want %d", reads, last, n+1)
+	}
+}
+
+func TestCompact(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fprom.db")
+	q := open(t, dir, boltqueue.WithMemKeys(64))
+	for i := range 3000 {
+		m := sale(t, i, 100)
+		m.Body = append(m.Body[:len(m.Body)-1], `,"plan":"`+strings.Repeat("x", 200)+`"}`...)
+		if err := q.Put(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deliver(t, q, nil)
+	put(t, q, sale(t, "waits", 100))
+	closeQueue(t, q)
+	before, err := boltqueue.Inspect(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := boltqueue.Compact(path); err != nil {
+		t.Fatal(err)
+	}
+	after, err := boltqueue.Inspect(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.QueueStats != before.QueueStats || after.Size*2 > before.Size {
+		t.Errorf("compacted: %+v, before %+v", after, before)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v; want 0600", info.Mode().Perm(), err)
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+		t.Errorf("the directory has %v, %v; want the file only", names, err)
+	}
+	q = open(t, dir)
+	put(t, q, sale(t, 1, 100), sale(t, 2999, 100)) // remembered
+	if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != "sale:waits" {
+		t.Errorf("delivered %v, want the one that waits", got)
+	}
+	if err := boltqueue.Compact(filepath.Join(dir, "none.db")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Compact of no file: %v", err)
+	}
+}
