@@ -50,14 +50,16 @@ var (
 type breaker struct {
 	cb    *gobreaker.TwoStepCircuitBreaker[struct{}]
 	opens atomic.Uint64 // how often it has opened
+	log   *slog.Logger
 
 	mu      sync.Mutex    // never held while calling cb: cb calls onChange with its own lock held
 	until   time.Time     // while open: its end
 	changed chan struct{} // closed at the next change; nil if nobody waits
+	unsaid  []slog.Attr   // changes of state not yet logged
 }
 
 func newBreaker(c BreakerConfig, log *slog.Logger) *breaker {
-	b := &breaker{}
+	b := &breaker{log: log}
 	b.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        "firstpromoter",
 		MaxRequests: 1,
@@ -69,8 +71,8 @@ func newBreaker(c BreakerConfig, log *slog.Logger) *breaker {
 				b.opens.Add(1)
 				b.setUntil(time.Now().Add(c.OpenFor))
 			}
+			b.note(slog.String("from", from.String()), slog.String("to", to.String()))
 			b.broadcast()
-			log.Warn("fprom: circuit breaker", "from", from.String(), "to", to.String())
 		},
 	})
 	return b
@@ -90,6 +92,7 @@ func (p pass) valid() bool { return p.opens == p.b.opens.Load() }
 func (p pass) report(err error) {
 	p.done(err)
 	p.b.broadcast()
+	p.b.say()
 }
 
 // enter asks for leave to make an attempt, whose end must be reported. While the breaker is open it waits, or answers
@@ -103,6 +106,7 @@ func (b *breaker) enter(ctx context.Context, wait bool) (pass, error) {
 		}
 		opens := b.opens.Load() // before Allow: if it opens in between, the pass is not valid
 		done, err := b.cb.Allow()
+		b.say()
 		switch {
 		case err == nil:
 			return pass{b, done, opens}, nil
@@ -124,7 +128,27 @@ func (b *breaker) enter(ctx context.Context, wait bool) (pass, error) {
 	}
 }
 
-func (b *breaker) state() string { return b.cb.State().String() }
+func (b *breaker) state() string {
+	defer b.say()
+	return b.cb.State().String()
+}
+
+func (b *breaker) note(change ...slog.Attr) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unsaid = append(b.unsaid, change...)
+}
+
+// say logs the changes of state, outside of all locks: a Logger may be slow, or ask for Stats.
+func (b *breaker) say() {
+	b.mu.Lock()
+	unsaid := b.unsaid
+	b.unsaid = nil
+	b.mu.Unlock()
+	for ; len(unsaid) > 1; unsaid = unsaid[2:] {
+		b.log.LogAttrs(context.Background(), slog.LevelWarn, "fprom: circuit breaker", unsaid[:2]...)
+	}
+}
 
 func (b *breaker) setUntil(t time.Time) {
 	b.mu.Lock()
