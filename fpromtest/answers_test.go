@@ -36,11 +36,13 @@ func TestAnswers(t *testing.T) {
 		commissions []int64
 	}{
 		{"a sale of a lead", nil, lead, []step{
-			{"/sale", `{"email":"jane@example.com","event_id":"1","amount":2000,"plan":"pro","currency":"eur"}`, 200,
+			{
+				"/sale", `{"email":"jane@example.com","event_id":"1","amount":2000,"plan":"pro","currency":"eur"}`, 200,
 				`{"etype":"sale","sale_amount":2000,"original_sale_amount":2000,"original_sale_currency":"eur","event_id":"1","plan_id":"pro",
 				"referral":{"email":"jane@example.com","uid":"u_1"},
 				"commissions":[{"status":"approved","amount":400,"sale_amount":2000,"unit":"cash","tier":1,"event_id":"1","is_paid":false,
-				"promoter_campaign":{"promoter":{"email":"ada@promoters.example"}}}]}`},
+				"promoter_campaign":{"promoter":{"email":"ada@promoters.example"}}}]}`,
+			},
 			{"/sale", `{"uid":"u_1","event_id":"2","amount":1999}`, 200, `{"commissions":[{"amount":399}],"original_sale_currency":null}`},
 			{"/sale", `{"email":"JANE@Example.com","event_id":"3","amount":1}`, 200, `{"commissions":[{"amount":0}]}`},
 		}, []int64{400, 399, 0}},
@@ -80,9 +82,11 @@ func TestAnswers(t *testing.T) {
 		{"refunds", nil, lead, []step{
 			{"/refund", `{"email":"jane@example.com","event_id":"r1","amount":"100"}`, 204, ""},
 			{"/sale", `{"email":"jane@example.com","event_id":"1","amount":1000}`, 200, `{}`},
-			{"/refund", `{"email":"jane@example.com","event_id":"r1","amount":"1000","sale_event_id":"1","quantity":"2"}`, 200,
+			{
+				"/refund", `{"email":"jane@example.com","event_id":"r1","amount":"1000","sale_event_id":"1","quantity":"2"}`, 200,
 				`{"type":"refund","amount_cents":-1000,"reward":{"amount":-200,"conversion_amount":-1000,"event_id":"r1","tier_level":1},
-				"lead":{"email":"jane@example.com","state":"active"},"promoter":{"default_ref_id":"ada"}}`},
+				"lead":{"email":"jane@example.com","state":"active"},"promoter":{"default_ref_id":"ada"}}`,
+			},
 			{"/refund", `{"email":"jane@example.com","event_id":"r2","amount":155}`, 200, `{"amount_cents":-155,"reward":{"amount":-31}}`},
 			{"/refund", `{"email":"jane@example.com","event_id":"r3","amount":"100","sale_event_id":"other"}`, 204, ""},
 			{"/refund", `{"email":"joe@example.com","event_id":"r4","amount":"100"}`, 404, notFound},
@@ -90,8 +94,10 @@ func TestAnswers(t *testing.T) {
 			{"/refund", `{"email":"jane@example.com","event_id":"r5","amount":"-5"}`, 400, amount},
 		}, []int64{200, -200, -31}},
 		{"sign-ups", nil, func(s *fpromtest.Server) { s.AddVisitor("tid_1") }, []step{
-			{"/signup", `{"email":"jane@example.com","uid":"u_1","tid":"tid_1"}`, 200,
-				`{"etype":"signup","sale_amount":null,"event_id":null,"commissions":[],"referral":{"email":"jane@example.com","uid":"u_1"}}`},
+			{
+				"/signup", `{"email":"jane@example.com","uid":"u_1","tid":"tid_1"}`, 200,
+				`{"etype":"signup","sale_amount":null,"event_id":null,"commissions":[],"referral":{"email":"jane@example.com","uid":"u_1"}}`,
+			},
 			{"/signup", `{"email":"jane@example.com","tid":"tid_1"}`, 422, signedUp},
 			{"/signup", `{"uid":"u_1","tid":"tid_1"}`, 422, signedUp},
 			{"/signup", `{"email":"joe@example.com","tid":"tid_2"}`, 404, visitor},

@@ -31,7 +31,7 @@ type Fault struct {
 	rare        bool // chance was set
 }
 
-// Status answers with a status instead of processing: with FirstPromoter's documented body for it where there is one,
+// Status answers with a status (200 to 599) instead of processing: with FirstPromoter's documented body for it where there is one,
 // else with a small JSON message (4xx) or an HTML page (5xx).
 func Status(code int) Fault {
 	return Fault{name: "status " + strconv.Itoa(code), answer: func(r Request, _ reply) reply { return statusReply(r, code) }}

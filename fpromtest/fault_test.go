@@ -129,7 +129,7 @@ func TestRedirectTrap(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 		got := s.Trapped()
-		if resp.StatusCode != 200 || len(got) != 1 || got[0].Method != http.MethodGet || got[0].Header.Get("Account-ID") != s.AccountID {
+		if resp.StatusCode != http.StatusOK || len(got) != 1 || got[0].Method != http.MethodGet || got[0].Header.Get("Account-ID") != s.AccountID {
 			t.Errorf("%s: a client that follows redirects: %d, trapped %+v", mode, resp.StatusCode, got)
 		}
 		if n := s.Count("", ""); n != 1 {

@@ -39,7 +39,7 @@ func goroutinesWith(mark string) string {
 		return err.Error()
 	}
 	var left []string
-	for _, g := range strings.Split(b.String(), "\n\n") {
+	for g := range strings.SplitSeq(b.String(), "\n\n") {
 		if strings.Contains(g, `"`+mark+`"`) {
 			left = append(left, g)
 		}

@@ -2,7 +2,6 @@ package fpromtest
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
@@ -13,11 +12,11 @@ type Request struct {
 	Time    time.Time // of arrival
 	Method  string
 	Path    string
-	Kind    string          // "sale", "refund", "signup", "cancellation"; empty for any other path or method
-	EventID string          // the event id; for a sign-up or a cancellation the customer: e-mail address in lower case, else uid
-	Header  http.Header     // without Authorization
-	Body    Body            // what was asked for
-	Raw     json.RawMessage // the very bytes
+	Kind    string      // "sale", "refund", "signup", "cancellation"; empty for any other path or method
+	EventID string      // the event id; for a sign-up or a cancellation the customer: e-mail address in lower case, else uid
+	Header  http.Header // without Authorization
+	Body    Body        // what was asked for
+	Raw     []byte      // the very bytes
 
 	Status   int    // answered; 0 while the request is under way, and if no answer was sent
 	Accepted bool   // an event was registered, whatever the answer said

@@ -165,7 +165,8 @@ func TestServers(t *testing.T) {
 func TestPromoters(t *testing.T) {
 	t.Parallel()
 	s := fpromtest.NewServer(t, fpromtest.InMemory())
-	if s.AddPromoter("ben") != s.AddPromoter("ben") || s.AddPromoter(fpromtest.DefaultRefID) != s.Promoter() || s.AddPromoter("ben") == s.Promoter() {
+	ben := s.AddPromoter("ben")
+	if s.AddPromoter("ben") != ben || s.AddPromoter(fpromtest.DefaultRefID) != s.Promoter() || ben == s.Promoter() {
 		t.Error("promoters are not told by their referral id")
 	}
 	s.AddLead("jane@example.com")

@@ -83,7 +83,7 @@ func TestSuitesFindBugs(t *testing.T) {
 		go func() {
 			atOnce <- struct{}{}
 			defer func() { <-atOnce }()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestModelQueue$/"+strings.ReplaceAll(tt.test, "/", "/^"))
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=60s", "-test.run=^TestModelQueue$/"+strings.ReplaceAll(tt.test, "/", "/^"))
 			cmd.Env = append(os.Environ(), "FPROMTEST_BUG="+tt.bug)
 			var err error
 			outputs[i], err = cmd.CombinedOutput()

@@ -21,9 +21,9 @@ func (r *rig) testRunWaits() {
 	r.wait("the delivery under way", func() bool { return len(r.of(m)) == 1 })
 	r.cancel()
 	select {
-	case <-r.result:
+	case err := <-r.result:
 		r.t.Error("Run returned while a delivery was under way")
-		r.result <- nil
+		r.result <- err
 	case <-time.After(quiet):
 	}
 	close(release)

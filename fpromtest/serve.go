@@ -3,6 +3,7 @@ package fpromtest
 import (
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -163,14 +164,13 @@ func (s *Server) pause(ctx context.Context, d time.Duration) error {
 // ServeHTTP answers a request that came over a socket. It makes the Server an http.Handler that can be mounted
 // elsewhere; paths begin with /api/v2/track/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rep, err := s.exchange(r.Context(), r)
+	ctx := r.Context()
+	rep, err := s.exchange(ctx, r)
 	if err != nil || rep.reset {
 		resetConnection(w)
 		return
 	}
-	for k, v := range rep.header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), rep.header)
 	if rep.bodyAllowed() {
 		w.Header().Set("Content-Length", itoa(rep.size()))
 	}
@@ -183,7 +183,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out = flushing{w}
 		_ = http.NewResponseController(w).Flush() // the header goes ahead; a writer that cannot is no worse off
 	}
-	pause := func(d time.Duration) error { return s.pause(r.Context(), d) }
+	pause := func(d time.Duration) error { return s.pause(ctx, d) }
 	if _, err := io.Copy(out, rep.reader(pause)); err != nil {
 		panic(http.ErrAbortHandler) // break the connection off
 	}

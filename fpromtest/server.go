@@ -70,14 +70,14 @@ func NewServer(tb testing.TB, opts ...Option) *Server {
 // Start starts a Server outside of a test, on a free port of the loopback interface. Call Close when done. Like
 // httptest.NewServer it panics if no port can be opened.
 func Start(opts ...Option) *Server {
-	s := &Server{
+	s := &Server{ //nolint:gosec // the key opens nothing
 		APIKey: "fake-api-key", AccountID: "fake-account",
 		limit: DefaultRateLimit, seed: 1, closed: make(chan struct{}),
 	}
 	for _, o := range opts {
 		o(s)
 	}
-	s.rng = rand.New(rand.NewPCG(s.seed, s.seed)) //nolint:gosec // a test wants the same numbers again
+	s.rng = rand.New(rand.NewPCG(s.seed, s.seed)) // a test wants the same numbers again
 	s.account = newAccount()
 	s.journal = newJournal()
 	base := "https://firstpromoter.test" // a reserved name that never resolves
