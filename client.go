@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -315,28 +316,32 @@ func retryAfter(h http.Header, now time.Time) (d time.Duration, ok bool) {
 
 // clean makes text of an answer fit for logs and errors: short, printable, without key and addresses.
 func (c *client) clean(s string) string {
-	s = strings.ReplaceAll(s, c.key, "[API key]")
-	words := strings.Fields(strings.ToValidUTF8(s, "?"))
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		default:
+			return r
+		}
+	}, strings.ToValidUTF8(s, "?"))
+	words := strings.Fields(strings.ReplaceAll(s, c.key, "[API key]"))
 	for i, w := range words {
 		if strings.Contains(w, "@") {
 			words[i] = maskEmail(w)
 		}
 	}
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, strings.Join(words, " "))
+	s = strings.Join(words, " ")
 	if len(s) > maxMessage {
 		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
 	}
 	return s
 }
 
-// scrub keeps the key out of an error of the transport, whose text may quote what a server sent.
+// scrub keeps the key and addresses out of an error of the transport, whose text may quote what a server sent.
 func (c *client) scrub(err error) error {
-	if s := err.Error(); strings.Contains(s, c.key) {
+	if s := err.Error(); strings.Contains(s, c.key) || strings.Contains(s, "@") {
 		return errors.New(c.clean(s))
 	}
 	return err

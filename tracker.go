@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -151,6 +152,15 @@ func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 	v := t.attempt(ctx, m, false)
 	t.report(ctx, m, v)
 	return v.Result, v.err
+}
+
+// Format prints which account the Tracker reports to and nothing else, whatever the verb: not the key, and no customer.
+func (t *Tracker) Format(f fmt.State, _ rune) {
+	if t == nil {
+		_, _ = io.WriteString(f, "fprom.Tracker(nil)")
+		return
+	}
+	_, _ = io.WriteString(f, "fprom.Tracker("+t.client.base+")")
 }
 
 // deliver is what the queue calls for each message; its error tells the queue what to do with it.

@@ -48,7 +48,7 @@ func (e Signup) Validate() error {
 	if e.TID == "" && e.RefID == "" {
 		return &ValidationError{"TID", "is missing, and so is RefID: a sign-up needs one of them"}
 	}
-	if y := e.CreatedAt.Year(); !e.CreatedAt.IsZero() && (y < 1970 || y > 9999) {
+	if _, err := e.CreatedAt.MarshalText(); err != nil || !e.CreatedAt.IsZero() && e.CreatedAt.Year() < 1970 {
 		return &ValidationError{"CreatedAt", "is out of range"}
 	}
 	return first(

@@ -1,0 +1,221 @@
+package fprom_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+const secretEmail = "jane.doe@customer.example"
+
+// secret events name a customer in every way.
+func secretEvents() []fprom.Event {
+	return []fprom.Event{
+		fprom.Sale{EventID: "ch_1", Email: secretEmail, Amount: 1},
+		fprom.Refund{EventID: "re_1", Email: secretEmail, Amount: 1},
+		fprom.Signup{Email: secretEmail, TID: "tid"},
+		fprom.Cancellation{Email: secretEmail},
+		fprom.Cancellation{UID: secretEmail}, // some take the address for the uid
+	}
+}
+
+// checkSecrets fails if text shows the key or an address in clear.
+func checkSecrets(t *testing.T, what, text string) {
+	t.Helper()
+	for _, secret := range []string{apiKey, secretEmail, "jane.doe", "customer.example"} {
+		if strings.Contains(text, secret) {
+			at := strings.Index(text, secret)
+			t.Fatalf("%s shows %q: …%s…", what, secret, text[max(0, at-60):min(len(text), at+80)])
+		}
+	}
+}
+
+// printed is v in every form that ends up in a log.
+func printed(t *testing.T, v any) string {
+	t.Helper()
+	var b bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%q"} {
+		fmt.Fprintf(&b, verb+"\n", v)
+	}
+	if err := json.NewEncoder(&b).Encode(v); err != nil {
+		fmt.Fprintln(&b, err)
+	}
+	for _, h := range []slog.Handler{slog.NewTextHandler(&b, nil), slog.NewJSONHandler(&b, nil)} {
+		slog.New(h).Info("x", "v", v)
+	}
+	return b.String()
+}
+
+func TestConfigDoesNotShowTheKey(t *testing.T) {
+	t.Parallel()
+	cfg := config(always(ok()))
+	for name, v := range map[string]any{
+		"Config": cfg, "*Config": &cfg, "slice": []fprom.Config{cfg}, "map": map[string]fprom.Config{"x": cfg},
+		"struct": struct{ C fprom.Config }{cfg},
+	} {
+		text := printed(t, v)
+		checkSecrets(t, name, text)
+		if !strings.Contains(text, accountID) {
+			t.Errorf("%s shows nothing at all: %s", name, text)
+		}
+	}
+}
+
+func TestTrackerDoesNotShowTheKey(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker := start(t, config(always(reply{status: 401, body: `{"message":"` + apiKey + secretEmail + `"}`})))
+		enqueue(t, tracker, secretEvents()...)
+		settle()
+		checkSecrets(t, "Tracker", printed(t, tracker))
+		checkSecrets(t, "Stats", printed(t, tracker.Stats()))
+	})
+}
+
+// buffer is a log that many write to.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// Whatever a server or the network says, neither errors nor logs of any stage show the key or the customer.
+func TestErrorsAndLogsShowNoSecret(t *testing.T) {
+	echo := func(s string) string {
+		return `{"code":"x ` + s + `","message":"no \"` + s + `\" <` + s + `> ` + s[:9] + `\u0001` + s[9:] + `"}`
+	}
+	replies := map[string]reply{
+		"tracked":            ok(),
+		"not a referral":     object(404, `{"code":"not_found","message":"`+secretEmail+`"}`),
+		"rejected, key":      object(400, echo(apiKey)),
+		"rejected, address":  object(400, echo(secretEmail)),
+		"refused":            object(401, echo(apiKey+" "+secretEmail)),
+		"endpoint":           object(404, echo(secretEmail)),
+		"throttled":          object(429, echo(secretEmail)),
+		"failed":             object(500, echo(apiKey+" "+secretEmail)),
+		"another id":         object(409, `{"message":"The 'sale' event with the id '`+secretEmail+`' already exists."}`),
+		"network, key":       {err: errors.New("malformed header: Bearer " + apiKey)},
+		"network, address":   {err: fmt.Errorf("malformed answer: %w", errors.New("<"+secretEmail+">"))},
+		"body, address":      {status: 200, stream: failingWith(errors.New("malformed chunk: " + secretEmail))},
+		"redirect to itself": {status: 302, header: header("Location", "https://x.test/?k="+apiKey+"&e="+secretEmail)},
+	}
+	for name, r := range replies {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log buffer
+				cfg := config(always(r))
+				cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+				cfg.Retry.MaxAttempts = 2
+				var seen steps
+				cfg.Observer = seen.observe
+				tracker := start(t, cfg)
+				for _, e := range secretEvents() {
+					_, err := tracker.Track(t.Context(), e)
+					for ; err != nil; err = errors.Unwrap(err) {
+						if _, many := err.(interface{ Unwrap() []error }); many { //nolint:errorlint // the tree itself is looked at
+							break
+						}
+						checkSecrets(t, "error", printed(t, err))
+					}
+					time.Sleep(2 * time.Minute)
+				}
+				enqueue(t, tracker, secretEvents()...)
+				time.Sleep(10 * time.Minute)
+				conflict := fprom.Sale{EventID: "ch_1", Email: secretEmail, Amount: 2}
+				enqueue(t, tracker, conflict)
+				for _, step := range seen.all {
+					if step.Err != nil {
+						checkSecrets(t, "step's error", step.Err.Error())
+					}
+				}
+				checkSecrets(t, "log", log.String())
+				if log.String() == "" {
+					t.Error("nothing was logged")
+				}
+			})
+		})
+	}
+}
+
+func failingWith(err error) *failingBody { return &failingBody{err} }
+
+type failingBody struct{ err error }
+
+func (b *failingBody) Read([]byte) (int, error) { return 0, b.err }
+func (*failingBody) Close() error               { return nil }
+
+// What a server says is foreign: it may neither steer a terminal nor flood a log.
+func TestMessagesAreMadeFit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		message := "a\u001b[31m\u009b31m\r\n\u0000b\u202ec \ufeff" + strings.Repeat("ü", 1000)
+		body, err := json.Marshal(map[string]string{"message": message, "code": message})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tracker := start(t, config(always(object(400, string(body)))))
+		_, err = tracker.Track(t.Context(), sale("ch_1"))
+		var api *fprom.APIError
+		if !errors.As(err, &api) {
+			t.Fatalf("Track: %v", err)
+		}
+		for _, s := range []string{api.Message, api.Code} {
+			if len(s) > 210 || strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && !strings.ContainsRune("a[31mbcü…", r) }) {
+				t.Errorf("%d bytes: %q", len(s), s)
+			}
+		}
+	})
+}
+
+func TestEnqueueErrorsShowNoAddress(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := newRecorder() // a full queue
+		q.onPut = func([]fprom.Message, func() error) error { return fprom.ErrQueueFull }
+		cfg := config(always(ok()))
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		for _, e := range secretEvents() {
+			err := tracker.Enqueue(t.Context(), e)
+			if !errors.Is(err, fprom.ErrQueueFull) {
+				t.Errorf("Enqueue: %v", err)
+			}
+			checkSecrets(t, "error", printed(t, err))
+		}
+		far := time.FixedZone("far", 30*3600)
+		for _, e := range []fprom.Event{
+			fprom.Sale{EventID: "x", Email: secretEmail + "\n", Amount: 1},
+			fprom.Signup{Email: secretEmail, TID: "t", CreatedAt: time.Date(2026, 1, 1, 0, 0, 0, 0, far)},
+			fprom.Signup{Email: secretEmail, TID: "t", IP: secretEmail},
+		} {
+			err := tracker.Enqueue(t.Context(), e)
+			var invalid *fprom.ValidationError
+			if !errors.As(err, &invalid) {
+				t.Errorf("Enqueue: %v is no *ValidationError", err)
+			}
+			checkSecrets(t, "error", printed(t, err))
+		}
+		left := &fprom.UndeliveredError{Events: secretEvents()}
+		checkSecrets(t, "UndeliveredError", left.Error())
+		_, err := fprom.Message{Key: "signup:" + secretEmail, Kind: "signup", Customer: secretEmail, Body: []byte("{")}.Event()
+		checkSecrets(t, "stored message", err.Error())
+		_, err = fprom.Message{Key: "signup:" + secretEmail, Kind: "unknown", Customer: secretEmail}.Event()
+		checkSecrets(t, "stored message", err.Error())
+	})
+}
