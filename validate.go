@@ -133,7 +133,7 @@ func validEmail(s string) error {
 	if err != nil {
 		return &ValidationError{"Email", "is not an e-mail address"}
 	}
-	if a.Name != "" || strings.ContainsAny(s, "<>()") || strings.TrimSpace(s) != s {
+	if a.Name != "" || strings.ContainsAny(s, "<>()") || strings.HasSuffix(s, ";") || strings.TrimSpace(s) != s { // ";" ends a group
 		return &ValidationError{"Email", "is more than a bare e-mail address"}
 	}
 	return nil
