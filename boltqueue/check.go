@@ -74,7 +74,7 @@ type checker struct {
 // check walks all branch pages, and with full all leaves too. It does not verify the messages: they have checksums.
 func (p *pager) check(full bool) error {
 	c := &checker{pager: p, full: full, seen: make([]uint64, p.meta.pgid/64+1)}
-	if err := c.visit(p.meta.root, 0, true); err != nil {
+	if err := c.visit(p.meta.root, 0, true, bounds{}); err != nil {
 		return err
 	}
 	if p.meta.freelist == noFreelist {
@@ -96,11 +96,24 @@ func (c *checker) mark(id, overflow uint64) error {
 	}
 }
 
+// bounds are what a page's keys must lie between: from is included, to is not. nil: no bound.
+type bounds struct{ from, to []byte }
+
+func (b bounds) hold(n node) bool {
+	if n.count == 0 {
+		return true
+	}
+	return bytes.Compare(n.key(0), b.from) >= 0 && (b.to == nil || bytes.Compare(n.key(int(n.count)-1), b.to) < 0)
+}
+
 // visit checks the tree below page id. Only the root's leaves hold buckets.
-func (c *checker) visit(id uint64, depth int, root bool) error {
+func (c *checker) visit(id uint64, depth int, root bool, b bounds) error {
 	n, err := c.page(id)
 	if err != nil {
 		return err
+	}
+	if !b.hold(n) {
+		return fmt.Errorf("%w: keys of page %d", ErrDamaged, id)
 	}
 	if err := c.mark(id, uint64(n.overflow)); err != nil {
 		return err
@@ -123,7 +136,11 @@ func (c *checker) visit(id uint64, depth int, root bool) error {
 			}
 			continue
 		}
-		if err := c.visit(child, depth+1, root); err != nil {
+		within := bounds{n.key(i), b.to}
+		if i+1 < int(n.count) {
+			within.to = n.key(i + 1)
+		}
+		if err := c.visit(child, depth+1, root, within); err != nil {
 			return err
 		}
 		if i == 0 {
@@ -151,7 +168,7 @@ func (c *checker) visitLeaf(id uint64, n node, root bool) error {
 			return err
 		}
 		if page := order.Uint64(value); page != 0 {
-			if err := c.visit(page, 0, false); err != nil {
+			if err := c.visit(page, 0, false, bounds{}); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -218,7 +219,10 @@ func (q *Queue) transact(g group) (w *work, err error) {
 	}
 	w = q.newWork(tx)
 	if err := w.apply(g); err != nil {
-		return nil, joinErr(err, tx.Rollback())
+		if err = joinErr(err, tx.Rollback()); errors.Is(err, ErrDamaged) {
+			err = q.breakDown(err)
+		}
+		return nil, err
 	}
 	if !w.dirty {
 		return w, tx.Rollback()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 )
 
@@ -32,6 +33,9 @@ func (w *work) scan() error {
 	k, v := c.Seek(seqKey(w.cursor))
 	for n := 0; k != nil && n < pageIn && w.room(); n++ {
 		seq := binary.BigEndian.Uint64(k)
+		if seq < w.cursor {
+			return fmt.Errorf("%w: the order of the messages", ErrDamaged)
+		}
 		w.cursor = seq + 1
 		if !w.loaded(seq) {
 			if r, err := decodeRecord(seq, v); err != nil {

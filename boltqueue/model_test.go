@@ -109,6 +109,9 @@ func (m *model) crash(q *boltqueue.Queue, path, copied string) string {
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	if err := boltqueue.CheckWhole(b); err != nil {
+		m.t.Fatalf("the file of a running queue does not pass the check: %v", err)
+	}
 	if err := os.WriteFile(copied, b, 0o600); err != nil {
 		m.t.Fatal(err)
 	}

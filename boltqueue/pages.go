@@ -160,7 +160,7 @@ func parseNode(id uint64, b []byte) (node, error) {
 	return n, nil
 }
 
-// child is the page of a branch's element i, key that of a branch's or a leaf's, value and bucket that of a leaf's.
+// child is the page of a branch's element i.
 func (n node) child(i int) uint64 { return order.Uint64(n.data[pageHeader+i*elementSize+8:]) }
 
 func (n node) leaf(i int) (key, value []byte, bucket bool) {
@@ -174,7 +174,7 @@ func (p *pager) bucket(name []byte) (node, bool, error) {
 	n, err := p.page(p.meta.root)
 	for depth := 0; err == nil && n.flags == pageBranch && depth < maxDepth; depth++ {
 		i := 0
-		for i+1 < int(n.count) && bytes.Compare(n.branchKey(i+1), name) <= 0 {
+		for i+1 < int(n.count) && bytes.Compare(n.key(i+1), name) <= 0 {
 			i++
 		}
 		n, err = p.page(n.child(i))
@@ -195,7 +195,12 @@ func (p *pager) bucket(name []byte) (node, bool, error) {
 	return node{}, false, nil
 }
 
-func (n node) branchKey(i int) []byte {
+// key is that of element i.
+func (n node) key(i int) []byte {
+	if n.flags == pageLeaf {
+		key, _, _ := n.leaf(i)
+		return key
+	}
 	e := n.data[pageHeader+i*elementSize:]
 	pos := order.Uint32(e)
 	return e[pos : pos+order.Uint32(e[4:])]

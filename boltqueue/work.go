@@ -169,6 +169,9 @@ func (w *work) settle(o outcome) error {
 		w.freed = map[*item]bool{}
 	}
 	w.freed[o.it] = true
+	if w.pending.Get(seqKey(o.it.seq)) == nil {
+		return fmt.Errorf("%w: message %d is gone", ErrDamaged, o.it.seq)
+	}
 	switch o.verdict {
 	case done:
 		return errors.Join(w.remember(o.it), w.remove(o.it))

@@ -1,0 +1,116 @@
+package boltqueue_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+)
+
+var errRejected = &fprom.APIError{StatusCode: 400, Code: "invalid", Message: "Error. Amount blank or invalid."}
+
+func reject(fprom.Message) error { return fmt.Errorf("deliver: %w", errRejected) }
+
+func letters(t *testing.T, q *boltqueue.Queue) []boltqueue.DeadLetter {
+	t.Helper()
+	var ds []boltqueue.DeadLetter
+	for d, err := range q.DeadLetters(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds = append(ds, d)
+	}
+	return ds
+}
+
+func TestDeadLetters(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q := open(t, dir)
+	m := sale(t, 1, 100)
+	put(t, q, m)
+	deliver(t, q, reject)
+	closeQueue(t, q)
+
+	q = open(t, dir)
+	ds := letters(t, q)
+	if len(ds) != 1 {
+		t.Fatalf("%d dead letters, want 1", len(ds))
+	}
+	d := ds[0]
+	if d.Message.Key != m.Key || string(d.Message.Body) != string(m.Body) || d.Message.Attempt != 1 || d.StatusCode != 400 ||
+		d.Code != "invalid" || d.Answer != errRejected.Message || !strings.Contains(d.Reason, "deliver: 400") || d.At.IsZero() || d.Damaged {
+		t.Errorf("dead letter %+v", d)
+	}
+	if n, err := q.Redrive(t.Context(), d.ID, 99); n != 1 || err != nil {
+		t.Errorf("Redrive: %d, %v; want 1", n, err)
+	}
+	if s := stats(t, q); s.Dead != 0 || s.Pending != 1 {
+		t.Errorf("after Redrive: %+v", s)
+	}
+	if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != m.Key || got[0].Attempt != 1 {
+		t.Errorf("delivered %v, want the same event, attempt 1", got)
+	}
+	if n, err := q.Drop(t.Context(), d.ID); n != 0 || err != nil {
+		t.Errorf("Drop of what is none: %d, %v", n, err)
+	}
+}
+
+// TestCorrected: the event id of a dead letter is free.
+func TestCorrected(t *testing.T) {
+	t.Parallel()
+	q := open(t, t.TempDir())
+	put(t, q, sale(t, 1, 100), sale(t, 2, 100))
+	deliver(t, q, reject)
+	corrected := sale(t, 1, 250)
+	put(t, q, corrected)
+	if s := stats(t, q); s.Dead != 1 || s.Pending != 1 {
+		t.Errorf("a corrected event replaces its dead letter: %+v, want 1 dead, 1 pending", s)
+	}
+	if got := deliver(t, q, nil); len(got) != 1 || string(got[0].Body) != string(corrected.Body) {
+		t.Errorf("delivered %v, want the corrected event", got)
+	}
+	if ds := letters(t, q); len(ds) != 1 || ds[0].Message.Key != "sale:2" {
+		t.Errorf("dead letters %+v, want sale 2", ds)
+	}
+}
+
+func TestManyDeadLetters(t *testing.T) {
+	t.Parallel()
+	q := open(t, t.TempDir(), boltqueue.WithMemKeys(50))
+	const n = 330
+	ms := make([]fprom.Message, n)
+	for i := range ms {
+		ms[i] = sale(t, i, 100)
+	}
+	put(t, q, ms...)
+	deliver(t, q, func(m fprom.Message) error {
+		if m.Key == "sale:7" {
+			return nil
+		}
+		return reject(m)
+	})
+	ds := letters(t, q)
+	if len(ds) != n-1 {
+		t.Fatalf("%d dead letters, want %d", len(ds), n-1)
+	}
+	for i, d := range ds[1:] {
+		if d.ID <= ds[i].ID {
+			t.Fatalf("%d comes after %d", d.ID, ds[i].ID)
+		}
+	}
+	for range q.DeadLetters(t.Context()) {
+		break
+	}
+	if got, err := q.RedriveAll(t.Context()); got != n-1 || err != nil {
+		t.Errorf("RedriveAll: %d, %v; want %d", got, err, n-1)
+	}
+	if got := deliver(t, q, nil); len(got) != n-1 {
+		t.Errorf("%d deliveries after RedriveAll, want %d", len(got), n-1)
+	}
+	if s := stats(t, q); s.Dead != 0 || s.Pending != 0 || s.Ledger != n {
+		t.Errorf("%+v, want %d in the ledger", s, n)
+	}
+}

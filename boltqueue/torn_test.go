@@ -1,0 +1,145 @@
+package boltqueue_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+)
+
+// FuzzTornFile cuts bytes off the end of an outbox and flips others: it is refused, or what it still delivers was put into
+// it, and nothing panics.
+func FuzzTornFile(f *testing.F) {
+	file, events := image(f)
+	f.Add(uint32(0), []byte{})
+	f.Add(uint32(1), []byte{})
+	f.Add(uint32(5000), []byte{})
+	f.Add(uint32(0), flip(16, 0xff))                        // in a meta page
+	f.Add(uint32(0), flip(4096+64, 1))                      // in the other one
+	f.Add(uint32(0), append(flip(40, 1), flip(4140, 1)...)) // in both
+	for at := uint32(2 * 4096); at < uint32(len(file)); at += 1999 {
+		f.Add(uint32(0), flip(at, 0x81))
+	}
+	for page := uint32(2); page*4096 < uint32(len(file)); page++ {
+		f.Add(uint32(0), flip(page*4096+8, 3))  // its kind
+		f.Add(uint32(0), flip(page*4096+10, 1)) // its number of elements
+	}
+	f.Fuzz(func(t *testing.T, cut uint32, flips []byte) {
+		torn := bytes.Clone(file)
+		for ; len(flips) >= 5; flips = flips[5:] {
+			torn[binary.BigEndian.Uint32(flips)%uint32(len(torn))] ^= flips[4]
+		}
+		torn = torn[:len(torn)-int(cut%uint32(len(torn)))]
+		checkTorn(t, torn, events)
+	})
+}
+
+func flip(at uint32, mask byte) []byte { return append(binary.BigEndian.AppendUint32(nil, at), mask) }
+
+func checkTorn(t *testing.T, torn []byte, events map[string]string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fprom.db")
+	if err := os.WriteFile(path, torn, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = boltqueue.Inspect(path)
+	q, err := boltqueue.Open(path, boltqueue.WithMemKeys(16), boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		if after, _ := os.ReadFile(path); !bytes.Equal(torn, after) && boltqueue.CheckWhole(torn) != nil {
+			t.Errorf("a file that was refused (%v) was changed", err)
+		}
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	put := q.Put(ctx, sale(t, "new", 1))
+	flushed := make(chan error, 1)
+	go func() {
+		flushed <- q.Flush(ctx)
+		cancel()
+	}()
+	var mu sync.Mutex
+	delivered := map[string]int{}
+	err = q.Run(ctx, func(_ context.Context, m fprom.Message) error {
+		mu.Lock()
+		defer mu.Unlock()
+		delivered[m.Key]++
+		if m.Key != "sale:new" && events[m.Key] != string(m.Body) {
+			t.Errorf("delivered %s %s, which was never put", m.Key, m.Body)
+		}
+		return nil
+	})
+	for d, err := range q.DeadLetters(context.WithoutCancel(ctx)) {
+		if err == nil && !d.Damaged && events[d.Message.Key] != string(d.Message.Body) {
+			t.Errorf("dead letter %s %s, which was never put", d.Message.Key, d.Message.Body)
+		}
+	}
+	_ = q.Close()
+	for key, n := range delivered {
+		if n > 1 {
+			t.Errorf("%s was delivered %d times", key, n)
+		}
+	}
+	if err := errors.Join(put, err, <-flushed); err == nil && delivered["sale:new"] == 0 {
+		t.Error("an event was stored and flushed, but not delivered")
+	}
+}
+
+// TestDamagedRecord: a flipped byte within an event is found before it is sent, and holds up nothing else.
+func TestDamagedRecord(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fprom.db")
+	q := open(t, dir)
+	bad := sale(t, "bad", 4242)
+	put(t, q, sale(t, 1, 100), bad, sale(t, 2, 100))
+	follows := sale(t, "follows", 100)
+	follows.Customer = bad.Customer
+	put(t, q, follows)
+	closeQueue(t, q)
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.ReplaceAll(file, []byte("4242"), []byte("9242"))
+	if bytes.Equal(file, damaged) {
+		t.Fatal("the event is not in the file")
+	}
+	if err := os.WriteFile(path, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	q = open(t, dir, boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	got := deliver(t, q, nil)
+	if len(got) != 3 {
+		t.Errorf("delivered %v, want the three that are whole", got)
+	}
+	var ids []uint64
+	for d, err := range q.DeadLetters(t.Context()) {
+		if err != nil || !d.Damaged || d.Reason == "" || d.Message.Key != "" {
+			t.Errorf("dead letter %+v, %v; want a damaged one", d, err)
+		}
+		ids = append(ids, d.ID)
+	}
+	if s := stats(t, q); len(ids) != 1 || s.Dead != 1 || s.Pending != 0 || s.Ledger != 3 {
+		t.Fatalf("%d dead letters, %+v; want 1, and 3 delivered", len(ids), s)
+	}
+	if n, err := q.Redrive(t.Context(), ids...); n != 0 || err != nil {
+		t.Errorf("redrive of a damaged event: %d, %v; want none", n, err)
+	}
+	if n, err := q.Drop(t.Context(), ids...); n != 1 || err != nil {
+		t.Errorf("drop of a damaged event: %d, %v", n, err)
+	}
+	put(t, q, bad)
+	if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != bad.Key || string(got[0].Body) != string(bad.Body) {
+		t.Errorf("delivered %v after the event was put again", got)
+	}
+}
