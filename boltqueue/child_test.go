@@ -27,15 +27,26 @@ const (
 	envFailpoint = "FPROM_CHILD_FAILPOINT" // "name:n": it kills itself the nth time it is there; empty: never
 )
 
+// envFull makes a child fill its disk. fillDisk does it, where a disk can be limited.
+const envFull = "FPROM_FULL_DIR"
+
+var fillDisk func(dir string) error
+
 func TestMain(m *testing.M) {
-	if path := os.Getenv(envFile); path != "" {
-		if err := shop(path); err != nil {
-			fmt.Fprintln(os.Stderr, "shop:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	var err error
+	path, dir := os.Getenv(envFile), os.Getenv(envFull)
+	switch {
+	case path != "":
+		err = shop(path)
+	case dir != "":
+		err = fillDisk(dir)
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(1)
+	}
 }
 
 // failpointAt returns what kills this process with SIGKILL the nth time that it is called with name.

@@ -1,0 +1,127 @@
+//go:build unix
+
+package boltqueue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+)
+
+func init() { fillDisk = fill }
+
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), envFull+"="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+// fill puts events until the disk is full (a limit on the size of files), delivers them while it is, puts again when there is space, and looks whether
+// all that was accepted was delivered once.
+func fill(dir string) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	path := filepath.Join(dir, "fprom.db")
+	q, err := boltqueue.Open(path, boltqueue.WithMemKeys(64), boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return err
+	}
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		return err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 200 << 10, Max: old.Max}); err != nil {
+		return err
+	}
+	accepted, failure, err := putUntilFull(q)
+	if err != nil {
+		return err
+	}
+	s, err := q.Stats(context.Background())
+	if err != nil || s.Pending != len(accepted) {
+		return fmt.Errorf("the disk is full: %+v, %w; %d were accepted", s, err, len(accepted))
+	}
+	delivered := map[string]int{}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	q.SetWorkers(1)
+	ran := make(chan error, 1)
+	go func() {
+		ran <- q.Run(ctx, func(_ context.Context, m fprom.Message) error {
+			delivered[m.Key]++
+			return nil
+		})
+	}()
+	time.Sleep(300 * time.Millisecond) // outcomes cannot be written, or find a free page
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		return err
+	}
+	if err := putMessage(q, "later"); err != nil {
+		return fmt.Errorf("put when there is space again: %w", err)
+	}
+	accepted = append(accepted, "later")
+	flush, end := context.WithTimeout(ctx, 20*time.Second)
+	defer end()
+	if err := q.Flush(flush); err != nil {
+		return fmt.Errorf("flush when there is space again: %w", err)
+	}
+	cancel()
+	if err := errors.Join(<-ran, q.Close()); err != nil {
+		return err
+	}
+	for _, id := range accepted {
+		if n := delivered["sale:"+id]; n != 1 {
+			return fmt.Errorf("%s was delivered %d times", id, n)
+		}
+	}
+	if len(delivered) != len(accepted) {
+		return fmt.Errorf("%d were delivered, %d accepted", len(delivered), len(accepted))
+	}
+	info, err := boltqueue.Inspect(path)
+	if err != nil || info.Pending != 0 || info.Ledger != len(accepted) {
+		return fmt.Errorf("at the end: %+v, %w", info, err)
+	}
+	fmt.Printf("%d accepted and delivered; when full: %v\n", len(accepted), failure)
+	return nil
+}
+
+func putUntilFull(q *boltqueue.Queue) (accepted []string, failure, err error) {
+	for i := range 10000 {
+		id := strconv.Itoa(i)
+		failure = putMessage(q, id)
+		if failure == nil {
+			accepted = append(accepted, id)
+			continue
+		}
+		if again := putMessage(q, id); again == nil || !strings.Contains(failure.Error(), "file too large") || errors.Is(failure, fprom.ErrConflict) {
+			return nil, nil, fmt.Errorf("on a full disk: %w, and then: %w", failure, again)
+		}
+		return accepted, failure, nil
+	}
+	return nil, nil, errors.New("the disk does not become full")
+}
+
+func putMessage(q *boltqueue.Queue, id string) error {
+	m, err := fprom.NewMessage(fprom.Sale{EventID: id, UID: "u" + id, Amount: 100, Plan: strings.Repeat("x", 200)})
+	if err != nil {
+		return err
+	}
+	return q.Put(context.Background(), m)
+}
