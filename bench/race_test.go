@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// contender is one way of doing the work that a benchmark compares. run does it n times.
+type contender struct {
+	name string
+	n    int // operations in a round; the same for all unless set
+	run  func(n int)
+}
+
+// measured is what a contender needed for one operation: medians over the rounds.
+type measured struct {
+	ns     float64
+	allocs float64
+	bytes  float64
+}
+
+// race runs the contenders in turn for so many rounds of n operations each, logs a table with ratios to the first one
+// (the floor), and reports the ratios as metrics. A round of each comes before, to warm up.
+func race(b *testing.B, rounds, n int, cs ...contender) []measured {
+	b.Helper()
+	samples := make([][]measured, len(cs))
+	for round := range rounds + 1 {
+		for i, c := range cs {
+			ops := n
+			if c.n > 0 {
+				ops = c.n
+			}
+			m := once(c.run, ops)
+			if round > 0 {
+				samples[i] = append(samples[i], m)
+			}
+		}
+	}
+	result := make([]measured, len(cs))
+	for i := range cs {
+		result[i] = median(samples[i])
+	}
+	report(b, cs, result)
+	return result
+}
+
+func once(run func(int), n int) measured {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	run(n)
+	d := time.Since(start)
+	runtime.ReadMemStats(&after)
+	per := func(x uint64) float64 { return float64(x) / float64(n) }
+	return measured{float64(d.Nanoseconds()) / float64(n), per(after.Mallocs - before.Mallocs), per(after.TotalAlloc - before.TotalAlloc)}
+}
+
+func median(s []measured) measured {
+	pick := func(f func(measured) float64) float64 {
+		v := make([]float64, len(s))
+		for i := range s {
+			v[i] = f(s[i])
+		}
+		slices.Sort(v)
+		return v[len(v)/2]
+	}
+	return measured{
+		pick(func(m measured) float64 { return m.ns }),
+		pick(func(m measured) float64 { return m.allocs }),
+		pick(func(m measured) float64 { return m.bytes }),
+	}
+}
+
+func report(b *testing.B, cs []contender, result []measured) {
+	b.Helper()
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "contender\tns/op\t× %s\tthroughput\tallocs/op\tB/op\t\n", cs[0].name)
+	for i, m := range result {
+		ratio := m.ns / result[0].ns
+		fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.0f %%\t%.1f\t%.0f\t\n", cs[i].name, m.ns, ratio, 100/ratio, m.allocs, m.bytes)
+		if i > 0 {
+			b.ReportMetric(ratio, strings.ReplaceAll(cs[i].name, " ", "-")+"/floor")
+		}
+	}
+	w.Flush()
+	b.ReportMetric(0, "ns/op") // b.N is 1: the table has the figures
+	fmt.Fprintf(os.Stdout, "%s\n%s\n", b.Name(), out.String())
+}
+
+// tracker returns a Tracker with pacing lifted and nothing logged.
+func tracker(b *testing.B, cfg fprom.Config) *fprom.Tracker {
+	b.Helper()
+	cfg.APIKey, cfg.AccountID = "key", "account"
+	cfg.RequestsPerMinute, cfg.Burst = 1<<30, 1<<20
+	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
+	t, err := fprom.New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return t
+}
