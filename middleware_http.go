@@ -29,10 +29,17 @@ func (x *Exchange) Writer() http.ResponseWriter {
 	return writerOf((*exchangeWriter)(x), x.hook.optional(x.w))
 }
 
-// Commit is Recording.Commit. It also discards the events if http.TimeoutHandler has answered 503 already.
+// Commit is Recording.Commit. Where http.TimeoutHandler holds the response back until the handler returns, and may still
+// answer 503 in its place, the events are accepted in Finish; with WithFailClosed they are accepted here all the same.
 func (x *Exchange) Commit(status int) error {
-	if x.timedOut() {
-		x.Discard()
+	if x.pending.Load() > 0 && x.inTimeoutHandler() {
+		if x.timedOut() {
+			x.Discard()
+		}
+		if !x.hook.failClosed {
+			x.decide(status)
+			return nil
+		}
 	}
 	return x.Recording.Commit(status)
 }
@@ -40,7 +47,7 @@ func (x *Exchange) Commit(status int) error {
 // Finish says that the handler returned normally. If it wrote nothing, its status is 200.
 func (x *Exchange) Finish() {
 	(*exchangeWriter)(x).commit(http.StatusOK)
-	if x.timedOut() {
+	if x.pending.Load() > 0 && x.timedOut() && x.inTimeoutHandler() {
 		x.decision = handlerFailed
 	}
 	x.Recording.Finish()
@@ -55,10 +62,13 @@ func (x *Exchange) Close() {
 	}
 }
 
-// timedOut reports whether there are events and the request runs in an http.TimeoutHandler whose time is over. Its
-// writer takes a status afterwards, too, but the client got 503.
-func (x *Exchange) timedOut() bool {
-	if x.pending.Load() == 0 || !errors.Is(x.parent.Err(), context.DeadlineExceeded) {
+// timedOut reports whether the request's time is over. If an http.TimeoutHandler set it, the client got 503, and what the
+// handler says now is thrown away.
+func (x *Exchange) timedOut() bool { return errors.Is(x.parent.Err(), context.DeadlineExceeded) }
+
+// inTimeoutHandler reports whether an http.TimeoutHandler is around, and nothing between hides it.
+func (x *Exchange) inTimeoutHandler() bool {
+	if _, ok := x.parent.Deadline(); !ok {
 		return false
 	}
 	for w := x.w; ; {

@@ -84,15 +84,7 @@ func (r *Recording) Context() context.Context { return (*scope)(r) }
 // decides nothing. The error is nil except with WithFailClosed: then the events could not be accepted, and the response
 // must be a 503 instead (Refuse).
 func (r *Recording) Commit(status int) error {
-	if r.decision != undecided || status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
-		return nil
-	}
-	if !r.hook.succeeded(status) {
-		r.decision = handlerFailed
-		return nil
-	}
-	r.decision = handlerSucceeded
-	if r.pending.Load() == 0 {
+	if !r.decide(status) || r.pending.Load() == 0 {
 		return nil
 	}
 	err := r.store(r.take(0), r.hook.failClosed)
@@ -100,6 +92,18 @@ func (r *Recording) Commit(status int) error {
 		r.decision = handlerRefused
 	}
 	return err
+}
+
+// decide reports whether status is the first final one, and a success.
+func (r *Recording) decide(status int) bool {
+	if r.decision != undecided || status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		return false
+	}
+	r.decision = handlerFailed
+	if r.hook.succeeded(status) {
+		r.decision = handlerSucceeded
+	}
+	return r.decision == handlerSucceeded
 }
 
 // Discard decides that the handler failed, whatever its status, unless Commit decided before.

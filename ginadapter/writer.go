@@ -49,12 +49,6 @@ func (w *writer) end(original *http.Request) {
 	}
 }
 
-func (w *writer) WriteHeader(status int) {
-	if !w.refused {
-		w.ResponseWriter.WriteHeader(status)
-	}
-}
-
 func (w *writer) WriteHeaderNow() {
 	if w.commit() {
 		w.ResponseWriter.WriteHeaderNow()

@@ -21,11 +21,8 @@ func Run(t *testing.T, wrap Wrap) {
 			})
 		}
 	}
-	for name, end := range map[string]func(http.ResponseWriter){
-		"silent": func(http.ResponseWriter) {},
-		"200":    func(w http.ResponseWriter) { _, _ = io.WriteString(w, "ok") },
-	} {
-		t.Run("TimeoutHandler outside, too late, "+name, func(t *testing.T) { t.Parallel(); lateOutside(t, wrap, end) })
+	for name, handler := range tooLate() {
+		t.Run("TimeoutHandler outside, too late, "+name, func(t *testing.T) { t.Parallel(); lateOutside(t, wrap, handler) })
 	}
 	t.Run("nested", func(t *testing.T) { t.Parallel(); nested(t, wrap) })
 	t.Run("client gone", func(t *testing.T) { t.Parallel(); clientGone(t, wrap) })
@@ -169,6 +166,11 @@ func timeouts() []Case {
 	inTime := []string{"stored sale:1", "status 200"}
 	return []Case{
 		{Name: "TimeoutHandler outside, in time", Outer: limit(time.Minute), Handler: answer(200), Want: inTime, WantStatus: 200},
+		{Name: "TimeoutHandler outside, a panic after 200", Outer: limit(time.Minute), Handler: func(w http.ResponseWriter, r *http.Request) {
+			Sell(r, "1")
+			w.WriteHeader(http.StatusOK)
+			panic("no")
+		}, Want: []string{"discarded sale:1"}},
 		{Name: "TimeoutHandler inside, in time", Inner: limit(time.Minute), Handler: answer(200), Want: inTime, WantStatus: 200},
 		{
 			Name: "TimeoutHandler inside, an error in time", Inner: limit(time.Minute), Handler: answer(500),
@@ -191,6 +193,24 @@ func late(end func(http.ResponseWriter)) http.HandlerFunc {
 		Sell(r, "1")
 		<-r.Context().Done()
 		end(w)
+	}
+}
+
+// tooLate are handlers that sell sale 1 and end well, when nobody waits for them any more.
+func tooLate() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"silent": late(func(http.ResponseWriter) {}),
+		"200":    late(func(w http.ResponseWriter) { _, _ = io.WriteString(w, "ok") }),
+		"200 in time": func(w http.ResponseWriter, r *http.Request) {
+			Sell(r, "1")
+			w.WriteHeader(http.StatusOK)
+			<-r.Context().Done()
+		},
+		"200 in time, sold late": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			<-r.Context().Done()
+			Sell(r, "1")
+		},
 	}
 }
 
@@ -237,6 +257,9 @@ func options(wrap Wrap) []Case {
 			w.(http.Flusher).Flush()
 			Sell(r, "1")
 		}, Want: []string{"status 200", "lost sale:1"}, WantStatus: 200},
+		{Name: "WithFailClosed, queue full, in a TimeoutHandler", Full: true, Options: closed, Handler: answer(204), Outer: func(h http.Handler) http.Handler {
+			return http.TimeoutHandler(h, time.Minute, "")
+		}, Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "Service Unavailable\n"},
 		{Name: "WithFailClosed", Options: closed, Handler: page, Want: []string{"stored sale:1", "status 201"}, WantStatus: 201, WantBody: "thank"},
 		{Name: "WithSuccess, no", Options: created, Handler: answer(200), Want: []string{"discarded sale:1", "status 200"}, WantStatus: 200},
 		{Name: "WithSuccess, yes", Options: created, Handler: answer(201), Want: []string{"stored sale:1", "status 201"}, WantStatus: 201},
