@@ -24,6 +24,10 @@ func Run(t *testing.T, wrap Wrap) {
 	for name, handler := range tooLate() {
 		t.Run("TimeoutHandler outside, too late, "+name, func(t *testing.T) { t.Parallel(); lateOutside(t, wrap, handler) })
 	}
+	t.Run("TimeoutHandler outside, too late, WithFailClosed", func(t *testing.T) {
+		t.Parallel()
+		lateOutside(t, wrap, tooLate()["200"], fprom.WithFailClosed())
+	})
 	t.Run("nested", func(t *testing.T) { t.Parallel(); nested(t, wrap) })
 	t.Run("client gone", func(t *testing.T) { t.Parallel(); clientGone(t, wrap) })
 	t.Run("keep-alive", func(t *testing.T) { t.Parallel(); keepAlive(t, wrap) })

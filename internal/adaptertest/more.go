@@ -14,10 +14,10 @@ import (
 )
 
 // lateOutside: http.TimeoutHandler has answered 503, and the handler in it, which nobody waits for, ends well.
-func lateOutside(t *testing.T, wrap Wrap, handler http.HandlerFunc) {
+func lateOutside(t *testing.T, wrap Wrap, handler http.HandlerFunc, opts ...fprom.MiddlewareOption) {
 	t.Helper()
 	tracker, j := NewTracker(t, false)
-	h := wrap(tracker, handler)
+	h := wrap(tracker, handler, opts...)
 	done := make(chan struct{})
 	outer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
