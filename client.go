@@ -112,8 +112,12 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 	start := time.Now()
 	v := c.roundTrip(attempt, m)
 	v.sent, v.elapsed = true, time.Since(start)
-	if v.class == classTransient && ctx.Err() != nil {
+	switch {
+	case v.class != classTransient:
+	case ctx.Err() != nil:
 		v.class, v.err = classInterrupted, ctx.Err()
+	case attempt.Err() != nil:
+		v.err = fmt.Errorf("no answer within %v (Config.Timeout): %w", c.timeout, v.err)
 	}
 	if v.err != nil {
 		v.err = fmt.Errorf("fprom: %s: %w", m.name(), v.err)
@@ -181,6 +185,7 @@ func (c *client) classify(m Message, resp *http.Response, body []byte) verdict {
 		status == http.StatusUnprocessableEntity && ours && m.Kind == KindSignup && answer.signedUp():
 		v.Outcome, v.class, v.err = Duplicate, classDone, nil
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		e.foreign = e.foreign && len(body) > 0 // FirstPromoter's own has none
 		v.class, v.err = classRefused, fmt.Errorf("%w: %w", ErrUnauthorized, e)
 	case status == http.StatusNotFound, status >= 300 && status < 400:
 		e.foreign = true
@@ -199,13 +204,12 @@ func (c *client) classify(m Message, resp *http.Response, body []byte) verdict {
 	return v
 }
 
-// tracked reads a 200: anything but FirstPromoter's object for this event is no success.
+// tracked reads a 200: anything but FirstPromoter's object for this event is no success. Every such object has an id, and
+// where one is missing the event is asked about again: if it was registered after all, the answer is a 409.
 func tracked(m Message, status int, body []byte) verdict {
 	var a struct {
-		ID          int64           `json:"id"`
+		ID          json.RawMessage `json:"id"`
 		EventID     string          `json:"event_id"`
-		Success     *bool           `json:"success"`
-		Error       json.RawMessage `json:"error"`
 		Commissions []struct {
 			Commission
 			Campaign struct {
@@ -222,13 +226,14 @@ func tracked(m Message, status int, body []byte) verdict {
 			return foreign
 		}
 	}
-	if a.ID == 0 && (a.Success != nil && !*a.Success || len(a.Error) > 0 && string(a.Error) != "null") {
+	if len(a.ID) == 0 || string(a.ID) == "null" {
 		return foreign
 	}
 	if id := eventID(m); a.EventID != "" && id != "" && !sameText(a.EventID, id) {
 		return foreign
 	}
-	r := Result{Outcome: Tracked, StatusCode: status, ID: a.ID}
+	r := Result{Outcome: Tracked, StatusCode: status}
+	_ = json.Unmarshal(a.ID, &r.ID) // one that is no int64 stays 0
 	for _, c := range a.Commissions {
 		c.PromoterID = c.Campaign.PromoterID
 		r.Commissions = append(r.Commissions, c.Commission)

@@ -29,7 +29,7 @@
 // # What each answer means
 //
 //	answer                                        outcome      breaker  queue
-//	200 with a JSON object                        Tracked      success  done
+//	200 with FirstPromoter's JSON object          Tracked      success  done
 //	200 with anything else, another event's id    –            failure  again
 //	204; 404 with FirstPromoter's JSON body       NotReferral  success  done; with a referral, asked again (RetryConfig.NotFound)
 //	404 without it; any 3xx                       –            failure  kept; all delivery pauses and probes

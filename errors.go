@@ -2,9 +2,9 @@ package fprom
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,7 +14,7 @@ var (
 	// ErrQueueFull is returned by Put, and so by Enqueue, of a queue that is bounded and has no place left. Nothing was stored.
 	ErrQueueFull = errors.New("fprom: the queue is full; make it larger (NewMemoryQueue) or use a durable one (boltqueue)")
 	// ErrUnauthorized is wrapped by the error of a call that FirstPromoter answered with 401 or 403.
-	ErrUnauthorized = errors.New("FirstPromoter refused the API key or the account id; check Config.APIKey and Config.AccountID")
+	ErrUnauthorized = errors.New("FirstPromoter refused the API key or the account id; check Config.APIKey ($FIRSTPROMOTER_API_KEY) and Config.AccountID ($FIRSTPROMOTER_ACCOUNT_ID)")
 	// ErrCircuitOpen is returned by Track while the circuit breaker lets no call through. Nothing was sent.
 	ErrCircuitOpen = errors.New("fprom: the circuit breaker is open after repeated failures of FirstPromoter; nothing was sent")
 	// ErrPaused is wrapped by Track's error while the account is paused (429, a refused key, a wrong endpoint) and ctx
@@ -83,7 +83,16 @@ type UndeliveredError struct {
 }
 
 func (e *UndeliveredError) Error() string {
-	return fmt.Sprintf("fprom: shut down with %d events undelivered; store them or use a durable queue (boltqueue)", len(e.Events))
+	names := make([]string, 0, 6)
+	for _, ev := range e.Events {
+		if len(names) == 5 {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, ev.kind()+":"+maskEmail(ev.id()))
+	}
+	return "fprom: shut down with undelivered events: " + strconv.Itoa(len(e.Events)) + " (" + strings.Join(names, ", ") +
+		"); store them, or use a durable queue (boltqueue)"
 }
 
 // IsPermanent reports whether err says that sending the event again cannot help: FirstPromoter rejected it, or it is
@@ -99,8 +108,9 @@ func IsPermanent(err error) bool {
 	return ok && a.rejected()
 }
 
-// IsHeld reports whether err says nothing about the event: the whole account waits (429, a refused key, a wrong
-// endpoint), or delivery was interrupted. A queue keeps such an event without counting an attempt.
+// IsHeld reports whether err is no failure of the event: the whole account waits (429, a refused key, a wrong endpoint),
+// delivery was interrupted, or the answer may have come too early (RetryConfig.NotFound). A queue keeps such an event
+// without counting an attempt.
 func IsHeld(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
 	return ok && d.held

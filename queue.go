@@ -36,10 +36,10 @@ type Queue interface {
 
 // QueueStats is what a queue tells about itself.
 type QueueStats struct {
-	Pending int       // messages without an outcome, those under way included
-	Oldest  time.Time // RecordedAt of the oldest of them; zero if there is none
-	Dead    int       // dead letters kept
-	Ledger  int       // event ids remembered with their outcome
+	Pending int       `json:"pending"`         // messages without an outcome, those under way included
+	Oldest  time.Time `json:"oldest,omitzero"` // RecordedAt of the oldest of them; zero if there is none
+	Dead    int       `json:"dead"`            // dead letters kept
+	Ledger  int       `json:"ledger"`          // event ids remembered with their outcome
 }
 
 // DefaultQueueSize is the number of events that the default queue holds: over half an hour at 400 a minute.

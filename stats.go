@@ -10,23 +10,23 @@ import (
 
 // Stats is a snapshot of a Tracker. The counters are of this process, since New.
 type Stats struct {
-	Enqueued    uint64 // accepted and stored
-	Known       uint64 // accepted, but accepted or delivered before: nothing to do
-	Attempts    uint64 // calls made to FirstPromoter
-	Tracked     uint64
-	NotReferral uint64
-	Duplicate   uint64 // FirstPromoter or this process knew the event id
-	Rejected    uint64 // refused by FirstPromoter as wrong, or out of attempts: dead letters
-	Retries     uint64 // attempts that failed and are made again
-	Discarded   uint64 // recorded in a handler that failed
-	Lost        uint64 // could not be stored: look at the log
-	Conflicts   uint64 // event ids used twice with different amounts: look at the log
+	Enqueued    uint64 `json:"enqueued"` // accepted and stored
+	Known       uint64 `json:"known"`    // accepted, but accepted or delivered before: nothing to do
+	Attempts    uint64 `json:"attempts"` // calls made to FirstPromoter
+	Tracked     uint64 `json:"tracked"`
+	NotReferral uint64 `json:"not_referral"`
+	Duplicate   uint64 `json:"duplicate"` // FirstPromoter or this process knew the event id
+	Rejected    uint64 `json:"rejected"`  // refused by FirstPromoter as wrong, or out of attempts: dead letters
+	Retries     uint64 `json:"retries"`   // attempts that failed and are made again
+	Discarded   uint64 `json:"discarded"` // recorded in a handler that failed
+	Lost        uint64 `json:"lost"`      // could not be stored: look at the log
+	Conflicts   uint64 `json:"conflicts"` // event ids used twice with different amounts: look at the log
 
-	Queue       QueueStats    // zero if the queue has no Stats
-	OldestAge   time.Duration // how long the oldest undelivered event has waited
-	Breaker     string        // "closed", "half-open" or "open"
-	PausedUntil time.Time     // zero unless the account is paused; in the past while a probe decides
-	PauseReason string
+	Queue       QueueStats    `json:"queue"`                 // zero if the queue has no Stats
+	OldestAge   time.Duration `json:"oldest_age"`            // how long the oldest undelivered event has waited; nanoseconds in JSON
+	Breaker     string        `json:"breaker"`               // "closed", "half-open" or "open"
+	PausedUntil time.Time     `json:"paused_until,omitzero"` // zero unless the account is paused; in the past while a probe decides
+	PauseReason string        `json:"pause_reason,omitempty"`
 }
 
 type counters struct {
