@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"math/big"
 	"net/http"
 	"strings"
@@ -116,7 +115,7 @@ func FuzzAnswer(f *testing.F) {
 	events := []fprom.Event{evt1, aRefund, aSignup, aCancel}
 	var response *http.Response
 	cfg := config(transportFunc(func(*http.Request) (*http.Response, error) { return response, nil }))
-	cfg.Logger = slog.New(slog.DiscardHandler)
+	cfg.Queue = sink{}
 	f.Fuzz(func(t *testing.T, status int, body []byte, retryAfter string, kind byte) {
 		response = &http.Response{StatusCode: status, Header: header("Retry-After", retryAfter), Body: io.NopCloser(bytes.NewReader(body))}
 		tracker := start(t, cfg)

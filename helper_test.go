@@ -267,3 +267,13 @@ func (q *recorder) answers() []error {
 }
 
 var _ fprom.Queue = (*recorder)(nil)
+
+// sink is a Queue that takes everything and delivers nothing.
+type sink struct{}
+
+func (sink) Put(context.Context, ...fprom.Message) error { return nil }
+
+func (sink) Run(ctx context.Context, _ func(context.Context, fprom.Message) error) error {
+	<-ctx.Done()
+	return nil
+}

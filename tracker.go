@@ -174,7 +174,7 @@ func (t *Tracker) deliver(ctx context.Context, m Message) error {
 	case classDone:
 		return nil
 	case classAskAgain:
-		return &deliveryError{err: v.err, wait: v.pause, exact: true}
+		return &deliveryError{err: v.err, held: true, wait: v.pause, exact: true}
 	default:
 		held := v.class != classRejected && v.class != classTransient
 		return &deliveryError{err: v.err, permanent: v.class == classRejected, held: held, wait: v.pause, retry: t.retry}

@@ -111,7 +111,6 @@ func verdicts() []verdict {
 		again("200 cut", object(200, `{"id":45831949,"etype":"sale","event_id":`)),
 		again("200 two documents", object(200, `{"id":1}{"id":2}`)),
 		again("200 of another event", object(200, `{"id":45831949,"event_id":"evt_2"}`)),
-		again("200 empty object", object(200, `{}`)),
 		again("200 without an id", object(200, `{"id":null,"etype":"sale"}`)),
 		again("200 with an error", object(200, `{"success":false,"error":"x"}`)),
 		again("200 page", page(200)),

@@ -1,0 +1,137 @@
+package fprom_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+var unknownYet = object(404, notFound)
+
+// referred is a sale that carries a referral.
+func referred(id string) fprom.Sale {
+	s := sale(id)
+	s.TID = "tid"
+	return s
+}
+
+// asked is when the event was asked about, since the first call.
+func asked(f *fake, id string) (at []time.Duration) {
+	calls := f.seen()
+	for _, c := range calls {
+		if c.has(id) {
+			at = append(at, c.at.Sub(calls[0].at))
+		}
+	}
+	return at
+}
+
+func checkTimes(t *testing.T, got, want []time.Duration) {
+	t.Helper()
+	same := len(got) == len(want)
+	for i := 0; same && i < len(got); i++ {
+		same = near(got[i], want[i])
+	}
+	if !same {
+		t.Errorf("asked at %v, want %v", got, want)
+	}
+}
+
+// A sale that says who referred it is asked about again: its sign-up may be on the way.
+func TestNotFoundIsAskedAgain(t *testing.T) {
+	defaults := []time.Duration{0, 30 * time.Second, 5 * time.Minute, time.Hour}
+	with := func(change func(*fprom.Sale)) fprom.Sale {
+		s := sale("ch_1")
+		change(&s)
+		return s
+	}
+	tests := map[string]struct {
+		event    fprom.Event
+		schedule []time.Duration
+		reply    reply
+		want     []time.Duration
+	}{
+		"TID":               {referred("ch_1"), nil, unknownYet, defaults},
+		"RefID":             {with(func(s *fprom.Sale) { s.RefID = "r" }), nil, unknownYet, defaults},
+		"PromoCode":         {with(func(s *fprom.Sale) { s.PromoCode = "p" }), nil, unknownYet, defaults},
+		"204":               {referred("ch_1"), nil, reply{status: 204}, defaults},
+		"own schedule":      {referred("ch_1"), []time.Duration{time.Second, 2 * time.Hour}, unknownYet, []time.Duration{0, time.Second, 2 * time.Hour}},
+		"no schedule":       {referred("ch_1"), []time.Duration{}, unknownYet, []time.Duration{0}},
+		"no referral":       {sale("ch_1"), nil, unknownYet, []time.Duration{0}},
+		"refund":            {refund("ch_1"), nil, unknownYet, []time.Duration{0}},
+		"sign-up":           {aSignup, nil, object(404, `{"message":"Visitor  invalid"}`), []time.Duration{0}},
+		"another 404":       {referred("ch_1"), nil, object(400, `{"message":"x"}`), []time.Duration{0}},
+		"success at once":   {referred("ch_1"), nil, ok(), []time.Duration{0}},
+		"duplicate at once": {referred("ch_1"), nil, object(409, `{}`), []time.Duration{0}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(test.reply)
+				cfg := config(f)
+				cfg.Retry.NotFound = test.schedule
+				tracker := start(t, cfg)
+				enqueue(t, tracker, test.event)
+				flush(t, tracker, 3*time.Hour)
+				id := "ch_1"
+				if name == "sign-up" {
+					id = "lead@example.com"
+				}
+				checkTimes(t, asked(f, id), test.want)
+				if s := tracker.Stats(); s.NotReferral+s.Tracked+s.Duplicate+s.Rejected != 1 {
+					t.Errorf("stats %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// What the customer did after the sale waits behind it; other customers do not.
+func TestOrderBehindAskingAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{}
+		f.answer = func(_ int, c call) reply {
+			if c.has("ch_1") && f.count("ch_1") < 3 {
+				return unknownYet
+			}
+			return ok()
+		}
+		cfg := config(f)
+		cfg.Workers = 1
+		tracker := start(t, cfg)
+		back := refund("re_1")
+		back.Email = sale("ch_1").Email
+		enqueue(t, tracker, referred("ch_1"), back, sale("ch_2"))
+		flush(t, tracker, 3*time.Hour)
+		checkTimes(t, asked(f, "ch_1"), []time.Duration{0, 30 * time.Second, 5 * time.Minute})
+		checkTimes(t, asked(f, "ch_2"), []time.Duration{0})
+		checkTimes(t, asked(f, "re_1"), []time.Duration{5 * time.Minute})
+	})
+}
+
+func TestTrackAsksOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(unknownYet)
+		tracker := start(t, config(f))
+		r, err := tracker.Track(t.Context(), referred("ch_1"))
+		if r.Outcome != fprom.NotReferral || err != nil || len(f.seen()) != 1 {
+			t.Errorf("Track: %v, %v after %d calls", r.Outcome, err, len(f.seen()))
+		}
+	})
+}
+
+// Asking again is no failed attempt: it brings no event nearer to the dead letters.
+func TestAskingAgainSpendsNoAttempt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(unknownYet, unknownYet, unknownYet, reply{status: 500}, ok())
+		cfg := config(f)
+		cfg.Retry.MaxAttempts = 3
+		tracker := start(t, cfg)
+		enqueue(t, tracker, referred("ch_1"))
+		flush(t, tracker, 3*time.Hour)
+		if s := tracker.Stats(); s.Tracked != 1 || s.Rejected != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
