@@ -105,6 +105,9 @@ func verdicts() []verdict {
 		rejected("410 JSON", object(410, `{"message":"x"}`)),
 
 		again("200 empty", object(200, "")),
+		again("200 empty object", object(200, `{}`)),
+		again("200 without id", object(200, `{"status":"ok"}`)),
+		again("200 with id null", object(200, `{"id":null,"event_id":"evt_1"}`)),
 		again("200 null", object(200, "null")),
 		again("200 string", object(200, `"ok"`)),
 		again("200 array", object(200, `[{"id":1}]`)),

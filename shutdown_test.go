@@ -1,0 +1,221 @@
+package fprom_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+func TestShutdownDrains(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 500}, reply{status: 429, header: header("Retry-After", "5")}, reply{status: 200, body: okBody, after: time.Second})
+		tracker := start(t, config(f))
+		for i := range 100 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		if err := tracker.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if s := tracker.Stats(); s.Tracked != 100 || s.Queue.Pending != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// What is left is handed back: the very events, oldest first.
+func TestShutdownHandsBack(t *testing.T) {
+	whole := fprom.Sale{
+		EventID: "whole", Email: "Jane@Example.com", UID: "u", Amount: 1999, Currency: "usd", Quantity: 2, Plan: "p", MRR: 5, PromoCode: "c",
+		TID: "t", RefID: "r", SkipEmailNotification: true,
+	}
+	events := []fprom.Event{
+		whole, sale2("second"), fprom.Refund{EventID: "third", UID: "u", Amount: 5, Quantity: 2, SaleEventID: "whole"},
+		fprom.Signup{Email: "a@b.c", TID: "t", IP: "::1", CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)}, fprom.Cancellation{UID: "v"},
+		sale2("sixth"),
+	}
+	for name, r := range map[string]reply{
+		"hangs": {hang: true}, "fails": {status: 500}, "is throttled": {status: 429}, "is refused": {status: 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				tracker := start(t, config(always(r)))
+				enqueue(t, tracker, events...)
+				settle()
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				defer cancel()
+				begin := time.Now()
+				err := tracker.Shutdown(ctx)
+				var left *fprom.UndeliveredError
+				if !errors.As(err, &left) || !reflect.DeepEqual(left.Events, events) {
+					t.Errorf("Shutdown: %v\n%+v", err, left)
+				}
+				if d := time.Since(begin); d != 3*time.Second {
+					t.Errorf("Shutdown took %v", d)
+				}
+				if again := tracker.Shutdown(t.Context()); again != err { //nolint:errorlint // the same one
+					t.Errorf("the second Shutdown: %v", again)
+				}
+			})
+		})
+	}
+}
+
+// sale2 is a sale in wire form.
+func sale2(id string) fprom.Sale {
+	s := sale(id)
+	s.Currency = "usd"
+	return s
+}
+
+func TestClosed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(ok())
+		tracker := start(t, config(f))
+		if err := tracker.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := tracker.Enqueue(t.Context(), sale("x")); !errors.Is(err, fprom.ErrClosed) {
+			t.Errorf("Enqueue: %v", err)
+		}
+		if r, err := tracker.Track(t.Context(), sale("x")); !errors.Is(err, fprom.ErrClosed) || r.Outcome != fprom.Undelivered {
+			t.Errorf("Track: %v, %v", r.Outcome, err)
+		}
+		if err := tracker.Flush(t.Context()); err != nil {
+			t.Errorf("Flush: %v", err)
+		}
+		if n := len(f.seen()); n != 0 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
+
+// An event whose Enqueue races with Shutdown is refused, delivered or handed back: one of the three.
+func TestEnqueueRacesShutdown(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		f := always(ok())
+		tracker := start(t, config(f))
+		var mu sync.Mutex
+		accepted := map[string]bool{}
+		var wg sync.WaitGroup
+		begin := make(chan struct{})
+		for w := range 8 {
+			wg.Go(func() {
+				<-begin
+				for i := range 200 {
+					id := strconv.Itoa(w) + "-" + strconv.Itoa(i)
+					err := tracker.Enqueue(t.Context(), sale(id))
+					if err != nil {
+						if !errors.Is(err, fprom.ErrClosed) {
+							t.Errorf("Enqueue: %v", err)
+						}
+						return
+					}
+					mu.Lock()
+					accepted[id] = true
+					mu.Unlock()
+				}
+			})
+		}
+		close(begin)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		err := tracker.Shutdown(ctx)
+		cancel()
+		wg.Wait()
+		var left *fprom.UndeliveredError
+		if err != nil && !errors.As(err, &left) {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		for _, c := range f.seen() {
+			e, err := fprom.Message{Kind: c.kind, Body: []byte(c.body)}.Event()
+			if err != nil {
+				t.Fatal(err)
+			}
+			found[e.(fprom.Sale).EventID] = true
+		}
+		if left != nil {
+			for _, e := range left.Events {
+				found[e.(fprom.Sale).EventID] = true
+			}
+		}
+		for id := range accepted {
+			if !found[id] {
+				t.Errorf("%s was accepted and is nowhere", id)
+			}
+		}
+	}
+}
+
+// closing is a Queue that says when it is closed.
+type closing struct {
+	fprom.Queue
+	running bool
+	closed  int
+	err     error
+}
+
+func (q *closing) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+	q.running = true
+	err := q.Queue.Run(ctx, deliver)
+	q.running = false
+	return err
+}
+
+func (q *closing) Close() error {
+	if q.running {
+		return errors.New("closed while it runs")
+	}
+	q.closed++
+	return q.err
+}
+
+func TestShutdownClosesTheQueue(t *testing.T) {
+	for name, want := range map[string]error{"well": nil, "badly": errors.New("disk full")} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				q := &closing{Queue: newRecorder(), err: want}
+				cfg := config(always(ok()))
+				cfg.Queue = q
+				tracker, err := fprom.New(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				enqueue(t, tracker, sale("x"))
+				for range 2 {
+					if err := tracker.Shutdown(t.Context()); !errors.Is(err, want) || q.closed != 1 {
+						t.Errorf("Shutdown: %v, closed %d times", err, q.closed)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A Tracker that nobody gave a key does nothing.
+func TestMethodsOfANilTracker(t *testing.T) {
+	t.Parallel()
+	var tracker *fprom.Tracker
+	if r, err := tracker.Track(t.Context(), sale("x")); !errors.Is(err, fprom.ErrNoTracker) || r.Outcome != fprom.Undelivered {
+		t.Errorf("Track: %v, %v", r, err)
+	}
+	for name, f := range map[string]func() error{
+		"Enqueue":  func() error { return tracker.Enqueue(t.Context(), sale("x")) },
+		"Flush":    func() error { return tracker.Flush(t.Context()) },
+		"Shutdown": func() error { return tracker.Shutdown(t.Context()) },
+	} {
+		if err := f(); !errors.Is(err, fprom.ErrNoTracker) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if s := tracker.Stats(); s != (fprom.Stats{}) {
+		t.Errorf("Stats: %+v", s)
+	}
+	checkSecrets(t, "nil", printed(t, tracker))
+}
