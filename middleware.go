@@ -17,9 +17,11 @@ type Enqueuer interface {
 
 // Record notes events in a handler that an adapter's Middleware wraps: they are sent to FirstPromoter if the handler
 // succeeds, and not if it fails (see WithSuccess). ctx is the request's context or one derived from it. Everything is
-// validated at once: if one event is wrong the error is its *ValidationError, and none of the call is recorded. A Sale's
-// or Signup's empty TID and RefID are filled in from the visitor's cookies. The error is, or wraps, ErrNoMiddleware if ctx
-// comes from no wrapped handler, or from one that has returned.
+// validated at once: if one event is wrong the error is its *ValidationError, and none of the call is recorded. The error
+// is, or wraps, ErrNoMiddleware if ctx comes from no wrapped handler, or from one that has returned.
+//
+// An empty TID of a Sale or Signup is filled in from the visitor's cookies (RefID only with WithRefIDCookie). A Signup of
+// a visitor whom no promoter brought has neither, and is refused: record it only if AttributionFrom knows one.
 //
 // Record before the first byte of the response: then the events are accepted before the client sees the success. What is
 // recorded later is accepted when the handler returns. Record is safe for concurrent use.
@@ -90,6 +92,9 @@ func (h *Hook) succeeded(status int) bool {
 var exchanges slab.Slab[Exchange]
 
 // Wrap begins the recording of one net/http request. Neither w nor r is changed; the handler gets Writer and Request.
+// Both may outlive the handler, as net/http's do, and never become another request's. They are cut from chunks for
+// sixteen requests (6 KB), so that a request costs no allocation; one that is kept keeps its chunk.
+//
 // An adapter is these lines, and what its framework needs around them:
 //
 //	x := hook.Wrap(w, r)

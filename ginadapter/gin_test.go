@@ -158,6 +158,22 @@ func TestContextIsGivenBack(t *testing.T) {
 	}
 }
 
+// TestContextWithFallback: Gin's context is a context too, if the engine says so.
+func TestContextWithFallback(t *testing.T) {
+	t.Parallel()
+	for fallback, want := range map[bool]error{true: nil, false: fprom.ErrNoMiddleware} {
+		e := gin.New()
+		e.ContextWithFallback = fallback
+		e.Use(ginadapter.Middleware(nil))
+		e.GET("/", func(c *gin.Context) {
+			if err := fprom.Record(c, adaptertest.Sale("1")); !errors.Is(err, want) {
+				t.Errorf("fallback %v: error %v, want %v", fallback, err, want)
+			}
+		})
+		e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+	}
+}
+
 // TestCopy: a goroutine with a copy of Gin's context records nothing after the handler has returned.
 func TestCopy(t *testing.T) {
 	t.Parallel()

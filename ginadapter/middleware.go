@@ -36,7 +36,8 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) gin.HandlerFun
 	}
 }
 
-// Record is fprom.Record with the context of c's request.
+// Record is fprom.Record with the context of c's request. (c itself is a context that leads there only with
+// gin.Engine's ContextWithFallback.)
 func Record(c *gin.Context, events ...fprom.Event) error {
 	return fprom.Record(c.Request.Context(), events...)
 }

@@ -305,6 +305,32 @@ func TestMultipartFiles(t *testing.T) {
 	}
 }
 
+// TestHTTP2: the handler's writer has what an HTTP/2 server's has, and the rules are the same.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	tracker, j := adaptertest.NewTracker(t, false)
+	s := httptest.NewUnstartedServer(wrap(tracker, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, flush := w.(http.Flusher)
+		_, push := w.(http.Pusher)
+		_, hijack := w.(http.Hijacker)
+		if r.ProtoMajor != 2 || !flush || !push || hijack {
+			t.Errorf("%s: Flusher %v, Pusher %v, Hijacker %v", r.Proto, flush, push, hijack)
+		}
+		adaptertest.Sell(r, "1")
+		w.(http.Flusher).Flush()
+		if got := j.Entries(); !slices.Equal(got, []string{"stored sale:1"}) {
+			t.Errorf("happened before the header left: %q", got)
+		}
+		_, _ = io.WriteString(w, "thank you")
+	})))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	if got := get(t, s, nil); string(got) != "thank you" {
+		t.Errorf("read %q", got)
+	}
+}
+
 // TestPanicValue: what the server sees of a panic is what the handler threw.
 func TestPanicValue(t *testing.T) {
 	t.Parallel()
