@@ -1,0 +1,139 @@
+package fprom_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fprom-go/fprom"
+)
+
+// TestNilTracker: without credentials the same code runs, and nothing is sent.
+func TestNilTracker(t *testing.T) {
+	t.Parallel()
+	var none *fprom.Tracker
+	for _, hook := range []*fprom.Hook{fprom.NewHook(nil), fprom.NewHook(none), fprom.NewHook(none, fprom.WithFailClosed())} {
+		w := serve(t, hook, "", func(_ http.ResponseWriter, r *http.Request) {
+			if err := fprom.Record(r.Context(), validSale("1"), validSale("2")); err != nil {
+				t.Error(err)
+			}
+		})
+		if w.Code != http.StatusOK {
+			t.Errorf("status %d, want 200", w.Code)
+		}
+	}
+}
+
+// TestEnqueuerWithoutTracker: what an Enqueuer of one's own refuses is in the log, without an address in clear.
+func TestEnqueuerWithoutTracker(t *testing.T) { // not parallel: slog.Default is one for all
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	handler := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if err := fprom.Record(r.Context(), fprom.Cancellation{Email: "ann@example.com"}, validSale("42")); err != nil {
+				t.Error(err)
+			}
+			w.WriteHeader(status)
+		}
+	}
+	hook := fprom.NewHook(&accepted{err: errors.New("no place")})
+	for status, want := range map[int][]string{
+		http.StatusOK:         {"level=ERROR", "lost", "no place", "event=sale:42", "event=cancellation:a***@e***"},
+		http.StatusBadGateway: {"level=INFO", "discarded", "event=sale:42", "event=cancellation:a***@e***"},
+	} {
+		log.Reset()
+		serve(t, hook, "", handler(status))
+		for _, part := range want {
+			if !strings.Contains(log.String(), part) {
+				t.Errorf("status %d: no %q in the log:\n%s", status, part, log.String())
+			}
+		}
+		if strings.Contains(log.String(), "ann@example.com") {
+			t.Errorf("status %d: an e-mail address in the log:\n%s", status, log.String())
+		}
+	}
+}
+
+// TestFailClosedAcceptsTheOthers: one event that cannot be stored does not keep the others from it.
+func TestFailClosedAcceptsTheOthers(t *testing.T) {
+	t.Parallel()
+	full := &fullOnce{}
+	w := serve(t, fprom.NewHook(full, fprom.WithFailClosed()), "", func(w http.ResponseWriter, r *http.Request) {
+		if err := fprom.Record(r.Context(), validSale("1"), validSale("2")); err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Location", "/thanks")
+		w.WriteHeader(http.StatusSeeOther)
+	})
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || w.Header().Get("Location") != "" {
+		t.Errorf("status %d with header %v, want 503 with Retry-After and without Location", w.Code, w.Header())
+	}
+	if !slices.Equal(full.accepted.events, []fprom.Event{validSale("2")}) {
+		t.Errorf("accepted %+v, want the second sale", full.accepted.events)
+	}
+}
+
+// fullOnce refuses the first event.
+type fullOnce struct {
+	accepted accepted
+	refused  bool
+}
+
+func (f *fullOnce) Enqueue(ctx context.Context, e fprom.Event) error {
+	if !f.refused {
+		f.refused = true
+		return fprom.ErrQueueFull
+	}
+	return f.accepted.Enqueue(ctx, e)
+}
+
+// TestBegin: a framework without net/http says itself what the status is.
+func TestBegin(t *testing.T) {
+	t.Parallel()
+	cookies := http.Header{"Cookie": {"_fprom_tid=abc"}}
+	for _, c := range []struct {
+		name     string
+		statuses []int
+		finish   bool
+		want     int
+	}{
+		{"success", []int{200}, true, 1},
+		{"informational first", []int{103, 201}, true, 1},
+		{"error", []int{404}, true, 0},
+		{"no status", nil, true, 0},
+		{"not a status", []int{0}, true, 0},
+		{"panic before the status", nil, false, 0},
+		{"panic after the status", []int{200}, false, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var got accepted
+			rec := fprom.NewHook(&got).Begin(t.Context(), cookies)
+			if err := fprom.Record(rec.Context(), validSale("1")); err != nil {
+				t.Error(err)
+			}
+			for _, status := range c.statuses {
+				if err := rec.Commit(status); err != nil {
+					t.Error(err)
+				}
+			}
+			if c.finish {
+				rec.Finish()
+			}
+			rec.Close()
+			if len(got.events) != c.want {
+				t.Errorf("accepted %d events, want %d", len(got.events), c.want)
+			}
+			if len(got.events) == 1 && got.events[0].(fprom.Sale).TID != "abc" {
+				t.Errorf("accepted %+v, want the visitor's tid", got.events[0])
+			}
+		})
+	}
+}

@@ -1,0 +1,253 @@
+package nethttpadapter_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/fprom-go/fprom/internal/adaptertest"
+)
+
+// opaque hides what its writer has, but not the writer.
+type opaque struct{ http.ResponseWriter }
+
+func (o opaque) Unwrap() http.ResponseWriter { return o.ResponseWriter }
+
+// TestFlushBelow: http.ResponseController finds a Flush below an original that has none; the event is stored before.
+func TestFlushBelow(t *testing.T) {
+	t.Parallel()
+	adaptertest.Check(t, wrap, adaptertest.Case{
+		Handler: func(w http.ResponseWriter, r *http.Request) {
+			adaptertest.Sell(r, "1")
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Error(err)
+			}
+		},
+		Outer: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(opaque{w}, r) })
+		},
+		Want:       []string{"stored sale:1", "status 200"},
+		WantStatus: http.StatusOK,
+	})
+}
+
+// TestFlushUnsupported: a Flush that does not exist decides nothing.
+func TestFlushUnsupported(t *testing.T) {
+	t.Parallel()
+	adaptertest.Check(t, wrap, adaptertest.Case{
+		Handler: func(w http.ResponseWriter, r *http.Request) {
+			adaptertest.Sell(r, "1")
+			if err := http.NewResponseController(w).Flush(); !errors.Is(err, http.ErrNotSupported) {
+				t.Errorf("error %v, want ErrNotSupported", err)
+			}
+			w.WriteHeader(http.StatusBadGateway)
+		},
+		Outer: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
+			})
+		},
+		Want:       []string{"discarded sale:1", "status 502"},
+		WantStatus: http.StatusBadGateway,
+	})
+}
+
+// TestEarlyHints: 103 leaves at once and decides nothing.
+func TestEarlyHints(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{http.StatusOK: "stored sale:1", http.StatusBadGateway: "discarded sale:1"} {
+		adaptertest.Check(t, wrap, adaptertest.Case{
+			Handler: func(w http.ResponseWriter, r *http.Request) {
+				adaptertest.Sell(r, "1")
+				w.WriteHeader(http.StatusEarlyHints)
+				w.WriteHeader(status)
+			},
+			Want:       []string{"status 103", want, fmt.Sprint("status ", status)},
+			WantStatus: status,
+		})
+	}
+}
+
+// TestSwitchingProtocols: 101 is final, and no sale.
+func TestSwitchingProtocols(t *testing.T) {
+	t.Parallel()
+	adaptertest.Check(t, wrap, adaptertest.Case{
+		Handler: func(w http.ResponseWriter, r *http.Request) {
+			adaptertest.Sell(r, "1")
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		},
+		Want:       []string{"discarded sale:1", "status 101"},
+		WantStatus: http.StatusSwitchingProtocols,
+	})
+}
+
+// sourceSeen is a ResponseWriter that keeps what it should read from.
+type sourceSeen struct {
+	http.ResponseWriter
+	source io.Reader
+}
+
+func (s *sourceSeen) ReadFrom(r io.Reader) (int64, error) {
+	s.source = r
+	return s.ResponseWriter.(io.ReaderFrom).ReadFrom(r)
+}
+
+// TestSendfile: a file reaches net/http's ReadFrom as it is, so that the kernel can copy it.
+func TestSendfile(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "invoice.pdf")
+	content := bytes.Repeat([]byte("invoice "), 4096)
+	if err := os.WriteFile(name, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var seen sourceSeen
+	tracker, j := adaptertest.NewTracker(t, false)
+	h := wrap(tracker, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		adaptertest.Sell(r, "1")
+		f, err := os.Open(name)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer f.Close()
+		_, _ = io.Copy(w, struct{ io.Reader }{f}) // without the file's own WriteTo
+		_, _ = io.Copy(w, io.LimitReader(f, 10))
+	}))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.ResponseWriter = w
+		h.ServeHTTP(&seen, r)
+	}))
+	defer s.Close()
+	if got := get(t, s, nil); !bytes.Equal(got, content) {
+		t.Errorf("read %d bytes, want %d", len(got), len(content))
+	}
+	if l, ok := seen.source.(*io.LimitedReader); !ok {
+		t.Errorf("ReadFrom got a %T", seen.source)
+	} else if _, ok := l.R.(*os.File); !ok {
+		t.Errorf("ReadFrom got a LimitedReader of a %T", l.R)
+	}
+	if got := j.Entries(); !slices.Equal(got, []string{"stored sale:1"}) {
+		t.Errorf("happened %q", got)
+	}
+}
+
+func get(t *testing.T, s *httptest.Server, trace *httptrace.ClientTrace) []byte {
+	t.Helper()
+	ctx := t.Context()
+	if trace != nil {
+		ctx = httptrace.WithClientTrace(ctx, trace)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := s.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// TestEarlyHintsArrive: the client gets the informational response with its header.
+func TestEarlyHintsArrive(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(wrap(nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</app.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+	})))
+	defer s.Close()
+	var link string
+	get(t, s, &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+		link = h.Get("Link")
+		return nil
+	}})
+	if link != "</app.css>; rel=preload" {
+		t.Errorf("early hint %q", link)
+	}
+}
+
+// TestMultipartFiles: the temporary files of an upload are removed. net/http removes them for the request it made, and
+// the handler parses into a copy of that.
+func TestMultipartFiles(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	var form bytes.Buffer
+	mw := multipart.NewWriter(&form)
+	part, err := mw.CreateFormFile("logo", "logo.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = part.Write(make([]byte, 1<<16))
+	mw.Close()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", &form)
+	r.Header.Set("Content-Type", mw.FormDataContentType())
+	files := func() int {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	wrap(nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if err := r.ParseMultipartForm(0); err != nil || files() != 1 {
+			t.Errorf("parsed with error %v into %d files, want 1", err, files())
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	if n := files(); n != 0 {
+		t.Errorf("%d temporary files left", n)
+	}
+}
+
+// TestHTTP2: the handler's writer has what an HTTP/2 server's has, and the rules are the same.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	tracker, j := adaptertest.NewTracker(t, false)
+	s := httptest.NewUnstartedServer(wrap(tracker, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, flush := w.(http.Flusher)
+		_, push := w.(http.Pusher)
+		_, hijack := w.(http.Hijacker)
+		if r.ProtoMajor != 2 || !flush || !push || hijack {
+			t.Errorf("%s: Flusher %v, Pusher %v, Hijacker %v", r.Proto, flush, push, hijack)
+		}
+		adaptertest.Sell(r, "1")
+		w.(http.Flusher).Flush()
+		if got := j.Entries(); !slices.Equal(got, []string{"stored sale:1"}) {
+			t.Errorf("happened before the header left: %q", got)
+		}
+		_, _ = io.WriteString(w, "thank you")
+	})))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	if got := get(t, s, nil); string(got) != "thank you" {
+		t.Errorf("read %q", got)
+	}
+}
+
+// TestPanicValue: what the server sees of a panic is what the handler threw.
+func TestPanicValue(t *testing.T) {
+	t.Parallel()
+	thrown := errors.New("thrown")
+	defer func() {
+		if got := recover(); got != thrown { //nolint:errorlint // the very value
+			t.Errorf("recovered %v, want %v", got, thrown)
+		}
+	}()
+	h := wrap(nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(thrown) }))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+}
