@@ -39,12 +39,7 @@ func newClient(cfg Config) (*client, error) {
 		c.transport = cfg.HTTPClient.Transport
 	}
 	if c.transport == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = max(cfg.Workers, t.MaxIdleConnsPerHost)
-		t.MaxIdleConns = max(cfg.Workers, t.MaxIdleConns)
-		t.MaxResponseHeaderBytes = 64 << 10
-		t.DisableCompression = true // no answer grows when it is read
-		c.transport, c.own, c.closeIdle = t, true, t.CloseIdleConnections
+		c.useDefaultTransport(cfg.Workers)
 	}
 	for _, kind := range []string{KindSale, KindRefund, KindSignup, KindCancellation} {
 		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, c.base+"/"+kind, http.NoBody)
@@ -62,6 +57,21 @@ func newClient(cfg Config) (*client, error) {
 		c.templates[kind] = req
 	}
 	return c, nil
+}
+
+// useDefaultTransport takes a copy of http.DefaultTransport, or that itself if the program has replaced it.
+func (c *client) useDefaultTransport(workers int) {
+	standard, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		c.transport = http.DefaultTransport
+		return
+	}
+	t := standard.Clone()
+	t.MaxIdleConnsPerHost = max(workers, t.MaxIdleConnsPerHost)
+	t.MaxIdleConns = max(workers, t.MaxIdleConns)
+	t.MaxResponseHeaderBytes = 64 << 10
+	t.DisableCompression = true // no answer grows when it is read
+	c.transport, c.own, c.closeIdle = t, true, t.CloseIdleConnections
 }
 
 // request makes the request for m.

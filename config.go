@@ -28,7 +28,7 @@ type Config struct {
 	// Default: $FIRSTPROMOTER_API_URL, else DefaultBaseURL.
 	BaseURL string
 	// HTTPClient lends its Transport; its other fields are not used, and redirects are never followed. Default: a
-	// transport of the Tracker's own, like http.DefaultTransport.
+	// transport of the Tracker's own, like http.DefaultTransport; that itself if it is not an *http.Transport.
 	HTTPClient *http.Client
 	// Timeout bounds one attempt. Default 10 s.
 	Timeout time.Duration

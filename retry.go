@@ -3,6 +3,7 @@ package fprom
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -52,6 +53,8 @@ func (c RetryConfig) validate() error {
 		return &ValidationError{"Config.Retry.MaxAttempts", "is negative (0 means for ever)"}
 	case c.ProbeInterval < 0:
 		return &ValidationError{"Config.Retry.ProbeInterval", "is negative"}
+	case !slices.IsSorted(c.NotFound) || len(c.NotFound) > 0 && c.NotFound[0] < 0:
+		return &ValidationError{"Config.Retry.NotFound", "is negative or does not ascend: it lists ages of the sale"}
 	}
 	return nil
 }

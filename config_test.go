@@ -1,0 +1,186 @@
+package fprom_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+func TestWrongConfigs(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		field, name string
+		change      func(*fprom.Config)
+	}{
+		{"Timeout", "negative", func(c *fprom.Config) { c.Timeout = -1 }},
+		{"RequestsPerMinute", "negative", func(c *fprom.Config) { c.RequestsPerMinute = -1 }},
+		{"RequestsPerMinute", "one", func(c *fprom.Config) { c.RequestsPerMinute, c.Burst = 1, 0 }},
+		{"Burst", "negative", func(c *fprom.Config) { c.Burst = -1 }},
+		{"Burst", "the whole minute", func(c *fprom.Config) { c.RequestsPerMinute, c.Burst = 60, 60 }},
+		{"Workers", "negative", func(c *fprom.Config) { c.Workers = -1 }},
+		{"Breaker.Failures", "negative", func(c *fprom.Config) { c.Breaker.Failures = -1 }},
+		{"Breaker.OpenFor", "negative", func(c *fprom.Config) { c.Breaker.OpenFor = -1 }},
+		{"Dedupe.TTL", "negative", func(c *fprom.Config) { c.Dedupe.TTL = -1 }},
+		{"Dedupe.MaxEntries", "negative", func(c *fprom.Config) { c.Dedupe.MaxEntries = -1 }},
+		{"Retry.Base", "negative", func(c *fprom.Config) { c.Retry.Base = -1 }},
+		{"Retry.Max", "negative", func(c *fprom.Config) { c.Retry.Max = -1 }},
+		{"Retry.Max", "below Base", func(c *fprom.Config) { c.Retry.Base, c.Retry.Max = time.Minute, time.Second }},
+		{"Retry.MaxAttempts", "negative", func(c *fprom.Config) { c.Retry.MaxAttempts = -1 }},
+		{"Retry.ProbeInterval", "negative", func(c *fprom.Config) { c.Retry.ProbeInterval = -1 }},
+		{"Retry.NotFound", "negative", func(c *fprom.Config) { c.Retry.NotFound = []time.Duration{-1} }},
+		{"Retry.NotFound", "out of order", func(c *fprom.Config) { c.Retry.NotFound = []time.Duration{time.Hour, time.Minute} }},
+	}
+	for _, test := range tests {
+		t.Run(test.field+" "+test.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config(always(ok()))
+			test.change(&cfg)
+			checkRefused(t, cfg, test.field)
+		})
+	}
+	for name, value := range map[string]string{
+		"line end": "key\n", "CRLF and a header": "abc\r\nX: y", "blank": "a b", "blanks around": " key ", "quotes": `"abc"`, "single quotes": "'abc'",
+		"placeholder": "<your-key>", "unexpanded": "${API_KEY}", "template": "{{key}}", "not ASCII": "kéy", "NUL": "a\x00", "byte-order mark": "\ufeffkey",
+	} {
+		t.Run("credential "+name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config(always(ok()))
+			cfg.APIKey = value
+			checkRefused(t, cfg, "APIKey")
+			cfg = config(always(ok()))
+			cfg.AccountID = value
+			checkRefused(t, cfg, "AccountID")
+		})
+	}
+}
+
+// checkRefused checks that New names the field, and does not show a value that may be a secret.
+func checkRefused(t *testing.T, cfg fprom.Config, field string) {
+	t.Helper()
+	tracker, err := fprom.New(cfg)
+	var invalid *fprom.ValidationError
+	if !errors.As(err, &invalid) || invalid.Field != "Config."+field || invalid.Reason == "" || tracker != nil {
+		t.Fatalf("New: %v, want an error of Config.%s", err, field)
+	}
+	for _, value := range []string{cfg.APIKey, cfg.AccountID} {
+		if strings.Contains(err.Error(), value) {
+			t.Errorf("the error %q shows %q", err, value)
+		}
+	}
+}
+
+func TestBaseURL(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{
+		"http://api.firstpromoter.com", "https://api.firstpromoter.com/?key=x", "https://api.firstpromoter.com?", "//api.firstpromoter.com",
+		"api.firstpromoter.com", "/api", "https://", "https://:443", "https://user:pw@api.firstpromoter.com", "https://user@api.firstpromoter.com",
+		"https://api.firstpromoter.com/#x", "ftp://api.firstpromoter.com", "https:api.firstpromoter.com", "https://a b", "https://a\n", "https://[::1",
+		"https://a:port", "http://127.0.0.1.example.com", "http://localhost.example.com", "http://0.0.0.0", "http://10.0.0.1", "http://[::2]",
+		"http://127.1", "http://2130706433", "http://0x7f000001", "javascript:alert(1)", "http://user@localhost", "https://a/%zz",
+	} {
+		cfg := config(always(ok()))
+		cfg.BaseURL = bad
+		checkRefused(t, cfg, "BaseURL")
+	}
+	for good, want := range map[string]string{
+		"https://api.firstpromoter.com/api/v2/track/": "https://api.firstpromoter.com/api/v2/track/sale",
+		"https://proxy.example:8443":                  "https://proxy.example:8443/sale",
+		"HTTPS://proxy.example//":                     "https://proxy.example/sale",
+		"http://127.0.0.1:8080":                       "http://127.0.0.1:8080/sale",
+		"http://127.9.9.9":                            "http://127.9.9.9/sale",
+		"http://[::1]:80/x":                           "http://[::1]:80/x/sale",
+		"http://localhost:1":                          "http://localhost:1/sale",
+		"http://LocalHost.":                           "http://LocalHost./sale",
+		"http://[::ffff:127.0.0.1]":                   "http://[::ffff:127.0.0.1]/sale",
+	} {
+		f := always(ok())
+		cfg := config(f)
+		cfg.BaseURL = good
+		tracker := start(t, cfg)
+		if _, err := tracker.Track(t.Context(), sale("x")); err != nil || f.seen()[0].url != want {
+			t.Errorf("%s: called %v (%v), want %s", good, f.seen(), err, want)
+		}
+	}
+}
+
+// The environment fills in what Config leaves out. Not parallel: it sets it.
+func TestEnvironment(t *testing.T) {
+	t.Setenv("FIRSTPROMOTER_API_KEY", "env-key")
+	t.Setenv("FIRSTPROMOTER_ACCOUNT_ID", "env-account")
+	t.Setenv("FIRSTPROMOTER_API_URL", "https://env.example/track")
+	f := always(ok())
+	cfg := fprom.Config{HTTPClient: &http.Client{Transport: f}, Logger: slog.New(slog.DiscardHandler)}
+	synctest.Test(t, func(t *testing.T) {
+		if _, err := start(t, cfg).Track(t.Context(), sale("x")); err != nil {
+			t.Error(err)
+		}
+		if _, err := start(t, config(f)).Track(t.Context(), sale("x")); err != nil {
+			t.Error(err)
+		}
+	})
+	env, own := f.seen()[0], f.seen()[1]
+	if env.url != "https://env.example/track/sale" || env.header.Get("Authorization") != "Bearer env-key" || env.header.Get("Account-Id") != "env-account" {
+		t.Errorf("from the environment: %s %v", env.url, env.header)
+	}
+	if own.header.Get("Authorization") != "Bearer "+apiKey || own.header.Get("Account-Id") != accountID || strings.Contains(own.url, "env") {
+		t.Errorf("the environment overrides Config: %s %v", own.url, own.header)
+	}
+
+	for _, name := range []string{"FIRSTPROMOTER_API_KEY", "FIRSTPROMOTER_ACCOUNT_ID", "FIRSTPROMOTER_API_URL"} {
+		t.Setenv(name, "")
+	}
+	var invalid *fprom.ValidationError
+	if _, err := fprom.New(fprom.Config{}); !errors.As(err, &invalid) || !strings.Contains(invalid.Reason, "FIRSTPROMOTER_API_KEY") {
+		t.Errorf("New without a key: %v", err)
+	}
+	if _, err := fprom.New(fprom.Config{APIKey: "k"}); !errors.As(err, &invalid) || !strings.Contains(invalid.Reason, "FIRSTPROMOTER_ACCOUNT_ID") {
+		t.Errorf("New without an account: %v", err)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(reply{hang: true})
+		cfg := fprom.Config{
+			APIKey: apiKey, AccountID: accountID, BaseURL: fprom.DefaultBaseURL, HTTPClient: &http.Client{Transport: f},
+			Logger: slog.New(slog.DiscardHandler),
+		}
+		tracker := start(t, cfg)
+		for _, id := range []string{"1", "2", "3", "4", "5", "6"} {
+			enqueue(t, tracker, sale(id))
+		}
+		begin := time.Now()
+		time.Sleep(9 * time.Second)
+		if n := len(f.seen()); n != 4 {
+			t.Errorf("%d deliveries at once, want 4", n)
+		}
+		time.Sleep(2 * time.Second)
+		if s := tracker.Stats(); s.Retries < 1 {
+			t.Errorf("no attempt ended %v after it began", time.Since(begin))
+		}
+	})
+}
+
+// Programs replace http.DefaultTransport with one that traces or records. Not parallel: it does that.
+func TestReplacedDefaultTransport(t *testing.T) {
+	old := http.DefaultTransport
+	defer func() { http.DefaultTransport = old }()
+	f := always(ok())
+	http.DefaultTransport = f
+	for _, client := range []*http.Client{nil, {}} {
+		cfg := config(nil)
+		cfg.HTTPClient = client
+		if r, err := start(t, cfg).Track(t.Context(), sale("x")); r.Outcome != fprom.Tracked {
+			t.Errorf("Track: %v, %v", r.Outcome, err)
+		}
+	}
+	if n := len(f.seen()); n != 2 {
+		t.Errorf("%d calls, want 2", n)
+	}
+}
