@@ -32,6 +32,7 @@ lint: ## golangci-lint (the first run builds it: some minutes)
 
 unit: postgres ## the tests of every module, with the race detector, in random order
 	@for m in $(MODULES); do echo "== test $$m"; go -C $$m test -race -shuffle=on -timeout 15m ./...; done
+	@echo "== allocations (exact only without the race detector)"; go test -count=1 -run Alloc . ./nethttpadapter ./ginadapter
 
 postgres: ## install the PostgreSQL server that riverqueue's tests start, if it is missing (Debian)
 	@scripts/postgres.sh
