@@ -1,0 +1,5 @@
+//go:build !race
+
+package fprom_test
+
+const raceEnabled = false
