@@ -90,6 +90,7 @@ const (
 // claim begins to store an event. If another call is storing it, it waits for that one's success, as long as a Put may
 // take: ctx is for its values.
 func (d *dedupe) claim(ctx context.Context, key string, digest uint64) (claim, error) {
+	var bounded context.Context // only who has to wait pays for it
 	for {
 		s := d.lock(key)
 		m := s.find(key)
@@ -103,10 +104,12 @@ func (d *dedupe) claim(ctx context.Context, key string, digest uint64) (claim, e
 			s.mu.Unlock()
 			return claimed, nil
 		case m.storing:
-			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
-			err := s.wait(bounded, key) // unlocks
-			cancel()
-			if err != nil {
+			if bounded == nil {
+				var cancel context.CancelFunc
+				bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
+				defer cancel()
+			}
+			if err := s.wait(bounded, key); err != nil { // unlocks
 				return known, err
 			}
 		default:

@@ -192,3 +192,22 @@ func TestProbingStartsOver(t *testing.T) {
 		}
 	})
 }
+
+// A caller that is gone before it starts takes no probe with it.
+func TestCallerGoneBeforeTheProbe(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker := start(t, config(script(reply{status: 401}, ok())))
+		_, _ = tracker.Track(t.Context(), sale("first"))
+		time.Sleep(2 * time.Second)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := tracker.Track(gone, sale("gone")); !errors.Is(err, context.Canceled) {
+			t.Errorf("Track: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if r, err := tracker.Track(ctx, sale("next")); r.Outcome != fprom.Tracked {
+			t.Errorf("the next probe: %v, %v", r.Outcome, err)
+		}
+	})
+}

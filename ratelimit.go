@@ -74,13 +74,16 @@ type ticket struct {
 // enter waits until an attempt may begin.
 func (p *pause) enter(ctx context.Context) (ticket, error) {
 	for {
+		if err := ctx.Err(); err != nil {
+			return ticket{}, err
+		}
 		p.mu.Lock()
 		wait := time.Until(p.until)
 		if !p.on || wait <= 0 && !p.probing {
 			t := ticket{p.epoch, p.on}
 			p.probing = p.on
 			p.mu.Unlock()
-			return t, ctx.Err()
+			return t, nil
 		}
 		if wait <= 0 {
 			wait = time.Hour // for the probe's end

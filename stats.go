@@ -97,8 +97,9 @@ func (t *Tracker) Stats() Stats {
 	return s
 }
 
-// report turns the verdict of an attempt into a step.
-func (t *Tracker) report(ctx context.Context, m Message, v verdict) {
+// report turns the verdict of an attempt into a step. A failure of Track is no step: whether it is repeated is the caller's
+// business.
+func (t *Tracker) report(ctx context.Context, m Message, v verdict, queued bool) {
 	if v.sent {
 		t.counts.attempts.Add(1)
 	}
@@ -109,6 +110,9 @@ func (t *Tracker) report(ctx context.Context, m Message, v verdict) {
 	case classRejected:
 		s.Stage = StageDead
 	case classTransient, classAskAgain:
+		if !queued {
+			return
+		}
 		s.Stage = StageRetry
 	case classThrottled, classRefused, classEndpoint:
 		s.Stage = StagePaused
@@ -163,7 +167,7 @@ func (t *Tracker) count(s Step) (slog.Level, string) {
 		c.retries.Add(1)
 		return slog.LevelWarn, "not delivered; tried again later"
 	case StagePaused:
-		return slog.LevelError, "all delivery is paused; the event is kept"
+		return slog.LevelError, "all delivery is paused; what is queued is kept"
 	case StageDead:
 		c.rejected.Add(1)
 		return slog.LevelError, "the event is given up: a dead letter"

@@ -150,7 +150,7 @@ func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 	}
 	m.Attempt = 1
 	v := t.attempt(ctx, m, false)
-	t.report(ctx, m, v)
+	t.report(ctx, m, v, false)
 	return v.Result, v.err
 }
 
@@ -166,7 +166,7 @@ func (t *Tracker) Format(f fmt.State, _ rune) {
 // deliver is what the queue calls for each message; its error tells the queue what to do with it.
 func (t *Tracker) deliver(ctx context.Context, m Message) error {
 	v := t.attempt(ctx, m, true)
-	t.report(ctx, m, v)
+	t.report(ctx, m, v, true)
 	if t.extra.flush == nil && (v.class == classDone || v.class == classRejected) {
 		t.counts.settle()
 	}

@@ -197,7 +197,10 @@ func TestVerdictOfTrack(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := always(v.reply)
-				tracker := start(t, config(f))
+				var seen steps
+				cfg := config(f)
+				cfg.Observer = seen.observe
+				tracker := start(t, cfg)
 				r, err := tracker.Track(t.Context(), v.sent())
 				if r.Outcome != v.outcome || r.StatusCode != v.reply.status {
 					t.Errorf("outcome %q, status %d; want %q, %d", r.Outcome, r.StatusCode, v.outcome, v.reply.status)
@@ -211,6 +214,13 @@ func TestVerdictOfTrack(t *testing.T) {
 				v.checkError(t, err)
 				if n := len(f.seen()); n != 1 {
 					t.Errorf("%d calls, want 1", n)
+				}
+				stage := map[string]fprom.Stage{"done": fprom.StageDelivered, "dead": fprom.StageDead, "held": fprom.StagePaused}[v.queue]
+				if v.queue == "again" && len(seen.all) > 0 || v.queue != "again" && (len(seen.all) != 1 || seen.all[0].Stage != stage) {
+					t.Errorf("steps %+v, want one of stage %q", seen.all, stage)
+				}
+				if s := tracker.Stats(); s.Attempts != 1 || s.Retries != 0 {
+					t.Errorf("stats %+v", s)
 				}
 			})
 		})
