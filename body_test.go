@@ -111,8 +111,8 @@ func TestSloppyTransports(t *testing.T) {
 		response *http.Response
 		want     fprom.Outcome
 	}{
-		"no body":     {&http.Response{StatusCode: 204}, fprom.NotReferral},
-		"no body 200": {&http.Response{StatusCode: 200}, fprom.Undelivered},
+		"no body":     {&http.Response{StatusCode: http.StatusNoContent}, fprom.NotReferral},
+		"no body 200": {&http.Response{StatusCode: http.StatusOK}, fprom.Undelivered},
 		"nothing":     {nil, fprom.Undelivered},
 	}
 	for name, test := range tests {
@@ -138,7 +138,7 @@ func TestSlowBodyEndsWithTheTimeout(t *testing.T) {
 				<-r.Context().Done()
 				pw.CloseWithError(r.Context().Err())
 			}()
-			return &http.Response{StatusCode: 200, Body: pr}, nil
+			return &http.Response{StatusCode: http.StatusOK, Body: pr}, nil
 		})))
 		begin := time.Now()
 		if r, err := tracker.Track(t.Context(), sale("ch_1")); err == nil || r.Outcome != fprom.Undelivered {

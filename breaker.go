@@ -89,10 +89,10 @@ type pass struct {
 func (p pass) valid() bool { return p.opens == p.b.opens.Load() }
 
 // report ends the attempt with nil, errFailure or errExcluded.
-func (p pass) report(err error) {
+func (p pass) report(ctx context.Context, err error) {
 	p.done(err)
 	p.b.broadcast()
-	p.b.say()
+	p.b.say(ctx)
 }
 
 // enter asks for leave to make an attempt, whose end must be reported. While the breaker is open it waits, or answers
@@ -106,7 +106,7 @@ func (b *breaker) enter(ctx context.Context, wait bool) (pass, error) {
 		}
 		opens := b.opens.Load() // before Allow: if it opens in between, the pass is not valid
 		done, err := b.cb.Allow()
-		b.say()
+		b.say(ctx)
 		switch {
 		case err == nil:
 			return pass{b, done, opens}, nil
@@ -129,7 +129,7 @@ func (b *breaker) enter(ctx context.Context, wait bool) (pass, error) {
 }
 
 func (b *breaker) state() string {
-	defer b.say()
+	defer b.say(context.Background())
 	return b.cb.State().String()
 }
 
@@ -140,13 +140,13 @@ func (b *breaker) note(change ...slog.Attr) {
 }
 
 // say logs the changes of state, outside of all locks: a Logger may be slow, or ask for Stats.
-func (b *breaker) say() {
+func (b *breaker) say(ctx context.Context) {
 	b.mu.Lock()
 	unsaid := b.unsaid
 	b.unsaid = nil
 	b.mu.Unlock()
 	for ; len(unsaid) > 1; unsaid = unsaid[2:] {
-		b.log.LogAttrs(context.Background(), slog.LevelWarn, "fprom: circuit breaker", unsaid[:2]...)
+		b.log.LogAttrs(ctx, slog.LevelWarn, "fprom: circuit breaker", unsaid[:2]...)
 	}
 }
 

@@ -20,10 +20,10 @@ type down struct {
 	is bool
 }
 
-func (d *down) set(is bool) {
+func (d *down) end() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.is = is
+	d.is = false
 }
 
 func (d *down) answer(int, call) reply {
@@ -56,7 +56,7 @@ func TestWorkersWaitAtTheOpenBreaker(t *testing.T) {
 		if calls < 300 || calls > 375 || answers != calls || q.puts != n {
 			t.Errorf("%d calls, %d events rewritten, %d stored; want one of each per probe", calls, answers, q.puts)
 		}
-		d.set(false)
+		d.end()
 		begin := time.Now()
 		flush(t, tracker, time.Hour)
 		// Only what failed in the outage still has its backoff; it fell to at most a minute.
@@ -82,7 +82,7 @@ func TestTrackAtTheOpenBreaker(t *testing.T) {
 		if n := len(f.seen()); n != 3 {
 			t.Errorf("%d calls, want 3", n)
 		}
-		d.set(false)
+		d.end()
 		time.Sleep(time.Minute + time.Millisecond)
 		if r, err := tracker.Track(t.Context(), sale("probe")); r.Outcome != fprom.Tracked {
 			t.Errorf("probe: %v, %v", r.Outcome, err)
@@ -138,7 +138,7 @@ func TestPoisonedEvent(t *testing.T) {
 			enqueue(t, tracker, sale(strconv.Itoa(i)))
 		}
 		time.Sleep(10 * time.Minute)
-		d.set(false)
+		d.end()
 		time.Sleep(3 * time.Minute)
 		if s := tracker.Stats(); s.Tracked != 50 || s.Queue.Pending != 1 {
 			t.Errorf("stats %+v", s)
@@ -253,7 +253,7 @@ func TestLoggerMayAskForStats(t *testing.T) {
 		h.tracker.Store(tracker)
 		enqueue(t, tracker, sale("ch_1"))
 		time.Sleep(5 * time.Second)
-		d.set(false)
+		d.end()
 		flush(t, tracker, 2*time.Minute)
 		if b := tracker.Stats().Breaker; b != "closed" {
 			t.Errorf("the breaker is %s", b)

@@ -90,7 +90,7 @@ const (
 // claim begins to store an event. If another call is storing it, it waits for that one's success, as long as a Put may
 // take: ctx is for its values.
 func (d *dedupe) claim(ctx context.Context, key string, digest uint64) (claim, error) {
-	var bounded context.Context // only who has to wait pays for it
+	var bounded context.Context //nolint:contextcheck // derived from ctx below, for those who have to wait
 	for {
 		s := d.lock(key)
 		m := s.find(key)

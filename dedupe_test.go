@@ -307,20 +307,24 @@ func TestConflictWithTrack(t *testing.T) {
 	}
 	tests := map[string]func(*testing.T, *fprom.Tracker){
 		"two Tracks": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
 			track(t, tracker, sale("sub_1"), fprom.Tracked)
 			track(t, tracker, other, fprom.Duplicate)
 			track(t, tracker, other, fprom.Duplicate)
 		},
 		"Enqueue after Track": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
 			track(t, tracker, sale("sub_1"), fprom.Tracked)
 			enqueue(t, tracker, other)
 		},
 		"Track after Enqueue": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
 			enqueue(t, tracker, sale("sub_1"))
 			flush(t, tracker, time.Minute)
 			track(t, tracker, other, fprom.Duplicate)
 		},
 		"Enqueue during Track": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
 			go track(t, tracker, sale("sub_1"), fprom.Tracked)
 			settle()
 			enqueue(t, tracker, other)

@@ -117,6 +117,7 @@ func ExampleConfig_observer() {
 		switch s.Stage {
 		case fprom.StageRetry, fprom.StageDelivered, fprom.StageDead:
 			fmt.Println(s.Message.Key, s.Stage, s.Result.Outcome, s.Message.Attempt)
+		default:
 		}
 	}
 	cfg.Retry.Base = 10 * time.Millisecond

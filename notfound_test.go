@@ -9,9 +9,9 @@ import (
 
 var unknownYet = object(404, notFound)
 
-// referred is a sale that carries a referral.
-func referred(id string) fprom.Sale {
-	s := sale(id)
+// referred is the sale ch_1 with a referral.
+func referred() fprom.Sale {
+	s := sale("ch_1")
 	s.TID = "tid"
 	return s
 }
@@ -52,18 +52,18 @@ func TestNotFoundIsAskedAgain(t *testing.T) {
 		reply    reply
 		want     []time.Duration
 	}{
-		"TID":               {referred("ch_1"), nil, unknownYet, defaults},
+		"TID":               {referred(), nil, unknownYet, defaults},
 		"RefID":             {with(func(s *fprom.Sale) { s.RefID = "r" }), nil, unknownYet, defaults},
 		"PromoCode":         {with(func(s *fprom.Sale) { s.PromoCode = "p" }), nil, unknownYet, defaults},
-		"204":               {referred("ch_1"), nil, reply{status: 204}, defaults},
-		"own schedule":      {referred("ch_1"), []time.Duration{time.Second, 2 * time.Hour}, unknownYet, []time.Duration{0, time.Second, 2 * time.Hour}},
-		"no schedule":       {referred("ch_1"), []time.Duration{}, unknownYet, []time.Duration{0}},
+		"204":               {referred(), nil, reply{status: 204}, defaults},
+		"own schedule":      {referred(), []time.Duration{time.Second, 2 * time.Hour}, unknownYet, []time.Duration{0, time.Second, 2 * time.Hour}},
+		"no schedule":       {referred(), []time.Duration{}, unknownYet, []time.Duration{0}},
 		"no referral":       {sale("ch_1"), nil, unknownYet, []time.Duration{0}},
 		"refund":            {refund("ch_1"), nil, unknownYet, []time.Duration{0}},
 		"sign-up":           {aSignup, nil, object(404, `{"message":"Visitor  invalid"}`), []time.Duration{0}},
-		"another 404":       {referred("ch_1"), nil, object(400, `{"message":"x"}`), []time.Duration{0}},
-		"success at once":   {referred("ch_1"), nil, ok(), []time.Duration{0}},
-		"duplicate at once": {referred("ch_1"), nil, object(409, `{}`), []time.Duration{0}},
+		"another 404":       {referred(), nil, object(400, `{"message":"x"}`), []time.Duration{0}},
+		"success at once":   {referred(), nil, ok(), []time.Duration{0}},
+		"duplicate at once": {referred(), nil, object(409, `{}`), []time.Duration{0}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestOrderBehindAskingAgain(t *testing.T) {
 		tracker := start(t, cfg)
 		back := refund("re_1")
 		back.Email = sale("ch_1").Email
-		enqueue(t, tracker, referred("ch_1"), back, sale("ch_2"))
+		enqueue(t, tracker, referred(), back, sale("ch_2"))
 		flush(t, tracker, 3*time.Hour)
 		checkTimes(t, asked(f, "ch_1"), []time.Duration{0, 30 * time.Second, 5 * time.Minute})
 		checkTimes(t, asked(f, "ch_2"), []time.Duration{0})
@@ -114,7 +114,7 @@ func TestTrackAsksOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := always(unknownYet)
 		tracker := start(t, config(f))
-		r, err := tracker.Track(t.Context(), referred("ch_1"))
+		r, err := tracker.Track(t.Context(), referred())
 		if r.Outcome != fprom.NotReferral || err != nil || len(f.seen()) != 1 {
 			t.Errorf("Track: %v, %v after %d calls", r.Outcome, err, len(f.seen()))
 		}
@@ -128,7 +128,7 @@ func TestAskingAgainSpendsNoAttempt(t *testing.T) {
 		cfg := config(f)
 		cfg.Retry.MaxAttempts = 3
 		tracker := start(t, cfg)
-		enqueue(t, tracker, referred("ch_1"))
+		enqueue(t, tracker, referred())
 		flush(t, tracker, 3*time.Hour)
 		if s := tracker.Stats(); s.Tracked != 1 || s.Rejected != 0 {
 			t.Errorf("stats %+v", s)

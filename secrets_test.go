@@ -130,7 +130,7 @@ func TestErrorsAndLogsShowNoSecret(t *testing.T) {
 				for _, e := range secretEvents() {
 					_, err := tracker.Track(t.Context(), e)
 					for ; err != nil; err = errors.Unwrap(err) {
-						if _, many := err.(interface{ Unwrap() []error }); many { //nolint:errorlint // the tree itself is looked at
+						if _, many := err.(interface{ Unwrap() []error }); many {
 							break
 						}
 						checkSecrets(t, "error", printed(t, err))
@@ -205,8 +205,7 @@ func TestEnqueueErrorsShowNoAddress(t *testing.T) {
 			fprom.Signup{Email: secretEmail, TID: "t", IP: secretEmail},
 		} {
 			err := tracker.Enqueue(t.Context(), e)
-			var invalid *fprom.ValidationError
-			if !errors.As(err, &invalid) {
+			if _, invalid := errors.AsType[*fprom.ValidationError](err); !invalid {
 				t.Errorf("Enqueue: %v is no *ValidationError", err)
 			}
 			checkSecrets(t, "error", printed(t, err))

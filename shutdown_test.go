@@ -35,8 +35,10 @@ func TestShutdownHandsBack(t *testing.T) {
 		TID: "t", RefID: "r", SkipEmailNotification: true,
 	}
 	events := []fprom.Event{
-		whole, sale2("second"), fprom.Refund{EventID: "third", UID: "u", Amount: 5, Quantity: 2, SaleEventID: "whole"},
-		fprom.Signup{Email: "a@b.c", TID: "t", IP: "::1", CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)}, fprom.Cancellation{UID: "v"},
+		whole, sale2("second"),
+		fprom.Refund{EventID: "third", UID: "u", Amount: 5, Quantity: 2, SaleEventID: "whole"},
+		fprom.Signup{Email: "a@b.c", TID: "t", IP: "::1", CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)},
+		fprom.Cancellation{UID: "v"},
 		sale2("sixth"),
 	}
 	for name, r := range map[string]reply{

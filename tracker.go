@@ -227,7 +227,7 @@ func (t *Tracker) admitAndPost(ctx context.Context, m Message, queued bool) verd
 		}
 		err = t.pace(ctx)
 		if err != nil || !t.pause.valid(ticket) || !pass.valid() {
-			pass.report(errExcluded)
+			pass.report(ctx, errExcluded)
 			t.pause.leave(ticket)
 			if err != nil {
 				return unsent(m, err)
@@ -235,7 +235,7 @@ func (t *Tracker) admitAndPost(ctx context.Context, m Message, queued bool) verd
 			continue // while this event waited, the answer to another paused the account or opened the breaker
 		}
 		v := t.client.post(ctx, m)
-		pass.report(v.forBreaker())
+		pass.report(ctx, v.forBreaker())
 		t.concludePause(ctx, ticket, &v)
 		return v
 	}

@@ -19,11 +19,13 @@ func TestWireForm(t *testing.T) {
 		key, body string
 	}{
 		{
-			"smallest sale", fprom.Sale{EventID: "ch_1", UID: "cus_1", Amount: 1},
+			"smallest sale",
+			fprom.Sale{EventID: "ch_1", UID: "cus_1", Amount: 1},
 			"sale:ch_1", `{"event_id":"ch_1","uid":"cus_1","amount":1}`,
 		},
 		{
-			"whole sale", fprom.Sale{
+			"whole sale",
+			fprom.Sale{
 				EventID: "ch_1", Email: "Jane@Example.com", UID: "cus_1", Amount: 1999, Currency: " USD", Quantity: 2, Plan: "pro", MRR: 999,
 				PromoCode: "SPRING", TID: "t1", RefID: "r1", SkipEmailNotification: true,
 			},
@@ -31,21 +33,25 @@ func TestWireForm(t *testing.T) {
 				`"plan":"pro","mrr":"999","promo_code":"SPRING","tid":"t1","ref_id":"r1","skip_email_notification":true}`,
 		},
 		{
-			"smallest refund", fprom.Refund{EventID: "re_1", Email: "a@b.c", Amount: 5},
+			"smallest refund",
+			fprom.Refund{EventID: "re_1", Email: "a@b.c", Amount: 5},
 			"refund:re_1", `{"event_id":"re_1","email":"a@b.c","amount":"5"}`,
 		},
 		{
-			"whole refund", fprom.Refund{
+			"whole refund",
+			fprom.Refund{
 				EventID: "re_1", Email: "a@b.c", UID: "u", Amount: 500, Currency: "EUR", Quantity: 3, SaleEventID: "ch_1", SkipEmailNotification: true,
 			},
 			"refund:re_1", `{"event_id":"re_1","email":"a@b.c","uid":"u","amount":"500","currency":"eur","quantity":"3","sale_event_id":"ch_1","skip_email_notification":true}`,
 		},
 		{
-			"smallest sign-up", fprom.Signup{UID: "u", RefID: "r"},
+			"smallest sign-up",
+			fprom.Signup{UID: "u", RefID: "r"},
 			"signup:u", `{"uid":"u","ref_id":"r"}`,
 		},
 		{
-			"whole sign-up", fprom.Signup{
+			"whole sign-up",
+			fprom.Signup{
 				Email: "Jane@Example.com", UID: "u", TID: "t", RefID: "r", IP: "203.0.113.7",
 				CreatedAt: time.Date(2026, 2, 3, 4, 5, 6, 7e8, time.FixedZone("", 2*3600)), SkipEmailNotification: true,
 			},
@@ -53,7 +59,8 @@ func TestWireForm(t *testing.T) {
 		},
 		{"cancellation", fprom.Cancellation{Email: "a@b.c", UID: "u"}, "cancellation:a@b.c", `{"email":"a@b.c","uid":"u"}`},
 		{
-			"characters that JSON or HTML escape", fprom.Sale{EventID: `"<a>&\é`, UID: "日本", Amount: 1},
+			"characters that JSON or HTML escape",
+			fprom.Sale{EventID: `"<a>&\é`, UID: "日本", Amount: 1},
 			`sale:"<a>&\é`, `{"event_id":"\"\u003ca\u003e\u0026\\é","uid":"日本","amount":1}`,
 		},
 	}
