@@ -10,13 +10,15 @@ import (
 )
 
 const (
-	// late is how far behind its slot a call may be: one that missed it takes a new one, so that a process that was
-	// stopped for a while does not send what it held all at once.
+	// late is how far behind its slot a call may be where slots are asked for one by one: one that missed it takes a new
+	// one, so that a process that was stopped for a while does not send what it held all at once.
 	late = time.Second
-	// blockTime is for how long a process may hold slots ahead; it bounds the statements per second under a high limit.
+	// blockTime is for how long a process may hold slots ahead where the limit is above 600 a minute. It bounds the
+	// statements per second, and how long a call may still be made after another replica paused the account.
 	blockTime = 100 * time.Millisecond
-	// probeTime is how long the others wait for the outcome of one replica's probe: an attempt's time-out and a bit.
-	probeTime = 15 * time.Second
+	// probeTime is how long the others wait for the outcome of one replica's probe: a probe that hangs or dies with its
+	// process delays the next no longer.
+	probeTime = 5 * time.Second
 	// pollTime is how often a waiting process looks whether the pause is over.
 	pollTime = 500 * time.Millisecond
 )
@@ -26,7 +28,9 @@ type slots struct {
 	apart time.Duration // seconds between two calls of all replicas, as a duration
 	secs  float64       // the same, exact
 	block int           // how many are asked for at once
+	valid time.Duration // how long they are good for, from the first one on
 	next  time.Time     // the first one left
+	until time.Time     // the end of their validity
 	left  int
 	probe bool
 }
@@ -36,7 +40,11 @@ type slots struct {
 func newSlots(perMinute int) slots {
 	secs := 62 / (0.95 * float64(perMinute))
 	apart := time.Duration(secs * float64(time.Second))
-	return slots{apart: apart, secs: secs, block: max(1, int(blockTime.Seconds()/secs))}
+	s := slots{apart: apart, secs: secs, block: 1, valid: late}
+	if n := int(blockTime.Seconds() / secs); n > 1 {
+		s.block, s.valid = n, blockTime
+	}
+	return s
 }
 
 // delivery is what Admit tells the worker whose context it was called with.
@@ -49,14 +57,19 @@ var errClosed = errors.New("riverqueue: the queue is closed")
 // Admit waits until this process may make one call under the limit that all replicas share, and until no replica has
 // paused the account. After a pause one replica at a time may call, until a call shows that the account works. While
 // the database cannot be reached nobody may call: Admit waits for it, too. Its error is ctx's, or that of a closed queue.
+//
+// If Pause is called in this process while Admit waits, Admit returns nil at once and has taken no slot: the Tracker
+// makes no call then, but waits for the end of its pause and asks again. Were the slot, or the right to the one probe,
+// given to it, it would be lost.
 func (q *Queue) Admit(ctx context.Context) error {
+	began := q.pauses.Load()
 	select {
 	case q.gate <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { <-q.gate }()
-	for {
+	for q.pauses.Load() == began {
 		if err := q.fresh(ctx); err != nil {
 			return err
 		}
@@ -65,15 +78,16 @@ func (q *Queue) Admit(ctx context.Context) error {
 			return err
 		}
 		if ok {
-			return nil
+			break
 		}
 	}
+	return nil
 }
 
 // takeSlot waits for a slot; false if there was none yet or it was missed.
 func (q *Queue) takeSlot(ctx context.Context) (bool, error) {
 	s := &q.slots
-	if s.left == 0 || time.Since(s.next) > late {
+	if s.left == 0 || time.Now().After(s.until) {
 		s.left = 0
 		if err := q.reserve(ctx); err != nil {
 			return false, q.outage(ctx, "ask for a slot", err)
@@ -97,7 +111,7 @@ func (q *Queue) takeSlot(ctx context.Context) (bool, error) {
 			return false, nil
 		}
 	}
-	if time.Since(slot) > late {
+	if time.Now().After(s.until) {
 		return false, nil
 	}
 	if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok {
@@ -118,6 +132,7 @@ func (q *Queue) reserve(ctx context.Context) error {
 		return err
 	}
 	s.next, s.left = time.Now().Add(time.Duration(wait*float64(time.Second))), s.block
+	s.until = s.next.Add(s.valid)
 	if s.probe {
 		s.left = 1
 	}
@@ -164,6 +179,7 @@ func (q *Queue) fresh(ctx context.Context) error {
 
 // Pause tells all replicas that the account is paused for d.
 func (q *Queue) Pause(ctx context.Context, d time.Duration, reason error) error {
+	q.pauses.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if _, err := q.pool.Exec(ctx, q.store.sql.pause, d.Seconds(), reason.Error()); err != nil {

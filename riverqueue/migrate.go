@@ -148,32 +148,33 @@ func numbered(schema string, version int, sql string) string {
 }
 
 // MigrationSQL returns what Migrate does to a database without these tables, River's included, as SQL for psql or a
-// migration tool. An empty schema means DefaultSchema. Each step begins with a comment that names its version; Migrate
-// takes a database that was made with it for current.
-func MigrationSQL(schema string) (string, error) {
+// migration tool: steps, each of which must be committed before the next. An empty schema means DefaultSchema. Each
+// begins with a comment that names it; Migrate takes a database that was made with them for current.
+func MigrationSQL(schema string) ([]string, error) {
 	cfg, err := Config{Schema: schema}.withDefaults()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	schema = cfg.Schema
 	m, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{Schema: schema, Logger: cfg.Logger})
 	if err != nil {
-		return "", fmt.Errorf("riverqueue: %w", err)
+		return nil, fmt.Errorf("riverqueue: %w", err)
 	}
-	var b strings.Builder
-	b.WriteString(prologue(schema))
+	steps := []string{"-- schema\n" + prologue(schema)}
+	var done strings.Builder
+	done.WriteString("-- River's migrations are done\n")
 	for _, v := range m.AllVersions() {
-		fmt.Fprintf(&b, "\n-- River, version %d\n%s\n", v.Version, strings.ReplaceAll(v.SQLUp, "/* TEMPLATE: schema */", schema+"."))
+		sql := strings.TrimSpace(strings.ReplaceAll(v.SQLUp, "/* TEMPLATE: schema */", schema+"."))
+		steps = append(steps, fmt.Sprintf("-- River, version %d\n%s\n", v.Version, sql))
+		fmt.Fprintf(&done, "INSERT INTO %s.river_migration (line, version) VALUES ('main', %d) ON CONFLICT DO NOTHING;\n", schema, v.Version)
 	}
-	for _, v := range m.AllVersions() {
-		fmt.Fprintf(&b, "INSERT INTO %s.river_migration (line, version) VALUES ('main', %d) ON CONFLICT DO NOTHING;\n", schema, v.Version)
-	}
+	steps = append(steps, done.String())
 	all, err := migrations()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	for i, sql := range all {
-		fmt.Fprintf(&b, "\n-- fprom, version %d\n%s", i+1, numbered(schema, i+1, sql))
+		steps = append(steps, fmt.Sprintf("-- fprom, version %d\n%s", i+1, numbered(schema, i+1, sql)))
 	}
-	return b.String(), nil
+	return steps, nil
 }

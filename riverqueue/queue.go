@@ -86,6 +86,7 @@ type Queue struct {
 	running  atomic.Pointer[replica] // while Run runs
 	gate     chan struct{}           // of Admit: one at a time asks for slots
 	slots    slots                   // held with gate
+	pauses   atomic.Uint64           // calls of Pause
 	closed   chan struct{}
 	closing  sync.Once
 }

@@ -1,0 +1,228 @@
+package riverqueue_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// TestAdmitSharesTheLimit: three replicas that are all in a hurry.
+func TestAdmitSharesTheLimit(t *testing.T) {
+	t.Parallel()
+	const perMinute = 1200
+	cfg := riverqueue.Config{Schema: newSchema(t), RequestsPerMinute: perMinute}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	var mu sync.Mutex
+	var admitted []time.Time
+	var wg sync.WaitGroup
+	for range 3 {
+		q, _ := open(t, cfg)
+		for range 4 {
+			wg.Go(func() {
+				for q.Admit(ctx) == nil {
+					mu.Lock()
+					admitted = append(admitted, time.Now())
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	wg.Wait()
+	slices.SortFunc(admitted, time.Time.Compare)
+	if least := 4 * perMinute / 60 * 3 / 4; len(admitted) < least {
+		t.Errorf("%d calls in 4 s, want at least %d: the limit is not used", len(admitted), least)
+	}
+	most, from := 0, 0
+	for to := range admitted {
+		for admitted[to].Sub(admitted[from]) >= time.Second {
+			from++
+		}
+		most = max(most, to-from+1)
+	}
+	if most > perMinute/60 {
+		t.Errorf("%d calls within a second, want at most %d", most, perMinute/60)
+	}
+}
+
+// TestAdmitLifted: a limit that nobody reaches must not be one.
+func TestAdmitLifted(t *testing.T) {
+	t.Parallel()
+	q, _ := open(t, riverqueue.Config{RequestsPerMinute: 1_000_000_000})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	begun := time.Now()
+	for range 10_000 {
+		if err := q.Admit(ctx); err != nil {
+			t.Fatalf("after %v: %v", time.Since(begun), err)
+		}
+	}
+}
+
+func TestPause(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t), RequestsPerMinute: 600}
+	a, _ := open(t, cfg)
+	b, _ := open(t, cfg)
+	ctx := t.Context()
+	if err := b.Admit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := a.Pause(ctx, time.Second, fprom.ErrUnauthorized); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Pause(ctx, time.Millisecond, fprom.ErrUnauthorized); err != nil { // does not shorten it
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	if err := b.Admit(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Admit in a pause: %v, want the context's error", err)
+	}
+	if err := b.Admit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(begun); d < time.Second {
+		t.Errorf("admitted %v after the begin of a pause of a second", d)
+	}
+	probing, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	if err := a.Admit(probing); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Admit of the second call after a pause, the first of which has no answer yet: %v, want the context's error", err)
+	}
+	if err := a.Admit(ctx); err != nil { // the probe got lost: bounded
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Admit(ctx); err == nil {
+		t.Error("Admit waits after Close")
+	}
+}
+
+// fleet is n Trackers in front of one schema and one fake.
+func fleet(t *testing.T, n int, fake *fpromtest.Server, change func(*fprom.Config)) (trackers []*fprom.Tracker, queues []*riverqueue.Queue) {
+	t.Helper()
+	cfg := riverqueue.Config{Schema: newSchema(t), RequestsPerMinute: 60_000}
+	for range n {
+		q, _ := open(t, cfg)
+		c := fake.Config()
+		c.Queue, c.RequestsPerMinute, c.Burst, c.Logger = q, 60_000, 1000, slog.New(slog.DiscardHandler)
+		if change != nil {
+			change(&c)
+		}
+		tracker, err := fprom.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			if err := tracker.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		trackers, queues = append(trackers, tracker), append(queues, q)
+	}
+	return trackers, queues
+}
+
+// TestOnePauseForAll: an answer that one replica gets stops all of them, and one call at a time tries again.
+func TestOnePauseForAll(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		fault fpromtest.Fault
+		pause time.Duration // at least
+	}{
+		{"429", fpromtest.Status(http.StatusTooManyRequests).RetryAfter("2").Times(1), 2 * time.Second},
+		{"401", fpromtest.Status(http.StatusUnauthorized).Times(1), time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+			fake.Inject(fpromtest.Delay(20*time.Millisecond).Times(30), tt.fault)
+			trackers, _ := fleet(t, 3, fake, nil)
+			const sales = 100
+			for i := range sales {
+				if err := trackers[i%3].Enqueue(t.Context(), sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			defer cancel()
+			for _, tracker := range trackers {
+				if err := tracker.Flush(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := len(fake.Commissions()); n != sales {
+				t.Errorf("%d commissions, want %d", n, sales)
+			}
+			requests := fake.Requests()
+			at := slices.IndexFunc(requests, func(r fpromtest.Request) bool {
+				return r.Status == http.StatusTooManyRequests || r.Status == http.StatusUnauthorized
+			})
+			if at < 0 {
+				t.Fatal("the fault was not met")
+			}
+			inPause, inProbe := 0, 0
+			for _, r := range requests[at+1:] {
+				switch d := r.Time.Sub(requests[at].Time); {
+				case d < 250*time.Millisecond: // was under way, or admitted before the pause was known
+				case d < tt.pause:
+					inPause++
+					t.Logf("%s %v after the answer", r.EventID, d)
+				case d < tt.pause+2*time.Millisecond:
+					inProbe++
+				}
+			}
+			if inPause > 0 || inProbe > 1 {
+				t.Errorf("%d calls in the pause, %d at once after it; want none and at most 1", inPause, inProbe)
+			}
+		})
+	}
+}
+
+// TestRefusedKey: while the key is refused few calls are made, nothing becomes a dead letter, and all is delivered
+// afterwards.
+func TestRefusedKey(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	refused := fake.Inject(fpromtest.Status(http.StatusUnauthorized).For(4 * time.Second))
+	trackers, queues := fleet(t, 3, fake, nil)
+	const sales = 60
+	for i := range sales {
+		if err := trackers[i%3].Enqueue(t.Context(), sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	if err := trackers[0].Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// The first calls of three replicas with four workers each, and one probe per second and replica after that.
+	if n := refused.Hits(); n > 12+3*5 {
+		t.Errorf("%d calls with a refused key in 4 s", n)
+	}
+	s, err := queues[1].Stats(ctx)
+	if err != nil || s.Dead != 0 || s.Pending != 0 || s.Ledger != sales {
+		t.Errorf("Stats: %+v, %v; want no dead letter, nothing pending, %d in the ledger", s, err, sales)
+	}
+	if n := len(fake.Commissions()); n != sales {
+		t.Errorf("%d commissions, want %d", n, sales)
+	}
+}

@@ -1,0 +1,340 @@
+package riverqueue_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/postgres"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// shop is three replica processes and what they share.
+type shop struct {
+	t      *testing.T
+	fake   *fpromtest.Server
+	pool   *pgxpool.Pool
+	env    []string
+	addrs  []string
+	client *http.Client
+
+	mu    sync.Mutex
+	procs []*exec.Cmd
+}
+
+// TestKill is the proof that nothing is lost and nothing doubled when replicas are killed, PostgreSQL crashes and
+// FirstPromoter misbehaves. FPROM_KILL_LIMIT and FPROM_KILL_SALES make it longer: the limit is per minute, and there
+// should be more sales than that.
+func TestKill(t *testing.T) {
+	limit, sales := intEnv(t, "FPROM_KILL_LIMIT", 600), intEnv(t, "FPROM_KILL_SALES", 512)
+	const buyers = 64
+	server, dbURL := ownServer(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(limit), fpromtest.WithAllLeads())
+	fake.Inject(
+		fpromtest.Status(429).RetryAfter("1").Chance(0.01),
+		fpromtest.Status(500).AfterProcessing().Chance(0.04),
+		fpromtest.Reset().AfterProcessing().Chance(0.02),
+		fpromtest.Reset().Chance(0.02),
+		fpromtest.Status(503).Chance(0.01),
+	)
+	s := newShop(t, fake, dbURL, limit)
+	for i := range s.addrs {
+		s.startReplica(i)
+	}
+	trouble, enough := context.WithCancel(t.Context())
+	var troubles sync.WaitGroup
+	var kills, crashes atomic.Int64
+	troubles.Go(func() { s.killReplicas(trouble, &kills) })
+	troubles.Go(func() { crashPostgres(trouble, t, server, &crashes) })
+
+	var bought sync.WaitGroup
+	for b := range buyers {
+		bought.Go(func() { s.buy(b, sales/buyers) })
+	}
+	bought.Wait()
+	s.waitSettled(5 * time.Minute)
+	enough()
+	troubles.Wait()
+	s.waitSettled(time.Minute)
+	s.terminate()
+	s.verify(buyers, sales/buyers, limit)
+	t.Logf("%d sales, %d calls, at most %d in a minute of %d allowed; %d replicas killed, PostgreSQL crashed %d times",
+		sales, len(fake.Requests()), fake.MaxInWindow(time.Minute), limit, kills.Load(), crashes.Load())
+	if kills.Load() < 3 {
+		t.Errorf("only %d replicas were killed: too few to prove anything", kills.Load())
+	}
+}
+
+func intEnv(t *testing.T, name string, n int) int {
+	t.Helper()
+	if s := os.Getenv(name); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	return n
+}
+
+// ownServer starts a PostgreSQL that may be crashed. Where FPROM_TEST_POSTGRES is set and there are no programs to start
+// one, that is used and not crashed: server is nil.
+func ownServer(t *testing.T) (server *postgres.Server, url string) {
+	t.Helper()
+	server, err := postgres.Start(t.Context(), "max_connections=200")
+	if errors.Is(err, postgres.ErrMissing) && os.Getenv("FPROM_TEST_POSTGRES") != "" {
+		return nil, database
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server, server.URL
+}
+
+func newShop(t *testing.T, fake *fpromtest.Server, dbURL string, limit int) *shop {
+	t.Helper()
+	pool := newPool(t, dbURL)
+	t.Cleanup(pool.Close)
+	schema := "kill_" + strconv.FormatInt(time.Now().UnixMilli(), 10)
+	q, err := riverqueue.New(pool, riverqueue.Config{Schema: schema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{
+		`CREATE TABLE ` + schema + `.shop_order (id text PRIMARY KEY)`,
+		`ALTER ROLE current_user SET search_path = ` + schema,
+	} {
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		for _, sql := range []string{`ALTER ROLE current_user RESET search_path`, `DROP SCHEMA ` + schema + ` CASCADE`} {
+			if _, err := pool.Exec(context.Background(), sql); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	pool.Reset() // the search path is that of new connections
+	s := &shop{t: t, fake: fake, pool: pool, procs: make([]*exec.Cmd, 3), client: &http.Client{Timeout: 5 * time.Second}}
+	for range s.procs {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.addrs = append(s.addrs, l.Addr().String())
+		l.Close()
+	}
+	s.env = append(os.Environ(), "FPROM_TEST_ROLE=replica", "FPROM_TEST_DATABASE="+dbURL, "FPROM_TEST_SCHEMA="+schema,
+		"FPROM_TEST_LIMIT="+strconv.Itoa(limit), "FIRSTPROMOTER_API_URL="+fake.URL, "FIRSTPROMOTER_API_KEY="+fake.APIKey,
+		"FIRSTPROMOTER_ACCOUNT_ID="+fake.AccountID)
+	t.Cleanup(s.terminate)
+	return s
+}
+
+func (s *shop) startReplica(i int) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(slices.Clone(s.env), "FPROM_TEST_LISTEN="+s.addrs[i])
+	var out bytes.Buffer
+	if os.Getenv("FPROM_KILL_LOG") != "" {
+		cmd.Stderr = os.Stderr
+	} else {
+		cmd.Stderr = &out
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		s.t.Errorf("start replica %d: %v", i, err)
+		return
+	}
+	s.procs[i] = cmd
+}
+
+// stopReplica signals replica i and waits for its end.
+func (s *shop) stopReplica(i int, sig os.Signal) {
+	s.mu.Lock()
+	cmd := s.procs[i]
+	s.procs[i] = nil
+	s.mu.Unlock()
+	if cmd == nil {
+		return
+	}
+	_ = cmd.Process.Signal(sig)
+	if err := cmd.Wait(); err != nil && sig == syscall.SIGTERM {
+		s.t.Errorf("replica %d after SIGTERM: %v\n%s", i, err, cmd.Stderr)
+	}
+}
+
+func (s *shop) terminate() {
+	var wg sync.WaitGroup
+	for i := range s.addrs {
+		wg.Go(func() { s.stopReplica(i, syscall.SIGTERM) })
+	}
+	wg.Wait()
+}
+
+func (s *shop) killReplicas(ctx context.Context, kills *atomic.Int64) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Duration(5000+rand.IntN(3000)) * time.Millisecond):
+		}
+		i := rand.IntN(len(s.addrs))
+		s.stopReplica(i, syscall.SIGKILL)
+		kills.Add(1)
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
+		s.startReplica(i)
+	}
+}
+
+func crashPostgres(ctx context.Context, t *testing.T, server *postgres.Server, crashes *atomic.Int64) {
+	for server != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(25 * time.Second):
+		}
+		if err := server.Crash(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if err := server.Continue(context.WithoutCancel(ctx)); err != nil {
+			t.Error(err)
+			return
+		}
+		crashes.Add(1)
+	}
+}
+
+func eventID(buyer, n int) string { return fmt.Sprintf("ch_%d_%d", buyer, n) }
+
+func email(buyer int) string { return fmt.Sprintf("buyer%d@example.com", buyer) }
+
+func price(buyer, n int) int64 { return int64(1000 + 10*buyer + n) }
+
+// buy pays n times, one after the other. The provider sends each webhook to two replicas at once, and again until both
+// have answered 200.
+func (s *shop) buy(buyer, n int) {
+	for i := range n {
+		form := url.Values{"id": {eventID(buyer, i)}, "email": {email(buyer)}, "amount": {strconv.FormatInt(price(buyer, i), 10)}}
+		if (buyer+i)%2 == 0 {
+			form.Set("tx", "1")
+		}
+		first := rand.IntN(len(s.addrs))
+		var both sync.WaitGroup
+		for k := range 2 {
+			both.Go(func() {
+				for to := first + k; !s.send(s.addrs[to%len(s.addrs)], form); to++ {
+					time.Sleep(100 * time.Millisecond)
+				}
+			})
+		}
+		both.Wait()
+	}
+}
+
+func (s *shop) send(addr string, form url.Values) bool {
+	resp, err := s.client.PostForm("http://"+addr+"/webhook", form)
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+func (s *shop) count(sql string) (n int, err error) {
+	err = s.pool.QueryRow(context.Background(), sql).Scan(&n)
+	return n, err
+}
+
+// waitSettled waits until the ledger has no open event.
+func (s *shop) waitSettled(patience time.Duration) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); ; {
+		n, err := s.count(`SELECT count(*) FROM fprom_ledger WHERE settled_at IS NULL`)
+		if err == nil && n == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%d events have no outcome after %v (%v)", n, patience, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// verify reads the fake's journal and the database.
+func (s *shop) verify(buyers, each, limit int) {
+	s.t.Helper()
+	commissions := map[string][]int64{}
+	order := map[string][]string{}
+	for _, c := range s.fake.Commissions() {
+		commissions[c.EventID] = append(commissions[c.EventID], c.SaleAmount)
+		order[c.Customer] = append(order[c.Customer], c.EventID)
+	}
+	var lost, doubled, wrong []string
+	for b := range buyers {
+		var want []string
+		for i := range each {
+			id := eventID(b, i)
+			want = append(want, id)
+			switch got := commissions[id]; {
+			case len(got) == 0:
+				lost = append(lost, id)
+			case len(got) > 1:
+				doubled = append(doubled, id)
+			case got[0] != price(b, i):
+				wrong = append(wrong, id)
+			}
+		}
+		if got := order[email(b)]; !slices.Equal(got, want) {
+			s.t.Errorf("sales of %s arrived as %v, want %v", email(b), got, want)
+		}
+	}
+	if len(lost)+len(doubled)+len(wrong) > 0 || len(commissions) != buyers*each {
+		s.t.Errorf("lost: %v; doubled: %v; with a wrong amount: %v; %d commissions, want %d", lost, doubled, wrong, len(commissions), buyers*each)
+	}
+	for sql, want := range map[string]int{
+		`SELECT count(*) FROM fprom_ledger WHERE state = 'done'`:          buyers * each,
+		`SELECT count(*) FROM fprom_ledger WHERE state <> 'done'`:         0,
+		`SELECT count(*) FROM shop_order`:                                 buyers * each,
+		`SELECT count(*) FROM river_job WHERE state NOT IN ('completed')`: 0,
+	} {
+		if n, err := s.count(sql); err != nil || n != want {
+			s.t.Errorf("%s: %d, %v; want %d", sql, n, err, want)
+		}
+	}
+	if most := s.fake.MaxInWindow(time.Minute); most > limit {
+		s.t.Errorf("%d calls within a minute, want at most %d", most, limit)
+	}
+	for _, r := range s.fake.Requests() {
+		if r.Status == http.StatusTooManyRequests && !strings.HasPrefix(r.Fault, "status 429") {
+			s.t.Errorf("%s: the fake's own limit was met", r.EventID)
+		}
+	}
+}
