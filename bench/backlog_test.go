@@ -1,0 +1,214 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+)
+
+// ledgerSize is how many remembered ids the largest ledger of BenchmarkOutboxLedger has: $FPROM_BENCH_LEDGER.
+func ledgerSize(b *testing.B) int {
+	b.Helper()
+	n := pick(5_000_000, 50_000)
+	if s := os.Getenv("FPROM_BENCH_LEDGER"); s != "" {
+		var err error
+		n, err = strconv.Atoi(s)
+		must(b, err)
+	}
+	return n
+}
+
+// BenchmarkOutboxBacklog: puts and deliveries while 0, 100,000 and 1,000,000 events wait. Goal: flat within 15 %.
+func BenchmarkOutboxBacklog(b *testing.B) {
+	loadRace(b, []load{{}, {pending: pick(100_000, 5_000)}, {pending: pick(1_000_000, 50_000)}})
+}
+
+// BenchmarkOutboxLedger: the same while 1, 100,000 and 5,000,000 ids of delivered events are remembered, of which each
+// put must know that its own is none. Goal: within 25 %. The largest number is $FPROM_BENCH_LEDGER.
+func BenchmarkOutboxLedger(b *testing.B) {
+	loadRace(b, []load{{ledger: 1}, {ledger: pick(100_000, 5_000)}, {ledger: ledgerSize(b)}})
+}
+
+// load is what an outbox holds before it is measured.
+type load struct{ pending, ledger int }
+
+func (l load) String() string {
+	if l.ledger > 0 {
+		return thousands(l.ledger) + " remembered"
+	}
+	return thousands(l.pending) + " wait"
+}
+
+// loaded is an outbox under load, and what was measured of it, a value for each round.
+type loaded struct {
+	load
+	q                     *boltqueue.Queue
+	path                  string
+	ids                   *sales
+	fill, drain           float64 // events per second
+	rate1, rate8          []float64
+	put1, put8, again     [][]time.Duration
+	p50, p99              []float64 // of put8
+	deliver4, deliver64   []float64
+	knownFirst, knownLast uint64
+}
+
+const batch = 1000 // events in one Put, to fill an outbox
+
+func loadRace(b *testing.B, loads []load) {
+	dir := b.TempDir()
+	var all []*loaded
+	for i, l := range loads {
+		path := filepath.Join(dir, strconv.Itoa(i))
+		q, err := boltqueue.Open(path)
+		must(b, err)
+		x := &loaded{load: l, q: q, path: path, ids: newSales(b)}
+		x.prepare(b)
+		all = append(all, x)
+	}
+	rounds := pick(15, 3)
+	for round := range rounds + 1 {
+		for _, x := range all {
+			x.measure(b, round > 0)
+		}
+	}
+	for _, x := range all {
+		must(b, x.q.Close())
+	}
+	tables(b, machine(b, dir), all)
+}
+
+// prepare brings the outbox to its load.
+func (x *loaded) prepare(b *testing.B) {
+	b.Helper()
+	step := 100_000
+	var filling, draining time.Duration
+	for left := x.ledger; left > 0; left -= step {
+		n := min(left, step)
+		filling += putMany(b, x.q, x.ids, n)
+		draining += deliverMany(b, x.q, n, 64)
+	}
+	filling += putMany(b, x.q, x.ids, x.pending)
+	if n := float64(x.pending + x.ledger); n > 1 {
+		x.fill = n / filling.Seconds()
+	}
+	if n := float64(x.ledger); n > 1 {
+		x.drain = n / draining.Seconds()
+	}
+	x.knownFirst, x.knownLast = 1, uint64(x.pending+x.ledger)
+	stats, err := x.q.Stats(context.Background())
+	must(b, err)
+	if stats.Pending != x.pending || stats.Ledger != x.ledger {
+		b.Fatalf("prepared %+v, want %+v", stats, x.load)
+	}
+}
+
+// measure does one round: puts one by one, then n events stored and delivered by 4 workers and by 64. It leaves as many events waiting as before.
+func (x *loaded) measure(b *testing.B, keep bool) {
+	b.Helper()
+	window, n := time.Duration(pick(200, 30))*time.Millisecond, pick(50_000, 5_000)
+	put := func(m fprom.Message) error { return x.q.Put(context.Background(), m) }
+	rate1, put1 := produce(b, 1, window, x.ids, put)
+	rate8, put8 := produce(b, 8, window, x.ids, put)
+	again := x.putKnown(b)
+	putMany(b, x.q, x.ids, n)
+	rate4 := float64(n) / deliverMany(b, x.q, n, 4).Seconds()
+	putMany(b, x.q, x.ids, n)
+	rate64 := float64(n) / deliverMany(b, x.q, n, 64).Seconds()
+	if stats, _ := x.q.Stats(context.Background()); stats.Pending > x.pending {
+		deliverMany(b, x.q, stats.Pending-x.pending, 64)
+	}
+	if !keep {
+		return
+	}
+	d := distOf(put8)
+	x.rate1, x.rate8, x.deliver4, x.deliver64 = append(x.rate1, rate1), append(x.rate8, rate8), append(x.deliver4, rate4), append(x.deliver64, rate64)
+	x.p50, x.p99 = append(x.p50, float64(d.at(0.5))), append(x.p99, float64(d.at(0.99)))
+	x.put1, x.put8, x.again = append(x.put1, put1), append(x.put8, put8), append(x.again, again)
+}
+
+// putKnown puts events again that are stored or remembered.
+func (x *loaded) putKnown(b *testing.B) (took []time.Duration) {
+	b.Helper()
+	if x.knownLast == 0 {
+		return nil
+	}
+	stride := uint64(7919)
+	for i := range uint64(500) {
+		m := x.ids.number(x.knownFirst + (i*stride)%x.knownLast)
+		t := time.Now()
+		must(b, x.q.Put(context.Background(), m))
+		took = append(took, time.Since(t))
+	}
+	return took
+}
+
+// tables prints what was measured, beside the load that comes first.
+func tables(b *testing.B, note string, all []*loaded) {
+	b.Helper()
+	puts := [][]string{{
+		"puts while", "1 caller: puts/s", "×", "p50", "p99", "8 callers: puts/s", "×", "p50", "×", "p99", "×", "known id: p50 in µs",
+	}}
+	deliveries := [][]string{{"deliveries while", "4 workers: per s", "×", "64 workers: per s", "×", "filled per s", "drained per s", "file"}}
+	times := func(v, floor []float64) string { return fmt.Sprintf("%.2f", against(v, floor)) }
+	base := all[0]
+	for _, x := range all {
+		info, err := os.Stat(x.path)
+		must(b, err)
+		one, eight := distOf(x.put1...), distOf(x.put8...)
+		puts = append(puts, []string{
+			x.String(), whole(middle(x.rate1)), times(x.rate1, base.rate1), micros(one.at(0.5)), micros(one.at(0.99)),
+			whole(middle(x.rate8)), times(x.rate8, base.rate8), micros(eight.at(0.5)), times(x.p50, base.p50), micros(eight.at(0.99)), times(x.p99, base.p99),
+			dash(float64(distOf(x.again...).at(0.5).Microseconds())),
+		})
+		deliveries = append(deliveries, []string{
+			x.String(), whole(middle(x.deliver4)), times(x.deliver4, base.deliver4), whole(middle(x.deliver64)), times(x.deliver64, base.deliver64),
+			dash(x.fill), dash(x.drain), fmt.Sprintf("%d MiB", info.Size()>>20),
+		})
+		metric(b, against(x.rate8, base.rate8), x.String(), "puts")
+		metric(b, against(x.deliver64, base.deliver64), x.String(), "deliveries")
+	}
+	table(b, note, puts)
+	table(b, note, deliveries)
+}
+
+// putMany stores n new events in large batches.
+func putMany(b *testing.B, q *boltqueue.Queue, ids *sales, n int) time.Duration {
+	b.Helper()
+	start := time.Now()
+	ms := make([]fprom.Message, 0, batch)
+	for n > 0 {
+		ms = ms[:0]
+		for range min(n, batch) {
+			ms = append(ms, ids.next())
+		}
+		must(b, q.Put(context.Background(), ms...))
+		n -= len(ms)
+	}
+	return time.Since(start)
+}
+
+// deliverMany lets so many workers deliver n of the events that wait, and returns when the outcomes are on disk.
+func deliverMany(b *testing.B, q *boltqueue.Queue, n, workers int) time.Duration {
+	b.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	q.SetWorkers(workers)
+	var delivered atomic.Int64
+	start := time.Now()
+	must(b, q.Run(ctx, func(context.Context, fprom.Message) error {
+		if delivered.Add(1) == int64(n) {
+			stop()
+		}
+		return nil
+	}))
+	return time.Since(start)
+}

@@ -1,0 +1,101 @@
+package bench
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"go.etcd.io/bbolt"
+)
+
+// BenchmarkOutboxPut: events that are on disk, per second, and how long one takes, with 1, 8 and 64 callers at once.
+// The floor is a bare bbolt loop that writes the same bytes in groups that gather in the same way. The others show what
+// bbolt costs above the bare disk, what a plain index of the event ids would cost, and SQLite.
+// Goal: at least 85 % of the floor.
+func BenchmarkOutboxPut(b *testing.B) {
+	for _, producers := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("producers=%d", producers), func(b *testing.B) { putRace(b, producers) })
+	}
+}
+
+func putRace(b *testing.B, producers int) {
+	dir := b.TempDir()
+	rounds, window := pick(15, 3), pick(250, 50)*int(time.Millisecond)
+	stores := []store{
+		openFloor(b, dir, "bare bbolt", false), openOutbox(b, dir), openFloor(b, dir, "bare bbolt + index", true),
+		openAppend(b, dir), openSQLite(b, dir),
+	}
+	ids := newSales(b)
+	rates, latencies, groups := make([][]float64, len(stores)), make([][][]time.Duration, len(stores)), make([]float64, len(stores))
+	for round := range rounds + 1 {
+		for i, s := range stores {
+			before := s.commits()
+			rate, l := produce(b, producers, time.Duration(window), ids, s.put)
+			if round == 0 {
+				continue
+			}
+			groups[i] += float64(len(l)) / float64(s.commits()-before) / float64(rounds)
+			rates[i], latencies[i] = append(rates[i], rate), append(latencies[i], l)
+		}
+	}
+	rows := [][]string{{"store", "puts/s", "of the floor", "p50", "p99", "puts in a commit", "commits/s"}}
+	for i, s := range stores {
+		must(b, s.close())
+		d, ratio := distOf(latencies[i]...), against(rates[i], rates[0])
+		rows = append(rows, []string{
+			s.name, whole(middle(rates[i])), percent(ratio), micros(d.at(0.5)), micros(d.at(0.99)),
+			fmt.Sprintf("%.1f", groups[i]), whole(middle(rates[i]) / groups[i]),
+		})
+		metric(b, ratio, s.name, "floor")
+	}
+	sameBytes(b, stores[0].path, stores[1].path)
+	table(b, machine(b, dir), rows)
+}
+
+// produce lets n callers put for as long as d. It returns the puts per second and how long each took.
+func produce(b *testing.B, n int, d time.Duration, ids *sales, put func(fprom.Message) error) (float64, []time.Duration) {
+	b.Helper()
+	took := make([][]time.Duration, n)
+	var wg sync.WaitGroup
+	runtime.GC() // nobody pays for the garbage of the one before
+	start := time.Now()
+	for i := range n {
+		wg.Go(func() {
+			for time.Since(start) < d {
+				m := ids.next()
+				t := time.Now()
+				if err := put(m); err != nil {
+					b.Error(err)
+					return
+				}
+				took[i] = append(took[i], time.Since(t))
+			}
+		})
+	}
+	wg.Wait()
+	all := slices.Concat(took...)
+	return float64(len(all)) / time.Since(start).Seconds(), all
+}
+
+// sameBytes checks that the floor wrote values as long as boltqueue's: else the race would be unfair.
+func sameBytes(b *testing.B, paths ...string) {
+	b.Helper()
+	var sizes []int
+	for _, path := range paths {
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+		must(b, err)
+		must(b, db.View(func(tx *bbolt.Tx) error {
+			_, v := tx.Bucket([]byte("pending")).Cursor().Last()
+			sizes = append(sizes, len(v))
+			return nil
+		}))
+		must(b, db.Close())
+	}
+	if sizes[0] == 0 || sizes[0] != sizes[1] {
+		b.Fatalf("a value of the floor has %d bytes, one of boltqueue %d", sizes[0], sizes[1])
+	}
+}
