@@ -134,43 +134,16 @@ type Message struct {
 // NewMessage validates e and puts it into the form that is stored and sent, for queues that store inside a caller's
 // transaction. RecordedAt is now. The error is a *ValidationError.
 func NewMessage(e Event) (Message, error) {
-	e, err := value(e)
-	if err != nil {
-		return Message{}, err
+	switch e.(type) {
+	case Sale, Refund, Signup, Cancellation:
+	default: // nil, a pointer or a struct around one of them
+		return Message{}, errNoEvent
 	}
 	if err := e.Validate(); err != nil {
 		return Message{}, err
 	}
 	kind := e.kind()
 	return Message{Key: kind + ":" + e.id(), Kind: kind, Body: encode(e), Customer: e.customer(), RecordedAt: time.Now()}, nil
-}
-
-// value is e itself, or what it points to: a pointer has the methods of an event too, and so has a struct around one.
-func value(e Event) (Event, error) {
-	switch p := e.(type) {
-	case Sale, Refund, Signup, Cancellation:
-		return e, nil
-	case *Sale:
-		if p != nil {
-			return *p, nil
-		}
-	case *Refund:
-		if p != nil {
-			return *p, nil
-		}
-	case *Signup:
-		if p != nil {
-			return *p, nil
-		}
-	case *Cancellation:
-		if p != nil {
-			return *p, nil
-		}
-	case nil:
-	default:
-		return nil, &ValidationError{"Event", "is of a type of its own: pass the Sale, Refund, Signup or Cancellation in it"}
-	}
-	return nil, &ValidationError{"Event", "is nil"}
 }
 
 // Event is the event that m was made of (its currency in lower case).

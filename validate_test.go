@@ -144,8 +144,9 @@ func TestInvalidEvents(t *testing.T) {
 func TestNoEventAtAll(t *testing.T) {
 	t.Parallel()
 	type mine struct{ fprom.Sale }
+	s, r, in, out := sale("x"), refund("x"), aSignup, aCancel
 	for _, e := range []fprom.Event{
-		nil, (*fprom.Sale)(nil), (*fprom.Refund)(nil), (*fprom.Signup)(nil), (*fprom.Cancellation)(nil), mine{sale("x")}, &mine{sale("x")},
+		nil, (*fprom.Sale)(nil), (*fprom.Cancellation)(nil), &s, &r, &in, &out, mine{s}, &mine{s},
 	} {
 		checkInvalid(t, e, "Event", "")
 	}
