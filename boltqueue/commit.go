@@ -40,6 +40,7 @@ type committer struct {
 	held    []outcome // few: see maxHeld
 	writing bool      // under Queue.mu: the committer has a group in hand
 	retryAt time.Time // after a failure
+	limit   int       // outcomes in one commit
 	backoff time.Duration
 }
 
@@ -125,7 +126,7 @@ func (q *Queue) gather(now time.Time) (group, bool) {
 
 // takeOutcomes must be called with q.mu held.
 func (q *Queue) takeOutcomes() []outcome {
-	n := min(len(q.outcomes), maxGroupOutcomes)
+	n := min(len(q.outcomes), q.c.limit)
 	taken := q.outcomes[:n:n]
 	q.outcomes = q.outcomes[n:]
 	if len(q.outcomes) == 0 {
@@ -247,6 +248,9 @@ func (q *Queue) committed(g group, w *work) {
 	if len(g.requests)+len(g.outcomes) > 0 || w.dirty {
 		q.stalled, c.backoff, c.retryAt = false, 0, time.Time{}
 	}
+	if len(g.outcomes) == c.limit {
+		c.limit = min(2*c.limit, maxGroupOutcomes)
+	}
 	c.writing = false
 	for _, it := range w.placed {
 		q.ready.push(it)
@@ -301,7 +305,10 @@ func (q *Queue) failed(g group, err error) {
 	if len(g.outcomes) > 0 || g.fill {
 		c.backoff = min(max(2*c.backoff, minWait), maxWait)
 		c.retryAt = time.Now().Add(c.backoff)
+	}
+	if len(g.outcomes) > 0 {
 		q.stalled = true
+		c.limit = max(len(g.outcomes)/4, 1) // a full disk may have room for fewer
 	}
 	q.tellWaiters(1)
 	q.mu.Unlock()

@@ -82,7 +82,7 @@ func newQueue(path string, opts []Option) *Queue {
 	for _, o := range opts {
 		o(q)
 	}
-	q.c = committer{items: map[uint64]*item{}, busy: map[uint64]*item{}, mem: map[hash]entry{}}
+	q.c = committer{items: map[uint64]*item{}, busy: map[uint64]*item{}, mem: map[hash]entry{}, limit: maxGroupOutcomes}
 	return q
 }
 
