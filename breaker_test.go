@@ -3,11 +3,8 @@ package fprom_test
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,63 +237,4 @@ func TestCancelledCallsDoNotOpenTheBreaker(t *testing.T) {
 			t.Errorf("the breaker is %s", b)
 		}
 	})
-}
-
-// A Logger that looks at the Tracker, as one that adds the queue's depth to each line does.
-func TestLoggerMayAskForStats(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		h := &asking{Handler: slog.DiscardHandler}
-		d := &down{is: true}
-		cfg := config(&fake{answer: d.answer})
-		cfg.Logger, cfg.Breaker = slog.New(h), fprom.BreakerConfig{Failures: 1, OpenFor: time.Second}
-		tracker := start(t, cfg)
-		h.tracker.Store(tracker)
-		enqueue(t, tracker, sale("ch_1"))
-		time.Sleep(5 * time.Second)
-		d.end()
-		flush(t, tracker, 2*time.Minute)
-		if b := tracker.Stats().Breaker; b != "closed" {
-			t.Errorf("the breaker is %s", b)
-		}
-		got := h.said()
-		if len(got) < 3 || got[0] != "closed→open" || got[1] != "open→half-open" || got[len(got)-1] != "half-open→closed" {
-			t.Errorf("logged %v", got)
-		}
-	})
-}
-
-// asking is a slog.Handler that asks for Stats with every record, and keeps what is said of the breaker.
-type asking struct {
-	slog.Handler
-	tracker atomic.Pointer[fprom.Tracker]
-	mu      sync.Mutex
-	changes []string
-}
-
-func (h *asking) Enabled(context.Context, slog.Level) bool { return true }
-
-func (h *asking) Handle(_ context.Context, r slog.Record) error {
-	h.tracker.Load().Stats()
-	var from, to string
-	r.Attrs(func(a slog.Attr) bool {
-		switch a.Key {
-		case "from":
-			from = a.Value.String()
-		case "to":
-			to = a.Value.String()
-		}
-		return true
-	})
-	if from != "" {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.changes = append(h.changes, from+"→"+to)
-	}
-	return nil
-}
-
-func (h *asking) said() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Clone(h.changes)
 }

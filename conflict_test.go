@@ -1,0 +1,90 @@
+package fprom_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+func TestConflictIsReportedOnce(t *testing.T) {
+	renewal := sale("sub_1")
+	renewal.Amount++
+	euros := sale("sub_1")
+	euros.Currency = "EUR"
+	same := sale("sub_1")
+	same.Currency = "usd" // the wire form is the same
+
+	for name, other := range map[string]fprom.Sale{"amount": renewal, "currency": euros} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(ok())
+				var seen steps
+				cfg := config(f)
+				cfg.Observer = seen.observe
+				tracker := start(t, cfg)
+				enqueue(t, tracker, sale("sub_1"), same, other, other, same)
+				flush(t, tracker, time.Minute)
+				enqueue(t, tracker, other)
+				got := seen.of(fprom.StageConflict)
+				if len(got) != 1 || !errors.Is(got[0].Err, fprom.ErrConflict) || tracker.Stats().Conflicts != 1 {
+					t.Errorf("conflicts reported: %v", got)
+				}
+				if n := len(f.seen()); n != 1 {
+					t.Errorf("%d calls, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+// Whichever way an event came, a second one with its id and other money is reported.
+func TestConflictWithTrack(t *testing.T) {
+	other := sale("sub_1")
+	other.Amount++
+	track := func(t *testing.T, tracker *fprom.Tracker, s fprom.Sale, want fprom.Outcome) {
+		t.Helper()
+		if r, err := tracker.Track(t.Context(), s); r.Outcome != want || err != nil {
+			t.Errorf("Track: %v, %v; want %v", r.Outcome, err, want)
+		}
+	}
+	tests := map[string]func(*testing.T, *fprom.Tracker){
+		"two Tracks": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
+			track(t, tracker, sale("sub_1"), fprom.Tracked)
+			track(t, tracker, other, fprom.Duplicate)
+			track(t, tracker, other, fprom.Duplicate)
+		},
+		"Enqueue after Track": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
+			track(t, tracker, sale("sub_1"), fprom.Tracked)
+			enqueue(t, tracker, other)
+		},
+		"Track after Enqueue": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
+			enqueue(t, tracker, sale("sub_1"))
+			flush(t, tracker, time.Minute)
+			track(t, tracker, other, fprom.Duplicate)
+		},
+		"Enqueue during Track": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
+			go track(t, tracker, sale("sub_1"), fprom.Tracked)
+			settle()
+			enqueue(t, tracker, other)
+			flush(t, tracker, time.Minute)
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(reply{status: 200, body: okBody, after: time.Second})
+				tracker := start(t, config(f))
+				test(t, tracker)
+				if s := tracker.Stats(); s.Conflicts != 1 || len(f.seen()) != 1 {
+					t.Errorf("%d calls, %d conflicts; want 1 and 1", len(f.seen()), s.Conflicts)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,183 @@
+package fprom_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// wire is a server on a real socket that counts the connections.
+type wire struct {
+	*httptest.Server
+	mu             sync.Mutex
+	opened, closed int
+	allClosed      chan struct{}
+}
+
+func newWire(t *testing.T, h http.HandlerFunc) *wire {
+	t.Helper()
+	w := &wire{Server: httptest.NewUnstartedServer(h), allClosed: make(chan struct{}, 100)}
+	w.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		switch s {
+		case http.StateNew:
+			w.opened++
+		case http.StateClosed:
+			if w.closed++; w.closed == w.opened {
+				w.allClosed <- struct{}{}
+			}
+		default:
+		}
+	}
+	w.Start()
+	t.Cleanup(w.Close)
+	return w
+}
+
+func (w *wire) connections() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.opened
+}
+
+// overTheWire is a Config with the transport that a program gets without an HTTPClient.
+func overTheWire(w *wire) fprom.Config {
+	cfg := config(nil)
+	cfg.HTTPClient, cfg.BaseURL, cfg.Breaker.Failures = nil, w.URL+"/track", 1000
+	return cfg
+}
+
+// All calls go over one connection, whatever is answered, and Shutdown closes it.
+func TestConnectionIsReused(t *testing.T) {
+	t.Parallel()
+	rows := verdicts()
+	n := 0
+	w := newWire(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		v := rows[n]
+		w.WriteHeader(v.reply.status)
+		_, _ = io.WriteString(w, v.reply.body)
+	})
+	cfg := overTheWire(w)
+	cfg.Dedupe.TTL = 1 // the same event again and again
+	tracker := start(t, cfg)
+	calls := 0
+	for i, v := range rows {
+		r := v.reply
+		if r.err != nil || r.hang || r.stream != nil || len(r.body) > 1<<18 || v.pause > 0 || r.status == 408 {
+			continue // these break the connection, or pause the account
+		}
+		n = i
+		calls++
+		if got, err := tracker.Track(t.Context(), v.sent()); got.StatusCode != r.status {
+			t.Errorf("%s: %v, %v", v.name, got, err)
+		}
+	}
+	if c := w.connections(); c != 1 || calls < 30 {
+		t.Errorf("%d connections for %d calls, want 1", c, calls)
+	}
+	if err := tracker.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-w.allClosed:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection is open after Shutdown")
+	}
+}
+
+// What no HTTP library would write.
+func TestRawAnswers(t *testing.T) {
+	t.Parallel()
+	object := `{"id":7,"event_id":"x"}`
+	tests := map[string]struct {
+		raw  string
+		want fprom.Outcome
+	}{
+		"early hints":      {"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" + object, fprom.Tracked},
+		"until the end":    {"HTTP/1.0 200 OK\r\n\r\n" + object, fprom.Tracked},
+		"nothing":          {"", fprom.Undelivered},
+		"no HTTP":          {"SSH-2.0-OpenSSH_9.6 " + apiKey + "\r\n", fprom.Undelivered},
+		"huge header":      {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20) + "\r\nContent-Length: 23\r\n\r\n" + object, fprom.Undelivered},
+		"broken header":    {"HTTP/1.1 200 OK\r\n" + secretEmail + "\r\n\r\n", fprom.Undelivered},
+		"cut":              {"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + object, fprom.Undelivered},
+		"cut chunk":        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n17\r\n" + object, fprom.Undelivered},
+		"junk chunk":       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + secretEmail + "\r\n", fprom.Undelivered},
+		"status of junk":   {"HTTP/1.1 2OO OK\r\n\r\n" + object, fprom.Undelivered},
+		"switch protocols": {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + object, fprom.Undelivered},
+		"two lengths":      {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 23\r\n\r\n" + object, fprom.Undelivered},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWire(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.WriteString(conn, test.raw)
+				_ = conn.Close()
+			})
+			tracker := start(t, overTheWire(w))
+			r, err := tracker.Track(t.Context(), sale("x"))
+			if r.Outcome != test.want || (err == nil) != (test.want == fprom.Tracked) || fprom.IsPermanent(err) {
+				t.Errorf("Track: %v, %v", r.Outcome, err)
+			}
+			if err != nil {
+				checkSecrets(t, "error", err.Error())
+			}
+		})
+	}
+}
+
+// A redirect shows the key to nobody, and turns no POST into a GET that ends well.
+func TestRedirectOverTheWire(t *testing.T) {
+	t.Parallel()
+	var followed []string
+	trap := newWire(t, func(w http.ResponseWriter, r *http.Request) {
+		followed = append(followed, r.Method+" "+r.URL.Path)
+		_, _ = io.WriteString(w, okBody)
+	})
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		w := newWire(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, trap.URL+"/track/sale", status)
+		})
+		tracker := start(t, overTheWire(w))
+		if r, err := tracker.Track(t.Context(), sale("x")); err == nil || r.StatusCode != status {
+			t.Errorf("%d: %v, %v", status, r, err)
+		}
+	}
+	if len(followed) > 0 {
+		t.Errorf("followed: %v", followed)
+	}
+}
+
+// The network fails: nothing listens, the name is unknown, the certificate is not trusted.
+func TestNetworkFails(t *testing.T) {
+	t.Parallel()
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(secure.Close)
+	secure.Config.ErrorLog = nil
+	closed := newWire(t, func(http.ResponseWriter, *http.Request) {})
+	closed.Close()
+	for _, url := range []string{closed.URL, secure.URL} {
+		cfg := config(nil)
+		cfg.HTTPClient, cfg.BaseURL = nil, url
+		tracker := start(t, cfg)
+		r, err := tracker.Track(t.Context(), sale("x"))
+		if err == nil || r.Outcome != fprom.Undelivered || r.StatusCode != 0 || fprom.IsPermanent(err) || errors.Is(err, fprom.ErrUnauthorized) {
+			t.Errorf("Track: %v, %v", r, err)
+		}
+	}
+}
