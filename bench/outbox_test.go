@@ -29,7 +29,7 @@ func putRace(b *testing.B, producers int) {
 		openFloor(b, dir, "bare bbolt", false), openOutbox(b, dir), openFloor(b, dir, "bare bbolt + index", true),
 		openAppend(b, dir), openSQLite(b, dir),
 	}
-	ids := newSales(b)
+	ids := newSales()
 	rates, latencies, groups := make([][]float64, len(stores)), make([][][]time.Duration, len(stores)), make([]float64, len(stores))
 	for round := range rounds + 1 {
 		for i, s := range stores {
