@@ -119,8 +119,12 @@ type verdict struct {
 func (c *client) post(ctx context.Context, m Message) verdict {
 	attempt, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	req, err := c.request(attempt, m)
+	if err != nil {
+		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: fmt.Errorf("fprom: %s: %w", m.name(), err)}
+	}
 	start := time.Now()
-	v := c.roundTrip(attempt, m)
+	v := c.roundTrip(req, m)
 	v.sent, v.elapsed = true, time.Since(start)
 	switch {
 	case v.class != classTransient:
@@ -135,11 +139,7 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 	return v
 }
 
-func (c *client) roundTrip(ctx context.Context, m Message) verdict {
-	req, err := c.request(ctx, m)
-	if err != nil {
-		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: err}
-	}
+func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	resp, err := c.transport.RoundTrip(req)
 	switch {
 	case err != nil:

@@ -251,10 +251,12 @@ func (t *Tracker) pace(ctx context.Context) error {
 
 // concludePause begins or ends the account's pause by the verdict of an attempt.
 func (t *Tracker) concludePause(ctx context.Context, of ticket, v *verdict) {
-	switch v.class {
-	case classDone, classRejected:
+	switch {
+	case !v.sent:
+		t.pause.leave(of)
+	case v.class == classDone, v.class == classRejected:
 		t.pause.clear(of)
-	case classThrottled, classRefused, classEndpoint:
+	case v.class == classThrottled, v.class == classRefused, v.class == classEndpoint:
 		d := t.pause.begin(of, v.pause, t.retry.ProbeInterval, v.err)
 		if d > 0 && t.extra.pause != nil {
 			if err := t.extra.pause(context.WithoutCancel(ctx), d, v.err); err != nil {
