@@ -35,11 +35,7 @@ func (p *pager) checkFormat() error {
 		return err
 	}
 	if !ok {
-		root, err := p.page(p.meta.root)
-		if err == nil && (root.flags != pageLeaf || root.count > 0) {
-			err = ErrForeign
-		}
-		return err
+		return p.checkForeign()
 	}
 	switch version := decodeFormat(meta.get(keyFormat)); {
 	case version == 0:
@@ -49,6 +45,23 @@ func (p *pager) checkFormat() error {
 	default:
 		return nil
 	}
+}
+
+// checkForeign: there is no bucket meta. An empty bbolt file is not foreign.
+func (p *pager) checkForeign() error {
+	root, err := p.page(p.meta.root)
+	if err != nil || root.flags == pageLeaf && root.count == 0 {
+		return err
+	}
+	for i := range int(root.count) {
+		if root.flags != pageLeaf {
+			break
+		}
+		if _, _, bucket := root.leaf(i); !bucket {
+			return fmt.Errorf("%w: page %d is not a root", ErrDamaged, p.meta.root)
+		}
+	}
+	return ErrForeign
 }
 
 // get looks key up in a bucket of one page, as meta is.

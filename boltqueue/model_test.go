@@ -105,6 +105,7 @@ func (m *model) close(q *boltqueue.Queue) {
 // crash leaves the file as it is and goes on with a copy.
 func (m *model) crash(q *boltqueue.Queue, path, copied string) string {
 	m.t.Helper()
+	synctest.Wait() // a copy that is made while the file is written is no state of it
 	b, err := os.ReadFile(path)
 	if err != nil {
 		m.t.Fatal(err)

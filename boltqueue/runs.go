@@ -22,8 +22,6 @@ const (
 	runPrefix = "run"
 	runHeader = 4 + 1 + 3*8
 	mergeRuns = 4 // so many of one level make one of the next
-	// mergePace: keys merged for each key put. Each key is merged once on each level, of which there are few.
-	mergePace = 8
 	mergeIdle = 1024 // keys merged in one transaction when there is nothing else to do
 )
 

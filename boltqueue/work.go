@@ -90,7 +90,7 @@ func (w *work) apply(g group) error {
 
 // tendIndex does what is to be done for the keys, in proportion to those that were put.
 func (w *work) tendIndex(g group) error {
-	n := mergePace * len(w.added)
+	n := (1 + len(w.runs)/mergeRuns) * len(w.added)
 	if len(g.requests)+len(g.outcomes) == 0 {
 		n = mergeIdle
 	}
