@@ -25,7 +25,7 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	}{
 		{&s.Pending, q.store.sql.countOpen, "fprom_ledger_open"},
 		{&s.Dead, q.store.sql.countDead, "fprom_ledger_dead"},
-		{&s.Ledger, q.store.sql.count, "fprom_ledger"},
+		{&s.Ledger, q.store.sql.count, "fprom_ledger_settled_at"},
 	} {
 		if err := q.pool.QueryRow(ctx, c.sql, countLimit).Scan(c.to); err != nil {
 			return s, fmt.Errorf("riverqueue: stats: %w", explain(err))
@@ -39,6 +39,7 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 		}
 		*c.to = max(*c.to, int(estimate))
 	}
+	s.Ledger += s.Dead
 	err := q.pool.QueryRow(ctx, q.store.sql.oldest).Scan(&s.Oldest)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return s, fmt.Errorf("riverqueue: stats: %w", err)
@@ -110,7 +111,7 @@ func (q *Queue) DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error
 func (q *Queue) Redrive(ctx context.Context, keys ...string) (int, error) {
 	n := 0
 	for _, key := range keys {
-		err := q.inTx(ctx, func(tx pgx.Tx) error {
+		err := q.transact(ctx, &pgx.Batch{}, func(tx pgx.Tx) error {
 			rows, err := tx.Query(ctx, q.store.sql.redrive, key)
 			if err != nil {
 				return err

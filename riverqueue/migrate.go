@@ -84,7 +84,7 @@ func (q *Queue) apply(ctx context.Context, all []string) error {
 		return err
 	}
 	for i := have; i < len(all); i++ {
-		err := q.inTx(ctx, func(tx pgx.Tx) error {
+		err := q.transact(ctx, &pgx.Batch{}, func(tx pgx.Tx) error {
 			_, err := tx.Exec(ctx, numbered(q.cfg.Schema, i+1, all[i]))
 			return err
 		})

@@ -81,13 +81,60 @@ func (s *store) enqueue(ctx context.Context, tx pgx.Tx, events []fprom.Event) er
 	return conflict
 }
 
+// entry is a set of messages on its way into the ledger.
+type entry struct {
+	ms     []fprom.Message
+	twice  []fprom.Message // keys that ms has already
+	stored map[string]bool // keys that were not in the ledger
+}
+
 // put stores what is new of ms and returns an error that wraps fprom.ErrConflict if one of them must be reported.
 func (s *store) put(ctx context.Context, tx pgx.Tx, ms []fprom.Message) (conflict, err error) {
-	fresh, rest, err := s.insert(ctx, tx, ms)
-	if err != nil {
+	var b pgx.Batch
+	e := s.enter(&b, ms)
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return nil, err
 	}
-	if len(rest) > 0 {
+	return s.finish(ctx, tx, e)
+}
+
+// enter queues the statement that enters ms into the ledger.
+func (s *store) enter(b *pgx.Batch, ms []fprom.Message) *entry {
+	n := len(ms)
+	e := &entry{ms: make([]fprom.Message, 0, n), stored: make(map[string]bool, n)}
+	keys, kinds, customers := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
+	digests, times := make([]int64, 0, n), make([]time.Time, 0, n)
+	for _, m := range ms {
+		if _, twice := e.stored[m.Key]; twice {
+			e.twice = append(e.twice, m)
+			continue
+		}
+		e.stored[m.Key] = false
+		e.ms = append(e.ms, m)
+		keys, kinds, customers = append(keys, m.Key), append(kinds, m.Kind), append(customers, m.Customer)
+		digests, times = append(digests, digestOf(m)), append(times, m.RecordedAt)
+	}
+	b.Queue(s.sql.insert, keys, kinds, customers, digests, times).Query(func(rows pgx.Rows) error {
+		stored, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		for _, key := range stored {
+			e.stored[key] = true
+		}
+		return err
+	})
+	return e
+}
+
+// finish makes River jobs of what is new, and looks at what is not.
+func (s *store) finish(ctx context.Context, tx pgx.Tx, e *entry) (conflict, err error) {
+	var fresh, rest []fprom.Message
+	for _, m := range e.ms {
+		if e.stored[m.Key] {
+			fresh = append(fresh, m)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	if rest = append(rest, e.twice...); len(rest) > 0 {
 		var revived []fprom.Message
 		if revived, conflict, err = s.meet(ctx, tx, rest); err != nil {
 			return nil, err
@@ -95,43 +142,6 @@ func (s *store) put(ctx context.Context, tx pgx.Tx, ms []fprom.Message) (conflic
 		fresh = append(fresh, revived...)
 	}
 	return conflict, s.insertJobs(ctx, tx, fresh)
-}
-
-// insert enters ms into the ledger and splits them into those that are new there and the others.
-func (s *store) insert(ctx context.Context, tx pgx.Tx, ms []fprom.Message) (fresh, rest []fprom.Message, err error) {
-	n := len(ms)
-	first := make(map[string]int, n)
-	keys, kinds, customers := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
-	digests, times := make([]int64, 0, n), make([]time.Time, 0, n)
-	for i, m := range ms {
-		if _, twice := first[m.Key]; twice {
-			rest = append(rest, m)
-			continue
-		}
-		first[m.Key] = i
-		keys, kinds, customers = append(keys, m.Key), append(kinds, m.Kind), append(customers, m.Customer)
-		digests, times = append(digests, digestOf(m)), append(times, m.RecordedAt)
-	}
-	rows, err := tx.Query(ctx, s.sql.insert, keys, kinds, customers, digests, times)
-	if err != nil {
-		return nil, nil, err
-	}
-	stored, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, nil, err
-	}
-	isNew := make(map[string]bool, len(stored))
-	for _, key := range stored {
-		isNew[key] = true
-	}
-	for _, key := range keys {
-		if m := ms[first[key]]; isNew[key] {
-			fresh = append(fresh, m)
-		} else {
-			rest = append(rest, m)
-		}
-	}
-	return fresh, rest, nil
 }
 
 // meet compares ms with the rows that have their keys: equal ones are redeliveries, other money is a conflict, and a

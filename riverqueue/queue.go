@@ -133,8 +133,10 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	}
 	var conflict error
 	for try := 1; ; try++ {
-		err := q.inTx(ctx, func(tx pgx.Tx) (err error) {
-			conflict, err = q.store.put(ctx, tx, ms)
+		var b pgx.Batch
+		e := q.store.enter(&b, ms)
+		err := q.transact(ctx, &b, func(tx pgx.Tx) (err error) {
+			conflict, err = q.store.finish(ctx, tx, e)
 			return err
 		})
 		var pg *pgconn.PgError
@@ -161,11 +163,6 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event)
 func (q *Queue) Close() error {
 	q.closing.Do(func() { close(q.closed) })
 	return nil
-}
-
-// inTx runs fn in a transaction whose statements each see what is committed, whatever the database's default is.
-func (q *Queue) inTx(ctx context.Context, fn func(pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, q.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, fn)
 }
 
 // store writes messages into the ledger and into River.

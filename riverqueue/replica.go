@@ -139,7 +139,7 @@ func (r *replica) leave() {
 func (q *Queue) takeOver(ctx context.Context, r *replica) error {
 	held := r.held()
 	var n int
-	err := q.inTx(ctx, func(tx pgx.Tx) error {
+	err := q.transact(ctx, &pgx.Batch{}, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, q.store.sql.takeOver, jobQueue, q.cfg.Lease.Seconds(), held, r.id)
 		if err != nil {
 			return err
@@ -230,7 +230,7 @@ func (q *Queue) restore(ctx context.Context) error {
 
 func (q *Queue) restoreOne(ctx context.Context, args eventArgs, state string) error {
 	s := &q.store.sql
-	return q.inTx(ctx, func(tx pgx.Tx) error {
+	return q.transact(ctx, &pgx.Batch{}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, s.lock, q.lane(args.Customer)); err != nil {
 			return err
 		}

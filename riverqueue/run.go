@@ -136,15 +136,12 @@ func (q *Queue) begin(ctx context.Context, job *river.Job[eventArgs]) (attempts 
 	s := &q.store.sql
 	key := job.Args.Key
 	var notNow bool
-	err = q.inTx(ctx, func(tx pgx.Tx) error {
-		var state string
-		b := &pgx.Batch{}
-		b.Queue(s.lock, q.lane(job.Args.Customer))
-		b.Queue(s.start, key)
-		b.Queue(s.look, key).QueryRow(func(row pgx.Row) error { return row.Scan(&state, &attempts) })
-		if err := tx.SendBatch(ctx, b).Close(); err != nil {
-			return err
-		}
+	var state string
+	b := &pgx.Batch{}
+	b.Queue(s.lock, q.lane(job.Args.Customer))
+	b.Queue(s.start, key)
+	b.Queue(s.look, key).QueryRow(func(row pgx.Row) error { return row.Scan(&state, &attempts) })
+	err = q.transact(ctx, b, func(tx pgx.Tx) error {
 		switch state {
 		case "head":
 			return nil
@@ -231,20 +228,17 @@ func (q *Queue) settleOnce(ctx context.Context, job *river.Job[eventArgs], state
 	ctx, cancel := context.WithTimeout(ctx, dbTimeout)
 	defer cancel()
 	s := &q.store.sql
-	return q.inTx(ctx, func(tx pgx.Tx) error {
-		var next []fprom.Message
-		b := &pgx.Batch{}
-		b.Queue(s.lock, q.lane(job.Args.Customer))
-		b.Queue(s.settle, job.Args.Key, state, reason, body)
-		if job.Args.Customer != "" {
-			b.Queue(s.promote, job.Args.Customer).Query(func(rows pgx.Rows) (err error) {
-				next, err = collectMessages(rows)
-				return err
-			})
-		}
-		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+	var next []fprom.Message
+	b := &pgx.Batch{}
+	b.Queue(s.lock, q.lane(job.Args.Customer))
+	b.Queue(s.settle, job.Args.Key, state, reason, body)
+	if job.Args.Customer != "" {
+		b.Queue(s.promote, job.Args.Customer).Query(func(rows pgx.Rows) (err error) {
+			next, err = collectMessages(rows)
 			return err
-		}
+		})
+	}
+	return q.transact(ctx, b, func(tx pgx.Tx) error {
 		if err := q.store.insertJobs(ctx, tx, next); err != nil {
 			return err
 		}

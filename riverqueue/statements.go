@@ -80,7 +80,7 @@ func newStatements(schema string) statements {
 
 		mark:      s(`SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE settled_at IS NULL`),
 		pending:   s(`SELECT EXISTS (SELECT 1 FROM $schema.fprom_ledger WHERE settled_at IS NULL AND seq <= $1)`),
-		count:     s(`SELECT count(*) FROM (SELECT 1 FROM $schema.fprom_ledger WHERE settled_at IS NOT NULL LIMIT $1) s`),
+		count:     s(`SELECT count(*) FROM (SELECT 1 FROM $schema.fprom_ledger WHERE state = 'done' LIMIT $1) s`),
 		countOpen: s(`SELECT count(*) FROM (SELECT 1 FROM $schema.fprom_ledger WHERE settled_at IS NULL LIMIT $1) s`),
 		countDead: s(`SELECT count(*) FROM (SELECT 1 FROM $schema.fprom_ledger WHERE state = 'dead' LIMIT $1) s`),
 		oldest:    s(`SELECT recorded_at FROM $schema.fprom_ledger WHERE settled_at IS NULL ORDER BY seq LIMIT 1`),

@@ -21,7 +21,7 @@ CREATE INDEX fprom_ledger_open ON $schema.fprom_ledger (seq) WHERE settled_at IS
 CREATE INDEX fprom_ledger_lane ON $schema.fprom_ledger (customer, seq) WHERE settled_at IS NULL;
 CREATE UNIQUE INDEX fprom_ledger_head ON $schema.fprom_ledger (customer) WHERE state = 'head' AND customer <> '';
 CREATE INDEX fprom_ledger_dead ON $schema.fprom_ledger (seq) WHERE state = 'dead';
-CREATE INDEX fprom_ledger_settled_at ON $schema.fprom_ledger USING brin (settled_at) WITH (pages_per_range = 32, autosummarize = on);
+CREATE INDEX fprom_ledger_settled_at ON $schema.fprom_ledger (settled_at) WHERE state = 'done';
 
 -- The one FirstPromoter account that all replicas share: its rate limit and its pause.
 CREATE TABLE $schema.fprom_account (

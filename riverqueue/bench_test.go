@@ -1,0 +1,287 @@
+package riverqueue_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// bareArgs are the bytes of an event as a River job without anything of this package.
+type bareArgs struct {
+	Key        string    `json:"key"`
+	EventKind  string    `json:"kind"`
+	Customer   string    `json:"customer"`
+	RecordedAt time.Time `json:"recorded_at"`
+	Body       string    `json:"body"`
+}
+
+func (bareArgs) Kind() string { return "bare_event" }
+
+// bench is a migrated schema with a queue, a bare River client and a table of orders.
+type bench struct {
+	tb    testing.TB
+	q     *riverqueue.Queue
+	pool  *pgxpool.Pool
+	bare  *river.Client[pgx.Tx]
+	order string // inserts an order
+	n     atomic.Int64
+}
+
+func newBench(tb testing.TB) *bench {
+	tb.Helper()
+	cfg := riverqueue.Config{Schema: newSchema(tb), RequestsPerMinute: 1_000_000_000}
+	q, pool := open(tb, cfg)
+	bare, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: cfg.Schema})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := pool.Exec(context.Background(), `CREATE TABLE `+cfg.Schema+`.shop_order (id text PRIMARY KEY)`); err != nil {
+		tb.Fatal(err)
+	}
+	return &bench{tb: tb, q: q, pool: pool, bare: bare, order: `INSERT INTO ` + cfg.Schema + `.shop_order (id) VALUES ($1)`}
+}
+
+func (b *bench) sale() fprom.Sale {
+	n := strconv.FormatInt(b.n.Add(1), 10)
+	return fprom.Sale{EventID: "ch_3PqXyzAbCdEf" + n, Email: "buyer" + n + "@example.com", Amount: 4900, Currency: "usd", Plan: "pro-monthly", TID: "0f2a7c3e-8d4b-4f6a-9c1d-2e3b4a5c6d7e"}
+}
+
+func (b *bench) bareOf(s fprom.Sale) bareArgs {
+	m, err := fprom.NewMessage(s)
+	if err != nil {
+		b.tb.Error(err)
+	}
+	return bareArgs{Key: m.Key, EventKind: m.Kind, Customer: m.Customer, RecordedAt: m.RecordedAt, Body: string(m.Body)}
+}
+
+var bareOpts = &river.InsertOpts{Queue: "bare"}
+
+// The four ways to store an event, each one durable when it returns.
+func (b *bench) bareAlone(ctx context.Context) error {
+	_, err := b.bare.Insert(ctx, b.bareOf(b.sale()), bareOpts)
+	return err
+}
+
+func (b *bench) put(ctx context.Context) error {
+	m, err := fprom.NewMessage(b.sale())
+	if err != nil {
+		return err
+	}
+	return b.q.Put(ctx, m)
+}
+
+func (b *bench) bareTx(ctx context.Context) error {
+	s := b.sale()
+	return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, b.order, s.EventID); err != nil {
+			return err
+		}
+		_, err := b.bare.InsertTx(ctx, tx, b.bareOf(s), bareOpts)
+		return err
+	})
+}
+
+func (b *bench) enqueueTx(ctx context.Context) error {
+	s := b.sale()
+	return pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, b.order, s.EventID); err != nil {
+			return err
+		}
+		return b.q.EnqueueTx(ctx, tx, s)
+	})
+}
+
+// rate is how many times a second fn runs on n goroutines.
+func (b *bench) rate(n int, d time.Duration, fn func(context.Context) error) float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for range n {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if err := fn(context.WithoutCancel(ctx)); err != nil {
+					b.tb.Error(err)
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return float64(done.Load()) / time.Since(begun).Seconds()
+}
+
+// BenchmarkEnqueue compares Put and EnqueueTx with what River alone takes for the same bytes, in turns, and reports
+// medians. Run it with -benchtime=1x.
+func BenchmarkEnqueue(b *testing.B) {
+	const rounds, turn = 9, 700 * time.Millisecond
+	for range b.N {
+		for _, goroutines := range []int{1, 8} {
+			x := newBench(b)
+			ways := []struct {
+				name string
+				fn   func(context.Context) error
+			}{{"bare", x.bareAlone}, {"put", x.put}, {"bare-tx", x.bareTx}, {"enqueue-tx", x.enqueueTx}}
+			rates := map[string][]float64{}
+			for i := range rounds + 1 {
+				for _, w := range ways {
+					if r := x.rate(goroutines, turn, w.fn); i > 0 { // the first is to warm up
+						rates[w.name] = append(rates[w.name], r)
+					}
+				}
+			}
+			for _, w := range ways {
+				b.ReportMetric(median(rates[w.name]), fmt.Sprintf("%s-%d/s", w.name, goroutines))
+			}
+			b.ReportMetric(100*median(rates["put"])/median(rates["bare"]), fmt.Sprintf("%%put-%d", goroutines))
+			b.ReportMetric(100*median(rates["enqueue-tx"])/median(rates["bare-tx"]), fmt.Sprintf("%%tx-%d", goroutines))
+		}
+	}
+}
+
+func median(v []float64) float64 {
+	v = slices.Clone(v)
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// BenchmarkDeliver is how many events a second 1, 2 and 3 replicas deliver, each with 16 workers, to a FirstPromoter that answers
+// at once, with pacing lifted. FPROM_BENCH_WAITING puts so many waiting events before them first. Run it with -benchtime=1x.
+func BenchmarkDeliver(b *testing.B) {
+	waiting := 0
+	if s := os.Getenv("FPROM_BENCH_WAITING"); s != "" {
+		var err error
+		if waiting, err = strconv.Atoi(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range b.N {
+		for replicas := 1; replicas <= 3; replicas++ {
+			b.ReportMetric(deliverRate(b, replicas, waiting), fmt.Sprintf("events-%d/s", replicas))
+		}
+	}
+}
+
+func deliverRate(b *testing.B, replicas, waiting int) float64 {
+	b.Helper()
+	const measured = 8 * time.Second
+	cfg := riverqueue.Config{Schema: newSchema(b), RequestsPerMinute: 1_000_000_000}
+	first, pool := open(b, cfg)
+	fill(b, first, pool, cfg.Schema, max(waiting, 50_000))
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	var done atomic.Int64
+	for range replicas {
+		q, _ := open(b, cfg)
+		q.SetWorkers(16)
+		wg.Go(func() {
+			err := q.Run(ctx, func(ctx context.Context, _ fprom.Message) error {
+				if err := q.Admit(ctx); err != nil {
+					return err
+				}
+				done.Add(1)
+				return nil
+			})
+			if err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	time.Sleep(2 * time.Second)
+	before, begun := done.Load(), time.Now()
+	time.Sleep(measured)
+	rate := float64(done.Load()-before) / time.Since(begun).Seconds()
+	cancel()
+	wg.Wait()
+	return rate
+}
+
+// fill stores n events, one in five of them the second of its customer.
+func fill(b *testing.B, q *riverqueue.Queue, pool *pgxpool.Pool, schema string, n int) {
+	b.Helper()
+	const batch = 5000
+	begun := time.Now()
+	for from := 0; from < n; from += batch {
+		ms := make([]fprom.Message, 0, batch)
+		for i := from; i < min(n, from+batch); i++ {
+			m, err := fprom.NewMessage(fprom.Sale{EventID: "ch_3PqXyzAbCdEf" + strconv.Itoa(i), Email: fmt.Sprintf("buyer%d@example.com", i-i%5/4), Amount: 4900, Currency: "usd", Plan: "pro-monthly"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			ms = append(ms, m)
+		}
+		if err := q.Put(context.Background(), ms...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Logf("%d events stored in %v", n, time.Since(begun))
+	if _, err := pool.Exec(context.Background(), `VACUUM ANALYZE `+schema+`.fprom_ledger, `+schema+`.river_job`); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkWaiting is what an event costs while a million (FPROM_BENCH_WAITING) wait: to store, to deliver, to look at
+// the queue, and on disk. Run it with -benchtime=1x.
+func BenchmarkWaiting(b *testing.B) {
+	waiting := 1_000_000
+	if s := os.Getenv("FPROM_BENCH_WAITING"); s != "" {
+		var err error
+		if waiting, err = strconv.Atoi(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range b.N {
+		x := newBench(b)
+		ctx := context.Background()
+		x.rate(1, 3*time.Second, x.put) // to warm up
+		empty := x.rate(1, 3*time.Second, x.put)
+		fill(b, x.q, x.pool, schemaOf(x), waiting)
+		full := x.rate(1, 3*time.Second, x.put)
+		begun := time.Now()
+		s, err := x.q.Stats(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(time.Since(begun).Microseconds()), "stats-µs")
+		b.ReportMetric(float64(s.Pending), "pending")
+		b.ReportMetric(empty, "put-empty/s")
+		b.ReportMetric(full, "put-full/s")
+		bytes := countRows(b, x.pool, `SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c WHERE relname IN ('fprom_ledger', 'river_job') AND relnamespace = $1::regnamespace`, schemaOf(x))
+		b.ReportMetric(float64(bytes)/float64(s.Pending), "B/event")
+		x.q.SetWorkers(16)
+		run, cancel := context.WithCancel(ctx)
+		var done atomic.Int64
+		ran := make(chan error, 1)
+		go func() {
+			ran <- x.q.Run(run, func(context.Context, fprom.Message) error { done.Add(1); return nil })
+		}()
+		time.Sleep(3 * time.Second)
+		before, begun := done.Load(), time.Now()
+		time.Sleep(10 * time.Second)
+		b.ReportMetric(float64(done.Load()-before)/time.Since(begun).Seconds(), "deliver/s")
+		cancel()
+		if err := <-ran; err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+func schemaOf(b *bench) string {
+	return b.order[len("INSERT INTO ") : len(b.order)-len(".shop_order (id) VALUES ($1)")]
+}
