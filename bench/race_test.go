@@ -102,8 +102,14 @@ func report(b *testing.B, cs []contender, result []measured) {
 // tracker returns a Tracker with pacing lifted and nothing logged.
 func tracker(b *testing.B, cfg fprom.Config) *fprom.Tracker {
 	b.Helper()
-	cfg.APIKey, cfg.AccountID = "key", "account"
 	cfg.RequestsPerMinute, cfg.Burst = 1<<30, 1<<20
+	return quietTracker(b, cfg)
+}
+
+// quietTracker returns a Tracker that logs nothing.
+func quietTracker(b *testing.B, cfg fprom.Config) *fprom.Tracker {
+	b.Helper()
+	cfg.APIKey, cfg.AccountID = "key", "account"
 	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
 	t, err := fprom.New(cfg)
 	if err != nil {

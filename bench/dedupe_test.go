@@ -1,0 +1,144 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/patrickmn/go-cache"
+	"golang.org/x/sys/unix"
+)
+
+// sink is a queue that keeps nothing, so that only the Tracker's own work is measured.
+type sink struct{}
+
+func (sink) Put(context.Context, ...fprom.Message) error { return nil }
+
+func (sink) Run(ctx context.Context, _ func(context.Context, fprom.Message) error) error {
+	<-ctx.Done()
+	return nil
+}
+
+// BenchmarkDedupe: Enqueue while the dedupe cache holds 1,000,000 ids and forgets old ones all the time, beside the same
+// loop with a cache of 128 ids (what the collector and the machine do to any program), and beside a plain go-cache whose
+// janitor purges 1,000,000 expired keys. Goal: no stall over 1 ms from the clean-up.
+//
+// A stall counts as the machine's if the kernel took the processor away during it. The rows without garbage collection
+// show what is left when the collector is not at work: the clean-up alone.
+func BenchmarkDedupe(b *testing.B) {
+	ids, n := pick(1_000_000, 50_000), pick(2_000_000, 150_000)
+	rows := [][]string{{"Enqueue with", "p50", "p99", "p99.9", "p99.99", "longest", "over 1 ms", "of these the machine's", "longest else", "bytes an id"}}
+	for _, gc := range []int{100, -1} {
+		for _, entries := range []int{128, ids} {
+			name := "a cache of " + thousands(entries) + " ids"
+			if gc < 0 {
+				name += ", no collections"
+			}
+			s, bytes := enqueueMany(b, entries, n, gc)
+			rows = append(rows, append(s.row(b, name), fmt.Sprintf("%.0f", bytes)))
+		}
+	}
+	s := purge(ids)
+	rows = append(rows, append(s.row(b, "go-cache Add while its janitor purges "+thousands(ids)), "–"))
+	table(b, fmt.Sprintf("%s calls, one after the other; ids of %d bytes", thousands(n), len(saleID(0))), rows)
+}
+
+func saleID(i int) string { return fmt.Sprintf("ch_%024d", i) }
+
+// stalls is how long each call took, and of the long ones whose fault it was.
+type stalls struct {
+	took    []time.Duration
+	machine int           // longer than 1 ms, the kernel had taken the processor away
+	longest time.Duration // of the others
+}
+
+// do times f. The goroutine must be locked to its thread.
+func (s *stalls) do(f func()) {
+	before := switches()
+	start := time.Now()
+	f()
+	d := time.Since(start)
+	s.took = append(s.took, d)
+	switch {
+	case d > time.Millisecond && switches() > before:
+		s.machine++
+	case d > s.longest:
+		s.longest = d
+	}
+}
+
+// switches is how often the kernel took the processor away from this thread.
+func switches() int64 {
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_THREAD, &u)
+	return u.Nivcsw
+}
+
+func (s *stalls) row(b *testing.B, name string) []string {
+	b.Helper()
+	d := distOf(s.took)
+	metric(b, float64(s.longest.Nanoseconds())/1e6, name, "longest-ms")
+	return []string{
+		name, micros(d.at(0.5)), micros(d.at(0.99)), micros(d.at(0.999)), micros(d.at(0.9999)), micros(d.at(1)),
+		whole(float64(d.longerThan(time.Millisecond))), whole(float64(s.machine)), micros(s.longest),
+	}
+}
+
+// enqueueMany fills a cache of so many entries, then times n further events. It returns the heap that an entry takes too.
+func enqueueMany(b *testing.B, entries, n, gc int) (*stalls, float64) {
+	b.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	s := &stalls{took: make([]time.Duration, 0, n)}
+	before := heapInUse()
+	t := tracker(b, fprom.Config{Queue: sink{}, Dedupe: fprom.DedupeConfig{MaxEntries: entries}})
+	defer shutdown(t)
+	enqueue := func(e fprom.Event) {
+		if err := t.Enqueue(context.Background(), e); err != nil {
+			b.Fatal(err)
+		}
+	}
+	event := func(i int) fprom.Event {
+		return fprom.Sale{EventID: saleID(i), Email: "customer@example.com", Amount: 1999, Currency: "USD", Plan: "pro"}
+	}
+	for i := range entries {
+		enqueue(event(i))
+	}
+	bytes := float64(heapInUse()-before) / float64(entries)
+	debug.SetGCPercent(gc)
+	for i := range n {
+		e := event(entries + i)
+		s.do(func() { enqueue(e) })
+	}
+	return s, bytes
+}
+
+// purge lets the janitor of a plain go-cache remove so many keys at once, while keys are added.
+func purge(keys int) *stalls {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	s := &stalls{}
+	for range 3 {
+		runtime.GC()
+		const interval = 4 * time.Second
+		start := time.Now()
+		c := cache.New(time.Hour, interval)
+		for i := range keys {
+			c.Set(saleID(i), struct{}{}, interval-time.Since(start)-time.Second/2) // all before the janitor comes
+		}
+		time.Sleep(time.Until(start.Add(interval - time.Second/4)))
+		for i := keys; c.ItemCount() > keys/2 || time.Since(start) < interval+time.Second/4; i++ {
+			id := saleID(i)
+			s.do(func() { _ = c.Add(id, struct{}{}, time.Hour) })
+			if time.Since(start) > 2*interval {
+				break
+			}
+		}
+	}
+	return s
+}
