@@ -143,6 +143,9 @@ func TestRejectedIsReleased(t *testing.T) {
 		tracker := start(t, config(f))
 		enqueue(t, tracker, sale("ch_1"))
 		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); s.Queue.Dead != 1 || s.Queue.Pending != 0 {
+			t.Errorf("stats %+v", s)
+		}
 		enqueue(t, tracker, sale("ch_1"))
 		flush(t, tracker, time.Minute)
 		if s := tracker.Stats(); s.Rejected != 1 || s.Tracked != 1 {

@@ -70,7 +70,7 @@ func TestNotFoundIsAskedAgain(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := always(test.reply)
 				cfg := config(f)
-				cfg.Retry.NotFound = test.schedule
+				cfg.Retry.NotFound, cfg.Retry.Base = test.schedule, 12*time.Hour // which has nothing to do with it
 				tracker := start(t, cfg)
 				enqueue(t, tracker, test.event)
 				flush(t, tracker, 3*time.Hour)

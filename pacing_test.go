@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -102,6 +103,82 @@ func TestTrackIsPaced(t *testing.T) {
 		}
 		if s.Breaker != "closed" || s.Tracked != s.Attempts || s.Tracked < 200 {
 			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// A process that crashes and starts again and again, with a backlog each time, is no way around the limit.
+func TestCrashLoop(t *testing.T) {
+	for _, limit := range []struct{ perMinute, burst int }{{60, 30}, {400, 20}} {
+		t.Run(strconv.Itoa(limit.perMinute), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(ok())
+				for process := range 30 {
+					cfg := config(f)
+					cfg.RequestsPerMinute, cfg.Burst = limit.perMinute, limit.burst
+					tracker, err := fprom.New(cfg)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for i := range 100 {
+						enqueue(t, tracker, sale(fmt.Sprintf("%d-%d", process, i)))
+					}
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+					_ = tracker.Shutdown(ctx)
+					cancel()
+				}
+				if n := most(f.seen()); n > limit.perMinute || n < limit.perMinute/3 {
+					t.Errorf("%d calls in one minute, want at most %d", n, limit.perMinute)
+				}
+			})
+		})
+	}
+}
+
+// Callers that give up while they wait for the limit take nothing from those who come after them.
+func TestCallersThatGiveUpCostNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(ok())
+		cfg := config(f)
+		cfg.RequestsPerMinute, cfg.Burst = 60, 1
+		tracker := start(t, cfg)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() {
+				if _, err := tracker.Track(ctx, sale(strconv.Itoa(i))); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("Track: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		begin := time.Now()
+		if r, err := tracker.Track(t.Context(), sale("patient")); r.Outcome != fprom.Tracked || time.Since(begin) > 2*time.Second {
+			t.Errorf("Track after %v: %v, %v", time.Since(begin), r.Outcome, err)
+		}
+	})
+}
+
+// The line for the limit is kept: who came first is sent first.
+func TestLimitIsFair(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(ok())
+		cfg := config(f)
+		cfg.RequestsPerMinute, cfg.Burst = 60, 1
+		tracker := start(t, cfg)
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				if _, err := tracker.Track(t.Context(), sale(fmt.Sprintf("%02d", i))); err != nil {
+					t.Error(err)
+				}
+			})
+			settle()
+		}
+		wg.Wait()
+		if got := order(t, f); !slices.IsSorted(got) {
+			t.Errorf("sent in the order %v", got)
 		}
 	})
 }

@@ -211,3 +211,21 @@ func TestCallerGoneBeforeTheProbe(t *testing.T) {
 		}
 	})
 }
+
+// Who waits for the rate limit when a pause begins waits for its end as well.
+func TestPauseWhileWaitingForTheLimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 429, header: header("Retry-After", "120")}, ok())
+		cfg := config(f)
+		cfg.Workers, cfg.RequestsPerMinute, cfg.Burst = 8, 60, 1
+		tracker := start(t, cfg)
+		for i := range 8 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(2 * time.Minute)
+		if n := len(f.seen()); n != 1 {
+			t.Errorf("%d calls in the pause, want none after the first", n-1)
+		}
+		flush(t, tracker, time.Minute)
+	})
+}

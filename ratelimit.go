@@ -19,17 +19,31 @@ const (
 // window is FirstPromoter's minute and what two requests can be apart less at its door than here.
 const window = 62 * time.Second
 
-// newLimiter returns a token bucket that starts empty, as after a restart nobody knows what the process before sent,
-// and from which no 60 seconds can take more than perMinute: burst and what flows in make perMinute together.
-func newLimiter(perMinute, burst int) *rate.Limiter {
-	l := rate.NewLimiter(rate.Limit(float64(perMinute-burst)/window.Seconds()), burst)
-	l.AllowN(time.Now(), burst)
-	return l
+// pacer lets attempts through under the limit, in the order they came. Only the first in line reserves a token: a
+// rate.Limiter cannot take back a reservation that others have followed, so callers that give up would cost those after
+// them their tokens.
+type pacer struct {
+	limit *rate.Limiter
+	turn  chan struct{} // taken by the first in line
 }
 
-// pace waits for a token of l. It does not use Wait, which fails at once where ctx has a deadline that is too near.
-func pace(ctx context.Context, l *rate.Limiter) error {
-	r := l.Reserve()
+// newPacer returns a token bucket that starts empty, as after a restart nobody knows what the process before sent, and
+// from which no 60 seconds can take more than perMinute: burst and what flows in make perMinute together.
+func newPacer(perMinute, burst int) *pacer {
+	l := rate.NewLimiter(rate.Limit(float64(perMinute-burst)/window.Seconds()), burst)
+	l.AllowN(time.Now(), burst)
+	return &pacer{limit: l, turn: make(chan struct{}, 1)}
+}
+
+// wait waits for a token. It does not use rate's Wait, which fails at once where ctx has a deadline that is too near.
+func (p *pacer) wait(ctx context.Context) error {
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-p.turn }()
+	r := p.limit.Reserve()
 	if err := sleep(ctx, r.Delay()); err != nil {
 		r.Cancel()
 		return err

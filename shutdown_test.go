@@ -155,6 +155,39 @@ func TestEnqueueRacesShutdown(t *testing.T) {
 	}
 }
 
+// An event that is being stored when Shutdown begins is delivered, too. Not in a bubble: Shutdown waits for a lock.
+func TestShutdownWaitsForThePutUnderWay(t *testing.T) {
+	t.Parallel()
+	storing, stored := make(chan struct{}), make(chan struct{})
+	q := newRecorder()
+	q.onPut = func(_ []fprom.Message, put func() error) error {
+		close(storing)
+		<-stored
+		return put()
+	}
+	f := always(ok())
+	cfg := config(f)
+	cfg.Queue = q
+	tracker := start(t, cfg)
+	accepted, ended := make(chan error, 1), make(chan error, 1)
+	go func() { accepted <- tracker.Enqueue(t.Context(), sale("ch_1")) }()
+	<-storing
+	go func() { ended <- tracker.Shutdown(t.Context()) }()
+	select {
+	case err := <-ended:
+		t.Errorf("Shutdown returned %v while an event was being stored", err)
+		ended <- err
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(stored)
+	if err := <-accepted; err != nil {
+		t.Errorf("Enqueue: %v", err)
+	}
+	if err := <-ended; err != nil || f.count("ch_1") != 1 {
+		t.Errorf("Shutdown: %v after %d calls, want 1", err, f.count("ch_1"))
+	}
+}
+
 // closing is a Queue that says when it is closed.
 type closing struct {
 	fprom.Queue

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // Tracker reports events to FirstPromoter. Make one per FirstPromoter account with New and share it: all methods are
@@ -21,7 +19,7 @@ type Tracker struct {
 	dedupe   *dedupe
 	breaker  *breaker
 	pause    *pause
-	limit    *rate.Limiter
+	limit    *pacer
 	retry    RetryConfig
 	log      *slog.Logger
 	observer func(context.Context, Step)
@@ -51,7 +49,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	t := &Tracker{
 		client: client, queue: cfg.Queue, extra: extrasOf(cfg.Queue), dedupe: newDedupe(cfg.Dedupe),
-		breaker: newBreaker(cfg.Breaker, cfg.Logger), pause: &pause{}, limit: newLimiter(cfg.RequestsPerMinute, cfg.Burst),
+		breaker: newBreaker(cfg.Breaker, cfg.Logger), pause: &pause{}, limit: newPacer(cfg.RequestsPerMinute, cfg.Burst),
 		retry: cfg.Retry, log: cfg.Logger, observer: cfg.Observer, counts: newCounters(), ran: make(chan struct{}),
 	}
 	if t.extra.setWorkers != nil {
@@ -243,7 +241,7 @@ func (t *Tracker) admitAndPost(ctx context.Context, m Message, queued bool) verd
 
 // pace waits for this process's limit, then for the one it shares with others, if the queue has one.
 func (t *Tracker) pace(ctx context.Context) error {
-	if err := pace(ctx, t.limit); err != nil || t.extra.admit == nil {
+	if err := t.limit.wait(ctx); err != nil || t.extra.admit == nil {
 		return err
 	}
 	return t.extra.admit(ctx)
