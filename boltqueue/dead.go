@@ -93,8 +93,8 @@ func decodeLetter(id uint64, v []byte) DeadLetter {
 	return d
 }
 
-// Redrive puts dead letters back into the queue, as new messages with their old event ids. It returns how many it found;
-// damaged ones stay. When it returns, the change is on disk.
+// Redrive puts dead letters back into the queue, as new messages with their old event ids. It returns how many; damaged
+// ones stay, and so do those whose event was put again since. When it returns, the change is on disk.
 func (q *Queue) Redrive(ctx context.Context, ids ...uint64) (int, error) {
 	return q.changeDead(ctx, ids, (*work).redrive)
 }
@@ -154,12 +154,12 @@ func (w *work) redrive(id uint64, v []byte) (bool, error) {
 	if d.Damaged {
 		return false, nil
 	}
-	if err := w.unbury(id); err != nil {
-		return false, err
-	}
 	h := hashKey(d.Message.Key)
 	if e, ok := w.lookup(h); ok && e.seq > id {
-		return false, nil // the same event was put again since
+		return false, nil
+	}
+	if err := w.unbury(id); err != nil {
+		return false, err
 	}
 	d.Message.Attempt = 0
 	return true, w.store(d.Message, h, d.Message.Digest())

@@ -2,6 +2,7 @@ package boltqueue_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func TestDeadLetters(t *testing.T) {
 		t.Fatalf("%d dead letters, want 1", len(ds))
 	}
 	d := ds[0]
-	if d.Message.Key != m.Key || string(d.Message.Body) != string(m.Body) || d.Message.Attempt != 1 || d.StatusCode != 400 ||
+	if d.Message.Key != m.Key || string(d.Message.Body) != string(m.Body) || d.Message.Attempt != 1 || d.StatusCode != http.StatusBadRequest ||
 		d.Code != "invalid" || d.Answer != errRejected.Message || !strings.Contains(d.Reason, "deliver: 400") || d.At.IsZero() || d.Damaged {
 		t.Errorf("dead letter %+v", d)
 	}

@@ -30,31 +30,31 @@ func closeQueue(t *testing.T, q *boltqueue.Queue) {
 	}
 }
 
-func message(t testing.TB, e fprom.Event) fprom.Message {
-	t.Helper()
+func message(tb testing.TB, e fprom.Event) fprom.Message {
+	tb.Helper()
 	m, err := fprom.NewMessage(e)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return m
 }
 
-func sale(t testing.TB, id any, amount int64) fprom.Message {
-	t.Helper()
-	return message(t, fprom.Sale{EventID: fmt.Sprint(id), Email: fmt.Sprintf("c%v@example.com", id), Amount: amount, Currency: "usd"})
+func sale(tb testing.TB, id any, amount int64) fprom.Message {
+	tb.Helper()
+	return message(tb, fprom.Sale{EventID: fmt.Sprint(id), Email: fmt.Sprintf("c%v@example.com", id), Amount: amount, Currency: "usd"})
 }
 
-func put(t testing.TB, q *boltqueue.Queue, ms ...fprom.Message) {
-	t.Helper()
-	if err := q.Put(t.Context(), ms...); err != nil {
-		t.Fatalf("Put: %v", err)
+func put(tb testing.TB, q *boltqueue.Queue, ms ...fprom.Message) {
+	tb.Helper()
+	if err := q.Put(tb.Context(), ms...); err != nil {
+		tb.Fatalf("Put: %v", err)
 	}
 }
 
 // deliver runs q until everything stored has an outcome, or for a minute, and returns what was delivered. answer may be nil.
-func deliver(t testing.TB, q *boltqueue.Queue, answer func(fprom.Message) error) []fprom.Message {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+func deliver(tb testing.TB, q *boltqueue.Queue, answer func(fprom.Message) error) []fprom.Message {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
 	defer cancel()
 	go func() {
 		_ = q.Flush(ctx)
@@ -72,16 +72,16 @@ func deliver(t testing.TB, q *boltqueue.Queue, answer func(fprom.Message) error)
 		return answer(m)
 	})
 	if err != nil {
-		t.Errorf("Run: %v", err)
+		tb.Errorf("Run: %v", err)
 	}
 	return got
 }
 
-func stats(t testing.TB, q *boltqueue.Queue) fprom.QueueStats {
-	t.Helper()
-	s, err := q.Stats(t.Context())
+func stats(tb testing.TB, q *boltqueue.Queue) fprom.QueueStats {
+	tb.Helper()
+	s, err := q.Stats(tb.Context())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }

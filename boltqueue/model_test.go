@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -123,7 +125,7 @@ func (m *model) crash(q *boltqueue.Queue, path, copied string) string {
 func (m *model) message() fprom.Message {
 	n := m.rnd.IntN(400)
 	customer := fmt.Sprintf("c%d@example.com", n%23)
-	var e fprom.Event = fprom.Sale{EventID: fmt.Sprint(n), Email: customer, Amount: 100 + int64(m.rnd.IntN(20)/19), Currency: "usd"}
+	var e fprom.Event = fprom.Sale{EventID: strconv.Itoa(n), Email: customer, Amount: 100 + int64(m.rnd.IntN(20)/19), Currency: "usd"}
 	if n%23 == 7 {
 		e = fprom.Cancellation{Email: customer}
 	}
@@ -285,7 +287,7 @@ func (m *model) compare(q *boltqueue.Queue, step int) {
 	}
 	keys := map[string]bool{}
 	for d, err := range q.DeadLetters(m.t.Context()) {
-		if err != nil || d.StatusCode != 400 || d.Message.Attempt == 0 {
+		if err != nil || d.StatusCode != http.StatusBadRequest || d.Message.Attempt == 0 {
 			m.t.Errorf("dead letter %+v, %v", d, err)
 		}
 		keys[d.Message.Key] = true

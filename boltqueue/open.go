@@ -6,12 +6,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // What can be wrong with a file. The errors of Open, Inspect and Compact wrap these, or the cause that the system gave.
@@ -36,8 +36,8 @@ const (
 // directory must exist. The file is locked until Close: a second Open, of any process, is ErrLocked at once. Other errors
 // wrap ErrForeign, ErrNewerFormat, ErrDamaged or the system's. Nothing is changed in a file that is refused.
 //
-// Opening reads a few pages, whatever the file holds; files below 64 MiB, and those that a crash left with much unused
-// space, are checked whole.
+// Opening does not read the backlog; only files below 64 MiB, and those that a crash left with much unused space, are
+// checked whole.
 func Open(path string, opts ...Option) (*Queue, error) {
 	q := newQueue(path, opts)
 	if err := q.open(); err != nil {
@@ -112,23 +112,6 @@ func sameFile(f *os.File, path string) error {
 	return err
 }
 
-// initialise makes an outbox of an empty database.
-func initialise(tx *bbolt.Tx) error {
-	if tx.Bucket(bucketMeta) != nil {
-		return nil
-	}
-	for _, name := range allBuckets {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
-	}
-	meta := tx.Bucket(bucketMeta)
-	if err := meta.Put(keyFormat, encodeFormat()); err != nil {
-		return err
-	}
-	return meta.Put(keyState, (&state{seq: 1, base: 1, flushed: 1}).encode())
-}
-
 // loadState reads the counters, and nothing that grows with the backlog.
 func (q *Queue) loadState() error {
 	return q.db.Update(func(tx *bbolt.Tx) error {
@@ -153,58 +136,6 @@ func (q *Queue) loadState() error {
 	})
 }
 
-// create makes a new outbox at path if there is no file. It appears complete or not at all, whatever happens.
-func create(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && info.IsDir():
-		return &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
-	case err == nil && info.Mode().Perm()&0o200 == 0:
-		return fmt.Errorf("the file is read-only (mode %v): %w", info.Mode().Perm(), fs.ErrPermission)
-	case err == nil || !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	dir, base := filepath.Split(path)
-	tmp, err := os.CreateTemp(filepath.Clean(dir+"."), base+tmpPattern) // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	db, err := bbolt.Open(tmp.Name(), 0o600, &bbolt.Options{Timeout: lockTimeout})
-	if err != nil {
-		return err
-	}
-	if err := joinErr(db.Update(initialise), db.Close()); err != nil {
-		return err
-	}
-	return publish(tmp.Name(), path)
-}
-
-// publish gives the complete file its name, unless another process was faster.
-func publish(tmp, path string) error {
-	if err := os.Link(tmp, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		if err := os.Rename(tmp, path); err != nil { // a file system without links
-			return err
-		}
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the caller's path
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if errors.Is(err, syscall.EINVAL) { // not every system can
-		err = nil
-	}
-	return joinErr(err, d.Close())
-}
-
 // guard makes an error of a panic or a page fault within f.
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -219,9 +150,9 @@ func guard(f func() error) (err error) {
 // explain says in our words what bbolt found.
 func explain(err error) error {
 	switch {
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout):
 		return ErrLocked
-	case errors.Is(err, bbolt.ErrInvalid), errors.Is(err, bbolt.ErrVersionMismatch), errors.Is(err, bbolt.ErrChecksum), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("%w (%w)", ErrDamaged, err)
 	default:
 		return err

@@ -60,30 +60,30 @@ func TestLocked(t *testing.T) {
 }
 
 // image is the content of a file with an outbox that knows the events that it returns, and nothing else.
-func image(t testing.TB) (file []byte, events map[string]string) {
-	t.Helper()
-	dir := t.TempDir()
+func image(tb testing.TB) (file []byte, events map[string]string) {
+	tb.Helper()
+	dir := tb.TempDir()
 	path := filepath.Join(dir, "fprom.db")
 	q, err := boltqueue.Open(path, boltqueue.WithMemKeys(16))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	events = map[string]string{}
 	for i := range 90 {
-		m := sale(t, i, int64(1000+i))
+		m := sale(tb, i, int64(1000+i))
 		m.Customer = []string{"", "ann", "ben", m.Customer}[i%4]
 		events[m.Key] = string(m.Body)
-		put(t, q, m)
+		put(tb, q, m)
 		if i == 50 {
-			deliver(t, q, nil)
+			deliver(tb, q, nil)
 		}
 	}
 	if err := q.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	file, err = os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return file, events
 }

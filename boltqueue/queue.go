@@ -49,11 +49,12 @@ var _ fprom.Queue = (*Queue)(nil)
 // Option changes a default of Open.
 type Option func(*Queue)
 
-// DefaultRetention is how long the ledger remembers an event id after the event's outcome: a yearly renewal and a month.
+// DefaultRetention is how long the ledger remembers an event id after its outcome: a yearly renewal and a month.
 const DefaultRetention = 400 * 24 * time.Hour
 
-// WithRetention sets how long the ledger remembers an event id after the event's outcome. Default DefaultRetention; a
-// duplicate that comes later is sent again, and left to FirstPromoter to recognise. 0 or less: the default.
+// WithRetention sets how long the ledger remembers an event id after the event's outcome, at least; some are forgotten a
+// four-hundredth of it later. A duplicate that comes after that is sent again, and left to FirstPromoter to recognise.
+// 0 or less: DefaultRetention.
 func WithRetention(d time.Duration) Option {
 	return func(q *Queue) {
 		if d > 0 {

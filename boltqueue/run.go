@@ -111,8 +111,7 @@ func (q *Queue) settle(ctx context.Context, it *item, err error) {
 
 func deadInfoOf(err error) deadInfo {
 	info := deadInfo{Reason: err.Error(), At: time.Now().UTC()}
-	var a *fprom.APIError
-	if errors.As(err, &a) {
+	if a, ok := errors.AsType[*fprom.APIError](err); ok {
 		info.Status, info.Code, info.Answer = a.StatusCode, a.Code, a.Message
 	}
 	return info

@@ -1,0 +1,94 @@
+package boltqueue_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+func Example() {
+	fake := fpromtest.Start(fpromtest.WithAllLeads())
+	defer fake.Close()
+	dir, err := os.MkdirTemp("", "outbox")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+
+	outbox, err := boltqueue.Open(filepath.Join(dir, "fprom.db"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	cfg := fake.Config() // in production: fprom.Config{}, with the credentials in the environment
+	cfg.Queue = outbox
+	tracker, err := fprom.New(cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	if err := tracker.Enqueue(ctx, fprom.Sale{EventID: "ch_1", Email: "jane@example.com", Amount: 4900, Currency: "usd"}); err != nil {
+		log.Fatal(err) // not on disk
+	}
+	if err := tracker.Shutdown(ctx); err != nil {
+		log.Fatal(err)
+	}
+	info, err := boltqueue.Inspect(filepath.Join(dir, "fprom.db"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(fake.Commissions()), "commission;", info.Pending, "waiting,", info.Ledger, "remembered")
+	// Output: 1 commission; 0 waiting, 1 remembered
+}
+
+func ExampleQueue_DeadLetters() {
+	outbox, cleanup := rejectedOutbox()
+	defer cleanup()
+	ctx := context.Background()
+	for letter, err := range outbox.DeadLetters(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(letter.Message.Key, "was given up:", letter.Answer)
+		if _, err := outbox.Redrive(ctx, letter.ID); err != nil { // or Drop
+			log.Fatal(err)
+		}
+	}
+	// Output: sale:ch_1 was given up: Error. Amount blank or invalid.
+}
+
+// rejectedOutbox returns an outbox with an event that FirstPromoter did not like.
+func rejectedOutbox() (outbox *boltqueue.Queue, cleanup func()) {
+	dir, err := os.MkdirTemp("", "outbox")
+	if err != nil {
+		log.Fatal(err)
+	}
+	outbox, err = boltqueue.Open(filepath.Join(dir, "fprom.db"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := fprom.NewMessage(fprom.Sale{EventID: "ch_1", Email: "jane@example.com", Amount: 4900})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := outbox.Put(ctx, m); err != nil {
+		log.Fatal(err)
+	}
+	go func() {
+		_ = outbox.Flush(ctx)
+		cancel()
+	}()
+	if err := outbox.Run(ctx, func(context.Context, fprom.Message) error { return reject(m) }); err != nil {
+		log.Fatal(err)
+	}
+	return outbox, func() {
+		_ = outbox.Close()
+		_ = os.RemoveAll(dir)
+	}
+}
