@@ -177,4 +177,3 @@ func (s *shop) close(b *testing.B) {
 	}
 	shutdown(s.tracker)
 }
-

@@ -4,22 +4,20 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"github.com/fprom-go/fprom"
 )
 
-// contender is one way of doing the work that a benchmark compares. run does it n times.
+// contender is one way of doing the work that a benchmark compares. run does it n times; prepare, if there is one, is
+// called before and not measured.
 type contender struct {
-	name string
-	n    int // operations in a round; the same for all unless set
-	run  func(n int)
+	name    string
+	prepare func(n int)
+	run     func(n int)
 }
 
 // measured is what a contender needed for one operation: medians over the rounds.
@@ -36,11 +34,10 @@ func race(b *testing.B, rounds, n int, cs ...contender) []measured {
 	samples := make([][]measured, len(cs))
 	for round := range rounds + 1 {
 		for i, c := range cs {
-			ops := n
-			if c.n > 0 {
-				ops = c.n
+			if c.prepare != nil {
+				c.prepare(n)
 			}
-			m := once(c.run, ops)
+			m := once(c.run, n)
 			if round > 0 {
 				samples[i] = append(samples[i], m)
 			}
@@ -84,19 +81,17 @@ func median(s []measured) measured {
 
 func report(b *testing.B, cs []contender, result []measured) {
 	b.Helper()
-	var out strings.Builder
-	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "contender\tns/op\t× %s\tthroughput\tallocs/op\tB/op\t\n", cs[0].name)
+	rows := [][]string{{"contender", "ns/op", "× " + cs[0].name, "throughput", "allocs/op", "B/op"}}
 	for i, m := range result {
 		ratio := m.ns / result[0].ns
-		fmt.Fprintf(w, "%s\t%.0f\t%.2f\t%.0f %%\t%.1f\t%.0f\t\n", cs[i].name, m.ns, ratio, 100/ratio, m.allocs, m.bytes)
+		rows = append(rows, []string{
+			cs[i].name, whole(m.ns), fmt.Sprintf("%.2f", ratio), percent(1 / ratio), fmt.Sprintf("%.1f", m.allocs), whole(m.bytes),
+		})
 		if i > 0 {
-			b.ReportMetric(ratio, strings.ReplaceAll(cs[i].name, " ", "-")+"/floor")
+			metric(b, ratio, cs[i].name, "floor")
 		}
 	}
-	w.Flush()
-	b.ReportMetric(0, "ns/op") // b.N is 1: the table has the figures
-	fmt.Fprintf(os.Stdout, "%s\n%s\n", b.Name(), out.String())
+	table(b, fmt.Sprintf("%d CPUs, %s", runtime.NumCPU(), runtime.Version()), rows)
 }
 
 // tracker returns a Tracker with pacing lifted and nothing logged.
