@@ -37,6 +37,12 @@ func newPacer(perMinute, burst int) *pacer {
 
 // wait waits for a token. It does not use rate's Wait, which fails at once where ctx has a deadline that is too near.
 func (p *pacer) wait(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(p.turn) == 0 && p.limit.Allow() { // nobody waits
+		return nil
+	}
 	select {
 	case p.turn <- struct{}{}:
 	case <-ctx.Done():
