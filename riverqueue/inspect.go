@@ -82,7 +82,7 @@ func flushErr(ctx context.Context, err error) error {
 type DeadLetter struct {
 	Message   fprom.Message // Attempt is the number of failed deliveries
 	SettledAt time.Time     // when it was given up
-	Reason    string        // FirstPromoter's message, or "cancelled in River"
+	Reason    string        // FirstPromoter's message, or "cancelled in River" or "deleted in River": by hand; of the latter Body is empty
 }
 
 // DeadLetters returns up to limit dead letters, oldest first.
@@ -106,7 +106,7 @@ func (q *Queue) DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error
 }
 
 // Redrive puts the dead letters with these keys (Message.Key) back, to be delivered as they are, and returns how many
-// there were. Retrying the cancelled job in River's UI or CLI does the same. To deliver a corrected event Put it under
+// of them there were. Retrying the cancelled job in River's UI or CLI does the same. One whose Body is empty stays. To deliver a corrected event Put it under
 // the same key instead.
 func (q *Queue) Redrive(ctx context.Context, keys ...string) (int, error) {
 	n := 0

@@ -214,6 +214,7 @@ func (s *shop) killReplicas(ctx context.Context, kills *atomic.Int64) {
 }
 
 func crashPostgres(ctx context.Context, t *testing.T, server *postgres.Server, crashes *atomic.Int64) {
+	t.Helper()
 	for server != nil {
 		select {
 		case <-ctx.Done():

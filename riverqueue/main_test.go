@@ -102,6 +102,7 @@ func open(tb testing.TB, cfg riverqueue.Config) (*riverqueue.Queue, *pgxpool.Poo
 func TestQueue(t *testing.T) {
 	t.Parallel()
 	fpromtest.TestQueue(t, func(t *testing.T) fprom.Queue {
+		t.Helper()
 		q, _ := open(t, riverqueue.Config{})
 		return q
 	})
@@ -110,6 +111,7 @@ func TestQueue(t *testing.T) {
 func TestDurableQueue(t *testing.T) {
 	t.Parallel()
 	fpromtest.TestDurableQueue(t, func(t *testing.T, dir string) fprom.Queue {
+		t.Helper()
 		schema := "d" + strings.Map(func(r rune) rune {
 			if r >= '0' && r <= '9' {
 				return r

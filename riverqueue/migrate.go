@@ -64,10 +64,10 @@ func (q *Queue) Migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := q.version(ctx, len(all)); err != nil {
+	if _, err := q.store.version(ctx, q.pool, len(all)); err != nil {
 		return err
 	}
-	m, err := rivermigrate.New(riverpgxv5.New(q.pool), &rivermigrate.Config{Schema: q.cfg.Schema, Logger: q.log})
+	m, err := rivermigrate.New(riverpgxv5.New(q.pool), &rivermigrate.Config{Schema: q.cfg.Schema, Logger: loud(q.log)})
 	if err != nil {
 		return fmt.Errorf("riverqueue: migrate: %w", err)
 	}
@@ -79,7 +79,7 @@ func (q *Queue) Migrate(ctx context.Context) error {
 
 // apply runs those of all that are missing, each in a transaction.
 func (q *Queue) apply(ctx context.Context, all []string) error {
-	have, err := q.version(ctx, len(all))
+	have, err := q.store.version(ctx, q.pool, len(all))
 	if err != nil {
 		return err
 	}
@@ -92,39 +92,44 @@ func (q *Queue) apply(ctx context.Context, all []string) error {
 			return fmt.Errorf("riverqueue: migration %d: %w", i+1, err)
 		}
 	}
-	q.schemaOK.Store(true)
+	q.store.sound.Store(true)
 	return nil
 }
 
+// querier is a pool or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
 // version is what the database has; an error if that is more than want.
-func (q *Queue) version(ctx context.Context, want int) (int, error) {
+func (s *store) version(ctx context.Context, db querier, want int) (int, error) {
 	var have int
-	if err := q.pool.QueryRow(ctx, q.store.sql.version).Scan(&have); err != nil {
+	if err := db.QueryRow(ctx, s.sql.version).Scan(&have); err != nil {
 		return 0, explain(err)
 	}
 	if have > want {
-		return have, fmt.Errorf("%w: schema %q has version %d, this program knows %d: deploy the newer release of riverqueue", ErrSchema, q.cfg.Schema, have, want)
+		return have, fmt.Errorf("%w: schema %q has version %d, this program knows %d: deploy the newer release of riverqueue", ErrSchema, s.schema, have, want)
 	}
 	return have, nil
 }
 
-// checkSchema makes sure once that the tables are those of this version.
-func (q *Queue) checkSchema(ctx context.Context) error {
-	if q.schemaOK.Load() {
+// check makes sure once that the tables are those of this version.
+func (s *store) check(ctx context.Context, db querier) error {
+	if s.sound.Load() {
 		return nil
 	}
 	all, err := migrations()
 	if err != nil {
 		return err
 	}
-	have, err := q.version(ctx, len(all))
+	have, err := s.version(ctx, db, len(all))
 	if err != nil {
 		return err
 	}
 	if have < len(all) {
-		return fmt.Errorf("%w: schema %q has version %d, this program needs %d: call Migrate", ErrSchema, q.cfg.Schema, have, len(all))
+		return fmt.Errorf("%w: schema %q has version %d, this program needs %d: call Migrate", ErrSchema, s.schema, have, len(all))
 	}
-	q.schemaOK.Store(true)
+	s.sound.Store(true)
 	return nil
 }
 
@@ -156,7 +161,7 @@ func MigrationSQL(schema string) ([]string, error) {
 		return nil, err
 	}
 	schema = cfg.Schema
-	m, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{Schema: schema, Logger: cfg.Logger})
+	m, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{Schema: schema, Logger: loud(cfg.Logger)})
 	if err != nil {
 		return nil, fmt.Errorf("riverqueue: %w", err)
 	}

@@ -74,6 +74,9 @@ func (s *store) enqueue(ctx context.Context, tx pgx.Tx, events []fprom.Event) er
 	if len(ms) == 0 {
 		return nil
 	}
+	if err := s.check(ctx, tx); err != nil {
+		return err
+	}
 	conflict, err := s.put(ctx, tx, ms)
 	if err != nil {
 		return fmt.Errorf("riverqueue: enqueue: %w", explain(err))
@@ -208,4 +211,4 @@ func (s *store) insertJobs(ctx context.Context, tx pgx.Tx, ms []fprom.Message) e
 }
 
 // digestOf is Message.Digest as a PostgreSQL bigint, bit for bit.
-func digestOf(m fprom.Message) int64 { return int64(m.Digest()) } //nolint:gosec // the same bits
+func digestOf(m fprom.Message) int64 { return int64(m.Digest()) }

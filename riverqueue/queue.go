@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"regexp"
 	"sync"
@@ -41,6 +40,8 @@ type Config struct {
 	// Logger gets what is wrong with the database, and River's warnings. Default slog.Default().
 	Logger *slog.Logger
 }
+
+const minConns = 4
 
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,39}$`)
 
@@ -82,20 +83,19 @@ type Queue struct {
 	workers int
 	log     *slog.Logger
 
-	schemaOK atomic.Bool
-	running  atomic.Pointer[replica] // while Run runs
-	gate     chan struct{}           // of Admit: one at a time asks for slots
-	slots    slots                   // held with gate
-	pauses   atomic.Uint64           // calls of Pause
-	closed   chan struct{}
-	closing  sync.Once
+	running atomic.Pointer[replica] // while Run runs
+	gate    chan struct{}           // of Admit: one at a time asks for slots
+	slots   slots                   // held with gate
+	pauses  atomic.Uint64           // calls of Pause
+	closed  chan struct{}
+	closing sync.Once
 }
 
 var _ fprom.Queue = (*Queue)(nil)
 
 // New returns the queue in the database of pool. It does not connect: call Migrate first where the tables may be
-// missing or old. The pool stays the caller's: close it after the Tracker's Shutdown. It needs room for at least one
-// connection per worker and three more. An error is a *fprom.ValidationError that names the field of cfg.
+// missing or old. The pool stays the caller's: close it after the Tracker's Shutdown. It needs 4 connections at least, of
+// which one listens for new jobs; one per worker and three more is plenty. An error is a *fprom.ValidationError that names the field of cfg.
 func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -103,6 +103,9 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	}
 	if pool == nil {
 		return nil, &fprom.ValidationError{Field: "pool", Reason: "is nil"}
+	}
+	if pool.Config().MaxConns < minConns {
+		return nil, &fprom.ValidationError{Field: "pool", Reason: "has fewer than 4 connections"}
 	}
 	s, err := newStore(pool, cfg.Schema)
 	if err != nil {
@@ -123,12 +126,10 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if len(ms) == 0 {
 		return nil
 	}
-	select {
-	case <-q.closed:
+	if q.isClosed() {
 		return errClosed
-	default:
 	}
-	if err := q.checkSchema(ctx); err != nil {
+	if err := q.store.check(ctx, q.pool); err != nil {
 		return err
 	}
 	var conflict error
@@ -153,9 +154,6 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 // EnqueueTx stores events in the caller's transaction: with its commit they will be delivered, without it they never
 // existed. See the package function of this name, which uses the default schema.
 func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
-	if err := q.checkSchema(ctx); err != nil {
-		return err
-	}
 	return q.store.enqueue(ctx, tx, events)
 }
 
@@ -165,17 +163,45 @@ func (q *Queue) Close() error {
 	return nil
 }
 
+func (q *Queue) isClosed() bool {
+	select {
+	case <-q.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// loud is log without River's reports of normal work.
+func loud(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }
+
+type warnings struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (h warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
+}
+
+// WithAttrs implements slog.Handler.
+func (h warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return warnings{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h warnings) WithGroup(name string) slog.Handler { return warnings{h.Handler.WithGroup(name)} }
+
 // store writes messages into the ledger and into River.
 type store struct {
 	schema string
 	sql    statements
 	river  *river.Client[pgx.Tx] // only inserts
+	sound  atomic.Bool           // the tables are those of this version
 }
 
 // newStore returns the store in schema. pool may be nil.
 func newStore(pool *pgxpool.Pool, schema string) (*store, error) {
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Schema: schema, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Schema: schema, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("riverqueue: river: %w", err)

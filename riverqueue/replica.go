@@ -126,8 +126,8 @@ func (r *replica) upkeep(ctx context.Context) {
 }
 
 // leave takes the replica off the list; what it may have left behind is taken over at once.
-func (r *replica) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+func (r *replica) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if _, err := r.q.pool.Exec(ctx, r.q.store.sql.leave, r.id); err != nil {
 		r.q.log.Info("riverqueue: the end of this replica was not stored; the others notice it by themselves", "error", err)
@@ -201,8 +201,8 @@ func (q *Queue) stillOpen(ctx context.Context, tx pgx.Tx, ms []fprom.Message) ([
 	return left, nil
 }
 
-// restore looks for events whose job was ended from outside: cancelled by hand they become dead letters, discarded
-// ones get a new job.
+// restore looks for events whose job was ended from outside: cancelled by hand they become dead letters, deleted as
+// well (without a body), discarded ones get a new job.
 func (q *Queue) restore(ctx context.Context) error {
 	type found struct {
 		Args  []byte
@@ -234,10 +234,15 @@ func (q *Queue) restoreOne(ctx context.Context, args eventArgs, state string) er
 		if _, err := tx.Exec(ctx, s.lock, q.lane(args.Customer)); err != nil {
 			return err
 		}
-		if state != "cancelled" {
+		if state == "discarded" {
 			return q.store.insertJobs(ctx, tx, []fprom.Message{args.message()})
 		}
-		if _, err := tx.Exec(ctx, s.settle, args.Key, "dead", "cancelled in River", args.Body); err != nil || args.Customer == "" {
+		var body *string // a deleted job took it along
+		if state != "deleted" {
+			body = &args.Body
+		}
+		q.log.Warn("riverqueue: a job was ended in River by hand; its event is a dead letter", "how", state)
+		if _, err := tx.Exec(ctx, s.settle, args.Key, "dead", state+" in River", body); err != nil || args.Customer == "" {
 			return err
 		}
 		return q.promote(ctx, tx, args.Customer)

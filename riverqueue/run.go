@@ -18,28 +18,27 @@ import (
 // 40 events a second.
 const fetchCooldown = 5 * time.Millisecond
 
-// errPanic is what becomes of a delivery that panicked: it is tried again, and the panic is in the log and in River's UI.
+// panicRetry is when an event is tried again whose delivery panicked; the panic is in the log and in River's UI.
 const panicRetry = time.Minute
 
 // Run delivers the events of the schema until ctx ends, beside the Run of any other process. One Run at a time per
 // Queue. If the database cannot be reached Run waits for it; tables that are missing or newer are an error.
 func (q *Queue) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
-	for {
-		err := q.checkSchema(ctx)
-		if err == nil {
-			err = q.work(ctx, deliver)
+	for ctx.Err() == nil && !q.isClosed() {
+		failed := q.store.check(ctx, q.pool)
+		if failed == nil {
+			failed = q.work(ctx, deliver)
 		}
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, ErrSchema):
-			return err
-		}
-		q.log.Warn("riverqueue: the database fails; delivery begins when it is back", "error", err)
-		if q.sleep(ctx, time.Second) != nil {
+		if ctx.Err() != nil {
 			return nil
 		}
+		if errors.Is(failed, ErrSchema) {
+			return failed
+		}
+		q.log.Warn("riverqueue: the database fails; delivery begins when it is back", "error", failed)
+		_ = q.sleep(ctx, time.Second)
 	}
+	return nil
 }
 
 // work runs a River client and the upkeep until ctx ends. An error means that they did not start.
@@ -50,7 +49,7 @@ func (q *Queue) work(ctx context.Context, deliver func(context.Context, fprom.Me
 		return err
 	}
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
-		ID: r.id, Schema: q.cfg.Schema, Logger: q.log, Workers: workers, JobTimeout: -1,
+		ID: r.id, Schema: q.cfg.Schema, Logger: loud(q.log), Workers: workers, JobTimeout: -1,
 		Queues:                      map[string]river.QueueConfig{jobQueue: {MaxWorkers: q.workers, FetchCooldown: fetchCooldown}},
 		CancelledJobRetentionPeriod: 7 * 24 * time.Hour,
 	})
@@ -75,7 +74,7 @@ func (q *Queue) work(ctx context.Context, deliver func(context.Context, fprom.Me
 	stop()
 	<-ended
 	q.running.Store(nil)
-	r.leave()
+	r.leave(context.WithoutCancel(ctx))
 	return nil
 }
 

@@ -32,7 +32,7 @@ func newStatements(schema string) statements {
 		revive: s(`UPDATE $schema.fprom_ledger SET state = 'queued', settled_at = NULL, attempts = 0, reason = NULL, body = NULL, conflicts = NULL,
 			seq = nextval(pg_get_serial_sequence('$schema.fprom_ledger', 'seq')), digest = $2, customer = $3, recorded_at = $4
 			WHERE key = $1 AND state = 'dead'`),
-		refuse: s(`UPDATE $schema.fprom_ledger SET conflicts = array_append(conflicts, $2)
+		refuse: s(`UPDATE $schema.fprom_ledger SET conflicts = CASE WHEN cardinality(conflicts) >= 64 THEN conflicts ELSE array_append(conflicts, $2) END
 			WHERE key = $1 AND digest <> $2 AND coalesce($2 <> ALL(conflicts), true)`),
 
 		lock:   `SELECT pg_advisory_xact_lock(hashtextextended($1, 7306040937))`,
@@ -71,10 +71,14 @@ func newStatements(schema string) statements {
 				ORDER BY j.id LIMIT 1000 FOR UPDATE SKIP LOCKED)
 			RETURNING args`),
 		open: s(`SELECT key FROM $schema.fprom_ledger WHERE key = ANY($1) AND state IN ('queued', 'head')`),
-		lost: s(`SELECT DISTINCT ON (l.key) j.args, j.state::text FROM $schema.river_job j JOIN $schema.fprom_ledger l ON l.key = j.args->>'key'
-			WHERE j.state IN ('cancelled', 'discarded') AND j.finalized_at > now() - interval '1 hour' AND j.kind = $1 AND l.state IN ('queued', 'head')
-			AND NOT EXISTS (SELECT 1 FROM $schema.river_job k WHERE k.args @> jsonb_build_object('key', l.key) AND k.finalized_at IS NULL)
-			ORDER BY l.key, j.id DESC LIMIT 100`),
+		lost: s(`SELECT * FROM (SELECT DISTINCT ON (l.key) j.args, j.state::text FROM $schema.river_job j JOIN $schema.fprom_ledger l ON l.key = j.args->>'key'
+				WHERE j.state IN ('cancelled', 'discarded') AND j.finalized_at > now() - interval '1 day' AND j.kind = $1 AND l.state IN ('queued', 'head')
+				AND NOT EXISTS (SELECT 1 FROM $schema.river_job k WHERE k.args @> jsonb_build_object('key', l.key) AND k.finalized_at IS NULL)
+				ORDER BY l.key, j.id DESC LIMIT 100) ended
+			UNION ALL SELECT jsonb_build_object('key', o.key, 'kind', o.kind, 'customer', o.customer, 'recorded_at', o.recorded_at), 'deleted'
+				FROM (SELECT * FROM $schema.fprom_ledger WHERE settled_at IS NULL AND recorded_at < now() - interval '10 minutes' ORDER BY seq LIMIT 100) o
+				WHERE o.state <> 'parked' AND NOT EXISTS (
+					SELECT 1 FROM $schema.river_job j WHERE j.args @> jsonb_build_object('key', o.key) AND j.state <> 'completed')`),
 		prune: s(`DELETE FROM $schema.fprom_ledger WHERE ctid = ANY (ARRAY(
 			SELECT ctid FROM $schema.fprom_ledger WHERE settled_at < now() - make_interval(secs => $1::float8) AND state = 'done' LIMIT 1000))`),
 
@@ -86,7 +90,7 @@ func newStatements(schema string) statements {
 		oldest:    s(`SELECT recorded_at FROM $schema.fprom_ledger WHERE settled_at IS NULL ORDER BY seq LIMIT 1`),
 		dead: s(`SELECT key, kind, customer, coalesce(body, ''), recorded_at, attempts, settled_at, coalesce(reason, '')
 			FROM $schema.fprom_ledger WHERE state = 'dead' AND seq > $1 ORDER BY seq LIMIT $2`),
-		redrive: s(`UPDATE $schema.fprom_ledger SET state = 'parked', settled_at = NULL, attempts = 0 WHERE key = $1 AND state = 'dead'
+		redrive: s(`UPDATE $schema.fprom_ledger SET state = 'parked', settled_at = NULL, attempts = 0 WHERE key = $1 AND state = 'dead' AND body IS NOT NULL
 			RETURNING key, kind, customer, body, recorded_at`),
 		unpark:  s(`UPDATE $schema.fprom_ledger SET state = 'queued' WHERE key = $1 AND state = 'parked'`),
 		version: s(`SELECT coalesce(max(version), 0) FROM $schema.fprom_migration`),

@@ -299,6 +299,14 @@ func TestJobsEndedFromOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, q, sale("cancelled", "ann", 100), sale("next", "ann", 100), sale("discarded", "ben", 100))
+	old := message(t, sale("deleted", "cid", 100))
+	old.RecordedAt = old.RecordedAt.Add(-time.Hour)
+	if err := q.Put(ctx, old, message(t, sale("after", "cid", 100))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(ctx, `DELETE FROM `+cfg.Schema+`.river_job WHERE args->>'key' = 'sale:deleted'`); err != nil {
+		t.Fatal(err)
+	}
 	var id int64
 	if err := pool.QueryRow(ctx, `SELECT id FROM `+cfg.Schema+`.river_job WHERE args->>'key' = 'sale:cancelled'`).Scan(&id); err != nil {
 		t.Fatal(err)
@@ -309,10 +317,15 @@ func TestJobsEndedFromOutside(t *testing.T) {
 	execSQL(t, pool, `UPDATE `+cfg.Schema+`.river_job SET state = 'discarded', finalized_at = now() WHERE args->>'key' = 'sale:discarded'`)
 	var r record
 	start(t, q, r.deliver)
-	waitFor(t, "the others delivered", func() bool { return r.count("sale:next") == 1 && r.count("sale:discarded") == 1 })
+	waitFor(t, "the others delivered", func() bool {
+		return r.count("sale:next") == 1 && r.count("sale:discarded") == 1 && r.count("sale:after") == 1
+	})
 	dead, err := q.DeadLetters(ctx, 10)
-	if err != nil || len(dead) != 1 || dead[0].Message.Key != "sale:cancelled" || dead[0].Reason != "cancelled in River" {
-		t.Errorf("DeadLetters: %+v, %v; want the cancelled one", dead, err)
+	if err != nil || len(dead) != 2 || dead[0].Reason != "cancelled in River" || dead[1].Reason != "deleted in River" {
+		t.Fatalf("DeadLetters: %+v, %v; want the cancelled and the deleted one", dead, err)
+	}
+	if n, err := q.Redrive(ctx, "sale:deleted"); n != 0 || err != nil {
+		t.Errorf("Redrive of an event without a body: %d, %v", n, err)
 	}
 	if n := r.count("sale:cancelled"); n != 0 {
 		t.Errorf("the cancelled event was delivered %d times", n)
