@@ -24,31 +24,35 @@ func BenchmarkOutboxPut(b *testing.B) {
 
 func putRace(b *testing.B, producers int) {
 	dir := b.TempDir()
-	rounds, window := pick(15, 3), pick(250, 50)*int(time.Millisecond)
+	rounds, window := pick(15, 3), time.Duration(pick(250, 50))*time.Millisecond
 	stores := []store{
 		openFloor(b, dir, "bare bbolt", false), openOutbox(b, dir), openFloor(b, dir, "bare bbolt + index", true),
 		openAppend(b, dir), openSQLite(b, dir),
 	}
 	ids := newSales()
-	rates, latencies, groups := make([][]float64, len(stores)), make([][][]time.Duration, len(stores)), make([]float64, len(stores))
+	rates, groups, cpu := make([][]float64, len(stores)), make([][]float64, len(stores)), make([][]float64, len(stores))
+	latencies := make([][][]time.Duration, len(stores))
 	for round := range rounds + 1 {
 		for i, s := range stores {
-			before := s.commits()
-			rate, l := produce(b, producers, time.Duration(window), ids, s.put)
+			runtime.GC() // nobody pays for the garbage of the one before
+			commits, used := s.commits(), processorTime()
+			rate, l := produce(b, producers, window, ids, s.put)
 			if round == 0 {
 				continue
 			}
-			groups[i] += float64(len(l)) / float64(s.commits()-before) / float64(rounds)
+			puts := float64(len(l))
+			cpu[i] = append(cpu[i], float64((processorTime()-used).Nanoseconds())/puts)
+			groups[i] = append(groups[i], puts/float64(s.commits()-commits))
 			rates[i], latencies[i] = append(rates[i], rate), append(latencies[i], l)
 		}
 	}
-	rows := [][]string{{"store", "puts/s", "of the floor", "p50", "p99", "puts in a commit", "commits/s"}}
+	rows := [][]string{{"store", "puts/s", "of the floor", "p50", "p99", "puts in a commit", "CPU for a put"}}
 	for i, s := range stores {
 		must(b, s.close())
 		d, ratio := distOf(latencies[i]...), against(rates[i], rates[0])
 		rows = append(rows, []string{
 			s.name, whole(middle(rates[i])), percent(ratio), micros(d.at(0.5)), micros(d.at(0.99)),
-			fmt.Sprintf("%.1f", groups[i]), whole(middle(rates[i]) / groups[i]),
+			fmt.Sprintf("%.1f", middle(groups[i])), micros(time.Duration(middle(cpu[i]))),
 		})
 		metric(b, ratio, s.name, "floor")
 	}
@@ -61,7 +65,6 @@ func produce(b *testing.B, n int, d time.Duration, ids *sales, put func(fprom.Me
 	b.Helper()
 	took := make([][]time.Duration, n)
 	var wg sync.WaitGroup
-	runtime.GC() // nobody pays for the garbage of the one before
 	start := time.Now()
 	for i := range n {
 		wg.Go(func() {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"golang.org/x/sys/unix"
 )
 
 // contender is one way of doing the work that a benchmark compares. run does it n times; prepare, if there is one, is
@@ -23,6 +24,7 @@ type contender struct {
 // measured is what a contender needed for one operation: medians over the rounds.
 type measured struct {
 	ns     float64
+	cpu    float64 // of the whole process, in the background too
 	allocs float64
 	bytes  float64
 }
@@ -55,12 +57,20 @@ func once(run func(int), n int) measured {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	start := time.Now()
+	cpu, start := processorTime(), time.Now()
 	run(n)
 	d := time.Since(start)
+	cpu = processorTime() - cpu
 	runtime.ReadMemStats(&after)
 	per := func(x uint64) float64 { return float64(x) / float64(n) }
-	return measured{float64(d.Nanoseconds()) / float64(n), per(after.Mallocs - before.Mallocs), per(after.TotalAlloc - before.TotalAlloc)}
+	return measured{float64(d.Nanoseconds()) / float64(n), float64(cpu.Nanoseconds()) / float64(n), per(after.Mallocs - before.Mallocs), per(after.TotalAlloc - before.TotalAlloc)}
+}
+
+// processorTime is what this process has used so far, the kernel's work for it included.
+func processorTime() time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func median(s []measured) measured {
@@ -74,6 +84,7 @@ func median(s []measured) measured {
 	}
 	return measured{
 		pick(func(m measured) float64 { return m.ns }),
+		pick(func(m measured) float64 { return m.cpu }),
 		pick(func(m measured) float64 { return m.allocs }),
 		pick(func(m measured) float64 { return m.bytes }),
 	}
@@ -81,11 +92,11 @@ func median(s []measured) measured {
 
 func report(b *testing.B, cs []contender, result []measured) {
 	b.Helper()
-	rows := [][]string{{"contender", "ns/op", "× " + cs[0].name, "throughput", "allocs/op", "B/op"}}
+	rows := [][]string{{"contender", "ns/op", "× " + cs[0].name, "throughput", "CPU ns/op", "allocs/op", "B/op"}}
 	for i, m := range result {
 		ratio := m.ns / result[0].ns
 		rows = append(rows, []string{
-			cs[i].name, whole(m.ns), fmt.Sprintf("%.2f", ratio), percent(1 / ratio), fmt.Sprintf("%.1f", m.allocs), whole(m.bytes),
+			cs[i].name, whole(m.ns), fmt.Sprintf("%.2f", ratio), percent(1 / ratio), whole(m.cpu), fmt.Sprintf("%.1f", m.allocs), whole(m.bytes),
 		})
 		if i > 0 {
 			metric(b, ratio, cs[i].name, "floor")
