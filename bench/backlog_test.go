@@ -1,3 +1,5 @@
+//go:build linux
+
 package bench
 
 import (
@@ -64,6 +66,7 @@ type loaded struct {
 const batch = 1000 // events in one Put, to fill an outbox
 
 func loadRace(b *testing.B, loads []load) {
+	b.Helper()
 	dir := b.TempDir()
 	var all []*loaded
 	for i, l := range loads {

@@ -4,7 +4,7 @@
 // noisy machine disturbs all alike. A ratio is the median of the ratios of each round, where a round has one; p50 and p99
 // are of all operations of all rounds, where nothing else is said. Run them with
 //
-//	go test -run '^$' -bench .
+//	go test -run '^$' -bench . -timeout 30m
 //	go test -run '^$' -bench OutboxPut     # or any other alone
 //
 // on a machine that does nothing else: each table says how busy it was. -short makes all of them small, to see that they
@@ -19,5 +19,5 @@
 //	Dedupe             60 s   stalls of Enqueue beside go-cache's janitor
 //	Outage             70 s   1,000 buyers while FirstPromoter hangs
 //
-// The outbox is measured on the file system of $TMPDIR, which the tables name: on tmpfs a sync costs nothing.
+// They need Linux, for its accounts of what a process and a file use. The outbox is measured on the file system of $TMPDIR, which the tables name: on tmpfs a sync costs nothing.
 package bench

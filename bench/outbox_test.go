@@ -1,3 +1,5 @@
+//go:build linux
+
 package bench
 
 import (
@@ -23,6 +25,7 @@ func BenchmarkOutboxPut(b *testing.B) {
 }
 
 func putRace(b *testing.B, producers int) {
+	b.Helper()
 	dir := b.TempDir()
 	rounds, window := pick(15, 3), time.Duration(pick(250, 50))*time.Millisecond
 	stores := []store{

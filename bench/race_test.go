@@ -1,8 +1,9 @@
+//go:build linux
+
 package bench
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -31,7 +32,7 @@ type measured struct {
 
 // race runs the contenders in turn for so many rounds of n operations each, logs a table with ratios to the first one
 // (the floor), and reports the ratios as metrics. A round of each comes before, to warm up.
-func race(b *testing.B, rounds, n int, cs ...contender) []measured {
+func race(b *testing.B, rounds, n int, cs ...contender) {
 	b.Helper()
 	samples := make([][]measured, len(cs))
 	for round := range rounds + 1 {
@@ -50,7 +51,6 @@ func race(b *testing.B, rounds, n int, cs ...contender) []measured {
 		result[i] = median(samples[i])
 	}
 	report(b, cs, result)
-	return result
 }
 
 func once(run func(int), n int) measured {
@@ -116,7 +116,7 @@ func tracker(b *testing.B, cfg fprom.Config) *fprom.Tracker {
 func quietTracker(b *testing.B, cfg fprom.Config) *fprom.Tracker {
 	b.Helper()
 	cfg.APIKey, cfg.AccountID = "key", "account"
-	cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
+	cfg.Logger = slog.New(slog.DiscardHandler)
 	t, err := fprom.New(cfg)
 	if err != nil {
 		b.Fatal(err)

@@ -1,3 +1,5 @@
+//go:build linux
+
 package bench
 
 import (
@@ -29,6 +31,7 @@ func table(b *testing.B, note string, rows [][]string) {
 
 // metric reports a figure under a name without spaces, for tools that compare runs.
 func metric(b *testing.B, value float64, words ...string) {
+	b.Helper()
 	b.ReportMetric(value, strings.NewReplacer(" ", "-", ",", "").Replace(strings.Join(words, "/")))
 }
 
@@ -50,8 +53,8 @@ func machine(b *testing.B, dir string) string {
 	if err := unix.Statfs(dir, &s); err != nil {
 		b.Fatal(err)
 	}
-	names := map[int64]string{0xef53: "ext4", 0x58465342: "xfs", 0x9123683e: "btrfs", 0x01021994: "tmpfs", 0x794c7630: "overlay"}
-	name, ok := names[int64(s.Type)]
+	names := map[uint64]string{0xef53: "ext4", 0x58465342: "xfs", 0x9123683e: "btrfs", 0x01021994: "tmpfs", 0x794c7630: "overlay"}
+	name, ok := names[uint64(s.Type)]
 	if !ok {
 		name = "unknown"
 	}
