@@ -129,7 +129,7 @@ func (q *Queue) changeDead(ctx context.Context, ids []uint64, change func(*work,
 	err := q.do(ctx, &request{size: 512 * len(ids), apply: func(w *work) error {
 		n = 0
 		for _, id := range ids {
-			v := w.dead.Get(seqKey(id))
+			v := w.dead().Get(seqKey(id))
 			if dropped(v) {
 				continue
 			}
@@ -175,7 +175,7 @@ func (w *work) drop(id uint64, v []byte) (bool, error) {
 	if err := w.unbury(id); err != nil {
 		return false, err
 	}
-	return true, w.dead.Put(seqKey(id), note)
+	return true, w.dead().Put(seqKey(id), note)
 }
 
 // dropped reports whether v is no dead letter, or the note of one that was dropped.
@@ -183,8 +183,8 @@ func dropped(v []byte) bool { return len(v) <= len(hash{}) }
 
 func (w *work) unbury(id uint64) error {
 	w.dirty = true
-	if !dropped(w.dead.Get(seqKey(id))) {
+	if !dropped(w.dead().Get(seqKey(id))) {
 		decrease(&w.st.dead)
 	}
-	return w.dead.Delete(seqKey(id))
+	return w.dead().Delete(seqKey(id))
 }

@@ -66,7 +66,7 @@ func (w *work) remember(it *item) error {
 		return nil
 	}
 	h := hashKey(it.m.Key)
-	return w.recent.Put(seqKey(it.seq), binary.BigEndian.AppendUint64(h[:], it.m.Digest()))
+	return w.recent().Put(seqKey(it.seq), binary.BigEndian.AppendUint64(h[:], it.m.Digest()))
 }
 
 // flush writes the keys in memory as a run.
@@ -104,7 +104,7 @@ func (w *work) flush() error {
 	if err := w.tx.DeleteBucket(bucketRecent); err != nil {
 		return err
 	}
-	w.recent, err = w.tx.CreateBucket(bucketRecent)
+	_, err = w.tx.CreateBucket(bucketRecent)
 	return err
 }
 
@@ -117,7 +117,7 @@ func (q *Queue) restoreKeys(w *work) error {
 			mem[h] = e
 		}
 	}
-	each(w.recent, from, func(seq uint64, v []byte) {
+	each(w.recent(), from, func(seq uint64, v []byte) {
 		if len(v) == 24 {
 			set(hash(v[:16]), entry{seq, binary.BigEndian.Uint64(v[16:])})
 		}
@@ -127,7 +127,7 @@ func (q *Queue) restoreKeys(w *work) error {
 			set(hashKey(r.m.Key), entry{seq, r.m.Digest()})
 		}
 	}
-	each(w.dead, from, func(seq uint64, v []byte) {
+	each(w.dead(), from, func(seq uint64, v []byte) {
 		if len(v) == len(hash{}) { // dropped
 			set(hash(v), entry{seq: seq})
 		} else if _, rec, err := decodeDead(seq, v); err == nil {

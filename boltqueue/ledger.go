@@ -22,7 +22,7 @@ func (w *work) keepTime() error {
 			oldest = w.st.seq
 		}
 		w.nextMark = now + uint64(max(w.q.retention/marksPerRetention, 1))
-		if err := w.marks.Put(seqKey(now), pairKey(oldest, w.st.done)); err != nil {
+		if err := w.marks().Put(seqKey(now), pairKey(oldest, w.st.done)); err != nil {
 			return err
 		}
 		if w.prune == 0 {
@@ -40,7 +40,7 @@ func (w *work) forget() error {
 	limit := nanos(w.now.Add(-w.q.retention))
 	var old [][]byte
 	w.prune = 0
-	c := w.marks.Cursor()
+	c := w.marks().Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		if at := binary.BigEndian.Uint64(k); at > limit {
 			w.prune = time.Unix(0, int64(at)).Add(w.q.retention).UnixNano()
@@ -53,7 +53,7 @@ func (w *work) forget() error {
 		old = append(old, bytes.Clone(k))
 	}
 	for _, k := range old {
-		if err := w.marks.Delete(k); err != nil {
+		if err := w.marks().Delete(k); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ const conflictStep = 256 // looked at in one transaction
 // forgetConflicts removes reports about forgotten keys, a few at a time, in the order of their keys.
 func (w *work) forgetConflicts() error {
 	var old [][]byte
-	c := w.conflicts.Cursor()
+	c := w.conflicts().Cursor()
 	k, v := c.Seek(w.conflictAt)
 	for n := 0; k != nil && n < conflictStep; n++ {
 		if len(v) == 8 && binary.BigEndian.Uint64(v) < w.st.forget {
@@ -75,7 +75,7 @@ func (w *work) forgetConflicts() error {
 	}
 	w.conflictAt = bytes.Clone(k) // nil: from the beginning the next time
 	for _, k := range old {
-		if err := w.conflicts.Delete(k); err != nil {
+		if err := w.conflicts().Delete(k); err != nil {
 			return err
 		}
 	}
@@ -84,10 +84,10 @@ func (w *work) forgetConflicts() error {
 
 // findMarks sets when there will be something to forget, and when the next mark is due.
 func (w *work) findMarks() {
-	if k, _ := w.marks.Cursor().First(); len(k) == 8 {
+	if k, _ := w.marks().Cursor().First(); len(k) == 8 {
 		w.prune = time.Unix(0, int64(binary.BigEndian.Uint64(k))).Add(w.q.retention).UnixNano()
 	}
-	if k, _ := w.marks.Cursor().Last(); len(k) == 8 {
+	if k, _ := w.marks().Cursor().Last(); len(k) == 8 {
 		w.nextMark = binary.BigEndian.Uint64(k) + uint64(max(w.q.retention/marksPerRetention, 1))
 	}
 }

@@ -69,11 +69,11 @@ func (w *work) place(seq uint64, r record) error {
 	first := w.firstInLane(lane)
 	switch {
 	case w.isBusy(lane) || first != 0 && first < seq:
-		if w.lanes.Get(pairKey(lane, seq)) != nil {
+		if w.lanes().Get(pairKey(lane, seq)) != nil {
 			return nil
 		}
 		w.dirty = true
-		return w.lanes.Put(pairKey(lane, seq), []byte{})
+		return w.lanes().Put(pairKey(lane, seq), []byte{})
 	case r.due == 0:
 		w.makeReady(&item{seq: seq, lane: lane, m: r.m})
 	}
@@ -92,7 +92,7 @@ func (w *work) makeReady(it *item) {
 
 // firstInLane is the oldest message of the lane that waits on disk; 0 if none does.
 func (w *work) firstInLane(lane uint64) uint64 {
-	k, _ := w.lanes.Cursor().Seek(pairKey(lane, 0))
+	k, _ := w.lanes().Cursor().Seek(pairKey(lane, 0))
 	if len(k) == 16 {
 		if l, seq := splitPair(k); l == lane {
 			return seq
@@ -106,7 +106,7 @@ func (w *work) leaveLane(lane, seq uint64) error {
 	if lane == 0 {
 		return nil
 	}
-	if err := w.lanes.Delete(pairKey(lane, seq)); err != nil {
+	if err := w.lanes().Delete(pairKey(lane, seq)); err != nil {
 		return err
 	}
 	next := w.firstInLane(lane)
@@ -126,7 +126,7 @@ func (w *work) putDue(t, seq, lane uint64) (uint64, error) {
 	if w.nextDue == 0 || t < w.nextDue {
 		w.nextDue = t
 	}
-	return t, w.due.Put(pairKey(t, seq), seqKey(lane))
+	return t, w.due().Put(pairKey(t, seq), seqKey(lane))
 }
 
 type dueEntry struct{ time, seq, lane uint64 }
@@ -138,7 +138,7 @@ func (w *work) loadDue() error {
 		return nil
 	}
 	var entries []dueEntry
-	c := w.due.Cursor()
+	c := w.due().Cursor()
 	k, v := c.Seek(pairKey(w.mark.time, w.mark.seq+1))
 	room := highWater - w.ready
 	for w.nextDue = 0; k != nil; k, v = c.Next() {
@@ -169,7 +169,7 @@ func (w *work) loadEntry(e dueEntry) error {
 		return nil
 	}
 	w.dirty = true
-	if err := w.due.Delete(pairKey(e.time, e.seq)); err != nil {
+	if err := w.due().Delete(pairKey(e.time, e.seq)); err != nil {
 		return err
 	}
 	switch {
@@ -190,6 +190,7 @@ func (w *work) quarantine(seq uint64) error {
 	if err := w.bury(seq, deadInfo{Reason: errDamagedRecord.Error(), At: w.now.UTC(), Damaged: true}, raw); err != nil {
 		return err
 	}
+	w.removed = true
 	decrease(&w.st.pending)
 	return w.pending.Delete(seqKey(seq))
 }

@@ -53,7 +53,7 @@ func decodeRun(id uint32, v []byte) *run {
 // loadRuns reads the list of runs with their filters, and removes what a crash left of a merge.
 func (q *Queue) loadRuns(w *work) error {
 	known := map[string]bool{}
-	c := w.runList.Cursor()
+	c := w.runList().Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		if len(k) != 4 {
 			continue
@@ -101,13 +101,13 @@ func (b builder) add(h hash, e entry) error {
 func (w *work) publish(r *run) error {
 	w.dirty = true
 	w.runs = append(slices.Clip(w.runs), r)
-	return w.runList.Put(binary.BigEndian.AppendUint32(nil, r.id), r.encode())
+	return w.runList().Put(binary.BigEndian.AppendUint32(nil, r.id), r.encode())
 }
 
 func (w *work) dropRun(r *run) error {
 	w.dirty = true
 	w.runs = slices.DeleteFunc(slices.Clone(w.runs), func(o *run) bool { return o == r })
-	if err := w.runList.Delete(binary.BigEndian.AppendUint32(nil, r.id)); err != nil {
+	if err := w.runList().Delete(binary.BigEndian.AppendUint32(nil, r.id)); err != nil {
 		return err
 	}
 	if w.tx.Bucket(r.name()) == nil {

@@ -39,15 +39,16 @@ func (w *work) bury(seq uint64, info deadInfo, rec []byte) error {
 		return err
 	}
 	w.st.dead++
-	return w.dead.Put(seqKey(seq), v)
+	return w.dead().Put(seqKey(seq), v)
 }
 
 // remove takes a message out that has its outcome, and lets the next of its customer follow.
 func (w *work) remove(it *item) error {
+	w.removed = true
 	decrease(&w.st.pending)
 	err := w.pending.Delete(seqKey(it.seq))
 	if it.due != 0 {
-		err = errors.Join(err, w.due.Delete(pairKey(it.due, it.seq)))
+		err = errors.Join(err, w.due().Delete(pairKey(it.due, it.seq)))
 	}
 	return errors.Join(err, w.leaveLane(it.lane, it.seq))
 }
@@ -56,7 +57,7 @@ func (w *work) remove(it *item) error {
 func (w *work) postpone(o outcome) error {
 	it := o.it
 	if it.due != 0 {
-		if err := w.due.Delete(pairKey(it.due, it.seq)); err != nil {
+		if err := w.due().Delete(pairKey(it.due, it.seq)); err != nil {
 			return err
 		}
 	}
@@ -69,7 +70,7 @@ func (w *work) postpone(o outcome) error {
 		m.Attempt++
 	}
 	if it.lane != 0 {
-		if err := w.lanes.Put(pairKey(it.lane, it.seq), []byte{}); err != nil {
+		if err := w.lanes().Put(pairKey(it.lane, it.seq), []byte{}); err != nil {
 			return err
 		}
 	}

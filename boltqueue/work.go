@@ -14,9 +14,10 @@ import (
 
 // work is one transaction, and what it will change in memory when it has been committed.
 type work struct {
-	q     *Queue
-	now   time.Time
-	dirty bool
+	q       *Queue
+	now     time.Time
+	dirty   bool
+	removed bool // a message left pending
 
 	st      state
 	cursor  uint64
@@ -37,22 +38,34 @@ type work struct {
 	nextMark   uint64
 	conflictAt []byte
 
-	tx                                                                 *bbolt.Tx
-	pending, due, lanes, runList, recent, marks, dead, conflicts, meta *bbolt.Bucket
+	tx            *bbolt.Tx
+	pending, meta *bbolt.Bucket // for every transaction; the others are opened when they are needed
 }
 
 func (q *Queue) newWork(tx *bbolt.Tx) *work {
 	c := &q.c
 	w := &work{
 		q: q, now: time.Now(), st: c.st, cursor: c.cursor, mark: c.mark, nextDue: c.nextDue, prune: c.prune,
-		pending: tx.Bucket(bucketPending), due: tx.Bucket(bucketDue), lanes: tx.Bucket(bucketLanes),
-		runList: tx.Bucket(bucketRuns), recent: tx.Bucket(bucketRecent), marks: tx.Bucket(bucketMarks),
-		dead: tx.Bucket(bucketDead), conflicts: tx.Bucket(bucketConflicts), meta: tx.Bucket(bucketMeta),
-		tx: tx, runs: c.runs, merge: c.merge, nextMark: c.nextMark, conflictAt: c.conflictAt,
+		pending: tx.Bucket(bucketPending), meta: tx.Bucket(bucketMeta),
+		tx: tx, runs: c.runs, merge: c.merge, nextMark: c.nextMark, conflictAt: c.conflictAt, first: c.first, oldest: c.oldest,
 	}
-	// These grow at their end: leave pages full.
-	w.pending.FillPercent, w.recent.FillPercent, w.due.FillPercent = fillAppend, fillAppend, fillAppend
+	w.pending.FillPercent = fillAppend
 	return w
+}
+
+func (w *work) lanes() *bbolt.Bucket     { return w.tx.Bucket(bucketLanes) }
+func (w *work) dead() *bbolt.Bucket      { return w.tx.Bucket(bucketDead) }
+func (w *work) marks() *bbolt.Bucket     { return w.tx.Bucket(bucketMarks) }
+func (w *work) runList() *bbolt.Bucket   { return w.tx.Bucket(bucketRuns) }
+func (w *work) conflicts() *bbolt.Bucket { return w.tx.Bucket(bucketConflicts) }
+func (w *work) due() *bbolt.Bucket       { return w.growing(bucketDue) }
+func (w *work) recent() *bbolt.Bucket    { return w.growing(bucketRecent) }
+
+// growing is a bucket that grows at its end: its pages are left full.
+func (w *work) growing(name []byte) *bbolt.Bucket {
+	b := w.tx.Bucket(name)
+	b.FillPercent = fillAppend
+	return b
 }
 
 const fillAppend = 0.95
@@ -77,14 +90,18 @@ func (w *work) apply(g group) error {
 			return err
 		}
 	}
-	w.findOldest()
+	if w.first == 0 || w.removed {
+		w.findOldest()
+	}
 	if err := errors.Join(w.tendIndex(g), w.keepTime()); err != nil {
 		return err
 	}
 	if !w.dirty {
 		return nil
 	}
-	w.st.base = w.base()
+	if len(g.outcomes) > 0 || w.cursor != w.q.c.cursor { // else it may be lower than need be
+		w.st.base = w.base()
+	}
 	return w.meta.Put(keyState, w.st.encode())
 }
 
@@ -125,7 +142,7 @@ func (w *work) put(p *put) (conflict, err error) {
 	if e, ok := w.lookup(p.hash); ok {
 		pending := w.pending.Get(seqKey(e.seq)) != nil
 		switch {
-		case !pending && w.dead.Get(seqKey(e.seq)) != nil: // the new event takes its place
+		case !pending && w.dead().Get(seqKey(e.seq)) != nil: // the new event takes its place
 			if err := w.unbury(e.seq); err != nil {
 				return nil, err
 			}
@@ -152,11 +169,11 @@ func (w *work) store(m fprom.Message, h hash, digest uint64) error {
 // conflict reports a key that is used with another digest, the first time.
 func (w *work) conflict(p *put, e entry) (conflict, err error) {
 	k := binary.BigEndian.AppendUint64(p.hash[:16:16], p.digest)
-	if w.conflicts.Get(k) != nil {
+	if w.conflicts().Get(k) != nil {
 		return nil, nil
 	}
 	w.dirty = true
-	if err := w.conflicts.Put(k, seqKey(e.seq)); err != nil {
+	if err := w.conflicts().Put(k, seqKey(e.seq)); err != nil {
 		return nil, err
 	}
 	return fmt.Errorf("boltqueue: %s: %w", nameOf(p.m), fprom.ErrConflict), nil
@@ -164,6 +181,7 @@ func (w *work) conflict(p *put, e entry) (conflict, err error) {
 
 // findOldest looks at the first message only.
 func (w *work) findOldest() {
+	w.first, w.oldest = 0, time.Time{}
 	k, v := w.pending.Cursor().First()
 	if k == nil {
 		if w.st.pending > 0 {
