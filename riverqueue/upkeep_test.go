@@ -3,17 +3,12 @@ package riverqueue_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
@@ -154,181 +149,6 @@ func TestLateOwner(t *testing.T) {
 	}
 	if n := countRows(t, pool, `SELECT count(*) FROM `+cfg.Schema+`.fprom_ledger WHERE state = 'done'`); n != 2 {
 		t.Errorf("%d events are done, want 2", n)
-	}
-}
-
-// TestLanes: three replicas, events of few customers put through any of them, failures: one at a time, in order.
-func TestLanes(t *testing.T) {
-	t.Parallel()
-	const customers, each = 6, 25
-	cfg := riverqueue.Config{Schema: newSchema(t)}
-	var mu sync.Mutex
-	under, got := map[string]int{}, map[string][]string{}
-	deliver := func(_ context.Context, m fprom.Message) error {
-		mu.Lock()
-		under[m.Customer]++
-		if under[m.Customer] > 1 {
-			t.Errorf("%s was delivered while another event of its customer was", m.Key)
-		}
-		fails := rand.IntN(12) == 0
-		if !fails {
-			got[m.Customer] = append(got[m.Customer], m.Key)
-		}
-		mu.Unlock()
-		time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
-		mu.Lock()
-		defer mu.Unlock()
-		under[m.Customer]--
-		if fails {
-			return errors.New("this delivery fails")
-		}
-		return nil
-	}
-	var queues []*riverqueue.Queue
-	for range 3 {
-		q, _ := open(t, cfg)
-		queues = append(queues, q)
-		start(t, q, deliver)
-	}
-	want := map[string][]string{}
-	var wg sync.WaitGroup
-	for c := range customers {
-		name := fmt.Sprintf("customer%d", c)
-		var ms []fprom.Message
-		for i := range each {
-			m := message(t, sale(fmt.Sprintf("%d_%d", c, i), name, 100))
-			ms = append(ms, m)
-			want[m.Customer] = append(want[m.Customer], m.Key)
-		}
-		wg.Go(func() {
-			for i := 0; i < each; {
-				n := min(1+rand.IntN(3), each-i)
-				if err := queues[rand.IntN(3)].Put(t.Context(), ms[i:i+n]...); err != nil {
-					t.Error(err)
-				}
-				i += n
-			}
-		})
-	}
-	wg.Wait()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	if err := queues[0].Flush(ctx); err != nil {
-		t.Fatal(err)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	for customer := range want {
-		if !slices.Equal(got[customer], want[customer]) {
-			t.Errorf("%s: %v, want %v", customer, got[customer], want[customer])
-		}
-	}
-}
-
-// TestDeadLetters: a rejected event is a dead letter of ours and a cancelled job of River's with the reason; it comes
-// back by Redrive, by River's retry, and by a corrected event under its id.
-func TestDeadLetters(t *testing.T) {
-	t.Parallel()
-	cfg := riverqueue.Config{Schema: newSchema(t), Lease: time.Second}
-	q, pool := open(t, cfg)
-	ctx := t.Context()
-	var mu sync.Mutex
-	reject := true
-	r := record{answer: func(fprom.Message) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if reject {
-			return &fprom.APIError{StatusCode: 400, Message: "Error. Amount blank or invalid."}
-		}
-		return nil
-	}}
-	put(t, q, sale("redriven", "ann", 100), sale("retried", "ann", 100), sale("corrected", "ben", 100))
-	start(t, q, r.deliver)
-	if err := q.Flush(ctx); err != nil {
-		t.Fatal(err)
-	}
-	dead, err := q.DeadLetters(ctx, 10)
-	if err != nil || len(dead) != 3 {
-		t.Fatalf("DeadLetters: %v, %v, want 3", dead, err)
-	}
-	if d := dead[0]; d.Reason != "400 Bad Request: Error. Amount blank or invalid." || string(d.Message.Body) != string(message(t, sale("redriven", "ann", 100)).Body) || time.Since(d.SettledAt) > time.Minute {
-		t.Errorf("dead letter: %+v", d)
-	}
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: cfg.Schema})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var retried int64
-	waitFor(t, "three cancelled jobs with the reason", func() bool {
-		n := countRows(t, pool, `SELECT count(*) FROM `+cfg.Schema+`.river_job WHERE state = 'cancelled' AND errors[1]->>'error' LIKE '%Amount blank%'`)
-		return n == 3
-	})
-	if err := pool.QueryRow(ctx, `SELECT id FROM `+cfg.Schema+`.river_job WHERE args->>'key' = 'sale:retried'`).Scan(&retried); err != nil {
-		t.Fatal(err)
-	}
-
-	mu.Lock()
-	reject = false
-	mu.Unlock()
-	if n, err := q.Redrive(ctx, "sale:redriven", "sale:nobody"); n != 1 || err != nil {
-		t.Errorf("Redrive: %d, %v, want 1", n, err)
-	}
-	if _, err := client.JobRetry(ctx, retried); err != nil {
-		t.Fatal(err)
-	}
-	put(t, q, sale("corrected", "ben", 250)) // no conflict: the first was rejected
-	waitFor(t, "second deliveries", func() bool {
-		return r.count("sale:redriven") == 2 && r.count("sale:retried") == 2 && r.count("sale:corrected") == 2
-	})
-	if err := q.Flush(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := q.Stats(ctx); err != nil || s.Dead != 0 || s.Ledger != 3 {
-		t.Errorf("Stats: %+v, %v; want no dead letter and 3 entries", s, err)
-	}
-}
-
-// TestJobsEndedFromOutside: by hand, or by a stranger's rescuer.
-func TestJobsEndedFromOutside(t *testing.T) {
-	t.Parallel()
-	cfg := riverqueue.Config{Schema: newSchema(t), Lease: time.Second}
-	q, pool := open(t, cfg)
-	ctx := t.Context()
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: cfg.Schema})
-	if err != nil {
-		t.Fatal(err)
-	}
-	put(t, q, sale("cancelled", "ann", 100), sale("next", "ann", 100), sale("discarded", "ben", 100))
-	old := message(t, sale("deleted", "cid", 100))
-	old.RecordedAt = old.RecordedAt.Add(-time.Hour)
-	if err := q.Put(ctx, old, message(t, sale("after", "cid", 100))); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := pool.Exec(ctx, `DELETE FROM `+cfg.Schema+`.river_job WHERE args->>'key' = 'sale:deleted'`); err != nil {
-		t.Fatal(err)
-	}
-	var id int64
-	if err := pool.QueryRow(ctx, `SELECT id FROM `+cfg.Schema+`.river_job WHERE args->>'key' = 'sale:cancelled'`).Scan(&id); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.JobCancel(ctx, id); err != nil {
-		t.Fatal(err)
-	}
-	execSQL(t, pool, `UPDATE `+cfg.Schema+`.river_job SET state = 'discarded', finalized_at = now() WHERE args->>'key' = 'sale:discarded'`)
-	var r record
-	start(t, q, r.deliver)
-	waitFor(t, "the others delivered", func() bool {
-		return r.count("sale:next") == 1 && r.count("sale:discarded") == 1 && r.count("sale:after") == 1
-	})
-	dead, err := q.DeadLetters(ctx, 10)
-	if err != nil || len(dead) != 2 || dead[0].Reason != "cancelled in River" || dead[1].Reason != "deleted in River" {
-		t.Fatalf("DeadLetters: %+v, %v; want the cancelled and the deleted one", dead, err)
-	}
-	if n, err := q.Redrive(ctx, "sale:deleted"); n != 0 || err != nil {
-		t.Errorf("Redrive of an event without a body: %d, %v", n, err)
-	}
-	if n := r.count("sale:cancelled"); n != 0 {
-		t.Errorf("the cancelled event was delivered %d times", n)
 	}
 }
 

@@ -1,0 +1,83 @@
+package riverqueue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// TestLanes: three replicas, events of few customers put through any of them, failures: one at a time, in order.
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	const customers, each = 6, 25
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	var mu sync.Mutex
+	under, got := map[string]int{}, map[string][]string{}
+	deliver := func(_ context.Context, m fprom.Message) error {
+		mu.Lock()
+		under[m.Customer]++
+		if under[m.Customer] > 1 {
+			t.Errorf("%s was delivered while another event of its customer was", m.Key)
+		}
+		fails := rand.IntN(12) == 0
+		if !fails {
+			got[m.Customer] = append(got[m.Customer], m.Key)
+		}
+		mu.Unlock()
+		time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
+		mu.Lock()
+		defer mu.Unlock()
+		under[m.Customer]--
+		if fails {
+			return errors.New("this delivery fails")
+		}
+		return nil
+	}
+	var queues []*riverqueue.Queue
+	for range 3 {
+		q, _ := open(t, cfg)
+		queues = append(queues, q)
+		start(t, q, deliver)
+	}
+	want := map[string][]string{}
+	var wg sync.WaitGroup
+	for c := range customers {
+		name := fmt.Sprintf("customer%d", c)
+		var ms []fprom.Message
+		for i := range each {
+			m := message(t, sale(fmt.Sprintf("%d_%d", c, i), name, 100))
+			ms = append(ms, m)
+			want[m.Customer] = append(want[m.Customer], m.Key)
+		}
+		wg.Go(func() {
+			for i := 0; i < each; {
+				n := min(1+rand.IntN(3), each-i)
+				if err := queues[rand.IntN(3)].Put(t.Context(), ms[i:i+n]...); err != nil {
+					t.Error(err)
+				}
+				i += n
+			}
+		})
+	}
+	wg.Wait()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if err := queues[0].Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for customer := range want {
+		if !slices.Equal(got[customer], want[customer]) {
+			t.Errorf("%s: %v, want %v", customer, got[customer], want[customer])
+		}
+	}
+}
