@@ -1,6 +1,7 @@
 package fprom_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -168,4 +169,31 @@ func TestCommissions(t *testing.T) {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})
+}
+
+// The digest of what NewMessage made is read without parsing JSON; that of the same body in another layout is not.
+func TestDigestWhateverTheLayout(t *testing.T) {
+	t.Parallel()
+	for _, e := range []fprom.Event{
+		fprom.Sale{EventID: `,"amount":5,"currency":"eur"`, Email: "a@example.com", Amount: 1<<53 - 1, Currency: "JPY", Plan: `"currency":"x`},
+		fprom.Sale{EventID: "1", UID: "u", Amount: 1},
+		fprom.Refund{EventID: "1", UID: "u", Amount: 1999, Currency: "usd"},
+		fprom.Refund{EventID: "1", UID: "u", Amount: 1999},
+		fprom.Signup{UID: "u", TID: "t"},
+		fprom.Cancellation{UID: "u"},
+	} {
+		m, err := fprom.NewMessage(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var indented bytes.Buffer
+		if err := json.Indent(&indented, m.Body, "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		laidOut := m
+		laidOut.Body = indented.Bytes()
+		if m.Digest() != laidOut.Digest() {
+			t.Errorf("%s and the same body indented have different digests", m.Body)
+		}
+	}
 }
