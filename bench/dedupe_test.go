@@ -41,7 +41,11 @@ func BenchmarkDedupe(b *testing.B) {
 				name += ", no collections"
 			}
 			s, bytes := enqueueMany(b, entries, n, gc)
-			rows = append(rows, append(s.row(b, name), fmt.Sprintf("%.0f", bytes)))
+			per := "–"
+			if entries == ids {
+				per = whole(bytes)
+			}
+			rows = append(rows, append(s.row(b, name), per))
 		}
 	}
 	s := purge(ids)

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,9 +150,15 @@ func saleHandlers(b *testing.B, n int) []saleHandler {
 	}
 	plain := func(h http.Handler) http.Handler { return h }
 	t := tracker(b, fprom.Config{HTTPClient: &http.Client{Transport: hanging{}}, Timeout: time.Hour, Queue: fprom.NewMemoryQueue(n)})
-	seg, err := analytics.NewWithConfig("key", analytics.Config{Transport: discard{}, Logger: analytics.StdLogger(log.New(io.Discard, "", 0)), BatchSize: 250})
+	var toSegment, toPostHog discard
+	arrived := func(name string, d *discard, n int) {
+		if got := d.events.Load(); got != int64(n) {
+			b.Errorf("%d of %d events arrived at %s", got, n, name)
+		}
+	}
+	seg, err := analytics.NewWithConfig("key", analytics.Config{Transport: &toSegment, Logger: analytics.StdLogger(log.New(io.Discard, "", 0)), BatchSize: 250})
 	must(b, err)
-	ph, err := posthog.NewWithConfig("key", posthog.Config{Transport: discard{}, Logger: quiet{}, BatchSize: 250})
+	ph, err := posthog.NewWithConfig("key", posthog.Config{Transport: &toPostHog, Logger: quiet{}, BatchSize: 250})
 	must(b, err)
 	return []saleHandler{
 		handler("bare handler", plain, func(int) {}, func(_ *http.Request, _, email string) error { sinkString = email; return nil }),
@@ -162,13 +170,13 @@ func saleHandlers(b *testing.B, n int) []saleHandler {
 		}, func(r *http.Request, id, email string) error {
 			return fprom.Record(r.Context(), fprom.Sale{EventID: id, Email: email, Amount: 1999, Currency: "USD", Plan: "pro"})
 		}),
-		handler("analytics-go", plain, func(int) { _ = seg.Close() }, func(_ *http.Request, id, email string) error {
+		handler("analytics-go", plain, func(n int) { _ = seg.Close(); arrived("Segment", &toSegment, n) }, func(_ *http.Request, id, email string) error {
 			return seg.Enqueue(analytics.Track{
 				MessageId: id, UserId: email, Event: "sale",
 				Properties: analytics.NewProperties().SetRevenue(19.99).SetCurrency("USD").Set("plan", "pro"),
 			})
 		}),
-		handler("posthog-go", plain, func(int) { _ = ph.Close() }, func(_ *http.Request, id, email string) error {
+		handler("posthog-go", plain, func(n int) { _ = ph.Close(); arrived("PostHog", &toPostHog, n) }, func(_ *http.Request, id, email string) error {
 			return ph.Enqueue(posthog.Capture{
 				DistinctId: email, Event: "sale",
 				Properties: posthog.NewProperties().Set("revenue", 19.99).Set("currency", "USD").Set("plan", "pro").Set("id", id),
@@ -210,11 +218,15 @@ func BenchmarkMiddlewareGin(b *testing.B) {
 
 var sinkString string
 
-// discard answers every call of the analytics clients at once.
-type discard struct{}
+// discard answers every call of an analytics client at once, and counts the events in it.
+type discard struct{ events atomic.Int64 }
 
-func (discard) RoundTrip(r *http.Request) (*http.Response, error) {
-	_, _ = io.Copy(io.Discard, r.Body)
+func (d *discard) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	d.events.Add(int64(bytes.Count(body, []byte(`"plan":"pro"`))))
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
 }
 
