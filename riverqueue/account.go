@@ -41,7 +41,7 @@ func newSlots(perMinute int) slots {
 	secs := 62 / (0.95 * float64(perMinute))
 	apart := time.Duration(secs * float64(time.Second))
 	s := slots{apart: apart, secs: secs, block: 1, valid: late}
-	if n := int(blockTime.Seconds() / secs); n > 1 {
+	if n := int(min(blockTime.Seconds()/secs, 1e6)); n > 1 {
 		s.block, s.valid = n, blockTime
 	}
 	return s
