@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,6 +77,19 @@ func newPool(tb testing.TB, url string) *pgxpool.Pool {
 		tb.Fatal(err)
 	}
 	return pool
+}
+
+// withQuery returns the URL with one more parameter.
+func withQuery(tb testing.TB, dbURL, key, value string) string {
+	tb.Helper()
+	u, err := url.Parse(dbURL)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	v := u.Query()
+	v.Set(key, value)
+	u.RawQuery = v.Encode()
+	return u.String()
 }
 
 // open returns a migrated queue with a pool of its own.

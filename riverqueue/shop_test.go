@@ -39,9 +39,10 @@ type shop struct {
 
 func newShop(t *testing.T, fake *fpromtest.Server, dbURL string, limit int) *shop {
 	t.Helper()
+	schema := "kill_" + strconv.FormatInt(time.Now().UnixMilli(), 10)
+	dbURL = withQuery(t, dbURL, "search_path", schema)
 	pool := newPool(t, dbURL)
 	t.Cleanup(pool.Close)
-	schema := "kill_" + strconv.FormatInt(time.Now().UnixMilli(), 10)
 	q, err := riverqueue.New(pool, riverqueue.Config{Schema: schema})
 	if err != nil {
 		t.Fatal(err)
@@ -49,22 +50,14 @@ func newShop(t *testing.T, fake *fpromtest.Server, dbURL string, limit int) *sho
 	if err := q.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, sql := range []string{
-		`CREATE TABLE ` + schema + `.shop_order (id text PRIMARY KEY)`,
-		`ALTER ROLE current_user SET search_path = ` + schema,
-	} {
-		if _, err := pool.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := pool.Exec(t.Context(), `CREATE TABLE shop_order (id text PRIMARY KEY)`); err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, sql := range []string{`ALTER ROLE current_user RESET search_path`, `DROP SCHEMA ` + schema + ` CASCADE`} {
-			if _, err := pool.Exec(context.Background(), sql); err != nil {
-				t.Error(err)
-			}
+		if _, err := pool.Exec(context.Background(), `DROP SCHEMA `+schema+` CASCADE`); err != nil {
+			t.Error(err)
 		}
 	})
-	pool.Reset() // the search path is that of new connections
 	s := &shop{t: t, fake: fake, pool: pool, procs: make([]*exec.Cmd, 3), client: &http.Client{Timeout: 5 * time.Second}}
 	for range s.procs {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"syscall"
@@ -125,21 +126,45 @@ func TestEnqueueTxErrors(t *testing.T) {
 	}
 }
 
-// TestEnqueueTxPackage uses the package function, which knows no schema but the default one.
+// TestEnqueueTxPackage uses the package function, which knows no schema but the default one, in a database of its own.
 func TestEnqueueTxPackage(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	pool := newPool(t, database)
-	t.Cleanup(pool.Close)
-	if err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return riverqueue.EnqueueTx(ctx, tx, sale("1", "ann", 100)) }); !errors.Is(err, riverqueue.ErrSchema) {
-		t.Errorf("EnqueueTx without tables: %v, want ErrSchema", err)
-	}
-	open(t, riverqueue.Config{Schema: riverqueue.DefaultSchema})
-	t.Cleanup(func() { _, _ = pool.Exec(context.Background(), `DROP SCHEMA fprom CASCADE`) })
-	if err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return riverqueue.EnqueueTx(ctx, tx, sale("1", "ann", 100)) }); err != nil {
+	admin := newPool(t, database)
+	t.Cleanup(admin.Close)
+	name := newSchema(t)
+	if _, err := admin.Exec(ctx, `CREATE DATABASE `+name); err != nil {
 		t.Fatal(err)
 	}
-	if n := jobs(t, pool, "fprom"); n != 1 {
+	t.Cleanup(func() {
+		if _, err := admin.Exec(context.Background(), `DROP DATABASE `+name+` WITH (FORCE)`); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	pool := newPool(t, u.String())
+	t.Cleanup(pool.Close)
+	enqueue := func() error {
+		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return riverqueue.EnqueueTx(ctx, tx, sale("1", "ann", 100)) })
+	}
+	if err := enqueue(); !errors.Is(err, riverqueue.ErrSchema) {
+		t.Errorf("EnqueueTx without tables: %v, want ErrSchema", err)
+	}
+	q, err := riverqueue.New(pool, riverqueue.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := enqueue(); err != nil {
+		t.Fatal(err)
+	}
+	if n := jobs(t, pool, riverqueue.DefaultSchema); n != 1 {
 		t.Errorf("%d jobs, want 1", n)
 	}
 }
