@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -115,8 +116,8 @@ type verdict struct {
 	elapsed time.Duration
 }
 
-// post sends m once.
-func (c *client) post(ctx context.Context, m Message) verdict {
+// post sends m once. brief: nobody will look at the commissions in the answer.
+func (c *client) post(ctx context.Context, m Message, brief bool) verdict {
 	attempt, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := c.request(attempt, m)
@@ -124,7 +125,7 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: fmt.Errorf("fprom: %s: %w", m.name(), err)}
 	}
 	start := time.Now()
-	v := c.roundTrip(req, m)
+	v := c.roundTrip(req, m, brief)
 	v.sent, v.elapsed = true, time.Since(start)
 	switch {
 	case v.class != classTransient:
@@ -139,7 +140,7 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 	return v
 }
 
-func (c *client) roundTrip(req *http.Request, m Message) verdict {
+func (c *client) roundTrip(req *http.Request, m Message, brief bool) verdict {
 	resp, err := c.transport.RoundTrip(req)
 	switch {
 	case err != nil:
@@ -150,17 +151,22 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
-	if err != nil || len(body) > maxResponse {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(buf)
+	buf.Reset()
+	_, err = buf.ReadFrom(&io.LimitedReader{R: resp.Body, N: maxResponse + 1})
+	if err != nil || buf.Len() > maxResponse {
 		return c.unreadable(m, resp, err)
 	}
-	return c.classify(m, resp, body)
+	return c.classify(m, resp, buf.Bytes(), brief) // which keeps nothing of the bytes
 }
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // unreadable is the verdict on an answer whose body broke off with err, or is too long if err is nil. What concerns the
 // account says so by its status alone.
 func (c *client) unreadable(m Message, resp *http.Response, err error) verdict {
-	v := c.classify(m, resp, nil)
+	v := c.classify(m, resp, nil, true)
 	switch {
 	case v.class == classRefused, v.class == classThrottled, resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return v
@@ -176,10 +182,10 @@ func transient(status int, err error) verdict {
 }
 
 // classify is the table in the package documentation.
-func (c *client) classify(m Message, resp *http.Response, body []byte) verdict {
+func (c *client) classify(m Message, resp *http.Response, body []byte, brief bool) verdict {
 	status := resp.StatusCode
 	if status == http.StatusOK || status == http.StatusCreated {
-		return tracked(m, status, body)
+		return tracked(m, status, body, brief)
 	}
 	if status == http.StatusNoContent {
 		return verdict{Result: Result{Outcome: NotReferral, StatusCode: status}}
@@ -215,8 +221,9 @@ func (c *client) classify(m Message, resp *http.Response, body []byte) verdict {
 }
 
 // tracked reads a 200: anything but FirstPromoter's object for this event is no success. Every such object has an id, and
-// where one is missing the event is asked about again: if it was registered after all, the answer is a 409.
-func tracked(m Message, status int, body []byte) verdict {
+// where one is missing the event is asked about again: if it was registered after all, the answer is a 409. brief leaves
+// the commissions out where that saves work.
+func tracked(m Message, status int, body []byte, brief bool) verdict {
 	var a struct {
 		ID          json.RawMessage `json:"id"`
 		EventID     string          `json:"event_id"`
@@ -230,6 +237,11 @@ func tracked(m Message, status int, body []byte) verdict {
 	foreign := transient(status, &APIError{StatusCode: status, foreign: true})
 	if body = bytes.TrimSpace(body); len(body) == 0 || body[0] != '{' || !utf8.Valid(body) {
 		return foreign
+	}
+	if brief {
+		if id, ok := plainlyTracked(m, body); ok {
+			return verdict{Result: Result{Outcome: Tracked, StatusCode: status, ID: id}}
+		}
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
 		if _, odd := errors.AsType[*json.UnmarshalTypeError](err); !odd { // a field of another type: the rest was read
@@ -249,6 +261,28 @@ func tracked(m Message, status int, body []byte) verdict {
 		r.Commissions = append(r.Commissions, c.Commission)
 	}
 	return verdict{Result: r}
+}
+
+// plainlyTracked knows the usual answer without decoding it: valid JSON that begins with an id, and names no other event
+// anywhere. ok is false where that does not settle it.
+func plainlyTracked(m Message, body []byte) (id int64, ok bool) {
+	rest, ok := bytes.CutPrefix(body, []byte(`{"id":`))
+	n := bytes.IndexByte(rest, ',')
+	if !ok || n < 1 || n > 18 || !allDigits(string(rest[:n])) || !json.Valid(body) {
+		return 0, false
+	}
+	id, _ = parseInt(string(rest[:n]))
+	const name = `"event_id":"`
+	for {
+		i := bytes.Index(rest, []byte(name))
+		if i < 0 {
+			return id, true
+		}
+		rest = rest[i+len(name):]
+		if own := eventID(m); len(rest) <= len(own) || string(rest[:len(own)]) != own || rest[len(own)] != '"' {
+			return 0, false
+		}
+	}
 }
 
 // eventID is the event id in the key of a sale or a refund; empty for the other kinds.

@@ -232,7 +232,7 @@ func (t *Tracker) admitAndPost(ctx context.Context, m Message, queued bool) verd
 			}
 			continue // while this event waited, the answer to another paused the account or opened the breaker
 		}
-		v := t.client.post(ctx, m)
+		v := t.client.post(ctx, m, queued && t.observer == nil)
 		pass.report(ctx, v.forBreaker())
 		t.concludePause(ctx, ticket, &v)
 		return v

@@ -126,10 +126,29 @@ func TestVerdictOnTheQueue(t *testing.T) {
 	}
 }
 
-func (v verdict) checkQueue(t *testing.T, answers []error, seen *steps) {
+// Without an Observer, answers are not read further than the verdict needs: it must be the same.
+func TestVerdictUnobserved(t *testing.T) {
+	t.Parallel()
+	for _, v := range verdicts() {
+		t.Run(v.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				q := newRecorder()
+				cfg := config(script(v.reply, ok()))
+				cfg.Queue, cfg.Retry.NotFound = q, []time.Duration{}
+				tracker := start(t, cfg)
+				enqueue(t, tracker, v.sent())
+				time.Sleep(10*time.Second + time.Millisecond)
+				flush(t, tracker, time.Hour)
+				v.checkAnswer(t, q.answers()[0])
+			})
+		})
+	}
+}
+
+func (v verdict) checkAnswer(t *testing.T, err error) {
 	t.Helper()
 	got := "again"
-	switch err := answers[0]; {
+	switch {
 	case err == nil:
 		got = "done"
 	case fprom.IsPermanent(err):
@@ -138,8 +157,13 @@ func (v verdict) checkQueue(t *testing.T, answers []error, seen *steps) {
 		got = "held"
 	}
 	if got != v.queue {
-		t.Errorf("the queue is told %s (%v), want %s", got, answers[0], v.queue)
+		t.Errorf("the queue is told %s (%v), want %s", got, err, v.queue)
 	}
+}
+
+func (v verdict) checkQueue(t *testing.T, answers []error, seen *steps) {
+	t.Helper()
+	v.checkAnswer(t, answers[0])
 	stage := map[string]fprom.Stage{"done": fprom.StageDelivered, "dead": fprom.StageDead, "again": fprom.StageRetry, "held": fprom.StagePaused}[v.queue]
 	if len(seen.of(stage)) != 1 {
 		t.Errorf("%d steps of stage %s, want 1", len(seen.of(stage)), stage)
