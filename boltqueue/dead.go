@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -26,11 +27,13 @@ type DeadLetter struct {
 const deadPage = 100
 
 // DeadLetters ranges over the dead letters, the oldest event first. It reads them in pages of 100 and holds up nothing;
-// what changes meanwhile may be seen or not. An error ends it.
+// what changes meanwhile may be seen or not, but events that were put or redriven after the beginning are not. An error
+// ends it.
 func (q *Queue) DeadLetters(ctx context.Context) iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {
+		end := q.seqOfNext()
 		for after := uint64(0); ; {
-			page, err := q.deadPage(ctx, after)
+			page, err := q.deadPage(ctx, after, end)
 			if err != nil {
 				yield(DeadLetter{}, err)
 				return
@@ -48,8 +51,15 @@ func (q *Queue) DeadLetters(ctx context.Context) iter.Seq2[DeadLetter, error] {
 	}
 }
 
-// deadPage reads the dead letters that follow the given id.
-func (q *Queue) deadPage(ctx context.Context, after uint64) (page []DeadLetter, err error) {
+// seqOfNext is above the ids of all messages so far.
+func (q *Queue) seqOfNext() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.nextSeq
+}
+
+// deadPage reads the dead letters with ids between after and end.
+func (q *Queue) deadPage(ctx context.Context, after, end uint64) (page []DeadLetter, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -63,10 +73,13 @@ func (q *Queue) deadPage(ctx context.Context, after uint64) (page []DeadLetter, 
 		return q.db.View(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(bucketDead).Cursor()
 			for k, v := c.Seek(seqKey(after + 1)); k != nil && len(page) < deadPage; k, v = c.Next() {
-				if dropped(v) {
-					continue
+				id := binary.BigEndian.Uint64(k)
+				if id >= end {
+					break
 				}
-				page = append(page, decodeLetter(binary.BigEndian.Uint64(k), v))
+				if !dropped(v) {
+					page = append(page, decodeLetter(id, v))
+				}
 			}
 			return nil
 		})
@@ -99,11 +112,12 @@ func (q *Queue) Redrive(ctx context.Context, ids ...uint64) (int, error) {
 	return q.changeDead(ctx, ids, (*work).redrive)
 }
 
-// RedriveAll is Redrive of all dead letters, in steps: after an error those before it are in the queue.
+// RedriveAll is Redrive of all dead letters, in steps: after an error those before it are in the queue. Each is redriven
+// once, also if it is given up again meanwhile.
 func (q *Queue) RedriveAll(ctx context.Context) (int, error) {
-	total := 0
+	total, end := 0, q.seqOfNext()
 	for after := uint64(0); ; {
-		page, err := q.deadPage(ctx, after)
+		page, err := q.deadPage(ctx, after, end)
 		if err != nil || len(page) == 0 {
 			return total, err
 		}
@@ -126,6 +140,7 @@ func (q *Queue) Drop(ctx context.Context, ids ...uint64) (int, error) {
 
 func (q *Queue) changeDead(ctx context.Context, ids []uint64, change func(*work, uint64, []byte) (bool, error)) (int, error) {
 	n := 0
+	ids = slices.Clone(ids) // the commit may come after ctx has ended
 	err := q.do(ctx, &request{size: 512 * len(ids), apply: func(w *work) error {
 		n = 0
 		for _, id := range ids {

@@ -1,6 +1,7 @@
 package boltqueue_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -113,5 +114,49 @@ func TestManyDeadLetters(t *testing.T) {
 	}
 	if s := stats(t, q); s.Dead != 0 || s.Pending != 0 || s.Ledger != n {
 		t.Errorf("%+v, want %d in the ledger", s, n)
+	}
+}
+
+// TestRedriveAllOnce: what is rejected again at once is not redriven again and again.
+func TestRedriveAllOnce(t *testing.T) {
+	t.Parallel()
+	q := open(t, t.TempDir())
+	const n = 450
+	ms := make([]fprom.Message, n)
+	for i := range ms {
+		ms[i] = sale(t, i, 100)
+	}
+	put(t, q, ms...)
+	deliver(t, q, reject)
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() {
+		ran <- q.Run(ctx, func(_ context.Context, m fprom.Message) error { return reject(m) })
+	}()
+	if got, err := q.RedriveAll(t.Context()); got != n || err != nil {
+		t.Errorf("RedriveAll: %d, %v; want %d", got, err, n)
+	}
+	if err := q.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	seen := 0
+	for d, err := range q.DeadLetters(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		if got, err := q.Redrive(t.Context(), d.ID); got != 1 || err != nil {
+			t.Fatalf("Redrive: %d, %v", got, err)
+		}
+		if seen%100 == 0 {
+			deliver(t, q, reject)
+		}
+	}
+	if seen != n {
+		t.Errorf("%d dead letters were seen, want %d", seen, n)
 	}
 }
