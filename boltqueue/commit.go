@@ -47,8 +47,8 @@ type committer struct {
 type duePoint struct{ time, seq uint64 }
 
 const (
-	lowWater  = 64  // fewer ready messages than this: load more
-	highWater = 256 // so many at most are made ready
+	lowWater  = 32  // fewer ready messages of one kind (see ready) than this: load more
+	highWater = 128 // so many at most are made ready of each kind
 	maxItems  = 512 // in memory, whatever their state
 	maxHeld   = 64  // messages held in memory; more are written to due
 	pageIn    = 256 // messages looked at in one transaction
@@ -76,7 +76,7 @@ func (q *Queue) run() {
 			continue
 		}
 		q.mu.Lock()
-		end, low := q.broken != nil || q.closing && len(q.requests) == 0, len(q.ready) < lowWater
+		end, low := q.broken != nil || q.closing && len(q.requests) == 0, len(q.ready.due) < lowWater
 		q.mu.Unlock()
 		if end {
 			q.finishFreelist()
@@ -120,7 +120,7 @@ func (q *Queue) gather(now time.Time) (group, bool) {
 		g.outcomes = q.takeOutcomes()
 		g.fill = !q.closing
 	}
-	load := g.fill && len(q.ready) < lowWater && c.more(now)
+	load := g.fill && c.more(&q.ready, now)
 	return g, len(g.requests)+len(g.outcomes) > 0 || load || g.fill && (c.expired(now) || c.merge != nil && c.backoff == 0)
 }
 
@@ -173,9 +173,10 @@ func (q *Queue) committed(g group, w *work) {
 	c := &q.c
 	w.update(c)
 	q.mu.Lock()
-	if len(g.requests)+len(g.outcomes) > 0 || w.dirty {
-		q.stalled, c.backoff, c.retryAt = false, 0, time.Time{}
+	if w.dirty { // the disk took something
+		c.backoff, c.retryAt = 0, time.Time{}
 	}
+	q.stalled = q.stalled && !w.dirty && len(q.outcomes) > 0
 	if len(g.outcomes) == c.limit {
 		c.limit = min(2*c.limit, maxGroupOutcomes)
 	}
@@ -186,7 +187,7 @@ func (q *Queue) committed(g group, w *work) {
 	q.stats = w.stats()
 	q.nextSeq = c.st.seq
 	q.tellWaiters(w.first)
-	if len(q.ready) > 0 {
+	if q.ready.len() > 0 {
 		signal(q.wake)
 	}
 	q.mu.Unlock()

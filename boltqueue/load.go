@@ -8,9 +8,9 @@ import (
 	"log/slog"
 )
 
-// room reports whether one more message may be made ready.
-func (w *work) room() bool {
-	return w.ready+len(w.placed) < highWater && len(w.q.c.items)+len(w.placed)-len(w.freed) < maxItems
+// room is how many more messages of a kind may be made ready, of which n are.
+func (w *work) room(n int) int {
+	return min(highWater-n, maxItems-len(w.q.c.items)-len(w.placed)+len(w.freed))
 }
 
 func (w *work) loaded(seq uint64) bool {
@@ -31,7 +31,7 @@ func (w *work) scan() error {
 	var bad []uint64
 	c := w.pending.Cursor()
 	k, v := c.Seek(seqKey(w.cursor))
-	for n := 0; k != nil && n < pageIn && w.room(); n++ {
+	for n := 0; k != nil && n < pageIn && w.room(w.fresh) > 0; n++ {
 		seq := binary.BigEndian.Uint64(k)
 		if seq < w.cursor {
 			return fmt.Errorf("%w: the order of the messages", ErrDamaged)
@@ -82,6 +82,11 @@ func (w *work) place(seq uint64, r record) error {
 
 func (w *work) makeReady(it *item) {
 	w.placed = append(w.placed, it)
+	if it.due == 0 {
+		w.fresh++
+	} else {
+		w.late++
+	}
 	if it.lane != 0 {
 		if w.taken == nil {
 			w.taken = map[uint64]*item{}
@@ -140,10 +145,10 @@ func (w *work) loadDue() error {
 	var entries []dueEntry
 	c := w.due().Cursor()
 	k, v := c.Seek(pairKey(w.mark.time, w.mark.seq+1))
-	room := highWater - w.ready
+	room := w.room(w.late)
 	for w.nextDue = 0; k != nil; k, v = c.Next() {
 		t, seq := splitPair(k)
-		if t > now || len(entries) >= room || len(w.q.c.items)+len(entries)-len(w.freed) >= maxItems {
+		if t > now || len(entries) >= room {
 			w.nextDue = t
 			break
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ type Queue struct {
 	mu        sync.Mutex
 	requests  []*request // not yet taken by the committer
 	outcomes  []outcome
-	ready     seqHeap
+	ready     ready
 	flushers  []flusher
 	settled   chan struct{} // closed when all outcomes are written or have to wait; nil if nobody waits
 	stats     fprom.QueueStats
@@ -52,13 +53,16 @@ type Option func(*Queue)
 // DefaultRetention is how long the ledger remembers an event id after its outcome: a yearly renewal and a month.
 const DefaultRetention = 400 * 24 * time.Hour
 
+const maxRetention = 100 * 365 * 24 * time.Hour // with more, times leave the range of Unix nanoseconds
+
 // WithRetention sets how long the ledger remembers an event id after the event's outcome, at least; some are forgotten a
-// four-hundredth of it later. A duplicate that comes after that is sent again, and left to FirstPromoter to recognise.
-// 0 or less: DefaultRetention.
+// four-hundredth of it later, and those of events newer than the oldest one without an outcome not before it has one. A
+// duplicate that comes after that is sent again, and left to FirstPromoter to recognise. 0 or less: DefaultRetention; at
+// most 100 years.
 func WithRetention(d time.Duration) Option {
 	return func(q *Queue) {
 		if d > 0 {
-			q.retention = d
+			q.retention = min(d, maxRetention)
 		}
 	}
 }
@@ -127,6 +131,9 @@ func (q *Queue) Flush(ctx context.Context) error {
 	case <-f.done:
 		return nil
 	case <-ctx.Done():
+		q.mu.Lock()
+		q.flushers = slices.DeleteFunc(q.flushers, func(other flusher) bool { return other == f })
+		q.mu.Unlock()
 		return ctx.Err()
 	case <-q.done:
 		return errors.Join(fprom.ErrClosed, q.brokenErr())

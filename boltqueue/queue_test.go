@@ -3,6 +3,7 @@ package boltqueue_test
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -188,4 +189,21 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%d runs are left of the index after all was forgotten", n)
 		}
 	})
+}
+
+// TestRetentionForEver: a retention beyond what times can hold forgets nothing, and keeps the disk quiet.
+func TestRetentionForEver(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q := open(t, dir, boltqueue.WithRetention(math.MaxInt64))
+	put(t, q, sale(t, 1, 100))
+	deliver(t, q, nil)
+	before := commits(t, dir)
+	time.Sleep(200 * time.Millisecond)
+	if n := commits(t, dir) - before; n > 0 {
+		t.Errorf("%d commits while there is nothing to do", n)
+	}
+	if s := stats(t, q); s.Ledger != 1 {
+		t.Errorf("%d ids are remembered, want 1", s.Ledger)
+	}
 }

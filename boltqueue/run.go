@@ -53,6 +53,7 @@ func (q *Queue) Run(ctx context.Context, deliver func(context.Context, fprom.Mes
 		})
 	}
 	wg.Wait()
+	signal(q.wake) // a hint that these workers took may be meant for those of another Run
 	q.awaitSettled()
 	return nil
 }
@@ -61,10 +62,9 @@ func (q *Queue) Run(ctx context.Context, deliver func(context.Context, fprom.Mes
 func (q *Queue) next(ctx context.Context) *item {
 	for ctx.Err() == nil {
 		q.mu.Lock()
-		if len(q.ready) > 0 && len(q.outcomes) < maxGroupOutcomes && !q.stalled && !q.closing && q.broken == nil {
-			it := q.ready.pop()
-			low := len(q.ready) == lowWater-1
-			if len(q.ready) > 0 {
+		if q.ready.len() > 0 && len(q.outcomes) < maxGroupOutcomes && !q.stalled && !q.closing && q.broken == nil {
+			it, low := q.ready.pop()
+			if q.ready.len() > 0 {
 				signal(q.wake) // there is more: wake another
 			}
 			q.mu.Unlock()
@@ -133,43 +133,5 @@ func (q *Queue) awaitSettled() {
 	select {
 	case <-settled:
 	case <-q.done:
-	}
-}
-
-// seqHeap is a binary heap of items, the oldest first.
-type seqHeap []*item
-
-func (h *seqHeap) push(it *item) {
-	*h = append(*h, it)
-	s := *h
-	for i := len(s) - 1; i > 0; {
-		up := (i - 1) / 2
-		if s[up].seq <= s[i].seq {
-			break
-		}
-		s[up], s[i] = s[i], s[up]
-		i = up
-	}
-}
-
-func (h *seqHeap) pop() *item {
-	s := *h
-	top, n := s[0], len(s)-1
-	s[0], s[n] = s[n], nil
-	s = s[:n]
-	*h = s
-	for i := 0; ; {
-		c := 2*i + 1
-		if c >= n {
-			return top
-		}
-		if c+1 < n && s[c+1].seq < s[c].seq {
-			c++
-		}
-		if s[i].seq <= s[c].seq {
-			return top
-		}
-		s[i], s[c] = s[c], s[i]
-		i = c
 	}
 }

@@ -13,9 +13,11 @@ func (q *Queue) takeOutcomes() []outcome {
 	return taken
 }
 
-// more reports whether there is something to make ready.
-func (c *committer) more(now time.Time) bool {
-	return len(c.items) < maxItems && (c.cursor < c.st.seq || c.nextDue != 0 && c.nextDue <= nanos(now))
+// more reports whether there is something to make ready, and need of it.
+func (c *committer) more(r *ready, now time.Time) bool {
+	fresh := len(r.fresh) < lowWater && c.cursor < c.st.seq
+	due := len(r.due) < lowWater && c.nextDue != 0 && c.nextDue <= nanos(now)
+	return len(c.items) < maxItems && (fresh || due)
 }
 
 func (c *committer) expired(now time.Time) bool { return c.prune != 0 && c.prune <= now.UnixNano() }

@@ -25,11 +25,12 @@ type work struct {
 	nextDue uint64
 	prune   int64
 	placed  []*item          // become ready
+	fresh   int              // so many are ready then that were never put off
+	late    int              // and so many that were
 	taken   map[uint64]*item // their lanes
 	freed   map[*item]bool   // leave memory
 	first   uint64           // seq of the oldest message, 0 if there is none
 	oldest  time.Time
-	ready   int
 
 	added      map[hash]entry // keys
 	runs       []*run
@@ -84,7 +85,7 @@ func (w *work) apply(g group) error {
 	}
 	if g.fill {
 		w.q.mu.Lock()
-		w.ready = len(w.q.ready)
+		w.fresh, w.late = len(w.q.ready.fresh), len(w.q.ready.due)
 		w.q.mu.Unlock()
 		if err := errors.Join(w.loadDue(), w.scan()); err != nil {
 			return err
