@@ -70,7 +70,7 @@ func (q *Queue) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		g, ok := q.nextGroup(time.Now())
+		g, ok := q.nextGroup(q.now())
 		if ok {
 			q.commit(g)
 			continue
@@ -82,7 +82,7 @@ func (q *Queue) run() {
 			q.finishFreelist()
 			return
 		}
-		timer.Reset(q.c.wait(time.Now(), low))
+		timer.Reset(q.c.wait(q.now(), low))
 		select {
 		case <-q.kick:
 		case <-timer.C:
@@ -233,7 +233,7 @@ func (q *Queue) failed(g group, err error) {
 	c.writing = false
 	if len(g.outcomes) > 0 || g.fill {
 		c.backoff = min(max(2*c.backoff, minWait), maxWait)
-		c.retryAt = time.Now().Add(c.backoff)
+		c.retryAt = q.now().Add(c.backoff)
 	}
 	if len(g.outcomes) > 0 {
 		q.stalled = true

@@ -15,18 +15,18 @@ const marksPerRetention = 400
 
 // keepTime writes a mark if it is time for one, and forgets what is old.
 func (w *work) keepTime() error {
-	now := nanos(w.now)
-	if now >= w.nextMark && w.dirty {
+	now, interval := nanos(w.now), uint64(max(w.q.retention/marksPerRetention, 1))
+	if w.dirty && (now >= w.nextMark || now+interval < w.nextMark) { // else the clock was wrong when the last mark was made
 		oldest := w.first
 		if oldest == 0 {
 			oldest = w.st.seq
 		}
-		w.nextMark = now + uint64(max(w.q.retention/marksPerRetention, 1))
+		w.nextMark = now + interval
 		if err := w.marks().Put(seqKey(now), pairKey(oldest, w.st.done)); err != nil {
 			return err
 		}
-		if w.prune == 0 {
-			w.prune = w.now.Add(w.q.retention).UnixNano()
+		if end := w.now.Add(w.q.retention).UnixNano(); w.prune == 0 || w.prune > end {
+			w.prune = end
 		}
 	}
 	if w.prune == 0 || w.prune > w.now.UnixNano() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 )
 
 // room is how many more messages of a kind may be made ready, of which n are.
@@ -132,6 +133,37 @@ func (w *work) putDue(t, seq, lane uint64) (uint64, error) {
 		w.nextDue = t
 	}
 	return t, w.due().Put(pairKey(t, seq), seqKey(lane))
+}
+
+// maxDelay is how far from the opening of the file a retry can be. What is later was written under a clock that was wrong
+// (or asked for such a delay: then it is tried once too early).
+const maxDelay = 24 * time.Hour
+
+// bringForward makes due what a wrong clock put off for long, and finds the first entry.
+func (w *work) bringForward() error {
+	late := w.dueFrom(nanos(w.now.Add(maxDelay)))
+	for _, e := range late {
+		if err := w.due().Delete(pairKey(e.time, e.seq)); err != nil {
+			return err
+		}
+		if _, err := w.putDue(nanos(w.now), e.seq, e.lane); err != nil {
+			return err
+		}
+	}
+	if k, _ := w.due().Cursor().First(); len(k) == 16 {
+		w.nextDue, _ = splitPair(k)
+	}
+	return nil
+}
+
+func (w *work) dueFrom(t uint64) (entries []dueEntry) {
+	c := w.due().Cursor()
+	for k, v := c.Seek(pairKey(t, 0)); k != nil; k, v = c.Next() {
+		if t, seq := splitPair(k); len(v) == 8 {
+			entries = append(entries, dueEntry{t, seq, binary.BigEndian.Uint64(v)})
+		}
+	}
+	return entries
 }
 
 type dueEntry struct{ time, seq, lane uint64 }

@@ -125,13 +125,13 @@ func (q *Queue) loadState() error {
 			return fmt.Errorf("%w: the counters cannot be read", ErrDamaged)
 		}
 		q.c.st, q.c.cursor = st, st.base
-		if k, _ := tx.Bucket(bucketDue).Cursor().First(); len(k) == 16 {
-			q.c.nextDue, _ = splitPair(k)
-		}
 		w := q.newWork(tx)
+		if err := w.bringForward(); err != nil {
+			return err
+		}
 		w.findOldest()
 		w.findMarks()
-		q.c.prune, q.c.nextMark, q.stats, q.nextSeq = w.prune, w.nextMark, w.stats(), st.seq
+		q.c.nextDue, q.c.prune, q.c.nextMark, q.stats, q.nextSeq = w.nextDue, w.prune, w.nextMark, w.stats(), st.seq
 		return q.restoreKeys(w)
 	})
 }

@@ -17,6 +17,7 @@ import (
 // Queue is a durable fprom.Queue in one file. All its methods are safe for concurrent use.
 type Queue struct {
 	path      string
+	start     time.Time // see now
 	logger    *slog.Logger
 	retention time.Duration
 	workers   int
@@ -81,7 +82,7 @@ const defaultWorkers = 4
 
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
-		path: path, logger: slog.Default(), retention: DefaultRetention, workers: defaultWorkers, memKeys: defaultMemKeys,
+		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, workers: defaultWorkers, memKeys: defaultMemKeys,
 		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	for _, o := range opts {
@@ -90,6 +91,9 @@ func newQueue(path string, opts []Option) *Queue {
 	q.c = committer{items: map[uint64]*item{}, busy: map[uint64]*item{}, mem: map[hash]entry{}, limit: maxGroupOutcomes}
 	return q
 }
+
+// now is the time as it runs on from the opening, whatever is done to the clock of the system.
+func (q *Queue) now() time.Time { return q.start.Add(time.Since(q.start)) }
 
 // SetWorkers sets the number of deliveries under way at once. Default 4. It has no effect on a Run that has begun.
 func (q *Queue) SetWorkers(n int) {

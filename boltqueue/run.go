@@ -101,7 +101,7 @@ func (q *Queue) settle(ctx context.Context, it *item, err error) {
 		o.verdict = again
 	}
 	if o.verdict == again || o.verdict == held {
-		o.due = time.Now().Add(fprom.RetryDelay(it.m.Attempt+1, err)).UnixNano()
+		o.due = q.now().Add(fprom.RetryDelay(it.m.Attempt+1, err)).UnixNano()
 	}
 	q.mu.Lock()
 	q.outcomes = append(q.outcomes, o)

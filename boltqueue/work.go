@@ -46,7 +46,7 @@ type work struct {
 func (q *Queue) newWork(tx *bbolt.Tx) *work {
 	c := &q.c
 	w := &work{
-		q: q, now: time.Now(), st: c.st, cursor: c.cursor, mark: c.mark, nextDue: c.nextDue, prune: c.prune,
+		q: q, now: q.now(), st: c.st, cursor: c.cursor, mark: c.mark, nextDue: c.nextDue, prune: c.prune,
 		pending: tx.Bucket(bucketPending), meta: tx.Bucket(bucketMeta),
 		tx: tx, runs: c.runs, merge: c.merge, nextMark: c.nextMark, conflictAt: c.conflictAt, first: c.first, oldest: c.oldest,
 	}

@@ -1,0 +1,54 @@
+package boltqueue_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+)
+
+// TestClockWasWrong: what was written under a clock that was many years ahead is delivered after a restart, and forgotten
+// when it is old.
+func TestClockWasWrong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q := open(t, dir)
+	late, follows, done := sale(t, "late", 100), sale(t, "follows", 100), sale(t, "done", 100)
+	follows.Customer = late.Customer
+	put(t, q, late, follows, done)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for stats(t, q).Ledger == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	err := q.Run(ctx, func(_ context.Context, m fprom.Message) error {
+		if m.Key == done.Key {
+			return nil
+		}
+		return &fprom.APIError{StatusCode: 429, RetryAfter: 10 * time.Minute}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeQueue(t, q)
+	synctest.Test(t, func(t *testing.T) { // it is the year 2000 there
+		q := open(t, dir, boltqueue.WithRetention(40*time.Hour))
+		if got := deliver(t, q, nil); len(got) != 2 || got[0].Key != late.Key || got[1].Key != follows.Key {
+			t.Errorf("delivered %v, want the two that are late", got)
+		}
+		for range 50 {
+			time.Sleep(time.Hour)
+			put(t, q, message(t, fprom.Cancellation{Email: "c@example.com"}))
+			deliver(t, q, nil)
+		}
+		if s := stats(t, q); s.Ledger != 0 {
+			t.Errorf("%d ids are remembered after 50 hours, want 0", s.Ledger)
+		}
+	})
+}
