@@ -205,3 +205,21 @@ func TestPutOfSeveral(t *testing.T) {
 		}
 	}
 }
+
+// The other processes go on with a shared queue, so Shutdown does not wait for it.
+func TestShutdownDoesNotDrainASharedQueue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &shared{recorder: newRecorder(), refuse: errors.New("not now")}
+		cfg := config(always(ok()))
+		cfg.Queue = q
+		tracker, err := fprom.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		enqueue(t, tracker, sale("a"))
+		begin := time.Now()
+		if err := tracker.Shutdown(t.Context()); err != nil || time.Since(begin) > time.Second {
+			t.Errorf("Shutdown: %v after %v", err, time.Since(begin))
+		}
+	})
+}

@@ -67,9 +67,10 @@ func (t *Tracker) Flush(ctx context.Context) error {
 
 // Shutdown stops accepting events, delivers what is queued until ctx ends, stops the workers and closes the queue. What
 // is left then stays in a durable queue for the next process, and the error is nil; of a queue in memory it is returned
-// in an *UndeliveredError. Give ctx a deadline: a long backlog takes its time under the rate limit. An attempt that is
-// under way when ctx ends is cut short; a durable queue sends its event again, and the event id makes that safe.
-// No goroutine of the Tracker is left. Later calls return what the first did.
+// in an *UndeliveredError. A queue that is shared with other processes (it has Admit) is not drained: they go on with
+// it, and a rolling restart need not wait for everybody's backlog. Give ctx a deadline: a long backlog takes its time
+// under the rate limit. An attempt that is under way when ctx ends is cut short; a durable queue sends its event again,
+// and the event id makes that safe. No goroutine of the Tracker is left. Later calls return what the first did.
 func (t *Tracker) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return ErrNoTracker
@@ -83,9 +84,10 @@ func (t *Tracker) end(ctx context.Context) error {
 	t.closed = true
 	t.accepting.Unlock()
 
-	drained := t.Flush(ctx)
-	if drained != nil && !errors.Is(drained, ctx.Err()) {
-		t.log.Error("fprom: the queue could not be drained", "error", drained)
+	if t.extra.admit == nil {
+		if err := t.Flush(ctx); err != nil && !errors.Is(err, ctx.Err()) {
+			t.log.Error("fprom: the queue could not be drained", "error", err)
+		}
 	}
 	t.stop()
 	<-t.ran

@@ -19,7 +19,8 @@ import (
 //	Flush(ctx context.Context) error                   // until every message stored before the call has an outcome
 //	Undelivered() []Message                            // only if not durable: what is left after Run returned, oldest first
 //	Close() error                                      // called once by Shutdown, after Run returned; must be idempotent
-//	Admit(ctx context.Context) error                   // called before every attempt: waits for the limit shared with other processes
+//	Admit(ctx context.Context) error                   // called before every attempt: waits for the limit shared with other
+//	                                                   // processes. If Pause was called meanwhile, no attempt follows
 //	Pause(ctx context.Context, d time.Duration, reason error) error // an answer pauses the account: tell the other processes
 type Queue interface {
 	// Put stores messages, all or none. nil means that they are stored as safely as this queue promises. A message whose

@@ -36,6 +36,6 @@
 // to a second: River compares them with the database's. The schema must be the package's own (Config.Schema): the
 // leader of another River in it would discard jobs that it does not know.
 //
-// Flush, and so the Tracker's Shutdown, waits for the events of all replicas: give Shutdown a deadline of seconds. What
-// is open then is delivered by the others.
+// Flush waits for the events of all replicas. The Tracker's Shutdown does not: what is open then is delivered by the
+// others, or by the next process.
 package riverqueue

@@ -45,7 +45,10 @@ func Example() {
 
 	bound, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := tracker.Shutdown(bound); err != nil { // delivers what is queued
+	if err := tracker.Flush(bound); err != nil { // only to see the commission: Shutdown leaves the rest to the other replicas
+		log.Fatal(err)
+	}
+	if err := tracker.Shutdown(bound); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(len(fake.Commissions()), "commission")
