@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -31,6 +32,35 @@ type hanging struct{}
 func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
+}
+
+// gate is the transport of a service that answers only between the rounds, so that a round measures the enqueueing alone,
+// into a queue that is used and not ever growing.
+type gate struct {
+	mu   sync.Mutex
+	open chan struct{} // closed while the service answers
+}
+
+func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
+	g.mu.Lock()
+	open := g.open
+	g.mu.Unlock()
+	select {
+	case <-open:
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"id":1}`)), Request: r}, nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// drain lets everything through that t has queued.
+func (g *gate) drain(b *testing.B, t *fprom.Tracker) {
+	b.Helper()
+	close(g.open)
+	must(b, t.Flush(context.Background()))
+	g.mu.Lock()
+	g.open = make(chan struct{})
+	g.mu.Unlock()
 }
 
 // writer is the cheapest ResponseWriter that has what a real one has.
@@ -88,7 +118,7 @@ func BenchmarkMiddlewareSale(b *testing.B) {
 	handlers := saleHandlers(b, n*(rounds+1))
 	cs := make([]contender, len(handlers))
 	for i, h := range handlers {
-		cs[i] = contender{name: h.name, run: serve(h)}
+		cs[i] = contender{name: h.name, prepare: h.prepare, run: serve(h)}
 	}
 	race(b, rounds, n, cs...)
 	for _, h := range handlers {
@@ -122,11 +152,12 @@ func BenchmarkMiddlewareSaleBurst(b *testing.B) {
 	table(b, fmt.Sprintf("%d bursts of %d requests", bursts, burst), rows)
 }
 
-// saleHandler is a checkout that tells somebody of n sales. end checks that it did.
+// saleHandler is a checkout that tells somebody of n sales. prepare comes before each round, end checks that all were told.
 type saleHandler struct {
 	http.Handler
-	name string
-	end  func(n int)
+	name    string
+	prepare func(int)
+	end     func(n int)
 }
 
 // saleHandlers make the same of each id: what an application has of a sale, beside the telling. The first tells nobody.
@@ -146,10 +177,11 @@ func saleHandlers(b *testing.B, n int) []saleHandler {
 			}
 			_, _ = w.Write(ok)
 		}))
-		return saleHandler{wrap(h), name, end}
+		return saleHandler{wrap(h), name, func(int) {}, end}
 	}
 	plain := func(h http.Handler) http.Handler { return h }
-	t := tracker(b, fprom.Config{HTTPClient: &http.Client{Transport: hanging{}}, Timeout: time.Hour, Queue: fprom.NewMemoryQueue(n)})
+	service := &gate{open: make(chan struct{})}
+	t := tracker(b, fprom.Config{HTTPClient: &http.Client{Transport: service}, Timeout: time.Hour, Queue: fprom.NewMemoryQueue(n)})
 	var toSegment, toPostHog discard
 	arrived := func(name string, d *discard, n int) {
 		if got := d.events.Load(); got != int64(n) {
@@ -160,7 +192,7 @@ func saleHandlers(b *testing.B, n int) []saleHandler {
 	must(b, err)
 	ph, err := posthog.NewWithConfig("key", posthog.Config{Transport: &toPostHog, Logger: quiet{}, BatchSize: 250})
 	must(b, err)
-	return []saleHandler{
+	handlers := []saleHandler{
 		handler("bare handler", plain, func(int) {}, func(_ *http.Request, _, email string) error { sinkString = email; return nil }),
 		handler("fprom middleware", nethttpadapter.Middleware(t), func(n int) {
 			if s := t.Stats(); s.Enqueued != uint64(n) {
@@ -183,13 +215,16 @@ func saleHandlers(b *testing.B, n int) []saleHandler {
 			})
 		}),
 	}
+	handlers[1].prepare = func(int) { service.drain(b, t) }
+	return handlers
 }
 
 // BenchmarkMiddlewareGin: Gin's engine bare, with the middleware and nothing recorded, and with a sale recorded.
 func BenchmarkMiddlewareGin(b *testing.B) {
 	const n, rounds = 10_000, 15
 	gin.SetMode(gin.ReleaseMode)
-	t := tracker(b, fprom.Config{HTTPClient: &http.Client{Transport: hanging{}}, Timeout: time.Hour, Queue: fprom.NewMemoryQueue(n * (rounds + 1))})
+	service := &gate{open: make(chan struct{})}
+	t := tracker(b, fprom.Config{HTTPClient: &http.Client{Transport: service}, Timeout: time.Hour})
 	defer shutdown(t)
 	at := 0
 	sale := func(c *gin.Context) {
@@ -209,7 +244,7 @@ func BenchmarkMiddlewareGin(b *testing.B) {
 		contender{name: "bare Gin", run: engine()},
 		contender{name: "fprom middleware", run: engine(ginadapter.Middleware(t))},
 		contender{name: "bare Gin, id and address made", run: engine(bareID)},
-		contender{name: "fprom middleware, a sale", run: engine(ginadapter.Middleware(t), sale)},
+		contender{name: "fprom middleware, a sale", prepare: func(int) { service.drain(b, t) }, run: engine(ginadapter.Middleware(t), sale)},
 	)
 	if s := t.Stats(); s.Enqueued != n*(rounds+1) {
 		b.Errorf("%d of %d sales were queued", s.Enqueued, n*(rounds+1))
