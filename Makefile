@@ -8,12 +8,12 @@ NEWEST_GIN ?= v1.12.0
 # Each module is tested with the versions that its own go.mod asks for, as its users get them.
 export GOWORK := off
 
-.PHONY: help test build vet fmt lint unit gin-newest fuzz short kill bench cover
+.PHONY: help test build vet fmt lint unit setup gin-newest fuzz short kill bench-short bench cover
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-test: build vet fmt lint unit gin-newest fuzz ## all checks and tests; what CI runs
+test: build vet fmt lint unit gin-newest fuzz bench-short ## all checks and tests; what CI runs
 	@echo "make test: all passed"
 
 build: ## build every module
@@ -30,12 +30,12 @@ lint: ## golangci-lint (the first run builds it: some minutes)
 	@go -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@for m in $(MODULES); do echo "== lint $$m"; (cd $$m && $(CURDIR)/bin/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
 
-unit: postgres ## the tests of every module, with the race detector, in random order
+unit: setup ## the tests of every module, with the race detector, in random order
 	@for m in $(MODULES); do echo "== test $$m"; go -C $$m test -race -shuffle=on -timeout 15m ./...; done
 	@echo "== allocations (exact only without the race detector)"; go test -count=1 -run Alloc . ./nethttpadapter ./ginadapter
 
-postgres: ## install the PostgreSQL server that riverqueue's tests start, if it is missing (Debian)
-	@scripts/postgres.sh
+setup: ## install a C compiler (for the race detector) and PostgreSQL, if they are missing (Debian)
+	@scripts/setup.sh
 
 gin-newest: ## test the Gin adapter with the newest Gin as well
 	@scripts/gin-newest.sh $(NEWEST_GIN)
@@ -46,11 +46,16 @@ short: ## the quick tests, under a minute
 fuzz: ## each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)
 
-kill: ## the long crash test: 500 times SIGKILL
+kill: setup ## the long crash tests: 500 times SIGKILL of a shop, three replicas and their PostgreSQL
 	FPROM_KILLS=500 go test -timeout 60m -run Kill -v ./boltqueue
+	FPROM_KILL_LIMIT=400 FPROM_KILL_SALES=1024 go -C riverqueue test -timeout 15m -run TestKill -v .
 
-bench: ## the benchmarks against peers and floors, side by side (quiet machine, 10-20 minutes)
-	go -C bench test -run '^$$' -bench . -timeout 60m
+bench-short: ## run every benchmark once and small, so that none rots; the figures mean nothing
+	@echo "== benchmarks, short"; go -C bench test -run '^$$' -bench . -short -timeout 10m . >/dev/null
+
+bench: ## the benchmarks against peers and floors, side by side (quiet machine, about 10 minutes)
+	go -C bench test -run '^$$' -bench . -timeout 30m .
+	go -C riverqueue test -run '^$$' -bench . -benchtime=1x -timeout 30m .
 
 cover: ## coverage of the root module
 	go test -coverpkg=./... -coverprofile=cover.out ./... && go tool cover -func=cover.out | tail -1

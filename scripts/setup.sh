@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Installs what the tests need besides Go, where it is missing (Debian, as root): a C compiler for the race detector, and
+# the PostgreSQL server that the tests of riverqueue start and stop by themselves.
+set -euo pipefail
+packages=()
+command -v "${CC:-gcc}" >/dev/null || packages+=(gcc libc6-dev)
+if [ -z "${FPROM_TEST_POSTGRES:-}" ] && ! command -v initdb >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+  packages+=(postgresql)
+fi
+[ ${#packages[@]} -gt 0 ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+  echo "the tests need: ${packages[*]} (or set FPROM_TEST_POSTGRES to the URL of a PostgreSQL server for tests)"
+  exit 1
+fi
+echo "== install ${packages[*]}"
+# Debian's package would start a server of its own.
+mkdir -p /etc/postgresql-common
+[ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}"
