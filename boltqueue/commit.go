@@ -35,7 +35,8 @@ type committer struct {
 	merge   *merge // under way; nil: none
 
 	nextMark   uint64
-	conflictAt []byte
+	conflictAt []byte // see sweep
+	noteAt     []byte
 
 	held    []outcome // few: see maxHeld
 	writing bool      // under Queue.mu: the committer has a group in hand
@@ -158,8 +159,9 @@ func (q *Queue) transact(g group) (w *work, err error) {
 	}
 	q.db.NoFreelistSync = q.freePages() > maxFreelist
 	hit("before-commit")
-	if err := tx.Commit(); err != nil {
-		if syncFailed(err) {
+	id := tx.ID()
+	if err := q.commitTx(tx); err != nil {
+		if syncFailed(err) || q.lastCommit() >= id {
 			err = q.breakDown(fmt.Errorf("the disk did not confirm a write; restart the service and check the disk: %w", err))
 		}
 		return nil, err

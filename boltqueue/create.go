@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"go.etcd.io/bbolt"
@@ -52,6 +53,9 @@ func publish(tmp, path string) error {
 }
 
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" { // it knows no such thing
+		return nil
+	}
 	d, err := os.Open(dir) //nolint:gosec // the caller's path
 	if err != nil {
 		return err

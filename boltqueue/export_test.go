@@ -11,6 +11,22 @@ import (
 // WithMemKeys makes runs of the index so small that a test has many.
 func WithMemKeys(n int) Option { return func(q *Queue) { q.memKeys = n } }
 
+// WithFailures makes commits fail before or after they are written, where these return an error.
+func WithFailures(before, after func() error) Option {
+	return func(q *Queue) {
+		q.commitTx = func(tx *bbolt.Tx) error {
+			if err := before(); err != nil {
+				_ = tx.Rollback()
+				return err
+			}
+			if err := tx.Commit(); err != nil {
+				return err
+			}
+			return after()
+		}
+	}
+}
+
 // SetFailpoint is for a process that tests itself; it must be called before Open.
 func SetFailpoint(f func(name string)) { failpoint = f }
 

@@ -63,12 +63,19 @@ func inspect(path string) (Info, error) {
 	return Info{}, errors.New("the file changes too fast; try again")
 }
 
+// pagerOf reads again what a commit that makes the file longer came in between of.
 func pagerOf(f *os.File) (*pager, error) {
-	stat, err := f.Stat()
-	if err != nil {
-		return nil, err
+	for size := int64(-1); ; {
+		stat, err := f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		p, err := newPager(f, stat.Size())
+		if err == nil || size == stat.Size() {
+			return p, err
+		}
+		size = stat.Size()
 	}
-	return newPager(f, stat.Size())
 }
 
 func (p *pager) info() (Info, error) {

@@ -3,7 +3,10 @@ package boltqueue
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 // A mark says what was true at some time: which messages had their outcome (all below a seq), and how many keys were
@@ -57,29 +60,36 @@ func (w *work) forget() error {
 			return err
 		}
 	}
-	return w.forgetConflicts()
+	var conflicts, notes error
+	w.conflictAt, conflicts = sweep(w.conflicts(), w.conflictAt, func(_, v []byte) bool {
+		return len(v) == 8 && binary.BigEndian.Uint64(v) < w.st.forget
+	})
+	w.noteAt, notes = sweep(w.dead(), w.noteAt, func(k, v []byte) bool {
+		return dropped(v) && binary.BigEndian.Uint64(k) < w.st.forget
+	})
+	return errors.Join(conflicts, notes)
 }
 
-const conflictStep = 256 // looked at in one transaction
+const sweepStep = 256 // looked at in one transaction
 
-// forgetConflicts removes reports about forgotten keys, a few at a time, in the order of their keys.
-func (w *work) forgetConflicts() error {
+// sweep removes what is old from a bucket, a few keys at a time: from the given one, to the one that it returns.
+func sweep(b *bbolt.Bucket, from []byte, isOld func(k, v []byte) bool) (next []byte, err error) {
 	var old [][]byte
-	c := w.conflicts().Cursor()
-	k, v := c.Seek(w.conflictAt)
-	for n := 0; k != nil && n < conflictStep; n++ {
-		if len(v) == 8 && binary.BigEndian.Uint64(v) < w.st.forget {
+	c := b.Cursor()
+	k, v := c.Seek(from)
+	for n := 0; k != nil && n < sweepStep; n++ {
+		if isOld(k, v) {
 			old = append(old, bytes.Clone(k))
 		}
 		k, v = c.Next()
 	}
-	w.conflictAt = bytes.Clone(k) // nil: from the beginning the next time
+	next = bytes.Clone(k) // nil: from the beginning the next time
 	for _, k := range old {
-		if err := w.conflicts().Delete(k); err != nil {
-			return err
+		if err := b.Delete(k); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return next, nil
 }
 
 // findMarks sets when there will be something to forget, and when the next mark is due.

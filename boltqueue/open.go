@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"runtime/debug"
 	"syscall"
@@ -56,7 +57,7 @@ func (q *Queue) open() error {
 		return nil
 	}
 	if q.file != nil { // if it still is open: after a panic bbolt's own Close would hang
-		_ = q.file.Close()
+		_ = abandon(q.file)
 	}
 	return explain(err)
 }
@@ -136,6 +137,12 @@ func (q *Queue) loadState() error {
 	})
 }
 
+// abandon closes a file that stays mapped, which would keep its lock.
+func abandon(f *os.File) error {
+	_ = unlock(f)
+	return f.Close()
+}
+
 // guard makes an error of a panic or a page fault within f.
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -159,11 +166,27 @@ func explain(err error) error {
 	}
 }
 
-// syncFailed reports whether err comes from fdatasync, after which nobody knows what is on disk.
+// syncFailed reports whether err comes from fdatasync or from File.Sync, after which nobody knows what is on disk. Some file
+// systems find out then only that the disk is full.
 func syncFailed(err error) bool {
 	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Op == "sync"
+	}
 	var no syscall.Errno
-	return !errors.As(err, &path) && errors.As(err, &no) && no != syscall.ENOSPC && no != syscall.EDQUOT
+	return errors.As(err, &no) && no != syscall.ENOSPC && no != syscall.EDQUOT
+}
+
+// lastCommit is the id of the last commit that can be seen. One whose meta page was written, but not confirmed, is seen.
+func (q *Queue) lastCommit() (id int) {
+	err := q.db.View(func(tx *bbolt.Tx) error {
+		id = tx.ID()
+		return nil
+	})
+	if err != nil {
+		return math.MaxInt
+	}
+	return id
 }
 
 // freePages is the length of the list of free pages, which each commit would have to write.

@@ -34,7 +34,7 @@ const (
 	metaVersion  = 2
 	metaSum      = 56 // offset of the checksum in a meta
 	noFreelist   = ^uint64(0)
-	maxPage      = 64 << 20 // a page with its overflow: far above any event
+	maxPage      = 1 << 30 // a page with its overflow: far above two events, or the filters of two runs of 300,000,000 keys
 )
 
 var order = binary.NativeEndian

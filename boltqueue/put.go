@@ -2,6 +2,7 @@ package boltqueue
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/fprom-go/fprom"
 )
@@ -25,14 +26,18 @@ type put struct {
 // Put stores messages, all or none, and returns when they are on disk. It implements fprom.Queue.
 //
 // If ctx ends first, Put returns ctx.Err(). Then the messages are stored only if their commit had begun; a caller may
-// put them again, which stores nothing twice. After any other error but fprom.ErrConflict nothing is stored; a full disk
-// is such an error, and Put works again when there is space. After Close: fprom.ErrClosed.
+// put them again, which stores nothing twice. After any other error but fprom.ErrConflict nothing is stored, unless the
+// queue is out of use then (see the package's documentation). A full disk is such an error, and Put works again when there
+// is space. A message may have 1 MiB. After Close: fprom.ErrClosed.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if len(ms) == 0 {
 		return nil
 	}
 	r := &request{puts: make([]put, len(ms))}
 	for i, m := range ms {
+		if n := len(m.Kind) + len(m.Customer) + len(m.Key) + len(m.Body); n > maxMessage {
+			return fmt.Errorf("boltqueue: a %s of %d bytes; at most %d can be stored", m.Kind, n, maxMessage)
+		}
 		m.Attempt = 0
 		r.puts[i] = put{m, hashKey(m.Key), m.Digest()}
 		r.size += len(m.Body) + 256
@@ -84,6 +89,7 @@ func (q *Queue) withdraw(ctx context.Context, r *request) error {
 const (
 	maxGroupBytes    = 4 << 20
 	maxGroupOutcomes = 1024
+	maxMessage       = 1 << 20
 )
 
 // takeRequests must be called with q.mu held.

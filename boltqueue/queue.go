@@ -22,6 +22,7 @@ type Queue struct {
 	retention time.Duration
 	workers   int
 	memKeys   int // as many keys in memory make a run
+	commitTx  func(*bbolt.Tx) error
 
 	db   *bbolt.DB
 	file *os.File // db's; see release
@@ -82,7 +83,7 @@ const defaultWorkers = 4
 
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
-		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, workers: defaultWorkers, memKeys: defaultMemKeys,
+		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, workers: defaultWorkers, memKeys: defaultMemKeys, commitTx: (*bbolt.Tx).Commit,
 		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	for _, o := range opts {
@@ -159,15 +160,14 @@ func (q *Queue) Close() error {
 	return q.closeErr
 }
 
-// release closes the file. A panic inside a transaction leaves bbolt's locks taken: then only the file is closed, which
-// frees the lock on it.
+// release closes the file. A panic inside a transaction leaves bbolt's locks taken: then only the file is closed.
 func (q *Queue) release() error {
 	q.mu.Lock()
 	left, broken := len(q.outcomes), q.broken
 	q.mu.Unlock()
 	var err error
 	if broken != nil {
-		err = q.file.Close()
+		err = abandon(q.file)
 	} else {
 		err = q.db.Close()
 	}

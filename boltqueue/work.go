@@ -37,7 +37,8 @@ type work struct {
 	merge      *merge
 	flushed    bool // the keys in memory, and added, are in a run
 	nextMark   uint64
-	conflictAt []byte
+	conflictAt []byte // see sweep
+	noteAt     []byte
 
 	tx            *bbolt.Tx
 	pending, meta *bbolt.Bucket // for every transaction; the others are opened when they are needed
@@ -48,7 +49,7 @@ func (q *Queue) newWork(tx *bbolt.Tx) *work {
 	w := &work{
 		q: q, now: q.now(), st: c.st, cursor: c.cursor, mark: c.mark, nextDue: c.nextDue, prune: c.prune,
 		pending: tx.Bucket(bucketPending), meta: tx.Bucket(bucketMeta),
-		tx: tx, runs: c.runs, merge: c.merge, nextMark: c.nextMark, conflictAt: c.conflictAt, first: c.first, oldest: c.oldest,
+		tx: tx, runs: c.runs, merge: c.merge, nextMark: c.nextMark, conflictAt: c.conflictAt, noteAt: c.noteAt, first: c.first, oldest: c.oldest,
 	}
 	w.pending.FillPercent = fillAppend
 	return w
@@ -210,7 +211,7 @@ func (w *work) stats() fprom.QueueStats {
 func (w *work) update(c *committer) {
 	c.st, c.cursor, c.mark, c.nextDue, c.prune = w.st, w.cursor, w.mark, w.nextDue, w.prune
 	c.first, c.oldest = w.first, w.oldest
-	c.runs, c.merge, c.nextMark, c.conflictAt = w.runs, w.merge, w.nextMark, w.conflictAt
+	c.runs, c.merge, c.nextMark, c.conflictAt, c.noteAt = w.runs, w.merge, w.nextMark, w.conflictAt, w.noteAt
 	if w.flushed {
 		clear(c.mem)
 	} else {
