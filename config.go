@@ -100,9 +100,9 @@ func checkCredential(field, env, s string) error {
 	case s == "":
 		return &ValidationError{field, "is missing: set it or $" + env}
 	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return &ValidationError{field, "contains white space, a line end or another character that no credential has: was it read from a file?"}
+		return &ValidationError{field, "contains white space, a line end or another character that no credential has: trim it if it was read from a file, and leave out \"Bearer\""}
 	case strings.ContainsAny(s, "\"'<>{}$"):
-		return &ValidationError{field, "contains quotes or is a placeholder"}
+		return &ValidationError{field, "contains quotes or is a placeholder: set it to what FirstPromoter shows under Settings → Integrations → Manage API keys"}
 	}
 	return nil
 }

@@ -47,8 +47,10 @@ func extrasOf(q Queue) (x queueExtras) {
 	return x
 }
 
-// Flush returns nil when every event accepted before the call has an outcome or is a dead letter, or ctx's error. With
-// a queue that has no Flush of its own it counts what this Tracker accepted and what was settled since New.
+// Flush returns nil when every event accepted before the call has an outcome or is a dead letter, or ctx's error. Give
+// ctx a deadline: an outage has no end of its own, and a sale whose referral FirstPromoter does not know is open for an
+// hour (RetryConfig.NotFound). With a queue that has no Flush of its own it counts what this Tracker accepted and what was
+// settled since New.
 func (t *Tracker) Flush(ctx context.Context) error {
 	if t == nil {
 		return ErrNoTracker
@@ -69,7 +71,7 @@ func (t *Tracker) Flush(ctx context.Context) error {
 // is left then stays in a durable queue for the next process, and the error is nil; of a queue in memory it is returned
 // in an *UndeliveredError. A queue that is shared with other processes (it has Admit) is not drained: they go on with
 // it, and a rolling restart need not wait for everybody's backlog. Give ctx a deadline: a long backlog takes its time
-// under the rate limit. An attempt that is under way when ctx ends is cut short; a durable queue sends its event again,
+// under the rate limit, and a sale that is asked about again (RetryConfig.NotFound) is waited for like any other. An attempt that is under way when ctx ends is cut short; a durable queue sends its event again,
 // and the event id makes that safe. No goroutine of the Tracker is left. Later calls return what the first did.
 func (t *Tracker) Shutdown(ctx context.Context) error {
 	if t == nil {

@@ -1,6 +1,7 @@
 package fprom_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"slices"
@@ -69,4 +70,22 @@ func (h *asking) said() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.changes)
+}
+
+// A referral that is not known yet is nothing that an operator must know.
+func TestAskingAgainIsNoWarning(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log bytes.Buffer
+		cfg := config(always(unknownYet))
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		tracker := start(t, cfg)
+		enqueue(t, tracker, referred())
+		flush(t, tracker, 2*time.Hour)
+		if s := tracker.Stats(); s.Retries != 3 || s.NotReferral != 1 {
+			t.Errorf("stats %+v, want three askings again", s)
+		}
+		if log.Len() > 0 {
+			t.Errorf("logged:\n%s", log.String())
+		}
+	})
 }

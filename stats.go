@@ -17,7 +17,7 @@ type Stats struct {
 	NotReferral uint64 `json:"not_referral"`
 	Duplicate   uint64 `json:"duplicate"` // FirstPromoter or this process knew the event id
 	Rejected    uint64 `json:"rejected"`  // refused by FirstPromoter as wrong, or out of attempts: dead letters
-	Retries     uint64 `json:"retries"`   // attempts that failed and are made again
+	Retries     uint64 `json:"retries"`   // attempts that failed, or were answered too early, and are made again
 	Discarded   uint64 `json:"discarded"` // recorded in a handler that failed
 	Lost        uint64 `json:"lost"`      // could not be stored: look at the log
 	Conflicts   uint64 `json:"conflicts"` // event ids used twice with different amounts: look at the log
@@ -165,6 +165,9 @@ func (t *Tracker) count(s Step) (slog.Level, string) {
 		return slog.LevelDebug, "delivered"
 	case StageRetry:
 		c.retries.Add(1)
+		if s.Result.Outcome == NotReferral { // RetryConfig.NotFound
+			return slog.LevelDebug, "no such referral yet; asked again later"
+		}
 		return slog.LevelWarn, "not delivered; tried again later"
 	case StagePaused:
 		return slog.LevelError, "all delivery is paused; what is queued is kept"
