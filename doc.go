@@ -5,7 +5,7 @@
 //
 //	tracker, err := fprom.New(fprom.Config{}) // $FIRSTPROMOTER_API_KEY, $FIRSTPROMOTER_ACCOUNT_ID
 //	…
-//	mux.Handle("POST /checkout", nethttpadapter.Middleware(tracker)(checkout))
+//	mux.Handle("POST /checkout", nethttpadapter.Middleware(tracker)(http.HandlerFunc(checkout)))
 //
 //	func checkout(w http.ResponseWriter, r *http.Request) {
 //		charge := …                         // the money is confirmed
@@ -17,7 +17,13 @@
 //
 // If the handler succeeds, the event is stored in the Tracker's queue before the response leaves, and delivered in the
 // background: under the account's rate limit, through a circuit breaker, once per event id, again until FirstPromoter
-// has answered. Without a handler, call Tracker.Enqueue, or Tracker.Track for one attempt now.
+// has answered. Without a handler, call [Tracker.Enqueue], or [Tracker.Track] for one attempt now. Before the process
+// ends, [Tracker.Shutdown] delivers what is queued. In development without credentials, give the middleware a nil
+// *Tracker: it drops everything.
+//
+// The packages below: nethttpadapter and ginadapter are the middleware; boltqueue is a queue that outlives the process,
+// module riverqueue one for several replicas; billing/… turn the providers' webhooks into events; fpromtest is a fake
+// FirstPromoter for tests.
 //
 // # What is promised
 //
@@ -34,11 +40,12 @@
 //	204; 404 with FirstPromoter's JSON body       NotReferral  success  done; with a referral, asked again (RetryConfig.NotFound)
 //	404 without it; any 3xx                       –            failure  kept; all delivery pauses and probes
 //	409; 422 on a sign-up that exists             Duplicate    success  done
-//	400 and other 4xx with a JSON body            Rejected     –        dead letter
+//	400 and other 4xx with a JSON object          Rejected     –        dead letter
 //	400 and other 4xx without one (a proxy's)     –            failure  again, with backoff
 //	401, 403                                      –            –        kept; all delivery pauses and probes (ErrUnauthorized)
 //	429; 503 with Retry-After                     –            –        kept; all delivery pauses for Retry-After, else 60 s
-//	408, 425, 5xx, time-out, reset, DNS, TLS      –            failure  again, with backoff
+//	407, 408, 421, 425, 5xx; time-out, reset,     –            failure  again, with backoff
+//	DNS, TLS; 409 that names another event's id
 //
 // The answers are those of https://docs.firstpromoter.com/api-reference-v2/api-admin/tracking-api.
 package fprom
