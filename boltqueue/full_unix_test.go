@@ -104,7 +104,8 @@ func fill(dir string) error {
 	return nil
 }
 
-// drainFull: what a full disk has can be delivered all the same, because an outcome needs no more pages than it frees.
+// drainFull: what a full disk has can be delivered all the same, because the outcome of a customer's only event needs no more
+// pages than were free before the put that failed.
 func drainFull(q *boltqueue.Queue, n int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

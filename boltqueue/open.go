@@ -169,12 +169,11 @@ func explain(err error) error {
 // syncFailed reports whether err comes from fdatasync or from File.Sync, after which nobody knows what is on disk. Some file
 // systems find out then only that the disk is full.
 func syncFailed(err error) bool {
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return path.Op == "sync"
 	}
-	var no syscall.Errno
-	return errors.As(err, &no) && no != syscall.ENOSPC && no != syscall.EDQUOT
+	no, ok := errors.AsType[syscall.Errno](err)
+	return ok && no != syscall.ENOSPC && no != syscall.EDQUOT
 }
 
 // lastCommit is the id of the last commit that can be seen. One whose meta page was written, but not confirmed, is seen.
