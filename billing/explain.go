@@ -2,6 +2,7 @@ package billing
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/lemonsqueezy"
@@ -29,7 +30,7 @@ var explainers = map[string]func([]byte, ...Option) Explanation{
 func Explain(provider string, payload []byte, opts ...Option) Explanation {
 	explain, ok := explainers[provider]
 	if !ok {
-		return Explanation{Provider: provider, Err: &fprom.ValidationError{Field: "provider", Reason: "is not one of billing.Providers"}}
+		return Explanation{Provider: provider, Err: &fprom.ValidationError{Field: "provider", Reason: "is not one of " + strings.Join(Providers(), ", ")}}
 	}
 	return explain(payload, opts...)
 }

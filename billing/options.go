@@ -13,15 +13,23 @@ type (
 	// Option changes how a provider's payload is verified and converted. All functions of the provider packages take
 	// options; those that do not apply have no effect.
 	Option = convert.Option
-	// Keys are the names of metadata entries. An empty one is not read.
+	// Keys are the names of metadata entries: TID, RefID, UID, Email, Plan and PromoCode, all strings. An empty one is
+	// not read.
 	Keys = convert.Keys
-	// Payment is what an application knows of an earlier payment.
+	// Payment is what an application knows of an earlier payment: SaleEventID (the event id that it was reported with),
+	// Email and UID of the customer as in that sale, Total and Tax (what was charged with taxes, and the taxes in it),
+	// and Refunded (what was given back before this refund, with taxes; for providers whose refunds only tell the sum).
+	// Amounts are int64, in the provider's minor units. What is not known is left empty.
 	Payment = convert.Payment
-	// Explanation says what a payload led to, and why. String is for people.
+	// Explanation says what a payload led to, and why: Provider, Type and ID (the provider's, of the event), Tracked (the
+	// events with the origin of their fields) or Skipped (the Reason why nothing is tracked, with more in Detail) or Err
+	// (the payload cannot be read, a lookup failed, or an event was not accepted). Events returns the events alone, String
+	// is for people.
 	Explanation = convert.Explanation
-	// Tracked is one event of an Explanation.
+	// Tracked is one event of an Explanation: Event, and its Fields.
 	Tracked = convert.Tracked
-	// Field is one field of an event and where it came from.
+	// Field is one field of an event and where it came from: Name (FirstPromoter's, such as "event_id"), Value (e-mail
+	// addresses are shortened) and From (a path in the payload, or a formula over paths).
 	Field = convert.Field
 	// Reason is why a payload led to no event.
 	Reason = convert.Reason
@@ -78,7 +86,8 @@ func WithExponents(digits map[string]int) Option {
 	return func(c *convert.Config) { c.Exponents = lower }
 }
 
-// WithKeys replaces the names of the metadata entries: fp_tid, fp_ref, fp_uid, fp_email, fp_plan and fp_promo_code.
+// WithKeys replaces the names of the metadata entries: fp_tid, fp_ref, fp_uid, fp_email, fp_plan and fp_promo_code. Those that
+// k leaves empty are not read.
 func WithKeys(k Keys) Option {
 	return func(c *convert.Config) { c.Keys = k }
 }
