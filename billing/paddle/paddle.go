@@ -2,10 +2,7 @@ package paddle
 
 import (
 	"context"
-	"encoding/hex"
-	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/internal/convert"
@@ -41,23 +38,8 @@ func Handler(t fprom.Enqueuer, secret string, opts ...Option) http.Handler {
 	return provider.Handler(t, secret, opts)
 }
 
-// verify: Paddle-Signature: ts=<unix>;h1=<hex>[;h1=<hex>…]; HMAC-SHA256 over "<unix>:<body>".
+var signature = convert.Stamped{Header: "Paddle-Signature", Separator: ";", Stamp: "ts", Signature: "h1", Joint: ":"}
+
 func verify(_ context.Context, h http.Header, body []byte, c *convert.Config) error {
-	var stamp string
-	var signatures [][]byte
-	for part := range strings.SplitSeq(h.Get("Paddle-Signature"), ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		switch name {
-		case "ts":
-			stamp = value
-		case "h1":
-			if s, err := hex.DecodeString(value); err == nil {
-				signatures = append(signatures, s)
-			}
-		}
-	}
-	if !convert.MatchHMAC(c.SecretKeys(), signatures, []byte(stamp), []byte(":"), body) {
-		return fmt.Errorf("header Paddle-Signature: %w", convert.ErrSignature)
-	}
-	return c.CheckTime(stamp)
+	return signature.Verify(h, body, c)
 }

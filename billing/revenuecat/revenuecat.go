@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -58,9 +56,12 @@ func Handler(t fprom.Enqueuer, secret string, opts ...Option) http.Handler {
 	return provider.Handler(t, secret, opts)
 }
 
+// signature is what WithSignature checks.
+var signature = convert.Stamped{Header: "X-RevenueCat-Webhook-Signature", Separator: ",", Stamp: "t", Signature: "v1", Joint: "."}
+
 func verify(_ context.Context, h http.Header, body []byte, c *convert.Config) error {
 	if c.Set(optSignature) {
-		return verifySignature(h, body, c)
+		return signature.Verify(h, body, c)
 	}
 	got := sha256.Sum256([]byte(h.Get("Authorization"))) // of one length, so that the comparison tells nothing
 	ok := 0
@@ -72,26 +73,4 @@ func verify(_ context.Context, h http.Header, body []byte, c *convert.Config) er
 		return fmt.Errorf("header Authorization: %w", convert.ErrSignature)
 	}
 	return nil
-}
-
-// verifySignature: X-RevenueCat-Webhook-Signature: t=<unix>,v1=<hex>[,v1=<hex>…]; HMAC-SHA256 over "<unix>.<body>".
-func verifySignature(h http.Header, body []byte, c *convert.Config) error {
-	const name = "X-RevenueCat-Webhook-Signature"
-	var stamp string
-	var signatures [][]byte
-	for part := range strings.SplitSeq(h.Get(name), ",") {
-		key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		switch key {
-		case "t":
-			stamp = value
-		case "v1":
-			if s, err := hex.DecodeString(value); err == nil {
-				signatures = append(signatures, s)
-			}
-		}
-	}
-	if !convert.MatchHMAC(c.SecretKeys(), signatures, []byte(stamp), []byte("."), body) {
-		return fmt.Errorf("header %s: %w", name, convert.ErrSignature)
-	}
-	return c.CheckTime(stamp)
 }

@@ -3,7 +3,7 @@
 //
 // To add a provider, write a package billing/<name> with
 //
-//  1. verify(ctx, header, body, *Config) error: the signature over the raw body, with MatchHMAC and CheckTime, or an
+//  1. verify(ctx, header, body, *Config) error: the signature over the raw body, with Stamped or MatchHMAC and CheckTime, or an
 //     error that wraps ErrSignature. Config.Secrets holds the secret and those of a rotation; an empty one never matches.
 //  2. convert(p *Payload): p.Event(type, id) first; p.SkipTest if it is test mode; then by type either one Draft per
 //     event (p.Sale, p.Refund, p.Cancellation, p.Signup; fill it, then Add) or p.Skip with a Reason. Read every value

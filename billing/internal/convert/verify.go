@@ -4,9 +4,12 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -40,6 +43,36 @@ func (c *Config) SecretKeys() [][]byte {
 		keys[i] = []byte(s)
 	}
 	return keys
+}
+
+// Stamped is a header like "t=<unix>,v1=<hex>[,v1=<hex>…]": one HMAC-SHA256 for each secret in use, over the time stamp, a
+// joint, and the body.
+type Stamped struct {
+	Header           string
+	Separator        string // of the parts
+	Stamp, Signature string // the names of the parts
+	Joint            string
+}
+
+// Verify checks the header in h against body and the time stamp in it against now.
+func (s Stamped) Verify(h http.Header, body []byte, c *Config) error {
+	var stamp string
+	var signatures [][]byte
+	for part := range strings.SplitSeq(h.Get(s.Header), s.Separator) {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch name {
+		case s.Stamp:
+			stamp = value
+		case s.Signature:
+			if b, err := hex.DecodeString(value); err == nil {
+				signatures = append(signatures, b)
+			}
+		}
+	}
+	if !MatchHMAC(c.SecretKeys(), signatures, []byte(stamp), []byte(s.Joint), body) {
+		return fmt.Errorf("header %s: %w", s.Header, ErrSignature)
+	}
+	return c.CheckTime(stamp)
 }
 
 // CheckTime refuses a signed time stamp (seconds since 1970) that is further from now than the tolerance, in either
