@@ -1,22 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"context"
-	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/stripe"
+	"github.com/fprom-go/fprom/examples/internal/exampletest"
 )
 
 // output is a buffer that the program and its logger write to at once.
@@ -37,15 +31,8 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-func withoutCredentials(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"FIRSTPROMOTER_API_KEY", "FIRSTPROMOTER_ACCOUNT_ID", "FIRSTPROMOTER_API_URL", "STRIPE_WEBHOOK_SECRET"} {
-		t.Setenv(name, "")
-	}
-}
-
 func TestSend(t *testing.T) {
-	withoutCredentials(t)
+	exampletest.WithoutCredentials(t)
 	var output output
 	args := []string{"-send", "-addr", "127.0.0.1:0", "-outbox", filepath.Join(t.TempDir(), "fprom.db")}
 	if code := run(t.Context(), args, &output); code != 0 {
@@ -67,7 +54,7 @@ func TestSend(t *testing.T) {
 }
 
 func TestSendIsForTheFakeOnly(t *testing.T) {
-	withoutCredentials(t)
+	exampletest.WithoutCredentials(t)
 	t.Setenv("FIRSTPROMOTER_API_KEY", "key")
 	t.Setenv("FIRSTPROMOTER_ACCOUNT_ID", "account")
 	t.Setenv("FIRSTPROMOTER_API_URL", "http://127.0.0.1:1")
@@ -79,36 +66,14 @@ func TestSendIsForTheFakeOnly(t *testing.T) {
 
 // TestServe does what the program tells a new user to do.
 func TestServe(t *testing.T) {
-	withoutCredentials(t)
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	r, w := io.Pipe()
-	code := make(chan int, 1)
-	go func() {
-		code <- run(ctx, []string{"-addr", "127.0.0.1:0"}, w)
-		_ = w.Close()
-	}()
-	calls := curlLines(t, r, 4)
-	go func() { _, _ = io.Copy(io.Discard, r) }() // run must not block
-
-	for i, want := range []int{http.StatusOK, http.StatusOK, http.StatusBadRequest, http.StatusOK} {
-		if status, body := calls[i].do(t); status != want {
-			t.Errorf("%s: status %d, want %d: %s", calls[i].url, status, want, body)
-		}
+	exampletest.WithoutCredentials(t)
+	calls, stop := exampletest.Start(t, run, 4)
+	for i, want := range []int{http.StatusOK, http.StatusOK, http.StatusBadRequest} {
+		calls[i].Do(t, want)
 	}
-	var s fprom.Stats
-	for deadline := time.Now().Add(20 * time.Second); s.Tracked < 2 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		_, body := calls[3].do(t)
-		if err := json.Unmarshal(body, &s); err != nil {
-			t.Fatalf("%v: %s", err, body)
-		}
-	}
-	if s.Enqueued != 2 || s.Tracked != 2 {
-		t.Errorf("stats %+v, want two sales tracked", s)
-	}
-	stop()
-	if got := <-code; got != 0 {
-		t.Errorf("exit code %d, want 0", got)
+	calls[3].AwaitTracked(t, 2)
+	if code, printed := stop(); code != 0 {
+		t.Errorf("exit code %d, want 0; it said:\n%s", code, printed)
 	}
 }
 
@@ -135,53 +100,4 @@ func TestSign(t *testing.T) {
 	if got := sign([]byte(`{}`), "whsec_example", time.Unix(1_700_000_000, 0)); got != want {
 		t.Errorf("signature %s, want %s", got, want)
 	}
-}
-
-// curl is a command line that the program printed.
-type curl struct{ cookie, body, url string }
-
-var curlLine = regexp.MustCompile(`^curl -sL? (?:-w \S+ )?(?:-b (\S+) )?(?:-d '(.*)' )?(\S+)$`)
-
-func curlLines(t *testing.T, r io.Reader, n int) []curl {
-	t.Helper()
-	var calls []curl
-	lines := bufio.NewScanner(r)
-	for len(calls) < n && lines.Scan() {
-		if m := curlLine.FindStringSubmatch(lines.Text()); m != nil {
-			calls = append(calls, curl{m[1], m[2], m[3]})
-		}
-	}
-	if len(calls) < n {
-		t.Fatalf("found %d curl lines, want %d", len(calls), n)
-	}
-	return calls
-}
-
-func (c curl) do(t *testing.T) (status int, body []byte) {
-	t.Helper()
-	method := http.MethodGet
-	if c.body != "" {
-		method = http.MethodPost
-	}
-	req, err := http.NewRequestWithContext(t.Context(), method, c.url, strings.NewReader(c.body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if name, value, ok := strings.Cut(c.cookie, "="); ok {
-		jar.SetCookies(req.URL, []*http.Cookie{{Name: name, Value: value}})
-	}
-	resp, err := (&http.Client{Jar: jar}).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err = io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, body
 }
