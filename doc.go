@@ -27,10 +27,10 @@
 //
 // # What is promised
 //
-// The checkout comes first: no network in the request, and no panic or error of fprom's in it. No commission is lost:
-// what Enqueue accepted is delivered, or shown as undelivered; with a durable queue (boltqueue, riverqueue) over every
-// crash. No commission is paid twice: events have ids, and FirstPromoter takes an id once; on the wire delivery is
-// at-least-once, and the id makes it idempotent.
+// The checkout comes first: no call to FirstPromoter in the request, and no panic or error of fprom's in it. No
+// commission is lost: what Enqueue accepted is delivered, or shown as undelivered; with a durable queue (boltqueue,
+// riverqueue) over every crash. No commission is paid twice: events have ids, and FirstPromoter takes an id once; on
+// the wire delivery is at-least-once, and the id makes it idempotent.
 //
 // # What each answer means
 //

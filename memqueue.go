@@ -57,6 +57,7 @@ func (q *memoryQueue) at(i int32) *slot { return &q.chunks[i/chunkSize][i%chunkS
 
 // NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0) that lives and dies with the
 // process. Put never blocks: it answers ErrQueueFull. What is left at the end is in Shutdown's *UndeliveredError.
+// Dead letters are logged and observed (StageDead), but only counted, not kept.
 // An event takes about 400 bytes beside its own.
 func NewMemoryQueue(size int) Queue {
 	if size <= 0 {

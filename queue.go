@@ -36,6 +36,6 @@ type Queue interface {
 type QueueStats struct {
 	Pending int       `json:"pending"`         // messages without an outcome, those under way included
 	Oldest  time.Time `json:"oldest,omitzero"` // RecordedAt of the oldest of them; zero if there is none
-	Dead    int       `json:"dead"`            // dead letters kept
+	Dead    int       `json:"dead"`            // dead letters kept; of the queue in memory how many there were
 	Ledger  int       `json:"ledger"`          // event ids remembered with their outcome
 }

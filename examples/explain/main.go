@@ -1,7 +1,7 @@
 // Explain prints what a billing provider's webhook is turned into: which field of the payload each value came from, or
 // why nothing is tracked. It sends nothing and checks no signature.
 //
-//	go run ./examples/explain stripe < event.json
+//	go run ./examples/explain stripe < billing/stripe/testdata/invoice_old_tax_inclusive.json
 //	go run ./examples/explain -test-mode polar < event.json
 package main
 
