@@ -19,7 +19,7 @@ import (
 //	runs       run (4)              about the run with that number, and a filter: see run
 //	recent     seq (8)              key hash (16), digest (8). Done, but not yet in a run
 //	marks      time (8)             seq (8), count (8). What was done by then: see ledger.go
-//	dead       seq (8)              why, and the message: see encodeDead. If dropped: its key hash (16), until that is forgotten
+//	dead       seq (8)              why, and the message: see encodeDead. If dropped: its key hash (16) if known, until it is forgotten
 //	conflicts  key hash (16), digest (8)   seq (8) of the message that stands. Conflicts that were reported
 //
 // In the usual case a Put writes to the end of pending, and an outcome to its beginning and to the end of recent; each

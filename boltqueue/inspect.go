@@ -108,7 +108,8 @@ func (p *pager) info() (Info, error) {
 }
 
 // Compact rewrites the file at path without its unused space, while no process has it open; else the error is ErrLocked.
-// It needs disk space for the copy beside the file; after an error, or if the process dies, the old file is untouched.
+// It needs disk space for the copy beside the file; after an error, or if the process dies, the old file is in its
+// place. A process that dies leaves the copy: path, ".new-" and a number; remove it.
 func Compact(path string) error {
 	if err := guard(func() error { return compact(path) }); err != nil {
 		return fmt.Errorf("boltqueue: compact %s: %w", path, explain(err))

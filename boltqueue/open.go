@@ -68,11 +68,7 @@ func (q *Queue) openFile() error {
 		return err
 	}
 	q.db = db
-	err = db.Update(initialise)
-	if err == nil {
-		err = q.loadState()
-	}
-	if err != nil {
+	if err = q.loadState(); err != nil {
 		_ = db.Close()
 	}
 	return err
@@ -113,9 +109,12 @@ func sameFile(f *os.File, path string) error {
 	return err
 }
 
-// loadState reads the counters, and nothing that grows with the backlog.
+// loadState reads the counters, and nothing that grows with the backlog. Of an empty file it makes an outbox.
 func (q *Queue) loadState() error {
 	return q.db.Update(func(tx *bbolt.Tx) error {
+		if err := initialise(tx); err != nil {
+			return err
+		}
 		for _, name := range allBuckets {
 			if tx.Bucket(name) == nil {
 				return fmt.Errorf("%w: no bucket %s", ErrDamaged, name)

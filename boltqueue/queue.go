@@ -96,7 +96,8 @@ func newQueue(path string, opts []Option) *Queue {
 // now is the time as it runs on from the opening, whatever is done to the clock of the system.
 func (q *Queue) now() time.Time { return q.start.Add(time.Since(q.start)) }
 
-// SetWorkers sets the number of deliveries under way at once. Default 4. It has no effect on a Run that has begun.
+// SetWorkers sets the number of deliveries under way at once. Default 4; above some hundred the others have nothing to do.
+// It has no effect on a Run that has begun.
 func (q *Queue) SetWorkers(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -27,7 +27,8 @@ func (r *ready) pop() (it *item, low bool) {
 	if len(*h) == 0 {
 		h = other
 	}
-	return h.pop(), len(*h) == lowWater-1
+	it = h.pop()
+	return it, len(*h) == lowWater-1
 }
 
 // itemHeap is a binary heap.

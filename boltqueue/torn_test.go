@@ -54,7 +54,7 @@ func checkTorn(t *testing.T, torn []byte, events map[string]string) {
 	_, _ = boltqueue.Inspect(path)
 	q, err := boltqueue.Open(path, boltqueue.WithMemKeys(16), boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
-		if after, _ := os.ReadFile(path); !bytes.Equal(torn, after) && boltqueue.CheckWhole(torn) != nil {
+		if after, _ := os.ReadFile(path); !bytes.Equal(torn, after) {
 			t.Errorf("a file that was refused (%v) was changed", err)
 		}
 		return
