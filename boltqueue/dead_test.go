@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
@@ -159,4 +161,36 @@ func TestRedriveAllOnce(t *testing.T) {
 	if seen != n {
 		t.Errorf("%d dead letters were seen, want %d", seen, n)
 	}
+}
+
+// TestDropped: what was dropped can be put again, at any time, and leaves nothing in the file for ever.
+func TestDropped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, t.TempDir(), boltqueue.WithRetention(40*time.Hour), boltqueue.WithMemKeys(2))
+		again, dropped := sale(t, "again", 100), sale(t, "dropped", 100)
+		put(t, q, again, dropped)
+		deliver(t, q, reject)
+		for _, d := range letters(t, q) {
+			if n, err := q.Drop(t.Context(), d.ID); n != 1 || err != nil {
+				t.Fatalf("Drop: %d, %v", n, err)
+			}
+		}
+		put(t, q, again)
+		if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != again.Key {
+			t.Errorf("delivered %v, want what was put again", got)
+		}
+		for i := range 50 {
+			time.Sleep(time.Hour)
+			put(t, q, sale(t, i, 100))
+			deliver(t, q, nil)
+		}
+		if n, err := q.DeadKeys(); n != 0 || err != nil {
+			t.Errorf("%d keys are left of dropped events, %v", n, err)
+		}
+		put(t, q, dropped)
+		if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != dropped.Key {
+			t.Errorf("delivered %v, want what was dropped long ago", got)
+		}
+	})
 }

@@ -33,6 +33,15 @@ func SetFailpoint(f func(name string)) { failpoint = f }
 // Runs is the number of runs of the index.
 func (q *Queue) Runs() int { return len(q.c.runs) }
 
+// DeadKeys is how many keys the bucket of the dead letters has, notes of dropped ones included.
+func (q *Queue) DeadKeys() (n int, err error) {
+	err = q.db.View(func(tx *bbolt.Tx) error {
+		n = tx.Bucket(bucketDead).Stats().KeyN
+		return nil
+	})
+	return n, err
+}
+
 // CheckWhole checks the structure of a file.
 func CheckWhole(file []byte) error {
 	p, err := newPager(bytes.NewReader(file), int64(len(file)))
