@@ -145,6 +145,13 @@ func (s *steps) observe(_ context.Context, step fprom.Step) {
 	s.all = append(s.all, step)
 }
 
+// sofar returns the steps up to now.
+func (s *steps) sofar() []fprom.Step {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all)
+}
+
 // of returns the steps of one stage.
 func (s *steps) of(stage fprom.Stage) (found []fprom.Step) {
 	s.mu.Lock()

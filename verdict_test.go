@@ -41,8 +41,8 @@ func TestVerdictOfTrack(t *testing.T) {
 					t.Errorf("%d calls, want 1", n)
 				}
 				stage := map[string]fprom.Stage{"done": fprom.StageDelivered, "dead": fprom.StageDead, "held": fprom.StagePaused}[v.queue]
-				if v.queue == "again" && len(seen.all) > 0 || v.queue != "again" && (len(seen.all) != 1 || seen.all[0].Stage != stage) {
-					t.Errorf("steps %+v, want one of stage %q", seen.all, stage)
+				if all := seen.sofar(); v.queue == "again" && len(all) > 0 || v.queue != "again" && (len(all) != 1 || all[0].Stage != stage) {
+					t.Errorf("steps %+v, want one of stage %q", all, stage)
 				}
 				if s := tracker.Stats(); s.Attempts != 1 || s.Retries != 0 {
 					t.Errorf("stats %+v", s)
