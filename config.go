@@ -41,7 +41,8 @@ type Config struct {
 	Burst int
 	// Workers is the number of concurrent deliveries. Default 4.
 	Workers int
-	// Queue holds accepted events. The Tracker owns it from New on and closes it in Shutdown.
+	// Queue holds accepted events. The Tracker owns it from New on and closes it in Shutdown; after an error of New it is
+	// still the caller's.
 	// Default NewMemoryQueue(DefaultQueueSize), which does not outlive the process.
 	Queue   Queue
 	Breaker BreakerConfig

@@ -39,7 +39,7 @@ type Stage string
 const (
 	StageEnqueued  Stage = "enqueued"  // accepted: stored in the queue
 	StageDelivered Stage = "delivered" // has its outcome: Tracked, NotReferral or Duplicate
-	StageRetry     Stage = "retry"     // the attempt failed; it is tried again later
+	StageRetry     Stage = "retry"     // the attempt failed, or was answered too early (RetryConfig.NotFound); it is made again later
 	StagePaused    Stage = "paused"    // the answer pauses all delivery; the event is kept, no attempt is spent
 	StageDead      Stage = "dead"      // rejected, or out of attempts: a dead letter
 	StageDiscarded Stage = "discarded" // recorded in a handler that failed: not a sale
