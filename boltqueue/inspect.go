@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/fprom-go/fprom"
 	"go.etcd.io/bbolt"
@@ -108,8 +109,8 @@ func (p *pager) info() (Info, error) {
 }
 
 // Compact rewrites the file at path without its unused space, while no process has it open; else the error is ErrLocked.
-// It needs disk space for the copy beside the file; after an error, or if the process dies, the old file is in its
-// place. A process that dies leaves the copy: path, ".new-" and a number; remove it.
+// It needs disk space for the copy beside the file. After an error, or if the process dies, the old file is there; the copy,
+// named path + ".new-" and a number, is left only if the process died.
 func Compact(path string) error {
 	if err := guard(func() error { return compact(path) }); err != nil {
 		return fmt.Errorf("boltqueue: compact %s: %w", path, explain(err))
@@ -140,6 +141,11 @@ func compact(path string) (err error) {
 	err = joinErr(bbolt.Compact(dst, src, compactStep), dst.Sync())
 	if err = joinErr(err, dst.Close()); err != nil {
 		return err
+	}
+	if runtime.GOOS == "windows" { // it does not replace a file that is open
+		if err := src.Close(); err != nil {
+			return err
+		}
 	}
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err
