@@ -117,12 +117,27 @@ func (q *Queue) gather(now time.Time) (group, bool) {
 		return g, true
 	}
 	g.requests = q.takeRequests()
+	if len(g.requests) > 0 && !q.reserve.admits(now, q.freePages) {
+		g.requests = q.refusePuts(g.requests)
+	}
 	if retry {
 		g.outcomes = q.takeOutcomes()
 		g.fill = !q.closing
 	}
 	load := g.fill && c.more(&q.ready, now)
 	return g, len(g.requests)+len(g.outcomes) > 0 || load || g.fill && (c.expired(now) || c.merge != nil && c.backoff == 0)
+}
+
+// refusePuts answers the puts among requests and returns the others.
+func (q *Queue) refusePuts(requests []*request) (others []*request) {
+	for _, r := range requests {
+		if r.apply != nil {
+			others = append(others, r)
+		} else {
+			r.done <- q.errNoSpace()
+		}
+	}
+	return others
 }
 
 // commit does what g says in one transaction, and tells everyone.
@@ -240,12 +255,15 @@ func (q *Queue) failed(g group, err error) {
 	if len(g.outcomes) > 0 {
 		q.stalled = true
 		c.limit = max(len(g.outcomes)/4, 1) // a full disk may have room for fewer
+		if diskFull(err) && q.reserve.release(q.now()) {
+			c.backoff, c.retryAt = 0, time.Time{}
+		}
 	}
 	q.tellWaiters(1)
 	q.mu.Unlock()
 	if broken != nil {
 		q.logger.Error("fprom: the outbox is out of use", slog.String("path", q.path), slog.Any("error", err))
-	} else if left > 0 || len(g.requests) == 0 {
+	} else if len(g.outcomes) > 0 || len(g.requests) == 0 { // a Put tells its caller
 		q.logger.Error("fprom: the outbox could not be written; trying again",
 			slog.String("path", q.path), slog.Int("outcomes", left), slog.Duration("wait", c.backoff), slog.Any("error", err))
 	}

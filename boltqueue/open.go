@@ -44,6 +44,8 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	if err := q.open(); err != nil {
 		return nil, fmt.Errorf("boltqueue: open %s: %w", path, err)
 	}
+	q.reserve.path = path + ".reserve"
+	q.reserve.make()
 	go q.run()
 	return q, nil
 }

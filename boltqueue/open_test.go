@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,9 +27,7 @@ func TestNewFile(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, want 0600", info.Mode().Perm())
 	}
-	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
-		t.Errorf("the directory has %v, %v; want the file only", names, err)
-	}
+	onlyOutbox(t, dir)
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -252,9 +251,7 @@ func TestCompact(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v; want 0600", info.Mode().Perm(), err)
 	}
-	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
-		t.Errorf("the directory has %v, %v; want the file only", names, err)
-	}
+	onlyOutbox(t, dir)
 	q = open(t, dir)
 	put(t, q, sale(t, 1, 100), sale(t, 2999, 100)) // remembered
 	if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != "sale:waits" {
@@ -262,5 +259,24 @@ func TestCompact(t *testing.T) {
 	}
 	if err := boltqueue.Compact(filepath.Join(dir, "none.db")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Compact of no file: %v", err)
+	}
+}
+
+// onlyOutbox: there is nothing in dir but the file and its reserve, both for their owner alone.
+func onlyOutbox(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+		if info, err := e.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, %v; want 0600", e.Name(), info.Mode().Perm(), err)
+		}
+	}
+	if !slices.Equal(names, []string{"fprom.db", "fprom.db.reserve"}) {
+		t.Errorf("the directory has %v", names)
 	}
 }

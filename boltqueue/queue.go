@@ -44,7 +44,8 @@ type Queue struct {
 	closeOnce sync.Once
 	closeErr  error
 
-	c committer
+	c       committer
+	reserve reserve
 }
 
 var _ fprom.Queue = (*Queue)(nil)

@@ -1,0 +1,76 @@
+package boltqueue
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// reserve is disk space that a full disk cannot take away: a file of zeros beside the outbox. When an outcome finds no
+// space, the file is removed, and deliveries go on with what it held. Puts then have to wait until the outbox has free
+// pages of its own again, or the reserve can be made anew. Only the committer uses it.
+type reserve struct {
+	path  string
+	spent bool
+	tried time.Time // when it was last tried to make it anew
+}
+
+const (
+	reservePages = 64 // what a few commits of outcomes can touch
+	reserveSize  = reservePages * 4 << 10
+	reserveRetry = time.Second
+)
+
+// make takes the space. If there is none the reserve is spent from the beginning; if there can be no such file, nothing
+// is reserved.
+func (r *reserve) make() {
+	if info, err := os.Stat(r.path); err == nil && info.Size() == reserveSize {
+		r.spent = false
+		return
+	}
+	err := os.WriteFile(r.path, make([]byte, reserveSize), 0o600)
+	if err == nil {
+		err = syncPath(r.path)
+	}
+	if err != nil {
+		_ = os.Remove(r.path)
+	}
+	r.spent = diskFull(err)
+}
+
+// release gives the space to the outbox; false if it has been given before.
+func (r *reserve) release(now time.Time) bool {
+	if r.spent || os.Remove(r.path) != nil {
+		return false
+	}
+	r.spent, r.tried = true, now
+	return true
+}
+
+// admits reports whether puts may use the disk: not while the reserve is spent and the outbox has no free pages instead.
+func (r *reserve) admits(now time.Time, freePages func() int) bool {
+	if r.spent && now.Sub(r.tried) >= reserveRetry {
+		r.tried = now
+		r.make()
+	}
+	return !r.spent || freePages() >= reservePages
+}
+
+// errNoSpace is what a Put gets meanwhile.
+func (q *Queue) errNoSpace() error {
+	return fmt.Errorf("boltqueue: write %s: %w: what is left is kept for the outcomes of what it holds", q.path, syscall.ENOSPC)
+}
+
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+func syncPath(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // beside the caller's path
+	if err != nil {
+		return err
+	}
+	return joinErr(f.Sync(), f.Close())
+}
