@@ -13,7 +13,7 @@ import (
 type DedupeConfig struct {
 	// TTL is how long a delivered event id is remembered. Default 24 h.
 	TTL time.Duration
-	// MaxEntries is how many ids are remembered at most; beyond it the older half is forgotten. An id takes about 120
+	// MaxEntries is how many ids are remembered at most; beyond it the older half is forgotten. An id takes about 125
 	// bytes and its own length. Default 262,144. What is forgotten here is still known to a durable queue's ledger and
 	// to FirstPromoter, which answers 409.
 	MaxEntries int

@@ -36,7 +36,7 @@
 //
 // # Space
 //
-// A waiting sale takes about 420 bytes of the file. A remembered id takes 50 to 100 bytes of it, and 1.5 bytes of memory;
+// A waiting sale takes about 360 bytes of the file. A remembered id takes 50 to 100 bytes of it, and 1.5 bytes of memory;
 // besides, some hundred events are in memory, however many wait. The file never shrinks by itself: freed pages are used
 // again. Compact rewrites it while no process has it open.
 package boltqueue
