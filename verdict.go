@@ -132,14 +132,13 @@ func plainlyTracked(m Message, body []byte) (id int64, ok bool) {
 		return 0, false
 	}
 	id, _ = parseInt(string(rest[:n]))
-	const name = `"event_id":"`
+	own := []byte(`:"` + eventID(m) + `"`)
 	for {
-		i := bytes.Index(rest, []byte(name))
-		if i < 0 {
+		var found bool
+		if _, rest, found = bytes.Cut(rest, []byte(`"event_id"`)); !found {
 			return id, true
 		}
-		rest = rest[i+len(name):]
-		if own := eventID(m); len(rest) <= len(own) || string(rest[:len(own)]) != own || rest[len(own)] != '"' {
+		if !bytes.HasPrefix(rest, own) && !bytes.HasPrefix(rest, []byte(":null")) {
 			return 0, false
 		}
 	}

@@ -113,6 +113,7 @@ func verdicts() []verdict {
 		again("200 two documents", object(200, `{"id":1}{"id":2}`)),
 		again("200 of another event", object(200, `{"id":45831949,"event_id":"evt_2"}`)),
 		again("200 without an id", object(200, `{"id":null,"etype":"sale"}`)),
+		again("200 of another event, with a space", object(200, `{"id":45831949,"event_id": "evt_2"}`)),
 		again("200 with an error", object(200, `{"success":false,"error":"x"}`)),
 		again("200 page", page(200)),
 		again("200 invalid UTF-8", object(200, "{\"id\":1,\"event_id\":\"\xff\"}")),
