@@ -174,7 +174,7 @@ func syncFailed(err error) bool {
 		return path.Op == "sync"
 	}
 	no, ok := errors.AsType[syscall.Errno](err)
-	return ok && no != syscall.ENOSPC && no != syscall.EDQUOT
+	return ok && !diskFull(no)
 }
 
 // lastCommit is the id of the last commit that can be seen. One whose meta page was written, but not confirmed, is seen.

@@ -30,10 +30,7 @@ func (r *reserve) make() {
 		r.spent = false
 		return
 	}
-	err := os.WriteFile(r.path, make([]byte, reserveSize), 0o600)
-	if err == nil {
-		err = syncPath(r.path)
-	}
+	err := writeSynced(r.path, make([]byte, reserveSize))
 	if err != nil {
 		_ = os.Remove(r.path)
 	}
@@ -67,10 +64,12 @@ func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-func syncPath(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // beside the caller's path
+// writeSynced writes a file and waits until its bytes are on disk: some file systems find out then only that it is full.
+func writeSynced(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // beside the caller's path
 	if err != nil {
 		return err
 	}
-	return joinErr(f.Sync(), f.Close())
+	_, err = f.Write(b)
+	return joinErr(joinErr(err, f.Sync()), f.Close())
 }
