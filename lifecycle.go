@@ -71,8 +71,9 @@ func (t *Tracker) Flush(ctx context.Context) error {
 // is left then stays in a durable queue for the next process, and the error is nil; of a queue in memory it is returned
 // in an *UndeliveredError. A queue that is shared with other processes (it has Admit) is not drained: they go on with
 // it, and a rolling restart need not wait for everybody's backlog. Give ctx a deadline: a long backlog takes its time
-// under the rate limit, and a sale that is asked about again (RetryConfig.NotFound) is waited for like any other. An attempt that is under way when ctx ends is cut short; a durable queue sends its event again,
-// and the event id makes that safe. No goroutine of the Tracker is left. Later calls return what the first did.
+// under the rate limit, and a sale that is asked about again (RetryConfig.NotFound) is waited for like any other. An
+// attempt that is under way when ctx ends is cut short; a durable queue sends its event again, and the event id makes
+// that safe. No goroutine of the Tracker is left. Later calls return what the first did.
 func (t *Tracker) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return ErrNoTracker
