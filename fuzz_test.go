@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/money"
 )
 
 // FuzzMessageRoundTrip: what NewMessage takes is written as encoding/json writes it, and comes back as the same event.
@@ -49,12 +50,12 @@ func FuzzParseAmount(f *testing.F) {
 			return
 		}
 		want, ok := new(big.Rat).SetString(s)
-		exp, known := fprom.Exponent(code)
+		exp, known := money.Exponent(code)
 		if !ok || !known || strings.Trim(s, "-.0123456789") != "" {
 			t.Fatalf("%q %q was taken: %d", s, code, got)
 		}
 		want.Mul(want, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(exp)), nil)))
-		if iso, _ := fprom.ISOExponent(code); iso <= exp {
+		if iso, _ := money.ISOExponent(code); iso <= exp {
 			if !want.IsInt() || want.Num().Cmp(big.NewInt(got)) != 0 {
 				t.Fatalf("%q %q: %d, want %s", s, code, got, want)
 			}

@@ -63,31 +63,6 @@ func checkAmount(t *testing.T, name string, got, want int64, err error, field st
 	}
 }
 
-func TestExponents(t *testing.T) {
-	t.Parallel()
-	for code, want := range map[string][2]int{
-		"USD": {2, 2}, "eur": {2, 2}, "JPY": {0, 0}, "KRW": {0, 0}, "UGX": {0, 0}, "MGA": {0, 2}, "KWD": {2, 3}, "BHD": {2, 3},
-		"ISK": {2, 0}, "CLF": {2, 4}, "UYW": {2, 4}, "HRK": {2, 2}, "XPF": {0, 0},
-	} {
-		fpr, ok := fprom.Exponent(code)
-		iso, ok2 := fprom.ISOExponent(code)
-		if fpr != want[0] || iso != want[1] || !ok || !ok2 {
-			t.Errorf("%s: %d %v, ISO %d %v; want %v", code, fpr, ok, iso, ok2, want)
-		}
-	}
-	for _, code := range []string{"XXX", "US", "USDX", "U D", "000", "ﬀﬀ", "[]^"} {
-		if _, ok := fprom.Exponent(code); ok {
-			t.Errorf("Exponent(%q) is known", code)
-		}
-		if _, ok := fprom.ISOExponent(code); ok {
-			t.Errorf("ISOExponent(%q) is known", code)
-		}
-	}
-	if n, ok := fprom.Exponent(""); n != 2 || !ok {
-		t.Errorf("the account's default: %d, %v", n, ok)
-	}
-}
-
 func TestBeforeTax(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ paid, total, tax, want int64 }{
@@ -110,32 +85,6 @@ func TestBeforeTax(t *testing.T) {
 	} {
 		if got := fprom.BeforeTax(test.paid, test.total, test.tax); got != test.want {
 			t.Errorf("BeforeTax(%d, %d, %d) = %d, want %d", test.paid, test.total, test.tax, got, test.want)
-		}
-	}
-}
-
-func TestRescale(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		amount   int64
-		from, to int
-		want     int64
-	}{
-		{1235, 3, 2, 124},
-		{1245, 3, 2, 124},
-		{-1245, 3, 2, -124},
-		{1999, 2, 2, 1999},
-		{1999, 0, 2, 199900},
-		{150, 2, 0, 2},
-		{250, 2, 0, 2},
-		{math.MaxInt64, 0, 18, math.MaxInt64},
-		{math.MinInt64, 0, 2, -math.MaxInt64},
-		{math.MaxInt64, 18, 0, 9},
-		{1, -1, 2, 0},
-		{1, 2, 19, 0},
-	} {
-		if got := fprom.Rescale(test.amount, test.from, test.to); got != test.want {
-			t.Errorf("Rescale(%d, %d, %d) = %d, want %d", test.amount, test.from, test.to, got, test.want)
 		}
 	}
 }

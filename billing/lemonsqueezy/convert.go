@@ -1,8 +1,8 @@
 package lemonsqueezy
 
 import (
-	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/money"
 )
 
 type (
@@ -113,6 +113,6 @@ func refund(p *payload, o node, sale convert.Text) {
 
 func amount(d *convert.Draft, o node, n convert.Int) {
 	currency := o.Text("currency")
-	digits, _ := fprom.ISOExponent(currency.S)
+	digits, _ := money.ISOExponent(currency.S)
 	d.Amount(n, currency, digits)
 }

@@ -1,8 +1,8 @@
 package paddle
 
 import (
-	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/money"
 )
 
 type (
@@ -80,6 +80,6 @@ func adjustment(p *payload, o node) {
 
 func amount(d *convert.Draft, o node, n convert.Int) {
 	currency := o.Text("currency_code", "details.totals.currency_code", "totals.currency_code")
-	digits, _ := fprom.ISOExponent(currency.S)
+	digits, _ := money.ISOExponent(currency.S)
 	d.Amount(n, currency, digits)
 }

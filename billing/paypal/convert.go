@@ -7,6 +7,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/money"
 )
 
 type (
@@ -84,7 +85,7 @@ func sale(p *payload, r node) {
 	custom := customer(d, r)
 	d.Customer(r.Text("billing_agreement_id"))
 	setAmount(p, d, r, func(paid convert.Int, currency string) convert.Int {
-		if tax := money(p, r.Text("amount.details.tax"), currency); tax.OK {
+		if tax := parseAmount(p, r.Text("amount.details.tax"), currency); tax.OK {
 			return convert.BeforeTax(paid, paid, tax)
 		}
 		return lessTax(p, custom, paid, paid, currency)
@@ -118,7 +119,7 @@ func refund(p *payload, r node) {
 		if total.OK {
 			return convert.BeforeTax(gross.Abs(), total, tax)
 		}
-		if tax := money(p, r.Text("amount.details.tax"), currency); tax.OK {
+		if tax := parseAmount(p, r.Text("amount.details.tax"), currency); tax.OK {
 			return convert.BeforeTax(gross.Abs(), gross.Abs(), tax.Abs())
 		}
 		return lessTax(p, custom, gross.Abs(), convert.Int{}, currency)
@@ -184,26 +185,26 @@ func holdsEntries(custom node, k convert.Keys) bool {
 // setAmount reads amount of v2 (value, currency_code) or v1 (total, currency), and lets net take the tax off.
 func setAmount(p *payload, d *convert.Draft, r node, net func(gross convert.Int, currency string) convert.Int) {
 	currency := r.Text("amount.currency_code", "amount.currency")
-	digits, ok := fprom.Exponent(currency.S)
+	digits, ok := money.Exponent(currency.S)
 	if !ok || currency.S == "" {
 		d.Amount(convert.Int{}, currency, 0) // says what is wrong with the currency
 		return
 	}
-	d.Amount(net(money(p, r.Text("amount.value", "amount.total"), currency.S), currency.S), currency, digits)
+	d.Amount(net(parseAmount(p, r.Text("amount.value", "amount.total"), currency.S), currency.S), currency, digits)
 }
 
 // lessTax takes off the share of fp_tax in fp_total, which is total where custom does not say.
 func lessTax(p *payload, custom node, paid, total convert.Int, currency string) convert.Int {
-	tax := money(p, custom.Text("fp_tax"), currency)
-	total = money(p, custom.Text("fp_total"), currency).Or(total)
+	tax := parseAmount(p, custom.Text("fp_tax"), currency)
+	total = parseAmount(p, custom.Text("fp_total"), currency).Or(total)
 	if tax.OK && (tax.N < 0 || total.OK && tax.N > total.N) {
 		p.Fail(tax.From, "is not within fp_total")
 	}
 	return convert.BeforeTax(paid, total, tax)
 }
 
-// money reads a decimal string in units of currency, in FirstPromoter's minor units.
-func money(p *payload, t convert.Text, currency string) convert.Int {
+// parseAmount reads a decimal string in units of currency, in FirstPromoter's minor units.
+func parseAmount(p *payload, t convert.Text, currency string) convert.Int {
 	if t.S == "" {
 		return convert.Int{}
 	}

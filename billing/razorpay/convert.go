@@ -3,8 +3,8 @@ package razorpay
 import (
 	"strings"
 
-	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/money"
 )
 
 type (
@@ -167,6 +167,6 @@ func authenticated(p *payload, e entities) {
 
 func amount(d *convert.Draft, o node, n convert.Int) {
 	currency := o.Text("currency")
-	digits, _ := fprom.ISOExponent(currency.S)
+	digits, _ := money.ISOExponent(currency.S)
 	d.Amount(n, currency, digits)
 }

@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/money"
 )
 
 // price sets the amount: the price without its taxes, rounded once, half to even, in FirstPromoter's minor units. The sign, which
@@ -23,7 +23,7 @@ func price(p *payload, d *convert.Draft, e node) {
 		return
 	}
 	share, formula := afterDeductions(p, e)
-	digits, ok := fprom.Exponent(currency.S)
+	digits, ok := money.Exponent(currency.S)
 	if n, set := p.Config().Exponents[strings.ToLower(currency.S)]; set {
 		digits = n
 	}

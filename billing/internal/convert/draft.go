@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/money"
 )
 
 // Draft is an event that is being filled in. It holds the fields of every kind.
@@ -120,7 +121,7 @@ func (d *Draft) Attributed() bool { return d.e.TID != "" || d.e.RefID != "" }
 
 // Amount is the money before taxes in the provider's minor units, which have so many decimal digits.
 func (d *Draft) Amount(n Int, currency Text, digits int) {
-	want, ok := fprom.Exponent(currency.S)
+	want, ok := money.Exponent(currency.S)
 	if !ok || currency.S == "" {
 		d.p.Fail(cmp.Or(currency.From, "currency"), "is missing or not an ISO 4217 code")
 		return
@@ -129,7 +130,7 @@ func (d *Draft) Amount(n Int, currency Text, digits int) {
 		want = e
 	}
 	d.amount = n
-	d.e.Amount = fprom.Rescale(n.N, digits, want)
+	d.e.Amount = money.Rescale(n.N, digits, want)
 	if digits != want {
 		n.From = group(n.From) + fmt.Sprintf(", from %d to %d decimal digits", digits, want)
 	}

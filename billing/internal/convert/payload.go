@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/money"
 )
 
 // Payload is one delivery while it is converted.
@@ -160,7 +161,7 @@ func (n Node) Int(path string) Int {
 		return Int{}
 	}
 	t := at.text()
-	i, err := fprom.ParseDecimal(t.S, 0)
+	i, err := money.ParseDecimal(t.S, 0)
 	if err != nil || i > maxInt || i < -maxInt {
 		n.p.Fail(at.path, "is not an integer, or too large")
 		return Int{}
