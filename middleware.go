@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"reflect"
 	"sync/atomic"
-
-	"github.com/fprom-go/fprom/internal/slab"
 )
 
 // Enqueuer accepts events for delivery. *Tracker is one.
@@ -88,12 +86,8 @@ func (h *Hook) succeeded(status int) bool {
 	}
 }
 
-// exchanges outlive their requests if a handler leaks the context, so their memory is not reused.
-var exchanges slab.Slab[Exchange]
-
 // Wrap begins the recording of one net/http request. Neither w nor r is changed; the handler gets Writer and Request.
-// Both may outlive the handler, as net/http's do, and never become another request's. They are cut from chunks for
-// sixteen requests (6 KB), so that a request costs no allocation; one that is kept keeps its chunk.
+// Both may outlive the handler, as net/http's do, and never become another request's.
 //
 // An adapter is these lines, and what its framework needs around them:
 //
@@ -102,10 +96,7 @@ var exchanges slab.Slab[Exchange]
 //	next.ServeHTTP(x.Writer(), x.Request())
 //	x.Finish()
 func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
-	x := exchanges.Get()
-	x.hook, x.parent, x.cookies = h, r.Context(), r.Header
-	x.formParsed = r.MultipartForm != nil
-	x.w = w
+	x := &Exchange{Recording: Recording{hook: h, parent: r.Context(), cookies: r.Header, formParsed: r.MultipartForm != nil}, w: w}
 	x.inner = *r.WithContext((*scope)(&x.Recording)) //nolint:contextcheck // it is r's context, with the Recording
 	return x
 }

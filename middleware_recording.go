@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/fprom-go/fprom/internal/slab"
 )
 
 // Recording is what one request recorded and what becomes of it. Its methods are for the goroutine that serves the
@@ -22,16 +20,10 @@ type Recording struct {
 	cookies http.Header
 
 	mu         sync.Mutex
-	recorded   *recorded    // guarded by mu; nil until Record
+	events     []Event      // guarded by mu
 	pending    atomic.Int32 // number of recorded events; closed if the handler has returned
 	decision   decision
 	formParsed bool // Exchange: before Wrap, so that its files are the server's to remove
-}
-
-// recorded is apart because most requests record nothing.
-type recorded struct {
-	events []Event
-	first  [1]Event // events' first array
 }
 
 // recordingClosed in Recording.pending: nothing can be recorded any more. Set without mu only if there is nothing.
@@ -46,9 +38,6 @@ const (
 	handlerSucceeded
 	handlerRefused // failed, because WithFailClosed made it a 503: what the handler writes is thrown away
 )
-
-// recordeds are handed out like exchanges.
-var recordeds slab.Slab[recorded]
 
 type recordingKey struct{}
 
@@ -137,11 +126,8 @@ func (r *Recording) take(pending int32) []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending.Store(pending)
-	if r.recorded == nil {
-		return nil
-	}
-	events := r.recorded.events
-	r.recorded = nil
+	events := r.events
+	r.events = nil
 	return events
 }
 
@@ -193,11 +179,7 @@ var errReturned = fmt.Errorf("fprom: the handler has returned, nothing is record
 func (r *Recording) record(events []Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.recorded == nil {
-		r.recorded = recordeds.Get()
-		r.recorded.events = r.recorded.first[:0]
-	}
-	all := r.recorded.events
+	all := r.events
 	for _, e := range events {
 		e, err := r.complete(e)
 		if err != nil {
@@ -212,7 +194,7 @@ func (r *Recording) record(events []Event) error {
 	if before == recordingClosed || !r.pending.CompareAndSwap(before, int32(len(all))) {
 		return errReturned
 	}
-	r.recorded.events = all
+	r.events = all
 	return nil
 }
 

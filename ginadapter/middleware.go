@@ -5,11 +5,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/internal/slab"
 )
-
-// writers outlive their requests if a handler leaks one, so their memory is not reused.
-var writers slab.Slab[writer]
 
 // Middleware makes Record work in the handlers after it: what a handler recorded is enqueued with t if it succeeds, before
 // the client sees the success. If t is nil (also a nil *fprom.Tracker) events are validated and dropped. It may stand
@@ -26,8 +22,7 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) gin.HandlerFun
 	hook := fprom.NewHook(t, opts...)
 	return func(c *gin.Context) {
 		x := hook.Wrap(c.Writer, c.Request)
-		w := writers.Get()
-		w.ResponseWriter, w.x, w.c = c.Writer, x, c
+		w := &writer{ResponseWriter: c.Writer, x: x, c: c}
 		defer w.end(c.Request)
 		c.Writer, c.Request = w, x.Request()
 		c.Next()

@@ -17,3 +17,7 @@ func TestMatrix(t *testing.T) {
 	t.Parallel()
 	adaptertest.Run(t, wrap)
 }
+
+func TestMemory(t *testing.T) { // not parallel: it measures the process
+	adaptertest.Memory(t, wrap)
+}

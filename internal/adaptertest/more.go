@@ -88,7 +88,7 @@ func clientGone(t *testing.T, wrap Wrap) {
 // keepAlive: nothing of a request is seen through what another one left behind.
 func keepAlive(t *testing.T, wrap Wrap) {
 	t.Helper()
-	const n = 40 // more than a chunk of internal/slab
+	const n = 40
 	tracker, j := NewTracker(t, false)
 	leaked := make([]*http.Request, n)
 	h := wrap(tracker, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
