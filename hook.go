@@ -1,0 +1,71 @@
+package fprom
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"sync/atomic"
+)
+
+// Hook is what every adapter's Middleware is made of: one for all requests, safe for concurrent use. Wrap is for
+// frameworks on net/http, Begin for others.
+type Hook struct {
+	enqueuer   Enqueuer
+	success    func(status int) bool
+	failClosed bool
+	refID      bool
+	shape      atomic.Pointer[shape] // of the first ResponseWriter seen: usually there is one type
+}
+
+// NewHook returns the Hook of an adapter. If t is nil (also a nil *Tracker), events are validated and then dropped.
+func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
+	h := &Hook{enqueuer: t}
+	if v := reflect.ValueOf(t); v.Kind() == reflect.Pointer && v.IsNil() {
+		h.enqueuer = nil
+	}
+	for _, o := range opts {
+		o(h)
+	}
+	return h
+}
+
+// succeeded is the verdict on a final status.
+func (h *Hook) succeeded(status int) bool {
+	switch {
+	case status < http.StatusOK || status > 999:
+		return false
+	case h.success != nil:
+		return h.success(status)
+	default:
+		return status < http.StatusBadRequest
+	}
+}
+
+// Wrap begins the recording of one net/http request. Neither w nor r is changed; the handler gets Writer and Request.
+// Both may outlive the handler, as net/http's do, and never become another request's.
+//
+// An adapter is these lines, and what its framework needs around them:
+//
+//	x := hook.Wrap(w, r)
+//	defer x.Close()
+//	next.ServeHTTP(x.Writer(), x.Request())
+//	x.Finish()
+func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
+	x := &Exchange{Recording: Recording{hook: h, parent: r.Context(), cookies: r.Header, formParsed: r.MultipartForm != nil}, w: w}
+	x.inner = *r.WithContext((*scope)(&x.Recording)) //nolint:contextcheck // it is r's context, with the Recording
+	return x
+}
+
+// Begin starts the recording of one request of a framework that is not on net/http. ctx is the request's context, header
+// has the request's Cookie lines (and may have more). Otherwise as Wrap; the adapter learns the status itself:
+//
+//	rec := hook.Begin(ctx, http.Header{"Cookie": {line}})
+//	defer rec.Close()
+//	status := handle(rec.Context())
+//	if rec.Commit(status) != nil {
+//		status = http.StatusServiceUnavailable
+//	}
+//	rec.Finish()
+func (h *Hook) Begin(ctx context.Context, header http.Header) *Recording {
+	return &Recording{hook: h, parent: ctx, cookies: header}
+}
