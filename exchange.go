@@ -15,8 +15,9 @@ import (
 type Exchange struct {
 	Recording
 
-	w     http.ResponseWriter
-	inner http.Request // a copy of the original with the Recording's context
+	w          http.ResponseWriter
+	inner      http.Request // a copy of the original with the Recording's context
+	formParsed bool         // before Wrap, so that its files are the server's to remove
 }
 
 // Request is the request for the handler: Record works with its context.
@@ -32,7 +33,7 @@ func (x *Exchange) Writer() http.ResponseWriter {
 // Commit is Recording.Commit. Where http.TimeoutHandler holds the response back until the handler returns, and may still
 // answer 503 in its place, the events are accepted in Finish; with WithFailClosed they are accepted here all the same.
 func (x *Exchange) Commit(status int) error {
-	if x.pending.Load() > 0 && x.inTimeoutHandler() {
+	if x.pending() && x.inTimeoutHandler() {
 		if x.timedOut() {
 			x.Discard()
 		}
@@ -47,7 +48,7 @@ func (x *Exchange) Commit(status int) error {
 // Finish says that the handler returned normally. If it wrote nothing, its status is 200.
 func (x *Exchange) Finish() {
 	(*exchangeWriter)(x).commit(http.StatusOK)
-	if x.pending.Load() > 0 && x.timedOut() && x.inTimeoutHandler() {
+	if x.pending() && x.timedOut() && x.inTimeoutHandler() {
 		x.decision = handlerFailed
 	}
 	x.Recording.Finish()
@@ -64,11 +65,11 @@ func (x *Exchange) Close() {
 
 // timedOut reports whether the request's time is over. If an http.TimeoutHandler set it, the client got 503, and what the
 // handler says now is thrown away.
-func (x *Exchange) timedOut() bool { return errors.Is(x.parent.Err(), context.DeadlineExceeded) }
+func (x *Exchange) timedOut() bool { return errors.Is(x.ctx.Err(), context.DeadlineExceeded) }
 
 // inTimeoutHandler reports whether an http.TimeoutHandler is around, and nothing between hides it.
 func (x *Exchange) inTimeoutHandler() bool {
-	if _, ok := x.parent.Deadline(); !ok {
+	if _, ok := x.ctx.Deadline(); !ok {
 		return false
 	}
 	for w := x.w; ; {

@@ -51,8 +51,9 @@ func (h *Hook) succeeded(status int) bool {
 //	next.ServeHTTP(x.Writer(), x.Request())
 //	x.Finish()
 func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
-	x := &Exchange{Recording: Recording{hook: h, parent: r.Context(), cookies: r.Header, formParsed: r.MultipartForm != nil}, w: w}
-	x.inner = *r.WithContext((*scope)(&x.Recording)) //nolint:contextcheck // it is r's context, with the Recording
+	x := &Exchange{w: w, formParsed: r.MultipartForm != nil}
+	x.begin(h, r.Context(), r.Header)
+	x.inner = *r.WithContext(x.ctx) //nolint:contextcheck // it is r's context, with the Recording
 	return x
 }
 
@@ -67,5 +68,7 @@ func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 //	}
 //	rec.Finish()
 func (h *Hook) Begin(ctx context.Context, header http.Header) *Recording {
-	return &Recording{hook: h, parent: ctx, cookies: header}
+	r := new(Recording)
+	r.begin(h, ctx, header)
+	return r
 }

@@ -4,30 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
-	"sync/atomic"
-	"time"
 )
 
 // Recording is what one request recorded and what becomes of it. Its methods are for the goroutine that serves the
 // request; Record may be called from any. Commit, if the status is known before the handler returns, then Finish, and
 // Close in any case.
 type Recording struct {
-	hook    *Hook
-	parent  context.Context //nolint:containedctx // scope makes a context of it
-	cookies http.Header
+	hook     *Hook
+	ctx      context.Context //nolint:containedctx // the request's, with the Recording in it
+	cookies  http.Header
+	decision decision
 
-	mu         sync.Mutex
-	events     []Event      // guarded by mu
-	pending    atomic.Int32 // number of recorded events; closed if the handler has returned
-	decision   decision
-	formParsed bool // Exchange: before Wrap, so that its files are the server's to remove
+	mu     sync.Mutex
+	events []Event // guarded by mu: recorded, and not taken yet
+	closed bool    // guarded by mu: the handler has returned, and nothing can be recorded any more
 }
-
-// recordingClosed in Recording.pending: nothing can be recorded any more. Set without mu only if there is nothing.
-const recordingClosed = -1
 
 // decision is what Commit or Discard decided.
 type decision uint8
@@ -41,42 +36,25 @@ const (
 
 type recordingKey struct{}
 
-// scope is the request's context with the Recording in it; detached is the one of accepted events. They share the
-// Recording's memory.
-type (
-	scope    Recording
-	detached Recording
-)
-
-// Deadline, Done, Err and Value implement context.Context.
-func (s *scope) Deadline() (time.Time, bool) { return s.parent.Deadline() }
-func (s *scope) Done() <-chan struct{}       { return s.parent.Done() }
-func (s *scope) Err() error                  { return s.parent.Err() }
-func (s *scope) Value(key any) any {
-	if _, ok := key.(recordingKey); ok {
-		return (*Recording)(s)
-	}
-	return s.parent.Value(key)
+func (r *Recording) begin(h *Hook, ctx context.Context, header http.Header) {
+	r.hook, r.ctx, r.cookies = h, context.WithValue(ctx, recordingKey{}, r), header
 }
 
-// Deadline, Done, Err and Value implement context.Context as context.WithoutCancel does.
-func (*detached) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (*detached) Done() <-chan struct{}       { return nil }
-func (*detached) Err() error                  { return nil }
-func (d *detached) Value(key any) any         { return d.parent.Value(key) }
-
 // Context is the request's context in which Record works.
-func (r *Recording) Context() context.Context { return (*scope)(r) }
+func (r *Recording) Context() context.Context { return r.ctx }
+
+// Format prints no header of the request, whatever the verb: contexts are printed, and this one is in them.
+func (*Recording) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "fprom.Recording") }
 
 // Commit tells the status of the response before it leaves for the client. The first final one decides: on success the
 // events recorded so far are accepted now, and those that follow in Finish. An informational status (1xx except 101)
 // decides nothing. The error is nil except with WithFailClosed: then the events could not be accepted, and the response
 // must be a 503 instead (Refuse).
 func (r *Recording) Commit(status int) error {
-	if !r.decide(status) || r.pending.Load() == 0 {
+	if !r.decide(status) {
 		return nil
 	}
-	err := r.store(r.take(0), r.hook.failClosed)
+	err := r.store(r.take(false), r.hook.failClosed)
 	if err != nil {
 		r.decision = handlerRefused
 	}
@@ -104,38 +82,39 @@ func (r *Recording) Discard() {
 
 // Finish says that the handler returned normally. If Commit found a success, what was recorded since is accepted.
 func (r *Recording) Finish() {
+	events := r.take(true)
 	if r.decision == handlerSucceeded {
-		_ = r.store(r.take(recordingClosed), false) // the response has left: store reports what is lost
+		_ = r.store(events, false) // the response has left: store reports what is lost
+	} else {
+		r.drop(events, nil)
 	}
-	r.Close()
 }
 
 // Close ends the recording; after Finish it does nothing. Defer it: if the handler panics, the events that Commit did
 // not accept are discarded.
-func (r *Recording) Close() {
-	if r.pending.Load() != recordingClosed {
-		r.drop(r.take(recordingClosed), nil)
-	}
-}
+func (r *Recording) Close() { r.drop(r.take(true), nil) }
 
-// take empties the recording; pending is 0 or closed afterwards.
-func (r *Recording) take(pending int32) []Event {
-	if r.pending.CompareAndSwap(0, pending) {
-		return nil
-	}
+// take returns what was recorded since it was called before. After the last one nothing can be recorded any more.
+func (r *Recording) take(last bool) []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pending.Store(pending)
 	events := r.events
-	r.events = nil
+	r.events, r.closed = nil, r.closed || last
 	return events
+}
+
+// pending reports whether take would return something.
+func (r *Recording) pending() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.events) > 0
 }
 
 // store enqueues all it can. With refuse the request fails if one is left, otherwise that one is lost.
 func (r *Recording) store(events []Event, refuse bool) error {
 	var failed error
 	for _, e := range events {
-		err := r.hook.enqueuer.Enqueue((*detached)(r), e)
+		err := r.hook.enqueuer.Enqueue(context.WithoutCancel(r.ctx), e)
 		switch {
 		case err == nil:
 		case refuse:
@@ -162,14 +141,14 @@ func (r *Recording) drop(events []Event, err error) {
 func (r *Recording) report(stage Stage, e Event, err error) {
 	m, _ := NewMessage(e) // cannot fail: record validated e
 	if t, ok := r.hook.enqueuer.(interface{ observe(context.Context, Step) }); ok {
-		t.observe((*detached)(r), Step{Stage: stage, Message: m, Err: err})
+		t.observe(context.WithoutCancel(r.ctx), Step{Stage: stage, Message: m, Err: err})
 		return
 	}
 	if stage == StageLost {
-		slog.ErrorContext((*detached)(r), "fprom: an event could not be stored and is lost", "event", m.name(), "error", err)
+		slog.ErrorContext(context.WithoutCancel(r.ctx), "fprom: an event could not be stored and is lost", "event", m.name(), "error", err)
 		return
 	}
-	slog.InfoContext((*detached)(r), "fprom: an event is discarded because the request failed", "event", m.name(), "error", err)
+	slog.InfoContext(context.WithoutCancel(r.ctx), "fprom: an event is discarded because the request failed", "event", m.name(), "error", err)
 }
 
 // errReturned is Record's error when the handler that ctx belongs to has returned.
@@ -177,43 +156,38 @@ var errReturned = fmt.Errorf("fprom: the handler has returned, nothing is record
 
 // record adds events, all or none.
 func (r *Recording) record(events []Event) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	all := r.events
-	for _, e := range events {
-		e, err := r.complete(e)
-		if err != nil {
+	complete := make([]Event, len(events))
+	for i, e := range events {
+		var err error
+		if complete[i], err = r.complete(e); err != nil {
 			return err
 		}
-		all = append(all, e)
 	}
-	if r.hook.enqueuer == nil {
-		all = nil
-	}
-	before := r.pending.Load()
-	if before == recordingClosed || !r.pending.CompareAndSwap(before, int32(len(all))) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
 		return errReturned
+	case r.hook.enqueuer == nil: // validated, and dropped
+		return nil
 	}
-	r.events = all
+	r.events = append(r.events, complete...)
 	return nil
 }
 
-// complete returns a copy of e with what the cookies say, validated. It makes no call through e, so that the caller's
-// event need not be on the heap.
+// complete returns a copy of e with what the cookies say, validated.
 func (r *Recording) complete(e Event) (Event, error) {
 	switch e := e.(type) {
 	case Sale:
 		r.attribute(&e.TID, &e.RefID)
 		return e, e.Validate()
-	case Refund:
-		return e, e.Validate()
 	case Signup:
 		r.attribute(&e.TID, &e.RefID)
 		return e, e.Validate()
-	case Cancellation:
+	case Refund, Cancellation:
 		return e, e.Validate()
 	default:
-		return nil, &ValidationError{"Event", "is not a Sale, Refund, Signup or Cancellation, passed by value"}
+		return nil, errNoEvent
 	}
 }
 
