@@ -30,6 +30,14 @@ func sign(body []byte) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set("X-Signature", hex.EncodeToString(mac.Sum(nil))) }
 }
 
+func stripeSigned(body []byte, secret string) func(*http.Request) {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(append([]byte("1700000000."), body...))
+	return func(r *http.Request) {
+		r.Header.Set("Stripe-Signature", "t=1700000000,v1="+hex.EncodeToString(mac.Sum(nil)))
+	}
+}
+
 func read(tb testing.TB, name string) []byte {
 	tb.Helper()
 	b, err := os.ReadFile(name)
@@ -114,18 +122,22 @@ func TestNilTracker(t *testing.T) {
 	}
 }
 
-// What is skipped is counted by the observer, and logged without addresses: test mode once, a lost commission each time.
+// What is skipped or refused is counted by the observer, and logged without addresses: test mode and what another event
+// reports once, a lost commission each time, a refusal once a minute.
 func TestObserverAndLog(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	counts := map[billing.Reason]int{}
-	tracked := 0
+	tracked, refused := 0, 0
 	h := lemonsqueezy.Handler(&hooktest.Sink{}, secret,
 		billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), billing.WithLogger(nil),
 		billing.WithObserver(func(_ context.Context, x billing.Explanation) {
 			tracked += len(x.Tracked)
 			if x.Skipped != "" {
 				counts[x.Skipped]++
+			}
+			if errors.Is(x.Err, billing.ErrSignature) {
+				refused++
 			}
 		}))
 	post := func(name string) {
@@ -141,11 +153,14 @@ func TestObserverAndLog(t *testing.T) {
 		hooktest.Post(h, noCustomer, sign(noCustomer))
 		hooktest.Post(h, []byte("{"), nil)
 	}
+	if refused != 3 {
+		t.Errorf("%d refused, want 3", refused)
+	}
 	want := map[billing.Reason]int{billing.TestMode: 3, billing.NothingPaid: 3, billing.OtherEvent: 3, billing.NoCustomer: 3}
 	if fmt.Sprint(counts) != fmt.Sprint(want) || tracked != 3 {
 		t.Errorf("skipped %v, tracked %d", counts, tracked)
 	}
-	for text, n := range map[string]int{"reason=test-mode": 1, "reason=no-customer": 3, "reason=nothing-paid": 0, "webhook refused": 1, "example.com": 0, secret: 0} {
+	for text, n := range map[string]int{"reason=test-mode": 1, "reason=no-customer": 3, "reason=nothing-paid": 0, "reason=other-event": 1, "reason=no-header": 1, "example.com": 0, secret: 0} {
 		if got := strings.Count(log.String(), text); got != n {
 			t.Errorf("logged %q %d times, want %d:\n%s", text, got, n, log.String())
 		}

@@ -16,6 +16,9 @@ type (
 	// Keys are the names of metadata entries: TID, RefID, UID, Email, Plan and PromoCode, all strings. An empty one is
 	// not read.
 	Keys = convert.Keys
+	// Customer is what an application knows of a provider's customer: Email and UID as in the customer's sign-up and sales,
+	// TID (the visitor's tracking id) and RefID (a promoter's referral id), all strings. What is not known is left empty.
+	Customer = convert.Customer
 	// Payment is what an application knows of an earlier payment: SaleEventID (the event id that it was reported with),
 	// Email and UID of the customer as in that sale, Total and Tax (what was charged with taxes, and the taxes in it),
 	// and Refunded (what was given back before this refund, with taxes; for providers whose refunds only tell the sum).
@@ -43,6 +46,7 @@ const (
 	NothingPaid = convert.NothingPaid // the amount before taxes is zero: a trial, a full discount, credit
 	TestMode    = convert.TestMode    // a test payload (see WithTestMode)
 	NoCustomer  = convert.NoCustomer  // money, but nothing names the customer: a commission may be lost
+	NoAmount    = convert.NoAmount    // money moved, but the payload does not say how much: report it by hand
 )
 
 // ErrSignature is wrapped by Verify's error if the request is not from the provider.
@@ -101,16 +105,19 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithObserver calls f once for every webhook that a Handler has verified, after its events were enqueued: to count
-// what was tracked and skipped. f must be quick and safe for concurrent use.
+// WithObserver calls f once for every webhook, after its events were enqueued: to count what was tracked, skipped and
+// refused. Of one whose signature is wrong f gets no more than Provider and Err, which wraps ErrSignature. f must be
+// quick and safe for concurrent use.
 func WithObserver(f func(context.Context, Explanation)) Option {
 	return func(c *convert.Config) { c.Observer = f }
 }
 
-// WithCustomer asks f for the e-mail address or the uid of a provider's customer id, where the payload names the customer
-// no other way. Give what the customer's sales are reported with. An error makes the Handler answer 503; two empty
-// strings mean unknown. The request's context bounds it; Events and Explain use the background.
-func WithCustomer(f func(ctx context.Context, customerID string) (email, uid string, err error)) Option {
+// WithCustomer asks f what is known of a provider's customer id, where the payload names the customer no other way, and
+// for sales that carry neither a tid nor a ref_id, so that those in the metadata of the provider's customer count. What
+// the payload says is kept. Give the e-mail address or uid that the customer's sales are reported with. An error makes
+// the Handler answer 503; the zero Customer means unknown. The request's context bounds it; Events and Explain use the
+// background.
+func WithCustomer(f func(ctx context.Context, customerID string) (Customer, error)) Option {
 	return func(c *convert.Config) { c.Customer = f }
 }
 

@@ -54,7 +54,11 @@ func customer(p *payload, d *convert.Draft, o node) {
 
 // paid reports whether the money came, be it given back since: a refund has an event of its own.
 func paid(status string) bool {
-	return status == "paid" || status == "refunded" || status == "partial_refund"
+	switch status {
+	case "paid", "refunded", "partial_refund", "partial_refunded":
+		return true
+	}
+	return false
 }
 
 func order(p *payload, o node) {

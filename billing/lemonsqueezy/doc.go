@@ -12,12 +12,13 @@
 // billing_reason initial, and neither names the other. It is taken from the order, which also knows the variant; the
 // initial invoice is skipped, and so is its refund (order_refunded tells it). The numbers of orders and
 // invoices overlap, hence the prefixes. subscription_cancelled only starts the grace period; subscription_expired
-// is the end. total − tax holds for prices with and without tax. A status refunded or partial_refund at the sale counts
-// as paid, since the refund has its own event; pending, failed and fraudulent ones do not.
+// is the end. total − tax holds for prices with and without tax. A status refunded or partial_refund (or
+// partial_refunded, as Lemon Squeezy's package for Laravel spells it) at the sale counts as paid, since the refund has
+// its own event; pending, failed and fraudulent ones do not.
 //
 //	field           read from
 //	email           custom_data fp_email; user_email
-//	uid             meta.custom_data fp_uid
+//	uid             meta.custom_data fp_uid (checkout[custom][fp_uid] in a link, checkout_data.custom in the API)
 //	tid, ref_id     meta.custom_data fp_tid, fp_ref
 //	plan, quantity  meta.custom_data fp_plan; first_order_item.variant_id and .quantity (an invoice has neither)
 //

@@ -14,7 +14,7 @@ import (
 // Option is a billing.Option: those of package billing.
 type Option = convert.Option
 
-var provider = convert.Provider{Name: "lemonsqueezy", Refused: http.StatusUnauthorized, Verify: verify, Convert: convertPayload}
+var provider = convert.Provider{Name: "lemonsqueezy", Refused: http.StatusUnauthorized, Header: "X-Signature", Verify: verify, Convert: convertPayload}
 
 // Verify checks the header X-Signature of a request with that body, which must be as it was received. secret is
 // the signing secret of the webhook. The scheme has no time stamp. The error wraps

@@ -29,8 +29,13 @@ func convertPayload(p *payload) {
 
 func customer(d *convert.Draft, o node) {
 	d.Metadata(o.At("custom_data"))
+	d.Email(o.Text("custom_data.email"))
 	d.Email(o.Text("customer.email"))
-	d.Customer(o.Text("customer_id", "customer.id"))
+	id := o.Text("customer_id", "customer.id")
+	d.Customer(id)
+	if d.Attributed() && !d.HasCustomer() {
+		d.UID(id) // as in FirstPromoter's own connection
+	}
 }
 
 func transaction(p *payload, o node) {

@@ -16,19 +16,21 @@
 // chargeback is a refund (billing.WithoutDisputes); its warning moves no money, and its reversal is not sold again.
 //
 //	field           read from
-//	email           custom_data fp_email; customer.email, if the payload includes it; else billing.WithCustomer, asked
-//	                with ctm_…; refunds: also billing.WithPayment, asked with txn_…
-//	uid             custom_data fp_uid
+//	email           custom_data fp_email, email; customer.email, if the payload includes it; else billing.WithCustomer,
+//	                asked with ctm_…; refunds: also billing.WithPayment, asked with txn_…
+//	uid             custom_data fp_uid; else the customer's id ctm_…, if there is fp_tid or fp_ref
 //	tid, ref_id     custom_data fp_tid, fp_ref
 //	plan, quantity  custom_data fp_plan; else of the first item: price.id
 //
-// Paddle's payloads name the customer by an id only: put fp_uid (or fp_email) into custom_data at checkout, or give
-// billing.WithCustomer; without either the event is skipped with reason no-customer and a warning. Adjustments have no
-// custom_data, so that refunds need billing.WithCustomer or billing.WithPayment.
+// Paddle's payloads name the customer by an id only: put fp_tid and fp_uid (or fp_email) into customData at checkout
+// (Paddle.js; custom_data in the API), or give billing.WithCustomer. With fp_tid alone the uid is Paddle's customer id, as in
+// FirstPromoter's own connection. Without any of them the event is skipped with reason no-customer and a warning. The
+// custom_data of a checkout is repeated in its subscription and in the transactions of later periods
+// (https://developer.paddle.com/build/transactions/custom-data). Adjustments have none, so that refunds need
+// billing.WithPayment or billing.WithCustomer, which may answer billing.Customer{UID: id} for customers known by that id.
 //
 // Payloads do not say whether they come from the sandbox, which has its own accounts and signing secrets: do not give
 // the sandbox's secret to a handler in production.
 //
-// Not verified against a published payload: that the minor units are those of ISO 4217 for every currency, and that
-// custom_data of a checkout is repeated in the transactions of later periods.
+// Not verified against a published payload: that the minor units are those of ISO 4217 for every currency.
 package paddle

@@ -11,7 +11,7 @@ import (
 // Option is a billing.Option: those of package billing.
 type Option = convert.Option
 
-var provider = convert.Provider{Name: "paddle", Refused: http.StatusUnauthorized, Verify: verify, Convert: convertPayload}
+var provider = convert.Provider{Name: "paddle", Refused: http.StatusUnauthorized, Header: "Paddle-Signature", Verify: verify, Convert: convertPayload}
 
 // Verify checks the header Paddle-Signature of a request with that body, which must be as it was received. secret is
 // the secret of the notification destination (pdl_ntfset_…). The time stamp may be 5 minutes off (billing.WithTolerance). The error wraps

@@ -36,11 +36,11 @@ func sum(t string, body []byte, secret string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-func customer(_ context.Context, id string) (string, string, error) {
+func customer(_ context.Context, id string) (billing.Customer, error) {
 	if id != "ctm_01jada" {
-		return "", "", errors.New("no such customer")
+		return billing.Customer{}, errors.New("no such customer")
 	}
-	return "ada@example.com", "user-1", nil
+	return billing.Customer{Email: "ada@example.com", UID: "user-1"}, nil
 }
 
 func payment(_ context.Context, id string) (billing.Payment, error) {

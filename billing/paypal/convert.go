@@ -66,8 +66,8 @@ func capture(p *payload, r node) {
 	}
 	d := p.Sale()
 	d.ID(r.Text("id"))
-	custom := customer(d, r)
-	d.Customer(r.Text("supplementary_data.related_ids.order_id"))
+	custom := entries(d, r)
+	customer(d, r, custom, r.Text("supplementary_data.related_ids.order_id"))
 	setAmount(p, d, r, func(paid convert.Int, currency string) convert.Int {
 		return lessTax(p, custom, paid, paid, currency)
 	})
@@ -82,8 +82,8 @@ func sale(p *payload, r node) {
 	}
 	d := p.Sale()
 	d.ID(r.Text("id"))
-	custom := customer(d, r)
-	d.Customer(r.Text("billing_agreement_id"))
+	custom := entries(d, r)
+	customer(d, r, custom, r.Text("billing_agreement_id"))
 	setAmount(p, d, r, func(paid convert.Int, currency string) convert.Int {
 		if tax := parseAmount(p, r.Text("amount.details.tax"), currency); tax.OK {
 			return convert.BeforeTax(paid, paid, tax)
@@ -111,10 +111,10 @@ func refund(p *payload, r node) {
 	if paid.S == "" {
 		paid = linked(r, "sale", "sale")
 	}
-	custom := customer(d, r)
+	custom := entries(d, r)
 	total, tax := d.Payment(paid)
 	d.SaleID(paid)
-	d.Customer(r.Text("billing_agreement_id", "supplementary_data.related_ids.order_id"))
+	customer(d, r, custom, r.Text("billing_agreement_id", "supplementary_data.related_ids.order_id"))
 	setAmount(p, d, r, func(gross convert.Int, currency string) convert.Int {
 		if total.OK {
 			return convert.BeforeTax(gross.Abs(), total, tax)
@@ -151,25 +151,33 @@ func activated(p *payload, r node) {
 }
 
 func subscriber(d *convert.Draft, r node) {
-	customer(d, r)
-	d.Customer(r.Text("id"))
+	customer(d, r, entries(d, r), r.Text("id"))
 	if !d.HasCustomer() {
 		d.Email(r.Text("subscriber.email_address", "payer.payer_info.email"))
 	}
 }
 
-// customer reads custom_id: entries, or else the uid.
-func customer(d *convert.Draft, r node) (custom node) {
-	name := "custom_id"
-	if !r.Has(name) {
-		name = "custom" // of sales
-	}
-	custom = r.Embedded(name)
+// entries reads those of custom_id.
+func entries(d *convert.Draft, r node) node {
+	custom := r.Embedded(customName(r))
 	d.Metadata(custom)
-	if id := r.Text(name); !holdsEntries(custom, d.Config().Keys) && !strings.HasPrefix(id.S, "{") {
-		d.UID(id)
-	}
 	return custom
+}
+
+// customer asks for the customer of id, where no entry names one. A custom_id without entries is the uid if nobody knows better.
+func customer(d *convert.Draft, r, custom node, id convert.Text) {
+	d.Customer(id)
+	plain := r.Text(customName(r))
+	if !d.HasCustomer() && !holdsEntries(custom, d.Config().Keys) && !strings.HasPrefix(plain.S, "{") {
+		d.UID(plain)
+	}
+}
+
+func customName(r node) string {
+	if r.Has("custom_id") {
+		return "custom_id"
+	}
+	return "custom" // of sales
 }
 
 // holdsEntries tells metadata from an id that happens to have an equals sign.

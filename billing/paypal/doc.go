@@ -29,8 +29,9 @@
 //	fp_uid=user-4711&fp_tid=…&fp_total=119.00&fp_tax=19.00
 //
 // fp_tax is the tax in fp_total, both in units of the currency as in PayPal's own amounts; fp_total is what the customer pays in
-// the end, and is needed for partial captures and refunds. A custom_id that is neither such a string nor a JSON object of
-// the same entries is taken as the uid. Values that cannot be right fail the payload (422).
+// the end, and is needed for partial captures and refunds. A custom_id that is neither such a string nor begins with "{", as a JSON
+// object of the same entries does, is taken as the uid, if billing.WithCustomer does not know better: applications put all
+// sorts of ids there. Values that cannot be right fail the payload (422).
 //
 // The payer's address at PayPal is often another than the customer's in the application: it is used only where nothing
 // else names the customer.

@@ -14,7 +14,7 @@ import (
 type Option = convert.Option
 
 var provider = convert.Provider{
-	Name: "paypal", Refused: http.StatusBadRequest, Verify: verify, Convert: convertPayload,
+	Name: "paypal", Refused: http.StatusBadRequest, Header: "Paypal-Transmission-Sig", Verify: verify, Convert: convertPayload,
 	Tolerance: 4 * 24 * time.Hour, // PayPal tries for 3 days
 }
 

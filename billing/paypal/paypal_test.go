@@ -81,9 +81,9 @@ func TestLookups(t *testing.T) {
 			asked = append(asked, id)
 			return billing.Payment{Email: "robin@example.com", Total: 11900, Tax: 1900, SaleEventID: "order-1"}, nil
 		}),
-		billing.WithCustomer(func(_ context.Context, id string) (string, string, error) {
+		billing.WithCustomer(func(_ context.Context, id string) (billing.Customer, error) {
 			asked = append(asked, id)
-			return "", "user-8", nil
+			return billing.Customer{UID: "user-8"}, nil
 		}),
 	}
 	for _, tt := range []struct {
@@ -104,6 +104,11 @@ func TestLookups(t *testing.T) {
 		{
 			"capture_no_customer.json",
 			fprom.Sale{EventID: "2GG279541U471934P", UID: "user-8", Amount: 3000, Currency: "USD"},
+			"5O190127TN364715T",
+		},
+		{ // a custom_id without entries is some id of the application's: it is asked first
+			"capture_custom_id_is_uid.json",
+			fprom.Sale{EventID: "2GG279541U471932P", UID: "user-8", Amount: 3000, Currency: "USD"},
 			"5O190127TN364715T",
 		},
 		{"subscription_expired.json", fprom.Cancellation{UID: "user-8"}, "I-FPBW452GLLEP"},

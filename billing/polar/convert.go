@@ -40,7 +40,11 @@ func customer(d *convert.Draft, o node) {
 
 func order(p *payload, o node) {
 	net, total := o.Int("net_amount").Or(o.Int("amount")), o.Int("total_amount")
-	paid := convert.Share(o.Int("due_amount"), net, total).Or(net)
+	balance := o.Int("applied_balance_amount").Or(o.Int("from_balance_amount"))
+	paid := net
+	if total.OK && balance.N != 0 {
+		paid = convert.Share(total.Plus(balance), net, total).Or(net)
+	}
 	d := p.Sale()
 	if total.OK && total.N == 0 && p.Config().Signups {
 		d = p.Signup()

@@ -14,7 +14,7 @@ import (
 // Option is a billing.Option: those of package billing.
 type Option = convert.Option
 
-var provider = convert.Provider{Name: "polar", Refused: http.StatusUnauthorized, Verify: verify, Convert: convertPayload}
+var provider = convert.Provider{Name: "polar", Refused: http.StatusUnauthorized, Header: "Webhook-Signature", Verify: verify, Convert: convertPayload}
 
 // Verify checks the headers webhook-id, webhook-timestamp and webhook-signature of a request with that body, which must be as it was received. secret is
 // the secret of the webhook endpoint. The time stamp may be 5 minutes off (billing.WithTolerance). The error wraps

@@ -44,8 +44,8 @@ func payment(_ context.Context, id string) (billing.Payment, error) {
 	return billing.Payment{SaleEventID: id, Email: "ada@example.com", UID: "user-1"}, nil
 }
 
-func customer(context.Context, string) (string, string, error) {
-	return "ada@example.com", "user-1", nil
+func customer(context.Context, string) (billing.Customer, error) {
+	return billing.Customer{Email: "ada@example.com", UID: "user-1"}, nil
 }
 
 func options(fixture string) []billing.Option {

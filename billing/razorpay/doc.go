@@ -2,7 +2,7 @@
 //
 //	subscribe to                                 event         amount (before taxes)                              event id
 //	subscription.charged                         sale          payment.amount, less the tax in notes              payment pay_…
-//	order.paid or payment.captured,              sale          likewise                                           payment pay_…
+//	order.paid and payment.captured,             sale          likewise                                           payment pay_…
 //	  for payments without an invoice
 //	invoice.paid, invoice.partially_paid         sale          payment.amount × (amount − tax_amount) / amount    payment pay_…
 //	                                                           of the invoice
@@ -15,8 +15,9 @@
 // the payment, the same in all of them; and a payment that has an invoice is taken from subscription.charged (where the
 // invoice is a subscription's) or from invoice.paid alone, so that it does not depend on the order of delivery which
 // plan, notes and tax a sale has. WithPaymentCaptured turns this round, for accounts that subscribe to nothing but
-// payment.captured. A payment without an invoice is the same sale in order.paid and payment.captured; only order.paid
-// has the notes of the order.
+// payment.captured. A payment without an invoice is the same sale in order.paid and payment.captured. Subscribe to
+// both: only order.paid has the notes of the order, and the payments of QR codes and virtual accounts have no order and come
+// as payment.captured alone.
 //
 //	field           read from (payload.….entity)
 //	email           notes fp_email; payment.email; invoice.customer_details.email; else billing.WithCustomer, asked with

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing/internal/convert"
@@ -20,7 +21,7 @@ const optPaymentCaptured = "razorpay.payment.captured"
 // subscriptions are then not known.
 func WithPaymentCaptured() Option { return convert.WithExtra(optPaymentCaptured) }
 
-var provider = convert.Provider{Name: "razorpay", Refused: http.StatusBadRequest, Verify: verify, Convert: convertPayload}
+var provider = convert.Provider{Name: "razorpay", Refused: http.StatusBadRequest, Header: "X-Razorpay-Signature", Verify: verify, Convert: convertPayload}
 
 // Verify checks the header X-Razorpay-Signature of a request with that body, which must be as it was received. secret is
 // the webhook's secret, not the API key's. The error wraps billing.ErrSignature.
@@ -48,7 +49,7 @@ func Handler(t fprom.Enqueuer, secret string, opts ...Option) http.Handler {
 
 // verify: X-Razorpay-Signature: <hex>; HMAC-SHA256 over the body.
 func verify(_ context.Context, h http.Header, body []byte, c *convert.Config) error {
-	signature, err := hex.DecodeString(h.Get("X-Razorpay-Signature"))
+	signature, err := hex.DecodeString(strings.TrimSpace(h.Get("X-Razorpay-Signature")))
 	if err != nil || !convert.MatchHMAC(c.SecretKeys(), [][]byte{signature}, body) {
 		return fmt.Errorf("header X-Razorpay-Signature: %w", convert.ErrSignature)
 	}

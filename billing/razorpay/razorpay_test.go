@@ -109,9 +109,9 @@ func TestLookups(t *testing.T) {
 		asked = append(asked, id)
 		return billing.Payment{UID: "user-9", Total: 295990, Tax: 29599}, nil
 	})
-	customer := billing.WithCustomer(func(_ context.Context, id string) (string, string, error) {
+	customer := billing.WithCustomer(func(_ context.Context, id string) (billing.Customer, error) {
 		asked = append(asked, id)
-		return "", "user-8", nil
+		return billing.Customer{UID: "user-8"}, nil
 	})
 	refund, err := razorpay.Events(hooktest.Read(t, "refund_three_decimal_kwd.json"), payment, customer)
 	if err != nil || len(refund) != 1 || refund[0].(fprom.Refund).UID != "user-9" || refund[0].(fprom.Refund).Amount != 8999 {
@@ -185,6 +185,10 @@ func TestVerify(t *testing.T) {
 	}
 	if err := razorpay.Verify(h, body, "secret2"); !errors.Is(err, billing.ErrSignature) {
 		t.Errorf("got %v, want ErrSignature", err)
+	}
+	h.Set("X-Razorpay-Signature", " "+h.Get("X-Razorpay-Signature")+" ")
+	if err := razorpay.Verify(h, body, "secret"); err != nil {
+		t.Errorf("white space around the signature: %v", err)
 	}
 	h.Set("X-Razorpay-Signature", "not hexadecimal")
 	if err := razorpay.Verify(h, body, "secret"); !errors.Is(err, billing.ErrSignature) {

@@ -76,6 +76,16 @@ func refund(p *payload, e node) {
 		p.Skip(convert.NothingPaid, "a trial was cancelled: nothing was paid")
 		return
 	}
+	for _, name := range []string{"price_in_purchased_currency", "price"} {
+		paid, from := decimal(p, e, name)
+		if paid != nil && paid.Sign() == 0 {
+			p.Skip(convert.NoAmount, from+" is 0, though money may have gone back: report the refund by hand")
+			return
+		}
+		if paid != nil {
+			break
+		}
+	}
 	d := p.Refund()
 	d.ID(e.Text("id"))
 	d.SaleID(transaction(e))

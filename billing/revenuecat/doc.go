@@ -34,7 +34,7 @@
 // the store's. Where the price in the purchased currency is unknown, price is taken, in USD; where that is unknown too, the
 // payload fails (422), is logged, and shown as failed by RevenueCat, so that the sale can be entered by hand.
 //
-// Only the refund of the latest period is notified. REFUND_REVERSED, which takes a refund back, is skipped with a
+// Only the refund of the latest period is notified. One with a price of 0 is skipped with reason no-amount and a warning. REFUND_REVERSED, which takes a refund back, is skipped with a
 // reason: FirstPromoter has no event for it, and whether the refund was notified cannot be told.
 //
 // # Verification

@@ -18,10 +18,10 @@ package convert
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -34,8 +34,11 @@ const DefaultTolerance = 5 * time.Minute
 type Provider struct {
 	Name    string // as in the package path
 	Refused int    // the status for a wrong signature
-	Verify  func(ctx context.Context, h http.Header, body []byte, c *Config) error
-	Convert func(p *Payload)
+	Header  string // the header that a request of the provider always has
+
+	SecretPrefix string // how every secret begins; empty: unknown
+	Verify       func(ctx context.Context, h http.Header, body []byte, c *Config) error
+	Convert      func(p *Payload)
 
 	Tolerance time.Duration // instead of DefaultTolerance; 0: that
 }
@@ -60,7 +63,7 @@ type Config struct {
 	Keys      Keys
 	Logger    *slog.Logger
 	Observer  func(context.Context, Explanation)
-	Customer  func(ctx context.Context, customerID string) (email, uid string, err error)
+	Customer  func(ctx context.Context, customerID string) (Customer, error)
 	Payment   func(ctx context.Context, paymentID string) (Payment, error)
 	Extra     map[string]any // of one provider, by "provider.option"
 }
@@ -76,6 +79,12 @@ type Keys struct {
 	Email     string // default fp_email
 	Plan      string // default fp_plan
 	PromoCode string // default fp_promo_code
+}
+
+// Customer is what an application knows of a provider's customer. Empty fields are unknown.
+type Customer struct {
+	Email, UID string // as in the customer's sign-up and sales
+	TID, RefID string // the visitor's tracking id and a promoter's referral id
 }
 
 // Payment is what an application knows of an earlier payment. Empty fields are unknown.
@@ -114,14 +123,27 @@ func (v Provider) Check(h http.Header, body []byte, secret string, opts []Option
 }
 
 func (v Provider) verify(ctx context.Context, h http.Header, body []byte, c *Config) error {
-	if slices.Contains(c.Secrets, "") {
-		return fmt.Errorf("billing/%s: %w: a signing secret is empty", v.Name, ErrSignature)
+	err := v.refuse(h, body, c)
+	if err == nil {
+		err = v.Verify(ctx, h, body, c)
+		if errors.Is(err, ErrSignature) {
+			err = v.mismatch(err, c)
+		}
 	}
-	if err := v.Verify(ctx, h, body, c); err != nil {
-		return fmt.Errorf("billing/%s: %w", v.Name, err)
+	if err != nil {
+		return &prefixed{"fprom: " + v.Name + " webhook: ", err}
 	}
 	return nil
 }
+
+// prefixed is an error with a prefix, which takes the place of the error's own.
+type prefixed struct {
+	prefix string
+	err    error
+}
+
+func (e *prefixed) Error() string { return e.prefix + strings.TrimPrefix(e.err.Error(), "fprom: ") }
+func (e *prefixed) Unwrap() error { return e.err }
 
 // Events converts a payload whose signature was checked.
 func (v Provider) Events(payload []byte, opts []Option) ([]fprom.Event, error) {
@@ -150,7 +172,7 @@ func (v Provider) run(ctx context.Context, payload []byte, c *Config) Explanatio
 	switch {
 	case p.err != nil:
 		x.Tracked, x.Skipped, x.Detail = nil, "", ""
-		x.Err = fmt.Errorf("billing/%s: %s %s: %w", v.Name, orDash(x.Type), orDash(x.ID), p.err)
+		x.Err = &prefixed{"fprom: " + v.Name + " webhook " + orDash(x.Type) + " " + orDash(x.ID) + ": ", p.err}
 	case len(x.Tracked) > 0:
 		x.Skipped, x.Detail = "", ""
 	case x.Skipped == "":

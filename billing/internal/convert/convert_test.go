@@ -193,18 +193,29 @@ func TestCustomerIsAskedOnlyIfUnknown(t *testing.T) {
 	t.Parallel()
 	asked := 0
 	option := func(c *convert.Config) {
-		c.Customer = func(context.Context, string) (string, string, error) {
+		c.Customer = func(context.Context, string) (convert.Customer, error) {
 			asked++
-			return "", "", nil
+			return convert.Customer{}, nil
 		}
 	}
-	x := with(`{"id":"1","amount":5,"currency":"eur","email":"a@example.com","customer":"c1"}`, sale, option)
+	x := with(`{"id":"1","amount":5,"currency":"eur","email":"a@example.com","customer":"c1","first":{"fp_tid":"t"}}`, sale, option)
 	if asked != 0 || len(x.Tracked) != 1 {
 		t.Errorf("asked %d times: %+v", asked, x)
 	}
 	x = with(`{"id":"1","amount":5,"currency":"eur","customer":"c1"}`, sale, option)
 	if asked != 1 || x.Skipped != convert.NoCustomer {
 		t.Errorf("asked %d times: %+v", asked, x)
+	}
+	// Without attribution it may be in what the application knows of the customer; the address of the payload stays.
+	known := func(c *convert.Config) {
+		c.Customer = func(context.Context, string) (convert.Customer, error) {
+			return convert.Customer{Email: "b@example.com", UID: "u", TID: "t", RefID: "r"}, nil
+		}
+	}
+	x = with(`{"id":"1","amount":5,"currency":"eur","email":"a@example.com","customer":"c1"}`, sale, known)
+	want := fprom.Sale{EventID: "1", Amount: 5, Currency: "eur", Email: "a@example.com", TID: "t", RefID: "r"}
+	if len(x.Tracked) != 1 || x.Tracked[0].Event != want {
+		t.Errorf("%+v, want %+v", x, want)
 	}
 }
 
@@ -214,7 +225,7 @@ func TestCannotVerify(t *testing.T) {
 	v := convert.Provider{Name: "test", Refused: http.StatusUnauthorized, Convert: sale, Verify: func(context.Context, http.Header, []byte, *convert.Config) error {
 		return errors.New("the certificate cannot be fetched")
 	}}
-	if err := v.Check(http.Header{}, nil, "s", nil); err == nil || errors.Is(err, convert.ErrSignature) {
+	if err := v.Check(http.Header{}, []byte("{}"), "s", nil); err == nil || errors.Is(err, convert.ErrSignature) {
 		t.Errorf("%v", err)
 	}
 }

@@ -72,6 +72,12 @@ func (d *Draft) UID(t Text) {
 	}
 }
 
+// TID is the visitor's tracking id; the first one given counts.
+func (d *Draft) TID(t Text) { d.set("tid", &d.e.TID, t) }
+
+// RefID is a promoter's referral id; the first one given counts.
+func (d *Draft) RefID(t Text) { d.set("ref_id", &d.e.RefID, t) }
+
 // Plan is the provider's plan or price id; the first one given counts.
 func (d *Draft) Plan(t Text) { d.set("plan", &d.e.Plan, t) }
 
@@ -105,8 +111,8 @@ func (d *Draft) Metadata(nodes ...Node) {
 		d.UID(get(k.UID))
 		d.Plan(get(k.Plan))
 		d.PromoCode(get(k.PromoCode))
-		d.set("tid", &d.e.TID, get(k.TID))
-		d.set("ref_id", &d.e.RefID, get(k.RefID))
+		d.TID(get(k.TID))
+		d.RefID(get(k.RefID))
 	}
 }
 

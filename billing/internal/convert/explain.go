@@ -18,6 +18,7 @@ const (
 	NothingPaid Reason = "nothing-paid" // the amount before taxes is zero: a trial, a full discount, credit
 	TestMode    Reason = "test-mode"    // a test payload, and those are not accepted
 	NoCustomer  Reason = "no-customer"  // money, but nothing in the payload names the customer: a commission may be lost
+	NoAmount    Reason = "no-amount"    // money moved, but the payload does not say how much: report it by hand
 )
 
 // Field is one field of an event and where it came from.

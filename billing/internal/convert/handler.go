@@ -6,7 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync"
+	"slices"
 
 	"github.com/fprom-go/fprom"
 )
@@ -26,6 +26,9 @@ const MaxBody = 1 << 20
 func (v Provider) Handler(t fprom.Enqueuer, secret string, opts []Option) http.Handler {
 	h := &handler{Provider: v, t: t, config: v.config(secret, opts)}
 	h.log = h.config.Logger.With(slog.String("provider", v.Name))
+	if slices.Contains(h.config.Secrets, "") && !isNil(t) {
+		h.log.Error("fprom: the signing secret of a webhook is empty: every webhook will be refused; give the secret of the webhook")
+	}
 	return h
 }
 
@@ -35,54 +38,63 @@ type handler struct {
 	config *Config
 	log    *slog.Logger
 
-	testMode, refused sync.Once
+	skipped said
+	refused refusals
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	status := h.serve(w, r)
+	if status == http.StatusOK {
+		w.WriteHeader(status) // some providers want an empty answer
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, "The webhook was not accepted. The log of the service says why.\n")
+}
+
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return
+		return http.StatusMethodNotAllowed
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
-		status := http.StatusBadRequest
 		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-			status = http.StatusRequestEntityTooLarge
+			return http.StatusRequestEntityTooLarge
 		}
-		w.WriteHeader(status)
-		return
+		return http.StatusBadRequest
 	}
-	w.WriteHeader(h.status(r.Context(), r.Header, body))
-}
-
-func (h *handler) status(ctx context.Context, header http.Header, body []byte) int {
-	if err := h.verify(ctx, header, body, h.config); err != nil {
-		if !errors.Is(err, ErrSignature) {
-			h.log.WarnContext(ctx, "billing: cannot check the signature of a webhook: the provider will send it again", slog.Any("error", err))
-			return http.StatusServiceUnavailable
+	ctx := r.Context()
+	if err := h.verify(ctx, r.Header, body, h.config); err != nil {
+		h.observe(ctx, Explanation{Provider: h.Name, Err: err})
+		if errors.Is(err, ErrSignature) {
+			h.refused.warn(ctx, h.log, err)
+			return h.Refused
 		}
-		level := slog.LevelDebug // anyone can send these: one warning is enough
-		h.refused.Do(func() { level = slog.LevelWarn })
-		h.log.Log(ctx, level, "billing: webhook refused (further ones are logged at debug level)", slog.Any("error", err))
-		return h.Refused
+		h.log.WarnContext(ctx, "fprom: the signature of a webhook cannot be checked now; the provider will send it again", slog.Any("error", err))
+		return http.StatusServiceUnavailable
 	}
 	x := h.run(ctx, body, h.config)
 	status := h.accept(ctx, &x)
+	h.observe(ctx, x)
+	return status
+}
+
+func (h *handler) observe(ctx context.Context, x Explanation) {
 	if h.config.Observer != nil {
 		h.config.Observer(ctx, x)
 	}
-	return status
 }
 
 // accept enqueues the events of x, and logs what became of it.
 func (h *handler) accept(ctx context.Context, x *Explanation) int {
 	log := h.log.With(slog.String("type", x.Type), slog.String("id", x.ID))
 	for _, e := range x.Events() {
-		if h.t == nil {
-			break // like a nil *Tracker
-		}
-		if err := h.t.Enqueue(ctx, e); err != nil && !errors.Is(err, fprom.ErrNoTracker) && !errors.Is(err, fprom.ErrConflict) {
+		err := h.enqueue(ctx, e)
+		if errors.Is(err, fprom.ErrConflict) { // sending it again would not change that
+			log.ErrorContext(ctx, "fprom: an event of a webhook is not tracked: its id was used before, with another amount or currency", slog.Any("error", err))
+		} else if err != nil {
 			x.Err = err
 			break
 		}
@@ -92,23 +104,28 @@ func (h *handler) accept(ctx context.Context, x *Explanation) int {
 	case x.Err == nil:
 		h.logSkip(ctx, log, x)
 	case fprom.IsPermanent(x.Err):
-		log.ErrorContext(ctx, "billing: a signed webhook cannot be read; after the cause is gone, let the provider send it again", slog.Any("error", x.Err))
+		log.ErrorContext(ctx, "fprom: a signed webhook cannot be read; after the cause is gone, let the provider send it again", slog.Any("error", x.Err))
 		return http.StatusUnprocessableEntity
 	default:
-		log.WarnContext(ctx, "billing: a webhook could not be accepted; the provider will send it again", slog.Any("error", x.Err))
+		log.WarnContext(ctx, "fprom: a webhook could not be accepted; the provider will send it again", slog.Any("error", x.Err))
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusOK
 }
 
-func (h *handler) logSkip(ctx context.Context, log *slog.Logger, x *Explanation) {
-	level := slog.LevelDebug
-	switch x.Skipped {
-	case NoCustomer:
-		level = slog.LevelWarn
-	case TestMode:
-		h.testMode.Do(func() { level = slog.LevelInfo })
-	case NotMoney, OtherEvent, NotFinal, NothingPaid:
+func (h *handler) enqueue(ctx context.Context, e fprom.Event) error {
+	if isNil(h.t) {
+		return nil
 	}
-	log.Log(ctx, level, "billing: nothing tracked", slog.String("reason", string(x.Skipped)), slog.String("detail", x.Detail))
+	err := h.t.Enqueue(ctx, e)
+	if errors.Is(err, fprom.ErrNoTracker) {
+		return nil
+	}
+	return err
+}
+
+// isNil reports whether nothing is tracked, as in development without credentials.
+func isNil(t fprom.Enqueuer) bool {
+	tracker, ok := t.(*fprom.Tracker)
+	return t == nil || ok && tracker == nil
 }

@@ -7,19 +7,28 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Customer asks the option Customer for the customer of the provider's id, if nothing else named one.
+// Customer asks the option Customer for the customer of the provider's id, if the payload named none, or if it is a sale
+// or a sign-up without attribution. What the payload says is kept.
 func (d *Draft) Customer(id Text) {
 	ask := d.p.config.Customer
-	if ask == nil || id.S == "" || d.HasCustomer() || d.p.err != nil {
+	brings := d.kind == fprom.KindSale || d.kind == fprom.KindSignup
+	if ask == nil || id.S == "" || d.p.err != nil || d.HasCustomer() && (d.Attributed() || !brings) {
 		return
 	}
-	email, uid, err := ask(d.p.ctx, id.S)
+	known, err := ask(d.p.ctx, id.S)
 	if err != nil {
 		d.p.fail(fmt.Errorf("look up customer %s: %w", id.S, notPermanent(err)))
 		return
 	}
-	d.Email(Text{email, "Customer(" + id.From + ")"})
-	d.UID(Text{uid, "Customer(" + id.From + ")"})
+	from := "Customer(" + id.From + ")"
+	if !d.HasCustomer() {
+		d.Email(Text{known.Email, from})
+		d.UID(Text{known.UID, from})
+	}
+	if !d.Attributed() {
+		d.TID(Text{known.TID, from})
+		d.RefID(Text{known.RefID, from})
+	}
 }
 
 // Payment asks the option Payment for the payment of the provider's id, and takes the customer and the sale's event id

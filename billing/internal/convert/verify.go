@@ -8,13 +8,51 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // ErrSignature is wrapped by every error of a check that says: this request is not from the provider.
-var ErrSignature = errors.New("the signature is missing or wrong; check the signing secret, and that the body is passed on unchanged")
+var ErrSignature = errors.New("the signature is wrong")
+
+// refusal is why a request is taken for one that is not the provider's.
+type refusal struct{ reason, text string }
+
+func (e *refusal) Error() string { return e.text }
+func (e *refusal) Unwrap() error { return ErrSignature }
+
+const reasonTime = "time"
+
+// refuse says what is wrong with a request that Verify would refuse, as far as that can be told before.
+func (v Provider) refuse(h http.Header, body []byte, c *Config) error {
+	switch {
+	case slices.Contains(c.Secrets, ""):
+		return &refusal{"no-secret", "a signing secret is empty: give the secret of the webhook"}
+	case v.Header != "" && h.Get(v.Header) == "":
+		return &refusal{"no-header", "the header " + v.Header + " is missing: the request is not the provider's, or a proxy took it away"}
+	case len(body) == 0:
+		return &refusal{"empty-body", "the body is empty: does a middleware read it before the handler?"}
+	}
+	return nil
+}
+
+// mismatch says why Verify may have refused with err.
+func (v Provider) mismatch(err error, c *Config) error {
+	if r := new(refusal); errors.As(err, &r) {
+		return err
+	}
+	for _, s := range c.Secrets {
+		switch {
+		case strings.TrimSpace(s) != s:
+			return &refusal{"secret-space", "the signing secret has white space around it: take it away"}
+		case !strings.HasPrefix(s, v.SecretPrefix):
+			return &refusal{"secret-prefix", "the signing secret does not begin with " + v.SecretPrefix + ": is it the webhook's, and not an API key?"}
+		}
+	}
+	return &refusal{"mismatch", err.Error() + ": is the secret that of this webhook, and does the body arrive unchanged?"}
+}
 
 // MatchHMAC reports whether one of signatures (raw bytes) is the HMAC-SHA256 of the concatenated message under one of
 // keys. Every combination is compared, in constant time. Empty keys never match.
@@ -80,13 +118,13 @@ func (s Stamped) Verify(h http.Header, body []byte, c *Config) error {
 func (c *Config) CheckTime(unix string) error {
 	sec, err := strconv.ParseInt(unix, 10, 64)
 	if err != nil || sec < 0 || sec > 1<<40 {
-		return fmt.Errorf("%w: the time stamp is not a number", ErrSignature)
+		return &refusal{reasonTime, "the time stamp is not a number"}
 	}
 	if c.Tolerance <= 0 {
 		return nil
 	}
 	if age := time.Since(time.Unix(sec, 0)); age > c.Tolerance || age < -c.Tolerance {
-		return fmt.Errorf("%w: the time stamp is %s off: a replay, or a clock that is wrong", ErrSignature, age.Round(time.Second))
+		return &refusal{reasonTime, "the time stamp is " + age.Round(time.Second).String() + " off: an old webhook again, or a clock that is wrong"}
 	}
 	return nil
 }

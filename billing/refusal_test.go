@@ -1,0 +1,118 @@
+package billing_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/lemonsqueezy"
+	"github.com/fprom-go/fprom/billing/stripe"
+)
+
+// A refusal says what is wrong, in words that tell one cause from another, and the sender nothing but that there is one.
+func TestRefusalsSayWhy(t *testing.T) {
+	t.Parallel()
+	body := read(t, "lemonsqueezy/testdata/one_time.json")
+	for _, tt := range []struct {
+		name, secret string
+		body         []byte
+		change       func(*http.Request)
+		reason, text string
+	}{
+		{"no header", secret, body, nil, "no-header", "the header X-Signature is missing"},
+		{"empty body", secret, nil, sign(body), "empty-body", "does a middleware read it"},
+		{"wrong secret", "another", body, sign(body), "mismatch", "is the secret that of this webhook"},
+		{"changed body", secret, append(bytes.Clone(body), ' '), sign(body), "mismatch", "does the body arrive unchanged"},
+		{"newline", secret + "\n", body, sign(body), "secret-space", "white space around it"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			h := lemonsqueezy.Handler(&hooktest.Sink{}, tt.secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(tt.body))
+			if tt.change != nil {
+				tt.change(r)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "reason="+tt.reason) || !strings.Contains(log.String(), tt.text) {
+				t.Errorf("logged %q, want reason %s, %q", log.String(), tt.reason, tt.text)
+			}
+			if strings.Contains(log.String(), strings.TrimSpace(tt.secret)) {
+				t.Errorf("the log contains the secret: %s", log.String())
+			}
+			if got := w.Body.String(); w.Code != http.StatusUnauthorized || strings.Count(got, "\n") != 1 || strings.Contains(got, "secret") {
+				t.Errorf("answered %d %q", w.Code, got)
+			}
+		})
+	}
+	err := stripe.Verify(http.Header{"Stripe-Signature": {"t=1,v1=00"}}, body, "sk_live_key")
+	if err == nil || !strings.Contains(err.Error(), "does not begin with whsec_") || strings.Contains(err.Error(), "sk_live") {
+		t.Errorf("an API key for a secret: %v", err)
+	}
+}
+
+// Anyone can send unsigned webhooks, and a secret can be rotated on any day: one line a minute and reason.
+func TestRefusalsAreSaidOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		h := lemonsqueezy.Handler(&hooktest.Sink{}, secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		for range 3 {
+			for range 100 {
+				hooktest.Post(h, []byte("{}"), nil)
+				hooktest.Post(h, []byte("{}"), sign([]byte("[]")))
+			}
+			time.Sleep(time.Minute)
+		}
+		for text, n := range map[string]int{"level=WARN": 6, "reason=no-header": 3, "reason=mismatch": 3, "suppressed=0": 2, "suppressed=99": 4} {
+			if got := strings.Count(log.String(), text); got != n {
+				t.Errorf("logged %q %d times, want %d:\n%s", text, got, n, log.String())
+			}
+		}
+	})
+}
+
+// A secret that is missing is said before the first webhook comes, unless nothing is tracked anyhow.
+func TestEmptySecretIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	logger := billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))
+	var development *fprom.Tracker
+	lemonsqueezy.Handler(development, "", logger)
+	if log.Len() > 0 {
+		t.Errorf("without a tracker: %s", log.String())
+	}
+	lemonsqueezy.Handler(&hooktest.Sink{}, "", logger)
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "secret of a webhook is empty") {
+		t.Errorf("logged %q", log.String())
+	}
+}
+
+// An endpoint that is subscribed to the wrong events loses every sale: that is said, once for each type.
+func TestOtherEventIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	h := stripe.Handler(&hooktest.Sink{}, "whsec_x", billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), billing.WithTolerance(0))
+	for range 3 {
+		for _, name := range []string{"other_charge_succeeded", "other_payment_intent_succeeded"} {
+			body := read(t, "stripe/testdata/"+name+".json")
+			if got := hooktest.Post(h, body, stripeSigned(body, "whsec_x")); got != http.StatusOK {
+				t.Errorf("%s: status %d", name, got)
+			}
+		}
+	}
+	for text, n := range map[string]int{"level=WARN": 2, "type=charge.succeeded": 1, "type=payment_intent.succeeded": 1, "invoice.paid": 2} {
+		if got := strings.Count(log.String(), text); got != n {
+			t.Errorf("logged %q %d times, want %d:\n%s", text, got, n, log.String())
+		}
+	}
+}
