@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fprom-go/fprom/billing/internal/convert"
@@ -17,8 +18,12 @@ func convertPayload(p *payload) {
 	if p.SkipTest(p.Root.Has("livemode") && !p.Root.Bool("livemode"), "livemode is false") {
 		return
 	}
+	if ids, ok := p.Config().Extra[optAccounts].([]string); ok && !slices.Contains(ids, p.Root.Text("account").S) {
+		p.Skip(convert.NotMoney, "account is not one of WithAccounts")
+		return
+	}
 	switch p.Root.Text("type").S {
-	case "invoice.paid":
+	case "invoice.paid", "invoice.payment_succeeded":
 		invoice(p, o)
 	case "checkout.session.completed", "checkout.session.async_payment_succeeded":
 		session(p, o)
@@ -35,7 +40,7 @@ func convertPayload(p *payload) {
 		d.Metadata(o.At("metadata"))
 		d.Customer(o.Text("customer", "customer.id"))
 		d.Add()
-	case "invoice.payment_succeeded", "invoice_payment.paid", "charge.succeeded", "charge.captured":
+	case "invoice_payment.paid", "charge.succeeded", "charge.captured":
 		p.Skip(convert.OtherEvent, "invoice.paid or checkout.session.completed reports this payment")
 	}
 }
@@ -70,7 +75,7 @@ func invoice(p *payload, o node) {
 func session(p *payload, o node) {
 	switch mode := o.Text("mode").S; {
 	case mode == "subscription" || o.Has("invoice") || o.Bool("invoice_creation.enabled"):
-		p.Skip(convert.OtherEvent, "the session has an invoice: invoice.paid reports this payment")
+		invoiced(p, o)
 		return
 	case mode == "setup":
 		p.Skip(convert.NotMoney, "mode is setup")
@@ -90,16 +95,36 @@ func session(p *payload, o node) {
 		return
 	}
 	d.ID(o.Text("payment_intent", "payment_intent.id", "id"))
-	d.Metadata(o.At("metadata"))
-	d.Email(o.Text("customer_details.email", "customer_email"))
-	d.Customer(o.Text("customer", "customer.id"))
-	if !d.HasCustomer() {
-		d.UID(o.Text("client_reference_id"))
-	}
+	buyer(d, o)
 	amount(d, o, o.Int("amount_total").Minus(o.Int("total_details.amount_tax")))
 	d.Plan(o.Text("line_items.data.0.price.id"))
 	d.Quantity(o.Int("line_items.data.0.quantity"))
 	d.Add()
+}
+
+// invoiced makes a sign-up of a session whose payment invoice.paid reports: that does not carry the session's metadata.
+func invoiced(p *payload, o node) {
+	d := p.Signup()
+	buyer(d, o)
+	if !d.Attributed() {
+		p.Skip(convert.OtherEvent, "the session has an invoice: invoice.paid reports this payment")
+		return
+	}
+	d.Add()
+}
+
+// buyer reads who bought in a session.
+func buyer(d *convert.Draft, o node) {
+	d.Metadata(o.At("metadata"))
+	reference := o.Text("client_reference_id")
+	if d.Config().Set(optReferenceTID) {
+		d.TID(reference)
+	}
+	if d.Config().Set(optReferenceUID) {
+		d.UID(reference)
+	}
+	d.Email(o.Text("customer_details.email", "customer_email"))
+	d.Customer(o.Text("customer", "customer.id"))
 }
 
 func paymentIntent(p *payload, o node) {
@@ -162,10 +187,15 @@ func chargeRefunded(p *payload, o node) {
 	if len(list) > 0 {
 		return
 	}
+	before := p.Root.Int("data.previous_attributes.amount_refunded")
+	if !before.OK {
+		p.Fail("data.previous_attributes.amount_refunded", "is missing: which part of amount_refunded is new cannot be told")
+		return
+	}
 	sum, id := o.Int("amount_refunded"), o.Text("id")
 	id.S += ":refunded:" + o.Text("amount_refunded").S
 	id.From += " and " + sum.From
-	refundOfCharge(p, o, id, sum.Minus(p.Root.Int("data.previous_attributes.amount_refunded")))
+	refundOfCharge(p, o, id, sum.Minus(before))
 }
 
 func refundOfCharge(p *payload, o node, id convert.Text, gross convert.Int) {

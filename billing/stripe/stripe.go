@@ -14,7 +14,24 @@ type Option = convert.Option
 const (
 	optChargeRefunded = "stripe.charge.refunded"
 	optPaymentIntents = "stripe.payment_intent"
+	optReferenceTID   = "stripe.client_reference_id.tid"
+	optReferenceUID   = "stripe.client_reference_id.uid"
+	optAccounts       = "stripe.accounts"
 )
+
+// WithClientReferenceTID says that the client_reference_id of a Checkout session is the visitor's tracking id, as
+// FirstPromoter's instructions for payment links and pricing tables have it.
+func WithClientReferenceTID() Option { return convert.WithExtra(optReferenceTID) }
+
+// WithClientReferenceUID says that the client_reference_id of a Checkout session is the customer's id in the application, as
+// at sign-up.
+func WithClientReferenceUID() Option { return convert.WithExtra(optReferenceUID) }
+
+// WithAccounts takes only the events of these accounts, for endpoints of Stripe Connect: "acct_…" is a connected
+// account, the empty string the platform itself. Without it the events of all accounts are taken.
+func WithAccounts(ids ...string) Option {
+	return func(c *convert.Config) { c.Extra[optAccounts] = ids }
+}
 
 // WithChargeRefunded takes refunds from charge.refunded, and skips refund.created and refund.updated. See the package
 // documentation.
@@ -25,7 +42,7 @@ func WithChargeRefunded() Option { return convert.WithExtra(optChargeRefunded) }
 // invoice is a payment intent too, and would count twice. A Checkout session of the same payment is the same sale.
 func WithPaymentIntents() Option { return convert.WithExtra(optPaymentIntents) }
 
-var provider = convert.Provider{Name: "stripe", Refused: http.StatusBadRequest, Verify: verify, Convert: convertPayload}
+var provider = convert.Provider{Name: "stripe", Refused: http.StatusBadRequest, Header: "Stripe-Signature", SecretPrefix: "whsec_", Verify: verify, Convert: convertPayload}
 
 // Verify checks the header Stripe-Signature of a request with that body, which must be as it was received. secret is the
 // endpoint's signing secret (whsec_…). The time stamp may be 5 minutes off (billing.WithTolerance). The error wraps

@@ -46,11 +46,11 @@ func payment(_ context.Context, id string) (billing.Payment, error) {
 	return billing.Payment{SaleEventID: id, Email: "bob@example.com", Total: 12600, Tax: 2100}, nil
 }
 
-func customer(_ context.Context, id string) (string, string, error) {
+func customer(_ context.Context, id string) (billing.Customer, error) {
 	if id != "cus_Sexample" {
-		return "", "", errors.New("no such customer")
+		return billing.Customer{}, errors.New("no such customer")
 	}
-	return "ada@example.com", "user-1", nil
+	return billing.Customer{Email: "ada@example.com", UID: "user-1", TID: "tid-of-customer"}, nil
 }
 
 func options(fixture string) []billing.Option {
@@ -79,6 +79,15 @@ func options(fixture string) []billing.Option {
 	}
 	if has("charge_refunded_option") || has("charge_option") {
 		opts = append(opts, stripe.WithChargeRefunded())
+	}
+	if has("reference_tid") {
+		opts = append(opts, stripe.WithClientReferenceTID())
+	}
+	if has("reference_uid") {
+		opts = append(opts, stripe.WithClientReferenceUID())
+	}
+	if has("connected_account_option") {
+		opts = append(opts, stripe.WithAccounts(""))
 	}
 	if has("dispute_option_off") {
 		opts = append(opts, billing.WithoutDisputes())
@@ -147,8 +156,8 @@ func TestVerify(t *testing.T) {
 func TestOnePaymentOneSale(t *testing.T) {
 	t.Parallel()
 	fixtures := []string{
-		"other_charge_succeeded.json", "other_payment_intent_succeeded.json", "other_invoice_payment_succeeded.json",
-		"other_invoice_payment_paid.json", "invoice_basil_subscription.json", "session_subscription.json",
+		"other_charge_succeeded.json", "other_payment_intent_succeeded.json", "invoice_payment_succeeded.json",
+		"other_invoice_payment_paid.json", "invoice_basil_subscription.json", "session_subscription_unattributed.json",
 		"invoice_basil_subscription.json",
 	}
 	for range fixtures {
@@ -156,6 +165,29 @@ func TestOnePaymentOneSale(t *testing.T) {
 		got := suite.Deliver(t, fixtures)
 		if len(got) != 1 || got[0].(fprom.Sale).EventID != "in_1RbasilSub0001" {
 			t.Errorf("%v: accepted %v", fixtures, got)
+		}
+	}
+}
+
+// The events of connected accounts are told apart from the platform's own.
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	fixtures := []string{"invoice_basil_subscription.json", "invoice_connected_account_option.json"}
+	for _, tt := range []struct {
+		opts []billing.Option
+		want string
+	}{
+		{nil, "in_1RbasilSub0001 in_1Rconnected"},
+		{[]billing.Option{stripe.WithAccounts("")}, "in_1RbasilSub0001"},
+		{[]billing.Option{stripe.WithAccounts("acct_1Rconnected")}, "in_1Rconnected"},
+		{[]billing.Option{stripe.WithAccounts("", "acct_1Rconnected")}, "in_1RbasilSub0001 in_1Rconnected"},
+	} {
+		var ids []string
+		for _, e := range suite.Deliver(t, fixtures, tt.opts...) {
+			ids = append(ids, e.(fprom.Sale).EventID)
+		}
+		if got := strings.Join(ids, " "); got != tt.want {
+			t.Errorf("accepted %s, want %s", got, tt.want)
 		}
 	}
 }
