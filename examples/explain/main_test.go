@@ -26,7 +26,7 @@ func TestRun(t *testing.T) {
 		{"test mode", fixture("stripe/testdata/invoice_basil_test_mode.json"), []string{"stripe"}, 0, "nothing tracked (test-mode): livemode is false\n"},
 		{"test mode accepted", fixture("stripe/testdata/invoice_basil_test_mode.json"), []string{"-test-mode", "stripe"}, 0, "amount        = 2000"},
 		{"trial", fixture("polar/testdata/trial.json"), []string{"-trials", "polar"}, 0, "  signup\n"},
-		{"not JSON", "{", []string{"paddle"}, 1, "error: billing/paddle"},
+		{"not JSON", "{", []string{"paddle"}, 1, "error: fprom: paddle webhook"},
 		{"unknown provider", "{}", []string{"cash"}, 1, "not one of lemonsqueezy, paddle, "},
 		{"no provider", "{}", nil, 2, ""},
 		{"unknown flag", "{}", []string{"-x", "stripe"}, 2, ""},
