@@ -164,7 +164,7 @@ func (c *client) clean(s string) string {
 	words := strings.Fields(strings.ReplaceAll(s, c.key, "[API key]"))
 	for i, w := range words {
 		if strings.Contains(w, "@") {
-			words[i] = maskEmail(w)
+			words[i] = MaskEmail(w)
 		}
 	}
 	s = strings.Join(words, " ")

@@ -66,7 +66,6 @@ type mark struct {
 	digest                         uint64
 	storing, stored, sending, done bool
 	gone                           bool // rejected while its Put had not yet returned
-	conflicted                     bool // a conflict was reported
 }
 
 func newDedupe(c DedupeConfig) *dedupe {
@@ -84,7 +83,7 @@ type claim int
 const (
 	claimed    claim = iota // go on, and call stored
 	known                   // accepted or delivered before
-	conflicted              // known with another digest, and not yet reported
+	conflicted              // known with another digest
 )
 
 // claim begins to store an event. If another call is storing it, it waits for that one's success, as long as a Put may
@@ -120,12 +119,11 @@ func (d *dedupe) claim(ctx context.Context, key string, digest uint64) (claim, e
 	}
 }
 
-// compare says of a second event with the key of m whether it asks for other money. That is said once.
+// compare says of a second event with the key of m whether it asks for other money.
 func (m *mark) compare(digest uint64) claim {
-	if m.digest == digest || m.conflicted {
+	if m.digest == digest {
 		return known
 	}
-	m.conflicted = true
 	return conflicted
 }
 
@@ -157,7 +155,7 @@ func (d *dedupe) begin(ctx context.Context, msg Message) (claim, error) {
 			s.mu.Unlock()
 			return claimed, nil
 		case m.done:
-			c := m.compare(msg.Digest())
+			c := m.compare(msg.Digest)
 			s.mu.Unlock()
 			return c, nil
 		default:
@@ -182,7 +180,7 @@ func (d *dedupe) finish(msg Message, queued, delivered, rejected bool) {
 	switch {
 	case delivered:
 		if !queued || !m.stored && !m.storing { // else the digest is of what was stored, which is msg
-			m.digest = msg.Digest()
+			m.digest = msg.Digest
 		}
 		m.done, m.stored = true, false
 	case rejected && queued:

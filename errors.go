@@ -24,11 +24,35 @@ var (
 	ErrNoMiddleware = errors.New("fprom: Record outside of a wrapped handler: wrap it with nethttpadapter.Middleware or ginadapter.Middleware and pass the request's context")
 	// ErrNoTracker is returned by the methods of a nil *Tracker.
 	ErrNoTracker = errors.New("fprom: the tracker is nil: nothing is tracked")
-	// ErrConflict is wrapped by the error of a Put that met a stored event with the same key and another amount or
-	// currency. The stored event stands, the new one was not stored; everything else in the same Put was.
-	// A queue reports each such conflict once. Enqueue logs it and counts it as a duplicate.
+	// ErrQueueClosed is returned by the methods of a Queue after Close, and wrapped by New's error if Config.Queue is closed.
+	ErrQueueClosed = errors.New("fprom: the queue is closed; open a new one")
+	// ErrQueueInUse is wrapped by New's error if another Tracker delivers from Config.Queue, and returned by a second Run.
+	ErrQueueInUse = errors.New("fprom: another Tracker delivers from this queue; give each Tracker a queue of its own")
+	// ErrNotDue is wrapped by the error of Flush if what is left is not due before its context's deadline.
+	ErrNotDue = errors.New("fprom: what is left is not due before the deadline")
+	// ErrNoCredentials is wrapped by New's error if the API key or the account id is missing, in the Config and in the
+	// environment. In development, use a nil *Tracker then: it drops everything.
+	ErrNoCredentials = errors.New("fprom: no credentials")
+	// ErrConflict is wrapped by the error of an event whose id is already used with another amount or currency. What was
+	// stored first stands, the new event was not stored; everything else in the same call was.
 	ErrConflict = errors.New("fprom: this event id is already used with another amount or currency: is a subscription id used where each payment needs an id of its own?")
 )
+
+// ConflictError is the error of a Put that met stored events with the same keys and another amount or currency. It wraps
+// ErrConflict. Everything else in the same Put was stored.
+type ConflictError struct {
+	Keys []string // Message.Key of the messages that were not stored
+}
+
+func (e *ConflictError) Error() string {
+	if len(e.Keys) == 0 {
+		return ErrConflict.Error()
+	}
+	return ErrConflict.Error() + ": " + maskKey(e.Keys[0])
+}
+
+// Unwrap returns ErrConflict.
+func (e *ConflictError) Unwrap() error { return ErrConflict }
 
 // ValidationError says which field of an event or of a Config is wrong, and why. It never contains the field's value.
 type ValidationError struct {
@@ -89,7 +113,7 @@ func (e *UndeliveredError) Error() string {
 			names = append(names, "…")
 			break
 		}
-		names = append(names, ev.kind()+":"+maskEmail(ev.id()))
+		names = append(names, maskKey(ev.kind()+":"+ev.id()))
 	}
 	return "fprom: shut down with undelivered events: " + strconv.Itoa(len(e.Events)) + " (" + strings.Join(names, ", ") +
 		"); store them, or use a durable queue (boltqueue)"
@@ -108,6 +132,13 @@ func IsPermanent(err error) bool {
 	return ok && a.rejected()
 }
 
+// IsSetAside reports whether the event that err is about has failed on its own for an hour: a queue keeps it as before,
+// but lets the later events of its customer pass, until it is delivered.
+func IsSetAside(err error) bool {
+	d, ok := errors.AsType[*deliveryError](err)
+	return ok && d.aside
+}
+
 // IsHeld reports whether err is no failure of the event: the whole account waits (429, a refused key, a wrong endpoint),
 // delivery was interrupted, or the answer may have come too early (RetryConfig.NotFound). A queue keeps such an event
 // without counting an attempt.
@@ -122,6 +153,7 @@ type deliveryError struct {
 	permanent bool          // dead letter
 	held      bool          // no attempt spent
 	wait      time.Duration // at least this long; 0: by backoff
+	aside     bool          // the later events of the customer may pass
 	exact     bool          // wait is a schedule, not a lower bound
 	retry     RetryConfig
 }

@@ -94,12 +94,14 @@ func ExampleHook_Begin() {
 // printer stands for a Tracker.
 type printer struct{}
 
-func (printer) Enqueue(_ context.Context, e fprom.Event) error {
-	sale := e.(fprom.Sale)
-	fmt.Print("enqueued ", sale.EventID)
-	if sale.TID != "" {
-		fmt.Print(" of visitor ", sale.TID)
+func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
+	for _, e := range events {
+		sale := e.(fprom.Sale)
+		fmt.Print("enqueued ", sale.EventID)
+		if sale.TID != "" {
+			fmt.Print(" of visitor ", sale.TID)
+		}
+		fmt.Println()
 	}
-	fmt.Println()
 	return nil
 }

@@ -22,7 +22,7 @@ type shared struct {
 	workers int
 }
 
-func (q *shared) Admit(context.Context) error {
+func (q *shared) Admit(context.Context, int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.admits++
@@ -39,7 +39,12 @@ func (q *shared) Pause(ctx context.Context, d time.Duration, reason error) error
 	return nil
 }
 
-func (q *shared) SetWorkers(n int) { q.workers = n }
+func (q *shared) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	q.mu.Lock()
+	q.workers = workers
+	q.mu.Unlock()
+	return q.recorder.Run(ctx, workers, deliver)
+}
 
 func (q *shared) Stats(context.Context) (fprom.QueueStats, error) {
 	return fprom.QueueStats{Pending: 7, Oldest: time.Now().Add(-time.Hour)}, errors.New("half the truth")
@@ -107,9 +112,10 @@ type foreignQueue struct {
 
 func (foreignQueue) Put(context.Context, ...fprom.Message) error { return nil }
 
-func (q foreignQueue) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+func (q foreignQueue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	time.Sleep(time.Minute)
-	q.said <- deliver(ctx, q.m)
+	_, err := deliver(ctx, q.m)
+	q.said <- err
 	<-ctx.Done()
 	return nil
 }
@@ -148,8 +154,9 @@ func TestConflictThatTheQueueFinds(t *testing.T) {
 		time.Sleep(time.Hour)
 		other := sale("x")
 		other.Amount++
-		enqueue(t, tracker, sale("x"), other, other)
-		if got := seen.of(fprom.StageConflict); len(got) != 1 || !errors.Is(got[0].Err, fprom.ErrConflict) {
+		enqueue(t, tracker, sale("x"))
+		conflicting(t, tracker, other, other)
+		if got := seen.of(fprom.StageConflict); len(got) != 2 || !errors.Is(got[0].Err, fprom.ErrConflict) {
 			t.Errorf("conflicts: %+v", got)
 		}
 		if s := tracker.Stats(); s.Queue.Pending != 1 {
@@ -195,7 +202,7 @@ func TestPutOfSeveral(t *testing.T) {
 		{messages("a", "b", "a"), nil, 2},
 		{messages("c", "d", "e"), fprom.ErrQueueFull, 2},
 		{append(messages("c"), conflict), fprom.ErrConflict, 3},
-		{append(messages("c"), conflict), nil, 3}, // said once
+		{append(messages("c"), conflict), fprom.ErrConflict, 3},
 		{messages("a", "b", "c", "d", "a", "d"), nil, 4},
 		{messages("a"), nil, 4},
 		{messages("e"), fprom.ErrQueueFull, 4},
@@ -223,3 +230,8 @@ func TestShutdownDoesNotDrainASharedQueue(t *testing.T) {
 		}
 	})
 }
+
+// Flush, Stats and Close implement fprom.Queue.
+func (foreignQueue) Flush(context.Context) error                     { return nil }
+func (foreignQueue) Stats(context.Context) (fprom.QueueStats, error) { return fprom.QueueStats{}, nil }
+func (foreignQueue) Close() error                                    { return nil }

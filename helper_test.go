@@ -214,6 +214,16 @@ func enqueue(tb testing.TB, tracker *fprom.Tracker, events ...fprom.Event) {
 	}
 }
 
+// conflicting enqueues events whose ids are used with another amount.
+func conflicting(tb testing.TB, tracker *fprom.Tracker, events ...fprom.Event) {
+	tb.Helper()
+	for _, e := range events {
+		if err := tracker.Enqueue(tb.Context(), e); !errors.Is(err, fprom.ErrConflict) {
+			tb.Errorf("Enqueue: %v, want ErrConflict", err)
+		}
+	}
+}
+
 // flush waits until everything has its outcome, for at most d.
 func flush(tb testing.TB, tracker *fprom.Tracker, d time.Duration) {
 	tb.Helper()
@@ -256,15 +266,21 @@ func (q *recorder) Put(ctx context.Context, m ...fprom.Message) error {
 	return put()
 }
 
-func (q *recorder) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
-	return q.inner.Run(ctx, func(ctx context.Context, m fprom.Message) error {
-		err := deliver(ctx, m)
+func (q *recorder) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	return q.inner.Run(ctx, workers, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
+		r, err := deliver(ctx, m)
 		q.mu.Lock()
 		q.settled = append(q.settled, err)
 		q.mu.Unlock()
-		return err
+		return r, err
 	})
 }
+
+func (q *recorder) Flush(ctx context.Context) error { return q.inner.Flush(ctx) }
+
+func (q *recorder) Stats(ctx context.Context) (fprom.QueueStats, error) { return q.inner.Stats(ctx) }
+
+func (q *recorder) Close() error { return q.inner.Close() }
 
 // answers is what deliver said so far.
 func (q *recorder) answers() []error {
@@ -280,7 +296,12 @@ type sink struct{}
 
 func (sink) Put(context.Context, ...fprom.Message) error { return nil }
 
-func (sink) Run(ctx context.Context, _ func(context.Context, fprom.Message) error) error {
+func (sink) Run(ctx context.Context, workers int, _ func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	<-ctx.Done()
 	return nil
 }
+
+// Flush, Stats and Close implement fprom.Queue.
+func (sink) Flush(context.Context) error                     { return nil }
+func (sink) Stats(context.Context) (fprom.QueueStats, error) { return fprom.QueueStats{}, nil }
+func (sink) Close() error                                    { return nil }

@@ -86,12 +86,12 @@ type fullOnce struct {
 	refused  bool
 }
 
-func (f *fullOnce) Enqueue(ctx context.Context, e fprom.Event) error {
+func (f *fullOnce) Enqueue(ctx context.Context, events ...fprom.Event) error {
 	if !f.refused {
 		f.refused = true
 		return fprom.ErrQueueFull
 	}
-	return f.accepted.Enqueue(ctx, e)
+	return f.accepted.Enqueue(ctx, events...)
 }
 
 // TestBegin: a framework without net/http says itself what the status is.

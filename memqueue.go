@@ -3,7 +3,6 @@ package fprom
 import (
 	"container/heap"
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
@@ -16,7 +15,8 @@ const DefaultQueueSize = 16384
 // backlog seen and no further.
 type memoryQueue struct {
 	size    int
-	workers int
+	running bool
+	closed  bool
 	wake    chan struct{} // a hint that next may find work
 
 	mu          sync.Mutex
@@ -42,11 +42,7 @@ type slot struct {
 	before, after int32
 	laneNext      int32
 	readyNext     int32
-	reported      []uint64 // digests of the conflicts that Put reported
 }
-
-// maxReported bounds what is kept of conflicts with one event; those beyond are reported each time.
-const maxReported = 8
 
 const (
 	none      = int32(-1)
@@ -64,32 +60,38 @@ func NewMemoryQueue(size int) Queue {
 		size = DefaultQueueSize
 	}
 	q := &memoryQueue{
-		size: size, workers: 4, wake: make(chan struct{}, 1),
+		size: size, wake: make(chan struct{}, 1),
 		keys: map[string]int32{}, lanes: map[string]int32{}, first: none, last: none, newer: list{none, none}, older: list{none, none},
 	}
 	q.later.q = q
 	return q
 }
 
-// SetWorkers sets the number of concurrent deliveries; it has no effect after Run.
-func (q *memoryQueue) SetWorkers(n int) { q.workers = n }
-
 func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.closed {
+		return ErrQueueClosed
+	}
 	if len(q.keys)+len(ms) > q.size && len(q.keys)+q.fresh(ms) > q.size {
 		return ErrQueueFull
 	}
-	var conflict error
+	var conflict *ConflictError
 	for _, m := range ms {
 		if i, ok := q.keys[m.Key]; !ok {
 			q.add(m)
 		} else if q.conflicts(q.at(i), m) {
-			conflict = ErrConflict
+			if conflict == nil {
+				conflict = &ConflictError{}
+			}
+			conflict.Keys = append(conflict.Keys, m.Key)
 		}
 	}
 	q.signal()
-	return conflict
+	if conflict != nil {
+		return conflict
+	}
+	return nil
 }
 
 // fresh is the number of keys in ms that are not stored.
@@ -103,17 +105,8 @@ func (q *memoryQueue) fresh(ms []Message) int {
 	return len(keys)
 }
 
-// conflicts reports whether m differs from what is stored in s, the first time that it does so in this way.
-func (q *memoryQueue) conflicts(s *slot, m Message) bool {
-	d := m.Digest()
-	if d == s.msg.Digest() || slices.Contains(s.reported, d) {
-		return false
-	}
-	if len(s.reported) < maxReported {
-		s.reported = append(s.reported, d)
-	}
-	return true
-}
+// conflicts reports whether m differs from what is stored in s.
+func (q *memoryQueue) conflicts(s *slot, m Message) bool { return m.Digest != s.msg.Digest }
 
 func (q *memoryQueue) add(m Message) {
 	var i int32
@@ -148,9 +141,24 @@ func (q *memoryQueue) add(m Message) {
 }
 
 // Run starts the workers and waits for them.
-func (q *memoryQueue) Run(ctx context.Context, deliver func(context.Context, Message) error) error {
+func (q *memoryQueue) Run(ctx context.Context, workers int, deliver func(context.Context, Message) (Result, error)) error {
+	q.mu.Lock()
+	if q.closed || q.running {
+		defer q.mu.Unlock()
+		if q.closed {
+			return ErrQueueClosed
+		}
+		return ErrQueueInUse
+	}
+	q.running = true
+	q.mu.Unlock()
+	defer func() {
+		q.mu.Lock()
+		q.running = false
+		q.mu.Unlock()
+	}()
 	var wg sync.WaitGroup
-	for range max(q.workers, 1) {
+	for range max(workers, 1) {
 		wg.Go(func() {
 			timer := time.NewTimer(time.Hour)
 			defer timer.Stop()
@@ -159,7 +167,8 @@ func (q *memoryQueue) Run(ctx context.Context, deliver func(context.Context, Mes
 				if !ok {
 					return
 				}
-				q.settle(ctx, i, m.Attempt, deliver(ctx, m))
+				_, err := deliver(ctx, m)
+				q.settle(ctx, i, m.Attempt, err)
 			}
 		})
 	}
@@ -251,18 +260,21 @@ func (q *memoryQueue) signal() {
 	}
 }
 
-// Stats implements the optional method of Queue.
+// Stats implements Queue.
 func (q *memoryQueue) Stats(context.Context) (QueueStats, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := QueueStats{Pending: len(q.keys), Dead: q.dead}
+	if q.closed {
+		return QueueStats{}, ErrQueueClosed
+	}
+	s := QueueStats{Pending: len(q.keys), Dead: q.dead, Delivering: q.running}
 	if q.first != none {
 		s.Oldest = q.at(q.first).msg.RecordedAt
 	}
 	return s, nil
 }
 
-// Flush implements the optional method of Queue.
+// Flush implements Queue.
 func (q *memoryQueue) Flush(ctx context.Context) error {
 	q.mu.Lock()
 	for mark := q.seq; q.first != none && q.at(q.first).seq <= mark; {
@@ -282,7 +294,15 @@ func (q *memoryQueue) Flush(ctx context.Context) error {
 	return nil
 }
 
-// Undelivered implements the optional method of Queue.
+// Close implements Queue. What is left is still in Undelivered.
+func (q *memoryQueue) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	return nil
+}
+
+// Undelivered implements UndeliveredLister.
 func (q *memoryQueue) Undelivered() []Message {
 	q.mu.Lock()
 	defer q.mu.Unlock()

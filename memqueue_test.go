@@ -162,47 +162,17 @@ func TestFlush(t *testing.T) {
 	})
 }
 
-// A Queue with nothing but Put and Run works: Flush counts.
-func TestQueueOfTwoMethods(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		f := &fake{answer: func(n int, c call) reply {
-			switch {
-			case c.has("bad"):
-				return object(400, `{"message":"x"}`)
-			case n%3 == 0:
-				return reply{status: 500}
-			}
-			return ok()
-		}}
-		cfg := config(f)
-		cfg.Queue = newRecorder()
-		tracker := start(t, cfg)
-		for i := range 50 {
-			enqueue(t, tracker, sale(strconv.Itoa(i)), sale(strconv.Itoa(i)))
-		}
-		enqueue(t, tracker, sale("bad"))
-		flush(t, tracker, time.Hour)
-		s := tracker.Stats()
-		if s.Tracked != 50 || s.Rejected != 1 || s.Known != 50 || s.Queue != (fprom.QueueStats{}) {
-			t.Errorf("stats %+v", s)
-		}
-		if err := tracker.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-	})
-}
-
 // restless is a Queue whose Run ends with an error now and then.
 type restless struct {
 	*recorder
 	runs atomic.Int32
 }
 
-func (q *restless) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+func (q *restless) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	if q.runs.Add(1) < 4 {
 		return errors.New("connection lost")
 	}
-	return q.recorder.Run(ctx, deliver)
+	return q.recorder.Run(ctx, workers, deliver)
 }
 
 func TestQueueThatStops(t *testing.T) {

@@ -4,8 +4,10 @@ import "context"
 
 // Enqueuer accepts events for delivery. *Tracker is one.
 type Enqueuer interface {
-	// Enqueue returns nil if e is stored as safely as the queue promises. ctx does not end with the request.
-	Enqueue(ctx context.Context, e Event) error
+	// Enqueue returns nil if all events are stored as safely as the queue promises. An error that wraps ErrConflict means
+	// that an event id is already used with another amount; the other events are stored then. With any other error none
+	// is. ctx does not end with the request.
+	Enqueue(ctx context.Context, events ...Event) error
 }
 
 // Record notes events in a handler that an adapter's Middleware wraps: they are sent to FirstPromoter if the handler

@@ -21,12 +21,12 @@ type accepted struct {
 	err    error
 }
 
-func (a *accepted) Enqueue(ctx context.Context, e fprom.Event) error {
+func (a *accepted) Enqueue(ctx context.Context, events ...fprom.Event) error {
 	a.ctx = ctx
 	if a.err != nil {
 		return a.err
 	}
-	a.events = append(a.events, e)
+	a.events = append(a.events, events...)
 	return nil
 }
 

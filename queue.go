@@ -5,37 +5,71 @@ import (
 	"time"
 )
 
-// Queue holds accepted events until they are delivered. A Tracker calls Put for every accepted event and Run once; the
-// queue owns concurrency, order and timers. Implementations: NewMemoryQueue, package boltqueue (one file), module
-// riverqueue (PostgreSQL, several replicas). The suite fpromtest.TestQueue says whether an implementation keeps the rules.
+// Queue holds accepted events until they are delivered. A Tracker calls Put for accepted events and Run once; the queue
+// owns concurrency, order and timers. Implementations: NewMemoryQueue, package boltqueue (one file), module riverqueue
+// (PostgreSQL, several replicas). The suite fpromtest/queuetest says whether an implementation keeps the rules.
 //
-// Besides Put and Run a queue may have any of these methods; a Tracker finds and uses them:
-//
-//	SetWorkers(n int)                                  // called before Run: deliveries under way at once (Config.Workers)
-//	Stats(ctx context.Context) (QueueStats, error)     // what Tracker.Stats shows of the queue; must be cheap
-//	Flush(ctx context.Context) error                   // until every message stored before the call has an outcome
-//	Undelivered() []Message                            // only if not durable: what is left after Run returned, oldest first
-//	Close() error                                      // called once by Shutdown, after Run returned; must be idempotent
-//	Admit(ctx context.Context) error                   // called before every attempt: waits for the limit shared with other
-//	                                                   // processes. If Pause was called meanwhile, no attempt follows
-//	Pause(ctx context.Context, d time.Duration, reason error) error // an answer pauses the account: tell the other processes
+// A queue may also be a Limiter, an UndeliveredLister or a Watcher, which a Tracker uses, and an Outbox for operators. Write
+// the assertion down, as in var _ fprom.Limiter = (*Queue)(nil), so that a wrong signature does not compile.
 type Queue interface {
 	// Put stores messages, all or none. nil means that they are stored as safely as this queue promises. A message whose
-	// Key is stored already, or had its outcome and is remembered, stores nothing and is no error, unless its Digest
-	// differs: then an error that wraps ErrConflict, once for each such pair, with the other messages stored. Safe for
-	// concurrent use, also before and while Run runs.
+	// Key waits already, or had its outcome and is remembered, stores nothing and is no error, unless its Digest differs:
+	// then the error wraps ErrConflict, each time, and the other messages are stored. The Key of a dead letter is free: the
+	// new message takes its place. An error that wraps ErrConflict is the only one with which something was stored.
+	// ErrQueueClosed after Close. Safe for concurrent use, also before and while Run runs.
 	Put(ctx context.Context, m ...Message) error
-	// Run calls deliver for every stored message until ctx ends, then waits for the calls under way and returns nil.
-	// Messages of one Customer are delivered one at a time in the order they were put; others at once, oldest first.
-	// Message.Attempt counts the deliveries from 1. deliver's answer: nil, done; IsPermanent(err), dead letter; otherwise
-	// again after RetryDelay(attempt, err), where the attempt does not count if IsHeld(err) or ctx has ended.
-	Run(ctx context.Context, deliver func(context.Context, Message) error) error
+	// Run calls deliver for every stored message, at most workers at once, until ctx ends. Then it begins no delivery, waits
+	// for those under way and returns nil. Messages of one Customer are delivered one at a time in the order they were put,
+	// unless IsSetAside(err) let the later ones pass. Otherwise the oldest comes first, live ones before those with Bulk.
+	// New and tried messages take turns, so that neither keeps the other waiting. Message.Attempt counts the deliveries
+	// from 1. What deliver's answer means: a nil error, done with the Result's Outcome; IsPermanent(err), a dead letter;
+	// otherwise again after RetryDelay(attempt, err), where the attempt does not count if IsHeld(err) or ctx has ended.
+	// A panic of deliver is an error of that delivery. ErrQueueInUse if another Run is under way, ErrQueueClosed after Close.
+	Run(ctx context.Context, workers int, deliver func(context.Context, Message) (Result, error)) error
+	// Flush returns nil when every message stored before the call has an outcome or is a dead letter. It returns an error
+	// that wraps ErrNotDue as soon as none of those that are left is under way or due before ctx's deadline; ctx's error
+	// when ctx ends; ErrQueueClosed after Close.
+	Flush(ctx context.Context) error
+	// Stats must be cheap. ErrQueueClosed after Close.
+	Stats(ctx context.Context) (QueueStats, error)
+	// Close is called after Run returned. It may be called again, and then returns what it returned first.
+	Close() error
+}
+
+// Limiter is a Queue that shares the account's limit with other processes.
+type Limiter interface {
+	// Admit is called before every attempt, and waits for the limit of requestsPerMinute (Config.RequestsPerMinute) that all
+	// processes share. An attempt follows unless Pause was called meanwhile.
+	Admit(ctx context.Context, requestsPerMinute int) error
+	// Pause tells the other processes that an answer pauses the account for d.
+	Pause(ctx context.Context, d time.Duration, reason error) error
+}
+
+// UndeliveredLister is a Queue that does not outlive the process.
+type UndeliveredLister interface {
+	// Undelivered is what is left after Run returned, oldest first.
+	Undelivered() []Message
+}
+
+// Watcher is a Queue that shows its state to other processes, as boltqueue does over its socket.
+type Watcher interface {
+	// Watch gives the queue the Tracker's Stats, which say more than the queue knows: the pause, the breaker, the calls of
+	// the last minute. New calls it once before Run. The function may be called at any time, also by several goroutines.
+	Watch(stats func() Stats)
 }
 
 // QueueStats is what a queue tells about itself.
 type QueueStats struct {
-	Pending int       `json:"pending"`         // messages without an outcome, those under way included
-	Oldest  time.Time `json:"oldest,omitzero"` // RecordedAt of the oldest of them; zero if there is none
-	Dead    int       `json:"dead"`            // dead letters kept; of the queue in memory how many there were
-	Ledger  int       `json:"ledger"`          // event ids remembered with their outcome
+	Pending     int       `json:"pending"`                // live messages without an outcome, those under way included
+	Bulk        int       `json:"bulk"`                   // the same of those with Message.Bulk
+	Oldest      time.Time `json:"oldest,omitzero"`        // RecordedAt of the oldest of both; zero if there is none
+	Dead        int       `json:"dead"`                   // dead letters kept; of the queue in memory how many there were
+	Ledger      int       `json:"ledger"`                 // event ids remembered with their outcome
+	Conflicts   int       `json:"conflicts"`              // pairs of an event id and another amount that were refused and are remembered
+	Delivering  bool      `json:"delivering"`             // some process runs the queue
+	LastSuccess time.Time `json:"last_success,omitzero"`  // when the last event was done; zero if unknown
+	PausedUntil time.Time `json:"paused_until,omitzero"`  // end of a pause of the account; zero if there is none, or none is known
+	PauseReason string    `json:"pause_reason,omitempty"` // why
+	Breaker     string    `json:"breaker,omitempty"`      // of the process that delivers, if it is one and known: see Stats
+	LastMinute  int       `json:"last_minute"`            // calls to FirstPromoter in the last 60 s, if known
 }

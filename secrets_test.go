@@ -140,7 +140,7 @@ func TestErrorsAndLogsShowNoSecret(t *testing.T) {
 				enqueue(t, tracker, secretEvents()...)
 				time.Sleep(10 * time.Minute)
 				conflict := fprom.Sale{EventID: "ch_1", Email: secretEmail, Amount: 2}
-				enqueue(t, tracker, conflict)
+				_ = tracker.Enqueue(t.Context(), conflict)
 				time.Sleep(10 * time.Minute)
 				for _, step := range seen.sofar() {
 					if step.Err != nil {

@@ -196,9 +196,9 @@ type closing struct {
 	err     error
 }
 
-func (q *closing) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+func (q *closing) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	q.running = true
-	err := q.Queue.Run(ctx, deliver)
+	err := q.Queue.Run(ctx, workers, deliver)
 	q.running = false
 	return err
 }
@@ -240,14 +240,11 @@ func TestMethodsOfANilTracker(t *testing.T) {
 	if r, err := tracker.Track(t.Context(), sale("x")); !errors.Is(err, fprom.ErrNoTracker) || r.Outcome != fprom.Undelivered {
 		t.Errorf("Track: %v, %v", r, err)
 	}
-	for name, f := range map[string]func() error{
-		"Enqueue":  func() error { return tracker.Enqueue(t.Context(), sale("x")) },
-		"Flush":    func() error { return tracker.Flush(t.Context()) },
-		"Shutdown": func() error { return tracker.Shutdown(t.Context()) },
-	} {
-		if err := f(); !errors.Is(err, fprom.ErrNoTracker) {
-			t.Errorf("%s: %v", name, err)
-		}
+	if err := tracker.Enqueue(t.Context(), sale("x")); !errors.Is(err, fprom.ErrNoTracker) {
+		t.Errorf("Enqueue: %v", err)
+	}
+	if err := errors.Join(tracker.Flush(t.Context()), tracker.Shutdown(t.Context())); err != nil {
+		t.Errorf("Flush and Shutdown: %v", err)
 	}
 	if s := tracker.Stats(); s != (fprom.Stats{}) {
 		t.Errorf("Stats: %+v", s)

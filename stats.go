@@ -2,8 +2,8 @@ package fprom
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -32,40 +32,9 @@ type Stats struct {
 type counters struct {
 	enqueued, known, attempts, tracked, notReferral, duplicate atomic.Uint64
 	rejected, retries, discarded, lost, conflicts              atomic.Uint64
-
-	mu      sync.Mutex
-	settled uint64
-	moved   chan struct{}
 }
 
-func newCounters() *counters { return &counters{moved: make(chan struct{})} }
-
-// settle counts an event that the queue has done with.
-func (c *counters) settle() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.settled++
-	close(c.moved)
-	c.moved = make(chan struct{})
-}
-
-// waitSettled waits until as many events were settled as had been accepted.
-func (c *counters) waitSettled(ctx context.Context) error {
-	target := c.enqueued.Load()
-	for {
-		c.mu.Lock()
-		settled, moved := c.settled, c.moved
-		c.mu.Unlock()
-		if settled >= target {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-moved:
-		}
-	}
-}
+func newCounters() *counters { return &counters{} }
 
 // Stats returns a snapshot. It asks the queue, so it is not for a hot path.
 func (t *Tracker) Stats() Stats {
@@ -82,17 +51,15 @@ func (t *Tracker) Stats() Stats {
 	if until, reason := t.pause.state(); !until.IsZero() {
 		s.PausedUntil, s.PauseReason = until, reason.Error()
 	}
-	if t.extra.stats != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		q, err := t.extra.stats(ctx)
-		if err != nil {
-			t.log.Warn("fprom: the queue gives no statistics", "error", err)
-		}
-		s.Queue = q
-		if !q.Oldest.IsZero() {
-			s.OldestAge = time.Since(q.Oldest)
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	q, err := t.queue.Stats(ctx)
+	if err != nil && !errors.Is(err, ErrQueueClosed) {
+		t.log.Warn("fprom: the queue gives no statistics", "error", err)
+	}
+	s.Queue = q
+	if !q.Oldest.IsZero() {
+		s.OldestAge = time.Since(q.Oldest)
 	}
 	return s
 }

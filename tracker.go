@@ -15,11 +15,12 @@ import (
 type Tracker struct {
 	client   *client
 	queue    Queue
-	extra    queueExtras
 	dedupe   *dedupe
 	breaker  *breaker
 	pause    *pause
 	limit    *pacer
+	perMin   int
+	workers  int
 	retry    RetryConfig
 	log      *slog.Logger
 	observer func(context.Context, Step)
@@ -48,12 +49,9 @@ func New(cfg Config) (*Tracker, error) {
 		return nil, err
 	}
 	t := &Tracker{
-		client: client, queue: cfg.Queue, extra: extrasOf(cfg.Queue), dedupe: newDedupe(cfg.Dedupe),
-		breaker: newBreaker(cfg.Breaker, cfg.Logger), pause: &pause{}, limit: newPacer(cfg.RequestsPerMinute, cfg.Burst),
+		client: client, queue: cfg.Queue, dedupe: newDedupe(cfg.Dedupe),
+		breaker: newBreaker(cfg.Breaker, cfg.Logger), pause: &pause{}, limit: newPacer(cfg.RequestsPerMinute, cfg.Burst), perMin: cfg.RequestsPerMinute, workers: cfg.Workers,
 		retry: cfg.Retry, log: cfg.Logger, observer: cfg.Observer, counts: newCounters(), ran: make(chan struct{}),
-	}
-	if t.extra.setWorkers != nil {
-		t.extra.setWorkers(cfg.Workers)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	t.stop = stop
@@ -65,7 +63,7 @@ func New(cfg Config) (*Tracker, error) {
 func (t *Tracker) run(ctx context.Context) {
 	defer close(t.ran)
 	for {
-		err := t.queue.Run(ctx, t.deliver)
+		err := t.queue.Run(ctx, t.workers, t.deliver)
 		if ctx.Err() != nil {
 			return
 		}
@@ -79,10 +77,19 @@ func (t *Tracker) run(ctx context.Context) {
 // Enqueue accepts e for delivery, and returns when the queue has stored it; it never waits for the network. nil means
 // that e will be delivered, or that an event with its id was accepted or delivered before. It waits at most a second
 // for the queue, whatever ctx says: ctx is for its values. Errors: *ValidationError, ErrQueueFull, ErrClosed, or the queue's.
-func (t *Tracker) Enqueue(ctx context.Context, e Event) error {
+func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 	if t == nil {
 		return ErrNoTracker
 	}
+	for _, e := range events {
+		if err := t.enqueue(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Tracker) enqueue(ctx context.Context, e Event) error {
 	m, err := NewMessage(e)
 	if err != nil {
 		return err
@@ -102,14 +109,14 @@ func (t *Tracker) Enqueue(ctx context.Context, e Event) error {
 		return nil
 	case claim == conflicted:
 		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: ErrConflict})
-		return nil
+		return fmt.Errorf("%w: %s", ErrConflict, m.name())
 	}
 	err = t.put(ctx, m)
 	t.dedupe.stored(m.Key, err == nil)
 	switch {
 	case errors.Is(err, ErrConflict):
 		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: err})
-		return nil
+		return err
 	case err != nil:
 		return fmt.Errorf("fprom: %s was not stored: %w", m.name(), err)
 	}
@@ -162,20 +169,17 @@ func (t *Tracker) Format(f fmt.State, _ rune) {
 }
 
 // deliver is what the queue calls for each message; its error tells the queue what to do with it.
-func (t *Tracker) deliver(ctx context.Context, m Message) error {
+func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 	v := t.attempt(ctx, m, true)
 	t.report(ctx, m, v, true)
-	if t.extra.flush == nil && (v.class == classDone || v.class == classRejected) {
-		t.counts.settle()
-	}
 	switch v.class {
 	case classDone:
-		return nil
+		return v.Result, nil
 	case classAskAgain:
-		return &deliveryError{err: v.err, held: true, wait: v.pause, exact: true}
+		return v.Result, &deliveryError{err: v.err, held: true, wait: v.pause, exact: true}
 	default:
 		held := v.class != classRejected && v.class != classTransient
-		return &deliveryError{err: v.err, permanent: v.class == classRejected, held: held, wait: v.pause, retry: t.retry}
+		return v.Result, &deliveryError{err: v.err, permanent: v.class == classRejected, held: held, wait: v.pause, retry: t.retry}
 	}
 }
 
@@ -241,10 +245,13 @@ func (t *Tracker) admitAndPost(ctx context.Context, m Message, queued bool) verd
 
 // pace waits for this process's limit, then for the one it shares with others, if the queue has one.
 func (t *Tracker) pace(ctx context.Context) error {
-	if err := t.limit.wait(ctx); err != nil || t.extra.admit == nil {
+	if err := t.limit.wait(ctx); err != nil {
 		return err
 	}
-	return t.extra.admit(ctx)
+	if q, ok := t.queue.(Limiter); ok {
+		return q.Admit(ctx, t.perMin)
+	}
+	return nil
 }
 
 // concludePause begins or ends the account's pause by the verdict of an attempt.
@@ -256,8 +263,8 @@ func (t *Tracker) concludePause(ctx context.Context, of ticket, v *verdict) {
 		t.pause.clear(of)
 	case v.class == classThrottled, v.class == classRefused, v.class == classEndpoint:
 		d := t.pause.begin(of, v.pause, t.retry.ProbeInterval, v.err)
-		if d > 0 && t.extra.pause != nil {
-			if err := t.extra.pause(context.WithoutCancel(ctx), d, v.err); err != nil {
+		if q, ok := t.queue.(Limiter); ok && d > 0 {
+			if err := q.Pause(context.WithoutCancel(ctx), d, v.err); err != nil {
 				t.log.Warn("fprom: the pause could not be told to the other processes", "error", err)
 			}
 		}

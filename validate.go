@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"net/mail"
+	"net/netip"
 	"strconv"
 	"strings"
 	"unicode"
@@ -193,6 +194,16 @@ func validCurrency(code string) error {
 		return nil
 	}
 	return &ValidationError{"Currency", "is not an ISO 4217 code"}
+}
+
+func validIP(ip string) error {
+	if ip == "" {
+		return nil
+	}
+	if _, err := netip.ParseAddr(ip); err != nil {
+		return &ValidationError{"IP", "is not an IP address"}
+	}
+	return nil
 }
 
 func parseInt(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }

@@ -217,9 +217,9 @@ func deliverMany(b *testing.B, q *boltqueue.Queue, n, workers int) time.Duration
 func drain(q *boltqueue.Queue, n, workers int) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	q.SetWorkers(workers)
+	workersOf.Store(q, workers)
 	var delivered atomic.Int64
-	return q.Run(ctx, func(context.Context, fprom.Message) error {
+	return runQueue(ctx, q, func(context.Context, fprom.Message) error {
 		if delivered.Add(1) == int64(n) {
 			stop()
 		}

@@ -82,11 +82,11 @@ func child(task string) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	const workers = 64
-	q.SetWorkers(workers)
+	workersOf.Store(q, workers)
 	var hanging atomic.Int64
 	ran := make(chan error, 1)
 	go func() {
-		ran <- q.Run(ctx, func(ctx context.Context, _ fprom.Message) error {
+		ran <- runQueue(ctx, q, func(ctx context.Context, _ fprom.Message) error {
 			hanging.Add(1)
 			<-ctx.Done()
 			return ctx.Err()

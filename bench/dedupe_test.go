@@ -20,7 +20,7 @@ type sink struct{}
 
 func (sink) Put(context.Context, ...fprom.Message) error { return nil }
 
-func (sink) Run(ctx context.Context, _ func(context.Context, fprom.Message) error) error {
+func (sink) Run(ctx context.Context, workers int, _ func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	<-ctx.Done()
 	return nil
 }
@@ -148,3 +148,8 @@ func purge(keys int) *stalls {
 	}
 	return s
 }
+
+// Flush, Stats and Close implement fprom.Queue.
+func (sink) Flush(context.Context) error                     { return nil }
+func (sink) Stats(context.Context) (fprom.QueueStats, error) { return fprom.QueueStats{}, nil }
+func (sink) Close() error                                    { return nil }

@@ -103,7 +103,7 @@ func (c *chaos) runs(t *testing.T, q *boltqueue.Queue) {
 	t.Helper()
 	for range 4 {
 		ctx, cancel := soon(t, 40*time.Millisecond)
-		_ = q.Run(ctx, func(_ context.Context, m fprom.Message) error {
+		_ = run(ctx, q, func(_ context.Context, m fprom.Message) error {
 			switch rand.IntN(8) {
 			case 0:
 				return errors.New("again")

@@ -27,7 +27,7 @@ func TestClockWasWrong(t *testing.T) {
 		}
 		cancel()
 	}()
-	err := q.Run(ctx, func(_ context.Context, m fprom.Message) error {
+	err := run(ctx, q, func(_ context.Context, m fprom.Message) error {
 		if m.Key == done.Key {
 			return nil
 		}

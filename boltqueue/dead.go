@@ -177,7 +177,7 @@ func (w *work) redrive(id uint64, v []byte) (bool, error) {
 		return false, err
 	}
 	d.Message.Attempt = 0
-	return true, w.store(d.Message, h, d.Message.Digest())
+	return true, w.store(d.Message, h, d.Message.Digest)
 }
 
 // drop leaves a note that the event was not done, whose key is free therefore. A damaged one's key is not known.

@@ -133,7 +133,7 @@ func TestRedriveAllOnce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
 	go func() {
-		ran <- q.Run(ctx, func(_ context.Context, m fprom.Message) error { return reject(m) })
+		ran <- run(ctx, q, func(_ context.Context, m fprom.Message) error { return reject(m) })
 	}()
 	if got, err := q.RedriveAll(t.Context()); got != n || err != nil {
 		t.Errorf("RedriveAll: %d, %v; want %d", got, err, n)

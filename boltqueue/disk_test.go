@@ -62,7 +62,7 @@ func TestHeldAfterFailure(t *testing.T) {
 			ms[i] = sale(t, i, 100)
 		}
 		put(t, q, ms...)
-		q.SetWorkers(n)
+		workersOf.Store(q, n)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		go func() {
@@ -72,7 +72,7 @@ func TestHeldAfterFailure(t *testing.T) {
 		}()
 		var began atomic.Int64
 		d.fail(syscall.ENOSPC)
-		err := q.Run(ctx, func(context.Context, fprom.Message) error {
+		err := run(ctx, q, func(context.Context, fprom.Message) error {
 			time.Sleep(time.Millisecond)
 			if began.Add(1) <= n {
 				return held
@@ -173,14 +173,14 @@ type answers struct {
 	err chan error
 }
 
-func (q answers) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
-	return q.Queue.Run(ctx, func(ctx context.Context, m fprom.Message) error {
-		err := deliver(ctx, m)
+func (q answers) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	return q.Queue.Run(ctx, workers, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
+		r, err := deliver(ctx, m)
 		select {
 		case q.err <- err:
 		default:
 		}
-		return err
+		return r, err
 	})
 }
 

@@ -84,7 +84,7 @@ func rejectedOutbox() (outbox *boltqueue.Queue, cleanup func()) {
 		_ = outbox.Flush(ctx)
 		cancel()
 	}()
-	if err := outbox.Run(ctx, func(context.Context, fprom.Message) error { return reject(m) }); err != nil {
+	if err := run(ctx, outbox, func(context.Context, fprom.Message) error { return reject(m) }); err != nil {
 		log.Fatal(err)
 	}
 	return outbox, func() {

@@ -29,9 +29,9 @@ func TestFair(t *testing.T) {
 		put(t, q, ms...)
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 		defer cancel()
-		q.SetWorkers(1)
+		workersOf.Store(q, 1)
 		good, bad := 0, 0
-		err := q.Run(ctx, func(_ context.Context, m fprom.Message) error {
+		err := run(ctx, q, func(_ context.Context, m fprom.Message) error {
 			time.Sleep(400 * time.Millisecond)
 			if strings.HasPrefix(m.Key, "sale:good") {
 				good++

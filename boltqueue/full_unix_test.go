@@ -61,10 +61,10 @@ func fill(dir string) error {
 	delivered := map[string]int{}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	q.SetWorkers(1)
+	workersOf.Store(q, 1)
 	ran := make(chan error, 1)
 	go func() {
-		ran <- q.Run(ctx, func(_ context.Context, m fprom.Message) error {
+		ran <- run(ctx, q, func(_ context.Context, m fprom.Message) error {
 			delivered[m.Key]++
 			return nil
 		})

@@ -62,7 +62,7 @@ func deliver(tb testing.TB, q *boltqueue.Queue, answer func(fprom.Message) error
 	}()
 	var mu sync.Mutex
 	var got []fprom.Message
-	err := q.Run(ctx, func(_ context.Context, m fprom.Message) error {
+	err := run(ctx, q, func(_ context.Context, m fprom.Message) error {
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, m)

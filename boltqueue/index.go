@@ -66,7 +66,7 @@ func (w *work) remember(it *item) error {
 		return nil
 	}
 	h := hashKey(it.m.Key)
-	return w.recent().Put(seqKey(it.seq), binary.BigEndian.AppendUint64(h[:], it.m.Digest()))
+	return w.recent().Put(seqKey(it.seq), binary.BigEndian.AppendUint64(h[:], it.m.Digest))
 }
 
 // flush writes the keys in memory as a run.
@@ -124,7 +124,7 @@ func (q *Queue) restoreKeys(w *work) error {
 	})
 	add := func(seq uint64, rec []byte) {
 		if r, err := decodeRecord(seq, rec); err == nil {
-			set(hashKey(r.m.Key), entry{seq, r.m.Digest()})
+			set(hashKey(r.m.Key), entry{seq, r.m.Digest})
 		}
 	}
 	each(w.dead(), from, func(seq uint64, v []byte) {

@@ -93,7 +93,7 @@ func (m *model) open(path string) *boltqueue.Queue {
 		m.t.Fatal(err)
 	}
 	m.t.Cleanup(func() { _ = q.Close() }) // if the test fails
-	q.SetWorkers(4)
+	workersOf.Store(q, 4)
 	return q
 }
 
@@ -156,15 +156,15 @@ func (m *model) put(q *boltqueue.Queue) {
 func (m *model) accept(msg fprom.Message) (conflict bool) {
 	digest, known := m.remember[msg.Key]
 	if i := m.index(msg.Key); i >= 0 {
-		digest, known = m.pending[i].Digest(), true
+		digest, known = m.pending[i].Digest, true
 	}
 	if !known {
 		delete(m.dead, msg.Key)
 		m.pending = append(m.pending, msg)
 		return false
 	}
-	pair := fmt.Sprint(msg.Key, " ", msg.Digest())
-	if digest == msg.Digest() || m.conflicts[pair] {
+	pair := fmt.Sprint(msg.Key, " ", msg.Digest)
+	if digest == msg.Digest {
 		return false
 	}
 	m.conflicts[pair] = true
@@ -188,7 +188,7 @@ func (m *model) deliver(q *boltqueue.Queue, n int) {
 			}
 		}()
 	}
-	if err := q.Run(ctx, m.answer); err != nil {
+	if err := run(ctx, q, m.answer); err != nil {
 		m.t.Errorf("Run: %v", err)
 	}
 }
@@ -209,7 +209,7 @@ func (m *model) answer(ctx context.Context, msg fprom.Message) error {
 	case verdict < 6 || m.drain:
 		m.end(msg)
 		if msg.Kind != fprom.KindCancellation {
-			m.remember[msg.Key] = msg.Digest()
+			m.remember[msg.Key] = msg.Digest
 		}
 		return nil
 	case verdict < 7:
@@ -235,7 +235,7 @@ func (m *model) begin(msg fprom.Message) {
 		m.attempts[msg.Key]--
 	}
 	delete(m.unsure, msg.Key)
-	if want := m.pending[i]; want.Digest() != msg.Digest() || msg.Attempt != m.attempts[msg.Key]+1 {
+	if want := m.pending[i]; want.Digest != msg.Digest || msg.Attempt != m.attempts[msg.Key]+1 {
 		m.t.Errorf("%s was delivered as %s, attempt %d, want %s, attempt %d", msg.Key, msg.Body, msg.Attempt, want.Body, m.attempts[msg.Key]+1)
 	}
 	if msg.Customer == "" {

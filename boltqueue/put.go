@@ -28,7 +28,7 @@ type put struct {
 // If ctx ends first, Put returns ctx.Err(). Then the messages are stored only if their commit had begun; a caller may
 // put them again, which stores nothing twice. After any other error but fprom.ErrConflict nothing is stored, unless the
 // queue is out of use then (see the package's documentation). A full disk is such an error, and Put works again when there
-// is space. A message may have 1 MiB. After Close: fprom.ErrClosed.
+// is space. A message may have 1 MiB. After Close: fprom.ErrQueueClosed.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if len(ms) == 0 {
 		return nil
@@ -39,7 +39,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 			return fmt.Errorf("boltqueue: a %s of %d bytes; at most %d can be stored", m.Kind, n, maxMessage)
 		}
 		m.Attempt = 0
-		r.puts[i] = put{m, hashKey(m.Key), m.Digest()}
+		r.puts[i] = put{m, hashKey(m.Key), m.Digest}
 		r.size += len(m.Body) + 256
 	}
 	return q.do(ctx, r)

@@ -20,7 +20,6 @@ type Queue struct {
 	start     time.Time // see now
 	logger    *slog.Logger
 	retention time.Duration
-	workers   int
 	memKeys   int // as many keys in memory make a run
 	commitTx  func(*bbolt.Tx) error
 
@@ -80,11 +79,9 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-const defaultWorkers = 4
-
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
-		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, workers: defaultWorkers, memKeys: defaultMemKeys, commitTx: (*bbolt.Tx).Commit,
+		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, memKeys: defaultMemKeys, commitTx: (*bbolt.Tx).Commit,
 		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	for _, o := range opts {
@@ -96,14 +93,6 @@ func newQueue(path string, opts []Option) *Queue {
 
 // now is the time as it runs on from the opening, whatever is done to the clock of the system.
 func (q *Queue) now() time.Time { return q.start.Add(time.Since(q.start)) }
-
-// SetWorkers sets the number of deliveries under way at once. Default 4; above some hundred the others have nothing to do.
-// It has no effect on a Run that has begun.
-func (q *Queue) SetWorkers(n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.workers = max(n, 1)
-}
 
 // Stats implements the optional method of fprom.Queue. It reads nothing from the file. Oldest is as of the last commit.
 func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
@@ -143,7 +132,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 		q.mu.Unlock()
 		return ctx.Err()
 	case <-q.done:
-		return errors.Join(fprom.ErrClosed, q.brokenErr())
+		return errors.Join(fprom.ErrQueueClosed, q.brokenErr())
 	}
 }
 
@@ -188,7 +177,7 @@ func (q *Queue) unusable() error {
 		return q.broken
 	}
 	if q.closing {
-		return fprom.ErrClosed
+		return fprom.ErrQueueClosed
 	}
 	return nil
 }

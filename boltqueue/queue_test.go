@@ -132,21 +132,21 @@ func TestClosed(t *testing.T) {
 	put(t, q, m)
 	closeQueue(t, q)
 	closeQueue(t, q)
-	if err := q.Put(t.Context(), m); !errors.Is(err, fprom.ErrClosed) {
-		t.Errorf("Put after Close: %v, want ErrClosed", err)
+	if err := q.Put(t.Context(), m); !errors.Is(err, fprom.ErrQueueClosed) {
+		t.Errorf("Put after Close: %v, want ErrQueueClosed", err)
 	}
-	if err := q.Run(t.Context(), nil); !errors.Is(err, fprom.ErrClosed) {
-		t.Errorf("Run after Close: %v, want ErrClosed", err)
+	if err := run(t.Context(), q, nil); !errors.Is(err, fprom.ErrQueueClosed) {
+		t.Errorf("Run after Close: %v, want ErrQueueClosed", err)
 	}
-	if err := q.Flush(t.Context()); !errors.Is(err, fprom.ErrClosed) {
-		t.Errorf("Flush after Close: %v, want ErrClosed", err)
+	if err := q.Flush(t.Context()); !errors.Is(err, fprom.ErrQueueClosed) {
+		t.Errorf("Flush after Close: %v, want ErrQueueClosed", err)
 	}
-	if _, err := q.Redrive(t.Context(), 1); !errors.Is(err, fprom.ErrClosed) {
-		t.Errorf("Redrive after Close: %v, want ErrClosed", err)
+	if _, err := q.Redrive(t.Context(), 1); !errors.Is(err, fprom.ErrQueueClosed) {
+		t.Errorf("Redrive after Close: %v, want ErrQueueClosed", err)
 	}
 	for _, err := range q.DeadLetters(t.Context()) {
-		if !errors.Is(err, fprom.ErrClosed) {
-			t.Errorf("DeadLetters after Close: %v, want ErrClosed", err)
+		if !errors.Is(err, fprom.ErrQueueClosed) {
+			t.Errorf("DeadLetters after Close: %v, want ErrQueueClosed", err)
 		}
 	}
 }

@@ -83,7 +83,18 @@ func decodeRecord(seq uint64, b []byte) (record, error) {
 		b = b[w+int(n):]
 	}
 	r.m.Body = bytes.Clone(b)
+	r.m.Digest = digestOf(r.m)
 	return r, nil
+}
+
+// digestOf makes the digest anew, which the record does not have.
+func digestOf(m fprom.Message) uint64 {
+	e, err := m.Event()
+	if err != nil {
+		return 0
+	}
+	again, _ := fprom.NewMessage(e) // the digest of an event that is no longer valid is 0
+	return again.Digest
 }
 
 // deadInfo is what is kept beside a dead message.

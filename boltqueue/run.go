@@ -28,15 +28,15 @@ const (
 
 // Run implements fprom.Queue. Messages that were under way when an earlier process died are delivered again, with the
 // number of that attempt. When ctx has ended Run waits for the deliveries under way and for their outcomes to be written.
-func (q *Queue) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	q.mu.Lock()
-	n, err := q.workers, q.unusable()
+	err := q.unusable()
 	q.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	var wg sync.WaitGroup
-	for range n {
+	for range max(workers, 1) {
 		wg.Go(func() {
 			for {
 				it := q.next(ctx)
@@ -46,7 +46,7 @@ func (q *Queue) Run(ctx context.Context, deliver func(context.Context, fprom.Mes
 				hit("leased")
 				m := it.m
 				m.Attempt++
-				err := deliver(ctx, m)
+				_, err := deliver(ctx, m)
 				hit("answered")
 				q.settle(ctx, it, err)
 			}

@@ -69,7 +69,7 @@ func checkTorn(t *testing.T, torn []byte, events map[string]string) {
 	}()
 	var mu sync.Mutex
 	delivered := map[string]int{}
-	err = q.Run(ctx, func(_ context.Context, m fprom.Message) error {
+	err = run(ctx, q, func(_ context.Context, m fprom.Message) error {
 		mu.Lock()
 		defer mu.Unlock()
 		delivered[m.Key]++

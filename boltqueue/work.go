@@ -171,12 +171,11 @@ func (w *work) store(m fprom.Message, h hash, digest uint64) error {
 // conflict reports a key that is used with another digest, the first time.
 func (w *work) conflict(p *put, e entry) (conflict, err error) {
 	k := binary.BigEndian.AppendUint64(p.hash[:16:16], p.digest)
-	if w.conflicts().Get(k) != nil {
-		return nil, nil
-	}
-	w.dirty = true
-	if err := w.conflicts().Put(k, seqKey(e.seq)); err != nil {
-		return nil, err
+	if w.conflicts().Get(k) == nil {
+		w.dirty = true
+		if err := w.conflicts().Put(k, seqKey(e.seq)); err != nil {
+			return nil, err
+		}
 	}
 	return fmt.Errorf("boltqueue: %s: %w", nameOf(p.m), fprom.ErrConflict), nil
 }

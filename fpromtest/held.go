@@ -49,10 +49,11 @@ func (q *oneDelivery) Put(_ context.Context, ms ...fprom.Message) error {
 	return nil
 }
 
-func (q *oneDelivery) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+func (q *oneDelivery) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	select {
 	case m := <-q.put:
-		q.err <- deliver(ctx, m)
+		_, err := deliver(ctx, m)
+		q.err <- err
 		<-ctx.Done()
 	case <-ctx.Done():
 	}
@@ -61,3 +62,9 @@ func (q *oneDelivery) Run(ctx context.Context, deliver func(context.Context, fpr
 
 // Flush lets Shutdown end without waiting for an outcome.
 func (q *oneDelivery) Flush(context.Context) error { return nil }
+
+func (q *oneDelivery) Stats(context.Context) (fprom.QueueStats, error) {
+	return fprom.QueueStats{}, nil
+}
+
+func (q *oneDelivery) Close() error { return nil }

@@ -27,24 +27,17 @@ type modelStore struct {
 
 type modelMsg struct {
 	fprom.Message
-	digest   uint64
-	state    string // "", "done", "dead"
-	busy     bool
-	due      time.Time
-	reported []uint64
-}
-
-func (q *model) SetWorkers(n int) {
-	if q.workers = n; q.bug == "one worker more" {
-		q.workers++
-	}
+	digest uint64
+	state  string // "", "done", "dead"
+	busy   bool
+	due    time.Time
 }
 
 func (q *model) Put(_ context.Context, ms ...fprom.Message) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed && q.bug != "put after close" {
-		return fprom.ErrClosed
+		return fprom.ErrQueueClosed
 	}
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
@@ -55,14 +48,11 @@ func (q *model) Put(_ context.Context, ms ...fprom.Message) error {
 		})
 		if i < 0 || q.bug == "stores twice" {
 			m.Attempt = 0
-			q.store.msgs = append(q.store.msgs, &modelMsg{Message: m, digest: m.Digest()})
+			q.store.msgs = append(q.store.msgs, &modelMsg{Message: m, digest: m.Digest})
 			continue
 		}
-		if s := q.store.msgs[i]; s.digest != m.Digest() && !slices.Contains(s.reported, m.Digest()) && q.bug != "blind to conflicts" {
+		if s := q.store.msgs[i]; s.digest != m.Digest && q.bug != "blind to conflicts" {
 			conflict = fprom.ErrConflict
-			if q.bug != "repeats conflicts" {
-				s.reported = append(s.reported, m.Digest())
-			}
 			if q.bug == "conflict replaces" {
 				s.Body = m.Body
 			}
@@ -74,9 +64,12 @@ func (q *model) Put(_ context.Context, ms ...fprom.Message) error {
 	return conflict
 }
 
-func (q *model) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+func (q *model) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	if q.bug == "one worker more" {
+		workers++
+	}
 	var wg sync.WaitGroup
-	for range max(q.workers, 1) {
+	for range workers {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				s, m := q.take()
@@ -87,7 +80,8 @@ func (q *model) Run(ctx context.Context, deliver func(context.Context, fprom.Mes
 					}
 					continue
 				}
-				q.settle(ctx, s, m.Attempt, deliver(ctx, m))
+				_, err := deliver(ctx, m)
+				q.settle(ctx, s, m.Attempt, err)
 			}
 		})
 	}

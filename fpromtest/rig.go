@@ -14,6 +14,8 @@ const (
 	quiet    = 200 * time.Millisecond // for what must not
 )
 
+var tracked = fprom.Result{Outcome: fprom.Tracked, StatusCode: 200}
+
 // delivery is one call of deliver.
 type delivery struct {
 	fprom.Message
@@ -27,6 +29,7 @@ type rig struct {
 	cancel context.CancelFunc // ends Run; nil before start
 	result chan error         // of Run
 	closed bool
+	atOnce int // deliveries, 4 unless a test says otherwise
 
 	mu       sync.Mutex
 	calls    []*delivery
@@ -39,32 +42,26 @@ type rig struct {
 
 func newRig(t *testing.T, q fprom.Queue) *rig {
 	t.Helper()
-	r := &rig{t: t, q: q, lanes: map[string]int{}, changed: make(chan struct{})}
+	r := &rig{t: t, q: q, atOnce: 4, lanes: map[string]int{}, changed: make(chan struct{})}
 	t.Cleanup(r.close)
 	return r
 }
 
-// workers asks for n deliveries at once, and reports whether the queue can be asked.
-func (r *rig) workers(n int) bool {
-	w, ok := r.q.(interface{ SetWorkers(n int) })
-	if ok {
-		w.SetWorkers(n)
-	}
-	return ok
-}
+// workers asks for n deliveries at once.
+func (r *rig) workers(n int) { r.atOnce = n }
 
 // start begins Run. deliver may be nil: every delivery succeeds.
 func (r *rig) start(deliver func(ctx context.Context, m fprom.Message) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel, r.result = cancel, make(chan error, 1)
 	go func() {
-		r.result <- r.q.Run(ctx, func(ctx context.Context, m fprom.Message) error {
+		r.result <- r.q.Run(ctx, r.atOnce, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
 			d := r.enter(m)
 			defer r.leave(d)
 			if deliver == nil {
-				return nil
+				return tracked, nil
 			}
-			return deliver(ctx, m)
+			return tracked, deliver(ctx, m)
 		})
 	}()
 }

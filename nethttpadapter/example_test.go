@@ -78,10 +78,14 @@ func ExampleMiddleware_webhook() {
 // putOnly is an Enqueuer of one's own: it stores events for another process to deliver.
 type putOnly struct{ queue fprom.Queue }
 
-func (p putOnly) Enqueue(ctx context.Context, e fprom.Event) error {
-	m, err := fprom.NewMessage(e)
-	if err != nil {
-		return err
+func (p putOnly) Enqueue(ctx context.Context, events ...fprom.Event) error {
+	var ms []fprom.Message
+	for _, e := range events {
+		m, err := fprom.NewMessage(e)
+		if err != nil {
+			return err
+		}
+		ms = append(ms, m)
 	}
-	return p.queue.Put(ctx, m)
+	return p.queue.Put(ctx, ms...)
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/fprom-go/fprom"
 )
 
 const (
@@ -52,7 +54,7 @@ type delivery struct{ probe bool }
 
 type deliveryKey struct{}
 
-var errClosed = errors.New("riverqueue: the queue is closed")
+var errClosed = fprom.ErrQueueClosed
 
 // Admit waits until this process may make one call under the limit that all replicas share, and until no replica has
 // paused the account. After a pause one replica at a time may call, until a call shows that the account works. While
@@ -61,7 +63,7 @@ var errClosed = errors.New("riverqueue: the queue is closed")
 // If Pause is called in this process while Admit waits, Admit returns nil at once and has taken no slot: the Tracker
 // makes no call then, but waits for the end of its pause and asks again. Were the slot, or the right to the one probe,
 // given to it, it would be lost.
-func (q *Queue) Admit(ctx context.Context) error {
+func (q *Queue) Admit(ctx context.Context, _ int) error {
 	began := q.pauses.Load()
 	select {
 	case q.gate <- struct{}{}:

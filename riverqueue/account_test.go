@@ -30,7 +30,7 @@ func TestAdmitSharesTheLimit(t *testing.T) {
 		q, _ := open(t, cfg)
 		for range 4 {
 			wg.Go(func() {
-				for q.Admit(ctx) == nil {
+				for q.Admit(ctx, 400) == nil {
 					mu.Lock()
 					admitted = append(admitted, time.Now())
 					mu.Unlock()
@@ -63,7 +63,7 @@ func TestAdmitLifted(t *testing.T) {
 	defer cancel()
 	begun := time.Now()
 	for range 10_000 {
-		if err := q.Admit(ctx); err != nil {
+		if err := q.Admit(ctx, 400); err != nil {
 			t.Fatalf("after %v: %v", time.Since(begun), err)
 		}
 	}
@@ -75,7 +75,7 @@ func TestPause(t *testing.T) {
 	a, _ := open(t, cfg)
 	b, _ := open(t, cfg)
 	ctx := t.Context()
-	if err := b.Admit(ctx); err != nil {
+	if err := b.Admit(ctx, 400); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
@@ -87,10 +87,10 @@ func TestPause(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
-	if err := b.Admit(short); !errors.Is(err, context.DeadlineExceeded) {
+	if err := b.Admit(short, 400); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Admit in a pause: %v, want the context's error", err)
 	}
-	if err := b.Admit(ctx); err != nil {
+	if err := b.Admit(ctx, 400); err != nil {
 		t.Fatal(err)
 	}
 	if d := time.Since(begun); d < time.Second {
@@ -98,16 +98,16 @@ func TestPause(t *testing.T) {
 	}
 	probing, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
-	if err := a.Admit(probing); !errors.Is(err, context.DeadlineExceeded) {
+	if err := a.Admit(probing, 400); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Admit of the second call after a pause, the first of which has no answer yet: %v, want the context's error", err)
 	}
-	if err := a.Admit(ctx); err != nil { // the probe got lost: bounded
+	if err := a.Admit(ctx, 400); err != nil { // the probe got lost: bounded
 		t.Fatal(err)
 	}
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Admit(ctx); err == nil {
+	if err := a.Admit(ctx, 400); err == nil {
 		t.Error("Admit waits after Close")
 	}
 }

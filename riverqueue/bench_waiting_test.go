@@ -44,10 +44,10 @@ func deliverRate(b *testing.B, replicas, waiting int) float64 {
 	var done atomic.Int64
 	for range replicas {
 		q, _ := open(b, cfg)
-		q.SetWorkers(16)
+		workersOf.Store(q, 16)
 		wg.Go(func() {
-			err := q.Run(ctx, func(ctx context.Context, _ fprom.Message) error {
-				if err := q.Admit(ctx); err != nil {
+			err := runQueue(ctx, q, func(ctx context.Context, _ fprom.Message) error {
+				if err := q.Admit(ctx, 400); err != nil {
 					return err
 				}
 				done.Add(1)
@@ -119,12 +119,12 @@ func BenchmarkWaiting(b *testing.B) {
 		b.ReportMetric(full, "put-full/s")
 		bytes := countRows(b, x.pool, `SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c WHERE relname IN ('fprom_ledger', 'river_job') AND relnamespace = $1::regnamespace`, schemaOf(x))
 		b.ReportMetric(float64(bytes)/float64(s.Pending), "B/event")
-		x.q.SetWorkers(16)
+		workersOf.Store(x.q, 16)
 		run, cancel := context.WithCancel(ctx)
 		var done atomic.Int64
 		ran := make(chan error, 1)
 		go func() {
-			ran <- x.q.Run(run, func(context.Context, fprom.Message) error { done.Add(1); return nil })
+			ran <- runQueue(run, x.q, func(context.Context, fprom.Message) error { done.Add(1); return nil })
 		}()
 		time.Sleep(3 * time.Second)
 		before, begun := done.Load(), time.Now()

@@ -25,7 +25,7 @@ func TestMigrate(t *testing.T) {
 	if err := q.Put(ctx, message(t, sale("1", "ann", 100))); !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(err.Error(), "Migrate") {
 		t.Errorf("Put without tables: %v, want ErrSchema and a word on Migrate", err)
 	}
-	if err := q.Run(ctx, noop); !errors.Is(err, riverqueue.ErrSchema) {
+	if err := runQueue(ctx, q, noop); !errors.Is(err, riverqueue.ErrSchema) {
 		t.Errorf("Run without tables: %v, want ErrSchema", err)
 	}
 	var wg sync.WaitGroup
@@ -54,7 +54,7 @@ func TestMigrate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, err := range map[string]error{
-		"Migrate": q.Migrate(ctx), "Put": q.Put(ctx, message(t, sale("2", "ann", 100))), "Run": q.Run(ctx, noop),
+		"Migrate": q.Migrate(ctx), "Put": q.Put(ctx, message(t, sale("2", "ann", 100))), "Run": runQueue(ctx, q, noop),
 	} {
 		if !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(err.Error(), "99") {
 			t.Errorf("%s with the tables of a newer version: %v, want ErrSchema that names the version", name, err)

@@ -37,7 +37,12 @@ func argsOf(m fprom.Message) eventArgs {
 }
 
 func (a eventArgs) message() fprom.Message {
-	return fprom.Message{Key: a.Key, Kind: a.EventKind, Customer: a.Customer, RecordedAt: a.RecordedAt, Body: []byte(a.Body)}
+	m := fprom.Message{Key: a.Key, Kind: a.EventKind, Customer: a.Customer, RecordedAt: a.RecordedAt, Body: []byte(a.Body)}
+	if e, err := m.Event(); err == nil {
+		again, _ := fprom.NewMessage(e) // the digest of an event that is no longer valid is 0
+		m.Digest = again.Digest
+	}
+	return m
 }
 
 var defaultStore = sync.OnceValues(func() (*store, error) { return newStore(nil, DefaultSchema) })
@@ -184,11 +189,10 @@ func (s *store) meet(ctx context.Context, tx pgx.Tx, ms []fprom.Message) (revive
 			byKey[m.Key] = row{m.Key, d, "queued"}
 			revived = append(revived, m)
 		case r.Digest != d:
-			tag, err := tx.Exec(ctx, s.sql.refuse, m.Key, d)
-			if err != nil {
+			if _, err := tx.Exec(ctx, s.sql.refuse, m.Key, d); err != nil {
 				return nil, nil, err
 			}
-			if tag.RowsAffected() > 0 && conflict == nil {
+			if conflict == nil {
 				conflict = fmt.Errorf("riverqueue: %s: %w", m.Key, fprom.ErrConflict)
 			}
 		}
@@ -211,4 +215,4 @@ func (s *store) insertJobs(ctx context.Context, tx pgx.Tx, ms []fprom.Message) e
 }
 
 // digestOf is Message.Digest as a PostgreSQL bigint, bit for bit.
-func digestOf(m fprom.Message) int64 { return int64(m.Digest()) }
+func digestOf(m fprom.Message) int64 { return int64(m.Digest) }

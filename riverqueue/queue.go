@@ -77,11 +77,10 @@ func (c Config) withDefaults() (Config, error) {
 // Queue is a durable fprom.Queue in PostgreSQL, shared by any number of processes. Make it with New. Safe for
 // concurrent use.
 type Queue struct {
-	cfg     Config
-	pool    *pgxpool.Pool
-	store   *store
-	workers int
-	log     *slog.Logger
+	cfg   Config
+	pool  *pgxpool.Pool
+	store *store
+	log   *slog.Logger
 
 	running atomic.Pointer[replica] // while Run runs
 	gate    chan struct{}           // of Admit: one at a time asks for slots
@@ -112,13 +111,10 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 		return nil, err
 	}
 	return &Queue{
-		cfg: cfg, pool: pool, store: s, workers: 4, log: cfg.Logger,
+		cfg: cfg, pool: pool, store: s, log: cfg.Logger,
 		gate: make(chan struct{}, 1), slots: newSlots(cfg.RequestsPerMinute), closed: make(chan struct{}),
 	}, nil
 }
-
-// SetWorkers sets the number of deliveries that this process has under way at once; no effect after Run. Default 4.
-func (q *Queue) SetWorkers(n int) { q.workers = min(max(n, 1), 10_000) }
 
 // Put stores messages and their River jobs in one transaction. Of a key that is in the ledger nothing is stored, unless
 // it is that of a dead letter: a message with its key replaces it and is tried anew.

@@ -23,11 +23,11 @@ const panicRetry = time.Minute
 
 // Run delivers the events of the schema until ctx ends, beside the Run of any other process. One Run at a time per
 // Queue. If the database cannot be reached Run waits for it; tables that are missing or newer are an error.
-func (q *Queue) Run(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	for ctx.Err() == nil && !q.isClosed() {
 		err := q.store.check(ctx, q.pool)
 		if err == nil {
-			err = q.work(ctx, deliver)
+			err = q.work(ctx, workers, deliver)
 		}
 		if errors.Is(err, ErrSchema) {
 			return err
@@ -41,7 +41,7 @@ func (q *Queue) Run(ctx context.Context, deliver func(context.Context, fprom.Mes
 }
 
 // work runs a River client and the upkeep until ctx ends. An error means that they did not start.
-func (q *Queue) work(ctx context.Context, deliver func(context.Context, fprom.Message) error) error {
+func (q *Queue) work(ctx context.Context, n int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	r := newReplica(q)
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, &worker{q: q, r: r, deliver: deliver}); err != nil {
@@ -49,7 +49,7 @@ func (q *Queue) work(ctx context.Context, deliver func(context.Context, fprom.Me
 	}
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
 		ID: r.id, Schema: q.cfg.Schema, Logger: loud(q.log), Workers: workers, JobTimeout: -1,
-		Queues:                      map[string]river.QueueConfig{jobQueue: {MaxWorkers: q.workers, FetchCooldown: fetchCooldown}},
+		Queues:                      map[string]river.QueueConfig{jobQueue: {MaxWorkers: min(max(n, 1), 10_000), FetchCooldown: fetchCooldown}},
 		CancelledJobRetentionPeriod: 7 * 24 * time.Hour,
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ type worker struct {
 	river.WorkerDefaults[eventArgs]
 	q       *Queue
 	r       *replica
-	deliver func(context.Context, fprom.Message) error
+	deliver func(context.Context, fprom.Message) (fprom.Result, error)
 }
 
 // NextRetry implements river.Worker for a delivery that panicked; all other ends of one are snoozes.
@@ -108,7 +108,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[eventArgs]) error {
 	}
 	m.Attempt = attempts + 1
 	d := &delivery{}
-	err = w.deliver(context.WithValue(ctx, deliveryKey{}, d), m)
+	_, err = w.deliver(context.WithValue(ctx, deliveryKey{}, d), m)
 	done, permanent := err == nil, fprom.IsPermanent(err)
 	q.concludeProbe(ctx, d, done || permanent)
 	switch {

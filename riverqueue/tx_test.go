@@ -229,7 +229,7 @@ func TestDieAroundCommit(t *testing.T) {
 	defer cancel()
 	ran := make(chan error, 1)
 	go func() {
-		ran <- q.Run(ctx, func(_ context.Context, m fprom.Message) error {
+		ran <- runQueue(ctx, q, func(_ context.Context, m fprom.Message) error {
 			delivered <- m.Key
 			return nil
 		})

@@ -21,7 +21,7 @@ func start(t *testing.T, q *riverqueue.Queue, deliver func(context.Context, fpro
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
-	go func() { ran <- q.Run(ctx, deliver) }()
+	go func() { ran <- runQueue(ctx, q, deliver) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ran; err != nil {
@@ -122,7 +122,7 @@ func TestLateOwner(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t), Lease: time.Second}
 	a, pool := open(t, cfg)
-	a.SetWorkers(1) // it does not get its own job again
+	workersOf.Store(a, 1) // it does not get its own job again
 	release := make(chan struct{})
 	late := sync.OnceFunc(func() { close(release) })
 	begun := make(chan struct{}, 2)

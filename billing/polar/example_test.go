@@ -14,10 +14,15 @@ import (
 // printer stands for a *fprom.Tracker.
 type printer struct{}
 
-func (printer) Enqueue(_ context.Context, e fprom.Event) error {
-	m, err := fprom.NewMessage(e)
-	fmt.Println("POST /"+m.Kind, string(m.Body))
-	return err
+func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
+	for _, e := range events {
+		m, err := fprom.NewMessage(e)
+		if err != nil {
+			return err
+		}
+		fmt.Println("POST /"+m.Kind, string(m.Body))
+	}
+	return nil
 }
 
 // The endpoint of the provider's webhooks. In Gin: router.POST("/webhooks/polar", gin.WrapH(polar.Handler(tracker, secret))).

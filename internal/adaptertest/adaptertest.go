@@ -75,7 +75,7 @@ func (q queue) Put(_ context.Context, ms ...fprom.Message) error {
 	return nil
 }
 
-func (queue) Run(ctx context.Context, _ func(context.Context, fprom.Message) error) error {
+func (queue) Run(ctx context.Context, workers int, _ func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	<-ctx.Done()
 	return nil
 }
@@ -211,3 +211,8 @@ func Sell(r *http.Request, id string) {
 func Sale(id string) fprom.Sale {
 	return fprom.Sale{EventID: id, Email: "ann@example.com", Amount: 4900, Currency: "USD"}
 }
+
+// Flush, Stats and Close implement fprom.Queue.
+func (queue) Flush(context.Context) error                     { return nil }
+func (queue) Stats(context.Context) (fprom.QueueStats, error) { return fprom.QueueStats{}, nil }
+func (queue) Close() error                                    { return nil }

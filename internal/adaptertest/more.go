@@ -53,8 +53,8 @@ type enqueuer struct {
 	canceled []error
 }
 
-func (e *enqueuer) Enqueue(ctx context.Context, ev fprom.Event) error {
-	e.events = append(e.events, ev)
+func (e *enqueuer) Enqueue(ctx context.Context, events ...fprom.Event) error {
+	e.events = append(e.events, events...)
 	e.canceled = append(e.canceled, ctx.Err())
 	return nil
 }

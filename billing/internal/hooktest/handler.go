@@ -25,22 +25,24 @@ type Sink struct {
 }
 
 // Enqueue implements fprom.Enqueuer.
-func (s *Sink) Enqueue(_ context.Context, e fprom.Event) error {
-	m, err := fprom.NewMessage(e)
-	if err != nil {
-		return err
-	}
+func (s *Sink) Enqueue(_ context.Context, events ...fprom.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.Err != nil {
-		return s.Err
-	}
-	if s.keys == nil {
-		s.keys = map[string]bool{}
-	}
-	if !s.keys[m.Key] {
-		s.keys[m.Key] = true
-		s.events = append(s.events, e)
+	for _, e := range events {
+		m, err := fprom.NewMessage(e)
+		if err != nil {
+			return err
+		}
+		if s.Err != nil {
+			return s.Err
+		}
+		if s.keys == nil {
+			s.keys = map[string]bool{}
+		}
+		if !s.keys[m.Key] {
+			s.keys[m.Key] = true
+			s.events = append(s.events, e)
+		}
 	}
 	return nil
 }

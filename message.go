@@ -1,0 +1,141 @@
+package fprom
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Message is an event as it is stored and sent. Its JSON form is stable: queues may store it.
+type Message struct {
+	Key        string          `json:"key"`              // unique per event: kind and event id, or kind and customer
+	Kind       string          `json:"kind"`             // one of the Kind constants
+	Body       json.RawMessage `json:"body"`             // what is posted to FirstPromoter
+	Customer   string          `json:"customer"`         // messages of one customer are delivered in the order they were put
+	RecordedAt time.Time       `json:"recorded_at"`      // when the event was accepted
+	Attempt    int             `json:"attempt,omitzero"` // number of this delivery, from 1; set by the queue
+	// Digest is the same for two messages of one Key exactly if they ask for the same money: it covers amount and currency.
+	// Queues keep it with the key to tell a redelivery from a conflict (ErrConflict). It never changes between releases.
+	Digest uint64 `json:"digest"`
+	// Bulk messages are delivered after all live ones, except that no event overtakes an earlier one of its customer.
+	Bulk bool `json:"bulk,omitzero"`
+}
+
+// NewMessage validates e and puts it into the form that is stored and sent, for queues that store inside a caller's
+// transaction. RecordedAt is now. The error is a *ValidationError.
+func NewMessage(e Event) (Message, error) {
+	switch e.(type) {
+	case Sale, Refund, Signup, Cancellation:
+	default: // nil, a pointer or a struct around one of them
+		return Message{}, errNoEvent
+	}
+	if err := e.Validate(); err != nil {
+		return Message{}, err
+	}
+	kind := e.kind()
+	return Message{
+		Key: kind + ":" + e.id(), Kind: kind, Body: encode(e), Customer: e.customer(), RecordedAt: time.Now(),
+		Digest: digest(e.money()),
+	}, nil
+}
+
+// Event is the event that m was made of (its currency in lower case).
+func (m Message) Event() (Event, error) {
+	var err error
+	var e Event
+	switch m.Kind {
+	case KindSale:
+		e, err = decode[Sale](m.Body)
+	case KindRefund:
+		e, err = decode[Refund](m.Body)
+	case KindSignup:
+		e, err = decode[Signup](m.Body)
+	case KindCancellation:
+		e, err = decode[Cancellation](m.Body)
+	default:
+		err = errors.New("unknown kind")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fprom: stored message %s of kind %q: %w", m.name(), m.Kind, err)
+	}
+	return e, nil
+}
+
+func decode[E Event](body []byte) (Event, error) {
+	var e E
+	err := json.Unmarshal(body, &e)
+	return e, err
+}
+
+// Money is the amount and the currency of a sale or a refund; zero for other kinds and for a body that cannot be read.
+func (m Message) Money() (amount int64, currency string) {
+	e, err := m.Event()
+	if err != nil {
+		return 0, ""
+	}
+	return e.money()
+}
+
+// Repeats reports whether the same Key may be put again as a new event once it had its outcome: a customer can cancel
+// more than once, and a cancellation has no id of its own.
+func (m Message) Repeats() bool { return m.Kind == KindCancellation }
+
+// digest is FNV-1a over the amount and the currency in lower case.
+func digest(amount int64, currency string) uint64 {
+	const prime = 1099511628211
+	h := uint64(14695981039346656037)
+	for i := range 8 {
+		h = (h ^ uint64(byte(amount>>(8*i)))) * prime
+	}
+	for _, c := range []byte(wireCurrency(currency)) {
+		h = (h ^ uint64(c)) * prime
+	}
+	return h
+}
+
+// SafeKey is a Message.Key that may be shown and kept: if the key has an e-mail address in it, what follows the kind is
+// replaced by a hash. Other keys are returned as they are. SafeKey of a SafeKey is the same.
+func SafeKey(key string) string {
+	kind, id, _ := strings.Cut(key, ":")
+	if !strings.Contains(id, "@") {
+		return key
+	}
+	sum := sha256.Sum256([]byte(id))
+	return kind + ":sha256-" + hex.EncodeToString(sum[:16])
+}
+
+// name is Key without an e-mail address in clear, for logs and errors.
+func (m Message) name() string { return maskKey(m.Key) }
+
+// maskKey masks the part of a key from its first address on.
+func maskKey(key string) string {
+	kind, id, _ := strings.Cut(key, ":")
+	return kind + ":" + MaskEmail(id)
+}
+
+// MaskEmail leaves the first letter of each side of an address: "j***@e***". Text without "@" stays as it is.
+func MaskEmail(s string) string {
+	local, host, ok := strings.Cut(s, "@")
+	if !ok {
+		return s
+	}
+	first := func(s string) string {
+		for _, r := range s {
+			return string(r)
+		}
+		return ""
+	}
+	return first(local) + "***@" + first(host) + "***"
+}
+
+// shorten cuts s to n bytes.
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

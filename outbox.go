@@ -1,0 +1,154 @@
+package fprom
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Outbox is a durable queue as an operator sees it. *boltqueue.Queue and *riverqueue.Queue are ones, and mean the same
+// with the same words. All methods may be called while a Tracker delivers, also by another process. They are safe for
+// concurrent use.
+type Outbox interface {
+	Queue
+	// Entries ranges over the events that f selects: waiting, done and dead, the oldest first (by the order they were put).
+	// It reads in pages and holds up nothing. What changes meanwhile may be seen or not. An error ends it. To go on later,
+	// give the last Entry's Cursor as Filter.After.
+	Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error]
+	// Redrive sends the dead letters that f selects again, under their own event ids, and says how many. Filter.State is
+	// taken as StateDead. A dead letter that cannot be read, or whose key was put again, stays.
+	Redrive(ctx context.Context, f Filter) (int, error)
+	// Drop removes the dead letters that f selects and says how many. Their event ids are free again. Filter.State is
+	// taken as StateDead: what waits cannot be dropped.
+	Drop(ctx context.Context, f Filter) (int, error)
+	// History counts the outcomes between from and to in intervals of step, from the ledger: it survives restarts and
+	// counts all replicas. Every interval has a Bucket, also an empty one; at most 10,000. from is rounded down to step.
+	History(ctx context.Context, from, to time.Time, step time.Duration) ([]Bucket, error)
+	// Forget erases a person: customer is an e-mail address or a uid. It returns how many events it changed. Events
+	// that are done or dead lose customer and body; event ids and sums stay. An event that still waits is kept, since a
+	// commission depends on it, and is erased when it has its outcome.
+	Forget(ctx context.Context, customer string) (int, error)
+}
+
+// State is where an event stands.
+type State string
+
+// The states.
+const (
+	StateWaiting State = "waiting" // no outcome yet
+	StateDone    State = "done"    // Tracked, NotReferral or Duplicate
+	StateDead    State = "dead"    // a dead letter: given up, see Outbox.Redrive
+)
+
+// Filter selects entries of an Outbox. Empty fields select all; what is set must hold together.
+type Filter struct {
+	Keys       []string  // any of these: keys as in Entry.Key, as in Message.Key, or event ids without a kind
+	State      State     // one state
+	Outcome    Outcome   // one outcome
+	Kind       string    // one of the Kind constants
+	Customer   string    // an e-mail address in any case, or a uid; only events that still have their customer
+	Since      time.Time // recorded at or after
+	Until      time.Time // recorded before
+	Reason     string    // a part of Entry.Reason, in any case
+	StatusCode int       // of the last answer
+	Limit      int       // so many at most; 0: no limit
+	After      string    // Entry.Cursor of the last entry seen
+	Personal   bool      // show Entry.Customer in clear
+}
+
+// Entry is one event in an Outbox.
+type Entry struct {
+	Key           string    // SafeKey of the Message
+	Kind          string    // one of the Kind constants
+	State         State     //
+	Outcome       Outcome   // Undelivered while it waits; Rejected or Undelivered if dead
+	Amount        int64     // of a sale or refund
+	Currency      string    // lower case; empty for the account's default
+	Customer      string    // masked unless Filter.Personal; empty once it is erased
+	Bulk          bool      //
+	RecordedAt    time.Time //
+	SettledAt     time.Time // when it was done or given up; zero while it waits
+	Attempts      int       // so far
+	NextAttempt   time.Time // zero unless it waits for a retry
+	Reason        string    // the last error, without addresses, at most 1 KiB
+	StatusCode    int       // of the last answer; 0 if there was none
+	ID            int64     // FirstPromoter's id of the event; 0 if it gave none
+	Commissions   int       // how many the answer named
+	CommissionIDs []int64   // FirstPromoter's ids of them
+	Damaged       bool      // the record cannot be read; it can only be dropped
+	Cursor        string    // for Filter.After; opaque
+}
+
+// Bucket counts the outcomes of one interval of History.
+type Bucket struct {
+	Start       time.Time `json:"start"`
+	Tracked     int       `json:"tracked"`
+	NotReferral int       `json:"not_referral"`
+	Duplicate   int       `json:"duplicate"`
+	Dead        int       `json:"dead"`
+}
+
+// Add counts one entry that is done or dead. It is for those who write an Outbox.
+func (b *Bucket) Add(s State, o Outcome) {
+	switch {
+	case s == StateDead:
+		b.Dead++
+	case o == Tracked:
+		b.Tracked++
+	case o == NotReferral:
+		b.NotReferral++
+	case o == Duplicate:
+		b.Duplicate++
+	}
+}
+
+// NewEntry is m as a waiting Entry, with the customer in clear. It is for those who write an Outbox.
+func NewEntry(m Message) Entry {
+	amount, currency := m.Money()
+	return Entry{
+		Key: SafeKey(m.Key), Kind: m.Kind, State: StateWaiting, Outcome: Undelivered, Amount: amount, Currency: currency,
+		Customer: m.Customer, Bulk: m.Bulk, RecordedAt: m.RecordedAt, Attempts: m.Attempt,
+	}
+}
+
+// Settle notes the answer of deliver in e: what it was, when, and why if it was none. It is for those who write an Outbox.
+func (e *Entry) Settle(r Result, err error, at time.Time) {
+	e.State, e.Outcome, e.SettledAt, e.NextAttempt = StateDone, r.Outcome, at, time.Time{}
+	e.StatusCode, e.ID, e.Commissions, e.CommissionIDs = r.StatusCode, r.ID, len(r.Commissions), nil
+	for _, c := range r.Commissions {
+		e.CommissionIDs = append(e.CommissionIDs, c.ID)
+	}
+	if err != nil {
+		e.State, e.Reason = StateDead, shorten(err.Error(), maxReason)
+	}
+}
+
+const maxReason = 1 << 10
+
+// Match reports whether f selects e, whose customer is in clear. It does not look at Limit and After. It is for those
+// who write an Outbox.
+func (f Filter) Match(e Entry) bool {
+	return (len(f.Keys) == 0 || slices.ContainsFunc(f.Keys, func(k string) bool { return matchKey(k, e) })) &&
+		(f.State == "" || f.State == e.State) &&
+		(f.Outcome == "" || f.Outcome == e.Outcome) &&
+		(f.Kind == "" || f.Kind == e.Kind) &&
+		(f.Customer == "" || e.Customer != "" && strings.EqualFold(f.Customer, e.Customer)) &&
+		(f.Since.IsZero() || !e.RecordedAt.Before(f.Since)) &&
+		(f.Until.IsZero() || e.RecordedAt.Before(f.Until)) &&
+		(f.Reason == "" || strings.Contains(strings.ToLower(e.Reason), strings.ToLower(f.Reason))) &&
+		(f.StatusCode == 0 || f.StatusCode == e.StatusCode)
+}
+
+func matchKey(k string, e Entry) bool {
+	return k == e.Key || SafeKey(k) == e.Key || SafeKey(e.Kind+":"+k) == e.Key
+}
+
+// Show is e as f wants it shown: the customer is masked unless f.Personal. It is for those who write an Outbox.
+func (f Filter) Show(e Entry) Entry {
+	if !f.Personal {
+		e.Customer = MaskEmail(e.Customer)
+	}
+	return e
+}
