@@ -9,7 +9,8 @@ const (
 	// DefaultRefID is the referral id of the promoter that every fresh Server has.
 	DefaultRefID = "ada"
 
-	rewardPercent = 20
+	rewardPercent    = 20
+	recruiterPercent = 5
 )
 
 // Promoter is a promoter of the account. Every sale earns a commission of 20 %.
@@ -19,8 +20,11 @@ type Promoter struct {
 	Email string
 	Name  string
 
-	s      *Server
-	banned bool
+	s          *Server
+	banned     bool
+	archived   bool
+	maxRewards int       // by each customer; 0: no limit
+	recruiter  *Promoter // of a second tier
 }
 
 // account is the state that requests change; Server.mu guards it.
@@ -31,6 +35,7 @@ type account struct {
 	codes     map[string]*Promoter // by promo code in lower case
 	byEmail   map[string]*lead     // by address in lower case
 	byUID     map[string]*lead
+	leads     []*lead         // oldest first
 	events    map[string]bool // kind and event id
 	earned    []Commission
 }
@@ -45,7 +50,13 @@ type lead struct {
 	customer  time.Time       // since when
 	cancelled time.Time
 	created   time.Time
+	state     string // where it is not to be told by the others, such as "denied"
+	expired   bool
+	rewards   int // that the promoter had by it
 }
+
+// gone reports whether FirstPromoter takes no sales of the lead any more.
+func (l *lead) gone() bool { return l.expired || l.state == "denied" || l.state == "moved" }
 
 func newAccount() account {
 	return account{
@@ -90,6 +101,7 @@ func (a *account) find(email, uid string) *lead {
 
 func (a *account) addLead(p *Promoter, email, uid string) *lead {
 	l := &lead{id: a.id(), email: email, uid: uid, promoter: p, sales: map[string]bool{}, created: time.Now()}
+	a.leads = append(a.leads, l)
 	if email != "" {
 		a.byEmail[strings.ToLower(email)] = l
 	}
@@ -169,6 +181,28 @@ func (p *Promoter) AddPromoCode(code string) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	p.s.account.codes[strings.ToLower(code)] = p
+}
+
+// Archive archives p: sales of its leads are answered with 404.
+func (p *Promoter) Archive() {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	p.archived = true
+}
+
+// SetLeadState gives a lead a state: "denied" or "moved" (to another promoter, who has a lead of their own then), or
+// "expired". Sales of it are answered with 404. customer is an e-mail address, or a uid if it has no "@".
+func (s *Server) SetLeadState(customer, state string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.account.find(customer, customer)
+	switch {
+	case l == nil:
+	case state == "expired":
+		l.expired = true
+	default:
+		l.state = state
+	}
 }
 
 // Ban bans p: sales of its leads are answered with 404.

@@ -41,6 +41,13 @@
 // JSON has no fields, a cancellation of an unknown lead is a 404 like a sale's, a 429 of the limit has no Retry-After,
 // and the messages of the 400 for event_id and of the 403 are invented.
 //
+// # Company API
+//
+// The same state answers the reading calls of the Company API (…/company beside …/track): campaigns, commissions, referrals
+// (all, or one by find_by), one promoter, and the daily report. Company says how it behaves where the documentation is
+// silent: null event ids, pages that do not hold still, the time zone of a day and so on. AddPastSale, Lose, Double,
+// Reprice and Deny make the books differ from what was tracked.
+//
 // # Faults
 //
 // Inject lets things go wrong, composed from a Fault and what narrows it:

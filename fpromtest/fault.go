@@ -122,13 +122,13 @@ func (f Fault) AfterProcessing() Fault {
 	return f
 }
 
-// OnKind narrows the fault to one kind of request: "sale", "refund", "signup" or "cancellation".
+// OnKind narrows the fault to one kind of request: "sale", "refund", "signup", "cancellation" or "company".
 func (f Fault) OnKind(kind string) Fault {
 	f.kind = kind
 	return f
 }
 
-// OnEvent narrows the fault to one event id; for sign-ups and cancellations see Request.EventID.
+// OnEvent narrows the fault to one event id; for the other kinds see Request.EventID.
 func (f Fault) OnEvent(id string) Fault {
 	f.event = id
 	return f

@@ -12,8 +12,8 @@ type Request struct {
 	Time    time.Time // of arrival
 	Method  string
 	Path    string
-	Kind    string      // "sale", "refund", "signup", "cancellation"; empty for any other path or method
-	EventID string      // the event id; for a sign-up or a cancellation the customer: e-mail address in lower case, else uid
+	Kind    string      // "sale", "refund", "signup", "cancellation", "company"; empty for any other path or method
+	EventID string      // the event id; for a sign-up or a cancellation the customer: e-mail address in lower case, else uid; for a company call what it asks for, such as "commissions"
 	Header  http.Header // without Authorization
 	Body    Body        // what was asked for
 	Raw     []byte      // the very bytes

@@ -20,7 +20,8 @@ type entry struct {
 	kind    handler
 	auth    string
 	account string
-	valid   bool // the body is a JSON object, or nothing that claims to be one
+	company *companyCall // nil: not for the Company API
+	valid   bool         // the body is a JSON object, or nothing that claims to be one
 }
 
 // exchange takes a request to its answer. An error says that there is none: the client has gone or the server closed.
@@ -80,6 +81,9 @@ func (s *Server) read(r *http.Request) *entry {
 	e := &entry{
 		req:  Request{Time: time.Now(), Method: r.Method, Path: r.URL.Path, Header: header, Raw: raw},
 		auth: r.Header.Get("Authorization"), account: r.Header.Get("Account-ID"), valid: true,
+	}
+	if e.company = companyOf(r); e.company != nil {
+		e.req.Kind, e.req.EventID = "company", e.company.resource
 	}
 	if kind, ok := strings.CutPrefix(r.URL.Path, basePath); ok && r.Method == http.MethodPost {
 		if e.kind = handlerOf(kind); e.kind != nil {
@@ -162,7 +166,8 @@ func (s *Server) pause(ctx context.Context, d time.Duration) error {
 }
 
 // ServeHTTP answers a request that came over a socket. It makes the Server an http.Handler that can be mounted
-// elsewhere; paths begin with /api/v2/track/.
+// elsewhere; paths begin with
+// /api/v2/track/ and /api/v2/company/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	rep, err := s.exchange(ctx, r)

@@ -38,7 +38,11 @@ type Server struct {
 	journal journal
 	window  []time.Time // when the requests of the last minute were let through
 	faults  []*Injection
+	company Company
+	books   books
 	rng     *rand.Rand
+
+	disorder *rand.Rand // of lists
 }
 
 // Option changes a Server before it starts.
@@ -78,6 +82,7 @@ func Start(opts ...Option) *Server {
 		o(s)
 	}
 	s.rng = rand.New(rand.NewPCG(s.seed, s.seed)) // a test wants the same numbers again
+	s.disorder = newDisorder(s.seed)
 	s.account = newAccount()
 	s.journal = newJournal()
 	base := "https://firstpromoter.test" // a reserved name that never resolves

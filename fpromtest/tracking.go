@@ -20,6 +20,8 @@ func (s *Server) process(e *entry) (rep reply, accepted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case e.company != nil:
+		return s.processCompany(e), false
 	case e.kind == nil:
 		return notFoundPage(), false
 	case subtle.ConstantTimeCompare([]byte(e.auth), []byte("Bearer "+s.APIKey)) == 0:
@@ -92,7 +94,7 @@ func (s *Server) leadOf(b Body, create bool) *lead {
 	if l == nil && s.allLeads {
 		l = s.account.addLead(s.account.promoter(s, DefaultRefID), b.Email, b.UID)
 	}
-	if l == nil || l.promoter.banned {
+	if l == nil || l.gone() || l.promoter.banned || l.promoter.archived {
 		return nil
 	}
 	return l
@@ -111,8 +113,7 @@ func (s *Server) sale(b Body, now time.Time) (reply, bool) {
 	if l.customer.IsZero() {
 		l.customer = now
 	}
-	c := s.commission("sale", l, b, b.Amount, now)
-	return jsonReply(http.StatusOK, eventJSON(c.ID+1, l, b, "sale", now, &c)), true
+	return jsonReply(http.StatusOK, eventJSON(s.account.id(), l, b, "sale", now, s.book("sale", l, b, b.Amount, now)...)), true
 }
 
 func (s *Server) refund(b Body, now time.Time) (reply, bool) {
@@ -127,19 +128,8 @@ func (s *Server) refund(b Body, now time.Time) (reply, bool) {
 		return reply{status: http.StatusNoContent}, false
 	}
 	s.account.events["refund:"+b.EventID] = true
-	c := s.commission("refund", l, b, -b.Amount, now)
-	return jsonReply(http.StatusOK, refundJSON(s.account.id(), l, c, now)), true
-}
-
-// commission books what the promoter earns by an amount.
-func (s *Server) commission(kind string, l *lead, b Body, amount int64, now time.Time) Commission {
-	c := Commission{
-		ID: s.account.id(), Kind: kind, EventID: b.EventID, Customer: b.eventID(""),
-		SaleAmount: amount, Amount: amount/100*rewardPercent + amount%100*rewardPercent/100,
-		RefID: l.promoter.RefID, Time: now,
-	}
-	s.account.earned = append(s.account.earned, c)
-	return c
+	earned := s.book("refund", l, b, -b.Amount, now)
+	return jsonReply(http.StatusOK, refundJSON(s.account.id(), l, earned[0], now)), true
 }
 
 func (s *Server) signup(b Body, now time.Time) (reply, bool) {
@@ -158,7 +148,7 @@ func (s *Server) signup(b Body, now time.Time) (reply, bool) {
 		l = s.account.addLead(p, b.Email, b.UID)
 	}
 	l.signedUp = true
-	return jsonReply(http.StatusOK, eventJSON(s.account.id(), l, b, "signup", now, nil)), true
+	return jsonReply(http.StatusOK, eventJSON(s.account.id(), l, b, "signup", now)), true
 }
 
 func (s *Server) cancellation(b Body, now time.Time) (reply, bool) {

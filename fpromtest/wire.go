@@ -22,17 +22,21 @@ func orNull(v string) any {
 	return v
 }
 
-// eventJSON answers a sale and a sign-up; c is nil for the latter.
-func eventJSON(id int64, l *lead, b Body, etype string, now time.Time, c *Commission) object {
+// eventJSON answers a sale and a sign-up.
+func eventJSON(id int64, l *lead, b Body, etype string, now time.Time, earned ...Commission) object {
 	o := object{
 		"id": id, "etype": etype, "sale_amount": nil, "original_sale_amount": nil, "original_sale_currency": nil,
 		"event_id": nil, "plan_id": nil, "billing_period": nil, "created_at": stamp(now),
 		"referral": referralJSON(l), "commissions": []object{},
 	}
-	if c != nil {
+	if etype == "sale" {
 		o["sale_amount"], o["original_sale_amount"], o["original_sale_currency"] = b.Amount, b.Amount, orNull(b.Currency)
 		o["event_id"], o["plan_id"] = b.EventID, orNull(b.Plan)
-		o["commissions"] = []object{commissionJSON(l, b, *c, now)}
+		commissions := []object{}
+		for _, c := range earned {
+			commissions = append(commissions, commissionJSON(l, b, c, now))
+		}
+		o["commissions"] = commissions
 	}
 	return o
 }

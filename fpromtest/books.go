@@ -1,0 +1,189 @@
+package fpromtest
+
+import (
+	"cmp"
+	"strings"
+	"time"
+)
+
+// books are what the Company API shows: commissions, and the sales that the reports count. Server.mu guards them.
+type books struct {
+	rows    []*bookRow
+	tracked []*bookEvent
+}
+
+// bookRow is a commission as the Company API shows it.
+type bookRow struct {
+	Commission
+	original int64
+	currency string
+	plan     string
+	tier     int
+	promoter *Promoter
+	lead     *lead
+	status   string
+	saleID   string // of a refund
+}
+
+// bookEvent is a tracked sale or refund as the reports count it.
+type bookEvent struct {
+	kind, id string
+	amount   int64
+	at       time.Time
+	copies   int
+}
+
+// convert is an amount in the account's currency.
+func (s *Server) convert(amount int64, currency string) int64 {
+	rate := cmp.Or(s.company.Rates[strings.ToUpper(currency)], 100)
+	return amount * rate / 100
+}
+
+// book enters a tracked sale or refund, and returns the commissions that it makes: one for the lead's promoter, one more
+// for who recruited that promoter, none if the promoter's rewards for the lead are used up.
+func (s *Server) book(kind string, l *lead, b Body, amount int64, now time.Time) []Commission {
+	s.books.tracked = append(s.books.tracked, &bookEvent{kind: kind, id: b.EventID, amount: s.convert(amount, b.Currency), at: now, copies: 1})
+	p := l.promoter
+	if kind == "sale" {
+		if p.maxRewards > 0 && l.rewards >= p.maxRewards {
+			return nil
+		}
+		l.rewards++
+	}
+	earned := []Commission{s.commission(kind, l, b, p, 1, rewardPercent, amount, now)}
+	if p.recruiter != nil && kind == "sale" {
+		earned = append(earned, s.commission(kind, l, b, p.recruiter, 2, recruiterPercent, amount, now))
+	}
+	return earned
+}
+
+// commission books what a promoter earns by an amount.
+func (s *Server) commission(kind string, l *lead, b Body, p *Promoter, tier int, percent, amount int64, now time.Time) Commission {
+	sale := s.convert(amount, b.Currency)
+	c := Commission{
+		ID: s.account.id(), Kind: kind, EventID: b.EventID, Customer: b.eventID(""),
+		SaleAmount: sale, Amount: sale/100*percent + sale%100*percent/100,
+		RefID: p.RefID, Time: now,
+	}
+	s.account.earned = append(s.account.earned, c)
+	s.books.rows = append(s.books.rows, &bookRow{
+		Commission: c, original: amount, currency: b.Currency, plan: b.Plan, tier: tier, promoter: p, lead: l,
+		status: "approved", saleID: b.SaleEventID,
+	})
+	return c
+}
+
+// MaxRewards lets p earn by the first n sales of each customer only: later ones are tracked without a commission. 0: by all.
+func (p *Promoter) MaxRewards(n int) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	p.maxRewards = n
+}
+
+// RecruitedBy makes up a second tier: it earns 5 % of every sale that p earns by, in a commission of its own.
+func (p *Promoter) RecruitedBy(up *Promoter) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	p.recruiter = up
+}
+
+// PastSale is a sale that no request here has made: an old integration's, or that of a native connection.
+type PastSale struct {
+	EventID    string
+	Email, UID string // a customer who is no lead becomes one of the default promoter
+	Amount     int64  // minor units of Currency
+	Currency   string
+	At         time.Time // default: now
+}
+
+// AddPastSale books a sale with its commissions.
+func (s *Server) AddPastSale(p PastSale) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := p.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	l := s.account.find(p.Email, p.UID)
+	if l == nil {
+		l = s.account.addLead(s.account.promoter(s, DefaultRefID), p.Email, p.UID)
+	}
+	if at.Before(l.created) {
+		l.created = at
+	}
+	l.sales[p.EventID] = true
+	s.account.events["sale:"+p.EventID] = true
+	s.book("sale", l, Body{EventID: p.EventID, Email: p.Email, UID: p.UID, Currency: p.Currency}, p.Amount, at)
+}
+
+// Lose takes the commissions of an event out of the books, and the event out of the reports. What was answered stays
+// answered, and the event id stays used.
+func (s *Server) Lose(eventID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.books.rows = drop(s.books.rows, func(r *bookRow) bool { return r.EventID == eventID })
+	s.books.tracked = drop(s.books.tracked, func(e *bookEvent) bool { return e.id == eventID })
+}
+
+// Forget is Lose, after which FirstPromoter takes the event id again.
+func (s *Server) Forget(eventID string) {
+	s.Lose(eventID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.account.events, "sale:"+eventID)
+	delete(s.account.events, "refund:"+eventID)
+}
+
+func drop[T any](all []T, bad func(T) bool) (kept []T) {
+	for _, x := range all {
+		if !bad(x) {
+			kept = append(kept, x)
+		}
+	}
+	return kept
+}
+
+// Double books the commissions of an event a second time.
+func (s *Server) Double(eventID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.books.rows {
+		if r.EventID == eventID {
+			twin := *r
+			twin.ID = s.account.id()
+			s.books.rows = append(s.books.rows, &twin)
+		}
+	}
+	for _, e := range s.books.tracked {
+		if e.id == eventID {
+			e.copies++
+		}
+	}
+}
+
+// Reprice changes the sale's amount in the commissions of an event, as a wrong integration would have sent it.
+func (s *Server) Reprice(eventID string, amount int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.books.rows {
+		if r.EventID == eventID {
+			r.original, r.SaleAmount = amount, s.convert(amount, r.currency)
+		}
+	}
+	for _, e := range s.books.tracked {
+		if e.id == eventID {
+			e.amount = amount
+		}
+	}
+}
+
+// Deny denies the commissions of an event, as a person does in FirstPromoter.
+func (s *Server) Deny(eventID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.books.rows {
+		if r.EventID == eventID {
+			r.status = "denied"
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package fpromtest
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const companyPath = "/api/v2/company/"
+
+// PromoterSecret is in every credential of a promoter that the Company API's answers carry, as FirstPromoter's do. It
+// belongs into no log, no file and no output.
+const PromoterSecret = "fake-promoter-secret" //nolint:gosec // it opens nothing
+
+// Company says how the fake's Company API (GET /api/v2/company/…) behaves where FirstPromoter's documentation is silent
+// or contradicts itself. The zero value is the plainest reading of it.
+type Company struct {
+	DayZone      time.Duration    // how far east of UTC the days of filters and reports begin
+	ToExclusive  bool             // filters[…][to] is not included
+	SparseReport bool             // a report leaves out days on which nothing happened
+	PeriodTime   bool             // a report's period is a date-time
+	Millis       bool             // created_at has milliseconds
+	NullEventIDs bool             // commissions have no event_id
+	ExactSearch  bool             // q finds whole event ids, addresses and uids only
+	LinkHeader   bool             // lists have a Link header while there is a next page
+	MaxPerPage   int              // a page has no more rows, whatever is asked for. 0: 100
+	IgnorePage   bool             // every page is the first one
+	Order        Order            // of rows
+	RefundRows   RefundRows       // what a refund's commission looks like
+	Rates        map[string]int64 // percent: what 100 of a currency are in the account's. Currencies that are missing: 100
+}
+
+// Order says how stable the order of a list is.
+type Order int
+
+// Orders of a list.
+const (
+	OrderStable   Order = iota // always the same
+	OrderTies                  // rows of one second change places with every call
+	OrderShuffled              // as OrderTies, and lists without sorting change altogether
+)
+
+// RefundRows says what the commission of a refund looks like.
+type RefundRows int
+
+// Forms of a refund's commission.
+const (
+	RefundRowOwn  RefundRows = iota // the refund's event id, negative amounts
+	RefundRowSale                   // the sale's event id, negative amounts
+	RefundRowNone                   // there is none
+)
+
+// WithCompany sets how the Company API behaves.
+func WithCompany(c Company) Option { return func(s *Server) { s.company = c } }
+
+// SetCompany changes how the Company API behaves.
+func (s *Server) SetCompany(c Company) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.company = c
+}
+
+// companyCall is a request for the Company API.
+type companyCall struct {
+	resource, value string // such as "referrals" and an address
+	query           url.Values
+}
+
+// companyOf reads a request for the Company API; nil if r is none.
+func companyOf(r *http.Request) *companyCall {
+	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), companyPath)
+	if !ok || r.Method != http.MethodGet {
+		return nil
+	}
+	resource, value, _ := strings.Cut(rest, "/")
+	if resource == "reports" {
+		resource, value = rest, ""
+	}
+	value, err := url.PathUnescape(value)
+	if err != nil {
+		return nil
+	}
+	return &companyCall{resource, value, r.URL.Query()}
+}
+
+func coded(status int, code, text string) reply {
+	return jsonReply(status, object{"message": text, "code": code})
+}
+
+func invalid(field string) reply {
+	return jsonReply(http.StatusUnprocessableEntity, object{
+		"message": "Invalid parameters", "code": "invalid_parameters", "errors": object{field: []string{"is invalid"}},
+	})
+}
+
+func noRecord() reply { return coded(http.StatusNotFound, "not_found", "Record not found") }
+
+// processCompany answers a request for the Company API. Server.mu is held.
+func (s *Server) processCompany(e *entry) reply {
+	switch {
+	case subtle.ConstantTimeCompare([]byte(e.auth), []byte("Bearer "+s.APIKey)) == 0:
+		return reply{status: http.StatusUnauthorized}
+	case e.account != s.AccountID:
+		return coded(http.StatusForbidden, "forbidden", "You don't have enough rights to perform this action")
+	case !s.admit(e.req.Time):
+		return reply{status: http.StatusTooManyRequests}
+	}
+	c := e.company
+	switch {
+	case c.resource == "campaigns" && c.value == "":
+		return s.page(c, []object{s.campaign()})
+	case c.resource == "commissions" && c.value == "": // one alone cannot be read
+		return s.listCommissions(c)
+	case c.resource == "referrals" && c.value == "":
+		return s.listReferrals(c)
+	case c.resource == "referrals":
+		return s.oneReferral(c)
+	case c.resource == "promoters" && c.value != "":
+		return s.onePromoter(c)
+	case c.resource == "reports/overview":
+		return s.overview(c, e.req.Time)
+	}
+	return notFoundPage()
+}
