@@ -1,0 +1,190 @@
+package firstpromoter
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+const (
+	maxBody      = 16 << 20 // of an answer; a page of 100 commissions has about 130 KiB
+	maxThrottled = 10       // 429s in a row for one call
+	minWait      = time.Second
+	maxWait      = 15 * time.Minute
+	noRetryAfter = time.Minute // what is waited after a 429 without Retry-After
+)
+
+// answer is a good answer.
+type answer struct {
+	body []byte
+	next bool // a Link header says that there is a next page
+}
+
+// get makes a call, again where that can help, and returns the answer's JSON.
+func (c *Client) get(ctx context.Context, path string, query url.Values) (answer, error) {
+	throttled := 0
+	for attempt := 1; ; attempt++ {
+		a, status, wait, err := c.once(ctx, path, query)
+		if err == nil {
+			return a, nil
+		}
+		switch {
+		case ctx.Err() != nil:
+			return answer{}, ctx.Err()
+		case wait == 0, attempt >= c.cfg.Attempts && status != http.StatusTooManyRequests, throttled == maxThrottled:
+			return answer{}, fmt.Errorf("fprom: GET /company/%s: %w", label(path), err)
+		case status == http.StatusTooManyRequests:
+			throttled++
+			attempt--
+		default:
+			wait = max(wait, time.Second<<min(attempt-1, 5))
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return answer{}, err
+		}
+	}
+}
+
+// label is the path without what names a person.
+func label(path string) string {
+	name, _, _ := strings.Cut(path, "/")
+	if name == "reports" {
+		return path
+	}
+	return name
+}
+
+// once makes one call. wait is 0 where trying again cannot help, else the least time to wait before.
+func (c *Client) once(ctx context.Context, path string, query url.Values) (a answer, status int, wait time.Duration, err error) {
+	if c.cfg.Admit != nil {
+		if err := c.cfg.Admit(ctx); err != nil {
+			return answer{}, 0, 0, err
+		}
+	}
+	if err := c.pace.wait(ctx); err != nil {
+		return answer{}, 0, 0, err
+	}
+	c.calls.Add(1)
+	start := time.Now()
+	call := Call{Path: label(path)}
+	if c.cfg.Observer != nil {
+		defer func() { call.Status, call.Wait = status, wait; c.cfg.Observer(call) }()
+	}
+	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	resp, body, err := c.roundTrip(attempt, path, query)
+	call.Elapsed = time.Since(start)
+	if err != nil {
+		if attempt.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("no answer within %v (Config.Timeout)", c.cfg.Timeout)
+		}
+		return answer{}, 0, minWait, fmt.Errorf("%w: %s", ErrUnreachable, c.clean(err.Error()))
+	}
+	call.Date, _ = http.ParseTime(resp.Header.Get("Date"))
+	wait, err = c.judge(resp, body)
+	return answer{body, hasNext(resp.Header)}, resp.StatusCode, wait, err
+}
+
+// roundTrip calls the transport itself, without http.Client: so no redirect is followed, and Account-ID reaches no other host.
+func (c *Client) roundTrip(ctx context.Context, path string, query url.Values) (*http.Response, []byte, error) {
+	u := c.cfg.BaseURL + "/" + path
+	if len(query) > 0 {
+		u += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, http.NoBody)
+	if err != nil {
+		return nil, nil, errors.New("the address cannot be called")
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Account-Id", c.cfg.AccountID)
+	req.Header.Set("Authorization", "Bearer "+c.cfg.APIKey)
+	req.Header.Set("User-Agent", "fprom-go")
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the answer: %w", err)
+	}
+	if len(body) > maxBody {
+		return nil, nil, errors.New("the answer is larger than 16 MiB")
+	}
+	return resp, body, nil
+}
+
+// judge says what an answer means, and after which time it is worth asking again.
+func (c *Client) judge(resp *http.Response, body []byte) (wait time.Duration, err error) {
+	status := resp.StatusCode
+	if status == http.StatusOK {
+		if isJSON(body) {
+			return 0, nil
+		}
+		return 0, fmt.Errorf("%w: 200 without JSON", ErrNotFirstPromoter)
+	}
+	var said struct{ Code, Message text }
+	ours := isJSON(body) && json.Unmarshal(body, &said) == nil
+	apiErr := &fprom.APIError{StatusCode: status, Code: c.clean(string(said.Code)), Message: c.clean(string(said.Message))}
+	asked, isAsked := retryAfter(resp.Header, time.Now())
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return 0, fmt.Errorf("%w: %w", fprom.ErrUnauthorized, apiErr)
+	case status == http.StatusNotFound && ours:
+		return 0, fmt.Errorf("%w: %w", ErrNotFound, apiErr)
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && isAsked:
+		if !isAsked {
+			asked = noRetryAfter
+		}
+		apiErr.RetryAfter = asked
+		return asked, apiErr
+	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooEarly:
+		return minWait, apiErr
+	case status >= 400 && ours:
+		return 0, apiErr
+	default:
+		return 0, fmt.Errorf("%w: status %d", ErrNotFirstPromoter, status)
+	}
+}
+
+func isJSON(body []byte) bool {
+	b := bytes.TrimSpace(body)
+	return len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b)
+}
+
+// hasNext reads Link headers: documented nowhere, seen by one integration.
+func hasNext(h http.Header) bool {
+	for _, line := range h.Values("Link") {
+		for link := range strings.SplitSeq(line, ",") {
+			_, params, _ := strings.Cut(link, ";")
+			if p := strings.ToLower(params); strings.Contains(p, `rel="next"`) || strings.Contains(p, "rel=next") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// retryAfter reads the header: seconds or a date, clamped to 1 s–15 min.
+func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	s := strings.TrimSpace(h.Get("Retry-After"))
+	d := time.Duration(0)
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		d = time.Duration(n) * time.Second
+	} else if t, err := http.ParseTime(s); err == nil {
+		d = t.Sub(now)
+	} else {
+		return 0, false
+	}
+	return min(max(d, minWait), maxWait), true
+}

@@ -1,0 +1,213 @@
+package firstpromoter_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+// newClient is a client of a fake in memory, so that a bubble's clock rules both.
+func newClient(t *testing.T, s *fpromtest.Server, change ...func(*firstpromoter.Config)) *firstpromoter.Client {
+	t.Helper()
+	cfg := firstpromoter.Config{BaseURL: s.URL, APIKey: s.APIKey, AccountID: s.AccountID, HTTPClient: s.Config().HTTPClient}
+	for _, c := range change {
+		c(&cfg)
+	}
+	c, err := firstpromoter.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCompanyURL(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		in, want string
+		v1       bool
+	}{
+		{in: fprom.DefaultBaseURL, want: "https://api.firstpromoter.com/api/v2/company"},
+		{in: "https://v2.firstpromoter.com/api/v2/track/", want: "https://v2.firstpromoter.com/api/v2/company"},
+		{in: "https://api.firstpromoter.com/api/v2/company", want: "https://api.firstpromoter.com/api/v2/company"},
+		{in: "http://127.0.0.1:8812/api/v2/track", want: "http://127.0.0.1:8812/api/v2/company"},
+		{in: "https://firstpromoter.com/api/v1/track", v1: true},
+		{in: "http://localhost:1/api/v1/track/sale", v1: true},
+		{in: "https://www.firstpromoter.com/api/v2/track", v1: true},
+		{in: "http://api.firstpromoter.com/api/v2/track"},
+		{in: "https://user:pass@api.firstpromoter.com/api/v2/track"},
+		{in: "https://api.firstpromoter.com/"},
+		{in: "api.firstpromoter.com"},
+		{in: "https://api.firstpromoter.com/api/v2/track?x=1"},
+	} {
+		got, err := firstpromoter.CompanyURL(c.in)
+		if got != c.want || (err == nil) != (c.want != "") || errors.Is(err, firstpromoter.ErrV1) != c.v1 {
+			t.Errorf("%s: %q, %v", c.in, got, err)
+		}
+	}
+}
+
+func TestErrorsCanBeToldApart(t *testing.T) {
+	t.Parallel()
+	closed := fpromtest.Start()
+	closed.Close()
+	for _, c := range []struct {
+		name   string
+		fault  *fpromtest.Fault
+		change func(*firstpromoter.Config)
+		want   error
+		api    int
+	}{
+		{name: "key", change: func(c *firstpromoter.Config) { c.APIKey = "other" }, want: fprom.ErrUnauthorized, api: 401},
+		{name: "account", change: func(c *firstpromoter.Config) { c.AccountID = "other" }, want: fprom.ErrUnauthorized, api: 403},
+		{name: "closed port", change: func(c *firstpromoter.Config) { c.BaseURL, c.HTTPClient = closed.URL, nil }, want: firstpromoter.ErrUnreachable},
+		{name: "time-out", fault: new(fpromtest.Hang()), change: func(c *firstpromoter.Config) { c.Timeout = 10 * time.Millisecond }, want: firstpromoter.ErrUnreachable},
+		{name: "HTML 404", fault: new(fpromtest.NotFoundPage()), want: firstpromoter.ErrNotFirstPromoter},
+		{name: "portal", fault: new(fpromtest.Garbage()), want: firstpromoter.ErrNotFirstPromoter},
+		{name: "redirect", fault: new(fpromtest.Redirect(302)), want: firstpromoter.ErrNotFirstPromoter},
+		{name: "no record", fault: new(fpromtest.Status(404)), want: firstpromoter.ErrNotFound, api: 404},
+		{name: "500", fault: new(fpromtest.Status(500)), api: 500},
+		{name: "422", fault: new(fpromtest.Status(422)), api: 422},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := fpromtest.NewServer(t, fpromtest.InMemory())
+			if c.fault != nil {
+				s.Inject(*c.fault)
+			}
+			client := newClient(t, s, func(cfg *firstpromoter.Config) {
+				cfg.Attempts = 1
+				if c.change != nil {
+					c.change(cfg)
+				}
+			})
+			_, err := client.Campaigns(t.Context())
+			for _, known := range []error{fprom.ErrUnauthorized, firstpromoter.ErrUnreachable, firstpromoter.ErrNotFirstPromoter, firstpromoter.ErrNotFound} {
+				if errors.Is(err, known) != (known == c.want) { //nolint:errorlint // the table's own value
+					t.Errorf("%v, want %v", err, c.want)
+				}
+			}
+			status := 0
+			if a, ok := errors.AsType[*fprom.APIError](err); ok {
+				status = a.StatusCode
+			}
+			if status != c.api {
+				t.Errorf("status %d, want %d: %v", status, c.api, err)
+			}
+			if len(s.Trapped()) > 0 {
+				t.Error("a redirect was followed")
+			}
+		})
+	}
+}
+
+func TestNoSecretIsQuoted(t *testing.T) {
+	t.Parallel()
+	s := fpromtest.NewServer(t, fpromtest.InMemory())
+	client := newClient(t, s, func(c *firstpromoter.Config) {
+		c.Attempts = 1
+		c.HTTPClient = &http.Client{Transport: answering(func(r *http.Request) (int, string) {
+			return 500, `{"message":"failed for ann@example.com with ` + s.APIKey + `","promoter":{"auth_token":"` + fpromtest.PromoterSecret + `"}}`
+		})}
+	})
+	_, err := client.Referral(t.Context(), "email", "bob@example.com")
+	text := fmt.Sprintf("%v %+v", err, client)
+	for _, secret := range []string{"ann@", "bob", s.APIKey, fpromtest.PromoterSecret} {
+		if err == nil || strings.Contains(text, secret) {
+			t.Errorf("%q in %q", secret, text)
+		}
+	}
+}
+
+func Test429IsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name       string
+		retryAfter string
+		want       time.Duration
+	}{
+		{"none", "", time.Minute}, {"seconds", "7", 7 * time.Second}, {"nonsense", "soon", time.Minute}, {"years", "99999999", 15 * time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := fpromtest.NewServer(t, fpromtest.InMemory())
+				for i := range 150 {
+					s.AddPastSale(fpromtest.PastSale{EventID: fmt.Sprint("s", i), Email: "ann@example.com", Amount: 100})
+				}
+				fault := fpromtest.Status(429).OnKind("company").Times(1)
+				if c.retryAfter != "" {
+					fault = fault.RetryAfter(c.retryAfter)
+				}
+				start, n := time.Now(), 0
+				for _, err := range newClient(t, s).Commissions(t.Context(), firstpromoter.CommissionQuery{}) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if n++; n == 100 {
+						s.Inject(fault) // in the middle
+					}
+				}
+				if took := time.Since(start); n != 150 || took < c.want || took > c.want+5*time.Second {
+					t.Errorf("%d rows after %v, want 150 after %v", n, took, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestARateIsKept(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []int{1, 7, 60, 400} {
+		t.Run(fmt.Sprint(rate), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithRateLimit(0))
+				client := newClient(t, s, func(c *firstpromoter.Config) { c.Rate = rate })
+				start := time.Now()
+				for range 3 * rate {
+					if _, err := client.Campaigns(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if n := s.MaxInWindow(time.Minute); n > rate {
+					t.Errorf("%d calls in a minute, want at most %d", n, rate)
+				}
+				if took := time.Since(start); took > 4*time.Minute {
+					t.Errorf("%d calls took %v", 3*rate, took)
+				}
+			})
+		})
+	}
+}
+
+func TestContextEndsWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fpromtest.NewServer(t, fpromtest.InMemory())
+		s.Inject(fpromtest.Status(429).RetryAfter("600"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := newClient(t, s).Campaigns(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 2*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// answering is a transport with one answer for all.
+type answering func(*http.Request) (status int, body string)
+
+func (f answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, body := f(r)
+	return &http.Response{StatusCode: status, Header: http.Header{}, Body: stringBody(body), Request: r}, nil
+}

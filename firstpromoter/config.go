@@ -1,0 +1,194 @@
+package firstpromoter
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// DefaultRate is how many calls a minute a Client makes unless Config.Rate says otherwise: less than a sixth of what
+// FirstPromoter allows an account, so that tracking keeps the rest.
+const DefaultRate = 60
+
+// Config configures a Client. The zero value takes everything from the environment, as fprom.Config does. It is never
+// printed by this package.
+type Config struct {
+	// APIKey and AccountID are FirstPromoter's credentials. Default: $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID.
+	APIKey, AccountID string
+	// BaseURL is the address of the tracking API (as fprom.Config.BaseURL) or of the Company API: the one is derived from
+	// the other, see CompanyURL. http is taken for loopback hosts only. Default: $FIRSTPROMOTER_API_URL, else
+	// fprom.DefaultBaseURL.
+	BaseURL string
+	// HTTPClient lends its Transport; redirects are never followed. Default: a transport like http.DefaultTransport.
+	HTTPClient *http.Client
+	// Timeout bounds one call. Default 30 s.
+	Timeout time.Duration
+	// Rate is the number of calls a minute, at least 1; no 60-second window gets more. Default DefaultRate.
+	Rate int
+	// Attempts is how often a call is made that gets no answer or a 5xx, with a growing pause between. Default 4.
+	Attempts int
+	// Admit, if set, is called before every call and may wait: for a limit that is shared with a Tracker's queue.
+	Admit func(context.Context) error
+	// Observer, if set, is called after every call, on the caller's goroutine.
+	Observer func(Call)
+}
+
+// Call is one call that was made, for progress and diagnosis. It has nothing of the answer's body.
+type Call struct {
+	Path    string        // such as "commissions"
+	Status  int           // 0: no answer
+	Date    time.Time     // of the answer's Date header: FirstPromoter's clock; zero if there is none
+	Elapsed time.Duration // until the answer was read
+	Wait    time.Duration // how long the Client waits before it tries again; 0: it does not
+}
+
+// Client reads the Company API. It is safe for concurrent use.
+type Client struct {
+	cfg       Config
+	transport http.RoundTripper
+	pace      *pacer
+	calls     atomic.Int64
+}
+
+// New checks cfg and returns a Client. It makes no call. An error is a *fprom.ValidationError that names the field, or
+// wraps ErrV1.
+func New(cfg Config) (*Client, error) {
+	cfg.APIKey = cmp.Or(cfg.APIKey, os.Getenv("FIRSTPROMOTER_API_KEY"))
+	cfg.AccountID = cmp.Or(cfg.AccountID, os.Getenv("FIRSTPROMOTER_ACCOUNT_ID"))
+	cfg.BaseURL = cmp.Or(cfg.BaseURL, os.Getenv("FIRSTPROMOTER_API_URL"), fprom.DefaultBaseURL)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
+	cfg.Rate = cmp.Or(cfg.Rate, DefaultRate)
+	cfg.Attempts = cmp.Or(cfg.Attempts, 4)
+	base, err := CompanyURL(cfg.BaseURL)
+	err = first(
+		checkCredential("Config.APIKey", "FIRSTPROMOTER_API_KEY", cfg.APIKey),
+		checkCredential("Config.AccountID", "FIRSTPROMOTER_ACCOUNT_ID", cfg.AccountID),
+		err, cfg.checkNumbers(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	cfg.BaseURL = base
+	c := &Client{cfg: cfg, pace: newPacer(cfg.Rate)}
+	if cfg.HTTPClient != nil {
+		c.transport = cfg.HTTPClient.Transport
+	}
+	if c.transport == nil {
+		c.transport = defaultTransport()
+	}
+	return c, nil
+}
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Config) checkNumbers() error {
+	switch {
+	case c.Timeout < 0:
+		return &fprom.ValidationError{Field: "Config.Timeout", Reason: "is negative"}
+	case c.Rate < 1:
+		return &fprom.ValidationError{Field: "Config.Rate", Reason: "must be at least 1 call a minute"}
+	case c.Attempts < 1:
+		return &fprom.ValidationError{Field: "Config.Attempts", Reason: "must be at least 1"}
+	}
+	return nil
+}
+
+func defaultTransport() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t = t.Clone()
+	t.MaxResponseHeaderBytes = 64 << 10
+	return t
+}
+
+// Calls is the number of calls made so far, those that failed and were made again included.
+func (c *Client) Calls() int { return int(c.calls.Load()) }
+
+// BaseURL is the address that the Client calls.
+func (c *Client) BaseURL() string { return c.cfg.BaseURL }
+
+// Rate is the number of calls a minute that the Client keeps to.
+func (c *Client) Rate() int { return c.cfg.Rate }
+
+// Format prints the address and nothing else, whatever the verb.
+func (c *Client) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "firstpromoter.Client("+c.cfg.BaseURL+")")
+}
+
+// CompanyURL derives the Company API's address from the tracking API's: …/track becomes …/company. An address that ends
+// in /company is returned as it is. An address of API v1 is an error that wraps ErrV1; every other one is a
+// *fprom.ValidationError of "Config.BaseURL".
+func CompanyURL(base string) (string, error) {
+	bad := func(reason string) (string, error) {
+		return "", &fprom.ValidationError{Field: "Config.BaseURL", Reason: reason + "; the default is " + fprom.DefaultBaseURL}
+	}
+	u, err := url.Parse(base)
+	switch {
+	case err != nil || strings.ContainsFunc(base, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return bad("is not a URL")
+	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return bad("must begin with https:// and a host")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return bad("must have no user, query or fragment")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return bad("must be https: plain http would show the API key to the network; it is taken for loopback hosts only")
+	}
+	path := strings.TrimRight(u.Path, "/")
+	if isV1(u.Hostname(), path) {
+		return "", fmt.Errorf("fprom: Config.BaseURL ($FIRSTPROMOTER_API_URL): %w", ErrV1)
+	}
+	switch {
+	case strings.HasSuffix(path, "/company"):
+	case strings.HasSuffix(path, "/track"):
+		path = strings.TrimSuffix(path, "/track") + "/company"
+	default:
+		return bad("must end in /track, the tracking API's path")
+	}
+	u.Path, u.RawPath = path, ""
+	return u.String(), nil
+}
+
+// isV1 knows https://firstpromoter.com/api/v1/track and what else has that path.
+func isV1(host, path string) bool {
+	return strings.Contains(path+"/", "/api/v1/") ||
+		strings.EqualFold(strings.TrimPrefix(strings.ToLower(host), "www."), "firstpromoter.com")
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func checkCredential(field, env, s string) error {
+	switch {
+	case s == "":
+		return &fprom.ValidationError{Field: field, Reason: "is missing: set it or $" + env}
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return &fprom.ValidationError{Field: field, Reason: "contains white space, a line end or another character that no credential has: trim it"}
+	case strings.ContainsAny(s, "\"'<>{}$"):
+		return &fprom.ValidationError{Field: field, Reason: "contains quotes or is a placeholder: set it to what FirstPromoter shows under Settings → Integrations → Manage API keys"}
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package firstpromoter
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The documentation leaves open whether a field is null, a number or a string; these take all of them, and leave out what
+// they cannot read, so that one odd field does not hide a row.
+
+// text is a string, or a number as one.
+type text string
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	var s string
+	switch {
+	case json.Unmarshal(b, &s) == nil: // null too
+		*t = text(s)
+	case len(b) > 0 && (b[0] == '-' || '0' <= b[0] && b[0] <= '9'):
+		*t = text(b)
+	}
+	return nil
+}
+
+// number is an integer: 2000, 2000.0, "2000".
+type number int64
+
+func (n *number) UnmarshalJSON(b []byte) error {
+	s := strings.Trim(string(b), `"`)
+	whole, frac, _ := strings.Cut(s, ".")
+	if strings.Trim(frac, "0") != "" {
+		return nil
+	}
+	if v, err := strconv.ParseInt(whole, 10, 64); err == nil {
+		*n = number(v)
+	}
+	return nil
+}
+
+// flag is a boolean, or what languages take for one.
+type flag bool
+
+func (f *flag) UnmarshalJSON(b []byte) error {
+	s := strings.ToLower(strings.Trim(string(b), `"`))
+	*f = s == "true" || s == "1" || s == "yes"
+	return nil
+}
+
+// moment is a time in ISO 8601, with or without fractions, or a day.
+type moment time.Time
+
+func (m *moment) UnmarshalJSON(b []byte) error {
+	s := strings.Trim(string(b), `"`)
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05", time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			*m = moment(t.UTC())
+			return nil
+		}
+	}
+	return nil
+}
+
+func (m moment) time() time.Time { return time.Time(m) }

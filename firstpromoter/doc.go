@@ -1,0 +1,23 @@
+// Package firstpromoter reads FirstPromoter's Company API, version 2: campaigns, commissions, referrals, promoters and
+// the daily totals. It is what fprom's doctor and reconciliation stand on; it changes nothing at FirstPromoter.
+//
+//	client, err := firstpromoter.New(firstpromoter.Config{}) // the credentials of the environment, as fprom.New
+//	for c, err := range client.Commissions(ctx, firstpromoter.CommissionQuery{From: monday, To: sunday}) {
+//		…
+//	}
+//
+// Every call counts against the account's 400 a minute, which tracking needs as well
+// (https://docs.firstpromoter.com/api-reference-v2/api-admin/introduction): a Client keeps to a rate of its own, 60 calls a
+// minute unless Config.Rate says otherwise.
+//
+// FirstPromoter's answers contain credentials of promoters. A Client decodes the fields of the types below and drops the
+// rest: no answer is kept, logged or quoted.
+//
+// # Errors
+//
+//	errors.Is(err, fprom.ErrUnauthorized)  401, 403: the key or the account id
+//	errors.Is(err, ErrUnreachable)         no answer: DNS, connection, TLS, time-out
+//	errors.Is(err, ErrNotFirstPromoter)    an answer of something else: HTML, a redirect, a 404 without JSON
+//	errors.Is(err, ErrNotFound)            FirstPromoter has no such record
+//	errors.As(err, *fprom.APIError)        any other answer with an error status
+package firstpromoter

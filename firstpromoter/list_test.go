@@ -1,0 +1,180 @@
+package firstpromoter_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+func stringBody(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)) }
+
+// Every list is read wholly and each row once, whatever the pages are like.
+func TestListsAreReadWhole(t *testing.T) {
+	t.Parallel()
+	for name, company := range map[string]fpromtest.Company{
+		"plain":                 {},
+		"ties":                  {Order: fpromtest.OrderTies},
+		"shuffled":              {Order: fpromtest.OrderShuffled},
+		"pages of 20":           {MaxPerPage: 20},
+		"pages of 25":           {MaxPerPage: 25},
+		"link header, odd size": {LinkHeader: true, MaxPerPage: 33},
+		"milliseconds":          {Millis: true},
+	} {
+		for _, n := range []int{0, 1, 19, 20, 99, 100, 101, 200, 530} {
+			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					s := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithCompany(company))
+					at := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+					for i := range n {
+						s.AddPastSale(fpromtest.PastSale{EventID: fmt.Sprint("s", i), Email: fmt.Sprintf("c%d@example.com", i), Amount: 100, At: at.Add(time.Duration(i/40) * time.Second)})
+					}
+					client := newClient(t, s)
+					seen := map[int64]int{}
+					for c, err := range client.Commissions(t.Context(), firstpromoter.CommissionQuery{From: at, To: at}) {
+						if err != nil {
+							t.Fatal(err)
+						}
+						seen[c.ID]++
+						if c.EventID == "" || c.Email == "" || c.SaleAmount != 100 || c.Created.Before(at) || c.Created.After(at.Add(time.Minute)) || c.PromoterID == 0 {
+							t.Fatalf("%+v", c)
+						}
+					}
+					referrals := map[string]int{}
+					for r, err := range client.Referrals(t.Context(), firstpromoter.ReferralQuery{}) {
+						if err != nil {
+							t.Fatal(err)
+						}
+						referrals[r.Email]++
+					}
+					if len(seen) != n || len(referrals) != n {
+						t.Errorf("%d commissions, %d referrals, want %d, in %d calls", len(seen), len(referrals), n, client.Calls())
+					}
+					for id, times := range seen {
+						if times != 1 {
+							t.Errorf("row %d came %d times", id, times)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// A server that knows no pages gives the first one again and again: that is the end, and not an endless list.
+func TestPagesThatAreIgnored(t *testing.T) {
+	t.Parallel()
+	s := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithCompany(fpromtest.Company{IgnorePage: true}))
+	for i := range 300 {
+		s.AddPastSale(fpromtest.PastSale{EventID: fmt.Sprint("s", i), Email: "ann@example.com", Amount: 100})
+	}
+	client, n := newClient(t, s), 0
+	for _, err := range client.Commissions(t.Context(), firstpromoter.CommissionQuery{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 100 || client.Calls() != 2 {
+		t.Errorf("%d rows in %d calls", n, client.Calls())
+	}
+}
+
+// Fields that are null, numbers as strings, wrapped lists, dates without zone: none of them hides a row.
+func TestFormsOfAnAnswer(t *testing.T) {
+	t.Parallel()
+	s := fpromtest.NewServer(t, fpromtest.InMemory())
+	for _, c := range []struct{ name, body string }{
+		{"bare", `[{"id":7,"event_id":"ch_1","sale_amount":2000,"original_sale_amount":2000,"original_sale_currency":"EUR","created_at":"2026-03-10T12:00:00Z","tier":1,"referral":{"email":"ann@example.com"},"promoter_campaign":{"promoter_id":3}}]`},
+		{"wrapped, strings, milliseconds", `{"data":[{"id":"7","event_id":"ch_1","sale_amount":"2000","original_sale_amount":2000.0,"original_sale_currency":"EUR","created_at":"2026-03-10T12:00:00.000Z","tier":"1","referral":{"email":"ann@example.com (moved)"},"promoter_campaign":{"promoter_id":"3"}}],"meta":{"pending_count":0}}`},
+		{"odd types beside", `[{"id":7,"event_id":"ch_1","sale_amount":2000,"original_sale_amount":2000,"original_sale_currency":"EUR","created_at":"2026-03-10T12:00:00","tier":1,"metadata":[1],"is_split":null,"reward":null,"referral":{"email":"ann@example.com","uid":5},"promoter_campaign":{"promoter_id":3}}]`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, s, func(cfg *firstpromoter.Config) {
+				cfg.HTTPClient = &http.Client{Transport: answering(func(*http.Request) (int, string) { return 200, c.body })}
+			})
+			for x, err := range client.Commissions(t.Context(), firstpromoter.CommissionQuery{}) {
+				if err != nil || x.ID != 7 || x.EventID != "ch_1" || x.SaleAmount != 2000 || x.OriginalAmount != 2000 || x.OriginalCurrency != "EUR" ||
+					!x.Created.Equal(time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)) || x.Tier != 1 || x.Email != "ann@example.com" || x.PromoterID != 3 {
+					t.Errorf("%+v %v", x, err)
+				}
+			}
+		})
+	}
+}
+
+func TestRecordsAndTotals(t *testing.T) {
+	t.Parallel()
+	for name, company := range map[string]fpromtest.Company{"plain": {}, "date-times, sparse": {PeriodTime: true, SparseReport: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithCompany(company))
+			at := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+			s.AddPastSale(fpromtest.PastSale{EventID: "s1", Email: "a/b+c?d@example.com", UID: "user 1", Amount: 4900, At: at})
+			s.SetLeadState("user 1", "moved")
+			client := newClient(t, s)
+			for by, value := range map[string]string{"uid": "user 1", "email": "a/b+c?d@example.com"} {
+				r, err := client.Referral(t.Context(), by, value)
+				if err != nil || r.Email != "a/b+c?d@example.com" || !r.Moved || r.PromoterID != s.Promoter().ID {
+					t.Errorf("by %s: %+v %v", by, r, err)
+				}
+			}
+			s.Promoter().Ban()
+			p, err := client.Promoter(t.Context(), "id", fmt.Sprint(s.Promoter().ID))
+			if err != nil || len(p.Campaigns) != 1 || p.Campaigns[0].State != "blocked" || p.Campaigns[0].RefID != fpromtest.DefaultRefID {
+				t.Errorf("%+v %v", p, err)
+			}
+			campaigns, err := client.Campaigns(t.Context())
+			if err != nil || len(campaigns) != 1 || campaigns[0].RefTokenParam != "fpr" || campaigns[0].CookieDays != 60 || campaigns[0].Referrals != 1 || !campaigns[0].Default {
+				t.Errorf("%+v %v", campaigns, err)
+			}
+			days, err := client.Overview(t.Context(), at.AddDate(0, 0, -1), at.AddDate(0, 0, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sales := map[string]int{}
+			for _, d := range days {
+				sales[d.Day.Format(time.DateOnly)] += d.Sales
+			}
+			if sales["2026-03-10"] != 1 || sales["2026-03-09"] != 0 || company.SparseReport && len(days) != 1 {
+				t.Errorf("%+v", days)
+			}
+		})
+	}
+}
+
+// Whatever an answer is, it is rows or an error, never a panic.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte(`[{"id":1,"event_id":null,"created_at":"2026-01-01T00:00:00Z"}]`))
+	f.Add([]byte(`{"data":[{"id":"x"}]}`))
+	f.Add([]byte(`[null,1]`))
+	f.Add([]byte(`{"period":[]}`))
+	s := fpromtest.NewServer(f, fpromtest.InMemory())
+	f.Fuzz(func(t *testing.T, body []byte) {
+		client, err := firstpromoter.New(firstpromoter.Config{
+			BaseURL: s.URL, APIKey: "k", AccountID: "a", Attempts: 1, Rate: 1 << 20,
+			HTTPClient: &http.Client{Transport: answering(func(*http.Request) (int, string) { return 200, string(body) })},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range client.Commissions(t.Context(), firstpromoter.CommissionQuery{}) {
+			if err == nil && !json.Valid(body) {
+				t.Error("rows of what is no JSON")
+			}
+		}
+		_, _ = client.Overview(t.Context(), time.Now(), time.Now())
+		_, _ = client.Campaigns(t.Context())
+		_, _ = client.Promoter(t.Context(), "id", "1")
+		_, _ = client.Referral(t.Context(), "email", "a@example.com")
+	})
+}
