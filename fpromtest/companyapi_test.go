@@ -145,7 +145,9 @@ func TestCompanySwitches(t *testing.T) {
 		t.Errorf("largest page: %d", n)
 	}
 	day := "commissions?per_page=100&filters[created_at][from]=2026-03-%s&filters[created_at][to]=2026-03-%s"
-	ask := func(from, to string) int { return count(strings.Replace(strings.Replace(day, "%s", from, 1), "%s", to, 1)) }
+	ask := func(from, to string) int {
+		return count(strings.Replace(strings.Replace(day, "%s", from, 1), "%s", to, 1))
+	}
 	if ask("10", "10") != 100 || ask("11", "11") != 0 {
 		t.Error("a day is a day in UTC, and included")
 	}
