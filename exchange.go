@@ -1,12 +1,9 @@
 package fprom
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 )
 
@@ -23,11 +20,22 @@ type Exchange struct {
 // Request is the request for the handler: Record works with its context.
 func (x *Exchange) Request() *http.Request { return &x.inner }
 
-// Writer is the ResponseWriter for the handler. It calls Commit before the status leaves, has Flush, Hijack, ReadFrom,
-// Push and CloseNotify exactly where the original has them, and Unwrap. Frameworks that need a richer type wrap their own
-// around the calls to Commit, Discard and Refuse.
+// Writer is the ResponseWriter for the handler. It calls Commit before the status leaves, and has Unwrap. It has Flush
+// where the original has it, and Push where it has both; Hijack and ReadFrom are always there, because what lies below
+// Unwrap would pass Commit by, and answer http.ErrNotSupported or copy where the original has none. Frameworks that need a
+// richer type wrap their own around the calls to Commit, Discard and Refuse.
 func (x *Exchange) Writer() http.ResponseWriter {
-	return writerOf((*exchangeWriter)(x), x.hook.optional(x.w))
+	w := (*writer)(x)
+	_, flush := x.w.(http.Flusher)
+	_, push := x.w.(http.Pusher)
+	switch {
+	case flush && push: // HTTP/2
+		return pushWriter{flushWriter{w}}
+	case flush:
+		return flushWriter{w}
+	default:
+		return w
+	}
 }
 
 // Commit is Recording.Commit. Where http.TimeoutHandler holds the response back until the handler returns, and may still
@@ -47,7 +55,7 @@ func (x *Exchange) Commit(status int) error {
 
 // Finish says that the handler returned normally. If it wrote nothing, its status is 200.
 func (x *Exchange) Finish() {
-	(*exchangeWriter)(x).commit(http.StatusOK)
+	(*writer)(x).commit(http.StatusOK)
 	if x.pending() && x.timedOut() && x.inTimeoutHandler() {
 		x.decision = handlerFailed
 	}
@@ -91,94 +99,4 @@ func Refuse(w http.ResponseWriter) {
 	}
 	w.Header().Set("Retry-After", "10")
 	http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
-}
-
-// exchangeWriter is the Exchange as the handler's ResponseWriter, without the optional methods.
-type exchangeWriter Exchange
-
-// commit reports whether the response is still the handler's.
-func (w *exchangeWriter) commit(status int) bool {
-	if w.decision == undecided && (*Exchange)(w).Commit(status) != nil {
-		Refuse(w.w)
-	}
-	return w.decision != handlerRefused
-}
-
-func (w *exchangeWriter) Header() http.Header { return w.w.Header() }
-
-func (w *exchangeWriter) WriteHeader(status int) {
-	if w.commit(status) {
-		w.w.WriteHeader(status)
-	}
-}
-
-func (w *exchangeWriter) Write(p []byte) (int, error) {
-	if w.commit(http.StatusOK) {
-		return w.w.Write(p)
-	}
-	return len(p), nil
-}
-
-func (w *exchangeWriter) WriteString(s string) (int, error) {
-	if w.commit(http.StatusOK) {
-		return io.WriteString(w.w, s)
-	}
-	return len(s), nil
-}
-
-// Unwrap is for http.ResponseController.
-func (w *exchangeWriter) Unwrap() http.ResponseWriter { return w.w }
-
-// FlushError is what http.ResponseController.Flush calls. It is always there, because what lies below Unwrap would
-// flush the header without Commit.
-func (w *exchangeWriter) FlushError() error {
-	if !canFlush(w.w) {
-		return fmt.Errorf("fprom: flush: %w", http.ErrNotSupported)
-	}
-	w.commit(http.StatusOK)
-	return http.NewResponseController(w.w).Flush()
-}
-
-func canFlush(w http.ResponseWriter) bool {
-	for {
-		switch t := w.(type) {
-		case http.Flusher, interface{ FlushError() error }:
-			return true
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = t.Unwrap()
-		default:
-			return false
-		}
-	}
-}
-
-func (w *exchangeWriter) flush() {
-	w.commit(http.StatusOK)
-	w.w.(http.Flusher).Flush()
-}
-
-func (w *exchangeWriter) hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if w.decision == handlerRefused {
-		return nil, nil, fmt.Errorf("fprom: hijack: the request was answered with 503: %w", http.ErrNotSupported)
-	}
-	c, rw, err := w.w.(http.Hijacker).Hijack()
-	if err == nil {
-		(*Exchange)(w).Discard()
-	}
-	return c, rw, err
-}
-
-func (w *exchangeWriter) readFrom(src io.Reader) (int64, error) {
-	if w.commit(http.StatusOK) {
-		return w.w.(io.ReaderFrom).ReadFrom(src)
-	}
-	return io.Copy(io.Discard, src)
-}
-
-func (w *exchangeWriter) push(target string, o *http.PushOptions) error {
-	return w.w.(http.Pusher).Push(target, o)
-}
-
-func (w *exchangeWriter) closeNotify() <-chan bool {
-	return w.w.(closeNotifier).CloseNotify()
 }

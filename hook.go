@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"reflect"
-	"sync/atomic"
 )
 
 // Hook is what every adapter's Middleware is made of: one for all requests, safe for concurrent use. Wrap is for
@@ -14,7 +13,6 @@ type Hook struct {
 	success    func(status int) bool
 	failClosed bool
 	refID      bool
-	shape      atomic.Pointer[shape] // of the first ResponseWriter seen: usually there is one type
 }
 
 // NewHook returns the Hook of an adapter. If t is nil (also a nil *Tracker), events are validated and then dropped.

@@ -41,6 +41,28 @@ func TestFlushBelow(t *testing.T) {
 	})
 }
 
+// TestHijackBelow: http.ResponseController finds a Hijack below an original that has none; a hijacked request is no sale.
+func TestHijackBelow(t *testing.T) {
+	t.Parallel()
+	adaptertest.Check(t, wrap, adaptertest.Case{
+		Handler: func(w http.ResponseWriter, r *http.Request) {
+			adaptertest.Sell(r, "1")
+			c, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			_, _ = io.WriteString(c, "HTTP/1.1 402 Payment Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		},
+		Outer: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(opaque{w}, r) })
+		},
+		Want:       []string{"status 402", "discarded sale:1"},
+		WantStatus: http.StatusPaymentRequired,
+	})
+}
+
 // TestFlushUnsupported: a Flush that does not exist decides nothing.
 func TestFlushUnsupported(t *testing.T) {
 	t.Parallel()
@@ -220,9 +242,9 @@ func TestHTTP2(t *testing.T) {
 	s := httptest.NewUnstartedServer(wrap(tracker, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, flush := w.(http.Flusher)
 		_, push := w.(http.Pusher)
-		_, hijack := w.(http.Hijacker)
-		if r.ProtoMajor != 2 || !flush || !push || hijack {
-			t.Errorf("%s: Flusher %v, Pusher %v, Hijacker %v", r.Proto, flush, push, hijack)
+		_, _, err := w.(http.Hijacker).Hijack()
+		if r.ProtoMajor != 2 || !flush || !push || !errors.Is(err, http.ErrNotSupported) {
+			t.Errorf("%s: Flusher %v, Pusher %v, Hijack %v", r.Proto, flush, push, err)
 		}
 		adaptertest.Sell(r, "1")
 		w.(http.Flusher).Flush()

@@ -2,11 +2,13 @@ package nethttpadapter_test
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/fprom-go/fprom/nethttpadapter"
@@ -33,9 +35,9 @@ func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, nil
 }
 
-func (r readerFrom) ReadFrom(io.Reader) (int64, error) {
+func (r readerFrom) ReadFrom(src io.Reader) (int64, error) {
 	*r.calls = append(*r.calls, "ReadFrom")
-	return 0, nil
+	return io.Copy(io.Discard, src)
 }
 
 func (p pusher) Push(string, *http.PushOptions) error {
@@ -50,53 +52,74 @@ func (c closeNotify) CloseNotify() <-chan bool {
 
 type closeNotifier interface{ CloseNotify() <-chan bool }
 
-// optionals says which optional methods w has, and calls them.
-func optionals(w http.ResponseWriter) []string {
-	var has []string
-	if f, ok := w.(http.Flusher); ok {
-		has = append(has, "Flush")
-		f.Flush()
-	}
-	if h, ok := w.(http.Hijacker); ok {
-		has = append(has, "Hijack")
-		_, _, _ = h.Hijack()
-	}
-	if r, ok := w.(io.ReaderFrom); ok {
-		has = append(has, "ReadFrom")
-		_, _ = r.ReadFrom(nil)
-	}
-	if p, ok := w.(http.Pusher); ok {
-		has = append(has, "Push")
-		_ = p.Push("/app.css", nil)
-	}
-	if c, ok := w.(closeNotifier); ok {
-		has = append(has, "CloseNotify")
-		c.CloseNotify()
-	}
-	return has
-}
-
-// TestOptionalMethods: the handler's writer has exactly the optional methods of the original, and they reach it.
+// TestOptionalMethods: the handler's writer has Flush and Push where the original has them, and Hijack, ReadFrom and
+// CloseNotify reach the original's.
 func TestOptionalMethods(t *testing.T) {
 	t.Parallel()
 	var calls []string
-	shared := nethttpadapter.Middleware(nil)
-	for _, w := range writers(&calls) {
+	b, f, h, r, p, n := basic{&calls}, flusher{&calls}, hijacker{&calls}, readerFrom{&calls}, pusher{&calls}, closeNotify{&calls}
+	for _, c := range []struct {
+		name     string
+		original http.ResponseWriter
+		want     []string
+	}{
+		{"nothing", b, nil},
+		{"HTTP/1", struct {
+			basic
+			flusher
+			hijacker
+			readerFrom
+			closeNotify
+		}{b, f, h, r, n}, []string{"Flush", "Hijack", "ReadFrom", "CloseNotify"}},
+		{"HTTP/2", struct {
+			basic
+			flusher
+			pusher
+			closeNotify
+		}{b, f, p, n}, []string{"Flush", "Push", "CloseNotify"}},
+		{"a status recorder with Flush", struct {
+			basic
+			flusher
+		}{b, f}, []string{"Flush"}},
+		{"a status recorder with Hijack", struct {
+			basic
+			hijacker
+		}{b, h}, []string{"Hijack"}},
+	} {
 		calls = nil
-		want := optionals(w)
-		own := nethttpadapter.Middleware(nil) // remembers the first type it sees
-		for _, middleware := range []func(http.Handler) http.Handler{shared, own, own} {
-			calls = nil
-			var has []string
-			middleware(http.HandlerFunc(func(inner http.ResponseWriter, _ *http.Request) {
-				has = optionals(inner)
-				if u, ok := inner.(interface{ Unwrap() http.ResponseWriter }); !ok || u.Unwrap() != w {
-					t.Errorf("%T: Unwrap does not lead to the original", w)
-				}
-			})).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
-			if !slices.Equal(has, want) || !slices.Equal(calls, want) {
-				t.Errorf("original has %q; wrapped has %q, and reached %q", want, has, calls)
+		nethttpadapter.Middleware(nil)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); !ok || u.Unwrap() != c.original {
+				t.Errorf("%s: Unwrap does not lead to the original", c.name)
 			}
+			_, flush := w.(http.Flusher)
+			_, push := w.(http.Pusher)
+			if flush != slices.Contains(c.want, "Flush") || push != slices.Contains(c.want, "Push") {
+				t.Errorf("%s: Flusher %v, Pusher %v", c.name, flush, push)
+			}
+			callOptionals(t, w)
+		})).ServeHTTP(c.original, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+		if !slices.Equal(calls, c.want) {
+			t.Errorf("%s: reached %q, want %q", c.name, calls, c.want)
 		}
 	}
+}
+
+// callOptionals calls the optional methods that w has.
+func callOptionals(t *testing.T, w http.ResponseWriter) {
+	t.Helper()
+	if f, ok := w.(http.Flusher); ok {
+		f.Flush()
+	}
+	if _, _, err := w.(http.Hijacker).Hijack(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		t.Errorf("Hijack: %v", err)
+	}
+	if n, err := io.Copy(w, io.LimitReader(strings.NewReader("ok"), 2)); n != 2 || err != nil {
+		t.Errorf("ReadFrom: %d, %v", n, err)
+	}
+	if p, ok := w.(http.Pusher); ok {
+		if err := p.Push("/app.css", nil); err != nil {
+			t.Errorf("Push: %v", err)
+		}
+	}
+	w.(closeNotifier).CloseNotify()
 }
