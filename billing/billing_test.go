@@ -18,7 +18,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
-	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/lemonsqueezy"
 )
 
@@ -47,34 +47,6 @@ func read(tb testing.TB, name string) []byte {
 	return b
 }
 
-func TestExplainEveryProvider(t *testing.T) {
-	t.Parallel()
-	entries, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var packages []string
-	for _, e := range entries {
-		if e.IsDir() && e.Name() != "internal" && e.Name() != "testdata" {
-			packages = append(packages, e.Name())
-		}
-	}
-	if got := billing.Providers(); strings.Join(got, " ") != strings.Join(packages, " ") {
-		t.Errorf("Providers: %v, packages: %v", got, packages)
-	}
-	for _, name := range billing.Providers() {
-		if x := billing.Explain(name, []byte("{}")); x.Provider != name || x.Skipped != billing.NotMoney || x.Err != nil {
-			t.Errorf("%s: %+v", name, x)
-		}
-		if x := billing.Explain(name, []byte("[]")); !fprom.IsPermanent(x.Err) {
-			t.Errorf("%s: %v, want a permanent error", name, x.Err)
-		}
-	}
-	if x := billing.Explain("cash", []byte("{}")); x.Err == nil {
-		t.Error("an unknown provider is explained")
-	}
-}
-
 // In Gin the answers and the events are those of net/http.
 func TestGin(t *testing.T) {
 	t.Parallel()
@@ -94,11 +66,11 @@ func TestGin(t *testing.T) {
 		{name: "too large", body: make([]byte, 1<<20+1), want: 413},
 		{name: "queue full", body: sale, change: sign(sale), err: fprom.ErrQueueFull, want: 503},
 	} {
-		plain, wrapped := &hooktest.Sink{Err: tt.err}, &hooktest.Sink{Err: tt.err}
+		plain, wrapped := &billingtest.Sink{Err: tt.err}, &billingtest.Sink{Err: tt.err}
 		engine := gin.New()
-		engine.POST("/webhook", gin.WrapH(lemonsqueezy.Handler(wrapped, secret, hooktest.Quiet())))
-		a := hooktest.Post(lemonsqueezy.Handler(plain, secret, hooktest.Quiet()), tt.body, tt.change)
-		b := hooktest.Post(engine, tt.body, tt.change)
+		engine.POST("/webhook", gin.WrapH(lemonsqueezy.Handler(wrapped, secret, billingtest.Quiet())))
+		a := billingtest.Post(lemonsqueezy.Handler(plain, secret, billingtest.Quiet()), tt.body, tt.change)
+		b := billingtest.Post(engine, tt.body, tt.change)
 		if a != tt.want || b != tt.want {
 			t.Errorf("%s: status %d, in Gin %d, want %d", tt.name, a, b, tt.want)
 		}
@@ -113,11 +85,11 @@ func TestNilTracker(t *testing.T) {
 	t.Parallel()
 	body := read(t, "lemonsqueezy/testdata/one_time.json")
 	var tracker *fprom.Tracker
-	h := lemonsqueezy.Handler(tracker, secret, hooktest.Quiet())
-	if got := hooktest.Post(h, body, sign(body)); got != http.StatusOK {
+	h := lemonsqueezy.Handler(tracker, secret, billingtest.Quiet())
+	if got := billingtest.Post(h, body, sign(body)); got != http.StatusOK {
 		t.Errorf("status %d, want 200", got)
 	}
-	if got := hooktest.Post(h, body, nil); got != http.StatusUnauthorized {
+	if got := billingtest.Post(h, body, nil); got != http.StatusUnauthorized {
 		t.Errorf("unsigned: status %d, want 401", got)
 	}
 }
@@ -129,7 +101,7 @@ func TestObserverAndLog(t *testing.T) {
 	var log bytes.Buffer
 	counts := map[billing.Reason]int{}
 	tracked, refused := 0, 0
-	h := lemonsqueezy.Handler(&hooktest.Sink{}, secret,
+	h := lemonsqueezy.Handler(&billingtest.Sink{}, secret,
 		billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), billing.WithLogger(nil),
 		billing.WithObserver(func(_ context.Context, x billing.Explanation) {
 			tracked += len(x.Tracked)
@@ -142,7 +114,7 @@ func TestObserverAndLog(t *testing.T) {
 		}))
 	post := func(name string) {
 		body := read(t, "lemonsqueezy/testdata/"+name+".json")
-		hooktest.Post(h, body, sign(body))
+		billingtest.Post(h, body, sign(body))
 	}
 	noCustomer := []byte(`{"meta":{"event_name":"order_created"},"data":{"id":"1","attributes":{"status":"paid","total":5,"tax":0,"currency":"USD"}}}`)
 	for range 3 {
@@ -150,8 +122,8 @@ func TestObserverAndLog(t *testing.T) {
 		post("trial_order")
 		post("subscription_first_invoice")
 		post("one_time")
-		hooktest.Post(h, noCustomer, sign(noCustomer))
-		hooktest.Post(h, []byte("{"), nil)
+		billingtest.Post(h, noCustomer, sign(noCustomer))
+		billingtest.Post(h, []byte("{"), nil)
 	}
 	if refused != 3 {
 		t.Errorf("%d refused, want 3", refused)
@@ -172,32 +144,13 @@ func TestErrorsNameNoAddress(t *testing.T) {
 	t.Parallel()
 	payload := []byte(`{"meta":{"event_name":"order_created"},"data":{"id":"` + strings.Repeat("9", 300) + `",
 		"attributes":{"status":"paid","total":5,"tax":0,"currency":"USD","user_email":"ada@example.com"}}}`)
-	x := billing.Explain("lemonsqueezy", payload)
+	x := lemonsqueezy.Provider().Explain(payload)
 	if x.Err == nil || strings.Contains(x.String(), "ada@example.com") {
 		t.Errorf("%v", x)
 	}
-	events, err := lemonsqueezy.Events(payload)
+	events, err := lemonsqueezy.Provider().Events(payload)
 	var wrong *fprom.ValidationError
 	if len(events) > 0 || !errors.As(err, &wrong) || wrong.Field != "EventID" {
 		t.Errorf("%v, %v", events, err)
 	}
-}
-
-func ExampleExplain() {
-	payload := []byte(`{
-		"meta": {"event_name": "order_created", "custom_data": {"fp_tid": "b1a2"}},
-		"data": {"type": "orders", "id": "1", "attributes": {
-			"status": "paid", "currency": "USD", "total": 1200, "tax": 200, "user_email": "ada@example.com"}}}`)
-	fmt.Print(billing.Explain("lemonsqueezy", payload))
-	fmt.Print(billing.Explain("stripe", []byte(`{"type":"charge.succeeded","id":"evt_1","livemode":true}`)))
-	// Output:
-	// lemonsqueezy order_created 1
-	//   sale
-	//     event_id      = order:1                    ← "order:" and data.id
-	//     email         = a***@e***                  ← data.attributes.user_email
-	//     amount        = 1000                       ← data.attributes.total − data.attributes.tax
-	//     currency      = USD                        ← data.attributes.currency
-	//     tid           = b1a2                       ← meta.custom_data.fp_tid
-	// stripe charge.succeeded evt_1
-	//   nothing tracked (other-event): invoice.paid or checkout.session.completed reports this payment
 }

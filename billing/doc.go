@@ -1,13 +1,16 @@
-// Package billing holds what the converters of the billing providers have in common: their options, and Explain. The
-// packages below turn a provider's signed webhook into events for FirstPromoter:
+// Package billing turns the signed webhooks of billing providers into events for FirstPromoter:
 //
 //	http.Handle("POST /webhooks/stripe", stripe.Handler(tracker, os.Getenv("STRIPE_WEBHOOK_SECRET")))
 //
-// Each has Verify (the signature over the raw body), Events (payload to events; none for what is not money), Explain and
-// Handler (all of it, as an http.Handler; in Gin: gin.WrapH). They read JSON and need no SDK of the provider.
+// A Provider says how one of them signs, and what its payloads mean; Handler does the rest, as an http.Handler (in Gin:
+// gin.WrapH). Check, Events and Explain of a Provider do the parts of it: the signature over the raw body, payload to
+// events (none for what is not money), and where each field came from. Payloads are read as JSON; no SDK is needed.
 //
 // The packages: stripe, paddle (Paddle Billing), lemonsqueezy, revenuecat, polar, razorpay and paypal. Each begins with
-// the table of the events to subscribe to, the fields read, and why; and says what of it is not verified.
+// the table of the events to subscribe to, the fields read, and why; and says what of it is not verified. What only one
+// provider has is an option of its package:
+//
+//	billing.Handler(tracker, stripe.Provider(stripe.WithClientReferenceTID()), secret, billing.WithTestMode())
 //
 // FirstPromoter connects to Stripe, Chargebee, Recurly, Paddle and Braintree by itself. An account connected there must
 // not be tracked here as well: every sale would earn two commissions.
@@ -64,4 +67,21 @@
 // On 422 and 503 the provider sends the webhook again, and what was accepted already is recognized by its event id. 422
 // is deliberate: sending again does not help by itself, but the provider shows the failure and keeps the payload until the
 // cause is gone, whereas a 200 would lose the commission.
+//
+// # A provider that is not here
+//
+// Write a Provider, in your own module or as a package billing/<name>:
+//
+//  1. Provider.Verify: HMACSHA256, StandardWebhooks, Stamped, SharedSecret, BasicAuth, or a function of your own.
+//  2. Provider.Convert: Payload.Event first; Payload.SkipTest if it is test mode; then, by the type of the event, fill in
+//     one Draft per event (Payload.Sale, Refund, Cancellation, Signup), or say with Payload.Skip why there is none. The event
+//     id is that of the payment or the refund, so that a payment that is announced twice is one sale; choose one family
+//     of types for each kind of payment, and skip the others with OtherEvent. Take the amount that was paid, less its tax
+//     (BeforeTax), and call Draft.Metadata before the other fields. Read every value with Node.Text, Node.Int and
+//     Node.Decimal: then Explain says where it came from.
+//  3. Test it with package billingtest: webhooks in testdata, golden files, the answers of the handler, and two fuzz targets.
+//  4. Write down the table: event, fields, and why; and what you could not verify. Within this module, add the provider to
+//     billing/explain.
+//
+// The module examples/acmepay is a complete one.
 package billing

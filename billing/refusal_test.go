@@ -12,7 +12,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
-	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/lemonsqueezy"
 	"github.com/fprom-go/fprom/billing/stripe"
 )
@@ -36,7 +36,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			h := lemonsqueezy.Handler(&hooktest.Sink{}, tt.secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+			h := lemonsqueezy.Handler(&billingtest.Sink{}, tt.secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(tt.body))
 			if tt.change != nil {
 				tt.change(r)
@@ -54,7 +54,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 			}
 		})
 	}
-	err := stripe.Verify(http.Header{"Stripe-Signature": {"t=1,v1=00"}}, body, "sk_live_key")
+	err := stripe.Provider().Check(http.Header{"Stripe-Signature": {"t=1,v1=00"}}, body, "sk_live_key")
 	if err == nil || !strings.Contains(err.Error(), "does not begin with whsec_") || strings.Contains(err.Error(), "sk_live") {
 		t.Errorf("an API key for a secret: %v", err)
 	}
@@ -65,11 +65,11 @@ func TestRefusalsAreSaidOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		h := lemonsqueezy.Handler(&hooktest.Sink{}, secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		h := lemonsqueezy.Handler(&billingtest.Sink{}, secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 		for range 3 {
 			for range 100 {
-				hooktest.Post(h, []byte("{}"), nil)
-				hooktest.Post(h, []byte("{}"), sign([]byte("[]")))
+				billingtest.Post(h, []byte("{}"), nil)
+				billingtest.Post(h, []byte("{}"), sign([]byte("[]")))
 			}
 			time.Sleep(time.Minute)
 		}
@@ -91,7 +91,7 @@ func TestEmptySecretIsSaidAtOnce(t *testing.T) {
 	if log.Len() > 0 {
 		t.Errorf("without a tracker: %s", log.String())
 	}
-	lemonsqueezy.Handler(&hooktest.Sink{}, "", logger)
+	lemonsqueezy.Handler(&billingtest.Sink{}, "", logger)
 	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "secret of a webhook is empty") {
 		t.Errorf("logged %q", log.String())
 	}
@@ -101,11 +101,11 @@ func TestEmptySecretIsSaidAtOnce(t *testing.T) {
 func TestOtherEventIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	h := stripe.Handler(&hooktest.Sink{}, "whsec_x", billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), billing.WithTolerance(0))
+	h := stripe.Handler(&billingtest.Sink{}, "whsec_x", billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), billing.WithTolerance(0))
 	for range 3 {
 		for _, name := range []string{"other_charge_succeeded", "other_payment_intent_succeeded"} {
 			body := read(t, "stripe/testdata/"+name+".json")
-			if got := hooktest.Post(h, body, stripeSigned(body, "whsec_x")); got != http.StatusOK {
+			if got := billingtest.Post(h, body, stripeSigned(body, "whsec_x")); got != http.StatusOK {
 				t.Errorf("%s: status %d", name, got)
 			}
 		}

@@ -1,16 +1,10 @@
 package lemonsqueezy
 
 import (
-	"github.com/fprom-go/fprom/billing/internal/convert"
-	"github.com/fprom-go/fprom/money"
+	"github.com/fprom-go/fprom/billing"
 )
 
-type (
-	payload = convert.Payload
-	node    = convert.Node
-)
-
-func convertPayload(p *payload) {
+func convert(p *billing.Payload) {
 	event, id := p.Root.Text("meta.event_name"), p.Root.Text("data.id")
 	p.Event(event, id)
 	o := p.Root.At("data.attributes")
@@ -26,7 +20,7 @@ func convertPayload(p *payload) {
 		refund(p, o, prefixed("order:", id))
 	case "subscription_payment_refunded":
 		if o.Text("billing_reason").S == "initial" {
-			p.Skip(convert.OtherEvent, "billing_reason is initial: order_refunded reports this refund")
+			p.Skip(billing.OtherEvent, "billing_reason is initial: order_refunded reports this refund")
 			return
 		}
 		refund(p, o, prefixed("subinv:", id))
@@ -35,18 +29,18 @@ func convertPayload(p *payload) {
 		customer(p, d, o)
 		d.Add()
 	case "subscription_cancelled":
-		p.Skip(convert.NotFinal, "the grace period begins; subscription_expired is the end")
+		p.Skip(billing.NotFinal, "the grace period begins; subscription_expired is the end")
 	}
 }
 
-func prefixed(prefix string, id convert.Text) convert.Text {
+func prefixed(prefix string, id billing.Text) billing.Text {
 	if id.S != "" {
 		id.S, id.From = prefix+id.S, `"`+prefix+`" and `+id.From
 	}
 	return id
 }
 
-func customer(p *payload, d *convert.Draft, o node) {
+func customer(p *billing.Payload, d *billing.Draft, o billing.Node) {
 	d.Metadata(p.Root.At("meta.custom_data"))
 	d.Email(o.Text("user_email"))
 	d.Customer(o.Text("customer_id"))
@@ -61,13 +55,13 @@ func paid(status string) bool {
 	return false
 }
 
-func order(p *payload, o node) {
+func order(p *billing.Payload, o billing.Node) {
 	if status := o.Text("status").S; !paid(status) {
-		p.Skip(convert.NotFinal, "the order's status is "+status)
+		p.Skip(billing.NotFinal, "the order's status is "+status)
 		return
 	}
 	d := p.Sale()
-	if total := o.Int("total"); total.OK && total.N == 0 && p.Config().Signups {
+	if total := o.Int("total"); total.OK && total.N == 0 && p.TrialSignups() {
 		d = p.Signup()
 	}
 	d.ID(prefixed("order:", p.Root.Text("data.id")))
@@ -78,13 +72,13 @@ func order(p *payload, o node) {
 	d.Add()
 }
 
-func invoice(p *payload, o node) {
+func invoice(p *billing.Payload, o billing.Node) {
 	if o.Text("billing_reason").S == "initial" {
-		p.Skip(convert.OtherEvent, "billing_reason is initial: order_created reports this payment")
+		p.Skip(billing.OtherEvent, "billing_reason is initial: order_created reports this payment")
 		return
 	}
 	if status := o.Text("status").S; !paid(status) {
-		p.Skip(convert.NotFinal, "the invoice's status is "+status)
+		p.Skip(billing.NotFinal, "the invoice's status is "+status)
 		return
 	}
 	d := p.Sale()
@@ -95,7 +89,7 @@ func invoice(p *payload, o node) {
 }
 
 // refund takes back what is new in the sum of all refunds, as far as that is known; see the package documentation.
-func refund(p *payload, o node, sale convert.Text) {
+func refund(p *billing.Payload, o billing.Node, sale billing.Text) {
 	sum, total := o.Int("refunded_amount"), o.Int("total")
 	if !sum.OK {
 		sum = total
@@ -111,12 +105,10 @@ func refund(p *payload, o node, sale convert.Text) {
 		part = sum.Minus(before)
 	}
 	d.ID(id)
-	amount(d, o, convert.BeforeTax(part, total, o.Int("tax")))
+	amount(d, o, billing.BeforeTax(part, total, o.Int("tax")))
 	d.Add()
 }
 
-func amount(d *convert.Draft, o node, n convert.Int) {
-	currency := o.Text("currency")
-	digits, _ := money.ISOExponent(currency.S)
-	d.Amount(n, currency, digits)
+func amount(d *billing.Draft, o billing.Node, n billing.Int) {
+	d.Minor(n, o.Text("currency"))
 }

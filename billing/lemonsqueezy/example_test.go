@@ -50,8 +50,8 @@ func ExampleHandler() {
 	// 401
 }
 
-func ExampleEvents() {
-	events, err := lemonsqueezy.Events([]byte(`{"meta": {"event_name": "order_created", "custom_data": {"fp_tid": "b1a2"}}, "data": {
+func ExampleProvider() {
+	events, err := lemonsqueezy.Provider().Events([]byte(`{"meta": {"event_name": "order_created", "custom_data": {"fp_tid": "b1a2"}}, "data": {
 		"type": "orders", "id": "1", "attributes": {"status": "paid", "currency": "EUR", "total": 2420, "tax": 420,
 		"user_email": "ada@example.com", "first_order_item": {"variant_id": 77, "quantity": 1}}}}`))
 	if err != nil {

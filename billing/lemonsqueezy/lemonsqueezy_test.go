@@ -12,14 +12,11 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
-	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/lemonsqueezy"
 )
 
-var suite = hooktest.Suite{
-	Handler: lemonsqueezy.Handler, Events: lemonsqueezy.Events, Explain: lemonsqueezy.Explain, Sign: sign, Options: options,
-	Refused: http.StatusUnauthorized, Sale: "one_time.json",
-}
+var suite = billingtest.Suite{Provider: lemonsqueezy.Provider(), Sign: sign, Sale: "one_time.json", For: options}
 
 func sign(h http.Header, body []byte, secret string) {
 	mac := hmac.New(sha256.New, []byte(secret))
@@ -36,7 +33,11 @@ func refundedBefore(sum int64) billing.Option {
 	})
 }
 
-func options(fixture string) []billing.Option {
+func options(fixture string) (billing.Provider, []billing.Option) {
+	return lemonsqueezy.Provider(), optionsOf(fixture)
+}
+
+func optionsOf(fixture string) []billing.Option {
 	switch strings.TrimSuffix(fixture, ".json") {
 	case "trial_order_signup":
 		return []billing.Option{billing.WithTrialSignups()}
@@ -74,12 +75,12 @@ func TestVerify(t *testing.T) {
 		{name: "not hex", header: "sha256=" + good},
 		{name: "truncated", header: good[:32]},
 	} {
-		err := lemonsqueezy.Verify(http.Header{"X-Signature": {tt.header}}, body, "s1", tt.opts...)
+		err := lemonsqueezy.Provider().Check(http.Header{"X-Signature": {tt.header}}, body, "s1", tt.opts...)
 		if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
 			t.Errorf("%s: %v, want ok %v", tt.name, err, tt.ok)
 		}
 	}
-	if err := lemonsqueezy.Verify(h, body, "new", billing.WithSecrets("s1")); err != nil {
+	if err := lemonsqueezy.Provider().Check(h, body, "new", billing.WithSecrets("s1")); err != nil {
 		t.Errorf("rotation: %v", err)
 	}
 }
@@ -121,7 +122,7 @@ func TestPartialRefunds(t *testing.T) {
 	t.Parallel()
 	var sum int64
 	for _, name := range []string{"refund_lookup_1.json", "refund_lookup_2.json"} {
-		events, err := lemonsqueezy.Events(hooktest.Read(t, name), options(name)...)
+		events, err := lemonsqueezy.Provider().Events(billingtest.Read(t, name), optionsOf(name)...)
 		if err != nil || len(events) != 1 {
 			t.Fatal(name, events, err)
 		}

@@ -1,16 +1,10 @@
 package paddle
 
 import (
-	"github.com/fprom-go/fprom/billing/internal/convert"
-	"github.com/fprom-go/fprom/money"
+	"github.com/fprom-go/fprom/billing"
 )
 
-type (
-	payload = convert.Payload
-	node    = convert.Node
-)
-
-func convertPayload(p *payload) {
+func convert(p *billing.Payload) {
 	p.Event(p.Root.Text("event_type"), p.Root.Text("event_id"))
 	o := p.Root.At("data")
 	switch p.Root.Text("event_type").S {
@@ -23,11 +17,11 @@ func convertPayload(p *payload) {
 		customer(d, o)
 		d.Add()
 	case "transaction.paid", "transaction.updated", "transaction.billed":
-		p.Skip(convert.OtherEvent, "transaction.completed reports this payment")
+		p.Skip(billing.OtherEvent, "transaction.completed reports this payment")
 	}
 }
 
-func customer(d *convert.Draft, o node) {
+func customer(d *billing.Draft, o billing.Node) {
 	d.Metadata(o.At("custom_data"))
 	d.Email(o.Text("custom_data.email"))
 	d.Email(o.Text("customer.email"))
@@ -38,15 +32,15 @@ func customer(d *convert.Draft, o node) {
 	}
 }
 
-func transaction(p *payload, o node) {
+func transaction(p *billing.Payload, o billing.Node) {
 	totals := o.At("details.totals")
 	paid := totals.Int("grand_total")
-	net := convert.BeforeTax(paid, totals.Int("total"), totals.Int("tax"))
+	net := billing.BeforeTax(paid, totals.Int("total"), totals.Int("tax"))
 	if tax := totals.Int("grand_total_tax"); tax.OK {
 		net = paid.Minus(tax)
 	}
 	d := p.Sale()
-	if paid.OK && paid.N == 0 && o.Has("subscription_id") && p.Config().Signups {
+	if paid.OK && paid.N == 0 && o.Has("subscription_id") && p.TrialSignups() {
 		d = p.Signup()
 	}
 	d.ID(o.Text("id"))
@@ -57,20 +51,20 @@ func transaction(p *payload, o node) {
 	d.Add()
 }
 
-func adjustment(p *payload, o node) {
+func adjustment(p *billing.Payload, o billing.Node) {
 	switch action := o.Text("action").S; action {
 	case "refund":
 	case "chargeback":
-		if !p.Config().Disputes {
-			p.Skip(convert.NotMoney, "chargebacks are not tracked (WithoutDisputes)")
+		if !p.Disputes() {
+			p.Skip(billing.NotMoney, "chargebacks are not tracked (WithoutDisputes)")
 			return
 		}
 	default:
-		p.Skip(convert.NotMoney, "the adjustment's action is "+action+": no money was given back")
+		p.Skip(billing.NotMoney, "the adjustment's action is "+action+": no money was given back")
 		return
 	}
 	if status := o.Text("status").S; status != "approved" {
-		p.Skip(convert.NotFinal, "the adjustment's status is "+status)
+		p.Skip(billing.NotFinal, "the adjustment's status is "+status)
 		return
 	}
 	d := p.Refund()
@@ -83,8 +77,6 @@ func adjustment(p *payload, o node) {
 	d.Add()
 }
 
-func amount(d *convert.Draft, o node, n convert.Int) {
-	currency := o.Text("currency_code", "details.totals.currency_code", "totals.currency_code")
-	digits, _ := money.ISOExponent(currency.S)
-	d.Amount(n, currency, digits)
+func amount(d *billing.Draft, o billing.Node, n billing.Int) {
+	d.Minor(n, o.Text("currency_code", "details.totals.currency_code", "totals.currency_code"))
 }

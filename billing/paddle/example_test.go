@@ -50,8 +50,8 @@ func ExampleHandler() {
 	// 401
 }
 
-func ExampleEvents() {
-	events, err := paddle.Events([]byte(`{"event_id": "evt_1", "event_type": "transaction.completed", "data": {
+func ExampleProvider() {
+	events, err := paddle.Provider().Events([]byte(`{"event_id": "evt_1", "event_type": "transaction.completed", "data": {
 		"id": "txn_1", "status": "completed", "currency_code": "EUR", "custom_data": {"fp_tid": "b1a2", "fp_uid": "user-1"},
 		"details": {"totals": {"total": "2420", "tax": "420", "grand_total": "2420", "grand_total_tax": "420"}}}}`))
 	if err != nil {

@@ -15,14 +15,11 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
-	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/paddle"
 )
 
-var suite = hooktest.Suite{
-	Handler: paddle.Handler, Events: paddle.Events, Explain: paddle.Explain, Sign: sign, Options: options,
-	Refused: http.StatusUnauthorized, Sale: "subscription.json",
-}
+var suite = billingtest.Suite{Provider: paddle.Provider(), Sign: sign, Sale: "subscription.json", For: options}
 
 func sign(h http.Header, body []byte, secret string) {
 	t := strconv.FormatInt(time.Now().Unix(), 10)
@@ -47,7 +44,11 @@ func payment(_ context.Context, id string) (billing.Payment, error) {
 	return billing.Payment{SaleEventID: id, UID: "user-1"}, nil
 }
 
-func options(fixture string) []billing.Option {
+func options(fixture string) (billing.Provider, []billing.Option) {
+	return paddle.Provider(), optionsOf(fixture)
+}
+
+func optionsOf(fixture string) []billing.Option {
 	has := func(s string) bool { return strings.Contains(fixture, s) }
 	var opts []billing.Option
 	if has("trial_signup") {
@@ -94,7 +95,7 @@ func TestVerify(t *testing.T) {
 			{name: "from the future", header: "ts=" + at(6*time.Minute) + ";h1=" + sum(at(6*time.Minute), body, "s1")},
 			{name: "time is text", header: "ts=now;h1=" + sum("now", body, "s1")},
 		} {
-			err := paddle.Verify(http.Header{"Paddle-Signature": {tt.header}}, body, "s1", tt.opts...)
+			err := paddle.Provider().Check(http.Header{"Paddle-Signature": {tt.header}}, body, "s1", tt.opts...)
 			if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
 				t.Errorf("%s: %v, want ok %v", tt.name, err, tt.ok)
 			}

@@ -12,12 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/billing"
 )
 
 const (
-	optCertificates = "paypal.certificates"
-
 	maxCerts     = 64               // certificates and failures remembered; PayPal uses a few a year
 	maxCertBytes = 64 << 10         // of one answer
 	fetchTimeout = 10 * time.Second // of one certificate and its issuers
@@ -32,17 +30,10 @@ const (
 // kept by the option: make it once and use it for all calls. It is safe for concurrent use if fetch is.
 func WithCertificates(fetch func(ctx context.Context, url string) ([]byte, error), roots *x509.CertPool) Option {
 	store := newCertStore(fetch, roots)
-	return func(c *convert.Config) { c.Extra[optCertificates] = store }
+	return func(s *settings) { s.certificates = store }
 }
 
 var defaultCertificates = newCertStore(nil, nil)
-
-func certificates(c *convert.Config) *certStore {
-	if s, ok := c.Extra[optCertificates].(*certStore); ok {
-		return s
-	}
-	return defaultCertificates
-}
 
 // certStore fetches, checks and keeps signing certificates.
 type certStore struct {
@@ -127,14 +118,14 @@ func (s *certStore) load(ctx context.Context, address string) (*x509.Certificate
 	}
 	certs, err := parseCertificates(b)
 	if err != nil {
-		return nil, fmt.Errorf("%w: what PAYPAL-CERT-URL holds: %w", convert.ErrSignature, err)
+		return nil, fmt.Errorf("%w: what PAYPAL-CERT-URL holds: %w", billing.ErrSignature, err)
 	}
 	leaf, pool := certs[0], x509.NewCertPool()
 	for _, c := range certs[1:] {
 		pool.AddCert(c)
 	}
 	if !named(leaf) {
-		return nil, fmt.Errorf("%w: the certificate is not issued to a name under paypal.com", convert.ErrSignature)
+		return nil, fmt.Errorf("%w: the certificate is not issued to a name under paypal.com", billing.ErrSignature)
 	}
 	if err := s.check(ctx, leaf, pool); err != nil {
 		return nil, err
@@ -154,7 +145,7 @@ func (s *certStore) check(ctx context.Context, leaf *x509.Certificate, pool *x50
 		case errors.As(err, new(x509.SystemRootsError)):
 			return fmt.Errorf("check the certificate of PayPal: %w", err)
 		case !errors.As(err, &unknown) || fetched == maxIssuers || len(top.IssuingCertificateURL) == 0:
-			return fmt.Errorf("%w: the certificate: %w", convert.ErrSignature, err)
+			return fmt.Errorf("%w: the certificate: %w", billing.ErrSignature, err)
 		}
 		b, err := s.fetch(ctx, top.IssuingCertificateURL[0])
 		if err != nil {
@@ -162,7 +153,7 @@ func (s *certStore) check(ctx context.Context, leaf *x509.Certificate, pool *x50
 		}
 		issuers, err := parseCertificates(b)
 		if err != nil {
-			return fmt.Errorf("%w: the issuer of the certificate: %w", convert.ErrSignature, err)
+			return fmt.Errorf("%w: the issuer of the certificate: %w", billing.ErrSignature, err)
 		}
 		top = issuers[0]
 		pool.AddCert(top)
@@ -216,7 +207,7 @@ func fetchCertificate(ctx context.Context, url string) ([]byte, error) {
 	case res.StatusCode == http.StatusOK:
 		return io.ReadAll(io.LimitReader(res.Body, maxCertBytes))
 	case res.StatusCode < http.StatusInternalServerError && res.StatusCode != http.StatusTooManyRequests:
-		return nil, fmt.Errorf("%w: %s answers %s", convert.ErrSignature, url, res.Status)
+		return nil, fmt.Errorf("%w: %s answers %s", billing.ErrSignature, url, res.Status)
 	default:
 		return nil, fmt.Errorf("%s answers %s", url, res.Status)
 	}

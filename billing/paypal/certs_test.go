@@ -14,14 +14,14 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom/billing"
-	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/paypal"
 )
 
-func check(opt billing.Option) error {
+func check(opt paypal.Option) error {
 	h := http.Header{}
 	signRequest(h, []byte("{}"), "id")
-	return paypal.Verify(h, []byte("{}"), "id", opt)
+	return paypal.Provider(opt).Check(h, []byte("{}"), "id")
 }
 
 // A certificate is fetched once, with its issuer, also by many at once.
@@ -72,10 +72,10 @@ func TestFetchFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := served()
 		f.err = errDown
-		body, sink := hooktest.Read(t, "capture_completed.json"), &hooktest.Sink{}
-		h := paypal.Handler(sink, "id", f.option(), hooktest.Quiet())
+		body, sink := billingtest.Read(t, "capture_completed.json"), &billingtest.Sink{}
+		h := billing.Handler(sink, paypal.Provider(f.option()), "id", billingtest.Quiet())
 		post := func() int {
-			return hooktest.Post(h, body, func(r *http.Request) { signRequest(r.Header, body, "id") })
+			return billingtest.Post(h, body, func(r *http.Request) { signRequest(r.Header, body, "id") })
 		}
 		for range 3 {
 			if got := post(); got != http.StatusServiceUnavailable {
@@ -105,7 +105,7 @@ func TestForgedAddresses(t *testing.T) {
 		h := http.Header{}
 		signRequest(h, []byte("{}"), "id")
 		h.Set("Paypal-Cert-Url", fmt.Sprintf("https://api.paypal.com/forged/%d", i))
-		if err := paypal.Verify(h, []byte("{}"), "id", opt); !errors.Is(err, billing.ErrSignature) {
+		if err := paypal.Provider(opt).Check(h, []byte("{}"), "id"); !errors.Is(err, billing.ErrSignature) {
 			t.Fatalf("got %v, want ErrSignature", err)
 		}
 	}

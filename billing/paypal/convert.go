@@ -5,17 +5,10 @@ import (
 	"path"
 	"strings"
 
-	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/billing/internal/convert"
-	"github.com/fprom-go/fprom/money"
+	"github.com/fprom-go/fprom/billing"
 )
 
-type (
-	payload = convert.Payload
-	node    = convert.Node
-)
-
-func convertPayload(p *payload) {
+func convert(p *billing.Payload) {
 	p.Event(p.Root.Text("event_type"), p.Root.Text("id"))
 	if p.SkipTest(sandbox(p.Root), "the links are those of the sandbox") {
 		return
@@ -27,29 +20,29 @@ func convertPayload(p *payload) {
 	case "PAYMENT.SALE.COMPLETED":
 		sale(p, r)
 	case "PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED":
-		if strings.HasSuffix(event, "REVERSED") && !p.Config().Disputes {
-			p.Skip(convert.NotMoney, "disputes are not tracked (WithoutDisputes)")
+		if strings.HasSuffix(event, "REVERSED") && !p.Disputes() {
+			p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
 			return
 		}
 		refund(p, r)
 	case "BILLING.SUBSCRIPTION.CANCELLED", "BILLING.SUBSCRIPTION.EXPIRED":
 		d := p.Cancellation()
-		subscriber(d, r)
+		subscriber(p, d, r)
 		d.Add()
 	case "BILLING.SUBSCRIPTION.ACTIVATED":
 		activated(p, r)
 	case "BILLING.SUBSCRIPTION.SUSPENDED", "BILLING.SUBSCRIPTION.PAYMENT.FAILED":
-		p.Skip(convert.NotFinal, "the subscription may go on: BILLING.SUBSCRIPTION.CANCELLED ends it")
+		p.Skip(billing.NotFinal, "the subscription may go on: BILLING.SUBSCRIPTION.CANCELLED ends it")
 	case "PAYMENT.CAPTURE.PENDING", "PAYMENT.CAPTURE.DENIED", "PAYMENT.CAPTURE.DECLINED", "PAYMENT.SALE.PENDING", "PAYMENT.SALE.DENIED":
-		p.Skip(convert.NotFinal, "not paid: PAYMENT.CAPTURE.COMPLETED or PAYMENT.SALE.COMPLETED follows if it is")
+		p.Skip(billing.NotFinal, "not paid: PAYMENT.CAPTURE.COMPLETED or PAYMENT.SALE.COMPLETED follows if it is")
 	case "CHECKOUT.ORDER.COMPLETED", "CHECKOUT.ORDER.APPROVED":
-		p.Skip(convert.OtherEvent, "PAYMENT.CAPTURE.COMPLETED reports the payment of an order")
+		p.Skip(billing.OtherEvent, "PAYMENT.CAPTURE.COMPLETED reports the payment of an order")
 	case "CUSTOMER.DISPUTE.CREATED", "CUSTOMER.DISPUTE.UPDATED", "CUSTOMER.DISPUTE.RESOLVED":
-		p.Skip(convert.OtherEvent, "REFUNDED or REVERSED reports what a dispute takes back")
+		p.Skip(billing.OtherEvent, "REFUNDED or REVERSED reports what a dispute takes back")
 	}
 }
 
-func sandbox(root node) bool {
+func sandbox(root billing.Node) bool {
 	for _, l := range append(root.Each("links"), root.Each("resource.links")...) {
 		if u, err := url.Parse(l.Text("href").S); err == nil && strings.HasSuffix(u.Hostname(), ".sandbox.paypal.com") {
 			return true
@@ -59,46 +52,46 @@ func sandbox(root node) bool {
 }
 
 // capture is a payment of Orders v2.
-func capture(p *payload, r node) {
+func capture(p *billing.Payload, r billing.Node) {
 	if status := r.Text("status").S; status == "PENDING" || status == "DECLINED" || status == "FAILED" {
-		p.Skip(convert.NotFinal, "the capture's status is "+status)
+		p.Skip(billing.NotFinal, "the capture's status is "+status)
 		return
 	}
 	d := p.Sale()
 	d.ID(r.Text("id"))
 	custom := entries(d, r)
-	customer(d, r, custom, r.Text("supplementary_data.related_ids.order_id"))
-	setAmount(p, d, r, func(paid convert.Int, currency string) convert.Int {
-		return lessTax(p, custom, paid, paid, currency)
+	customer(p, d, r, custom, r.Text("supplementary_data.related_ids.order_id"))
+	setAmount(p, d, r, func(paid billing.Int, digits int) billing.Int {
+		return lessTax(p, custom, paid, paid, digits)
 	})
 	d.Add()
 }
 
 // sale is a payment of a subscription, or of Payments v1.
-func sale(p *payload, r node) {
+func sale(p *billing.Payload, r billing.Node) {
 	if state := r.Text("state").S; state == "pending" || state == "denied" {
-		p.Skip(convert.NotFinal, "the sale's state is "+state)
+		p.Skip(billing.NotFinal, "the sale's state is "+state)
 		return
 	}
 	d := p.Sale()
 	d.ID(r.Text("id"))
 	custom := entries(d, r)
-	customer(d, r, custom, r.Text("billing_agreement_id"))
-	setAmount(p, d, r, func(paid convert.Int, currency string) convert.Int {
-		if tax := parseAmount(p, r.Text("amount.details.tax"), currency); tax.OK {
-			return convert.BeforeTax(paid, paid, tax)
+	customer(p, d, r, custom, r.Text("billing_agreement_id"))
+	setAmount(p, d, r, func(paid billing.Int, digits int) billing.Int {
+		if tax := r.Decimal("amount.details.tax", digits); tax.OK {
+			return billing.BeforeTax(paid, paid, tax)
 		}
-		return lessTax(p, custom, paid, paid, currency)
+		return lessTax(p, custom, paid, paid, digits)
 	})
 	d.Add()
 }
 
 // refund is what a merchant gives back or a dispute takes back, of a capture or of a sale. Older payloads have negative
 // amounts.
-func refund(p *payload, r node) {
+func refund(p *billing.Payload, r billing.Node) {
 	status := strings.ToUpper(r.Text("status", "state").S)
 	if status == "PENDING" || status == "FAILED" || status == "CANCELLED" {
-		p.Skip(convert.NotFinal, "the refund's status is "+status)
+		p.Skip(billing.NotFinal, "the refund's status is "+status)
 		return
 	}
 	d := p.Refund()
@@ -114,66 +107,66 @@ func refund(p *payload, r node) {
 	custom := entries(d, r)
 	total, tax := d.Payment(paid)
 	d.SaleID(paid)
-	customer(d, r, custom, r.Text("billing_agreement_id", "supplementary_data.related_ids.order_id"))
-	setAmount(p, d, r, func(gross convert.Int, currency string) convert.Int {
+	customer(p, d, r, custom, r.Text("billing_agreement_id", "supplementary_data.related_ids.order_id"))
+	setAmount(p, d, r, func(gross billing.Int, digits int) billing.Int {
 		if total.OK {
-			return convert.BeforeTax(gross.Abs(), total, tax)
+			return billing.BeforeTax(gross.Abs(), total, tax)
 		}
-		if tax := parseAmount(p, r.Text("amount.details.tax"), currency); tax.OK {
-			return convert.BeforeTax(gross.Abs(), gross.Abs(), tax.Abs())
+		if tax := r.Decimal("amount.details.tax", digits); tax.OK {
+			return billing.BeforeTax(gross.Abs(), gross.Abs(), tax.Abs())
 		}
-		return lessTax(p, custom, gross.Abs(), convert.Int{}, currency)
+		return lessTax(p, custom, gross.Abs(), billing.Int{}, digits)
 	})
 	d.Add()
 }
 
 // linked is the id at the end of the link of that relation, if it leads to one of that kind of object.
-func linked(r node, rel, kind string) convert.Text {
+func linked(r billing.Node, rel, kind string) billing.Text {
 	for _, l := range r.Each("links") {
 		href := l.Text("href")
 		u, err := url.Parse(href.S)
 		if err != nil || l.Text("rel").S != rel || path.Base(path.Dir(u.Path)) != kind {
 			continue
 		}
-		return convert.Text{S: path.Base(u.Path), From: href.From}
+		return billing.Text{S: path.Base(u.Path), From: href.From}
 	}
-	return convert.Text{}
+	return billing.Text{}
 }
 
-func activated(p *payload, r node) {
+func activated(p *billing.Payload, r billing.Node) {
 	d := p.Signup()
-	subscriber(d, r)
-	if !p.Config().Signups || !d.Attributed() {
-		p.Skip(convert.NotMoney, "the subscription begins: PAYMENT.SALE.COMPLETED reports what is paid")
+	subscriber(p, d, r)
+	if !p.TrialSignups() || !d.Attributed() {
+		p.Skip(billing.NotMoney, "the subscription begins: PAYMENT.SALE.COMPLETED reports what is paid")
 		return
 	}
 	d.Add()
 }
 
-func subscriber(d *convert.Draft, r node) {
-	customer(d, r, entries(d, r), r.Text("id"))
+func subscriber(p *billing.Payload, d *billing.Draft, r billing.Node) {
+	customer(p, d, r, entries(d, r), r.Text("id"))
 	if !d.HasCustomer() {
 		d.Email(r.Text("subscriber.email_address", "payer.payer_info.email"))
 	}
 }
 
 // entries reads those of custom_id.
-func entries(d *convert.Draft, r node) node {
+func entries(d *billing.Draft, r billing.Node) billing.Node {
 	custom := r.Embedded(customName(r))
 	d.Metadata(custom)
 	return custom
 }
 
 // customer asks for the customer of id, where no entry names one. A custom_id without entries is the uid if nobody knows better.
-func customer(d *convert.Draft, r, custom node, id convert.Text) {
+func customer(p *billing.Payload, d *billing.Draft, r, custom billing.Node, id billing.Text) {
 	d.Customer(id)
 	plain := r.Text(customName(r))
-	if !d.HasCustomer() && !holdsEntries(custom, d.Config().Keys) && !strings.HasPrefix(plain.S, "{") {
+	if !d.HasCustomer() && !holdsEntries(custom, p.Keys()) && !strings.HasPrefix(plain.S, "{") {
 		d.UID(plain)
 	}
 }
 
-func customName(r node) string {
+func customName(r billing.Node) string {
 	if r.Has("custom_id") {
 		return "custom_id"
 	}
@@ -181,7 +174,7 @@ func customName(r node) string {
 }
 
 // holdsEntries tells metadata from an id that happens to have an equals sign.
-func holdsEntries(custom node, k convert.Keys) bool {
+func holdsEntries(custom billing.Node, k billing.Keys) bool {
 	for _, name := range []string{k.TID, k.RefID, k.UID, k.Email, k.Plan, k.PromoCode, "fp_total", "fp_tax"} {
 		if name != "" && custom.Has(name) {
 			return true
@@ -191,35 +184,19 @@ func holdsEntries(custom node, k convert.Keys) bool {
 }
 
 // setAmount reads amount of v2 (value, currency_code) or v1 (total, currency), and lets net take the tax off.
-func setAmount(p *payload, d *convert.Draft, r node, net func(gross convert.Int, currency string) convert.Int) {
+func setAmount(p *billing.Payload, d *billing.Draft, r billing.Node, net func(gross billing.Int, digits int) billing.Int) {
 	currency := r.Text("amount.currency_code", "amount.currency")
-	digits, ok := money.Exponent(currency.S)
-	if !ok || currency.S == "" {
-		d.Amount(convert.Int{}, currency, 0) // says what is wrong with the currency
-		return
-	}
-	d.Amount(net(parseAmount(p, r.Text("amount.value", "amount.total"), currency.S), currency.S), currency, digits)
+	digits, _ := p.Exponent(currency.S)
+	gross := r.Decimal("amount.value", digits).Or(r.Decimal("amount.total", digits))
+	d.Amount(net(gross, digits), currency, digits)
 }
 
 // lessTax takes off the share of fp_tax in fp_total, which is total where custom does not say.
-func lessTax(p *payload, custom node, paid, total convert.Int, currency string) convert.Int {
-	tax := parseAmount(p, custom.Text("fp_tax"), currency)
-	total = parseAmount(p, custom.Text("fp_total"), currency).Or(total)
+func lessTax(p *billing.Payload, custom billing.Node, paid, total billing.Int, digits int) billing.Int {
+	tax := custom.Decimal("fp_tax", digits)
+	total = custom.Decimal("fp_total", digits).Or(total)
 	if tax.OK && (tax.N < 0 || total.OK && tax.N > total.N) {
 		p.Fail(tax.From, "is not within fp_total")
 	}
-	return convert.BeforeTax(paid, total, tax)
-}
-
-// parseAmount reads a decimal string in units of currency, in FirstPromoter's minor units.
-func parseAmount(p *payload, t convert.Text, currency string) convert.Int {
-	if t.S == "" {
-		return convert.Int{}
-	}
-	n, err := fprom.ParseAmount(t.S, currency)
-	if err != nil {
-		p.Fail(t.From, "is not a decimal amount of the currency")
-		return convert.Int{}
-	}
-	return convert.Int{N: n, From: t.From, OK: true}
+	return billing.BeforeTax(paid, total, tax)
 }

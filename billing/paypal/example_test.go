@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/billing/paypal"
 )
 
@@ -34,12 +35,13 @@ const captured = `{
 	}
 }`
 
-// The endpoint of the webhook. In production, leave WithCertificates out. In Gin:
+// The endpoint of the webhook. In production paypal.Handler(tracker, webhookID) does, without WithCertificates. In Gin:
 // router.POST("/webhooks/paypal", gin.WrapH(paypal.Handler(tracker, webhookID))).
 func ExampleHandler() {
 	const webhookID = "4JH86294D6297924G" // as shown beside the webhook in PayPal's dashboard
+	provider := paypal.Provider(paypal.WithCertificates(served().fetch, ca().roots))
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/paypal", paypal.Handler(printer{}, webhookID, paypal.WithCertificates(served().fetch, ca().roots)))
+	mux.Handle("POST /webhooks/paypal", billing.Handler(printer{}, provider, webhookID))
 
 	r := httptest.NewRequest(http.MethodPost, "/webhooks/paypal", strings.NewReader(captured))
 	signRequest(r.Header, []byte(captured), webhookID) // PayPal does this
@@ -57,8 +59,8 @@ func ExampleHandler() {
 	// 400
 }
 
-func ExampleEvents() {
-	events, err := paypal.Events([]byte(captured))
+func ExampleProvider() {
+	events, err := paypal.Provider().Events([]byte(captured))
 	if err != nil {
 		fmt.Println(err)
 	}

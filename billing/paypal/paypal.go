@@ -7,40 +7,33 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/billing"
 )
 
-// Option is a billing.Option: those of package billing, and WithCertificates.
-type Option = convert.Option
+// Option is an option of Provider.
+type Option func(*settings)
 
-var provider = convert.Provider{
-	Name: "paypal", Refused: http.StatusBadRequest, Header: "Paypal-Transmission-Sig", Verify: verify, Convert: convertPayload,
-	Tolerance: 4 * 24 * time.Hour, // PayPal tries for 3 days
-}
+type settings struct{ certificates *certStore }
 
-// Verify checks the signature of a request with that body, which must be as it was received. webhookID is the id of the
-// webhook in PayPal's dashboard. It may fetch a certificate. The error wraps billing.ErrSignature, unless the certificate
-// could not be fetched.
-func Verify(h http.Header, body []byte, webhookID string, opts ...Option) error {
-	return provider.Check(h, body, webhookID, opts)
-}
-
-// Events converts the payload of a webhook whose signature was checked. It returns no event and no error for what is not
-// money; Explain says why. The error is a *fprom.ValidationError if the payload cannot be read, else that of an option's lookup.
-func Events(payload []byte, opts ...Option) ([]fprom.Event, error) {
-	return provider.Events(payload, opts)
-}
-
-// Explain converts like Events, and tells which field each value came from, or why nothing is tracked.
-func Explain(payload []byte, opts ...Option) convert.Explanation {
-	return provider.Explain(payload, opts)
+// Provider is PayPal with options of its own, for billing.Handler. PayPal has no signing secret: the secret is the id of
+// the webhook in PayPal's dashboard. The check may fetch a certificate; if that fails, its error does not wrap
+// billing.ErrSignature.
+func Provider(opts ...Option) billing.Provider {
+	s := settings{certificates: defaultCertificates}
+	for _, o := range opts {
+		o(&s)
+	}
+	return billing.Provider{
+		Name: "paypal", Refused: http.StatusBadRequest, Header: "Paypal-Transmission-Sig", Verify: s.verify, Convert: convert,
+		Tolerance: 4 * 24 * time.Hour, // PayPal tries for 3 days
+	}
 }
 
 // Handler is the webhook endpoint: it verifies (400 if the signature is wrong), converts, enqueues, and answers 200; 503 if
 // an event could not be accepted or the certificate not be fetched, 422 if a signed payload cannot be read, so that PayPal
 // sends it again, up to 25 times in 3 days. A nil *fprom.Tracker drops the events. In Gin: gin.WrapH.
-func Handler(t fprom.Enqueuer, webhookID string, opts ...Option) http.Handler {
-	return provider.Handler(t, webhookID, opts)
+func Handler(t fprom.Enqueuer, webhookID string, opts ...billing.Option) http.Handler {
+	return billing.Handler(t, Provider(), webhookID, opts...)
 }
 
 // maxCustomID is the length of a custom_id in PayPal's API definition.
@@ -58,7 +51,7 @@ func CustomID(metadata map[string]string) (string, error) {
 	}
 	s := q.Encode()
 	if len(s) > maxCustomID {
-		return "", fmt.Errorf("billing/paypal: the custom_id has %d characters, PayPal takes %d: leave an entry out", len(s), maxCustomID)
+		return "", fmt.Errorf("fprom: paypal: the custom_id has %d characters, PayPal takes %d: leave an entry out", len(s), maxCustomID)
 	}
 	return s, nil
 }

@@ -113,7 +113,7 @@ func served() *files {
 	return &files{byURL: map[string][]byte{certURL: ca().leaf, issuerURL: ca().intermediate.Raw}}
 }
 
-func (f *files) option() billing.Option { return paypal.WithCertificates(f.fetch, ca().roots) }
+func (f *files) option() paypal.Option { return paypal.WithCertificates(f.fetch, ca().roots) }
 
 // signRequest signs as PayPal does.
 func signRequest(h http.Header, body []byte, webhookID string) {

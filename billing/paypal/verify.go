@@ -7,19 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/billing"
 )
 
 // verify: PAYPAL-TRANSMISSION-SIG is the base64 of a SHA256withRSA signature over
 // "<transmission id>|<transmission time>|<webhook id>|<CRC-32 of the body, decimal>".
-func verify(ctx context.Context, h http.Header, body []byte, c *convert.Config) error {
-	refuse := func(reason string) error { return fmt.Errorf("%w: %s", convert.ErrSignature, reason) }
+func (s settings) verify(ctx context.Context, d billing.Delivery) error {
+	h := d.Header
+	refuse := func(reason string) error { return fmt.Errorf("%w: %s", billing.ErrSignature, reason) }
 	if algo := h.Get("Paypal-Auth-Algo"); !strings.EqualFold(algo, "SHA256withRSA") {
 		return refuse("header PAYPAL-AUTH-ALGO is not SHA256withRSA")
 	}
@@ -32,19 +32,19 @@ func verify(ctx context.Context, h http.Header, body []byte, c *convert.Config) 
 	if err != nil {
 		return refuse("header PAYPAL-TRANSMISSION-TIME is missing or not a time")
 	}
-	if err := c.CheckTime(strconv.FormatInt(sent.Unix(), 10)); err != nil {
+	if err := d.CheckTime(strconv.FormatInt(sent.Unix(), 10)); err != nil {
 		return err
 	}
 	address, err := certAddress(h.Get("Paypal-Cert-Url"))
 	if err != nil {
 		return refuse("header PAYPAL-CERT-URL " + err.Error())
 	}
-	cert, err := certificates(c).get(ctx, address)
+	cert, err := s.certificates.get(ctx, address)
 	if err != nil {
 		return err
 	}
-	sum := strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10)
-	for _, webhookID := range c.Secrets {
+	sum := strconv.FormatUint(uint64(crc32.ChecksumIEEE(d.Body)), 10)
+	for _, webhookID := range d.Secrets {
 		message := h.Get("Paypal-Transmission-Id") + "|" + stamp + "|" + webhookID + "|" + sum
 		if cert.CheckSignature(x509.SHA256WithRSA, []byte(message), signature) == nil {
 			return nil

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom/billing"
-	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/paypal"
 )
 
@@ -77,7 +77,7 @@ func TestVerifyRefuses(t *testing.T) {
 			h, f := http.Header{}, served()
 			signRequest(h, body, "4JH86294D6297924G")
 			tt.change(h, f)
-			err := paypal.Verify(h, body, "4JH86294D6297924G", f.option())
+			err := paypal.Provider(f.option()).Check(h, body, "4JH86294D6297924G")
 			if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
 				t.Errorf("got %v, want success: %t", err, tt.ok)
 			}
@@ -98,7 +98,7 @@ func selfMade(t *testing.T) map[string][]byte {
 // certificate that PayPal served for it.
 func TestSimulatorMessage(t *testing.T) {
 	t.Parallel()
-	body, served := hooktest.Read(t, "simulator/body"), hooktest.Read(t, "simulator/cert.pem")
+	body, served := billingtest.Read(t, "simulator/body"), billingtest.Read(t, "simulator/cert.pem")
 	block, _ := pem.Decode(served)
 	trusted := x509.NewCertPool()
 	trusted.AddCert(must(x509.ParseCertificate(block.Bytes)))
@@ -112,17 +112,17 @@ func TestSimulatorMessage(t *testing.T) {
 	h.Set("Paypal-Transmission-Sig", "ff31fhZxoix1VbYc2wPp991eiUBdhALb71NFSq8VOMkbaBdx3Gm4lFZmQDL/lUXl4rImLjUdDvBMp4DOCN7T5WmyY7G88yzMJJCngENSA7+r1NXweP+TLy5/jyGoNU2j3VEUSr9gwNF1tKrCpixnJbzwTA7tI8s4c53xfdtPuYKd4KNjH7jRQXt/YH+sR9hwNZTPWpIUm1LrdGFxCH1iHoM5/mO1E7EngRuTf8zYAFIJE/vBcY2dLoD2gTJPfLbo5D+KSSMqgrD+xuCPJtZnQjP9QbA0rUAenRYAbRxPh2u3dLTiAaRMP7mZBI4d9ecPkdk0HgtUAPVhJTTBmx+Lag==")
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.Date(2024, 8, 2, 19, 35, 5, 0, time.UTC)))
-		if err := paypal.Verify(h, body, "WEBHOOK_ID", opt); err != nil {
+		if err := paypal.Provider(opt).Check(h, body, "WEBHOOK_ID"); err != nil {
 			t.Error(err)
 		}
-		if err := paypal.Verify(h, body, "4JH86294D6297924G", opt); !errors.Is(err, billing.ErrSignature) {
+		if err := paypal.Provider(opt).Check(h, body, "4JH86294D6297924G"); !errors.Is(err, billing.ErrSignature) {
 			t.Errorf("for another webhook: got %v, want ErrSignature", err)
 		}
-		if err := paypal.Verify(h, append(body, '\n'), "WEBHOOK_ID", opt); !errors.Is(err, billing.ErrSignature) {
+		if err := paypal.Provider(opt).Check(h, append(body, '\n'), "WEBHOOK_ID"); !errors.Is(err, billing.ErrSignature) {
 			t.Errorf("with another body: got %v, want ErrSignature", err)
 		}
 		time.Sleep(4 * 24 * time.Hour)
-		if err := paypal.Verify(h, body, "WEBHOOK_ID", opt); !errors.Is(err, billing.ErrSignature) {
+		if err := paypal.Provider(opt).Check(h, body, "WEBHOOK_ID"); !errors.Is(err, billing.ErrSignature) {
 			t.Errorf("after four days: got %v, want ErrSignature", err)
 		}
 	})
@@ -148,7 +148,7 @@ func TestTransmissionTime(t *testing.T) {
 				h := http.Header{}
 				signRequest(h, []byte("{}"), "id")
 				time.Sleep(tt.age)
-				err := paypal.Verify(h, []byte("{}"), "id", append(tt.opts, served().option())...)
+				err := suite.Provider.Check(h, []byte("{}"), "id", tt.opts...)
 				if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
 					t.Errorf("got %v, want success: %t", err, tt.ok)
 				}

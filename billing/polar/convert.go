@@ -1,16 +1,10 @@
 package polar
 
 import (
-	"github.com/fprom-go/fprom/billing/internal/convert"
-	"github.com/fprom-go/fprom/money"
+	"github.com/fprom-go/fprom/billing"
 )
 
-type (
-	payload = convert.Payload
-	node    = convert.Node
-)
-
-func convertPayload(p *payload) {
+func convert(p *billing.Payload) {
 	o := p.Root.At("data")
 	p.Event(p.Root.Text("type"), o.Text("id"))
 	switch p.Root.Text("type").S {
@@ -23,30 +17,30 @@ func convertPayload(p *payload) {
 		customer(d, o)
 		d.Add()
 	case "order.created", "order.updated":
-		p.Skip(convert.OtherEvent, "order.paid reports this payment")
+		p.Skip(billing.OtherEvent, "order.paid reports this payment")
 	case "order.refunded":
-		p.Skip(convert.OtherEvent, "refund.created or refund.updated reports this refund")
+		p.Skip(billing.OtherEvent, "refund.created or refund.updated reports this refund")
 	case "subscription.canceled":
-		p.Skip(convert.NotFinal, "it runs to the end of its period; subscription.revoked is the end")
+		p.Skip(billing.NotFinal, "it runs to the end of its period; subscription.revoked is the end")
 	}
 }
 
-func customer(d *convert.Draft, o node) {
+func customer(d *billing.Draft, o billing.Node) {
 	d.Metadata(o.At("metadata"), o.At("subscription.metadata"), o.At("customer.metadata"), o.At("checkout.metadata"))
 	d.Email(o.Text("customer.email"))
 	d.UID(o.Text("customer.external_id"))
 	d.Customer(o.Text("customer_id", "customer.id"))
 }
 
-func order(p *payload, o node) {
+func order(p *billing.Payload, o billing.Node) {
 	net, total := o.Int("net_amount").Or(o.Int("amount")), o.Int("total_amount")
 	balance := o.Int("applied_balance_amount").Or(o.Int("from_balance_amount"))
 	paid := net
 	if total.OK && balance.N != 0 {
-		paid = convert.Share(total.Plus(balance), net, total).Or(net)
+		paid = billing.Share(total.Plus(balance), net, total).Or(net)
 	}
 	d := p.Sale()
-	if total.OK && total.N == 0 && p.Config().Signups {
+	if total.OK && total.N == 0 && p.TrialSignups() {
 		d = p.Signup()
 	}
 	d.ID(o.Text("id"))
@@ -57,9 +51,9 @@ func order(p *payload, o node) {
 	d.Add()
 }
 
-func refund(p *payload, o node) {
+func refund(p *billing.Payload, o billing.Node) {
 	if status := o.Text("status").S; status != "succeeded" {
-		p.Skip(convert.NotFinal, "the refund's status is "+status)
+		p.Skip(billing.NotFinal, "the refund's status is "+status)
 		return
 	}
 	d := p.Refund()
@@ -72,8 +66,6 @@ func refund(p *payload, o node) {
 	d.Add()
 }
 
-func amount(d *convert.Draft, o node, n convert.Int) {
-	currency := o.Text("currency")
-	digits, _ := money.ISOExponent(currency.S)
-	d.Amount(n, currency, digits)
+func amount(d *billing.Draft, o billing.Node, n billing.Int) {
+	d.Minor(n, o.Text("currency"))
 }

@@ -50,8 +50,8 @@ func ExampleHandler() {
 	// 401
 }
 
-func ExampleEvents() {
-	events, err := polar.Events([]byte(`{"type": "order.paid", "data": {"id": "8f4a2c1e-0000-4000-8000-000000000001",
+func ExampleProvider() {
+	events, err := polar.Provider().Events([]byte(`{"type": "order.paid", "data": {"id": "8f4a2c1e-0000-4000-8000-000000000001",
 		"net_amount": 2000, "tax_amount": 420, "total_amount": 2420, "due_amount": 2420, "currency": "eur",
 		"customer": {"email": "ada@example.com"}, "metadata": {"fp_tid": "b1a2"}}}`))
 	if err != nil {

@@ -1,59 +1,21 @@
 package polar
 
 import (
-	"context"
-	"encoding/base64"
-	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/billing"
 )
 
-// Option is a billing.Option: those of package billing.
-type Option = convert.Option
-
-var provider = convert.Provider{Name: "polar", Refused: http.StatusUnauthorized, Header: "Webhook-Signature", Verify: verify, Convert: convertPayload}
-
-// Verify checks the headers webhook-id, webhook-timestamp and webhook-signature of a request with that body, which must be as it was received. secret is
-// the secret of the webhook endpoint. The time stamp may be 5 minutes off (billing.WithTolerance). The error wraps
-// billing.ErrSignature.
-func Verify(h http.Header, body []byte, secret string, opts ...Option) error {
-	return provider.Check(h, body, secret, opts)
-}
-
-// Events converts the payload of a webhook whose signature was checked. It returns no event and no error for what is not
-// money; Explain says why. The error is a *fprom.ValidationError if the payload cannot be read, else that of an option's lookup.
-func Events(payload []byte, opts ...Option) ([]fprom.Event, error) {
-	return provider.Events(payload, opts)
-}
-
-// Explain converts like Events, and tells which field each value came from, or why nothing is tracked.
-func Explain(payload []byte, opts ...Option) convert.Explanation {
-	return provider.Explain(payload, opts)
+// Provider is Polar, for billing.Handler. The headers webhook-id, webhook-timestamp and webhook-signature are checked with
+// the secret of the webhook endpoint. The time stamp may be 5 minutes off (billing.WithTolerance).
+func Provider() billing.Provider {
+	return billing.Provider{Name: "polar", Header: "Webhook-Signature", Verify: billing.StandardWebhooksText, Convert: convert}
 }
 
 // Handler is the webhook endpoint: it verifies (401 if the signature is wrong), converts, enqueues, and answers 200; 503 if
 // an event could not be accepted, 422 if a signed payload cannot be read, so that Polar sends it again. A nil
 // *fprom.Tracker drops the events. In Gin: gin.WrapH.
-func Handler(t fprom.Enqueuer, secret string, opts ...Option) http.Handler {
-	return provider.Handler(t, secret, opts)
-}
-
-// verify: webhook-signature: v1,<base64>[ v1,<base64>…]; HMAC-SHA256 over "<webhook-id>.<webhook-timestamp>.<body>".
-func verify(_ context.Context, h http.Header, body []byte, c *convert.Config) error {
-	id, stamp := h.Get("Webhook-Id"), h.Get("Webhook-Timestamp")
-	var signatures [][]byte
-	for part := range strings.FieldsSeq(h.Get("Webhook-Signature")) {
-		if value, ok := strings.CutPrefix(part, "v1,"); ok {
-			if s, err := base64.StdEncoding.DecodeString(value); err == nil {
-				signatures = append(signatures, s)
-			}
-		}
-	}
-	if !convert.MatchHMAC(c.SecretKeys(), signatures, []byte(id+"."+stamp+"."), body) {
-		return fmt.Errorf("header webhook-signature: %w", convert.ErrSignature)
-	}
-	return c.CheckTime(stamp)
+func Handler(t fprom.Enqueuer, secret string, opts ...billing.Option) http.Handler {
+	return billing.Handler(t, Provider(), secret, opts...)
 }

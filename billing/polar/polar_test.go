@@ -15,14 +15,11 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
-	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/polar"
 )
 
-var suite = hooktest.Suite{
-	Handler: polar.Handler, Events: polar.Events, Explain: polar.Explain, Sign: sign, Options: options,
-	Refused: http.StatusUnauthorized, Sale: "subscription.json",
-}
+var suite = billingtest.Suite{Provider: polar.Provider(), Sign: sign, Sale: "subscription.json", For: options}
 
 func sign(h http.Header, body []byte, secret string) { signAt(h, body, secret, time.Now()) }
 
@@ -48,7 +45,11 @@ func customer(context.Context, string) (billing.Customer, error) {
 	return billing.Customer{Email: "ada@example.com", UID: "user-1"}, nil
 }
 
-func options(fixture string) []billing.Option {
+func options(fixture string) (billing.Provider, []billing.Option) {
+	return polar.Provider(), optionsOf(fixture)
+}
+
+func optionsOf(fixture string) []billing.Option {
 	has := func(s string) bool { return strings.Contains(fixture, s) }
 	switch {
 	case has("trial_signup"):
@@ -98,14 +99,14 @@ func TestVerify(t *testing.T) {
 			if tt.change != nil {
 				tt.change(h)
 			}
-			err := polar.Verify(h, body, "polar_whs_1", tt.opts...)
+			err := polar.Provider().Check(h, body, "polar_whs_1", tt.opts...)
 			if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
 				t.Errorf("%s: %v, want ok %v", tt.name, err, tt.ok)
 			}
 		}
 		h := http.Header{}
 		sign(h, body, "polar_whs_0")
-		if err := polar.Verify(h, body, "polar_whs_1", billing.WithSecrets("polar_whs_0")); err != nil {
+		if err := polar.Provider().Check(h, body, "polar_whs_1", billing.WithSecrets("polar_whs_0")); err != nil {
 			t.Errorf("rotation: %v", err)
 		}
 	})

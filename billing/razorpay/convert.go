@@ -3,19 +3,13 @@ package razorpay
 import (
 	"strings"
 
-	"github.com/fprom-go/fprom/billing/internal/convert"
-	"github.com/fprom-go/fprom/money"
-)
-
-type (
-	payload = convert.Payload
-	node    = convert.Node
+	"github.com/fprom-go/fprom/billing"
 )
 
 // entities are the objects that a payload may hold; those it does not hold are absent nodes.
-type entities struct{ payment, order, invoice, subscription, refund, dispute node }
+type entities struct{ payment, order, invoice, subscription, refund, dispute billing.Node }
 
-func convertPayload(p *payload) {
+func (s settings) convert(p *billing.Payload) {
 	p.Event(p.Root.Text("event"), p.Root.Text("id"))
 	in := p.Root.At("payload")
 	e := entities{
@@ -24,8 +18,8 @@ func convertPayload(p *payload) {
 	}
 	switch event := p.Root.Text("event").S; event {
 	case "payment.captured", "order.paid", "subscription.charged", "invoice.paid", "invoice.partially_paid":
-		if other := reportedBy(event, e, p.Config()); other != "" {
-			p.Skip(convert.OtherEvent, other)
+		if other := s.reportedBy(event, e); other != "" {
+			p.Skip(billing.OtherEvent, other)
 			return
 		}
 		sale(p, e)
@@ -42,22 +36,22 @@ func convertPayload(p *payload) {
 	case "subscription.authenticated":
 		authenticated(p, e)
 	case "payment.authorized", "payment.failed", "payment.pending":
-		p.Skip(convert.NotFinal, "the payment is not captured")
+		p.Skip(billing.NotFinal, "the payment is not captured")
 	case "refund.created", "refund.failed", "refund.speed_changed":
-		p.Skip(convert.NotFinal, "refund.processed reports a refund that was made")
+		p.Skip(billing.NotFinal, "refund.processed reports a refund that was made")
 	case "payment.dispute.created", "payment.dispute.under_review", "payment.dispute.action_required", "payment.dispute.won",
 		"payment.dispute.closed":
-		p.Skip(convert.NotFinal, "payment.dispute.lost reports a dispute that takes money back")
+		p.Skip(billing.NotFinal, "payment.dispute.lost reports a dispute that takes money back")
 	case "payment_link.paid", "payment_link.partially_paid", "qr_code.credited", "virtual_account.credited":
-		p.Skip(convert.OtherEvent, "order.paid or payment.captured reports this payment")
+		p.Skip(billing.OtherEvent, "order.paid or payment.captured reports this payment")
 	}
 }
 
 // reportedBy says which other event reports the payment of this one, if it is not this one.
-func reportedBy(event string, e entities, c *convert.Config) string {
+func (s settings) reportedBy(event string, e entities) string {
 	invoiced := e.payment.Text("invoice_id").S != ""
 	switch {
-	case c.Set(optPaymentCaptured):
+	case s.paymentCaptured:
 		if event != "payment.captured" {
 			return "payment.captured reports this payment (WithPaymentCaptured)"
 		}
@@ -69,10 +63,10 @@ func reportedBy(event string, e entities, c *convert.Config) string {
 	return ""
 }
 
-func sale(p *payload, e entities) {
+func sale(p *billing.Payload, e entities) {
 	// A payment that was refunded since is a sale too: its refund is reported besides.
 	if status := e.payment.Text("status").S; status != "captured" && (status != "refunded" || !captured(e.payment)) {
-		p.Skip(convert.NotFinal, "the payment's status is "+status)
+		p.Skip(billing.NotFinal, "the payment's status is "+status)
 		return
 	}
 	d := p.Sale()
@@ -84,45 +78,45 @@ func sale(p *payload, e entities) {
 	d.Add()
 }
 
-func customer(d *convert.Draft, e entities) {
+func customer(d *billing.Draft, e entities) {
 	d.Metadata(e.payment.At("notes"), e.order.At("notes"), e.invoice.At("notes"), e.subscription.At("notes"))
 	d.Email(email(e.payment.Text("email")))
 	d.Email(e.invoice.Text("customer_details.email", "customer_details.customer_email"))
-	for _, n := range []node{e.payment, e.subscription, e.invoice} {
+	for _, n := range []billing.Node{e.payment, e.subscription, e.invoice} {
 		d.Customer(n.Text("customer_id"))
 	}
 }
 
 // email leaves out the address that Razorpay fills in where the customer gave none.
-func email(t convert.Text) convert.Text {
+func email(t billing.Text) billing.Text {
 	if strings.EqualFold(t.S, "void@razorpay.com") {
-		return convert.Text{}
+		return billing.Text{}
 	}
 	return t
 }
 
-func refund(p *payload, e entities) {
+func refund(p *billing.Payload, e entities) {
 	if !captured(e.payment) {
-		p.Skip(convert.NotMoney, "the payment was never captured: there is no sale to take back")
+		p.Skip(billing.NotMoney, "the payment was never captured: there is no sale to take back")
 		return
 	}
 	if status := e.refund.Text("status").S; status != "" && status != "processed" {
-		p.Skip(convert.NotFinal, "the refund's status is "+status)
+		p.Skip(billing.NotFinal, "the refund's status is "+status)
 		return
 	}
 	giveBack(p, e, e.refund, e.refund.Int("amount"))
 }
 
-func dispute(p *payload, e entities) {
-	if !p.Config().Disputes {
-		p.Skip(convert.NotMoney, "disputes are not tracked (WithoutDisputes)")
+func dispute(p *billing.Payload, e entities) {
+	if !p.Disputes() {
+		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
 		return
 	}
 	giveBack(p, e, e.dispute, e.dispute.Int("amount_deducted"))
 }
 
 // giveBack makes a refund of gross, which o (a refund or a dispute) takes out of the payment.
-func giveBack(p *payload, e entities, o node, gross convert.Int) {
+func giveBack(p *billing.Payload, e entities, o billing.Node, gross billing.Int) {
 	paymentID := o.Text("payment_id")
 	if paymentID.S == "" {
 		paymentID = e.payment.Text("id")
@@ -135,7 +129,7 @@ func giveBack(p *payload, e entities, o node, gross convert.Int) {
 	total, tax := d.Payment(paymentID)
 	d.Customer(e.payment.Text("customer_id"))
 	if total.OK {
-		amount(d, o, convert.BeforeTax(gross, total, tax))
+		amount(d, o, billing.BeforeTax(gross, total, tax))
 	} else {
 		amount(d, o, beforeTax(p, e, gross))
 	}
@@ -143,7 +137,7 @@ func giveBack(p *payload, e entities, o node, gross convert.Int) {
 }
 
 // captured reports whether the payment was; true if the payload does not say. Razorpay writes true and "1".
-func captured(payment node) bool {
+func captured(payment billing.Node) bool {
 	if !payment.Has("captured") {
 		return true
 	}
@@ -151,22 +145,20 @@ func captured(payment node) bool {
 	return payment.Bool("captured") || s == "1" || s == "true"
 }
 
-func authenticated(p *payload, e entities) {
+func authenticated(p *billing.Payload, e entities) {
 	if e.payment.Text("status").S == "captured" {
-		p.Skip(convert.OtherEvent, "subscription.charged or invoice.paid reports what was paid")
+		p.Skip(billing.OtherEvent, "subscription.charged or invoice.paid reports what was paid")
 		return
 	}
 	d := p.Signup()
 	customer(d, e)
-	if !p.Config().Signups || !d.Attributed() {
-		p.Skip(convert.NothingPaid, "the subscription begins; subscription.charged reports what is paid")
+	if !p.TrialSignups() || !d.Attributed() {
+		p.Skip(billing.NotFinal, "the subscription begins; subscription.charged reports what is paid")
 		return
 	}
 	d.Add()
 }
 
-func amount(d *convert.Draft, o node, n convert.Int) {
-	currency := o.Text("currency")
-	digits, _ := money.ISOExponent(currency.S)
-	d.Amount(n, currency, digits)
+func amount(d *billing.Draft, o billing.Node, n billing.Int) {
+	d.Minor(n, o.Text("currency"))
 }

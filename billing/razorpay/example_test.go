@@ -56,8 +56,8 @@ func ExampleHandler() {
 	// 400
 }
 
-func ExampleEvents() {
-	events, err := razorpay.Events([]byte(orderPaid))
+func ExampleProvider() {
+	events, err := razorpay.Provider().Events([]byte(orderPaid))
 	if err != nil {
 		fmt.Println(err)
 	}
@@ -68,8 +68,8 @@ func ExampleEvents() {
 	// Output: pay_FpDoc000000001 100000 INR tid-1
 }
 
-func ExampleExplain() {
-	fmt.Println(razorpay.Explain([]byte(`{
+func ExampleProvider_explain() {
+	fmt.Println(razorpay.Provider().Explain([]byte(`{
 		"event": "payment.captured",
 		"payload": {"payment": {"entity": {"id": "pay_FpDoc000000002", "invoice_id": "inv_FpDoc000000001", "status": "captured"}}}
 	}`)))

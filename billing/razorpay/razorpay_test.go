@@ -13,14 +13,11 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
-	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/razorpay"
 )
 
-var suite = hooktest.Suite{
-	Handler: razorpay.Handler, Events: razorpay.Events, Explain: razorpay.Explain, Sign: sign,
-	Refused: http.StatusBadRequest, Sale: "one_time_payment_captured.json",
-}
+var suite = billingtest.Suite{Provider: razorpay.Provider(), Sign: sign, Sale: "one_time_payment_captured.json"}
 
 func sign(h http.Header, body []byte, secret string) {
 	mac := hmac.New(sha256.New, []byte(secret))
@@ -43,7 +40,7 @@ func TestOnePaymentIsOneSale(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		fixtures []string
-		opts     []billing.Option
+		opts     []razorpay.Option
 		want     fprom.Sale
 	}{
 		{
@@ -54,7 +51,7 @@ func TestOnePaymentIsOneSale(t *testing.T) {
 			},
 		},
 		{
-			name: "subscription, payment.captured only", fixtures: subscription, opts: []billing.Option{razorpay.WithPaymentCaptured()},
+			name: "subscription, payment.captured only", fixtures: subscription, opts: []razorpay.Option{razorpay.WithPaymentCaptured()},
 			want: fprom.Sale{EventID: "pay_FpSub000000001", Email: "asha@example.com", Amount: 100000, Currency: "INR"},
 		},
 		{
@@ -71,7 +68,7 @@ func TestOnePaymentIsOneSale(t *testing.T) {
 			for range 2 {
 				slices.Reverse(order)
 				order = append(order, order...)
-				if got := suite.Deliver(t, order, tt.opts...); len(got) != 1 || got[0] != tt.want {
+				if got := suite.With(razorpay.Provider(tt.opts...)).Deliver(t, order); len(got) != 1 || got[0] != tt.want {
 					t.Errorf("%v: got %+v, want one %+v", order, got, tt.want)
 				}
 			}
@@ -113,11 +110,11 @@ func TestLookups(t *testing.T) {
 		asked = append(asked, id)
 		return billing.Customer{UID: "user-8"}, nil
 	})
-	refund, err := razorpay.Events(hooktest.Read(t, "refund_three_decimal_kwd.json"), payment, customer)
+	refund, err := razorpay.Provider().Events(billingtest.Read(t, "refund_three_decimal_kwd.json"), payment, customer)
 	if err != nil || len(refund) != 1 || refund[0].(fprom.Refund).UID != "user-9" || refund[0].(fprom.Refund).Amount != 8999 {
 		t.Errorf("refund: got %+v, %v", refund, err)
 	}
-	end, err := razorpay.Events(hooktest.Read(t, "subscription_cancelled_no_customer.json"), payment, customer)
+	end, err := razorpay.Provider().Events(billingtest.Read(t, "subscription_cancelled_no_customer.json"), payment, customer)
 	if err != nil || len(end) != 1 || end[0] != (fprom.Cancellation{UID: "user-8"}) {
 		t.Errorf("cancellation: got %+v, %v", end, err)
 	}
@@ -127,9 +124,9 @@ func TestLookups(t *testing.T) {
 	down := billing.WithPayment(func(context.Context, string) (billing.Payment, error) {
 		return billing.Payment{}, errors.New("database is down")
 	})
-	body := hooktest.Read(t, "refund_partial_1.json")
-	h := razorpay.Handler(&hooktest.Sink{}, "s", down, hooktest.Quiet())
-	if got := hooktest.Post(h, body, func(r *http.Request) { sign(r.Header, body, "s") }); got != http.StatusServiceUnavailable {
+	body := billingtest.Read(t, "refund_partial_1.json")
+	h := razorpay.Handler(&billingtest.Sink{}, "s", down, billingtest.Quiet())
+	if got := billingtest.Post(h, body, func(r *http.Request) { sign(r.Header, body, "s") }); got != http.StatusServiceUnavailable {
 		t.Errorf("status %d, want 503", got)
 	}
 }
@@ -153,7 +150,7 @@ func TestOptions(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := razorpay.Events(hooktest.Read(t, tt.fixture), tt.opts...)
+			got, err := razorpay.Provider().Events(billingtest.Read(t, tt.fixture), tt.opts...)
 			if err != nil || !slices.Equal(got, tt.want) {
 				t.Errorf("got %+v, %v, want %+v", got, err, tt.want)
 			}
@@ -165,8 +162,8 @@ func TestOptions(t *testing.T) {
 func TestWrongNotes(t *testing.T) {
 	t.Parallel()
 	for _, note := range []string{`"180.00"`, `"-1"`, `"118001"`, `"18%"`, `true`, `"net"`} {
-		body := strings.ReplaceAll(string(hooktest.Read(t, "one_time_payment_captured.json")), `"18000"`, note)
-		events, err := razorpay.Events([]byte(body))
+		body := strings.ReplaceAll(string(billingtest.Read(t, "one_time_payment_captured.json")), `"18000"`, note)
+		events, err := razorpay.Provider().Events([]byte(body))
 		var invalid *fprom.ValidationError
 		if !errors.As(err, &invalid) || !strings.HasSuffix(invalid.Field, "notes.fp_tax") {
 			t.Errorf("fp_tax %s: got %+v, %v; want an error about it", note, events, err)
@@ -180,18 +177,18 @@ func TestVerify(t *testing.T) {
 	h := http.Header{}
 	// printf %s '{"event":"payment.captured"}' | openssl dgst -sha256 -hmac secret
 	h.Set("X-Razorpay-Signature", "8308ed257604fd2e3a5f31e3ca7b5a85c225df5b0dc02b63004414e0a99c1e6e")
-	if err := razorpay.Verify(h, body, "secret"); err != nil {
+	if err := razorpay.Provider().Check(h, body, "secret"); err != nil {
 		t.Error(err)
 	}
-	if err := razorpay.Verify(h, body, "secret2"); !errors.Is(err, billing.ErrSignature) {
+	if err := razorpay.Provider().Check(h, body, "secret2"); !errors.Is(err, billing.ErrSignature) {
 		t.Errorf("got %v, want ErrSignature", err)
 	}
 	h.Set("X-Razorpay-Signature", " "+h.Get("X-Razorpay-Signature")+" ")
-	if err := razorpay.Verify(h, body, "secret"); err != nil {
+	if err := razorpay.Provider().Check(h, body, "secret"); err != nil {
 		t.Errorf("white space around the signature: %v", err)
 	}
 	h.Set("X-Razorpay-Signature", "not hexadecimal")
-	if err := razorpay.Verify(h, body, "secret"); !errors.Is(err, billing.ErrSignature) {
+	if err := razorpay.Provider().Check(h, body, "secret"); !errors.Is(err, billing.ErrSignature) {
 		t.Errorf("got %v, want ErrSignature", err)
 	}
 }

@@ -4,15 +4,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/billing"
 )
 
-type (
-	payload = convert.Payload
-	node    = convert.Node
-)
-
-func convertPayload(p *payload) {
+func (s settings) convert(p *billing.Payload) {
 	e := p.Root.At("event")
 	p.Event(e.Text("type"), e.Text("id"))
 	if env := e.Text("environment").S; p.SkipTest(env == "SANDBOX" || e.Text("store").S == "TEST_STORE", "environment "+env+", store "+e.Text("store").S) {
@@ -20,33 +15,33 @@ func convertPayload(p *payload) {
 	}
 	switch e.Text("type").S {
 	case "INITIAL_PURCHASE", "RENEWAL", "NON_RENEWING_PURCHASE":
-		purchase(p, e)
+		s.purchase(p, e)
 	case "CANCELLATION":
 		if reason := e.Text("cancel_reason").S; reason != "CUSTOMER_SUPPORT" {
-			p.Skip(convert.NotFinal, "cancel_reason "+reason+": the subscription runs until EXPIRATION")
+			p.Skip(billing.NotFinal, "cancel_reason "+reason+": the subscription runs until EXPIRATION")
 			return
 		}
-		refund(p, e)
+		s.refund(p, e)
 	case "EXPIRATION":
 		d := p.Cancellation()
 		customer(d, e)
 		d.Add()
 	case "REFUND_REVERSED":
-		p.Skip(convert.NotMoney, "a refund was reversed: FirstPromoter has no event for it; enter a sale by hand if the refund was tracked")
+		p.Skip(billing.NotMoney, "a refund was reversed: FirstPromoter has no event for it; enter a sale by hand if the refund was tracked")
 	case "INVOICE_ISSUANCE", "TEMPORARY_ENTITLEMENT_GRANT":
-		p.Skip(convert.NotFinal, "not paid yet: INITIAL_PURCHASE or RENEWAL follows")
+		p.Skip(billing.NotFinal, "not paid yet: INITIAL_PURCHASE or RENEWAL follows")
 	case "VIRTUAL_CURRENCY_TRANSACTION":
-		p.Skip(convert.OtherEvent, "INITIAL_PURCHASE, RENEWAL or NON_RENEWING_PURCHASE reports the payment")
+		p.Skip(billing.OtherEvent, "INITIAL_PURCHASE, RENEWAL or NON_RENEWING_PURCHASE reports the payment")
 	}
 }
 
-func purchase(p *payload, e node) {
+func (s settings) purchase(p *billing.Payload, e billing.Node) {
 	switch period := e.Text("period_type").S; {
 	case e.Bool("is_family_share"):
-		p.Skip(convert.NotMoney, "is_family_share: another customer paid")
+		p.Skip(billing.NotMoney, "is_family_share: another customer paid")
 		return
 	case period == "PROMOTIONAL" || e.Text("store").S == "PROMOTIONAL":
-		p.Skip(convert.NothingPaid, "granted, not bought")
+		p.Skip(billing.NothingPaid, "granted, not bought")
 		return
 	case period == "TRIAL":
 		trial(p, e)
@@ -55,59 +50,53 @@ func purchase(p *payload, e node) {
 	d := p.Sale()
 	d.ID(transaction(e))
 	customer(d, e)
-	price(p, d, e)
+	s.amount(p, d, e)
 	d.Plan(e.Text("product_id"))
 	d.PromoCode(e.Text("offer_code"))
 	d.Add()
 }
 
-func trial(p *payload, e node) {
+func trial(p *billing.Payload, e billing.Node) {
 	d := p.Signup()
 	customer(d, e)
-	if !p.Config().Signups || !d.Attributed() {
-		p.Skip(convert.NothingPaid, "a trial; RENEWAL with is_trial_conversion reports its first payment")
+	if !p.TrialSignups() || !d.Attributed() {
+		p.Skip(billing.NothingPaid, "a trial; RENEWAL with is_trial_conversion reports its first payment")
 		return
 	}
 	d.Add()
 }
 
-func refund(p *payload, e node) {
+func (s settings) refund(p *billing.Payload, e billing.Node) {
 	if e.Text("period_type").S == "TRIAL" {
-		p.Skip(convert.NothingPaid, "a trial was cancelled: nothing was paid")
+		p.Skip(billing.NothingPaid, "a trial was cancelled: nothing was paid")
 		return
 	}
-	for _, name := range []string{"price_in_purchased_currency", "price"} {
-		paid, from := decimal(p, e, name)
-		if paid != nil && paid.Sign() == 0 {
-			p.Skip(convert.NoAmount, from+" is 0, though money may have gone back: report the refund by hand")
-			return
-		}
-		if paid != nil {
-			break
-		}
+	if paid, _, from := price(e); paid != nil && paid.Sign() == 0 {
+		p.Skip(billing.NoAmount, from.From+" is 0, though money may have gone back: report the refund by hand")
+		return
 	}
 	d := p.Refund()
 	d.ID(e.Text("id"))
 	d.SaleID(transaction(e))
 	customer(d, e)
-	price(p, d, e)
+	s.amount(p, d, e)
 	d.Add()
 }
 
 // transaction is the event id of a payment: two stores may use one transaction id.
-func transaction(e node) convert.Text {
+func transaction(e billing.Node) billing.Text {
 	store, id := e.Text("store"), e.Text("transaction_id")
 	if store.S == "" || id.S == "" {
 		return id
 	}
-	return convert.Text{S: strings.ToLower(store.S) + ":" + id.S, From: store.From + ", " + id.From}
+	return billing.Text{S: strings.ToLower(store.S) + ":" + id.S, From: store.From + ", " + id.From}
 }
 
-func customer(d *convert.Draft, e node) {
+func customer(d *billing.Draft, e billing.Node) {
 	attributes := e.At("subscriber_attributes")
 	d.Metadata(attributes)
 	d.Email(attributes.Key("$email").Text("value"))
-	ids := []convert.Text{e.Text("app_user_id"), e.Text("original_app_user_id")}
+	ids := []billing.Text{e.Text("app_user_id"), e.Text("original_app_user_id")}
 	for i := range e.Each("aliases") {
 		ids = append(ids, e.Text("aliases."+strconv.Itoa(i)))
 	}

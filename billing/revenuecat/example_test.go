@@ -57,8 +57,8 @@ func ExampleHandler() {
 	// 401
 }
 
-func ExampleEvents() {
-	events, err := revenuecat.Events([]byte(renewal))
+func ExampleProvider() {
+	events, err := revenuecat.Provider().Events([]byte(renewal))
 	if err != nil {
 		fmt.Println(err)
 	}
@@ -70,7 +70,7 @@ func ExampleEvents() {
 }
 
 func ExampleWithCommission() {
-	events, err := revenuecat.Events([]byte(renewal), revenuecat.WithCommission())
+	events, err := revenuecat.Provider(revenuecat.WithCommission()).Events([]byte(renewal))
 	if err != nil {
 		fmt.Println(err)
 	}

@@ -2,55 +2,43 @@ package revenuecat
 
 import (
 	"math/big"
-	"strconv"
 	"strings"
 
-	"github.com/fprom-go/fprom/billing/internal/convert"
-	"github.com/fprom-go/fprom/money"
+	"github.com/fprom-go/fprom/billing"
 )
 
-// price sets the amount: the price without its taxes, rounded once, half to even, in FirstPromoter's minor units. The sign, which
-// is negative for refunds, is ignored.
-func price(p *payload, d *convert.Draft, e node) {
-	paid, from := decimal(p, e, "price_in_purchased_currency")
-	currency := e.Text("currency")
-	if paid == nil {
-		paid, from = decimal(p, e, "price")
-		currency = convert.Text{S: "USD", From: from}
+// price is what was paid with taxes, and its currency.
+func price(e billing.Node) (paid *big.Rat, currency, from billing.Text) {
+	if paid = e.Key("price_in_purchased_currency").Rat(); paid != nil {
+		return paid, e.Text("currency"), e.Text("price_in_purchased_currency")
 	}
+	from = e.Text("price")
+	return e.Key("price").Rat(), billing.Text{S: "USD", From: from.From}, from
+}
+
+// amount sets the amount: the price without its taxes, rounded once, half to even, in FirstPromoter's minor units. The
+// sign, which is negative for refunds, is ignored.
+func (s settings) amount(p *billing.Payload, d *billing.Draft, e billing.Node) {
+	paid, currency, from := price(e)
 	if paid == nil {
 		p.Fail("event.price_in_purchased_currency", "is unknown, and so is price: enter the amount by hand")
 		return
 	}
-	share, formula := afterDeductions(p, e)
-	digits, ok := money.Exponent(currency.S)
-	if n, set := p.Config().Exponents[strings.ToLower(currency.S)]; set {
-		digits = n
-	}
-	if !ok || digits < 0 || digits > 18 {
-		d.Amount(convert.Int{}, currency, 0) // says what is wrong with the currency
-		return
-	}
-	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
-	n := new(big.Rat).Mul(paid.Abs(paid), share)
-	amount := roundHalfEven(n.Mul(n, new(big.Rat).SetInt(scale)))
-	if !amount.IsInt64() {
-		p.Fail(from, "is too large")
-		return
-	}
-	d.Amount(convert.Int{N: amount.Int64(), From: from + formula, OK: true}, currency, digits)
+	share, formula := s.afterDeductions(p, e)
+	digits, _ := p.Exponent(currency.S)
+	d.Amount(e.Scaled(paid.Mul(paid.Abs(paid), share), digits, from.From+formula), currency, digits)
 }
 
 // afterDeductions is the share of the price that remains without tax and, with WithCommission, without the commission.
-func afterDeductions(p *payload, e node) (share *big.Rat, formula string) {
+func (s settings) afterDeductions(p *billing.Payload, e billing.Node) (share *big.Rat, formula string) {
 	share = big.NewRat(1, 1)
 	names := []string{"tax_percentage"}
-	if p.Config().Set(optCommission) {
+	if s.commission {
 		names = append(names, "commission_percentage")
 	}
 	parts := []string{"1"}
 	for _, name := range names {
-		part, from := decimal(p, e, name)
+		part, from := e.Key(name).Rat(), e.Text(name).From
 		if part == nil {
 			continue
 		}
@@ -65,33 +53,4 @@ func afterDeductions(p *payload, e node) (share *big.Rat, formula string) {
 		formula = " × (" + strings.Join(parts, " − ") + ")"
 	}
 	return share, formula
-}
-
-// decimal reads a JSON number exactly as it is written, without floating point; nil if there is none.
-func decimal(p *payload, e node, name string) (r *big.Rat, from string) {
-	t := e.Text(name)
-	if t.S == "" {
-		return nil, ""
-	}
-	mantissa, exponent, scientific := strings.Cut(strings.ToLower(t.S), "e")
-	n, err := strconv.Atoi(exponent)
-	plain := strings.Trim(mantissa, "-.0123456789") == ""
-	if !plain || len(mantissa) > 64 || scientific && (err != nil || n < -64 || n > 64) {
-		p.Fail(t.From, "is not a decimal number, or too long")
-		return nil, ""
-	}
-	r, ok := new(big.Rat).SetString(t.S)
-	if !ok {
-		p.Fail(t.From, "is not a decimal number")
-		return nil, ""
-	}
-	return r, t.From
-}
-
-func roundHalfEven(r *big.Rat) *big.Int {
-	q, rest := new(big.Int).QuoRem(r.Num(), r.Denom(), new(big.Int)) // r is not negative
-	if c := rest.Lsh(rest, 1).Cmp(r.Denom()); c > 0 || c == 0 && q.Bit(0) == 1 {
-		q.Add(q, big.NewInt(1))
-	}
-	return q
 }

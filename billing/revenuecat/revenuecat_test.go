@@ -15,22 +15,14 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
-	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/revenuecat"
 )
 
 // suite is authorized by the header alone, signed by a signature of the body.
 var (
-	suite = hooktest.Suite{
-		Handler: revenuecat.Handler, Events: revenuecat.Events, Explain: revenuecat.Explain, Sign: authorize,
-		Refused: http.StatusUnauthorized, Sale: "initial_purchase.json",
-	}
-	signed = hooktest.Suite{
-		Handler: func(t fprom.Enqueuer, secret string, opts ...billing.Option) http.Handler {
-			return revenuecat.Handler(t, secret, append(opts, revenuecat.WithSignature())...)
-		},
-		Sign: sign, Refused: http.StatusUnauthorized, Sale: "initial_purchase.json",
-	}
+	suite  = billingtest.Suite{Provider: revenuecat.Provider(), Sign: authorize, Sale: "initial_purchase.json"}
+	signed = billingtest.Suite{Provider: revenuecat.Provider(revenuecat.WithSignature()), Sign: sign, Sale: "initial_purchase.json"}
 )
 
 func authorize(h http.Header, _ []byte, secret string) { h.Set("Authorization", secret) }
@@ -43,24 +35,28 @@ func sign(h http.Header, body []byte, secret string) {
 	h.Set("X-RevenueCat-Webhook-Signature", "t="+t+",v1="+hex.EncodeToString(mac.Sum(nil)))
 }
 
-func TestGolden(t *testing.T)    { t.Parallel(); suite.Golden(t) }
-func TestHandler(t *testing.T)   { t.Parallel(); signed.HandlerTable(t) }
-func FuzzEvents(f *testing.F)    { suite.FuzzEvents(f, revenuecat.WithCommission()) }
+func TestGolden(t *testing.T)  { t.Parallel(); suite.Golden(t) }
+func TestHandler(t *testing.T) { t.Parallel(); signed.HandlerTable(t) }
+func FuzzEvents(f *testing.F) {
+	suite.With(revenuecat.Provider(revenuecat.WithCommission())).FuzzEvents(f)
+}
 func FuzzHandler(f *testing.F)   { suite.FuzzHandler(f, "Authorization") }
 func FuzzSignature(f *testing.F) { signed.FuzzHandler(f, "X-RevenueCat-Webhook-Signature") }
 
 // Without a signature the header Authorization decides: RevenueCat takes nothing but 200 for success.
 func TestAuthorization(t *testing.T) {
 	t.Parallel()
-	sale := hooktest.Read(t, "initial_purchase.json")
+	sale := billingtest.Read(t, "initial_purchase.json")
 	for _, tt := range []struct {
 		name   string
 		secret string
 		header string
 		opts   []billing.Option
-		err    error // of Enqueue
-		want   int
-		events int
+
+		signature bool
+		err       error // of Enqueue
+		want      int
+		events    int
 	}{
 		{name: "right", secret: "Bearer s3cret", header: "Bearer s3cret", want: 200, events: 1},
 		{name: "missing", secret: "Bearer s3cret", want: 401},
@@ -73,14 +69,18 @@ func TestAuthorization(t *testing.T) {
 		},
 		{name: "no secret", want: 401},
 		{name: "empty second secret", secret: "new", header: "", opts: []billing.Option{billing.WithSecrets("")}, want: 401},
-		{name: "signature wanted", secret: "s", header: "s", opts: []billing.Option{revenuecat.WithSignature()}, want: 401},
+		{name: "signature wanted", secret: "s", header: "s", signature: true, want: 401},
 		{name: "queue full", secret: "s", header: "s", err: fprom.ErrQueueFull, want: 503},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			sink := &hooktest.Sink{Err: tt.err}
-			h := revenuecat.Handler(sink, tt.secret, append(tt.opts, hooktest.Quiet())...)
-			got := hooktest.Post(h, sale, func(r *http.Request) {
+			sink := &billingtest.Sink{Err: tt.err}
+			v := suite.Provider
+			if tt.signature {
+				v = signed.Provider
+			}
+			h := billing.Handler(sink, v, tt.secret, append(tt.opts, billingtest.Quiet())...)
+			got := billingtest.Post(h, sale, func(r *http.Request) {
 				if tt.header != "" {
 					r.Header.Set("Authorization", tt.header)
 				}
@@ -113,7 +113,7 @@ func TestSignatureTime(t *testing.T) {
 				h := http.Header{}
 				sign(h, []byte("{}"), "secret")
 				time.Sleep(tt.age)
-				err := revenuecat.Verify(h, []byte("{}"), "secret", append(tt.opts, revenuecat.WithSignature())...)
+				err := signed.Provider.Check(h, []byte("{}"), "secret", tt.opts...)
 				if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
 					t.Errorf("got %v, want success: %t", err, tt.ok)
 				}
@@ -127,12 +127,12 @@ func TestSignatureByOpenSSL(t *testing.T) {
 	t.Parallel()
 	h := http.Header{}
 	h.Set("X-RevenueCat-Webhook-Signature", "t=1767225600,v1=00ff,v1=3e526c061a4a00184b141935d2f31c06402cc40d02f6a1553a7b7e1d0e0b30e6")
-	opts := []billing.Option{revenuecat.WithSignature(), billing.WithTolerance(0)}
-	if err := revenuecat.Verify(h, []byte(`{"event":{}}`), "secret", opts...); err != nil {
+	anyTime := billing.WithTolerance(0)
+	if err := signed.Provider.Check(h, []byte(`{"event":{}}`), "secret", anyTime); err != nil {
 		t.Error(err)
 	}
 	h.Set("X-RevenueCat-Webhook-Signature", strings.Replace(h.Get("X-RevenueCat-Webhook-Signature"), "t=1767225600", "t=1767225601", 1))
-	if err := revenuecat.Verify(h, []byte(`{"event":{}}`), "secret", opts...); !errors.Is(err, billing.ErrSignature) {
+	if err := signed.Provider.Check(h, []byte(`{"event":{}}`), "secret", anyTime); !errors.Is(err, billing.ErrSignature) {
 		t.Errorf("changed time stamp: got %v, want ErrSignature", err)
 	}
 }
@@ -163,8 +163,7 @@ func TestOptions(t *testing.T) {
 		EventID: "app_store:200000000000001", Email: "sam@example.com", UID: "user-4711", Currency: "USD",
 		Plan: "com.example.pro.monthly", TID: "tid-revenuecat-0001",
 	}
-	less, sandbox, dinar := sale, sale, sale
-	less.Amount = 349
+	sandbox, dinar := sale, sale
 	sandbox.Amount, sandbox.EventID = 499, "app_store:200000000000007"
 	dinar.Amount, dinar.Currency, dinar.EventID = 1525, "KWD", "app_store:200000000000012"
 	for _, tt := range []struct {
@@ -172,7 +171,6 @@ func TestOptions(t *testing.T) {
 		opt           billing.Option
 		want          fprom.Event
 	}{
-		{"commission", "initial_purchase.json", revenuecat.WithCommission(), less},
 		{"sandbox", "sandbox.json", billing.WithTestMode(), sandbox},
 		{"three digits", "three_decimal_kwd.json", billing.WithExponents(map[string]int{"kwd": 3}), dinar},
 		{
@@ -182,11 +180,19 @@ func TestOptions(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := revenuecat.Events(hooktest.Read(t, tt.fixture), tt.opt)
+			got, err := revenuecat.Provider().Events(billingtest.Read(t, tt.fixture), tt.opt)
 			if err != nil || len(got) != 1 || got[0] != tt.want {
 				t.Errorf("got %+v, %v, want %+v", got, err, tt.want)
 			}
 		})
+	}
+}
+
+func TestCommission(t *testing.T) {
+	t.Parallel()
+	got, err := revenuecat.Provider(revenuecat.WithCommission()).Events(billingtest.Read(t, "initial_purchase.json"))
+	if err != nil || len(got) != 1 || got[0].(fprom.Sale).Amount != 349 {
+		t.Errorf("got %+v, %v, want 349", got, err)
 	}
 }
 
@@ -219,7 +225,7 @@ func TestPrice(t *testing.T) {
 	} {
 		body := `{"event":{"type":"RENEWAL","id":"e","store":"STRIPE","transaction_id":"t","app_user_id":"u","currency":"` + tt.currency +
 			`","price_in_purchased_currency":` + tt.price + `,"tax_percentage":` + tt.tax + `}}`
-		events, err := revenuecat.Events([]byte(body))
+		events, err := revenuecat.Provider().Events([]byte(body))
 		switch {
 		case tt.want == 0 && err == nil:
 			t.Errorf("%s − %s %s: got %+v, want an error", tt.price, tt.tax, tt.currency, events)

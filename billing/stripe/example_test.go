@@ -50,8 +50,8 @@ func ExampleHandler() {
 	// 400
 }
 
-func ExampleEvents() {
-	events, err := stripe.Events([]byte(`{"id": "evt_1", "type": "invoice.paid", "livemode": true, "data": {"object": {
+func ExampleProvider() {
+	events, err := stripe.Provider().Events([]byte(`{"id": "evt_1", "type": "invoice.paid", "livemode": true, "data": {"object": {
 		"id": "in_1", "amount_paid": 2420, "total": 2420, "total_excluding_tax": 2000, "currency": "eur",
 		"customer_email": "ada@example.com", "parent": {"subscription_details": {"metadata": {"fp_tid": "b1a2"}}}}}}`))
 	if err != nil {

@@ -15,14 +15,11 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
-	"github.com/fprom-go/fprom/billing/internal/hooktest"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/stripe"
 )
 
-var suite = hooktest.Suite{
-	Handler: stripe.Handler, Events: stripe.Events, Explain: stripe.Explain, Sign: sign, Options: options,
-	Refused: http.StatusBadRequest, Sale: "invoice_basil_subscription.json",
-}
+var suite = billingtest.Suite{Provider: stripe.Provider(), Sign: sign, Sale: "invoice_basil_subscription.json", For: options}
 
 func sign(h http.Header, body []byte, secret string) { signAt(h, body, secret, time.Now()) }
 
@@ -53,52 +50,44 @@ func customer(_ context.Context, id string) (billing.Customer, error) {
 	return billing.Customer{Email: "ada@example.com", UID: "user-1", TID: "tid-of-customer"}, nil
 }
 
-func options(fixture string) []billing.Option {
+func options(fixture string) (billing.Provider, []billing.Option) {
 	has := func(s string) bool { return strings.Contains(fixture, s) }
+	var own []stripe.Option
+	for part, o := range map[string]stripe.Option{
+		"payment_intent_option":  stripe.WithPaymentIntents(),
+		"payment_intents_option": stripe.WithPaymentIntents(),
+		"charge_refunded_option": stripe.WithChargeRefunded(),
+		"charge_option":          stripe.WithChargeRefunded(),
+		"reference_tid":          stripe.WithClientReferenceTID(),
+		"reference_uid":          stripe.WithClientReferenceUID(),
+		"account_option":         stripe.WithAccounts(""),
+	} {
+		if has(part) {
+			own = append(own, o)
+		}
+	}
 	var opts []billing.Option
-	if has("trial_signup") || has("free_signup") {
-		opts = append(opts, billing.WithTrialSignups())
+	for part, o := range map[string]billing.Option{
+		"trial_signup":       billing.WithTrialSignups(),
+		"free_signup":        billing.WithTrialSignups(),
+		"exponent_option":    billing.WithExponents(map[string]int{"KWD": 3}),
+		"test_mode_accepted": billing.WithTestMode(),
+		"lookup":             billing.WithCustomer(customer),
+		"custom_keys":        billing.WithKeys(billing.Keys{TID: "visitor", UID: "account"}),
+		"refund_partial":     billing.WithPayment(payment),
+		"dispute_option_off": billing.WithoutDisputes(),
+	} {
+		if has(part) {
+			opts = append(opts, o)
+		}
 	}
-	if has("exponent_option") {
-		opts = append(opts, billing.WithExponents(map[string]int{"KWD": 3}))
-	}
-	if has("test_mode_accepted") {
-		opts = append(opts, billing.WithTestMode())
-	}
-	if has("lookup") {
-		opts = append(opts, billing.WithCustomer(customer))
-	}
-	if has("custom_keys") {
-		opts = append(opts, billing.WithKeys(billing.Keys{TID: "visitor", UID: "account"}))
-	}
-	if has("payment_intent_option") || has("payment_intents_option") {
-		opts = append(opts, stripe.WithPaymentIntents())
-	}
-	if has("refund_partial") {
-		opts = append(opts, billing.WithPayment(payment))
-	}
-	if has("charge_refunded_option") || has("charge_option") {
-		opts = append(opts, stripe.WithChargeRefunded())
-	}
-	if has("reference_tid") {
-		opts = append(opts, stripe.WithClientReferenceTID())
-	}
-	if has("reference_uid") {
-		opts = append(opts, stripe.WithClientReferenceUID())
-	}
-	if has("connected_account_option") {
-		opts = append(opts, stripe.WithAccounts(""))
-	}
-	if has("dispute_option_off") {
-		opts = append(opts, billing.WithoutDisputes())
-	}
-	return opts
+	return stripe.Provider(own...), opts
 }
 
 func TestGolden(t *testing.T)  { t.Parallel(); suite.Golden(t) }
 func TestHandler(t *testing.T) { t.Parallel(); suite.HandlerTable(t) }
 func FuzzEvents(f *testing.F) {
-	suite.FuzzEvents(f, stripe.WithChargeRefunded(), stripe.WithPaymentIntents(), billing.WithTrialSignups(), billing.WithTestMode(), billing.WithPayment(payment))
+	suite.With(stripe.Provider(stripe.WithChargeRefunded(), stripe.WithPaymentIntents())).FuzzEvents(f, billing.WithTrialSignups(), billing.WithTestMode(), billing.WithPayment(payment))
 }
 func FuzzHandler(f *testing.F) { suite.FuzzHandler(f, "Stripe-Signature") }
 
@@ -126,7 +115,7 @@ func TestVerify(t *testing.T) {
 			{name: "not in rotation", header: "t=" + stamp + ",v1=" + sum(stamp, body, "whsec_old")},
 			{name: "empty secret in rotation", header: "t=" + stamp + ",v1=" + good, opts: []billing.Option{billing.WithSecrets("")}},
 		} {
-			err := stripe.Verify(http.Header{"Stripe-Signature": {tt.header}}, body, "whsec_a", tt.opts...)
+			err := stripe.Provider().Check(http.Header{"Stripe-Signature": {tt.header}}, body, "whsec_a", tt.opts...)
 			if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
 				t.Errorf("%s: %v, want ok %v", tt.name, err, tt.ok)
 			}
@@ -145,7 +134,7 @@ func TestVerify(t *testing.T) {
 		} {
 			h := http.Header{}
 			signAt(h, body, "whsec_a", now.Add(-tt.age))
-			if err := stripe.Verify(h, body, "whsec_a", tt.opts...); (err == nil) != tt.ok {
+			if err := stripe.Provider().Check(h, body, "whsec_a", tt.opts...); (err == nil) != tt.ok {
 				t.Errorf("age %v: %v, want ok %v", tt.age, err, tt.ok)
 			}
 		}
@@ -174,16 +163,16 @@ func TestAccounts(t *testing.T) {
 	t.Parallel()
 	fixtures := []string{"invoice_basil_subscription.json", "invoice_connected_account_option.json"}
 	for _, tt := range []struct {
-		opts []billing.Option
+		opts []stripe.Option
 		want string
 	}{
 		{nil, "in_1RbasilSub0001 in_1Rconnected"},
-		{[]billing.Option{stripe.WithAccounts("")}, "in_1RbasilSub0001"},
-		{[]billing.Option{stripe.WithAccounts("acct_1Rconnected")}, "in_1Rconnected"},
-		{[]billing.Option{stripe.WithAccounts("", "acct_1Rconnected")}, "in_1RbasilSub0001 in_1Rconnected"},
+		{[]stripe.Option{stripe.WithAccounts("")}, "in_1RbasilSub0001"},
+		{[]stripe.Option{stripe.WithAccounts("acct_1Rconnected")}, "in_1Rconnected"},
+		{[]stripe.Option{stripe.WithAccounts("", "acct_1Rconnected")}, "in_1RbasilSub0001 in_1Rconnected"},
 	} {
 		var ids []string
-		for _, e := range suite.Deliver(t, fixtures, tt.opts...) {
+		for _, e := range suite.With(stripe.Provider(tt.opts...)).Deliver(t, fixtures) {
 			ids = append(ids, e.(fprom.Sale).EventID)
 		}
 		if got := strings.Join(ids, " "); got != tt.want {
@@ -230,7 +219,7 @@ func TestRepeated(t *testing.T) {
 // charge.refunded is cumulative: each refund takes back what is new.
 func TestChargeRefundedDelta(t *testing.T) {
 	t.Parallel()
-	got := suite.Deliver(t, []string{"charge_refunded_option_2.json", "charge_refunded_option_1.json", "charge_refunded_option_2.json"}, stripe.WithChargeRefunded())
+	got := suite.With(stripe.Provider(stripe.WithChargeRefunded())).Deliver(t, []string{"charge_refunded_option_2.json", "charge_refunded_option_1.json", "charge_refunded_option_2.json"})
 	var sum int64
 	for _, e := range got {
 		sum += e.(fprom.Refund).Amount
@@ -242,13 +231,13 @@ func TestChargeRefundedDelta(t *testing.T) {
 
 func TestLookupFails(t *testing.T) {
 	t.Parallel()
-	sink := &hooktest.Sink{}
+	sink := &billingtest.Sink{}
 	down := func(context.Context, string) (billing.Payment, error) {
 		return billing.Payment{}, &fprom.ValidationError{Field: "x", Reason: "of the lookup's own"}
 	}
-	h := stripe.Handler(sink, "whsec_a", billing.WithPayment(down), hooktest.Quiet())
-	body := hooktest.Read(t, "refund_partial_1.json")
-	if got := hooktest.Post(h, body, func(r *http.Request) { sign(r.Header, body, "whsec_a") }); got != http.StatusServiceUnavailable || len(sink.Events()) != 0 {
+	h := stripe.Handler(sink, "whsec_a", billing.WithPayment(down), billingtest.Quiet())
+	body := billingtest.Read(t, "refund_partial_1.json")
+	if got := billingtest.Post(h, body, func(r *http.Request) { sign(r.Header, body, "whsec_a") }); got != http.StatusServiceUnavailable || len(sink.Events()) != 0 {
 		t.Errorf("status %d, accepted %v; want 503 and nothing", got, sink.Events())
 	}
 }

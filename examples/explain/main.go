@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/explain"
 )
 
 func main() {
@@ -25,7 +26,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	testMode := flags.Bool("test-mode", false, "explain test payloads as if they were live")
 	trials := flags.Bool("trials", false, "make sign-ups of trials (billing.WithTrialSignups)")
 	flags.Usage = func() {
-		_, _ = fmt.Fprintf(errs, "usage: explain [flags] provider < event.json\nproviders: %s\n", strings.Join(billing.Providers(), ", "))
+		_, _ = fmt.Fprintf(errs, "usage: explain [flags] provider < event.json\nproviders: %s\n", strings.Join(explain.Providers(), ", "))
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -47,7 +48,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	if *trials {
 		opts = append(opts, billing.WithTrialSignups())
 	}
-	x := billing.Explain(flags.Arg(0), payload, opts...)
+	x := explain.Explain(flags.Arg(0), payload, opts...)
 	_, _ = fmt.Fprint(out, x)
 	if x.Err != nil {
 		return 1

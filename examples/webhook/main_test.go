@@ -90,7 +90,7 @@ func TestSign(t *testing.T) {
 		{"other payload", sign([]byte(`{}`), "whsec_example", now), false},
 		{"stale", sign(payload, "whsec_example", now.Add(-time.Hour)), false},
 	} {
-		err := stripe.Verify(http.Header{"Stripe-Signature": {tt.header}}, payload, "whsec_example")
+		err := stripe.Provider().Check(http.Header{"Stripe-Signature": {tt.header}}, payload, "whsec_example")
 		if got := err == nil; got != tt.want {
 			t.Errorf("%s: verified %v, want %v: %v", tt.name, got, tt.want, err)
 		}

@@ -1,23 +1,23 @@
-package convert
+package billing
 
 import (
 	"cmp"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/money"
 )
 
-// Draft is an event that is being filled in. It holds the fields of every kind.
+// Draft is an event that is being filled in; Add tracks it. It holds the fields of every kind: those that its kind does
+// not have are left out. Of each field the first value given counts.
 type Draft struct {
 	p      *Payload
 	kind   string
 	e      fprom.Sale
 	saleID string
 	amount Int
-	known  *Payment // what the option Payment said
+	known  *Payment // what the option WithPayment said
 	fields []Field
 }
 
@@ -92,10 +92,10 @@ func (d *Draft) Quantity(i Int) {
 	}
 }
 
-// Metadata takes what the application put into the provider's metadata (Config.Keys); the first node that has a key
+// Metadata takes what the application put into the provider's metadata (WithKeys); the first node that has a key
 // counts. Call it before Email, UID, Plan and PromoCode are taken from elsewhere.
 func (d *Draft) Metadata(nodes ...Node) {
-	k := d.p.config.Keys
+	k := d.p.config.keys
 	for _, n := range nodes {
 		get := func(key string) Text {
 			if key == "" {
@@ -116,24 +116,25 @@ func (d *Draft) Metadata(nodes ...Node) {
 	}
 }
 
-// Config is what the options set.
-func (d *Draft) Config() *Config { return d.p.config }
-
 // HasCustomer reports whether the customer is known.
 func (d *Draft) HasCustomer() bool { return d.e.Email != "" || d.e.UID != "" }
 
 // Attributed reports whether a tid or a ref_id is known.
 func (d *Draft) Attributed() bool { return d.e.TID != "" || d.e.RefID != "" }
 
-// Amount is the money before taxes in the provider's minor units, which have so many decimal digits.
+// Minor is the money before taxes in the minor units of ISO 4217, as most providers have them.
+func (d *Draft) Minor(n Int, currency Text) {
+	digits, _ := money.ISOExponent(currency.S)
+	d.Amount(n, currency, digits)
+}
+
+// Amount is the money before taxes in the provider's minor units, which have so many decimal digits. For amounts in
+// units of the currency, such as 19.99, read them with Node.Decimal and the digits that Payload.Exponent says.
 func (d *Draft) Amount(n Int, currency Text, digits int) {
-	want, ok := money.Exponent(currency.S)
-	if !ok || currency.S == "" {
+	want, ok := d.p.Exponent(currency.S)
+	if !ok {
 		d.p.Fail(cmp.Or(currency.From, "currency"), "is missing or not an ISO 4217 code")
 		return
-	}
-	if e, set := d.p.config.Exponents[strings.ToLower(currency.S)]; set {
-		want = e
 	}
 	d.amount = n
 	d.e.Amount = money.Rescale(n.N, digits, want)
@@ -144,7 +145,8 @@ func (d *Draft) Amount(n Int, currency Text, digits int) {
 	d.set("currency", &d.e.Currency, currency)
 }
 
-// Add tracks the event, or says why not.
+// Add tracks the event, or says why not: with an amount of zero or less it is skipped, as is a sign-up without a tid and a
+// ref_id, and an event without a customer. A sale or refund without an amount fails the payload.
 func (d *Draft) Add() {
 	money := d.kind == fprom.KindSale || d.kind == fprom.KindRefund
 	switch {
@@ -160,7 +162,7 @@ func (d *Draft) Add() {
 		d.p.Skip(NothingPaid, "nothing was paid, and neither a tid nor a ref_id makes it a sign-up")
 		return
 	case !d.HasCustomer():
-		d.p.Skip(NoCustomer, "neither e-mail address nor uid: put "+d.p.config.Keys.UID+" into the metadata at checkout, or use an option that looks the customer up")
+		d.p.Skip(NoCustomer, "neither e-mail address nor uid: put "+d.p.config.keys.UID+" into the metadata at checkout, or use an option that looks the customer up")
 		return
 	}
 	e := d.event()

@@ -1,4 +1,4 @@
-package convert_test
+package billing_test
 
 import (
 	"context"
@@ -9,22 +9,22 @@ import (
 	"testing"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/billing"
 )
 
 // with runs f on a payload and returns what became of it.
-func with(payload string, f func(*convert.Payload), opts ...convert.Option) convert.Explanation {
-	return convert.Provider{Name: "test", Convert: f}.Explain([]byte(payload), opts)
+func with(payload string, f func(*billing.Payload), opts ...billing.Option) billing.Explanation {
+	return billing.Provider{Name: "test", Convert: f}.Explain([]byte(payload), opts...)
 }
 
 func TestPayloadMustBeOneObject(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{"", " ", "{", "null", "[]", `"x"`, "1", "{}{}", "{} x", "\xff", `{"a":1,}`} {
-		if x := with(s, func(*convert.Payload) {}); !fprom.IsPermanent(x.Err) {
+		if x := with(s, func(*billing.Payload) {}); !fprom.IsPermanent(x.Err) {
 			t.Errorf("%q: %v, want a permanent error", s, x.Err)
 		}
 	}
-	if x := with(" {}\n", func(*convert.Payload) {}); x.Err != nil || x.Skipped != convert.NotMoney {
+	if x := with(" {}\n", func(*billing.Payload) {}); x.Err != nil || x.Skipped != billing.NotMoney {
 		t.Errorf("an empty object: %+v", x)
 	}
 }
@@ -42,13 +42,13 @@ func TestText(t *testing.T) {
 		{[]string{"l.1.s"}, "z", "l[1].s"},
 		{[]string{"l.2", "l.-1", "l.x", "a.s.deeper", "missing.deeper.still"}, "", ""},
 	} {
-		with(payload, func(p *convert.Payload) {
+		with(payload, func(p *billing.Payload) {
 			if got := p.Root.Text(tt.paths...); got.S != tt.text || got.From != tt.from {
 				t.Errorf("%v: %+v, want %q from %q", tt.paths, got, tt.text, tt.from)
 			}
 		})
 	}
-	with(payload, func(p *convert.Payload) {
+	with(payload, func(p *billing.Payload) {
 		if !p.Root.Exists("a.z") || p.Root.Has("a.z") || p.Root.Exists("a.q") || !p.Root.Exists("l") || p.Root.Exists("x.y.z") {
 			t.Error("Exists or Has is wrong about null")
 		}
@@ -80,7 +80,7 @@ func TestInt(t *testing.T) {
 		{json: "{}", err: true},
 		{json: "[1]", err: true},
 	} {
-		x := with(`{"n":`+tt.json+`}`, func(p *convert.Payload) {
+		x := with(`{"n":`+tt.json+`}`, func(p *billing.Payload) {
 			if got := p.Root.Int("n"); got.N != tt.want || got.OK != tt.ok || tt.ok && got.From != "n" {
 				t.Errorf("%s: %+v, want %d, %v", tt.json, got, tt.want, tt.ok)
 			}
@@ -93,9 +93,9 @@ func TestInt(t *testing.T) {
 
 func TestIntArithmetic(t *testing.T) {
 	t.Parallel()
-	n := func(n int64, from string) convert.Int { return convert.Int{N: n, From: from, OK: true} }
-	none := convert.Int{}
-	for name, tt := range map[string]struct{ got, want convert.Int }{
+	n := func(n int64, from string) billing.Int { return billing.Int{N: n, From: from, OK: true} }
+	none := billing.Int{}
+	for name, tt := range map[string]struct{ got, want billing.Int }{
 		"minus":            {n(5, "a").Minus(n(2, "b − c")), n(3, "a − (b − c)")},
 		"minus none":       {n(5, "a").Minus(none), n(5, "a")},
 		"none minus":       {none.Minus(n(2, "b")), none},
@@ -105,14 +105,14 @@ func TestIntArithmetic(t *testing.T) {
 		"abs":              {n(-5, "a").Abs(), n(5, "a")},
 		"saturates up":     {n(math.MaxInt64, "a").Plus(n(1, "b")), n(math.MaxInt64, "a + b")},
 		"saturates down":   {n(-math.MaxInt64, "a").Minus(n(5, "b")), n(-math.MaxInt64, "a − b")},
-		"before tax":       {convert.BeforeTax(n(121, "p"), n(242, "t"), n(42, "x")), n(100, "p × (t − x) / t")},
-		"tax unknown":      {convert.BeforeTax(n(121, "p"), n(242, "t"), none), n(121, "p")},
-		"paid unknown":     {convert.BeforeTax(none, n(242, "t"), n(42, "x")), none},
-		"share":            {convert.Share(n(121, "p"), n(200, "e"), n(242, "t")), n(100, "p × e / t")},
-		"share of zero":    {convert.Share(n(0, "p"), n(0, "e"), n(0, "t")), n(0, "p × e / t")},
-		"share unknown":    {convert.Share(n(121, "p"), none, n(242, "t")), none},
-		"credit invoice":   {convert.Share(n(0, "p"), n(-500, "e"), n(-605, "t")), n(0, "p × e / t")},
-		"rounds half even": {convert.Share(n(5, "p"), n(1, "e"), n(2, "t")), n(2, "p × e / t")},
+		"before tax":       {billing.BeforeTax(n(121, "p"), n(242, "t"), n(42, "x")), n(100, "p × (t − x) / t")},
+		"tax unknown":      {billing.BeforeTax(n(121, "p"), n(242, "t"), none), n(121, "p")},
+		"paid unknown":     {billing.BeforeTax(none, n(242, "t"), n(42, "x")), none},
+		"share":            {billing.Share(n(121, "p"), n(200, "e"), n(242, "t")), n(100, "p × e / t")},
+		"share of zero":    {billing.Share(n(0, "p"), n(0, "e"), n(0, "t")), n(0, "p × e / t")},
+		"share unknown":    {billing.Share(n(121, "p"), none, n(242, "t")), none},
+		"credit invoice":   {billing.Share(n(0, "p"), n(-500, "e"), n(-605, "t")), n(0, "p × e / t")},
+		"rounds half even": {billing.Share(n(5, "p"), n(1, "e"), n(2, "t")), n(2, "p × e / t")},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: %+v, want %+v", name, tt.got, tt.want)
@@ -122,7 +122,7 @@ func TestIntArithmetic(t *testing.T) {
 
 func TestSum(t *testing.T) {
 	t.Parallel()
-	with(`{"taxes":[{"amount":3},{"amount":4},{}],"no":null}`, func(p *convert.Payload) {
+	with(`{"taxes":[{"amount":3},{"amount":4},{}],"no":null}`, func(p *billing.Payload) {
 		if got := p.Root.Sum("taxes", "amount"); got.N != 7 || !got.OK || got.From != "taxes[].amount" {
 			t.Errorf("%+v", got)
 		}
@@ -132,7 +132,7 @@ func TestSum(t *testing.T) {
 	})
 }
 
-func sale(p *convert.Payload) {
+func sale(p *billing.Payload) {
 	d := p.Sale()
 	d.ID(p.Root.Text("id"))
 	d.Metadata(p.Root.At("first"), p.Root.At("second"))
@@ -151,7 +151,7 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 	x = with(`{"id":"1","amount":5,"currency":"EUR","email":"ada@example.com","first":{"":"x","fp_tid":"t"}}`, sale,
-		func(c *convert.Config) { c.Keys = convert.Keys{} })
+		billing.WithKeys(billing.Keys{}))
 	if want := (fprom.Sale{EventID: "1", Amount: 5, Currency: "EUR", Email: "ada@example.com"}); x.Tracked[0].Event != want {
 		t.Errorf("without keys: %+v", x)
 	}
@@ -163,16 +163,16 @@ func TestInvalidValues(t *testing.T) {
 	long := strings.Repeat("x", 300)
 	for _, tt := range []struct {
 		name, payload string
-		skipped       convert.Reason
+		skipped       billing.Reason
 		field         string // of the *ValidationError
 	}{
 		{name: "tid and ref_id", payload: `{"id":"1","amount":5,"currency":"eur","email":"a@example.com","first":{"fp_tid":"` + long + `","fp_ref":"a\nb","fp_plan":"` + long + `","fp_promo_code":"\u0000"}}`},
 		{name: "no id", payload: `{"amount":5,"currency":"eur","email":"a@example.com"}`, field: "EventID"},
 		{name: "no amount", payload: `{"id":"1","currency":"eur","email":"a@example.com"}`, field: "amount"},
-		{name: "negative", payload: `{"id":"1","amount":-5,"currency":"eur","email":"a@example.com"}`, skipped: convert.NothingPaid},
+		{name: "negative", payload: `{"id":"1","amount":-5,"currency":"eur","email":"a@example.com"}`, skipped: billing.NothingPaid},
 		{name: "no currency", payload: `{"id":"1","amount":5,"email":"a@example.com"}`, field: "currency"},
 		{name: "no such currency", payload: `{"id":"1","amount":5,"currency":"xx1","email":"a@example.com"}`, field: "currency"},
-		{name: "no address", payload: `{"id":"1","amount":5,"currency":"eur","email":"a b"}`, skipped: convert.NoCustomer},
+		{name: "no address", payload: `{"id":"1","amount":5,"currency":"eur","email":"a b"}`, skipped: billing.NoCustomer},
 		{name: "fails first", payload: `{"id":"1","amount":"x","currency":"xx1"}`, field: "amount"},
 	} {
 		x := with(tt.payload, sale)
@@ -192,26 +192,22 @@ func TestInvalidValues(t *testing.T) {
 func TestCustomerIsAskedOnlyIfUnknown(t *testing.T) {
 	t.Parallel()
 	asked := 0
-	option := func(c *convert.Config) {
-		c.Customer = func(context.Context, string) (convert.Customer, error) {
-			asked++
-			return convert.Customer{}, nil
-		}
-	}
+	option := billing.WithCustomer(func(context.Context, string) (billing.Customer, error) {
+		asked++
+		return billing.Customer{}, nil
+	})
 	x := with(`{"id":"1","amount":5,"currency":"eur","email":"a@example.com","customer":"c1","first":{"fp_tid":"t"}}`, sale, option)
 	if asked != 0 || len(x.Tracked) != 1 {
 		t.Errorf("asked %d times: %+v", asked, x)
 	}
 	x = with(`{"id":"1","amount":5,"currency":"eur","customer":"c1"}`, sale, option)
-	if asked != 1 || x.Skipped != convert.NoCustomer {
+	if asked != 1 || x.Skipped != billing.NoCustomer {
 		t.Errorf("asked %d times: %+v", asked, x)
 	}
 	// Without attribution it may be in what the application knows of the customer; the address of the payload stays.
-	known := func(c *convert.Config) {
-		c.Customer = func(context.Context, string) (convert.Customer, error) {
-			return convert.Customer{Email: "b@example.com", UID: "u", TID: "t", RefID: "r"}, nil
-		}
-	}
+	known := billing.WithCustomer(func(context.Context, string) (billing.Customer, error) {
+		return billing.Customer{Email: "b@example.com", UID: "u", TID: "t", RefID: "r"}, nil
+	})
 	x = with(`{"id":"1","amount":5,"currency":"eur","email":"a@example.com","customer":"c1"}`, sale, known)
 	want := fprom.Sale{EventID: "1", Amount: 5, Currency: "eur", Email: "a@example.com", TID: "t", RefID: "r"}
 	if len(x.Tracked) != 1 || x.Tracked[0].Event != want {
@@ -222,10 +218,10 @@ func TestCustomerIsAskedOnlyIfUnknown(t *testing.T) {
 // An error of the check that says nothing about the signature must not look like a forgery.
 func TestCannotVerify(t *testing.T) {
 	t.Parallel()
-	v := convert.Provider{Name: "test", Refused: http.StatusUnauthorized, Convert: sale, Verify: func(context.Context, http.Header, []byte, *convert.Config) error {
+	v := billing.Provider{Name: "test", Refused: http.StatusUnauthorized, Convert: sale, Verify: func(context.Context, billing.Delivery) error {
 		return errors.New("the certificate cannot be fetched")
 	}}
-	if err := v.Check(http.Header{}, []byte("{}"), "s", nil); err == nil || errors.Is(err, convert.ErrSignature) {
+	if err := v.Check(http.Header{}, []byte("{}"), "s"); err == nil || errors.Is(err, billing.ErrSignature) {
 		t.Errorf("%v", err)
 	}
 }
@@ -233,10 +229,11 @@ func TestCannotVerify(t *testing.T) {
 func TestMatchHMACNeedsKey(t *testing.T) {
 	t.Parallel()
 	sum := []byte("\xb6\x13\x67\x9a\x08\x14\xd9\xec\x77\x2f\x95\xd7\x78\xc3\x5f\xc5\xff\x16\x97\xc4\x93\x71\x56\x53\xc6\xc7\x12\x14\x42\x92\xc5\xad") // HMAC-SHA256 of nothing under the empty key
-	if convert.MatchHMAC([][]byte{nil, {}}, [][]byte{sum}, nil) {
+	if (billing.Delivery{Secrets: []string{""}}).MatchHMAC([][]byte{sum}) {
 		t.Error("the empty key signs")
 	}
-	if convert.MatchHMAC([][]byte{[]byte("k")}, nil, nil) || convert.MatchHMAC([][]byte{[]byte("k")}, [][]byte{{}}, nil) {
+	d := billing.Delivery{Secrets: []string{"k"}}
+	if d.MatchHMAC(nil) || d.MatchHMAC([][]byte{{}}) {
 		t.Error("no signature matches")
 	}
 }

@@ -1,6 +1,7 @@
-package convert
+package billing
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -14,10 +15,10 @@ type Reason string
 const (
 	NotMoney    Reason = "not-money"    // no payment, refund or cancellation
 	OtherEvent  Reason = "other-event"  // the same money is reported by another event of the provider
-	NotFinal    Reason = "not-final"    // not paid, not refunded, or not ended yet: another event will follow
+	NotFinal    Reason = "not-final"    // pending, failed or not ended: another event follows if money moves
 	NothingPaid Reason = "nothing-paid" // the amount before taxes is zero: a trial, a full discount, credit
-	TestMode    Reason = "test-mode"    // a test payload, and those are not accepted
-	NoCustomer  Reason = "no-customer"  // money, but nothing in the payload names the customer: a commission may be lost
+	TestMode    Reason = "test-mode"    // a test payload (see WithTestMode)
+	NoCustomer  Reason = "no-customer"  // money, but nothing names the customer: a commission may be lost
 	NoAmount    Reason = "no-amount"    // money moved, but the payload does not say how much: report it by hand
 )
 
@@ -34,7 +35,7 @@ type Tracked struct {
 	Fields []Field
 }
 
-// Explanation says what a payload led to, and why.
+// Explanation says what an event of a provider led to, and why.
 type Explanation struct {
 	Provider string
 	Type     string    // the provider's type of event
@@ -42,19 +43,34 @@ type Explanation struct {
 	Tracked  []Tracked // in the order in which they are enqueued
 	Skipped  Reason    // why nothing was tracked; empty if something was, or Err is set
 	Detail   string    // more on Skipped
-	Err      error     // the payload cannot be read, or an option's lookup failed
+	Err      error     // the payload cannot be read, an option's lookup failed, or an event was not accepted
+	// More is the other events of a body that holds several (Provider.Batch). Err is then the first of all their errors.
+	More []Explanation
 }
 
-// Events are the events alone.
+// join is the explanations of one body as one.
+func join(xs []Explanation) Explanation {
+	x := xs[0]
+	x.More = xs[1:]
+	for _, m := range x.More {
+		x.Err = cmp.Or(x.Err, m.Err)
+	}
+	return x
+}
+
+// Events are the events alone, those of More included.
 func (x Explanation) Events() []fprom.Event {
 	var events []fprom.Event
 	for _, t := range x.Tracked {
 		events = append(events, t.Event)
 	}
+	for _, m := range x.More {
+		events = append(events, m.Events()...)
+	}
 	return events
 }
 
-// String is for reading: one line a field.
+// String is for people: one line a field.
 func (x Explanation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s\n", x.Provider, orDash(x.Type), orDash(x.ID))
@@ -69,6 +85,9 @@ func (x Explanation) String() string {
 		for _, f := range t.Fields {
 			fmt.Fprintf(&b, "    %-13s = %-26s ← %s\n", f.Name, f.Value, f.From)
 		}
+	}
+	for _, m := range x.More {
+		b.WriteString(m.String())
 	}
 	return b.String()
 }

@@ -1,7 +1,8 @@
-package hooktest
+package billingtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -12,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/billing/internal/convert"
+	"github.com/fprom-go/fprom/billing"
 )
 
 // Sink is an Enqueuer that keeps what it accepts, by Message.Key, as a tracker's dedupe does.
@@ -55,9 +56,7 @@ func (s *Sink) Events() []fprom.Event {
 }
 
 // Quiet is an option that logs nowhere.
-func Quiet() convert.Option {
-	return func(c *convert.Config) { c.Logger = slog.New(slog.DiscardHandler) }
-}
+func Quiet() billing.Option { return billing.WithLogger(slog.New(slog.DiscardHandler)) }
 
 // Post sends body to h, after change (may be nil) has altered the request, and returns the status.
 func Post(h http.Handler, body []byte, change func(*http.Request)) int {
@@ -70,48 +69,54 @@ func Post(h http.Handler, body []byte, change func(*http.Request)) int {
 	return w.Code
 }
 
-const secret = "whsec_test_0123456789"
-
 // HandlerTable checks what the handler answers, and what it accepts.
 func (s Suite) HandlerTable(t *testing.T) {
 	t.Helper()
-	sale := Read(t, s.Sale)
-	sign := func(r *http.Request) { s.Sign(r.Header, sale, secret) }
+	v, options := s.of(s.Sale)
+	refused := cmp.Or(v.Refused, http.StatusUnauthorized)
+	sale, secret := Read(t, s.Sale), s.secret(0)
+	by := func(secret string, body []byte) func(*http.Request) {
+		return func(r *http.Request) { s.Sign(r.Header, body, secret) }
+	}
+	sign := by(secret, sale)
 	for _, tt := range []struct {
 		name   string
 		body   []byte
 		change func(*http.Request)
 		err    error // of Enqueue
-		opts   []convert.Option
+		opts   []billing.Option
 		want   int
 		events int
 	}{
 		{name: "signed", body: sale, change: sign, want: 200, events: 1},
-		{name: "unsigned", body: sale, want: s.Refused},
-		{name: "wrong secret", body: sale, change: func(r *http.Request) { s.Sign(r.Header, sale, "another") }, want: s.Refused},
-		{name: "changed body", body: append(slices.Clone(sale), ' '), change: sign, want: s.Refused},
-		{
-			name: "rotated secret", body: sale, change: func(r *http.Request) { s.Sign(r.Header, sale, "older") }, want: 200, events: 1,
-			opts: []convert.Option{func(c *convert.Config) { c.Secrets = append(c.Secrets, "older") }},
-		},
-		{
-			name: "empty secret", body: sale, change: sign, want: s.Refused,
-			opts: []convert.Option{func(c *convert.Config) { c.Secrets = []string{""} }},
-		},
+		{name: "unsigned", body: sale, want: refused},
+		{name: "wrong secret", body: sale, change: by(s.secret(1), sale), want: refused},
+		{name: "changed body", body: append(slices.Clone(sale), ' '), change: sign, want: refused},
+		{name: "empty body", change: by(secret, nil), want: refused},
+		{name: "forged before the true one", body: sale, change: func(r *http.Request) {
+			s.Sign(r.Header, sale, s.secret(1))
+			right := http.Header{}
+			s.Sign(right, sale, secret)
+			for name, values := range right {
+				r.Header[name] = append(r.Header[name], values...)
+			}
+		}, want: refused},
+		{name: "rotated secret", body: sale, change: by(s.secret(2), sale), opts: []billing.Option{billing.WithSecrets(s.secret(2))}, want: 200, events: 1},
+		{name: "not in rotation", body: sale, change: by(s.secret(1), sale), opts: []billing.Option{billing.WithSecrets(s.secret(2))}, want: refused},
+		{name: "empty secret in rotation", body: sale, change: by("", sale), opts: []billing.Option{billing.WithSecrets("")}, want: refused},
 		{name: "not a POST", body: sale, change: func(r *http.Request) { sign(r); r.Method = http.MethodGet }, want: 405},
-		{name: "too large", body: make([]byte, convert.MaxBody+1), change: sign, want: 413},
+		{name: "too large", body: make([]byte, 2<<20), change: sign, want: 413},
 		{name: "body cut off", body: sale, change: func(r *http.Request) { sign(r); r.Body = io.NopCloser(cut{}) }, want: 400},
 		{name: "queue full", body: sale, change: sign, err: fprom.ErrQueueFull, want: 503},
 		{name: "no tracker", body: sale, change: sign, err: fprom.ErrNoTracker, want: 200},
 		{name: "conflict", body: sale, change: sign, err: fprom.ErrConflict, want: 200},
-		{name: "not JSON", body: []byte("{"), change: func(r *http.Request) { s.Sign(r.Header, []byte("{"), secret) }, want: 422},
-		{name: "not money", body: []byte("{}"), change: func(r *http.Request) { s.Sign(r.Header, []byte("{}"), secret) }, want: 200},
+		{name: "not JSON", body: []byte("{"), change: by(secret, []byte("{")), want: 422},
+		{name: "not money", body: []byte("{}"), change: by(secret, []byte("{}")), want: 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			sink := &Sink{Err: tt.err}
-			opts := append(append(s.options(s.Sale), Quiet()), tt.opts...)
-			h := s.Handler(sink, secret, opts...)
+			h := billing.Handler(sink, v, secret, slices.Concat(options, []billing.Option{Quiet()}, tt.opts)...)
 			if got := Post(h, tt.body, tt.change); got != tt.want {
 				t.Errorf("status %d, want %d", got, tt.want)
 			}
@@ -120,9 +125,16 @@ func (s Suite) HandlerTable(t *testing.T) {
 			}
 		})
 	}
+	t.Run("no secret", func(t *testing.T) {
+		t.Parallel()
+		h := billing.Handler(&Sink{}, v, "", append(options, Quiet())...)
+		if got := Post(h, sale, by("", sale)); got != refused {
+			t.Errorf("status %d, want %d", got, refused)
+		}
+	})
 	t.Run("nil tracker", func(t *testing.T) {
 		t.Parallel()
-		h := s.Handler(nil, secret, append(s.options(s.Sale), Quiet())...)
+		h := billing.Handler(nil, v, secret, append(options, Quiet())...)
 		if got := Post(h, sale, sign); got != http.StatusOK {
 			t.Errorf("status %d, want 200", got)
 		}
@@ -134,13 +146,13 @@ type cut struct{}
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // Deliver posts the fixtures, signed, to one handler in this order, and returns what was accepted.
-func (s Suite) Deliver(t *testing.T, fixtures []string, opts ...convert.Option) []fprom.Event {
+func (s Suite) Deliver(t *testing.T, fixtures []string, opts ...billing.Option) []fprom.Event {
 	t.Helper()
 	sink := &Sink{}
-	h := s.Handler(sink, secret, append(opts, Quiet())...)
+	h := billing.Handler(sink, s.Provider, s.secret(0), append(opts, Quiet())...)
 	for _, name := range fixtures {
 		body := Read(t, name)
-		if got := Post(h, body, func(r *http.Request) { s.Sign(r.Header, body, secret) }); got != http.StatusOK {
+		if got := Post(h, body, func(r *http.Request) { s.Sign(r.Header, body, s.secret(0)) }); got != http.StatusOK {
 			t.Errorf("%s: status %d, want 200", name, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package convert
+package billing
 
 import (
 	"net/url"

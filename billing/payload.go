@@ -1,4 +1,4 @@
-package convert
+package billing
 
 import (
 	"bytes"
@@ -12,18 +12,46 @@ import (
 	"github.com/fprom-go/fprom/money"
 )
 
-// Payload is one delivery while it is converted.
+// Payload is one event of a provider while it is converted. Convert names it with Event, and then either fills in one
+// Draft for each event of FirstPromoter's (Sale, Refund, Cancellation, Signup) or says with Skip why there is none. Values
+// are read with Node.Text, Node.Int and Node.Decimal, and computed with the methods of Int: so Explain can say where each
+// came from. A value of the wrong type fails the payload by itself; Fail does it for other reasons.
 type Payload struct {
-	Root Node
+	Root Node // the JSON object
 
 	ctx    context.Context //nolint:containedctx // lives as long as one conversion, for the options that look things up
-	config *Config
+	config *config
 	out    Explanation
 	err    error
 }
 
-// Config is what the options set.
-func (p *Payload) Config() *Config { return p.config }
+// TrialSignups reports whether WithTrialSignups is set.
+func (p *Payload) TrialSignups() bool { return p.config.signups }
+
+// Disputes reports whether disputes are refunds: they are without WithoutDisputes.
+func (p *Payload) Disputes() bool { return p.config.disputes }
+
+// Keys are the names of the metadata entries (WithKeys).
+func (p *Payload) Keys() Keys { return p.config.keys }
+
+// Exponent is the number of decimal digits of FirstPromoter's minor unit of a currency (fprom/money, or WithExponents). ok
+// is false for what is not an ISO 4217 code.
+func (p *Payload) Exponent(currency string) (digits int, ok bool) {
+	digits, ok = money.Exponent(currency)
+	if e, set := p.config.exponents[strings.ToLower(currency)]; set {
+		digits = e
+	}
+	return digits, ok && currency != ""
+}
+
+// Add tracks an event that was made without a Draft. One that is not valid fails the payload.
+func (p *Payload) Add(e fprom.Event) {
+	if err := e.Validate(); err != nil {
+		p.fail(err)
+		return
+	}
+	p.out.Tracked = append(p.out.Tracked, Tracked{Event: e})
+}
 
 // Event names the payload: the event's type and the id that the provider gave the event.
 func (p *Payload) Event(eventType, id Text) { p.out.Type, p.out.ID = eventType.S, id.S }
@@ -37,14 +65,14 @@ func (p *Payload) Skip(r Reason, detail string) {
 
 // SkipTest skips a payload of test mode, unless they are accepted. It reports whether it did.
 func (p *Payload) SkipTest(test bool, detail string) bool {
-	if !test || p.config.TestMode {
+	if !test || p.config.testMode {
 		return false
 	}
 	p.Skip(TestMode, detail)
 	return true
 }
 
-// Fail gives the payload up because of a value that cannot be right. The first one counts.
+// Fail gives the payload up because of a value that cannot be right: the Handler answers 422. The first one counts.
 func (p *Payload) Fail(path, reason string) {
 	p.fail(&fprom.ValidationError{Field: path, Reason: reason})
 }
@@ -77,6 +105,15 @@ func parse(payload []byte) (any, error) {
 		return nil, &fprom.ValidationError{Field: "payload", Reason: "is not a JSON object"}
 	}
 	return v, nil
+}
+
+// JSON is the value as JSON, for those who read it into a struct.
+func (n Node) JSON() []byte {
+	b, err := json.Marshal(n.v)
+	if err != nil { // it came from JSON
+		return []byte("null")
+	}
+	return b
 }
 
 // At follows a path of member names and array indexes such as "lines.data.0.price".

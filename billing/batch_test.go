@@ -1,0 +1,144 @@
+package billing_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/billingtest"
+)
+
+// batch is a provider that sends several events in one body.
+var batch = billing.Provider{
+	Name: "test", Batch: "events", Header: "X-Signature", Verify: billing.HMACSHA256("X-Signature", hex.DecodeString),
+	Convert: func(p *billing.Payload) {
+		p.Event(p.Root.Text("type"), p.Root.Text("id"))
+		if p.Root.Text("type").S != "paid" {
+			return
+		}
+		d := p.Sale()
+		d.ID(p.Root.Text("id"))
+		d.Email(p.Root.Text("email"))
+		d.Minor(p.Root.Int("amount"), p.Root.Text("currency"))
+		d.Add()
+	},
+}
+
+// calls is an Enqueuer that keeps what each call brought.
+type calls struct {
+	ids      []string
+	conflict string // an event id that was used with another amount
+}
+
+func (c *calls) Enqueue(_ context.Context, events ...fprom.Event) error {
+	var ids []string
+	for _, e := range events {
+		ids = append(ids, e.(fprom.Sale).EventID)
+	}
+	if slices.Contains(ids, c.conflict) {
+		return fmt.Errorf("%w: %s", fprom.ErrConflict, c.conflict)
+	}
+	c.ids = append(c.ids, strings.Join(ids, "+"))
+	return nil
+}
+
+func TestBatch(t *testing.T) {
+	t.Parallel()
+	paid := func(id, amount string) string {
+		return `{"type":"paid","id":"` + id + `","email":"ada@example.com","amount":` + amount + `,"currency":"usd"}`
+	}
+	for _, tt := range []struct {
+		name, events, conflict string
+		want                   string // ids of the calls
+		status                 int
+		text                   string // in the log
+	}{
+		{name: "two", events: paid("a", "1") + "," + paid("b", "2"), want: "a+b", status: 200},
+		{name: "one is nothing", events: `{"type":"other","id":"x"},` + paid("b", "2"), want: "b", status: 200},
+		{name: "one cannot be read", events: paid("a", `"ten"`) + "," + paid("b", "2"), want: "b", status: 422, text: "id=a"},
+		{name: "no customer", events: `{"type":"paid","id":"x","amount":1,"currency":"usd"},` + paid("b", "2"), want: "b", status: 200, text: "no-customer"},
+		{name: "none", status: 200},
+		{name: "conflict", events: paid("a", "1") + "," + paid("b", "2") + "," + paid("c", "3"), conflict: "b", want: "a c", status: 200, text: "level=ERROR"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			queue := &calls{conflict: tt.conflict}
+			seen := 0
+			h := billing.Handler(queue, batch, secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+				billing.WithObserver(func(context.Context, billing.Explanation) { seen++ }))
+			body := []byte(`{"events":[` + tt.events + `]}`)
+			if got := billingtest.Post(h, body, sign(body)); got != tt.status || strings.Join(queue.ids, " ") != tt.want {
+				t.Errorf("status %d, calls %v, want %d and %s", got, queue.ids, tt.status, tt.want)
+			}
+			if !strings.Contains(log.String(), tt.text) || strings.Contains(log.String(), "ada@") {
+				t.Errorf("logged %q, want %q in it", log.String(), tt.text)
+			}
+			if want := max(1, strings.Count(tt.events, `"type"`)); seen != want {
+				t.Errorf("%d observed, want %d", seen, want)
+			}
+		})
+	}
+	x := batch.Explain([]byte(`{"events":[{"type":"other","id":"x"},` + paid("a", `"ten"`) + "," + paid("b", "2") + `]}`))
+	if x.ID != "x" || len(x.More) != 2 || !fprom.IsPermanent(x.Err) || len(x.Events()) != 1 || strings.Count(x.String(), "test ") < 3 {
+		t.Errorf("%+v", x)
+	}
+}
+
+// An application that has structs of its own reads the JSON, and adds events that are ready.
+func TestAddEvent(t *testing.T) {
+	t.Parallel()
+	v := billing.Provider{Name: "test", Convert: func(p *billing.Payload) {
+		p.Add(fprom.Cancellation{UID: string(p.Root.At("user").JSON())})
+		p.Add(fprom.Cancellation{})
+	}}
+	events, err := v.Events([]byte(`{"user":[1, 2]}`))
+	var wrong *fprom.ValidationError
+	if len(events) != 0 || !errors.As(err, &wrong) {
+		t.Errorf("got %v, %v: the second is not valid", events, err)
+	}
+	v.Convert = func(p *billing.Payload) { p.Add(fprom.Cancellation{UID: string(p.Root.At("user").JSON())}) }
+	if events, err := v.Events([]byte(`{"user":[1, 2]}`)); err != nil || len(events) != 1 || events[0] != (fprom.Cancellation{UID: "[1,2]"}) {
+		t.Errorf("got %v, %v", events, err)
+	}
+}
+
+func TestDecimal(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		json   string
+		digits int
+		want   int64
+		ok     bool
+	}{
+		{"19.99", 2, 1999, true},
+		{`"19.99"`, 2, 1999, true},
+		{"79.9", 2, 7990, true},
+		{"29.990000000000002", 2, 2999, true},
+		{"-5.5", 0, -6, true},
+		{"0.125", 2, 12, true},
+		{"1e2", 2, 10000, true},
+		{"null", 2, 0, false},
+		{`""`, 2, 0, false},
+	} {
+		with(`{"n":`+tt.json+`}`, func(p *billing.Payload) {
+			if got := p.Root.Decimal("n", tt.digits); got.N != tt.want || got.OK != tt.ok {
+				t.Errorf("%s: %+v, want %d", tt.json, got, tt.want)
+			}
+		})
+	}
+	for _, bad := range []string{`"1,5"`, `"1/3"`, `"0x1"`, "true", "1e99", `"."`, "90071992547409930", "{}"} {
+		x := with(`{"n":`+bad+`}`, func(p *billing.Payload) { p.Root.Decimal("n", 2) })
+		if !fprom.IsPermanent(x.Err) {
+			t.Errorf("%s: %+v, want an error", bad, x)
+		}
+	}
+}

@@ -1,0 +1,57 @@
+// Package explain finds a billing provider by its name, and tells what one of its payloads leads to, for tools: a shop
+// imports the packages of its providers.
+package explain
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/lemonsqueezy"
+	"github.com/fprom-go/fprom/billing/paddle"
+	"github.com/fprom-go/fprom/billing/paypal"
+	"github.com/fprom-go/fprom/billing/polar"
+	"github.com/fprom-go/fprom/billing/razorpay"
+	"github.com/fprom-go/fprom/billing/revenuecat"
+	"github.com/fprom-go/fprom/billing/stripe"
+)
+
+var providers = []billing.Provider{
+	lemonsqueezy.Provider(),
+	paddle.Provider(),
+	paypal.Provider(),
+	polar.Provider(),
+	razorpay.Provider(),
+	revenuecat.Provider(),
+	stripe.Provider(),
+}
+
+// Provider is the provider of that name, which is that of its package, such as "stripe".
+func Provider(name string) (billing.Provider, bool) {
+	i := slices.IndexFunc(providers, func(v billing.Provider) bool { return v.Name == name })
+	if i < 0 {
+		return billing.Provider{}, false
+	}
+	return providers[i], true
+}
+
+// Providers are the names that Provider knows, sorted.
+func Providers() []string {
+	names := make([]string, len(providers))
+	for i, v := range providers {
+		names[i] = v.Name
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Explain is Provider.Explain of the provider of that name.
+func Explain(provider string, payload []byte, opts ...billing.Option) billing.Explanation {
+	v, ok := Provider(provider)
+	if !ok {
+		reason := "is not one of " + strings.Join(Providers(), ", ")
+		return billing.Explanation{Provider: provider, Err: &fprom.ValidationError{Field: "provider", Reason: reason}}
+	}
+	return v.Explain(payload, opts...)
+}

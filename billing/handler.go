@@ -1,0 +1,146 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	"github.com/fprom-go/fprom"
+)
+
+// maxBody is the largest webhook that a handler reads.
+const maxBody = 1 << 20
+
+// Handler is the webhook endpoint of a provider: it verifies, converts, enqueues, and answers as the package documentation
+// says. The packages below have one that needs no Provider. A nil *fprom.Tracker drops the events. In Gin: gin.WrapH.
+func Handler(t fprom.Enqueuer, v Provider, secret string, opts ...Option) http.Handler {
+	h := &handler{Provider: v, t: t, config: v.config(secret, opts)}
+	if h.Refused == 0 {
+		h.Refused = http.StatusUnauthorized
+	}
+	h.log = h.config.logger.With(slog.String("provider", v.Name))
+	if slices.Contains(h.config.secrets, "") && !isNil(t) {
+		h.log.Error("fprom: the signing secret of a webhook is empty: every webhook will be refused; give the secret of the webhook")
+	}
+	return h
+}
+
+type handler struct {
+	Provider
+	t      fprom.Enqueuer
+	config *config
+	log    *slog.Logger
+
+	skipped said
+	refused refusals
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	status := h.serve(w, r)
+	if status == http.StatusOK {
+		w.WriteHeader(status) // some providers want an empty answer
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, "The webhook was not accepted. The log of the service says why.\n")
+}
+
+func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return http.StatusMethodNotAllowed
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+			return http.StatusRequestEntityTooLarge
+		}
+		return http.StatusBadRequest
+	}
+	ctx := r.Context()
+	if err := h.check(ctx, r.Header, body, h.config); err != nil {
+		h.observe(ctx, []Explanation{{Provider: h.Name, Err: err}})
+		if errors.Is(err, ErrSignature) {
+			h.refused.warn(ctx, h.log, err)
+			return h.Refused
+		}
+		h.log.WarnContext(ctx, "fprom: the signature of a webhook cannot be checked now; the provider will send it again", slog.Any("error", err))
+		return http.StatusServiceUnavailable
+	}
+	xs := h.run(ctx, body, h.config)
+	status := h.accept(ctx, xs)
+	h.observe(ctx, xs)
+	return status
+}
+
+func (h *handler) observe(ctx context.Context, xs []Explanation) {
+	if h.config.observer == nil {
+		return
+	}
+	for _, x := range xs {
+		h.config.observer(ctx, x)
+	}
+}
+
+// accept enqueues the events of a body, those of a part that cannot be read left out, and says in the log what became of
+// each part. The status is that of the worst.
+func (h *handler) accept(ctx context.Context, xs []Explanation) int {
+	if err := h.enqueue(ctx, join(xs).Events()); err != nil {
+		for i := range xs {
+			if len(xs[i].Tracked) > 0 {
+				xs[i].Err = err
+			}
+		}
+	}
+	status := http.StatusOK
+	for _, x := range xs {
+		log := h.log.With(slog.String("type", x.Type), slog.String("id", x.ID))
+		switch {
+		case x.Err == nil && x.Skipped == "":
+		case x.Err == nil:
+			h.logSkip(ctx, log, &x)
+		case fprom.IsPermanent(x.Err):
+			log.ErrorContext(ctx, "fprom: a signed webhook cannot be read; after the cause is gone, let the provider send it again", slog.Any("error", x.Err))
+			status = max(status, http.StatusUnprocessableEntity)
+		default:
+			log.WarnContext(ctx, "fprom: a webhook could not be accepted; the provider will send it again", slog.Any("error", x.Err))
+			status = http.StatusServiceUnavailable
+		}
+	}
+	return status
+}
+
+// enqueue accepts all events or none. An event whose id was used with another amount is lost in any case, and said in the
+// log: sending it again would not change that, and it must not keep the others.
+func (h *handler) enqueue(ctx context.Context, events []fprom.Event) error {
+	if isNil(h.t) || len(events) == 0 {
+		return nil
+	}
+	err := h.t.Enqueue(ctx, events...)
+	switch {
+	case errors.Is(err, fprom.ErrNoTracker):
+		return nil
+	case !errors.Is(err, fprom.ErrConflict):
+		return err
+	case len(events) > 1:
+		for _, e := range events {
+			if err := h.enqueue(ctx, []fprom.Event{e}); err != nil {
+				return err
+			}
+		}
+	default:
+		h.log.ErrorContext(ctx, "fprom: an event of a webhook is not tracked, since its id was used before with another amount or currency: enter the difference by hand",
+			slog.Any("error", err))
+	}
+	return nil
+}
+
+// isNil reports whether nothing is tracked, as in development without credentials.
+func isNil(t fprom.Enqueuer) bool {
+	tracker, ok := t.(*fprom.Tracker)
+	return t == nil || ok && tracker == nil
+}

@@ -1,0 +1,46 @@
+package billing
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// ErrSignature is wrapped by every error of a check that says: this webhook is not from the provider.
+var ErrSignature = errors.New("the signature is wrong")
+
+// refusal is why a webhook is taken for one that is not the provider's. reason is one word, for logs.
+type refusal struct{ reason, text string }
+
+func (e *refusal) Error() string { return e.text }
+func (e *refusal) Unwrap() error { return ErrSignature }
+
+// refuse says what is wrong with a webhook that Verify would refuse, as far as that can be told before.
+func (v Provider) refuse(h http.Header, body []byte, c *config) error {
+	switch {
+	case slices.Contains(c.secrets, ""):
+		return &refusal{"no-secret", "a signing secret is empty: give the secret of the webhook"}
+	case v.Header != "" && h.Get(v.Header) == "":
+		return &refusal{"no-header", "the header " + v.Header + " is missing: the request is not the provider's, or a proxy took it away"}
+	case len(body) == 0:
+		return &refusal{"empty-body", "the body is empty: does a middleware read it before the handler?"}
+	}
+	return nil
+}
+
+// mismatch says why Verify may have refused with err.
+func (v Provider) mismatch(err error, c *config) error {
+	if r := new(refusal); errors.As(err, &r) {
+		return err
+	}
+	for _, s := range c.secrets {
+		switch {
+		case strings.TrimSpace(s) != s:
+			return &refusal{"secret-space", "the signing secret has white space around it: take it away"}
+		case !strings.HasPrefix(s, v.SecretPrefix):
+			return &refusal{"secret-prefix", "the signing secret does not begin with " + v.SecretPrefix + ": is it the webhook's, and not an API key?"}
+		}
+	}
+	return &refusal{"mismatch", err.Error() + ": is the secret that of this webhook, and does the body arrive unchanged?"}
+}

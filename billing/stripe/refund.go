@@ -1,0 +1,93 @@
+package stripe
+
+import (
+	"strings"
+
+	"github.com/fprom-go/fprom/billing"
+)
+
+func (s settings) refund(p *billing.Payload, o billing.Node) {
+	if s.useChargeRefunded {
+		p.Skip(billing.OtherEvent, "charge.refunded reports this refund (WithChargeRefunded)")
+		return
+	}
+	if status := o.Text("status").S; status != "succeeded" {
+		p.Skip(billing.NotFinal, "the refund's status is "+status)
+		return
+	}
+	d := p.Refund()
+	d.ID(o.Text("id"))
+	d.Metadata(o.At("metadata"), o.At("charge.metadata"), o.At("payment_intent.metadata"))
+	s.giveBack(d, o, o.Int("amount"))
+}
+
+// giveBack completes a refund from a refund or a dispute.
+func (s settings) giveBack(d *billing.Draft, o billing.Node, gross billing.Int) {
+	paid := o.Text("payment_intent", "payment_intent.id", "charge", "charge.id")
+	total, tax := d.Payment(paid)
+	d.Customer(o.Text("customer", "customer.id"))
+	if s.usePaymentIntents && strings.HasPrefix(paid.S, "pi_") {
+		d.SaleID(paid)
+	}
+	amount(d, o, billing.BeforeTax(gross, total, tax))
+	d.Add()
+}
+
+// chargeRefunded makes one refund of each that the charge lists, else one of what is new in the cumulative amount.
+func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
+	if !s.useChargeRefunded {
+		p.Skip(billing.OtherEvent, "refund.created or refund.updated reports this refund (or see WithChargeRefunded)")
+		return
+	}
+	list := o.Each("refunds.data")
+	for i := range list { // the newest comes first
+		if r := list[len(list)-1-i]; r.Text("status").S == "succeeded" {
+			s.refundOfCharge(p, o, r.Text("id"), r.Int("amount"))
+		}
+	}
+	if len(list) > 0 {
+		return
+	}
+	before := p.Root.Int("data.previous_attributes.amount_refunded")
+	if !before.OK {
+		p.Fail("data.previous_attributes.amount_refunded", "is missing: which part of amount_refunded is new cannot be told")
+		return
+	}
+	sum, id := o.Int("amount_refunded"), o.Text("id")
+	id.S += ":refunded:" + o.Text("amount_refunded").S
+	id.From += " and " + sum.From
+	s.refundOfCharge(p, o, id, sum.Minus(before))
+}
+
+func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.Text, gross billing.Int) {
+	d := p.Refund()
+	d.ID(id)
+	d.Metadata(o.At("metadata"))
+	total, tax := d.Payment(o.Text("payment_intent", "payment_intent.id", "id"))
+	d.Email(o.Text("billing_details.email", "receipt_email"))
+	d.Customer(o.Text("customer", "customer.id"))
+	switch {
+	case o.Has("invoice"): // before basil
+		d.SaleID(o.Text("invoice", "invoice.id"))
+	case o.Exists("invoice") || s.usePaymentIntents: // null: there is none
+		d.SaleID(o.Text("payment_intent", "payment_intent.id"))
+	}
+	amount(d, o, billing.BeforeTax(gross, total, tax))
+	d.Add()
+}
+
+func (s settings) dispute(p *billing.Payload, o billing.Node) {
+	switch status := o.Text("status").S; {
+	case !p.Disputes():
+		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+		return
+	case strings.HasPrefix(status, "warning_"):
+		p.Skip(billing.NotFinal, "the dispute is an inquiry ("+status+"): no money was withdrawn")
+		return
+	}
+	d := p.Refund()
+	d.ID(o.Text("id"))
+	d.Metadata(o.At("metadata"), o.At("charge.metadata"), o.At("payment_intent.metadata"))
+	d.Email(o.Text("evidence.customer_email_address"))
+	s.giveBack(d, o, o.Int("amount"))
+}

@@ -1,0 +1,100 @@
+package billing_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom/billing"
+)
+
+// header makes a header of names and values.
+func header(pairs ...string) http.Header {
+	h := http.Header{}
+	for i := 0; i < len(pairs); i += 2 {
+		h.Set(pairs[i], pairs[i+1])
+	}
+	return h
+}
+
+func TestVerifiers(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"test": 2432232314}`)
+	// The example of Standard Webhooks' specification.
+	const standard, signature = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+	stamped := func(signature string) http.Header {
+		return header("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp", "1614265330", "webhook-signature", signature)
+	}
+	// printf '{"test": 2432232314}' | openssl dgst -sha256 -hmac secret
+	const inHex, inBase64 = "c4be5c092d907fa240f2da524c1fd82913705379274d113cacd5ec3a667ad4d4", "xL5cCS2Qf6JA8tpSTB/YKRNwU3knTRE8rNXsOmZ61NQ="
+	hexed, based := billing.HMACSHA256("X-Sign", hex.DecodeString), billing.HMACSHA256("X-Sign", base64.StdEncoding.DecodeString)
+	shared := billing.SharedSecret("X-Token")
+	for _, tt := range []struct {
+		name   string
+		verify billing.Verifier
+		h      http.Header
+		secret string
+		ok     bool
+	}{
+		{"standard webhooks", billing.StandardWebhooks, stamped(signature), standard, true},
+		{"without prefix", billing.StandardWebhooks, stamped(signature), standard[len("whsec_"):], true},
+		{"second signature", billing.StandardWebhooks, stamped("v1,AAAA v1a,AAAA " + signature), standard, true},
+		{"another version", billing.StandardWebhooks, stamped("v2" + signature[2:]), standard, false},
+		{"unpadded", billing.StandardWebhooks, stamped(signature[:len(signature)-1]), standard, false},
+		{"wrong", billing.StandardWebhooks, stamped(signature), "whsec_AAAA", false},
+		{"not base64", billing.StandardWebhooks, stamped(signature), "secret!", false},
+		{"text of the same secret", billing.StandardWebhooksText, stamped(signature), standard, false},
+		{"nothing", billing.StandardWebhooks, http.Header{}, standard, false},
+		{"hex", hexed, header("X-Sign", inHex), "secret", true},
+		{"white space", hexed, header("X-Sign", " "+inHex+" "), "secret", true},
+		{"base64 for hex", hexed, header("X-Sign", inBase64), "secret", false},
+		{"base64", based, header("X-Sign", inBase64), "secret", true},
+		{"hex for base64", based, header("X-Sign", inHex), "secret", false},
+		{"wrong", based, header("X-Sign", inBase64), "secret2", false},
+		{"shared", shared, header("X-Token", "secret"), "secret", true},
+		{"a part", shared, header("X-Token", "secre"), "secret", false},
+		{"none", shared, http.Header{}, "secret", false},
+		{"basic", billing.BasicAuth, header("Authorization", "Basic dXNlcjpwYTpzcw=="), "user:pa:ss", true},
+		{"other password", billing.BasicAuth, header("Authorization", "Basic dXNlcjpwYTpzcw=="), "user:pass", false},
+		{"no password", billing.BasicAuth, http.Header{}, ":", false},
+		{"not basic", billing.BasicAuth, header("Authorization", "user:pa:ss"), "user:pa:ss", false},
+	} {
+		v := billing.Provider{Name: "test", Verify: tt.verify}
+		err := v.Check(tt.h, body, tt.secret, billing.WithTolerance(0))
+		if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
+			t.Errorf("%s: %v, want success %t", tt.name, err, tt.ok)
+		}
+	}
+}
+
+// A stale or future time stamp is refused, also with a right signature.
+func TestVerifierTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := header("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek", "webhook-timestamp", "1614265330", "webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
+		v := billing.Provider{Name: "test", Verify: billing.StandardWebhooks}
+		check := func() error {
+			return v.Check(h, []byte(`{"test": 2432232314}`), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+		}
+		signed := time.Unix(1614265330, 0)
+		for _, tt := range []struct {
+			at time.Time
+			ok bool
+		}{
+			{signed.Add(-5*time.Minute - time.Second), false},
+			{signed.Add(-5 * time.Minute), true},
+			{signed, true},
+			{signed.Add(5 * time.Minute), true},
+			{signed.Add(5*time.Minute + time.Second), false},
+		} {
+			time.Sleep(time.Until(tt.at))
+			if err := check(); (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
+				t.Errorf("at %v: %v, want success %t", tt.at.Sub(signed), err, tt.ok)
+			}
+		}
+	})
+}
