@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-MODULES  := . riverqueue bench examples/replicas
+MODULES  := . riverqueue bench examples/acmepay examples/replicas
 FUZZTIME ?= 5s
 NEWEST_GIN ?= v1.12.0
 # Each module is tested with the versions that its own go.mod asks for, as its users get them.
