@@ -1,0 +1,72 @@
+package statuspage
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+const actTimeout = 30 * time.Second
+
+// act redrives or drops what a form of the page names. Then it redirects to the page, so that a reload repeats nothing.
+func (p *page) act(w http.ResponseWriter, r *http.Request) {
+	if err := p.cross.Check(r); err != nil {
+		http.Error(w, "this request comes from another site and is refused", http.StatusForbidden)
+		return
+	}
+	o := p.outbox()
+	if o == nil {
+		http.Error(w, "the queue in memory keeps no dead letters", http.StatusConflict)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, "the form cannot be read", http.StatusBadRequest)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), actTimeout)
+	defer cancel()
+	done, n, err := do(ctx, o, r.PostForm)
+	p.forget()
+	switch {
+	case done == "":
+		http.Error(w, "the form says nothing that this page can do", http.StatusBadRequest)
+	case err != nil:
+		http.Error(w, "not done: "+err.Error(), http.StatusInternalServerError)
+	default:
+		w.Header().Set("Location", "?"+done+"="+strconv.Itoa(n))
+		w.WriteHeader(http.StatusSeeOther)
+	}
+}
+
+// do says what was done and to how many; "" if the form asks for nothing known.
+func do(ctx context.Context, o fprom.Outbox, form url.Values) (done string, n int, err error) {
+	f := fprom.Filter{State: fprom.StateDead, Keys: form["key"]}
+	switch what, all := form.Get("do"), form.Get("all") != ""; {
+	case len(f.Keys) == 0 && !all || len(f.Keys) > 0 && all:
+		return "", 0, nil
+	case what == "redrive":
+		n, err = o.Redrive(ctx, f)
+		return "redriven", n, err
+	case what == "drop" && !all: // everything can only be dropped by the command line, which asks first
+		n, err = o.Drop(ctx, f)
+		return "dropped", n, err
+	default:
+		return "", 0, nil
+	}
+}
+
+// notice is what was done before the redirect.
+func notice(q url.Values) string {
+	if n, err := strconv.Atoi(q.Get("redriven")); err == nil && n >= 0 {
+		return count(n, "dead letter") + " " + wasWere(n) + " put back and will be sent again."
+	}
+	if n, err := strconv.Atoi(q.Get("dropped")); err == nil && n >= 0 {
+		return count(n, "dead letter") + " " + wasWere(n) + " dropped."
+	}
+	return ""
+}

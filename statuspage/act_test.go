@@ -1,0 +1,84 @@
+package statuspage_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/statuspage"
+)
+
+func three() *outbox {
+	return &outbox{
+		stats: fprom.QueueStats{Delivering: true},
+		entries: []fprom.Entry{
+			entry("a", fprom.StateDead, fprom.Rejected, time.Minute),
+			entry("b", fprom.StateDead, fprom.Rejected, time.Minute),
+			entry("c", fprom.StateDead, fprom.Rejected, time.Minute),
+		},
+	}
+}
+
+func TestRedriveAndDrop(t *testing.T) {
+	t.Parallel()
+	one, all := url.Values{"key": {"sale:a"}}, url.Values{"all": {"1"}}
+	for _, tt := range []struct {
+		name, do, site string
+		form           url.Values
+		readOnly       bool
+		want           int
+		dead, waiting  int
+		notice         string
+	}{
+		{"redrive one", "redrive", "same-origin", one, false, 303, 2, 1, "1 dead letter was put back"},
+		{"redrive all", "redrive", "same-origin", all, false, 303, 0, 3, "3 dead letters were put back"},
+		{"drop one", "drop", "same-origin", one, false, 303, 2, 0, "1 dead letter was dropped"},
+		{"from curl", "drop", "", one, false, 303, 2, 0, "1 dead letter was dropped"},
+		{"unknown key", "redrive", "same-origin", url.Values{"key": {"sale:x"}}, false, 303, 3, 0, "0 dead letters were put back"},
+		{"drop all", "drop", "same-origin", all, false, 400, 3, 0, ""},
+		{"nothing", "redrive", "same-origin", nil, false, 400, 3, 0, ""},
+		{"something else", "refund", "same-origin", one, false, 400, 3, 0, ""},
+		{"other site", "drop", "cross-site", one, false, 403, 3, 0, ""},
+		{"sister site", "drop", "same-site", one, false, 403, 3, 0, ""},
+		{"read-only", "drop", "same-origin", one, true, 405, 3, 0, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			o := three()
+			h := handler(t, nil, statuspage.Options{Public: true, Writable: !tt.readOnly, Outbox: o})
+			form := url.Values{"do": {tt.do}}
+			for k, v := range tt.form {
+				form[k] = v
+			}
+			r := httptest.NewRequest(http.MethodPost, "/fprom/", strings.NewReader(form.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if tt.site != "" {
+				r.Header.Set("Sec-Fetch-Site", tt.site)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			q, _ := o.Stats(t.Context())
+			if w.Code != tt.want || q.Dead != tt.dead || q.Pending != tt.waiting {
+				t.Errorf("status %d, want %d; %d dead, want %d; %d wait, want %d", w.Code, tt.want, q.Dead, tt.dead, q.Pending, tt.waiting)
+			}
+			if w.Code != http.StatusSeeOther {
+				return
+			}
+			to := w.Header().Get("Location")
+			if page := get(t, h, "/fprom/"+to); !strings.HasPrefix(to, "?") || !strings.Contains(page.Body.String(), tt.notice) {
+				t.Errorf("redirected to %q, whose page does not say %q", to, tt.notice)
+			}
+		})
+	}
+}
+
+func TestReadOnlyPageHasNoForms(t *testing.T) {
+	t.Parallel()
+	if w := get(t, handler(t, nil, statuspage.Options{Public: true, Outbox: three()}), "/"); strings.Contains(w.Body.String(), "<form") || !strings.Contains(w.Body.String(), "sale:a") {
+		t.Error("the page has a form, or not the dead letters")
+	}
+}

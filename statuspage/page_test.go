@@ -1,0 +1,193 @@
+package statuspage_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/statuspage"
+)
+
+func handler(t *testing.T, tr *fprom.Tracker, o statuspage.Options) http.Handler {
+	t.Helper()
+	h, err := statuspage.Handler(tr, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return w
+}
+
+func TestIsNotBuiltForEverybodyByMistake(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]statuspage.Options{
+		"Options.Auth":              {},
+		"Options.OldestAge":         {Public: true, OldestAge: -1},
+		"Options.RequestsPerMinute": {Public: true, RequestsPerMinute: -1},
+	} {
+		h, err := statuspage.Handler(nil, o)
+		if invalid := new(fprom.ValidationError); h != nil || !errors.As(err, &invalid) || invalid.Field != name {
+			t.Errorf("%v, %v, want an error that names %s", h, err, name)
+		}
+	}
+}
+
+// full is an outbox with as much as a page shows, and with text that comes from outside.
+func full() *outbox {
+	o := &outbox{stats: fprom.QueueStats{Delivering: true, LastMinute: 123, Breaker: "closed"}}
+	for i := range 3000 {
+		outcome := []fprom.Outcome{fprom.Tracked, fprom.NotReferral, fprom.Duplicate}[i%3]
+		o.entries = append(o.entries, entry(fmt.Sprintf("%s%d", strings.Repeat("k", 60), i), fprom.StateDone, outcome, time.Duration(3000-i)*29*time.Second))
+	}
+	for i := range 200 {
+		e := entry(fmt.Sprintf("<script>alert(%d)</script>%s", i, strings.Repeat("d", 200)), fprom.StateDead, fprom.Rejected, time.Duration(i)*7*time.Minute)
+		e.Reason = strings.Repeat(`400: "</script><img src=//evil.example/x onerror=alert(1)>" `, 17)
+		o.entries = append(o.entries, e)
+	}
+	for i := range 500 {
+		o.entries = append(o.entries, entry(fmt.Sprintf("w_%d", i), fprom.StateWaiting, fprom.Undelivered, time.Duration(500-i)*time.Second))
+	}
+	return o
+}
+
+func TestPageIsSmallClosedAndMasked(t *testing.T) {
+	t.Parallel()
+	w := get(t, handler(t, nil, statuspage.Options{Public: true, Writable: true, Outbox: full(), Name: "<b>shop"}), "/fprom/")
+	body := w.Body.String()
+	if w.Code != http.StatusOK || w.Body.Len() > 60<<10 {
+		t.Errorf("status %d, %d bytes, want 200 and at most 60 KB", w.Code, w.Body.Len())
+	}
+	for _, banned := range []string{"jane@example.com", "<script>alert", "<img", "<b>shop", ` style="`, " onclick", "ZgotmplZ"} {
+		if strings.Contains(body, banned) {
+			t.Errorf("the page contains %q", banned)
+		}
+	}
+	for _, wanted := range []string{"j***@e***", "49.00 USD", "Redrive all 200 dead letters", "500", "more dead letters"} {
+		if !strings.Contains(body, wanted) {
+			t.Errorf("the page does not contain %q", wanted)
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?:src|href|action)="([^"]*)"`).FindAllStringSubmatch(body, -1) {
+		if u, err := url.Parse(m[1]); err != nil || u.Host != "" || strings.HasPrefix(u.Path, "/") || u.Scheme != "" && u.Scheme != "data" {
+			t.Errorf("the link %q is not relative", m[1])
+		}
+	}
+	policy := w.Header().Get("Content-Security-Policy")
+	nonce := regexp.MustCompile(`nonce-([A-Z0-9]{20,})'`).FindStringSubmatch(policy)
+	if nonce == nil || !strings.HasPrefix(policy, "default-src 'none'; ") || strings.Contains(policy, "unsafe") || !strings.Contains(body, `<style nonce="`+nonce[1]) {
+		t.Errorf("policy %q", policy)
+	}
+	if again := get(t, handler(t, nil, statuspage.Options{Public: true, Outbox: full()}), "/"); again.Header().Get("Content-Security-Policy") == policy {
+		t.Error("two answers have the same nonce")
+	}
+}
+
+// TestAnyMount follows the page's links under each way of mounting it.
+func TestAnyMount(t *testing.T) {
+	t.Parallel()
+	gin.SetMode(gin.TestMode)
+	page := handler(t, nil, statuspage.Options{Public: true, Outbox: full()})
+	mux := http.NewServeMux()
+	mux.Handle("/kept/", page)
+	mux.Handle("/stripped/", http.StripPrefix("/stripped", page))
+	mux.Handle("/exact", http.StripPrefix("/exact", page))
+	mux.Handle("/exact/", page)
+	mux.Handle("/deep/er/pre%20fix", page)
+	mux.Handle("/deep/er/pre%20fix/", page)
+	engine := gin.New()
+	engine.Any("/gin/*path", gin.WrapH(page))
+	mux.Handle("/gin", engine)
+	mux.Handle("/gin/", engine)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	root := httptest.NewServer(page)
+	t.Cleanup(root.Close)
+	for _, at := range []string{
+		root.URL, root.URL + "/", server.URL + "/kept", server.URL + "/kept/", server.URL + "/stripped/", server.URL + "/exact",
+		server.URL + "/deep/er/pre%20fix", server.URL + "/gin", server.URL + "/gin/", server.URL + "/gin/?dead=3003",
+	} {
+		resp, err := server.Client().Get(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+			t.Errorf("%s: status %d, %s", at, resp.StatusCode, resp.Header)
+		}
+		for _, link := range []string{"status.json", "healthz", "readyz", "?dead=3003"} {
+			u, _ := resp.Request.URL.Parse(link)
+			got, err := server.Client().Get(u.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Body.Close()
+			if got.StatusCode != http.StatusOK {
+				t.Errorf("%s → %s: status %d", at, u, got.StatusCode)
+			}
+		}
+	}
+}
+
+func TestAuth(t *testing.T) {
+	t.Parallel()
+	broken := &outbox{err: errors.New("secret detail")}
+	never := func(*http.Request) bool { return false }
+	for _, tt := range []struct {
+		name, path string
+		o          statuspage.Options
+		want       int
+	}{
+		{"page", "/", statuspage.Options{Auth: never, Outbox: full()}, http.StatusForbidden},
+		{"status", "/status.json", statuspage.Options{Auth: never, Outbox: full()}, http.StatusForbidden},
+		{"challenge", "/", statuspage.Options{Auth: never, Outbox: full(), Challenge: `Basic realm="x"`}, http.StatusUnauthorized},
+		{"no slash", "/fprom", statuspage.Options{Auth: never, Outbox: full()}, http.StatusForbidden},
+		{"healthz", "/healthz", statuspage.Options{Auth: never, Outbox: broken}, http.StatusOK},
+		{"readyz", "/readyz", statuspage.Options{Auth: never, Outbox: full()}, http.StatusOK},
+		{"not ready", "/readyz", statuspage.Options{Auth: never, Outbox: broken}, http.StatusServiceUnavailable},
+	} {
+		w := get(t, handler(t, nil, tt.o), tt.path)
+		if w.Code != tt.want || w.Header().Get("WWW-Authenticate") != tt.o.Challenge || w.Body.Len() > 40 {
+			t.Errorf("%s: status %d, want %d; body %q", tt.name, w.Code, tt.want, w.Body)
+		}
+	}
+	w := get(t, handler(t, nil, statuspage.Options{Auth: func(*http.Request) bool { return true }, Outbox: broken}), "/readyz")
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "secret detail") {
+		t.Errorf("status %d, body %q, want the reason for those who may see it", w.Code, w.Body)
+	}
+}
+
+func TestStatusJSON(t *testing.T) {
+	t.Parallel()
+	o := full()
+	w := get(t, handler(t, nil, statuspage.Options{Public: true, Outbox: o}), "/status.json")
+	var got map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for field, want := range map[string]any{"pending": 500.0, "bulk": 0.0, "dead": 200.0, "ledger": 3000.0, "delivering": true, "state": "warn", "ready": true} {
+		if got[field] != want {
+			t.Errorf("%s is %v, want %v", field, got[field], want)
+		}
+	}
+	for _, field := range []string{"oldest", "last_success", "problems", "at"} {
+		if got[field] == nil {
+			t.Errorf("%s is missing: %s", field, w.Body)
+		}
+	}
+}

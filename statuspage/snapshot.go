@@ -1,0 +1,219 @@
+package statuspage
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+const (
+	gatherTimeout = 5 * time.Second
+	keepFor       = time.Second // and ten times as long as it took to read, so that pages left open cost little
+	recentShown   = 15
+	readAtMost    = 20_000 // entries for one picture
+	slots         = 96     // of the backlog
+	slotLength    = 15 * time.Minute
+	barLength     = 30 * time.Minute
+	day           = 24 * time.Hour
+)
+
+// snapshot is everything that the page knows at a moment.
+type snapshot struct {
+	at      time.Time
+	took    time.Duration
+	service *fprom.Stats     // nil without a Tracker
+	queue   fprom.QueueStats // with what the Tracker knows better
+	durable bool             // there is an Outbox
+	day     []fprom.Bucket   // the last 24 h in half hours
+	hour    []fprom.Bucket   // the last hour in minutes
+	backlog []int            // how many waited, by slot; the last one is now
+	recent  []fprom.Entry    // newest first
+	broken  error            // the outbox cannot be read
+	sealed  error            // the outbox cannot be written
+	nothing bool             // neither a Tracker nor an Outbox
+}
+
+// writability is an Outbox that can say whether it would store an event now.
+type writability interface {
+	Writable(ctx context.Context) error
+}
+
+func (p *page) outbox() fprom.Outbox {
+	if p.Outbox != nil {
+		return p.Outbox
+	}
+	if t, ok := any(p.tracker).(interface{ Outbox() (fprom.Outbox, bool) }); ok && p.tracker != nil {
+		if o, ok := t.Outbox(); ok {
+			return o
+		}
+	}
+	return nil
+}
+
+// look returns the last snapshot while it is fresh, else a new one.
+func (p *page) look(ctx context.Context) snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.last.at.IsZero() && time.Since(p.last.at) < max(keepFor, 10*p.last.took) {
+		return p.last
+	}
+	// It is for all who ask, so it does not end with the one who asked first.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatherTimeout)
+	defer cancel()
+	p.last = p.gather(ctx)
+	return p.last
+}
+
+// forget makes the next look a new one.
+func (p *page) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = snapshot{}
+}
+
+func (p *page) gather(ctx context.Context) snapshot {
+	s := snapshot{at: time.Now(), nothing: p.tracker == nil}
+	if p.tracker != nil {
+		stats := p.tracker.Stats()
+		s.service, s.queue = &stats, stats.Queue
+	}
+	if o := p.outbox(); o != nil {
+		s.durable, s.nothing = true, false
+		s.broken = s.read(ctx, o)
+	}
+	s.merge()
+	n := s.queue.Pending + s.queue.Bulk
+	p.trail.note(s.at, n)
+	s.backlog = p.trail.over(s.at, s.backlog)
+	s.backlog[slots-1] = n
+	s.took = time.Since(s.at)
+	return s
+}
+
+// read reads the outbox. What could be read before an error stays.
+func (s *snapshot) read(ctx context.Context, o fprom.Outbox) error {
+	q, err := o.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	s.queue = q
+	if w, ok := o.(writability); ok {
+		s.sealed = w.Writable(ctx)
+	}
+	now := s.at
+	if s.day, err = o.History(ctx, now.Add(-day+barLength), now, barLength); err != nil {
+		return fmt.Errorf("the history: %w", err)
+	}
+	if s.hour, err = o.History(ctx, now.Add(-59*time.Minute), now, time.Minute); err != nil {
+		return fmt.Errorf("the history: %w", err)
+	}
+	if s.backlog, err = waited(ctx, o, now); err != nil {
+		return fmt.Errorf("what waits: %w", err)
+	}
+	if s.recent, err = recent(ctx, o, now); err != nil {
+		return fmt.Errorf("the recent events: %w", err)
+	}
+	return nil
+}
+
+// merge adds to the queue's figures what only the Tracker knows.
+func (s *snapshot) merge() {
+	t := s.service
+	if t == nil {
+		return
+	}
+	s.queue.Breaker = cmp.Or(t.Breaker, s.queue.Breaker)
+	if !t.PausedUntil.IsZero() {
+		s.queue.PausedUntil, s.queue.PauseReason = t.PausedUntil, t.PauseReason
+	}
+}
+
+// waited is, for each slot, how many of those that wait now waited already.
+func waited(ctx context.Context, o fprom.Outbox, now time.Time) ([]int, error) {
+	counts := make([]int, slots)
+	for e, err := range o.Entries(ctx, fprom.Filter{State: fprom.StateWaiting, Limit: readAtMost}) {
+		if err != nil {
+			return nil, err
+		}
+		counts[slotOf(e.RecordedAt, now)]++
+	}
+	for i := 1; i < slots; i++ {
+		counts[i] += counts[i-1]
+	}
+	return counts, nil
+}
+
+// slotOf is the slot of t: the last one ends now, and the first one holds everything before it too.
+func slotOf(t, now time.Time) int {
+	return min(max(slots-1-int(now.Sub(t)/slotLength), 0), slots-1)
+}
+
+// recent reads the newest entries. An Outbox ranges from the oldest on, so it tries ever longer times.
+func recent(ctx context.Context, o fprom.Outbox, now time.Time) ([]fprom.Entry, error) {
+	var found []fprom.Entry
+	for _, d := range []time.Duration{10 * time.Second, 5 * time.Minute, 2 * time.Hour, day, 30 * day} {
+		found = found[:0]
+		for e, err := range o.Entries(ctx, fprom.Filter{Since: now.Add(-d), Limit: readAtMost}) {
+			if err != nil {
+				return nil, err
+			}
+			if len(found) == recentShown {
+				found = append(found[:0], found[1:]...)
+			}
+			found = append(found, e)
+		}
+		if len(found) == recentShown {
+			break
+		}
+	}
+	for i, j := 0, len(found)-1; i < j; i, j = i+1, j-1 {
+		found[i], found[j] = found[j], found[i]
+	}
+	return found, nil
+}
+
+// trail remembers how many waited when somebody asked: an outage that is over is in no outbox.
+type trail struct {
+	most [slots]int
+	slot int64 // number of the newest slot since 1970
+}
+
+func (t *trail) note(now time.Time, n int) {
+	slot := now.UnixNano() / int64(slotLength)
+	for range min(max(slot-t.slot, 0), slots) {
+		copy(t.most[:], t.most[1:])
+		t.most[slots-1] = 0
+	}
+	t.slot = max(t.slot, slot)
+	t.most[slots-1] = max(t.most[slots-1], n)
+}
+
+// over is the greater of both for each slot.
+func (t *trail) over(now time.Time, counts []int) []int {
+	out := make([]int, slots)
+	copy(out, counts)
+	for i := range out {
+		out[i] = max(out[i], t.most[i])
+	}
+	return out
+}
+
+// ready says why readyz fails, or nil.
+func (s snapshot) ready(limit time.Duration) error {
+	switch {
+	case s.broken != nil:
+		return fmt.Errorf("the outbox cannot be read: %w", s.broken)
+	case s.sealed != nil:
+		return fmt.Errorf("the outbox cannot be written: %w", s.sealed)
+	case s.refused():
+		return errors.New("FirstPromoter refuses the credentials")
+	case s.late(limit):
+		return fmt.Errorf("the oldest event waits for %s", age(s.at.Sub(s.queue.Oldest)))
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,118 @@
+package statuspage_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/nethttpadapter"
+	"github.com/fprom-go/fprom/statuspage"
+)
+
+func tracker(t *testing.T, cfg fprom.Config) *fprom.Tracker {
+	t.Helper()
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	tr, err := fprom.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+		defer cancel()
+		_ = tr.Shutdown(ctx)
+	})
+	return tr
+}
+
+// await asks for the page until it says text.
+func await(t *testing.T, h http.Handler, text string) string {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		body := get(t, h, "/").Body.String()
+		if strings.Contains(body, text) {
+			return body
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the page does not say %q:\n%s", text, body)
+		}
+	}
+}
+
+func sale(id string) fprom.Sale {
+	return fprom.Sale{EventID: id, Email: "jane@example.com", Amount: 4900, Currency: "USD"}
+}
+
+func TestWithQueueInMemory(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithAllLeads())
+	tr := tracker(t, fake.Config())
+	h := handler(t, tr, statuspage.Options{Public: true, Writable: true})
+	if err := tr.Enqueue(t.Context(), sale("ch_1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	body := await(t, h, "<dt>tracked</dt><dd>1</dd>")
+	for _, want := range []string{"All is well.", "does not outlive the process", "Backlog of the last 24 hours"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("do=redrive&all=1"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, r); w.Code != http.StatusConflict {
+		t.Errorf("redrive answered %d, want 409: there are no dead letters to see", w.Code)
+	}
+}
+
+func TestRefusedCredentials(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t)
+	fake.Inject(fpromtest.Status(http.StatusUnauthorized))
+	tr := tracker(t, fake.Config())
+	h := handler(t, tr, statuspage.Options{Public: true})
+	if err := tr.Enqueue(t.Context(), sale("ch_1")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, h, "FirstPromoter refuses the API key or the account id. 1 event waits.")
+	if w := get(t, h, "/readyz"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "credentials") {
+		t.Errorf("readyz: %d %s", w.Code, w.Body)
+	}
+}
+
+// full disk.
+type sealed struct{ fprom.Queue }
+
+func (sealed) Put(context.Context, ...fprom.Message) error {
+	return errors.New("no space left on device")
+}
+
+func TestLostIsSaidFirst(t *testing.T) {
+	t.Parallel()
+	cfg := fpromtest.NewServer(t).Config()
+	cfg.Queue = sealed{fprom.NewMemoryQueue(1)}
+	tr := tracker(t, cfg)
+	shop := nethttpadapter.Middleware(tr)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = fprom.Record(r.Context(), sale("ch_1"))
+	}))
+	get(t, shop, "/checkout")
+	h := handler(t, tr, statuspage.Options{Public: true})
+	await(t, h, "1 event could not be stored and was lost.")
+	if w := get(t, h, "/"); !strings.Contains(w.Body.String(), "Commissions need you now.") {
+		t.Error("a lost event is not at the top")
+	}
+}
+
+func TestNilTracker(t *testing.T) {
+	t.Parallel()
+	await(t, handler(t, nil, statuspage.Options{Public: true}), "There is no tracker: nothing is reported to FirstPromoter.")
+}

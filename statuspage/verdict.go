@@ -1,0 +1,171 @@
+package statuspage
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// The levels of a problem, and so of the page.
+const (
+	levelOK   = "ok"   // nothing to do
+	levelWarn = "warn" // nothing is lost; somebody should look
+	levelFail = "fail" // commissions are lost, or will not arrive unless somebody acts
+)
+
+// problem is something that is wrong, in words.
+type problem struct {
+	Level string `json:"level"`
+	What  string `json:"what"`
+	Do    string `json:"do"`
+}
+
+// refused reports whether the credentials are refused.
+func (s snapshot) refused() bool {
+	return !s.queue.PausedUntil.IsZero() && strings.Contains(s.queue.PauseReason, fprom.ErrUnauthorized.Error())
+}
+
+// late reports whether the oldest event has waited for too long. Where a bulk load is under way its events wait for hours:
+// then it counts that some event was done.
+func (s snapshot) late(limit time.Duration) bool {
+	q := s.queue
+	return !q.Oldest.IsZero() && s.at.Sub(q.Oldest) > limit && (q.Bulk == 0 || s.at.Sub(q.LastSuccess) > limit)
+}
+
+// problems are what is wrong, the worst first.
+func (p *page) problems(s snapshot) []problem {
+	var fail, warn []problem
+	add := func(to *[]problem, level, do, what string, args ...any) {
+		*to = append(*to, problem{level, fmt.Sprintf(what, args...), do})
+	}
+	if s.nothing {
+		add(&fail, levelFail, "In development that is right. Elsewhere make a Tracker: see the log of the service's start.", "There is no tracker: nothing is reported to FirstPromoter.")
+	}
+	if s.broken != nil {
+		add(&fail, levelFail, "Look at its disk or its database, and at the service's log. The figures below may be missing or wrong.", "The outbox cannot be read: %v.", s.broken)
+	}
+	if s.sealed != nil {
+		add(&fail, levelFail, "Make room on the disk or mend the database now: sales that are made meanwhile are lost, or refused with WithFailClosed.", "The outbox takes no events: %v.", s.sealed)
+	}
+	if t := s.service; t != nil {
+		if t.Lost > 0 {
+			add(&fail, levelFail, "Search the log for LOST: it names each one. Send them again with fprom backfill, then restart the service to clear this.", "%s could not be stored and %s lost.", count(int(t.Lost), "event"), wasWere(int(t.Lost)))
+		}
+		if n := max(int(t.Conflicts), s.queue.Conflicts); n > 0 {
+			add(&warn, levelWarn, "Search the log for NOT TRACKED: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", count(n, "event")+" "+wasWere(n))
+		}
+	}
+	p.delivery(s, func(level, do, what string, args ...any) {
+		if level == levelFail {
+			add(&fail, level, do, what, args...)
+		} else {
+			add(&warn, level, do, what, args...)
+		}
+	})
+	if n := s.queue.Dead; n > 0 {
+		do := "Read the reason, mend the cause and redrive them, or drop those that are no sales: below, or with fprom dead."
+		if !s.durable {
+			do = "Search the log for \"dead letter\": the queue in memory does not keep them."
+		}
+		add(&warn, levelWarn, do, "%s up: FirstPromoter refused %s.", count(n, "event")+" "+wasWere(n)+" given", itThem(n))
+	}
+	return append(fail, warn...)
+}
+
+// delivery adds what keeps events from being delivered. Of several reasons the first explains the others.
+func (p *page) delivery(s snapshot, add func(level, do, what string, args ...any)) {
+	q := s.queue
+	waiting := q.Pending + q.Bulk
+	paused := !q.PausedUntil.IsZero()
+	late := s.late(p.OldestAge)
+	level := levelWarn
+	if late {
+		level = levelFail
+	}
+	switch {
+	case s.nothing || s.broken != nil:
+	case s.refused():
+		add(levelFail, "Set FIRSTPROMOTER_API_KEY and FIRSTPROMOTER_ACCOUNT_ID to what FirstPromoter shows under Settings → Integrations, and restart. Nothing is lost meanwhile.",
+			"FirstPromoter refuses the API key or the account id. %s.", waits(waiting))
+	case paused:
+		add(level, "Nothing, unless it stays: everything is kept, and delivery goes on by itself.",
+			"Delivery is paused, %s: %s. %s.", untilWhen(q.PausedUntil, s.at), strings.TrimRight(q.PauseReason, ". "), waits(waiting))
+	case q.Breaker == "open" || q.Breaker == "half-open":
+		add(level, "Nothing, unless it stays: everything is kept, and sent when FirstPromoter works again.",
+			"FirstPromoter does not answer as it should. %s.", waits(waiting))
+	case !q.Delivering && waiting > 0:
+		add(levelFail, "Start the service that owns this outbox. Nothing is lost meanwhile.", "No process delivers. %s.", waits(waiting))
+	case !q.Delivering && s.service == nil:
+		add(levelWarn, "Start the service that owns this outbox.", "No process delivers.")
+	case late:
+		add(levelFail, "Look for the oldest event in the service's log, or with fprom events --state waiting: its last error is there.",
+			"The oldest event has waited for %s.", age(s.at.Sub(q.Oldest)))
+	}
+}
+
+// headline is the state in a few words.
+func headline(s snapshot, level string) string {
+	switch level {
+	case levelFail:
+		return "Commissions need you now."
+	case levelWarn:
+		return "No commission is lost. Something needs a look."
+	}
+	switch n := s.queue.Pending + s.queue.Bulk; {
+	case n == 0 && s.queue.LastSuccess.IsZero():
+		return "All is well. Nothing was reported yet."
+	case n == 0:
+		return "All is well. Every event has arrived."
+	default:
+		return "All is well. " + waits(n) + " to be sent."
+	}
+}
+
+// worst is the level of the page.
+func worst(problems []problem) string {
+	if len(problems) == 0 {
+		return levelOK
+	}
+	return problems[0].Level
+}
+
+func waits(n int) string {
+	switch n {
+	case 0:
+		return "Nothing waits"
+	case 1:
+		return "1 event waits"
+	default:
+		return grouped(n) + " events wait"
+	}
+}
+
+func untilWhen(t, now time.Time) string {
+	if d := t.Sub(now); d > 0 {
+		return "for another " + age(d)
+	}
+	return "and a single event probes"
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return grouped(n) + " " + noun + "s"
+}
+
+func wasWere(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
+}
+
+func itThem(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
+}
