@@ -77,34 +77,12 @@ func TestWireForm(t *testing.T) {
 	}
 }
 
-// asJSON is e as encoding/json writes it by its tags, with the currency in wire form.
-func asJSON(t *testing.T, e fprom.Event) string {
-	t.Helper()
-	lower := func(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
-	switch s := e.(type) {
-	case fprom.Sale:
-		s.Currency = lower(s.Currency)
-		e = s
-	case fprom.Refund:
-		s.Currency = lower(s.Currency)
-		e = s
-	}
-	b, err := json.Marshal(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
 // checkRoundTrip checks that an event comes back from its stored form.
 func checkRoundTrip(t *testing.T, e fprom.Event) {
 	t.Helper()
 	m, err := fprom.NewMessage(e)
 	if err != nil {
 		return
-	}
-	if want := asJSON(t, e); string(m.Body) != want {
-		t.Fatalf("body\n got %s\nwant %s", m.Body, want)
 	}
 	stored, err := json.Marshal(m)
 	if err != nil {
