@@ -89,10 +89,14 @@ func usableID(s string) bool {
 			return false
 		}
 	}
-	for _, word := range [...]string{"null", "undefined", "none", "nil", "nan"} {
-		if strings.EqualFold(s, word) {
-			return false
-		}
+	return !noID(s)
+}
+
+// noID reports whether s is a word that broken scripts write where there is no id.
+func noID(s string) bool {
+	switch strings.ToLower(s) {
+	case "null", "undefined", "none", "nil", "nan":
+		return true
 	}
-	return true
+	return false
 }

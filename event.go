@@ -25,6 +25,7 @@ type Sale struct {
 	EventID string `json:"event_id"`
 	// Email or UID names the customer; at least one is required. UID is the id given with the Signup. Use the same
 	// ones in all events of a customer: events are kept in order by e-mail address, else by UID.
+	// Blanks around an e-mail address are taken away.
 	Email string `json:"email,omitempty"`
 	UID   string `json:"uid,omitempty"`
 	// Amount is what was paid before taxes, in FirstPromoter's minor units: whole units of zero-decimal currencies such

@@ -26,12 +26,12 @@ type Message struct {
 }
 
 // NewMessage validates e and puts it into the form that is stored and sent, for queues that store inside a caller's
-// transaction. RecordedAt is now. The error is a *ValidationError.
+// transaction. Blanks around the e-mail address, TID and RefID go, and so does a TID or RefID that is a word such as "null".
+// RecordedAt is now. The error is a *ValidationError.
 func NewMessage(e Event) (Message, error) {
-	switch e.(type) {
-	case Sale, Refund, Signup, Cancellation:
-	default: // nil, a pointer or a struct around one of them
-		return Message{}, errNoEvent
+	e, err := clean(e)
+	if err != nil {
+		return Message{}, err
 	}
 	if err := e.Validate(); err != nil {
 		return Message{}, err

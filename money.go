@@ -17,7 +17,7 @@ func ParseAmount(s, code string) (int64, error) {
 	case code == "":
 		c = currency.Currency{ISO: 2, Digits: 2} // the account's default
 	case !ok:
-		return 0, &ValidationError{"Currency", "is not an ISO 4217 code"}
+		return 0, &ValidationError{"Currency", "is not an ISO 4217 code such as USD"}
 	}
 	digits := c.Digits
 	if digits > 0 {

@@ -201,7 +201,7 @@ func TestEnqueueErrorsShowNoAddress(t *testing.T) {
 		}
 		far := time.FixedZone("far", 30*3600)
 		for _, e := range []fprom.Event{
-			fprom.Sale{EventID: "x", Email: secretEmail + "\n", Amount: 1},
+			fprom.Sale{EventID: "x", Email: secretEmail + "\x00", Amount: 1},
 			fprom.Signup{Email: secretEmail, TID: "t", CreatedAt: time.Date(2026, 1, 1, 0, 0, 0, 0, far)},
 			fprom.Signup{Email: secretEmail, TID: "t", IP: secretEmail},
 		} {

@@ -49,8 +49,8 @@ func (e Refund) Validate() error {
 
 // Validate reports the first wrong field.
 func (e Signup) Validate() error {
-	if e.TID == "" && e.RefID == "" {
-		return &ValidationError{"TID", "is missing, and so is RefID: a sign-up needs one of them"}
+	if cleanID(e.TID) == "" && cleanID(e.RefID) == "" {
+		return &ValidationError{"TID", "is missing, and so is RefID: a sign-up needs one of them; record it only if AttributionFrom knows one"}
 	}
 	if _, err := e.CreatedAt.MarshalText(); err != nil || !e.CreatedAt.IsZero() && e.CreatedAt.Year() < 1970 {
 		return &ValidationError{"CreatedAt", "is out of range"}
@@ -113,10 +113,11 @@ func validCustomer(email, uid string) error {
 		if uid != "" {
 			return &ValidationError{"UID", "is blank"}
 		}
-		if email == "" {
+		if strings.TrimSpace(email) == "" {
 			return &ValidationError{"Email", "is missing, and so is UID: one of them must name the customer"}
 		}
 	}
+	email = strings.TrimSpace(email)
 	if err := validText("UID", uid); err != nil || email == "" {
 		return err
 	}
@@ -135,10 +136,10 @@ func validEmail(s string) error {
 	}
 	a, err := mail.ParseAddress(s)
 	if err != nil {
-		return &ValidationError{"Email", "is not an e-mail address"}
+		return &ValidationError{"Email", "is not an e-mail address such as ann@example.com"}
 	}
-	if a.Name != "" || strings.ContainsAny(s, "<>()") || strings.HasSuffix(s, ";") || strings.TrimSpace(s) != s { // ";" ends a group
-		return &ValidationError{"Email", "is more than a bare e-mail address"}
+	if a.Name != "" || strings.ContainsAny(s, "<>()") || strings.HasSuffix(s, ";") { // ";" ends a group
+		return &ValidationError{"Email", "is more than an e-mail address: pass ann@example.com of Ann <ann@example.com> (mail.ParseAddress finds it)"}
 	}
 	return nil
 }
@@ -193,7 +194,7 @@ func validCurrency(code string) error {
 	if code == "" || wireCurrency(code) != "" {
 		return nil
 	}
-	return &ValidationError{"Currency", "is not an ISO 4217 code"}
+	return &ValidationError{"Currency", "is not an ISO 4217 code such as USD"}
 }
 
 func validIP(ip string) error {

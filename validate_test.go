@@ -108,6 +108,7 @@ func TestInvalidEvents(t *testing.T) {
 		{"MRR", with(func(e *fprom.Sale) { e.MRR = -1 })},
 		{"MRR", with(func(e *fprom.Sale) { e.MRR = 1 << 53 })},
 		{"TID", fprom.Signup{Email: "a@example.com"}},
+		{"TID", fprom.Signup{Email: "a@example.com", TID: "null"}},
 		{"CreatedAt", signing(func(e *fprom.Signup) { e.CreatedAt = time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC) })},
 		{"CreatedAt", signing(func(e *fprom.Signup) { e.CreatedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) })},
 		{"CreatedAt", signing(func(e *fprom.Signup) {
@@ -128,7 +129,7 @@ func TestInvalidEvents(t *testing.T) {
 	}
 	for _, email := range []string{
 		"jane", "a@", "@b", "a b@c.d", "a@b.c,d@e.f", "Jane <a@b.c>", "<a@b.c>", "a@b.c (Jane)", "a@b@c", "a..b@c.d", ".a@c.d",
-		" a@b.c", "a@b.c ", "group: a@b.c;", "undisclosed-recipients:;", "a@b.c;", "=?utf-8?q?a?=@b.c,", "mailto:a@b.c",
+		" ", " a b@c.d ", "group: a@b.c;", "undisclosed-recipients:;", "a@b.c;", "=?utf-8?q?a?=@b.c,", "mailto:a@b.c",
 		strings.Repeat("a", 64) + "@" + strings.Repeat("b", 190) + ".c",
 	} {
 		tests = append(tests, struct {
@@ -156,7 +157,7 @@ func TestValidEvents(t *testing.T) {
 	t.Parallel()
 	var events []fprom.Event
 	for _, email := range []string{
-		"a@b", "Good@ELSE.test", `"q q"@else.test`, "ü@üml.test", "a@[127.0.0.1]", "o'neill+tag=x@else.test", "a!#$%&'*/?^`{|}~@b.c",
+		"a@b", "Good@ELSE.test", `"q q"@else.test`, "ü@üml.test", "a@[127.0.0.1]", " a@b.c", "a@b.c\r\n", "o'neill+tag=x@else.test", "a!#$%&'*/?^`{|}~@b.c",
 		strings.Repeat("a", 64) + "@" + strings.Repeat("b", 63) + ".test",
 	} {
 		events = append(events, fprom.Cancellation{Email: email})

@@ -60,6 +60,21 @@ func TestWireForm(t *testing.T) {
 		},
 		{"cancellation", fprom.Cancellation{Email: "a@b.c", UID: "u"}, "cancellation:a@b.c", `{"email":"a@b.c","uid":"u"}`},
 		{
+			"blanks around",
+			fprom.Sale{EventID: "ch_1", Email: " Jane@Example.com\n", Amount: 1, TID: " t1", RefID: "r1 "},
+			"sale:ch_1", `{"event_id":"ch_1","email":"Jane@Example.com","amount":1,"tid":"t1","ref_id":"r1"}`,
+		},
+		{
+			"words for no id",
+			fprom.Sale{EventID: "ch_1", UID: "u", Amount: 1, TID: "null", RefID: "Undefined"},
+			"sale:ch_1", `{"event_id":"ch_1","uid":"u","amount":1}`,
+		},
+		{
+			"sign-up with a word for no id",
+			fprom.Signup{Email: "jane@example.com ", TID: "null", RefID: "r1"},
+			"signup:jane@example.com", `{"email":"jane@example.com","ref_id":"r1"}`,
+		},
+		{
 			"characters that JSON or HTML escape",
 			fprom.Sale{EventID: `"<a>&\é`, UID: "日本", Amount: 1},
 			`sale:"<a>&\é`, `{"event_id":"\"\u003ca\u003e\u0026\\é","uid":"日本","amount":1}`,
