@@ -36,9 +36,13 @@ func NewMessage(e Event) (Message, error) {
 	if err := e.Validate(); err != nil {
 		return Message{}, err
 	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		return Message{}, err
+	}
 	kind := e.kind()
 	return Message{
-		Key: kind + ":" + e.id(), Kind: kind, Body: encode(e), Customer: e.customer(), RecordedAt: time.Now(),
+		Key: kind + ":" + e.id(), Kind: kind, Body: body, Customer: e.customer(), RecordedAt: time.Now(),
 		Digest: digest(e.money()),
 	}, nil
 }

@@ -156,22 +156,23 @@ var errReturned = fmt.Errorf("fprom: the handler has returned, nothing is record
 
 // record adds events, all or none.
 func (r *Recording) record(events []Event) error {
-	complete := make([]Event, len(events))
-	for i, e := range events {
-		var err error
-		if complete[i], err = r.complete(e); err != nil {
-			return err
-		}
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	all := r.events
+	for _, e := range events {
+		e, err := r.complete(e)
+		if err != nil {
+			return err
+		}
+		all = append(all, e)
+	}
 	switch {
 	case r.closed:
 		return errReturned
 	case r.hook.enqueuer == nil: // validated, and dropped
 		return nil
 	}
-	r.events = append(r.events, complete...)
+	r.events = all
 	return nil
 }
 

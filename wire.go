@@ -1,19 +1,22 @@
 package fprom
 
 import (
-	"encoding/json"
 	"strings"
+
+	"github.com/fprom-go/fprom/internal/currency"
 )
 
-// clean returns e without what can only harm it: blanks around the e-mail address and the ids of the referral, and an id
-// that is a word such as "null". Losing the sale for it would help nobody.
+// clean returns e as it is sent, with the currency in lower case as FirstPromoter's examples have it, and without what can
+// only harm it: blanks around the e-mail address and the ids of the referral, and an id that is a word such as "null".
+// Losing the sale for it would help nobody.
 func clean(e Event) (Event, error) {
 	switch e := e.(type) {
 	case Sale:
 		e.Email, e.TID, e.RefID = strings.TrimSpace(e.Email), cleanID(e.TID), cleanID(e.RefID)
+		e.Currency = cleanCurrency(e.Currency)
 		return e, nil
 	case Refund:
-		e.Email = strings.TrimSpace(e.Email)
+		e.Email, e.Currency = strings.TrimSpace(e.Email), cleanCurrency(e.Currency)
 		return e, nil
 	case Signup:
 		e.Email, e.TID, e.RefID = strings.TrimSpace(e.Email), cleanID(e.TID), cleanID(e.RefID)
@@ -34,16 +37,10 @@ func cleanID(s string) string {
 	return s
 }
 
-// encode returns the wire form of e.
-func encode(e Event) json.RawMessage {
-	switch s := e.(type) {
-	case Sale:
-		s.Currency = wireCurrency(s.Currency)
-		e = s
-	case Refund:
-		s.Currency = wireCurrency(s.Currency)
-		e = s
+// cleanCurrency leaves an unknown code to Validate.
+func cleanCurrency(code string) string {
+	if c, ok := currency.Lookup(code); ok {
+		return c.Code
 	}
-	body, _ := json.Marshal(e) // texts and numbers; Validate has seen to CreatedAt
-	return body
+	return code
 }
