@@ -12,12 +12,14 @@ import (
 type Exchange struct {
 	Recording
 
-	w          http.ResponseWriter
-	inner      http.Request // a copy of the original with the Recording's context
-	formParsed bool         // before Wrap, so that its files are the server's to remove
+	w     http.ResponseWriter
+	outer *http.Request
+	inner http.Request // a copy of outer with the Recording's context
 }
 
-// Request is the request for the handler: Record works with its context.
+// Request is the request for the handler: Record works with its context. It is a copy, so what the handler or a mux writes
+// into it is not in the original, except for Pattern (see Close). What http.Request.PathValue gives in the handler cannot
+// be read from the original.
 func (x *Exchange) Request() *http.Request { return &x.inner }
 
 // Writer is the ResponseWriter for the handler. It calls Commit before the status leaves, and has Unwrap. It has Flush
@@ -62,11 +64,13 @@ func (x *Exchange) Finish() {
 	x.Recording.Finish()
 }
 
-// Close ends the recording and removes the temporary files of a multipart form that the handler parsed: the server
-// removes only those of the original request.
+// Close ends the recording, and does for the original request what was done with the handler's: its Pattern is the route
+// that a mux below has found, for middlewares outside that name requests by it; and the temporary files of a multipart form
+// are removed, since the server removes only those of the original.
 func (x *Exchange) Close() {
 	x.Recording.Close()
-	if f := x.inner.MultipartForm; f != nil && !x.formParsed {
+	x.outer.Pattern = x.inner.Pattern
+	if f := x.inner.MultipartForm; f != nil && f != x.outer.MultipartForm {
 		_ = f.RemoveAll() // as the server does
 	}
 }

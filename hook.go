@@ -39,7 +39,7 @@ func (h *Hook) succeeded(status int) bool {
 	}
 }
 
-// Wrap begins the recording of one net/http request. Neither w nor r is changed; the handler gets Writer and Request.
+// Wrap begins the recording of one net/http request. The handler gets Writer and Request in place of w and r.
 // Both may outlive the handler, as net/http's do, and never become another request's.
 //
 // An adapter is these lines, and what its framework needs around them:
@@ -49,7 +49,7 @@ func (h *Hook) succeeded(status int) bool {
 //	next.ServeHTTP(x.Writer(), x.Request())
 //	x.Finish()
 func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
-	x := &Exchange{w: w, formParsed: r.MultipartForm != nil}
+	x := &Exchange{w: w, outer: r}
 	x.begin(h, r.Context(), r.Header)
 	x.inner = *r.WithContext(x.ctx) //nolint:contextcheck // it is r's context, with the Recording
 	return x

@@ -126,3 +126,26 @@ func keepAlive(t *testing.T, wrap Wrap) {
 		t.Errorf("happened:\n  %q\nwant:\n  %q", got, want)
 	}
 }
+
+// pattern: a middleware outside sees the route that a mux inside has found, as it does without the middleware between.
+func pattern(t *testing.T, wrap Wrap) {
+	t.Helper()
+	for name, handler := range map[string]http.HandlerFunc{
+		"return": answer(http.StatusOK),
+		"panic":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("POST /{page}", handler)
+		h := wrap(nil, mux)
+		var got string
+		s := NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() { got = r.Pattern }()
+			h.ServeHTTP(w, r)
+		}), new(Journal))
+		do(t, s, "")
+		s.Close()
+		if got != "POST /{page}" {
+			t.Errorf("%s: outside, the pattern is %q", name, got)
+		}
+	}
+}
