@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 )
 
@@ -15,6 +16,8 @@ type Exchange struct {
 	w     http.ResponseWriter
 	outer *http.Request
 	inner http.Request // a copy of outer with the Recording's context
+
+	before http.Header // w's at Wrap; only with WithFailClosed
 }
 
 // Request is the request for the handler: Record works with its context. It is a copy, so what the handler or a mux writes
@@ -96,11 +99,12 @@ func (x *Exchange) inTimeoutHandler() bool {
 	}
 }
 
-// Refuse answers 503 in place of the handler's response. Headers that described that one are removed.
-func Refuse(w http.ResponseWriter) {
-	for _, name := range [...]string{"Content-Range", "Location", "Trailer"} {
-		w.Header().Del(name)
-	}
-	w.Header().Set("Retry-After", "10")
-	http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+// Refuse answers 503 in place of the handler's response, after Commit has returned an error. Of the header only what was
+// there at Wrap stays, such as a request id: the rest described the other response.
+func (x *Exchange) Refuse() {
+	header := x.w.Header()
+	clear(header)
+	maps.Copy(header, x.before)
+	header.Set("Retry-After", "10")
+	http.Error(x.w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
 }

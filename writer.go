@@ -18,8 +18,9 @@ type (
 
 // commit reports whether the response is still the handler's.
 func (w *writer) commit(status int) bool {
-	if w.decision == undecided && (*Exchange)(w).Commit(status) != nil {
-		Refuse(w.w)
+	x := (*Exchange)(w)
+	if x.decision == undecided && x.Commit(status) != nil {
+		x.Refuse()
 	}
 	return w.decision != handlerRefused
 }

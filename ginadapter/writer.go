@@ -31,7 +31,7 @@ func (w *writer) commit() bool {
 	}
 	if w.x.Commit(w.Status()) != nil {
 		w.refused = true
-		fprom.Refuse(w.ResponseWriter)
+		w.x.Refuse()
 	}
 	return !w.refused
 }

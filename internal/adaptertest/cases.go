@@ -30,6 +30,7 @@ func Run(t *testing.T, wrap Wrap) {
 	})
 	t.Run("nested", func(t *testing.T) { t.Parallel(); nested(t, wrap) })
 	t.Run("client gone", func(t *testing.T) { t.Parallel(); clientGone(t, wrap) })
+	t.Run("WithFailClosed, header", func(t *testing.T) { t.Parallel(); refused(t, wrap) })
 	t.Run("pattern", func(t *testing.T) { t.Parallel(); pattern(t, wrap) })
 	t.Run("keep-alive", func(t *testing.T) { t.Parallel(); keepAlive(t, wrap) })
 }

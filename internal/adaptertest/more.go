@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -147,5 +149,50 @@ func pattern(t *testing.T, wrap Wrap) {
 		if got != "POST /{page}" {
 			t.Errorf("%s: outside, the pattern is %q", name, got)
 		}
+	}
+}
+
+// refused: what an inner handler said of its response is not said of the 503 that is answered instead; what a middleware
+// outside has set stays.
+func refused(t *testing.T, wrap Wrap) {
+	t.Helper()
+	tracker, j := NewTracker(t, true)
+	other := http.Header{
+		"Content-Encoding": {"gzip"}, "Cache-Control": {"public, immutable"}, "Etag": {`"1"`}, "Content-Disposition": {"attachment"},
+		"Content-Language": {"de"}, "Location": {"/thanks"}, "Set-Cookie": {"paid=1"},
+	}
+	h := wrap(tracker, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		maps.Copy(w.Header(), other)
+		w.Header().Set("Content-Length", "5")
+		w.Header().Add("Vary", "Accept")
+		Sell(r, "1")
+		_, _ = io.WriteString(w, "thank")
+	}), fprom.WithFailClosed())
+	s := NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Request-Id", "7")
+		w.Header().Set("Vary", "Origin")
+		h.ServeHTTP(w, r)
+	}), j)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/checkout", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept-Encoding", "identity") // what arrives is looked at as it is
+	res, err := s.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusServiceUnavailable || string(body) != "Service Unavailable\n" {
+		t.Errorf("status %d, body %q, %v", res.StatusCode, body, err)
+	}
+	for name := range other {
+		if v := res.Header.Values(name); v != nil {
+			t.Errorf("%s is %q", name, v)
+		}
+	}
+	if res.Header.Get("X-Request-Id") != "7" || res.Header.Get("Retry-After") == "" || !slices.Equal(res.Header["Vary"], []string{"Origin"}) {
+		t.Errorf("header %v, want X-Request-Id and Vary as they were outside, and Retry-After", res.Header)
 	}
 }
