@@ -48,7 +48,7 @@ func (x *Exchange) Writer() http.ResponseWriter {
 func (x *Exchange) Commit(status int) error {
 	if x.pending() && x.inTimeoutHandler() {
 		if x.timedOut() {
-			x.Discard()
+			x.Discard(nil) // the client got 503
 		}
 		if !x.hook.failClosed {
 			x.decide(status)

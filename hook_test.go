@@ -2,11 +2,9 @@ package fprom_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -33,7 +31,7 @@ func TestNilTracker(t *testing.T) {
 func TestEnqueuerWithoutTracker(t *testing.T) { // not parallel: slog.Default is one for all
 	var log bytes.Buffer
 	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	defer slog.SetDefault(before)
 	handler := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -45,8 +43,8 @@ func TestEnqueuerWithoutTracker(t *testing.T) { // not parallel: slog.Default is
 	}
 	hook := fprom.NewHook(&accepted{err: errors.New("no place")})
 	for status, want := range map[int][]string{
-		http.StatusOK:         {"level=ERROR", "lost", "no place", "event=sale:42", "event=cancellation:a***@e***"},
-		http.StatusBadGateway: {"level=INFO", "discarded", "event=sale:42", "event=cancellation:a***@e***"},
+		http.StatusOK:         {"level=ERROR", "LOST", "no place", "event=sale:42", "event=cancellation:a***@e***"},
+		http.StatusBadGateway: {"level=DEBUG", "not sent", "event=sale:42", "event=cancellation:a***@e***"},
 	} {
 		log.Reset()
 		serve(t, hook, "", handler(status))
@@ -59,39 +57,6 @@ func TestEnqueuerWithoutTracker(t *testing.T) { // not parallel: slog.Default is
 			t.Errorf("status %d: an e-mail address in the log:\n%s", status, log.String())
 		}
 	}
-}
-
-// TestFailClosedAcceptsTheOthers: one event that cannot be stored does not keep the others from it.
-func TestFailClosedAcceptsTheOthers(t *testing.T) {
-	t.Parallel()
-	full := &fullOnce{}
-	w := serve(t, fprom.NewHook(full, fprom.WithFailClosed()), "", func(w http.ResponseWriter, r *http.Request) {
-		if err := fprom.Record(r.Context(), validSale("1"), validSale("2")); err != nil {
-			t.Error(err)
-		}
-		w.Header().Set("Location", "/thanks")
-		w.WriteHeader(http.StatusSeeOther)
-	})
-	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || w.Header().Get("Location") != "" {
-		t.Errorf("status %d with header %v, want 503 with Retry-After and without Location", w.Code, w.Header())
-	}
-	if !slices.Equal(full.accepted.events, []fprom.Event{validSale("2")}) {
-		t.Errorf("accepted %+v, want the second sale", full.accepted.events)
-	}
-}
-
-// fullOnce refuses the first event.
-type fullOnce struct {
-	accepted accepted
-	refused  bool
-}
-
-func (f *fullOnce) Enqueue(ctx context.Context, events ...fprom.Event) error {
-	if !f.refused {
-		f.refused = true
-		return fprom.ErrQueueFull
-	}
-	return f.accepted.Enqueue(ctx, events...)
 }
 
 // TestBegin: a framework without net/http says itself what the status is.

@@ -52,6 +52,6 @@ type Step struct {
 	Stage   Stage
 	Message Message
 	Result  Result
-	Err     error         // why: for retry, paused, dead, lost and conflict
+	Err     error         // why: for retry, paused, dead, lost and conflict; for discarded if the client may see a success
 	Elapsed time.Duration // the attempt's duration; 0 where none was made
 }

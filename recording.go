@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync"
 )
 
@@ -18,6 +19,7 @@ type Recording struct {
 	ctx      context.Context //nolint:containedctx // the request's, with the Recording in it
 	cookies  http.Header
 	decision decision
+	reason   error // Discard's
 
 	mu     sync.Mutex
 	events []Event // guarded by mu: recorded, and not taken yet
@@ -48,8 +50,9 @@ func (*Recording) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "fprom.
 
 // Commit tells the status of the response before it leaves for the client. The first final one decides: on success the
 // events recorded so far are accepted now, and those that follow in Finish. An informational status (1xx except 101)
-// decides nothing. The error is nil except with WithFailClosed: then the events could not be accepted, and the response
-// must be a 503 instead (Refuse).
+// decides nothing. All are accepted in one call of Enqueue, or none: a Tracker waits a second for its queue at most. The
+// error is nil except with WithFailClosed: then the events could not be accepted, and the response must be a 503 instead
+// (Exchange.Refuse).
 func (r *Recording) Commit(status int) error {
 	if !r.decide(status) {
 		return nil
@@ -63,20 +66,29 @@ func (r *Recording) Commit(status int) error {
 
 // decide reports whether status is the first final one, and a success.
 func (r *Recording) decide(status int) bool {
-	if r.decision != undecided || status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		return false
+	}
+	success := r.hook.succeeded(status)
+	if !success {
+		r.reason = nil // the client sees the failure
+	}
+	if r.decision != undecided {
 		return false
 	}
 	r.decision = handlerFailed
-	if r.hook.succeeded(status) {
+	if success {
 		r.decision = handlerSucceeded
 	}
-	return r.decision == handlerSucceeded
+	return success
 }
 
-// Discard decides that the handler failed, whatever its status, unless Commit decided before.
-func (r *Recording) Discard() {
+// Discard decides that the handler failed, whatever its status, unless Commit decided before. The reason is for a client
+// that may see a success all the same: unless Commit is then called with another status, what is discarded is logged as a
+// warning, with the reason in Step.Err. A nil reason says that the handler plainly failed.
+func (r *Recording) Discard(reason error) {
 	if r.decision == undecided {
-		r.decision = handlerFailed
+		r.decision, r.reason = handlerFailed, reason
 	}
 }
 
@@ -86,13 +98,21 @@ func (r *Recording) Finish() {
 	if r.decision == handlerSucceeded {
 		_ = r.store(events, false) // the response has left: store reports what is lost
 	} else {
-		r.drop(events, nil)
+		r.report(StageDiscarded, events, r.reason)
 	}
 }
 
+// errPanicked is why something recorded after a success is discarded.
+var errPanicked = errors.New("fprom: the handler did not return, but its success had left before")
+
 // Close ends the recording; after Finish it does nothing. Defer it: if the handler panics, the events that Commit did
 // not accept are discarded.
-func (r *Recording) Close() { r.drop(r.take(true), nil) }
+func (r *Recording) Close() {
+	if r.decision == handlerSucceeded {
+		r.reason = errPanicked
+	}
+	r.report(StageDiscarded, r.take(true), r.reason)
+}
 
 // take returns what was recorded since it was called before. After the last one nothing can be recorded any more.
 func (r *Recording) take(last bool) []Event {
@@ -110,45 +130,66 @@ func (r *Recording) pending() bool {
 	return len(r.events) > 0
 }
 
-// store enqueues all it can. With refuse the request fails if one is left, otherwise that one is lost.
+// store enqueues events in one call, which stores all of them or none. With refuse the request fails if they are not
+// stored, otherwise they are lost.
 func (r *Recording) store(events []Event, refuse bool) error {
-	var failed error
-	for _, e := range events {
-		err := r.hook.enqueuer.Enqueue(context.WithoutCancel(r.ctx), e)
-		switch {
-		case err == nil:
-		case refuse:
-			failed = errors.Join(failed, err)
-			r.drop([]Event{e}, err)
-		default:
-			r.report(StageLost, e, err)
-		}
+	if len(events) == 0 {
+		return nil
 	}
-	if failed != nil {
-		return fmt.Errorf("fprom: not accepted, the request is answered with 503: %w", failed)
+	err := r.enqueue(events)
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrConflict): // the others are stored, and sending the same again would help nobody
+		r.conflict(err)
+	case refuse:
+		r.report(StageDiscarded, events, err)
+		return fmt.Errorf("fprom: not accepted, the request is answered with 503: %w", err)
+	default:
+		r.report(StageLost, events, err)
 	}
 	return nil
 }
 
-// drop reports events of a request that failed.
-func (r *Recording) drop(events []Event, err error) {
-	for _, e := range events {
-		r.report(StageDiscarded, e, err)
+// enqueue makes an error of a panic: the customer has paid.
+func (r *Recording) enqueue(events []Event) (err error) {
+	ctx := context.WithoutCancel(r.ctx)
+	defer func() {
+		if p := recover(); p != nil {
+			slog.ErrorContext(ctx, "fprom: Enqueue panicked", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("fprom: Enqueue panicked: %v", p)
+		}
+	}()
+	return r.hook.enqueuer.Enqueue(ctx, events...)
+}
+
+// observing is a Tracker, also one that is embedded: it logs, counts and tells its Observer. Another Enqueuer has only
+// the log.
+type observing interface{ observe(context.Context, Step) }
+
+// conflict logs what a Tracker has said already.
+func (r *Recording) conflict(err error) {
+	if _, ok := r.hook.enqueuer.(observing); !ok {
+		slog.ErrorContext(r.ctx, "fprom: NOT TRACKED: an event id is used twice; each payment needs an id of its own", "error", err)
 	}
 }
 
-// report tells the Tracker's log, counters and Observer; another Enqueuer has only the log.
-func (r *Recording) report(stage Stage, e Event, err error) {
-	m, _ := NewMessage(e) // cannot fail: record validated e
-	if t, ok := r.hook.enqueuer.(interface{ observe(context.Context, Step) }); ok {
-		t.observe(context.WithoutCancel(r.ctx), Step{Stage: stage, Message: m, Err: err})
-		return
+// report says what becomes of events that are not stored.
+func (r *Recording) report(stage Stage, events []Event, err error) {
+	for _, e := range events {
+		ctx := context.WithoutCancel(r.ctx)
+		m, _ := NewMessage(e) // cannot fail: record validated e
+		t, ok := r.hook.enqueuer.(observing)
+		switch {
+		case ok:
+			t.observe(ctx, Step{Stage: stage, Message: m, Err: err})
+		case stage == StageLost:
+			slog.ErrorContext(ctx, "fprom: LOST: the request succeeded, but its event could not be stored; report it by hand", "event", m.name(), "error", err)
+		case err != nil:
+			slog.WarnContext(ctx, "fprom: what the handler recorded is not sent", "event", m.name(), "error", err)
+		default:
+			slog.DebugContext(ctx, "fprom: the handler failed: what it recorded is not sent", "event", m.name())
+		}
 	}
-	if stage == StageLost {
-		slog.ErrorContext(context.WithoutCancel(r.ctx), "fprom: an event could not be stored and is lost", "event", m.name(), "error", err)
-		return
-	}
-	slog.InfoContext(context.WithoutCancel(r.ctx), "fprom: an event is discarded because the request failed", "event", m.name(), "error", err)
 }
 
 // errReturned is Record's error when the handler that ctx belongs to has returned.

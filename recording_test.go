@@ -1,10 +1,14 @@
 package fprom_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -29,6 +33,120 @@ func TestPrintedContext(t *testing.T) {
 			if text := fmt.Sprintf(verb, v); strings.Contains(text, "secret") {
 				t.Errorf("%s of a %T: %s", verb, v, text)
 			}
+		}
+	}
+}
+
+// enqueuerFunc is an Enqueuer that is asked once per request.
+type enqueuerFunc func(ctx context.Context, events ...fprom.Event) error
+
+func (f enqueuerFunc) Enqueue(ctx context.Context, events ...fprom.Event) error {
+	return f(ctx, events...)
+}
+
+// TestOneEnqueue: what was recorded before the first byte is accepted in one call, and what follows in another.
+func TestOneEnqueue(t *testing.T) {
+	t.Parallel()
+	var calls [][]fprom.Event
+	keep := func(_ context.Context, events ...fprom.Event) error {
+		calls = append(calls, events)
+		return nil
+	}
+	serve(t, fprom.NewHook(enqueuerFunc(keep)), "", func(w http.ResponseWriter, r *http.Request) {
+		record(t, r, validSale("1"), validSale("2"))
+		record(t, r, validSale("3"))
+		w.WriteHeader(http.StatusOK)
+		record(t, r, validSale("4"), validSale("5"))
+	})
+	want := [][]fprom.Event{{validSale("1"), validSale("2"), validSale("3")}, {validSale("4"), validSale("5")}}
+	if !reflect.DeepEqual(calls, want) {
+		t.Errorf("calls %+v, want %+v", calls, want)
+	}
+}
+
+func record(t *testing.T, r *http.Request, events ...fprom.Event) {
+	t.Helper()
+	if err := fprom.Record(r.Context(), events...); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNotAccepted: whatever becomes of Enqueue, the customer has paid and sees it. With WithFailClosed the answer is 503,
+// except for an id that is used twice: the same would come of the same webhook for ever.
+func TestNotAccepted(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name       string
+		enqueue    func() error
+		failClosed int // status
+	}{
+		{"accepted", func() error { return nil }, http.StatusOK},
+		{"full", func() error { return fprom.ErrQueueFull }, http.StatusServiceUnavailable},
+		{"conflict", func() error { return fmt.Errorf("sale:1: %w", fprom.ErrConflict) }, http.StatusOK},
+		{"panic", func() error { panic("no") }, http.StatusServiceUnavailable},
+		{"ErrAbortHandler", func() error { panic(http.ErrAbortHandler) }, http.StatusServiceUnavailable},
+	} {
+		enqueuer := enqueuerFunc(func(context.Context, ...fprom.Event) error { return c.enqueue() })
+		handler := func(w http.ResponseWriter, r *http.Request) {
+			record(t, r, validSale("1"))
+			w.WriteHeader(http.StatusOK)
+		}
+		if w := serve(t, fprom.NewHook(enqueuer), "", handler); w.Code != http.StatusOK {
+			t.Errorf("%s: status %d, want 200", c.name, w.Code)
+		}
+		if w := serve(t, fprom.NewHook(enqueuer, fprom.WithFailClosed()), "", handler); w.Code != c.failClosed {
+			t.Errorf("%s, WithFailClosed: status %d, want %d", c.name, w.Code, c.failClosed)
+		}
+	}
+}
+
+// TestDiscardedBesideASuccess: a handler that plainly fails is no news; what is thrown away although the client may see a
+// success has its reason in the step, and a warning in the log.
+func TestDiscardedBesideASuccess(t *testing.T) {
+	t.Parallel()
+	note := errors.New("the receipt could not be mailed")
+	for _, c := range []struct {
+		name   string
+		handle func(*fprom.Recording)
+		reason string // part of it; empty: none
+	}{
+		{"402", func(r *fprom.Recording) { _ = r.Commit(http.StatusPaymentRequired); r.Finish() }, ""},
+		{"panic", func(*fprom.Recording) {}, ""},
+		{"reason, 200", func(r *fprom.Recording) { r.Discard(note); _ = r.Commit(http.StatusOK); r.Finish() }, note.Error()},
+		{"reason, 103 and 502", func(r *fprom.Recording) {
+			r.Discard(note)
+			_ = r.Commit(http.StatusEarlyHints)
+			_ = r.Commit(http.StatusBadGateway)
+			r.Finish()
+		}, ""},
+		{"no reason, 200", func(r *fprom.Recording) { r.Discard(nil); _ = r.Commit(http.StatusOK); r.Finish() }, ""},
+		{"recorded after 200, panic", func(r *fprom.Recording) {
+			_ = r.Commit(http.StatusOK)
+			_ = fprom.Record(r.Context(), validSale("late"))
+		}, "did not return"},
+	} {
+		var log bytes.Buffer
+		var seen steps
+		cfg := config(nil)
+		cfg.Queue, cfg.Observer = sink{}, seen.observe
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		rec := fprom.NewHook(start(t, cfg)).Begin(t.Context(), nil)
+		if err := fprom.Record(rec.Context(), validSale("1")); err != nil {
+			t.Fatal(err)
+		}
+		c.handle(rec)
+		rec.Close()
+		discarded := seen.of(fprom.StageDiscarded)
+		if len(discarded) != 1 {
+			t.Errorf("%s: %d events discarded, want 1", c.name, len(discarded))
+			continue
+		}
+		err := discarded[0].Err
+		if (err == nil) != (c.reason == "") || err != nil && !strings.Contains(err.Error(), c.reason) {
+			t.Errorf("%s: discarded with %v, want %q", c.name, err, c.reason)
+		}
+		if warned := strings.Contains(log.String(), "level=WARN"); warned != (c.reason != "") || !strings.Contains(log.String(), c.reason) {
+			t.Errorf("%s: the log says %q", c.name, log.String())
 		}
 	}
 }

@@ -143,6 +143,9 @@ func (t *Tracker) count(s Step) (slog.Level, string) {
 		return slog.LevelError, "the event is given up: a dead letter"
 	case StageDiscarded:
 		c.discarded.Add(1)
+		if s.Err != nil { // the client may see a success
+			return slog.LevelWarn, "what the handler recorded is not sent"
+		}
 		return slog.LevelDebug, "the handler failed: what it recorded is not sent"
 	case StageLost:
 		c.lost.Add(1)

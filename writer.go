@@ -19,7 +19,7 @@ type (
 // commit reports whether the response is still the handler's.
 func (w *writer) commit(status int) bool {
 	x := (*Exchange)(w)
-	if x.decision == undecided && x.Commit(status) != nil {
+	if x.Commit(status) != nil {
 		x.Refuse()
 	}
 	return w.decision != handlerRefused
@@ -86,7 +86,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	c, rw, err := http.NewResponseController(w.w).Hijack()
 	if err == nil {
-		(*Exchange)(w).Discard()
+		(*Exchange)(w).Discard(nil)
 	}
 	return c, rw, err
 }

@@ -1,8 +1,10 @@
 package ginadapter_test
 
 import (
+	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -191,5 +193,45 @@ func TestCopy(t *testing.T) {
 	}
 	if got := j.Entries(); !slices.Equal(got, []string{"stored sale:1"}) {
 		t.Errorf("happened %q", got)
+	}
+}
+
+// TestErrorBesideASuccess: a note in c.Errors beside a 200 takes the sale away, and the reason is said. Where the chain
+// returns without a response, another middleware makes it of c.Errors, which is no news.
+func TestErrorBesideASuccess(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		handler gin.HandlerFunc
+		want    string
+	}{
+		{"a note and 200", func(c *gin.Context) { fail(c); c.String(http.StatusOK, "Thank you") }, "ginadapter: c.Errors is set: declined"},
+		{"502", func(c *gin.Context) { fail(c); c.String(http.StatusBadGateway, "no") }, ""},
+		{"nothing written", fail, ""},
+	} {
+		var reasons []string
+		tracker, err := fprom.New(fprom.Config{
+			APIKey: "test", AccountID: "1", BaseURL: "http://127.0.0.1:1", Logger: slog.New(slog.DiscardHandler),
+			Observer: func(_ context.Context, s fprom.Step) {
+				if s.Stage == fprom.StageDiscarded && s.Err != nil {
+					reasons = append(reasons, s.Err.Error())
+				} else {
+					reasons = append(reasons, "")
+				}
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := gin.New()
+		e.Use(ginadapter.Middleware(tracker))
+		e.GET("/", c.handler)
+		e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+		if err := tracker.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(reasons, []string{c.want}) {
+			t.Errorf("%s: reasons %q, want %q", c.name, reasons, c.want)
+		}
 	}
 }

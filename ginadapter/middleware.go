@@ -12,8 +12,9 @@ import (
 // before or after gin.Recovery.
 //
 // A handler succeeds if the chain returns normally with a success status (fprom.WithSuccess) and without errors: with
-// c.Errors set when the status is decided, nothing is sent, because a middleware further out may turn them into the response. The
-// status is decided by the first byte, or when the chain returns to this middleware. A middleware further out that makes an
+// c.Errors set when the status is decided, nothing is sent, because a middleware further out may turn them into the response.
+// Do not use c.Error for a note beside a success: the sale is not sent, and a warning in the log says why. The status is
+// decided by the first byte, or when the chain returns to this middleware. A middleware further out that makes an
 // error of a response without a body by other means than c.Errors comes too late: put this one outside of it.
 //
 // The response is untouched unless fprom.WithFailClosed is given, panics pass through, the request's body is not read, and
@@ -26,8 +27,7 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) gin.HandlerFun
 		defer w.end(c.Request)
 		c.Writer, c.Request = w, x.Request()
 		c.Next()
-		w.commit()
-		x.Finish()
+		w.finish()
 	}
 }
 

@@ -26,14 +26,32 @@ func (w *writer) commit() bool {
 	if w.refused {
 		return false
 	}
-	if w.c != nil && len(w.c.Errors) > 0 {
-		w.x.Discard()
+	if err := w.failed(); err != nil {
+		w.x.Discard(fmt.Errorf("ginadapter: c.Errors is set: %w", err))
 	}
 	if w.x.Commit(w.Status()) != nil {
 		w.refused = true
 		w.x.Refuse()
 	}
 	return !w.refused
+}
+
+// failed is the last of c.Errors.
+func (w *writer) failed() error {
+	if w.c == nil || len(w.c.Errors) == 0 {
+		return nil
+	}
+	return w.c.Errors.Last()
+}
+
+// finish is for a chain that returned normally. Where nothing is written yet, the response to c.Errors is another
+// middleware's to make.
+func (w *writer) finish() {
+	if w.failed() != nil && !w.Written() {
+		w.x.Discard(nil)
+	}
+	w.commit()
+	w.x.Finish()
 }
 
 // end gives c back what it had, unless somebody else has changed it since.
@@ -80,7 +98,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	conn, rw, err := w.ResponseWriter.Hijack()
 	if err == nil {
-		w.x.Discard()
+		w.x.Discard(nil)
 	}
 	return conn, rw, err
 }
