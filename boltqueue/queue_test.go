@@ -13,12 +13,12 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
-	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/fpromtest/queuetest"
 )
 
 func TestQueue(t *testing.T) {
 	t.Parallel()
-	fpromtest.TestQueue(t, func(t *testing.T) fprom.Queue {
+	queuetest.TestQueue(t, func(t *testing.T) fprom.Queue {
 		t.Helper()
 		return open(t, t.TempDir())
 	})
@@ -26,7 +26,7 @@ func TestQueue(t *testing.T) {
 
 func TestDurableQueue(t *testing.T) {
 	t.Parallel()
-	fpromtest.TestDurableQueue(t, func(t *testing.T, dir string) fprom.Queue {
+	queuetest.TestDurableQueue(t, func(t *testing.T, dir string) fprom.Queue {
 		t.Helper()
 		return open(t, dir)
 	})

@@ -1,6 +1,6 @@
 // Package fpromtest is a fake FirstPromoter for the tests of programs that use package fprom, with the answers that
-// FirstPromoter documents, a journal of everything that arrived, and faults to inject; and TestQueue, the suite that
-// every fprom.Queue must pass.
+// FirstPromoter documents, a journal of everything that arrived, and faults to inject. Package
+// fpromtest/queuetest holds the suites that every fprom.Queue must pass.
 //
 // A test that buys something and asserts on what reached FirstPromoter:
 //
@@ -74,12 +74,4 @@
 //		err = tracker.Shutdown(t.Context())
 //		if n := len(fake.Commissions()); n != 1 { … }
 //	})
-//
-// # Queues
-//
-// TestQueue and TestDurableQueue say whether a queue keeps the rules of fprom.Queue:
-//
-//	func TestMyQueue(t *testing.T) {
-//		fpromtest.TestQueue(t, func(t *testing.T) fprom.Queue { return myqueue.New() })
-//	}
 package fpromtest

@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/fpromtest/queuetest"
 	"github.com/fprom-go/fprom/internal/postgres"
 	"github.com/fprom-go/fprom/riverqueue"
 )
@@ -115,7 +115,7 @@ func open(tb testing.TB, cfg riverqueue.Config) (*riverqueue.Queue, *pgxpool.Poo
 
 func TestQueue(t *testing.T) {
 	t.Parallel()
-	fpromtest.TestQueue(t, func(t *testing.T) fprom.Queue {
+	queuetest.TestQueue(t, func(t *testing.T) fprom.Queue {
 		t.Helper()
 		q, _ := open(t, riverqueue.Config{})
 		return q
@@ -124,7 +124,7 @@ func TestQueue(t *testing.T) {
 
 func TestDurableQueue(t *testing.T) {
 	t.Parallel()
-	fpromtest.TestDurableQueue(t, func(t *testing.T, dir string) fprom.Queue {
+	queuetest.TestDurableQueue(t, func(t *testing.T, dir string) fprom.Queue {
 		t.Helper()
 		schema := "d" + strings.Map(func(r rune) rune {
 			if r >= '0' && r <= '9' {

@@ -1,4 +1,4 @@
-package fpromtest
+package queuetest
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-const (
+var (
 	patience = 30 * time.Second       // for what must happen
-	quiet    = 200 * time.Millisecond // for what must not
+	quiet    = 150 * time.Millisecond // for what must not
 )
 
-var tracked = fprom.Result{Outcome: fprom.Tracked, StatusCode: 200}
+// deliverFunc is the function that Queue.Run calls.
+type deliverFunc func(ctx context.Context, m fprom.Message) (fprom.Result, error)
 
 // delivery is one call of deliver.
 type delivery struct {
@@ -29,7 +30,6 @@ type rig struct {
 	cancel context.CancelFunc // ends Run; nil before start
 	result chan error         // of Run
 	closed bool
-	atOnce int // deliveries, 4 unless a test says otherwise
 
 	mu       sync.Mutex
 	calls    []*delivery
@@ -37,31 +37,29 @@ type rig struct {
 	most     int            // the largest active
 	lanes    map[string]int // calls under way by customer
 	overlaps []string       // keys delivered while another of the same customer was
-	changed  chan struct{}
+	moved    chan struct{}
 }
 
 func newRig(t *testing.T, q fprom.Queue) *rig {
 	t.Helper()
-	r := &rig{t: t, q: q, atOnce: 4, lanes: map[string]int{}, changed: make(chan struct{})}
+	r := &rig{t: t, q: q, lanes: map[string]int{}, moved: make(chan struct{})}
 	t.Cleanup(r.close)
 	return r
 }
 
-// workers asks for n deliveries at once.
-func (r *rig) workers(n int) { r.atOnce = n }
-
 // start begins Run. deliver may be nil: every delivery succeeds.
-func (r *rig) start(deliver func(ctx context.Context, m fprom.Message) error) {
+func (r *rig) start(workers int, deliver deliverFunc) {
+	if deliver == nil {
+		deliver = func(context.Context, fprom.Message) (fprom.Result, error) { return done() }
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r.cancel, r.result = cancel, make(chan error, 1)
+	result := make(chan error, 1)
+	r.cancel, r.result = cancel, result
 	go func() {
-		r.result <- r.q.Run(ctx, r.atOnce, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
+		result <- r.q.Run(ctx, workers, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
 			d := r.enter(m)
 			defer r.leave(d)
-			if deliver == nil {
-				return tracked, nil
-			}
-			return tracked, deliver(ctx, m)
+			return deliver(ctx, m)
 		})
 	}()
 }
@@ -91,8 +89,8 @@ func (r *rig) leave(d *delivery) {
 }
 
 func (r *rig) notify() {
-	close(r.changed)
-	r.changed = make(chan struct{})
+	close(r.moved)
+	r.moved = make(chan struct{})
 }
 
 // stop ends Run, which must return nil.
@@ -113,7 +111,7 @@ func (r *rig) stop() {
 	}
 }
 
-// close ends Run and closes the queue, twice where it has a Close.
+// close ends Run and closes the queue, twice.
 func (r *rig) close() {
 	r.t.Helper()
 	r.stop()
@@ -121,11 +119,9 @@ func (r *rig) close() {
 		return
 	}
 	r.closed = true
-	if c, ok := r.q.(interface{ Close() error }); ok {
-		for i := range 2 {
-			if err := c.Close(); err != nil {
-				r.t.Errorf("Close, call %d: %v", i+1, err)
-			}
+	for i := range 2 {
+		if err := r.q.Close(); err != nil {
+			r.t.Errorf("Close, call %d: %v", i+1, err)
 		}
 	}
 	r.mu.Lock()
@@ -141,18 +137,26 @@ func (r *rig) wait(what string, cond func() bool) {
 	end := time.After(patience)
 	for {
 		r.mu.Lock()
-		changed := r.changed
+		moved := r.moved
 		r.mu.Unlock()
 		if cond() {
 			return
 		}
 		select {
-		case <-changed:
+		case <-moved:
 		case <-time.After(10 * time.Millisecond): // the queue's own state gives no sign
 		case <-end:
 			r.t.Fatalf("waited %v in vain: %s; deliveries: %v", patience, what, r.keys())
 		}
 	}
+}
+
+// gate is a channel for deliveries to wait at, until it is opened or the test ends.
+func (r *rig) gate() (gate <-chan struct{}, open func()) {
+	c := make(chan struct{})
+	open = sync.OnceFunc(func() { close(c) })
+	r.t.Cleanup(open)
+	return c, open
 }
 
 // idle lets time pass in which something must not happen.
@@ -234,12 +238,20 @@ func (r *rig) once(ms ...fprom.Message) {
 	}
 }
 
-// sale is a message of a sale by a customer.
-func (r *rig) sale(id, customer string, amount int64) fprom.Message {
+// settled waits until the queue itself has noted the outcome of everything that was put.
+func (r *rig) settled() {
 	r.t.Helper()
-	m, err := fprom.NewMessage(fprom.Sale{EventID: id, Email: customer + "@example.com", Amount: amount, Currency: "usd", Plan: "<pro> & ü"})
+	r.wait("nothing pending", func() bool {
+		s := r.stats()
+		return s.Pending == 0 && s.Bulk == 0
+	})
+}
+
+func (r *rig) stats() fprom.QueueStats {
+	r.t.Helper()
+	s, err := r.q.Stats(context.WithoutCancel(r.t.Context()))
 	if err != nil {
-		r.t.Fatal(err)
+		r.t.Fatalf("Stats: %v", err)
 	}
-	return m
+	return s
 }

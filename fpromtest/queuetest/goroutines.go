@@ -1,4 +1,4 @@
-package fpromtest
+package queuetest
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ var rigNumber atomic.Int64
 // Goroutines inherit profiler labels, which tells those of this test from those of others running at the same time.
 func checkGoroutines(t *testing.T) {
 	t.Helper()
-	mark := fmt.Sprintf("fpromtest-%d", rigNumber.Add(1))
-	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("fpromtest", mark)))
+	mark := fmt.Sprintf("queuetest-%d", rigNumber.Add(1))
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("queuetest", mark)))
 	t.Cleanup(func() {
 		pprof.SetGoroutineLabels(context.Background())
 		var left string

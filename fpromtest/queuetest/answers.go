@@ -1,0 +1,119 @@
+package queuetest
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+// What deliver answers in the cases.
+
+func done() (fprom.Result, error) { return fprom.Result{Outcome: fprom.Tracked, StatusCode: 200}, nil }
+
+func failed(err error) (fprom.Result, error) { return fprom.Result{Outcome: fprom.Undelivered}, err }
+
+func rejected() (fprom.Result, error) {
+	return fprom.Result{Outcome: fprom.Rejected, StatusCode: 400},
+		&fprom.APIError{StatusCode: 400, Message: "Error. Amount blank or invalid."}
+}
+
+// The errors below are what a Tracker says to its queue, so that the cases hold for what queues really get.
+
+// quickError is that of an attempt that failed, and is to be made again within some milliseconds.
+func quickError(t *testing.T) error {
+	t.Helper()
+	return trackerError(t, func(cfg *fprom.Config, fake *fpromtest.Server) {
+		cfg.Retry.Base, cfg.Retry.Max = 2*time.Millisecond, 5*time.Millisecond
+		fake.Inject(fpromtest.Status(500))
+	}, func(err error) bool {
+		return err != nil && !fprom.IsHeld(err) && !fprom.IsPermanent(err) && !fprom.IsSetAside(err)
+	})
+}
+
+// soonError is that of an event that is held, and is to be delivered again in 20 ms without an attempt spent.
+func soonError(t *testing.T) error {
+	t.Helper()
+	return trackerError(t, func(cfg *fprom.Config, _ *fpromtest.Server) {
+		cfg.RequestsPerMinute = 1_000_000 // no wait before the call
+		cfg.Retry.NotFound = []time.Duration{20 * time.Millisecond}
+	}, fprom.IsHeld)
+}
+
+// setAsideError is that of an event that fails on its own while others succeed, until the Tracker sets it aside.
+func setAsideError(t *testing.T) error {
+	t.Helper()
+	return trackerError(t, func(_ *fprom.Config, fake *fpromtest.Server) {
+		fake.AddLead("other@example.com")
+		fake.Inject(fpromtest.Status(500).OnEvent("bad"))
+	}, fprom.IsSetAside)
+}
+
+// trackerError lets a Tracker deliver an event until its error is as wanted, in the time of a bubble.
+func trackerError(t *testing.T, prepare func(*fprom.Config, *fpromtest.Server), want func(error) bool) error {
+	t.Helper()
+	var err error
+	synctest.Test(t, func(t *testing.T) {
+		fake := fpromtest.NewServer(t, fpromtest.InMemory())
+		cfg := fake.Config()
+		cfg.Logger = slog.New(slog.DiscardHandler)
+		prepare(&cfg, fake)
+		q := &handQueue{deliver: make(chan deliverFunc, 1)}
+		cfg.Queue = q
+		tracker, newErr := fprom.New(cfg)
+		if newErr != nil {
+			t.Fatal(newErr)
+		}
+		t.Cleanup(func() {
+			if err := tracker.Shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		deliver := <-q.deliver
+		start := time.Now()
+		for n := 1; ; n++ {
+			if _, err = deliver(t.Context(), saleNow(t, "bad", "ann@example.com", n)); want(err) {
+				break
+			}
+			if time.Since(start) > 3*time.Hour {
+				t.Fatalf("in three hours a Tracker has not told its queue what this case needs, only %v", err)
+			}
+			time.Sleep(time.Minute)
+			_, _ = deliver(t.Context(), saleNow(t, "other"+strconv.Itoa(n), "other@example.com", 1))
+		}
+	})
+	return err
+}
+
+// saleNow is the message of a sale, in its nth delivery. Its referral id leads to nobody.
+func saleNow(t *testing.T, id, email string, n int) fprom.Message {
+	t.Helper()
+	m, err := fprom.NewMessage(fprom.Sale{EventID: id, Email: email, Amount: 100, RefID: "nobody"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Attempt = n
+	return m
+}
+
+// handQueue stores nothing: it hands out its Tracker's deliver.
+type handQueue struct{ deliver chan deliverFunc }
+
+func (q *handQueue) Put(context.Context, ...fprom.Message) error { return nil }
+
+func (q *handQueue) Run(ctx context.Context, _ int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	q.deliver <- deliver
+	<-ctx.Done()
+	return nil
+}
+
+func (q *handQueue) Flush(context.Context) error { return nil }
+
+func (q *handQueue) Stats(context.Context) (fprom.QueueStats, error) { return fprom.QueueStats{}, nil }
+
+func (q *handQueue) Close() error { return nil }

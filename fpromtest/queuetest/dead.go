@@ -1,0 +1,149 @@
+package queuetest
+
+import (
+	"context"
+	"slices"
+
+	"github.com/fprom-go/fprom"
+)
+
+var deadCases = []durableCase{
+	{"redrives dead letters", reopener.testRedrive},
+	{"redrives what a filter selects", reopener.testRedriveSome},
+	{"redrives by keys however they are written", reopener.testRedriveKeys},
+	{"drops dead letters", reopener.testDrop},
+	{"drops by keys however they are written", reopener.testDropKeys},
+	{"drops what a filter selects", reopener.testDropSome},
+	{"replaces a dead letter whose key is put again", reopener.testReplaced},
+}
+
+func (o reopener) testRedrive() {
+	s := newScene(o)
+	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{})
+	s.changed("Redrive of all", n, err, 3)
+	if got, want := entryKeys(s.list(fprom.Filter{State: fprom.StateWaiting})), s.safeKeys(wrong, wrongUID, wrongKey, retried, behind, bulky); !equalSets(got, want) {
+		s.t.Errorf("waiting after Redrive: %v, want %v", got, want)
+	}
+	if st := s.stats(); st.Dead != 0 || st.Pending != 5 {
+		s.t.Errorf("Stats after Redrive: %+v, want Dead 0 and Pending 5", st)
+	}
+	s.close()
+	s.rig = o.open()
+	s.start(2, nil)
+	s.once(s.msgs[wrong:retried]...)
+	for _, place := range []int{wrong, wrongUID, wrongKey} {
+		if got := s.of(s.msgs[place])[0]; string(got.Body) == "" || got.Digest != s.msgs[place].Digest || got.Customer != s.msgs[place].Customer {
+			s.t.Errorf("redriven: %+v, want what was put: %+v", got.Message, s.msgs[place])
+		}
+	}
+	s.wait("all done", func() bool { return len(s.list(fprom.Filter{State: fprom.StateDone, Outcome: fprom.Tracked})) == 5 })
+	n, err = s.outbox().Redrive(s.t.Context(), fprom.Filter{})
+	s.changed("Redrive where nothing is dead", n, err, 0)
+}
+
+func equalSets(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+func (o reopener) testRedriveSome() {
+	s := newScene(o)
+	for _, c := range []struct {
+		name string
+		f    fprom.Filter
+		want int
+	}{
+		{"of what waits", fprom.Filter{Keys: []string{"in_retried", "in_behind"}}, 0},
+		{"of what is done", fprom.Filter{State: fprom.StateDone, Keys: []string{"in_tracked"}}, 0},
+		{"by another status", fprom.Filter{StatusCode: 401}, 0},
+		{"by the status, whatever state is asked for", fprom.Filter{State: fprom.StateWaiting, StatusCode: 422}, 1},
+		{"by the status again", fprom.Filter{StatusCode: 422}, 0},
+		{"by the reason", fprom.Filter{Reason: "amount blank", Limit: 1}, 1},
+	} {
+		n, err := s.outbox().Redrive(s.t.Context(), c.f)
+		s.changed("Redrive "+c.name, n, err, c.want)
+	}
+	s.start(2, nil)
+	s.once(s.msgs[wrong], s.msgs[wrongUID])
+	if n := len(s.of(s.msgs[tracked])); n != 0 {
+		s.t.Errorf("an event that was done was delivered again")
+	}
+}
+
+// keysOfDead names the three dead letters in the three ways there are.
+func (s *scene) keysOfDead() fprom.Filter {
+	return fprom.Filter{Keys: []string{"in_wrong", s.msgs[wrongUID].Key, s.safeKeys(wrongKey)[0], "in_tracked", "in_behind"}}
+}
+
+func (o reopener) testRedriveKeys() {
+	s := newScene(o)
+	n, err := s.outbox().Redrive(s.t.Context(), s.keysOfDead())
+	s.changed("Redrive by keys", n, err, 3)
+	s.start(2, nil)
+	s.once(s.msgs[wrong:retried]...)
+}
+
+func (o reopener) testDropKeys() {
+	s := newScene(o)
+	n, err := s.outbox().Drop(s.t.Context(), s.keysOfDead())
+	s.changed("Drop by keys", n, err, 3)
+	if got := s.list(fprom.Filter{Keys: []string{"in_wrong", s.msgs[wrongUID].Key, s.msgs[wrongKey].Key}}); len(got) != 0 {
+		s.t.Errorf("entries of what was dropped: %+v", got)
+	}
+}
+
+func (o reopener) testDrop() {
+	s := newScene(o)
+	n, err := s.outbox().Drop(s.t.Context(), fprom.Filter{})
+	s.changed("Drop of all", n, err, 3)
+	if st := s.stats(); st.Dead != 0 || st.Pending != 2 || st.Bulk != 1 || st.Ledger < 4 {
+		s.t.Errorf("Stats after Drop: %+v, want Dead 0, and nothing else changed", st)
+	}
+	corrected := s.message(fprom.Sale{EventID: "in_wrong", Email: "eve@example.com", Amount: 777, Currency: "usd"})
+	s.put(corrected) // the id is free, also for another amount
+	s.close()
+	s.rig = o.open()
+	s.start(2, nil)
+	s.once(corrected)
+	s.same(s.of(corrected)[0].Message, corrected)
+	if n := len(s.of(s.msgs[wrongUID])); n != 0 {
+		s.t.Error("an event that was dropped was delivered")
+	}
+}
+
+func (o reopener) testDropSome() {
+	s := newScene(o)
+	for _, c := range []struct {
+		name string
+		f    fprom.Filter
+		want int
+	}{
+		{"of what waits", fprom.Filter{State: fprom.StateWaiting, Customer: "hal@example.com"}, 0},
+		{"of what is done", fprom.Filter{Keys: []string{"in_tracked", "re_none"}}, 0},
+		{"by kind, one at most", fprom.Filter{Kind: fprom.KindSale, Limit: 1}, 1},
+	} {
+		n, err := s.outbox().Drop(s.t.Context(), c.f)
+		s.changed("Drop "+c.name, n, err, c.want)
+	}
+	if got, want := entryKeys(s.list(fprom.Filter{State: fprom.StateDead})), s.safeKeys(wrongUID, wrongKey); !slices.Equal(got, want) {
+		s.t.Errorf("dead letters after dropping the oldest: %v, want %v", got, want)
+	}
+	if got := s.list(fprom.Filter{State: fprom.StateWaiting}); len(got) != 3 {
+		s.t.Errorf("%d events wait after Drop, want 3", len(got))
+	}
+}
+
+func (o reopener) testReplaced() {
+	s := newScene(o)
+	corrected := s.message(fprom.Sale{EventID: "in_wrong", Email: "eve@example.com", Amount: 777, Currency: "usd"})
+	s.put(corrected)
+	if e := s.one(fprom.Filter{Keys: []string{"in_wrong"}}); e.State != fprom.StateWaiting || e.Amount != 777 {
+		s.t.Errorf("the entry of a dead letter whose key was put again: %+v, want the new event, waiting", e)
+	}
+	if st := s.stats(); st.Dead != 2 || st.Pending != 3 {
+		s.t.Errorf("Stats: %+v, want Dead 2 and Pending 3", st)
+	}
+	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{Keys: []string{"in_wrong"}})
+	s.changed("Redrive of a key that waits again", n, err, 0)
+	s.start(2, func(context.Context, fprom.Message) (fprom.Result, error) { return done() })
+	s.once(corrected)
+}

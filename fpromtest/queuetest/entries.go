@@ -1,0 +1,177 @@
+package queuetest
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+var entryCases = []durableCase{
+	{"shows events of every state", reopener.testEntries},
+	{"selects by each field of a filter", reopener.testFilter},
+	{"masks customers", reopener.testMask},
+	{"counts pairs in conflict", reopener.testConflicts},
+}
+
+func (o reopener) testEntries() {
+	s := newScene(o)
+	s.checkEntries("in the process that delivered")
+	s.close()
+	s.rig = o.open()
+	s.checkEntries("after reopening")
+}
+
+func (s *scene) checkEntries(when string) {
+	s.t.Helper()
+	es := s.list(fprom.Filter{Personal: true})
+	if want := s.safeKeys(tracked, noReferral, duplicate, signup, cancelled, wrong, wrongUID, wrongKey, retried, behind, bulky); !slices.Equal(entryKeys(es), want) {
+		s.t.Fatalf("%s: entries %v, want %v", when, entryKeys(es), want)
+	}
+	for i, e := range es {
+		s.checkTimes(i, e)
+		got, want := e, s.want(i)
+		if i != retried && got.Reason != want.Reason { // of a retry, that there is one
+			s.t.Errorf("%s: %s has Reason %q, want %q", when, e.Key, got.Reason, want.Reason)
+		}
+		if !slices.Equal(got.CommissionIDs, want.CommissionIDs) {
+			s.t.Errorf("%s: %s has CommissionIDs %v, want %v", when, e.Key, got.CommissionIDs, want.CommissionIDs)
+		}
+		for _, x := range []*fprom.Entry{&got, &want} {
+			x.RecordedAt, x.SettledAt, x.NextAttempt, x.Reason, x.Cursor, x.CommissionIDs = time.Time{}, time.Time{}, time.Time{}, "", "", nil
+		}
+		if a, b := plain(got), plain(want); a != b {
+			s.t.Errorf("%s: entry\n%+v, want\n%+v", when, a, b)
+		}
+	}
+	if st := s.stats(); st.Pending != 2 || st.Bulk != 1 || st.Dead != 3 || st.Ledger < 4 || st.Ledger > 5 { // a cancellation may be remembered or not
+		s.t.Errorf("%s: Stats %+v, want Pending 2, Bulk 1, Dead 3, Ledger 4 or 5", when, st)
+	}
+}
+
+// plain is an entry that can be compared.
+func plain(e fprom.Entry) struct {
+	Key, Kind, Currency, Customer     string
+	State                             fprom.State
+	Outcome                           fprom.Outcome
+	Amount, ID                        int64
+	Bulk, Damaged                     bool
+	Attempts, StatusCode, Commissions int
+} {
+	return struct {
+		Key, Kind, Currency, Customer     string
+		State                             fprom.State
+		Outcome                           fprom.Outcome
+		Amount, ID                        int64
+		Bulk, Damaged                     bool
+		Attempts, StatusCode, Commissions int
+	}{
+		e.Key, e.Kind, e.Currency, e.Customer, e.State, e.Outcome, e.Amount, e.ID, e.Bulk, e.Damaged,
+		e.Attempts, e.StatusCode, e.Commissions,
+	}
+}
+
+func (s *scene) checkTimes(i int, e fprom.Entry) {
+	s.t.Helper()
+	if e.RecordedAt.Sub(s.msgs[i].RecordedAt).Abs() > time.Millisecond {
+		s.t.Errorf("%s has RecordedAt %v, want %v", e.Key, e.RecordedAt, s.msgs[i].RecordedAt)
+	}
+	if settled := !e.SettledAt.IsZero(); settled != (i < retried) || settled && !s.during(e.SettledAt) {
+		s.t.Errorf("%s has SettledAt %v; delivery was from %v to %v", e.Key, e.SettledAt, s.begun, s.before)
+	}
+	if next := !e.NextAttempt.IsZero(); next != (i == retried) || next && !s.during(e.NextAttempt.Add(-time.Minute)) {
+		s.t.Errorf("%s has NextAttempt %v; delivery was from %v to %v", e.Key, e.NextAttempt, s.begun, s.before)
+	}
+	if i == retried && !strings.Contains(e.Reason, "503") {
+		s.t.Errorf("%s has Reason %q, want the last error", e.Key, e.Reason)
+	}
+	if e.Cursor == "" {
+		s.t.Errorf("%s has no Cursor", e.Key)
+	}
+}
+
+// during reports whether at lies in the time of delivery, give or take what clocks and a retry's jitter differ by.
+func (s *scene) during(at time.Time) bool {
+	return at.After(s.begun.Add(-2*time.Second)) && at.Before(s.before.Add(2*time.Second))
+}
+
+func (o reopener) testFilter() {
+	s := newScene(o)
+	at := func(i int) time.Time { return s.msgs[i].RecordedAt }
+	signupKey := s.msgs[signup].Key
+	for _, c := range []struct {
+		name string
+		f    fprom.Filter
+		want []int
+	}{
+		{"Message.Key", fprom.Filter{Keys: []string{s.msgs[wrong].Key, s.msgs[behind].Key}}, []int{wrong, behind}},
+		{"Entry.Key", fprom.Filter{Keys: s.safeKeys(signup, tracked)}, []int{tracked, signup}},
+		{"a key that is an address", fprom.Filter{Keys: []string{signupKey}}, []int{signup}},
+		{"event ids", fprom.Filter{Keys: []string{"re_none", "in_wrong_uid"}}, []int{noReferral, wrongUID}},
+		{"event ids that are customers", fprom.Filter{Keys: []string{strings.TrimPrefix(signupKey, "signup:"), "u_gus"}}, []int{signup, cancelled}},
+		{"keys that nobody has", fprom.Filter{Keys: []string{"in_", "sale:", "refund:in_tracked", ""}}, nil},
+		{"waiting", fprom.Filter{State: fprom.StateWaiting}, []int{retried, behind, bulky}},
+		{"done", fprom.Filter{State: fprom.StateDone}, []int{tracked, noReferral, duplicate, signup, cancelled}},
+		{"dead", fprom.Filter{State: fprom.StateDead}, []int{wrong, wrongUID, wrongKey}},
+		{"tracked", fprom.Filter{Outcome: fprom.Tracked}, []int{tracked, signup}},
+		{"not-referral", fprom.Filter{Outcome: fprom.NotReferral}, []int{noReferral, cancelled}},
+		{"duplicate", fprom.Filter{Outcome: fprom.Duplicate}, []int{duplicate}},
+		{"rejected", fprom.Filter{Outcome: fprom.Rejected}, []int{wrong, wrongUID, wrongKey}},
+		{"undelivered", fprom.Filter{Outcome: fprom.Undelivered}, []int{retried, behind, bulky}},
+		{"kind", fprom.Filter{Kind: fprom.KindRefund}, []int{noReferral}},
+		{"customer", fprom.Filter{Customer: "HAL@Example.com"}, []int{retried, behind, bulky}},
+		{"customer by uid", fprom.Filter{Customer: "u_finn"}, []int{wrongUID}},
+		{"customer masked", fprom.Filter{Customer: "h***@e***"}, nil},
+		{"since", fprom.Filter{Since: at(behind)}, []int{behind, bulky}},
+		{"until", fprom.Filter{Until: at(duplicate)}, []int{tracked, noReferral}},
+		{"since and until", fprom.Filter{Since: at(signup), Until: at(wrong)}, []int{signup, cancelled}},
+		{"reason", fprom.Filter{Reason: "amount BLANK"}, []int{wrong}},
+		{"status of the dead", fprom.Filter{StatusCode: 422}, []int{wrongUID}},
+		{"status of the waiting", fprom.Filter{StatusCode: 503}, []int{retried}},
+		{"status of the done", fprom.Filter{StatusCode: 409}, []int{duplicate}},
+		{"limit", fprom.Filter{Limit: 2}, []int{tracked, noReferral}},
+		{"limit among the selected", fprom.Filter{Limit: 1, State: fprom.StateDead}, []int{wrong}},
+		{"all together", fprom.Filter{Kind: fprom.KindSale, State: fprom.StateWaiting, Customer: "hal@example.com", Since: at(behind), Limit: 5}, []int{behind, bulky}},
+		{"nothing", fprom.Filter{State: fprom.StateDone, Outcome: fprom.Rejected}, nil},
+	} {
+		if got, want := entryKeys(s.list(c.f)), s.safeKeys(c.want...); !slices.Equal(got, want) {
+			s.t.Errorf("by %s: %v, want %v", c.name, got, want)
+		}
+	}
+}
+
+func (o reopener) testMask() {
+	s := newScene(o)
+	for _, e := range s.list(fprom.Filter{}) {
+		if strings.Contains(e.Key+e.Customer+e.Reason, "@example.com") {
+			s.t.Errorf("an entry shows an address: %+v", e)
+		}
+	}
+	for place, masked := range map[int]string{wrong: "e***@e***", behind: "h***@e***", wrongUID: "u_finn"} {
+		if e := s.one(fprom.Filter{Keys: []string{s.msgs[place].Key}}); e.Customer != masked {
+			s.t.Errorf("%s shows the customer %q, want %q", e.Key, e.Customer, masked)
+		}
+		if e := s.one(fprom.Filter{Keys: []string{s.msgs[place].Key}, Personal: true}); e.Customer != s.msgs[place].Customer {
+			s.t.Errorf("%s shows the customer %q in clear, want %q", e.Key, e.Customer, s.msgs[place].Customer)
+		}
+	}
+}
+
+// testConflicts: a pair of an event id and another amount counts once, however often it is put.
+func (o reopener) testConflicts() {
+	r := o.open()
+	m := r.sale("in_1", "ann", 100)
+	r.put(m)
+	for _, amount := range []int64{200, 200, 300} {
+		changed := r.sale("in_1", "ann", amount)
+		r.refused("another amount", r.q.Put(o.t.Context(), changed), changed)
+	}
+	for _, when := range []string{"before", "after"} {
+		if st := r.stats(); st.Conflicts != 2 {
+			r.t.Errorf("%s reopening: Stats %+v, want Conflicts 2", when, st)
+		}
+		r.close()
+		r = o.open()
+	}
+}

@@ -1,0 +1,4 @@
+package queuetest
+
+// Patience is how long a case waits for what must happen.
+var Patience = &patience

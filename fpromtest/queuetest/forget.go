@@ -1,0 +1,90 @@
+package queuetest
+
+import (
+	"context"
+
+	"github.com/fprom-go/fprom"
+)
+
+var forgetCases = []durableCase{
+	{"forgets the customer of a dead letter", reopener.testForgetDead},
+	{"forgets a customer when the event has its outcome", reopener.testForgetWaiting},
+	{"remembers ids and sums of who is forgotten", reopener.testForgetKeeps},
+}
+
+func (r *rig) forget(customer string) int {
+	r.t.Helper()
+	n, err := r.outbox().Forget(context.WithoutCancel(r.t.Context()), customer)
+	if err != nil {
+		r.t.Fatalf("Forget: %v", err)
+	}
+	return n
+}
+
+func (o reopener) testForgetDead() {
+	s := newScene(o)
+	for customer, place := range map[string]int{"EVE@example.com": wrong, "u_finn": wrongUID} {
+		if n := s.forget(customer); n != 1 {
+			s.t.Errorf("Forget of a customer with one dead letter: %d, want 1", n)
+		}
+		e := s.one(fprom.Filter{Keys: []string{s.msgs[place].Key}, Personal: true})
+		if amount, currency := s.msgs[place].Money(); e.Customer != "" || e.State != fprom.StateDead || e.Amount != amount || e.Currency != currency || e.StatusCode == 0 {
+			s.t.Errorf("the entry of a customer who is forgotten: %+v, want no customer, and all else", e)
+		}
+		if n := s.forget(customer); n != 0 {
+			s.t.Errorf("Forget of a customer who is forgotten: %d, want 0", n)
+		}
+	}
+	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{})
+	s.changed("Redrive where one of three dead letters has a body", n, err, 1)
+	n, err = s.outbox().Drop(s.t.Context(), fprom.Filter{})
+	s.changed("Drop of dead letters without a body", n, err, 2)
+	if n := s.forget("nobody@example.com"); n != 0 {
+		s.t.Errorf("Forget of somebody unknown: %d, want 0", n)
+	}
+}
+
+// testForgetWaiting forgets a customer whose events still wait. One will be done and one will be dead.
+func (o reopener) testForgetWaiting() {
+	r := o.open()
+	good, bad := r.sale("good", "ann", 100), r.sale("bad", "ann", 200)
+	r.put(good, bad)
+	r.forget("ann@EXAMPLE.com")
+	r.close()
+	r = o.open()
+	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
+		if m.Key == bad.Key {
+			return rejected()
+		}
+		return done()
+	})
+	r.once(good, bad)
+	r.same(r.of(good)[0].Message, good)
+	r.wait("both have their outcome", func() bool { return r.stats().Pending == 0 })
+	for _, m := range []fprom.Message{good, bad} {
+		if e := r.one(fprom.Filter{Keys: []string{m.Key}, Personal: true}); e.Customer != "" {
+			r.t.Errorf("after its outcome the entry of a customer who is forgotten: %+v, want no customer", e)
+		}
+	}
+	n, err := r.outbox().Redrive(o.t.Context(), fprom.Filter{})
+	r.changed("Redrive of a dead letter whose customer is forgotten", n, err, 0)
+}
+
+func (o reopener) testForgetKeeps() {
+	s := newScene(o)
+	s.forget("ann@example.com")
+	s.close()
+	s.rig = o.open()
+	if e := s.one(fprom.Filter{Keys: []string{"in_tracked"}}); e.Amount != 4900 || e.Currency != "usd" || e.ID != 101 || e.Commissions != 2 {
+		s.t.Errorf("the entry of a customer who is forgotten: %+v, want the sums", e)
+	}
+	changed := s.message(fprom.Sale{EventID: "in_tracked", Email: "ann@example.com", Amount: 1, Currency: "usd"})
+	s.refused("another amount", s.q.Put(o.t.Context(), changed), changed)
+	marker := s.sale("in_marker", "ivy", 100)
+	s.start(2, nil)
+	s.put(s.msgs[tracked], marker)
+	s.once(marker)
+	if n := len(s.of(s.msgs[tracked])); n != 0 {
+		s.t.Errorf("an event that was done was delivered again after its customer was forgotten")
+	}
+}

@@ -1,0 +1,102 @@
+package queuetest
+
+import (
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+var historyCases = []durableCase{
+	{"counts outcomes by interval", reopener.testHistory},
+	{"bounds the number of intervals", reopener.testHistoryBound},
+}
+
+func (o reopener) testHistory() {
+	s := newScene(o)
+	// Sums over the scene, and the second of each outcome, as the entries tell them.
+	from, to := s.begun.Add(-3*time.Second), s.before.Add(3*time.Second)
+	want := map[time.Time]*fprom.Bucket{}
+	sum := fprom.Bucket{}
+	for _, e := range s.list(fprom.Filter{}) {
+		if e.State == fprom.StateWaiting {
+			continue
+		}
+		at := e.SettledAt.Truncate(time.Second).UTC()
+		if want[at] == nil {
+			want[at] = &fprom.Bucket{}
+		}
+		want[at].Add(e.State, e.Outcome)
+		sum.Add(e.State, e.Outcome)
+	}
+	if sum != (fprom.Bucket{Tracked: 2, NotReferral: 2, Duplicate: 1, Dead: 3}) {
+		s.t.Fatalf("the entries sum up to %+v", sum)
+	}
+	for _, when := range []string{"before", "after"} {
+		s.checkHistory(when, from, to, want)
+		s.close()
+		s.rig = o.open()
+	}
+	s.checkSums(sum)
+}
+
+func (s *scene) checkHistory(when string, from, to time.Time, want map[time.Time]*fprom.Bucket) {
+	s.t.Helper()
+	got, err := s.outbox().History(s.t.Context(), from, to, time.Second)
+	if err != nil {
+		s.t.Fatalf("History: %v", err)
+	}
+	start := from.Truncate(time.Second)
+	if n := int((to.Sub(start) + time.Second - 1) / time.Second); len(got) != n {
+		s.t.Errorf("%s reopening: History gives %d buckets of a second from %v to %v, want %d", when, len(got), from, to, n)
+	}
+	for i, b := range got {
+		at := start.Add(time.Duration(i) * time.Second)
+		w := fprom.Bucket{}
+		if x := want[at.UTC()]; x != nil {
+			w = *x
+		}
+		if !b.Start.Equal(at) || b.Tracked != w.Tracked || b.NotReferral != w.NotReferral || b.Duplicate != w.Duplicate || b.Dead != w.Dead {
+			s.t.Errorf("%s reopening: bucket %d is %+v, want %+v at %v", when, i, b, w, at)
+		}
+	}
+}
+
+// checkSums looks at intervals that hold all or nothing.
+func (s *scene) checkSums(sum fprom.Bucket) {
+	s.t.Helper()
+	for _, c := range []struct {
+		name     string
+		from, to time.Time
+		want     fprom.Bucket
+	}{
+		{"the hours around", s.begun.Add(-time.Hour), s.before.Add(time.Hour), sum},
+		{"the hours before", s.begun.Add(-5 * time.Hour), s.begun.Add(-2 * time.Hour).Truncate(time.Hour), fprom.Bucket{}},
+	} {
+		bs, err := s.outbox().History(s.t.Context(), c.from, c.to, time.Hour)
+		if err != nil || len(bs) == 0 {
+			s.t.Errorf("History of %s: %d buckets, %v", c.name, len(bs), err)
+		}
+		got := fprom.Bucket{}
+		for _, b := range bs {
+			got.Tracked, got.NotReferral = got.Tracked+b.Tracked, got.NotReferral+b.NotReferral
+			got.Duplicate, got.Dead = got.Duplicate+b.Duplicate, got.Dead+b.Dead
+		}
+		if got != c.want {
+			s.t.Errorf("History of %s sums up to %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+func (o reopener) testHistoryBound() {
+	r := o.open()
+	now := time.Now().Truncate(time.Second)
+	if bs, err := r.outbox().History(o.t.Context(), now.Add(-10_000*time.Second), now, time.Second); err != nil || len(bs) != 10_000 {
+		o.t.Errorf("History of 10,000 intervals: %d buckets, %v", len(bs), err)
+	}
+	if bs, err := r.outbox().History(o.t.Context(), now.Add(-20_000*time.Second), now, time.Second); err == nil || len(bs) != 0 {
+		o.t.Errorf("History of 20,000 intervals: %d buckets, %v, want an error: a part would be taken for the whole", len(bs), err)
+	}
+	if bs, err := r.outbox().History(o.t.Context(), now, now, 0); err == nil {
+		o.t.Errorf("History with a step of 0: %d buckets, want an error", len(bs))
+	}
+}

@@ -1,0 +1,122 @@
+package queuetest
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+var retryCases = []queueCase{
+	{"tries again and counts attempts", (*rig).testRetry},
+	{"waits as long as an error asks for", (*rig).testRetryAfter},
+	{"does not count a held attempt", (*rig).testHeld},
+	{"does not offer a permanent failure again", (*rig).testPermanent},
+	{"survives deliveries that panic", (*rig).testPanic},
+}
+
+func (r *rig) testRetry() {
+	fails := quickError(r.t)
+	m := r.sale("1", "ann", 100)
+	r.put(m)
+	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
+		if m.Attempt < 3 {
+			return failed(fails)
+		}
+		return done()
+	})
+	r.wait("three deliveries", func() bool { return r.ended(m) == 3 })
+	r.idle(quiet)
+	for i, d := range r.of(m) {
+		if d.Attempt != i+1 {
+			r.t.Errorf("delivery %d has Attempt %d", i+1, d.Attempt)
+		}
+	}
+	if n := len(r.of(m)); n != 3 {
+		r.t.Errorf("%d deliveries, want 3", n)
+	}
+}
+
+func (r *rig) testRetryAfter() {
+	const pause = 1100 * time.Millisecond // more than the backoff of a first attempt
+	m := r.sale("1", "ann", 100)
+	r.put(m)
+	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
+		if m.Attempt == 1 {
+			return failed(&fprom.APIError{StatusCode: 503, RetryAfter: pause})
+		}
+		return done()
+	})
+	r.wait("two deliveries", func() bool { return r.ended(m) == 2 })
+	ds := r.of(m)
+	if waited := ds[1].start.Sub(ds[0].end); waited < pause-5*time.Millisecond {
+		r.t.Errorf("tried again after %v, want at least %v", waited, pause)
+	}
+}
+
+func (r *rig) testHeld() {
+	m := r.sale("1", "ann", 100)
+	r.put(m)
+	errs := []error{soonError(r.t), quickError(r.t), nil}
+	r.start(2, func(context.Context, fprom.Message) (fprom.Result, error) {
+		if err := errs[min(len(r.of(m)), len(errs))-1]; err != nil {
+			return failed(err)
+		}
+		return done()
+	})
+	r.wait("three deliveries", func() bool { return r.ended(m) == len(errs) })
+	var got []int
+	for _, d := range r.of(m) {
+		got = append(got, d.Attempt)
+	}
+	if want := []int{1, 1, 2}; !slices.Equal(got, want) {
+		r.t.Errorf("Attempt of deliveries that are held, failed, done: %v, want %v", got, want)
+	}
+}
+
+func (r *rig) testPermanent() {
+	bad, next := r.sale("bad", "ann", 100), r.sale("next", "ann", 100)
+	r.put(bad, next)
+	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
+		if m.Key == bad.Key {
+			return rejected()
+		}
+		return done()
+	})
+	r.wait("the next of the customer delivered", func() bool { return r.ended(next) == 1 || len(r.of(bad)) > 1 })
+	r.idle(1100 * time.Millisecond) // a retry would come within 1 s
+	if n := len(r.of(bad)); n != 1 {
+		r.t.Errorf("a permanent failure was delivered %d times, want 1", n)
+	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience/10)
+	defer cancel()
+	if err := r.q.Flush(ctx); err != nil {
+		r.t.Errorf("Flush after a permanent failure: %v", err)
+	}
+	if s := r.stats(); s.Dead != 1 || s.Pending != 0 {
+		r.t.Errorf("Stats after a permanent failure: %+v, want Dead 1, Pending 0", s)
+	}
+}
+
+// testPanic lets more deliveries panic than there are workers.
+func (r *rig) testPanic() {
+	bad, other := r.sales("bad", 3), r.sale("other", "ann", 100)
+	r.put(bad...)
+	r.put(other)
+	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
+		if m.Key != other.Key && m.Attempt == 1 {
+			panic("queuetest: this delivery panics")
+		}
+		return done()
+	})
+	r.wait("all delivered", func() bool {
+		return r.ended(bad[0]) == 2 && r.ended(bad[1]) == 2 && r.ended(bad[2]) == 2 && r.ended(other) == 1
+	})
+	for _, m := range bad {
+		if d := r.of(m)[1]; d.Attempt != 2 {
+			r.t.Errorf("the delivery of %s after one that panicked has Attempt %d, want 2", m.Key, d.Attempt)
+		}
+	}
+	r.settled()
+}

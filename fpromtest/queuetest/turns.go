@@ -1,0 +1,80 @@
+package queuetest
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+var turnCases = []queueCase{
+	{"delivers others beside a few that are held", func(r *rig) { r.testBesideHeld(5, 2, 50*time.Millisecond) }},
+	{"delivers others beside many that are held", func(r *rig) { r.testBesideHeld(100, 4, time.Millisecond) }},
+	{"delivers others beside some that fail", (*rig).testBesideFailing},
+	{"tries again beside a stream of new events", (*rig).testRetryBesideNew},
+}
+
+// testBesideHeld puts events that are held again and again, each for a moment, in front of others. There are always more
+// of them due than there are workers; the others must have their turn all the same.
+func (r *rig) testBesideHeld(held, workers int, each time.Duration) {
+	r.beside(held, workers, each, soonError(r.t))
+}
+
+// testBesideFailing is the same with deliveries that fail.
+func (r *rig) testBesideFailing() { r.beside(10, 2, 20*time.Millisecond, quickError(r.t)) }
+
+func (r *rig) beside(n, workers int, each time.Duration, err error) {
+	bad, others := r.sales("bad", n), r.sales("other", 10)
+	r.put(bad...)
+	r.start(workers, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
+		if strings.Contains(m.Key, "bad") {
+			<-time.After(each)
+			return failed(err)
+		}
+		return done()
+	})
+	r.wait("each of the bad ones tried", func() bool { return len(r.keys()) > n })
+	before := len(r.keys())
+	r.put(others...)
+	// One turn each would be as many deliveries of the bad ones as of the others.
+	enough := before + 8*len(others) + n
+	r.wait("the others delivered", func() bool {
+		missing := 0
+		for _, m := range others {
+			if r.ended(m) == 0 {
+				missing++
+			}
+		}
+		if calls := len(r.keys()); missing > 0 && calls > enough {
+			r.t.Fatalf("%d of %d others are not delivered after %d deliveries: %d that come back again and again have all the turns", missing, len(others), calls-before, n)
+		}
+		return missing == 0
+	})
+}
+
+// testRetryBesideNew keeps many new events waiting, and one that was tried before must have its turn.
+func (r *rig) testRetryBesideNew() {
+	again := soonError(r.t)
+	tried := r.sale("tried", "ann", 100)
+	r.put(tried)
+	r.start(1, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
+		if m.Key == tried.Key && len(r.of(tried)) == 1 {
+			return failed(again)
+		}
+		<-time.After(2 * time.Millisecond)
+		return done()
+	})
+	put := 0
+	r.wait("the event that was tried, beside new ones", func() bool {
+		for waiting := put + 2 - len(r.keys()); waiting < 30; waiting++ {
+			r.put(r.sale("new"+strconv.Itoa(put), "customer"+strconv.Itoa(put), 100))
+			put++
+		}
+		if put > 2000 {
+			r.t.Fatalf("%d new events were delivered before one that was held for a moment", len(r.keys()))
+		}
+		return r.ended(tried) == 2
+	})
+}
