@@ -1,304 +1,168 @@
 package fprom
 
 import (
-	"container/heap"
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/backlog"
 )
 
 // DefaultQueueSize is the number of events that the default queue holds: over half an hour at 400 a minute.
 const DefaultQueueSize = 16384
 
-// memoryQueue keeps messages in slots that are linked by their index: in the order they were put (before, after), in
-// the lane of their customer, and in the list of those that may be delivered now. Its memory grows to the largest
-// backlog seen and no further.
+// memoryQueue is a Queue that keeps its messages in the line itself.
 type memoryQueue struct {
-	size    int
-	running bool
-	closed  bool
-	wake    chan struct{} // a hint that next may find work
+	size int
+	line *backlog.Line[kept]
 
 	mu          sync.Mutex
-	chunks      []*[chunkSize]slot // never moved, so that no Put pays for growth
-	used        int32              // slots ever taken
-	free        []int32
-	keys        map[string]int32
-	lanes       map[string]int32 // customer → last slot of the lane
-	first, last int32            // all, in the order they were put
-	newer       list             // may be delivered now, and never were before
-	older       list             // may be delivered again, or waited for another of their customer
-	turn        bool             // whose turn it is: neither keeps the other waiting
-	later       dueHeap
+	keys        map[string]*memoryItem
 	seq         uint64
 	dead        int
-	moved       chan struct{} // closed when a message left; nil if nobody waits
+	lastSuccess time.Time
+	closed      bool
 }
 
-type slot struct {
-	msg           Message
-	seq           uint64
-	due           time.Time
-	before, after int32
-	laneNext      int32
-	readyNext     int32
-}
-
-const (
-	none      = int32(-1)
-	chunkSize = 256
+type (
+	memoryItem = backlog.Item[kept]
+	kept       struct {
+		Message
+		answered bool // with NotReferral: it is only asked about again
+	}
 )
 
-func (q *memoryQueue) at(i int32) *slot { return &q.chunks[i/chunkSize][i%chunkSize] }
+var _ UndeliveredLister = (*memoryQueue)(nil)
 
 // NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0) that lives and dies with the
-// process. Put never blocks: it answers ErrQueueFull. What is left at the end is in Shutdown's *UndeliveredError.
+// process. Put never blocks: it answers ErrQueueFull. What is left at the end is in Shutdown's *UndeliveredError, but for
+// sales that FirstPromoter answered with NotReferral and that were to be asked about again: there the answer stands.
 // Dead letters are logged and observed (StageDead), but only counted, not kept.
-// An event takes about 400 bytes beside its own.
 func NewMemoryQueue(size int) Queue {
 	if size <= 0 {
 		size = DefaultQueueSize
 	}
-	q := &memoryQueue{
-		size: size, wake: make(chan struct{}, 1),
-		keys: map[string]int32{}, lanes: map[string]int32{}, first: none, last: none, newer: list{none, none}, older: list{none, none},
-	}
-	q.later.q = q
-	return q
+	return &memoryQueue{size: size, line: backlog.New[kept](), keys: map[string]*memoryItem{}}
 }
 
 func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
+	switch {
+	case q.closed:
 		return ErrQueueClosed
-	}
-	if len(q.keys)+len(ms) > q.size && len(q.keys)+q.fresh(ms) > q.size {
+	case len(q.keys)+len(ms) > q.size && len(q.keys)+q.unknown(ms) > q.size:
 		return ErrQueueFull
 	}
-	var conflict *ConflictError
+	var conflicts []string
 	for _, m := range ms {
-		if i, ok := q.keys[m.Key]; !ok {
-			q.add(m)
-		} else if q.conflicts(q.at(i), m) {
-			if conflict == nil {
-				conflict = &ConflictError{}
-			}
-			conflict.Keys = append(conflict.Keys, m.Key)
+		if it := q.keys[m.Key]; it == nil {
+			m.Attempt = 0
+			q.seq++
+			it = &memoryItem{Value: kept{Message: m}, Seq: q.seq, Lane: backlog.LaneOf(m.Customer), Bulk: m.Bulk}
+			q.keys[m.Key] = it
+			q.line.Add(it)
+		} else if it.Value.Digest != m.Digest {
+			conflicts = append(conflicts, m.Key)
 		}
 	}
-	q.signal()
-	if conflict != nil {
-		return conflict
+	if len(conflicts) > 0 {
+		return &ConflictError{Keys: conflicts}
 	}
 	return nil
 }
 
-// fresh is the number of keys in ms that are not stored.
-func (q *memoryQueue) fresh(ms []Message) int {
+// unknown is the number of keys in ms that are not stored.
+func (q *memoryQueue) unknown(ms []Message) int {
 	keys := make(map[string]bool, len(ms))
 	for _, m := range ms {
-		if _, ok := q.keys[m.Key]; !ok {
+		if q.keys[m.Key] == nil {
 			keys[m.Key] = true
 		}
 	}
 	return len(keys)
 }
 
-// conflicts reports whether m differs from what is stored in s.
-func (q *memoryQueue) conflicts(s *slot, m Message) bool { return m.Digest != s.msg.Digest }
-
-func (q *memoryQueue) add(m Message) {
-	var i int32
-	if n := len(q.free); n > 0 {
-		i, q.free = q.free[n-1], q.free[:n-1]
-	} else {
-		i = q.used
-		q.used++
-		if i%chunkSize == 0 {
-			q.chunks = append(q.chunks, new([chunkSize]slot))
-		}
-	}
-	m.Attempt = 0
-	q.seq++
-	*q.at(i) = slot{msg: m, seq: q.seq, before: q.last, after: none, laneNext: none, readyNext: none}
-	if q.last == none {
-		q.first = i
-	} else {
-		q.at(q.last).after = i
-	}
-	q.last = i
-	q.keys[m.Key] = i
-	tail, waits := q.lanes[m.Customer]
-	if m.Customer != "" {
-		q.lanes[m.Customer] = i
-	}
-	if waits && m.Customer != "" {
-		q.at(tail).laneNext = i
-		return
-	}
-	q.push(&q.newer, i)
-}
-
-// Run starts the workers and waits for them.
 func (q *memoryQueue) Run(ctx context.Context, workers int, deliver func(context.Context, Message) (Result, error)) error {
-	q.mu.Lock()
-	if q.closed || q.running {
-		defer q.mu.Unlock()
-		if q.closed {
-			return ErrQueueClosed
-		}
+	err := q.line.Run(ctx, workers, func(ctx context.Context, it *memoryItem) {
+		q.mu.Lock()
+		it.Value.Attempt++
+		m := it.Value.Message
+		q.mu.Unlock()
+		r, err := recovered(ctx, deliver, m)
+		q.settle(ctx, it, r, err)
+	})
+	if errors.Is(err, backlog.ErrInUse) {
 		return ErrQueueInUse
 	}
-	q.running = true
-	q.mu.Unlock()
+	return err
+}
+
+// recovered makes an error of a panic in deliver.
+func recovered(ctx context.Context, deliver func(context.Context, Message) (Result, error), m Message) (r Result, err error) {
 	defer func() {
-		q.mu.Lock()
-		q.running = false
-		q.mu.Unlock()
+		if p := recover(); p != nil {
+			err = fmt.Errorf("fprom: the delivery of %s panicked: %v", m.name(), p)
+			slog.ErrorContext(ctx, "fprom: a delivery panicked; it is tried again", "event", m.name(), "panic", p)
+		}
 	}()
-	var wg sync.WaitGroup
-	for range max(workers, 1) {
-		wg.Go(func() {
-			timer := time.NewTimer(time.Hour)
-			defer timer.Stop()
-			for {
-				i, m, ok := q.next(ctx, timer)
-				if !ok {
-					return
-				}
-				_, err := deliver(ctx, m)
-				q.settle(ctx, i, m.Attempt, err)
-			}
-		})
-	}
-	wg.Wait()
-	return nil
+	return deliver(ctx, m)
 }
 
-// next waits for a message that may be delivered now and takes it. timer is the worker's own.
-func (q *memoryQueue) next(ctx context.Context, timer *time.Timer) (int32, Message, bool) {
-	for ctx.Err() == nil {
-		q.mu.Lock()
-		now := time.Now()
-		for len(q.later.due) > 0 && !q.at(q.later.due[0]).due.After(now) {
-			q.push(&q.older, heap.Pop(&q.later).(int32))
-		}
-		if i := q.pop(); i != none {
-			q.at(i).msg.Attempt++
-			m := q.at(i).msg
-			q.signal() // there may be more: wake another
-			q.mu.Unlock()
-			return i, m, true
-		}
-		wait := time.Hour
-		if len(q.later.due) > 0 {
-			wait = q.at(q.later.due[0]).due.Sub(now)
-		}
-		q.mu.Unlock()
-		timer.Reset(wait)
-		select {
-		case <-ctx.Done():
-		case <-q.wake:
-		case <-timer.C:
-		}
-	}
-	return none, Message{}, false
-}
-
-// settle records what deliver said of the message in slot i.
-func (q *memoryQueue) settle(ctx context.Context, i int32, attempt int, err error) {
+// settle takes what deliver answered.
+func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, r Result, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	permanent := err != nil && IsPermanent(err)
-	if err == nil || permanent {
-		if permanent {
-			q.dead++
+	if err != nil && !IsPermanent(err) {
+		attempt := it.Value.Attempt
+		if IsHeld(err) || ctx.Err() != nil {
+			it.Value.Attempt--
 		}
-		q.remove(i)
+		it.Value.answered = r.Outcome == NotReferral
+		q.line.Retry(it, RetryDelay(attempt, err), IsSetAside(err))
 		return
 	}
-	if IsHeld(err) || ctx.Err() != nil {
-		q.at(i).msg.Attempt--
-	}
-	q.at(i).due = time.Now().Add(RetryDelay(attempt, err))
-	heap.Push(&q.later, i)
-	q.signal() // whoever sleeps must look at its timer again
-}
-
-func (q *memoryQueue) remove(i int32) {
-	s := q.at(i)
-	if s.before == none {
-		q.first = s.after
+	if err != nil {
+		q.dead++
 	} else {
-		q.at(s.before).after = s.after
+		q.lastSuccess = time.Now()
 	}
-	if s.after == none {
-		q.last = s.before
-	} else {
-		q.at(s.after).before = s.before
-	}
-	if s.laneNext != none {
-		q.push(&q.older, s.laneNext)
-		q.signal()
-	} else if s.msg.Customer != "" {
-		delete(q.lanes, s.msg.Customer)
-	}
-	delete(q.keys, s.msg.Key)
-	*s = slot{}
-	q.free = append(q.free, i)
-	if q.moved != nil {
-		close(q.moved)
-		q.moved = nil
-	}
+	delete(q.keys, it.Value.Key)
+	q.line.Done(it)
 }
 
-func (q *memoryQueue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
+func (q *memoryQueue) Flush(ctx context.Context) error {
+	err := q.line.Flush(ctx)
+	if errors.Is(err, backlog.ErrNotDue) {
+		return fmt.Errorf("%w: %w", ErrNotDue, err)
 	}
+	return err
 }
 
-// Stats implements Queue.
 func (q *memoryQueue) Stats(context.Context) (QueueStats, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return QueueStats{}, ErrQueueClosed
 	}
-	s := QueueStats{Pending: len(q.keys), Dead: q.dead, Delivering: q.running}
-	if q.first != none {
-		s.Oldest = q.at(q.first).msg.RecordedAt
+	n := q.line.Waiting()
+	s := QueueStats{Pending: n.Live, Bulk: n.Bulk, Dead: q.dead, Delivering: q.line.Running(), LastSuccess: q.lastSuccess}
+	if it := q.line.Oldest(); it != nil {
+		s.Oldest = it.Value.RecordedAt
 	}
 	return s, nil
 }
 
-// Flush implements Queue.
-func (q *memoryQueue) Flush(ctx context.Context) error {
-	q.mu.Lock()
-	for mark := q.seq; q.first != none && q.at(q.first).seq <= mark; {
-		if q.moved == nil {
-			q.moved = make(chan struct{})
-		}
-		moved := q.moved
-		q.mu.Unlock()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-moved:
-		}
-		q.mu.Lock()
-	}
-	q.mu.Unlock()
-	return nil
-}
-
-// Close implements Queue. What is left is still in Undelivered.
 func (q *memoryQueue) Close() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
+	q.line.Close(ErrQueueClosed)
 	return nil
 }
 
@@ -306,9 +170,16 @@ func (q *memoryQueue) Close() error {
 func (q *memoryQueue) Undelivered() []Message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	var left []*memoryItem
+	for _, it := range q.keys {
+		if !it.Value.answered {
+			left = append(left, it)
+		}
+	}
+	slices.SortFunc(left, func(a, b *memoryItem) int { return cmp.Compare(a.Seq, b.Seq) })
 	var ms []Message
-	for i := q.first; i != none; i = q.at(i).after {
-		ms = append(ms, q.at(i).msg)
+	for _, it := range left {
+		ms = append(ms, it.Value.Message)
 	}
 	return ms
 }

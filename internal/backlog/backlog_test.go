@@ -1,0 +1,292 @@
+package backlog_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom/internal/backlog"
+)
+
+type (
+	line = backlog.Line[string]
+	item = backlog.Item[string]
+)
+
+// add puts messages that are named after their customers: "a1" is of lane 'a'; a capital is bulk.
+func add(l *line, seq *uint64, names ...string) {
+	for _, name := range names {
+		*seq++
+		it := &item{Value: name, Seq: *seq, Bulk: name[0] < 'a'}
+		if len(name) > 1 {
+			it.Lane = uint64(name[0] | 0x20)
+		}
+		l.Add(it)
+	}
+}
+
+// run delivers with a number of workers until the line is empty or d is over, and returns what was delivered.
+func run(t *testing.T, l *line, workers int, d time.Duration, deliver func(*item)) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	go func() {
+		for l.Waiting() != (backlog.Counts{}) && ctx.Err() == nil {
+			time.Sleep(time.Second)
+		}
+		cancel()
+	}()
+	var mu sync.Mutex
+	var got []string
+	err := l.Run(ctx, workers, func(_ context.Context, it *item) {
+		mu.Lock()
+		got = append(got, it.Value)
+		mu.Unlock()
+		deliver(it)
+	})
+	if err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	return got
+}
+
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, retried string // it fails once
+		aside         bool
+		put, want     []string
+	}{
+		{name: "oldest first", put: []string{"a1", "b1", "a2", "b2", "a3"}, want: []string{"a1", "b1", "a2", "b2", "a3"}},
+		{name: "a customer waits for a retry", retried: "a1", put: []string{"a1", "a2", "b1"}, want: []string{"a1", "b1", "a1", "a2"}},
+		{name: "what is set aside lets others pass", retried: "a1", aside: true, put: []string{"a1", "a2", "b1", "a3"}, want: []string{"a1", "a2", "b1", "a3", "a1"}},
+		{name: "nobody waits for who has no customer", retried: "x", put: []string{"x", "y", "z"}, want: []string{"x", "y", "z", "x"}},
+		{name: "live before bulk", put: []string{"A1", "B1", "c1", "d1"}, want: []string{"c1", "d1", "A1", "B1"}},
+		{name: "a live one behind its customer's bulk", put: []string{"B1", "A1", "A2", "c1", "a3", "A4"}, want: []string{"A1", "A2", "c1", "a3", "B1", "A4"}},
+		{name: "a bulk one that became urgent is retried", retried: "A1", put: []string{"B1", "A1", "a2", "c1"}, want: []string{"A1", "c1", "B1", "A1", "a2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l, seq := backlog.New[string](), uint64(0)
+				add(l, &seq, tt.put...)
+				failed := false
+				got := run(t, l, 1, time.Hour, func(it *item) {
+					if it.Value == tt.retried && !failed {
+						failed = true
+						l.Retry(it, time.Minute, tt.aside)
+						return
+					}
+					l.Done(it)
+				})
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("delivered %v, want %v", got, tt.want)
+				}
+				if n := l.Waiting(); n != (backlog.Counts{}) || l.Oldest() != nil {
+					t.Errorf("%+v are left", n)
+				}
+			})
+		})
+	}
+}
+
+// TestUrgentRetry: a bulk message that waits for a retry becomes urgent, and keeps its time.
+func TestUrgentRetry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, seq := backlog.New[string](), uint64(0)
+		add(l, &seq, "A1")
+		begin := time.Now()
+		got := run(t, l, 1, time.Hour, func(it *item) {
+			switch {
+			case it.Value == "A1" && time.Since(begin) == 0:
+				add(l, &seq, "B1", "C1", "D1", "mark")
+				l.Retry(it, time.Minute, false)
+				return
+			case it.Value == "mark":
+				add(l, &seq, "a2")
+			}
+			time.Sleep(40 * time.Second)
+			l.Done(it)
+		})
+		if want := []string{"A1", "mark", "B1", "A1", "a2", "C1", "D1"}; !slices.Equal(got, want) {
+			t.Errorf("delivered %v, want %v", got, want)
+		}
+	})
+}
+
+// TestPoison: old messages that always fail, at once or by hanging, stop the others with no number of workers.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 2, 4, 64} {
+		for _, hang := range []time.Duration{0, 10 * time.Second} {
+			synctest.Test(t, func(t *testing.T) {
+				l, seq := backlog.New[string](), uint64(0)
+				for range 200 {
+					add(l, &seq, "p")
+				}
+				for range 2000 {
+					add(l, &seq, "g")
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Hour)
+				defer cancel()
+				good := 0
+				var mu sync.Mutex
+				err := l.Run(ctx, workers, func(_ context.Context, it *item) {
+					if it.Value == "p" {
+						time.Sleep(hang)
+						l.Retry(it, 100*time.Millisecond, false)
+						return
+					}
+					time.Sleep(100 * time.Millisecond)
+					l.Done(it)
+					mu.Lock()
+					defer mu.Unlock()
+					if good++; good == 2000 {
+						cancel()
+					}
+				})
+				if want := 2000; err != nil || good < want && (workers > 1 || hang == 0) || good < 600 {
+					t.Errorf("%d workers, %v: %d good ones were delivered in three hours, want %d", workers, hang, good, want)
+				}
+			})
+		}
+	}
+}
+
+// TestBulkLeavesRoom: a live message finds a worker at once, however many bulk ones wait.
+func TestBulkLeavesRoom(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{2, 64} {
+		synctest.Test(t, func(t *testing.T) {
+			l, seq := backlog.New[string](), uint64(0)
+			for range 1000 {
+				add(l, &seq, "B")
+			}
+			go func() {
+				time.Sleep(100 * time.Millisecond)
+				add(l, &seq, "live")
+			}()
+			begin := time.Now()
+			run(t, l, workers, time.Minute, func(it *item) {
+				if it.Value == "live" && time.Since(begin) != 100*time.Millisecond {
+					t.Errorf("%d workers: the live one went after %v", workers, time.Since(begin))
+				}
+				time.Sleep(time.Second)
+				l.Done(it)
+			})
+		})
+	}
+}
+
+func TestFlush(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, seq := backlog.New[string](), uint64(0)
+		if err := l.Flush(t.Context()); err != nil {
+			t.Errorf("Flush of an empty line: %v", err)
+		}
+		add(l, &seq, "a1", "b1")
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		go func() {
+			ran <- l.Run(ctx, 2, func(_ context.Context, it *item) {
+				time.Sleep(time.Second)
+				if it.Value == "b1" {
+					l.Retry(it, time.Hour, false)
+					return
+				}
+				l.Done(it)
+			})
+		}()
+		begin := time.Now()
+		short, end := context.WithTimeout(t.Context(), time.Minute)
+		defer end()
+		if err := l.Flush(short); !errors.Is(err, backlog.ErrNotDue) || time.Since(begin) != time.Second {
+			t.Errorf("Flush of a minute: %v after %v, want ErrNotDue when the others are done", err, time.Since(begin))
+		}
+		if err := l.Run(ctx, 1, nil); !errors.Is(err, backlog.ErrInUse) {
+			t.Errorf("a second Run: %v", err)
+		}
+		tiny, end := context.WithTimeout(t.Context(), time.Millisecond)
+		defer end()
+		add(l, &seq, "c1")
+		if err := l.Flush(tiny); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Flush while one is under way: %v", err)
+		}
+		cancel()
+		if err := <-ran; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		closed := errors.New("closed")
+		time.AfterFunc(time.Second, func() { l.Close(closed) })
+		if err := l.Flush(t.Context()); !errors.Is(err, closed) {
+			t.Errorf("Flush when it is closed: %v", err)
+		}
+		if err := l.Run(t.Context(), 1, nil); !errors.Is(err, closed) {
+			t.Errorf("Run after Close: %v", err)
+		}
+	})
+}
+
+// TestAtRandom: whatever fails, each is done once, those of a customer one at a time and in their order, but for what was
+// set aside.
+func TestAtRandom(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(50) {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 1))
+			l := backlog.New[string]()
+			n, workers := uint64(300), 1+rng.IntN(20)
+			var mu sync.Mutex
+			done, last, busy := map[uint64]bool{}, map[uint64]uint64{}, map[uint64]bool{}
+			lane := func(seq uint64) uint64 { return seq * 7919 % 20 }
+			go func() {
+				for seq := uint64(1); seq <= n; seq++ {
+					mu.Lock()
+					d, bulk := time.Duration(rng.IntN(100))*time.Millisecond, rng.IntN(2) == 0
+					mu.Unlock()
+					time.Sleep(d)
+					l.Add(&item{Seq: seq, Lane: lane(seq), Bulk: bulk})
+				}
+			}()
+			ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+			defer cancel()
+			aside := map[uint64]bool{}
+			err := l.Run(ctx, workers, func(_ context.Context, it *item) {
+				mu.Lock()
+				defer mu.Unlock()
+				c, free := lane(it.Seq), aside[it.Seq] || lane(it.Seq) == 0
+				if done[it.Seq] || !free && (busy[c] || last[c] > it.Seq) {
+					t.Errorf("seed %d: %d goes at the wrong time", seed, it.Seq)
+				}
+				busy[c] = busy[c] || !free
+				d, fate := time.Duration(rng.IntN(2000))*time.Millisecond, rng.IntN(10)
+				mu.Unlock()
+				time.Sleep(d)
+				mu.Lock()
+				if !free {
+					busy[c] = false
+				}
+				if fate < 4 {
+					aside[it.Seq] = aside[it.Seq] || fate == 0
+					l.Retry(it, time.Duration(rng.IntN(60))*time.Second, fate == 0)
+					return
+				}
+				done[it.Seq] = true
+				if !free {
+					last[c] = it.Seq
+				}
+				l.Done(it)
+			})
+			if uint64(len(done)) != n || err != nil || l.Waiting() != (backlog.Counts{}) {
+				t.Errorf("seed %d: %d of %d are done, %v", seed, len(done), n, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,93 @@
+package backlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// ErrNotDue is wrapped by Flush's error if what is left is not due before the deadline.
+var ErrNotDue = errors.New("not due before the deadline")
+
+// Flush waits until every message that is in the line now has left it, or ctx ends. Its error wraps ErrNotDue as soon as
+// nothing of what is left is under way or due before ctx's deadline.
+func (l *Line[T]) Flush(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { l.wake(l.left.Broadcast) })()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	mark, deadline := l.last, never
+	if t, ok := ctx.Deadline(); ok {
+		deadline = l.now() + time.Until(t)
+	}
+	for {
+		due, left := l.earliest(mark)
+		switch {
+		case l.closed != nil:
+			return l.closed
+		case !left:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case due > deadline:
+			return fmt.Errorf("%w: the next one is due in %v", ErrNotDue, (due - l.now()).Round(time.Second))
+		}
+		l.left.Wait()
+	}
+}
+
+// Close ends every Flush with err. From now on Flush and Run return it.
+func (l *Line[T]) Close(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = err
+	l.left.Broadcast()
+}
+
+// earliest is when a message with a Seq up to mark may go: 0 if now, or if it is under way. left: there is one.
+func (l *Line[T]) earliest(mark uint64) (due time.Duration, left bool) {
+	due = never
+	for r := range l.first() {
+		if r.it.Seq <= mark {
+			due, left = min(due, r.due), true
+		}
+	}
+	return due, left
+}
+
+// Oldest is the message that was put first; nil if there is none.
+func (l *Line[T]) Oldest() *Item[T] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var oldest *Item[T]
+	for r := range l.first() {
+		if oldest == nil || r.it.Seq < oldest.Seq {
+			oldest = r.it
+		}
+	}
+	return oldest
+}
+
+// first ranges over enough messages to find the oldest and the earliest: what is under way, the oldest new ones, and all
+// tried ones. Those behind another in their lane are younger than it and go later.
+func (l *Line[T]) first() iter.Seq[retry[T]] {
+	return func(yield func(retry[T]) bool) {
+		for it := range l.underWay {
+			if !yield(retry[T]{it, 0}) {
+				return
+			}
+		}
+		for _, t := range []*turns[T]{&l.live, &l.bulk} {
+			t.tidy()
+			if len(t.fresh) > 0 && !yield(retry[T]{t.fresh[0], 0}) {
+				return
+			}
+			for _, r := range t.tried {
+				if !t.moved(r.it) && !yield(r) {
+					return
+				}
+			}
+		}
+	}
+}
