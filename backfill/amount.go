@@ -1,0 +1,62 @@
+package backfill
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/fprom-go/fprom"
+)
+
+// ErrMixedAmounts is wrapped by the error that ends the reading of a file whose amounts have another mark than
+// Format.Decimal.
+var ErrMixedAmounts = errors.New(`the amount has another mark than the decimal mark that was stated: take thousands separators out, or state the other mark (--decimal)`)
+
+// ParseAmount reads an amount as f says, in FirstPromoter's minor units. Digits and one decimal mark are all it takes, and a
+// leading minus: no thousands separator, no sign of a currency, no exponent. The error is a *fprom.ValidationError of
+// "Amount" or "Currency", or wraps ErrMixedAmounts.
+func (f Format) ParseAmount(s, currency string) (int64, error) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return 0, &fprom.ValidationError{Field: "Amount", Reason: "is missing"}
+	}
+	if f.Amount == Minor {
+		return minorAmount(s)
+	}
+	other := ","
+	if f.Decimal == ',' {
+		other = "."
+	}
+	if strings.Contains(s, other) {
+		if isNumber(strings.TrimPrefix(s, "-")) {
+			return 0, ErrMixedAmounts
+		}
+		return 0, &fprom.ValidationError{Field: "Amount", Reason: "is not a plain decimal number such as 19.99"}
+	}
+	return fprom.ParseAmount(strings.ReplaceAll(s, ",", "."), currency)
+}
+
+func minorAmount(s string) (int64, error) {
+	bad := func(reason string) (int64, error) { return 0, &fprom.ValidationError{Field: "Amount", Reason: reason} }
+	digits, negative := strings.CutPrefix(s, "-")
+	switch {
+	case !isNumber(digits):
+		return bad("is not a whole number such as 1999")
+	case strings.ContainsAny(digits, ".,"):
+		return bad("has a decimal mark, but amounts were said to be in minor units (1999 for 19.99): read them as major (--amount major)")
+	}
+	digits = strings.TrimLeft(digits, "0")
+	if len(digits) > 18 {
+		return bad("is too large")
+	}
+	var n int64
+	for _, d := range []byte(digits) {
+		n = 10*n + int64(d-'0')
+	}
+	if negative {
+		n = -n
+	}
+	return n, nil
+}
+
+// isNumber reports whether s has digits and marks only.
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789.,") == "" }

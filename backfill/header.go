@@ -1,0 +1,114 @@
+package backfill
+
+import (
+	"slices"
+	"strings"
+)
+
+// Column is a column of a CSV file and the field that it was taken for; "" if it is left out.
+type Column struct{ Name, Field string }
+
+// columns decides what each column of a header means.
+func (f Format) columns(header []string) ([]field, error) {
+	mapped, err := f.mapped(header)
+	if err != nil {
+		return nil, err
+	}
+	allowed := fieldsOf(f.Kind)
+	fields := make([]field, len(header))
+	taken := map[field]string{}
+	take := func(i int, is field) error {
+		if other, ok := taken[is]; ok {
+			if is == createdAtField { // is only shown
+				return nil
+			}
+			return headerError("%q and %q both say %s: name one with a mapping, such as %s=%s", other, header[i], is, other, is)
+		}
+		fields[i], taken[is] = is, header[i]
+		return nil
+	}
+	// What is mapped goes first, then a field's own name, then other names for it.
+	for _, know := range []func(i int, name string) field{
+		func(i int, _ string) field { return mapped[i] },
+		func(_ int, name string) field { return namedField(name) },
+		func(_ int, name string) field { return aliases[plain(name)] },
+	} {
+		before := make(map[field]bool, len(taken))
+		for is := range taken {
+			before[is] = true
+		}
+		for i, name := range header {
+			is := know(i, name)
+			_, isMapped := mapped[i]
+			if is == noField || fields[i] != noField || isMapped && mapped[i] != is || before[is] || !slices.Contains(allowed, is) {
+				continue
+			}
+			if err := take(i, is); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return fields, f.complete(header, fields, taken)
+}
+
+// mapped is what Format.Map says, by the index of the column.
+func (f Format) mapped(header []string) (map[int]field, error) {
+	mapped := map[int]field{}
+	for name, to := range f.Map {
+		i := slices.Index(header, name)
+		if i < 0 {
+			i = slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(strings.TrimSpace(h), strings.TrimSpace(name)) })
+		}
+		is := namedField(to)
+		switch {
+		case i < 0:
+			return nil, headerError("there is no column %q to map; there are %s", name, list(header))
+		case to == "" || to == "-":
+		case is == noField || !slices.Contains(fieldsOf(f.Kind), is):
+			return nil, headerError("a %s has no field %q; it has %s", f.Kind, to, names(fieldsOf(f.Kind)))
+		}
+		mapped[i] = is
+	}
+	return mapped, nil
+}
+
+// complete reports what is missing to make events.
+func (f Format) complete(header []string, fields []field, taken map[field]string) error {
+	for i, name := range header {
+		if is := refused[plain(name)]; is != noField && fields[i] == noField && taken[is] == "" && slices.Contains(fieldsOf(f.Kind), is) {
+			return headerError("%q is not the API's name: it is %s. Rename the column, or map it: %s=%s", name, is, name, is)
+		}
+	}
+	for _, is := range []field{eventIDField, amountField} {
+		if slices.Contains(fieldsOf(f.Kind), is) && taken[is] == "" {
+			return headerError("none says %s. Rename one, or map it: COLUMN=%s. There are %s", is, is, list(header))
+		}
+	}
+	if taken[emailField] == "" && taken[uidField] == "" {
+		return headerError("none names the customer. Rename one to email or uid, or map it: COLUMN=email. There are %s", list(header))
+	}
+	return nil
+}
+
+func list(header []string) string {
+	quoted := make([]string, 0, 12)
+	for i, h := range header {
+		if i == 11 {
+			quoted = append(quoted, "…")
+			break
+		}
+		if len(h) > 40 {
+			h = strings.ToValidUTF8(h[:40], "") + "…"
+		}
+		quoted = append(quoted, `"`+h+`"`)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+func names(fields []field) string {
+	s := make([]string, len(fields))
+	for i, f := range fields {
+		s[i] = f.String()
+	}
+	return strings.Join(s, ", ")
+}

@@ -1,0 +1,298 @@
+package backfill
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// maxRecord bounds a row, so that an unclosed quote does not take in the rest of the file.
+const maxRecord = 1 << 20
+
+// Reader reads rows as a stream. It is not safe for concurrent use.
+type Reader struct {
+	format Format
+	csv    *csv.Reader
+	limit  *limitedReader
+	lines  *bufio.Scanner
+	header []string
+	fields []field
+	known  map[string]field // of JSONL: what names mean
+	line   int              // of the last row
+}
+
+// NewReader reads the beginning of a file and finds out what its columns mean. It takes CSV with a comma, a semicolon or
+// a tab between the fields, with or without a byte order mark, and JSONL: one object a line. The error is a *HeaderError, a
+// *fprom.ValidationError of a field of f, or r's.
+func NewReader(r io.Reader, f Format) (*Reader, error) {
+	f, err := f.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	limit := &limitedReader{r: r}
+	buf := bufio.NewReaderSize(limit, 64<<10)
+	start, err := buf.Peek(3)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("fprom: read the file: %w", err)
+	}
+	switch {
+	case bytes.HasPrefix(start, []byte{0xEF, 0xBB, 0xBF}):
+		_, _ = buf.Discard(3) // they are in the buffer
+	case bytes.HasPrefix(start, []byte{0xFF, 0xFE}), bytes.HasPrefix(start, []byte{0xFE, 0xFF}):
+		return nil, headerError("the file is UTF-16: save it as UTF-8")
+	}
+	in := &Reader{format: f, limit: limit}
+	switch first(buf) {
+	case 0:
+		return nil, headerError("the file is empty")
+	case '{':
+		in.readLines(buf)
+		return in, nil
+	case '[':
+		return nil, headerError("the file is a JSON array: write one object a line (JSONL)")
+	default:
+		return in, in.readHeader(buf)
+	}
+}
+
+// first is the first byte that is no white space, 0 if there is none.
+func first(r *bufio.Reader) byte {
+	if b := headline(r); len(b) > 0 {
+		return b[0]
+	}
+	return 0
+}
+
+// headline is the first line that is not blank, or what the buffer holds of it. It reads no further than it must: the
+// file may be a pipe.
+func headline(r *bufio.Reader) []byte {
+	for {
+		_, err := r.Peek(r.Buffered() + 1)
+		b, _ := r.Peek(r.Buffered())
+		line, _, whole := bytes.Cut(bytes.TrimLeft(b, " \t\r\n"), []byte{'\n'})
+		if whole || err != nil {
+			return line
+		}
+	}
+}
+
+func (in *Reader) readHeader(r *bufio.Reader) error {
+	in.csv = csv.NewReader(r)
+	in.csv.Comma = separator(r)
+	in.csv.FieldsPerRecord = -1
+	in.csv.ReuseRecord = true
+	record, err := in.csv.Read()
+	if err != nil {
+		return headerError("the header cannot be read: %v", err)
+	}
+	in.header = make([]string, len(record))
+	for i, name := range record {
+		in.header[i] = strings.Clone(name)
+	}
+	in.fields, err = in.format.columns(in.header)
+	return err
+}
+
+// separator is what the header has most of.
+func separator(r *bufio.Reader) rune {
+	line := headline(r)
+	best, most := ',', bytes.Count(line, []byte{','})
+	for _, c := range []byte{';', '\t'} {
+		if n := bytes.Count(line, []byte{c}); n > most {
+			best, most = rune(c), n
+		}
+	}
+	return best
+}
+
+func (in *Reader) readLines(r *bufio.Reader) {
+	in.lines = bufio.NewScanner(r)
+	in.lines.Buffer(make([]byte, 0, 64<<10), maxRecord)
+	in.known = map[string]field{}
+}
+
+// Columns says what the columns of a CSV file were taken for. It is nil for JSONL.
+func (in *Reader) Columns() []Column {
+	if in.csv == nil {
+		return nil
+	}
+	c := make([]Column, len(in.header))
+	for i, name := range in.header {
+		c[i] = Column{name, in.fields[i].String()}
+	}
+	return c
+}
+
+// Rows ranges over the rows. A row that makes no event has an Err; an error beside the row ends the reading. Rows can be
+// ranged over once.
+func (in *Reader) Rows() iter.Seq2[Row, error] {
+	next := in.csvRow
+	if in.csv == nil {
+		next = in.jsonRow
+	}
+	return func(yield func(Row, error) bool) {
+		for {
+			r, err := next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if errors.Is(r.Err, ErrMixedAmounts) {
+				err = fmt.Errorf("fprom: line %d: %w", r.Line, r.Err)
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (in *Reader) csvRow() (Row, error) {
+	in.limit.n = 0
+	record, err := in.csv.Read()
+	if err != nil {
+		return in.badCSV(record, err)
+	}
+	r := Row{Record: record}
+	r.Line, _ = in.csv.FieldPos(0)
+	in.line = r.Line
+	if len(record) != len(in.header) {
+		r.Err = fmt.Errorf("fprom: the row has %d fields, the header %d: is a field with a separator in it not quoted?", len(record), len(in.header))
+		return r, nil
+	}
+	var v values
+	for i, is := range in.fields {
+		v[is] = strings.TrimSpace(record[i])
+	}
+	in.format.fill(&r, &v)
+	return r, nil
+}
+
+// badCSV turns a row that is no CSV into a refused one; any other error ends the reading.
+func (in *Reader) badCSV(record []string, err error) (Row, error) {
+	p, ok := errors.AsType[*csv.ParseError](err)
+	switch {
+	case errors.Is(err, io.EOF):
+		return Row{}, io.EOF
+	case errors.Is(err, errTooLarge):
+		return Row{}, fmt.Errorf("fprom: after line %d: %w", in.line, errTooLarge)
+	case !ok:
+		return Row{}, fmt.Errorf("fprom: read the file: %w", err)
+	}
+	return Row{Line: p.StartLine, Record: record, Err: fmt.Errorf("fprom: the row is no CSV: %w", p.Err)}, nil
+}
+
+func (in *Reader) jsonRow() (Row, error) {
+	in.limit.n = 0
+	for in.lines.Scan() {
+		in.line++
+		line := bytes.TrimSpace(in.lines.Bytes())
+		if len(line) > 0 {
+			r := Row{Line: in.line, JSON: line}
+			in.object(&r, line)
+			return r, nil
+		}
+		in.limit.n = 0
+	}
+	switch err := in.lines.Err(); {
+	case err == nil:
+		return Row{}, io.EOF
+	case errors.Is(err, bufio.ErrTooLong), errors.Is(err, errTooLarge):
+		return Row{}, fmt.Errorf("fprom: after line %d: %w", in.line, errTooLarge)
+	default:
+		return Row{}, fmt.Errorf("fprom: read the file: %w", err)
+	}
+}
+
+// object reads one line of JSONL. What the names of its members mean is decided as for a header.
+func (in *Reader) object(r *Row, line []byte) {
+	var o map[string]json.RawMessage
+	if json.Unmarshal(line, &o) != nil || o == nil {
+		r.Err = errors.New("fprom: the line is no JSON object")
+		return
+	}
+	var missing bool
+	for name := range o {
+		if _, ok := in.known[name]; !ok {
+			missing = true
+		}
+	}
+	if missing || len(o) != len(in.known) {
+		if r.Err = in.learn(o); r.Err != nil {
+			return
+		}
+	}
+	var v values
+	for name, raw := range o {
+		if is := in.known[name]; is != noField {
+			text, ok := scalar(raw)
+			if !ok {
+				r.Err = fmt.Errorf("fprom: the member for %s is no text and no number", is)
+				return
+			}
+			v[is] = strings.TrimSpace(text)
+		}
+	}
+	in.format.fill(r, &v)
+}
+
+// learn decides what the names of an object mean.
+func (in *Reader) learn(o map[string]json.RawMessage) error {
+	names := make([]string, 0, len(o))
+	for name := range o {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	format := in.format
+	format.Map = map[string]string{}
+	for name, to := range in.format.Map {
+		if _, ok := o[name]; ok {
+			format.Map[name] = to
+		}
+	}
+	fields, err := format.columns(names)
+	if err != nil {
+		return err
+	}
+	clear(in.known)
+	for i, name := range names {
+		in.known[name] = fields[i]
+	}
+	return nil
+}
+
+// scalar is the text of a JSON string, number, boolean or null.
+func scalar(raw json.RawMessage) (string, bool) {
+	switch {
+	case len(raw) == 0 || raw[0] == '{' || raw[0] == '[':
+		return "", false
+	case raw[0] != '"':
+		return strings.TrimPrefix(string(raw), "null"), true
+	}
+	var s string
+	err := json.Unmarshal(raw, &s)
+	return s, err == nil
+}
+
+var errTooLarge = errors.New("a row is larger than 1 MiB: is a quote not closed?")
+
+// limitedReader fails when a row takes too much; n is set to 0 before each.
+type limitedReader struct {
+	r io.Reader
+	n int
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.n > maxRecord {
+		return 0, errTooLarge
+	}
+	n, err := l.r.Read(p)
+	l.n += n
+	return n, err
+}

@@ -1,0 +1,178 @@
+package backfill_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/backfill"
+)
+
+var (
+	minor = backfill.Format{Amount: backfill.Minor}
+	major = backfill.Format{Amount: backfill.Major}
+)
+
+// read returns every row, and what ended the reading.
+func read(t *testing.T, text string, f backfill.Format) (rows []backfill.Row, err error) {
+	t.Helper()
+	in, err := backfill.NewReader(strings.NewReader(text), f)
+	if err != nil {
+		return nil, err
+	}
+	for r, err := range in.Rows() {
+		if err != nil {
+			return rows, err
+		}
+		r.Record = append([]string(nil), r.Record...)
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func TestForms(t *testing.T) {
+	t.Parallel()
+	want := fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 1999, Currency: "USD", SkipEmailNotification: true}
+	at := time.Date(2026, 3, 10, 12, 30, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name, text string
+		format     backfill.Format
+	}{
+		{"our names", "event_id,email,amount,currency,created_at\nch_1,ann@example.com,1999,USD,2026-03-10T12:30:00Z\n", minor},
+		{"Go's names, CRLF, blank lines, spaces", "\r\nEventID, Email ,Amount,Currency,CreatedAt\r\n\r\nch_1, ann@example.com ,1999,USD,2026-03-10 12:30\r\n", minor},
+		{"semicolons and a decimal comma", "event_id;email;amount;currency;created_at\nch_1;ann@example.com;19,99;USD;2026-03-10 12:30:00\n", backfill.Format{Amount: backfill.Major, Decimal: ','}},
+		{"tabs and a byte order mark", "\xef\xbb\xbfevent_id\temail\tamount\tcurrency\tcreated_at\nch_1\tann@example.com\t19.99\tUSD\t1773145800\n", major},
+		{"Stripe's payments", "id,Created date (UTC),Amount,Amount Refunded,Currency,Captured,Status,Description,Customer Email,Invoice ID\nch_1,2026-03-10 12:30:00,19.99,0.00,USD,true,Paid,\"a, b\",ann@example.com,in_1\n", major},
+		{"Stripe's payments by invoice", "id,Created (UTC),Amount,Currency,Status,Customer Email,Invoice ID\npy_9,2026-03-10 12:30,19.99,USD,Paid,ann@example.com,ch_1\n", backfill.Format{Amount: backfill.Major, Map: map[string]string{"invoice id": "event_id"}}},
+		{"Paddle's transactions", "transaction_id,status,customer_email,currency_code,subtotal,discount,tax,total,billed_at\nch_1,completed,ann@example.com,USD,2499,500,400,2399,2026-03-10T12:30:00Z\n", minor},
+		{"a column that is left out", "event_id,email,amount,currency,status,created_at\nch_1,ann@example.com,1999,USD,shipped,2026-03-10T12:30:00Z\n", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"status": "-"}}},
+		{"a rejects file", "event_id,email,amount,currency,created_at,line,reason\nch_1,ann@example.com,1999,USD,2026-03-10T12:30:00Z,7,bad\n", minor},
+		{"JSONL", "{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"amount\":1999,\"currency\":\"USD\",\"created_at\":\"2026-03-10T12:30:00Z\",\"lines\":[1,{}]}\n", minor},
+		{"JSONL with texts, other names and no line end", "\n{\"id\":\"ch_1\",\"customer_email\":\"ann@example.com\",\"amount\":\"19.99\",\"currency\":\"USD\",\"created\":1773145800,\"uid\":null}", major},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			rows, err := read(t, c.text, c.format)
+			if err != nil || len(rows) != 1 {
+				t.Fatalf("%d rows, %v", len(rows), err)
+			}
+			if r := rows[0]; r.Err != nil || r.Event != fprom.Event(want) || !r.At.Equal(at) || r.Line < 1 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind, text string
+		want       fprom.Event
+	}{
+		{fprom.KindRefund, "event_id,uid,amount,currency,sale_event_id,quantity\nre_1,user-1,500,EUR,ch_1,2\n", fprom.Refund{EventID: "re_1", UID: "user-1", Amount: 500, Currency: "EUR", Quantity: 2, SaleEventID: "ch_1", SkipEmailNotification: true}},
+		{fprom.KindSignup, "email,tid,created_at\nann@example.com,t1,2026-03-10T12:00:00Z\n", fprom.Signup{Email: "ann@example.com", TID: "t1", CreatedAt: time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC), SkipEmailNotification: true}},
+		{fprom.KindCancellation, "email\nann@example.com\n", fprom.Cancellation{Email: "ann@example.com"}},
+	} {
+		rows, err := read(t, c.text, backfill.Format{Kind: c.kind, Amount: backfill.Minor})
+		if err != nil || len(rows) != 1 || rows[0].Err != nil || rows[0].Event != c.want {
+			t.Errorf("%s: %+v %v", c.kind, rows, err)
+		}
+	}
+}
+
+func TestFilesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, text, says string
+		format           backfill.Format
+	}{
+		{"sale_amount", "event_id,email,sale_amount\n", "it is amount", minor},
+		{"order_id", "order_id,email,amount\n", "it is event_id", minor},
+		{"no customer", "event_id,amount\n", "customer", minor},
+		{"no id", "email,amount\n", "event_id", minor},
+		{"two ids", "id,transaction_id,email,amount\n", "both say event_id", minor},
+		{"the same name twice", "event_id,email,email,amount\n", "both say email", minor},
+		{"no such column to map", "event_id,email,amount\n", "no column", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Invoice": "event_id"}}},
+		{"no such field to map", "event_id,email,amount\n", "no field", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"email": "mail"}}},
+		{"empty", "\n \n", "empty", minor},
+		{"UTF-16", "\xff\xfee\x00", "UTF-16", minor},
+		{"an array", "[{}]", "JSONL", minor},
+		{"no form of amounts", "event_id,email,amount\n", "Format.Amount", backfill.Format{}},
+		{"an unknown kind", "event_id,email,amount\n", "Format.Kind", backfill.Format{Kind: "order"}},
+		{"an odd decimal mark", "event_id,email,amount\n", "Format.Decimal", backfill.Format{Amount: backfill.Major, Decimal: '\''}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := read(t, c.text, c.format)
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v, want %q", err, c.says)
+			}
+		})
+	}
+}
+
+func TestRowsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	const header = "event_id,email,amount,currency,status\n"
+	for _, c := range []struct{ name, row, says string }{
+		{"a decimal mark in minor units", "a,ann@example.com,19.99,USD,", "--amount major"},
+		{"negative", "a,ann@example.com,-5,USD,", "negative"},
+		{"no amount", "a,ann@example.com,,USD,", "Amount"},
+		{"no customer", "a,,100,USD,", "Email"},
+		{"a currency that is none", "a,ann@example.com,100,US,", "Currency"},
+		{"a sign", "a,ann@example.com,$100,USD,", "whole number"},
+		{"an exponent", "a,ann@example.com,1e3,USD,", "whole number"},
+		{"not paid", "a,ann@example.com,100,USD,Failed", "status"},
+		{"too few fields", "a,ann@example.com", "2 fields"},
+		{"too many fields", "a,ann@example.com,1,000,USD,", "6 fields"},
+		{"a stray quote", `a,ann"@example.com,100,USD,`, "no CSV"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			rows, err := read(t, header+"ok1,ann@example.com,100,USD,paid\n"+c.row+"\nok2,ann@example.com,100,USD,Paid\n", minor)
+			if err != nil || len(rows) != 3 || rows[0].Err != nil || rows[2].Err != nil {
+				t.Fatalf("%+v %v", rows, err)
+			}
+			if r := rows[1]; r.Err == nil || r.Line != 3 || !strings.Contains(r.Err.Error(), c.says) || strings.Contains(r.Err.Error(), "ann") {
+				t.Errorf("line %d: %v, want %q", r.Line, r.Err, c.says)
+			}
+		})
+	}
+}
+
+func TestMixedAmountsEndTheReading(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		decimal rune
+		amount  string
+	}{{'.', "19,99"}, {'.', "1,999.00"}, {',', "19.99"}, {',', "1.999,00"}} {
+		text := "event_id;email;amount\na;ann@example.com;5\nb;ann@example.com;" + c.amount + "\nc;ann@example.com;5\n"
+		rows, err := read(t, text, backfill.Format{Amount: backfill.Major, Decimal: c.decimal})
+		if !errors.Is(err, backfill.ErrMixedAmounts) || len(rows) != 1 || !strings.Contains(err.Error(), "line 3") {
+			t.Errorf("%q with %q: %d rows, %v", c.amount, c.decimal, len(rows), err)
+		}
+	}
+}
+
+func TestAnOpenQuoteDoesNotTakeInTheFile(t *testing.T) {
+	t.Parallel()
+	text := "event_id,email,amount\na,ann@example.com,5\nb,\"ann@example.com,5\n" + strings.Repeat("c,ann@example.com,5\n", 1<<17)
+	rows, err := read(t, text, minor)
+	if err == nil || len(rows) != 1 || !strings.Contains(err.Error(), "after line 2") {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}
+
+func TestColumns(t *testing.T) {
+	t.Parallel()
+	in, err := backfill.NewReader(strings.NewReader("id,Amount,Customer Email,Customer ID,fp_uid (metadata)\n"), major)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(in.Columns()); got != "[{id event_id} {Amount amount} {Customer Email email} {Customer ID } {fp_uid (metadata) uid}]" {
+		t.Error(got)
+	}
+}

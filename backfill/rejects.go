@@ -1,0 +1,140 @@
+package backfill
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// rejects writes the rows that need a person. The file comes into being with the first of them.
+type rejects struct {
+	path   string
+	input  os.FileInfo // must not be written over; nil if it is no file
+	header []string    // of CSV; nil: JSONL
+	keep   []int       // columns of the input that are written
+	comma  rune
+
+	file *os.File
+	buf  *bufio.Writer
+	csv  *csv.Writer
+}
+
+// The columns that are added; those of an earlier rejects file are replaced.
+const lineColumn, reasonColumn = "line", "reason"
+
+func newRejects(path string, input any, in *Reader) (*rejects, error) {
+	w := &rejects{path: path, header: in.header}
+	if f, ok := input.(*os.File); ok {
+		w.input, _ = f.Stat() // not to be told: the check below is left out
+	}
+	for i, name := range in.header {
+		if name != lineColumn && name != reasonColumn {
+			w.keep = append(w.keep, i)
+		}
+	}
+	if in.csv != nil {
+		w.comma = in.csv.Comma
+	}
+	if was, err := os.Stat(path); path != "" && err == nil && w.input != nil && os.SameFile(was, w.input) {
+		return nil, errors.New("fprom: the rejects file is the file that is read: name another one")
+	}
+	return w, nil
+}
+
+func (w *rejects) open() error {
+	f, err := os.OpenFile(w.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // the path is the caller's
+	if err != nil {
+		return fmt.Errorf("fprom: the rejects file: %w", err)
+	}
+	w.file, w.buf = f, bufio.NewWriter(f)
+	if w.header == nil {
+		return nil
+	}
+	w.csv = csv.NewWriter(w.buf)
+	w.csv.Comma = w.comma
+	return w.csv.Write(append(pick(w.header, w.keep), lineColumn, reasonColumn))
+}
+
+// add writes a row. record and line may be shorter than they should, where the row could not be read.
+func (w *rejects) add(r Row, reason error) error {
+	if w.path == "" {
+		return nil
+	}
+	if w.file == nil {
+		if err := w.open(); err != nil {
+			return err
+		}
+	}
+	text := strings.TrimPrefix(reason.Error(), "fprom: ")
+	if w.csv != nil {
+		return w.csv.Write(append(pick(r.Record, w.keep), strconv.Itoa(r.Line), text))
+	}
+	o := map[string]json.RawMessage{}
+	if json.Unmarshal(r.JSON, &o) != nil || o == nil {
+		o = map[string]json.RawMessage{"raw": quote(string(r.JSON))}
+	}
+	o[lineColumn], o[reasonColumn] = json.RawMessage(strconv.Itoa(r.Line)), quote(text)
+	b, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	_, err = w.buf.Write(append(b, '\n'))
+	return err
+}
+
+func quote(s string) json.RawMessage {
+	b, _ := json.Marshal(s) // a string has no error
+	return b
+}
+
+func pick(record []string, columns []int) []string {
+	out := make([]string, 0, len(columns)+2)
+	for _, i := range columns {
+		s := ""
+		if i < len(record) {
+			s = record[i]
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// flush brings what was added into the file.
+func (w *rejects) flush() error {
+	if w.file == nil {
+		return nil
+	}
+	if w.csv != nil {
+		w.csv.Flush()
+		if err := w.csv.Error(); err != nil {
+			return fmt.Errorf("fprom: the rejects file: %w", err)
+		}
+	}
+	if err := w.buf.Flush(); err != nil {
+		return fmt.Errorf("fprom: the rejects file: %w", err)
+	}
+	return nil
+}
+
+func (w *rejects) close() error {
+	if w.file == nil {
+		return nil
+	}
+	err := w.flush()
+	if cerr := w.file.Close(); err == nil && cerr != nil {
+		err = fmt.Errorf("fprom: the rejects file: %w", cerr)
+	}
+	return err
+}
+
+// copied is r with a record of its own.
+func (r Row) copied() Row {
+	r.Record, r.JSON = slices.Clone(r.Record), slices.Clone(r.JSON)
+	return r
+}

@@ -1,0 +1,140 @@
+package backfill
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// Row is one row of a file.
+type Row struct {
+	Line  int         // of the file, from 1
+	Event fprom.Event // a valid one, unless Err is set
+	At    time.Time   // created_at; zero if there is none, or none that can be read
+	Err   error       // why the row makes no event; it never has the row's values
+
+	// Record has the original columns of a CSV row, and JSON the original line of a JSONL row. Both are valid until the
+	// next row is read.
+	Record []string
+	JSON   []byte
+}
+
+// values are a row's texts by field.
+type values [fieldCount]string
+
+// fill makes the event of a row.
+func (f Format) fill(r *Row, v *values) {
+	r.At = parseTime(v[createdAtField])
+	if r.At.IsZero() && (f.NeedDate || f.Kind == fprom.KindSignup && v[createdAtField] != "") {
+		r.Err = &fprom.ValidationError{Field: "CreatedAt", Reason: "is missing or not a date such as 2026-03-10T12:00:00Z"}
+		return
+	}
+	if r.Err = paid(v[statusField]); r.Err != nil {
+		return
+	}
+	r.Event, r.Err = f.event(v, r.At)
+	if r.Err == nil {
+		r.Err = r.Event.Validate()
+	}
+	if r.Err != nil {
+		r.Event = nil
+	}
+}
+
+func (f Format) event(v *values, at time.Time) (fprom.Event, error) {
+	silent := !f.Notify
+	switch f.Kind {
+	case fprom.KindSignup:
+		return fprom.Signup{
+			Email: v[emailField], UID: v[uidField], TID: v[tidField], RefID: v[refIDField], IP: v[ipField], CreatedAt: at,
+			SkipEmailNotification: silent,
+		}, nil
+	case fprom.KindCancellation:
+		return fprom.Cancellation{Email: v[emailField], UID: v[uidField]}, nil
+	}
+	amount, err := f.amount(v)
+	if err != nil {
+		return nil, err
+	}
+	quantity, err := parseQuantity(v[quantityField])
+	if err != nil {
+		return nil, err
+	}
+	if f.Kind == fprom.KindRefund {
+		return fprom.Refund{
+			EventID: v[eventIDField], Email: v[emailField], UID: v[uidField], Amount: amount, Currency: v[currencyField],
+			Quantity: quantity, SaleEventID: v[saleEventIDField], SkipEmailNotification: silent,
+		}, nil
+	}
+	sale := fprom.Sale{
+		EventID: v[eventIDField], Email: v[emailField], UID: v[uidField], Amount: amount, Currency: v[currencyField],
+		Quantity: quantity, Plan: v[planField], PromoCode: v[promoCodeField], TID: v[tidField], RefID: v[refIDField],
+		SkipEmailNotification: silent,
+	}
+	if s := v[mrrField]; s != "" {
+		if sale.MRR, err = f.ParseAmount(s, sale.Currency); err != nil {
+			return nil, err
+		}
+	}
+	return sale, nil
+}
+
+// amount is the amount less its discount.
+func (f Format) amount(v *values) (int64, error) {
+	n, err := f.ParseAmount(v[amountField], v[currencyField])
+	if err != nil || v[discountField] == "" {
+		return n, err
+	}
+	less, err := f.ParseAmount(v[discountField], v[currencyField])
+	if err == nil && (less < 0 || less > n) {
+		err = &fprom.ValidationError{Field: "Amount", Reason: "has a discount that is negative or larger than it"}
+	}
+	return n - less, err
+}
+
+func parseQuantity(s string) (int, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0, &fprom.ValidationError{Field: "Quantity", Reason: "is not a whole number"}
+	}
+	return n, nil
+}
+
+// paid refuses a row whose status says that no money came.
+func paid(status string) error {
+	switch plain(status) {
+	case "", "paid", "succeeded", "success", "successful", "complete", "completed", "captured", "settled", "approved",
+		"refunded", "partiallyrefunded", "partialrefund": // the refund is an event of its own
+		return nil
+	}
+	return errStatus
+}
+
+var errStatus = errors.New(`fprom: the status is none of a paid sale; if the column means something else, leave it out: map it to "-"`)
+
+var timeLayouts = []string{
+	time.RFC3339Nano, time.DateTime, "2006-01-02 15:04", time.DateOnly, "2006-01-02T15:04:05", "2006-01-02 15:04:05 MST",
+	"2006-01-02 15:04:05Z07:00", "2006-01-02T15:04",
+}
+
+// parseTime reads a date, in UTC where it names no zone; zero if it is none.
+func parseTime(s string) time.Time {
+	if s == "" {
+		return time.Time{}
+	}
+	for _, layout := range timeLayouts {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t
+		}
+	}
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n > 1e8 && n < 1e11 && !strings.HasPrefix(s, "+") {
+		return time.Unix(n, 0).UTC() // Stripe's API
+	}
+	return time.Time{}
+}

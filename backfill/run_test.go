@@ -1,0 +1,318 @@
+package backfill_test
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/backfill"
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/memoutbox"
+)
+
+func message(t *testing.T, e fprom.Event) fprom.Message {
+	t.Helper()
+	m, err := fprom.NewMessage(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// sales is a CSV file of n sales, one customer and minute each.
+func sales(n int) string {
+	var b strings.Builder
+	b.WriteString("event_id,email,amount,currency,created_at\n")
+	at := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	for i := range n {
+		fmt.Fprintf(&b, "ch_%d,c%d@example.com,%d,USD,%s\n", i, i, 500+i, at.Add(time.Duration(i)*time.Minute).Format(time.RFC3339))
+	}
+	return b.String()
+}
+
+// write makes a file and opens it.
+func write(t *testing.T, text string) *os.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sales")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// Every row is counted once, under its right name; a second run stores nothing.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	box := memoutbox.New()
+	for _, id := range []string{"ch_0", "ch_1"} { // ch_1 in another currency
+		sale := fprom.Sale{EventID: id, Email: "x@example.com", Amount: 500, Currency: map[string]string{"ch_0": "USD", "ch_1": "EUR"}[id]}
+		if err := box.Put(t.Context(), message(t, sale)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	box.Add(fprom.Entry{Key: "sale:ch_2", Kind: fprom.KindSale, State: fprom.StateDead, Outcome: fprom.Rejected, Amount: 7})
+	text := sales(2500) +
+		"ch_2400,c@example.com,2900,USD,\n" + // again, the same
+		"ch_2401,c@example.com,1,USD,\n" + // again, another amount
+		"bad,,1,USD,\n"
+	for _, dry := range []bool{true, false} {
+		rejects := filepath.Join(t.TempDir(), "rejects.csv")
+		var last backfill.Progress
+		got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{
+			Format: minor, Outbox: box, DryRun: dry, RejectsPath: rejects, Progress: func(p backfill.Progress) { last = p },
+		})
+		want := backfill.Result{Rows: 2503, Queued: 2498, Known: 2, Conflicts: 2, Invalid: 1, RejectsFile: rejects, Since: got.Since}
+		if err != nil || got != want || last.Result != want && last.Rows != 2503 {
+			t.Errorf("dry %v: %+v %v", dry, got, err)
+		}
+		if left := last.Left; left < 6*time.Minute || left > 7*time.Minute {
+			t.Errorf("%v left for 2500 at 400 a minute", left)
+		}
+	}
+	if s, _ := box.Stats(t.Context()); s.Bulk != 2498 || s.Pending != 2 {
+		t.Errorf("%+v", s)
+	}
+	again, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, Outbox: box})
+	if err != nil || again.Queued != 0 || again.Known != 2500 || again.Conflicts != 2 || again.Invalid != 1 {
+		t.Errorf("again: %+v %v", again, err)
+	}
+}
+
+// The rejects file has the original columns, line and reason; mended it can be run again, and its own rejects too.
+func TestRejectsCanBeMended(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, text, mend, with string }{
+		{"CSV", "event_id;note;email;amount\nch_1;\"a;b\";;100\nch_2;;ann@example.com;5\nch_3;;;7\n", `"a;b";;100`, `"a;b";bob@example.com;100`},
+		{"JSONL", `{"event_id":"ch_1","note":{"a":[1]},"email":"","amount":100}` + "\n" + `{"event_id":"ch_2","email":"ann@example.com","amount":5}` + "\nno json\n" + `{"event_id":"ch_3","amount":7}` + "\n", `"email":""`, `"email":"bob@example.com"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			box := memoutbox.New()
+			one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
+			got, err := backfill.Run(t.Context(), strings.NewReader(c.text), backfill.Options{Format: minor, Outbox: box, RejectsPath: one})
+			if err != nil || got.Queued != 1 || got.Invalid < 2 || got.RejectsFile != one {
+				t.Fatalf("%+v %v", got, err)
+			}
+			b, _ := os.ReadFile(one)
+			if !strings.Contains(string(b), "reason") || !strings.Contains(string(b), "line") || !strings.Contains(string(b), "Email") {
+				t.Errorf("%s", b)
+			}
+			mended := strings.Replace(string(b), c.mend, c.with, 1)
+			if mended == string(b) {
+				t.Fatalf("%s", b)
+			}
+			got, err = backfill.Run(t.Context(), write(t, mended), backfill.Options{Format: minor, Outbox: box, RejectsPath: two})
+			if err != nil || got.Queued != 1 || got.Invalid < 1 {
+				t.Errorf("%+v %v", got, err)
+			}
+			if b, _ := os.ReadFile(two); strings.Contains(string(b), "reason,reason") || strings.Contains(string(b), "reason;reason") || strings.Contains(string(b), `"reason":"x"`) {
+				t.Errorf("%s", b)
+			}
+			for e := range box.Entries(t.Context(), fprom.Filter{Keys: []string{"ch_1"}, Personal: true}) {
+				if e.Customer != "bob@example.com" || !e.Bulk || e.Amount != 100 {
+					t.Errorf("%+v", e)
+				}
+			}
+		})
+	}
+}
+
+func TestRejectsFileIsMadeOnlyIfNeeded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "rejects.csv")
+	got, err := backfill.Run(t.Context(), strings.NewReader(sales(3)), backfill.Options{Format: minor, Outbox: memoutbox.New(), RejectsPath: path})
+	if _, serr := os.Stat(path); err != nil || got.RejectsFile != "" || !errors.Is(serr, os.ErrNotExist) {
+		t.Errorf("%+v %v %v", got, err, serr)
+	}
+	f := write(t, sales(1))
+	if _, err := backfill.Run(t.Context(), f, backfill.Options{Format: minor, Outbox: memoutbox.New(), RejectsPath: f.Name()}); err == nil {
+		t.Error("the input was to be written over")
+	}
+	if b, _ := os.ReadFile(f.Name()); string(b) != sales(1) {
+		t.Error("the input was written over")
+	}
+}
+
+// However often it is interrupted, run to the end it has stored each row once, and counted it once per run.
+func TestInterruptedAndRunAgain(t *testing.T) {
+	t.Parallel()
+	box := memoutbox.New()
+	text := sales(5000)
+	queued := 0
+	for cut := 1; cut <= 4; cut++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		batches := 0
+		got, err := backfill.Run(ctx, strings.NewReader(text), backfill.Options{Format: minor, Outbox: box, Progress: func(backfill.Progress) {
+			if batches++; batches == cut {
+				cancel()
+			}
+		}})
+		cancel()
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("%+v %v", got, err)
+		}
+		queued += got.Queued
+	}
+	box.PutErr = fprom.ErrQueueFull
+	if got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, Outbox: box}); !errors.Is(err, fprom.ErrQueueFull) || got.Queued != 0 {
+		t.Errorf("%+v %v", got, err)
+	}
+	box.PutErr = nil
+	if got, err := backfill.Run(t.Context(), brokenAfter(text, 100_000), backfill.Options{Format: minor, Outbox: box}); !errors.Is(err, errBroken) || got.Rows == 0 {
+		t.Errorf("%+v %v", got, err)
+	}
+	got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, Outbox: box})
+	if s, _ := box.Stats(t.Context()); err != nil || got.Queued+got.Known != 5000 || s.Bulk != 5000 || queued != 4000 {
+		t.Errorf("%+v %v, %d before, %+v", got, err, queued, s)
+	}
+}
+
+var errBroken = errors.New("broken")
+
+func brokenAfter(text string, n int) io.Reader {
+	return io.MultiReader(strings.NewReader(text[:n]), failing{})
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errBroken }
+
+// Two rows that look like one payment are named, and both taken.
+func TestTwinsAreNamed(t *testing.T) {
+	t.Parallel()
+	text := "event_id,email,amount,currency,created_at\n" +
+		"ch_1,ann@example.com,1999,USD,2026-03-10T12:30:05Z\n" +
+		"in_1,Ann@Example.com,1999,USD,2026-03-10T12:30:40Z\n" + // the same payment?
+		"ch_1,ann@example.com,1999,USD,2026-03-10T12:30:05Z\n" + // the same id
+		"ch_2,ann@example.com,1999,USD,2026-03-10T12:31:05Z\n" + // another minute
+		"ch_3,bob@example.com,1999,USD,2026-03-10T12:30:05Z\n" + // another customer
+		"ch_4,ann@example.com,1998,USD,2026-03-10T12:30:05Z\n" + // another amount
+		"ch_5,ann@example.com,1999,EUR,2026-03-10T12:30:05Z\n" // another currency
+	var warned []string
+	got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{
+		Format: minor, Outbox: memoutbox.New(), Warn: func(w backfill.Warning) { warned = append(warned, fmt.Sprint(w)) },
+	})
+	if err != nil || got.Queued != 6 || got.Known != 1 || got.Warnings != len(warned) || len(warned) == 0 || !strings.HasPrefix(warned[0], "lines 2 and 3 ") {
+		t.Errorf("%+v %v %q", got, err, warned)
+	}
+}
+
+// The result as the command line prints it.
+func TestResultAsJSON(t *testing.T) {
+	t.Parallel()
+	r := backfill.Result{Rows: 5, Queued: 2, Known: 1, Conflicts: 1, Invalid: 1, RejectsFile: "r.csv"}
+	b, _ := json.Marshal(r)
+	if want := `{"rows":5,"queued":2,"known":1,"conflicts":1,"invalid":1,"rejects_file":"r.csv","warnings":0}`; string(b) != want {
+		t.Errorf("%s", b)
+	}
+	r.Outcomes = &backfill.Outcomes{Tracked: 2}
+	b, _ = json.Marshal(r)
+	if want := `"warnings":0,"tracked":2,"not_referral":0,"duplicate":0,"dead":0}`; !strings.HasSuffix(string(b), want) {
+		t.Errorf("%s", b)
+	}
+}
+
+// A backfill of sales and refunds to its end: what FirstPromoter has is what the file has.
+func TestDeliveredToTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithAllLeads())
+		box := memoutbox.New()
+		text := sales(500) + "never,no@example.com,100,USD,\n"
+		fake.Inject(fpromtest.Status(400).OnEvent("never"))
+		cfg := fake.Config()
+		cfg.Queue = box
+		tracker, err := fprom.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, Outbox: box})
+		if err != nil || got.Queued != 501 {
+			t.Fatalf("%+v %v", got, err)
+		}
+		var waiting []int
+		o, err := backfill.Wait(t.Context(), box, got.Since, func(n int) { waiting = append(waiting, n) })
+		if want := (backfill.Outcomes{Tracked: 500, Dead: 1}); err != nil || o != want || len(waiting) < 60 {
+			t.Errorf("%+v %v after %d looks", o, err, len(waiting))
+		}
+		var sum int64
+		for _, c := range fake.Commissions() {
+			sum += c.SaleAmount
+		}
+		if want := int64(500*500 + 499*500/2); sum != want {
+			t.Errorf("FirstPromoter has %d, the file %d", sum, want)
+		}
+		for _, r := range fake.Accepted() {
+			if !r.Body.SkipEmailNotification {
+				t.Error("promoters get mails about past sales")
+				break
+			}
+		}
+		if err := tracker.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Whatever a file is: rows and errors, each row with a line, and every refused row is in the rejects file.
+func FuzzCSV(f *testing.F) {
+	f.Add([]byte("event_id,email,amount\na,ann@example.com,5\n\"b\n\"\"\",x,6\n"))
+	f.Add([]byte("\xef\xbb\xbfid;customer_email;amount;currency\r\n1;a@b.c;1,5;EUR\r\n;;;\r\n"))
+	f.Add([]byte("amount\tuid\tevent_id\n"))
+	f.Fuzz(fuzzFile)
+}
+
+func FuzzJSONL(f *testing.F) {
+	f.Add([]byte(`{"event_id":"a","email":"ann@example.com","amount":5}` + "\n{}\nnull\n[1]\n{\"amount\":{}}"))
+	f.Add([]byte(`{"id":"a","uid":7,"amount":"1.5","amount":2}`))
+	f.Fuzz(func(t *testing.T, data []byte) { fuzzFile(t, append([]byte("{"), data...)) })
+}
+
+func fuzzFile(t *testing.T, data []byte) {
+	box := memoutbox.New()
+	path := filepath.Join(t.TempDir(), "rejects")
+	got, err := backfill.Run(t.Context(), strings.NewReader(string(data)), backfill.Options{Format: major, Outbox: box, RejectsPath: path})
+	if got.Rows != got.Queued+got.Known+got.Conflicts+got.Invalid && err == nil {
+		t.Errorf("%+v %v", got, err)
+	}
+	s, _ := box.Stats(t.Context())
+	if s.Bulk != got.Queued {
+		t.Errorf("%d queued, %d stored", got.Queued, s.Bulk)
+	}
+	if got.RejectsFile == "" || data[0] == '{' {
+		return
+	}
+	b, _ := os.ReadFile(path)
+	r := csv.NewReader(strings.NewReader(string(b)))
+	r.Comma = rune(separatorOf(b))
+	records, rerr := r.ReadAll()
+	if rerr != nil || err == nil && len(records)-1 != got.Invalid+got.Conflicts {
+		t.Errorf("%d rejects of %+v: %v\n%q", len(records)-1, got, rerr, b)
+	}
+}
+
+// separatorOf is what stands before "line" in the header.
+func separatorOf(b []byte) byte {
+	i := strings.Index(string(b), "line")
+	for _, c := range []byte{',', ';', '\t'} {
+		if j := strings.Index(string(b), string(c)+"line"+string(c)+"reason\n"); j >= 0 {
+			return c
+		}
+	}
+	return b[max(i-1, 0)]
+}
