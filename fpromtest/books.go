@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"strings"
 	"time"
+
+	"github.com/fprom-go/fprom"
 )
 
 // books are what the Company API shows: commissions, and the sales that the reports count. Server.mu guards them.
@@ -44,14 +46,14 @@ func (s *Server) convert(amount int64, currency string) int64 {
 func (s *Server) book(kind string, l *lead, b Body, amount int64, now time.Time) []Commission {
 	s.books.tracked = append(s.books.tracked, &bookEvent{kind: kind, id: b.EventID, amount: s.convert(amount, b.Currency), at: now, copies: 1})
 	p := l.promoter
-	if kind == "sale" {
+	if kind == fprom.KindSale {
 		if p.maxRewards > 0 && l.rewards >= p.maxRewards {
 			return nil
 		}
 		l.rewards++
 	}
 	earned := []Commission{s.commission(kind, l, b, p, 1, rewardPercent, amount, now)}
-	if p.recruiter != nil && kind == "sale" {
+	if p.recruiter != nil && kind == fprom.KindSale {
 		earned = append(earned, s.commission(kind, l, b, p.recruiter, 2, recruiterPercent, amount, now))
 	}
 	return earned
@@ -112,8 +114,8 @@ func (s *Server) AddPastSale(p PastSale) {
 		l.created = at
 	}
 	l.sales[p.EventID] = true
-	s.account.events["sale:"+p.EventID] = true
-	s.book("sale", l, Body{EventID: p.EventID, Email: p.Email, UID: p.UID, Currency: p.Currency}, p.Amount, at)
+	s.account.events[fprom.KindSale+":"+p.EventID] = true
+	s.book(fprom.KindSale, l, Body{EventID: p.EventID, Email: p.Email, UID: p.UID, Currency: p.Currency}, p.Amount, at)
 }
 
 // Lose takes the commissions of an event out of the books, and the event out of the reports. What was answered stays

@@ -6,10 +6,9 @@
 //
 //	fake := fpromtest.NewServer(t)
 //	fake.AddLead("jane@example.com")
-//	tracker, err := fprom.New(fake.Config())
-//	…
+//	tracker := fpromtest.NewTracker(t, fake) // logs to the test, and is shut down with it
 //	buySomething(t, tracker)
-//	if err := tracker.Flush(ctx); err != nil { … }
+//	if err := tracker.Flush(t.Context()); err != nil { … }
 //	if got := fake.Commissions(); len(got) != 1 { … }
 //
 // # What the account knows
@@ -56,8 +55,8 @@
 //	fake.Inject(fpromtest.Status(429).RetryAfter("30").For(time.Minute))
 //	fake.Inject(fpromtest.Reset().AfterProcessing().OnKind("sale").Chance(0.1))
 //
-// Faults happen in front of FirstPromoter: a request that meets one before it is processed does not count for the rate
-// limit. The journal has it all the same.
+// Faults act like a proxy in front of FirstPromoter: a request that one stops is in the journal, but does not count
+// against the rate limit.
 //
 // # Time
 //
@@ -67,11 +66,10 @@
 //	synctest.Test(t, func(t *testing.T) {
 //		fake := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithAllLeads())
 //		fake.Inject(fpromtest.Hang().For(time.Hour))
-//		tracker, err := fprom.New(fake.Config())
+//		tracker := fpromtest.NewTracker(t, fake)
+//		err := tracker.Enqueue(t.Context(), sale)
 //		…
-//		err = tracker.Enqueue(t.Context(), sale)
-//		…
-//		err = tracker.Shutdown(t.Context())
+//		err = tracker.Shutdown(t.Context()) // delivers what is queued
 //		if n := len(fake.Commissions()); n != 1 { … }
 //	})
 package fpromtest

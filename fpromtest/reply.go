@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/fprom-go/fprom"
 )
 
 // reply is an answer in the making, before it is known how it travels.
@@ -55,17 +57,17 @@ func notFoundPage() reply {
 // statusReply is what an injected status looks like: as documented for the kind of request where it is.
 func statusReply(r Request, code int) reply {
 	switch {
-	case code == http.StatusNotFound && r.Kind == "signup":
+	case code == http.StatusNotFound && r.Kind == fprom.KindSignup:
 		return message(code, msgVisitor)
 	case code == http.StatusNotFound:
 		return notFound()
 	case code == http.StatusConflict:
 		return exists(r.Kind, r.EventID)
-	case code == http.StatusBadRequest && (r.Kind == "sale" || r.Kind == "refund"):
+	case code == http.StatusBadRequest && (r.Kind == fprom.KindSale || r.Kind == fprom.KindRefund):
 		return message(code, msgAmount)
 	case code == http.StatusBadRequest:
 		return message(code, msgBlankCustomer)
-	case code == http.StatusUnprocessableEntity && r.Kind == "signup":
+	case code == http.StatusUnprocessableEntity && r.Kind == fprom.KindSignup:
 		return jsonReply(code, object{"transaction_id": msgSignedUp})
 	case code == http.StatusNoContent, code == http.StatusNotModified,
 		code == http.StatusUnauthorized, code == http.StatusTooManyRequests:

@@ -105,7 +105,7 @@ func (s *Server) Close() {
 }
 
 // Config is a fprom.Config that reaches this server: BaseURL, APIKey and AccountID, and for a Server in memory the
-// HTTPClient. Everything else has its default.
+// HTTPClient. Everything else has its default, also the pace of 400 calls a minute: in tests see NewTracker.
 func (s *Server) Config() fprom.Config {
 	c := fprom.Config{BaseURL: s.URL, APIKey: s.APIKey, AccountID: s.AccountID}
 	if s.inMemory {

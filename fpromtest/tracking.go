@@ -4,6 +4,8 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"time"
+
+	"github.com/fprom-go/fprom"
 )
 
 // The messages that FirstPromoter documents.
@@ -58,13 +60,13 @@ type handler func(s *Server, b Body, now time.Time) (rep reply, accepted bool)
 
 func handlerOf(kind string) handler {
 	switch kind {
-	case "sale":
+	case fprom.KindSale:
 		return (*Server).sale
-	case "refund":
+	case fprom.KindRefund:
 		return (*Server).refund
-	case "signup":
+	case fprom.KindSignup:
 		return (*Server).signup
-	case "cancellation":
+	case fprom.KindCancellation:
 		return (*Server).cancellation
 	}
 	return nil
@@ -101,23 +103,23 @@ func (s *Server) leadOf(b Body, create bool) *lead {
 }
 
 func (s *Server) sale(b Body, now time.Time) (reply, bool) {
-	if rep, ok := s.checkEvent("sale", b); !ok {
+	if rep, ok := s.checkEvent(fprom.KindSale, b); !ok {
 		return rep, false
 	}
 	l := s.leadOf(b, true)
 	if l == nil {
 		return notFound(), false
 	}
-	s.account.events["sale:"+b.EventID] = true
+	s.account.events[fprom.KindSale+":"+b.EventID] = true
 	l.sales[b.EventID] = true
 	if l.customer.IsZero() {
 		l.customer = now
 	}
-	return jsonReply(http.StatusOK, eventJSON(s.account.id(), l, b, "sale", now, s.book("sale", l, b, b.Amount, now)...)), true
+	return jsonReply(http.StatusOK, eventJSON(s.account.id(), l, b, fprom.KindSale, now, s.book(fprom.KindSale, l, b, b.Amount, now)...)), true
 }
 
 func (s *Server) refund(b Body, now time.Time) (reply, bool) {
-	if rep, ok := s.checkEvent("refund", b); !ok {
+	if rep, ok := s.checkEvent(fprom.KindRefund, b); !ok {
 		return rep, false
 	}
 	l := s.leadOf(b, false)
@@ -127,8 +129,8 @@ func (s *Server) refund(b Body, now time.Time) (reply, bool) {
 	if len(l.sales) == 0 || b.SaleEventID != "" && !l.sales[b.SaleEventID] {
 		return reply{status: http.StatusNoContent}, false
 	}
-	s.account.events["refund:"+b.EventID] = true
-	earned := s.book("refund", l, b, -b.Amount, now)
+	s.account.events[fprom.KindRefund+":"+b.EventID] = true
+	earned := s.book(fprom.KindRefund, l, b, -b.Amount, now)
 	return jsonReply(http.StatusOK, refundJSON(s.account.id(), l, earned[0], now)), true
 }
 
@@ -148,7 +150,7 @@ func (s *Server) signup(b Body, now time.Time) (reply, bool) {
 		l = s.account.addLead(p, b.Email, b.UID)
 	}
 	l.signedUp = true
-	return jsonReply(http.StatusOK, eventJSON(s.account.id(), l, b, "signup", now)), true
+	return jsonReply(http.StatusOK, eventJSON(s.account.id(), l, b, fprom.KindSignup, now)), true
 }
 
 func (s *Server) cancellation(b Body, now time.Time) (reply, bool) {

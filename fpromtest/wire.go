@@ -1,6 +1,10 @@
 package fpromtest
 
-import "time"
+import (
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
 
 // object is a JSON object in the making; the answers below have the members that FirstPromoter's documentation shows.
 type object map[string]any
@@ -29,7 +33,7 @@ func eventJSON(id int64, l *lead, b Body, etype string, now time.Time, earned ..
 		"event_id": nil, "plan_id": nil, "billing_period": nil, "created_at": stamp(now),
 		"referral": referralJSON(l), "commissions": []object{},
 	}
-	if etype == "sale" {
+	if etype == fprom.KindSale {
 		o["sale_amount"], o["original_sale_amount"], o["original_sale_currency"] = b.Amount, b.Amount, orNull(b.Currency)
 		o["event_id"], o["plan_id"] = b.EventID, orNull(b.Plan)
 		commissions := []object{}
