@@ -176,11 +176,11 @@ func SharedSecret(header string) Verifier {
 }
 
 // BasicAuth is a Verifier for providers that send a user name and a password (HTTP basic authentication). The secret is
-// "user:password". It protects nothing that is sent without TLS.
+// "user:password", or the user name alone where there is no password. It protects nothing that is sent without TLS.
 func BasicAuth(_ context.Context, d Delivery) error {
 	r := http.Request{Header: d.Header}
 	user, password, ok := r.BasicAuth()
-	if !ok || !d.MatchText(user+":"+password) {
+	if !ok || !d.MatchText(user+":"+password) && (password != "" || !d.MatchText(user)) {
 		return fmt.Errorf("header Authorization: %w", ErrSignature)
 	}
 	return nil

@@ -60,6 +60,8 @@ func TestVerifiers(t *testing.T) {
 		{"none", shared, http.Header{}, "secret", false},
 		{"basic", billing.BasicAuth, header("Authorization", "Basic dXNlcjpwYTpzcw=="), "user:pa:ss", true},
 		{"other password", billing.BasicAuth, header("Authorization", "Basic dXNlcjpwYTpzcw=="), "user:pass", false},
+		{"user alone", billing.BasicAuth, header("Authorization", "Basic dXNlcjo="), "user", true},
+		{"user alone, password sent", billing.BasicAuth, header("Authorization", "Basic dXNlcjpwYTpzcw=="), "user", false},
 		{"no password", billing.BasicAuth, http.Header{}, ":", false},
 		{"not basic", billing.BasicAuth, header("Authorization", "user:pa:ss"), "user:pa:ss", false},
 	} {

@@ -1,0 +1,93 @@
+package fpromtest
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// signer sets the headers with which a provider signs body.
+type signer func(h http.Header, body []byte, secret string, at time.Time) error
+
+var signers = map[string]signer{
+	"lemonsqueezy": signed("X-Signature", hex.EncodeToString),
+	"paddle":       signedAt("Paddle-Signature", "ts=%s;h1=%s", ":"),
+	"paypal":       signPayPal,
+	"polar":        signedStandard(func(secret string) ([]byte, error) { return []byte(secret), nil }),
+	"razorpay":     signed("X-Razorpay-Signature", hex.EncodeToString),
+	"revenuecat":   signRevenueCat,
+	"stripe":       signedAt("Stripe-Signature", "t=%s,v1=%s", "."),
+}
+
+// SignWebhook sets the headers in h that the provider signs body with, as if it were sent at that time. The secret is the
+// one that the endpoint has: of PayPal, the webhook's id.
+func SignWebhook(provider string, h http.Header, body []byte, secret string, at time.Time) error {
+	sign, ok := signers[provider]
+	if !ok {
+		return fmt.Errorf("fprom: cannot sign a webhook of %q: known are %s", provider, strings.Join(WebhookProviders(), ", "))
+	}
+	return sign(h, body, secret, at)
+}
+
+// WebhookProviders are the names of the providers that SignWebhook knows, sorted.
+func WebhookProviders() []string {
+	var out []string
+	for name := range signers {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func mac(key []byte, message ...string) []byte {
+	m := hmac.New(sha256.New, key)
+	for _, s := range message {
+		m.Write([]byte(s))
+	}
+	return m.Sum(nil)
+}
+
+// signed is a header with the HMAC of the body.
+func signed(header string, encode func([]byte) string) signer {
+	return func(h http.Header, body []byte, secret string, _ time.Time) error {
+		h.Set(header, encode(mac([]byte(secret), string(body))))
+		return nil
+	}
+}
+
+// signedAt is a header with the time and the HMAC of the time and the body, in a format.
+func signedAt(header, format, joint string) signer {
+	return func(h http.Header, body []byte, secret string, at time.Time) error {
+		stamp := strconv.FormatInt(at.Unix(), 10)
+		h.Set(header, fmt.Sprintf(format, stamp, hex.EncodeToString(mac([]byte(secret), stamp, joint, string(body)))))
+		return nil
+	}
+}
+
+// signedStandard is Standard Webhooks (https://www.standardwebhooks.com).
+func signedStandard(key func(secret string) ([]byte, error)) signer {
+	return func(h http.Header, body []byte, secret string, at time.Time) error {
+		k, err := key(secret)
+		if err != nil {
+			return fmt.Errorf("fprom: the signing secret is not base64: %w", err)
+		}
+		id, stamp := "msg_"+hex.EncodeToString(mac(nil, string(body))[:8]), strconv.FormatInt(at.Unix(), 10)
+		h.Set("Webhook-Id", id)
+		h.Set("Webhook-Timestamp", stamp)
+		h.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac(k, id, ".", stamp, ".", string(body))))
+		return nil
+	}
+}
+
+// signRevenueCat does both that RevenueCat can do: an endpoint checks one of them.
+func signRevenueCat(h http.Header, body []byte, secret string, at time.Time) error {
+	h.Set("Authorization", secret)
+	return signedAt("X-RevenueCat-Webhook-Signature", "t=%s,v1=%s", ".")(h, body, secret, at)
+}
