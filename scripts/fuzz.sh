@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the root module for the given time, 5s by default.
+# Runs every fuzz target for the given time, 3s by default.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-time=${1:-5s}
+time=${1:-3s}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -10,7 +10,7 @@ trap 'rm -f "$log"' EXIT
 # then, the target is run again.
 fuzz() {
   for _ in 1 2 3; do
-    go test -run '^$' -fuzz "^$1\$" -fuzztime "$time" -fuzzminimizetime 10x "$2" 2>&1 | tee "$log" && return 0
+    go -C "$2" test -run '^$' -fuzz "^$1\$" -fuzztime "$time" -fuzzminimizetime 10x . 2>&1 | tee "$log" && return 0
     grep -q '^ *context deadline exceeded$' "$log" || return 1
     ! grep -q 'Failing input' "$log" || return 1
     echo "== again: go test ran into its own deadline"
