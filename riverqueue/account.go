@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/fprom-go/fprom"
 )
 
 const (
@@ -25,74 +23,113 @@ const (
 	pollTime = 500 * time.Millisecond
 )
 
+const (
+	// apart is the time between two calls of all replicas: 5 % below the limit and over 62 seconds. Even if a call is on its
+	// way five seconds longer than another, no 60 seconds see more than the limit.
+	apart = `(62 / (0.95 * requests_per_minute))`
+	// A time further ahead than can be is from before the database's clock stepped back.
+	slotAhead  = `(clock_timestamp() + make_interval(secs => 60 + 16 * ` + apart + `))`
+	pauseAhead = `(clock_timestamp() + interval '16 minutes')`
+	inPause    = `(paused_until > clock_timestamp() AND paused_until < ` + pauseAhead + `)`
+	inProbe    = `(probing AND probe_until > clock_timestamp() AND probe_until < clock_timestamp() + interval '1 minute')`
+
+	agreeSQL = `WITH old AS (SELECT requests_per_minute AS n FROM $schema.fprom_account WHERE account_id = $account FOR UPDATE)
+		UPDATE $schema.fprom_account SET requests_per_minute = $1 FROM old WHERE account_id = $account RETURNING old.n`
+	slotsSQL = `UPDATE $schema.fprom_account SET
+			next_slot = greatest(CASE WHEN next_slot < ` + slotAhead + ` THEN next_slot END, clock_timestamp()) + make_interval(secs => ` + apart + ` * CASE WHEN probing THEN 1 ELSE $1::int END),
+			clock_steps = clock_steps + CASE WHEN next_slot > ` + slotAhead + ` OR paused_until > ` + pauseAhead + ` THEN 1 ELSE 0 END,
+			paused_until = CASE WHEN paused_until < ` + pauseAhead + ` THEN paused_until ELSE '-infinity' END,
+			probe_until = CASE WHEN probing THEN clock_timestamp() + make_interval(secs => $2::float8) ELSE probe_until END
+		WHERE account_id = $account AND requests_per_minute > 0 AND NOT ` + inPause + ` AND NOT ` + inProbe + `
+		RETURNING extract(epoch FROM next_slot - make_interval(secs => ` + apart + ` * CASE WHEN probing THEN 1 ELSE $1::int END) - clock_timestamp())::float8,
+			probing, requests_per_minute, clock_steps`
+	pausedSQL = `SELECT extract(epoch FROM greatest(CASE WHEN ` + inPause + ` THEN paused_until END, CASE WHEN ` + inProbe + ` THEN probe_until END, clock_timestamp()) - clock_timestamp())::float8
+		FROM $schema.fprom_account WHERE account_id = $account`
+	pauseSQL = `UPDATE $schema.fprom_account SET paused_until = greatest(CASE WHEN ` + inPause + ` THEN paused_until END, clock_timestamp() + make_interval(secs => $1::float8)),
+		pause_reason = $2, probing = true, probe_until = '-infinity' WHERE account_id = $account`
+	probedSQL   = `UPDATE $schema.fprom_account SET probing = false, pause_reason = '' WHERE account_id = $account AND probing AND NOT ` + inPause
+	unprobedSQL = `UPDATE $schema.fprom_account SET probe_until = '-infinity' WHERE account_id = $account AND probing`
+)
+
 // slots are the times at which this process may call, given out by the account's row.
 type slots struct {
-	apart time.Duration // seconds between two calls of all replicas, as a duration
-	secs  float64       // the same, exact
-	block int           // how many are asked for at once
-	valid time.Duration // how long they are good for, from the first one on
+	mine  int           // the limit that this process asks for
+	limit int           // the account's
+	steps int           // of the database's clock, seen so far; -1: not looked yet
+	apart time.Duration // between two calls of all replicas
 	next  time.Time     // the first one left
 	until time.Time     // the end of their validity
 	left  int
 	probe bool
+	seen  uint64 // calls of Pause when they were given out
 }
 
-// newSlots spaces calls evenly, 5 % below the limit and over 62 seconds: even if a call is on its way five seconds
-// longer than another, no 60 seconds see more than perMinute.
-func newSlots(perMinute int) slots {
-	secs := 62 / (0.95 * float64(perMinute))
-	apart := time.Duration(secs * float64(time.Second))
-	s := slots{apart: apart, secs: secs, block: 1, valid: late}
-	if n := int(min(blockTime.Seconds()/secs, 1e6)); n > 1 {
-		s.block, s.valid = n, blockTime
-	}
-	return s
+// delivery is what Admit and the worker whose context it was called with tell each other.
+type delivery struct {
+	bulk  bool
+	probe bool // this call shows whether the account works
 }
-
-// delivery is what Admit tells the worker whose context it was called with.
-type delivery struct{ probe bool }
 
 type deliveryKey struct{}
 
-var errClosed = fprom.ErrQueueClosed
-
 // Admit waits until this process may make one call under the limit that all replicas share, and until no replica has
-// paused the account. After a pause one replica at a time may call, until a call shows that the account works. While
-// the database cannot be reached nobody may call: Admit waits for it, too. Its error is ctx's, or that of a closed queue.
+// paused the account. Bulk events wait until no live one waits for its call in this process. After a pause one replica at a
+// time may call, until a call shows that the account works. While the database cannot be reached nobody may call: Admit waits
+// for it, too. Its error is ctx's, or fprom.ErrQueueClosed.
+//
+// requestsPerMinute becomes the account's limit, for all replicas. One that comes with another number says so in its log, and
+// so do the others: the number of the last one that started is kept.
 //
 // If Pause is called in this process while Admit waits, Admit returns nil at once and has taken no slot: the Tracker
 // makes no call then, but waits for the end of its pause and asks again. Were the slot, or the right to the one probe,
 // given to it, it would be lost.
-func (q *Queue) Admit(ctx context.Context, _ int) error {
+func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 	began := q.pauses.Load()
-	select {
-	case q.gate <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	d, ok := ctx.Value(deliveryKey{}).(*delivery)
+	if !ok {
+		d = &delivery{}
 	}
-	defer func() { <-q.gate }()
+	if d.bulk {
+		if err := q.take(ctx, q.bulk); err != nil {
+			return err
+		}
+		defer func() { <-q.bulk }()
+	}
+	if err := q.take(ctx, q.turn); err != nil {
+		return err
+	}
+	defer func() { <-q.turn }()
 	for q.pauses.Load() == began {
-		if err := q.fresh(ctx); err != nil {
+		ok, err := q.takeSlot(ctx, requestsPerMinute, d)
+		if ok || err != nil {
 			return err
-		}
-		ok, err := q.takeSlot(ctx)
-		if err != nil {
-			return err
-		}
-		if ok {
-			break
 		}
 	}
 	return nil
 }
 
+// take waits for its turn. Those that wait are served in the order they came.
+func (q *Queue) take(ctx context.Context, turn chan struct{}) error {
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-q.closed:
+		return q.open()
+	}
+}
+
 // takeSlot waits for a slot; false if there was none yet or it was missed.
-func (q *Queue) takeSlot(ctx context.Context) (bool, error) {
+func (q *Queue) takeSlot(ctx context.Context, perMinute int, d *delivery) (bool, error) {
 	s := &q.slots
-	if s.left == 0 || time.Now().After(s.until) {
-		s.left = 0
+	if err := q.agree(ctx, perMinute); err != nil {
+		return false, q.wait(ctx, "agree on the limit", err)
+	}
+	if s.left == 0 || time.Now().After(s.until) || s.seen != q.pauses.Load() {
+		s.left, s.seen = 0, q.pauses.Load()
 		if err := q.reserve(ctx); err != nil {
-			return false, q.outage(ctx, "ask for a slot", err)
+			return false, q.wait(ctx, "ask for a slot", err)
 		}
 		if s.left == 0 {
 			return false, q.waitPause(ctx)
@@ -107,34 +144,65 @@ func (q *Queue) takeSlot(ctx context.Context) (bool, error) {
 	if wait > 50*time.Millisecond && !probe {
 		paused, err := q.pausedFor(ctx)
 		if err != nil {
-			return false, q.outage(ctx, "look for a pause", err)
+			return false, q.wait(ctx, "look for a pause", err)
 		}
 		if paused > 0 {
 			return false, nil
 		}
 	}
-	if time.Now().After(s.until) {
-		return false, nil
+	d.probe = probe
+	return !time.Now().After(s.until), nil
+}
+
+// agree makes perMinute the account's limit.
+func (q *Queue) agree(ctx context.Context, perMinute int) error {
+	s := &q.slots
+	if s.mine == perMinute {
+		return nil
 	}
-	if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok {
-		d.probe = probe
+	var old int
+	if err := q.pool.QueryRow(ctx, q.store.sql(agreeSQL), perMinute).Scan(&old); err != nil {
+		return err
 	}
-	return true, nil
+	if old != 0 && old != perMinute {
+		q.log.Warn("fprom: riverqueue: the account's limit is another now; give all replicas the same Config.RequestsPerMinute", "was", old, "is", perMinute)
+	}
+	s.mine, s.left, s.steps = perMinute, 0, -1
+	s.adopt(perMinute)
+	return nil
+}
+
+func (s *slots) adopt(perMinute int) {
+	s.limit, s.apart = perMinute, time.Duration(62/(0.95*float64(perMinute))*float64(time.Second))
 }
 
 // reserve asks the account's row for the next block of slots. None are left if the account is paused.
 func (q *Queue) reserve(ctx context.Context) error {
 	s := &q.slots
+	block, valid := 1, late
+	if n := int(min(blockTime.Seconds()/(62/(0.95*float64(s.limit))), 1e6)); n > 1 {
+		block, valid = n, blockTime
+	}
 	var wait float64
-	err := q.pool.QueryRow(ctx, q.store.sql.slots, s.secs, s.block, probeTime.Seconds()).Scan(&wait, &s.probe)
+	var limit, steps int
+	err := q.pool.QueryRow(ctx, q.store.sql(slotsSQL), block, probeTime.Seconds()).Scan(&wait, &s.probe, &limit, &steps)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	s.next, s.left = time.Now().Add(time.Duration(wait*float64(time.Second))), s.block
-	s.until = s.next.Add(s.valid)
+	q.outage.over()
+	if limit != s.limit {
+		q.log.Warn("fprom: riverqueue: another replica set the account's limit, and this one keeps to it; give all the same Config.RequestsPerMinute", "limit", limit, "own", s.mine)
+		s.adopt(limit)
+	}
+	if s.steps >= 0 && steps > s.steps {
+		q.log.Warn("fprom: riverqueue: the database's clock stepped back; times that it gave out before are ignored. Look after its time synchronization")
+	}
+	s.steps = steps
+	s.next, s.left = time.Now().Add(time.Duration(wait*float64(time.Second))), block
+	s.until = s.next.Add(valid)
 	if s.probe {
 		s.left = 1
 	}
@@ -143,7 +211,7 @@ func (q *Queue) reserve(ctx context.Context) error {
 
 func (q *Queue) pausedFor(ctx context.Context) (time.Duration, error) {
 	var secs float64
-	err := q.pool.QueryRow(ctx, q.store.sql.paused).Scan(&secs)
+	err := q.pool.QueryRow(ctx, q.store.sql(pausedSQL)).Scan(&secs)
 	return time.Duration(secs * float64(time.Second)), err
 }
 
@@ -151,32 +219,18 @@ func (q *Queue) pausedFor(ctx context.Context) (time.Duration, error) {
 func (q *Queue) waitPause(ctx context.Context) error {
 	d, err := q.pausedFor(ctx)
 	if err != nil {
-		return q.outage(ctx, "look for a pause", err)
+		return q.wait(ctx, "look for a pause", err)
 	}
 	return q.sleep(ctx, min(d+10*time.Millisecond, pollTime))
 }
 
-// outage logs an error of the database and waits a moment. Its own error means that waiting is over.
-func (q *Queue) outage(ctx context.Context, what string, err error) error {
+// wait waits a moment for the database. Its error means that waiting is over.
+func (q *Queue) wait(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	q.log.Warn("riverqueue: the database fails; delivery waits for it", "what", what, "error", err)
+	q.outage.failed(what, err)
 	return q.sleep(ctx, pollTime)
-}
-
-// fresh waits until this process's sign of life is younger than its lease: after a stop (SIGSTOP, a suspended machine)
-// others may have taken over what it has in hand. A call that was admitted before the stop is made safe by the event id.
-func (q *Queue) fresh(ctx context.Context) error {
-	for {
-		r := q.running.Load()
-		if r == nil || r.sinceBeat() < q.cfg.Lease {
-			return nil
-		}
-		if err := q.sleep(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
 }
 
 // Pause tells all replicas that the account is paused for d.
@@ -184,44 +238,24 @@ func (q *Queue) Pause(ctx context.Context, d time.Duration, reason error) error 
 	q.pauses.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if _, err := q.pool.Exec(ctx, q.store.sql.pause, d.Seconds(), reason.Error()); err != nil {
-		return fmt.Errorf("riverqueue: pause: %w", err)
+	if _, err := q.pool.Exec(ctx, q.store.sql(pauseSQL), d.Seconds(), storable(reason.Error())); err != nil {
+		return fmt.Errorf("fprom: riverqueue: pause: %w", err)
 	}
 	return nil
 }
 
 // concludeProbe ends the probe of d: with an answer that shows that the account works, or without a verdict.
-func (q *Queue) concludeProbe(ctx context.Context, d *delivery, works bool) {
+func (q *Queue) concludeProbe(d *delivery, works bool) {
 	if !d.probe {
 		return
 	}
-	sql := q.store.sql.unprobed
+	sql := unprobedSQL
 	if works {
-		sql = q.store.sql.probed
+		sql = probedSQL
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if _, err := q.pool.Exec(ctx, sql); err != nil {
-		q.log.Warn("riverqueue: the end of a probe was not stored; the others wait a few seconds longer", "error", err)
-	}
-}
-
-// sleep waits for d, the end of ctx or Close.
-func (q *Queue) sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-q.closed:
-		return errClosed
-	case <-timer.C:
-		return nil
+	if _, err := q.pool.Exec(ctx, q.store.sql(sql)); err != nil { // the others wait a few seconds longer
+		q.outage.failed("store the end of a probe", err)
 	}
 }

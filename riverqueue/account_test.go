@@ -20,7 +20,7 @@ import (
 func TestAdmitSharesTheLimit(t *testing.T) {
 	t.Parallel()
 	const perMinute = 1200
-	cfg := riverqueue.Config{Schema: newSchema(t), RequestsPerMinute: perMinute}
+	cfg := riverqueue.Config{Schema: newSchema(t)}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	var mu sync.Mutex
@@ -30,7 +30,7 @@ func TestAdmitSharesTheLimit(t *testing.T) {
 		q, _ := open(t, cfg)
 		for range 4 {
 			wg.Go(func() {
-				for q.Admit(ctx, 400) == nil {
+				for q.Admit(ctx, perMinute) == nil {
 					mu.Lock()
 					admitted = append(admitted, time.Now())
 					mu.Unlock()
@@ -58,12 +58,12 @@ func TestAdmitSharesTheLimit(t *testing.T) {
 // TestAdmitLifted: a limit that nobody reaches must not be one.
 func TestAdmitLifted(t *testing.T) {
 	t.Parallel()
-	q, _ := open(t, riverqueue.Config{RequestsPerMinute: 1_000_000_000})
+	q, _ := open(t, riverqueue.Config{})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	begun := time.Now()
 	for range 10_000 {
-		if err := q.Admit(ctx, 400); err != nil {
+		if err := q.Admit(ctx, 1_000_000_000); err != nil {
 			t.Fatalf("after %v: %v", time.Since(begun), err)
 		}
 	}
@@ -71,11 +71,11 @@ func TestAdmitLifted(t *testing.T) {
 
 func TestPause(t *testing.T) {
 	t.Parallel()
-	cfg := riverqueue.Config{Schema: newSchema(t), RequestsPerMinute: 600}
+	cfg := riverqueue.Config{Schema: newSchema(t)}
 	a, _ := open(t, cfg)
 	b, _ := open(t, cfg)
 	ctx := t.Context()
-	if err := b.Admit(ctx, 400); err != nil {
+	if err := b.Admit(ctx, 600); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
@@ -87,10 +87,10 @@ func TestPause(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()
-	if err := b.Admit(short, 400); !errors.Is(err, context.DeadlineExceeded) {
+	if err := b.Admit(short, 600); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Admit in a pause: %v, want the context's error", err)
 	}
-	if err := b.Admit(ctx, 400); err != nil {
+	if err := b.Admit(ctx, 600); err != nil {
 		t.Fatal(err)
 	}
 	if d := time.Since(begun); d < time.Second {
@@ -98,16 +98,16 @@ func TestPause(t *testing.T) {
 	}
 	probing, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
-	if err := a.Admit(probing, 400); !errors.Is(err, context.DeadlineExceeded) {
+	if err := a.Admit(probing, 600); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Admit of the second call after a pause, the first of which has no answer yet: %v, want the context's error", err)
 	}
-	if err := a.Admit(ctx, 400); err != nil { // the probe got lost: bounded
+	if err := a.Admit(ctx, 600); err != nil { // the probe got lost: bounded
 		t.Fatal(err)
 	}
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Admit(ctx, 400); err == nil {
+	if err := a.Admit(ctx, 600); err == nil {
 		t.Error("Admit waits after Close")
 	}
 }
@@ -115,7 +115,7 @@ func TestPause(t *testing.T) {
 // fleet is n Trackers in front of one schema and one fake.
 func fleet(t *testing.T, n int, fake *fpromtest.Server, change func(*fprom.Config)) (trackers []*fprom.Tracker, queues []*riverqueue.Queue) {
 	t.Helper()
-	cfg := riverqueue.Config{Schema: newSchema(t), RequestsPerMinute: 60_000}
+	cfg := riverqueue.Config{Schema: newSchema(t)}
 	for range n {
 		q, _ := open(t, cfg)
 		c := fake.Config()

@@ -42,7 +42,7 @@ type bench struct {
 
 func newBench(tb testing.TB) *bench {
 	tb.Helper()
-	cfg := riverqueue.Config{Schema: newSchema(tb), RequestsPerMinute: 1_000_000_000}
+	cfg := riverqueue.Config{Schema: newSchema(tb)}
 	q, pool := open(tb, cfg)
 	bare, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: cfg.Schema})
 	if err != nil {

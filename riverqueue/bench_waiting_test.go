@@ -36,7 +36,7 @@ func BenchmarkDeliver(b *testing.B) {
 func deliverRate(b *testing.B, replicas, waiting int) float64 {
 	b.Helper()
 	const measured = 8 * time.Second
-	cfg := riverqueue.Config{Schema: newSchema(b), RequestsPerMinute: 1_000_000_000}
+	cfg := riverqueue.Config{Schema: newSchema(b)}
 	first, pool := open(b, cfg)
 	fill(b, first, pool, cfg.Schema, max(waiting, 50_000))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -44,15 +44,14 @@ func deliverRate(b *testing.B, replicas, waiting int) float64 {
 	var done atomic.Int64
 	for range replicas {
 		q, _ := open(b, cfg)
-		workersOf.Store(q, 16)
 		wg.Go(func() {
-			err := runQueue(ctx, q, func(ctx context.Context, _ fprom.Message) error {
-				if err := q.Admit(ctx, 400); err != nil {
+			err := q.Run(ctx, 16, tracked(func(ctx context.Context, _ fprom.Message) error {
+				if err := q.Admit(ctx, 1_000_000_000); err != nil {
 					return err
 				}
 				done.Add(1)
 				return nil
-			})
+			}))
 			if err != nil {
 				b.Error(err)
 			}
@@ -119,12 +118,11 @@ func BenchmarkWaiting(b *testing.B) {
 		b.ReportMetric(full, "put-full/s")
 		bytes := countRows(b, x.pool, `SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c WHERE relname IN ('fprom_ledger', 'river_job') AND relnamespace = $1::regnamespace`, schemaOf(x))
 		b.ReportMetric(float64(bytes)/float64(s.Pending), "B/event")
-		workersOf.Store(x.q, 16)
 		run, cancel := context.WithCancel(ctx)
 		var done atomic.Int64
 		ran := make(chan error, 1)
 		go func() {
-			ran <- runQueue(run, x.q, func(context.Context, fprom.Message) error { done.Add(1); return nil })
+			ran <- x.q.Run(run, 16, tracked(func(context.Context, fprom.Message) error { done.Add(1); return nil }))
 		}()
 		time.Sleep(3 * time.Second)
 		before, begun := done.Load(), time.Now()

@@ -2,9 +2,12 @@ package riverqueue_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log"
+	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,6 +58,7 @@ func Example() {
 	// Output: 1 commission
 }
 
+// A buyer's browser sends the order: the cookie of FirstPromoter's script says who brought the buyer.
 func ExampleQueue_EnqueueTx() {
 	ctx := context.Background()
 	pool, err := pgxpool.New(ctx, database)
@@ -74,12 +78,14 @@ func ExampleQueue_EnqueueTx() {
 		log.Fatal(err)
 	}
 
-	pay := func(order string, amount int64) error {
-		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	pay := func(r *http.Request, order string, amount int64) error {
+		sale := fprom.Sale{EventID: order, Email: "jane@example.com", Amount: amount, Currency: "usd"}
+		sale.TID = fprom.AttributionFrom(r).TID // no middleware fills it in here
+		return pgx.BeginFunc(r.Context(), pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, `INSERT INTO example_tx.orders VALUES ($1, true) ON CONFLICT DO NOTHING`, order); err != nil {
 				return err
 			}
-			err := queue.EnqueueTx(ctx, tx, fprom.Sale{EventID: order, Email: "jane@example.com", Amount: amount, Currency: "usd"})
+			err := queue.EnqueueTx(ctx, tx, sale)
 			if errors.Is(err, fprom.ErrConflict) {
 				fmt.Println("another amount under the same id: look into it")
 				return nil // the transaction is sound
@@ -87,9 +93,11 @@ func ExampleQueue_EnqueueTx() {
 			return err
 		})
 	}
-	fmt.Println(pay("order_1", 4900)) // paid
-	fmt.Println(pay("order_1", 4900)) // the provider's webhook once more
-	fmt.Println(pay("order_1", 9900))
+	r := httptest.NewRequest(http.MethodPost, "/pay", nil)
+	r.AddCookie(&http.Cookie{Name: "_fprom_tid", Value: "0f2a7c3e"})
+	fmt.Println(pay(r, "order_1", 4900)) // paid
+	fmt.Println(pay(r, "order_1", 4900)) // sent once more
+	fmt.Println(pay(r, "order_1", 9900))
 	stats, err := queue.Stats(ctx)
 	if err != nil {
 		log.Fatal(err)
@@ -101,4 +109,52 @@ func ExampleQueue_EnqueueTx() {
 	// another amount under the same id: look into it
 	// <nil>
 	// 1 sale to deliver
+}
+
+// With database/sql, and with what builds on it: GORM, sqlx, ent, bun.
+func ExampleQueue_EnqueueSQLTx() {
+	ctx := context.Background()
+	pool, err := pgxpool.New(ctx, database)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pool.Close()
+	queue, err := riverqueue.New(pool, riverqueue.Config{Schema: "example_sql"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := queue.Migrate(ctx); err != nil {
+		log.Fatal(err)
+	}
+	defer pool.Exec(ctx, `DROP SCHEMA example_sql CASCADE`)
+
+	db, err := sql.Open("pgx", database) // the application's own
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, `CREATE TABLE example_sql.orders (id text PRIMARY KEY)`); err != nil {
+		log.Fatal(err)
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, `INSERT INTO example_sql.orders VALUES ($1)`, "order_1"); err != nil {
+		log.Fatal(err)
+	}
+	sale := fprom.Sale{EventID: "order_1", Email: "jane@example.com", Amount: 4900, Currency: "usd"}
+	if err := queue.EnqueueSQLTx(ctx, tx, sale); err != nil { // with GORM: db.Transaction, and tx.Statement.ConnPool.(*sql.Tx)
+		log.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		log.Fatal(err)
+	}
+	stats, err := queue.Stats(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(stats.Pending, "sale to deliver")
+	// Output: 1 sale to deliver
 }

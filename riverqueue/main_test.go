@@ -3,11 +3,10 @@ package riverqueue_test
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"net/url"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,6 +112,21 @@ func open(tb testing.TB, cfg riverqueue.Config) (*riverqueue.Queue, *pgxpool.Poo
 	return q, pool
 }
 
+// openIn returns a queue in the schema that belongs to dir.
+func openIn(t *testing.T, dir string) *riverqueue.Queue {
+	t.Helper()
+	schema := fmt.Sprintf("d%d_%x", os.Getpid(), crc32.ChecksumIEEE([]byte(dir)))
+	q, _ := open(t, riverqueue.Config{Schema: schema})
+	t.Cleanup(func() {
+		pool := newPool(t, database)
+		defer pool.Close()
+		if _, err := pool.Exec(context.Background(), "DROP SCHEMA IF EXISTS "+schema+" CASCADE"); err != nil {
+			t.Error(err)
+		}
+	})
+	return q
+}
+
 func TestQueue(t *testing.T) {
 	t.Parallel()
 	queuetest.TestQueue(t, func(t *testing.T) fprom.Queue {
@@ -126,14 +140,14 @@ func TestDurableQueue(t *testing.T) {
 	t.Parallel()
 	queuetest.TestDurableQueue(t, func(t *testing.T, dir string) fprom.Queue {
 		t.Helper()
-		schema := "d" + strings.Map(func(r rune) rune {
-			if r >= '0' && r <= '9' {
-				return r
-			}
-			return -1
-		}, filepath.Dir(dir))
-		q, pool := open(t, riverqueue.Config{Schema: schema})
-		t.Cleanup(func() { _, _ = pool.Exec(context.Background(), "DROP SCHEMA "+schema+" CASCADE") })
-		return q
+		return openIn(t, dir)
+	})
+}
+
+func TestOutbox(t *testing.T) {
+	t.Parallel()
+	queuetest.TestOutbox(t, func(t *testing.T, dir string) fprom.Outbox {
+		t.Helper()
+		return openIn(t, dir)
 	})
 }

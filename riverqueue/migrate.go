@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 )
@@ -18,8 +18,8 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// ErrSchema is wrapped by the errors of a Queue whose tables are missing, older or newer than this package.
-var ErrSchema = errors.New("riverqueue: the database does not have the tables of this version")
+// ErrSchema is wrapped by the errors of a Queue whose tables are missing, too old, or too new for this program.
+var ErrSchema = errors.New("fprom: riverqueue: the database does not have the tables of this version")
 
 // migrations returns the SQL of each version of this package's tables, the first at index 0.
 func migrations() ([]string, error) {
@@ -31,7 +31,7 @@ func migrations() ([]string, error) {
 	all := make([]string, len(names))
 	for i, name := range names {
 		if !strings.HasPrefix(name, fmt.Sprintf("migrations/%03d_", i+1)) {
-			return nil, fmt.Errorf("riverqueue: %s is not migration %d", name, i+1)
+			return nil, fmt.Errorf("fprom: riverqueue: %s is not migration %d", name, i+1)
 		}
 		b, err := migrationFiles.ReadFile(name)
 		if err != nil {
@@ -42,79 +42,74 @@ func migrations() ([]string, error) {
 	return all, nil
 }
 
-// Migrate creates the schema and brings River's tables and those of this package to the current version; what is
-// current is left alone. Any number of processes may call it at once. A database that a newer version of this package
-// has migrated is refused with an error that wraps ErrSchema.
+// Migrate brings River's tables and those of this package to the current version. What is there already is left alone:
+// the right to create is needed only where something is missing. Any number of processes may call it at once; each step is
+// one transaction that holds one connection, also through a pooler in transaction mode. A database that a newer version of
+// this package has migrated is left as it is; if this program cannot work with it, the error wraps ErrSchema.
 func (q *Queue) Migrate(ctx context.Context) error {
-	conn, err := q.pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("riverqueue: migrate: %w", err)
-	}
-	defer conn.Release()
-	const one = `hashtextextended('fprom migrations', 7306040937)`
-	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(`+one+`)`); err != nil {
-		return fmt.Errorf("riverqueue: migrate: %w", err)
-	}
-	defer conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(`+one+`)`) //nolint:errcheck // it ends with the connection at the latest
-
-	if _, err := conn.Exec(ctx, prologue(q.cfg.Schema)); err != nil {
-		return fmt.Errorf("riverqueue: migrate: create the schema: %w", err)
-	}
 	all, err := migrations()
 	if err != nil {
 		return err
 	}
-	if _, err := q.store.version(ctx, q.pool, len(all)); err != nil {
-		return err
-	}
-	m, err := rivermigrate.New(riverpgxv5.New(q.pool), &rivermigrate.Config{Schema: q.cfg.Schema, Logger: loud(q.log)})
+	m, err := rivermigrate.New(riverpgxv5.New(q.pool), &rivermigrate.Config{Schema: q.cfg.Schema, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return fmt.Errorf("riverqueue: migrate: %w", err)
+		return fmt.Errorf("fprom: riverqueue: migrate: %w", err)
 	}
-	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return fmt.Errorf("riverqueue: migrate River's tables: %w", err)
-	}
-	return q.apply(ctx, all)
-}
-
-// apply runs those of all that are missing, each in a transaction.
-func (q *Queue) apply(ctx context.Context, all []string) error {
-	have, err := q.store.version(ctx, q.pool, len(all))
-	if err != nil {
-		return err
-	}
-	for i := have; i < len(all); i++ {
-		err := q.transact(ctx, &pgx.Batch{}, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, numbered(q.cfg.Schema, i+1, all[i]))
+	for more := true; more; {
+		if err := pgx.BeginTxFunc(ctx, q.pool, readCommitted, func(tx pgx.Tx) error {
+			more, err = q.migrateOnce(ctx, tx, m, all)
 			return err
-		})
-		if err != nil {
-			return fmt.Errorf("riverqueue: migration %d: %w", i+1, err)
+		}); err != nil {
+			return fmt.Errorf("fprom: riverqueue: migrate schema %q: %w", q.cfg.Schema, err)
 		}
 	}
-	q.store.sound.Store(true)
 	return nil
 }
 
-// querier is a pool or a transaction.
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+// migrateOnce makes one step if one is missing. No other process is in a step of this schema meanwhile.
+func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migrator[pgx.Tx], all []string) (more bool, err error) {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 7306040937))`, "migrate/"+q.cfg.Schema); err != nil {
+		return false, err
+	}
+	var missing bool
+	if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NULL`, q.cfg.Schema+".fprom_migration").Scan(&missing); err != nil {
+		return false, err
+	}
+	if missing {
+		_, err := tx.Exec(ctx, prologue(q.cfg.Schema))
+		return true, err
+	}
+	have, err := q.store.version(ctx, pgxSession{tx: tx}, len(all))
+	if err != nil || have > len(all) {
+		return false, err
+	}
+	res, err := m.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{MaxSteps: 1})
+	if err != nil || len(res.Versions) > 0 {
+		return true, err
+	}
+	if have == len(all) {
+		return false, nil
+	}
+	_, err = tx.Exec(ctx, q.store.sql(all[have]))
+	return true, err
 }
 
-// version is what the database has; an error if that is more than want.
-func (s *store) version(ctx context.Context, db querier, want int) (int, error) {
-	var have int
-	if err := db.QueryRow(ctx, s.sql.version).Scan(&have); err != nil {
+// version is what the database has. An error says that this program, which knows the versions up to known, cannot work
+// with it at all.
+func (s *store) version(ctx context.Context, db session, known int) (have int, err error) {
+	var needed int
+	err = db.queryRow(ctx, s.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0) FROM $schema.fprom_migration m`)).Scan(&have, &needed)
+	if err != nil {
 		return 0, explain(err)
 	}
-	if have > want {
-		return have, fmt.Errorf("%w: schema %q has version %d, this program knows %d: deploy the newer release of riverqueue", ErrSchema, s.schema, have, want)
+	if needed > known {
+		return have, fmt.Errorf("%w: schema %q has version %d, which needs a program that knows version %d, and this one knows %d: deploy the newer release of riverqueue", ErrSchema, s.schema, have, needed, known)
 	}
 	return have, nil
 }
 
-// check makes sure once that the tables are those of this version.
-func (s *store) check(ctx context.Context, db querier) error {
+// check makes sure once that this program can work with the tables.
+func (s *store) check(ctx context.Context, db session) error {
 	if s.sound.Load() {
 		return nil
 	}
@@ -135,21 +130,25 @@ func (s *store) check(ctx context.Context, db querier) error {
 
 // explain says what to do about a missing table.
 func explain(err error) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000") {
+	if state := sqlState(err); state == "42P01" || state == "3F000" {
 		return fmt.Errorf("%w: call Migrate: %w", ErrSchema, err)
 	}
 	return err
+}
+
+// sqlState is the code of an error of PostgreSQL, by whichever driver; else empty.
+func sqlState(err error) string {
+	var pg interface{ SQLState() string }
+	if errors.As(err, &pg) {
+		return pg.SQLState()
+	}
+	return ""
 }
 
 func prologue(schema string) string {
 	return fmt.Sprintf(`CREATE SCHEMA IF NOT EXISTS %s;
 CREATE TABLE IF NOT EXISTS %[1]s.fprom_migration (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
 `, schema)
-}
-
-func numbered(schema string, version int, sql string) string {
-	return strings.ReplaceAll(sql, "$schema", schema) + fmt.Sprintf("\nINSERT INTO %s.fprom_migration (version) VALUES (%d);\n", schema, version)
 }
 
 // MigrationSQL returns what Migrate does to a database without these tables, River's included, as SQL for psql or a
@@ -160,18 +159,18 @@ func MigrationSQL(schema string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	schema = cfg.Schema
-	m, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{Schema: schema, Logger: loud(cfg.Logger)})
+	s := &store{schema: cfg.Schema}
+	m, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{Schema: s.schema, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return nil, fmt.Errorf("riverqueue: %w", err)
+		return nil, fmt.Errorf("fprom: riverqueue: %w", err)
 	}
-	steps := []string{"-- schema\n" + prologue(schema)}
+	steps := []string{"-- schema\n" + prologue(s.schema)}
 	var done strings.Builder
 	done.WriteString("-- River's migrations are done\n")
 	for _, v := range m.AllVersions() {
-		sql := strings.TrimSpace(strings.ReplaceAll(v.SQLUp, "/* TEMPLATE: schema */", schema+"."))
+		sql := strings.TrimSpace(strings.ReplaceAll(v.SQLUp, "/* TEMPLATE: schema */", s.schema+"."))
 		steps = append(steps, fmt.Sprintf("-- River, version %d\n%s\n", v.Version, sql))
-		fmt.Fprintf(&done, "INSERT INTO %s.river_migration (line, version) VALUES ('main', %d) ON CONFLICT DO NOTHING;\n", schema, v.Version)
+		fmt.Fprintf(&done, "INSERT INTO %s.river_migration (line, version) VALUES ('main', %d) ON CONFLICT DO NOTHING;\n", s.schema, v.Version)
 	}
 	steps = append(steps, done.String())
 	all, err := migrations()
@@ -179,7 +178,7 @@ func MigrationSQL(schema string) ([]string, error) {
 		return nil, err
 	}
 	for i, sql := range all {
-		steps = append(steps, fmt.Sprintf("-- fprom, version %d\n%s", i+1, numbered(schema, i+1, sql)))
+		steps = append(steps, fmt.Sprintf("-- fprom, version %d\n%s", i+1, s.sql(sql)))
 	}
 	return steps, nil
 }

@@ -1,11 +1,11 @@
 package riverqueue_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
@@ -21,13 +21,11 @@ func TestMigrate(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	noop := func(context.Context, fprom.Message) error { return nil }
 	if err := q.Put(ctx, message(t, sale("1", "ann", 100))); !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(err.Error(), "Migrate") {
 		t.Errorf("Put without tables: %v, want ErrSchema and a word on Migrate", err)
 	}
-	if err := runQueue(ctx, q, noop); !errors.Is(err, riverqueue.ErrSchema) {
-		t.Errorf("Run without tables: %v, want ErrSchema", err)
-	}
+	var r record
+	start(t, q, r.deliver) // waits for the tables
 	var wg sync.WaitGroup
 	for range 4 { // replicas that start at once
 		wg.Go(func() {
@@ -43,22 +41,36 @@ func TestMigrate(t *testing.T) {
 	if err := q.Migrate(ctx); err != nil {
 		t.Errorf("Migrate of what is current: %v", err)
 	}
-	if n := jobs(t, pool, cfg.Schema); n != 1 {
-		t.Errorf("%d jobs after a second Migrate, want 1", n)
+	flush(t, q)
+	if r.count("sale:1") != 1 {
+		t.Error("Run, which was started before Migrate, does not deliver")
 	}
 
-	if _, err := pool.Exec(ctx, `INSERT INTO `+cfg.Schema+`.fprom_migration (version) VALUES (99)`); err != nil {
-		t.Fatal(err)
-	}
-	if q, err = riverqueue.New(pool, cfg); err != nil {
-		t.Fatal(err)
-	}
-	for name, err := range map[string]error{
-		"Migrate": q.Migrate(ctx), "Put": q.Put(ctx, message(t, sale("2", "ann", 100))), "Run": runQueue(ctx, q, noop),
-	} {
-		if !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(err.Error(), "99") {
-			t.Errorf("%s with the tables of a newer version: %v, want ErrSchema that names the version", name, err)
-		}
+}
+
+// TestNewerSchema: a program runs on under a schema that a newer one has migrated, unless that says that it cannot.
+func TestNewerSchema(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		needed int
+		refuse bool
+	}{{"compatible", 2, false}, {"not compatible", 98, true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := riverqueue.Config{Schema: newSchema(t)}
+			_, pool := open(t, cfg)
+			execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_migration (version, min_version) VALUES (99, $1)`, tt.needed)
+			q, err := riverqueue.New(pool, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, err := range map[string]error{"Migrate": q.Migrate(t.Context()), "Put": q.Put(t.Context(), message(t, sale("2", "ann", 100)))} {
+				if refused := errors.Is(err, riverqueue.ErrSchema); refused != tt.refuse || !refused && err != nil || refused && !strings.Contains(err.Error(), "98") {
+					t.Errorf("%s: %v, want it refused: %v", name, err, tt.refuse)
+				}
+			}
+		})
 	}
 }
 
@@ -112,8 +124,7 @@ func TestConfig(t *testing.T) {
 		{"schema in capitals", riverqueue.Config{Schema: "Billing"}, "riverqueue.Config.Schema"},
 		{"schema that is SQL", riverqueue.Config{Schema: "a; DROP TABLE b"}, "riverqueue.Config.Schema"},
 		{"schema too long", riverqueue.Config{Schema: strings.Repeat("a", 41)}, "riverqueue.Config.Schema"},
-		{"negative limit", riverqueue.Config{RequestsPerMinute: -1}, "riverqueue.Config.RequestsPerMinute"},
-		{"short lease", riverqueue.Config{Lease: 1}, "riverqueue.Config.Lease"},
+		{"short rescue", riverqueue.Config{Rescue: time.Second}, "riverqueue.Config.Rescue"},
 		{"short retention", riverqueue.Config{Retention: 1}, "riverqueue.Config.Retention"},
 	} {
 		_, err := riverqueue.New(pool, tt.cfg)

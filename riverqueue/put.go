@@ -2,11 +2,12 @@ package riverqueue
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -14,35 +15,31 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// jobKind and jobQueue are how River knows the jobs of this package.
-const (
-	jobKind  = "fprom_event"
-	jobQueue = "fprom"
-)
-
-// eventArgs is a message as a River job. The body is kept as text, so that what is sent is what was stored, to the byte.
-type eventArgs struct {
-	Key        string    `json:"key"`
-	EventKind  string    `json:"kind"`
-	Customer   string    `json:"customer"`
-	RecordedAt time.Time `json:"recorded_at"`
-	Body       string    `json:"body"`
-}
-
-// Kind implements river.JobArgs.
-func (eventArgs) Kind() string { return jobKind }
-
-func argsOf(m fprom.Message) eventArgs {
-	return eventArgs{Key: m.Key, EventKind: m.Kind, Customer: m.Customer, RecordedAt: m.RecordedAt, Body: string(m.Body)}
-}
-
-func (a eventArgs) message() fprom.Message {
-	m := fprom.Message{Key: a.Key, Kind: a.EventKind, Customer: a.Customer, RecordedAt: a.RecordedAt, Body: []byte(a.Body)}
-	if e, err := m.Event(); err == nil {
-		again, _ := fprom.NewMessage(e) // the digest of an event that is no longer valid is 0
-		m.Digest = again.Digest
+// Put stores messages and the River jobs that wake them in one transaction.
+func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
+	if err := q.open(); err != nil {
+		return err
 	}
-	return m
+	if len(ms) == 0 {
+		return nil
+	}
+	if err := q.store.check(ctx, pgxSession{tx: q.pool}); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		var conflict error
+		err := pgx.BeginTxFunc(ctx, q.pool, readCommitted, func(tx pgx.Tx) (err error) {
+			conflict, err = q.store.put(ctx, pgxSession{tx, q.store.pgx}, ms)
+			return err
+		})
+		if try < 3 && sqlState(err) == "40P01" { // a deadlock with transactions that called EnqueueTx more than once
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("fprom: riverqueue: put: %w", explain(err))
+		}
+		return conflict
+	}
 }
 
 var defaultStore = sync.OnceValues(func() (*store, error) { return newStore(nil, DefaultSchema) })
@@ -50,24 +47,49 @@ var defaultStore = sync.OnceValues(func() (*store, error) { return newStore(nil,
 // EnqueueTx stores events in the caller's transaction, in the tables of DefaultSchema: with its commit they will be
 // delivered, without it they never existed. Call it beside the statement that marks the order as paid. It needs no
 // Tracker and no Queue in this process; some process must run a Tracker on the same schema. For another schema use the
-// method of Queue.
+// method of Queue. With database/sql use EnqueueSQLTx.
 //
-// An event whose id is in the ledger stores nothing and is no error. If its amount or currency is another than the
-// stored one's, the error wraps fprom.ErrConflict, the other events are stored, and the transaction is sound: log the
-// error and commit. Any other error (*fprom.ValidationError, the database's) means that the transaction must be rolled
-// back. An event id that another transaction has stored and not yet committed makes the call wait for its end.
+// No middleware fills in who brought the customer, as it does for fprom.Record: call fprom.AttributionFrom(r).Apply(&sale)
+// first, or keep the Attribution with the order.
 //
-// With database/sql take the *pgx.Conn out of a *sql.Conn of pgx/v5/stdlib and begin the transaction on that; see the
-// example.
+// An event whose id is in the ledger stores nothing and is no error. If its amount or currency is another than the stored
+// one's, the error is a *fprom.ConflictError, which wraps fprom.ErrConflict, the other events are stored, and the
+// transaction is sound: log the error and commit. Any other error (*fprom.ValidationError, the database's) means that the
+// transaction must be rolled back. An event id that another transaction has stored and not yet committed makes the call
+// wait for its end. In a transaction that is REPEATABLE READ or SERIALIZABLE this may end as a serialization failure
+// (40001): run the whole transaction again, as always there. All events of a transaction belong into one call: two calls
+// with the same ids in another order can deadlock with each other, as two UPDATEs can.
+//
+// A Tracker neither counts nor observes these events before their delivery.
 func EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
 	s, err := defaultStore()
 	if err != nil {
 		return err
 	}
-	return s.enqueue(ctx, tx, events)
+	return s.enqueue(ctx, pgxSession{tx, s.pgx}, events)
 }
 
-func (s *store) enqueue(ctx context.Context, tx pgx.Tx, events []fprom.Event) error {
+// EnqueueSQLTx is EnqueueTx for a transaction of database/sql, and of what builds on it (sqlx, GORM, ent, bun), with
+// PostgreSQL's driver github.com/jackc/pgx/v5/stdlib or github.com/lib/pq.
+func EnqueueSQLTx(ctx context.Context, tx *sql.Tx, events ...fprom.Event) error {
+	s, err := defaultStore()
+	if err != nil {
+		return err
+	}
+	return s.enqueue(ctx, sqlSession{tx, s.std}, events)
+}
+
+// EnqueueTx stores events in the caller's transaction, in the schema of q. See the package function of this name.
+func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
+	return q.store.enqueue(ctx, pgxSession{tx, q.store.pgx}, events)
+}
+
+// EnqueueSQLTx stores events in the caller's transaction, in the schema of q. See the package function of this name.
+func (q *Queue) EnqueueSQLTx(ctx context.Context, tx *sql.Tx, events ...fprom.Event) error {
+	return q.store.enqueue(ctx, sqlSession{tx, q.store.std}, events)
+}
+
+func (s *store) enqueue(ctx context.Context, tx session, events []fprom.Event) error {
 	ms := make([]fprom.Message, 0, len(events))
 	for _, e := range events {
 		m, err := fprom.NewMessage(e)
@@ -84,135 +106,119 @@ func (s *store) enqueue(ctx context.Context, tx pgx.Tx, events []fprom.Event) er
 	}
 	conflict, err := s.put(ctx, tx, ms)
 	if err != nil {
-		return fmt.Errorf("riverqueue: enqueue: %w", explain(err))
+		return fmt.Errorf("fprom: riverqueue: enqueue: %w", explain(err))
 	}
 	return conflict
 }
 
-// entry is a set of messages on its way into the ledger.
-type entry struct {
-	ms     []fprom.Message
-	twice  []fprom.Message // keys that ms has already
-	stored map[string]bool // keys that were not in the ledger
-}
-
-// put stores what is new of ms and returns an error that wraps fprom.ErrConflict if one of them must be reported.
-func (s *store) put(ctx context.Context, tx pgx.Tx, ms []fprom.Message) (conflict, err error) {
-	var b pgx.Batch
-	e := s.enter(&b, ms)
-	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
-		return nil, err
+// put stores what is new of ms. conflict is a *fprom.ConflictError if one of them asks for other money than what is stored.
+func (s *store) put(ctx context.Context, tx session, ms []fprom.Message) (conflict, err error) {
+	var p putting
+	rest := make([]record, len(ms))
+	for i := range ms {
+		rest[i] = recordOf(i, &ms[i])
 	}
-	return s.finish(ctx, tx, e)
-}
-
-// enter queues the statement that enters ms into the ledger.
-func (s *store) enter(b *pgx.Batch, ms []fprom.Message) *entry {
-	n := len(ms)
-	e := &entry{ms: make([]fprom.Message, 0, n), stored: make(map[string]bool, n)}
-	keys, kinds, customers := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
-	digests, times := make([]int64, 0, n), make([]time.Time, 0, n)
-	for _, m := range ms {
-		if _, twice := e.stored[m.Key]; twice {
-			e.twice = append(e.twice, m)
-			continue
+	for tries := 0; len(rest) > 0; tries++ {
+		if tries == 3 {
+			return nil, errors.New("events with the same ids come and go in other transactions; try again")
 		}
-		e.stored[m.Key] = false
-		e.ms = append(e.ms, m)
-		keys, kinds, customers = append(keys, m.Key), append(kinds, m.Kind), append(customers, m.Customer)
-		digests, times = append(digests, digestOf(m)), append(times, m.RecordedAt)
-	}
-	b.Queue(s.sql.insert, keys, kinds, customers, digests, times).Query(func(rows pgx.Rows) error {
-		stored, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		for _, key := range stored {
-			e.stored[key] = true
-		}
-		return err
-	})
-	return e
-}
-
-// finish makes River jobs of what is new, and looks at what is not.
-func (s *store) finish(ctx context.Context, tx pgx.Tx, e *entry) (conflict, err error) {
-	var fresh, rest []fprom.Message
-	for _, m := range e.ms {
-		if e.stored[m.Key] {
-			fresh = append(fresh, m)
-		} else {
-			rest = append(rest, m)
-		}
-	}
-	if rest = append(rest, e.twice...); len(rest) > 0 {
-		var revived []fprom.Message
-		if revived, conflict, err = s.meet(ctx, tx, rest); err != nil {
+		stored, err := s.write(ctx, tx, insertSQL, rest)
+		if err != nil {
 			return nil, err
 		}
-		fresh = append(fresh, revived...)
+		var met []record
+		for _, r := range rest {
+			if stored[r.Key] {
+				stored[r.Key] = false // a second one with this key meets it
+				p.fresh = append(p.fresh, r)
+			} else {
+				met = append(met, r)
+			}
+		}
+		if rest, err = s.meet(ctx, tx, met, &p); err != nil {
+			return nil, err
+		}
 	}
-	return conflict, s.insertJobs(ctx, tx, fresh)
+	if len(p.refused) > 0 {
+		conflict = &fprom.ConflictError{Keys: p.refused}
+	}
+	return conflict, s.wakeAll(ctx, tx, p.fresh)
 }
 
-// meet compares ms with the rows that have their keys: equal ones are redeliveries, other money is a conflict, and a
-// dead letter is replaced.
-func (s *store) meet(ctx context.Context, tx pgx.Tx, ms []fprom.Message) (revived []fprom.Message, conflict, err error) {
+// putting is what became of the messages of one put.
+type putting struct {
+	fresh   []record // stored
+	refused []string // Message.Key of those that ask for other money
+}
+
+// meet compares rs with the rows that have their keys: an equal one is a redelivery, other money is a conflict, and a dead
+// letter or a cancellation that is done is replaced. It returns those whose rows another transaction changed meanwhile.
+func (s *store) meet(ctx context.Context, tx session, rs []record, p *putting) (again []record, err error) {
+	if len(rs) == 0 {
+		return nil, nil
+	}
+	keys := make([]string, len(rs))
+	for i, r := range rs {
+		keys[i] = r.Key
+	}
+	in, err := json.Marshal(keys)
+	if err != nil {
+		return nil, err
+	}
 	type row struct {
 		Key    string
 		Digest int64
-		State  string
+		State  fprom.State
 	}
-	keys := make([]string, len(ms))
-	for i, m := range ms {
-		keys[i] = m.Key
+	var known []row
+	if err := s.read(ctx, tx, knownSQL, in, &known); err != nil {
+		return nil, err
 	}
-	rows, err := tx.Query(ctx, s.sql.known, keys)
-	if err != nil {
-		return nil, nil, err
+	rows := make(map[string]row, len(known))
+	for _, k := range known {
+		rows[k.Key] = k
 	}
-	known, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
-	if err != nil {
-		return nil, nil, err
-	}
-	byKey := make(map[string]row, len(known))
-	for _, r := range known {
-		byKey[r.Key] = r
-	}
-	for _, m := range ms {
-		r, ok := byKey[m.Key]
-		d := digestOf(m)
+	var revive, refuse []record
+	for _, r := range rs {
+		k, ok := rows[r.Key]
 		switch {
-		case !ok: // pruned this moment, after 400 days
-			return nil, nil, errors.New("the ledger entry of an event vanished while it was compared; try again")
-		case r.State == "dead":
-			if _, err := tx.Exec(ctx, s.sql.revive, m.Key, d, m.Customer, m.RecordedAt); err != nil {
-				return nil, nil, err
-			}
-			byKey[m.Key] = row{m.Key, d, "queued"}
-			revived = append(revived, m)
-		case r.Digest != d:
-			if _, err := tx.Exec(ctx, s.sql.refuse, m.Key, d); err != nil {
-				return nil, nil, err
-			}
-			if conflict == nil {
-				conflict = fmt.Errorf("riverqueue: %s: %w", m.Key, fprom.ErrConflict)
-			}
+		case !ok: // dropped or pruned this moment
+			again = append(again, r)
+		case k.State == fprom.StateDead, k.State == fprom.StateDone && r.message.Repeats():
+			rows[r.Key] = row{r.Key, r.Digest, fprom.StateWaiting}
+			revive = append(revive, r)
+		case k.Digest != r.Digest:
+			refuse, p.refused = append(refuse, r), append(p.refused, r.message.Key)
 		}
 	}
-	return revived, conflict, nil
+	if len(refuse) > 0 {
+		if _, err := s.write(ctx, tx, refuseSQL, refuse); err != nil {
+			return nil, err
+		}
+	}
+	if len(revive) == 0 {
+		return again, nil
+	}
+	won, err := s.write(ctx, tx, reviveSQL, revive)
+	for _, r := range revive {
+		if won[r.Key] {
+			p.fresh = append(p.fresh, r)
+		} else {
+			again = append(again, r)
+		}
+	}
+	return again, err
 }
 
-// insertJobs makes a River job of each message.
-func (s *store) insertJobs(ctx context.Context, tx pgx.Tx, ms []fprom.Message) error {
-	if len(ms) == 0 {
+// wakeAll makes a River job of each record.
+func (s *store) wakeAll(ctx context.Context, tx session, rs []record) error {
+	if len(rs) == 0 {
 		return nil
 	}
-	params := make([]river.InsertManyParams, len(ms))
-	opts := &river.InsertOpts{Queue: jobQueue, MaxAttempts: math.MaxInt16}
-	for i, m := range ms {
-		params[i] = river.InsertManyParams{Args: argsOf(m), InsertOpts: opts}
+	slices.SortFunc(rs, func(a, b record) int { return a.N - b.N })
+	jobs := make([]river.InsertManyParams, len(rs))
+	for i, r := range rs {
+		jobs[i] = river.InsertManyParams{Args: wakeUp{r.Key}, InsertOpts: jobOptions(r.Bulk)}
 	}
-	_, err := s.river.InsertManyTx(ctx, tx, params)
-	return err
+	return tx.insertJobs(ctx, jobs)
 }
-
-// digestOf is Message.Digest as a PostgreSQL bigint, bit for bit.
-func digestOf(m fprom.Message) int64 { return int64(m.Digest) }

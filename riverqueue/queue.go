@@ -2,8 +2,6 @@ package riverqueue
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"regexp"
 	"sync"
@@ -11,10 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/fprom-go/fprom"
 )
@@ -28,14 +23,12 @@ type Config struct {
 	// underscores. Do not let another River client run in it: its leader would discard jobs of a kind it does not know.
 	// One schema serves one FirstPromoter account. Default "fprom".
 	Schema string
-	// RequestsPerMinute is the limit of the account, kept by all replicas together whatever the size of their minute's
-	// windows: calls are given a time each, evenly spaced, 5 % below the limit. Use the same number in fprom.Config.
-	// Default 400.
-	RequestsPerMinute int
-	// Lease is how long a replica may be silent before the others take over the events that it had in hand. Default 15 s.
-	Lease time.Duration
-	// Retention is how long an event id is remembered after its event was delivered. Dead letters and open events are
-	// kept for ever. Default 400 days: a yearly renewal under last year's id is still noticed.
+	// Rescue is how long after a delivery began it is taken for lost with its process, and its event is given to another
+	// replica. A delivery that takes two thirds of it is cut short. With many workers most of that time is the wait for the
+	// rate limit: the workers of all replicas, divided by the calls a second, must fit. Default 3 min, at least 3 s.
+	Rescue time.Duration
+	// Retention is how long an event id is remembered after its event was delivered. Dead letters and what waits are kept
+	// for ever. Default 400 days: a yearly renewal under last year's id is still noticed.
 	Retention time.Duration
 	// Logger gets what is wrong with the database, and River's warnings. Default slog.Default().
 	Logger *slog.Logger
@@ -49,11 +42,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Schema == "" {
 		c.Schema = DefaultSchema
 	}
-	if c.RequestsPerMinute == 0 {
-		c.RequestsPerMinute = 400
-	}
-	if c.Lease == 0 {
-		c.Lease = 15 * time.Second
+	if c.Rescue == 0 {
+		c.Rescue = 3 * time.Minute
 	}
 	if c.Retention == 0 {
 		c.Retention = 400 * 24 * time.Hour
@@ -64,10 +54,8 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case !schemaName.MatchString(c.Schema):
 		return c, &fprom.ValidationError{Field: "riverqueue.Config.Schema", Reason: "is not a lower-case name of at most 40 letters, digits and underscores"}
-	case c.RequestsPerMinute < 0:
-		return c, &fprom.ValidationError{Field: "riverqueue.Config.RequestsPerMinute", Reason: "is negative"}
-	case c.Lease < time.Second:
-		return c, &fprom.ValidationError{Field: "riverqueue.Config.Lease", Reason: "is less than a second"}
+	case c.Rescue < 3*time.Second:
+		return c, &fprom.ValidationError{Field: "riverqueue.Config.Rescue", Reason: "is less than 3 seconds"}
 	case c.Retention < 24*time.Hour:
 		return c, &fprom.ValidationError{Field: "riverqueue.Config.Retention", Reason: "is less than a day"}
 	}
@@ -77,24 +65,31 @@ func (c Config) withDefaults() (Config, error) {
 // Queue is a durable fprom.Queue in PostgreSQL, shared by any number of processes. Make it with New. Safe for
 // concurrent use.
 type Queue struct {
-	cfg   Config
-	pool  *pgxpool.Pool
-	store *store
-	log   *slog.Logger
+	cfg    Config
+	pool   *pgxpool.Pool
+	store  *store
+	log    *slog.Logger
+	outage *outage
 
-	running atomic.Pointer[replica] // while Run runs
-	gate    chan struct{}           // of Admit: one at a time asks for slots
-	slots   slots                   // held with gate
-	pauses  atomic.Uint64           // calls of Pause
+	running atomic.Bool
 	closed  chan struct{}
 	closing sync.Once
+
+	turn   chan struct{} // of Admit: one at a time asks for slots
+	bulk   chan struct{} // of Admit: one bulk event at a time waits for its turn
+	slots  slots         // held with turn
+	pauses atomic.Uint64 // calls of Pause
 }
 
-var _ fprom.Queue = (*Queue)(nil)
+var (
+	_ fprom.Outbox  = (*Queue)(nil)
+	_ fprom.Limiter = (*Queue)(nil)
+)
 
-// New returns the queue in the database of pool. It does not connect: call Migrate first where the tables may be
-// missing or old. The pool stays the caller's: close it after the Tracker's Shutdown. It needs 4 connections at least, of
-// which one listens for new jobs; one per worker and three more is plenty. An error is a *fprom.ValidationError that names the field of cfg.
+// New returns the queue in the database of pool. It does not connect: call Migrate first where the tables may be missing
+// or old. The pool stays the caller's: close it after the Tracker's Shutdown. It must allow 4 connections at least; better
+// is a pool that only this queue uses, see the package documentation. An error is a *fprom.ValidationError that names the
+// field of cfg.
 func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -111,46 +106,9 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 		return nil, err
 	}
 	return &Queue{
-		cfg: cfg, pool: pool, store: s, log: cfg.Logger,
-		gate: make(chan struct{}, 1), slots: newSlots(cfg.RequestsPerMinute), closed: make(chan struct{}),
+		cfg: cfg, pool: pool, store: s, log: cfg.Logger, outage: &outage{log: cfg.Logger}, closed: make(chan struct{}),
+		turn: make(chan struct{}, 1), bulk: make(chan struct{}, 1),
 	}, nil
-}
-
-// Put stores messages and their River jobs in one transaction. Of a key that is in the ledger nothing is stored, unless
-// it is that of a dead letter: a message with its key replaces it and is tried anew.
-func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
-	if len(ms) == 0 {
-		return nil
-	}
-	if q.isClosed() {
-		return errClosed
-	}
-	if err := q.store.check(ctx, q.pool); err != nil {
-		return err
-	}
-	var conflict error
-	for try := 1; ; try++ {
-		var b pgx.Batch
-		e := q.store.enter(&b, ms)
-		err := q.transact(ctx, &b, func(tx pgx.Tx) (err error) {
-			conflict, err = q.store.finish(ctx, tx, e)
-			return err
-		})
-		var pg *pgconn.PgError
-		if try < 3 && errors.As(err, &pg) && pg.Code == "40P01" { // two Puts with the same keys in different order
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("riverqueue: put: %w", err)
-		}
-		return conflict
-	}
-}
-
-// EnqueueTx stores events in the caller's transaction: with its commit they will be delivered, without it they never
-// existed. See the package function of this name, which uses the default schema.
-func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
-	return q.store.enqueue(ctx, tx, events)
 }
 
 // Close makes what still waits in Admit return. The pool stays open. It is called by the Tracker's Shutdown.
@@ -159,48 +117,62 @@ func (q *Queue) Close() error {
 	return nil
 }
 
-func (q *Queue) isClosed() bool {
+// open is fprom.ErrQueueClosed after Close.
+func (q *Queue) open() error {
 	select {
 	case <-q.closed:
-		return true
+		return fprom.ErrQueueClosed
 	default:
-		return false
+		return nil
 	}
 }
 
-// loud is log without River's reports of normal work.
-func loud(log *slog.Logger) *slog.Logger { return slog.New(warnings{log.Handler()}) }
+// readCommitted lets each statement see what is committed before it, whatever the database's default is.
+var readCommitted = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 
-type warnings struct{ slog.Handler }
-
-// Enabled implements slog.Handler.
-func (h warnings) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
+// batch runs statements in one transaction and one round trip.
+func (q *Queue) batch(ctx context.Context, fill func(*pgx.Batch)) error {
+	b := &pgx.Batch{}
+	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
+	fill(b)
+	b.Queue(`COMMIT`)
+	err := q.pool.SendBatch(ctx, b).Close() // a connection that is still in a transaction is closed by the pool
+	if err == nil {
+		q.outage.over()
+	}
+	return err
 }
 
-// WithAttrs implements slog.Handler.
-func (h warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return warnings{h.Handler.WithAttrs(attrs)}
-}
-
-// WithGroup implements slog.Handler.
-func (h warnings) WithGroup(name string) slog.Handler { return warnings{h.Handler.WithGroup(name)} }
-
-// store writes messages into the ledger and into River.
-type store struct {
-	schema string
-	sql    statements
-	river  *river.Client[pgx.Tx] // only inserts
-	sound  atomic.Bool           // the tables are those of this version
-}
-
-// newStore returns the store in schema. pool may be nil.
-func newStore(pool *pgxpool.Pool, schema string) (*store, error) {
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Schema: schema, Logger: slog.New(slog.DiscardHandler),
+// scan reads the row of a statement of a batch, if there is one, into dest.
+func scan(s *pgx.QueuedQuery, found *bool, dest ...any) {
+	s.Query(func(rows pgx.Rows) error {
+		defer rows.Close()
+		if *found = rows.Next(); *found {
+			if err := rows.Scan(dest...); err != nil {
+				return err
+			}
+		}
+		rows.Close()
+		return rows.Err()
 	})
-	if err != nil {
-		return nil, fmt.Errorf("riverqueue: river: %w", err)
+}
+
+// sleep waits for d, the end of ctx or Close.
+func (q *Queue) sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	return &store{schema: schema, sql: newStatements(schema), river: client}, nil
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-q.closed:
+		return fprom.ErrQueueClosed
+	case <-timer.C:
+		return nil
+	}
 }

@@ -70,7 +70,7 @@ func replicaMain(pool *pgxpool.Pool) error {
 		return err
 	}
 	q, err := riverqueue.New(pool, riverqueue.Config{
-		Schema: os.Getenv("FPROM_TEST_SCHEMA"), RequestsPerMinute: limit, Lease: 3 * time.Second,
+		Schema: os.Getenv("FPROM_TEST_SCHEMA"), Rescue: 6 * time.Second,
 	})
 	if err != nil {
 		return err

@@ -2,193 +2,165 @@ package riverqueue
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
 	"fmt"
+	"os"
+	"runtime/debug"
+	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivertype"
 
 	"github.com/fprom-go/fprom"
 )
 
-// fetchCooldown bounds how often a free worker asks for the next job; River's default of 100 ms would cap 4 workers at
-// 40 events a second.
-const fetchCooldown = 5 * time.Millisecond
+const (
+	dbTimeout = 10 * time.Second
+	// completedJobs are kept by River so long. They say nothing that the ledger does not.
+	completedJobs = time.Hour
+	// fetchCooldown bounds how often a free worker asks for the next job.
+	fetchCooldown = 5 * time.Millisecond
+	// stopTime is what River has for its own end after the last delivery; while the database is away it would take long.
+	stopTime = 5 * time.Second
+)
 
-// panicRetry is when an event is tried again whose delivery panicked; the panic is in the log and in River's UI.
-const panicRetry = time.Minute
+type deliverFunc = func(context.Context, fprom.Message) (fprom.Result, error)
 
-// Run delivers the events of the schema until ctx ends, beside the Run of any other process. One Run at a time per
-// Queue. If the database cannot be reached Run waits for it; tables that are missing or newer are an error.
+// Run delivers the events of the schema until ctx ends, beside the Run of any other process, which it says nothing about.
+// While the database cannot be reached, or has no tables that fit, Run waits for it.
 func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
-	for ctx.Err() == nil && !q.isClosed() {
-		err := q.store.check(ctx, q.pool)
+	if err := q.open(); err != nil {
+		return err
+	}
+	if !q.running.CompareAndSwap(false, true) {
+		return fprom.ErrQueueInUse
+	}
+	defer q.running.Store(false)
+	for ctx.Err() == nil {
+		err := q.store.check(ctx, pgxSession{tx: q.pool})
 		if err == nil {
 			err = q.work(ctx, workers, deliver)
 		}
-		if errors.Is(err, ErrSchema) {
-			return err
-		}
-		if ctx.Err() == nil {
-			q.log.Warn("riverqueue: the database fails; delivery begins when it is back", "error", err)
-			_ = q.sleep(ctx, time.Second) // whatever ends it is looked at next
+		if err != nil && ctx.Err() == nil {
+			q.outage.failed("begin to deliver", err)
+			if q.sleep(ctx, time.Second) != nil {
+				break
+			}
 		}
 	}
 	return nil
 }
 
 // work runs a River client and the upkeep until ctx ends. An error means that they did not start.
-func (q *Queue) work(ctx context.Context, n int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
-	r := newReplica(q)
+func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
+	w := &worker{q: q, run: ctx, deliver: deliver}
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &worker{q: q, r: r, deliver: deliver}); err != nil {
+	if err := river.AddWorkerSafely(workers, w); err != nil {
 		return err
 	}
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
-		ID: r.id, Schema: q.cfg.Schema, Logger: loud(q.log), Workers: workers, JobTimeout: -1,
-		Queues:                      map[string]river.QueueConfig{jobQueue: {MaxWorkers: min(max(n, 1), 10_000), FetchCooldown: fetchCooldown}},
-		CancelledJobRetentionPeriod: 7 * 24 * time.Hour,
+		ID: replicaID(), Schema: q.cfg.Schema, Logger: riverLog(q.log, q.outage), Workers: workers,
+		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue,
+		Queues:                      map[string]river.QueueConfig{jobQueue: {MaxWorkers: min(max(n, 1), river.QueueNumWorkersMax), FetchCooldown: fetchCooldown}},
+		CompletedJobRetentionPeriod: completedJobs,
 	})
 	if err != nil {
-		return fmt.Errorf("riverqueue: river: %w", err)
+		return fmt.Errorf("fprom: riverqueue: %w", err)
 	}
-	if err := r.beat(ctx); err != nil { // before the first job is taken: who takes jobs must be known as alive
-		return err
+	// The end of ctx must not cut short what River has under way, but its start.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	unless := context.AfterFunc(ctx, end)
+	if err := client.Start(life); err != nil {
+		return fmt.Errorf("fprom: riverqueue: %w", err)
 	}
-	if err := client.Start(ctx); err != nil {
-		return fmt.Errorf("riverqueue: river: %w", err)
+	q.outage.over()
+	if !unless() { // ctx ended in between
+		<-client.Stopped()
+		return nil
 	}
-	q.running.Store(r)
-	upkeep, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		r.upkeep(upkeep)
-	}()
+	var upkeep sync.WaitGroup
+	upkeep.Go(func() { q.upkeep(ctx) })
 	<-ctx.Done()
-	<-client.Stopped()
-	stop()
-	<-ended
-	q.running.Store(nil)
-	r.leave(context.WithoutCancel(ctx))
+	w.stop(client)
+	upkeep.Wait()
 	return nil
+}
+
+func replicaID() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%.60s_%d_%s", host, os.Getpid(), rand.Text()[:10])
 }
 
 // worker is what River calls for each job.
 type worker struct {
-	river.WorkerDefaults[eventArgs]
+	river.WorkerDefaults[wakeUp]
 	q       *Queue
-	r       *replica
-	deliver func(context.Context, fprom.Message) (fprom.Result, error)
+	run     context.Context // of Run
+	deliver deliverFunc
+	under   sync.RWMutex // read-held by each call of Work
 }
 
-// NextRetry implements river.Worker for a delivery that panicked; all other ends of one are snoozes.
-func (w *worker) NextRetry(*river.Job[eventArgs]) time.Time { return time.Now().Add(panicRetry) }
-
-// Work delivers one message.
-func (w *worker) Work(ctx context.Context, job *river.Job[eventArgs]) error {
-	w.r.take(job.ID)
-	defer w.r.release(job.ID)
-	q, m := w.q, job.Args.message()
-	attempts, err := q.begin(ctx, job)
-	switch {
-	case errors.Is(err, errNotNow):
-		return nil
-	case errors.Is(err, errUnknown):
-		q.log.Error("riverqueue: a job has no entry in the ledger and is cancelled; was the ledger restored from a backup?", "job", job.ID)
-		return river.JobCancel(err)
-	case err != nil:
-		if ctx.Err() == nil {
-			q.log.Warn("riverqueue: the database fails; the event is tried again", "job", job.ID, "error", err)
-		}
-		return river.JobSnooze(time.Second)
-	}
-	m.Attempt = attempts + 1
-	d := &delivery{}
-	_, err = w.deliver(context.WithValue(ctx, deliveryKey{}, d), m)
-	done, permanent := err == nil, fprom.IsPermanent(err)
-	q.concludeProbe(ctx, d, done || permanent)
-	switch {
-	case done:
-		return q.settle(ctx, job, "done", nil)
-	case permanent:
-		return q.settle(ctx, job, "dead", err)
-	default:
-		return q.again(ctx, m, err)
-	}
-}
-
-var (
-	errNotNow  = errors.New("riverqueue: nothing to deliver")
-	errUnknown = errors.New("riverqueue: this event is not in the ledger")
-)
-
-// begin makes the event of job the head of its customer's lane and returns the number of failed attempts so far.
-// errNotNow: it waits for an earlier event or has its outcome, and the job is completed.
-func (q *Queue) begin(ctx context.Context, job *river.Job[eventArgs]) (attempts int, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+// stop waits for the deliveries under way, and a moment for River to note how its jobs ended. What it cannot note is a
+// wake-up too many.
+func (w *worker) stop(client interface{ Stop(context.Context) error }) {
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s := &q.store.sql
-	key := job.Args.Key
-	var notNow bool
-	var state string
-	b := &pgx.Batch{}
-	b.Queue(s.lock, q.lane(job.Args.Customer))
-	b.Queue(s.start, key)
-	b.Queue(s.look, key).QueryRow(func(row pgx.Row) error { return row.Scan(&state, &attempts) })
-	err = q.transact(ctx, b, func(tx pgx.Tx) error {
-		switch state {
-		case "head":
-			return nil
-		case "queued": // another of this customer comes first: its end makes a new job of this one
-			if _, err := tx.Exec(ctx, s.park, key, job.Args.Body); err != nil {
-				return err
-			}
-		case "dead": // someone retried the cancelled job with River's UI or CLI
-			return q.restart(ctx, tx, job, &notNow)
-		}
-		notNow = true
-		return complete(ctx, tx, job)
-	})
+	go func() {
+		w.under.Lock() // nobody begins to read now
+		defer w.under.Unlock()
+		time.AfterFunc(stopTime, cancel)
+	}()
+	if err := client.Stop(ctx); err != nil {
+		w.q.outage.failed("end", err)
+	}
+}
+
+// NextRetry implements river.Worker for a job that River rescued.
+func (w *worker) NextRetry(*river.Job[wakeUp]) time.Time { return time.Now() }
+
+// Work takes a wake-up. Whatever is wrong with it, the ledger knows better.
+func (w *worker) Work(ctx context.Context, job *river.Job[wakeUp]) error {
+	w.under.RLock()
+	defer w.under.RUnlock()
+	if w.run.Err() != nil {
+		return river.JobSnooze(0) // for another replica, or for this one after its restart
+	}
+	q := w.q
+	c, later, err := q.claim(ctx, fprom.SafeKey(job.Args.Key))
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return 0, errUnknown
 	case err != nil:
-		return 0, err
-	case notNow:
-		return 0, errNotNow
-	}
-	return attempts, nil
-}
-
-// restart gives a dead letter whose job was retried by hand its place in the lane again.
-func (q *Queue) restart(ctx context.Context, tx pgx.Tx, job *river.Job[eventArgs], notNow *bool) error {
-	s := &q.store.sql
-	if _, err := tx.Exec(ctx, s.recover, job.Args.Key); err != nil {
-		return err
-	}
-	tag, err := tx.Exec(ctx, s.start, job.Args.Key)
-	if err != nil || tag.RowsAffected() == 1 {
-		return err
-	}
-	*notNow = true
-	if _, err := tx.Exec(ctx, s.park, job.Args.Key, job.Args.Body); err != nil {
-		return err
-	}
-	return complete(ctx, tx, job)
-}
-
-// complete completes job in tx. A job that is gone was taken over by another replica, which finds the ledger settled.
-func complete(ctx context.Context, tx pgx.Tx, job *river.Job[eventArgs]) error {
-	_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
-	if errors.Is(err, rivertype.ErrNotFound) {
+		q.outage.failed("begin a delivery", err)
+		return river.JobSnooze(time.Second)
+	case later > 0:
+		return river.JobSnooze(later)
+	case c == nil:
 		return nil
 	}
-	return err
+	m := c.message
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, deliveryKey{}, &c.delivery))
+	defer cancel()
+	defer context.AfterFunc(w.run, cancel)()
+	result, err := w.call(ctx, m)
+	done := err == nil || fprom.IsPermanent(err)
+	q.concludeProbe(&c.delivery, done)
+	if done {
+		return q.settle(w.run, c, result, err)
+	}
+	return q.again(w.run, c, result, err, ctx.Err() != nil)
 }
 
-// lane is the text whose hash is locked while events of customer start and end.
-func (q *Queue) lane(customer string) string { return q.cfg.Schema + "/" + customer }
+// call is deliver, whose panic is an error of this delivery.
+func (w *worker) call(ctx context.Context, m fprom.Message) (result fprom.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.q.log.Error("fprom: riverqueue: a delivery panicked; its event is tried again", "key", fprom.SafeKey(m.Key), "panic", p, "stack", string(debug.Stack()))
+			result, err = fprom.Result{Outcome: fprom.Undelivered}, fmt.Errorf("the delivery panicked: %v", p)
+		}
+	}()
+	return w.deliver(ctx, m)
+}

@@ -2,7 +2,6 @@ package riverqueue_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
@@ -169,44 +167,6 @@ func TestEnqueueTxPackage(t *testing.T) {
 	}
 }
 
-// TestEnqueueTxDatabaseSQL: with database/sql the same code path is reached by the connection below.
-func TestEnqueueTxDatabaseSQL(t *testing.T) {
-	t.Parallel()
-	cfg := riverqueue.Config{Schema: newSchema(t)}
-	q, pool := open(t, cfg)
-	ctx := t.Context()
-	db := stdlib.OpenDBFromPool(pool)
-	defer db.Close()
-	if _, err := db.ExecContext(ctx, `CREATE TABLE `+cfg.Schema+`.shop_order (id text PRIMARY KEY)`); err != nil {
-		t.Fatal(err)
-	}
-	if err := payWithDatabaseSQL(ctx, db, q, cfg.Schema, "1"); err != nil {
-		t.Fatal(err)
-	}
-	if err := payWithDatabaseSQL(ctx, db, q, cfg.Schema, "1"); err == nil {
-		t.Error("the order was paid twice")
-	}
-	if n := jobs(t, pool, cfg.Schema); n != 1 {
-		t.Errorf("%d jobs, want 1", n)
-	}
-}
-
-func payWithDatabaseSQL(ctx context.Context, db *sql.DB, q *riverqueue.Queue, schema, id string) error {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return conn.Raw(func(driver any) error {
-		return pgx.BeginFunc(ctx, driver.(*stdlib.Conn).Conn(), func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `INSERT INTO `+schema+`.shop_order (id) VALUES ($1)`, id); err != nil {
-				return err
-			}
-			return q.EnqueueTx(ctx, tx, sale(id, "ann", 100))
-		})
-	})
-}
-
 // TestDieAroundCommit: a process that dies right after the commit has stored its event, one that dies before has not.
 func TestDieAroundCommit(t *testing.T) {
 	t.Parallel()
@@ -229,10 +189,10 @@ func TestDieAroundCommit(t *testing.T) {
 	defer cancel()
 	ran := make(chan error, 1)
 	go func() {
-		ran <- runQueue(ctx, q, func(_ context.Context, m fprom.Message) error {
+		ran <- q.Run(ctx, 4, tracked(func(_ context.Context, m fprom.Message) error {
 			delivered <- m.Key
 			return nil
-		})
+		}))
 	}()
 	for range 5 {
 		select {

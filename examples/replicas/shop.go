@@ -31,7 +31,7 @@ func (s *shop) newTracker(ctx context.Context) (*fprom.Tracker, error) {
 	var err error
 	s.queue, err = riverqueue.New(s.pool, riverqueue.Config{
 		Schema: s.schema,
-		Lease:  3 * time.Second, // the default, 15 s, is better for real; here nobody wants to wait
+		Rescue: 9 * time.Second, // the default, 3 min, is better for real; here nobody wants to wait
 		Logger: log,
 	})
 	if err != nil {

@@ -39,3 +39,5 @@ CREATE UNLOGGED TABLE $schema.fprom_replica (
 	id      text PRIMARY KEY,
 	seen_at timestamptz NOT NULL
 );
+
+INSERT INTO $schema.fprom_migration (version) VALUES (1);

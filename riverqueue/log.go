@@ -1,0 +1,99 @@
+package riverqueue
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// reminder is how often an outage that goes on is logged.
+const reminder = time.Minute
+
+// outage logs that the database fails: once at the beginning, once a minute, and at the end.
+type outage struct {
+	log   *slog.Logger
+	mu    sync.Mutex
+	since time.Time // zero: the database works
+	said  time.Time // when the last line was
+	quiet int       // failures since then
+}
+
+// failed is for what did not work because of the database. Waiting goes on.
+func (o *outage) failed(what string, err any) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if o.since.IsZero() {
+		o.since = now
+	}
+	if now.Sub(o.said) < reminder {
+		o.quiet++
+		return
+	}
+	o.log.Warn("fprom: riverqueue: the database fails: what is stored is kept, and delivery goes on when it works again",
+		"what", what, "error", err, "further_failures", o.quiet)
+	o.said, o.quiet = now, 0
+}
+
+// over is for every success.
+func (o *outage) over() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.since.IsZero() {
+		return
+	}
+	if o.said.After(o.since) || o.said.Equal(o.since) {
+		o.log.Info("fprom: riverqueue: the database works again", "after", time.Since(o.since).Round(time.Millisecond), "further_failures", o.quiet)
+		o.quiet = 0
+	}
+	o.since = time.Time{}
+}
+
+func (o *outage) lasts() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.since.IsZero()
+}
+
+// riverLog is the logger of River: its reports of normal work are left out, those of a failing database join ours.
+func riverLog(log *slog.Logger, o *outage) *slog.Logger {
+	return slog.New(riverHandler{log.Handler(), o})
+}
+
+type riverHandler struct {
+	slog.Handler
+	outage *outage
+}
+
+// Enabled implements slog.Handler.
+func (h riverHandler) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
+}
+
+// Handle implements slog.Handler.
+func (h riverHandler) Handle(ctx context.Context, r slog.Record) error {
+	var failure any
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "err" || a.Key == "error" {
+			failure = a.Value.Any()
+		}
+		return failure == nil
+	})
+	if failure != nil {
+		h.outage.failed("River: "+r.Message, failure)
+		return nil
+	}
+	r.Message = "fprom: riverqueue: River: " + r.Message
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (h riverHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return riverHandler{h.Handler.WithAttrs(attrs), h.outage}
+}
+
+// WithGroup implements slog.Handler.
+func (h riverHandler) WithGroup(name string) slog.Handler {
+	return riverHandler{h.Handler.WithGroup(name), h.outage}
+}

@@ -1,0 +1,264 @@
+package riverqueue
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/fprom-go/fprom"
+)
+
+const page = 500
+
+const entrySQL = `SELECT key, kind, state, outcome, amount, currency, customer, bulk, recorded_at, settled_at, attempts,
+	CASE WHEN next_attempt > clock_timestamp() THEN next_attempt END, reason, status_code, promoter_event, commissions, seq, generation, body IS NULL
+	FROM $schema.fprom_ledger WHERE account_id = $account AND seq > $1`
+
+var kinds = []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation}
+
+// selection is the SQL of f: all that it selects and perhaps more, which Filter.Match sorts out.
+func selection(f fprom.Filter) (sql string, args []any, err error) {
+	var after int64 = -1
+	if f.After != "" {
+		if after, err = strconv.ParseInt(f.After, 10, 64); err != nil {
+			return "", nil, &fprom.ValidationError{Field: "Filter.After", Reason: "is no Entry.Cursor of this queue"}
+		}
+	}
+	var b strings.Builder
+	b.WriteString(entrySQL)
+	args = []any{after}
+	where := func(condition string, arg any) {
+		args = append(args, arg)
+		fmt.Fprintf(&b, " AND %s$%d", condition, len(args))
+	}
+	if len(f.Keys) > 0 {
+		var keys []string
+		for _, k := range f.Keys {
+			keys = append(keys, k, fprom.SafeKey(k))
+			for _, kind := range kinds {
+				keys = append(keys, fprom.SafeKey(kind+":"+k))
+			}
+		}
+		b.WriteString(" AND key = ANY(")
+		args = append(args, keys)
+		fmt.Fprintf(&b, "$%d)", len(args))
+	}
+	switch f.State {
+	case fprom.StateWaiting, fprom.StateDone, fprom.StateDead: // spelled out, so that the index of the state is used
+		b.WriteString(" AND state = '" + string(f.State) + "'")
+	case "":
+	default:
+		b.WriteString(" AND false")
+	}
+	if f.Customer != "" {
+		b.WriteString(" AND state <> 'done'") // has none any more
+	}
+	if f.Kind != "" {
+		where("kind = ", f.Kind)
+	}
+	if f.StatusCode != 0 {
+		where("status_code = ", f.StatusCode)
+	}
+	if !f.Since.IsZero() {
+		where("recorded_at >= ", f.Since)
+	}
+	if !f.Until.IsZero() {
+		where("recorded_at < ", f.Until)
+	}
+	b.WriteString(" ORDER BY seq LIMIT " + strconv.Itoa(page))
+	return b.String(), args, nil
+}
+
+// found is an entry with what the ledger says of it beyond that.
+type found struct {
+	fprom.Entry
+	generation int
+	empty      bool // it has no body
+}
+
+func scanEntry(row pgx.CollectableRow) (e found, err error) {
+	var settled, next *time.Time
+	var seq int64
+	err = row.Scan(&e.Key, &e.Kind, &e.State, &e.Outcome, &e.Amount, &e.Currency, &e.Customer, &e.Bulk, &e.RecordedAt, &settled, &e.Attempts,
+		&next, &e.Reason, &e.StatusCode, &e.ID, &e.CommissionIDs, &seq, &e.generation, &e.empty)
+	e.Commissions, e.Cursor = len(e.CommissionIDs), strconv.FormatInt(seq, 10)
+	if settled != nil {
+		e.SettledAt = *settled
+	}
+	if next != nil {
+		e.NextAttempt = *next
+	}
+	if e.State == fprom.StateWaiting {
+		e.Outcome = fprom.Undelivered
+	}
+	return e, err
+}
+
+// pages reads what f selects, a page at a time, until yield returns false.
+func (q *Queue) pages(ctx context.Context, f fprom.Filter, yield func([]found) (bool, error)) error {
+	for left := f.Limit; ; {
+		if err := q.open(); err != nil {
+			return err
+		}
+		sql, args, err := selection(f)
+		if err != nil {
+			return err
+		}
+		rows, err := q.pool.Query(ctx, q.store.sql(sql), args...)
+		if err != nil {
+			return err
+		}
+		all, err := pgx.CollectRows(rows, scanEntry)
+		if err != nil || len(all) == 0 {
+			return err
+		}
+		f.After = all[len(all)-1].Cursor
+		var some []found
+		for _, e := range all {
+			if f.Match(e.Entry) && (f.Limit == 0 || len(some) < left) {
+				some = append(some, e)
+			}
+		}
+		left -= len(some)
+		more, err := yield(some)
+		if err != nil || !more || len(all) < page || f.Limit > 0 && left <= 0 {
+			return err
+		}
+	}
+}
+
+// Entries implements fprom.Outbox.
+func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	return func(yield func(fprom.Entry, error) bool) {
+		err := q.pages(ctx, f, func(some []found) (bool, error) {
+			for _, e := range some {
+				if !yield(f.Show(e.Entry), nil) {
+					return false, nil
+				}
+			}
+			return true, nil
+		})
+		if err != nil {
+			yield(fprom.Entry{}, fmt.Errorf("fprom: riverqueue: entries: %w", explain(err)))
+		}
+	}
+}
+
+// Of each pair of a key and a generation: an entry that was put again, or redriven, since it was read is another one.
+const (
+	these = `(account_id, key, generation) IN (SELECT $account::integer, * FROM unnest($1::text[], $2::integer[])) AND state = 'dead'`
+
+	redriveSQL = `UPDATE $schema.fprom_ledger SET state = 'waiting', settled_at = NULL, outcome = '', attempts = 0, generation = generation + 1
+		WHERE ` + these + ` AND body IS NOT NULL RETURNING key, bulk`
+	dropSQL   = `DELETE FROM $schema.fprom_ledger WHERE ` + these + ` RETURNING key, bulk`
+	forgetSQL = `WITH later AS (UPDATE $schema.fprom_ledger SET forget = true WHERE account_id = $account AND state = 'waiting' AND customer = ANY($1)),
+		now AS (UPDATE $schema.fprom_ledger SET customer = '', body = NULL, clear_key = NULL WHERE account_id = $account AND state = 'dead' AND customer = ANY($1) RETURNING 1)
+		SELECT count(*) FROM now`
+	historySQL = `SELECT floor(extract(epoch FROM settled_at - $1::timestamptz) / $3::float8)::integer, state, outcome, count(*) FROM $schema.fprom_ledger
+		WHERE account_id = $account AND state <> 'waiting' AND settled_at >= $1 AND settled_at < $2 GROUP BY 1, 2, 3`
+)
+
+// Redrive implements fprom.Outbox. Retrying an old job in River's UI does not do it: a job is no more than a wake-up.
+func (q *Queue) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
+	return q.change(ctx, f, "redrive", redriveSQL, func(tx pgx.Tx, back []river.InsertManyParams) error {
+		return pgxSession{tx, q.store.pgx}.insertJobs(ctx, back)
+	})
+}
+
+// Drop implements fprom.Outbox.
+func (q *Queue) Drop(ctx context.Context, f fprom.Filter) (int, error) {
+	return q.change(ctx, f, "drop", dropSQL, func(pgx.Tx, []river.InsertManyParams) error { return nil })
+}
+
+// change runs a statement on the dead letters that f selects, a page of them in one transaction with then.
+func (q *Queue) change(ctx context.Context, f fprom.Filter, what, sql string, then func(pgx.Tx, []river.InsertManyParams) error) (n int, err error) {
+	f.State = fprom.StateDead
+	err = q.pages(ctx, f, func(some []found) (bool, error) {
+		var keys []string
+		var generations []int
+		for _, e := range some {
+			keys, generations = append(keys, e.Key), append(generations, e.generation)
+		}
+		if len(keys) == 0 {
+			return true, nil
+		}
+		return true, pgx.BeginTxFunc(ctx, q.pool, readCommitted, func(tx pgx.Tx) error {
+			rows, err := tx.Query(ctx, q.store.sql(sql), keys, generations)
+			if err != nil {
+				return err
+			}
+			changed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p river.InsertManyParams, err error) {
+				var key string
+				var bulk bool
+				err = row.Scan(&key, &bulk)
+				return river.InsertManyParams{Args: wakeUp{key}, InsertOpts: jobOptions(bulk)}, err
+			})
+			if err != nil || len(changed) == 0 {
+				return err
+			}
+			n += len(changed)
+			return then(tx, changed)
+		})
+	})
+	if err != nil {
+		return n, fmt.Errorf("fprom: riverqueue: %s: %w", what, explain(err))
+	}
+	return n, nil
+}
+
+// Forget implements fprom.Outbox. What is done has lost its customer already. What waits is not counted.
+func (q *Queue) Forget(ctx context.Context, customer string) (n int, err error) {
+	if err := q.open(); err != nil || customer == "" {
+		return 0, err
+	}
+	err = q.pool.QueryRow(ctx, q.store.sql(forgetSQL), []string{customer, strings.ToLower(customer)}).Scan(&n)
+	if err != nil {
+		return n, fmt.Errorf("fprom: riverqueue: forget: %w", explain(err))
+	}
+	return n, nil
+}
+
+// History implements fprom.Outbox.
+func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
+	const most = 10_000
+	if err := q.open(); err != nil {
+		return nil, err
+	}
+	if step <= 0 {
+		return nil, &fprom.ValidationError{Field: "step", Reason: "is not positive"}
+	}
+	from = from.Truncate(step)
+	n := int((to.Sub(from) + step - 1) / step)
+	if n > most {
+		return nil, &fprom.ValidationError{Field: "step", Reason: "makes more than 10,000 intervals"}
+	}
+	buckets := make([]fprom.Bucket, max(n, 0))
+	for i := range buckets {
+		buckets[i].Start = from.Add(time.Duration(i) * step)
+	}
+	rows, err := q.pool.Query(ctx, q.store.sql(historySQL), from, to, step.Seconds())
+	if err != nil {
+		return nil, fmt.Errorf("fprom: riverqueue: history: %w", explain(err))
+	}
+	var i, count int
+	var state fprom.State
+	var outcome fprom.Outcome
+	_, err = pgx.ForEachRow(rows, []any{&i, &state, &outcome, &count}, func() error {
+		if i >= 0 && i < len(buckets) {
+			for range count {
+				buckets[i].Add(state, outcome)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("fprom: riverqueue: history: %w", explain(err))
+	}
+	return buckets, nil
+}

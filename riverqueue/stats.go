@@ -1,0 +1,107 @@
+package riverqueue
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// countLimit is up to which number Stats counts; beyond it the planner's estimate is taken.
+const countLimit = 20_000
+
+var statsSQL = `SELECT
+	` + counted(`state = 'waiting' AND NOT bulk`, "fprom_ledger_live") + `,
+	` + counted(`state = 'waiting' AND bulk`, "fprom_ledger_bulk") + `,
+	` + counted(`state = 'dead'`, "fprom_ledger_dead") + `,
+	` + counted(`state <> 'waiting'`, "fprom_ledger_settled") + `,
+	(SELECT count(*) FROM $schema.fprom_conflict WHERE account_id = $account),
+	least((SELECT recorded_at FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk ORDER BY seq LIMIT 1),
+		(SELECT recorded_at FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk ORDER BY seq LIMIT 1)),
+	(SELECT settled_at FROM $schema.fprom_ledger WHERE account_id = $account AND state <> 'waiting' AND state = 'done' ORDER BY settled_at DESC LIMIT 1),
+	EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now()),
+	EXISTS (SELECT 1 FROM $schema.river_queue WHERE name = '` + jobQueue + `' AND paused_at IS NOT NULL),
+	CASE WHEN ` + inPause + ` THEN paused_until END, CASE WHEN ` + inPause + ` OR probing THEN pause_reason ELSE '' END
+	FROM $schema.fprom_account WHERE account_id = $account`
+
+func counted(which, index string) string {
+	return fmt.Sprintf(`(SELECT CASE WHEN n < %d THEN n ELSE greatest(n, (SELECT reltuples FROM pg_class WHERE oid = '$schema.%s'::regclass)::bigint) END
+		FROM (SELECT count(*) AS n FROM (SELECT 1 FROM $schema.fprom_ledger WHERE account_id = $account AND %s LIMIT %[1]d) s) s)`, countLimit, index, which)
+}
+
+// Stats tells of all replicas together. Its numbers are exact up to 20,000 and beyond that what PostgreSQL estimates (but at
+// least 20,000), so that it costs milliseconds however long the backlog is.
+func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
+	var s fprom.QueueStats
+	if err := q.open(); err != nil {
+		return s, err
+	}
+	var oldest, success, paused *time.Time
+	var stopped bool
+	err := q.pool.QueryRow(ctx, q.store.sql(statsSQL)).Scan(&s.Pending, &s.Bulk, &s.Dead, &s.Ledger, &s.Conflicts, &oldest, &success, &s.Delivering, &stopped, &paused, &s.PauseReason)
+	if err != nil {
+		return s, fmt.Errorf("fprom: riverqueue: stats: %w", explain(err))
+	}
+	s.Ledger = max(s.Ledger-s.Dead, 0) // counted together, by one index
+	for to, at := range map[*time.Time]*time.Time{&s.Oldest: oldest, &s.LastSuccess: success, &s.PausedUntil: paused} {
+		if at != nil {
+			*to = *at
+		}
+	}
+	if stopped {
+		s.PauseReason, s.Delivering = pausedReason, false
+	}
+	return s, nil
+}
+
+const markSQL = `SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`
+
+// leftSQL: is one left that was stored before the mark $1, and is one of those under way, or due in $2 seconds with nothing
+// before it that is not?
+var leftSQL = `SELECT coalesce(least((SELECT min(seq) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk),
+		(SELECT min(seq) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk)) <= $1, false),
+	EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.state = 'waiting' AND l.seq <= $1
+		AND (` + of("l", busy) + ` OR ` + dueIn("l") + ` AND NOT EXISTS (SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer
+			AND o.customer <> '' AND o.state = 'waiting' AND o.seq < l.seq AND NOT o.aside AND NOT ` + of("o", busy) + ` AND NOT ` + dueIn("o") + `)))`
+
+func dueIn(row string) string {
+	return `(` + of(row, due) + ` OR $2::float8 IS NULL OR ` + row + `.next_attempt <= clock_timestamp() + make_interval(secs => $2::float8))`
+}
+
+// Flush waits until every event of the schema that was stored before the call, by whichever process, has an outcome.
+func (q *Queue) Flush(ctx context.Context) error {
+	const fastest, slowest = 10 * time.Millisecond, 500 * time.Millisecond
+	if err := q.open(); err != nil {
+		return err
+	}
+	var mark int64
+	if err := q.pool.QueryRow(ctx, q.store.sql(markSQL)).Scan(&mark); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("fprom: riverqueue: flush: %w", explain(err))
+	}
+	for wait := fastest; ; wait = min(2*wait, slowest) {
+		var left, soon bool
+		var secs *float64
+		if end, ok := ctx.Deadline(); ok {
+			s := time.Until(end).Seconds()
+			secs = &s
+		}
+		err := q.pool.QueryRow(ctx, q.store.sql(leftSQL), mark, secs).Scan(&left, &soon)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			q.outage.failed("flush", err)
+		case !left:
+			return nil
+		case !soon:
+			return fmt.Errorf("fprom: riverqueue: flush: %w", fprom.ErrNotDue)
+		}
+		if err := q.sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
