@@ -1,6 +1,7 @@
 package fprom
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 )
@@ -47,6 +48,23 @@ func (a Attribution) Metadata() map[string]string {
 		m["fp_ref"] = a.RefID
 	}
 	return m
+}
+
+// Attributable is a *Sale or a *Signup.
+type Attributable interface {
+	referral() (tid, refID *string)
+}
+
+func (e *Sale) referral() (tid, refID *string)   { return &e.TID, &e.RefID }
+func (e *Signup) referral() (tid, refID *string) { return &e.TID, &e.RefID }
+
+// Apply fills in TID and RefID where they are empty: attribution.Apply(&sale). Record does it on its own; this is for
+// events that go to Enqueue, Track or a queue's own transaction. Set RefID to "" before, if the cookie _fprom_ref is not to
+// be trusted.
+func (a Attribution) Apply(to Attributable) {
+	tid, refID := to.referral()
+	*tid = cmp.Or(cleanID(*tid), a.TID)
+	*refID = cmp.Or(cleanID(*refID), a.RefID)
 }
 
 // cookie is the usable value of the cookie called name, "" if there is none or if two differ. It reads what

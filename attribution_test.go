@@ -128,3 +128,26 @@ func FuzzAttributionFrom(f *testing.F) {
 		}
 	})
 }
+
+func TestAttributionApply(t *testing.T) {
+	t.Parallel()
+	a := fprom.Attribution{TID: "abc", RefID: "joe13"}
+	for _, c := range []struct{ tid, refID, wantTID, wantRefID string }{
+		{"", "", "abc", "joe13"},
+		{"own", "", "own", "joe13"},
+		{"", "own", "abc", "own"},
+		{"null", " ", "abc", "joe13"},
+	} {
+		sale, signup := fprom.Sale{TID: c.tid, RefID: c.refID}, fprom.Signup{TID: c.tid, RefID: c.refID}
+		a.Apply(&sale)
+		a.Apply(&signup)
+		if sale.TID != c.wantTID || sale.RefID != c.wantRefID || signup.TID != c.wantTID || signup.RefID != c.wantRefID {
+			t.Errorf("%+v: %+v and %+v", c, sale, signup)
+		}
+	}
+	kept := fprom.Sale{TID: "null"}
+	fprom.Attribution{}.Apply(&kept)
+	if kept.TID != "" {
+		t.Errorf("nothing known: %+v", kept)
+	}
+}

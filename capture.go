@@ -21,8 +21,8 @@ type capture struct {
 
 // CaptureReferral keeps the referral id of a promoter's link (?fpr=, ?via=, ?fp_ref=, ?deal=, ?ref=, ?_from=, ?_by=, ?_go=;
 // the first that has a usable value) in the cookie _fprom_ref, for 60 days, for sites whose visitors block
-// FirstPromoter's script. The id is later sent as ref_id: see AttributionFrom and WithRefIDCookie. It looks at GET and
-// HEAD requests only, reads nothing but the URL and the cookies, and never changes the answer otherwise. A link is
+// FirstPromoter's script. The id is sent as ref_id of a sale only where the middleware has WithRefIDCookie: use both, or
+// neither. It looks at GET and HEAD requests only, reads nothing but the URL and the cookies, and never changes the answer otherwise. A link is
 // foreign data: a value that cannot be an id is ignored (see AttributionFrom).
 //
 // A cookie that is there already stays: the first promoter keeps the visitor. WithLastClick turns that round.
@@ -41,7 +41,7 @@ func CaptureReferral(next http.Handler, opts ...CaptureOption) http.Handler {
 func WithLastClick() CaptureOption { return func(c *capture) { c.overwrite = true } }
 
 // WithForwardedProto also makes the cookie Secure where the header X-Forwarded-Proto says https, for servers behind a
-// proxy that ends TLS. A visitor can send that header too; all that follows is that the own cookie is Secure.
+// proxy that ends TLS. A visitor can send that header too; the only effect is that this cookie is marked Secure.
 func WithForwardedProto() CaptureOption { return func(c *capture) { c.forwarded = true } }
 
 // WithCookieDomain sets the cookie for a domain and all below it, such as "example.com" where links lead to

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"sync"
 )
 
 // Hook is what every adapter's Middleware is made of: one for all requests, safe for concurrent use. Wrap is for
@@ -13,6 +14,7 @@ type Hook struct {
 	success    func(status int) bool
 	failClosed bool
 	refID      bool
+	unused     sync.Once // a referral id that refID would use
 }
 
 // NewHook returns the Hook of an adapter. If t is nil (also a nil *Tracker), events are validated and then dropped.

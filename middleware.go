@@ -15,7 +15,8 @@ type Enqueuer interface {
 // validated at once: if one event is wrong the error is its *ValidationError, and none of the call is recorded. The error
 // is, or wraps, ErrNoMiddleware if ctx comes from no wrapped handler, or from one that has returned.
 //
-// An empty TID of a Sale or Signup is filled in from the visitor's cookies (RefID only with WithRefIDCookie). A Signup of
+// An empty TID of a Sale or Signup is filled in from the visitor's cookies (RefID only with WithRefIDCookie). Blanks around
+// an e-mail address are taken away. A Signup of
 // a visitor whom no promoter brought has neither, and is refused: record it only if AttributionFrom knows one.
 //
 // Record before the first byte of the response: then the events are accepted before the client sees the success. What is
@@ -45,6 +46,6 @@ func WithSuccess(success func(status int) bool) MiddlewareOption {
 // response is untouched, and the event is reported as lost (StageLost).
 func WithFailClosed() MiddlewareOption { return func(h *Hook) { h.failClosed = true } }
 
-// WithRefIDCookie also takes the referral id of the cookie _fprom_ref, which a visitor can set to any promoter's id. The
-// visitor id of _fprom_tid is always taken.
+// WithRefIDCookie also takes the referral id of the cookie _fprom_ref, which CaptureReferral sets, and which a visitor can
+// set to any promoter's id. Without it CaptureReferral earns nobody a commission. The visitor id of _fprom_tid is always taken.
 func WithRefIDCookie() MiddlewareOption { return func(h *Hook) { h.refID = true } }

@@ -1,12 +1,15 @@
 package fprom_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -199,6 +202,36 @@ func TestRecordRacesReturn(t *testing.T) {
 		}
 		if err != nil && (!errors.Is(err, fprom.ErrNoMiddleware) || len(got.events) != 0) {
 			t.Fatalf("error %v and %d events accepted", err, len(got.events))
+		}
+	}
+}
+
+// TestUnusedRefID: what CaptureReferral keeps is lost without WithRefIDCookie, and that is said, once.
+func TestUnusedRefID(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, cookies string
+		opts          []fprom.MiddlewareOption
+		warnings      int
+	}{
+		{"not used", "_fprom_ref=joe13", nil, 1},
+		{"used", "_fprom_ref=joe13", []fprom.MiddlewareOption{fprom.WithRefIDCookie()}, 0},
+		{"not needed", "_fprom_ref=joe13; _fprom_tid=abc", nil, 0},
+		{"none", "", nil, 0},
+	} {
+		var log bytes.Buffer
+		cfg := config(nil)
+		cfg.Queue, cfg.Logger = sink{}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		hook := fprom.NewHook(start(t, cfg), c.opts...)
+		for _, id := range []string{"1", "2"} {
+			serve(t, hook, c.cookies, func(_ http.ResponseWriter, r *http.Request) {
+				if err := fprom.Record(r.Context(), validSale(id)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if n := strings.Count(log.String(), "WithRefIDCookie"); n != c.warnings {
+			t.Errorf("%s: %d warnings, want %d: %s", c.name, n, c.warnings, log.String())
 		}
 	}
 }

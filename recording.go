@@ -221,10 +221,10 @@ func (r *Recording) record(events []Event) error {
 func (r *Recording) complete(e Event) (Event, error) {
 	switch e := e.(type) {
 	case Sale:
-		r.attribute(&e.TID, &e.RefID)
+		r.attribute(&e)
 		return e, e.Validate()
 	case Signup:
-		r.attribute(&e.TID, &e.RefID)
+		r.attribute(&e)
 		return e, e.Validate()
 	case Refund, Cancellation:
 		return e, e.Validate()
@@ -234,12 +234,27 @@ func (r *Recording) complete(e Event) (Event, error) {
 }
 
 // attribute fills in what the caller left empty.
-func (r *Recording) attribute(tid, refID *string) {
+func (r *Recording) attribute(e Attributable) {
 	a := attributionOf(r.cookies)
-	if *tid == "" {
-		*tid = a.TID
+	unused := a.RefID
+	if r.hook.refID {
+		unused = ""
+	} else {
+		a.RefID = ""
 	}
-	if *refID == "" && r.hook.refID {
-		*refID = a.RefID
+	a.Apply(e)
+	if tid, refID := e.referral(); unused != "" && *tid == "" && *refID == "" {
+		r.hook.unused.Do(r.warnUnused)
 	}
 }
+
+// warnUnused is said once: it is so for every visitor whom CaptureReferral has seen.
+func (r *Recording) warnUnused() {
+	log := slog.Default()
+	if t, ok := r.hook.enqueuer.(interface{ logger() *slog.Logger }); ok {
+		log = t.logger()
+	}
+	log.WarnContext(r.ctx, "fprom: the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
+}
+
+func (t *Tracker) logger() *slog.Logger { return t.log }
