@@ -1,5 +1,9 @@
 // Package nethttpadapter reports the sales of net/http handlers to FirstPromoter, also behind routers such as chi or
 // gorilla/mux.
+//
+// Frameworks whose handlers return an error need an adapter of their own, because they make the response of the error after
+// this middleware has returned: it sees silence, which is 200. With echo.WrapMiddleware it would pay promoters for declined
+// cards; for Echo there is echoadapter, for Fiber fiberadapter, for Gin ginadapter.
 package nethttpadapter
 
 import (

@@ -31,6 +31,7 @@ type Case struct {
 	Inner   func(http.Handler) http.Handler // between the middleware and Handler
 	Options []fprom.MiddlewareOption
 	Full    bool // the queue is full
+	Streams bool // the handler needs a ResponseWriter that sends before it returns, or that gives the connection away
 
 	// Want is what happened, in order: "stored sale:1", "discarded sale:1", "lost sale:1", and "status 200" when a
 	// status line left for the client.

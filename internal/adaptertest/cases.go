@@ -3,6 +3,7 @@ package adaptertest
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,17 +11,30 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Run runs all cases.
+// RunBuffered runs the cases for an adapter whose framework sends nothing before its handlers have returned.
+func RunBuffered(t *testing.T, wrap Wrap) {
+	t.Helper()
+	cases := slices.Concat(statuses(), failures(), bodies(), timeouts(), options(wrap))
+	run(t, wrap, slices.DeleteFunc(cases, func(c Case) bool { return c.Streams }))
+	t.Run("nested", func(t *testing.T) { t.Parallel(); nested(t, wrap) })
+	t.Run("WithFailClosed, header", func(t *testing.T) { t.Parallel(); refused(t, wrap) })
+	t.Run("keep-alive", func(t *testing.T) { t.Parallel(); keepAlive(t, wrap) })
+}
+
+func run(t *testing.T, wrap Wrap, cases []Case) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			Check(t, wrap, c)
+		})
+	}
+}
+
+// Run runs all cases, for an adapter whose framework is on net/http.
 func Run(t *testing.T, wrap Wrap) {
 	t.Helper()
-	for _, group := range [][]Case{statuses(), failures(), bodies(), timeouts(), options(wrap)} {
-		for _, c := range group {
-			t.Run(c.Name, func(t *testing.T) {
-				t.Parallel()
-				Check(t, wrap, c)
-			})
-		}
-	}
+	run(t, wrap, slices.Concat(statuses(), failures(), bodies(), timeouts(), options(wrap)))
 	for name, handler := range tooLate() {
 		t.Run("TimeoutHandler outside, too late, "+name, func(t *testing.T) { t.Parallel(); lateOutside(t, wrap, handler) })
 	}
@@ -87,16 +101,16 @@ func failures() []Case {
 			Sell(r, "1")
 			panic(http.ErrAbortHandler)
 		}, Want: []string{"discarded sale:1"}},
-		{Name: "panic after the response left", Handler: func(w http.ResponseWriter, r *http.Request) {
+		{Name: "panic after the response left", Streams: true, Handler: func(w http.ResponseWriter, r *http.Request) {
 			Sell(r, "1")
 			w.(http.Flusher).Flush()
 			Sell(r, "2")
 			panic("no")
 		}, Want: []string{"stored sale:1", "status 200", "discarded sale:2"}},
-		{Name: "hijacked", Handler: hijack(func(w http.ResponseWriter) http.Hijacker {
+		{Name: "hijacked", Streams: true, Handler: hijack(func(w http.ResponseWriter) http.Hijacker {
 			return w.(http.Hijacker)
 		}), Want: []string{"status 200", "discarded sale:1"}, WantStatus: 200},
-		{Name: "hijacked by ResponseController", Handler: hijack(func(w http.ResponseWriter) http.Hijacker {
+		{Name: "hijacked by ResponseController", Streams: true, Handler: hijack(func(w http.ResponseWriter) http.Hijacker {
 			return controller{http.NewResponseController(w)}
 		}), Want: []string{"status 200", "discarded sale:1"}, WantStatus: 200},
 	}
@@ -132,15 +146,15 @@ func bodies() []Case {
 		{Name: "io.Copy", Handler: write(func(w http.ResponseWriter) {
 			_, _ = io.Copy(w, io.LimitReader(strings.NewReader(long), int64(len(long))))
 		}), Want: before, WantStatus: 200, WantBody: long},
-		{Name: "long body of an error", Handler: func(w http.ResponseWriter, r *http.Request) {
+		{Name: "long body of an error", Streams: true, Handler: func(w http.ResponseWriter, r *http.Request) {
 			Sell(r, "1")
 			http.Error(w, long, http.StatusBadGateway)
 		}, Want: []string{"status 502", "discarded sale:1"}, WantStatus: 502},
 		{
-			Name: "server-sent events", Handler: stream(func(w http.ResponseWriter) { w.(http.Flusher).Flush() }),
+			Name: "server-sent events", Streams: true, Handler: stream(func(w http.ResponseWriter) { w.(http.Flusher).Flush() }),
 			Want: []string{"stored sale:1", "status 200", "stored sale:2"}, WantStatus: 200, WantBody: "data: 1\n\ndata: 2\n\n",
 		},
-		{Name: "ResponseController", Handler: stream(func(w http.ResponseWriter) {
+		{Name: "ResponseController", Streams: true, Handler: stream(func(w http.ResponseWriter) {
 			rc := http.NewResponseController(w)
 			if err := rc.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
 				panic(err)
@@ -246,7 +260,7 @@ func options(wrap Wrap) []Case {
 			Name: "WithFailClosed, queue full, 204", Full: true, Options: closed, Handler: answer(204),
 			Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "Service Unavailable\n",
 		},
-		{Name: "WithFailClosed, queue full, io.Copy and hijack", Full: true, Options: closed, Handler: func(w http.ResponseWriter, r *http.Request) {
+		{Name: "WithFailClosed, queue full, io.Copy and hijack", Streams: true, Full: true, Options: closed, Handler: func(w http.ResponseWriter, r *http.Request) {
 			Sell(r, "1")
 			if n, err := io.Copy(w, io.LimitReader(strings.NewReader("thank you"), 9)); n != 9 || err != nil {
 				panic(err)
@@ -259,7 +273,7 @@ func options(wrap Wrap) []Case {
 			Name: "WithFailClosed, nothing recorded", Full: true, Options: closed, Handler: func(http.ResponseWriter, *http.Request) {},
 			Want: []string{"status 200"}, WantStatus: 200,
 		},
-		{Name: "WithFailClosed, recorded too late", Full: true, Options: closed, Handler: func(w http.ResponseWriter, r *http.Request) {
+		{Name: "WithFailClosed, recorded too late", Streams: true, Full: true, Options: closed, Handler: func(w http.ResponseWriter, r *http.Request) {
 			w.(http.Flusher).Flush()
 			Sell(r, "1")
 		}, Want: []string{"status 200", "lost sale:1"}, WantStatus: 200},
