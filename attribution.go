@@ -63,8 +63,11 @@ func (e *Signup) referral() (tid, refID *string) { return &e.TID, &e.RefID }
 // be trusted.
 func (a Attribution) Apply(to Attributable) {
 	tid, refID := to.referral()
-	*tid = cmp.Or(cleanID(*tid), a.TID)
-	*refID = cmp.Or(cleanID(*refID), a.RefID)
+	*tid, *refID = a.fill(*tid, *refID)
+}
+
+func (a Attribution) fill(tid, refID string) (string, string) {
+	return cmp.Or(cleanID(tid), a.TID), cmp.Or(cleanID(refID), a.RefID)
 }
 
 // cookie is the usable value of the cookie called name, "" if there is none or if two differ. It reads what

@@ -221,10 +221,10 @@ func (r *Recording) record(events []Event) error {
 func (r *Recording) complete(e Event) (Event, error) {
 	switch e := e.(type) {
 	case Sale:
-		r.attribute(&e)
+		e.TID, e.RefID = r.attribute(e.TID, e.RefID)
 		return e, e.Validate()
 	case Signup:
-		r.attribute(&e)
+		e.TID, e.RefID = r.attribute(e.TID, e.RefID)
 		return e, e.Validate()
 	case Refund, Cancellation:
 		return e, e.Validate()
@@ -234,18 +234,17 @@ func (r *Recording) complete(e Event) (Event, error) {
 }
 
 // attribute fills in what the caller left empty.
-func (r *Recording) attribute(e Attributable) {
+func (r *Recording) attribute(tid, refID string) (string, string) {
 	a := attributionOf(r.cookies)
-	unused := a.RefID
-	if r.hook.refID {
-		unused = ""
-	} else {
+	unused := a.RefID != "" && !r.hook.refID
+	if unused {
 		a.RefID = ""
 	}
-	a.Apply(e)
-	if tid, refID := e.referral(); unused != "" && *tid == "" && *refID == "" {
+	tid, refID = a.fill(tid, refID)
+	if unused && tid == "" && refID == "" {
 		r.hook.unused.Do(r.warnUnused)
 	}
+	return tid, refID
 }
 
 // warnUnused is said once: it is so for every visitor whom CaptureReferral has seen.
