@@ -21,9 +21,8 @@ type recorder struct {
 	cleanups []func()
 }
 
-func (r *recorder) Output() io.Writer            { return &r.out }
-func (r *recorder) Cleanup(f func())             { r.cleanups = append(r.cleanups, f) }
-func (r *recorder) Logf(format string, a ...any) { r.TB.Helper(); r.TB.Logf(format, a...) }
+func (r *recorder) Output() io.Writer { return &r.out }
+func (r *recorder) Cleanup(f func())  { r.cleanups = append(r.cleanups, f) }
 
 func TestNewTracker(t *testing.T) {
 	t.Parallel()

@@ -83,7 +83,7 @@ func trackerError(t *testing.T, prepare func(*fprom.Config, *fpromtest.Server), 
 			if time.Since(start) > 3*time.Hour {
 				t.Fatalf("in three hours a Tracker has not told its queue what this case needs, only %v", err)
 			}
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute) // of the bubble
 			_, _ = deliver(t.Context(), saleNow(t, "other"+strconv.Itoa(n), "other@example.com", 1))
 		}
 	})

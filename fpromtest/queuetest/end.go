@@ -102,7 +102,9 @@ func (r *rig) testSecondRun() {
 	case <-time.After(patience / 10):
 		r.t.Error("a second Run has not returned, want ErrQueueInUse")
 		cancel()
-		<-second
+		if err := <-second; err != nil {
+			r.t.Errorf("a second Run returned %v when its context ended", err)
+		}
 	}
 	open()
 	r.stop()

@@ -84,7 +84,10 @@ func (o reopener) testHoldsNothing() {
 
 func (o reopener) testStopsReading() {
 	s := newScene(o)
-	for range s.outbox().Entries(s.t.Context(), fprom.Filter{}) {
+	for _, err := range s.outbox().Entries(s.t.Context(), fprom.Filter{}) {
+		if err != nil {
+			s.t.Errorf("Entries: %v", err)
+		}
 		break
 	}
 	s.put(s.sale("in_next", "ivy", 100)) // nothing is left open

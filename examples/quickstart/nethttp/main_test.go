@@ -101,10 +101,11 @@ func TestOutbox(t *testing.T) {
 // these files, line for line, whatever the indentation.
 func TestReadme(t *testing.T) {
 	readme := read(t, "../../../README.md")
-	code := ""
+	var files []string
 	for _, file := range []string{"main.go", "main_test.go", "../gin/main.go", "snippets_test.go"} {
-		code += unindented(read(t, file)) + "\n"
+		files = append(files, unindented(read(t, file)))
 	}
+	code := strings.Join(files, "\n")
 	blocks := strings.Split(readme, "```go\n")[1:]
 	if len(blocks) < 4 {
 		t.Fatalf("%d Go blocks in the README", len(blocks))
