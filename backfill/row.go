@@ -11,10 +11,11 @@ import (
 
 // Row is one row of a file.
 type Row struct {
-	Line  int         // of the file, from 1
-	Event fprom.Event // a valid one, unless Err is set
-	At    time.Time   // created_at; zero if there is none, or none that can be read
-	Err   error       // why the row makes no event; it never has the row's values
+	Line    int         // of the file, from 1
+	Event   fprom.Event // a valid one, unless Err is set
+	EventID string      // as the row has it, also where Event is nil
+	At      time.Time   // created_at; zero if there is none, or none that can be read
+	Err     error       // why the row makes no event; it never has the row's values
 
 	// Record has the original columns of a CSV row, and JSON the original line of a JSONL row. Both are valid until the
 	// next row is read.
@@ -27,6 +28,7 @@ type values [fieldCount]string
 
 // fill makes the event of a row.
 func (f Format) fill(r *Row, v *values) {
+	r.EventID = v[eventIDField]
 	r.At = parseTime(v[createdAtField])
 	if r.At.IsZero() && (f.NeedDate || f.Kind == fprom.KindSignup && v[createdAtField] != "") {
 		r.Err = &fprom.ValidationError{Field: "CreatedAt", Reason: "is missing or not a date such as 2026-03-10T12:00:00Z"}

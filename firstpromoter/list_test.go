@@ -114,7 +114,7 @@ func TestFormsOfAnAnswer(t *testing.T) {
 
 func TestRecordsAndTotals(t *testing.T) {
 	t.Parallel()
-	for name, company := range map[string]fpromtest.Company{"plain": {}, "date-times, sparse": {PeriodTime: true, SparseReport: true}} {
+	for name, company := range map[string]fpromtest.Company{"plain": {}, "date-times, sparse": {PeriodTime: true, SparseReport: true}, "days only": {ReportDays: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithCompany(company))

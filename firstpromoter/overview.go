@@ -2,9 +2,13 @@ package firstpromoter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/fprom-go/fprom"
 )
 
 // DayTotals is what FirstPromoter counted on one day of the account's time zone, which is documented nowhere. Sales and
@@ -20,10 +24,16 @@ type DayTotals struct {
 // Overview returns the totals of the days from the date of from to that of to
 // (https://docs.firstpromoter.com/api-reference-v2/api-admin/reports). Days on which nothing happened may be missing.
 func (c *Client) Overview(ctx context.Context, from, to time.Time) ([]DayTotals, error) {
-	a, err := c.get(ctx, "reports/overview", url.Values{
-		"columns[]": {"sales_count", "refunds_count", "revenue_amount"}, "group_by": {"day"},
-		"start_date": {from.Format(time.DateOnly)}, "end_date": {to.Format(time.DateOnly)},
-	})
+	ask := func(start, end string) (answer, error) {
+		return c.get(ctx, "reports/overview", url.Values{
+			"columns[]": {"sales_count", "refunds_count", "revenue_amount"}, "group_by": {"day"}, "start_date": {start}, "end_date": {end},
+		})
+	}
+	// The schema has date-times here, and days everywhere else.
+	a, err := ask(from.Format(time.DateOnly)+"T00:00:00Z", to.Format(time.DateOnly)+"T23:59:59Z")
+	if e, ok := errors.AsType[*fprom.APIError](err); ok && e.StatusCode == http.StatusUnprocessableEntity {
+		a, err = ask(from.Format(time.DateOnly), to.Format(time.DateOnly))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -89,16 +89,17 @@ func (p *Promoter) RecruitedBy(up *Promoter) {
 	p.recruiter = up
 }
 
-// PastSale is a sale that no request here has made: an old integration's, or that of a native connection.
+// PastSale is a sale or a refund that no request here has made: an old integration's, or that of a native connection.
 type PastSale struct {
 	EventID    string
 	Email, UID string // a customer who is no lead becomes one of the default promoter
 	Amount     int64  // minor units of Currency
 	Currency   string
 	At         time.Time // default: now
+	RefundOf   string    // event id of a sale: this is a refund of it
 }
 
-// AddPastSale books a sale with its commissions.
+// AddPastSale books a sale or a refund with its commissions.
 func (s *Server) AddPastSale(p PastSale) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,9 +114,14 @@ func (s *Server) AddPastSale(p PastSale) {
 	if at.Before(l.created) {
 		l.created = at
 	}
-	l.sales[p.EventID] = true
-	s.account.events[fprom.KindSale+":"+p.EventID] = true
-	s.book(fprom.KindSale, l, Body{EventID: p.EventID, Email: p.Email, UID: p.UID, Currency: p.Currency}, p.Amount, at)
+	kind, amount := fprom.KindSale, p.Amount
+	if p.RefundOf != "" {
+		kind, amount = fprom.KindRefund, -amount
+	} else {
+		l.sales[p.EventID] = true
+	}
+	s.account.events[kind+":"+p.EventID] = true
+	s.book(kind, l, Body{EventID: p.EventID, Email: p.Email, UID: p.UID, Currency: p.Currency, SaleEventID: p.RefundOf}, amount, at)
 }
 
 // Lose takes the commissions of an event out of the books, and the event out of the reports. What was answered stays

@@ -21,6 +21,7 @@ type Company struct {
 	ToExclusive  bool             // filters[…][to] is not included
 	SparseReport bool             // a report leaves out days on which nothing happened
 	PeriodTime   bool             // a report's period is a date-time
+	ReportDays   bool             // a report takes days only, and answers a date-time with 422
 	Millis       bool             // created_at has milliseconds
 	NullEventIDs bool             // commissions have no event_id
 	ExactSearch  bool             // q finds whole event ids, addresses and uids only

@@ -102,9 +102,9 @@ func (s *Server) overview(c *companyCall, now time.Time) reply {
 	if g := c.query.Get("group_by"); g != "" && g != "day" {
 		return invalid("group_by") // this fake has days only
 	}
-	from, err1 := time.Parse(time.DateOnly, c.query.Get("start_date"))
-	to, err2 := time.Parse(time.DateOnly, c.query.Get("end_date"))
-	if err1 != nil || err2 != nil || to.Before(from) || to.Sub(from) > 10*366*24*time.Hour {
+	from, ok1 := s.reportDay(c.query.Get("start_date"))
+	to, ok2 := s.reportDay(c.query.Get("end_date"))
+	if !ok1 || !ok2 || to.Before(from) || to.Sub(from) > 10*366*24*time.Hour {
 		return invalid("end_date")
 	}
 	days := s.totals()
@@ -128,6 +128,15 @@ func (s *Server) overview(c *companyCall, now time.Time) reply {
 		list = append(list, object{"period": name, "id": name, "data": data})
 	}
 	return jsonReply(http.StatusOK, list)
+}
+
+// reportDay reads a day, or the one that a date-time names.
+func (s *Server) reportDay(v string) (time.Time, bool) {
+	if t, err := time.Parse(time.RFC3339, v); err == nil && !s.company.ReportDays {
+		return t.Truncate(24 * time.Hour), true
+	}
+	t, err := time.Parse(time.DateOnly, v)
+	return t, err == nil
 }
 
 // totals are the figures of reportColumns by day.

@@ -1,0 +1,140 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// day numbers days: 0 is 1970-01-01.
+type day int
+
+// dayOf is the day of t in a zone that is offset east of UTC.
+func dayOf(t time.Time, offset time.Duration) day {
+	seconds := t.Unix() + int64(offset/time.Second)
+	d := seconds / 86400
+	if seconds%86400 < 0 {
+		d--
+	}
+	return day(d)
+}
+
+// date is the midnight of d in UTC.
+func (d day) date() time.Time { return time.Unix(int64(d)*86400, 0).UTC() }
+
+func (d day) String() string { return d.date().Format(time.DateOnly) }
+
+// span is a range of days, the last one included.
+type span struct{ from, to day }
+
+func (s span) has(d day) bool { return s.from <= d && d <= s.to }
+func (s span) len() int       { return int(s.to-s.from) + 1 }
+
+// totals is how many sales FirstPromoter counts by day, with a day more on both sides. A day that it leaves out has none.
+func (r *run) readTotals(ctx context.Context) error {
+	rows, err := r.Client.Overview(ctx, (r.days.from - 1).date(), (r.days.to + 1).date())
+	if err != nil {
+		return err
+	}
+	r.totals = map[day]int{}
+	for _, d := range rows {
+		r.totals[dayOf(d.Day, 0)] += d.Sales
+	}
+	return nil
+}
+
+// slot is a quarter of an hour: the finest that zones differ by.
+const slot = 15 * time.Minute
+
+// times counts sales by slot.
+type times map[int64]int
+
+func (t times) add(at time.Time, n int) { t[at.Unix()/int64(slot/time.Second)] += n }
+
+// byDay counts sales by day in a zone.
+func (t times) byDay(offset time.Duration) map[day]int {
+	counts := map[day]int{}
+	for s, n := range t {
+		counts[dayOf(time.Unix(s*int64(slot/time.Second), 0), offset)] += n
+	}
+	return counts
+}
+
+// fit is the zone in which the days' sales are nearest to what FirstPromoter counts: UTC, unless another one halves the
+// difference.
+func (r *run) fit(t times) time.Duration {
+	best, least := time.Duration(0), r.apart(t, 0)
+	least /= 2
+	for m := slot; m <= 14*time.Hour; m += slot {
+		for _, offset := range []time.Duration{m, -m} {
+			if n := r.apart(t, offset); n < least {
+				best, least = offset, n
+			}
+		}
+	}
+	return best
+}
+
+// apart is by how many sales the days differ in a zone.
+func (r *run) apart(t times, offset time.Duration) (n int) {
+	counts := t.byDay(offset)
+	for d := r.days.from - 1; d <= r.days.to+1; d++ {
+		n += max(counts[d]-r.totals[d], r.totals[d]-counts[d])
+	}
+	return n
+}
+
+// compareDays is the first stage: which days' commissions must be read.
+func (r *run) compareDays() {
+	t := times{}
+	for _, e := range r.ours {
+		if e.counted() {
+			t.add(e.at, 1)
+		}
+	}
+	r.offset = r.fit(t)
+	counts := t.byDay(r.offset)
+	for d := r.days.from; d <= r.days.to; d++ {
+		r.report.Days = append(r.report.Days, Day{Day: d.String(), Ours: counts[d], Theirs: r.totals[d]})
+	}
+	for _, e := range r.ours {
+		d := dayOf(e.at, r.offset)
+		r.byDay[d] = append(r.byDay[d], e)
+	}
+	for d := r.days.from - 1; d <= r.days.to+1; d++ {
+		if !r.Full && counts[d] == r.totals[d] {
+			continue
+		}
+		for _, n := range []day{d - 1, d, d + 1} { // what happened near midnight may be counted on either day
+			if r.days.has(n) {
+				r.read[n] = true
+			}
+		}
+	}
+	r.report.Zone = zoneName(r.offset)
+}
+
+func zoneName(offset time.Duration) string {
+	sign := '+'
+	if offset < 0 {
+		sign, offset = '-', -offset
+	}
+	return fmt.Sprintf("%c%02d:%02d", sign, offset/time.Hour, offset%time.Hour/time.Minute)
+}
+
+// maxSpan bounds what is read at once, so that an interruption costs no more.
+const maxSpan = 14
+
+// spans are the days to read, in order, in pieces.
+func (r *run) spans() (all []span) {
+	for d := r.days.from; d <= r.days.to; d++ {
+		switch n := len(all); {
+		case !r.read[d]:
+		case n > 0 && all[n-1].to == d-1 && all[n-1].len() < maxSpan:
+			all[n-1].to = d
+		default:
+			all = append(all, span{d, d})
+		}
+	}
+	return all
+}

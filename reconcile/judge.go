@@ -1,0 +1,139 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+const hour = time.Hour
+
+// verdict is what became of one of our events.
+type verdict string
+
+const (
+	matched      verdict = "matched"
+	noCommission verdict = "no commission"
+	notReferral  verdict = "not a referral"
+	waiting      verdict = "waiting"
+	missing      verdict = "missing"
+	differs      verdict = "differs" // in amount, or doubled
+)
+
+// conclude counts a verdict.
+func (r *run) conclude(e *event, v verdict) {
+	e.verdict = v
+	switch v {
+	case matched:
+		r.report.Matched++
+	case noCommission:
+		r.report.NoCommission++
+	case notReferral:
+		r.report.NotReferral++
+	case waiting:
+		r.report.Waiting++
+	case missing:
+		r.report.Missing = append(r.report.Missing, e.entry())
+		r.lost = append(r.lost, e)
+	case differs:
+	}
+}
+
+// early gives the verdicts for which no commission is looked at.
+func (r *run) early(e *event) bool {
+	switch {
+	case e.silent:
+		r.conclude(e, waiting)
+	case e.outcome == fprom.NotReferral:
+		r.conclude(e, notReferral)
+	default:
+		return false
+	}
+	return true
+}
+
+// judgeUnread judges the events of days whose totals agree.
+func (r *run) judgeUnread(s span) {
+	for d := s.from; d <= s.to; d++ {
+		for _, e := range r.byDay[d] {
+			switch {
+			case r.early(e):
+			case e.outcome == "" || e.earned > 0:
+				r.conclude(e, matched)
+			default:
+				r.conclude(e, noCommission)
+			}
+		}
+	}
+}
+
+// judge judges the events of days whose commissions were read, and the commissions of these days that are not ours.
+func (r *run) judge(ctx context.Context, s span) error {
+	if err := r.judgeStrange(ctx, s); err != nil {
+		return err
+	}
+	var without []*event
+	for d := s.from; d <= s.to; d++ {
+		for _, e := range r.byDay[d] {
+			switch {
+			case r.early(e):
+			case len(e.rows) == 0:
+				without = append(without, e)
+			default:
+				r.compare(e)
+			}
+		}
+	}
+	return r.judgeMissing(ctx, without)
+}
+
+// judgeLate looks again at the events that got a commission after their verdict: it is a second one, days later.
+func (r *run) judgeLate() {
+	for _, e := range r.late {
+		if e.verdict == matched && doubled(e) {
+			e.verdict = differs
+			r.report.Matched--
+			r.report.Doubled = append(r.report.Doubled, e.entry())
+		}
+	}
+}
+
+// compare judges an event that has commissions.
+func (r *run) compare(e *event) {
+	wrong, twice, denied := wrongAmount(e), doubled(e), true
+	for _, c := range e.rows {
+		denied = denied && c.Status == "denied"
+	}
+	if denied {
+		r.report.Denied = append(r.report.Denied, e.entry())
+	}
+	if wrong != nil {
+		entry := e.entry()
+		entry.TheirAmount, entry.TheirCurrency = theirMoney(*wrong)
+		r.report.AmountDiffers = append(r.report.AmountDiffers, entry)
+	}
+	if twice {
+		r.report.Doubled = append(r.report.Doubled, e.entry())
+	}
+	if wrong != nil || twice {
+		r.conclude(e, differs)
+	} else {
+		r.conclude(e, matched)
+	}
+}
+
+// entry is an event as the report shows it.
+func (e *event) entry() Entry {
+	ids := make([]int64, 0, len(e.rows)+len(e.earnedID))
+	for _, c := range e.rows {
+		ids = append(ids, c.ID)
+	}
+	if len(ids) == 0 {
+		ids = append(ids, e.earnedID...)
+	}
+	slices.Sort(ids)
+	return Entry{EventID: e.id, Kind: e.kind, Amount: e.amount, Currency: strings.ToUpper(e.currency), SettledAt: e.at.UTC(), CommissionIDs: ids}
+}

@@ -1,0 +1,129 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
+)
+
+// event is one of ours.
+type event struct {
+	id, kind string
+	amount   int64
+	currency string // lower case
+	at       time.Time
+	outcome  fprom.Outcome // empty: nothing is known of an answer
+	silent   bool          // nothing is expected: it waits, is a dead letter, or only its id is known
+	earned   int           // commissions in the answer
+	earnedID []int64
+	customer string // of a file
+	sale     string // of a refund: the sale's id, if known
+	body     fprom.Event
+
+	rows    []firstpromoter.Commission
+	verdict verdict // empty: none yet
+}
+
+// counted reports whether FirstPromoter counts the event as a sale.
+func (e *event) counted() bool {
+	return e.kind == fprom.KindSale && !e.silent && e.outcome != fprom.NotReferral
+}
+
+// keyOf is what an event is known by. FirstPromoter might change the case of an id.
+func keyOf(kind, id string) string {
+	return strings.ToLower(fprom.SafeKey(kind + ":" + strings.TrimSpace(id)))
+}
+
+func (r *run) add(e *event) {
+	key := keyOf(e.kind, e.id)
+	if _, known := r.byKey[key]; known {
+		return
+	}
+	r.byKey[key] = e
+	r.ours = append(r.ours, e)
+	if e.kind == fprom.KindRefund {
+		r.ourRefunds = append(r.ourRefunds, e)
+	}
+	for _, id := range e.earnedID {
+		r.byCommission[id] = e
+	}
+}
+
+// before is how much earlier an event may have been recorded than delivered, to be found by its day.
+const before = 35 * 24 * time.Hour
+
+// loadOutbox reads what was recorded around the days.
+func (r *run) loadOutbox(ctx context.Context) error {
+	f := fprom.Filter{Since: r.days.from.date().Add(-before), Until: (r.days.to + 3).date()}
+	for e, err := range r.Outbox.Entries(ctx, f) {
+		if err != nil {
+			return fmt.Errorf("fprom: read the outbox: %w", err)
+		}
+		if own := fromEntry(e); own != nil {
+			r.add(own)
+		}
+	}
+	return nil
+}
+
+// fromEntry is nil for kinds that earn nothing.
+func fromEntry(e fprom.Entry) *event {
+	if e.Kind != fprom.KindSale && e.Kind != fprom.KindRefund {
+		return nil
+	}
+	own := &event{
+		id: strings.TrimPrefix(e.Key, e.Kind+":"), kind: e.Kind, amount: e.Amount, currency: strings.ToLower(e.Currency),
+		at: e.SettledAt, outcome: e.Outcome, silent: e.State != fprom.StateDone || e.Damaged, earned: e.Commissions, earnedID: e.CommissionIDs,
+	}
+	if own.at.IsZero() {
+		own.at = e.RecordedAt
+	}
+	return own
+}
+
+// loadSales reads a list of sales.
+func (r *run) loadSales() error {
+	for s, err := range r.Sales {
+		if err != nil {
+			return err
+		}
+		own := &event{id: s.ID, at: s.At, kind: fprom.KindSale, silent: s.Event == nil}
+		switch e := s.Event.(type) {
+		case fprom.Sale:
+			own.id, own.amount, own.currency, own.customer = e.EventID, e.Amount, strings.ToLower(e.Currency), customerOf(e.Email, e.UID)
+		case fprom.Refund:
+			own.kind, own.id, own.sale = fprom.KindRefund, e.EventID, e.SaleEventID
+			own.amount, own.currency, own.customer = e.Amount, strings.ToLower(e.Currency), customerOf(e.Email, e.UID)
+		case nil:
+		default:
+			continue
+		}
+		if r.Outbox != nil {
+			r.lend(own, s.Event)
+			continue
+		}
+		if r.Redrive != nil {
+			own.body = s.Event
+		}
+		r.add(own)
+	}
+	return nil
+}
+
+// lend gives an event of the outbox its body.
+func (r *run) lend(own *event, body fprom.Event) {
+	if e := r.byKey[keyOf(own.kind, own.id)]; e != nil && body != nil && e.amount == own.amount {
+		e.body, e.customer, e.sale = body, own.customer, own.sale
+	}
+}
+
+func customerOf(email, uid string) string {
+	if email != "" {
+		return strings.ToLower(strings.TrimSpace(email))
+	}
+	return uid
+}

@@ -1,0 +1,37 @@
+package reconcile
+
+import (
+	"context"
+
+	"github.com/fprom-go/fprom"
+)
+
+// redrive sends what is missing again. An event that cannot be sent does not stop the others.
+func (r *run) redrive(ctx context.Context) error {
+	n := &Redriven{}
+	r.report.Redriven = n
+	for i, e := range r.lost {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if e.body == nil {
+			n.NoCustomer++
+			continue
+		}
+		res, err := r.Redrive(ctx, e.body)
+		switch {
+		case err != nil:
+			n.Failed++
+		case res.Outcome == fprom.Tracked:
+			n.Tracked++
+		case res.Outcome == fprom.Duplicate:
+			n.Duplicate++
+		case res.Outcome == fprom.NotReferral:
+			n.NotReferral++
+		default:
+			n.Failed++
+		}
+		r.progress("redrive", i+1, len(r.lost), 0)
+	}
+	return nil
+}

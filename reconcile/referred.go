@@ -1,0 +1,118 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
+)
+
+// referred leaves out the events of customers whom nobody referred, and counts them.
+func (r *run) referred(ctx context.Context, events []*event) (left []*event, err error) {
+	if err := r.findLeads(ctx, events); err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		lead, ok := r.leads[strings.ToLower(e.customer)]
+		switch {
+		case !ok, !lead.Created.IsZero() && lead.Created.After(e.at.Add(24*hour)): // a sale can make its lead, and dates may be days
+			r.conclude(e, notReferral)
+		case lead.Expired, lead.State == "denied":
+			r.conclude(e, noCommission)
+		default:
+			left = append(left, e)
+		}
+	}
+	return left, nil
+}
+
+// findLeads looks for the customers of events among the referrals: one by one, or in the list of all, whichever takes fewer
+// calls.
+func (r *run) findLeads(ctx context.Context, events []*event) error {
+	wanted := map[string]string{}
+	for _, e := range events {
+		if name := strings.ToLower(e.customer); !r.asked[name] && !r.listed {
+			wanted[name] = e.customer
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	campaigns, err := r.Client.Campaigns(ctx)
+	if err != nil {
+		return err
+	}
+	pages := 1
+	for _, c := range campaigns {
+		pages += c.Referrals / 100
+	}
+	if len(wanted) > max(pages, 10) {
+		return r.listLeads(ctx)
+	}
+	for name, customer := range wanted {
+		by := "uid"
+		if strings.Contains(name, "@") {
+			by = "email"
+		}
+		l, err := r.Client.Referral(ctx, by, customer)
+		switch {
+		case err == nil:
+			r.leads[name] = l
+		case !errors.Is(err, firstpromoter.ErrNotFound):
+			return err
+		}
+		r.asked[name] = true
+	}
+	return nil
+}
+
+// listLeads reads all referrals. A customer who is one twice counts since the first time.
+func (r *run) listLeads(ctx context.Context) error {
+	for l, err := range r.Client.Referrals(ctx, firstpromoter.ReferralQuery{}) {
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{strings.ToLower(l.Email), strings.ToLower(l.UID)} {
+			if was, ok := r.leads[name]; name != "" && (!ok || was.Created.After(l.Created)) {
+				r.leads[name] = l
+			}
+		}
+	}
+	r.listed = true
+	return nil
+}
+
+// arrivals is how many sales FirstPromoter must have counted by day if all of ours arrived: those with a commission, foreign
+// ones, doubled ones, and the events whose commission is missing; in the zone that fits best.
+func (r *run) arrivals(without []*event) (time.Duration, map[day]int) {
+	t := times{}
+	for _, e := range r.ours {
+		if e.kind != fprom.KindSale || len(e.rows) == 0 {
+			continue
+		}
+		t.add(e.rows[0].Created, 1)
+		if doubled(e) {
+			t.add(e.rows[0].Created, 1)
+		}
+	}
+	for _, rows := range r.strange {
+		if kindOf(rows[0]) == fprom.KindSale {
+			t.add(rows[0].Created, 1)
+		}
+	}
+	for _, c := range r.nameless {
+		if kindOf(c) == fprom.KindSale {
+			t.add(c.Created, 1)
+		}
+	}
+	for _, e := range without {
+		if e.kind == fprom.KindSale {
+			t.add(e.at, 1)
+		}
+	}
+	offset := r.fit(t)
+	return offset, t.byDay(offset)
+}

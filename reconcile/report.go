@@ -1,0 +1,85 @@
+package reconcile
+
+import (
+	"strconv"
+	"time"
+)
+
+// Report is what Run found. Its JSON form is what fprom reconcile prints.
+type Report struct {
+	Days          []Day     `json:"days"`
+	Matched       int       `json:"matched"`
+	NoCommission  int       `json:"no_commission"`
+	NotReferral   int       `json:"not_referral"` // sales of customers whom nobody referred
+	Waiting       int       `json:"waiting"`      // events of these days that are not delivered, or are dead letters
+	Unidentified  int       `json:"unidentified"` // commissions without an event id that could be nobody's of ours
+	Missing       []Entry   `json:"missing"`
+	Foreign       []Entry   `json:"foreign"`
+	AmountDiffers []Entry   `json:"amount_differs"`
+	Doubled       []Entry   `json:"doubled"`
+	Denied        []Entry   `json:"denied"`         // every commission of the sale was denied: somebody's decision, no difference
+	Zone          string    `json:"zone"`           // in which the days of FirstPromoter and ours agree best, such as "+00:00"
+	Calls         int       `json:"calls"`          // to FirstPromoter
+	Next          string    `json:"next,omitempty"` // after an interruption: the day to go on from
+	Redriven      *Redriven `json:"redriven,omitempty"`
+}
+
+// Day is a day's totals.
+type Day struct {
+	Day    string `json:"day"`
+	Ours   int    `json:"ours"`   // sales that FirstPromoter should count
+	Theirs int    `json:"theirs"` // sales that it counts
+	Read   bool   `json:"read"`   // its commissions were read
+}
+
+// Entry is one event with a difference.
+type Entry struct {
+	EventID       string    `json:"event_id"`
+	Kind          string    `json:"kind"`
+	Amount        int64     `json:"amount"` // ours; of a foreign one theirs
+	Currency      string    `json:"currency"`
+	SettledAt     time.Time `json:"settled_at,omitzero"` // when it was delivered; in a file of sales its date; of a foreign one when it was created
+	CommissionIDs []int64   `json:"commission_ids"`
+	TheirAmount   int64     `json:"their_amount,omitempty"` // of amount_differs
+	TheirCurrency string    `json:"their_currency,omitempty"`
+}
+
+// Redriven counts what became of the missing ones that were sent again.
+type Redriven struct {
+	Tracked     int `json:"tracked"`
+	Duplicate   int `json:"duplicate"` // FirstPromoter has the event and still no commission: only its support can tell
+	NotReferral int `json:"not_referral"`
+	Failed      int `json:"failed"`
+	NoCustomer  int `json:"no_customer"` // the outbox has forgotten the customer: give Options.Sales
+}
+
+// Clean reports whether nothing needs a person.
+func (r Report) Clean() bool {
+	return len(r.Missing)+len(r.Foreign)+len(r.AmountDiffers)+len(r.Doubled) == 0
+}
+
+// Advice says what mends the differences, a sentence each. It is empty for a clean report.
+func (r Report) Advice() (lines []string) {
+	say := func(n int, text string) {
+		if n > 0 {
+			lines = append(lines, strconv.Itoa(n)+" "+text)
+		}
+	}
+	say(len(r.Missing), "missing: send them again under their own event ids: fprom reconcile … --redrive (with --sales FILE for the customers, if the outbox was compared)")
+	say(len(r.Foreign), "foreign: another integration reports sales too. Disconnect it in FirstPromoter (Settings → Integrations), or stop reporting here; deny the commissions that are for a sale of ours")
+	say(len(r.AmountDiffers), "with another amount: an amount cannot be changed in FirstPromoter. Refund the event, and report the sale again under another event id")
+	say(len(r.Doubled), "doubled: deny one of the commissions in FirstPromoter (Commissions → Deny)")
+	return lines
+}
+
+// empty makes the lists of a report lists, so that JSON shows [] and not null.
+func (r *Report) empty() {
+	for _, l := range []*[]Entry{&r.Missing, &r.Foreign, &r.AmountDiffers, &r.Doubled, &r.Denied} {
+		if *l == nil {
+			*l = []Entry{}
+		}
+	}
+	if r.Days == nil {
+		r.Days = []Day{}
+	}
+}

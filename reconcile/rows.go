@@ -1,0 +1,130 @@
+package reconcile
+
+import (
+	"context"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
+)
+
+// compareCommissions is the second stage. It goes on day by day, so that after an interruption the days before are done.
+func (r *run) compareCommissions(ctx context.Context) error {
+	spans := r.spans()
+	done, next := 0, r.days.from
+	for i, s := range spans {
+		r.judgeUnread(span{next, s.from - 1})
+		err := r.readSpan(ctx, s, done, r.pages(spans[i:]))
+		if err == nil {
+			err = r.judge(ctx, s)
+		}
+		if err != nil {
+			r.giveUp(s.from)
+			return err
+		}
+		for d := s.from; d <= s.to; d++ {
+			r.report.Days[d-r.days.from].Read = true
+		}
+		done, next = done+s.len(), s.to+1
+		r.progress("commissions", done, len(r.read), r.pages(spans[i+1:]))
+	}
+	r.judgeUnread(span{next, r.days.to})
+	r.judgeLate()
+	return nil
+}
+
+// giveUp says where to go on.
+func (r *run) giveUp(d day) {
+	r.report.Next = d.String()
+	r.report.Days = r.report.Days[:d-r.days.from]
+}
+
+// pages is about how many calls the days need.
+func (r *run) pages(spans []span) (n int) {
+	for _, s := range spans {
+		rows := 0
+		for d := s.from - 1; d <= s.to+2; d++ {
+			rows += r.totals[d]
+		}
+		n += rows/100 + 1
+	}
+	return n
+}
+
+// readSpan reads the commissions of some days. Where a day begins and whether the last one is included is unknown: so it
+// asks for more, and looks at when a commission was created.
+func (r *run) readSpan(ctx context.Context, s span, done, pages int) error {
+	q := firstpromoter.CommissionQuery{From: (s.from - 1).date(), To: (s.to + 2).date()}
+	n := 0
+	for c, err := range r.Client.Commissions(ctx, q) {
+		if err != nil {
+			return err
+		}
+		r.take(c)
+		if n++; n%100 == 0 {
+			r.progress("commissions", done, len(r.read), max(pages-n/100, 0))
+		}
+	}
+	return nil
+}
+
+// take gives a commission to the event that it belongs to.
+func (r *run) take(c firstpromoter.Commission) {
+	if r.seen[c.ID] {
+		return
+	}
+	r.seen[c.ID] = true
+	r.refunds = r.refunds || c.Refund()
+	e := r.owner(c)
+	switch {
+	case e != nil:
+		e.rows = append(e.rows, c)
+		if e.verdict != "" {
+			r.late = append(r.late, e)
+		}
+	case c.Type != "" && c.Type != "sale" && c.Type != "refund": // by hand, or for a lead
+	case c.EventID == "":
+		r.nameless = append(r.nameless, c)
+	default:
+		key := keyOf(kindOf(c), c.EventID)
+		r.strange[key] = append(r.strange[key], c)
+	}
+}
+
+// owner finds the event of ours that a commission is for. The ids in FirstPromoter's answer go before the event id: that
+// may be null, and in a refund's commission may be the sale's.
+func (r *run) owner(c firstpromoter.Commission) *event {
+	if e := r.byCommission[c.ID]; e != nil {
+		return e
+	}
+	if c.EventID == "" {
+		return nil
+	}
+	if e := r.byKey[keyOf(kindOf(c), c.EventID)]; e != nil {
+		return e
+	}
+	if !c.Refund() {
+		return nil
+	}
+	return r.refundOf(c)
+}
+
+// refundOf finds the refund of ours that a commission with the sale's event id is for; the sale itself if that is all.
+func (r *run) refundOf(c firstpromoter.Commission) *event {
+	sale := r.byKey[keyOf(fprom.KindSale, c.EventID)]
+	if sale == nil {
+		return nil
+	}
+	for _, e := range r.ourRefunds {
+		if len(e.rows) == 0 && (e.sale == "" || e.sale == sale.id) && sameAmount(e, c) && c.Created.Sub(e.at).Abs() < 48*hour {
+			return e
+		}
+	}
+	return sale
+}
+
+func kindOf(c firstpromoter.Commission) string {
+	if c.Refund() {
+		return fprom.KindRefund
+	}
+	return fprom.KindSale
+}

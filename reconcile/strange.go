@@ -1,0 +1,114 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
+)
+
+// nameByCustomer finds the sales that commissions without an event id are for, by customer, amount and time. It is for a list
+// of sales; an outbox has the commissions' ids.
+func (r *run) nameByCustomer() {
+	if len(r.nameless) == 0 || r.Outbox != nil {
+		return
+	}
+	type who struct {
+		customer string
+		kind     string
+	}
+	open := map[who][]*event{}
+	for _, e := range r.ours {
+		if len(e.rows) == 0 && e.customer != "" && !e.silent {
+			w := who{strings.ToLower(e.customer), e.kind}
+			open[w] = append(open[w], e)
+		}
+	}
+	slices.SortStableFunc(r.nameless, func(a, b firstpromoter.Commission) int { return a.Created.Compare(b.Created) })
+	var left []firstpromoter.Commission
+	for _, c := range r.nameless {
+		if e := nearest(append(open[who{strings.ToLower(c.Email), kindOf(c)}], open[who{strings.ToLower(c.UID), kindOf(c)}]...), c); e != nil {
+			e.rows = append(e.rows, c)
+		} else {
+			left = append(left, c)
+		}
+	}
+	r.nameless = left
+}
+
+// nearest is the event with the commission's amount that is nearest in time, within two days. One that has a commission of the
+// same promoter is taken already.
+func nearest(events []*event, c firstpromoter.Commission) (best *event) {
+	for _, e := range events {
+		taken := slices.ContainsFunc(e.rows, func(x firstpromoter.Commission) bool { return x.PromoterID == c.PromoterID && x.Tier == c.Tier })
+		d := c.Created.Sub(e.at).Abs()
+		if !taken && sameAmount(e, c) && d <= 48*hour && (best == nil || d < c.Created.Sub(best.at).Abs()) {
+			best = e
+		}
+	}
+	return best
+}
+
+// judgeStrange lists the commissions of some days whose event ids are not ours. An outbox is asked again for their ids: an
+// event may have been recorded long before, or just now.
+func (r *run) judgeStrange(ctx context.Context, s span) error {
+	r.nameByCustomer()
+	for _, c := range r.nameless {
+		if s.has(dayOf(c.Created, r.offset)) {
+			r.report.Unidentified++
+		}
+	}
+	if r.Outbox != nil {
+		if err := r.dropKnown(ctx); err != nil {
+			return err
+		}
+	}
+	var found []Entry
+	for key, rows := range r.strange {
+		if r.told[key] || !s.has(dayOf(rows[0].Created, r.offset)) {
+			continue
+		}
+		r.told[key] = true
+		amount, currency := theirMoney(rows[0])
+		entry := Entry{EventID: rows[0].EventID, Kind: kindOf(rows[0]), Amount: abs(amount), Currency: currency, SettledAt: rows[0].Created}
+		for _, c := range rows {
+			entry.CommissionIDs = append(entry.CommissionIDs, c.ID)
+		}
+		found = append(found, entry)
+	}
+	slices.SortFunc(found, func(a, b Entry) int {
+		return cmp.Or(a.SettledAt.Compare(b.SettledAt), cmp.Compare(a.EventID, b.EventID))
+	})
+	r.report.Foreign = append(r.report.Foreign, found...)
+	return nil
+}
+
+// lookUpAtOnce is how many keys an outbox is asked for at once.
+const lookUpAtOnce = 500
+
+func (r *run) dropKnown(ctx context.Context) error {
+	var keys []string
+	for key, rows := range r.strange {
+		if r.told[key] {
+			continue
+		}
+		keys = append(keys, fprom.KindSale+":"+rows[0].EventID, fprom.KindRefund+":"+rows[0].EventID)
+	}
+	for part := range slices.Chunk(keys, lookUpAtOnce) {
+		for e, err := range r.Outbox.Entries(ctx, fprom.Filter{Keys: part}) {
+			if err != nil {
+				return fmt.Errorf("fprom: read the outbox: %w", err)
+			}
+			id := strings.TrimPrefix(e.Key, e.Kind+":")
+			delete(r.strange, keyOf(e.Kind, id))
+			if e.Kind == fprom.KindSale { // a refund's commission may have the sale's id
+				delete(r.strange, keyOf(fprom.KindRefund, id))
+			}
+		}
+	}
+	return nil
+}
