@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/backfill"
+)
+
+var amountForms = []string{string(backfill.Minor), string(backfill.Major)}
+
+// fileFlags say how a file of sales is read.
+type fileFlags struct {
+	kind, amount, decimal string
+	columns               []string
+}
+
+func (s *fileFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVar(&s.columns, "map", nil, "column=field: what a column is, such as 'Invoice ID=event_id'; column=- leaves it out; may be repeated")
+	f.StringVar(&s.amount, "amount", "", "what amounts are: minor (1999) or major (19.99)")
+	f.StringVar(&s.decimal, "decimal", ".", "decimal mark of major amounts: . or ,")
+	complete(cmd, "amount", amountForms...)
+	complete(cmd, "decimal", ".", ",")
+}
+
+// read checks the flags.
+func (s *fileFlags) read() (backfill.Format, error) {
+	f := backfill.Format{Kind: s.kind, Amount: backfill.AmountForm(s.amount), Map: map[string]string{}}
+	money := s.kind == fprom.KindSale || s.kind == fprom.KindRefund
+	switch {
+	case s.decimal != "." && s.decimal != ",":
+		return f, usage("--decimal %q: is neither . nor ,", s.decimal)
+	case s.amount == "" && money:
+		return f, usage("--amount is missing: say minor (1999 is 19.99 USD) or major (19.99)")
+	case s.amount != "":
+		if err := oneOf("--amount", s.amount, amountForms); err != nil {
+			return f, err
+		}
+	}
+	f.Decimal = rune(s.decimal[0])
+	for _, m := range s.columns {
+		column, field, ok := strings.Cut(m, "=")
+		if !ok || column == "" {
+			return f, usage("--map %q: is not column=field", m)
+		}
+		f.Map[column] = field
+	}
+	return f, nil
+}
+
+type backfillFlags struct {
+	fileFlags
+	rejects              string
+	dry, deliver, notify bool
+	wait                 time.Duration
+	rate                 int
+}
+
+func (a *app) backfill() *cobra.Command {
+	flags := backfillFlags{}
+	cmd := &cobra.Command{
+		Use: "backfill FILE", Short: "Bring past sales in, behind all live events",
+		Long: `Put past sales from CSV or JSONL (FILE, or - for stdin) into the outbox. Live events overtake them under the same limit.
+FirstPromoter dates a sale at its delivery: they count as today's.
+
+Columns have our names (event_id, email, uid, amount, currency, plan, created_at, …) or those of Stripe's and Paddle's exports;
+--map names others. The event id must be the one that live events of the same payment have. Rows with errors go to --rejects,
+with their line and the reason, ready to be mended and run again. After an interruption run the same command again: the outbox
+knows what it has, and nothing is sent twice.`,
+		Example: `  fprom backfill past.csv --amount major --dry-run
+  fprom backfill past.csv --amount minor --rejects rejects.csv
+  fprom backfill export.csv --amount major --decimal , --map 'Invoice ID=event_id' --deliver --wait`,
+		Args: cobra.ExactArgs(1),
+		RunE: command(func(ctx context.Context, args []string) error { return a.runBackfill(ctx, args[0], flags) }),
+	}
+	flags.register(cmd)
+	f := cmd.Flags()
+	f.StringVar(&flags.kind, "kind", fprom.KindSale, "what the rows are: sale, refund, signup or cancellation")
+	f.StringVar(&flags.rejects, "rejects", "", "file for the rows that need a person; written over")
+	f.BoolVar(&flags.dry, "dry-run", false, "store nothing; count what would happen")
+	f.BoolVar(&flags.deliver, "deliver", false, "deliver them here if no service does, and wait; makes the outbox if there is none")
+	f.BoolVar(&flags.notify, "notify", false, "let FirstPromoter send its promoters mails about these events")
+	f.DurationVar(&flags.wait, "wait", 0, "follow them to their outcomes, at most so long")
+	f.Lookup("wait").NoOptDefVal = "24h"
+	f.IntVar(&flags.rate, "rate", 400, "calls a minute that the account allows")
+	complete(cmd, "kind", kinds...)
+	a.outboxFlag(cmd)
+	return cmd
+}
+
+func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags) error {
+	if err := oneOf("--kind", flags.kind, kinds); err != nil {
+		return err
+	}
+	if flags.rate < 2 {
+		return usage("--rate %d: must be at least 2", flags.rate)
+	}
+	format, err := flags.read()
+	if err != nil {
+		return err
+	}
+	format.Notify = flags.notify
+	file, size, end, err := a.openFile(path)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return a.withBackfillOutbox(ctx, flags, func(box fprom.Outbox) error {
+		if flags.kind != fprom.KindSignup {
+			a.note("FirstPromoter will date these %ss today: it takes no other date", flags.kind)
+		}
+		return a.fill(ctx, box, file, size, format, flags)
+	})
+}
+
+// openFile opens a file of rows, and says how large it is: 0 if that is not known.
+func (a *app) openFile(path string) (r io.Reader, size int64, end func(), err error) {
+	if path == "-" {
+		return a.in, 0, func() {}, nil
+	}
+	f, err := os.Open(path) //nolint:gosec // the operator's path
+	if err != nil {
+		return nil, 0, nil, failed("%w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = failed("%s: is a folder", path)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, 0, nil, err
+	}
+	if info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	return f, size, func() { _ = f.Close() }, nil
+}
+
+// offset is how far a file was read.
+func offset(r io.Reader) int64 {
+	f, ok := r.(io.Seeker)
+	if !ok {
+		return 0
+	}
+	n, _ := f.Seek(0, io.SeekCurrent)
+	return n
+}
+
+// fill puts the rows into the outbox, and follows them if that is asked for.
+func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int64, format backfill.Format, flags backfillFlags) error {
+	stop, err := a.deliverer(ctx, box, flags)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	p := a.progress(0, "rows")
+	warned := 0
+	result, err := backfill.Run(ctx, r, backfill.Options{
+		Format: format, Outbox: box, DryRun: flags.dry, RejectsPath: flags.rejects, RequestsPerMinute: flags.rate,
+		Columns: a.noteColumns,
+		Warn: func(w backfill.Warning) {
+			if warned++; warned <= 10 {
+				a.note("%v", w)
+			}
+		},
+		Progress: func(now backfill.Progress) {
+			if at := offset(r); size > 0 && at > 0 {
+				p.expect(int64(float64(now.Rows) * float64(size) / float64(at)))
+			}
+			p.detail(fmt.Sprintf("%d queued, delivery takes %s", now.Queued, span(now.Left)))
+			p.set(int64(now.Rows))
+		},
+	})
+	p.end()
+	if warned > 10 {
+		a.note("and %d more rows that look like one payment under two event ids", warned-10)
+	}
+	if err != nil {
+		return backfillError(err, result)
+	}
+	if (flags.wait > 0 || flags.deliver) && !flags.dry && result.Queued > 0 {
+		if result.Outcomes, err = a.followBulk(ctx, box, result, flags); err != nil {
+			return err
+		}
+	}
+	return a.showBackfill(result, flags)
+}
+
+func backfillError(err error, r backfill.Result) error {
+	_, header := errors.AsType[*backfill.HeaderError](err)
+	_, option := errors.AsType[*fprom.ValidationError](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case header, r.Rows == 0:
+		return failed("%w", err)
+	case option:
+		return usage("%w", err)
+	default:
+		return failed("%w; %d rows were read and %d queued before: mend it and run it again, what is queued is not queued twice", err, r.Rows, r.Queued)
+	}
+}
+
+func (a *app) noteColumns(columns []backfill.Column) {
+	taken := make([]string, len(columns))
+	for i, c := range columns {
+		taken[i] = c.Name + " → " + c.Field
+		if c.Field == "" {
+			taken[i] = c.Name + " left out"
+		}
+	}
+	a.note("columns: %s", strings.Join(taken, ", "))
+}
+
+// followBulk waits until no bulk event waits.
+func (a *app) followBulk(ctx context.Context, box fprom.Outbox, r backfill.Result, flags backfillFlags) (*backfill.Outcomes, error) {
+	if s, err := box.Stats(ctx); err == nil && !s.Delivering {
+		a.note("nobody delivers this outbox now: the rows are sent when the service starts, or with --deliver")
+		return nil, nil
+	}
+	most := flags.wait
+	if most == 0 {
+		most = 30 * 24 * time.Hour
+	}
+	limited, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	p := a.progress(0, "delivered")
+	defer p.end()
+	first := 0
+	o, err := backfill.Wait(limited, box, r.Since, func(waiting int) {
+		first = max(first, waiting)
+		p.expect(int64(first))
+		p.detail("at the account's limit " + span(backfill.TimeLeft(waiting, flags.rate)) + " left")
+		p.set(int64(first - waiting))
+	})
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		a.note("not all rows have an outcome within %s; they are delivered all the same", most)
+		return nil, nil
+	}
+	return &o, err
+}
+
+func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
+	if r.Invalid+r.Conflicts > 0 && flags.rejects == "" {
+		a.note("to see the rows that need a person, add --rejects FILE and run it again")
+	}
+	queued := "queued"
+	if flags.dry {
+		queued = "would be queued"
+	}
+	err := a.show(r, func(w io.Writer) {
+		_, _ = fmt.Fprintf(w, "%s: %d %s, %d known, %d with another amount, %d invalid\n", count(r.Rows, "row"), r.Queued, queued, r.Known, r.Conflicts, r.Invalid)
+		if r.RejectsFile != "" {
+			_, _ = fmt.Fprintf(w, "rows that need a person: %s\n", r.RejectsFile)
+		}
+		if o := r.Outcomes; o != nil {
+			_, _ = fmt.Fprintf(w, "%d tracked, %d not a referral, %d duplicate, %d dead\n", o.Tracked, o.NotReferral, o.Duplicate, o.Dead)
+		} else if r.Queued > 0 {
+			_, _ = fmt.Fprintf(w, "at %d calls a minute their delivery takes %s\n", flags.rate, span(backfill.TimeLeft(r.Queued, flags.rate)))
+		}
+	})
+	if err == nil && (r.Invalid+r.Conflicts > 0 || r.Outcomes != nil && r.Dead > 0) {
+		return errNeedsPerson
+	}
+	return err
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+)
+
+// confirm asks before what cannot be undone. Without a terminal only --yes is an answer.
+func (a *app) confirm(ctx context.Context, yes bool, question string) error {
+	if yes {
+		return nil
+	}
+	if !a.terminal.in || !a.terminal.errs {
+		return usage("%s: there is no terminal to ask on; add --yes to do it, --dry-run to see what it would do", question)
+	}
+	_, _ = fmt.Fprintf(a.errs, "%s? [y/N] ", question)
+	answer := make(chan string, 1)
+	go func() { // a read cannot be interrupted; the process ends with it
+		line, _ := bufio.NewReader(a.in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case s := <-answer:
+		if s == "y" || s == "yes" {
+			return nil
+		}
+		return failed("nothing was changed")
+	}
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fprom-go/fprom"
+)
+
+// deadJSON is a dead letter.
+type deadJSON struct {
+	Key      string     `json:"key"`
+	Kind     string     `json:"kind"`
+	Amount   int64      `json:"amount"`
+	Currency string     `json:"currency"`
+	Customer string     `json:"customer"`
+	Reason   string     `json:"reason"`
+	Status   int        `json:"status"`
+	Attempts int        `json:"attempts"`
+	At       *time.Time `json:"at"` // when it was given up
+	Damaged  bool       `json:"damaged"`
+}
+
+type deadListJSON struct {
+	Dead []deadJSON `json:"dead"`
+	Next *string    `json:"next"` // for --after; null at the end
+}
+
+func deadOf(e fprom.Entry) deadJSON {
+	return deadJSON{e.Key, e.Kind, e.Amount, e.Currency, e.Customer, e.Reason, e.StatusCode, e.Attempts, utc(e.SettledAt), e.Damaged}
+}
+
+func (a *app) dead() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "dead", Short: "List, send again or drop the dead letters", Args: cobra.NoArgs,
+		Long: `A dead letter is an event that FirstPromoter refused for good. list shows them with the reason, redrive sends them again under
+their own event ids (so that no commission is paid twice), drop removes them and frees their event ids.`,
+		Example: `  fprom dead list
+  fprom dead redrive --status 400 --since 7d --dry-run`,
+		RunE: func(*cobra.Command, []string) error { return usage("dead: say list, redrive or drop") },
+	}
+	a.outboxFlag(cmd)
+	cmd.AddCommand(a.deadList(), a.deadChange(redriving), a.deadChange(dropping))
+	return cmd
+}
+
+func (a *app) deadList() *cobra.Command {
+	var flags filterFlags
+	cmd := &cobra.Command{
+		Use: "list [KEY…]", Short: "List the dead letters with their reasons",
+		Example: `  fprom dead list
+  fprom dead list --reason "amount" --since 7d
+  fprom dead list --limit 0 -o jsonl`,
+		RunE: command(func(ctx context.Context, keys []string) error {
+			f, err := flags.filter(keys, time.Now())
+			if err != nil {
+				return err
+			}
+			f.State, f.Personal = fprom.StateDead, a.personal
+			return a.withOutbox(ctx, func(box fprom.Outbox) error {
+				found, next, err := a.page(ctx, box, f, func(e fprom.Entry) any { return deadOf(e) })
+				if err != nil {
+					return err
+				}
+				return a.showDead(found, next)
+			})
+		}),
+	}
+	flags.register(cmd, 50)
+	cmd.Flags().StringVar(&flags.after, "after", "", "go on after the place that an earlier list ended with")
+	a.personalFlag(cmd)
+	return cmd
+}
+
+func (a *app) showDead(found []fprom.Entry, next *string) error {
+	if a.format == formatJSONL { // the letters are written already
+		return a.summary(len(found), next)
+	}
+	v := deadListJSON{Dead: make([]deadJSON, len(found)), Next: next}
+	for i, e := range found {
+		v.Dead[i] = deadOf(e)
+	}
+	return a.show(v, func(w io.Writer) {
+		deadTable(w, found)
+		more(w, len(found), "dead letter", next)
+	})
+}
+
+func deadTable(w io.Writer, found []fprom.Entry) {
+	if len(found) == 0 {
+		return
+	}
+	rows := [][]string{{"KEY", "AMOUNT", "CUSTOMER", "GIVEN UP", "TRIES", "STATUS", "REASON"}}
+	for _, e := range found {
+		rows = append(rows, []string{e.Key, amount(e), e.Customer, stamp(e.SettledAt), strconv.Itoa(e.Attempts), number(e.StatusCode), e.Reason})
+	}
+	table(w, rows)
+}
+
+// change is what is done to dead letters.
+type change struct {
+	verb, done, short, long, example string
+	field                            string // of the JSON
+	apply                            func(context.Context, fprom.Outbox, fprom.Filter) (int, error)
+}
+
+var (
+	redriving = change{
+		verb: "redrive", done: "redriven", short: "Send dead letters again, under their own event ids", field: "redriven",
+		long: `Send dead letters again, under their own event ids: what FirstPromoter has already is not paid twice. Mend the reason first,
+or they are refused again. --wait follows them to their outcomes; the exit status is then 3 if one is dead again.`,
+		example: `  fprom dead redrive --all --dry-run
+  fprom dead redrive sale:ch_123 --wait
+  fprom dead redrive --status 400 --since 7d --yes`,
+		apply: func(ctx context.Context, box fprom.Outbox, f fprom.Filter) (int, error) { return box.Redrive(ctx, f) },
+	}
+	dropping = change{
+		verb: "drop", done: "dropped", short: "Remove dead letters; their event ids are free again", field: "dropped",
+		long: "Remove dead letters for good: they are never sent. Their event ids are free again, for a corrected event.",
+		example: `  fprom dead drop sale:ch_123
+  fprom dead drop --reason "test mode" --dry-run`,
+		apply: func(ctx context.Context, box fprom.Outbox, f fprom.Filter) (int, error) { return box.Drop(ctx, f) },
+	}
+)
+
+// changeFlags are those of redrive and drop.
+type changeFlags struct {
+	filterFlags
+	all, yes, dry bool
+	wait          time.Duration
+}
+
+func (a *app) deadChange(c change) *cobra.Command {
+	var flags changeFlags
+	cmd := &cobra.Command{
+		Use: c.verb + " [KEY…]", Short: c.short, Long: c.long, Example: c.example,
+		RunE: command(func(ctx context.Context, keys []string) error {
+			f, err := flags.selected(keys, time.Now())
+			if err != nil {
+				return err
+			}
+			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.changeDead(ctx, box, c, f, flags) })
+		}),
+	}
+	flags.register(cmd, 0)
+	f := cmd.Flags()
+	f.BoolVar(&flags.all, "all", false, "all dead letters")
+	f.BoolVar(&flags.yes, "yes", false, "do not ask")
+	f.BoolVar(&flags.dry, "dry-run", false, "show what would be "+c.done+", and change nothing")
+	if c.verb == redriving.verb {
+		f.DurationVar(&flags.wait, "wait", 0, "follow them to their outcomes, at most so long")
+		f.Lookup("wait").NoOptDefVal = "10m"
+	}
+	return cmd
+}
+
+// selected is the filter, which must select something: nothing said must not mean all.
+func (s *changeFlags) selected(keys []string, now time.Time) (fprom.Filter, error) {
+	f, err := s.filter(keys, now)
+	switch empty := reflect.DeepEqual(f, fprom.Filter{Keys: keys, Limit: f.Limit}) && len(keys) == 0; {
+	case err != nil:
+		return f, err
+	case empty && !s.all:
+		return f, usage("say which: keys, --all, or a filter such as --since, --reason, --status")
+	case !empty && s.all:
+		return f, usage("--all and keys or filters exclude each other")
+	}
+	f.State = fprom.StateDead
+	return f, nil
+}
+
+func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fprom.Filter, flags changeFlags) error {
+	plan, err := entries(box.Entries(ctx, f))
+	if err != nil {
+		return err
+	}
+	if missing := unseen(f.Keys, plan); len(missing) > 0 {
+		return failed("no dead letter has the key %s; see fprom dead list", missing[0])
+	}
+	if flags.dry || !flags.yes && a.terminal.in {
+		a.showPlan(c, plan, flags.dry)
+	}
+	n := 0
+	if len(plan) > 0 && !flags.dry {
+		if err := a.confirm(ctx, flags.yes, fmt.Sprintf("%s %s", c.verb, count(len(plan), "dead letter"))); err != nil {
+			return err
+		}
+		if n, err = c.apply(ctx, box, f); err != nil {
+			return fmt.Errorf("%s: %d %s before: %w", c.verb, n, c.done, err)
+		}
+	}
+	if flags.wait > 0 && n > 0 {
+		return a.follow(ctx, box, plan, n, flags.wait)
+	}
+	return a.showChange(c, n, len(plan), flags.dry)
+}
+
+// showPlan lists what is selected, on stdout only where it is the result.
+func (a *app) showPlan(c change, plan []fprom.Entry, dry bool) {
+	if a.format != formatText {
+		return
+	}
+	w := a.errs
+	if dry {
+		w = a.out
+	}
+	const most = 20
+	deadTable(w, plan[:min(len(plan), most)])
+	if len(plan) > most {
+		_, _ = fmt.Fprintf(w, "… and %d more; fprom dead list shows all\n", len(plan)-most)
+	}
+	if dry {
+		_, _ = fmt.Fprintf(w, "%s would be %s; nothing was changed\n", count(len(plan), "dead letter"), c.done)
+	}
+}
+
+func (a *app) showChange(c change, n, selected int, dry bool) error {
+	v := map[string]any{c.field: n, "selected": selected, "dry_run": dry}
+	return a.show(v, func(w io.Writer) {
+		if !dry {
+			_, _ = fmt.Fprintf(w, "%s %s\n", count(n, "dead letter"), c.done)
+		}
+	})
+}

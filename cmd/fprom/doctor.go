@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// The statuses of a check.
+const (
+	checkOK   = "ok"
+	checkWarn = "warn"
+	checkFail = "fail"
+)
+
+type checkJSON struct {
+	Name   string `json:"name"`
+	Status string `json:"status"`
+	Detail string `json:"detail"`
+	Fix    string `json:"fix"`
+}
+
+// doctor looks at everything between the service and its commissions, and creates nothing. Each check may need what an
+// earlier one found; what cannot be checked is not.
+type doctor struct {
+	a       *app
+	timeout time.Duration
+	checks  []checkJSON
+	exit    int
+
+	key, account string // fit to be sent
+	company      string // address of the Company API; empty if there is none to call
+}
+
+func (a *app) doctor() *cobra.Command {
+	d := &doctor{a: a}
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Check settings, network, credentials and outbox, and say what to do", Args: cobra.NoArgs,
+		Long: `Check everything between the service and its commissions: the settings in the environment, name lookup, connection and TLS, the
+clock, the credentials (by reading the campaigns), the outbox, what waits in it, and whether another integration reports sales
+beside it. It creates nothing and sends no event. Run it where the service runs, with the service's environment.`,
+		Example: `  fprom doctor
+  fprom doctor --outbox /var/lib/shop/fprom.db
+  fprom doctor -o json | jq '.checks[] | select(.status != "ok")'`,
+		RunE: command(func(ctx context.Context, _ []string) error { return d.run(ctx) }),
+	}
+	a.outboxFlag(cmd)
+	cmd.Flags().DurationVar(&d.timeout, "timeout", 10*time.Second, "how long each answer may take")
+	return cmd
+}
+
+func (d *doctor) run(ctx context.Context) error {
+	d.settings()
+	known := d.callFirstPromoter(ctx)
+	box, end := d.outbox(ctx)
+	if box != nil {
+		d.backlog(ctx, box)
+		if known {
+			d.others(ctx, box)
+		}
+		if err := end(); err != nil {
+			d.warn("outbox", "run fprom doctor again", "it could not be closed: %v", err)
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err := d.result(); err != nil {
+		return err
+	}
+	if d.exit != exitDone {
+		return &exitError{code: d.exit}
+	}
+	return nil
+}
+
+func (d *doctor) result() error {
+	bad, odd := 0, 0
+	for _, c := range d.checks {
+		switch c.Status {
+		case checkFail:
+			bad++
+		case checkWarn:
+			odd++
+		}
+	}
+	switch d.a.format {
+	case formatJSON:
+		return d.a.show(struct {
+			Checks []checkJSON `json:"checks"`
+		}{d.checks}, nil)
+	case formatJSONL:
+		return d.a.line("summary", struct {
+			OK   int `json:"ok"`
+			Warn int `json:"warn"`
+			Fail int `json:"fail"`
+		}{len(d.checks) - bad - odd, odd, bad})
+	}
+	_, err := fmt.Fprintf(d.a.out, "%s: %d failed, %s\n", count(len(d.checks), "check"), bad, count(odd, "warning"))
+	return err
+}
+
+func (d *doctor) ok(name, format string, args ...any) {
+	d.add(checkJSON{name, checkOK, fmt.Sprintf(format, args...), ""})
+}
+
+func (d *doctor) warn(name, fix, format string, args ...any) {
+	d.add(checkJSON{name, checkWarn, fmt.Sprintf(format, args...), fix})
+}
+
+// fail notes a check that failed. Refused credentials and an unreachable FirstPromoter have an exit status of their own.
+func (d *doctor) fail(name string, exit int, fix, format string, args ...any) {
+	d.exit = max(d.exit, exit)
+	d.add(checkJSON{name, checkFail, fmt.Sprintf(format, args...), fix})
+}
+
+// add shows a check at once where that is possible: the next one may take seconds.
+func (d *doctor) add(c checkJSON) {
+	d.checks = append(d.checks, c)
+	switch d.a.format {
+	case formatJSONL:
+		_ = d.a.line("result", c)
+	case formatText:
+		d.text(d.a.out, c)
+	}
+}
+
+func (d *doctor) text(w io.Writer, c checkJSON) {
+	mark, colour := "✓", "32"
+	switch c.Status {
+	case checkWarn:
+		mark, colour = "!", "33"
+	case checkFail:
+		mark, colour = "✗", "31"
+	}
+	if d.a.colours() {
+		mark = "\x1b[" + colour + "m" + mark + "\x1b[0m"
+	}
+	_, _ = fmt.Fprintf(w, "%s %-13s %s\n", mark, c.Name, clean(c.Detail))
+	if c.Fix != "" {
+		_, _ = fmt.Fprintf(w, "  %-13s → %s\n", "", clean(c.Fix))
+	}
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// outbox checks the outbox, and opens it if it is sound. The function ends its use.
+func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
+	where, err := d.a.location()
+	if err != nil {
+		d.warn("outbox", "set $"+envOutbox+" to its file or address; with the default queue in memory there is none, and a restart loses what waits", "no outbox is named")
+		return nil, nil
+	}
+	if !isDatabase(where) && !d.file(where) {
+		return nil, nil
+	}
+	box, end, err := d.a.open(ctx, where)
+	if err == nil {
+		if _, err = box.Stats(ctx); err != nil {
+			err = errors.Join(err, end())
+		}
+	}
+	if err != nil {
+		fix, problem := outboxProblem(err)
+		d.fail("outbox", exitAttention, fix, "%s: %s", shown(where), problem)
+		return nil, nil
+	}
+	d.ok("outbox", "%s can be opened", shown(where))
+	return box, end
+}
+
+// file looks at the file without changing it. It reports whether it may be opened.
+func (d *doctor) file(where string) bool {
+	fail := func(fix, format string, args ...any) bool {
+		d.fail("outbox", exitAttention, fix, where+": "+format, args...)
+		return false
+	}
+	if strings.Contains(where, "://") {
+		return fail("name a file, or postgres://user@host/database", "neither a file nor begins with postgres://")
+	}
+	info, err := os.Stat(where)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Stat(filepath.Dir(where)); err != nil {
+			return fail("check the path in $"+envOutbox+"; make the folder, and mount its volume", "neither the file nor its folder exists")
+		}
+		return fail("check the path in $"+envOutbox+"; the service makes the file when it starts: was it started with the same path?", "the file does not exist")
+	case err != nil:
+		return fail("run it as the user of the service", "%s", plain(err))
+	case info.IsDir():
+		return fail("name the file in it", "is a folder")
+	}
+	if _, err := boltqueue.Inspect(where); err != nil {
+		fix, problem := outboxProblem(err)
+		return fail(fix, "%s", problem)
+	}
+	if err := writable(where, info.Mode()); err != nil {
+		fix, problem := outboxProblem(err)
+		return fail(fix, "cannot be written: %s", problem)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		d.warn("outbox", "chmod 600 "+where, "%s: others than its owner can open it (mode %v), and it has customers' addresses", where, info.Mode().Perm())
+	}
+	if free, ok := freeSpace(where); ok && free < 64<<20 {
+		d.warn("outbox", "free some space: when the disk is full, checkouts that must be stored fail", "%s: only %d MiB of the disk are free", where, free>>20)
+	}
+	return true
+}
+
+// outboxProblem says in a line what is wrong, and what to do.
+func outboxProblem(err error) (fix, problem string) {
+	pg, isPg := errors.AsType[*pgconn.PgError](err)
+	_, noConnection := errors.AsType[*pgconn.ConnectError](err)
+	switch {
+	case errors.Is(err, boltqueue.ErrForeign):
+		return "name the outbox's file: this one is something else, and was not changed", "is no outbox of fprom"
+	case errors.Is(err, boltqueue.ErrNewerFormat):
+		return "use the fprom of the service's release, or a newer one", "was written by a newer release"
+	case errors.Is(err, boltqueue.ErrDamaged):
+		return "keep a copy, then restore a backup or start with a new file; fprom reconcile --sales finds what is missing", "is damaged"
+	case errors.Is(err, boltqueue.ErrLocked):
+		return "update the service to a release that answers on the socket beside the file, or stop it meanwhile", "another process has the file open and does not answer on its socket"
+	case errors.Is(err, syscall.EROFS):
+		return "mount the volume writable (Kubernetes: readOnly, Docker: :ro)", "read-only file system"
+	case errors.Is(err, fs.ErrPermission):
+		return "run it as the user of the service, and let that user write the file and its folder", "permission denied"
+	case errors.Is(err, riverqueue.ErrSchema):
+		return "call Queue.Migrate when the service starts, or run riverqueue.MigrationSQL; check ?schema=", "the tables are missing or of another version"
+	case isPg && strings.HasPrefix(pg.Code, "28"):
+		return "check user and password in the address", "PostgreSQL refuses the user or the password"
+	case isPg && pg.Code == "3D000":
+		return "check the database's name in the address", "PostgreSQL has no such database"
+	case isPg && pg.Code == "42501":
+		return "grant the user of the address what the service's user may do", "PostgreSQL: permission denied"
+	case noConnection:
+		return "check host and port in the address, and that PostgreSQL runs and lets this machine in", "PostgreSQL cannot be reached"
+	default:
+		return "look at the reason; docs/operations.md says more", plain(err)
+	}
+}
+
+const (
+	oldWarn = 10 * time.Minute
+	oldFail = 6 * time.Hour
+)
+
+// backlog checks what is in the outbox.
+func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
+	s, err := box.Stats(ctx)
+	if err != nil {
+		d.fail("delivery", exitAttention, "run fprom doctor again", "the outbox gives no figures: %s", plain(err))
+		return
+	}
+	d.delivery(s)
+	if s.Dead > 0 {
+		d.warn("dead_letters", "fprom dead list shows the reasons; then fprom dead redrive or drop", "%s: FirstPromoter refused them for good", count(s.Dead, "dead letter"))
+	} else {
+		d.ok("dead_letters", "none")
+	}
+	if s.Conflicts > 0 {
+		d.warn("conflicts", "give each payment an event id of its own: the invoice's or the charge's, not the subscription's", "%s used with two amounts: the second was not tracked", count(s.Conflicts, "event id"))
+	} else {
+		d.ok("conflicts", "none")
+	}
+}
+
+func (d *doctor) delivery(s fprom.QueueStats) {
+	waiting := s.Pending + s.Bulk
+	age := time.Duration(0)
+	if !s.Oldest.IsZero() {
+		age = time.Since(s.Oldest)
+	}
+	switch {
+	case !s.PausedUntil.IsZero() && s.PausedUntil.After(time.Now()):
+		d.fail("delivery", exitAttention, "the reason says what to mend; nothing is lost meanwhile", "delivery is paused until %s: %s", stamp(s.PausedUntil), s.PauseReason)
+	case s.Breaker == "open":
+		d.warn("delivery", "FirstPromoter fails again and again: delivery goes on by itself when it answers", "the circuit breaker is open; %s", events(waiting))
+	case !s.Delivering && waiting > 0:
+		d.fail("delivery", exitAttention, "start the service that delivers from this outbox", "nobody delivers, and %s, the oldest for %s", events(waiting), span(age))
+	case !s.Delivering:
+		d.warn("delivery", "normal while the service is stopped; else check that it uses this outbox", "nobody delivers from this outbox now")
+	case age > oldFail:
+		d.fail("delivery", exitAttention, "fprom events --state waiting --limit 5 shows why the oldest waits", "the oldest of %d waits for %s", waiting, span(age))
+	case age > oldWarn && s.Pending > 0:
+		d.warn("delivery", "fprom events --state waiting --limit 5 shows why the oldest waits", "the oldest of %d waits for %s", waiting, span(age))
+	default:
+		d.ok("delivery", "a service delivers; %s", events(waiting))
+	}
+}
+
+func events(n int) string {
+	if n == 1 {
+		return "1 event waits"
+	}
+	return fmt.Sprintf("%d events wait", n)
+}
+
+// others looks whether recent commissions are ours: an integration beside this one pays every sale twice.
+func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
+	const days, most = 2, 100
+	client, err := firstpromoter.New(firstpromoter.Config{Timeout: d.timeout, Attempts: 1})
+	var ids []string
+	if err == nil {
+		since := time.Now().UTC().AddDate(0, 0, -days)
+		for c, e := range client.Commissions(ctx, firstpromoter.CommissionQuery{From: since, To: time.Now().UTC().AddDate(0, 0, 1)}) {
+			if err = e; err != nil || len(ids) == most {
+				break
+			}
+			if c.EventID != "" {
+				ids = append(ids, c.EventID)
+			}
+		}
+	}
+	var known []fprom.Entry
+	if err == nil && len(ids) > 0 {
+		known, err = entries(box.Entries(ctx, fprom.Filter{Keys: ids}))
+	}
+	if err != nil {
+		d.warn("others", "run fprom doctor again; fprom reconcile compares all", "not checked: recent commissions could not be read: %s", plain(err))
+		return
+	}
+	foreign := unseen(ids, known)
+	switch {
+	case len(ids) == 0:
+		d.ok("others", "no commission of the last %d days names an event id", days)
+	case len(foreign) == 0:
+		d.ok("others", "%s of the last %d days are of sales in this outbox", count(len(ids), "commission"), days)
+	default:
+		d.warn("others", "if Stripe, Paddle, Chargebee or another is connected inside FirstPromoter, disconnect it there or stop reporting its payments here: each earns two commissions; fprom reconcile lists them",
+			"%d of %s of the last %d days are of event ids that this outbox does not know, such as %s", len(foreign), count(len(ids), "commission"), days, foreign[0])
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/fprom-go/fprom"
+)
+
+const (
+	envKey     = "FIRSTPROMOTER_API_KEY"
+	envAccount = "FIRSTPROMOTER_ACCOUNT_ID"
+	envURL     = "FIRSTPROMOTER_API_URL"
+
+	keysPage = "FirstPromoter → Settings → Integrations → Manage API keys"
+)
+
+// settings checks the environment, without the network.
+func (d *doctor) settings() {
+	d.key = d.credential("api_key", envKey, "the API key")
+	d.account = d.credential("account_id", envAccount, "the account id")
+	if d.key != "" && d.key == d.account {
+		d.key, d.account = "", ""
+		d.fail("account_id", exitAttention, "set each to what "+keysPage+" shows", "$%s and $%s are the same", envKey, envAccount)
+	}
+	d.address()
+}
+
+// credential returns the value of the variable if it can be sent.
+func (d *doctor) credential(check, env, what string) string {
+	v := os.Getenv(env)
+	if v == "" {
+		fix := fmt.Sprintf("set $%s to what %s shows", env, keysPage)
+		if other := similar(env); other != "" {
+			fix = fmt.Sprintf("$%s is set, but nothing reads it: rename it to $%s", other, env)
+		}
+		d.fail(check, exitRefused, fix, "%s is missing: $%s is not set or empty", what, env)
+		return ""
+	}
+	if problem, fix := malformed(v); problem != "" {
+		d.fail(check, exitAttention, fix, "$%s %s", env, problem)
+		return ""
+	}
+	if strings.Contains(v, "@") {
+		d.fail(check, exitAttention, "set it to what "+keysPage+" shows", "$%s is an e-mail address", env)
+		return ""
+	}
+	d.ok(check, "$%s is set: %s", env, masked(v))
+	return v
+}
+
+// masked tells two values apart without showing them.
+func masked(v string) string {
+	if len(v) < 16 {
+		return count(len(v), "character")
+	}
+	return fmt.Sprintf("…%s, %s", v[len(v)-3:], count(len(v), "character"))
+}
+
+var placeholder = regexp.MustCompile(`(?i)[<>{}$*…]|^your|change.?me|^x+$|^(the.)?(api.?key|account.?id)$`)
+
+// malformed says what is wrong with a credential that no credential can have.
+func malformed(v string) (problem, fix string) {
+	const quotes = "\"'`“”‘’"
+	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f }
+	switch trimmed := strings.TrimSpace(v); {
+	case strings.HasPrefix(strings.ToLower(trimmed), "bearer"):
+		return `begins with "Bearer"`, `leave "Bearer" out: it is added`
+	case strings.ContainsAny(trimmed[:1], quotes) || strings.ContainsAny(trimmed[len(trimmed)-1:], quotes):
+		return "is in quotes, which are sent along", "remove the quotes: an env file of Docker or systemd keeps them"
+	case strings.ContainsAny(v, "\r\n"):
+		return "has a line end (white space)", `remove it: a file was read whole, or has the line ends of Windows (tr -d '\r\n')`
+	case trimmed != v:
+		return "has white space round it", "remove the blanks before and after the value"
+	case strings.ContainsFunc(v, unicode.IsSpace):
+		return "has white space in it", "copy it again, in one piece"
+	case strings.ContainsFunc(v, odd):
+		return "has a character that no credential has", "copy it again: an invisible or non-ASCII character came along"
+	case placeholder.MatchString(v):
+		return "is a placeholder", "set it to what " + keysPage + " shows; ${…} means that a variable was not filled in"
+	}
+	return "", ""
+}
+
+// similar finds a variable whose name was meant to be env.
+func similar(env string) string {
+	flat := func(s string) string {
+		return strings.NewReplacer("_", "", "-", "", "APIKEY", "KEY", "ACCOUNTID", "ACCOUNT").Replace(strings.ToUpper(s))
+	}
+	want := flat(env)
+	for _, kv := range os.Environ() {
+		name, value, _ := strings.Cut(kv, "=")
+		short := strings.Replace(want, "FIRSTPROMOTER", "FP", 1)
+		if got := flat(name); name != env && value != "" && (got == want || got == short || got == strings.Replace(want, "FIRSTPROMOTER", "FPROM", 1)) {
+			return name
+		}
+	}
+	return ""
+}
+
+// address checks the API's address and derives that of the Company API.
+func (d *doctor) address() {
+	v := os.Getenv(envURL)
+	if v == "" {
+		v = fprom.DefaultBaseURL
+	}
+	u, problem := readAddress(v)
+	if problem != nil {
+		d.fail("api_url", exitAttention, "unset $"+envURL+", or set it to "+fprom.DefaultBaseURL, "$%s: %v", envURL, problem)
+		return
+	}
+	path := strings.TrimSuffix(u.Path, "/")
+	base, isTrack := strings.CutSuffix(path, "/track")
+	d.company = u.Scheme + "://" + u.Host + base + "/company"
+	switch {
+	case !isTrack:
+		d.company = ""
+		d.fail("api_url", exitAttention, "it must end with /track: "+fprom.DefaultBaseURL, "$%s: the path %q is not that of the tracking API", envURL, u.Path)
+	case base != "/api/v2":
+		d.warn("api_url", "FirstPromoter's is "+fprom.DefaultBaseURL, "$%s: the path %q is not FirstPromoter's /api/v2/track; right only for a proxy of your own", envURL, u.Path)
+	case os.Getenv(envURL) == "":
+		d.ok("api_url", "%s (the default)", v)
+	case u.Hostname() == "v2.firstpromoter.com":
+		d.warn("api_url", "unset $"+envURL, "%s is the older address", v)
+	default:
+		d.ok("api_url", "%s", u)
+	}
+}
+
+// readAddress says why v cannot be the tracking API's address. The error never quotes v: a key may have slipped into it.
+func readAddress(v string) (*url.URL, error) {
+	u, err := url.Parse(v)
+	switch {
+	case strings.ContainsFunc(v, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"'`<>{}", r) }):
+		return nil, errors.New("has white space, quotes or a placeholder in it")
+	case err != nil:
+		return nil, errors.New("is not a URL")
+	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return nil, errors.New("must begin with https:// and a host")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("must have no user, query or fragment")
+	case strings.Contains(u.Path+"/", "/api/v1/") || slices.Contains([]string{"firstpromoter.com", "www.firstpromoter.com"}, u.Hostname()):
+		return nil, errors.New("is the address of API v1, which takes other fields and another key; fprom speaks v2")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return nil, errors.New("must be https: plain http shows the API key to the network; it is taken for loopback hosts only")
+	}
+	return u, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") || ip != nil && ip.IsLoopback()
+}

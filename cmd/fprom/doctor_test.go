@@ -1,0 +1,228 @@
+package main_test
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+type checks struct {
+	Checks []struct{ Name, Status, Detail, Fix string }
+}
+
+// account is the environment for a fake.
+func account(s *fpromtest.Server) env {
+	return env{"FIRSTPROMOTER_API_KEY": s.APIKey, "FIRSTPROMOTER_ACCOUNT_ID": s.AccountID, "FIRSTPROMOTER_API_URL": s.URL}
+}
+
+// emptyOutbox is the path of one without events.
+func emptyOutbox(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fprom.db")
+	q, err := boltqueue.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// answering is a site with one answer.
+func answering(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL + "/api/v2/track"
+}
+
+func status(code int, header http.Header, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for k := range header {
+			w.Header().Set(k, header.Get(k))
+		}
+		w.WriteHeader(code)
+		_, _ = w.Write([]byte(body))
+	}
+}
+
+var html = http.Header{"Content-Type": {"text/html"}}
+
+// closedPort is an address where nothing listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+func TestDoctorNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t)
+	good := account(fake)
+	campaign := func(param string, days string) string {
+		return answering(t, status(200, nil, `[{"id":1,"name":"Main","ref_token_param":"`+param+`","visitor_cookie_life":`+days+`}]`))
+	}
+	dated := func(off time.Duration) string {
+		return answering(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+			status(200, nil, `[{"id":1,"ref_token_param":"fpr","visitor_cookie_life":60}]`)(w, r)
+		})
+	}
+	url := func(u string) env { return env{"FIRSTPROMOTER_API_URL": u} }
+	secret := strings.Repeat("k3y", 8)
+	for _, c := range []struct {
+		name  string
+		env   env
+		args  []string
+		exit  int
+		check string // that is not ok
+		says  string
+	}{
+		{name: "no key", env: env{"FIRSTPROMOTER_API_KEY": ""}, exit: 4, check: "api_key", says: `missing.*set \$FIRSTPROMOTER_API_KEY`},
+		{name: "the key under another name", env: env{"FIRSTPROMOTER_API_KEY": "", "FIRST_PROMOTER_API_KEY": secret}, exit: 4, check: "api_key", says: `rename`},
+		{name: "the key under a short name", env: env{"FIRSTPROMOTER_API_KEY": "", "FP_API_KEY": secret}, exit: 4, check: "api_key", says: `\$FP_API_KEY is set`},
+		{name: "no account id", env: env{"FIRSTPROMOTER_ACCOUNT_ID": ""}, exit: 4, check: "account_id", says: `missing`},
+		{name: "quotes", env: env{"FIRSTPROMOTER_API_KEY": `"` + secret + `"`}, exit: 3, check: "api_key", says: `quotes`},
+		{name: "one typographic quote", env: env{"FIRSTPROMOTER_API_KEY": secret + "’"}, exit: 3, check: "api_key", says: `quotes|character that no`},
+		{name: "a blank", env: env{"FIRSTPROMOTER_API_KEY": " " + secret}, exit: 3, check: "api_key", says: `white space`},
+		{name: "a line end", env: env{"FIRSTPROMOTER_API_KEY": secret + "\r\n"}, exit: 3, check: "api_key", says: `line end`},
+		{name: "Bearer", env: env{"FIRSTPROMOTER_API_KEY": "Bearer " + secret}, exit: 3, check: "api_key", says: `Bearer`},
+		{name: "a placeholder", env: env{"FIRSTPROMOTER_API_KEY": "${SECRET_KEY}"}, exit: 3, check: "api_key", says: `placeholder`},
+		{name: "an e-mail address as account id", env: env{"FIRSTPROMOTER_ACCOUNT_ID": "ann@example.com"}, exit: 3, check: "account_id", says: `e-mail`},
+		{name: "key and account id the same", env: env{"FIRSTPROMOTER_API_KEY": secret, "FIRSTPROMOTER_ACCOUNT_ID": secret}, exit: 3, check: "account_id", says: `same`},
+		{name: "wrong key", env: env{"FIRSTPROMOTER_API_KEY": secret}, exit: 4, check: "credentials", says: `does not know the API key`},
+		{name: "v1 key", env: env{"FIRSTPROMOTER_API_KEY": "0f8fad5bd9cb469fa16570867728950e"}, exit: 4, check: "credentials", says: `v1`},
+		{name: "another account", env: env{"FIRSTPROMOTER_ACCOUNT_ID": "acc_2"}, exit: 4, check: "credentials", says: `403.*FIRSTPROMOTER_ACCOUNT_ID`},
+		{name: "v1 path", env: url("https://api.firstpromoter.com/api/v1/track"), exit: 3, check: "api_url", says: `v1.*unset`},
+		{name: "v1 host", env: url("https://firstpromoter.com/api/v2/track"), exit: 3, check: "api_url", says: `v1`},
+		{name: "plain http", env: url("http://api.firstpromoter.com/api/v2/track"), exit: 3, check: "api_url", says: `https`},
+		{name: "no scheme", env: url("api.firstpromoter.com/api/v2/track"), exit: 3, check: "api_url", says: `https://`},
+		{name: "a key in the address", env: url("https://api.firstpromoter.com/api/v2/track?key=" + secret), exit: 3, check: "api_url", says: `query`},
+		{name: "an address in quotes", env: url(`"https://api.firstpromoter.com/api/v2/track"`), exit: 3, check: "api_url", says: `quotes`},
+		{name: "an endpoint as address", env: url(fake.URL + "/sale"), exit: 3, check: "api_url", says: `/track`},
+		{name: "wrong path", env: url(strings.Replace(fake.URL, "/api/v2", "/wrong", 1)), exit: 5, check: "credentials", says: `404 with HTML.*FIRSTPROMOTER_API_URL`},
+		{name: "portal", env: url(answering(t, status(200, html, "<html>please sign in"))), exit: 5, check: "credentials", says: `HTML.*portal`},
+		{name: "redirect", env: url(answering(t, status(302, http.Header{"Location": {"https://sso.example.com/in?key=1"}}, ""))), exit: 5, check: "credentials", says: `redirect \(302\) to sso.example.com`},
+		{name: "429", env: url(answering(t, status(429, nil, "Retry later"))), exit: 0, check: "credentials", says: `429`},
+		{name: "500", env: url(answering(t, status(500, nil, `{"message":"boom"}`))), exit: 5, check: "credentials", says: `fails \(500\)`},
+		{name: "nothing listens", env: url("http://" + closedPort(t) + "/api/v2/track"), exit: 5, check: "connection", says: `refused`},
+		{name: "no such name", env: url("https://api.firstpromoter.invalid/api/v2/track"), exit: 5, check: "dns", says: `not found`},
+		{name: "no answer", env: url(answering(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })), args: []string{"--timeout", "300ms"}, exit: 5, check: "connection", says: `within 300ms`},
+		{name: "connection cut", env: url(answering(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })), exit: 5, check: "connection", says: `cut`},
+		{name: "proxy away", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": "http://" + closedPort(t)}, exit: 5, check: "connection", says: `refused.*HTTPS_PROXY`},
+		{name: "proxy with password", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": strings.TrimSuffix(answering(t, status(407, nil, "")), "/api/v2/track")}, exit: 5, check: "connection", says: `407`},
+		{name: "clock behind", env: url(dated(10 * time.Minute)), exit: 3, check: "clock", says: `(599|600|601) s\) behind.*NTP`},
+		{name: "clock ahead", env: url(dated(-10 * time.Minute)), exit: 3, check: "clock", says: `ahead`},
+		{name: "clock a little ahead", env: url(dated(-45 * time.Second)), exit: 0, check: "clock", says: `ahead`},
+		{name: "an own parameter", env: url(campaign("aff", "60")), exit: 0, check: "campaigns", says: `\?aff=.*WithQueryParams\("aff"\)`},
+		{name: "cookie life", env: url(campaign("via", "30")), exit: 0, check: "campaigns", says: `30 days.*60`},
+		{name: "no campaign", env: url(answering(t, status(200, nil, `[]`))), exit: 0, check: "campaigns", says: `no campaign`},
+		{name: "no outbox named", env: env{"FPROM_OUTBOX": ""}, exit: 0, check: "outbox", says: `FPROM_OUTBOX`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := good.with(env{"FPROM_OUTBOX": emptyOutbox(t)}).with(c.env)
+			r := fprom(t, e, append([]string{"doctor", "-o", "json"}, c.args...)...).want(t, c.exit)
+			r.names(t, c.check, c.says)
+			if key := e["FIRSTPROMOTER_API_KEY"]; key != "" && strings.Contains(r.out+r.err, strings.TrimSpace(key)) {
+				t.Errorf("the key is shown: %s", r)
+			}
+		})
+	}
+}
+
+// names fails unless the check warns or fails and says what matches, with a way to mend it.
+func (r ran) names(t *testing.T, check, says string) {
+	t.Helper()
+	var v checks
+	r.object(t, &v)
+	for _, c := range v.Checks {
+		if c.Status == "ok" || c.Name != check {
+			continue
+		}
+		if c.Fix == "" {
+			t.Errorf("%s says no way to mend it: %s", check, c.Detail)
+		}
+		if regexp.MustCompile(says).MatchString(c.Detail + " " + c.Fix) {
+			return
+		}
+	}
+	t.Errorf("check %s does not say %s: %s", check, says, r)
+}
+
+func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t)
+	dir := t.TempDir()
+	file := func(name, content string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	whole, err := os.ReadFile(emptyOutbox(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, where, says string
+		exit              int
+	}{
+		{"missing", filepath.Join(dir, "such.db"), `does not exist.*FPROM_OUTBOX`, 3},
+		{"no folder", filepath.Join(dir, "no", "such.db"), `neither the file nor its folder`, 3},
+		{"a folder", dir, `is a folder`, 3},
+		{"foreign", file("foreign.db", strings.Repeat("this is no outbox\n", 500), 0o600), `no outbox of fprom`, 3},
+		{"truncated", file("short.db", string(whole[:len(whole)/2]), 0o600), `damaged.*backup`, 3},
+		{"read-only", file("ro.db", string(whole), 0o400), `cannot be written: permission denied`, 3},
+		{"open to others", file("open.db", string(whole), 0o644), `chmod 600`, 0},
+		{"another database", "mysql://root@127.0.0.1/shop", `postgres://`, 3},
+		{"no PostgreSQL", "postgres://shop:geheim123@" + closedPort(t) + "/shop", `PostgreSQL cannot be reached`, 3},
+		{"an address that is none", "postgres://shop:ge%heim123@127.0.0.1/shop", `escaped`, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			before := files(t, dir)
+			r := fprom(t, account(fake), "doctor", "-o", "json", "--outbox", c.where).want(t, c.exit)
+			r.names(t, "outbox", c.says)
+			if strings.Contains(r.out+r.err, "heim123") {
+				t.Errorf("a password is shown: %s", r)
+			}
+			if after := files(t, dir); c.exit != 0 && !slices.Equal(before, after) {
+				t.Errorf("files before %q, after %q", before, after)
+			}
+		})
+	}
+}
+
+func files(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range list {
+		if info, err := f.Info(); err == nil && !strings.Contains(f.Name(), "open.db") {
+			names = append(names, f.Name()+info.ModTime().String())
+		}
+	}
+	return names
+}

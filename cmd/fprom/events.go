@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/money"
+)
+
+// eventJSON is an event of the outbox.
+type eventJSON struct {
+	Key           string     `json:"key"`
+	Kind          string     `json:"kind"`
+	State         string     `json:"state"`
+	Outcome       string     `json:"outcome"`
+	Amount        int64      `json:"amount"` // in the currency's minor unit
+	Currency      string     `json:"currency"`
+	Customer      string     `json:"customer"`
+	Bulk          bool       `json:"bulk"`
+	RecordedAt    *time.Time `json:"recorded_at"`
+	SettledAt     *time.Time `json:"settled_at"`
+	Attempts      int        `json:"attempts"`
+	NextAttempt   *time.Time `json:"next_attempt"`
+	Reason        string     `json:"reason"`
+	Status        int        `json:"status"`
+	ID            int64      `json:"id"`
+	Commissions   int        `json:"commissions"`
+	CommissionIDs []int64    `json:"commission_ids"`
+	Damaged       bool       `json:"damaged"`
+}
+
+type eventsJSON struct {
+	Events []eventJSON `json:"events"`
+	Next   *string     `json:"next"` // for --after; null at the end
+}
+
+func eventOf(e fprom.Entry) eventJSON {
+	ids := e.CommissionIDs
+	if ids == nil {
+		ids = []int64{}
+	}
+	return eventJSON{
+		Key: e.Key, Kind: e.Kind, State: string(e.State), Outcome: string(e.Outcome), Amount: e.Amount, Currency: e.Currency,
+		Customer: e.Customer, Bulk: e.Bulk, RecordedAt: utc(e.RecordedAt), SettledAt: utc(e.SettledAt), Attempts: e.Attempts,
+		NextAttempt: utc(e.NextAttempt), Reason: e.Reason, Status: e.StatusCode, ID: e.ID, Commissions: e.Commissions,
+		CommissionIDs: ids, Damaged: e.Damaged,
+	}
+}
+
+func (a *app) events() *cobra.Command {
+	var flags filterFlags
+	cmd := &cobra.Command{
+		Use: "events [KEY…]", Short: "List events, or show those named",
+		Long: `List the events of the outbox, the oldest first, or show those named in full. A KEY is as listed, or an event id.
+--since and --until look at when an event was recorded. It changes nothing.`,
+		Example: `  fprom events --state waiting
+  fprom events --since 2h --kind refund
+  fprom events --customer ann@example.com --personal
+  fprom events in_1RbasilSub0001
+  fprom events --state done --limit 0 -o jsonl`,
+		RunE: command(func(ctx context.Context, keys []string) error {
+			f, err := flags.filter(keys, time.Now())
+			if err != nil {
+				return err
+			}
+			f.Personal = a.personal
+			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.listEvents(ctx, box, f) })
+		}),
+	}
+	flags.register(cmd, 50)
+	f := cmd.Flags()
+	f.StringVar(&flags.state, "state", "", "only waiting, done or dead")
+	f.StringVar(&flags.outcome, "outcome", "", "only "+strings.Join(outcomes, ", "))
+	f.StringVar(&flags.after, "after", "", "go on after the place that an earlier list ended with")
+	complete(cmd, "state", states...)
+	complete(cmd, "outcome", outcomes...)
+	a.outboxFlag(cmd)
+	a.personalFlag(cmd)
+	return cmd
+}
+
+func (a *app) listEvents(ctx context.Context, box fprom.Outbox, f fprom.Filter) error {
+	found, next, err := a.page(ctx, box, f, func(e fprom.Entry) any { return eventOf(e) })
+	if err != nil {
+		return err
+	}
+	if err := a.showEvents(found, f, next); err != nil {
+		return err
+	}
+	if missing := unseen(f.Keys, found); len(missing) > 0 {
+		return failed("not among the selected events: %s; a cancellation is forgotten once it is delivered, all others after the ledger's time", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+func (a *app) showEvents(found []fprom.Entry, f fprom.Filter, next *string) error {
+	if a.format == formatJSONL { // the events are written already
+		return a.summary(len(found), next)
+	}
+	v := eventsJSON{Events: make([]eventJSON, len(found)), Next: next}
+	for i, e := range found {
+		v.Events[i] = eventOf(e)
+	}
+	return a.show(v, func(w io.Writer) { eventsText(w, found, f, next) })
+}
+
+// page reads the entries that f selects, and the cursor for more. Lines of JSON are written as they come, each as asLine has it.
+func (a *app) page(ctx context.Context, box fprom.Outbox, f fprom.Filter, asLine func(fprom.Entry) any) (found []fprom.Entry, next *string, err error) {
+	limit := f.Limit
+	if limit > 0 {
+		f.Limit++ // to know whether there is more
+	}
+	for e, err := range box.Entries(ctx, f) {
+		if err != nil {
+			return nil, nil, err
+		}
+		if limit > 0 && len(found) == limit {
+			return found, &found[limit-1].Cursor, nil
+		}
+		found = append(found, e)
+		if a.format == formatJSONL {
+			if err := a.line("result", asLine(e)); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return found, nil, nil
+}
+
+// unseen are the keys that none of found has.
+func unseen(keys []string, found []fprom.Entry) (missing []string) {
+	for _, k := range keys {
+		seen := false
+		for _, e := range found {
+			seen = seen || fprom.Filter{Keys: []string{k}}.Match(e)
+		}
+		if !seen {
+			missing = append(missing, fprom.MaskEmail(k))
+		}
+	}
+	return missing
+}
+
+// summary ends a list of lines.
+func (a *app) summary(n int, next *string) error {
+	return a.line("summary", struct {
+		Count int     `json:"count"`
+		Next  *string `json:"next"`
+	}{n, next})
+}
+
+func eventsText(w io.Writer, found []fprom.Entry, f fprom.Filter, next *string) {
+	if len(f.Keys) == 0 {
+		eventsTable(w, found)
+		more(w, len(found), "event", next)
+		return
+	}
+	for i, e := range found {
+		if i > 0 {
+			_, _ = fmt.Fprintln(w)
+		}
+		eventText(w, e)
+	}
+}
+
+func eventsTable(w io.Writer, found []fprom.Entry) {
+	if len(found) == 0 {
+		return
+	}
+	rows := [][]string{{"KEY", "STATE", "OUTCOME", "AMOUNT", "CUSTOMER", "RECORDED", "TRIES", "REASON"}}
+	for _, e := range found {
+		rows = append(rows, []string{
+			e.Key, string(e.State), string(e.Outcome), amount(e), e.Customer, stamp(e.RecordedAt), strconv.Itoa(e.Attempts), short(e.Reason),
+		})
+	}
+	table(w, rows)
+}
+
+// more is the last line of a list: how many, and how to see more.
+func more(w io.Writer, n int, what string, next *string) {
+	if next != nil {
+		_, _ = fmt.Fprintf(w, "%s; for more add --after %s, or --limit 0 for all\n", count(n, what), *next)
+		return
+	}
+	_, _ = fmt.Fprintln(w, count(n, what))
+}
+
+// eventText shows all of an event.
+func eventText(w io.Writer, e fprom.Entry) {
+	row := func(name, value string) {
+		if value != "" {
+			_, _ = fmt.Fprintf(w, "%-13s %s\n", name, clean(value))
+		}
+	}
+	row("key", e.Key)
+	row("kind", e.Kind)
+	row("state", string(e.State))
+	row("outcome", string(e.Outcome))
+	row("amount", amount(e))
+	row("customer", e.Customer)
+	row("bulk", hint(e.Bulk, "yes"))
+	row("recorded", stamp(e.RecordedAt))
+	row("settled", stamp(e.SettledAt))
+	row("attempts", strconv.Itoa(e.Attempts))
+	row("next attempt", stamp(e.NextAttempt))
+	row("reason", e.Reason)
+	row("last status", number(e.StatusCode))
+	row("their id", number(e.ID))
+	if e.State == fprom.StateDone {
+		row("commissions", strings.TrimSpace(strconv.Itoa(e.Commissions)+" "+strings.Trim(fmt.Sprint(e.CommissionIDs), "[]")))
+	}
+	row("damaged", hint(e.Damaged, "yes: it cannot be read, only dropped"))
+}
+
+// amount is the money of e in units of its currency.
+func amount(e fprom.Entry) string {
+	if e.Kind != fprom.KindSale && e.Kind != fprom.KindRefund {
+		return ""
+	}
+	digits, _ := money.Exponent(e.Currency)
+	s := strconv.FormatInt(e.Amount, 10)
+	if digits > 0 {
+		sign := hint(e.Amount < 0, "-")
+		s = fmt.Sprintf("%0*s", digits+1, strings.TrimPrefix(s, "-"))
+		s = sign + s[:len(s)-digits] + "." + s[len(s)-digits:]
+	}
+	return strings.TrimSpace(s + " " + strings.ToUpper(e.Currency))
+}
+
+// short is a reason in a table; events KEY shows all of it.
+func short(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+// number is n, or nothing for 0.
+func number[N int | int64](n N) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(n), 10)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fprom-go/fprom"
+)
+
+// The exit statuses.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitAttention   = 3
+	exitRefused     = 4
+	exitUnreachable = 5
+	exitInterrupted = 130
+)
+
+const exitTable = `Exit status:
+  0    done
+  1    failed
+  2    wrong usage: a flag, an argument, a missing setting
+  3    done, but something needs a person (rejected rows, differences, failed checks)
+  4    FirstPromoter refused the credentials
+  5    FirstPromoter is not reachable
+  130  interrupted; run it again to go on
+`
+
+// exitError is an error with its exit status.
+type exitError struct {
+	code int
+	err  error // nil: everything is said already
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage is an error of the caller.
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// failed is an error with the exit status 1.
+func failed(format string, args ...any) error {
+	return &exitError{exitFailed, fmt.Errorf(format, args...)}
+}
+
+// errNeedsPerson ends a command that printed its result, which a person must look at.
+var errNeedsPerson error = &exitError{code: exitAttention}
+
+// exitCode is the status for err, nil included.
+func exitCode(err error) int {
+	coded, ok := errors.AsType[*exitError](err)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case ok:
+		return coded.code
+	case errors.Is(err, fprom.ErrUnauthorized):
+		return exitRefused
+	default:
+		return exitFailed
+	}
+}
+
+// report writes err for the reader of stderr.
+func report(w io.Writer, asJSON bool, err error) {
+	code := exitCode(err)
+	text := strings.TrimPrefix(err.Error(), "fprom: ")
+	if code == exitInterrupted {
+		text = "interrupted; what was done is kept, run it again to go on"
+	}
+	if text == "" {
+		return
+	}
+	if asJSON {
+		_ = json.NewEncoder(w).Encode(struct {
+			Type  string `json:"type"`
+			Error string `json:"error"`
+			Exit  int    `json:"exit_status"`
+		}{"error", text, code})
+		return
+	}
+	_, _ = fmt.Fprintln(w, "fprom:", clean(text))
+}

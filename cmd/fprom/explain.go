@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/explain"
+)
+
+const maxPayload = 1 << 20 // as billing.Handler takes
+
+type explanationJSON struct {
+	Provider string        `json:"provider"`
+	Type     string        `json:"type"`
+	ID       string        `json:"id"`
+	Tracked  []trackedJSON `json:"tracked"`
+	Skipped  string        `json:"skipped"`
+	Detail   string        `json:"detail"`
+	// More is the other events of a body that holds several.
+	More []explanationJSON `json:"more,omitempty"`
+}
+
+type trackedJSON struct {
+	Kind   string      `json:"kind"`
+	Fields []fieldJSON `json:"fields"`
+}
+
+type fieldJSON struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	From  string `json:"from"`
+}
+
+func (a *app) explain() *cobra.Command {
+	var testMode, trials bool
+	cmd := &cobra.Command{
+		Use: "explain PROVIDER [FILE]", Short: "Show what a webhook's payload becomes, and why",
+		Long: `Show which field of a payload each value came from, or why nothing is tracked. The payload is read from FILE, or from stdin.
+Nothing is sent and no signature is checked. The exit status is 3 where money moved that cannot be tracked as it is.
+
+Providers: ` + strings.Join(explain.Providers(), ", "),
+		Example: `  fprom explain stripe invoice.json
+  pbpaste | fprom explain --test-mode polar`,
+		Args: cobra.RangeArgs(1, 2), ValidArgs: explain.Providers(),
+		RunE: command(func(_ context.Context, args []string) error {
+			var opts []billing.Option
+			if testMode {
+				opts = append(opts, billing.WithTestMode())
+			}
+			if trials {
+				opts = append(opts, billing.WithTrialSignups())
+			}
+			return a.explainPayload(args, opts)
+		}),
+	}
+	cmd.Flags().BoolVar(&testMode, "test-mode", false, "explain test payloads as if they were live")
+	cmd.Flags().BoolVar(&trials, "trials", false, "make sign-ups of trials, as billing.WithTrialSignups")
+	return cmd
+}
+
+func (a *app) explainPayload(args []string, opts []billing.Option) error {
+	if !slices.Contains(explain.Providers(), args[0]) {
+		return usage("provider %q: is not one of %s", args[0], strings.Join(explain.Providers(), ", "))
+	}
+	payload, err := a.payload(args[1:])
+	if err != nil {
+		return err
+	}
+	x := explain.Explain(args[0], payload, opts...)
+	if x.Err != nil {
+		return x.Err
+	}
+	v := explanationOf(x)
+	if err := a.show(v, func(w io.Writer) { _, _ = io.WriteString(w, cleanLines(x.String())) }); err != nil {
+		return err
+	}
+	if unclear(x) {
+		return errNeedsPerson
+	}
+	return nil
+}
+
+func (a *app) payload(files []string) ([]byte, error) {
+	in := a.in
+	if len(files) > 0 && files[0] != "-" {
+		f, err := os.Open(files[0])
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxPayload+1))
+	if err == nil && len(b) > maxPayload {
+		err = failed("the payload is larger than 1 MiB")
+	}
+	return b, err
+}
+
+func explanationOf(x billing.Explanation) explanationJSON {
+	v := explanationJSON{Provider: x.Provider, Type: x.Type, ID: x.ID, Tracked: []trackedJSON{}, Skipped: string(x.Skipped), Detail: x.Detail}
+	for _, t := range x.Tracked {
+		fields := make([]fieldJSON, len(t.Fields))
+		for i, f := range t.Fields {
+			fields[i] = fieldJSON{f.Name, f.Value, f.From}
+		}
+		v.Tracked = append(v.Tracked, trackedJSON{kindOf(t.Event), fields})
+	}
+	for _, m := range x.More {
+		v.More = append(v.More, explanationOf(m))
+	}
+	return v
+}
+
+// unclear says that money moved which cannot be tracked as it is.
+func unclear(x billing.Explanation) bool {
+	return x.Skipped == billing.NoCustomer || x.Skipped == billing.NoAmount || slices.ContainsFunc(x.More, unclear)
+}
+
+func kindOf(e fprom.Event) string {
+	switch e.(type) {
+	case fprom.Sale:
+		return fprom.KindSale
+	case fprom.Refund:
+		return fprom.KindRefund
+	case fprom.Signup:
+		return fprom.KindSignup
+	case fprom.Cancellation:
+		return fprom.KindCancellation
+	}
+	return fmt.Sprintf("%T", e)
+}
+
+// cleanLines cleans each line of s.
+func cleanLines(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		_, _ = b.WriteString(clean(strings.TrimSuffix(line, "\n")) + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+const fakeAddr = "127.0.0.1:8812"
+
+type fakeFlags struct {
+	addr     string
+	allLeads bool
+	leads    []string
+	limit    int
+	faults   []string
+}
+
+// arrivalJSON is a request that reached the fake.
+type arrivalJSON struct {
+	Time     *time.Time `json:"time"`
+	Kind     string     `json:"kind"`
+	EventID  string     `json:"event_id"`
+	Customer string     `json:"customer"`
+	Amount   int64      `json:"amount"`
+	Currency string     `json:"currency"`
+	Status   int        `json:"status"`
+	Accepted bool       `json:"accepted"`
+	Fault    string     `json:"fault"`
+}
+
+func (a *app) fake() *cobra.Command {
+	var flags fakeFlags
+	cmd := &cobra.Command{
+		Use: "fake", Short: "Run a fake FirstPromoter, for development", Args: cobra.NoArgs,
+		Long: `Run a fake FirstPromoter (tracking and Company API) and show what reaches it. It keeps everything in memory and ends with Ctrl-C.
+It says at its start what to set so that a service, or fprom itself, talks to it.
+
+A --fault is a kind and what narrows it, with commas: status=500, status=429, hang, delay=2s, reset, html404, redirect, garbage;
+times=3, for=1m, kind=sale, event=ID, chance=0.1, retry-after=30, processed (it happens after the event was taken).`,
+		Example: `  fprom fake --all-leads
+  fprom fake --lead ann@example.com --fault status=500,times=3
+  fprom fake --fault status=429,retry-after=30,for=1m -o jsonl`,
+		RunE: command(func(ctx context.Context, _ []string) error { return a.runFake(ctx, flags) }),
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.addr, "addr", fakeAddr, "address to listen on")
+	f.BoolVar(&flags.allLeads, "all-leads", false, "make every customer a lead, so that every sale earns a commission")
+	f.StringArrayVar(&flags.leads, "lead", nil, "e-mail address or uid of a lead; may be repeated")
+	f.IntVar(&flags.limit, "limit", fpromtest.DefaultRateLimit, "calls a minute before the answer is 429; 0: no limit")
+	f.StringArrayVar(&flags.faults, "fault", nil, "what goes wrong; may be repeated")
+	a.personalFlag(cmd)
+	return cmd
+}
+
+func (a *app) runFake(ctx context.Context, flags fakeFlags) error {
+	if a.format == formatJSON {
+		return usage("--output json: the fake runs on and on; use jsonl")
+	}
+	opts := []fpromtest.Option{fpromtest.InMemory(), fpromtest.WithRateLimit(flags.limit)}
+	if flags.allLeads {
+		opts = append(opts, fpromtest.WithAllLeads())
+	}
+	s := fpromtest.Start(opts...)
+	defer s.Close()
+	for _, l := range flags.leads {
+		s.AddLead(l)
+	}
+	for _, spec := range flags.faults {
+		f, err := readFault(spec)
+		if err != nil {
+			return err
+		}
+		s.Inject(f)
+	}
+	return a.serve(ctx, flags.addr, s, func(url string) {
+		_, _ = fmt.Fprintf(a.errs, "a fake FirstPromoter is at %s; in the service's shell:\n  export %s=%s/api/v2/track\n  export %s=%s\n  export %s=%s\nCtrl-C ends it.\n",
+			url, envURL, url, envKey, s.APIKey, envAccount, s.AccountID)
+		go a.journal(ctx, s)
+	})
+}
+
+// serve runs h until ctx ends, which is no error.
+func (a *app) serve(ctx context.Context, addr string, h http.Handler, ready func(url string)) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return failed("listen: %w; choose another one with --addr", err)
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = srv.Close() })
+	ready("http://" + l.Addr().String())
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// journal shows the requests in the order of their arrival, each when it is answered.
+func (a *app) journal(ctx context.Context, s *fpromtest.Server) {
+	const unanswered = 2 * time.Second // after which a request is shown without an answer
+	for seen := 0; ; {
+		if err := s.Wait(ctx, func(s *fpromtest.Server) bool { return s.Count("", "") > seen }); err != nil {
+			return
+		}
+		for _, r := range s.Requests()[seen:] {
+			if r.Status == 0 && r.Fault == "" && time.Since(r.Time) < unanswered {
+				break
+			}
+			seen++
+			a.arrival(r)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (a *app) arrival(r fpromtest.Request) {
+	customer := r.Body.Email
+	if customer == "" {
+		customer = r.Body.UID
+	}
+	v := arrivalJSON{
+		Time: utc(r.Time), Kind: r.Kind, EventID: r.EventID, Customer: customer, Amount: r.Body.Amount, Currency: strings.ToLower(r.Body.Currency),
+		Status: r.Status, Accepted: r.Accepted, Fault: r.Fault,
+	}
+	if v.Kind == "" {
+		v.Kind = r.Method + " " + r.Path
+	}
+	if !a.personal {
+		v.EventID, v.Customer = fprom.MaskEmail(v.EventID), fprom.MaskEmail(v.Customer)
+	}
+	if a.format == formatJSONL {
+		_ = a.line("result", v)
+		return
+	}
+	e := fprom.Entry{Kind: v.Kind, Amount: v.Amount, Currency: v.Currency}
+	_, _ = fmt.Fprintln(a.out, clean(fmt.Sprintf("%s %d %-12s %-28s %-16s %s %s", r.Time.Format(time.TimeOnly), v.Status, v.Kind, v.EventID, v.Customer, amount(e), v.Fault)))
+}
+
+// readFault reads a --fault.
+func readFault(spec string) (fpromtest.Fault, error) {
+	var f fpromtest.Fault
+	for i, part := range strings.Split(spec, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		var err error
+		if i == 0 {
+			f, err = faultKind(name, value)
+		} else {
+			f, err = narrow(f, name, value)
+		}
+		if err != nil {
+			return f, usage("--fault %q: %q %w; see fprom fake --help", spec, part, err)
+		}
+	}
+	return f, nil
+}
+
+var errUnknownFault = errors.New("is not known")
+
+func faultKind(name, value string) (fpromtest.Fault, error) {
+	switch name {
+	case "status":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 200 || n > 599 {
+			return fpromtest.Fault{}, errors.New("is no status from 200 to 599")
+		}
+		return fpromtest.Status(n), nil
+	case "delay":
+		d, err := time.ParseDuration(value)
+		return fpromtest.Delay(d), err
+	case "hang":
+		return fpromtest.Hang(), nil
+	case "reset":
+		return fpromtest.Reset(), nil
+	case "html404":
+		return fpromtest.NotFoundPage(), nil
+	case "redirect":
+		return fpromtest.Redirect(http.StatusFound), nil
+	case "garbage":
+		return fpromtest.Garbage(), nil
+	}
+	return fpromtest.Fault{}, errUnknownFault
+}
+
+func narrow(f fpromtest.Fault, name, value string) (fpromtest.Fault, error) {
+	switch name {
+	case "times":
+		n, err := strconv.Atoi(value)
+		return f.Times(n), err
+	case "for":
+		d, err := time.ParseDuration(value)
+		return f.For(d), err
+	case "chance":
+		p, err := strconv.ParseFloat(value, 64)
+		return f.Chance(p), err
+	case "kind":
+		return f.OnKind(value), nil
+	case "event":
+		return f.OnEvent(value), nil
+	case "retry-after":
+		return f.RetryAfter(value), nil
+	case "processed":
+		return f.AfterProcessing(), nil
+	}
+	return f, errUnknownFault
+}

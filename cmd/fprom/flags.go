@@ -1,0 +1,106 @@
+package main
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fprom-go/fprom"
+)
+
+var (
+	states   = []string{string(fprom.StateWaiting), string(fprom.StateDone), string(fprom.StateDead)}
+	outcomes = []string{string(fprom.Tracked), string(fprom.NotReferral), string(fprom.Duplicate), string(fprom.Rejected), string(fprom.Undelivered)}
+	kinds    = []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation}
+)
+
+// oneOf is a usage error unless value is one of known.
+func oneOf(flag, value string, known []string) error {
+	if slices.Contains(known, value) {
+		return nil
+	}
+	return usage("%s %s: is not one of %s", flag, strconv.Quote(value), strings.Join(known, ", "))
+}
+
+// outboxFlag lets cmd and those below it name the outbox.
+func (a *app) outboxFlag(cmd *cobra.Command) {
+	cmd.PersistentFlags().StringVar(&a.where, "outbox", "", "file of boltqueue, or postgres://… of riverqueue (default $FPROM_OUTBOX)")
+}
+
+func (a *app) personalFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.personal, "personal", false, "show e-mail addresses in clear")
+}
+
+// filterFlags are the flags that select events.
+type filterFlags struct {
+	state, outcome, kind, customer string
+	since, until, reason, after    string
+	status, limit                  int
+}
+
+func (s *filterFlags) register(cmd *cobra.Command, limit int) {
+	f := cmd.Flags()
+	f.StringVar(&s.kind, "kind", "", "only sale, refund, signup or cancellation")
+	f.StringVar(&s.customer, "customer", "", "only of this e-mail address or uid")
+	f.StringVar(&s.since, "since", "", "recorded at or after: 2h, 7d, 2026-01-31 or 2026-01-31T08:00:00Z")
+	f.StringVar(&s.until, "until", "", "recorded before: as --since")
+	f.StringVar(&s.reason, "reason", "", "only where the last error has this text")
+	f.IntVar(&s.status, "status", 0, "only where the last answer had this status, such as 400")
+	f.IntVar(&s.limit, "limit", limit, "so many at most; 0: all")
+	complete(cmd, "kind", kinds...)
+}
+
+// filter checks the flags.
+func (s *filterFlags) filter(keys []string, now time.Time) (fprom.Filter, error) {
+	f := fprom.Filter{
+		Keys: keys, State: fprom.State(s.state), Outcome: fprom.Outcome(s.outcome), Kind: s.kind, Customer: s.customer,
+		Reason: s.reason, StatusCode: s.status, Limit: s.limit, After: s.after,
+	}
+	for _, c := range []struct {
+		flag, value string
+		known       []string
+	}{{"--state", s.state, states}, {"--outcome", s.outcome, outcomes}, {"--kind", s.kind, kinds}} {
+		if c.value == "" {
+			continue
+		}
+		if err := oneOf(c.flag, c.value, c.known); err != nil {
+			return f, err
+		}
+	}
+	if s.limit < 0 {
+		return f, usage("--limit %d: is negative", s.limit)
+	}
+	if s.status < 0 || s.status > 999 {
+		return f, usage("--status %d: is no status of an answer, such as 400", s.status)
+	}
+	var err error
+	if f.Since, err = moment("--since", s.since, now); err != nil {
+		return f, err
+	}
+	f.Until, err = moment("--until", s.until, now)
+	return f, err
+}
+
+// moment reads a time: a span before now, a day (UTC) or a time.
+func moment(flag, s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.Add(-time.Duration(n) * 24 * time.Hour), nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339, "2006-01-02 15:04:05Z"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usage("%s %s: is neither a span such as 2h or 7d nor a time such as 2026-01-31 or 2026-01-31T08:00:00Z", flag, strconv.Quote(s))
+}

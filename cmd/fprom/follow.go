@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+const followPause = time.Second
+
+// followed is what became of redriven events.
+type followedJSON struct {
+	Redriven int         `json:"redriven"`
+	Waiting  int         `json:"waiting"` // still, when the time was over
+	Dead     int         `json:"dead"`    // again
+	Events   []eventJSON `json:"events"`
+}
+
+// entries collects a range.
+func entries(all iter.Seq2[fprom.Entry, error]) (found []fprom.Entry, err error) {
+	for e, err := range all {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, e)
+	}
+	return found, nil
+}
+
+// follow waits until the events of plan, which were redriven, have outcomes, and shows them.
+func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, n int, most time.Duration) error {
+	if s, err := box.Stats(ctx); err == nil && !s.Delivering {
+		return failed("%s redriven; nobody delivers this outbox now: they are sent when the service starts", count(n, "dead letter"))
+	}
+	keys := make([]string, len(plan))
+	for i, e := range plan {
+		keys[i] = e.Key
+	}
+	p := a.progress(int64(n), "outcomes")
+	defer p.end()
+	deadline := time.Now().Add(most)
+	for {
+		v := followedJSON{Redriven: n, Events: []eventJSON{}}
+		found, err := entries(box.Entries(ctx, fprom.Filter{Keys: keys, Personal: a.personal}))
+		if err != nil {
+			return err
+		}
+		for _, e := range found {
+			switch e.State {
+			case fprom.StateWaiting:
+				v.Waiting++
+			case fprom.StateDead:
+				v.Dead++
+			case fprom.StateDone:
+			}
+			v.Events = append(v.Events, eventOf(e))
+		}
+		p.set(int64(n - v.Waiting))
+		if v.Waiting == 0 || time.Now().After(deadline) {
+			p.end()
+			return a.showFollowed(v, found)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(followPause):
+		}
+	}
+}
+
+func (a *app) showFollowed(v followedJSON, found []fprom.Entry) error {
+	err := a.show(v, func(w io.Writer) {
+		eventsTable(w, found)
+		_, _ = fmt.Fprintf(w, "%s redriven: %d done, %d dead again, %d still waiting\n", count(v.Redriven, "dead letter"), v.Redriven-v.Dead-v.Waiting, v.Dead, v.Waiting)
+	})
+	if err == nil && v.Dead+v.Waiting > 0 {
+		return errNeedsPerson
+	}
+	return err
+}

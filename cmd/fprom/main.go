@@ -1,0 +1,123 @@
+// Command fprom is the operator's program: it says whether FirstPromoter gets every sale, shows and mends what is wrong,
+// and brings in or compares past sales. See docs/cli.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the program from its arguments to its exit status.
+func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			report(errs, isJSON(formatOf(args)), failed("a mistake in this program, please report it: %v\n%s", p, debug.Stack()))
+			code = exitFailed
+		}
+	}()
+	a := newApp(in, out, errs)
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	if _, ran := errors.AsType[*exitError](err); !ran { // cobra's own: a flag, an argument, a command
+		err = usage("%w; see fprom --help", err)
+	}
+	report(errs, isJSON(formatOf(args)), err)
+	return exitCode(err)
+}
+
+// app is what all commands share.
+type app struct {
+	in        io.Reader
+	out, errs io.Writer
+	format    string
+	where     string // --outbox
+	bars      string // --progress
+	personal  bool
+	terminal  struct{ in, out, errs bool }
+}
+
+func newApp(in io.Reader, out, errs io.Writer) *app {
+	a := &app{in: in, out: out, errs: errs}
+	is := func(f any) bool {
+		file, ok := f.(*os.File)
+		return ok && term.IsTerminal(int(file.Fd()))
+	}
+	a.terminal.in, a.terminal.out, a.terminal.errs = is(in), is(out), is(errs)
+	return a
+}
+
+const about = `fprom shows whether FirstPromoter gets every sale, and mends it where it does not.
+
+Where the events are: --outbox FILE (boltqueue; a service that has it open is asked through its socket) or
+--outbox postgres://… (riverqueue; ?schema=fprom). Default: $FPROM_OUTBOX.
+Credentials: $FIRSTPROMOTER_API_KEY, $FIRSTPROMOTER_ACCOUNT_ID, $FIRSTPROMOTER_API_URL, as for the library.
+Data is on stdout, everything else on stderr. E-mail addresses are masked, unless --personal.`
+
+const rootExamples = `  fprom doctor
+  fprom status --outbox /var/lib/shop/fprom.db
+  fprom events --state waiting --since 2h
+  fprom dead list -o json
+  fprom dead redrive --all --dry-run`
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use: "fprom", Short: "See and mend what goes to FirstPromoter", Long: about, Example: rootExamples,
+		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.errs)
+	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitTable)
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
+	f := root.PersistentFlags()
+	f.StringVarP(&a.format, "output", "o", formatText, "how results are written: text, json (one object) or jsonl (one a line)")
+	f.StringVar(&a.bars, "progress", progressAuto, "how long work shows that it goes on: auto, bar, plain (a line every 10 s) or none")
+	complete(root, "output", formats...)
+	complete(root, "progress", progressModes...)
+	root.AddCommand(a.doctor(), a.status(), a.events(), a.dead(), a.backfill(), a.explain(), a.trigger(), a.fake())
+	return root
+}
+
+// complete names the values that a shell offers for a flag.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// checkFlags checks what all commands share.
+func (a *app) checkFlags() error {
+	if err := oneOf("--output", a.format, formats); err != nil {
+		return err
+	}
+	return oneOf("--progress", a.bars, progressModes)
+}
+
+// command makes a cobra.Command's RunE of f: each error gets its exit status.
+func command(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		err := f(cmd.Context(), args)
+		if _, coded := errors.AsType[*exitError](err); err != nil && !coded {
+			err = &exitError{exitCode(err), err}
+		}
+		return err
+	}
+}

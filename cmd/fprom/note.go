@@ -1,0 +1,19 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// note tells the operator something on stderr that is no result.
+func (a *app) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if isJSON(a.format) {
+		_ = json.NewEncoder(a.errs).Encode(struct {
+			Type string `json:"type"`
+			Note string `json:"note"`
+		}{"note", text})
+		return
+	}
+	_, _ = fmt.Fprintln(a.errs, clean(text))
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+const (
+	envOutbox = "FPROM_OUTBOX"
+	noOutbox  = "no outbox is named: use --outbox FILE or --outbox postgres://…, or set $" + envOutbox
+	dbTimeout = 15 * time.Second
+)
+
+// location is where the outbox is, from the flag or the environment.
+func (a *app) location() (string, error) {
+	where := a.where
+	if where == "" {
+		where = os.Getenv(envOutbox)
+	}
+	if where == "" {
+		return "", usage(noOutbox)
+	}
+	return where, nil
+}
+
+func isDatabase(where string) bool {
+	return strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://")
+}
+
+// withOutbox opens the outbox for f. A file must exist: a wrong path must not become an empty outbox.
+func (a *app) withOutbox(ctx context.Context, f func(fprom.Outbox) error) error {
+	where, err := a.location()
+	if err != nil {
+		return err
+	}
+	box, end, err := a.open(ctx, where)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(box), end())
+}
+
+// open opens the outbox at where. The function ends its use.
+func (a *app) open(ctx context.Context, where string) (fprom.Outbox, func() error, error) {
+	if isDatabase(where) {
+		return a.openDatabase(ctx, where)
+	}
+	if err := lookForFile(where); err != nil {
+		return nil, nil, err
+	}
+	box, err := inspected(where)
+	if err != nil {
+		return nil, nil, err
+	}
+	return box, box.Close, nil
+}
+
+// lookForFile says what is wrong with the name of a file before anything opens it.
+func lookForFile(where string) error {
+	if strings.Contains(where, "://") {
+		return usage("outbox %s: is neither a file nor begins with postgres://", scheme(where))
+	}
+	info, err := os.Stat(where)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return failed("outbox %s: there is no such file; the service creates it when it starts: check the path and $%s", where, envOutbox)
+	case err != nil:
+		return err
+	case info.IsDir():
+		return failed("outbox %s: is a folder; name the file in it", where)
+	}
+	return nil
+}
+
+// openDatabase connects to riverqueue's schema. It creates and migrates nothing.
+func (a *app) openDatabase(ctx context.Context, where string) (fprom.Outbox, func() error, error) {
+	cfg, schema, err := databaseConfig(where)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	box, err := riverqueue.New(pool, riverqueue.Config{Schema: schema, Logger: a.logger()})
+	if err != nil {
+		pool.Close()
+		return nil, nil, err
+	}
+	return box, func() error { defer pool.Close(); return box.Close() }, nil
+}
+
+// databaseConfig takes the schema out of the address, which PostgreSQL would refuse there.
+func databaseConfig(where string) (*pgxpool.Config, string, error) {
+	u, err := url.Parse(where)
+	if err != nil {
+		return nil, "", usage("outbox %s://…: is not a URL; special characters of the password must be escaped, such as %%40 for @", scheme(where))
+	}
+	query := u.Query()
+	schema := query.Get("schema")
+	query.Del("schema")
+	u.RawQuery = query.Encode()
+	cfg, err := pgxpool.ParseConfig(u.String())
+	if err != nil {
+		return nil, "", usage("outbox %s: cannot be read as an address of PostgreSQL", u.Redacted())
+	}
+	cfg.MinConns, cfg.MaxConns, cfg.ConnConfig.ConnectTimeout = 0, max(cfg.MaxConns, 4), dbTimeout
+	return cfg, schema, nil
+}
+
+func scheme(where string) string {
+	s, _, _ := strings.Cut(where, "://")
+	return s
+}
+
+// shown is where without a password.
+func shown(where string) string {
+	if !isDatabase(where) {
+		return where
+	}
+	u, err := url.Parse(where)
+	if err != nil {
+		return scheme(where) + "://…"
+	}
+	return u.Redacted()
+}
+
+// logger writes what the libraries warn of to stderr, in the form of the output.
+func (a *app) logger() *slog.Logger {
+	opts := &slog.HandlerOptions{Level: slog.LevelWarn}
+	if isJSON(a.format) {
+		return slog.New(slog.NewJSONHandler(a.errs, opts))
+	}
+	return slog.New(slog.NewTextHandler(a.errs, opts))
+}

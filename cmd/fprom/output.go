@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+)
+
+// The values of --output.
+const (
+	formatText  = "text"
+	formatJSON  = "json"
+	formatJSONL = "jsonl"
+)
+
+var formats = []string{formatText, formatJSON, formatJSONL}
+
+// formatOf finds --output in arguments that may be wrong otherwise: also the error about them keeps to it.
+func formatOf(args []string) string {
+	for i, a := range args {
+		name, value, has := strings.Cut(a, "=")
+		switch {
+		case a == "--":
+			return formatText
+		case name == "-o" || name == "--output":
+			if !has && i+1 < len(args) {
+				value = args[i+1]
+			}
+		case strings.HasPrefix(a, "-o"):
+			value = a[2:]
+		default:
+			continue
+		}
+		return value
+	}
+	return formatText
+}
+
+func isJSON(format string) bool { return format == formatJSON || format == formatJSONL }
+
+// show writes the result of a command: as one object, as one line, or by text.
+func (a *app) show(v any, text func(w io.Writer)) error {
+	switch a.format {
+	case formatJSON:
+		enc := json.NewEncoder(a.out)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		return enc.Encode(v)
+	case formatJSONL:
+		return a.line("result", v)
+	}
+	var b bytes.Buffer
+	text(&b)
+	_, err := a.out.Write(b.Bytes())
+	return err
+}
+
+// line writes v, which is encoded as an object, as a line of JSON with its type.
+func (a *app) line(kind string, v any) error { return writeLine(a.out, kind, v) }
+
+func writeLine(w io.Writer, kind string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	rest := bytes.TrimPrefix(b, []byte("{"))
+	comma := ","
+	if len(rest) == 1 {
+		comma = ""
+	}
+	_, err = fmt.Fprintf(w, "{\"type\":%q%s%s\n", kind, comma, rest)
+	return err
+}
+
+// table writes rows in columns. The first row is the header.
+func table(w io.Writer, rows [][]string) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		for i, c := range r {
+			if r[i] = clean(c); c == "" {
+				r[i] = "-"
+			}
+		}
+		_, _ = fmt.Fprintln(t, strings.Join(r, "\t"))
+	}
+	_ = t.Flush()
+}
+
+// clean makes foreign text fit for a terminal: no escapes, no line ends.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return '·'
+		default:
+			return r
+		}
+	}, strings.ToValidUTF8(s, "·"))
+}
+
+// stamp is t for a table, in UTC.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
+
+// span is d in words that can be compared at a glance.
+func span(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "-" + span(-d)
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	default:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	}
+}
+
+// utc is t for JSON: nil if there is none.
+func utc(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return new(t.UTC())
+}
+
+// count is "1 event" or "2 events".
+func count[N int | int64](n N, what string) string {
+	if n == 1 {
+		return fmt.Sprintf("%d %s", n, what)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// The values of --progress.
+const (
+	progressAuto  = "auto"
+	progressBar   = "bar"
+	progressPlain = "plain"
+	progressNone  = "none"
+)
+
+var progressModes = []string{progressAuto, progressBar, progressPlain, progressNone}
+
+const plainEvery = 10 * time.Second
+
+// progress shows on stderr that long work goes on: a bar on a terminal, elsewhere a line every ten seconds.
+// It is safe for concurrent use.
+type progress struct {
+	a     *app
+	what  string
+	total int64 // 0: not known
+	mode  string
+	start time.Time
+	now   func() time.Time
+
+	mu    sync.Mutex
+	done  int64
+	more  string // what else is to be said
+	last  time.Time
+	bar   *progressbar.ProgressBar
+	ended bool
+}
+
+func (a *app) progress(total int64, what string) *progress {
+	p := &progress{a: a, what: what, total: total, mode: a.bars, start: time.Now(), now: time.Now}
+	if p.mode == progressAuto {
+		p.mode = progressPlain
+		if a.terminal.errs && os.Getenv("TERM") != "dumb" && a.format == formatText {
+			p.mode = progressBar
+		}
+	}
+	p.last = p.start
+	if p.mode == progressBar {
+		limit := total
+		if limit <= 0 {
+			limit = -1
+		}
+		p.bar = progressbar.NewOptions64(limit,
+			progressbar.OptionSetWriter(a.errs), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+			progressbar.OptionEnableColorCodes(a.colours()), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
+			progressbar.OptionThrottle(100*time.Millisecond))
+	}
+	return p
+}
+
+// expect says how much there is in all.
+func (p *progress) expect(total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.total = total; p.bar != nil && !p.ended {
+		p.bar.ChangeMax64(max(total, 1))
+	}
+}
+
+// detail says more.
+func (p *progress) detail(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.more = text; p.bar != nil && !p.ended {
+		p.bar.Describe(p.what + " (" + text + ")")
+	}
+}
+
+// set says how much is done.
+func (p *progress) set(done int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done = done
+	switch now := p.now(); {
+	case p.ended:
+	case p.bar != nil:
+		_ = p.bar.Set64(done)
+	case p.mode == progressPlain && now.Sub(p.last) >= plainEvery:
+		p.last = now
+		p.line(now)
+	}
+}
+
+// line is what is shown where there is no bar. It needs the lock.
+func (p *progress) line(now time.Time) {
+	elapsed := now.Sub(p.start)
+	rate := float64(p.done) / elapsed.Seconds()
+	left := time.Duration(-1)
+	if p.total > 0 && p.done > 0 {
+		left = time.Duration(float64(p.total-p.done) / rate * float64(time.Second))
+	}
+	if isJSON(p.a.format) {
+		v := struct {
+			Type  string   `json:"type"`
+			What  string   `json:"what"`
+			Done  int64    `json:"done"`
+			Total *int64   `json:"total"`
+			Rate  float64  `json:"rate"`         // a second
+			Left  *float64 `json:"seconds_left"` // null: not known
+			More  string   `json:"detail,omitempty"`
+		}{Type: "progress", What: p.what, Done: p.done, Rate: rate, More: p.more}
+		if p.total > 0 {
+			v.Total = &p.total
+		}
+		if left >= 0 {
+			v.Left = new(left.Seconds())
+		}
+		_ = json.NewEncoder(p.a.errs).Encode(v)
+		return
+	}
+	of, rest := "", ""
+	if p.total > 0 {
+		of = fmt.Sprintf(" of %d", p.total)
+	}
+	if left >= 0 {
+		rest = ", " + span(left) + " left"
+	}
+	if p.more != "" {
+		rest += "; " + p.more
+	}
+	_, _ = fmt.Fprintf(p.a.errs, "%s: %d%s, %.1f a second%s\n", p.what, p.done, of, rate, rest)
+}
+
+// end takes the bar away. It may be called again.
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil && !p.ended {
+		_ = p.bar.Exit()
+		_ = p.bar.Clear()
+	}
+	p.ended = true
+}
+
+// colours says whether stdout and stderr may have colours.
+func (a *app) colours() bool {
+	return a.terminal.out && a.terminal.errs && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

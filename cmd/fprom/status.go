@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fprom-go/fprom"
+)
+
+// statusJSON is what status tells. Times are UTC, null where there is none.
+type statusJSON struct {
+	Pending     int        `json:"pending"`
+	Bulk        int        `json:"bulk"`
+	Dead        int        `json:"dead"`
+	Ledger      int        `json:"ledger"`
+	Conflicts   int        `json:"conflicts"`
+	Oldest      *time.Time `json:"oldest"`
+	Delivering  bool       `json:"delivering"`
+	LastSuccess *time.Time `json:"last_success"`
+	PausedUntil *time.Time `json:"paused_until"`
+	PauseReason *string    `json:"pause_reason"`
+	Breaker     string     `json:"breaker"`
+	LastMinute  int        `json:"last_minute"`
+}
+
+func (a *app) status() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show what waits, what is dead and who delivers", Args: cobra.NoArgs,
+		Long: "Show what waits in the outbox, the oldest of it, what is dead, and who delivers. It changes nothing.",
+		Example: `  fprom status
+  fprom status --outbox postgres://shop@db/shop -o json`,
+		RunE: command(func(ctx context.Context, _ []string) error {
+			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.showStatus(ctx, box) })
+		}),
+	}
+	a.outboxFlag(cmd)
+	return cmd
+}
+
+func (a *app) showStatus(ctx context.Context, box fprom.Outbox) error {
+	s, err := box.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	v := statusJSON{
+		Pending: s.Pending, Bulk: s.Bulk, Dead: s.Dead, Ledger: s.Ledger, Conflicts: s.Conflicts, Oldest: utc(s.Oldest),
+		Delivering: s.Delivering, LastSuccess: utc(s.LastSuccess), PausedUntil: utc(s.PausedUntil), Breaker: s.Breaker, LastMinute: s.LastMinute,
+	}
+	if s.PauseReason != "" {
+		v.PauseReason = &s.PauseReason
+	}
+	return a.show(v, func(w io.Writer) { statusText(w, s, time.Now()) })
+}
+
+func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
+	row := func(name, format string, args ...any) {
+		_, _ = fmt.Fprintf(w, "%-13s %s\n", name, clean(fmt.Sprintf(format, args...)))
+	}
+	ago := func(t time.Time) string {
+		if t.IsZero() {
+			return "-"
+		}
+		return stamp(t) + ", " + span(max(now.Sub(t), 0)) + " ago"
+	}
+	row("waiting", "%d live, %d bulk", s.Pending, s.Bulk)
+	row("oldest", "%s", ago(s.Oldest))
+	row("dead letters", "%d%s", s.Dead, hint(s.Dead > 0, "; see fprom dead list"))
+	row("ledger", "%d remembered", s.Ledger)
+	row("conflicts", "%d%s", s.Conflicts, hint(s.Conflicts > 0, " event ids used with two amounts; the second was not tracked"))
+	row("delivering", "%s", delivering(s))
+	row("last success", "%s", ago(s.LastSuccess))
+	if !s.PausedUntil.IsZero() {
+		row("paused", "until %s: %s", stamp(s.PausedUntil), s.PauseReason)
+	}
+	if s.Breaker != "" {
+		row("breaker", "%s", s.Breaker)
+	}
+	row("last minute", "%s", count(s.LastMinute, "call"))
+}
+
+func delivering(s fprom.QueueStats) string {
+	switch {
+	case s.Delivering:
+		return "yes"
+	case s.Pending+s.Bulk > 0:
+		return "no: nobody delivers what waits; start the service"
+	default:
+		return "no"
+	}
+}
+
+func hint(when bool, text string) string {
+	if when {
+		return text
+	}
+	return ""
+}

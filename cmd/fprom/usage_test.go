@@ -1,0 +1,171 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][]string{
+		{},
+		{"doctor"},
+		{"status"},
+		{"events"},
+		{"dead"},
+		{"dead", "list"},
+		{"dead", "redrive"},
+		{"dead", "drop"},
+		{"backfill"},
+		{"explain"},
+		{"trigger"},
+		{"fake"},
+	} {
+		t.Run(strings.Join(c, " "), func(t *testing.T) {
+			t.Parallel()
+			r := fprom(t, nil, append(c, "--help")...).want(t, 0)
+			for _, part := range []string{"Usage:", "Examples:", "Exit status:", "credentials"} {
+				if !strings.Contains(r.out, part) {
+					t.Errorf("no %q in %s", part, r)
+				}
+			}
+			if r.err != "" {
+				t.Errorf("on stderr: %s", r.err)
+			}
+		})
+	}
+	fprom(t, nil).want(t, 0).golden(t, "help.txt")
+}
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if r := fprom(t, nil, "completion", shell).want(t, 0); !strings.Contains(r.out, "fprom") {
+			t.Errorf("%s: %.100q", shell, r.out)
+		}
+	}
+	for _, c := range []struct{ args, want string }{
+		{"events --state", "waiting\ndone\ndead\n"},
+		{"status --output", "text\njson\njsonl\n"},
+		{"trigger polar", "order.paid\norder.paid@2025-06\nrefund.created\nsubscription.revoked\n"},
+		{"explain", "lemonsqueezy\npaddle\n"},
+	} {
+		args := append([]string{"__complete"}, strings.Fields(c.args)...)
+		if r := fprom(t, nil, append(args, "")...); !strings.HasPrefix(r.out, c.want) {
+			t.Errorf("%s: %q, want %q", c.args, r.out, c.want)
+		}
+	}
+}
+
+func TestErrorsKeepToTheForm(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args string
+		json bool
+	}{
+		{"fake -o json", true},
+		{"fake -o=json", true},
+		{"fake -ojson", true},
+		{"fake --output=json", true},
+		{"status --nonsense --output json", true},
+		{"nonsense -o jsonl", true},
+		{"status --nonsense", false},
+		{"status -o yaml", false},
+		{"status --nonsense -- -o json", false},
+	} {
+		r := fprom(t, nil, strings.Fields(c.args)...).want(t, 2)
+		if json.Valid([]byte(r.err)) != c.json {
+			t.Errorf("JSON should be %v: %s", c.json, r)
+		}
+	}
+}
+
+// Wrong usage is exit status 2 with one line that says what is wrong, in the form that was asked for.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sales := filepath.Join(dir, "past.csv")
+	if err := os.WriteFile(sales, []byte("event_id,email,amount,currency\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(dir, "none.db")
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"nonsense", 2, `unknown command "nonsense"`},
+		{"status --nonsense", 2, "unknown flag"},
+		{"status more", 2, "unknown command"},
+		{"status -o yaml", 2, "is not one of text, json, jsonl"},
+		{"status --progress loud", 2, "auto, bar, plain, none"},
+		{"status", 2, "$FPROM_OUTBOX"},
+		{"status --outbox " + missing, 1, "no such file"},
+		{"status --outbox " + dir, 1, "folder"},
+		{"status --outbox mysql://root@localhost/shop", 2, "postgres://"},
+		{"events --outbox " + missing, 1, "no such file"},
+		{"events --state lost", 2, "waiting, done, dead"},
+		{"events --outcome lost", 2, "tracked"},
+		{"events --kind lost", 2, "sale, refund"},
+		{"events --since soon", 2, "2h or 7d"},
+		{"events --until -2h", 2, "--until"},
+		{"events --limit -4", 2, "negative"},
+		{"events --limit x", 2, "invalid argument"},
+		{"events --limit 99999999999999999999", 2, "invalid argument"},
+		{"dead", 2, "list, redrive or drop"},
+		{"dead list --status 9999", 2, "--status"},
+		{"dead redrive", 2, "--all"},
+		{"dead drop", 2, "--all"},
+		{"dead drop sale:ch_1 --all", 2, "exclude"},
+		{"backfill", 2, "accepts 1 arg"},
+		{"backfill " + sales, 2, "--amount is missing"},
+		{"backfill " + sales + " --amount cents", 2, "minor, major"},
+		{"backfill " + sales + " --amount major --decimal x", 2, "--decimal"},
+		{"backfill " + sales + " --amount minor --map id", 2, "column=field"},
+		{"backfill " + sales + " --amount minor --kind order", 2, "--kind"},
+		{"backfill " + sales + " --amount minor", 2, "no outbox is named"},
+		{"backfill " + missing + " --amount minor", 1, "no such file"},
+		{"explain", 2, "accepts between 1 and 2"},
+		{"explain acme", 2, "lemonsqueezy, paddle"},
+		{"explain stripe " + missing, 1, "no such file"},
+		{"fake --fault status=99", 2, "200 to 599"},
+		{"fake --fault hang,colour=red", 2, "not known"},
+		{"fake --addr nowhere", 1, "--addr"},
+		{"trigger", 2, "--list"},
+		{"trigger stripe", 2, "invoice.paid"},
+		{"trigger stripe invoice.lost --to http://127.0.0.1 --secret x", 2, "invoice.paid"},
+		{"trigger stripe invoice.paid", 2, "--to is missing"},
+		{"trigger stripe invoice.paid --to http://127.0.0.1", 2, "--secret is missing"},
+		{"trigger stripe invoice.paid --to shop.example/hook --secret x", 2, "http://"},
+		{"trigger stripe invoice.paid --to https://shop.example/hook --secret x", 2, "--yes"},
+		{"trigger stripe invoice.paid --to http://127.0.0.1 --secret x --override data", 2, "path=value"},
+		{"trigger stripe invoice.paid --to http://127.0.0.1 --secret x --override data.object.id.x=1", 2, "has no fields"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			t.Parallel()
+			args := strings.Fields(c.args)
+			r := fprom(t, nil, args...).want(t, c.code)
+			if !strings.HasPrefix(r.err, "fprom: ") || !strings.Contains(r.err, c.says) || strings.Count(r.err, "\n") != 1 || r.out != "" {
+				t.Errorf("want a line with %q on stderr: %s", c.says, r)
+			}
+			if strings.Contains(c.args, "-o ") {
+				return
+			}
+			form := "json"
+			if args[0] == "fake" {
+				form = "jsonl"
+			}
+			r = fprom(t, nil, append(args, "-o", form)...)
+			var v struct {
+				Type, Error string
+				Exit        int `json:"exit_status"`
+			}
+			if err := json.Unmarshal([]byte(r.err), &v); err != nil || v.Type != "error" || !strings.Contains(v.Error, c.says) || v.Exit != r.code {
+				t.Errorf("%v in %s", err, r)
+			}
+		})
+	}
+}

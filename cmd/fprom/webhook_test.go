@@ -1,0 +1,169 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	root "github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/explain"
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	body, err := fpromtest.WebhookBody("stripe", "invoice.paid", fpromtest.WebhookConfig{ID: "7", TID: "b1a2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir() + "/invoice.json"
+	if err := os.WriteFile(path, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fprom(t, nil, "explain", "stripe", path).want(t, 0).golden(t, "explain.txt")
+	fprom(t, nil, "explain", "stripe", path, "-o", "json").want(t, 0).golden(t, "explain.json")
+	for _, c := range []struct {
+		name, body string
+		code       int
+		says       string
+	}{
+		{"stdin", string(body), 0, "in_7"},
+		{"not money", `{"id":"evt_1","object":"event","type":"customer.created","livemode":true,"data":{"object":{}}}`, 0, "not-money"},
+		{"no customer", strings.ReplaceAll(strings.ReplaceAll(string(body), `"customer_email":"jane@example.com"`, `"customer_email":null`), "jane@example.com", ""), 3, "no-customer"},
+		{"no JSON", "<html>", 1, "stripe"},
+		{"escapes", `{"id":"evt_\u001b[31m1","object":"event","type":"customer.created","livemode":true,"data":{"object":{}}}`, 0, `evt_·[31m1`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cmd := command(t, nil, "explain", "stripe")
+			cmd.Stdin = strings.NewReader(c.body)
+			out, err := cmd.CombinedOutput()
+			if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.says) || bytes.ContainsRune(out, 0x1b) {
+				t.Errorf("exit %d, %v, want %d and %q: %s", code, err, c.code, c.says, out)
+			}
+		})
+	}
+}
+
+// Each sample is what the provider's handler takes, with the signature that it wants.
+func TestTriggerEverySample(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	const secret = fpromtest.TestWebhookSecret
+	mux := http.NewServeMux()
+	for _, name := range explain.Providers() {
+		provider, _ := explain.Provider(name)
+		tracker := fpromtest.NewTracker(t, fake, func(c *root.Config) { c.APIKey, c.AccountID = fake.APIKey, fake.AccountID })
+		mux.Handle("/"+name, billing.Handler(tracker, provider, secret, billing.WithLogger(slog.New(slog.DiscardHandler))))
+	}
+	shop := httptest.NewServer(mux)
+	t.Cleanup(shop.Close)
+	tracked := 0
+	for _, s := range fpromtest.Webhooks() {
+		if s.Provider == "paypal" { // no other process can sign as this one
+			continue
+		}
+		args := strings.Fields(s.String())
+		r := fprom(t, env{"FPROM_WEBHOOK_SECRET": secret}, "trigger", args[0], args[1], "--to", shop.URL+"/"+s.Provider, "--uid", "u1", "-o", "json").want(t, 0)
+		var v struct {
+			Status  int
+			Becomes struct{ Tracked []struct{ Kind string } }
+		}
+		r.object(t, &v)
+		if v.Status != 200 {
+			t.Errorf("%s: %s", s, r)
+		}
+		tracked += len(v.Becomes.Tracked)
+	}
+	if tracked < 10 {
+		t.Errorf("only %d events", tracked)
+	}
+}
+
+func TestTriggerShowsTheAnswer(t *testing.T) {
+	t.Parallel()
+	var got map[string]any
+	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewDecoder(r.Body).Decode(&got)
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte("the signature \x1b[31mis wrong"))
+	}))
+	t.Cleanup(shop.Close)
+	r := fprom(t, nil, "trigger", "stripe", "invoice.paid", "--to", shop.URL, "--secret", "whsec_other", "--id", "7",
+		"--override", "data.object.amount_paid=500", "--override", "data.object.lines.data.0.quantity=3", "--override", "data.object.note=a text").want(t, 1)
+	r.golden(t, "trigger.txt")
+	object, _ := got["data"].(map[string]any)["object"].(map[string]any)
+	if object["amount_paid"] != 500.0 || object["note"] != "a text" {
+		t.Errorf("%v", object)
+	}
+	if r := fprom(t, nil, "trigger", "stripe", "invoice.paid", "--to", "http://"+closedPort(t), "--secret", "x").want(t, 1); !strings.Contains(r.err, "running") {
+		t.Error(r)
+	}
+}
+
+// The fake says what to set, answers as FirstPromoter does, and shows what arrived.
+func TestFake(t *testing.T) {
+	t.Parallel()
+	cmd := command(t, nil, "fake", "--addr", "127.0.0.1:0", "--lead", "jane@example.com", "--fault", "status=500,times=1,kind=company", "-o", "jsonl")
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	e := env{}
+	for lines := bufio.NewScanner(errs); len(e) < 3 && lines.Scan(); {
+		if m := regexp.MustCompile(`export (\w+)=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+			e[m[1]] = m[2]
+		}
+	}
+	fprom(t, e, "doctor").want(t, 5)
+	fprom(t, e, "doctor").want(t, 0)
+	tracker, err := root.New(root.Config{APIKey: e["FIRSTPROMOTER_API_KEY"], AccountID: e["FIRSTPROMOTER_ACCOUNT_ID"], BaseURL: e["FIRSTPROMOTER_API_URL"]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tracker.Shutdown(t.Context()) }()
+	for _, email := range []string{"jane@example.com", "bob@example.com"} {
+		if _, err := tracker.Track(t.Context(), root.Sale{EventID: "ch_" + email[:3], Email: email, Amount: 1999, Currency: "USD"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []string
+	for lines := bufio.NewScanner(out); len(seen) < 4 && lines.Scan(); {
+		var v struct {
+			Type, Kind, Fault, Customer string
+			EventID                     string `json:"event_id"`
+			Status                      int
+			Amount                      int64
+		}
+		if err := json.Unmarshal(lines.Bytes(), &v); err != nil || v.Type != "result" {
+			t.Fatalf("%v in %s", err, lines.Text())
+		}
+		seen = append(seen, strings.TrimSpace(strings.Join([]string{v.Kind, v.EventID, v.Customer, http.StatusText(v.Status)}, " ")))
+	}
+	want := "company campaigns  Internal Server Error|company campaigns  OK|sale ch_jan j***@e*** OK|sale ch_bob b***@e*** Not Found"
+	if got := strings.Join(seen, "|"); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v", err)
+	}
+}
