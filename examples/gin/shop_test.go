@@ -3,13 +3,11 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
@@ -18,12 +16,7 @@ func TestShop(t *testing.T) {
 	t.Parallel()
 	fake := fpromtest.NewServer(t)
 	fake.AddVisitor("visitor-1")
-	cfg := fake.Config()
-	cfg.Logger = slog.New(slog.DiscardHandler)
-	tracker, err := fprom.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tracker := fpromtest.NewTracker(t, fake)
 	shop := newShop(tracker)
 	post := func(path, cookie, body string, want int) map[string]any {
 		t.Helper()
