@@ -21,7 +21,7 @@ var (
 	// ends before the pause does. Nothing was sent.
 	ErrPaused = errors.New("fprom: delivery is paused")
 	// ErrNoMiddleware is returned by Record if its context does not come from a handler wrapped by an adapter's Middleware.
-	ErrNoMiddleware = errors.New("fprom: Record outside of a wrapped handler: wrap it with nethttpadapter.Middleware or ginadapter.Middleware and pass the request's context")
+	ErrNoMiddleware = errors.New("fprom: Record outside of a wrapped handler: wrap it with the Middleware of an adapter, and pass the request's context (in Gin, Echo and Fiber use the adapter's own Record)")
 	// ErrNoTracker is returned by the methods of a nil *Tracker.
 	ErrNoTracker = errors.New("fprom: the tracker is nil: nothing is tracked")
 	// ErrQueueClosed is returned by the methods of a Queue after Close, and wrapped by New's error if Config.Queue is closed.

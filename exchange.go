@@ -8,8 +8,8 @@ import (
 	"net/http"
 )
 
-// Exchange is the Recording of a net/http request, with the request and the ResponseWriter that the handler gets in
-// place of the original ones. Hook.Wrap makes it.
+// Exchange is for adapters (see Hook). It is the Recording of a net/http request, with the request and the ResponseWriter
+// that the handler gets in place of the original ones. Hook.Wrap makes it.
 type Exchange struct {
 	Recording
 

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Hook is what every adapter's Middleware is made of: one for all requests, safe for concurrent use. Wrap is for
-// frameworks on net/http, Begin for others.
+// Hook, with Exchange and Recording, is the kit for adapters of further frameworks; applications use the Middleware of an
+// adapter. One Hook serves all requests, and is safe for concurrent use. Wrap is for frameworks on net/http, Begin for others.
 type Hook struct {
 	enqueuer   Enqueuer
 	success    func(status int) bool

@@ -32,7 +32,7 @@ func Record(ctx context.Context, events ...Event) error {
 	return r.record(events)
 }
 
-// MiddlewareOption changes what an adapter's Middleware does.
+// MiddlewareOption changes what an adapter's Middleware does: WithFailClosed, WithRefIDCookie, WithSuccess.
 type MiddlewareOption func(*Hook)
 
 // WithSuccess replaces the rule which final status (200 to 999) is a success: status < 400. Whatever the rule, a handler

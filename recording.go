@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// Recording is what one request recorded and what becomes of it. Its methods are for the goroutine that serves the
+// Recording is for adapters (see Hook). It is what one request recorded and what becomes of it. Its methods are for the goroutine that serves the
 // request; Record may be called from any. Commit, if the status is known before the handler returns, then Finish, and
 // Close in any case.
 type Recording struct {
