@@ -7,8 +7,9 @@ import (
 	"sync"
 )
 
-// Hook, with Exchange and Recording, is the kit for adapters of further frameworks; applications use the Middleware of an
-// adapter. One Hook serves all requests, and is safe for concurrent use. Wrap is for frameworks on net/http, Begin for others.
+// Hook is what adapters are made of, with Exchange and Recording: the kit for further frameworks. Applications use the
+// Middleware of an adapter. One Hook serves all requests, and is safe for concurrent use. Wrap is for frameworks on net/http,
+// Begin for others.
 type Hook struct {
 	enqueuer   Enqueuer
 	success    func(status int) bool
