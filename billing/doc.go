@@ -6,7 +6,8 @@
 // gin.WrapH). Check, Events and Explain of a Provider do the parts of it: the signature over the raw body, payload to
 // events (none for what is not money), and where each field came from. Payloads are read as JSON; no SDK is needed.
 //
-// The packages: stripe, paddle (Paddle Billing), lemonsqueezy, revenuecat, polar, razorpay and paypal. Each begins with
+// The packages: stripe, paddle (Paddle Billing), lemonsqueezy, revenuecat, polar, razorpay, paypal, whop, dodo (Dodo
+// Payments), fastspring, creem and chargebee. Each begins with
 // the table of the events to subscribe to, the fields read, and why; and says what of it is not verified. What only one
 // provider has is an option of its package:
 //
@@ -39,6 +40,11 @@
 //	Razorpay                             notes of the order or the subscription, and of the payment for the refunds
 //	PayPal                               custom_id, made by paypal.CustomID
 //	RevenueCat                           attributes of the subscriber, set in the app
+//	Whop                                 metadata of the checkout configuration
+//	Dodo Payments                        metadata of the checkout session, the payment or the subscription
+//	FastSpring                           tags of the session
+//	Creem                                metadata of the checkout
+//	Chargebee                            meta_data of the customer or the subscription, or custom fields cf_fp_tid, …
 //
 // The converters read it back:
 //

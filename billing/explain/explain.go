@@ -8,6 +8,10 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/chargebee"
+	"github.com/fprom-go/fprom/billing/creem"
+	"github.com/fprom-go/fprom/billing/dodo"
+	"github.com/fprom-go/fprom/billing/fastspring"
 	"github.com/fprom-go/fprom/billing/lemonsqueezy"
 	"github.com/fprom-go/fprom/billing/paddle"
 	"github.com/fprom-go/fprom/billing/paypal"
@@ -15,9 +19,15 @@ import (
 	"github.com/fprom-go/fprom/billing/razorpay"
 	"github.com/fprom-go/fprom/billing/revenuecat"
 	"github.com/fprom-go/fprom/billing/stripe"
+	"github.com/fprom-go/fprom/billing/whop"
 )
 
 var providers = []billing.Provider{
+	chargebee.Provider(),
+	creem.Provider(),
+	dodo.Provider(),
+	fastspring.Provider(),
+	whop.Provider(),
 	lemonsqueezy.Provider(),
 	paddle.Provider(),
 	paypal.Provider(),

@@ -1,0 +1,97 @@
+package chargebee
+
+import "github.com/fprom-go/fprom/billing"
+
+func convert(p *billing.Payload) {
+	p.Event(p.Root.Text("event_type"), p.Root.Text("id"))
+	c := p.Root.At("content")
+	switch p.Root.Text("event_type").S {
+	case "payment_succeeded":
+		payment(p, c)
+	case "payment_refunded":
+		refund(p, c)
+	case "subscription_cancelled":
+		d := p.Cancellation()
+		customer(p, d, c)
+		d.Add()
+	case "invoice_updated", "invoice_generated", "subscription_renewed":
+		p.Skip(billing.OtherEvent, "payment_succeeded reports what is paid")
+	case "payment_initiated", "payment_failed", "authorization_succeeded":
+		p.Skip(billing.NotFinal, "not paid: payment_succeeded follows if it is")
+	case "refund_initiated":
+		p.Skip(billing.NotFinal, "payment_refunded follows once the money is given back")
+	case "subscription_cancellation_scheduled":
+		p.Skip(billing.NotFinal, "it runs to the end of its term; subscription_cancelled is the end")
+	case "subscription_created", "subscription_started":
+		trial(p, c)
+	}
+}
+
+func customer(p *billing.Payload, d *billing.Draft, c billing.Node) {
+	d.Metadata(c.At("subscription.meta_data"), c.At("customer.meta_data"))
+	k := p.Keys()
+	for _, o := range []billing.Node{c.At("subscription"), c.At("customer")} {
+		for key, take := range map[string]func(billing.Text){k.TID: d.TID, k.RefID: d.RefID, k.UID: d.UID, k.Email: d.Email} {
+			if key != "" {
+				take(o.Text("cf_" + key))
+			}
+		}
+	}
+	d.Email(c.Text("customer.email"))
+	id := c.Text("customer.id", "transaction.customer_id", "subscription.customer_id")
+	d.Customer(id)
+	if !d.HasCustomer() {
+		d.UID(id)
+	}
+}
+
+func payment(p *billing.Payload, c billing.Node) {
+	t := c.At("transaction")
+	if kind, status := t.Text("type").S, t.Text("status").S; kind != "payment" || status != "success" {
+		p.Skip(billing.NotFinal, "the transaction is a "+kind+" with status "+status)
+		return
+	}
+	d := p.Sale()
+	d.ID(t.Text("id"))
+	customer(p, d, c)
+	d.Minor(beforeTax(c, t.Int("amount")), t.Text("currency_code"))
+	d.Plan(c.Text("subscription.subscription_items.0.item_price_id", "subscription.plan_id"))
+	d.Quantity(c.Int("subscription.subscription_items.0.quantity").Or(c.Int("subscription.plan_quantity")))
+	d.PromoCode(c.Text("subscription.coupons.0.coupon_code", "subscription.coupons.0.coupon_id", "subscription.coupon"))
+	d.Add()
+}
+
+func beforeTax(c billing.Node, gross billing.Int) billing.Int {
+	return billing.BeforeTax(gross, c.Int("invoice.total"), c.Int("invoice.tax"))
+}
+
+func refund(p *billing.Payload, c billing.Node) {
+	t := c.At("transaction")
+	if kind, status := t.Text("type").S, t.Text("status").S; kind != "refund" || status != "success" {
+		p.Skip(billing.NotFinal, "the transaction is a "+kind+" with status "+status)
+		return
+	}
+	paid := t.Text("refunded_txn_id", "linked_payments.0.id", "linked_payments.0.txn_id")
+	d := p.Refund()
+	d.ID(t.Text("id"))
+	d.Metadata(c.At("subscription.meta_data"), c.At("customer.meta_data"))
+	total, tax := d.Payment(paid)
+	d.SaleID(paid)
+	customer(p, d, c)
+	net := billing.BeforeTax(t.Int("amount"), total, tax)
+	if !total.OK {
+		net = beforeTax(c, t.Int("amount"))
+	}
+	d.Minor(net, t.Text("currency_code"))
+	d.Add()
+}
+
+func trial(p *billing.Payload, c billing.Node) {
+	d := p.Signup()
+	customer(p, d, c)
+	if !p.TrialSignups() || !d.Attributed() {
+		p.Skip(billing.NothingPaid, "the subscription begins; payment_succeeded reports what is paid")
+		return
+	}
+	d.Add()
+}

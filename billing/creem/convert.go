@@ -1,0 +1,125 @@
+package creem
+
+import "github.com/fprom-go/fprom/billing"
+
+func convert(p *billing.Payload) {
+	p.Event(p.Root.Text("eventType"), p.Root.Text("id"))
+	o := p.Root.At("object")
+	mode := o.Text("mode", "transaction.mode", "order.mode").S
+	if p.SkipTest(mode != "" && mode != "prod", "mode is "+mode) {
+		return
+	}
+	switch p.Root.Text("eventType").S {
+	case "checkout.completed":
+		checkout(p, o)
+	case "subscription.paid":
+		paid(p, o)
+	case "refund.created":
+		if status := o.Text("status").S; status != "succeeded" {
+			p.Skip(billing.NotFinal, "the refund's status is "+status)
+			return
+		}
+		giveBack(p, o, o.Int("refund_amount"), o.Text("refund_currency"))
+	case "dispute.created":
+		if !p.Disputes() {
+			p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+			return
+		}
+		giveBack(p, o, o.Int("amount"), o.Text("currency"))
+	case "subscription.canceled":
+		d := p.Cancellation()
+		customer(d, o)
+		d.Add()
+	case "subscription.active", "subscription.update":
+		p.Skip(billing.OtherEvent, "subscription.paid reports what is paid")
+	case "subscription.trialing":
+		trial(p, o)
+	case "subscription.scheduled_cancel", "subscription.past_due", "subscription.unpaid", "subscription.expired", "subscription.paused":
+		p.Skip(billing.NotFinal, "the subscription may go on; subscription.canceled is the end")
+	}
+}
+
+func customer(d *billing.Draft, o billing.Node) {
+	d.Metadata(o.At("metadata"), o.At("subscription.metadata"), o.At("checkout.metadata"), o.At("order.metadata"))
+	d.Email(o.Text("customer.email"))
+	d.Customer(o.Text("customer.id", "customer", "transaction.customer"))
+}
+
+func checkout(p *billing.Payload, o billing.Node) {
+	order := o.At("order")
+	switch {
+	case order.Text("type").S == "recurring" || o.Has("subscription"):
+		p.Skip(billing.OtherEvent, "the order is a subscription's: subscription.paid reports this payment")
+		return
+	case !o.Has("order"):
+		p.Skip(billing.NothingPaid, "the checkout has no order")
+		return
+	case order.Text("status").S != "paid":
+		p.Skip(billing.NotFinal, "the order's status is "+order.Text("status").S)
+		return
+	}
+	d := p.Sale()
+	d.ID(order.Text("id"))
+	customer(d, o)
+	d.Minor(beforeTax(order), order.Text("currency"))
+	d.Plan(o.Text("product.id", "order.product"))
+	d.Quantity(o.Int("units"))
+	d.Add()
+}
+
+// beforeTax is what was paid of an order or a transaction, without tax.
+func beforeTax(o billing.Node) billing.Int {
+	return o.Int("amount_paid").Minus(o.Int("tax_amount")).Or(o.Int("amount"))
+}
+
+func paid(p *billing.Payload, o billing.Node) {
+	id := o.Text("last_transaction.id", "last_transaction_id")
+	d := p.Sale()
+	customer(d, o)
+	net, currency := beforeTax(o.At("last_transaction")), o.Text("last_transaction.currency", "product.currency")
+	if !net.OK {
+		total, tax := d.Payment(id)
+		net = total.Minus(tax).Or(o.Int("product.price"))
+	}
+	d.ID(id)
+	d.Minor(net, currency)
+	d.Plan(o.Text("product.id", "product"))
+	d.Quantity(o.Int("items.0.units"))
+	d.Add()
+}
+
+func trial(p *billing.Payload, o billing.Node) {
+	d := p.Signup()
+	customer(d, o)
+	if !p.TrialSignups() || !d.Attributed() {
+		p.Skip(billing.NothingPaid, "a trial; subscription.paid reports its first payment")
+		return
+	}
+	d.Add()
+}
+
+// giveBack makes a refund of gross, which a refund or a dispute takes out of a transaction.
+func giveBack(p *billing.Payload, o billing.Node, gross billing.Int, currency billing.Text) {
+	t := o.At("transaction")
+	sale := t.Text("id")
+	if !t.Has("subscription") && !o.Has("subscription") {
+		if order := t.Text("order"); order.S != "" {
+			sale = order
+		}
+	}
+	d := p.Refund()
+	d.ID(o.Text("id"))
+	d.Metadata(o.At("metadata"), o.At("subscription.metadata"), o.At("checkout.metadata"))
+	total, tax := d.Payment(sale)
+	d.SaleID(sale)
+	customer(d, o)
+	if t.Int("tax_amount").OK {
+		total, tax = t.Int("amount_paid"), t.Int("tax_amount")
+	}
+	net := billing.BeforeTax(gross, total, tax)
+	if !total.OK {
+		net = billing.Share(gross, t.Int("amount"), t.Int("amount_paid")).Or(gross)
+	}
+	d.Minor(net, currency)
+	d.Add()
+}

@@ -1,0 +1,74 @@
+package fastspring
+
+import "github.com/fprom-go/fprom/billing"
+
+func convert(p *billing.Payload) {
+	p.Event(p.Root.Text("type"), p.Root.Text("id"))
+	o := p.Root.At("data")
+	if p.SkipTest(p.Root.Has("live") && !p.Root.Bool("live"), "live is false") {
+		return
+	}
+	switch p.Root.Text("type").S {
+	case "order.completed":
+		order(p, o, o)
+	case "subscription.charge.completed":
+		if !o.Has("order.id") {
+			p.Fail("data.order", "is not expanded: enable webhook expansion at FastSpring")
+			return
+		}
+		order(p, o.At("order"), o)
+	case "return.created":
+		giveBack(p, o)
+	case "subscription.deactivated":
+		d := p.Cancellation()
+		customer(d, o, o)
+		d.Add()
+	case "subscription.activated":
+		p.Skip(billing.OtherEvent, "order.completed reports this payment")
+	case "subscription.canceled", "subscription.uncanceled", "subscription.payment.overdue", "subscription.charge.failed":
+		p.Skip(billing.NotFinal, "the subscription may go on; subscription.deactivated is the end")
+	case "order.payment.pending", "order.approval.pending", "order.failed", "order.canceled":
+		p.Skip(billing.NotFinal, "not paid: order.completed follows if it is")
+	}
+}
+
+// customer reads who bought: o is the order, the return or the subscription, and around what it came in.
+func customer(d *billing.Draft, o, around billing.Node) {
+	d.Metadata(o.At("tags"), around.At("tags"), around.At("subscription.tags"), o.At("original.tags"),
+		o.At("items.0.subscription.tags"), o.At("items.0.attributes"))
+	d.Email(o.Text("customer.email", "account.contact.email"))
+	d.Email(around.Text("account.contact.email", "subscription.account.contact.email"))
+	d.Customer(o.Text("account.id", "account"))
+	d.Customer(around.Text("account.id", "account"))
+}
+
+func order(p *billing.Payload, o, around billing.Node) {
+	currency := o.Text("currency")
+	digits, _ := p.Exponent(currency.S)
+	total := o.Decimal("total", digits)
+	d := p.Sale()
+	if total.OK && total.N == 0 && p.TrialSignups() {
+		d = p.Signup()
+	}
+	d.ID(o.Text("order", "id"))
+	customer(d, o, around)
+	d.Amount(total.Minus(o.Decimal("tax", digits)), currency, digits)
+	d.Plan(o.Text("items.0.product", "items.0.product.product"))
+	d.Quantity(o.Int("items.0.quantity"))
+	d.PromoCode(o.Text("items.0.coupon"))
+	d.Add()
+}
+
+func giveBack(p *billing.Payload, o billing.Node) {
+	currency := o.Text("currency")
+	digits, _ := p.Exponent(currency.S)
+	original := o.Text("original.order", "original.id", "original")
+	d := p.Refund()
+	d.ID(o.Text("return", "id"))
+	d.Metadata(o.At("tags"), o.At("original.tags"))
+	d.Payment(original)
+	d.SaleID(original)
+	customer(d, o, o)
+	d.Amount(o.Decimal("totalReturn", digits).Minus(o.Decimal("tax", digits)), currency, digits)
+	d.Add()
+}

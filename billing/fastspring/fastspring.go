@@ -1,0 +1,26 @@
+package fastspring
+
+import (
+	"encoding/base64"
+	"net/http"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+)
+
+// Provider is FastSpring, for billing.Handler. The header X-FS-Signature is checked with the HMAC SHA256 secret of the webhook.
+// The scheme has no time stamp.
+func Provider() billing.Provider {
+	const header = "X-Fs-Signature"
+	return billing.Provider{
+		Name: "fastspring", Batch: "events", Header: header,
+		Verify: billing.HMACSHA256(header, base64.StdEncoding.DecodeString), Convert: convert,
+	}
+}
+
+// Handler is the webhook endpoint: it verifies (401 if the signature is wrong), converts, enqueues, and answers 200; 503 if
+// an event could not be accepted, 422 if a signed payload cannot be read, so that FastSpring sends it again. A nil
+// *fprom.Tracker drops the events. In Gin: gin.WrapH.
+func Handler(t fprom.Enqueuer, secret string, opts ...billing.Option) http.Handler {
+	return billing.Handler(t, Provider(), secret, opts...)
+}

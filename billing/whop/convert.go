@@ -1,0 +1,85 @@
+package whop
+
+import "github.com/fprom-go/fprom/billing"
+
+func convert(p *billing.Payload) {
+	o := p.Root.At("data")
+	p.Event(p.Root.Text("type", "action"), o.Text("id"))
+	switch event := p.Root.Text("type", "action").S; event {
+	case "payment.succeeded", "payment_succeeded":
+		if !p.Root.Has("type") {
+			p.Fail("api_version", "is an old one (v2 or v5), whose payments have other fields: make the webhook with v1")
+			return
+		}
+		payment(p, o)
+	case "refund.created", "refund.updated":
+		if status := o.Text("status").S; status != "succeeded" {
+			p.Skip(billing.NotFinal, "the refund's status is "+status)
+			return
+		}
+		giveBack(p, o)
+	case "dispute.created", "dispute.updated":
+		switch status := o.Text("status").S; {
+		case !p.Disputes():
+			p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+		case status != "lost":
+			p.Skip(billing.NotFinal, "the dispute's status is "+status)
+		default:
+			giveBack(p, o)
+		}
+	case "membership.deactivated", "membership.went_invalid":
+		d := p.Cancellation()
+		customer(d, o, o)
+		d.Add()
+	case "invoice.paid", "membership.activated":
+		p.Skip(billing.OtherEvent, "payment.succeeded reports what is paid")
+	case "membership.cancel_at_period_end_changed":
+		p.Skip(billing.NotFinal, "it runs to the end of its period; membership.deactivated is the end")
+	case "payment.created", "payment.authorized", "payment.pending", "payment.failed", "payment.canceled":
+		p.Skip(billing.NotFinal, "not paid: payment.succeeded follows if it is")
+	}
+}
+
+// customer reads who paid, of a payment or of what belongs to one.
+func customer(d *billing.Draft, o, paid billing.Node) {
+	d.Metadata(o.At("metadata"), paid.At("metadata"), paid.At("membership.metadata"), paid.At("plan.metadata"))
+	d.Email(paid.Text("user.email"))
+	d.Email(o.Text("user.email", "customer_email_address"))
+	id := paid.Text("user.id")
+	d.Customer(id)
+	if !d.HasCustomer() {
+		d.UID(id)
+	}
+}
+
+func payment(p *billing.Payload, o billing.Node) {
+	currency := o.Text("currency")
+	digits, _ := p.Exponent(currency.S)
+	total := o.Decimal("total", digits)
+	d := p.Sale()
+	if total.OK && total.N == 0 && p.TrialSignups() {
+		d = p.Signup()
+	}
+	d.ID(o.Text("id"))
+	customer(d, o, o)
+	d.Amount(total.Minus(o.Decimal("tax_amount", digits)), currency, digits)
+	d.Plan(o.Text("plan.id"))
+	d.PromoCode(o.Text("promo_code.code"))
+	d.Add()
+}
+
+// giveBack makes a refund of a refund or a dispute.
+func giveBack(p *billing.Payload, o billing.Node) {
+	paid := o.At("payment")
+	currency := o.Text("currency")
+	digits, _ := p.Exponent(currency.S)
+	d := p.Refund()
+	d.ID(o.Text("id"))
+	d.Metadata(o.At("metadata"), paid.At("metadata"))
+	d.Payment(paid.Text("id"))
+	d.SaleID(paid.Text("id"))
+	customer(d, o, paid)
+	gross := o.Decimal("amount", digits)
+	d.Amount(billing.BeforeTax(gross, paid.Decimal("total", digits), paid.Decimal("tax_amount", digits)), currency, digits)
+	d.Add()
+}

@@ -1,0 +1,32 @@
+// Package whop turns Whop's webhooks into FirstPromoter events.
+//
+//	subscribe to                       event         amount (before taxes)                    event id
+//	payment.succeeded                  sale          total − tax_amount                       payment pay_…
+//	refund.created, refund.updated     refund        amount × (total − tax_amount) / total    refund rf_…; names the sale:
+//	                                                   of the payment, of status=succeeded      payment pay_…
+//	dispute.created, dispute.updated   refund        amount, likewise, of status=lost         dispute dspt_…, likewise
+//	membership.deactivated             cancellation
+//
+// Why: a payment is unique to one charge; the membership is the same at every renewal. total is what the customer paid with
+// tax, whether the tax was on top or included; amount_after_fees is what Whop pays out, and is not read, since a
+// promoter's commission is not computed on Whop's fees. invoice.paid announces a payment again, and is skipped.
+//
+//	field           read from data.…
+//	email           metadata fp_email; user.email (payment.user.email), which needs the permission member:email:read; else
+//	                billing.WithCustomer, asked with user_…, and billing.WithPayment, asked with pay_…
+//	uid             metadata fp_uid; else Whop's user id user_…, only where there is no e-mail address
+//	tid, ref_id     metadata fp_tid and fp_ref of the payment, of the membership, and of the plan
+//	plan            metadata fp_plan; plan.id
+//	promo_code      metadata fp_promo_code; promo_code.code
+//
+// Put Attribution.Metadata() and fp_uid into the metadata of the checkout configuration. A payment of a webhook's old
+// versions (v2, v5) has other fields, and fails (422): make the webhook with version v1.
+//
+// The signature is that of Standard Webhooks, keyed with the secret as it is (ws_…), not decoded from base64. Payloads do not
+// say whether they come from the sandbox, which has its own secrets.
+//
+// Sources: docs.whop.com/api-reference and Whop's TypeScript SDK. Not verified against a recorded payload of version v1: that a
+// refund's amount includes tax, that the metadata of a checkout is repeated in the payments of renewals, and
+// which fields a dispute's payment has (give billing.WithPayment where the refund of a dispute is skipped with
+// reason no-customer).
+package whop
