@@ -27,7 +27,7 @@ func TestRun(t *testing.T) {
 		{"test mode accepted", fixture("stripe/testdata/invoice_basil_test_mode.json"), []string{"-test-mode", "stripe"}, 0, "amount        = 2000"},
 		{"trial", fixture("polar/testdata/trial.json"), []string{"-trials", "polar"}, 0, "  signup\n"},
 		{"not JSON", "{", []string{"paddle"}, 1, "error: fprom: paddle webhook"},
-		{"unknown provider", "{}", []string{"cash"}, 1, "not one of lemonsqueezy, paddle, "},
+		{"unknown provider", "{}", []string{"cash"}, 1, "not one of chargebee, creem, "},
 		{"no provider", "{}", nil, 2, ""},
 		{"unknown flag", "{}", []string{"-x", "stripe"}, 2, ""},
 	} {
