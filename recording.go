@@ -232,28 +232,3 @@ func (r *Recording) complete(e Event) (Event, error) {
 		return nil, errNoEvent
 	}
 }
-
-// attribute fills in what the caller left empty.
-func (r *Recording) attribute(tid, refID string) (string, string) {
-	a := attributionOf(r.cookies)
-	unused := a.RefID != "" && !r.hook.refID
-	if unused {
-		a.RefID = ""
-	}
-	tid, refID = a.fill(tid, refID)
-	if unused && tid == "" && refID == "" {
-		r.hook.unused.Do(r.warnUnused)
-	}
-	return tid, refID
-}
-
-// warnUnused is said once: it is so for every visitor whom CaptureReferral has seen.
-func (r *Recording) warnUnused() {
-	log := slog.Default()
-	if t, ok := r.hook.enqueuer.(interface{ logger() *slog.Logger }); ok {
-		log = t.logger()
-	}
-	log.WarnContext(r.ctx, "fprom: the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
-}
-
-func (t *Tracker) logger() *slog.Logger { return t.log }
