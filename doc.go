@@ -1,6 +1,6 @@
 // Package fprom reports sales to FirstPromoter, so that the promoter who brought a customer is paid.
 //
-// A billing service wraps its checkout or webhook handler with the Middleware of nethttpadapter or ginadapter and says
+// A billing service wraps its checkout or webhook handler with the Middleware of nethttpadapter or ginadapter, and says
 // in the handler what was sold:
 //
 //	tracker, err := fprom.New(fprom.Config{}) // $FIRSTPROMOTER_API_KEY, $FIRSTPROMOTER_ACCOUNT_ID
@@ -8,44 +8,57 @@
 //	mux.Handle("POST /checkout", nethttpadapter.Middleware(tracker)(http.HandlerFunc(checkout)))
 //
 //	func checkout(w http.ResponseWriter, r *http.Request) {
-//		charge := …                         // the money is confirmed
+//		charge := … // the money is confirmed
 //		err := fprom.Record(r.Context(), fprom.Sale{
-//			EventID: charge.ID, Email: charge.Email, Amount: 1999, Currency: "USD",
+//			EventID: charge.ID, Email: charge.Email, Amount: 1999, Currency: "USD", // $19.99, before tax
 //		})
 //		…
 //	}
 //
-// If the handler succeeds, the event is stored in the Tracker's queue before the response leaves, and delivered in the
-// background: under the account's rate limit, through a circuit breaker, once per event id, again until FirstPromoter
-// has answered. Without a handler, call [Tracker.Enqueue], or [Tracker.Track] for one attempt now. Before the process
-// ends, [Tracker.Shutdown] delivers what is queued. In development without credentials, give the middleware a nil
-// *Tracker: it drops everything.
+// If the handler succeeds, the Tracker stores the event in its queue before the response leaves. It delivers the event
+// in the background, under the account's rate limit and through a circuit breaker, again and again until FirstPromoter
+// has answered. Outside of a handler call [Tracker.Enqueue], or [Tracker.Track] for one attempt now. Call
+// [Tracker.Shutdown] before the process ends: it delivers what is queued.
 //
-// The packages below: nethttpadapter and ginadapter are the middleware; boltqueue is a queue that outlives the process,
-// module riverqueue one for several replicas; billing/… turn the providers' webhooks into events; fpromtest is a fake
-// FirstPromoter for tests.
+// In development there are no credentials: New's error wraps [ErrNoCredentials], and a nil *Tracker drops everything.
+//
+// # Who uses what
+//
+// Applications use [New], [Config], [Tracker], the events ([Sale], [Refund], [Signup], [Cancellation]), [Record] and
+// [AttributionFrom]. Operators use [Outbox], which the durable queues are. [Hook] is the kit for adapters; [Queue],
+// [Message] and the functions that ask an error a question ([IsPermanent], [IsHeld], [IsSetAside], [RetryDelay]) are
+// that for queues.
+//
+// The packages below: nethttpadapter and ginadapter (modules echoadapter, fiberadapter) are the middleware; boltqueue is
+// a queue that outlives the process, module riverqueue one for several replicas; billing/… turn the providers' webhooks
+// into events; statuspage, reconcile and backfill are for operators; fpromtest is a fake FirstPromoter for tests.
 //
 // # What is promised
 //
-// The checkout comes first: no call to FirstPromoter in the request, and no panic or error of fprom's in it. No
-// commission is lost: what Enqueue accepted is delivered, or shown as undelivered; with a durable queue (boltqueue,
-// riverqueue) over every crash. No commission is paid twice: events have ids, and FirstPromoter takes an id once; on
-// the wire delivery is at-least-once, and the id makes it idempotent.
+// The checkout comes first: no call to FirstPromoter happens in the request, and no panic or error of fprom reaches it.
+// No commission is lost: what Enqueue accepted is delivered, or is shown as undelivered; with a durable queue over every
+// crash. No commission is paid twice: FirstPromoter takes an event id once. On the wire delivery is at-least-once, and
+// the id makes it idempotent.
 //
 // # What each answer means
 //
-//	answer                                        outcome      breaker  queue
-//	200 with FirstPromoter's JSON object          Tracked      success  done
-//	200 with anything else, another event's id    –            failure  again
-//	204; 404 with FirstPromoter's JSON body       NotReferral  success  done; with a referral, asked again (RetryConfig.NotFound)
-//	404 without it; any 3xx                       –            failure  kept; all delivery pauses and probes
-//	409; 422 on a sign-up that exists             Duplicate    success  done
-//	400 and other 4xx with a JSON object          Rejected     –        dead letter
-//	400 and other 4xx without one (a proxy's)     –            failure  again, with backoff
-//	401, 403                                      –            –        kept; all delivery pauses and probes (ErrUnauthorized)
-//	429; 503 with Retry-After                     –            –        kept; all delivery pauses for Retry-After, else 60 s
-//	407, 408, 421, 425, 5xx; time-out, reset,     –            failure  again, with backoff
-//	DNS, TLS; 409 that names another event's id
+//	answer                                           outcome      breaker  event
+//	200 with FirstPromoter's JSON object             Tracked      success  done
+//	200 with anything else                           –            failure  again, with backoff
+//	404 with FirstPromoter's JSON; 204 on a refund   NotReferral  success  done; a sale with a referral is asked about again
+//	204 on a sale                                    NotReferral  success  asked about again, then done
+//	409 with JSON; 422 on a sign-up that exists      Duplicate    success  done
+//	400, 413, 415, 422 with JSON                     Rejected     –        dead letter
+//	401                                              –            –        kept; all delivery pauses and probes
+//	403; 404 otherwise; 3xx; other 4xx with JSON     –            –        waits alone; three events in a row pause the account
+//	429; 503 with Retry-After                        –            –        kept; all delivery pauses for Retry-After, else 60 s
+//	408, 421, 425, 5xx; time-out, reset, DNS, TLS;   –            failure  again, with backoff
+//	other 4xx without JSON
+//
+// "With JSON" is a JSON object, as FirstPromoter sends it; what comes without one is a proxy's. A sale is asked about
+// again on the schedule of RetryConfig.NotFound, since its sign-up may be on its way. An event that fails or is refused on
+// its own, while others succeed, waits longer and longer, up to an hour. After an hour it lets the later events of its
+// customer pass, and after a day it is a dead letter.
 //
 // The answers are those of https://docs.firstpromoter.com/api-reference-v2/api-admin/tracking-api.
 package fprom
