@@ -15,9 +15,8 @@ type Enqueuer interface {
 // validated at once: if one event is wrong the error is its *ValidationError, and none of the call is recorded. The error
 // is, or wraps, ErrNoMiddleware if ctx comes from no wrapped handler, or from one that has returned.
 //
-// An empty TID of a Sale or Signup is filled in from the visitor's cookies (RefID only with WithRefIDCookie). Blanks around
-// an e-mail address are taken away. A Signup of
-// a visitor whom no promoter brought has neither, and is refused: record it only if AttributionFrom knows one.
+// An empty TID of a Sale or Signup is filled in from the visitor's cookies (RefID only with WithRefIDCookie). A Signup of a
+// visitor whom no promoter brought has neither, and is refused: record it only if AttributionFrom knows one.
 //
 // Record before the first byte of the response: then the events are accepted before the client sees the success. What is
 // recorded later is accepted when the handler returns. Record is safe for concurrent use.
@@ -42,8 +41,10 @@ func WithSuccess(success func(status int) bool) MiddlewareOption {
 }
 
 // WithFailClosed is for webhooks: if an event cannot be accepted, the response is 503 instead of the handler's, so that
-// the provider delivers again. It can only help for events recorded before the first byte of the response. Without it the
-// response is untouched, and the event is reported as lost (StageLost).
+// the provider delivers again; what a middleware outside has put into its header stays. An event id that is already used
+// with another amount (ErrConflict) is no reason: delivering it again would not help. WithFailClosed can only help for events
+// recorded before the first byte of the response. Without it the response is untouched, and the event is reported as lost
+// (StageLost).
 func WithFailClosed() MiddlewareOption { return func(h *Hook) { h.failClosed = true } }
 
 // WithRefIDCookie also takes the referral id of the cookie _fprom_ref, which CaptureReferral sets, and which a visitor can
