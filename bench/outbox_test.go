@@ -92,10 +92,10 @@ func sameBytes(b *testing.B, paths ...string) {
 	b.Helper()
 	var sizes []int
 	for _, path := range paths {
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, NoFreelistSync: true})
 		must(b, err)
 		must(b, db.View(func(tx *bbolt.Tx) error {
-			_, v := tx.Bucket([]byte("pending")).Cursor().Last()
+			_, v := tx.Bucket([]byte("waiting")).Cursor().Last()
 			sizes = append(sizes, len(v))
 			return nil
 		}))

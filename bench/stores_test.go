@@ -38,7 +38,7 @@ type record struct {
 }
 
 // recordHeader is the size of what boltqueue keeps of a message beside its texts.
-const recordHeader = 28
+const recordHeader = 46
 
 func recordOf(m fprom.Message) *record {
 	r := &record{value: make([]byte, recordHeader, recordHeader+16+len(m.Kind)+len(m.Customer)+len(m.Key)+len(m.Body)), done: make(chan error, 1)}
@@ -128,9 +128,9 @@ func must(b *testing.B, err error) {
 func openFloor(b *testing.B, dir, name string, index bool) store {
 	b.Helper()
 	path := filepath.Join(dir, name)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, NoFreelistSync: true})
 	must(b, err)
-	buckets := [][]byte{[]byte("pending"), []byte("index")}
+	buckets := [][]byte{[]byte("waiting"), []byte("index")}
 	must(b, db.Update(func(tx *bbolt.Tx) error {
 		for _, n := range buckets {
 			if _, err := tx.CreateBucket(n); err != nil {
@@ -142,7 +142,7 @@ func openFloor(b *testing.B, dir, name string, index bool) store {
 	return newGrouper(func(group []*record) error {
 		return db.Update(func(tx *bbolt.Tx) error {
 			pending, keys := tx.Bucket(buckets[0]), tx.Bucket(buckets[1])
-			pending.FillPercent = 0.95
+			pending.FillPercent = 1
 			for _, r := range group {
 				seq := binary.BigEndian.AppendUint64(nil, r.seq)
 				if err := pending.Put(seq, r.value); err != nil {

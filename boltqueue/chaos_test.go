@@ -38,7 +38,7 @@ func TestChaos(t *testing.T) {
 		_ = q.Close() // outcomes that could not be written are an error
 	}
 	q := open(t, c.dir)
-	if _, err := q.RedriveAll(t.Context()); err != nil {
+	if _, err := q.Redrive(t.Context(), fprom.Filter{}); err != nil {
 		t.Error(err)
 	}
 	for _, m := range deliver(t, q, nil) {
@@ -70,7 +70,7 @@ func (c *chaos) open(t *testing.T) *boltqueue.Queue {
 		}
 		return nil
 	}
-	q, err := boltqueue.Open(filepath.Join(c.dir, "fprom.db"), discard, boltqueue.WithMemKeys(32), boltqueue.WithFailures(flaky, whole))
+	q, err := boltqueue.Open(filepath.Join(c.dir, "fprom.db"), discard, boltqueue.WithFailures(flaky, whole))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func (c *chaos) others(t *testing.T, q *boltqueue.Queue) {
 	for range 10 {
 		ctx, cancel := soon(t, 20*time.Millisecond)
 		_ = q.Flush(ctx)
-		_, _ = q.RedriveAll(ctx)
+		_, _ = q.Redrive(ctx, fprom.Filter{})
 		_, _ = q.Stats(ctx)
 		cancel()
 	}

@@ -2,221 +2,194 @@ package boltqueue
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"os"
 )
 
+// bbolt trusts the pages of a file: a damaged page number ends the process or lets it loop, also in bbolt's own check. So
+// before bbolt walks a file, checkPages looks whether its pages form trees: each is in the file and reached once, its
+// elements lie within it, and keys ascend. The layout is that of bbolt's version 2, which is stable: a page is id (8), flags
+// (2), count (2), overflow (4), then its elements.
 const (
-	maxDepth  = 32
-	checkFull = 64 << 20 // files below this size are checked whole when they are opened
+	pageHead   = 16
+	metaSize   = 64
+	boltMagic  = 0xED0CDAED
+	flagBranch = 0x01
+	flagLeaf   = 0x02
+	leafBucket = 0x01
+	maxDepth   = 32
 )
 
-// checkHead decides whether bbolt may open a file: it is an outbox of a known format, nothing is missing at its end, and
-// its pages form trees. An empty file may become an outbox.
-func checkHead(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil || info.Size() == 0 {
-		return err
-	}
-	p, err := newPager(f, info.Size())
-	if err != nil {
-		return err
-	}
-	if err := p.checkFormat(); err != nil {
-		return err
-	}
-	return p.check(info.Size() < checkFull || p.meta.freelist == noFreelist)
-}
-
-// checkFormat: an empty bbolt file passes.
-func (p *pager) checkFormat() error {
-	meta, ok, err := p.bucket(bucketMeta)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return p.checkForeign()
-	}
-	switch version := decodeFormat(meta.get(keyFormat)); {
-	case version == 0:
-		return ErrForeign
-	case version > formatVersion:
-		return fmt.Errorf("%w (format %d, known: %d)", ErrNewerFormat, version, formatVersion)
-	default:
-		return nil
-	}
-}
-
-// checkForeign: there is no bucket meta. An empty bbolt file is not foreign.
-func (p *pager) checkForeign() error {
-	root, err := p.page(p.meta.root)
-	if err != nil || root.flags == pageLeaf && root.count == 0 {
-		return err
-	}
-	for i := range int(root.count) {
-		if root.flags != pageLeaf {
-			break
-		}
-		if _, _, bucket := root.leaf(i); !bucket {
-			return fmt.Errorf("%w: page %d is not a root", ErrDamaged, p.meta.root)
-		}
-	}
-	return ErrForeign
-}
-
-// get looks key up in a bucket of one page, as meta is.
-func (n node) get(key []byte) []byte {
-	if n.flags != pageLeaf {
-		return nil
-	}
-	for i := range int(n.count) {
-		if k, v, _ := n.leaf(i); bytes.Equal(k, key) {
-			return v
-		}
-	}
-	return nil
-}
-
-// checker walks the trees. Each page may be reached once.
 type checker struct {
-	*pager
-	full bool
-	seen []uint64 // a bit for each page
+	f    *os.File
+	size uint64 // of a page
+	high uint64 // pages in use are below
+	seen []bool
 }
 
-// check walks all branch pages, and with full all leaves too. It does not verify the messages: they have checksums.
-func (p *pager) check(full bool) error {
-	c := &checker{pager: p, full: full, seen: make([]uint64, p.meta.pgid/64+1)}
-	if err := c.visit(p.meta.root, 0, true, bounds{}); err != nil {
-		return err
-	}
-	if p.meta.freelist == noFreelist {
-		return nil
-	}
-	return c.checkFreelist()
-}
+var native = binary.NativeEndian
 
-func (c *checker) mark(id, overflow uint64) error {
-	for ; ; id++ {
-		if c.seen[id/64]&(1<<(id%64)) != 0 {
-			return fmt.Errorf("%w: page %d is used twice", ErrDamaged, id)
-		}
-		c.seen[id/64] |= 1 << (id % 64)
-		if overflow == 0 {
-			return nil
-		}
-		overflow--
-	}
-}
-
-// bounds are what a page's keys must lie between: from is included, to is not. nil: no bound.
-type bounds struct{ from, to []byte }
-
-func (b bounds) hold(n node) bool {
-	if n.count == 0 {
-		return true
-	}
-	return bytes.Compare(n.key(0), b.from) >= 0 && (b.to == nil || bytes.Compare(n.key(int(n.count)-1), b.to) < 0)
-}
-
-// visit checks the tree below page id. Only the root's leaves hold buckets.
-func (c *checker) visit(id uint64, depth int, root bool, b bounds) error {
-	n, err := c.page(id)
+// hasMagic reports whether the file at path begins like one of bbolt's.
+func hasMagic(path string) bool {
+	f, err := os.Open(path) //nolint:gosec // the caller's path
 	if err != nil {
-		return err
+		return false
 	}
-	if !b.hold(n) {
-		return fmt.Errorf("%w: keys of page %d", ErrDamaged, id)
-	}
-	if err := c.mark(id, uint64(n.overflow)); err != nil {
-		return err
-	}
-	if n.flags == pageLeaf {
-		return c.visitLeaf(id, n, root)
-	}
-	if n.flags != pageBranch || depth > maxDepth {
-		return fmt.Errorf("%w: page %d has flags %#x at depth %d", ErrDamaged, id, n.flags, depth)
-	}
-	leaves := false
-	for i := range int(n.count) {
-		child := n.child(i)
-		if child < 2 || child >= c.meta.pgid {
-			return fmt.Errorf("%w: page %d refers to page %d", ErrDamaged, id, child)
-		}
-		if leaves && !c.full && !root { // its siblings are leaves
-			if err := c.mark(child, 0); err != nil {
-				return err
-			}
-			continue
-		}
-		within := bounds{n.key(i), b.to}
-		if i+1 < int(n.count) {
-			within.to = n.key(i + 1)
-		}
-		if err := c.visit(child, depth+1, root, within); err != nil {
-			return err
-		}
-		if i == 0 {
-			leaves = c.isLeaf(child)
-		}
-	}
-	return nil
-}
-
-func (c *checker) isLeaf(id uint64) bool {
-	n, err := c.page(id)
-	return err == nil && n.flags == pageLeaf
-}
-
-func (c *checker) visitLeaf(id uint64, n node, root bool) error {
-	for i := range int(n.count) {
-		_, value, bucket := n.leaf(i)
-		if !bucket {
-			continue
-		}
-		if !root {
-			return fmt.Errorf("%w: page %d has a bucket within a bucket", ErrDamaged, id)
-		}
-		if _, err := c.bucketRoot(value); err != nil {
-			return err
-		}
-		if page := order.Uint64(value); page != 0 {
-			if err := c.visit(page, 0, false, bounds{}); err != nil {
-				return err
+	defer func() { _ = f.Close() }()
+	for size := int64(1024); size <= 1<<16; size *= 2 {
+		for _, at := range []int64{0, size} {
+			var b [4]byte
+			if _, err := f.ReadAt(b[:], at+pageHead); err == nil && native.Uint32(b[:]) == boltMagic {
+				return true
 			}
 		}
 	}
-	return nil
+	return false
 }
 
-// checkFreelist: a page that is in use must not be taken for free.
-func (c *checker) checkFreelist() error {
-	id := c.meta.freelist
-	n, err := c.page(id)
+// checkPages checks the form of a file that bbolt could open.
+func checkPages(path string) error {
+	f, err := os.Open(path) //nolint:gosec // the caller's path
 	if err != nil {
 		return err
 	}
-	if n.flags != pageFreelist {
-		return fmt.Errorf("%w: page %d is no list of free pages", ErrDamaged, id)
-	}
-	if err := c.mark(id, uint64(n.overflow)); err != nil {
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
 		return err
 	}
-	ids, count := n.data[pageHeader:], uint64(n.count)
-	if n.count == 0xFFFF { // the count did not fit
-		count, ids = order.Uint64(ids), ids[8:]
+	meta := newestMeta(f)
+	if meta == nil {
+		return fmt.Errorf("%w: no valid head", ErrDamaged)
 	}
-	if count > uint64(len(ids)/8) {
-		return fmt.Errorf("%w: the list of free pages is too long", ErrDamaged)
+	c := &checker{f: f, size: uint64(native.Uint32(meta[8:])), high: native.Uint64(meta[40:])}
+	if c.size < 1024 || c.size > 1<<16 || c.high > uint64(info.Size())/c.size {
+		return fmt.Errorf("%w: it is shorter than it should be", ErrDamaged)
 	}
+	c.seen = make([]bool, c.high)
+	return c.tree(native.Uint64(meta[16:]), nil, nil, 0)
+}
+
+// newestMeta is the meta page that bbolt takes.
+func newestMeta(f *os.File) (newest []byte) {
+	for size := int64(1024); size <= 1<<16; size *= 2 {
+		for _, at := range []int64{0, size} {
+			b := make([]byte, metaSize)
+			if _, err := f.ReadAt(b, at+pageHead); err != nil || native.Uint32(b) != boltMagic {
+				continue
+			}
+			h := fnv.New64a()
+			_, _ = h.Write(b[:56])
+			if h.Sum64() == native.Uint64(b[56:]) && (at == 0 || int64(native.Uint32(b[8:])) == size) &&
+				(newest == nil || native.Uint64(b[48:]) > native.Uint64(newest[48:])) {
+				newest = b
+			}
+		}
+	}
+	return newest
+}
+
+func (c *checker) damaged(id uint64, what string) error {
+	return fmt.Errorf("%w: page %d %s", ErrDamaged, id, what)
+}
+
+// tree checks the page with that number and all below it. Its keys are from low on and before high, where that is set.
+func (c *checker) tree(id uint64, low, high []byte, depth int) error {
+	if id < 2 || id >= c.high || depth > maxDepth {
+		return c.damaged(id, "is out of place")
+	}
+	b, err := c.read(id)
+	if err != nil {
+		return err
+	}
+	overflow := uint64(native.Uint32(b[12:]))
+	for i := id; i <= id+overflow; i++ {
+		if c.seen[i] {
+			return c.damaged(i, "is used twice")
+		}
+		c.seen[i] = true
+	}
+	if native.Uint64(b) != id {
+		return c.damaged(id, "is another one")
+	}
+	return c.elements(id, b, low, high, depth)
+}
+
+func (c *checker) read(id uint64) ([]byte, error) {
+	b := make([]byte, c.size)
+	if _, err := c.f.ReadAt(b, int64(id*c.size)); err != nil {
+		return nil, err
+	}
+	overflow := uint64(native.Uint32(b[12:]))
+	if overflow == 0 {
+		return b, nil
+	}
+	if overflow >= c.high-id {
+		return nil, c.damaged(id, "is too long")
+	}
+	b = make([]byte, (1+overflow)*c.size)
+	_, err := c.f.ReadAt(b, int64(id*c.size))
+	return b, err
+}
+
+// elements checks what a page has. b is the page, or the value of a small bucket, which looks like one.
+func (c *checker) elements(id uint64, b, low, high []byte, depth int) error {
+	if len(b) < pageHead {
+		return c.damaged(id, "is too short")
+	}
+	flags, count := native.Uint16(b[8:]), uint64(native.Uint16(b[10:]))
+	if flags != flagBranch && flags != flagLeaf || pageHead*(1+count) > uint64(len(b)) || flags == flagBranch && count == 0 {
+		return c.damaged(id, "is of no known kind")
+	}
+	last, children := low, make([]uint64, 0, count)
+	var keys [][]byte
 	for i := range count {
-		free := order.Uint64(ids[8*i:])
-		if free < 2 || free >= c.meta.pgid {
-			return fmt.Errorf("%w: free page %d of %d", ErrDamaged, free, c.meta.pgid)
+		at := pageHead * (1 + i)
+		e := b[at : at+pageHead]
+		var pos, ksize, vsize uint64
+		if flags == flagBranch {
+			pos, ksize = uint64(native.Uint32(e)), uint64(native.Uint32(e[4:]))
+		} else {
+			pos, ksize, vsize = uint64(native.Uint32(e[4:])), uint64(native.Uint32(e[8:])), uint64(native.Uint32(e[12:]))
 		}
-		if err := c.mark(free, 0); err != nil {
+		from := at + pos
+		if pos < pageHead*(count-i) || from+ksize+vsize > uint64(len(b)) {
+			return c.damaged(id, "has an element outside of it")
+		}
+		key, value := b[from:from+ksize], b[from+ksize:from+ksize+vsize]
+		if i == 0 && bytes.Compare(key, last) < 0 || i > 0 && bytes.Compare(key, last) <= 0 || high != nil && bytes.Compare(key, high) >= 0 {
+			return c.damaged(id, "is not in order")
+		}
+		last = key
+		if flags == flagBranch {
+			children, keys = append(children, native.Uint64(e[8:])), append(keys, key)
+		} else if native.Uint32(e)&leafBucket != 0 {
+			if err := c.bucket(id, value, depth); err != nil {
+				return err
+			}
+		}
+	}
+	for i, child := range children {
+		end := high
+		if i+1 < len(keys) {
+			end = keys[i+1]
+		}
+		if err := c.tree(child, keys[i], end, depth+1); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// bucket checks a bucket by its value: its root page (8), a sequence (8), and if the root is 0 the content.
+func (c *checker) bucket(id uint64, value []byte, depth int) error {
+	if len(value) < 16 || depth > maxDepth {
+		return c.damaged(id, "has a bucket that cannot be")
+	}
+	if root := native.Uint64(value); root != 0 {
+		return c.tree(root, nil, nil, depth+1)
+	}
+	return c.elements(id, value[16:], nil, nil, depth+1)
 }

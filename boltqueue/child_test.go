@@ -80,7 +80,7 @@ func (t killAfterAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
 func shop(path string) error {
 	hit := failpointAt(os.Getenv(envFailpoint))
 	boltqueue.SetFailpoint(hit)
-	outbox, err := boltqueue.Open(path, boltqueue.WithMemKeys(64))
+	outbox, err := boltqueue.Open(path)
 	if err != nil {
 		return err
 	}

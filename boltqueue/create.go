@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,44 +13,53 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// create makes a new outbox at path if there is no file. It appears complete or not at all, whatever happens.
-func create(path string) error {
-	info, err := os.Stat(path)
+const tmpPattern = ".new-*"
+
+// create makes a new outbox if there is no file. It appears complete or not at all, whatever happens.
+func (q *Queue) create() error {
+	if q.path == "" {
+		return errors.New("the path is empty")
+	}
+	info, err := os.Stat(q.path)
 	switch {
 	case err == nil && info.IsDir():
-		return &fs.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
+		return &fs.PathError{Op: "open", Path: q.path, Err: syscall.EISDIR}
 	case err == nil && info.Mode().Perm()&0o200 == 0:
 		return fmt.Errorf("the file is read-only (mode %v): %w", info.Mode().Perm(), fs.ErrPermission)
-	case err == nil || !errors.Is(err, fs.ErrNotExist):
+	case err == nil || !errors.Is(err, fs.ErrNotExist) || q.mustExist:
 		return err
 	}
-	dir, base := filepath.Split(path)
-	tmp, err := os.CreateTemp(filepath.Clean(dir+"."), base+tmpPattern) // mode 0600
+	dir := filepath.Dir(q.path)
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("the directory %q: %w", dir, err)
+	}
+	tmp, err := makeTemp(q.path)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	db, err := bbolt.Open(tmp.Name(), 0o600, &bbolt.Options{Timeout: lockTimeout})
+	defer func() { _ = os.Remove(tmp) }()
+	db, err := bbolt.Open(tmp, 0o600, options(false, nil))
 	if err != nil {
 		return err
 	}
-	if err := joinErr(db.Update(initialise), db.Close()); err != nil {
+	if err := errors.Join(db.Update(initialise), db.Close()); err != nil {
 		return err
 	}
-	return publish(tmp.Name(), path)
-}
-
-// publish gives the complete file its name, unless another process was faster.
-func publish(tmp, path string) error {
-	if err := os.Link(tmp, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		if err := os.Rename(tmp, path); err != nil { // a file system without links
+	if err := os.Link(tmp, q.path); err != nil && !errors.Is(err, fs.ErrExist) { // another process may be faster
+		if err := os.Rename(tmp, q.path); err != nil { // a file system without links
 			return err
 		}
 	}
-	return syncDir(filepath.Dir(path))
+	return syncDir(dir)
+}
+
+// makeTemp makes an empty file with mode 0600 beside path.
+func makeTemp(path string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+tmpPattern)
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), f.Close()
 }
 
 func syncDir(dir string) error {
@@ -64,7 +74,7 @@ func syncDir(dir string) error {
 	if errors.Is(err, syscall.EINVAL) { // not every system can
 		err = nil
 	}
-	return joinErr(err, d.Close())
+	return errors.Join(err, d.Close())
 }
 
 // initialise makes an outbox of an empty database.
@@ -78,8 +88,5 @@ func initialise(tx *bbolt.Tx) error {
 		}
 	}
 	meta := tx.Bucket(bucketMeta)
-	if err := meta.Put(keyFormat, encodeFormat()); err != nil {
-		return err
-	}
-	return meta.Put(keyState, (&state{seq: 1, base: 1, flushed: 1}).encode())
+	return errors.Join(meta.Put(keyFormat, binary.BigEndian.AppendUint16([]byte(formatName), formatVersion)), meta.Put(keyCounters, []byte("{}")))
 }

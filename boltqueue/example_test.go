@@ -46,20 +46,25 @@ func Example() {
 	// Output: 1 commission; 0 waiting, 1 remembered
 }
 
-func ExampleQueue_DeadLetters() {
+func ExampleQueue_Redrive() {
 	outbox, cleanup := rejectedOutbox()
 	defer cleanup()
 	ctx := context.Background()
-	for letter, err := range outbox.DeadLetters(ctx) {
+	dead := fprom.Filter{State: fprom.StateDead}
+	for e, err := range outbox.Entries(ctx, dead) {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(letter.Message.Key, "was given up:", letter.Answer)
-		if _, err := outbox.Redrive(ctx, letter.ID); err != nil { // or Drop
-			log.Fatal(err)
-		}
+		fmt.Println(e.Key, "was given up:", e.Reason)
 	}
-	// Output: sale:ch_1 was given up: Error. Amount blank or invalid.
+	n, err := outbox.Redrive(ctx, dead) // or Drop
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(n, "is sent again")
+	// Output:
+	// sale:ch_1 was given up: deliver: 400 Bad Request: Error. Amount blank or invalid.
+	// 1 is sent again
 }
 
 // rejectedOutbox returns an outbox with an event that FirstPromoter did not like.

@@ -15,131 +15,94 @@ import (
 // Info is what Inspect tells about a file.
 type Info struct {
 	fprom.QueueStats
-	Format int   // version of the file format
-	Size   int64 // of the file, in bytes
+	Format   int   // version of the file format; 0 of an empty file
+	Size     int64 // of the file, in bytes
+	Writable bool  // this process may write it
 }
 
-const inspectTries = 1000
-
-// Inspect reads the counters of an outbox without changing or locking it, also while a process uses it: they are those of
-// one commit. It reads a few pages, whatever the file holds. Errors are those of Open, without ErrLocked.
-func Inspect(path string) (Info, error) {
-	info, err := inspect(path)
+// Inspect looks at an outbox without creating or changing anything, and checks that Open would take it. While it looks, the
+// file is locked against writers, for some milliseconds or as long as it takes to read a large file. If a process has the
+// file open, the error is ErrLocked: see Dial. Other errors are those of Open; fs.ErrNotExist if there is no file.
+func Inspect(path string) (info Info, err error) {
+	err = guard(func() error {
+		stat, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		info.Size = stat.Size()
+		return examine(path, info.read)
+	})
 	if err != nil {
-		return Info{}, fmt.Errorf("boltqueue: inspect %s: %w", path, err)
+		return Info{}, fmt.Errorf("fprom: inspect the outbox %q: %w", path, err)
+	}
+	if f, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil { //nolint:gosec // the caller's path
+		info.Writable = f.Close() == nil
 	}
 	return info, nil
 }
 
-// inspect relies on bbolt writing no page of the tree of the current meta page: if that is still the same one afterwards,
-// everything read belongs together.
-func inspect(path string) (Info, error) {
-	f, err := os.Open(path) //nolint:gosec // the caller's path
+func (i *Info) read(tx *bbolt.Tx) error {
+	c, err := readCounters(tx)
 	if err != nil {
-		return Info{}, err
+		return err
 	}
-	defer func() { _ = f.Close() }()
-	for range inspectTries {
-		p, err := pagerOf(f)
-		if err != nil {
-			return Info{}, err
+	i.Format, i.Dead, i.Ledger, i.Conflicts, i.LastSuccess = formatVersion, c.Dead, c.Ledger, c.Conflicts, c.lastSuccess()
+	cursor := tx.Bucket(bucketWaiting).Cursor()
+	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
+		h, err := decodeHead(binary.BigEndian.Uint64(k), v)
+		switch {
+		case err != nil:
+			i.Dead++ // when it is opened
+		case h.flags&flagBulk != 0:
+			i.Bulk++
+		default:
+			i.Pending++
 		}
-		info, err := p.info()
-		again, metaErr := pagerOf(f)
-		if metaErr != nil {
-			return Info{}, metaErr
-		}
-		if again.meta.txid == p.meta.txid {
-			if err != nil {
-				return Info{}, err
+		if i.Oldest.IsZero() {
+			if r, err := decode(binary.BigEndian.Uint64(k), v); err == nil {
+				i.Oldest = r.RecordedAt
 			}
-			stat, err := f.Stat()
-			if err != nil {
-				return Info{}, err
-			}
-			info.Size = stat.Size()
-			return info, nil
 		}
 	}
-	return Info{}, errors.New("the file changes too fast; try again")
+	return nil
 }
 
-// pagerOf reads again what a commit that makes the file longer came in between of.
-func pagerOf(f *os.File) (*pager, error) {
-	for size := int64(-1); ; {
-		stat, err := f.Stat()
-		if err != nil {
-			return nil, err
-		}
-		p, err := newPager(f, stat.Size())
-		if err == nil || size == stat.Size() {
-			return p, err
-		}
-		size = stat.Size()
-	}
-}
-
-func (p *pager) info() (Info, error) {
-	if err := p.checkFormat(); err != nil {
-		return Info{}, err
-	}
-	meta, ok, err := p.bucket(bucketMeta)
-	if err != nil || !ok {
-		return Info{}, joinErr(err, ErrForeign)
-	}
-	st, ok := decodeState(meta.get(keyState))
-	if !ok {
-		return Info{}, fmt.Errorf("%w: the counters cannot be read", ErrDamaged)
-	}
-	info := Info{QueueStats: st.stats(), Format: int(decodeFormat(meta.get(keyFormat)))}
-	pending, ok, err := p.bucket(bucketPending)
-	if err != nil || !ok {
-		return Info{}, joinErr(err, ErrDamaged)
-	}
-	k, v, err := p.first(pending)
-	if err != nil {
-		return Info{}, err
-	}
-	if len(k) == 8 {
-		if r, err := decodeRecord(binary.BigEndian.Uint64(k), v); err == nil {
-			info.Oldest = r.m.RecordedAt
-		}
-	}
-	return info, nil
-}
+const compactStep = 1 << 20 // bytes in one transaction
 
 // Compact rewrites the file at path without its unused space, while no process has it open; else the error is ErrLocked.
 // It needs disk space for the copy beside the file. After an error, or if the process dies, the old file is there; the copy,
 // named path + ".new-" and a number, is left only if the process died.
 func Compact(path string) error {
-	if err := guard(func() error { return compact(path) }); err != nil {
-		return fmt.Errorf("boltqueue: compact %s: %w", path, explain(err))
+	err := guard(func() error {
+		if err := examine(path, nil); err != nil {
+			return err
+		}
+		return compact(path)
+	})
+	if err != nil {
+		return fmt.Errorf("fprom: compact the outbox %q: %w", path, err)
 	}
 	return nil
 }
 
 func compact(path string) (err error) {
-	var file *os.File
-	src, err := bbolt.Open(path, 0o600, options(checkWhole, &file))
+	src, err := bbolt.Open(path, 0o600, options(false, nil)) // keeps the lock until the new file is in place
+	if err != nil {
+		return explain(err, path)
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	tmp, err := makeTemp(path)
 	if err != nil {
 		return err
 	}
-	defer func() { err = joinErr(err, src.Close()) }() // keeps the lock until the new file is in place
-	dir, base := filepath.Split(path)
-	tmp, err := os.CreateTemp(filepath.Clean(dir+"."), base+tmpPattern)
+	defer func() { _ = os.Remove(tmp) }()
+	o := options(false, nil)
+	o.NoSync = true
+	dst, err := bbolt.Open(tmp, 0o600, o)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	dst, err := bbolt.Open(tmp.Name(), 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, NoSync: true})
-	if err != nil {
-		return err
-	}
-	err = joinErr(bbolt.Compact(dst, src, compactStep), dst.Sync())
-	if err = joinErr(err, dst.Close()); err != nil {
+	if err := errors.Join(bbolt.Compact(dst, src, compactStep), dst.Sync(), dst.Close()); err != nil {
 		return err
 	}
 	if runtime.GOOS == "windows" { // it does not replace a file that is open
@@ -147,21 +110,8 @@ func compact(path string) (err error) {
 			return err
 		}
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
+	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
-}
-
-const compactStep = 1 << 20 // bytes in one transaction
-
-func checkWhole(f *os.File) error {
-	p, err := pagerOf(f)
-	if err != nil {
-		return err
-	}
-	if err := p.checkFormat(); err != nil {
-		return err
-	}
-	return p.check(true)
 }

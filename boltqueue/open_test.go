@@ -63,7 +63,7 @@ func image(tb testing.TB) (file []byte, events map[string]string) {
 	tb.Helper()
 	dir := tb.TempDir()
 	path := filepath.Join(dir, "fprom.db")
-	q, err := boltqueue.Open(path, boltqueue.WithMemKeys(16))
+	q, err := boltqueue.Open(path)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -101,6 +101,7 @@ func TestRefused(t *testing.T) {
 		{"a long text", content(bytes.Repeat([]byte("SQLite format 3\x00"), 1<<12)), boltqueue.ErrForeign},
 		{"another database of bbolt", foreignBolt, boltqueue.ErrForeign},
 		{"a file of a newer release", newer, boltqueue.ErrNewerFormat},
+		{"a file of an older release", older, boltqueue.ErrOldFormat},
 		{"one byte short of all pages", content(outbox[:len(outbox)/2-1]), boltqueue.ErrDamaged},
 		{"one page", content(outbox[:4096]), boltqueue.ErrDamaged},
 		{"less than a page", content(outbox[:1000]), boltqueue.ErrDamaged},
@@ -178,52 +179,99 @@ func newer(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(q.SetFormatVersion(2), q.Close()); err != nil {
+	if err := errors.Join(q.SetFormatVersion(3), q.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestInspectLive reads the counters while they change.
-func TestInspectLive(t *testing.T) {
+func older(t *testing.T, path string) {
+	t.Helper()
+	q, err := boltqueue.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(q.SetFormatVersion(1), q.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInspect(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	q := open(t, dir, boltqueue.WithMemKeys(32))
-	const n = 300
-	first := sale(t, 0, 100)
-	put(t, q, first)
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		for i := range n {
-			put(t, q, sale(t, i+1, 100))
-		}
-	}()
-	last, reads := 0, 0
-	for running := true; running; reads++ {
-		select {
-		case <-written:
-			running = false
-		default:
-		}
-		info, err := boltqueue.Inspect(filepath.Join(dir, "fprom.db"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.Pending < last || info.Pending > n+1 || !info.Oldest.Equal(first.RecordedAt) || info.Format != 1 || info.Size == 0 {
-			t.Fatalf("Inspect: %+v after %d pending, want the oldest of %v", info, last, first.RecordedAt)
-		}
-		last = info.Pending
+	path := filepath.Join(dir, "fprom.db")
+	if _, err := boltqueue.Inspect(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Inspect where there is no file: %v", err)
 	}
-	if last != n+1 || reads < 2 {
-		t.Errorf("the last of %d reads saw %d pending, want %d", reads, last, n+1)
+	if _, err := boltqueue.Open(path, boltqueue.WithoutCreate()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Open without creating: %v", err)
 	}
+	q := open(t, dir)
+	first, bulk := sale(t, 1, 100), sale(t, 2, 100)
+	bulk.Bulk = true
+	put(t, q, first, bulk)
+	if _, err := boltqueue.Inspect(path); !errors.Is(err, boltqueue.ErrLocked) {
+		t.Errorf("Inspect of an open file: %v, want ErrLocked", err)
+	}
+	closeQueue(t, q)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := boltqueue.Inspect(path)
+	if err != nil || info.Pending != 1 || info.Bulk != 1 || !info.Oldest.Equal(first.RecordedAt) || info.Format != 2 || info.Size != int64(len(before)) || !info.Writable {
+		t.Errorf("Inspect: %+v, %v", info, err)
+	}
+	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+		t.Error("Inspect changed the file")
+	}
+	onlyOutbox(t, dir)
+}
+
+// TestUnclearPaths: an error names what is missing.
+func TestUnclearPaths(t *testing.T) {
+	t.Parallel()
+	if _, err := boltqueue.Open(""); err == nil || !strings.Contains(err.Error(), "path is empty") {
+		t.Errorf("Open of no path: %v", err)
+	}
+	dir := filepath.Join(t.TempDir(), "missing")
+	if _, err := boltqueue.Open(filepath.Join(dir, "fprom.db")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "directory") || strings.Contains(err.Error(), ".new-") {
+		t.Errorf("Open in no directory: %v", err)
+	}
+}
+
+// TestWait: a second service takes over when the first one ends.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fprom.db")
+	q := open(t, dir)
+	put(t, q, sale(t, 1, 100))
+	if _, err := boltqueue.Open(path, boltqueue.WithWait(time.Second), discard); !errors.Is(err, boltqueue.ErrLocked) {
+		t.Errorf("Open that waited for nothing: %v", err)
+	}
+	ended := make(chan time.Time, 1)
+	time.AfterFunc(300*time.Millisecond, func() {
+		closeQueue(t, q)
+		ended <- time.Now()
+	})
+	next, err := boltqueue.Open(path, boltqueue.WithWait(time.Minute), discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(<-ended); d > time.Second {
+		t.Errorf("it took over after %v", d)
+	}
+	if s := stats(t, next); s.Pending != 1 {
+		t.Errorf("it found %+v", s)
+	}
+	closeQueue(t, next)
 }
 
 func TestCompact(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "fprom.db")
-	q := open(t, dir, boltqueue.WithMemKeys(64))
+	q := open(t, dir)
 	for i := range 3000 {
 		m := sale(t, i, 100)
 		m.Body = append(m.Body[:len(m.Body)-1], `,"plan":"`+strings.Repeat("x", 200)+`"}`...)
@@ -262,7 +310,7 @@ func TestCompact(t *testing.T) {
 	}
 }
 
-// onlyOutbox: there is nothing in dir but the file and its reserve, both for their owner alone.
+// onlyOutbox: there is nothing in dir but the file, for its owner alone.
 func onlyOutbox(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -276,7 +324,7 @@ func onlyOutbox(t *testing.T, dir string) {
 			t.Errorf("%s has mode %v, %v; want 0600", e.Name(), info.Mode().Perm(), err)
 		}
 	}
-	if !slices.Equal(names, []string{"fprom.db", "fprom.db.reserve"}) {
+	if !slices.Equal(names, []string{"fprom.db"}) {
 		t.Errorf("the directory has %v", names)
 	}
 }

@@ -5,49 +5,59 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/backlog"
 	"go.etcd.io/bbolt"
 )
 
-// Queue is a durable fprom.Queue in one file. All its methods are safe for concurrent use.
+// Queue is a durable fprom.Queue in one file, and an fprom.Outbox. All its methods are safe for concurrent use.
 type Queue struct {
 	path      string
 	start     time.Time // see now
 	logger    *slog.Logger
 	retention time.Duration
-	memKeys   int // as many keys in memory make a run
+	wait      time.Duration
+	mustExist bool
+	noSocket  bool
 	commitTx  func(*bbolt.Tx) error
 
-	db   *bbolt.DB
-	file *os.File // db's; see release
-	kick chan struct{}
-	wake chan struct{} // a hint to the workers that there is something ready
-	done chan struct{} // closed when the committer has ended
+	db       *bbolt.DB
+	line     *backlog.Line[struct{}] // what waits, by seq
+	kick     chan struct{}           // there are requests
+	done     chan struct{}           // closed when the committer has ended
+	watched  atomic.Pointer[func() fprom.Stats]
+	complain sync.Mutex // see log
+	logged   time.Time
 
-	mu        sync.Mutex
-	requests  []*request // not yet taken by the committer
-	outcomes  []outcome
-	ready     ready
-	flushers  []flusher
-	settled   chan struct{} // closed when all outcomes are written or have to wait; nil if nobody waits
-	stats     fprom.QueueStats
-	nextSeq   uint64
-	closing   bool
-	stalled   bool  // outcomes could not be written: no new deliveries until they are
-	broken    error // the file is not usable any more
+	// Of the committer alone: the keys of what waits, each in a slot, which is its hash or the next one that is free.
+	keys      map[uint64]uint64 // slot → seq
+	nextPrune time.Time
+
+	mu       sync.Mutex
+	requests []*request // not yet taken by the committer
+	counters counters
+	oldest   time.Time // RecordedAt of the first record that waits
+	lastSeq  uint64
+	writing  bool // the committer has requests in hand
+	closing  bool
+	broken   error // the file is not usable any more
+	stopRun  context.CancelFunc
+
 	closeOnce sync.Once
 	closeErr  error
-
-	c       committer
-	reserve reserve
+	socket    *socket
 }
 
-var _ fprom.Queue = (*Queue)(nil)
+type item = backlog.Item[struct{}]
+
+var (
+	_ fprom.Outbox  = (*Queue)(nil)
+	_ fprom.Watcher = (*Queue)(nil)
+)
 
 // Option changes a default of Open.
 type Option func(*Queue)
@@ -57,10 +67,8 @@ const DefaultRetention = 400 * 24 * time.Hour
 
 const maxRetention = 100 * 365 * 24 * time.Hour // with more, times leave the range of Unix nanoseconds
 
-// WithRetention sets how long the ledger remembers an event id after the event's outcome, at least; some are forgotten a
-// four-hundredth of it later, and those of events newer than the oldest one without an outcome not before it has one. A
-// duplicate that comes after that is sent again, and left to FirstPromoter to recognise. 0 or less: DefaultRetention; at
-// most 100 years.
+// WithRetention sets how long the ledger remembers an event id after the event's outcome. A duplicate that comes after that
+// is sent again, and left to FirstPromoter to recognise. 0 or less: DefaultRetention; at most 100 years.
 func WithRetention(d time.Duration) Option {
 	return func(q *Queue) {
 		if d > 0 {
@@ -69,8 +77,8 @@ func WithRetention(d time.Duration) Option {
 	}
 }
 
-// WithLogger sets the logger for what no caller sees: outcomes that could not be written, damaged records. Default
-// slog.Default().
+// WithLogger sets the logger for what no caller sees: outcomes that could not be written, damaged records, a socket that
+// cannot be made. Default slog.Default().
 func WithLogger(l *slog.Logger) Option {
 	return func(q *Queue) {
 		if l != nil {
@@ -79,96 +87,82 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
+// WithWait lets Open wait for so long if another process has the file, instead of ErrLocked at once. It takes over within a
+// second when that process ends or dies: start the new process, then stop the old one, and there is no gap.
+func WithWait(d time.Duration) Option { return func(q *Queue) { q.wait = d } }
+
+// WithoutSocket serves no socket beside the file: other processes cannot see or change the outbox while it is open.
+func WithoutSocket() Option { return func(q *Queue) { q.noSocket = true } }
+
+// WithoutCreate makes Open fail with fs.ErrNotExist if there is no file.
+func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
+
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
-		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, memKeys: defaultMemKeys, commitTx: (*bbolt.Tx).Commit,
-		kick: make(chan struct{}, 1), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
+		line: backlog.New[struct{}](), keys: map[uint64]uint64{}, kick: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	for _, o := range opts {
 		o(q)
 	}
-	q.c = committer{items: map[uint64]*item{}, busy: map[uint64]*item{}, mem: map[hash]entry{}, limit: maxGroupOutcomes}
 	return q
 }
 
 // now is the time as it runs on from the opening, whatever is done to the clock of the system.
 func (q *Queue) now() time.Time { return q.start.Add(time.Since(q.start)) }
 
-// Stats implements the optional method of fprom.Queue. It reads nothing from the file. Oldest is as of the last commit.
+// Stats implements fprom.Queue. It reads nothing from the file.
 func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.stats, q.broken
-}
-
-// flusher waits until no message with a seq below mark is left.
-type flusher struct {
-	mark uint64
-	done chan struct{}
-}
-
-// Flush waits until every message stored before the call has an outcome (done or dead letter) that is on disk, or ctx
-// ends. It needs a Run that delivers.
-func (q *Queue) Flush(ctx context.Context) error {
-	q.mu.Lock()
 	if err := q.unusable(); err != nil {
-		q.mu.Unlock()
-		return err
+		return fprom.QueueStats{}, err
 	}
-	if q.stats.Pending == 0 {
-		q.mu.Unlock()
-		return nil
-	}
-	f := flusher{q.nextSeq, make(chan struct{})}
-	q.flushers = append(q.flushers, f)
-	q.mu.Unlock()
-	signal(q.kick)
-	select {
-	case <-f.done:
-		return nil
-	case <-ctx.Done():
-		q.mu.Lock()
-		q.flushers = slices.DeleteFunc(q.flushers, func(other flusher) bool { return other == f })
-		q.mu.Unlock()
-		return ctx.Err()
-	case <-q.done:
-		return errors.Join(fprom.ErrQueueClosed, q.brokenErr())
-	}
+	n := q.line.Waiting()
+	return fprom.QueueStats{
+		Pending: n.Live, Bulk: n.Bulk, Oldest: q.oldest, Dead: q.counters.Dead, Ledger: q.counters.Ledger,
+		Conflicts: q.counters.Conflicts, Delivering: q.line.Running(), LastSuccess: q.counters.lastSuccess(),
+	}, nil
 }
 
-// Close writes what is still to be written, closes the file and releases its lock. Messages without an outcome stay in
-// the file. Call it after Run returned. Further calls do nothing and return the same error: outcomes that could not be
-// written, whose events will be delivered again.
+// Watch implements fprom.Watcher: what the Tracker knows is told over the socket.
+func (q *Queue) Watch(stats func() fprom.Stats) { q.watched.Store(&stats) }
+
+// status is Stats with what the Tracker that delivers knows besides.
+func (q *Queue) status(ctx context.Context) (fprom.QueueStats, error) {
+	s, err := q.Stats(ctx)
+	if watch := q.watched.Load(); watch != nil && err == nil && s.Delivering {
+		t := (*watch)()
+		s.PausedUntil, s.PauseReason, s.Breaker, s.LastMinute = t.PausedUntil, t.PauseReason, t.Breaker, t.Queue.LastMinute
+	}
+	return s, err
+}
+
+// Flush implements fprom.Queue. It needs a Run that delivers. Outcomes count when they are on disk.
+func (q *Queue) Flush(ctx context.Context) error {
+	err := q.line.Flush(ctx)
+	if errors.Is(err, backlog.ErrNotDue) {
+		return fmt.Errorf("%w: %w", fprom.ErrNotDue, err)
+	}
+	return err
+}
+
+// Close ends the socket, closes the file and releases its lock. Messages without an outcome stay in the file. Call it after
+// Run returned. Further calls do nothing and return the same error.
 func (q *Queue) Close() error {
 	q.closeOnce.Do(func() {
+		q.socket.close()
 		q.mu.Lock()
 		q.closing = true
 		q.mu.Unlock()
+		q.line.Close(fprom.ErrQueueClosed)
 		signal(q.kick)
 		<-q.done
-		q.closeErr = q.release()
+		if err := guard(q.db.Close); err != nil {
+			q.closeErr = fmt.Errorf("fprom: close the outbox %s: %w", q.path, err)
+		}
 	})
 	return q.closeErr
-}
-
-// release closes the file. A panic inside a transaction leaves bbolt's locks taken: then only the file is closed.
-func (q *Queue) release() error {
-	q.mu.Lock()
-	left, broken := len(q.outcomes), q.broken
-	q.mu.Unlock()
-	var err error
-	if broken != nil {
-		err = abandon(q.file)
-	} else {
-		err = q.db.Close()
-	}
-	if err != nil {
-		err = fmt.Errorf("boltqueue: close %s: %w", q.path, err)
-	}
-	if left > 0 {
-		err = errors.Join(err, fmt.Errorf("boltqueue: %d outcomes could not be written to %s; their events will be sent again, which their event ids make safe", left, q.path))
-	}
-	return err
 }
 
 // unusable must be called with q.mu held.
@@ -182,9 +176,22 @@ func (q *Queue) unusable() error {
 	return nil
 }
 
-func (q *Queue) brokenErr() error {
+// breakDown puts the queue out of use: every call returns err from now on.
+func (q *Queue) breakDown(err error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.broken == nil {
+		q.broken = fmt.Errorf("fprom: the outbox %s is out of use: %w", q.path, err)
+		q.logger.Error("fprom: the outbox is out of use until it is opened again", slog.String("path", q.path), slog.Any("error", err))
+		for _, r := range q.requests {
+			r.done <- q.broken
+		}
+		q.requests = nil
+		q.line.Close(q.broken)
+		if q.stopRun != nil {
+			q.stopRun()
+		}
+	}
 	return q.broken
 }
 

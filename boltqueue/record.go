@@ -4,138 +4,282 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"hash/crc32"
-	"hash/fnv"
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/backlog"
 )
 
-var errDamagedRecord = errors.New("the stored record is damaged (checksum)")
-
-// hashKey is what the file knows an event by: no address of a customer stays in the ledger.
-func hashKey(key string) hash {
-	sum := sha256.Sum256([]byte(key))
-	return hash(sum[:16])
-}
-
-// laneOf is 0 for a message that need not wait for others. Two customers with one hash share a lane, which does no harm.
-func laneOf(customer string) uint64 {
-	if customer == "" {
-		return 0
-	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(customer))
-	return max(h.Sum64(), 1)
-}
-
-// record is a message with the time it is due at, if it waits for a retry.
-type record struct {
-	m   fprom.Message // Attempt: attempts made and counted
-	due int64         // Unix nanoseconds; 0: not delayed
-}
-
+// The file, format 2. Integers are big-endian.
+//
+//	bucket     key                      value
+//	meta       "format"                 "fprom-boltqueue", version (2)
+//	           "counters"               JSON: see counters
+//	waiting    seq (8)                  the record of a message without an outcome
+//	dead       seq (8)                  the record of a dead letter
+//	done       seq (8)                  the record of a message that is done: no customer, no body
+//	ids        SafeKey of the message   state (1), seq (8). Of what is done or dead
+//	times      settled at (8), seq (8)  what it was (1), for History and for what is too old
+//	conflicts  SafeKey, 0, digest (8)   nothing. Pairs that were refused
+//
+// A Put writes to the end of waiting and nowhere else: what waits is known from memory. An outcome removes the record there
+// and writes the others. Seqs are the order in which messages were put, and are never used again.
 const (
-	recordHeader = 4 + 4 + 8 + 8 + 4
-	maxReason    = 1 << 10
+	formatName    = "fprom-boltqueue"
+	formatVersion = 2
 )
 
-// encodeRecord: crc32c (4) of seq and the rest, attempts (4), due (8), RecordedAt in seconds (8) and nanoseconds (4), then
-// kind, customer and key with their lengths as uvarints before them, and the body to the end.
-func encodeRecord(seq uint64, r record) []byte {
-	b := make([]byte, 4, recordHeader+16+len(r.m.Kind)+len(r.m.Customer)+len(r.m.Key)+len(r.m.Body))
-	b = binary.BigEndian.AppendUint32(b, uint32(min(max(r.m.Attempt, 0), 1<<31-1)))
-	b = binary.BigEndian.AppendUint64(b, uint64(r.due))
-	b = binary.BigEndian.AppendUint64(b, uint64(r.m.RecordedAt.Unix()))
-	b = binary.BigEndian.AppendUint32(b, uint32(r.m.RecordedAt.Nanosecond()))
-	for _, s := range [...]string{r.m.Kind, r.m.Customer, r.m.Key} {
-		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+var (
+	bucketMeta      = []byte("meta")
+	bucketWaiting   = []byte("waiting")
+	bucketDead      = []byte("dead")
+	bucketDone      = []byte("done")
+	bucketIDs       = []byte("ids")
+	bucketTimes     = []byte("times")
+	bucketConflicts = []byte("conflicts")
+
+	allBuckets = [][]byte{bucketMeta, bucketWaiting, bucketDead, bucketDone, bucketIDs, bucketTimes, bucketConflicts}
+
+	keyFormat   = []byte("format")
+	keyCounters = []byte("counters")
+)
+
+// The states of a key in ids and of an outcome in times.
+const (
+	idDone   = 'd'
+	idRepeat = 'r' // done, and may be put again: see fprom.Message.Repeats
+	idDead   = 'x'
+)
+
+var errDamagedRecord = errors.New("the stored record is damaged; what is left of it can only be dropped")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// record is a message in the file, with the last answer to it.
+type record struct {
+	fprom.Message // Attempt: attempts made and counted
+	due           time.Time
+	aside         bool
+	forgotten     bool // erase the customer with the outcome
+
+	answered bool // the rest is set
+	reason   string
+	status   int
+	outcome  fprom.Outcome
+	settled  time.Time
+	amount   int64 // of a message whose body is gone, with currency
+	currency string
+	id       int64
+	n        int
+	ids      []int64
+}
+
+// Flags of a record, in this order.
+const (
+	flagBulk = 1 << iota
+	flagAside
+	flagForgotten
+	flagAnswered
+)
+
+// The fixed head of a record: crc32c (4) of seq and the rest, flags (1), slot (8), lane (8), due (8). That is all that is
+// read of what waits when the file is opened.
+const headSize = 4 + 1 + 8 + 8 + 8
+
+// head is the fixed head of a record.
+type head struct {
+	flags byte
+	slot  uint64 // see Queue.keys
+	lane  uint64
+	due   int64 // Unix nanoseconds; 0: never tried
+}
+
+// encode returns the record without its slot and checksum: see seal.
+func (r *record) encode() []byte {
+	w := writer(make([]byte, headSize, headSize+64+len(r.Kind)+len(r.Key)+len(r.Customer)+len(r.Body)))
+	for i, set := range [...]bool{r.Bulk, r.aside, r.forgotten, r.answered} {
+		if set {
+			w[4] |= 1 << i
+		}
 	}
-	b = append(b, r.m.Body...)
-	binary.BigEndian.PutUint32(b, recordSum(seq, b))
+	binary.BigEndian.PutUint64(w[13:], backlog.LaneOf(r.Customer))
+	binary.BigEndian.PutUint64(w[21:], uint64(nanos(r.due)))
+	w.time(r.RecordedAt)
+	w.fixed(r.Digest)
+	w.int(int64(r.Attempt))
+	w.text(r.Kind)
+	w.text(r.Key)
+	w.text(r.Customer)
+	if r.answered {
+		w.text(r.reason)
+		w.int(int64(r.status))
+		w.text(string(r.outcome))
+		w.time(r.settled)
+		w.int(r.amount)
+		w.text(r.currency)
+		w.int(r.id)
+		w.int(int64(r.n))
+		w.int(int64(len(r.ids)))
+		for _, id := range r.ids {
+			w.int(id)
+		}
+	}
+	return append(w, r.Body...)
+}
+
+// seal completes a record with what is known when it is written.
+func seal(b []byte, seq, slot uint64) []byte {
+	binary.BigEndian.PutUint64(b[5:], slot)
+	binary.BigEndian.PutUint32(b, checksum(seq, b))
 	return b
 }
 
-func recordSum(seq uint64, b []byte) uint32 {
-	var k [8]byte
-	binary.BigEndian.PutUint64(k[:], seq)
-	return crc32.Update(crc32.Checksum(k[:], castagnoli), castagnoli, b[4:])
+func checksum(seq uint64, b []byte) uint32 {
+	return crc32.Update(crc32.Checksum(seqKey(seq), castagnoli), castagnoli, b[4:])
 }
 
-// decodeRecord copies everything out of b, which may be a page of the file.
-func decodeRecord(seq uint64, b []byte) (record, error) {
-	if len(b) < recordHeader || binary.BigEndian.Uint32(b) != recordSum(seq, b) {
-		return record{}, errDamagedRecord
+// decodeHead checks the whole record and reads its head.
+func decodeHead(seq uint64, b []byte) (head, error) {
+	if len(b) < headSize || binary.BigEndian.Uint32(b) != checksum(seq, b) {
+		return head{}, errDamagedRecord
 	}
-	sec, nsec := int64(binary.BigEndian.Uint64(b[16:])), int64(binary.BigEndian.Uint32(b[24:]))
-	r := record{due: int64(binary.BigEndian.Uint64(b[8:]))}
-	r.m.Attempt = int(binary.BigEndian.Uint32(b[4:]))
-	r.m.RecordedAt = time.Unix(sec, nsec).UTC()
-	b = b[recordHeader:]
-	for _, p := range [...]*string{&r.m.Kind, &r.m.Customer, &r.m.Key} {
-		n, w := binary.Uvarint(b)
-		if w <= 0 || n > uint64(len(b)-w) {
-			return record{}, errDamagedRecord
-		}
-		*p = string(b[w : w+int(n)])
-		b = b[w+int(n):]
-	}
-	r.m.Body = bytes.Clone(b)
-	r.m.Digest = digestOf(r.m)
-	return r, nil
+	return head{b[4], binary.BigEndian.Uint64(b[5:]), binary.BigEndian.Uint64(b[13:]), int64(binary.BigEndian.Uint64(b[21:]))}, nil
 }
 
-// digestOf makes the digest anew, which the record does not have.
-func digestOf(m fprom.Message) uint64 {
-	e, err := m.Event()
-	if err != nil {
-		return 0
-	}
-	again, _ := fprom.NewMessage(e) // the digest of an event that is no longer valid is 0
-	return again.Digest
-}
-
-// deadInfo is what is kept beside a dead message.
-type deadInfo struct {
-	Reason  string    `json:"reason"`
-	Status  int       `json:"status,omitzero"`
-	Code    string    `json:"code,omitempty"`
-	Answer  string    `json:"answer,omitempty"`
-	At      time.Time `json:"at"`
-	Damaged bool      `json:"damaged,omitzero"`
-}
-
-// encodeDead: crc32c (4) of seq and the rest, the length of the JSON of info (4), the JSON, and the message's record.
-func encodeDead(seq uint64, info deadInfo, rec []byte) ([]byte, error) {
-	info.Reason, info.Answer = shorten(info.Reason), shorten(info.Answer)
-	j, err := json.Marshal(info)
+// decode copies everything out of b, which may be a page of the file.
+func decode(seq uint64, b []byte) (*record, error) {
+	h, err := decodeHead(seq, b)
 	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, 4, 8+len(j)+len(rec))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(j)))
-	b = append(append(b, j...), rec...)
-	binary.BigEndian.PutUint32(b, recordSum(seq, b))
-	return b, nil
+	r := &record{due: timeOf(h.due), aside: h.flags&flagAside != 0, forgotten: h.flags&flagForgotten != 0, answered: h.flags&flagAnswered != 0}
+	d := reader{b[headSize:], true}
+	r.Bulk = h.flags&flagBulk != 0
+	r.RecordedAt = d.time()
+	r.Digest = d.fixed()
+	r.Attempt = int(d.int())
+	r.Kind, r.Key, r.Customer = d.text(), d.text(), d.text()
+	if r.answered {
+		r.reason, r.status, r.outcome, r.settled = d.text(), int(d.int()), fprom.Outcome(d.text()), d.time()
+		r.amount, r.currency, r.id, r.n = d.int(), d.text(), d.int(), int(d.int())
+		for range min(d.int(), int64(len(d.b))) {
+			r.ids = append(r.ids, d.int())
+		}
+	}
+	if !d.ok {
+		return nil, errDamagedRecord
+	}
+	r.Body = bytes.Clone(d.b)
+	return r, nil
 }
 
-func decodeDead(seq uint64, b []byte) (deadInfo, []byte, error) {
-	var info deadInfo
-	if len(b) < 8 || binary.BigEndian.Uint32(b) != recordSum(seq, b) {
-		return info, nil, errDamagedRecord
+// entry is the record as operators see it, with the customer in clear.
+func (r *record) entry(seq uint64, state fprom.State) fprom.Entry {
+	e := fprom.NewEntry(r.Message)
+	e.State, e.Cursor = state, formatSeq(seq)
+	if len(r.Body) == 0 {
+		e.Amount, e.Currency = r.amount, r.currency
 	}
-	n := uint64(binary.BigEndian.Uint32(b[4:]))
-	if n > uint64(len(b)-8) || json.Unmarshal(b[8:8+n], &info) != nil {
-		return info, nil, errDamagedRecord
+	if r.answered {
+		e.Reason, e.StatusCode = r.reason, r.status
 	}
-	return info, bytes.Clone(b[8+n:]), nil
+	if state == fprom.StateWaiting {
+		e.NextAttempt = r.due
+		return e
+	}
+	e.Outcome, e.SettledAt, e.ID, e.Commissions, e.CommissionIDs = r.outcome, r.settled, r.id, r.n, r.ids
+	return e
 }
 
-func shorten(s string) string {
-	if len(s) <= maxReason {
-		return s
-	}
-	return s[:maxReason] + "…"
+// answer notes what deliver said.
+func (r *record) answer(res fprom.Result, err error, at time.Time) {
+	var e fprom.Entry
+	e.Settle(res, err, at)
+	r.answered = true
+	r.reason, r.status, r.outcome, r.settled = e.Reason, e.StatusCode, e.Outcome, e.SettledAt
+	r.id, r.n, r.ids = e.ID, e.Commissions, e.CommissionIDs
 }
+
+// erase removes the customer and the body; the sum stays.
+func (r *record) erase() {
+	if len(r.Body) > 0 {
+		r.amount, r.currency = r.Money()
+	}
+	r.Key, r.Customer, r.Body = fprom.SafeKey(r.Key), "", nil
+}
+
+// hashKey is the hash of a SafeKey.
+func hashKey(safeKey string) uint64 {
+	sum := sha256.Sum256([]byte(safeKey))
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+// nanos and timeOf are Unix nanoseconds and back; 0 is the zero time.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func timeOf(nanos int64) time.Time {
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos).UTC()
+}
+
+func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), seq) }
+
+func timeKey(at time.Time, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(max(nanos(at), 0))), seq)
+}
+
+func conflictKey(safeKey string, digest uint64) []byte {
+	return binary.BigEndian.AppendUint64(append([]byte(safeKey), 0), digest)
+}
+
+// writer and reader are the fields of a record one after the other; numbers are varints, texts have their length before them.
+type writer []byte
+
+func (w *writer) int(n int64)   { *w = binary.AppendVarint(*w, n) }
+func (w *writer) text(s string) { *w = append(binary.AppendUvarint(*w, uint64(len(s))), s...) }
+func (w *writer) fixed(n uint64) {
+	*w = binary.BigEndian.AppendUint64(*w, n)
+}
+func (w *writer) time(t time.Time) { w.fixed(uint64(nanos(t))) }
+
+type reader struct {
+	b  []byte
+	ok bool
+}
+
+func (r *reader) take(n uint64) []byte {
+	if n > uint64(len(r.b)) {
+		r.b, r.ok = nil, false
+		return make([]byte, min(n, 8))
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
+
+func (r *reader) int() int64 {
+	n, w := binary.Varint(r.b)
+	r.take(uint64(max(w, 0)))
+	r.ok = r.ok && w > 0
+	return n
+}
+
+func (r *reader) text() string {
+	n, w := binary.Uvarint(r.b)
+	r.take(uint64(max(w, 0)))
+	r.ok = r.ok && w > 0
+	return string(r.take(n))
+}
+
+func (r *reader) fixed() uint64 { return binary.BigEndian.Uint64(r.take(8)) }
+
+func (r *reader) time() time.Time { return timeOf(int64(r.fixed())) }

@@ -3,135 +3,157 @@ package boltqueue
 import (
 	"context"
 	"errors"
-	"sync"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/backlog"
+	"go.etcd.io/bbolt"
 )
 
-// outcome is what a delivery brought.
-type outcome struct {
-	it      *item
-	verdict verdict
-	due     int64 // Unix nanoseconds, for again and held
-	info    deadInfo
-}
-
-type verdict int
-
+// Between two attempts to write an outcome to a disk that takes none, and between two log lines about it.
 const (
-	done  verdict = iota
-	again         // at due, with an attempt counted
-	held          // at due, without
-	dead
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 5 * time.Second
+	logEvery   = time.Minute
 )
 
-// Run implements fprom.Queue. Messages that were under way when an earlier process died are delivered again, with the
-// number of that attempt. When ctx has ended Run waits for the deliveries under way and for their outcomes to be written.
+// Run implements fprom.Queue. A worker takes the next message only when the outcome of its last one is on disk: while the
+// disk is full, nothing more is sent than there are workers. Messages that were under way when an earlier process died are
+// delivered again, with the number of that attempt.
 func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	q.mu.Lock()
 	err := q.unusable()
+	if !q.line.Running() {
+		q.stopRun = stop
+	}
 	q.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	var wg sync.WaitGroup
-	for range max(workers, 1) {
-		wg.Go(func() {
-			for {
-				it := q.next(ctx)
-				if it == nil {
-					return
-				}
-				hit("leased")
-				m := it.m
-				m.Attempt++
-				_, err := deliver(ctx, m)
-				hit("answered")
-				q.settle(ctx, it, err)
-			}
-		})
+	err = q.line.Run(ctx, workers, func(ctx context.Context, it *item) { q.deliver(ctx, it, deliver) })
+	if errors.Is(err, backlog.ErrInUse) {
+		return fprom.ErrQueueInUse
 	}
-	wg.Wait()
-	signal(q.wake) // a hint that these workers took may be meant for those of another Run
-	q.awaitSettled()
-	return nil
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return errors.Join(err, q.broken)
 }
 
-// next leases the oldest ready message; nil when ctx has ended.
-func (q *Queue) next(ctx context.Context) *item {
-	for ctx.Err() == nil {
-		q.mu.Lock()
-		if q.ready.len() > 0 && len(q.outcomes) < maxGroupOutcomes && !q.stalled && !q.closing && q.broken == nil {
-			it, low := q.ready.pop()
-			if q.ready.len() > 0 {
-				signal(q.wake) // there is more: wake another
-			}
-			q.mu.Unlock()
-			if low {
-				signal(q.kick)
-			}
-			return it
+// deliver reads the message of it, delivers it, and writes its outcome.
+func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Context, fprom.Message) (fprom.Result, error)) {
+	r, err := q.read(it.Seq)
+	if errors.Is(err, errDamagedRecord) {
+		q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", q.path), slog.Uint64("seq", it.Seq))
+		if q.writeOutcome(ctx, it, func(w *work) error { return w.quarantine(it.Seq) }) {
+			q.line.Done(it)
 		}
+		return
+	}
+	if err != nil {
+		_ = q.breakDown(err)
+		q.line.Retry(it, 0, false)
+		return
+	}
+	hit("leased")
+	m := r.Message
+	m.Attempt++
+	res, err := q.recovered(ctx, deliver, m)
+	hit("answered")
+	q.settle(ctx, it, r, res, err)
+}
+
+// recovered makes an error of a panic in deliver.
+func (q *Queue) recovered(ctx context.Context, deliver func(context.Context, fprom.Message) (fprom.Result, error), m fprom.Message) (res fprom.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("fprom: the delivery of %s panicked: %v", fprom.SafeKey(m.Key), p)
+			q.logger.ErrorContext(ctx, "fprom: a delivery panicked; it is tried again", slog.String("event", fprom.SafeKey(m.Key)), slog.Any("panic", p))
+		}
+	}()
+	return deliver(ctx, m)
+}
+
+// settle writes what deliver said. A delivery that was cut short by the end of ctx says nothing.
+func (q *Queue) settle(ctx context.Context, it *item, r *record, res fprom.Result, err error) {
+	if err == nil || fprom.IsPermanent(err) {
+		r.Attempt++
+		if q.writeOutcome(ctx, it, func(w *work) error { return w.finish(it.Seq, r, res, err) }) {
+			hit("acknowledged")
+			q.line.Done(it)
+		}
+		return
+	}
+	delay := fprom.RetryDelay(r.Attempt+1, err)
+	if ctx.Err() != nil {
+		q.line.Retry(it, delay, false)
+		return
+	}
+	if !fprom.IsHeld(err) {
+		r.Attempt++
+	}
+	aside := r.aside || fprom.IsSetAside(err)
+	at := q.now()
+	due := at.Add(delay)
+	write := func(w *work) error { return w.postpone(it.Seq, due, aside, r.Attempt, res, err) }
+	if q.writeOutcome(ctx, it, write) {
+		q.line.Retry(it, time.Until(at.Add(delay)), aside)
+	}
+}
+
+// writeOutcome waits for a disk that is full. false: the outcome is not written, and the message is in the line again.
+func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*work) error) bool {
+	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+		ended := ctx.Err() != nil
+		err := q.do(context.WithoutCancel(ctx), &request{apply: apply})
+		if err == nil {
+			return true
+		}
+		q.mu.Lock()
+		usable := q.unusable() == nil
 		q.mu.Unlock()
+		if !usable || ended {
+			q.logger.Error("fprom: an outcome could not be written to the outbox; its event will be sent again, which its event id makes safe",
+				slog.String("path", q.path), slog.Any("error", err))
+			q.line.Retry(it, time.Millisecond, false)
+			return false
+		}
+		q.log("fprom: the outbox could not be written; trying again, nothing more is sent meanwhile", err)
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-		case <-q.wake:
+		case <-timer.C:
 		}
+		timer.Stop()
 	}
-	return nil
 }
 
-// settle passes on what deliver said of it. A delivery that was cut short by shutdown says nothing: its lease is given
-// back, and nothing is written.
-func (q *Queue) settle(ctx context.Context, it *item, err error) {
-	o := outcome{it: it}
-	switch {
-	case err == nil:
-	case fprom.IsPermanent(err):
-		o.verdict, o.info = dead, deadInfoOf(err)
-	case ctx.Err() != nil:
-		q.mu.Lock()
-		q.ready.push(it)
-		q.mu.Unlock()
-		return
-	case fprom.IsHeld(err):
-		o.verdict = held
-	default:
-		o.verdict = again
+// log says at most once a minute what goes wrong.
+func (q *Queue) log(text string, err error) {
+	q.complain.Lock()
+	defer q.complain.Unlock()
+	if now := q.now(); now.Sub(q.logged) >= logEvery {
+		q.logged = now
+		q.logger.Error(text, slog.String("path", q.path), slog.Any("error", err))
 	}
-	if o.verdict == again || o.verdict == held {
-		o.due = q.now().Add(fprom.RetryDelay(it.m.Attempt+1, err)).UnixNano()
-	}
-	q.mu.Lock()
-	q.outcomes = append(q.outcomes, o)
-	q.mu.Unlock()
-	signal(q.kick)
 }
 
-func deadInfoOf(err error) deadInfo {
-	info := deadInfo{Reason: err.Error(), At: time.Now().UTC()}
-	if a, ok := errors.AsType[*fprom.APIError](err); ok {
-		info.Status, info.Code, info.Answer = a.StatusCode, a.Code, a.Message
-	}
-	return info
+// read is the record of a message that waits.
+func (q *Queue) read(seq uint64) (r *record, err error) {
+	err = q.view(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketWaiting).Get(seqKey(seq))
+		if b == nil {
+			return fmt.Errorf("%w: event %d is gone", ErrDamaged, seq)
+		}
+		r, err = decode(seq, b)
+		return err
+	})
+	return r, err
 }
 
-// awaitSettled waits until the outcomes are written, or the disk refuses them.
-func (q *Queue) awaitSettled() {
-	q.mu.Lock()
-	if len(q.outcomes) == 0 && !q.c.writing || q.stalled || q.broken != nil {
-		q.mu.Unlock()
-		return
-	}
-	if q.settled == nil {
-		q.settled = make(chan struct{})
-	}
-	settled := q.settled
-	q.mu.Unlock()
-	signal(q.kick)
-	select {
-	case <-settled:
-	case <-q.done:
-	}
+func (q *Queue) view(f func(*bbolt.Tx) error) error {
+	return guard(func() error { return q.db.View(f) })
 }

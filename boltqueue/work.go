@@ -1,249 +1,387 @@
 package boltqueue
 
 import (
+	"bytes"
 	"encoding/binary"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"log/slog"
-	"maps"
+	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom"
 	"go.etcd.io/bbolt"
 )
 
-// work is one transaction, and what it will change in memory when it has been committed.
+// counters is the record meta/counters.
+type counters struct {
+	Ledger      int   `json:"ledger"`       // ids of what is done
+	Dead        int   `json:"dead"`         // dead letters
+	Conflicts   int   `json:"conflicts"`    // pairs in conflicts
+	LastSuccess int64 `json:"last_success"` // Unix nanoseconds; 0: none
+}
+
+func (c counters) lastSuccess() time.Time { return timeOf(c.LastSuccess) }
+
+// work is one transaction. What it changes in memory is taken over when it is committed.
 type work struct {
-	q       *Queue
-	now     time.Time
-	dirty   bool
-	removed bool // a message left pending
+	q                                           *Queue
+	waiting, dead, done, ids, times, conflicted *bbolt.Bucket
+	meta                                        *bbolt.Bucket
 
-	st      state
-	cursor  uint64
-	mark    duePoint
-	nextDue uint64
-	prune   int64
-	placed  []*item          // become ready
-	fresh   int              // so many are ready then that were never put off
-	late    int              // and so many that were
-	taken   map[uint64]*item // their lanes
-	freed   map[*item]bool   // leave memory
-	first   uint64           // seq of the oldest message, 0 if there is none
-	oldest  time.Time
-
-	added      map[hash]entry // keys
-	runs       []*run
-	merge      *merge
-	flushed    bool // the keys in memory, and added, are in a run
-	nextMark   uint64
-	conflictAt []byte // see sweep
-	noteAt     []byte
-
-	tx            *bbolt.Tx
-	pending, meta *bbolt.Bucket // for every transaction; the others are opened when they are needed
+	dirty    bool
+	counters counters
+	oldest   time.Time
+	lastSeq  uint64
+	added    []*item
+	taken    []taken  // slots in Queue.keys, to be given back if the commit fails
+	freed    []uint64 // slots to be freed
+	answers  []error
 }
 
-func (q *Queue) newWork(tx *bbolt.Tx) *work {
-	c := &q.c
-	w := &work{
-		q: q, now: q.now(), st: c.st, cursor: c.cursor, mark: c.mark, nextDue: c.nextDue, prune: c.prune,
-		pending: tx.Bucket(bucketPending), meta: tx.Bucket(bucketMeta),
-		tx: tx, runs: c.runs, merge: c.merge, nextMark: c.nextMark, conflictAt: c.conflictAt, noteAt: c.noteAt, first: c.first, oldest: c.oldest,
-	}
-	w.pending.FillPercent = fillAppend
-	return w
+// taken is a slot in Queue.keys and what was in it.
+type taken struct {
+	slot, seq uint64
+	had       bool
 }
 
-func (w *work) lanes() *bbolt.Bucket     { return w.tx.Bucket(bucketLanes) }
-func (w *work) dead() *bbolt.Bucket      { return w.tx.Bucket(bucketDead) }
-func (w *work) marks() *bbolt.Bucket     { return w.tx.Bucket(bucketMarks) }
-func (w *work) runList() *bbolt.Bucket   { return w.tx.Bucket(bucketRuns) }
-func (w *work) conflicts() *bbolt.Bucket { return w.tx.Bucket(bucketConflicts) }
-func (w *work) due() *bbolt.Bucket       { return w.growing(bucketDue) }
-func (w *work) recent() *bbolt.Bucket    { return w.growing(bucketRecent) }
-
-// growing is a bucket that grows at its end: its pages are left full.
-func (w *work) growing(name []byte) *bbolt.Bucket {
-	b := w.tx.Bucket(name)
-	b.FillPercent = fillAppend
-	return b
-}
-
-const fillAppend = 0.95
-
-// apply does what g says, in this order: outcomes make room and free lanes.
-func (w *work) apply(g group) error {
-	for _, o := range g.outcomes {
-		if err := w.settle(o); err != nil {
-			return err
+// undo gives back what was taken in memory.
+func (w *work) undo() {
+	for _, t := range slices.Backward(w.taken) {
+		if t.had {
+			w.q.keys[t.slot] = t.seq
+		} else {
+			delete(w.q.keys, t.slot)
 		}
 	}
-	for _, r := range g.requests {
-		if err := w.serve(r); err != nil {
-			return err
-		}
-	}
-	if g.fill {
-		w.q.mu.Lock()
-		w.fresh, w.late = len(w.q.ready.fresh), len(w.q.ready.due)
-		w.q.mu.Unlock()
-		if err := errors.Join(w.loadDue(), w.scan()); err != nil {
-			return err
-		}
-	}
-	if w.first == 0 || w.removed {
-		w.findOldest()
-	}
-	if err := errors.Join(w.tendIndex(g), w.keepTime()); err != nil {
-		return err
-	}
-	if !w.dirty {
-		return nil
-	}
-	if len(g.outcomes) > 0 || w.cursor != w.q.c.cursor { // else it may be lower than need be
-		w.st.base = w.base()
-	}
-	return w.meta.Put(keyState, w.st.encode())
 }
 
-// tendIndex does what is to be done for the keys, in proportion to those that were put.
-func (w *work) tendIndex(g group) error {
-	n := (1 + len(w.runs)/mergeRuns) * len(w.added)
-	if len(g.requests)+len(g.outcomes) == 0 {
-		n = mergeIdle
+func (w *work) begin(tx *bbolt.Tx) {
+	w.meta, w.waiting, w.dead, w.done = tx.Bucket(bucketMeta), tx.Bucket(bucketWaiting), tx.Bucket(bucketDead), tx.Bucket(bucketDone)
+	w.ids, w.times, w.conflicted = tx.Bucket(bucketIDs), tx.Bucket(bucketTimes), tx.Bucket(bucketConflicts)
+	for _, b := range []*bbolt.Bucket{w.waiting, w.dead, w.done, w.times} {
+		b.FillPercent = 1 // they grow at their end
 	}
-	if n == 0 || w.q.c.backoff > 0 { // after a failure only what is needed is written
-		return nil
-	}
-	if err := w.flush(); err != nil {
-		return err
-	}
-	return w.tend(n)
+	w.q.mu.Lock()
+	w.counters = w.q.counters
+	w.q.mu.Unlock()
 }
 
-func (w *work) serve(r *request) error {
-	r.err = nil
-	if r.apply != nil {
-		return r.apply(w)
-	}
-	for i := range r.puts {
-		conflict, err := w.put(&r.puts[i])
+// apply does what the group asks for. An error is that of all.
+func (w *work) apply(group []*request) error {
+	before := w.counters
+	for _, r := range group {
+		if len(r.puts) == 0 {
+			if err := r.apply(w); err != nil {
+				return err
+			}
+			w.answers = append(w.answers, nil)
+			continue
+		}
+		conflict, err := w.puts(r.puts)
 		if err != nil {
 			return err
 		}
-		if conflict != nil {
-			r.err = errors.Join(r.err, conflict)
+		w.answers = append(w.answers, conflict)
+	}
+	w.lastSeq = w.waiting.Sequence()
+	if k, v := w.waiting.Cursor().First(); k != nil {
+		if r, err := decode(binary.BigEndian.Uint64(k), v); err == nil {
+			w.oldest = r.RecordedAt
 		}
+	}
+	if w.counters == before {
+		return nil
+	}
+	w.dirty = true
+	b, err := json.Marshal(w.counters)
+	if err != nil {
+		return err
+	}
+	return w.meta.Put(keyCounters, b)
+}
+
+// puts stores messages. conflict is for the caller, err that of the transaction.
+func (w *work) puts(ps []*put) (conflict, err error) {
+	var keys []string
+	for _, p := range ps {
+		ok, err := w.put(p)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			keys = append(keys, p.m.Key)
+		}
+	}
+	if len(keys) > 0 {
+		return &fprom.ConflictError{Keys: keys}, nil
+	}
+	return nil, nil
+}
+
+// put reports whether the message is stored, or known with the same digest.
+func (w *work) put(p *put) (ok bool, err error) {
+	slot, stands := w.find(p.safe, p.hash)
+	if stands == nil {
+		if id := w.ids.Get([]byte(p.safe)); len(id) == 9 {
+			switch seq := binary.BigEndian.Uint64(id[1:]); id[0] {
+			case idDead:
+				if err := w.unbury(seq, p.safe); err != nil {
+					return false, err
+				}
+			case idDone:
+				if stands, err = decode(seq, w.done.Get(id[1:])); err != nil {
+					return true, nil //nolint:nilerr // the id is remembered; with what amount nobody knows any more
+				}
+			}
+		}
+	}
+	if stands != nil {
+		if stands.Digest == p.m.Digest {
+			return true, nil
+		}
+		k := conflictKey(p.safe, p.m.Digest)
+		if w.conflicted.Get(k) == nil {
+			w.counters.Conflicts++
+			err = w.conflicted.Put(k, []byte{})
+		}
+		return false, err
+	}
+	return true, w.store(p.record, slot)
+}
+
+// find looks for a key among what waits. If it is not there, slot is where it would be.
+func (w *work) find(safeKey string, hash uint64) (slot uint64, r *record) {
+	for slot = hash; ; slot++ {
+		seq, ok := w.q.keys[slot]
+		if !ok || slices.Contains(w.freed, slot) {
+			return slot, nil
+		}
+		if r, err := decode(seq, w.waiting.Get(seqKey(seq))); err == nil && fprom.SafeKey(r.Key) == safeKey {
+			return slot, r
+		}
+	}
+}
+
+// store adds a record at the end of what waits.
+func (w *work) store(b []byte, slot uint64) error {
+	seq, err := w.waiting.NextSequence()
+	if err != nil {
+		return err
+	}
+	w.dirty = true
+	old, had := w.q.keys[slot]
+	w.taken = append(w.taken, taken{slot, old, had})
+	w.q.keys[slot] = seq
+	w.freed = slices.DeleteFunc(w.freed, func(s uint64) bool { return s == slot })
+	b = seal(b, seq, slot)
+	h, err := decodeHead(seq, b)
+	if err != nil {
+		return err
+	}
+	w.added = append(w.added, h.item(seq))
+	return w.waiting.Put(seqKey(seq), b)
+}
+
+// leave removes a record from what waits.
+func (w *work) leave(seq uint64) error {
+	w.dirty = true
+	b := w.waiting.Get(seqKey(seq))
+	if b == nil {
+		return fmt.Errorf("%w: event %d is gone", ErrDamaged, seq)
+	}
+	if h, err := decodeHead(seq, b); err == nil {
+		w.freed = append(w.freed, h.slot)
+	}
+	return w.waiting.Delete(seqKey(seq))
+}
+
+// finish writes the outcome of a message: it is done, or dead.
+func (w *work) finish(seq uint64, r *record, res fprom.Result, err error) error {
+	if current, err := decode(seq, w.waiting.Get(seqKey(seq))); err == nil {
+		r.forgotten = current.forgotten // meanwhile
+	}
+	if err := w.leave(seq); err != nil {
+		return err
+	}
+	at := w.q.now()
+	r.answer(res, err, at)
+	r.due, r.aside = time.Time{}, false
+	safe := fprom.SafeKey(r.Key)
+	state, bucket := byte(idDone), w.done
+	switch {
+	case err != nil:
+		state, bucket = idDead, w.dead
+		w.counters.Dead++
+		if r.forgotten {
+			r.erase()
+		}
+	default:
+		if r.Repeats() {
+			state = idRepeat
+		} else {
+			w.counters.Ledger++
+		}
+		w.counters.LastSuccess = at.UnixNano()
+		r.erase()
+	}
+	if err := bucket.Put(seqKey(seq), seal(r.encode(), seq, 0)); err != nil {
+		return err
+	}
+	if err := w.ids.Put([]byte(safe), append([]byte{state}, seqKey(seq)...)); err != nil {
+		return err
+	}
+	return w.times.Put(timeKey(at, seq), []byte{outcomeCode(state, r.outcome)})
+}
+
+// postpone notes a failed attempt.
+func (w *work) postpone(seq uint64, due time.Time, aside bool, attempts int, res fprom.Result, err error) error {
+	b := w.waiting.Get(seqKey(seq))
+	r, decodeErr := decode(seq, b)
+	if decodeErr != nil {
+		return fmt.Errorf("%w: event %d: %w", ErrDamaged, seq, decodeErr)
+	}
+	h, _ := decodeHead(seq, b)
+	r.answer(res, err, time.Time{})
+	r.due, r.aside, r.Attempt = due, aside, attempts
+	w.dirty = true
+	return w.waiting.Put(seqKey(seq), seal(r.encode(), seq, h.slot))
+}
+
+// quarantine makes a dead letter of a record that cannot be read.
+func (w *work) quarantine(seq uint64) error {
+	w.dirty = true
+	b := bytes.Clone(w.waiting.Get(seqKey(seq)))
+	for slot, s := range w.q.keys {
+		if s == seq {
+			w.freed = append(w.freed, slot)
+		}
+	}
+	w.counters.Dead++
+	if err := w.waiting.Delete(seqKey(seq)); err != nil {
+		return err
+	}
+	return w.dead.Put(seqKey(seq), b)
+}
+
+// unbury removes a dead letter.
+func (w *work) unbury(seq uint64, safeKey string) error {
+	w.dirty = true
+	if w.dead.Get(seqKey(seq)) != nil {
+		w.counters.Dead--
+	}
+	if safeKey != "" {
+		if err := w.ids.Delete([]byte(safeKey)); err != nil {
+			return err
+		}
+	}
+	return w.dead.Delete(seqKey(seq))
+}
+
+// redrive puts a dead letter at the end of what waits.
+func (w *work) redrive(seq uint64) (bool, error) {
+	r, err := decode(seq, w.dead.Get(seqKey(seq)))
+	if err != nil || len(r.Body) == 0 {
+		return false, nil //nolint:nilerr // it stays
+	}
+	safe := fprom.SafeKey(r.Key)
+	slot, stands := w.find(safe, hashKey(safe))
+	if stands != nil {
+		return false, nil
+	}
+	if err := w.unbury(seq, safe); err != nil {
+		return false, err
+	}
+	fresh := record{Message: r.Message}
+	fresh.Attempt = 0
+	return true, w.store(fresh.encode(), slot)
+}
+
+// drop removes a dead letter for good.
+func (w *work) drop(seq uint64) (bool, error) {
+	b := w.dead.Get(seqKey(seq))
+	if b == nil {
+		return false, nil
+	}
+	safe := ""
+	if r, err := decode(seq, b); err == nil {
+		safe = fprom.SafeKey(r.Key)
+	}
+	return true, w.unbury(seq, safe)
+}
+
+// forget erases the customer of a dead letter now, and lets that of a waiting message be erased with its outcome.
+func (w *work) forget(seq uint64) (bool, error) {
+	if r, err := decode(seq, w.dead.Get(seqKey(seq))); err == nil {
+		w.dirty = true
+		r.erase()
+		return true, w.dead.Put(seqKey(seq), seal(r.encode(), seq, 0))
+	}
+	b := w.waiting.Get(seqKey(seq))
+	r, err := decode(seq, b)
+	if err != nil || r.forgotten {
+		return false, nil //nolint:nilerr // it is gone meanwhile, or will be a damaged dead letter
+	}
+	h, _ := decodeHead(seq, b)
+	r.forgotten, w.dirty = true, true
+	return false, w.waiting.Put(seqKey(seq), seal(r.encode(), seq, h.slot))
+}
+
+// Codes in times.
+var outcomes = map[fprom.Outcome]byte{fprom.Tracked: 't', fprom.NotReferral: 'n', fprom.Duplicate: 'u'}
+
+func outcomeCode(state byte, o fprom.Outcome) byte {
+	if state == idDead {
+		return idDead
+	}
+	return outcomes[o]
+}
+
+// How much is forgotten at once, and how often.
+const (
+	pruneEvery = time.Minute
+	pruneMost  = 1000
+)
+
+// prune forgets ids whose outcome is too old.
+func (w *work) prune() error {
+	c := w.times.Cursor()
+	end := timeKey(w.q.now().Add(-w.q.retention), 0)
+	k, _ := c.First()
+	for n := 0; n < pruneMost && k != nil && bytes.Compare(k, end) < 0; n++ {
+		w.dirty = true
+		seq := bytes.Clone(k[8:])
+		if err := w.forgetID(seq); err != nil {
+			return err
+		}
+		if err := c.Delete(); err != nil {
+			return err
+		}
+		k, _ = c.First()
 	}
 	return nil
 }
 
-// put stores a message, unless its key is stored or remembered.
-func (w *work) put(p *put) (conflict, err error) {
-	if e, ok := w.lookup(p.hash); ok {
-		pending := w.pending.Get(seqKey(e.seq)) != nil
-		switch {
-		case !pending && w.dead().Get(seqKey(e.seq)) != nil: // the new event takes its place
-			if err := w.unbury(e.seq); err != nil {
-				return nil, err
-			}
-		case !pending && (p.m.Kind == fprom.KindCancellation || e.seq < w.st.forget): // not remembered
-		case e.digest != p.digest:
-			return w.conflict(p, e)
-		default:
-			return nil, nil
+// forgetID removes what is done from the ledger. Dead letters stay.
+func (w *work) forgetID(seq []byte) error {
+	r, err := decode(binary.BigEndian.Uint64(seq), w.done.Get(seq))
+	if err != nil {
+		return w.done.Delete(seq)
+	}
+	key := []byte(r.Key)
+	if id := w.ids.Get(key); len(id) == 9 && bytes.Equal(id[1:], seq) {
+		if id[0] == idDone {
+			w.counters.Ledger--
+		}
+		if err := w.ids.Delete(key); err != nil {
+			return err
 		}
 	}
-	return nil, w.store(p.m, p.hash, p.digest)
-}
-
-// store appends a message.
-func (w *work) store(m fprom.Message, h hash, digest uint64) error {
-	seq := w.st.seq
-	w.st.seq++
-	w.st.pending++
-	w.dirty = true
-	w.addKey(h, entry{seq, digest})
-	return w.pending.Put(seqKey(seq), encodeRecord(seq, record{m: m}))
-}
-
-// conflict reports a key that is used with another digest, the first time.
-func (w *work) conflict(p *put, e entry) (conflict, err error) {
-	k := binary.BigEndian.AppendUint64(p.hash[:16:16], p.digest)
-	if w.conflicts().Get(k) == nil {
-		w.dirty = true
-		if err := w.conflicts().Put(k, seqKey(e.seq)); err != nil {
-			return nil, err
+	prefix, c := append(key, 0), w.conflicted.Cursor()
+	for k, _ := c.Seek(prefix); len(k) == len(prefix)+8 && bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
+		w.counters.Conflicts--
+		if err := c.Delete(); err != nil {
+			return err
 		}
 	}
-	return fmt.Errorf("boltqueue: %s: %w", nameOf(p.m), fprom.ErrConflict), nil
-}
-
-// findOldest looks at the first message only.
-func (w *work) findOldest() {
-	w.first, w.oldest = 0, time.Time{}
-	k, v := w.pending.Cursor().First()
-	if k == nil {
-		if w.st.pending > 0 {
-			w.q.logger.Error("fprom: the outbox is damaged: messages are missing",
-				slog.String("path", w.q.path), slog.Uint64("missing", w.st.pending))
-			w.st.pending, w.dirty = 0, true
-		}
-		return
-	}
-	w.first = binary.BigEndian.Uint64(k)
-	if w.first == w.q.c.first {
-		w.oldest = w.q.c.oldest
-	} else if r, err := decodeRecord(w.first, v); err == nil {
-		w.oldest = r.m.RecordedAt
-	}
-}
-
-func (w *work) stats() fprom.QueueStats {
-	s := w.st.stats()
-	s.Oldest = w.oldest
-	return s
-}
-
-// update takes the transaction's effects over into c.
-func (w *work) update(c *committer) {
-	c.st, c.cursor, c.mark, c.nextDue, c.prune = w.st, w.cursor, w.mark, w.nextDue, w.prune
-	c.first, c.oldest = w.first, w.oldest
-	c.runs, c.merge, c.nextMark, c.conflictAt, c.noteAt = w.runs, w.merge, w.nextMark, w.conflictAt, w.noteAt
-	if w.flushed {
-		clear(c.mem)
-	} else {
-		maps.Copy(c.mem, w.added)
-	}
-	for it := range w.freed {
-		delete(c.items, it.seq)
-		if c.busy[it.lane] == it {
-			delete(c.busy, it.lane)
-		}
-	}
-	for _, it := range w.placed {
-		c.items[it.seq] = it
-		if it.lane != 0 {
-			c.busy[it.lane] = it
-		}
-	}
-}
-
-// nameOf is the key of a message if that holds no address.
-func nameOf(m fprom.Message) string {
-	if m.Kind == fprom.KindSale || m.Kind == fprom.KindRefund {
-		return m.Key
-	}
-	return m.Kind
-}
-
-// nanos is t as the file has it.
-func nanos(t time.Time) uint64 { return uint64(max(t.UnixNano(), 1)) }
-
-// decrease is n-- for a counter of a file that may be damaged.
-func decrease(n *uint64) {
-	if *n > 0 {
-		*n--
-	}
+	return w.done.Delete(seq)
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/firstpromoter"
 )
 
 const hour = time.Hour
@@ -20,7 +19,6 @@ const (
 	noCommission verdict = "no commission"
 	notReferral  verdict = "not a referral"
 	waiting      verdict = "waiting"
-	deleted      verdict = "deleted"
 	missing      verdict = "missing"
 	differs      verdict = "differs" // in amount, or doubled
 )
@@ -40,16 +38,8 @@ func (r *run) conclude(e *event, v verdict) {
 	case missing:
 		r.report.Missing = append(r.report.Missing, e.entry())
 		r.lost = append(r.lost, e)
-	case deleted:
-		r.deny(e, firstpromoter.StatusDeleted)
 	case differs:
 	}
-}
-
-func (r *run) deny(e *event, status string) {
-	entry := e.entry()
-	entry.Status = status
-	r.report.Denied = append(r.report.Denied, entry)
 }
 
 // early gives the verdicts for which no commission is looked at.
@@ -118,7 +108,7 @@ func (r *run) compare(e *event) {
 		denied = denied && c.Status == "denied"
 	}
 	if denied {
-		r.deny(e, firstpromoter.StatusDenied)
+		r.report.Denied = append(r.report.Denied, e.entry())
 	}
 	if wrong != nil {
 		entry := e.entry()

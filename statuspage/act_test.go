@@ -1,7 +1,6 @@
 package statuspage_test
 
 import (
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -52,7 +51,9 @@ func TestRedriveAndDrop(t *testing.T) {
 			o := three()
 			h := handler(t, nil, statuspage.Options{Public: true, Writable: !tt.readOnly, Outbox: o})
 			form := url.Values{"do": {tt.do}}
-			maps.Copy(form, tt.form)
+			for k, v := range tt.form {
+				form[k] = v
+			}
 			r := httptest.NewRequest(http.MethodPost, "/fprom/", strings.NewReader(form.Encode()))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			if tt.site != "" {

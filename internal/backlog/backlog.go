@@ -1,7 +1,8 @@
 // Package backlog is the line of messages that wait in a queue: it knows which one is next.
 //
-// Messages of one customer go one at a time, in the order they were put. Live messages go before bulk ones. New and tried
-// messages take turns, new ones oldest first, tried ones by the time they are due. The queues differ only in where they
+// Messages of one customer go one at a time, in the order they were put. Live messages go before bulk ones, and of these
+// first what a live one waits for. New and tried messages take turns, new ones oldest first, tried ones by the time they
+// are due. The queues differ only in where they
 // keep the messages.
 package backlog
 
@@ -46,11 +47,17 @@ type Line[T any] struct {
 	last     uint64                // the highest Seq so far
 	heads    map[uint64]*Item[T]   // the first of each lane; only it may go
 	behind   map[uint64][]*Item[T] // those that wait for the first of their lane
-	live     turns[T]
-	bulk     turns[T]
+	turns    [3]turns[T]           // live; urgent: bulk ones that a live one of their customer waits for; bulk
 	underWay map[*Item[T]]struct{}
 	waiting  Counts
 }
+
+// The places in Line.turns.
+const (
+	live = iota
+	urgent
+	bulk
+)
 
 // Counts is how many messages have no outcome yet, those under way included.
 type Counts struct{ Live, Bulk int }
@@ -59,7 +66,7 @@ type Counts struct{ Live, Bulk int }
 func New[T any]() *Line[T] {
 	l := &Line[T]{start: time.Now(), heads: map[uint64]*Item[T]{}, behind: map[uint64][]*Item[T]{}, underWay: map[*Item[T]]struct{}{}}
 	l.work, l.left = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
-	l.bulk.bulk = true
+	l.turns[bulk].leaves = true
 	l.timer = time.AfterFunc(time.Hour, func() { l.wake(l.work.Signal) })
 	l.timer.Stop()
 	return l
@@ -108,7 +115,7 @@ func (l *Line[T]) add(it *Item[T], due *time.Duration) {
 	l.work.Signal()
 }
 
-// hurry lets the bulk messages that a live one at the end of the lane waits for go with the live ones.
+// hurry lets the bulk messages that a live one at the end of the lane waits for go before the other bulk ones.
 func (l *Line[T]) hurry(lane uint64) {
 	before := l.behind[lane]
 	for i := len(before) - 2; i >= 0 && before[i].Bulk && !before[i].urgent; i-- {
@@ -120,16 +127,20 @@ func (l *Line[T]) hurry(lane uint64) {
 	}
 	head.urgent = true
 	if _, ok := l.underWay[head]; !ok {
-		l.bulk.moveTo(&l.live, head)
+		l.turns[bulk].moveTo(&l.turns[urgent], head)
 	}
 	l.work.Signal()
 }
 
 func (l *Line[T]) turnsOf(it *Item[T]) *turns[T] {
-	if it.Bulk && !it.urgent {
-		return &l.bulk
+	switch {
+	case !it.Bulk:
+		return &l.turns[live]
+	case it.urgent:
+		return &l.turns[urgent]
+	default:
+		return &l.turns[bulk]
 	}
-	return &l.live
 }
 
 // Retry puts a message that was under way back, to be delivered after wait at the earliest. If aside, it leaves its lane,

@@ -35,12 +35,17 @@ func run(t *testing.T, l *line, workers int, d time.Duration, deliver func(*item
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
-	go func() {
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watch.Go(func() {
 		for l.Waiting() != (backlog.Counts{}) && ctx.Err() == nil {
-			time.Sleep(time.Second)
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
 		}
 		cancel()
-	}()
+	})
 	var mu sync.Mutex
 	var got []string
 	err := l.Run(ctx, workers, func(_ context.Context, it *item) {
@@ -67,8 +72,8 @@ func TestOrder(t *testing.T) {
 		{name: "what is set aside lets others pass", retried: "a1", aside: true, put: []string{"a1", "a2", "b1", "a3"}, want: []string{"a1", "a2", "b1", "a3", "a1"}},
 		{name: "nobody waits for who has no customer", retried: "x", put: []string{"x", "y", "z"}, want: []string{"x", "y", "z", "x"}},
 		{name: "live before bulk", put: []string{"A1", "B1", "c1", "d1"}, want: []string{"c1", "d1", "A1", "B1"}},
-		{name: "a live one behind its customer's bulk", put: []string{"B1", "A1", "A2", "c1", "a3", "A4"}, want: []string{"A1", "A2", "c1", "a3", "B1", "A4"}},
-		{name: "a bulk one that became urgent is retried", retried: "A1", put: []string{"B1", "A1", "a2", "c1"}, want: []string{"A1", "c1", "B1", "A1", "a2"}},
+		{name: "a live one behind its customer's bulk", put: []string{"B1", "A1", "A2", "c1", "a3", "A4"}, want: []string{"c1", "A1", "A2", "a3", "B1", "A4"}},
+		{name: "a bulk one that became urgent is retried", retried: "A1", put: []string{"B1", "A1", "a2", "c1"}, want: []string{"c1", "A1", "B1", "A1", "a2"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

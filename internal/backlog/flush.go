@@ -78,7 +78,8 @@ func (l *Line[T]) first() iter.Seq[retry[T]] {
 				return
 			}
 		}
-		for _, t := range []*turns[T]{&l.live, &l.bulk} {
+		for i := range l.turns {
+			t := &l.turns[i]
 			t.tidy()
 			if len(t.fresh) > 0 && !yield(retry[T]{t.fresh[0], 0}) {
 				return

@@ -82,19 +82,20 @@ func (l *Line[T]) take(ctx context.Context) *Item[T] {
 
 // next is the message whose turn it is, or the time when there may be one.
 func (l *Line[T]) next() (*Item[T], time.Duration) {
-	tried, bulk := 0, 0
+	tried, bulks := 0, 0
 	for it := range l.underWay {
 		if it.tried {
 			tried++
 		}
-		if l.turnsOf(it) == &l.bulk {
-			bulk++
+		if l.turnsOf(it) == &l.turns[bulk] {
+			bulks++
 		}
 	}
 	half := max(l.workers/2, 1)
 	due := never
-	for _, t := range []*turns[T]{&l.live, &l.bulk} {
-		if t == &l.bulk && bulk >= min(bulkAtOnce, half) {
+	for i := range l.turns {
+		t := &l.turns[i]
+		if i == bulk && bulks >= min(bulkAtOnce, half) {
 			break
 		}
 		if it := t.next(l.now(), tried < half); it != nil {

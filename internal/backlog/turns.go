@@ -7,7 +7,7 @@ import (
 
 // turns is what may go: new messages and tried ones in turn, so that neither keeps the other waiting.
 type turns[T any] struct {
-	bulk     bool // these are the bulk ones; what became urgent is skipped
+	leaves   bool // these are the bulk ones; what became urgent is skipped
 	fresh    byPut[T]
 	tried    byDue[T]
 	wasTried bool // the last one was a tried one
@@ -31,8 +31,8 @@ func (t *turns[T]) moveTo(other *turns[T], it *Item[T]) {
 	}
 }
 
-// moved reports whether it is among the live ones meanwhile.
-func (t *turns[T]) moved(it *Item[T]) bool { return t.bulk && it.urgent }
+// moved reports whether it is among the urgent ones meanwhile.
+func (t *turns[T]) moved(it *Item[T]) bool { return t.leaves && it.urgent }
 
 // tidy drops from the tops what has moved.
 func (t *turns[T]) tidy() {

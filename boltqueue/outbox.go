@@ -1,0 +1,270 @@
+package boltqueue
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"go.etcd.io/bbolt"
+)
+
+const (
+	pageSize  = 100  // entries read, or changed, at once
+	pageScan  = 2000 // records looked at in one read of the file
+	maxSteps  = 10_000
+	damagedID = "damaged:" // and its seq: the key of an entry that cannot be read
+)
+
+// Entries implements fprom.Outbox.
+func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	return func(yield func(fprom.Entry, error) bool) {
+		left := f.Limit
+		for found, err := range q.scan(ctx, f) {
+			if err != nil {
+				yield(fprom.Entry{}, err)
+				return
+			}
+			for _, e := range found {
+				if !yield(f.Show(e), nil) {
+					return
+				}
+				if left--; left == 0 {
+					return
+				}
+			}
+		}
+	}
+}
+
+// scan ranges over what f selects, in pages, with the customers in clear; it does not look at f.Limit. Between two pages
+// nothing is held. What is put after the beginning is not seen.
+func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entry, error] {
+	return func(yield func([]fprom.Entry, error) bool) {
+		after, err := parseSeq(f.After)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		q.mu.Lock()
+		end, err := q.lastSeq, q.unusable()
+		q.mu.Unlock()
+		for err == nil && after < end {
+			var page []fprom.Entry
+			if err = ctx.Err(); err != nil {
+				break
+			}
+			err = q.view(func(tx *bbolt.Tx) error {
+				page, after = readPage(tx, f, after, end)
+				return nil
+			})
+			if err == nil && len(page) > 0 && !yield(page, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// readPage returns the entries after a seq that f selects, and how far it came.
+func readPage(tx *bbolt.Tx, f fprom.Filter, after, end uint64) (page []fprom.Entry, last uint64) {
+	type source struct {
+		c     *bbolt.Cursor
+		state fprom.State
+		k, v  []byte
+	}
+	var sources []*source
+	for state, bucket := range map[fprom.State][]byte{
+		fprom.StateWaiting: bucketWaiting, fprom.StateDone: bucketDone, fprom.StateDead: bucketDead,
+	} {
+		if f.State == "" || f.State == state {
+			s := &source{c: tx.Bucket(bucket).Cursor(), state: state}
+			s.k, s.v = s.c.Seek(seqKey(after + 1))
+			sources = append(sources, s)
+		}
+	}
+	for range pageScan {
+		var next *source
+		for _, s := range sources {
+			if s.k != nil && (next == nil || bytes.Compare(s.k, next.k) < 0) {
+				next = s
+			}
+		}
+		if next == nil {
+			return page, end
+		}
+		seq := binary.BigEndian.Uint64(next.k)
+		if seq > end {
+			return page, end
+		}
+		if e := entryOf(seq, next.v, next.state); f.Match(e) {
+			page = append(page, e)
+		}
+		after = seq
+		if len(page) == pageSize {
+			break
+		}
+		next.k, next.v = next.c.Next()
+	}
+	return page, after
+}
+
+func entryOf(seq uint64, b []byte, state fprom.State) fprom.Entry {
+	r, err := decode(seq, b)
+	if err == nil {
+		e := r.entry(seq, state)
+		if e.NextAttempt.Before(time.Now()) {
+			e.NextAttempt = time.Time{} // under way, or about to be
+		}
+		return e
+	}
+	return fprom.Entry{
+		Key: damagedID + formatSeq(seq), State: state, Outcome: fprom.Undelivered, Reason: err.Error(), Damaged: true, Cursor: formatSeq(seq),
+	}
+}
+
+// Redrive implements fprom.Outbox. Each dead letter is redriven once, also if it is given up again meanwhile. After an error
+// those before it are in the queue.
+func (q *Queue) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
+	f.State = fprom.StateDead
+	return q.change(ctx, f, (*work).redrive)
+}
+
+// Drop implements fprom.Outbox. After an error those before it are removed.
+func (q *Queue) Drop(ctx context.Context, f fprom.Filter) (int, error) {
+	f.State = fprom.StateDead
+	return q.change(ctx, f, (*work).drop)
+}
+
+// Forget implements fprom.Outbox. What is done has no customer any more.
+func (q *Queue) Forget(ctx context.Context, customer string) (int, error) {
+	if customer == "" {
+		return 0, errors.New("fprom: forget: the customer is empty")
+	}
+	total := 0
+	for _, state := range []fprom.State{fprom.StateWaiting, fprom.StateDead} {
+		n, err := q.change(ctx, fprom.Filter{Customer: customer, State: state}, (*work).forget)
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// change applies f to what the filter selects, and counts where it did something.
+func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*work, uint64) (bool, error)) (int, error) {
+	total := 0
+	for page, err := range q.scan(ctx, f) {
+		if err != nil {
+			return total, err
+		}
+		n := 0
+		err = q.do(ctx, &request{apply: func(w *work) error {
+			n = 0
+			for _, e := range page {
+				seq, err := parseSeq(e.Cursor)
+				if err != nil || f.Limit > 0 && total+n >= f.Limit {
+					return err
+				}
+				done, err := apply(w, seq)
+				if err != nil {
+					return err
+				}
+				if done {
+					n++
+				}
+			}
+			return nil
+		}})
+		if err != nil {
+			return total, err
+		}
+		if total += n; f.Limit > 0 && total >= f.Limit {
+			break
+		}
+	}
+	return total, nil
+}
+
+// History implements fprom.Outbox. It reads only the outcomes of that time. It remembers them for as long as event ids.
+func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
+	if step <= 0 {
+		return nil, errors.New("fprom: history: the step must be positive")
+	}
+	from = from.Truncate(step)
+	if to.Sub(from) > maxSteps*step && to.Sub(from)/step >= maxSteps {
+		return nil, fmt.Errorf("fprom: history: more than %d intervals; take a larger step or a shorter time", maxSteps)
+	}
+	var buckets []fprom.Bucket
+	for at := from; at.Before(to); at = at.Add(step) {
+		buckets = append(buckets, fprom.Bucket{Start: at})
+	}
+	q.mu.Lock()
+	err := q.unusable()
+	q.mu.Unlock()
+	end := timeKey(to, 0)
+	for next := timeKey(from, 0); err == nil && next != nil; {
+		if err = ctx.Err(); err != nil {
+			break
+		}
+		err = q.view(func(tx *bbolt.Tx) error {
+			next = count(tx, buckets, next, end, step)
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return buckets, nil
+}
+
+// count adds outcomes from a key on to their buckets, and returns where to go on; nil: nowhere.
+func count(tx *bbolt.Tx, buckets []fprom.Bucket, from, end []byte, step time.Duration) []byte {
+	c := tx.Bucket(bucketTimes).Cursor()
+	k, v := c.Seek(from)
+	for range pageScan {
+		if k == nil || bytes.Compare(k, end) >= 0 {
+			return nil
+		}
+		at := time.Unix(0, int64(binary.BigEndian.Uint64(k)))
+		if i := int(at.Sub(buckets[0].Start) / step); i >= 0 && i < len(buckets) && len(v) == 1 {
+			state, outcome := stateOf(v[0])
+			buckets[i].Add(state, outcome)
+		}
+		k, v = c.Next()
+	}
+	return bytes.Clone(k)
+}
+
+func stateOf(code byte) (fprom.State, fprom.Outcome) {
+	if code == idDead {
+		return fprom.StateDead, fprom.Rejected
+	}
+	for o, c := range outcomes {
+		if c == code {
+			return fprom.StateDone, o
+		}
+	}
+	return "", ""
+}
+
+func formatSeq(seq uint64) string { return strconv.FormatUint(seq, 10) }
+
+func parseSeq(cursor string) (uint64, error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	seq, err := strconv.ParseUint(cursor, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("fprom: %q is no cursor of an entry", cursor)
+	}
+	return seq, nil
+}
