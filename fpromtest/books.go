@@ -119,6 +119,9 @@ func (s *Server) AddPastSale(p PastSale) {
 		kind, amount = fprom.KindRefund, -amount
 	} else {
 		l.sales[p.EventID] = true
+		if l.customer.IsZero() {
+			l.customer = at
+		}
 	}
 	s.account.events[kind+":"+p.EventID] = true
 	s.book(kind, l, Body{EventID: p.EventID, Email: p.Email, UID: p.UID, Currency: p.Currency, SaleEventID: p.RefundOf}, amount, at)

@@ -111,7 +111,7 @@ func (s *Server) processCompany(e *entry) reply {
 	c := e.company
 	switch {
 	case c.resource == "campaigns" && c.value == "":
-		return s.page(c, []object{s.campaign()})
+		return s.page(c, 1, func(int) object { return s.campaign() })
 	case c.resource == "commissions" && c.value == "": // one alone cannot be read
 		return s.listCommissions(c)
 	case c.resource == "referrals" && c.value == "":

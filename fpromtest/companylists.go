@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// page cuts a list as page and per_page (default 20, at most 100) say.
-func (s *Server) page(c *companyCall, list []object) reply {
+// page cuts a list of n rows as page and per_page (default 20, at most 100) say.
+func (s *Server) page(c *companyCall, n int, row func(i int) object) reply {
 	number, size, ok := pageOf(c.query)
 	if !ok {
 		return invalid("page")
@@ -20,10 +20,14 @@ func (s *Server) page(c *companyCall, list []object) reply {
 	if s.company.IgnorePage {
 		number = 1
 	}
-	from := min((number-1)*size, len(list))
-	to := min(from+size, len(list))
-	rep := jsonReply(200, append([]object{}, list[from:to]...))
-	if s.company.LinkHeader && to < len(list) {
+	from := min((number-1)*size, n)
+	to := min(from+size, n)
+	list := []object{}
+	for i := from; i < to; i++ {
+		list = append(list, row(i))
+	}
+	rep := jsonReply(200, list)
+	if s.company.LinkHeader && to < n {
 		q := url.Values{"page": {strconv.Itoa(number + 1)}}
 		setHeader(&rep, "Link", "<https://firstpromoter.test"+companyPath+c.resource+"?"+q.Encode()+`>; rel="next"`)
 	}
@@ -88,11 +92,7 @@ func (s *Server) listCommissions(c *companyCall) reply {
 		}
 	}
 	s.sort(rows, sorting)
-	list := make([]object, len(rows))
-	for i, r := range rows {
-		list[i] = s.rowJSON(r)
-	}
-	return s.page(c, list)
+	return s.page(c, len(rows), func(i int) object { return s.rowJSON(rows[i]) })
 }
 
 // sort puts rows into the order asked for, newest first if none is, as unstable as Company.Order says.
@@ -145,11 +145,7 @@ func (s *Server) listReferrals(c *companyCall) reply {
 		}
 	}
 	s.disturb(false, len(leads), func(i, j int) { leads[i], leads[j] = leads[j], leads[i] })
-	list := make([]object, len(leads))
-	for i, l := range leads {
-		list[i] = s.referralRecord(l)
-	}
-	return s.page(c, list)
+	return s.page(c, len(leads), func(i int) object { return s.referralRecord(leads[i]) })
 }
 
 func (s *Server) oneReferral(c *companyCall) reply {

@@ -84,7 +84,8 @@ func (r *run) apart(t times, offset time.Duration) (n int) {
 	return n
 }
 
-// compareDays is the first stage: which days' commissions must be read.
+// compareDays is the first stage: which days' commissions must be read. Totals are compared in the zone that fits, events
+// belong to their day in UTC.
 func (r *run) compareDays() {
 	t := times{}
 	for _, e := range r.ours {
@@ -98,14 +99,14 @@ func (r *run) compareDays() {
 		r.report.Days = append(r.report.Days, Day{Day: d.String(), Ours: counts[d], Theirs: r.totals[d]})
 	}
 	for _, e := range r.ours {
-		d := dayOf(e.at, r.offset)
+		d := dayOf(e.at, 0)
 		r.byDay[d] = append(r.byDay[d], e)
 	}
 	for d := r.days.from - 1; d <= r.days.to+1; d++ {
 		if !r.Full && counts[d] == r.totals[d] {
 			continue
 		}
-		for _, n := range []day{d - 1, d, d + 1} { // what happened near midnight may be counted on either day
+		for _, n := range []day{d - 1, d, d + 1} { // a day of another zone touches two of ours
 			if r.days.has(n) {
 				r.read[n] = true
 			}

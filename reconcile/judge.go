@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
 )
 
 const hour = time.Hour
@@ -19,6 +20,7 @@ const (
 	noCommission verdict = "no commission"
 	notReferral  verdict = "not a referral"
 	waiting      verdict = "waiting"
+	deleted      verdict = "deleted"
 	missing      verdict = "missing"
 	differs      verdict = "differs" // in amount, or doubled
 )
@@ -38,8 +40,16 @@ func (r *run) conclude(e *event, v verdict) {
 	case missing:
 		r.report.Missing = append(r.report.Missing, e.entry())
 		r.lost = append(r.lost, e)
+	case deleted:
+		r.deny(e, firstpromoter.StatusDeleted)
 	case differs:
 	}
+}
+
+func (r *run) deny(e *event, status string) {
+	entry := e.entry()
+	entry.Status = status
+	r.report.Denied = append(r.report.Denied, entry)
 }
 
 // early gives the verdicts for which no commission is looked at.
@@ -108,7 +118,7 @@ func (r *run) compare(e *event) {
 		denied = denied && c.Status == "denied"
 	}
 	if denied {
-		r.report.Denied = append(r.report.Denied, e.entry())
+		r.deny(e, firstpromoter.StatusDenied)
 	}
 	if wrong != nil {
 		entry := e.entry()

@@ -30,13 +30,22 @@ func (r *run) judgeMissing(ctx context.Context, without []*event) error {
 		return err
 	}
 	for _, e := range expected {
-		if len(e.rows) > 0 {
+		switch {
+		case len(e.rows) > 0:
 			r.compare(e)
-		} else {
+		case r.deleted(e):
+			r.conclude(e, deleted)
+		default:
 			r.conclude(e, missing)
 		}
 	}
 	return nil
+}
+
+// deleted reports whether somebody deleted every commission of an event.
+func (r *run) deleted(e *event) bool {
+	return r.Decided != nil && len(e.earnedID) > 0 &&
+		!slices.ContainsFunc(e.earnedID, func(id int64) bool { return r.Decided(id) != firstpromoter.StatusDeleted })
 }
 
 // askFor looks for events by name: their commissions may have been made on another day, or have been missed where a list

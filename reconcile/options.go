@@ -22,6 +22,10 @@ type Options struct {
 	Sales iter.Seq2[Sale, error]
 	// Full reads the commissions of all days, not only of those whose totals differ.
 	Full bool
+	// Decided, if set, says what somebody made of a commission: "denied", "deleted" or "" for nothing;
+	// firstpromoter.Changes.Status is such a function. A sale whose commissions were all deleted is in Report.Denied then, and
+	// not missing.
+	Decided func(commission int64) string
 	// Redrive, if set, sends what is missing again under its own event id; Tracker.Track is such a function. What FirstPromoter
 	// knows already it refuses as a duplicate, so nothing is paid twice. Default: nothing is changed.
 	Redrive func(context.Context, fprom.Event) (fprom.Result, error)

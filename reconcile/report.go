@@ -17,7 +17,7 @@ type Report struct {
 	Foreign       []Entry   `json:"foreign"`
 	AmountDiffers []Entry   `json:"amount_differs"`
 	Doubled       []Entry   `json:"doubled"`
-	Denied        []Entry   `json:"denied"`         // every commission of the sale was denied: somebody's decision, no difference
+	Denied        []Entry   `json:"denied"`         // every commission of the sale was denied or deleted: somebody's decision, no difference
 	Zone          string    `json:"zone"`           // in which the days of FirstPromoter and ours agree best, such as "+00:00"
 	Calls         int       `json:"calls"`          // to FirstPromoter
 	Next          string    `json:"next,omitempty"` // after an interruption: the day to go on from
@@ -42,6 +42,7 @@ type Entry struct {
 	CommissionIDs []int64   `json:"commission_ids"`
 	TheirAmount   int64     `json:"their_amount,omitempty"` // of amount_differs
 	TheirCurrency string    `json:"their_currency,omitempty"`
+	Status        string    `json:"status,omitempty"` // of denied: "denied" or "deleted"
 }
 
 // Redriven counts what became of the missing ones that were sent again.

@@ -11,43 +11,45 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-// nameByCustomer finds the sales that commissions without an event id are for, by customer, amount and time. It is for a list
-// of sales; an outbox has the commissions' ids.
+// nameByCustomer finds the sales that commissions without an event id are for, by customer, amount and time; what is left
+// then by customer and time, as the amount may be what is wrong. It is for a list of sales: an outbox has the commissions' ids.
 func (r *run) nameByCustomer() {
 	if len(r.nameless) == 0 || r.Outbox != nil {
 		return
 	}
-	type who struct {
-		customer string
-		kind     string
-	}
-	open := map[who][]*event{}
+	open := map[[2]string][]*event{} // by customer and kind
 	for _, e := range r.ours {
 		if len(e.rows) == 0 && e.customer != "" && !e.silent {
-			w := who{strings.ToLower(e.customer), e.kind}
-			open[w] = append(open[w], e)
+			who := [2]string{strings.ToLower(e.customer), e.kind}
+			open[who] = append(open[who], e)
 		}
 	}
 	slices.SortStableFunc(r.nameless, func(a, b firstpromoter.Commission) int { return a.Created.Compare(b.Created) })
-	var left []firstpromoter.Commission
-	for _, c := range r.nameless {
-		if e := nearest(append(open[who{strings.ToLower(c.Email), kindOf(c)}], open[who{strings.ToLower(c.UID), kindOf(c)}]...), c); e != nil {
-			e.rows = append(e.rows, c)
-		} else {
-			left = append(left, c)
-		}
+	for _, fits := range []func(*event, firstpromoter.Commission) bool{
+		func(e *event, c firstpromoter.Commission) bool { return !earnedBy(e, c) && sameAmount(e, c) },
+		func(e *event, _ firstpromoter.Commission) bool { return len(e.rows) == 0 },
+	} {
+		r.nameless = slices.DeleteFunc(r.nameless, func(c firstpromoter.Commission) bool {
+			e := nearest(slices.Concat(open[[2]string{strings.ToLower(c.Email), kindOf(c)}], open[[2]string{strings.ToLower(c.UID), kindOf(c)}]), c, fits)
+			if e != nil {
+				e.rows = append(e.rows, c)
+			}
+			return e != nil
+		})
 	}
-	r.nameless = left
 }
 
-// nearest is the event with the commission's amount that is nearest in time, within two days. One that has a commission of the
-// same promoter is taken already.
-func nearest(events []*event, c firstpromoter.Commission) (best *event) {
+// earnedBy reports whether an event has a commission of c's promoter already.
+func earnedBy(e *event, c firstpromoter.Commission) bool {
+	return slices.ContainsFunc(e.rows, func(x firstpromoter.Commission) bool { return x.PromoterID == c.PromoterID && x.Tier == c.Tier })
+}
+
+// nearest is the event that fits and is nearest in time, within two days.
+func nearest(events []*event, c firstpromoter.Commission, fits func(*event, firstpromoter.Commission) bool) (best *event) {
+	least := 48 * hour
 	for _, e := range events {
-		taken := slices.ContainsFunc(e.rows, func(x firstpromoter.Commission) bool { return x.PromoterID == c.PromoterID && x.Tier == c.Tier })
-		d := c.Created.Sub(e.at).Abs()
-		if !taken && sameAmount(e, c) && d <= 48*hour && (best == nil || d < c.Created.Sub(best.at).Abs()) {
-			best = e
+		if d := c.Created.Sub(e.at).Abs(); fits(e, c) && d <= least {
+			best, least = e, d
 		}
 	}
 	return best
@@ -58,7 +60,7 @@ func nearest(events []*event, c firstpromoter.Commission) (best *event) {
 func (r *run) judgeStrange(ctx context.Context, s span) error {
 	r.nameByCustomer()
 	for _, c := range r.nameless {
-		if s.has(dayOf(c.Created, r.offset)) {
+		if s.has(dayOf(c.Created, 0)) {
 			r.report.Unidentified++
 		}
 	}
@@ -69,7 +71,7 @@ func (r *run) judgeStrange(ctx context.Context, s span) error {
 	}
 	var found []Entry
 	for key, rows := range r.strange {
-		if r.told[key] || !s.has(dayOf(rows[0].Created, r.offset)) {
+		if r.told[key] || !s.has(dayOf(rows[0].Created, 0)) {
 			continue
 		}
 		r.told[key] = true

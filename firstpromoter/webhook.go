@@ -1,0 +1,222 @@
+package firstpromoter
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// Webhook is a message of FirstPromoter's that something changed (https://docs.firstpromoter.com, "Webhooks v2").
+type Webhook struct {
+	ID       string // of the webhook, not of a sale
+	Type     string // such as "commission.denied"; the documented list is not complete
+	EntityID int64  // of the commission, referral, … that changed
+	At       time.Time
+	// Commission is what a commission.* webhook says of the commission: its ID, Status, Amount, Unit, Created and referral.
+	// Whether the sale's event id and amount are there is documented nowhere.
+	Commission Commission
+	Was        string // the status before, if it changed
+}
+
+// WebhookOptions configures WebhookHandler. A secret of one's own is required: Header, or User and Password.
+type WebhookOptions struct {
+	// Header and Value are a header that was added to the subscription in FirstPromoter, such as X-Fprom-Secret.
+	Header, Value string
+	// User and Password are the subscription's Basic Auth.
+	User, Password string
+	// SigningSecrets are the subscription's secret keys, the old one too after a change. A signature is verified where a
+	// webhook has one: FirstPromoter's guide no longer promises it.
+	SigningSecrets []string
+	// RequireSignature refuses webhooks without a signature.
+	RequireSignature bool
+	// Changes, if set, notes what became of commissions, and knows across restarts which webhooks were there.
+	Changes *Changes
+	// On, if set, is called once for every webhook. With an error FirstPromoter delivers it again. Return soon:
+	// FirstPromoter waits for 30 seconds by default.
+	On func(context.Context, Webhook) error
+	// Logger gets what is refused and what fails. Default slog.Default().
+	Logger *slog.Logger
+}
+
+const maxWebhook = 1 << 20
+
+// WebhookHandler receives FirstPromoter's webhooks, version 2. It answers 200 to what was taken, was there before or is of
+// no use, 401 to what does not have the secrets, and 500 where On or Changes failed, so that FirstPromoter delivers again. The
+// error is a *fprom.ValidationError of an option.
+func WebhookHandler(o WebhookOptions) (http.Handler, error) {
+	bad := func(field, reason string) (http.Handler, error) {
+		return nil, &fprom.ValidationError{Field: "WebhookOptions." + field, Reason: reason}
+	}
+	switch {
+	case (o.Header == "") != (o.Value == ""):
+		return bad("Header", "and Value must both be set")
+	case (o.User == "") != (o.Password == ""):
+		return bad("User", "and Password must both be set")
+	case o.Header == "" && o.User == "":
+		return bad("Header", "is missing, and so is User: anybody could send webhooks. Set an own header or Basic Auth in FirstPromoter (Settings → Integrations → Webhooks), and here")
+	case o.RequireSignature && len(o.SigningSecrets) == 0:
+		return bad("RequireSignature", "needs SigningSecrets")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return &receiver{WebhookOptions: o, seen: newSeen()}, nil
+}
+
+type receiver struct {
+	WebhookOptions
+	seen *seen
+}
+
+func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	if !h.authorized(r) {
+		h.Logger.Warn("fprom: a FirstPromoter webhook without the right header or Basic Auth was refused; are they the subscription's?")
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
+	if err != nil {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	}
+	if !h.signed(r.Header.Get("X-Webhook-Signature"), body) {
+		h.Logger.Warn("fprom: a FirstPromoter webhook without a right signature was refused; is the secret key the subscription's?")
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	w.WriteHeader(h.take(r.Context(), r.Header.Get("X-Event-Id"), body))
+}
+
+func (h *receiver) authorized(r *http.Request) bool {
+	if h.Header != "" && !same(r.Header.Get(h.Header), h.Value) {
+		return false
+	}
+	user, password, _ := r.BasicAuth()
+	return h.User == "" || same(user, h.User) && same(password, h.Password)
+}
+
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// signed verifies lowercase hex HMAC-SHA256 of the body; the key is the secret's text.
+func (h *receiver) signed(signature string, body []byte) bool {
+	if signature == "" {
+		return !h.RequireSignature
+	}
+	if len(h.SigningSecrets) == 0 {
+		return true
+	}
+	for _, secret := range h.SigningSecrets {
+		mac := hmac.New(sha256.New, []byte(secret))
+		_, _ = mac.Write(body) // a hash takes everything
+		if same(strings.ToLower(strings.TrimSpace(signature)), hex.EncodeToString(mac.Sum(nil))) {
+			return true
+		}
+	}
+	return false
+}
+
+// take handles a webhook that is FirstPromoter's, and returns the status to answer.
+func (h *receiver) take(ctx context.Context, id string, body []byte) int {
+	hook, test, err := parseWebhook(body)
+	if err != nil {
+		h.Logger.Warn("fprom: a FirstPromoter webhook is no JSON object of the documented form", "webhook", id)
+		return http.StatusBadRequest
+	}
+	if hook.ID == "" {
+		hook.ID = id
+	}
+	switch {
+	case test, h.Changes != nil && h.Changes.seen(hook.ID):
+		return http.StatusOK
+	case !h.seen.claim(hook.ID):
+		return http.StatusOK
+	}
+	if err := h.handle(ctx, hook); err != nil {
+		h.seen.release(hook.ID)
+		h.Logger.Error("fprom: a FirstPromoter webhook was not handled; FirstPromoter delivers it again", "webhook", hook.ID, "type", hook.Type, "error", err)
+		return http.StatusInternalServerError
+	}
+	return http.StatusOK
+}
+
+func (h *receiver) handle(ctx context.Context, hook Webhook) error {
+	if h.On != nil {
+		if err := h.On(ctx, hook); err != nil {
+			return err
+		}
+	}
+	if h.Changes != nil {
+		return h.Changes.Add(hook)
+	}
+	return nil
+}
+
+var errWebhook = errors.New("not a webhook of FirstPromoter's")
+
+func parseWebhook(body []byte) (hook Webhook, test bool, err error) {
+	var w struct {
+		ID       text                       `json:"event_id"`
+		Type     text                       `json:"event_type"`
+		Action   text                       `json:"action"`
+		EntityID number                     `json:"entity_id"`
+		Changes  map[string]json.RawMessage `json:"changes"`
+		Data     json.RawMessage            `json:"data"`
+		At       moment                     `json:"timestamp"`
+	}
+	if !isJSON(body) || json.Unmarshal(body, &w) != nil || w.Type == "" {
+		return Webhook{}, false, errWebhook
+	}
+	hook = Webhook{ID: string(w.ID), Type: string(w.Type), EntityID: int64(w.EntityID), At: w.At.time()}
+	var probe struct {
+		Test flag `json:"test"`
+	}
+	_ = json.Unmarshal(w.Data, &probe) // no object: no test
+	if strings.HasPrefix(hook.Type, "commission.") {
+		var c wireCommission
+		_ = json.Unmarshal(w.Data, &c) // what cannot be read is left out
+		hook.Commission = c.commission()
+		if hook.EntityID == 0 {
+			hook.EntityID = hook.Commission.ID
+		}
+		hook.Commission.ID = hook.EntityID
+		hook.Commission.Status = statusOf(hook.Type, hook.Commission.Status)
+	}
+	var was []text
+	if json.Unmarshal(w.Changes["status"], &was) == nil && len(was) == 2 {
+		hook.Was = string(was[0])
+	}
+	return hook, bool(probe.Test), nil
+}
+
+// statusOf is the commission's status after an event: its type says it where the data may be older.
+func statusOf(event, status string) string {
+	switch s := strings.TrimPrefix(event, "commission."); s {
+	case StatusApproved, StatusDenied, StatusPending, StatusDeleted:
+		return s
+	}
+	return status
+}
+
+// What a commission may be.
+const (
+	StatusPending  = "pending"
+	StatusApproved = "approved"
+	StatusDenied   = "denied"
+	StatusDeleted  = "deleted"
+)

@@ -1,0 +1,245 @@
+package firstpromoter_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/fprom-go/fprom/firstpromoter"
+)
+
+// hook is a webhook's body.
+func hook(id, event string, commission int, at string) string {
+	return fmt.Sprintf(`{"event_id":%q,"event_type":%q,"action":"updated","entity_type":"commission","entity_id":%d,"changes":{"status":["pending","approved"]},`+
+		`"data":{"id":%d,"status":"pending","amount":980,"unit":"cash","referral":{"id":9,"email":"ann@example.com","uid":null},"created_at":"2026-03-10T12:00:00Z"},"timestamp":%q}`, id, event, commission, commission, at)
+}
+
+func deliver(t *testing.T, h http.Handler, body string, change ...func(*http.Request)) int {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/fp", strings.NewReader(body))
+	r.Header.Set("X-Fprom-Secret", "s3cret")
+	for _, c := range change {
+		c(r)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code
+}
+
+func receiver(t *testing.T, o firstpromoter.WebhookOptions) http.Handler {
+	t.Helper()
+	if o.Header == "" && o.User == "" {
+		o.Header, o.Value = "X-Fprom-Secret", "s3cret"
+	}
+	h, err := firstpromoter.WebhookHandler(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestWebhooksAreRefusedWithoutTheSecret(t *testing.T) {
+	t.Parallel()
+	body := hook("w1", "commission.created", 7, "2026-03-10T12:00:00Z")
+	sign := func(secret string) func(*http.Request) {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(body))
+		return func(r *http.Request) { r.Header.Set("X-Webhook-Signature", hex.EncodeToString(mac.Sum(nil))) }
+	}
+	signed := firstpromoter.WebhookOptions{SigningSecrets: []string{"new", "old"}}
+	demanded := signed
+	demanded.RequireSignature = true
+	basic := firstpromoter.WebhookOptions{User: "fp", Password: "pw"}
+	for _, c := range []struct {
+		name   string
+		o      firstpromoter.WebhookOptions
+		change func(*http.Request)
+		want   int
+	}{
+		{"right header", firstpromoter.WebhookOptions{}, nil, 200},
+		{"no header", firstpromoter.WebhookOptions{}, func(r *http.Request) { r.Header.Del("X-Fprom-Secret") }, 401},
+		{"wrong header", firstpromoter.WebhookOptions{}, func(r *http.Request) { r.Header.Set("X-Fprom-Secret", "s3cre") }, 401},
+		{"right Basic Auth", basic, func(r *http.Request) { r.SetBasicAuth("fp", "pw") }, 200},
+		{"wrong Basic Auth", basic, func(r *http.Request) { r.SetBasicAuth("fp", "wp") }, 401},
+		{"no Basic Auth", basic, nil, 401},
+		{"no signature, none demanded", signed, nil, 200},
+		{"no signature, but demanded", demanded, nil, 401},
+		{"right signature", demanded, sign("new"), 200},
+		{"signature by the old secret", demanded, sign("old"), 200},
+		{"wrong signature", signed, sign("other"), 401},
+		{"GET", firstpromoter.WebhookOptions{}, func(r *http.Request) { r.Method = http.MethodGet }, 405},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			calls := 0
+			c.o.On = func(context.Context, firstpromoter.Webhook) error { calls++; return nil }
+			c.o.Logger = slog.New(slog.DiscardHandler)
+			change := c.change
+			if change == nil {
+				change = func(*http.Request) {}
+			}
+			if got := deliver(t, receiver(t, c.o), body, change); got != c.want || (calls == 1) != (c.want == 200) {
+				t.Errorf("%d, %d calls", got, calls)
+			}
+		})
+	}
+	for _, o := range []firstpromoter.WebhookOptions{{}, {Header: "X"}, {User: "u"}, {SigningSecrets: []string{"s"}}, {Header: "X", Value: "v", RequireSignature: true}} {
+		if _, err := firstpromoter.WebhookHandler(o); err == nil {
+			t.Errorf("%+v is taken", o)
+		}
+	}
+}
+
+func TestWebhookIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	var got []firstpromoter.Webhook
+	fail := true
+	var log bytes.Buffer
+	h := receiver(t, firstpromoter.WebhookOptions{Logger: slog.New(slog.NewTextHandler(&log, nil)), On: func(_ context.Context, w firstpromoter.Webhook) error {
+		if fail {
+			return errors.New("later")
+		}
+		got = append(got, w)
+		return nil
+	}})
+	body := hook("w1", "commission.denied", 7, "2026-03-10T12:00:00Z")
+	if code := deliver(t, h, body); code != 500 {
+		t.Errorf("a failed one: %d", code)
+	}
+	fail = false
+	for range 3 {
+		if code := deliver(t, h, body); code != 200 {
+			t.Error(code)
+		}
+	}
+	for _, b := range []string{hook("w2", "promoter.something_new", 1, ""), `{"event_id":"w3","event_type":"commission.created","data":{"test":true}}`} {
+		if code := deliver(t, h, b); code != 200 {
+			t.Error(code)
+		}
+	}
+	for _, b := range []string{"", "x", "[]", "{}", `{"event_type":5`, strings.Repeat(" ", 2<<20)} {
+		if code := deliver(t, h, b); code != 400 && code != 413 {
+			t.Errorf("%.20q: %d", b, code)
+		}
+	}
+	if len(got) != 2 || got[1].Type != "promoter.something_new" {
+		t.Fatalf("%+v", got)
+	}
+	if w := got[0]; w.ID != "w1" || w.EntityID != 7 || w.Was != "pending" || w.At.IsZero() ||
+		w.Commission.ID != 7 || w.Commission.Status != firstpromoter.StatusDenied || w.Commission.Amount != 980 || w.Commission.Email != "ann@example.com" {
+		t.Errorf("%+v", w)
+	}
+	if strings.Contains(log.String(), "@") {
+		t.Error(log.String())
+	}
+}
+
+func TestConcurrentDeliveriesOfOneWebhook(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	n := 0
+	h := receiver(t, firstpromoter.WebhookOptions{On: func(context.Context, firstpromoter.Webhook) error {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		return nil
+	}})
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() { deliver(t, h, hook("w1", "commission.created", 7, "")) })
+	}
+	wg.Wait()
+	if n != 1 {
+		t.Errorf("handled %d times", n)
+	}
+}
+
+// What webhooks said survives a restart, a torn last line, and any order.
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "changes.jsonl")
+	open := func() *firstpromoter.Changes {
+		t.Helper()
+		c, err := firstpromoter.OpenChanges(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := open()
+	calls := 0
+	on := func(context.Context, firstpromoter.Webhook) error { calls++; return nil }
+	h := receiver(t, firstpromoter.WebhookOptions{Changes: c, On: on})
+	for _, body := range []string{
+		hook("w1", "commission.created", 7, "2026-03-10T12:00:00Z"),
+		hook("w3", "commission.denied", 7, "2026-03-10T14:00:00Z"),
+		hook("w2", "commission.approved", 7, "2026-03-10T13:00:00Z"), // late
+		hook("w4", "commission.deleted", 8, "2026-03-10T12:00:00Z"),
+		hook("w5", "commission.updated", 8, "2026-03-10T15:00:00Z"),
+		hook("w6", "referral.created", 9, "2026-03-10T15:00:00Z"),
+	} {
+		if code := deliver(t, h, body); code != 200 {
+			t.Fatal(code)
+		}
+	}
+	check := func(c *firstpromoter.Changes) {
+		t.Helper()
+		if c.Status(7) != firstpromoter.StatusDenied || c.Status(8) != firstpromoter.StatusDeleted || c.Status(9) != "" {
+			t.Errorf("%q %q %q", c.Status(7), c.Status(8), c.Status(9))
+		}
+	}
+	check(c)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
+	fmt.Fprint(f, `{"webhook":"w7","commission":7,"sta`) // the process was killed
+	f.Close()
+	read, err := firstpromoter.ReadChanges(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(read)
+	c = open()
+	defer c.Close()
+	check(c)
+	h = receiver(t, firstpromoter.WebhookOptions{Changes: c, On: on})
+	deliver(t, h, hook("w3", "commission.denied", 7, "2026-03-10T14:00:00Z"))
+	deliver(t, h, hook("w7", "commission.approved", 7, "2026-03-10T16:00:00Z"))
+	if c.Status(7) != firstpromoter.StatusApproved || calls != 7 {
+		t.Errorf("%q after %d calls", c.Status(7), calls)
+	}
+	b, _ := os.ReadFile(path)
+	if n := strings.Count(string(b), "\n"); n != 6 || strings.Contains(string(b), "@") {
+		t.Errorf("%d lines: %s", n, b)
+	}
+	if _, err := firstpromoter.ReadChanges(path + ".none"); err == nil {
+		t.Error("a file that is not there is read")
+	}
+}
+
+func FuzzWebhook(f *testing.F) {
+	f.Add([]byte(hook("w1", "commission.created", 7, "2026-03-10T12:00:00Z")))
+	f.Add([]byte(`{"event_type":"commission.x","data":[],"changes":{"status":[null,1]}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		h, err := firstpromoter.WebhookHandler(firstpromoter.WebhookOptions{Header: "X-Fprom-Secret", Value: "s3cret", Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code := deliver(t, h, string(body)); code != 200 && code != 400 && code != 413 {
+			t.Errorf("%d", code)
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
+)
+
+// Nightly compares the last days every night, for a service. Fill in the fields and call Run once; Last may be called at any
+// time, for a status page or for metrics. It changes nothing at FirstPromoter.
+type Nightly struct {
+	Client  *firstpromoter.Client
+	Outbox  fprom.Outbox
+	Decided func(commission int64) string // as in Options
+	// Days is how many days are compared, today not included. FirstPromoter's totals of the days that agree cost one call.
+	// Default 7.
+	Days int
+	// At is the time of the day, in UTC. Default 3 hours.
+	At time.Duration
+	// Done, if set, gets every report.
+	Done func(Report, error)
+	// Logger gets a warning for a report that is not clean, and an error for a comparison that failed. Default slog.Default().
+	Logger *slog.Logger
+
+	mu   sync.Mutex
+	last Last
+}
+
+// Last is the last comparison.
+type Last struct {
+	At     time.Time // when it ended; zero if there was none yet
+	Report Report
+	Err    error
+}
+
+// Last returns the last comparison.
+func (n *Nightly) Last() Last {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.last
+}
+
+// Run compares at once, and then every night, until ctx ends. Its error is ctx's, or a *fprom.ValidationError of a field.
+func (n *Nightly) Run(ctx context.Context) error {
+	at, days := n.At, n.Days
+	if at == 0 {
+		at = 3 * time.Hour
+	}
+	if days == 0 {
+		days = 7
+	}
+	if at < 0 || at >= 24*time.Hour || days < 0 {
+		return &fprom.ValidationError{Field: "Nightly.At", Reason: "is no time of a day, or Days is negative"}
+	}
+	for {
+		n.compare(ctx, days)
+		now := time.Now().UTC()
+		next := now.Truncate(24 * time.Hour).Add(at)
+		if !next.After(now) {
+			next = next.AddDate(0, 0, 1)
+		}
+		t := time.NewTimer(next.Sub(now))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+func (n *Nightly) compare(ctx context.Context, days int) {
+	today := time.Now().UTC()
+	r, err := Run(ctx, Options{Client: n.Client, Outbox: n.Outbox, Decided: n.Decided, From: today.AddDate(0, 0, -days), To: today.AddDate(0, 0, -1)})
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	n.mu.Lock()
+	n.last = Last{time.Now(), r, err}
+	n.mu.Unlock()
+	log := n.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	switch {
+	case err != nil:
+		log.Error("fprom: the nightly comparison with FirstPromoter failed; it is made again next night", "error", err)
+	case !r.Clean():
+		log.Warn("fprom: FirstPromoter has not what was sent: run fprom reconcile to see what differs", "missing", len(r.Missing), "foreign", len(r.Foreign),
+			"amount_differs", len(r.AmountDiffers), "doubled", len(r.Doubled), "days", fmt.Sprint(days))
+	}
+	if n.Done != nil {
+		n.Done(r, err)
+	}
+}

@@ -1,0 +1,213 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
+)
+
+// Reason says why a sale earned nothing. Its JSON form is what fprom why prints.
+type Reason struct {
+	Verdict string `json:"verdict"` // one of the Because constants
+	Detail  string `json:"detail"`  // a sentence or two, with what to do
+	Calls   int    `json:"calls"`   // to FirstPromoter: at most 3, unless calls fail and are made again
+}
+
+// Verdicts of Why.
+const (
+	BecauseWaiting      = "waiting"             // it is not delivered yet
+	BecauseDead         = "dead letter"         // it was given up
+	BecauseNotReferral  = "not a referral"      // FirstPromoter answered that; the outbox has forgotten the customer
+	BecauseNoLead       = "no lead"             // FirstPromoter does not know the customer
+	BecauseLeadExpired  = "lead expired"        //
+	BecauseLeadDenied   = "lead denied"         //
+	BecauseLeadMoved    = "lead moved"          // to another promoter
+	BecausePromoter     = "promoter "           // followed by "archived", "blocked", "rejected", "pending" or "inactive"
+	BecauseNoSale       = "no sale"             // the lead is good, and FirstPromoter has no sale of it
+	BecauseNoCommission = "no commission"       // the sale arrived and earned nothing: plan excluded, reward used up
+	BecauseDenied       = "commission denied"   // somebody denied it
+	BecauseMissing      = "commission missing"  // the answer had one, FirstPromoter has none
+	BecauseEarned       = "earned a commission" // it did earn
+)
+
+// Why says why a sale earned nothing, in at most three calls. what is a customer's e-mail address, a uid or an event id.
+// outbox may be nil; with it an event id says more. Errors are the client's and the outbox's.
+func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox, what string) (Reason, error) {
+	w := &why{client: client, what: strings.TrimSpace(what)}
+	before := client.Calls()
+	r, err := w.ask(ctx, outbox)
+	r.Calls = client.Calls() - before
+	return r, err
+}
+
+type why struct {
+	client *firstpromoter.Client
+	what   string
+}
+
+func (w *why) ask(ctx context.Context, outbox fprom.Outbox) (Reason, error) {
+	if outbox != nil {
+		for e, err := range outbox.Entries(ctx, fprom.Filter{Keys: []string{w.what}, Limit: 1, Personal: true}) {
+			if err != nil {
+				return Reason{}, fmt.Errorf("fprom: read the outbox: %w", err)
+			}
+			return w.event(ctx, e)
+		}
+	}
+	by := "uid"
+	if strings.Contains(w.what, "@") {
+		by = "email"
+	}
+	return w.customer(ctx, by, w.what)
+}
+
+// event explains an event that the outbox has.
+func (w *why) event(ctx context.Context, e fprom.Entry) (Reason, error) {
+	switch {
+	case e.State == fprom.StateWaiting:
+		text := "It is not delivered yet, after " + strconv.Itoa(e.Attempts) + " attempts"
+		if e.Reason != "" {
+			text += ": " + e.Reason
+		}
+		return Reason{Verdict: BecauseWaiting, Detail: text + ". Nothing is to be done, unless the reason names something."}, nil
+	case e.State == fprom.StateDead:
+		return Reason{Verdict: BecauseDead, Detail: "It was given up: " + e.Reason + ". Mend the cause, then: fprom dead redrive " + e.Key}, nil
+	case e.Outcome == fprom.NotReferral && e.Customer != "":
+		return w.customer(ctx, map[bool]string{true: "email", false: "uid"}[strings.Contains(e.Customer, "@")], e.Customer)
+	case e.Outcome == fprom.NotReferral:
+		return Reason{Verdict: BecauseNotReferral, Detail: "FirstPromoter answered that the customer is no referral. Why, it can say for the customer: fprom why EMAIL"}, nil
+	}
+	q := firstpromoter.CommissionQuery{Search: strings.TrimPrefix(e.Key, e.Kind+":")}
+	if n := len(e.CommissionIDs); n > 0 {
+		q = firstpromoter.CommissionQuery{IDs: e.CommissionIDs[:min(n, 10)]}
+	}
+	rows, err := w.commissions(ctx, q, func(c firstpromoter.Commission) bool {
+		return len(q.IDs) > 0 || strings.EqualFold(c.EventID, q.Search)
+	})
+	switch {
+	case err != nil:
+		return Reason{}, err
+	case len(rows) > 0:
+		return earned(rows), nil
+	case e.Commissions > 0:
+		return Reason{Verdict: BecauseMissing, Detail: "FirstPromoter's answer had a commission, and now it has none: somebody deleted it, or it was lost. fprom reconcile finds all of them."}, nil
+	default:
+		return nothingEarned(), nil
+	}
+}
+
+// customer explains the sales of a customer: the lead, its promoter, its commissions.
+func (w *why) customer(ctx context.Context, by, customer string) (Reason, error) {
+	lead, err := w.client.Referral(ctx, by, customer)
+	switch {
+	case errors.Is(err, firstpromoter.ErrNotFound):
+		return w.noLead(ctx, by)
+	case err != nil:
+		return Reason{}, err
+	}
+	if r, bad := leadReason(lead); bad {
+		return r, nil
+	}
+	promoter, err := w.client.Promoter(ctx, "id", strconv.FormatInt(lead.PromoterID, 10))
+	if err != nil && !errors.Is(err, firstpromoter.ErrNotFound) {
+		return Reason{}, err
+	}
+	if r, bad := promoterReason(promoter, lead.PromoterCampaignID); bad && err == nil {
+		return r, nil
+	}
+	rows, err := w.commissions(ctx, firstpromoter.CommissionQuery{Search: customer}, func(c firstpromoter.Commission) bool { return c.ReferralID == lead.ID })
+	switch {
+	case err != nil:
+		return Reason{}, err
+	case len(rows) > 0:
+		return earned(rows), nil
+	case lead.CustomerSince.IsZero():
+		return Reason{Verdict: BecauseNoSale, Detail: "The customer is a good lead of " + lead.Created.Format(time.DateOnly) + ", and no sale of it arrived. Was it reported, and with this e-mail address or uid? fprom events --customer …"}, nil
+	default:
+		return nothingEarned(), nil
+	}
+}
+
+// noLead tells an unknown customer from an event id of another integration.
+func (w *why) noLead(ctx context.Context, by string) (Reason, error) {
+	if by == "uid" && w.what != "" {
+		rows, err := w.commissions(ctx, firstpromoter.CommissionQuery{Search: w.what}, func(c firstpromoter.Commission) bool { return strings.EqualFold(c.EventID, w.what) })
+		if err != nil {
+			return Reason{}, err
+		}
+		if len(rows) > 0 {
+			return earned(rows), nil
+		}
+	}
+	return Reason{Verdict: BecauseNoLead, Detail: "FirstPromoter has no lead by this " + map[string]string{"email": "e-mail address", "uid": "uid, and no commission by this event id"}[by] +
+		": nobody referred the customer, or the sign-up was not reported, or under another e-mail address or uid."}, nil
+}
+
+func leadReason(l firstpromoter.Referral) (Reason, bool) {
+	switch {
+	case l.Expired:
+		return Reason{Verdict: BecauseLeadExpired, Detail: "The lead of " + l.Created.Format(time.DateOnly) + " has expired: the campaign's time for a first sale was over."}, true
+	case l.State == "denied":
+		return Reason{Verdict: BecauseLeadDenied, Detail: "Somebody denied the lead in FirstPromoter (Referrals). Approve it there if that was wrong."}, true
+	case l.Moved:
+		return Reason{Verdict: BecauseLeadMoved, Detail: "The lead was moved to another promoter, who earns from now on."}, true
+	}
+	return Reason{}, false
+}
+
+func promoterReason(p firstpromoter.Promoter, campaign int64) (Reason, bool) {
+	if !p.Archived.IsZero() {
+		return Reason{Verdict: BecausePromoter + "archived", Detail: "The lead's promoter is archived: sales of their leads are answered with 404."}, true
+	}
+	for _, pc := range p.Campaigns {
+		if campaign != 0 && pc.ID != campaign && len(p.Campaigns) > 1 {
+			continue
+		}
+		switch pc.State {
+		case "blocked", "rejected", "pending", "inactive":
+			return Reason{Verdict: BecausePromoter + pc.State, Detail: "The lead's promoter is " + pc.State + " in the campaign: sales of their leads are answered with 404. Accept the promoter in FirstPromoter (Promoters) if that is wrong."}, true
+		}
+	}
+	return Reason{}, false
+}
+
+func earned(rows []firstpromoter.Commission) Reason {
+	denied := 0
+	for _, c := range rows {
+		if c.Status == "denied" {
+			denied++
+		}
+	}
+	last := rows[len(rows)-1]
+	if denied == len(rows) {
+		return Reason{Verdict: BecauseDenied, Detail: fmt.Sprintf("Somebody denied the commission %d in FirstPromoter (Commissions). Approve it there if that was wrong.", last.ID)}
+	}
+	return Reason{Verdict: BecauseEarned, Detail: fmt.Sprintf("FirstPromoter has the commission %d of %s (%s).", last.ID, last.Created.Format(time.DateOnly), last.Status)}
+}
+
+func nothingEarned() Reason {
+	return Reason{Verdict: BecauseNoCommission, Detail: "The sale arrived and earned nothing: its plan is excluded from rewards, the reward is for the first sale only, or it is used up. The campaign's rewards in FirstPromoter say which."}
+}
+
+// commissions reads one page.
+func (w *why) commissions(ctx context.Context, q firstpromoter.CommissionQuery, is func(firstpromoter.Commission) bool) (rows []firstpromoter.Commission, err error) {
+	n := 0
+	for c, err := range w.client.Commissions(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		if is(c) {
+			rows = append(rows, c)
+		}
+		if n++; n == 20 { // further ones would be another call
+			break
+		}
+	}
+	return rows, nil
+}

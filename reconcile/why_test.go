@@ -1,0 +1,92 @@
+package reconcile_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/memoutbox"
+	"github.com/fprom-go/fprom/reconcile"
+)
+
+func TestWhy(t *testing.T) {
+	t.Parallel()
+	s := fpromtest.NewServer(t, fpromtest.InMemory())
+	for _, name := range []string{"expired", "denied", "moved"} {
+		s.AddLead(name+"@example.com", "uid-"+name)
+		s.SetLeadState(name+"@example.com", name)
+	}
+	s.AddLead("good@example.com")
+	for name, change := range map[string]func(*fpromtest.Promoter){"blocked": (*fpromtest.Promoter).Ban, "archived": (*fpromtest.Promoter).Archive} {
+		p := s.AddPromoter(name)
+		p.AddLead(name + "@example.com")
+		change(p)
+	}
+	once := s.AddPromoter("once")
+	once.AddLead("once@example.com")
+	once.MaxRewards(1)
+	for i := range 25 {
+		s.AddPastSale(fpromtest.PastSale{EventID: "ch_many_" + string(rune('a'+i)), Email: "many@example.com", Amount: 100})
+	}
+	s.AddPastSale(fpromtest.PastSale{EventID: "ch_denied", Email: "d@example.com", Amount: 100})
+	s.Deny("ch_denied")
+	s.AddPastSale(fpromtest.PastSale{EventID: "ch_first", Email: "once@example.com", Amount: 100})
+	s.Lose("ch_first") // so that the customer has bought, and has no commission
+
+	box := memoutbox.New()
+	for _, e := range []fprom.Entry{
+		{Key: "sale:ch_waits", State: fprom.StateWaiting, Attempts: 3, Reason: "no answer within 10s"},
+		{Key: "sale:ch_dead", State: fprom.StateDead, Outcome: fprom.Rejected, Reason: "400: Error. Amount blank or invalid."},
+		{Key: "sale:ch_none", State: fprom.StateDone, Outcome: fprom.Tracked},
+		{Key: "sale:ch_gone", State: fprom.StateDone, Outcome: fprom.Tracked, Commissions: 1, CommissionIDs: []int64{999}},
+		{Key: "sale:ch_404", State: fprom.StateDone, Outcome: fprom.NotReferral},
+		{Key: "sale:ch_denied", State: fprom.StateDone, Outcome: fprom.Tracked, Commissions: 1},
+		{Key: "sale:ch_many_a", State: fprom.StateDone, Outcome: fprom.Duplicate},
+	} {
+		e.Kind, e.RecordedAt = fprom.KindSale, time.Now()
+		box.Add(e)
+	}
+	for _, c := range []struct {
+		what, verdict string
+		calls         int
+	}{
+		{"nobody@example.com", reconcile.BecauseNoLead, 1},
+		{"nobody", reconcile.BecauseNoLead, 2},
+		{"expired@example.com", reconcile.BecauseLeadExpired, 1},
+		{"uid-denied", reconcile.BecauseLeadDenied, 1},
+		{"uid-moved", reconcile.BecauseLeadMoved, 1},
+		{"blocked@example.com", "promoter blocked", 2},
+		{"archived@example.com", "promoter archived", 2},
+		{"good@example.com", reconcile.BecauseNoSale, 3},
+		{"once@example.com", reconcile.BecauseNoCommission, 3},
+		{"many@example.com", reconcile.BecauseEarned, 3},
+		{"d@example.com", reconcile.BecauseDenied, 3},
+		{"ch_many_b", reconcile.BecauseEarned, 2},
+		{"ch_waits", reconcile.BecauseWaiting, 0},
+		{"ch_dead", reconcile.BecauseDead, 0},
+		{"ch_none", reconcile.BecauseNoCommission, 1},
+		{"ch_gone", reconcile.BecauseMissing, 1},
+		{"ch_404", reconcile.BecauseNotReferral, 0},
+		{"ch_denied", reconcile.BecauseDenied, 1},
+		{"ch_many_a", reconcile.BecauseEarned, 1},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			client, err := firstpromoter.New(firstpromoter.Config{BaseURL: s.URL, APIKey: s.APIKey, AccountID: s.AccountID, HTTPClient: s.Config().HTTPClient, Rate: 6000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := reconcile.Why(t.Context(), client, box, c.what)
+			if err != nil || r.Verdict != c.verdict || r.Calls != c.calls || r.Detail == "" || strings.Contains(r.Detail, "@") {
+				t.Errorf("%+v %v, want %q in %d calls", r, err, c.verdict, c.calls)
+			}
+			if b, _ := json.Marshal(r); !strings.HasPrefix(string(b), `{"verdict":"`) {
+				t.Errorf("%s", b)
+			}
+		})
+	}
+}
