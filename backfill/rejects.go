@@ -48,7 +48,7 @@ func newRejects(path string, input any, in *Reader) (*rejects, error) {
 }
 
 func (w *rejects) open() error {
-	f, err := os.OpenFile(w.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // the path is the caller's
+	f, err := os.OpenFile(w.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("fprom: the rejects file: %w", err)
 	}

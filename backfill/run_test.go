@@ -284,6 +284,7 @@ func FuzzJSONL(f *testing.F) {
 }
 
 func fuzzFile(t *testing.T, data []byte) {
+	t.Helper()
 	box := memoutbox.New()
 	path := filepath.Join(t.TempDir(), "rejects")
 	got, err := backfill.Run(t.Context(), strings.NewReader(string(data)), backfill.Options{Format: major, Outbox: box, RejectsPath: path})

@@ -30,6 +30,12 @@ type answer struct {
 	next bool // a Link header says that there is a next page
 }
 
+// head is what comes before an answer's body.
+type head struct {
+	status int
+	header http.Header
+}
+
 // get makes a call, again where that can help, and returns the answer's JSON.
 func (c *Client) get(ctx context.Context, path string, query url.Values) (answer, error) {
 	throttled := 0
@@ -82,7 +88,7 @@ func (c *Client) once(ctx context.Context, path string, query url.Values) (a ans
 	}
 	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	resp, body, err := c.roundTrip(attempt, path, query)
+	head, body, err := c.roundTrip(attempt, path, query)
 	call.Elapsed = time.Since(start)
 	if err != nil {
 		if attempt.Err() != nil && ctx.Err() == nil {
@@ -90,20 +96,20 @@ func (c *Client) once(ctx context.Context, path string, query url.Values) (a ans
 		}
 		return answer{}, 0, minWait, fmt.Errorf("%w: %s", ErrUnreachable, c.clean(err.Error()))
 	}
-	call.Date, _ = http.ParseTime(resp.Header.Get("Date"))
-	wait, err = c.judge(resp, body)
-	return answer{body, hasNext(resp.Header)}, resp.StatusCode, wait, err
+	call.Date, _ = http.ParseTime(head.header.Get("Date"))
+	wait, err = c.judge(head, body)
+	return answer{body, hasNext(head.header)}, head.status, wait, err
 }
 
 // roundTrip calls the transport itself, without http.Client: so no redirect is followed, and Account-ID reaches no other host.
-func (c *Client) roundTrip(ctx context.Context, path string, query url.Values) (*http.Response, []byte, error) {
+func (c *Client) roundTrip(ctx context.Context, path string, query url.Values) (h head, body []byte, err error) {
 	u := c.cfg.BaseURL + "/" + path
 	if len(query) > 0 {
 		u += "?" + query.Encode()
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, http.NoBody)
 	if err != nil {
-		return nil, nil, errors.New("the address cannot be called")
+		return head{}, nil, errors.New("the address cannot be called")
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Account-Id", c.cfg.AccountID)
@@ -111,22 +117,22 @@ func (c *Client) roundTrip(ctx context.Context, path string, query url.Values) (
 	req.Header.Set("User-Agent", "fprom-go")
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return nil, nil, err
+		return head{}, nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the answer: %w", err)
+		return head{}, nil, fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxBody {
-		return nil, nil, errors.New("the answer is larger than 16 MiB")
+		return head{}, nil, errors.New("the answer is larger than 16 MiB")
 	}
-	return resp, body, nil
+	return head{resp.StatusCode, resp.Header}, body, nil
 }
 
 // judge says what an answer means, and after which time it is worth asking again.
-func (c *Client) judge(resp *http.Response, body []byte) (wait time.Duration, err error) {
-	status := resp.StatusCode
+func (c *Client) judge(h head, body []byte) (wait time.Duration, err error) {
+	status := h.status
 	if status == http.StatusOK {
 		if isJSON(body) {
 			return 0, nil
@@ -136,7 +142,7 @@ func (c *Client) judge(resp *http.Response, body []byte) (wait time.Duration, er
 	var said struct{ Code, Message text }
 	ours := isJSON(body) && json.Unmarshal(body, &said) == nil
 	apiErr := &fprom.APIError{StatusCode: status, Code: c.clean(string(said.Code)), Message: c.clean(string(said.Message))}
-	asked, isAsked := retryAfter(resp.Header, time.Now())
+	asked, isAsked := retryAfter(h.header, time.Now())
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return 0, fmt.Errorf("%w: %w", fprom.ErrUnauthorized, apiErr)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -167,7 +168,7 @@ func Test429IsWaitedFor(t *testing.T) {
 func TestARateIsKept(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []int{1, 7, 60, 400} {
-		t.Run(fmt.Sprint(rate), func(t *testing.T) {
+		t.Run(strconv.Itoa(rate), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithRateLimit(0))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"net/url"
 	"strconv"
 )
@@ -107,9 +108,7 @@ func (p *pass[row]) take(rows []row, yield func(row, error) bool) (fresh int, mo
 
 func (p *pass[row]) page(ctx context.Context, n int) (rows []row, next bool, err error) {
 	q := url.Values{}
-	for k, v := range p.query {
-		q[k] = v
-	}
+	maps.Copy(q, p.query)
 	q.Set("page", strconv.Itoa(n))
 	q.Set("per_page", strconv.Itoa(p.size))
 	a, err := p.client.get(ctx, p.path, q)

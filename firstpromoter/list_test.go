@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -129,7 +130,7 @@ func TestRecordsAndTotals(t *testing.T) {
 				}
 			}
 			s.Promoter().Ban()
-			p, err := client.Promoter(t.Context(), "id", fmt.Sprint(s.Promoter().ID))
+			p, err := client.Promoter(t.Context(), "id", strconv.FormatInt(s.Promoter().ID, 10))
 			if err != nil || len(p.Campaigns) != 1 || p.Campaigns[0].State != "blocked" || p.Campaigns[0].RefID != fpromtest.DefaultRefID {
 				t.Errorf("%+v %v", p, err)
 			}

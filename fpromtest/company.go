@@ -121,7 +121,7 @@ func (s *Server) processCompany(e *entry) reply {
 	case c.resource == "promoters" && c.value != "":
 		return s.onePromoter(c)
 	case c.resource == "reports/overview":
-		return s.overview(c, e.req.Time)
+		return s.overview(c)
 	}
 	return notFoundPage()
 }

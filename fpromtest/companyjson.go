@@ -94,7 +94,7 @@ func promoterRecord(p *Promoter) object {
 var reportColumns = []string{"sales_count", "refunds_count", "revenue_amount"}
 
 // overview answers the report of totals by day.
-func (s *Server) overview(c *companyCall, now time.Time) reply {
+func (s *Server) overview(c *companyCall) reply {
 	columns := c.query["columns[]"]
 	if len(columns) == 0 || slices.ContainsFunc(columns, func(x string) bool { return !slices.Contains(reportColumns, x) }) {
 		return invalid("columns")

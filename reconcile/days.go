@@ -49,7 +49,7 @@ const slot = 15 * time.Minute
 // times counts sales by slot.
 type times map[int64]int
 
-func (t times) add(at time.Time, n int) { t[at.Unix()/int64(slot/time.Second)] += n }
+func (t times) add(at time.Time) { t[at.Unix()/int64(slot/time.Second)]++ }
 
 // byDay counts sales by day in a zone.
 func (t times) byDay(offset time.Duration) map[day]int {
@@ -90,7 +90,7 @@ func (r *run) compareDays() {
 	t := times{}
 	for _, e := range r.ours {
 		if e.counted() {
-			t.add(e.at, 1)
+			t.add(e.at)
 		}
 	}
 	r.offset = r.fit(t)

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -93,7 +92,7 @@ func (n *Nightly) compare(ctx context.Context, days int) {
 		log.Error("fprom: the nightly comparison with FirstPromoter failed; it is made again next night", "error", err)
 	case !r.Clean():
 		log.Warn("fprom: FirstPromoter has not what was sent: run fprom reconcile to see what differs", "missing", len(r.Missing), "foreign", len(r.Foreign),
-			"amount_differs", len(r.AmountDiffers), "doubled", len(r.Doubled), "days", fmt.Sprint(days))
+			"amount_differs", len(r.AmountDiffers), "doubled", len(r.Doubled), "days", days)
 	}
 	if n.Done != nil {
 		n.Done(r, err)

@@ -93,24 +93,24 @@ func (r *run) arrivals(without []*event) (time.Duration, map[day]int) {
 		if e.kind != fprom.KindSale || len(e.rows) == 0 {
 			continue
 		}
-		t.add(e.rows[0].Created, 1)
+		t.add(e.rows[0].Created)
 		if doubled(e) {
-			t.add(e.rows[0].Created, 1)
+			t.add(e.rows[0].Created)
 		}
 	}
 	for _, rows := range r.strange {
 		if kindOf(rows[0]) == fprom.KindSale {
-			t.add(rows[0].Created, 1)
+			t.add(rows[0].Created)
 		}
 	}
 	for _, c := range r.nameless {
 		if kindOf(c) == fprom.KindSale {
-			t.add(c.Created, 1)
+			t.add(c.Created)
 		}
 	}
 	for _, e := range without {
 		if e.kind == fprom.KindSale {
-			t.add(e.at, 1)
+			t.add(e.at)
 		}
 	}
 	offset := r.fit(t)

@@ -17,7 +17,9 @@ func theirMoney(c firstpromoter.Commission) (amount int64, currency string) {
 // wrongAmount is a commission for another amount or currency than the event's. A split one may show a part.
 func wrongAmount(e *event) *firstpromoter.Commission {
 	for i, c := range e.rows {
-		if !c.Split && !(e.kind == fprom.KindSale && c.Refund()) && !sameAmount(e, c) {
+		switch {
+		case c.Split, e.kind == fprom.KindSale && c.Refund(), sameAmount(e, c):
+		default:
 			return &e.rows[i]
 		}
 	}

@@ -54,7 +54,8 @@ func (q *Outbox) Put(ctx context.Context, ms ...fprom.Message) error {
 	var conflict fprom.ConflictError
 	for _, m := range ms {
 		old := q.byKey[fprom.SafeKey(m.Key)]
-		if old != nil && old.entry.State != fprom.StateDead && !(m.Repeats() && old.entry.State == fprom.StateDone) {
+		free := old == nil || old.entry.State == fprom.StateDead || m.Repeats() && old.entry.State == fprom.StateDone
+		if !free {
 			if old.msg.Digest != m.Digest {
 				conflict.Keys = append(conflict.Keys, m.Key)
 			}

@@ -1,0 +1,29 @@
+package backfill_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/fprom-go/fprom/backfill"
+	"github.com/fprom-go/fprom/internal/memoutbox"
+)
+
+// Past sales from a file into an outbox. Run it again and nothing is queued twice.
+func ExampleRun() {
+	file := `event_id,email,amount,currency
+ch_1,ann@example.com,1999,USD
+ch_2,bob@example.com,2999,USD
+ch_3,,2999,USD
+`
+	outbox := memoutbox.New() // in production boltqueue.Open, or a riverqueue
+	for range 2 {
+		result, err := backfill.Run(context.Background(), strings.NewReader(file), backfill.Options{
+			Format: backfill.Format{Amount: backfill.Minor}, Outbox: outbox,
+		})
+		fmt.Println(result.Queued, "queued,", result.Known, "known,", result.Invalid, "invalid,", err)
+	}
+	// Output:
+	// 2 queued, 0 known, 1 invalid, <nil>
+	// 0 queued, 2 known, 1 invalid, <nil>
+}
