@@ -22,7 +22,7 @@ func ExampleHook_Wrap() {
 				x := hook.Wrap(w, r)
 				defer x.Close()
 				if err := next(x.Writer(), x.Request()); err != nil {
-					x.Discard(err) // the framework makes the response of err
+					x.Discard(nil) // the framework makes the response of err
 					return err
 				}
 				x.Finish()

@@ -16,7 +16,7 @@ const (
 	maxAmount = 1<<53 - 1 // the largest integer that every JSON reader keeps exact
 )
 
-// errNoEvent refuses a type that has the methods of an Event but is none, as a pointer to one.
+// errNoEvent is returned for nil, and for types that embed or point to an event, such as *Sale.
 var errNoEvent = &ValidationError{"Event", "is not a Sale, Refund, Signup or Cancellation, passed by value"}
 
 // Validate reports the first wrong field.

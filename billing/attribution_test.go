@@ -23,6 +23,7 @@ func TestFirstPromotersInstructions(t *testing.T) {
 	}
 	reference := stripe.Provider(stripe.WithClientReferenceTID())
 	sale := fprom.Sale{EventID: "pi_1", Email: "ada@example.com", Amount: 1000, Currency: "usd", TID: "tid-1"}
+	signup := fprom.Signup{Email: "ada@example.com", TID: "tid-1"}
 	paid := fprom.Sale{EventID: "txn_1", Amount: 1000, Currency: "USD", TID: "tid-1"}
 	byEmail, byID := paid, paid
 	byEmail.Email, byID.UID = "ada@example.com", "ctm_1"
@@ -33,11 +34,9 @@ func TestFirstPromotersInstructions(t *testing.T) {
 		want    fprom.Event
 	}{
 		{"Checkout, payment", stripe.Provider(), session(`"mode":"payment","payment_intent":"pi_1","metadata":{"fp_tid":"tid-1"}`), sale},
-		{"Checkout, subscription", stripe.Provider(), session(`"mode":"subscription","invoice":"in_1","metadata":{"fp_tid":"tid-1"}`),
-			fprom.Signup{Email: "ada@example.com", TID: "tid-1"}},
+		{"Checkout, subscription", stripe.Provider(), session(`"mode":"subscription","invoice":"in_1","metadata":{"fp_tid":"tid-1"}`), signup},
 		{"payment link", reference, session(`"mode":"payment","payment_intent":"pi_1","client_reference_id":"tid-1","metadata":{}`), sale},
-		{"pricing table", reference, session(`"mode":"subscription","invoice":"in_1","client_reference_id":"tid-1","metadata":{}`),
-			fprom.Signup{Email: "ada@example.com", TID: "tid-1"}},
+		{"pricing table", reference, session(`"mode":"subscription","invoice":"in_1","client_reference_id":"tid-1","metadata":{}`), signup},
 		{"Paddle, e-mail", paddle.Provider(), transaction(`{"fp_tid":"tid-1","email":"ada@example.com"}`), byEmail},
 		{"Paddle, tid alone", paddle.Provider(), transaction(`{"fp_tid":"tid-1"}`), byID},
 	} {

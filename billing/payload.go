@@ -72,6 +72,12 @@ func (p *Payload) SkipTest(test bool, detail string) bool {
 	return true
 }
 
+// Context is the request's, or the background in Events and Explain: for look-ups of a Provider's own.
+func (p *Payload) Context() context.Context { return p.ctx }
+
+// Later gives the payload up for now, because of a look-up that failed: the Handler answers 503. The first error counts.
+func (p *Payload) Later(err error) { p.fail(notPermanent(err)) }
+
 // Fail gives the payload up because of a value that cannot be right: the Handler answers 422. The first one counts.
 func (p *Payload) Fail(path, reason string) {
 	p.fail(&fprom.ValidationError{Field: path, Reason: reason})

@@ -24,6 +24,9 @@ type Provider struct {
 	// Convert says what a payload means: see Payload. It may be called by several goroutines at once.
 	Convert func(*Payload)
 
+	// Decode reads a body that is not JSON, such as XML or a form, into an object whose values are strings, objects
+	// (map[string]any), arrays ([]any) and nil. Its error fails the payload. nil: the body is JSON.
+	Decode func(body []byte) (map[string]any, error)
 	// Batch is the path of the array of events, for providers that send several in one body, such as "events". Convert is
 	// called for each of them. Empty: the body is one event.
 	Batch string
@@ -76,7 +79,7 @@ func (v Provider) config(secret string, opts []Option) *config {
 
 // run converts the events of a body, of which there is at least one.
 func (v Provider) run(ctx context.Context, payload []byte, c *config) []Explanation {
-	root, err := parse(payload)
+	root, err := v.decode(payload)
 	if err != nil {
 		return []Explanation{v.convert(ctx, nil, err, c)}
 	}
@@ -91,6 +94,17 @@ func (v Provider) run(ctx context.Context, payload []byte, c *config) []Explanat
 		xs = []Explanation{{Provider: v.Name, Skipped: NotMoney, Detail: v.Batch + " holds no event"}}
 	}
 	return xs
+}
+
+func (v Provider) decode(payload []byte) (any, error) {
+	if v.Decode == nil {
+		return parse(payload)
+	}
+	object, err := v.Decode(payload)
+	if err != nil {
+		return nil, &fprom.ValidationError{Field: "payload", Reason: "cannot be read: " + err.Error()}
+	}
+	return object, nil
 }
 
 // convert converts one event.

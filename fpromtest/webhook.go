@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"embed"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -18,7 +19,7 @@ import (
 )
 
 // TestWebhookSecret signs the webhooks of tests that name no other secret. It has a form that every provider's handler takes.
-const TestWebhookSecret = "whsec_ZnByb210ZXN0IHdlYmhvb2s="
+const TestWebhookSecret = "whsec_ZnByb210ZXN0IHdlYmhvb2s=" //nolint:gosec // of tests, and public
 
 // WebhookSample names a webhook that Webhook can make.
 type WebhookSample struct {
@@ -70,7 +71,8 @@ func Webhook(provider, event string, c WebhookConfig) (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fprom: %w", err)
 	}
-	r.Header.Set("Content-Type", "application/json")
+	_, format := webhookPath(provider, event)
+	r.Header.Set("Content-Type", "application/"+format)
 	if c.At.IsZero() {
 		c.At = time.Now()
 	}
@@ -85,15 +87,24 @@ func Webhooks() []WebhookSample {
 	var out []WebhookSample
 	for _, path := range webhookPaths() {
 		provider, file, _ := strings.Cut(path, "/")
-		event, variant, _ := strings.Cut(strings.TrimSuffix(file, webhookSuffix), "@")
+		name, _, _ := webhookFile(file)
+		event, variant, _ := strings.Cut(name, "@")
 		out = append(out, WebhookSample{provider, event, variant})
 	}
 	return out
 }
 
-const webhookSuffix = ".json.tmpl"
+// webhookFile splits the name of a sample's file: <event>[@<variant>].json.tmpl or .xml.tmpl.
+func webhookFile(file string) (name, format string, ok bool) {
+	name, ok = strings.CutSuffix(file, ".tmpl")
+	i := strings.LastIndexByte(name, '.')
+	if !ok || i < 0 {
+		return file, "", false
+	}
+	return name[:i], name[i+1:], true
+}
 
-// webhookPaths are the files of samples, as <provider>/<event>[@<variant>].json.tmpl.
+// webhookPaths are the files of samples, as <provider>/<event>[@<variant>].<format>.tmpl.
 func webhookPaths() []string {
 	var out []string
 	dirs, _ := webhookFiles.ReadDir("webhooks")
@@ -107,6 +118,17 @@ func webhookPaths() []string {
 	return out
 }
 
+// webhookPath is the file of a sample, and its format; empty if there is none.
+func webhookPath(provider, event string) (path, format string) {
+	for _, path := range webhookPaths() {
+		dir, file, _ := strings.Cut(path, "/")
+		if name, format, _ := webhookFile(file); dir == provider && name == event {
+			return path, format
+		}
+	}
+	return "", ""
+}
+
 // webhookFuncs are what the templates call.
 var webhookFuncs = template.FuncMap{
 	"json": func(v any) (string, error) {
@@ -114,13 +136,18 @@ var webhookFuncs = template.FuncMap{
 		return string(b), err
 	},
 	"decimal": webhookDecimal,
-	"lower":   strings.ToLower,
-	"upper":   strings.ToUpper,
+	"xml": func(s string) (string, error) {
+		var b strings.Builder
+		err := xml.EscapeText(&b, []byte(s))
+		return b.String(), err
+	},
+	"lower": strings.ToLower,
+	"upper": strings.ToUpper,
 }
 
 // WebhookBody is the body of Webhook.
 func WebhookBody(provider, event string, c WebhookConfig) ([]byte, error) {
-	path := provider + "/" + event + webhookSuffix
+	path, _ := webhookPath(provider, event)
 	source, err := webhookFiles.ReadFile("webhooks/" + path)
 	if err != nil {
 		return nil, fmt.Errorf("fprom: no sample of a webhook %q of %q: Webhooks lists what there is", event, provider)

@@ -26,6 +26,7 @@ var signers = map[string]signer{
 	"paypal":       signPayPal,
 	"polar":        signedStandard(asText),
 	"razorpay":     signed("X-Razorpay-Signature", hex.EncodeToString),
+	"recurly":      signBasic,
 	"revenuecat":   signRevenueCat,
 	"stripe":       signedAt("Stripe-Signature", "t=%s,v1=%s", "."),
 	"whop":         signedStandard(asText),
@@ -76,8 +77,10 @@ func signedAt(header, format, joint string) signer {
 	}
 }
 
-// asText and whsec are how a secret of Standard Webhooks is a key: as it is, or as base64 after whsec_.
+// asText is a secret of Standard Webhooks as a key, for providers that do not decode it.
 func asText(secret string) ([]byte, error) { return []byte(secret), nil }
+
+// whsec is a secret of Standard Webhooks as a key: base64 after whsec_.
 func whsec(secret string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 }

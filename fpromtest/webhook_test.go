@@ -46,7 +46,7 @@ func TestWebhooks(t *testing.T) {
 		event := strings.TrimPrefix(s.String(), s.Provider+" ")
 		c := fpromtest.WebhookConfig{ID: "1001", UID: "user-1", TID: "visitor-1", RefID: "ann", Email: "o'neil+1@example.com"}
 		body, err := fpromtest.WebhookBody(s.Provider, event, c)
-		if err != nil || !json.Valid(body) {
+		if err != nil || body[0] == '{' && !json.Valid(body) {
 			t.Errorf("%s: %v\n%s", s, err, body)
 			continue
 		}

@@ -1,6 +1,7 @@
 package statuspage_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -51,9 +52,7 @@ func TestRedriveAndDrop(t *testing.T) {
 			o := three()
 			h := handler(t, nil, statuspage.Options{Public: true, Writable: !tt.readOnly, Outbox: o})
 			form := url.Values{"do": {tt.do}}
-			for k, v := range tt.form {
-				form[k] = v
-			}
+			maps.Copy(form, tt.form)
 			r := httptest.NewRequest(http.MethodPost, "/fprom/", strings.NewReader(form.Encode()))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			if tt.site != "" {

@@ -8,8 +8,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -191,3 +193,43 @@ func TestStatusJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestRecentEvents: the newest are shown, however many there are, and each time the newest.
+func TestRecentEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := &outbox{stats: fprom.QueueStats{Delivering: true}}
+		h := handler(t, nil, statuspage.Options{Public: true, Outbox: o})
+		shown := func() string {
+			time.Sleep(time.Minute)
+			var keys []string
+			for _, m := range regexp.MustCompile(`<code>sale:(\d+)</code>`).FindAllStringSubmatch(get(t, h, "/").Body.String(), -1) {
+				keys = append(keys, m[1])
+			}
+			return strings.Join(keys, " ")
+		}
+		for _, tt := range []struct {
+			add  int
+			ago  time.Duration
+			want string
+		}{
+			{0, 0, ""},
+			{2, 20 * day, "2 1"},
+			{1, 2 * time.Hour, "3 2 1"},
+			{20, 0, "23 22 21 20 19 18 17 16 15 14 13 12 11 10 9"},
+			{0, 0, "23 22 21 20 19 18 17 16 15 14 13 12 11 10 9"},
+			{1, 0, "24 23 22 21 20 19 18 17 16 15 14 13 12 11 10"},
+			{30_000, 0, "20009 20008 20007 20006 20005 20004 20003 20002 20001 20000 19999 19998 19997 19996 19995"}, // it reads some at a time
+			{0, 0, "30024 30023 30022 30021 30020 30019 30018 30017 30016 30015 30014 30013 30012 30011 30010"},
+		} {
+			for range tt.add {
+				o.entries = append(o.entries, entry(strconv.Itoa(len(o.entries)+1), fprom.StateDone, fprom.Tracked, tt.ago))
+			}
+			if got := shown(); got != tt.want {
+				t.Errorf("after %d more: %s, want %s", tt.add, got, tt.want)
+			}
+		}
+	})
+}
+
+const day = 24 * time.Hour

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -32,6 +33,7 @@ type snapshot struct {
 	hour    []fprom.Bucket   // the last hour in minutes
 	backlog []int            // how many waited, by slot; the last one is now
 	recent  []fprom.Entry    // newest first
+	from    string           // the cursor before them
 	broken  error            // the outbox cannot be read
 	sealed  error            // the outbox cannot be written
 	nothing bool             // neither a Tracker nor an Outbox
@@ -72,13 +74,13 @@ func (p *page) look(ctx context.Context) snapshot {
 func (p *page) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.last = snapshot{}
+	p.last = snapshot{from: p.last.from}
 }
 
 func (p *page) gather(ctx context.Context) snapshot {
-	s := snapshot{at: time.Now(), nothing: p.tracker == nil}
+	s := snapshot{at: time.Now(), nothing: p.tracker == nil, from: p.last.from}
 	if p.tracker != nil {
-		stats := p.tracker.Stats()
+		stats := p.tracker.Stats() //nolint:contextcheck // it has a time-out of its own
 		s.service, s.queue = &stats, stats.Queue
 	}
 	if o := p.outbox(); o != nil {
@@ -88,7 +90,7 @@ func (p *page) gather(ctx context.Context) snapshot {
 	s.merge()
 	n := s.queue.Pending + s.queue.Bulk
 	p.trail.note(s.at, n)
-	s.backlog = p.trail.over(s.at, s.backlog)
+	s.backlog = p.trail.over(s.backlog)
 	s.backlog[slots-1] = n
 	s.took = time.Since(s.at)
 	return s
@@ -114,7 +116,7 @@ func (s *snapshot) read(ctx context.Context, o fprom.Outbox) error {
 	if s.backlog, err = waited(ctx, o, now); err != nil {
 		return fmt.Errorf("what waits: %w", err)
 	}
-	if s.recent, err = recent(ctx, o, now); err != nil {
+	if s.recent, s.from, err = recent(ctx, o, now, s.from); err != nil {
 		return fmt.Errorf("the recent events: %w", err)
 	}
 	return nil
@@ -152,28 +154,38 @@ func slotOf(t, now time.Time) int {
 	return min(max(slots-1-int(now.Sub(t)/slotLength), 0), slots-1)
 }
 
-// recent reads the newest entries. An Outbox ranges from the oldest on, so it tries ever longer times.
-func recent(ctx context.Context, o fprom.Outbox, now time.Time) ([]fprom.Entry, error) {
+// recent reads the newest entries, the newest first. An Outbox ranges from the oldest on: so it begins where it began the
+// last time, at from, and the first time looks back over ever longer times. It returns where to begin the next time.
+func recent(ctx context.Context, o fprom.Outbox, now time.Time, from string) ([]fprom.Entry, string, error) {
+	if from != "" {
+		return last(ctx, o, fprom.Filter{After: from, Limit: readAtMost})
+	}
 	var found []fprom.Entry
-	for _, d := range []time.Duration{10 * time.Second, 5 * time.Minute, 2 * time.Hour, day, 30 * day} {
-		found = found[:0]
-		for e, err := range o.Entries(ctx, fprom.Filter{Since: now.Add(-d), Limit: readAtMost}) {
-			if err != nil {
-				return nil, err
-			}
-			if len(found) == recentShown {
-				found = append(found[:0], found[1:]...)
-			}
-			found = append(found, e)
-		}
-		if len(found) == recentShown {
+	var err error
+	for _, d := range []time.Duration{10 * time.Minute, day, 30 * day} {
+		found, from, err = last(ctx, o, fprom.Filter{Since: now.Add(-d), Limit: readAtMost})
+		if err != nil || len(found) == recentShown {
 			break
 		}
 	}
-	for i, j := 0, len(found)-1; i < j; i, j = i+1, j-1 {
-		found[i], found[j] = found[j], found[i]
+	return found, from, err
+}
+
+// last are the last entries that f selects, the last one first, and the cursor before them if there is one.
+func last(ctx context.Context, o fprom.Outbox, f fprom.Filter) (found []fprom.Entry, before string, err error) {
+	before = f.After
+	for e, err := range o.Entries(ctx, f) {
+		if err != nil {
+			return nil, "", err
+		}
+		if len(found) == recentShown {
+			before = found[0].Cursor
+			found = append(found[:0], found[1:]...)
+		}
+		found = append(found, e)
 	}
-	return found, nil
+	slices.Reverse(found)
+	return found, before, nil
 }
 
 // trail remembers how many waited when somebody asked: an outage that is over is in no outbox.
@@ -193,7 +205,7 @@ func (t *trail) note(now time.Time, n int) {
 }
 
 // over is the greater of both for each slot.
-func (t *trail) over(now time.Time, counts []int) []int {
+func (t *trail) over(counts []int) []int {
 	out := make([]int, slots)
 	copy(out, counts)
 	for i := range out {

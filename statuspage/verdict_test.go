@@ -47,8 +47,8 @@ func TestVerdict(t *testing.T) {
 		{"dead letters", &outbox{stats: on, entries: []fprom.Entry{entry("x", fprom.StateDead, fprom.Rejected, time.Hour)}}, "warn", "No commission is lost.", "1 event was given up", true},
 		{"breaker", &outbox{stats: with(func(q *fprom.QueueStats) { q.Breaker = "open" }), entries: []fprom.Entry{waiting(time.Minute)}}, "warn", "No commission is lost.", "FirstPromoter does not answer as it should. 1 event waits.", true},
 		{"throttled", &outbox{stats: with(func(q *fprom.QueueStats) {
-			q.PausedUntil, q.PauseReason = time.Now().Add(40*time.Second+time.Millisecond*900), "429 Too Many Requests"
-		})}, "warn", "No commission", "Delivery is paused, for another 40 s: 429 Too Many Requests.", true},
+			q.PausedUntil, q.PauseReason = time.Now().Add(10*time.Minute+50*time.Second), "429 Too Many Requests"
+		})}, "warn", "No commission", "Delivery is paused, for another 10 min: 429 Too Many Requests.", true},
 		{"paused for hours", &outbox{stats: with(func(q *fprom.QueueStats) {
 			q.PausedUntil, q.PauseReason = time.Now().Add(-time.Second), "429 Too Many Requests"
 		}), entries: []fprom.Entry{waiting(3 * time.Hour)}}, "fail", "Commissions need", "Delivery is paused, and a single event probes: 429 Too Many Requests.", false},

@@ -7,7 +7,7 @@
 //	func FuzzEvents(f *testing.F)   { suite.FuzzEvents(f) }
 //	func FuzzHandler(f *testing.F)  { suite.FuzzHandler(f, "Acme-Signature") }
 //
-// The fixtures are webhooks in testdata/*.json. Beside each is a golden file: how the webhook is explained, and what is
+// The fixtures are webhooks in testdata/*.json (or *.xml, where the provider sends that). Beside each is a golden file: how the webhook is explained, and what is
 // posted to FirstPromoter for it. With UPDATE_GOLDEN=1 in the environment the tests write them: read them before you commit.
 package billingtest
 
@@ -34,6 +34,8 @@ type Suite struct {
 	For func(fixture string) (billing.Provider, []billing.Option)
 	// SharedSecret says that the provider sends the secret itself, and no signature: a changed body cannot be told.
 	SharedSecret bool
+	// Nothing is a body that means nothing; empty: {}.
+	Nothing string
 	// Secrets are three different signing secrets, as the provider makes them; empty: base64 after whsec_.
 	Secrets [3]string
 }
@@ -68,15 +70,16 @@ func Read(tb testing.TB, name string) []byte {
 	return b
 }
 
-// Golden compares what every testdata/*.json is explained as, and what is posted for it, with testdata/*.golden.
+// Golden compares what every fixture is explained as, and what is posted for it, with testdata/*.golden.
 func (s Suite) Golden(t *testing.T) {
 	t.Helper()
 	for _, name := range fixtures(t) {
-		t.Run(strings.TrimSuffix(name, ".json"), func(t *testing.T) {
+		base := strings.TrimSuffix(name, filepath.Ext(name))
+		t.Run(base, func(t *testing.T) {
 			t.Parallel()
 			v, opts := s.of(name)
 			got := render(t, v, Read(t, name), opts)
-			golden := strings.TrimSuffix(name, ".json") + ".golden"
+			golden := base + ".golden"
 			if os.Getenv("UPDATE_GOLDEN") != "" {
 				if err := os.WriteFile(filepath.Join("testdata", golden), []byte(got), 0o600); err != nil {
 					t.Fatal(err)
@@ -108,15 +111,21 @@ func render(t *testing.T, v billing.Provider, payload []byte, opts []billing.Opt
 	return b.String()
 }
 
-// fixtures are the names of testdata/*.json.
+// fixtures are the names of testdata/*.json and *.xml.
 func fixtures(tb testing.TB) []string {
 	tb.Helper()
-	files, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(files) == 0 {
-		tb.Fatal("no fixtures", err)
+	entries, err := os.ReadDir("testdata")
+	if err != nil {
+		tb.Fatal(err)
 	}
-	for i := range files {
-		files[i] = filepath.Base(files[i])
+	var names []string
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); ext == ".json" || ext == ".xml" {
+			names = append(names, e.Name())
+		}
 	}
-	return files
+	if len(names) == 0 {
+		tb.Fatal("no fixtures")
+	}
+	return names
 }

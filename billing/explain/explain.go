@@ -17,6 +17,7 @@ import (
 	"github.com/fprom-go/fprom/billing/paypal"
 	"github.com/fprom-go/fprom/billing/polar"
 	"github.com/fprom-go/fprom/billing/razorpay"
+	"github.com/fprom-go/fprom/billing/recurly"
 	"github.com/fprom-go/fprom/billing/revenuecat"
 	"github.com/fprom-go/fprom/billing/stripe"
 	"github.com/fprom-go/fprom/billing/whop"
@@ -33,6 +34,7 @@ var providers = []billing.Provider{
 	paypal.Provider(),
 	polar.Provider(),
 	razorpay.Provider(),
+	recurly.Provider(),
 	revenuecat.Provider(),
 	stripe.Provider(),
 }

@@ -4,7 +4,7 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-func convert(p *billing.Payload) {
+func (s settings) convert(p *billing.Payload) {
 	event, id := p.Root.Text("meta.event_name"), p.Root.Text("data.id")
 	p.Event(event, id)
 	o := p.Root.At("data.attributes")
@@ -17,13 +17,13 @@ func convert(p *billing.Payload) {
 	case "subscription_payment_success", "subscription_payment_recovered":
 		invoice(p, o)
 	case "order_refunded":
-		refund(p, o, prefixed("order:", id))
+		s.refund(p, o, prefixed("order:", id))
 	case "subscription_payment_refunded":
 		if o.Text("billing_reason").S == "initial" {
 			p.Skip(billing.OtherEvent, "billing_reason is initial: order_refunded reports this refund")
 			return
 		}
-		refund(p, o, prefixed("subinv:", id))
+		s.refund(p, o, prefixed("subinv:", id))
 	case "subscription_expired":
 		d := p.Cancellation()
 		customer(p, d, o)
@@ -85,27 +85,6 @@ func invoice(p *billing.Payload, o billing.Node) {
 	d.ID(prefixed("subinv:", p.Root.Text("data.id")))
 	customer(p, d, o)
 	amount(d, o, o.Int("total").Minus(o.Int("tax")))
-	d.Add()
-}
-
-// refund takes back what is new in the sum of all refunds, as far as that is known; see the package documentation.
-func refund(p *billing.Payload, o billing.Node, sale billing.Text) {
-	sum, total := o.Int("refunded_amount"), o.Int("total")
-	if !sum.OK {
-		sum = total
-	}
-	d := p.Refund()
-	customer(p, d, o)
-	d.Payment(sale)
-	d.SaleID(sale)
-	id, part := sale, sum
-	if before := d.Refunded(); before.OK {
-		id.S += ":" + o.Text("refunded_amount", "total").S
-		id.From += " and " + sum.From
-		part = sum.Minus(before)
-	}
-	d.ID(id)
-	amount(d, o, billing.BeforeTax(part, total, o.Int("tax")))
 	d.Add()
 }
 

@@ -26,9 +26,10 @@
 //
 // refunded_amount is the sum of all refunds of an order. A webhook does not tell which part of it is new, so that by
 // default each order or invoice has one refund: its event id is that of the order, and a second partial refund is
-// reported as a conflict (fprom.ErrConflict, logged), not sent. With billing.WithPayment, asked with "order:<id>" or
-// "subinv:<id>", whose Refunded says how much was given back before, each refund is sent with what is new, under the id
-// "order:<id>:<sum>". Payloads from before refunded_amount existed count as refunded in full.
+// reported as a conflict (fprom.ErrConflict, logged), not sent. WithOutbox mends that: the ledger of a durable queue knows
+// what was given back before, and each refund is sent with what is new, as "order:<id>", "order:<id>:2" and so on. Without
+// such a queue, billing.WithPayment does, asked with "order:<id>" or "subinv:<id>": its Refunded says how much was given back
+// before, and each refund is sent under the id "order:<id>:<sum>". Payloads from before refunded_amount existed count as refunded in full.
 //
 // The handler answers exactly 200, as Lemon Squeezy wants; on anything else it tries three more times.
 //

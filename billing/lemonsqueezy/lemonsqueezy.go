@@ -1,18 +1,38 @@
 package lemonsqueezy
 
 import (
+	"context"
 	"encoding/hex"
+	"iter"
 	"net/http"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
 )
 
-// Provider is Lemon Squeezy, for billing.Handler. The header X-Signature is checked with the signing secret of the
-// webhook. The scheme has no time stamp.
-func Provider() billing.Provider {
+// Option is an option of Provider.
+type Option func(*settings)
+
+type settings struct{ ledger Ledger }
+
+// Ledger knows which events were reported before. An fprom.Outbox is one: boltqueue's and riverqueue's queues are.
+type Ledger interface {
+	Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error]
+}
+
+// WithOutbox looks up in the ledger of the durable queue what was given back before, so that every partial refund of an
+// order is reported. See the package documentation.
+func WithOutbox(l Ledger) Option { return func(s *settings) { s.ledger = l } }
+
+// Provider is Lemon Squeezy with options of its own, for billing.Handler. The header X-Signature is checked with the signing
+// secret of the webhook. The scheme has no time stamp.
+func Provider(opts ...Option) billing.Provider {
+	var s settings
+	for _, o := range opts {
+		o(&s)
+	}
 	const header = "X-Signature"
-	return billing.Provider{Name: "lemonsqueezy", Header: header, Verify: billing.HMACSHA256(header, hex.DecodeString), Convert: convert}
+	return billing.Provider{Name: "lemonsqueezy", Header: header, Verify: billing.HMACSHA256(header, hex.DecodeString), Convert: s.convert}
 }
 
 // Handler is the webhook endpoint: it verifies (401 if the signature is wrong), converts, enqueues, and answers 200; 503 if

@@ -6,7 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"iter"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -114,6 +117,64 @@ func TestRefundNamesSale(t *testing.T) {
 	refund, sale := got[0].(fprom.Refund), got[1].(fprom.Sale)
 	if refund.SaleEventID != sale.EventID || refund.Amount != sale.Amount {
 		t.Errorf("%+v of %+v", refund, sale)
+	}
+}
+
+// ledger is what a durable queue remembers of what the sink accepted.
+type ledger struct {
+	sink *billingtest.Sink
+	err  error
+}
+
+func (l ledger) Entries(_ context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	return func(yield func(fprom.Entry, error) bool) {
+		if l.err != nil {
+			yield(fprom.Entry{}, l.err)
+			return
+		}
+		for _, e := range l.sink.Events() {
+			m, err := fprom.NewMessage(e)
+			if err != nil || !slices.Contains(f.Keys, m.Key) || m.Kind != f.Kind {
+				continue
+			}
+			if !yield(fprom.NewEntry(m), nil) {
+				return
+			}
+		}
+	}
+}
+
+// With the ledger of a durable queue every partial refund is reported once, whatever comes again or late.
+func TestPartialRefundsWithOutbox(t *testing.T) {
+	t.Parallel()
+	first, second := billingtest.Read(t, "refund_partial_1.json"), billingtest.Read(t, "refund_partial_2.json")
+	for _, tt := range []struct {
+		name   string
+		bodies [][]byte
+		want   string
+	}{
+		{"in order", [][]byte{first, first, second, second, first}, "order:1001 3000 order:1001:2 7000"},
+		{"out of order", [][]byte{second, first, second}, "order:1001 10000"},
+	} {
+		sink := &billingtest.Sink{}
+		h := billing.Handler(sink, lemonsqueezy.Provider(lemonsqueezy.WithOutbox(ledger{sink: sink})), "s", billingtest.Quiet())
+		for _, body := range tt.bodies {
+			if got := billingtest.Post(h, body, func(r *http.Request) { sign(r.Header, body, "s") }); got != http.StatusOK {
+				t.Errorf("%s: status %d", tt.name, got)
+			}
+		}
+		var got []string
+		for _, e := range sink.Events() {
+			got = append(got, e.(fprom.Refund).EventID, strconv.FormatInt(e.(fprom.Refund).Amount, 10))
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: accepted %v, want %s", tt.name, got, tt.want)
+		}
+	}
+	broken := lemonsqueezy.Provider(lemonsqueezy.WithOutbox(ledger{err: errors.New("the file is damaged")}))
+	h := billing.Handler(&billingtest.Sink{}, broken, "s", billingtest.Quiet())
+	if got := billingtest.Post(h, first, func(r *http.Request) { sign(r.Header, first, "s") }); got != http.StatusServiceUnavailable {
+		t.Errorf("the ledger cannot be read: status %d, want 503", got)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +117,26 @@ func TestReadme(t *testing.T) {
 		for part := range strings.SplitSeq(unindented(b), "\n…\n") {
 			if !strings.Contains(code, "\n"+strings.Trim(part, "\n")+"\n") {
 				t.Errorf("this block of the README is not in the code that is compiled:\n%s", part)
+			}
+		}
+	}
+}
+
+// TestLinks looks for the files that the README and the documents point to.
+func TestLinks(t *testing.T) {
+	const root = "../../.."
+	files, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("documents: %v, %v", files, err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
+	for _, file := range append(files, root+"/README.md", root+"/CONTRIBUTING.md") {
+		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s points to %s: %v", filepath.Base(file), m[1], err)
 			}
 		}
 	}

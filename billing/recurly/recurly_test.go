@@ -1,0 +1,62 @@
+package recurly_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/billingtest"
+	"github.com/fprom-go/fprom/billing/recurly"
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+var suite = billingtest.Suite{Provider: recurly.Provider(), Sign: sign, Sale: "invoice.xml", For: options, SharedSecret: true, Nothing: "<nothing/>"}
+
+func sign(h http.Header, body []byte, secret string) {
+	if err := fpromtest.SignWebhook("recurly", h, body, secret, time.Now()); err != nil {
+		panic(err)
+	}
+}
+
+func TestGolden(t *testing.T)  { t.Parallel(); suite.Golden(t) }
+func TestHandler(t *testing.T) { t.Parallel(); suite.HandlerTable(t) }
+func FuzzEvents(f *testing.F)  { suite.FuzzEvents(f) }
+func FuzzHandler(f *testing.F) { suite.FuzzHandler(f, "Authorization") }
+
+func options(fixture string) (billing.Provider, []billing.Option) {
+	var opts []billing.Option
+	if strings.Contains(fixture, "lookup") {
+		opts = append(opts, billing.WithCustomer(func(context.Context, string) (billing.Customer, error) {
+			return billing.Customer{TID: "tid-of-customer"}, nil
+		}))
+	}
+	return recurly.Provider(), opts
+}
+
+// One invoice, however it is announced and how often, is one sale, and its refund one refund.
+func TestOnePaymentOneSale(t *testing.T) {
+	t.Parallel()
+	fixtures := []string{"pending.xml", "successful_payment.xml", "invoice.xml", "invoice.xml", "refund_open.xml", "refund_closed_at_once.xml", "refund.xml", "successful_refund.xml"}
+	got := suite.Deliver(t, fixtures)
+	if len(got) != 2 || got[0].(fprom.Sale).Amount != got[1].(fprom.Refund).Amount {
+		t.Errorf("accepted %v, want a sale and its refund", got)
+	}
+}
+
+func TestXML(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", " ", "x", "<a>", "<a></b>", "<a/><b/>", "<a/>x<", strings.Repeat("<a>", 1000), "<!-- no element -->", "[]"} {
+		if x := recurly.Provider().Explain([]byte(bad)); !fprom.IsPermanent(x.Err) {
+			t.Errorf("%.20q: %+v, want an error", bad, x)
+		}
+	}
+	for _, good := range []string{"<a/>", "<?xml version=\"1.0\"?><a> <b/> text </a><!-- end -->\n", "<a><![CDATA[<x>]]></a>"} {
+		if x := recurly.Provider().Explain([]byte(good)); x.Skipped != billing.NotMoney {
+			t.Errorf("%q: %+v", good, x)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package recurly
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+)
+
+// maxDepth is how deep elements may lie in each other.
+const maxDepth = 32
+
+// decode reads a notification: {"name": its element, "content": what is in it}. An element with elements is an object of
+// them, of several with one name the last; any other is its text, or null if it has nil="true". JSON is read as such, so that
+// it can be told what is wrong.
+func decode(body []byte) (map[string]any, error) {
+	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+		var object map[string]any
+		err := json.Unmarshal(body, &object)
+		return object, err
+	}
+	d := xml.NewDecoder(bytes.NewReader(body))
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return nil, errors.New("there is no XML element")
+		}
+		start, ok := t.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		content, err := element(d, start, 0)
+		if err != nil {
+			return nil, err
+		}
+		for { // comments and white space may follow
+			switch t, err := d.Token(); {
+			case errors.Is(err, io.EOF):
+				return map[string]any{"name": start.Name.Local, "content": content}, nil
+			case err != nil:
+				return nil, err
+			default:
+				if _, more := t.(xml.StartElement); more {
+					return nil, errors.New("there are two XML elements")
+				}
+			}
+		}
+	}
+}
+
+func element(d *xml.Decoder, start xml.StartElement, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, errors.New("the XML elements lie too deep in each other")
+	}
+	var text strings.Builder
+	var object map[string]any
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		switch t := t.(type) {
+		case xml.StartElement:
+			v, err := element(d, t, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			if object == nil {
+				object = map[string]any{}
+			}
+			object[t.Name.Local] = v
+		case xml.CharData:
+			text.Write(t)
+		case xml.EndElement:
+			for _, a := range start.Attr {
+				if a.Name.Local == "nil" && a.Value == "true" {
+					return nil, nil
+				}
+			}
+			if object != nil {
+				return object, nil
+			}
+			return strings.TrimSpace(text.String()), nil
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package deploy_test
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/promqltest"
+	"github.com/prometheus/prometheus/rules"
+)
+
+func alerts(t *testing.T) []rulefmt.Rule {
+	t.Helper()
+	groups, errs := rulefmt.ParseFile("alerts.yaml", false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	for _, err := range errs {
+		t.Fatal(err)
+	}
+	return groups.Groups[0].Rules
+}
+
+func TestAlertsUseWhatIsExported(t *testing.T) {
+	t.Parallel()
+	manual, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := fromPrometheus(t)
+	for _, a := range alerts(t) {
+		if check(t, a.Alert, a.Expr, known) == 0 {
+			t.Errorf("%s asks for no series", a.Alert)
+		}
+		if !strings.Contains(string(manual), "\n### "+a.Alert+"\n") || a.Annotations["runbook"] != "docs/operations.md#"+strings.ToLower(a.Alert) {
+			t.Errorf("docs/operations.md does not explain %s, or its runbook does not lead there", a.Alert)
+		}
+		if a.Labels["severity"] == "" || a.Annotations["summary"] == "" || a.Annotations["description"] == "" {
+			t.Errorf("%s has no severity, summary or description", a.Alert)
+		}
+	}
+}
+
+// healthy are the series of a shop with a sale now and then, minute by minute for four hours.
+var healthy = map[string]string{
+	`fprom_lost_total`:                                   "0x240",
+	`fprom_paused`:                                       "0x240",
+	`fprom_breaker_status{state="closed"}`:               "1x240",
+	`fprom_outbox_oldest_age_seconds`:                    "0x240",
+	`fprom_outbox_size{state="waiting"}`:                 "0x240",
+	`fprom_outbox_size{state="bulk"}`:                    "0x240",
+	`fprom_outbox_size{state="dead"}`:                    "0x240",
+	`fprom_last_success_timestamp_seconds`:               "0+60x240",
+	`fprom_attempts_total{result="refused"}`:             "0x240",
+	`fprom_events_total{kind="sale",outcome="conflict"}`: "0x240",
+}
+
+// TestAlertsFire plays four hours and looks at which alarms are on at the end.
+func TestAlertsFire(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		change map[string]string // "" removes the series
+		want   []string
+	}{
+		{"healthy", nil, nil},
+		{"lost once, three hours ago, and restarted", map[string]string{`fprom_lost_total`: "0x60 1x60 0x120"}, []string{"FpromLost"}},
+		{"wrong key", map[string]string{
+			`fprom_paused`: "0x236 1x4", `fprom_attempts_total{result="refused"}`: "0x236 1+1x4", `fprom_outbox_size{state="waiting"}`: "0x236 5x4",
+		}, []string{"FpromRefused"}},
+		{"429 for half an hour", map[string]string{`fprom_paused`: "0x210 1x30"}, []string{"FpromPaused"}},
+		{"429 for a minute", map[string]string{`fprom_paused`: "0x238 1x2"}, nil},
+		{"outage of half an hour", map[string]string{`fprom_breaker_status{state="closed"}`: "1x210 0x30"}, []string{"FpromBreakerOpen"}},
+		{"an event that always fails, others arrive", map[string]string{
+			`fprom_outbox_oldest_age_seconds`: "0+60x240", `fprom_outbox_size{state="waiting"}`: "1x240",
+		}, []string{"FpromOldest"}},
+		{"bulk load under way", map[string]string{
+			`fprom_outbox_oldest_age_seconds`: "0+60x240", `fprom_outbox_size{state="bulk"}`: "50000x240",
+		}, nil},
+		{"bulk load that stands still", map[string]string{
+			`fprom_outbox_oldest_age_seconds`: "0+60x240", `fprom_outbox_size{state="bulk"}`: "50000x240", `fprom_last_success_timestamp_seconds`: "0x240",
+		}, []string{"FpromOldest"}},
+		{"nothing arrives", map[string]string{
+			`fprom_outbox_size{state="waiting"}`: "0x130 3x110", `fprom_last_success_timestamp_seconds`: "0+60x120 7200x120",
+		}, []string{"FpromNoSuccess"}},
+		{"nothing ever arrived", map[string]string{
+			`fprom_outbox_size{state="waiting"}`: "0x130 3x110", `fprom_last_success_timestamp_seconds`: "",
+		}, []string{"FpromNoSuccess"}},
+		{"a sale that is asked about again, at night", map[string]string{
+			`fprom_outbox_size{state="waiting"}`: "0x180 1x60", `fprom_last_success_timestamp_seconds`: "0x240",
+			`fprom_outbox_oldest_age_seconds`: "0x180 0+60x60",
+		}, nil},
+		{"a quiet night", map[string]string{`fprom_last_success_timestamp_seconds`: "0x240"}, nil},
+		{"dead letters", map[string]string{`fprom_outbox_size{state="dead"}`: "0x200 2x40"}, []string{"FpromDeadLetters"}},
+		{"conflict", map[string]string{`fprom_events_total{kind="sale",outcome="conflict"}`: "0x220 1x20"}, []string{"FpromConflict"}},
+		{"service is down", map[string]string{
+			`fprom_outbox_size{state="waiting"}`: "0x200 stale", `fprom_outbox_size{state="bulk"}`: "", `fprom_outbox_size{state="dead"}`: "",
+		}, []string{"FpromAbsent"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			series := maps.Clone(healthy)
+			maps.Copy(series, tt.change)
+			if got := firing(t, series); !slices.Equal(got, tt.want) {
+				t.Errorf("on: %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func firing(t *testing.T, series map[string]string) (names []string) {
+	t.Helper()
+	var input strings.Builder
+	input.WriteString("load 1m\n")
+	for name, values := range series {
+		if values == "" {
+			continue
+		}
+		metric, rest, _ := strings.Cut(name, "{")
+		sep := "}"
+		if rest != "" {
+			sep = ","
+		}
+		fmt.Fprintf(&input, "  %s{job=\"shop\",instance=\"a\"%s%s %s\n", metric, sep, rest, values)
+	}
+	storage := promqltest.LoadedStorage(t, input.String())
+	t.Cleanup(func() { storage.Close() })
+	engine := promqltest.NewTestEngine(t, false, 0, 1_000_000)
+	query := rules.EngineQueryFunc(engine, storage)
+	for _, a := range alerts(t) {
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(a.Expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rule := rules.NewAlertingRule(a.Alert, expr, time.Duration(a.For), 0, labels.FromMap(a.Labels), labels.FromMap(a.Annotations), labels.EmptyLabels(), "", true, nil)
+		for at := time.Unix(0, 0); !at.After(time.Unix(240*60, 0)); at = at.Add(time.Minute) {
+			if _, err := rule.Eval(t.Context(), 0, at, query, nil, 0); err != nil {
+				t.Fatalf("%s: %v", a.Alert, err)
+			}
+			rule.SetEvaluationTimestamp(at)
+		}
+		if rule.State() == rules.StateFiring {
+			names = append(names, a.Alert)
+			for _, active := range rule.ActiveAlerts() {
+				if text := active.Annotations.String(); strings.Contains(text, "error expanding") || strings.Contains(text, "{{") {
+					t.Errorf("%s: %s", a.Alert, text)
+				}
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,189 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/promql/parser"
+	otelexporter "go.opentelemetry.io/otel/exporters/prometheus"
+	sdk "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/figures"
+	"github.com/fprom-go/fprom/otelfprom"
+	"github.com/fprom-go/fprom/promfprom"
+)
+
+// exported is, for each name of a series, the values of each label.
+type exported map[string]map[string][]string
+
+var stats = fprom.Stats{Breaker: "closed", Queue: fprom.QueueStats{LastSuccess: time.Now()}}
+
+func gather(t *testing.T, g prometheus.Gatherer) exported {
+	t.Helper()
+	families, err := g.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := exported{}
+	for _, f := range families {
+		names := []string{f.GetName()}
+		if f.GetType() == dto.MetricType_HISTOGRAM {
+			names = []string{f.GetName() + "_bucket", f.GetName() + "_sum", f.GetName() + "_count"}
+		}
+		values := map[string][]string{}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if v := l.GetValue(); !strings.HasPrefix(l.GetName(), "otel_scope_") && !slices.Contains(values[l.GetName()], v) {
+					values[l.GetName()] = append(values[l.GetName()], v)
+				}
+			}
+		}
+		for _, name := range names {
+			if strings.HasPrefix(name, "fprom_") {
+				out[name] = values
+			}
+		}
+	}
+	return out
+}
+
+// fromPrometheus is what promfprom exports.
+func fromPrometheus(t *testing.T) exported {
+	t.Helper()
+	m := promfprom.New()
+	m.Watch(func() fprom.Stats { return stats })
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m)
+	return gather(t, registry)
+}
+
+// fromOpenTelemetry is what otelfprom exports through OpenTelemetry's exporter for Prometheus.
+func fromOpenTelemetry(t *testing.T) exported {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	exporter, err := otelexporter.New(otelexporter.WithRegisterer(registry))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := otelfprom.New(sdk.NewMeterProvider(sdk.WithReader(exporter)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Watch(func() fprom.Stats { return stats }); err != nil {
+		t.Fatal(err)
+	}
+	// OpenTelemetry has no histogram before its first value.
+	for _, kind := range figures.Kinds {
+		m.Observe(t.Context(), fprom.Step{
+			Stage: fprom.StageDelivered, Elapsed: 1, Result: fprom.Result{Outcome: fprom.Tracked},
+			Message: fprom.Message{Kind: kind, RecordedAt: time.Now()},
+		})
+	}
+	for _, s := range []fprom.Step{
+		{Result: fprom.Result{Outcome: fprom.NotReferral}},
+		{Result: fprom.Result{Outcome: fprom.Duplicate}},
+		{Result: fprom.Result{Outcome: fprom.Rejected}},
+		{Result: fprom.Result{StatusCode: 429}},
+		{Result: fprom.Result{StatusCode: 401}},
+		{Result: fprom.Result{StatusCode: 500}},
+	} {
+		s.Elapsed = 1
+		m.Observe(t.Context(), s)
+	}
+	return gather(t, registry)
+}
+
+// TestBothExportersAgree: one dashboard serves both.
+func TestBothExportersAgree(t *testing.T) {
+	t.Parallel()
+	prom, otel := fromPrometheus(t), fromOpenTelemetry(t)
+	for name, labels := range prom {
+		for label, values := range labels {
+			got := otel[name][label]
+			slices.Sort(values)
+			slices.Sort(got)
+			if !slices.Equal(values, got) {
+				t.Errorf("%s: %s is %q, through OpenTelemetry %q", name, label, values, got)
+			}
+		}
+	}
+	for name := range otel {
+		if _, ok := prom[name]; !ok {
+			t.Errorf("%s comes from OpenTelemetry only", name)
+		}
+	}
+	if len(prom) != len(otel) {
+		t.Errorf("%d names, through OpenTelemetry %d", len(prom), len(otel))
+	}
+}
+
+// ours are the labels that a scrape adds.
+var ours = []string{"job", "instance", model.MetricNameLabel}
+
+// check says which names and label values of a query are not exported.
+func check(t *testing.T, where, query string, known exported) (used int) {
+	t.Helper()
+	query = strings.NewReplacer("$__rate_interval", "5m", "$job", "shop").Replace(query)
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
+	if err != nil {
+		t.Errorf("%s: %q: %v", where, query, err)
+		return 0
+	}
+	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
+		v, ok := n.(*parser.VectorSelector)
+		if !ok {
+			return nil
+		}
+		used++
+		values, ok := known[v.Name]
+		if !ok {
+			t.Errorf("%s: nothing exports %s", where, v.Name)
+		}
+		for _, m := range v.LabelMatchers {
+			if !slices.Contains(ours, m.Name) && !slices.ContainsFunc(values[m.Name], m.Matches) {
+				t.Errorf("%s: no series of %s has %s", where, v.Name, m)
+			}
+		}
+		return nil
+	})
+	return used
+}
+
+func TestDashboardShowsWhatIsExported(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("grafana.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct {
+			Title, Description string
+			Targets            []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(raw, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	known := fromPrometheus(t)
+	if len(dashboard.Panels) < 10 {
+		t.Errorf("%d panels", len(dashboard.Panels))
+	}
+	for _, p := range dashboard.Panels {
+		for _, target := range p.Targets {
+			if check(t, p.Title, target.Expr, known) == 0 {
+				t.Errorf("%s: %q asks for no series", p.Title, target.Expr)
+			}
+		}
+		if len(p.Targets) == 0 || p.Description == "" {
+			t.Errorf("%s has no query or no description", p.Title)
+		}
+	}
+}

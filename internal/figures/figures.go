@@ -1,0 +1,98 @@
+// Package figures says under which name a step is counted, for otelfprom and promfprom: both export the same figures.
+// Every set of names is closed, so that the number of time series does not depend on what happens.
+package figures
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// Other is the kind of a stored message that this version does not know.
+const Other = "other"
+
+// Kinds are all values of the attribute kind.
+var Kinds = []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation, Other}
+
+// Outcomes are all values of the attribute outcome.
+var Outcomes = []string{string(fprom.Tracked), string(fprom.NotReferral), string(fprom.Duplicate), "dead", "discarded", "lost", "conflict"}
+
+// Results are all values of the attribute result.
+var Results = []string{string(fprom.Tracked), string(fprom.NotReferral), string(fprom.Duplicate), string(fprom.Rejected), "throttled", "refused", "failed"}
+
+// BreakerStates are all values of the attribute state of the breaker.
+var BreakerStates = []string{"closed", "half-open", "open"}
+
+// AttemptBuckets are for one call, in seconds.
+var AttemptBuckets = []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+
+// WaitBuckets are for the wait for the limit, in seconds.
+var WaitBuckets = []float64{.01, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+
+// DeliveryBuckets are for the time from accepted to outcome, in seconds: from a tenth of one to a week.
+var DeliveryBuckets = []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 72 * 3600, 168 * 3600}
+
+// Kind is the kind of s.
+func Kind(s fprom.Step) string {
+	switch s.Message.Kind {
+	case fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation:
+		return s.Message.Kind
+	default:
+		return Other
+	}
+}
+
+// Outcome is what became of the event of s; false if it is still on its way.
+func Outcome(s fprom.Step) (string, bool) {
+	switch s.Stage {
+	case fprom.StageDelivered:
+		if r := string(s.Result.Outcome); r == string(fprom.Tracked) || r == string(fprom.NotReferral) {
+			return r, true
+		}
+		return string(fprom.Duplicate), true
+	case fprom.StageDead, fprom.StageDiscarded, fprom.StageLost, fprom.StageConflict:
+		return string(s.Stage), true
+	default:
+		return "", false
+	}
+}
+
+// Attempt is how the call that s ends went; false if none was made.
+func Attempt(s fprom.Step) (string, bool) {
+	status := s.Result.StatusCode
+	switch {
+	case s.Elapsed == 0:
+		return "", false
+	case slices.Contains(Results[:4], string(s.Result.Outcome)):
+		return string(s.Result.Outcome), true
+	case status == http.StatusTooManyRequests, s.Stage == fprom.StagePaused && status == http.StatusServiceUnavailable:
+		return "throttled", true
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, s.Stage == fprom.StagePaused:
+		return "refused", true
+	default:
+		return "failed", true
+	}
+}
+
+// Delivery is how long the event of s was on its way; false if it has no outcome at FirstPromoter.
+func Delivery(s fprom.Step) (time.Duration, bool) {
+	if s.Stage != fprom.StageDelivered || s.Message.RecordedAt.IsZero() {
+		return 0, false
+	}
+	return max(time.Since(s.Message.RecordedAt), 0), true
+}
+
+// Sizes are the events of the outbox by state.
+func Sizes(q fprom.QueueStats) map[string]int {
+	return map[string]int{"waiting": q.Pending, "bulk": q.Bulk, "dead": q.Dead, "done": q.Ledger}
+}
+
+// Bit is 1 for true.
+func Bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,72 @@
+package figures_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/figures"
+)
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	result := func(o fprom.Outcome, status int) fprom.Result { return fprom.Result{Outcome: o, StatusCode: status} }
+	for _, tt := range []struct {
+		name             string
+		s                fprom.Step
+		outcome, attempt string
+	}{
+		{"stored", fprom.Step{Stage: fprom.StageEnqueued}, "", ""},
+		{"tracked", fprom.Step{Stage: fprom.StageDelivered, Result: result(fprom.Tracked, 200), Elapsed: 1}, "tracked", "tracked"},
+		{"known here", fprom.Step{Stage: fprom.StageDelivered, Result: result(fprom.Duplicate, 0)}, "duplicate", ""},
+		{"asked again", fprom.Step{Stage: fprom.StageRetry, Result: result(fprom.NotReferral, 404), Elapsed: 1}, "", "not-referral"},
+		{"rejected", fprom.Step{Stage: fprom.StageDead, Result: result(fprom.Rejected, 400), Elapsed: 1}, "dead", "rejected"},
+		{"given up", fprom.Step{Stage: fprom.StageDead, Result: result(fprom.Undelivered, 500), Elapsed: 1}, "dead", "failed"},
+		{"time-out", fprom.Step{Stage: fprom.StageRetry, Result: result(fprom.Undelivered, 0), Elapsed: 1}, "", "failed"},
+		{"down", fprom.Step{Stage: fprom.StageRetry, Result: result(fprom.Undelivered, 503), Elapsed: 1}, "", "failed"},
+		{"429", fprom.Step{Stage: fprom.StagePaused, Result: result(fprom.Undelivered, 429), Elapsed: 1}, "", "throttled"},
+		{"503 with Retry-After", fprom.Step{Stage: fprom.StagePaused, Result: result(fprom.Undelivered, 503), Elapsed: 1}, "", "throttled"},
+		{"401", fprom.Step{Stage: fprom.StagePaused, Result: result(fprom.Undelivered, 401), Elapsed: 1}, "", "refused"},
+		{"one 403", fprom.Step{Stage: fprom.StageRetry, Result: result(fprom.Undelivered, 403), Elapsed: 1}, "", "refused"},
+		{"lost", fprom.Step{Stage: fprom.StageLost}, "lost", ""},
+		{"conflict", fprom.Step{Stage: fprom.StageConflict}, "conflict", ""},
+		{"discarded", fprom.Step{Stage: fprom.StageDiscarded}, "discarded", ""},
+	} {
+		outcome, _ := figures.Outcome(tt.s)
+		attempt, _ := figures.Attempt(tt.s)
+		if outcome != tt.outcome || attempt != tt.attempt {
+			t.Errorf("%s: outcome %q, attempt %q, want %q and %q", tt.name, outcome, attempt, tt.outcome, tt.attempt)
+		}
+	}
+}
+
+// TestNamesAreClosed: whatever is observed, no name is outside of the lists.
+func TestNamesAreClosed(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		s := figures.Random(r)
+		if k := figures.Kind(s); !slices.Contains(figures.Kinds, k) {
+			t.Fatalf("kind %q of %+v", k, s)
+		}
+		if o, ok := figures.Outcome(s); ok && !slices.Contains(figures.Outcomes, o) {
+			t.Fatalf("outcome %q of %+v", o, s)
+		}
+		if a, ok := figures.Attempt(s); ok && !slices.Contains(figures.Results, a) {
+			t.Fatalf("result %q of %+v", a, s)
+		}
+		if d, ok := figures.Delivery(s); ok && d < 0 {
+			t.Fatalf("delivery takes %v", d)
+		}
+	}
+}
+
+func TestDeliveryIsFromAcceptedToOutcome(t *testing.T) {
+	t.Parallel()
+	s := fprom.Step{Stage: fprom.StageDelivered, Message: fprom.Message{RecordedAt: time.Now().Add(-48 * time.Hour)}}
+	if d, ok := figures.Delivery(s); !ok || d.Round(time.Minute) != 48*time.Hour {
+		t.Errorf("%v, %v, want two days", d, ok)
+	}
+}

@@ -1,0 +1,40 @@
+package promfprom
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/figures"
+)
+
+var (
+	lost        = desc("fprom_lost_total", "Events that could not be stored. Must be 0.")
+	size        = desc("fprom_outbox_size", "Events of the outbox by state.", "state")
+	oldestAge   = desc("fprom_outbox_oldest_age_seconds", "How long the oldest event has waited.")
+	breaker     = desc("fprom_breaker_status", "1 for the present state of the circuit breaker.", "state")
+	paused      = desc("fprom_paused", "1 while all delivery is paused.")
+	lastSuccess = desc("fprom_last_success_timestamp_seconds", "When the last event was done, in seconds since 1970.")
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// collect sends what is asked for at each collection.
+func collect(ch chan<- prometheus.Metric, s fprom.Stats) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	ch <- prometheus.MustNewConstMetric(lost, prometheus.CounterValue, float64(s.Lost))
+	for state, n := range figures.Sizes(s.Queue) {
+		gauge(size, float64(n), state)
+	}
+	for _, state := range figures.BreakerStates {
+		gauge(breaker, float64(figures.Bit(s.Breaker == state)), state)
+	}
+	gauge(paused, float64(figures.Bit(!s.PausedUntil.IsZero())))
+	gauge(oldestAge, s.OldestAge.Seconds())
+	if at := s.Queue.LastSuccess; !at.IsZero() {
+		gauge(lastSuccess, float64(at.UnixMilli())/1000)
+	}
+}

@@ -1,0 +1,120 @@
+// Package promfprom exports what fprom does as Prometheus metrics.
+//
+//	metrics := promfprom.New()
+//	tracker, err := fprom.New(fprom.Config{Observer: metrics.Observe})
+//	metrics.Watch(tracker.Stats)
+//	prometheus.MustRegister(metrics)
+//
+// The metrics and their labels:
+//
+//	fprom_enqueued_total                     kind           accepted
+//	fprom_events_total                       kind, outcome  tracked, not-referral, duplicate, dead, discarded, lost, conflict
+//	fprom_attempts_total                     result         tracked, not-referral, duplicate, rejected, throttled, refused, failed
+//	fprom_attempt_duration_seconds           result         one call of FirstPromoter
+//	fprom_delivery_duration_seconds          kind           from accepted to the outcome: seconds, after an outage hours
+//	fprom_lost_total                                        could not be stored, since the service started
+//	fprom_outbox_size                        state          waiting, bulk, dead, done
+//	fprom_outbox_oldest_age_seconds                         of the oldest event that waits; 0 if none does
+//	fprom_breaker_status                     state          1 for the present one of closed, half-open, open
+//	fprom_paused                                            1 while all delivery is paused
+//	fprom_last_success_timestamp_seconds                    when the last event was done; absent if unknown
+//
+// The kinds are sale, refund, signup, cancellation and other. No value comes from an event, so the number of time series
+// does not grow. Several Trackers of one process are told apart by prometheus.WrapRegistererWith.
+package promfprom
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/figures"
+)
+
+// Metrics is a prometheus.Collector. Make it with New.
+type Metrics struct {
+	enqueued, events, attempts *prometheus.CounterVec
+	attempt, delivery          *prometheus.HistogramVec
+	stats                      atomic.Pointer[func() fprom.Stats]
+}
+
+var _ prometheus.Collector = (*Metrics)(nil)
+
+// New makes the metrics. They are not registered.
+func New() *Metrics {
+	m := &Metrics{
+		enqueued: counter("fprom_enqueued_total", "Events accepted.", "kind"),
+		events:   counter("fprom_events_total", "Events by what became of them.", "kind", "outcome"),
+		attempts: counter("fprom_attempts_total", "Calls of FirstPromoter by how they went.", "result"),
+		attempt:  histogram("fprom_attempt_duration_seconds", "Duration of one call.", figures.AttemptBuckets, "result"),
+		delivery: histogram("fprom_delivery_duration_seconds", "Time from accepted to the outcome.", figures.DeliveryBuckets, "kind"),
+	}
+	// Every series is there from the start, so that the first lost event is an increase and not a series that appears.
+	for _, kind := range figures.Kinds {
+		m.enqueued.WithLabelValues(kind)
+		m.delivery.WithLabelValues(kind)
+		for _, outcome := range figures.Outcomes {
+			m.events.WithLabelValues(kind, outcome)
+		}
+	}
+	for _, result := range figures.Results {
+		m.attempts.WithLabelValues(result)
+		m.attempt.WithLabelValues(result)
+	}
+	return m
+}
+
+// Observe counts s. It is for Config.Observer, alone or called by an Observer of your own. It is safe for concurrent use.
+func (m *Metrics) Observe(_ context.Context, s fprom.Step) {
+	kind := figures.Kind(s)
+	if s.Stage == fprom.StageEnqueued {
+		m.enqueued.WithLabelValues(kind).Inc()
+	}
+	if outcome, ok := figures.Outcome(s); ok {
+		m.events.WithLabelValues(kind, outcome).Inc()
+	}
+	if result, ok := figures.Attempt(s); ok {
+		m.attempts.WithLabelValues(result).Inc()
+		m.attempt.WithLabelValues(result).Observe(s.Elapsed.Seconds())
+	}
+	if d, ok := figures.Delivery(s); ok {
+		m.delivery.WithLabelValues(kind).Observe(d.Seconds())
+	}
+}
+
+// Watch makes each collection ask stats, which is the Tracker's Stats. Without it the metrics of the outbox are absent.
+func (m *Metrics) Watch(stats func() fprom.Stats) { m.stats.Store(&stats) }
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range m.collectors() {
+		c.Describe(ch)
+	}
+	for _, d := range []*prometheus.Desc{lost, size, oldestAge, breaker, paused, lastSuccess} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range m.collectors() {
+		c.Collect(ch)
+	}
+	if stats := m.stats.Load(); stats != nil {
+		collect(ch, (*stats)())
+	}
+}
+
+func (m *Metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.enqueued, m.events, m.attempts, m.attempt, m.delivery}
+}
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+func histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+}

@@ -1,0 +1,115 @@
+package promfprom_test
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/figures"
+	"github.com/fprom-go/fprom/promfprom"
+)
+
+func TestFigures(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1_800_000_000, 0)
+	m := promfprom.New()
+	m.Watch(func() fprom.Stats {
+		return fprom.Stats{
+			Lost: 2, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at,
+			Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, LastSuccess: at},
+		}
+	})
+	sale := fprom.Message{Kind: fprom.KindSale, RecordedAt: time.Now()}
+	for _, s := range []fprom.Step{
+		{Stage: fprom.StageEnqueued, Message: sale},
+		{Stage: fprom.StageRetry, Message: sale, Result: fprom.Result{Outcome: fprom.Undelivered, StatusCode: 500}, Elapsed: time.Second},
+		{Stage: fprom.StageDelivered, Message: sale, Result: fprom.Result{Outcome: fprom.Tracked, StatusCode: 200}, Elapsed: time.Second},
+	} {
+		m.Observe(t.Context(), s)
+	}
+	want := `
+# HELP fprom_attempts_total Calls of FirstPromoter by how they went.
+# TYPE fprom_attempts_total counter
+fprom_attempts_total{result="duplicate"} 0
+fprom_attempts_total{result="failed"} 1
+fprom_attempts_total{result="not-referral"} 0
+fprom_attempts_total{result="refused"} 0
+fprom_attempts_total{result="rejected"} 0
+fprom_attempts_total{result="throttled"} 0
+fprom_attempts_total{result="tracked"} 1
+# HELP fprom_breaker_status 1 for the present state of the circuit breaker.
+# TYPE fprom_breaker_status gauge
+fprom_breaker_status{state="closed"} 0
+fprom_breaker_status{state="half-open"} 1
+fprom_breaker_status{state="open"} 0
+# HELP fprom_enqueued_total Events accepted.
+# TYPE fprom_enqueued_total counter
+fprom_enqueued_total{kind="cancellation"} 0
+fprom_enqueued_total{kind="other"} 0
+fprom_enqueued_total{kind="refund"} 0
+fprom_enqueued_total{kind="sale"} 1
+fprom_enqueued_total{kind="signup"} 0
+# HELP fprom_last_success_timestamp_seconds When the last event was done, in seconds since 1970.
+# TYPE fprom_last_success_timestamp_seconds gauge
+fprom_last_success_timestamp_seconds 1.8e+09
+# HELP fprom_lost_total Events that could not be stored. Must be 0.
+# TYPE fprom_lost_total counter
+fprom_lost_total 2
+# HELP fprom_outbox_oldest_age_seconds How long the oldest event has waited.
+# TYPE fprom_outbox_oldest_age_seconds gauge
+fprom_outbox_oldest_age_seconds 90
+# HELP fprom_outbox_size Events of the outbox by state.
+# TYPE fprom_outbox_size gauge
+fprom_outbox_size{state="bulk"} 8
+fprom_outbox_size{state="dead"} 3
+fprom_outbox_size{state="done"} 9
+fprom_outbox_size{state="waiting"} 7
+# HELP fprom_paused 1 while all delivery is paused.
+# TYPE fprom_paused gauge
+fprom_paused 1
+`
+	err := testutil.CollectAndCompare(m, strings.NewReader(want), "fprom_attempts_total", "fprom_breaker_status", "fprom_enqueued_total",
+		"fprom_last_success_timestamp_seconds", "fprom_lost_total", "fprom_outbox_oldest_age_seconds", "fprom_outbox_size", "fprom_paused")
+	if err != nil {
+		t.Error(err)
+	}
+	if problems, err := testutil.CollectAndLint(m); err != nil || len(problems) > 0 {
+		t.Errorf("Prometheus' own rules for names: %v, %v", problems, err)
+	}
+}
+
+// TestSeriesDoNotGrow: 10,000 events of all sorts make no series that is not there from the start.
+func TestSeriesDoNotGrow(t *testing.T) {
+	t.Parallel()
+	m := promfprom.New()
+	m.Watch(func() fprom.Stats {
+		return fprom.Stats{Breaker: "closed", Queue: fprom.QueueStats{LastSuccess: time.Now()}}
+	})
+	before := testutil.CollectAndCount(m)
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		m.Observe(t.Context(), figures.Random(r))
+	}
+	if after := testutil.CollectAndCount(m); after != before || after > 100 {
+		t.Errorf("%d series before, %d after 10,000 events, want as many and at most 100", before, after)
+	}
+}
+
+// TestTwoTrackers: one process, two accounts, one registry.
+func TestTwoTrackers(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewPedanticRegistry()
+	for _, account := range []string{"a", "b"} {
+		m := promfprom.New()
+		m.Watch(func() fprom.Stats { return fprom.Stats{} })
+		prometheus.WrapRegistererWith(prometheus.Labels{"account": account}, registry).MustRegister(m)
+	}
+	if _, err := registry.Gather(); err != nil {
+		t.Error(err)
+	}
+}
