@@ -27,6 +27,7 @@ const (
 	// apart is the time between two calls of all replicas: 5 % below the limit and over 62 seconds. Even if a call is on its
 	// way five seconds longer than another, no 60 seconds see more than the limit.
 	apart = `(62 / (0.95 * requests_per_minute))`
+	block = `(CASE WHEN probing THEN 1 ELSE greatest(1, floor($1::float8 / ` + apart + `)) END)` // slots that are given out at once
 	// A time further ahead than can be is from before the database's clock stepped back.
 	slotAhead  = `(clock_timestamp() + make_interval(secs => 60 + 16 * ` + apart + `))`
 	pauseAhead = `(clock_timestamp() + interval '16 minutes')`
@@ -34,15 +35,15 @@ const (
 	inProbe    = `(probing AND probe_until > clock_timestamp() AND probe_until < clock_timestamp() + interval '1 minute')`
 
 	agreeSQL = `WITH old AS (SELECT requests_per_minute AS n FROM $schema.fprom_account WHERE account_id = $account FOR UPDATE)
-		UPDATE $schema.fprom_account SET requests_per_minute = $1 FROM old WHERE account_id = $account RETURNING old.n`
+		UPDATE $schema.fprom_account SET requests_per_minute = $1 FROM old WHERE account_id = $account RETURNING old.n, clock_steps`
 	slotsSQL = `UPDATE $schema.fprom_account SET
-			next_slot = greatest(CASE WHEN next_slot < ` + slotAhead + ` THEN next_slot END, clock_timestamp()) + make_interval(secs => ` + apart + ` * CASE WHEN probing THEN 1 ELSE $1::int END),
+			next_slot = greatest(CASE WHEN next_slot < ` + slotAhead + ` THEN next_slot END, clock_timestamp()) + make_interval(secs => ` + apart + ` * ` + block + `),
 			clock_steps = clock_steps + CASE WHEN next_slot > ` + slotAhead + ` OR paused_until > ` + pauseAhead + ` THEN 1 ELSE 0 END,
 			paused_until = CASE WHEN paused_until < ` + pauseAhead + ` THEN paused_until ELSE '-infinity' END,
 			probe_until = CASE WHEN probing THEN clock_timestamp() + make_interval(secs => $2::float8) ELSE probe_until END
 		WHERE account_id = $account AND requests_per_minute > 0 AND NOT ` + inPause + ` AND NOT ` + inProbe + `
-		RETURNING extract(epoch FROM next_slot - make_interval(secs => ` + apart + ` * CASE WHEN probing THEN 1 ELSE $1::int END) - clock_timestamp())::float8,
-			probing, requests_per_minute, clock_steps`
+		RETURNING extract(epoch FROM next_slot - make_interval(secs => ` + apart + ` * ` + block + `) - clock_timestamp())::float8,
+			` + block + `::integer, probing, requests_per_minute, clock_steps`
 	pausedSQL = `SELECT extract(epoch FROM greatest(CASE WHEN ` + inPause + ` THEN paused_until END, CASE WHEN ` + inProbe + ` THEN probe_until END, clock_timestamp()) - clock_timestamp())::float8
 		FROM $schema.fprom_account WHERE account_id = $account`
 	pauseSQL = `UPDATE $schema.fprom_account SET paused_until = greatest(CASE WHEN ` + inPause + ` THEN paused_until END, clock_timestamp() + make_interval(secs => $1::float8)),
@@ -55,7 +56,7 @@ const (
 type slots struct {
 	mine  int           // the limit that this process asks for
 	limit int           // the account's
-	steps int           // of the database's clock, seen so far; -1: not looked yet
+	steps int           // back of the database's clock, seen so far
 	apart time.Duration // between two calls of all replicas
 	next  time.Time     // the first one left
 	until time.Time     // the end of their validity
@@ -161,13 +162,13 @@ func (q *Queue) agree(ctx context.Context, perMinute int) error {
 		return nil
 	}
 	var old int
-	if err := q.pool.QueryRow(ctx, q.store.sql(agreeSQL), perMinute).Scan(&old); err != nil {
+	if err := q.pool.QueryRow(ctx, q.store.sql(agreeSQL), perMinute).Scan(&old, &s.steps); err != nil {
 		return err
 	}
 	if old != 0 && old != perMinute {
 		q.log.Warn("fprom: riverqueue: the account's limit is another now; give all replicas the same Config.RequestsPerMinute", "was", old, "is", perMinute)
 	}
-	s.mine, s.left, s.steps = perMinute, 0, -1
+	s.mine, s.left = perMinute, 0
 	s.adopt(perMinute)
 	return nil
 }
@@ -179,13 +180,9 @@ func (s *slots) adopt(perMinute int) {
 // reserve asks the account's row for the next block of slots. None are left if the account is paused.
 func (q *Queue) reserve(ctx context.Context) error {
 	s := &q.slots
-	block, valid := 1, late
-	if n := int(min(blockTime.Seconds()/(62/(0.95*float64(s.limit))), 1e6)); n > 1 {
-		block, valid = n, blockTime
-	}
 	var wait float64
-	var limit, steps int
-	err := q.pool.QueryRow(ctx, q.store.sql(slotsSQL), block, probeTime.Seconds()).Scan(&wait, &s.probe, &limit, &steps)
+	var left, limit, steps int
+	err := q.pool.QueryRow(ctx, q.store.sql(slotsSQL), blockTime.Seconds(), probeTime.Seconds()).Scan(&wait, &left, &s.probe, &limit, &steps)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -197,14 +194,14 @@ func (q *Queue) reserve(ctx context.Context) error {
 		q.log.Warn("fprom: riverqueue: another replica set the account's limit, and this one keeps to it; give all the same Config.RequestsPerMinute", "limit", limit, "own", s.mine)
 		s.adopt(limit)
 	}
-	if s.steps >= 0 && steps > s.steps {
+	if steps > s.steps {
 		q.log.Warn("fprom: riverqueue: the database's clock stepped back; times that it gave out before are ignored. Look after its time synchronization")
 	}
 	s.steps = steps
-	s.next, s.left = time.Now().Add(time.Duration(wait*float64(time.Second))), block
-	s.until = s.next.Add(valid)
-	if s.probe {
-		s.left = 1
+	s.next, s.left = time.Now().Add(time.Duration(wait*float64(time.Second))), left
+	s.until = s.next.Add(late)
+	if left > 1 {
+		s.until = s.next.Add(blockTime)
 	}
 	return nil
 }

@@ -27,13 +27,17 @@ func of(row, condition string) string { return strings.ReplaceAll(condition, "x.
 var blocked = `(l.customer <> '' AND EXISTS (SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer AND o.state = 'waiting'
 	AND o.customer <> '' AND o.key <> l.key AND (o.seq < l.seq AND NOT o.aside OR ` + of("o", busy) + `)))`
 
+// livelier are the live events of the customer of l: what they wait for is as urgent as they are.
+const livelier = `SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer AND o.customer <> '' AND o.state = 'waiting' AND NOT o.bulk`
+
 var (
 	// While the lock is held, nobody else begins or ends a delivery for the customer of the event $1.
 	lockSQL = `SELECT pg_advisory_xact_lock(hashtextextended('$schema/$account/' || CASE customer WHEN '' THEN 'key/' || key ELSE 'customer/' || customer END, 7306040937))
 		FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1`
 	claimSQL = `UPDATE $schema.fprom_ledger l SET generation = generation + 1, touched_at = clock_timestamp(), claimed_until = clock_timestamp() + make_interval(secs => $2::float8)
 		WHERE account_id = $account AND key = $1 AND state = 'waiting' AND NOT ` + of("l", busy) + ` AND ` + of("l", due) + ` AND NOT ` + blocked + `
-		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk`
+		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk,
+			bulk AND NOT EXISTS (` + livelier + `)`
 	// Why it was not claimed.
 	lookSQL = `SELECT l.state = 'waiting' AND NOT ` + of("l", busy) + `, CASE WHEN ` + of("l", due) + ` THEN 0 ELSE extract(epoch FROM l.next_attempt - clock_timestamp()) END::float8,
 			l.aside, l.bulk, coalesce(h.key, ''), coalesce(h.bulk, false)
@@ -48,9 +52,8 @@ var (
 	againSQL = `UPDATE $schema.fprom_ledger SET attempts = $3, reason = $4, status_code = $5, aside = aside OR $6, next_attempt = clock_timestamp() + make_interval(secs => $7::float8),
 			touched_at = clock_timestamp(), claimed_until = '-infinity'
 		WHERE account_id = $account AND key = $1 AND generation = $2 AND state = 'waiting'`
-	// The event of a customer whose turn it is. It is as urgent as the most urgent one behind it.
-	nextSQL = `SELECT l.key, l.bulk AND NOT EXISTS (SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = $account AND o.customer = $1 AND o.customer <> ''
-			AND o.state = 'waiting' AND NOT o.bulk), l.recorded_at
+	// The event of a customer whose turn it is.
+	nextSQL = `SELECT l.key, l.bulk AND NOT EXISTS (` + livelier + `), l.recorded_at
 		FROM (SELECT * FROM $schema.fprom_ledger x WHERE x.account_id = $account AND x.customer = $1 AND x.customer <> '' AND x.state = 'waiting' AND NOT x.aside
 			ORDER BY x.seq LIMIT 1) l WHERE ` + of("l", due)
 )
@@ -86,14 +89,14 @@ func (q *Queue) claim(ctx context.Context, key string) (c *claimed, later time.D
 	err = q.batch(ctx, func(b *pgx.Batch) {
 		b.Queue(q.store.sql(lockSQL), key)
 		scan(b.Queue(q.store.sql(claimSQL), key, (q.cfg.Rescue*5/6).Seconds()), &got,
-			&c.generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
+			&c.generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk, &c.delivery.bulk)
 		scan(b.Queue(q.store.sql(lookSQL), key), &known, &free, &wait, &aside, &isBulk, &head.key, &head.bulk)
 	})
 	switch {
 	case err != nil:
 		return nil, 0, err
 	case got:
-		m.Body, m.Digest, c.delivery.bulk = []byte(body), uint64(digest), m.Bulk //nolint:gosec // the bits
+		m.Body, m.Digest = []byte(body), uint64(digest) //nolint:gosec // the bits
 		return c, 0, nil
 	case !known || !free: // it has its outcome, or is under way by another wake-up
 		return nil, 0, nil

@@ -31,7 +31,7 @@ func (o *outage) failed(what string, err any) {
 		o.quiet++
 		return
 	}
-	o.log.Warn("fprom: riverqueue: the database fails: what is stored is kept, and delivery goes on when it works again",
+	o.log.Warn("fprom: riverqueue: the database fails, and delivery waits for it; what is stored is kept",
 		"what", what, "error", err, "further_failures", o.quiet)
 	o.said, o.quiet = now, 0
 }

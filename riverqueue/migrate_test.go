@@ -2,6 +2,7 @@ package riverqueue_test
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +14,7 @@ import (
 
 func TestMigrate(t *testing.T) {
 	t.Parallel()
-	cfg := riverqueue.Config{Schema: newSchema(t)}
+	cfg := riverqueue.Config{Schema: newSchema(t), Logger: slog.New(slog.DiscardHandler)}
 	pool := newPool(t, database)
 	t.Cleanup(pool.Close)
 	q, err := riverqueue.New(pool, cfg)

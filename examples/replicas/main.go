@@ -56,11 +56,14 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	defer cancel()
 	dbURL := cmp.Or(os.Getenv("DATABASE_URL"), os.Getenv("FPROM_TEST_POSTGRES"))
 	if dbURL == "" {
-		fmt.Fprintln(out, "starting a PostgreSQL …")
 		server, err := postgres.Start(ctx)
+		if errors.Is(err, postgres.ErrMissing) {
+			return errors.New("no PostgreSQL server found: install one (Debian: apt-get install -y postgresql), or name a running one in $DATABASE_URL as a URL")
+		}
 		if err != nil {
 			return err
 		}
+		fmt.Fprintln(out, "started a PostgreSQL")
 		defer func() { err = errors.Join(err, server.Stop()) }()
 		dbURL = server.URL
 	}

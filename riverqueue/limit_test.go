@@ -1,0 +1,236 @@
+package riverqueue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// TestClockStepsBack: times that the database gave out before its clock was set back do not stop delivery, and the log says
+// what happened.
+func TestClockStepsBack(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, sql string
+		warn      bool
+	}{
+		{"slots", `UPDATE $s.fprom_account SET next_slot = now() + interval '1 hour'`, true},
+		{"pause", `UPDATE $s.fprom_account SET paused_until = now() + interval '1 hour'`, true},
+		{"probe", `UPDATE $s.fprom_account SET probing = true, probe_until = now() + interval '1 hour'`, false},
+		{"claim", `UPDATE $s.fprom_ledger SET touched_at = now() + interval '1 hour', claimed_until = now() + interval '61 minutes'`, false},
+		{"retry", `UPDATE $s.fprom_ledger SET touched_at = now() + interval '1 hour', next_attempt = now() + interval '61 minutes'`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var log lines
+			cfg := riverqueue.Config{Schema: newSchema(t), Logger: log.logger()}
+			q, pool := open(t, cfg)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if err := q.Admit(ctx, 6000); err != nil {
+				t.Fatal(err)
+			}
+			put(t, q, sale("1", "ann", 100), sale("2", "ann", 100))
+			time.Sleep(200 * time.Millisecond) // the slots that Admit has ahead are over
+			execSQL(t, pool, strings.ReplaceAll(tt.sql, "$s", cfg.Schema))
+			start(t, q, func(ctx context.Context, _ fprom.Message) error { return q.Admit(ctx, 6000) })
+			if err := q.Flush(ctx); err != nil {
+				t.Fatalf("nothing is delivered after the clock stepped back: %v", err)
+			}
+			if n := log.count("clock stepped back"); n > 1 || tt.warn != (n == 1) {
+				t.Errorf("%d warnings:\n%s", n, strings.Join(log.all(), "\n"))
+			}
+		})
+	}
+}
+
+// TestLimitOfTheAccount: the limit is the account's. A replica with another number says so and the others keep to it.
+func TestLimitOfTheAccount(t *testing.T) {
+	t.Parallel()
+	schema := newSchema(t)
+	var logs [3]lines
+	var queues [3]*riverqueue.Queue
+	for i := range queues {
+		queues[i], _ = open(t, riverqueue.Config{Schema: schema, Logger: logs[i].logger()})
+	}
+	admit := func(i, perMinute int) {
+		t.Helper()
+		if err := queues[i].Admit(t.Context(), perMinute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admit(0, 30_000)
+	admit(1, 30_000)
+	if logs[0].count("limit")+logs[1].count("limit") != 0 {
+		t.Error("two replicas with the same limit: a warning")
+	}
+	admit(2, 60) // one a second
+	begun := time.Now()
+	time.Sleep(200 * time.Millisecond)
+	for range 2 {
+		admit(0, 30_000)
+		admit(1, 30_000)
+	}
+	if d := time.Since(begun); d < 3*time.Second {
+		t.Errorf("four calls in %v, although another replica has set the limit to one a second", d)
+	}
+	for i := range logs {
+		if n := logs[i].count("limit"); n != 1 {
+			t.Errorf("replica %d: %d warnings, want 1:\n%s", i, n, strings.Join(logs[i].all(), "\n"))
+		}
+	}
+}
+
+// TestLiveBeforeBulk: while many bulk events wait for the rate limit, a live one takes one of the next slots.
+func TestLiveBeforeBulk(t *testing.T) {
+	t.Parallel()
+	q, _ := open(t, riverqueue.Config{Schema: newSchema(t)})
+	var bulk []fprom.Message
+	for i := range 100 {
+		m := message(t, sale(fmt.Sprint("bulk", i), fmt.Sprint("buyer", i), 100))
+		m.Bulk = true
+		bulk = append(bulk, m)
+	}
+	if err := q.Put(t.Context(), bulk...); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	var sent []string
+	ran := make(chan error, 1)
+	go func() {
+		ran <- q.Run(ctx, 32, tracked(func(ctx context.Context, m fprom.Message) error {
+			if err := q.Admit(ctx, 600); err != nil { // 9 a second
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			sent = append(sent, m.Key)
+			return nil
+		}))
+	}()
+	count := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(sent)
+	}
+	waitFor(t, "some bulk events", func() bool { return count() >= 5 })
+	before := count()
+	put(t, q, sale("live0", "ann", 100), sale("live1", "ben", 100), sale("live2", "buyer99", 100)) // the last waits for a bulk event
+	waitFor(t, "the live events", func() bool { return count() >= before+15 })
+	cancel()
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	for key, most := range map[string]int{"sale:live0": 5, "sale:live1": 6, "sale:bulk99": 8, "sale:live2": 9} {
+		if at := slices.Index(sent, key) - before; at < 0 || at > most {
+			t.Errorf("%s was the %d. call after it was put, want at most %d: %v", key, at, most, sent)
+		}
+	}
+}
+
+// TestCrossingTransactions: transactions that store the same events in another order wait for each other and do not
+// deadlock, and each keeps its own order.
+func TestCrossingTransactions(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for round := range 8 {
+				var events []fprom.Event
+				for i := range 200 {
+					events = append(events, sale(fmt.Sprintf("%d_%d", round, i), "ann", 100))
+				}
+				rand.New(rand.NewPCG(uint64(g), uint64(round))).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+				if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error { return q.EnqueueTx(t.Context(), tx, events...) }); err != nil {
+					t.Errorf("EnqueueTx: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := entries(t, pool, cfg.Schema); n != 8*200 {
+		t.Errorf("%d entries, want %d", n, 8*200)
+	}
+	want := []fprom.Event{sale("z", "ben", 1), sale("a", "ben", 2), sale("m", "ben", 3)}
+	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error { return q.EnqueueTx(t.Context(), tx, want...) }); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entriesOf(t, q, fprom.Filter{Customer: "ben@example.com"}) {
+		got = append(got, e.Key)
+	}
+	if !slices.Equal(got, []string{"sale:z", "sale:a", "sale:m"}) {
+		t.Errorf("order of one call: %v", got)
+	}
+}
+
+// TestSerializable: a caller whose transaction is SERIALIZABLE learns of a conflict with another by the database's own
+// error, and its second try stores nothing twice.
+func TestSerializable(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for i := range 20 {
+				for {
+					err := pgx.BeginTxFunc(t.Context(), pool, pgx.TxOptions{IsoLevel: pgx.Serializable}, func(tx pgx.Tx) error {
+						return q.EnqueueTx(t.Context(), tx, sale(fmt.Sprint(i), "ann", 100))
+					})
+					var pg interface{ SQLState() string }
+					if errors.As(err, &pg) && pg.SQLState() == "40001" {
+						continue
+					}
+					if err != nil {
+						t.Error(err)
+					}
+					break
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if e, j := entries(t, pool, cfg.Schema), jobs(t, pool, cfg.Schema); e != 20 || j != 20 {
+		t.Errorf("%d entries and %d jobs, want 20", e, j)
+	}
+}
+
+// TestPaceOfACustomer: the events of one customer follow each other at once, without waiting for a poll.
+func TestPaceOfACustomer(t *testing.T) {
+	t.Parallel()
+	q, _ := open(t, riverqueue.Config{Schema: newSchema(t)})
+	const n = 60
+	var r record
+	start(t, q, r.deliver)
+	put(t, q, sale("first", "ben", 100))
+	flush(t, q)
+	var ms []fprom.Message
+	for i := range n {
+		ms = append(ms, message(t, sale(fmt.Sprint(i), "ann", 100)))
+	}
+	begun := time.Now()
+	if err := q.Put(t.Context(), ms...); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, q)
+	d := time.Since(begun)
+	t.Logf("%v an event", d/n)
+	if d > n*100*time.Millisecond {
+		t.Errorf("%d events of one customer took %v", n, d)
+	}
+}
