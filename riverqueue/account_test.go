@@ -19,7 +19,7 @@ import (
 // TestAdmitSharesTheLimit: three replicas that are all in a hurry.
 func TestAdmitSharesTheLimit(t *testing.T) {
 	t.Parallel()
-	const perMinute = 1200
+	const perMinute = 600
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()

@@ -35,7 +35,7 @@ func selection(f fprom.Filter) (sql string, args []any, err error) {
 	args = []any{after}
 	where := func(condition string, arg any) {
 		args = append(args, arg)
-		fmt.Fprintf(&b, " AND %s$%d", condition, len(args))
+		b.WriteString(" AND " + strings.ReplaceAll(condition, "?", "$"+strconv.Itoa(len(args))))
 	}
 	if len(f.Keys) > 0 {
 		var keys []string
@@ -45,35 +45,41 @@ func selection(f fprom.Filter) (sql string, args []any, err error) {
 				keys = append(keys, fprom.SafeKey(kind+":"+k))
 			}
 		}
-		b.WriteString(" AND key = ANY(")
-		args = append(args, keys)
-		fmt.Fprintf(&b, "$%d)", len(args))
+		where("key = ANY(?)", keys)
 	}
 	switch f.State {
-	case fprom.StateWaiting, fprom.StateDone, fprom.StateDead: // spelled out, so that the index of the state is used
+	case fprom.StateDone, fprom.StateDead: // spelled out, so that the index of the state is used
 		b.WriteString(" AND state = '" + string(f.State) + "'")
+	case fprom.StateWaiting:
+		b.WriteString(" AND state = 'waiting' AND seq >= (SELECT " + firstSQL + ")")
 	case "":
 	default:
 		b.WriteString(" AND false")
 	}
-	if f.Customer != "" {
-		b.WriteString(" AND state <> 'done'") // has none any more
+	if f.Customer != "" { // what is done has none any more
+		where(`seq IN (SELECT seq FROM $schema.fprom_ledger WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY(?))`, both(f.Customer))
 	}
 	if f.Kind != "" {
-		where("kind = ", f.Kind)
+		where("kind = ?", f.Kind)
 	}
 	if f.StatusCode != 0 {
-		where("status_code = ", f.StatusCode)
+		where("status_code = ?", f.StatusCode)
 	}
 	if !f.Since.IsZero() {
-		where("recorded_at >= ", f.Since)
+		where("recorded_at >= ?", f.Since)
+		if f.After == "" { // begin there; "+ 0" keeps PostgreSQL from looking through the whole ledger in its order
+			where("seq >= (SELECT coalesce(min(seq + 0), 0) FROM $schema.fprom_ledger WHERE account_id = $account AND recorded_at >= ?)", f.Since)
+		}
 	}
 	if !f.Until.IsZero() {
-		where("recorded_at < ", f.Until)
+		where("recorded_at < ?", f.Until)
 	}
 	b.WriteString(" ORDER BY seq LIMIT " + strconv.Itoa(page))
 	return b.String(), args, nil
 }
+
+// both are the two ways in which a customer may be stored: an address in lower case, a uid as it is.
+func both(customer string) []string { return []string{customer, strings.ToLower(customer)} }
 
 // found is an entry with what the ledger says of it beyond that.
 type found struct {
@@ -157,7 +163,7 @@ const (
 	redriveSQL = `UPDATE $schema.fprom_ledger SET state = 'waiting', settled_at = NULL, outcome = '', attempts = 0, generation = generation + 1
 		WHERE ` + these + ` AND body IS NOT NULL RETURNING key, bulk`
 	dropSQL   = `DELETE FROM $schema.fprom_ledger WHERE ` + these + ` RETURNING key, bulk`
-	forgetSQL = `WITH later AS (UPDATE $schema.fprom_ledger SET forget = true WHERE account_id = $account AND state = 'waiting' AND customer = ANY($1)),
+	forgetSQL = `WITH later AS (UPDATE $schema.fprom_ledger SET forget = true WHERE account_id = $account AND state = 'waiting' AND customer <> '' AND customer = ANY($1)),
 		now AS (UPDATE $schema.fprom_ledger SET customer = '', body = NULL, clear_key = NULL WHERE account_id = $account AND state = 'dead' AND customer = ANY($1) RETURNING 1)
 		SELECT count(*) FROM now`
 	historySQL = `SELECT floor(extract(epoch FROM settled_at - $1::timestamptz) / $3::float8)::integer, state, outcome, count(*) FROM $schema.fprom_ledger
@@ -217,7 +223,7 @@ func (q *Queue) Forget(ctx context.Context, customer string) (n int, err error) 
 	if err := q.open(); err != nil || customer == "" {
 		return 0, err
 	}
-	err = q.pool.QueryRow(ctx, q.store.sql(forgetSQL), []string{customer, strings.ToLower(customer)}).Scan(&n)
+	err = q.pool.QueryRow(ctx, q.store.sql(forgetSQL), both(customer)).Scan(&n)
 	if err != nil {
 		return n, fmt.Errorf("fprom: riverqueue: forget: %w", explain(err))
 	}

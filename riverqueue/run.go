@@ -132,10 +132,13 @@ func (w *worker) Work(ctx context.Context, job *river.Job[wakeUp]) error {
 	}
 	q := w.q
 	c, later, err := q.claim(ctx, fprom.SafeKey(job.Args.Key))
-	switch {
-	case err != nil:
+	for ; err != nil; c, later, err = q.claim(ctx, fprom.SafeKey(job.Args.Key)) {
 		q.outage.failed("begin a delivery", err)
-		return river.JobSnooze(time.Second)
+		if ctx.Err() != nil || q.sleep(w.run, pollTime) != nil {
+			return river.JobSnooze(0)
+		}
+	}
+	switch {
 	case later > 0:
 		return river.JobSnooze(later)
 	case c == nil:

@@ -57,13 +57,19 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 
 const markSQL = `SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`
 
+// firstSQL is the place of the first event that waits: each index tells it at once.
+const firstSQL = `least((SELECT min(seq) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk),
+	(SELECT min(seq) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk))`
+
 // leftSQL: is one left that was stored before the mark $1, and is one of those under way, or due in $2 seconds with nothing
 // before it that is not?
-var leftSQL = `SELECT coalesce(least((SELECT min(seq) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk),
-		(SELECT min(seq) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk)) <= $1, false),
-	EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.state = 'waiting' AND l.seq <= $1
+var leftSQL = `SELECT coalesce(` + firstSQL + ` <= $1, false), ` + soon(`NOT l.bulk`) + ` OR ` + soon(`l.bulk`)
+
+func soon(which string) string {
+	return `EXISTS (SELECT 1 FROM (SELECT * FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.state = 'waiting' AND ` + which + ` AND l.seq <= $1
 		AND (` + of("l", busy) + ` OR ` + dueIn("l") + ` AND NOT EXISTS (SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer
-			AND o.customer <> '' AND o.state = 'waiting' AND o.seq < l.seq AND NOT o.aside AND NOT ` + of("o", busy) + ` AND NOT ` + dueIn("o") + `)))`
+			AND o.customer <> '' AND o.state = 'waiting' AND o.seq < l.seq AND NOT o.aside AND NOT ` + of("o", busy) + ` AND NOT ` + dueIn("o") + `)) ORDER BY l.seq LIMIT 1) l)`
+}
 
 func dueIn(row string) string {
 	return `(` + of(row, due) + ` OR $2::float8 IS NULL OR ` + row + `.next_attempt <= clock_timestamp() + make_interval(secs => $2::float8))`

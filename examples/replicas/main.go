@@ -117,6 +117,7 @@ func (d *day) sell(ctx context.Context) error {
 		fpromtest.Status(429).RetryAfter("2").OnEvent("order-7-2").Times(1), // somebody else uses the account, too
 	)
 	fmt.Fprintf(d.out, "%d buyers pay %d times each; every webhook goes to two of three replicas at once …\n", buyers, purchases)
+	fmt.Fprintln(d.out, "FirstPromoter will fail now and then, and once say 429: the ERROR line about it belongs to the show")
 	var bought sync.WaitGroup
 	for b := range buyers {
 		bought.Go(func() { d.buy(ctx, b) })

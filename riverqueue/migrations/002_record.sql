@@ -72,7 +72,7 @@ CREATE INDEX fprom_ledger_bulk ON $schema.fprom_ledger (account_id, seq) WHERE s
 CREATE INDEX fprom_ledger_lane ON $schema.fprom_ledger (account_id, customer, seq) WHERE state = 'waiting' AND customer <> '';
 CREATE INDEX fprom_ledger_dead ON $schema.fprom_ledger (account_id, seq) WHERE state = 'dead';
 CREATE INDEX fprom_ledger_settled ON $schema.fprom_ledger (account_id, settled_at) WHERE state <> 'waiting';
-CREATE INDEX fprom_ledger_recorded ON $schema.fprom_ledger USING brin (recorded_at) WITH (pages_per_range = 32);
+CREATE INDEX fprom_ledger_recorded ON $schema.fprom_ledger (account_id, recorded_at);
 
 -- No job has a customer or a body in it any more.
 UPDATE $schema.river_job j SET args = jsonb_build_object('key', CASE WHEN strpos(substr(j.args->>'key', strpos(j.args->>'key', ':') + 1), '@') = 0 THEN j.args->>'key'
