@@ -80,7 +80,7 @@ func ExampleQueue_EnqueueTx() {
 
 	pay := func(r *http.Request, order string, amount int64) error {
 		sale := fprom.Sale{EventID: order, Email: "jane@example.com", Amount: amount, Currency: "usd"}
-		sale.TID = fprom.AttributionFrom(r).TID // no middleware fills it in here
+		fprom.AttributionFrom(r).Apply(&sale) // no middleware does it here
 		return pgx.BeginFunc(r.Context(), pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, `INSERT INTO example_tx.orders VALUES ($1, true) ON CONFLICT DO NOTHING`, order); err != nil {
 				return err

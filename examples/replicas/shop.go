@@ -64,6 +64,9 @@ func (s *shop) webhook(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
 	sale := fprom.Sale{EventID: r.FormValue("order"), Email: r.FormValue("email"), Amount: amount, Currency: "usd"}
+	// No middleware knows of what EnqueueTx stores. A webhook has no cookies, but what fprom.AttributionFrom(r).Metadata()
+	// put into the payment at checkout comes back with it.
+	fprom.Attribution{TID: r.FormValue("fp_tid")}.Apply(&sale)
 	if err := s.paid(ctx, sale); err != nil {
 		http.Error(w, "send it again", http.StatusServiceUnavailable)
 	}
