@@ -7,7 +7,8 @@
 // events (none for what is not money), and where each field came from. Payloads are read as JSON; no SDK is needed.
 //
 // The packages: stripe, paddle (Paddle Billing), lemonsqueezy, revenuecat, polar, razorpay, paypal, whop, dodo (Dodo
-// Payments), fastspring, creem, chargebee and recurly. Each begins with
+// Payments), fastspring, creem, chargebee and recurly; and shopify, which polls, since Shopify's webhooks about apps carry no
+// amounts. Each begins with
 // the table of the events to subscribe to, the fields read, and why; and says what of it is not verified. What only one
 // provider has is an option of its package:
 //
@@ -44,6 +45,7 @@
 //	Dodo Payments                        metadata of the checkout session, the payment or the subscription
 //	FastSpring                           tags of the session
 //	Creem                                metadata of the checkout
+//	Shopify                              none: report a Signup when the app is installed
 //	Recurly                              none: report a Signup, or give billing.WithCustomer
 //	Chargebee                            meta_data of the customer or the subscription, or custom fields cf_fp_tid, …
 //

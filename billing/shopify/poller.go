@@ -1,0 +1,157 @@
+package shopify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+)
+
+// Config says which transactions to report.
+type Config struct {
+	Organization string        // the number in partners.shopify.com/<number>. Required
+	AccessToken  string        // of a Partner API client that may view financials. Required
+	AppID        string        // such as gid://partners/App/1; empty: all apps of the organization
+	Window       time.Duration // how far back each poll reads; default 72 h
+	Interval     time.Duration // between two polls of Run; default 10 minutes
+	Client       *http.Client  // default: one with a time-out of 30 s
+	Logger       *slog.Logger  // default slog.Default()
+	BaseURL      string        // default https://partners.shopify.com
+	Version      string        // of the Partner API; default 2026-01. Shopify answers with the oldest it still has
+}
+
+// Poller asks the Partner API for transactions. It is safe for concurrent use.
+type Poller struct {
+	config Config
+	opts   []billing.Option
+	t      fprom.Enqueuer
+	log    *slog.Logger
+	url    string
+	said   sync.Map // ids of what was logged: a transaction is read many times
+}
+
+// New makes a Poller. Of opts those that concern conversion count: billing.WithCustomer and billing.WithExponents. The
+// error says which field of the Config is missing.
+func New(t fprom.Enqueuer, c Config, opts ...billing.Option) (*Poller, error) {
+	switch {
+	case c.Organization == "":
+		return nil, &fprom.ValidationError{Field: "Organization", Reason: "is missing: it is the number in partners.shopify.com/<number>"}
+	case c.AccessToken == "":
+		return nil, &fprom.ValidationError{Field: "AccessToken", Reason: "is missing: make a Partner API client in the Partner Dashboard"}
+	}
+	if c.Window <= 0 {
+		c.Window = 72 * time.Hour
+	}
+	if c.Interval <= 0 {
+		c.Interval = 10 * time.Minute
+	}
+	if c.Client == nil {
+		c.Client = &http.Client{Timeout: 30 * time.Second}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.BaseURL == "" {
+		c.BaseURL = "https://partners.shopify.com"
+	}
+	if c.Version == "" {
+		c.Version = "2026-01"
+	}
+	return &Poller{
+		config: c, opts: opts, t: t, log: c.Logger.With(slog.String("provider", "shopify")),
+		url: c.BaseURL + "/" + c.Organization + "/api/" + c.Version + "/graphql.json",
+	}, nil
+}
+
+// Run polls at once and then at each Interval until ctx ends. What fails is logged, and tried again at the next one.
+func (p *Poller) Run(ctx context.Context) {
+	for {
+		if err := p.Poll(ctx, time.Now().Add(-p.config.Window)); err != nil && ctx.Err() == nil {
+			p.log.WarnContext(ctx, "fprom: the transactions of Shopify could not be reported; they are read again at the next poll", slog.Any("error", err))
+		}
+		if pause(ctx, p.config.Interval) != nil {
+			return
+		}
+	}
+}
+
+// Poll reports every transaction that was recorded since then, the oldest first. Those reported before are recognized by
+// their event ids. One that cannot be read is logged, and keeps no other. The error says that Shopify or the queue failed.
+func (p *Poller) Poll(ctx context.Context, since time.Time) error {
+	edges, err := p.transactions(ctx, since)
+	if err != nil {
+		return fmt.Errorf("fprom: shopify: %w", err)
+	}
+	for len(edges) > 0 {
+		n := min(len(edges), pageSize)
+		if err := p.report(ctx, edges[:n]); err != nil {
+			return fmt.Errorf("fprom: shopify: %w", err)
+		}
+		edges = edges[n:]
+	}
+	return nil
+}
+
+// report enqueues the events of some transactions in one call.
+func (p *Poller) report(ctx context.Context, edges []edge) error {
+	body, err := json.Marshal(map[string]any{"data": map[string]any{"transactions": map[string]any{"edges": edges}}})
+	if err != nil {
+		return err
+	}
+	x := provider.Explain(body, p.opts...)
+	p.explain(ctx, x)
+	for _, m := range x.More {
+		p.explain(ctx, m)
+	}
+	events := x.Events()
+	if len(events) > 0 {
+		err = p.t.Enqueue(ctx, events...)
+	}
+	if errors.Is(err, fprom.ErrConflict) { // one of them: it must not keep the others
+		for _, e := range events {
+			if err = p.t.Enqueue(ctx, e); errors.Is(err, fprom.ErrConflict) {
+				if !p.first(err.Error()) {
+					err = nil
+					continue
+				}
+				p.log.ErrorContext(ctx, "fprom: a transaction is not tracked, since its id was used before with another amount or currency", slog.Any("error", err))
+				err = nil
+			}
+			if err != nil {
+				break
+			}
+		}
+	}
+	if errors.Is(err, fprom.ErrNoTracker) {
+		return nil
+	}
+	return err
+}
+
+// first reports whether nothing was said about a transaction yet.
+func (p *Poller) first(id string) bool {
+	_, before := p.said.LoadOrStore(id, true)
+	return !before
+}
+
+// explain says in the log, once, what is not reported.
+func (p *Poller) explain(ctx context.Context, x billing.Explanation) {
+	log := p.log.With(slog.String("type", x.Type), slog.String("id", x.ID))
+	wrong := x.Err != nil && len(x.Tracked) == 0 && x.Skipped == ""
+	lost := x.Skipped == billing.NoCustomer || x.Skipped == billing.NoAmount
+	if !wrong && !lost || !p.first(x.ID) {
+		return
+	}
+	if wrong {
+		log.ErrorContext(ctx, "fprom: a transaction of Shopify cannot be read", slog.Any("error", x.Err))
+	} else {
+		log.WarnContext(ctx, "fprom: nothing tracked: a commission may be lost", slog.String("reason", string(x.Skipped)), slog.String("detail", x.Detail))
+	}
+}

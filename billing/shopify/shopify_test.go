@@ -1,0 +1,229 @@
+package shopify_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/billingtest"
+	"github.com/fprom-go/fprom/billing/shopify"
+)
+
+var suite = billingtest.Suite{Provider: shopify.Provider, For: func(fixture string) (billing.Provider, []billing.Option) {
+	if strings.Contains(fixture, "lookup") {
+		return shopify.Provider, []billing.Option{billing.WithCustomer(func(_ context.Context, shop string) (billing.Customer, error) {
+			return billing.Customer{Email: "owner@" + shop, TID: "tid-ada"}, nil
+		})}
+	}
+	return shopify.Provider, nil
+}}
+
+func TestGolden(t *testing.T) { t.Parallel(); suite.Golden(t) }
+func FuzzEvents(f *testing.F) { suite.FuzzEvents(f) }
+
+// partners is Shopify's Partner API.
+type partners struct {
+	t *testing.T
+
+	mu           sync.Mutex
+	transactions []transaction // the newest first, as the API gives them
+	status       int           // instead of an answer
+	answer       string        // instead of an answer
+	calls        int
+}
+
+type transaction struct {
+	id, amount string
+	at         time.Time
+}
+
+const perPage = 2
+
+func (p *partners) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls++
+	if got := r.URL.String(); got != "https://partners.shopify.com/123/api/2026-01/graphql.json" || r.Header.Get("X-Shopify-Access-Token") != "token" {
+		p.t.Errorf("asked %s with %v", got, r.Header)
+	}
+	var in struct {
+		Query     string
+		Variables struct {
+			Since time.Time
+			After string
+			First int
+		}
+	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Variables.First != 100 || !strings.Contains(in.Query, "transactions(") {
+		p.t.Errorf("asked for %+v, %v", in, err)
+	}
+	status, body := http.StatusOK, p.answer
+	if p.status != 0 {
+		status = p.status
+	} else if body == "" {
+		body = p.list(in.Variables.Since, in.Variables.After)
+	}
+	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}}, nil
+}
+
+func (p *partners) list(since time.Time, after string) string {
+	var edges []string
+	more := false
+	for _, x := range p.transactions {
+		switch {
+		case x.at.Before(since):
+			continue
+		case after != "":
+			if x.id == after {
+				after = ""
+			}
+			continue
+		case len(edges) == perPage:
+			more = true
+			continue
+		}
+		edges = append(edges, `{"cursor":"`+x.id+`","node":{"__typename":"AppSubscriptionSale","id":"`+x.id+`","createdAt":"`+x.at.Format(time.RFC3339)+`",
+			"grossAmount":{"amount":"`+x.amount+`","currencyCode":"USD"},"shop":{"myshopifyDomain":"ada.myshopify.com"}}}`)
+	}
+	return `{"data":{"transactions":{"edges":[` + strings.Join(edges, ",") + `],"pageInfo":{"hasNextPage":` + fmt.Sprint(more) + `}}}}`
+}
+
+func ids(events []fprom.Event) string {
+	var out []string
+	for _, e := range events {
+		out = append(out, e.(fprom.Sale).EventID)
+	}
+	return strings.Join(out, " ")
+}
+
+func poller(t *testing.T, sink fprom.Enqueuer, api *partners, log io.Writer) *shopify.Poller {
+	t.Helper()
+	p, err := shopify.New(sink, shopify.Config{
+		Organization: "123", AccessToken: "token", Client: &http.Client{Transport: api}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// All pages are read, and the oldest transaction is reported first; one poll after the other reports each once.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		api := &partners{t: t, transactions: []transaction{
+			{"t5", "5", now.Add(-time.Hour)}, {"t4", "4", now.Add(-2 * time.Hour)}, {"t3", "3", now.Add(-30 * time.Hour)},
+			{"t2", "2", now.Add(-71 * time.Hour)}, {"t1", "1", now.Add(-100 * time.Hour)},
+		}}
+		sink := &billingtest.Sink{}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); poller(t, sink, api, io.Discard).Run(ctx) }()
+		time.Sleep(time.Minute)
+		if got := ids(sink.Events()); got != "t2 t3 t4 t5" {
+			t.Errorf("reported %s, want those of 72 hours, the oldest first", got)
+		}
+		api.mu.Lock()
+		api.transactions = append([]transaction{{"t6", "6", time.Now()}}, api.transactions...)
+		api.status = http.StatusBadGateway
+		api.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		api.mu.Lock()
+		api.status = 0
+		api.mu.Unlock()
+		time.Sleep(time.Hour)
+		if got := ids(sink.Events()); got != "t2 t3 t4 t5 t6" {
+			t.Errorf("reported %s after an outage of Shopify", got)
+		}
+		stop()
+		<-ended
+	})
+}
+
+// What is missed in a longer absence is read by a Poll from an earlier moment.
+func TestPollSince(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := &partners{t: t, transactions: []transaction{{"t1", "1", time.Now().Add(-1000 * time.Hour)}}}
+		sink := &billingtest.Sink{}
+		if err := poller(t, sink, api, io.Discard).Poll(t.Context(), time.Now().Add(-2000*time.Hour)); err != nil || ids(sink.Events()) != "t1" {
+			t.Errorf("%v, reported %v", err, sink.Events())
+		}
+	})
+}
+
+// conflicting is a queue that knows one event id with another amount.
+type conflicting struct{ *billingtest.Sink }
+
+func (c conflicting) Enqueue(ctx context.Context, events ...fprom.Event) error {
+	for _, e := range events {
+		if e.(fprom.Sale).EventID == "t2" {
+			return fmt.Errorf("%w: sale:t2", fprom.ErrConflict)
+		}
+	}
+	return c.Sink.Enqueue(ctx, events...)
+}
+
+// One transaction that is wrong keeps no other, and is said once.
+func TestOneWrong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		api := &partners{t: t, transactions: []transaction{{"t4", "4", now}, {"t3", "x", now.Add(-1)}, {"t2", "2", now.Add(-2)}, {"t1", "1", now.Add(-3)}}}
+		sink := conflicting{&billingtest.Sink{}}
+		var log bytes.Buffer
+		p := poller(t, sink, api, &log)
+		for range 3 {
+			if err := p.Poll(t.Context(), now.Add(-time.Hour)); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := ids(sink.Events()); got != "t1 t4" {
+			t.Errorf("reported %s", got)
+		}
+		if strings.Count(log.String(), "cannot be read") != 1 || strings.Count(log.String(), "used before") != 1 {
+			t.Errorf("logged %s", log.String())
+		}
+	})
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		status       int
+		answer, want string
+		queue        error
+	}{
+		{status: 401, want: "check Config.Organization and Config.AccessToken"},
+		{status: 429, want: "429"},
+		{answer: "<html>", want: "cannot be read"},
+		{answer: `{"errors":[{"message":"Field 'x' doesn't exist"}]}`, want: "doesn't exist"},
+		{queue: fprom.ErrQueueFull, want: "the queue is full"},
+	} {
+		api := &partners{t: t, status: tt.status, answer: tt.answer, transactions: []transaction{{"t1", "1", time.Now()}}}
+		err := poller(t, &billingtest.Sink{Err: tt.queue}, api, io.Discard).Poll(t.Context(), time.Now().Add(-time.Hour))
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "token") && tt.status == 0 {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+	var wrong *fprom.ValidationError
+	if _, err := shopify.New(nil, shopify.Config{AccessToken: "token"}); !errors.As(err, &wrong) || wrong.Field != "Organization" {
+		t.Error(err)
+	}
+	if _, err := shopify.New(nil, shopify.Config{Organization: "1"}); !errors.As(err, &wrong) || wrong.Field != "AccessToken" {
+		t.Error(err)
+	}
+}
