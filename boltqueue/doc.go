@@ -24,6 +24,13 @@
 // on a local file system: locks and memory maps over NFS do not work. For several replicas use one file each, or module
 // riverqueue.
 //
+// Whoever has the file serves a Unix socket beside it, FILE.sock with mode 0600: other processes of the same user see the
+// outbox through it, feed it, redrive, drop and forget (Dial, OpenOrDial), and one rate limit holds for all. It speaks HTTP:
+//
+//	curl --unix-socket fprom.db.sock http://outbox/status
+//
+// It shows what the file has, so customers too if asked to, and no key. WithoutSocket turns it off.
+//
 // # When something is wrong with the disk
 //
 // A full disk is an error of Put, and Put works again when there is space. Outcomes that cannot be written wait in their

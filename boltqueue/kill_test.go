@@ -63,6 +63,28 @@ func TestKillAtFailpoints(t *testing.T) {
 	}
 }
 
+// TestTakeOver: a service that waits for the outbox has it within a second after the one before was killed.
+func TestTakeOver(t *testing.T) {
+	t.Parallel()
+	town := newTown(t)
+	c := town.launch("")
+	town.await(c, true)
+	killed := make(chan time.Time, 1)
+	time.AfterFunc(300*time.Millisecond, func() {
+		town.kill(c)
+		killed <- time.Now()
+	})
+	q, err := boltqueue.Open(town.file, boltqueue.WithWait(time.Minute), discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(<-killed); d > time.Second {
+		t.Errorf("it took over %v after the kill", d)
+	}
+	closeQueue(t, q)
+	town.settle(1)
+}
+
 // town is a fake FirstPromoter, a shop, and clients who buy all the time.
 type town struct {
 	t       *testing.T

@@ -1,0 +1,185 @@
+package boltqueue
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// ErrServed is the error of Run of an outbox that Dial returned.
+var ErrServed = errors.New("fprom: the service that has the outbox open delivers its events; Run is for the process that opened the file")
+
+const dialTimeout = 2 * time.Second
+
+// remote is an outbox that another process has open.
+type remote struct {
+	path   string
+	client *http.Client
+	closed atomic.Bool
+}
+
+var _ fprom.Outbox = (*remote)(nil)
+
+// Dial returns the outbox in the file at path, which another process has open, through that process's socket. Everything
+// works as for that process itself, under its rate limit, except Run, which is ErrServed. Close ends only this connection.
+// It fails if no process serves the file: then open it.
+func Dial(path string) (fprom.Outbox, error) {
+	d := &net.Dialer{Timeout: dialTimeout}
+	r := &remote{path: path, client: &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DisableKeepAlives: true, // the service may be another one by the next call
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return d.DialContext(ctx, "unix", path+socketSuffix)
+			},
+		},
+	}}
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	if _, err := r.Stats(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// OpenOrDial opens the file at path, or dials the process that has it. Where neither works, the error wraps ErrLocked.
+func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
+	for try := 0; ; try++ {
+		q, err := Open(path, opts...)
+		if err == nil {
+			return q, nil
+		}
+		if !errors.Is(err, ErrLocked) {
+			return nil, err
+		}
+		r, dialErr := Dial(path)
+		if dialErr == nil {
+			return r, nil
+		}
+		if try == 3 { // it is not just about to begin or to end
+			return nil, errors.Join(err, dialErr)
+		}
+	}
+}
+
+// call asks the service.
+func call[Answer any](ctx context.Context, r *remote, method, operation string, request any) (answer Answer, err error) {
+	if r.closed.Load() {
+		return answer, fprom.ErrQueueClosed
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		return answer, err
+	}
+	if len(body) > maxRequest {
+		return answer, fmt.Errorf("fprom: a request of %d bytes to the service of the outbox %q; at most %d are taken: put fewer events at once", len(body), r.path, maxRequest)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://outbox/"+operation, bytes.NewReader(body))
+	if err != nil {
+		return answer, err
+	}
+	res, err := r.client.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return answer, ctx.Err()
+		}
+		return answer, fmt.Errorf("fprom: no service answers for the outbox %q; if none runs, open the file: %w", r.path, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	d := json.NewDecoder(res.Body)
+	if res.StatusCode == http.StatusOK {
+		if err := d.Decode(&answer); err != nil {
+			return answer, fmt.Errorf("fprom: the answer of the service of the outbox %q cannot be read; use one release for both: %w", r.path, err)
+		}
+		return answer, nil
+	}
+	var e wireError
+	if err := d.Decode(&e); err != nil || e.Message == "" {
+		return answer, fmt.Errorf("fprom: the service of the outbox %q answers %s; use one release for both", r.path, res.Status)
+	}
+	return answer, e.err()
+}
+
+func (r *remote) Put(ctx context.Context, ms ...fprom.Message) error {
+	if len(ms) == 0 {
+		return nil
+	}
+	_, err := call[nothing](ctx, r, http.MethodPost, "put", putRequest{ms})
+	return err
+}
+
+func (r *remote) Run(context.Context, int, func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	if r.closed.Load() {
+		return fprom.ErrQueueClosed
+	}
+	return ErrServed
+}
+
+func (r *remote) Flush(ctx context.Context) error {
+	deadline, _ := ctx.Deadline()
+	_, err := call[nothing](ctx, r, http.MethodPost, "flush", flushRequest{deadline})
+	return err
+}
+
+func (r *remote) Stats(ctx context.Context) (fprom.QueueStats, error) {
+	return call[fprom.QueueStats](ctx, r, http.MethodGet, "status", nothing{})
+}
+
+func (r *remote) Close() error {
+	r.closed.Store(true)
+	return nil
+}
+
+func (r *remote) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	return func(yield func(fprom.Entry, error) bool) {
+		w := wireFilter(f)
+		for {
+			a, err := call[entriesAnswer](ctx, r, http.MethodPost, "entries", w)
+			if err != nil {
+				yield(fprom.Entry{}, err)
+				return
+			}
+			for _, e := range a.Events {
+				if !yield(fprom.Entry(e), nil) {
+					return
+				}
+			}
+			if a.Next == "" {
+				return
+			}
+			w.After = a.Next
+			if w.Limit > 0 {
+				w.Limit -= len(a.Events)
+			}
+		}
+	}
+}
+
+func (r *remote) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
+	a, err := call[numberAnswer](ctx, r, http.MethodPost, "redrive", wireFilter(f))
+	return a.N, err
+}
+
+func (r *remote) Drop(ctx context.Context, f fprom.Filter) (int, error) {
+	a, err := call[numberAnswer](ctx, r, http.MethodPost, "drop", wireFilter(f))
+	return a.N, err
+}
+
+func (r *remote) Forget(ctx context.Context, customer string) (int, error) {
+	a, err := call[numberAnswer](ctx, r, http.MethodPost, "forget", forgetRequest{customer})
+	return a.N, err
+}
+
+func (r *remote) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
+	a, err := call[historyAnswer](ctx, r, http.MethodPost, "history", historyRequest{from, to, step})
+	return a.Buckets, err
+}

@@ -1,0 +1,7 @@
+//go:build !unix
+
+package boltqueue
+
+import "syscall"
+
+func onlyOwner(string, string, syscall.RawConn) error { return nil }

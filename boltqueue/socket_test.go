@@ -1,0 +1,249 @@
+package boltqueue_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/fpromtest/queuetest"
+)
+
+// shortDir is a directory whose name leaves room for that of a socket.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bq") //nolint:usetesting // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func dial(t *testing.T, dir string) fprom.Outbox {
+	t.Helper()
+	r, err := boltqueue.Dial(filepath.Join(dir, "fprom.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// served is an outbox that is used through its socket, and delivers itself.
+type served struct {
+	fprom.Outbox
+	q *boltqueue.Queue
+}
+
+func (s served) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	return s.q.Run(ctx, workers, deliver)
+}
+
+func (s served) Close() error { return errors.Join(s.Outbox.Close(), s.q.Close()) }
+
+// TestDialed: what is used through the socket keeps all rules of an outbox.
+func TestDialed(t *testing.T) {
+	t.Parallel()
+	dirs := sync.Map{} // a test's directory → a short one
+	queuetest.TestOutbox(t, func(t *testing.T, dir string) fprom.Outbox {
+		t.Helper()
+		short, ok := dirs.Load(dir)
+		if !ok {
+			short = shortDir(t)
+			dirs.Store(dir, short)
+		}
+		q := open(t, short.(string))
+		return served{dial(t, short.(string)), q}
+	})
+	queuetest.TestQueue(t, func(t *testing.T) fprom.Queue {
+		t.Helper()
+		dir := shortDir(t)
+		q := open(t, dir)
+		return served{dial(t, dir), q}
+	})
+}
+
+func TestSocket(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	path := filepath.Join(dir, "fprom.db")
+	if _, err := boltqueue.Dial(path); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("Dial where there is nothing: %v", err)
+	}
+	q := open(t, dir)
+	info, err := os.Stat(path + ".sock")
+	if err != nil || info.Mode().Perm() != 0o600 || info.Mode().Type() != fs.ModeSocket {
+		t.Fatalf("the socket: %v, %v; want mode 0600", info, err)
+	}
+	r, err := boltqueue.OpenOrDial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Run(t.Context(), 1, nil); !errors.Is(err, boltqueue.ErrServed) {
+		t.Errorf("Run of an outbox of another process: %v", err)
+	}
+	if err := r.Put(t.Context(), sale(t, 1, 100)); err != nil {
+		t.Error(err)
+	}
+	if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != "sale:1" {
+		t.Errorf("delivered %v, want what another process put", got)
+	}
+	closeQueue(t, q)
+	if _, err := os.Lstat(path + ".sock"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket after Close: %v", err)
+	}
+	if _, err := r.Stats(t.Context()); err == nil || !strings.Contains(err.Error(), "no service answers") {
+		t.Errorf("Stats when the service has ended: %v", err)
+	}
+	_ = r.Close()
+	if _, err := r.Stats(t.Context()); !errors.Is(err, fprom.ErrQueueClosed) {
+		t.Errorf("Stats after Close: %v", err)
+	}
+	own, err := boltqueue.OpenOrDial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := own.Stats(t.Context()); err != nil || s.Ledger != 1 {
+		t.Errorf("the file that nobody has: %+v, %v", s, err)
+	}
+	if err := own.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSocketStands: what a killed process left is replaced, what is no socket stays, and the outbox works without one.
+func TestSocketStands(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		make   func(t *testing.T, dir string) string
+		socket bool
+	}{
+		{"left by a killed process", func(t *testing.T, dir string) string {
+			t.Helper()
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "fprom.db.sock")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.SetUnlinkOnClose(false)
+			_ = l.Close()
+			return dir
+		}, true},
+		{"another file", func(t *testing.T, dir string) string {
+			t.Helper()
+			if err := os.WriteFile(filepath.Join(dir, "fprom.db.sock"), []byte("mine"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return dir
+		}, false},
+		{"a path that is too long", func(t *testing.T, dir string) string {
+			t.Helper()
+			dir = filepath.Join(dir, strings.Repeat("x", 100))
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			return dir
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := tt.make(t, shortDir(t))
+			q := open(t, dir, discard)
+			put(t, q, sale(t, 1, 100))
+			_, err := boltqueue.Dial(filepath.Join(dir, "fprom.db"))
+			if (err == nil) != tt.socket {
+				t.Errorf("Dial: %v, want a socket: %v", err, tt.socket)
+			}
+			closeQueue(t, q)
+			if b, err := os.ReadFile(filepath.Join(dir, "fprom.db.sock")); !tt.socket && err == nil && string(b) != "mine" {
+				t.Errorf("the other file has %q", b)
+			}
+		})
+	}
+}
+
+// TestWatched: other processes see what the Tracker that delivers knows, and no secret.
+func TestWatched(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	q := open(t, dir)
+	fake := fpromtest.NewServer(t, fpromtest.WithAllLeads())
+	fake.Inject(fpromtest.Status(http.StatusTooManyRequests).RetryAfter("60"))
+	cfg := fake.Config()
+	cfg.Queue = q
+	tracker, err := fprom.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Watch(tracker.Stats)
+	r := dial(t, dir)
+	put(t, q, sale(t, 1, 100))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		s, err := r.Stats(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Delivering && !s.PausedUntil.IsZero() && s.PauseReason != "" && s.Breaker == "closed" {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if ctx.Err() != nil {
+		t.Error("the pause of the account is not told")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = tracker.Shutdown(ended)
+}
+
+// TestSocketRefuses: requests that are no such, or too large, are answered and do no harm.
+func TestSocketRefuses(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	q := open(t, dir)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, "fprom.db.sock"))
+	}}}
+	for _, tt := range []struct {
+		name, method, path, body string
+		want                     int
+	}{
+		{"no JSON", http.MethodPost, "/entries", "hello", http.StatusBadRequest},
+		{"nothing", http.MethodPost, "/put", "", http.StatusBadRequest},
+		{"too large", http.MethodPost, "/put", `{"messages":[{"body":"` + strings.Repeat("x", 17<<20), http.StatusBadRequest},
+		{"no such operation", http.MethodPost, "/delete", "{}", http.StatusNotFound},
+		{"another method", http.MethodGet, "/put", "", http.StatusMethodNotAllowed},
+		{"a cursor that is none", http.MethodPost, "/entries", `{"after":"x"}`, http.StatusInternalServerError},
+		{"the status", http.MethodGet, "/status", "", http.StatusOK},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), tt.method, "http://outbox"+tt.path, strings.NewReader(tt.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != tt.want {
+			t.Errorf("%s: %s, want %d", tt.name, res.Status, tt.want)
+		}
+	}
+	put(t, q, sale(t, 1, 100))
+	if s := stats(t, q); s.Pending != 1 {
+		t.Errorf("%+v", s)
+	}
+}
