@@ -60,7 +60,12 @@ func (v Provider) Events(payload []byte, opts ...Option) ([]fprom.Event, error) 
 // Explain converts a payload like Events, and tells which field each value came from, or why nothing is tracked. The
 // signature is not checked.
 func (v Provider) Explain(payload []byte, opts ...Option) Explanation {
-	return join(v.run(context.Background(), payload, v.config("", opts)))
+	return v.ExplainContext(context.Background(), payload, opts...)
+}
+
+// ExplainContext is Explain with a context for the look-ups of WithCustomer and WithPayment.
+func (v Provider) ExplainContext(ctx context.Context, payload []byte, opts ...Option) Explanation {
+	return join(v.run(ctx, payload, v.config("", opts)))
 }
 
 // config applies opts to the provider's defaults.

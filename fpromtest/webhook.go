@@ -87,7 +87,7 @@ func Webhooks() []WebhookSample {
 	var out []WebhookSample
 	for _, path := range webhookPaths() {
 		provider, file, _ := strings.Cut(path, "/")
-		name, _, _ := webhookFile(file)
+		name, _ := webhookFile(file)
 		event, variant, _ := strings.Cut(name, "@")
 		out = append(out, WebhookSample{provider, event, variant})
 	}
@@ -95,13 +95,10 @@ func Webhooks() []WebhookSample {
 }
 
 // webhookFile splits the name of a sample's file: <event>[@<variant>].json.tmpl or .xml.tmpl.
-func webhookFile(file string) (name, format string, ok bool) {
-	name, ok = strings.CutSuffix(file, ".tmpl")
+func webhookFile(file string) (name, format string) {
+	name = strings.TrimSuffix(file, ".tmpl")
 	i := strings.LastIndexByte(name, '.')
-	if !ok || i < 0 {
-		return file, "", false
-	}
-	return name[:i], name[i+1:], true
+	return name[:i], name[i+1:]
 }
 
 // webhookPaths are the files of samples, as <provider>/<event>[@<variant>].<format>.tmpl.
@@ -122,7 +119,7 @@ func webhookPaths() []string {
 func webhookPath(provider, event string) (path, format string) {
 	for _, path := range webhookPaths() {
 		dir, file, _ := strings.Cut(path, "/")
-		if name, format, _ := webhookFile(file); dir == provider && name == event {
+		if name, format := webhookFile(file); dir == provider && name == event {
 			return path, format
 		}
 	}

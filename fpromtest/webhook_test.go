@@ -150,3 +150,14 @@ func TestWebhookConfig(t *testing.T) {
 		t.Errorf("signed for cash: %v", err)
 	}
 }
+
+// The signature of Stripe's documentation, made by openssl:
+// echo -n '1700000000.{}' | openssl dgst -sha256 -hmac whsec_example
+func TestSignWebhook(t *testing.T) {
+	t.Parallel()
+	const want = "t=1700000000,v1=7fd3f63e358a5b466ad16eb9b92640b6639a1d1111041bfc08779d1bacd106f2"
+	h := http.Header{}
+	if err := fpromtest.SignWebhook("stripe", h, []byte("{}"), "whsec_example", time.Unix(1_700_000_000, 0)); err != nil || h.Get("Stripe-Signature") != want {
+		t.Errorf("%v, %v, want %s", h, err, want)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,35 +17,47 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// Sink is an Enqueuer that keeps what it accepts, by Message.Key, as a tracker's dedupe does.
+// Sink is an Enqueuer that keeps what it accepts, by Message.Key, as a tracker's dedupe does: an event that it has is
+// accepted and not kept again, one with another amount or currency is an error that wraps fprom.ErrConflict.
 type Sink struct {
 	Err error // what Enqueue answers
 
 	mu     sync.Mutex
 	events []fprom.Event
-	keys   map[string]bool
+	keys   map[string]uint64
 }
 
-// Enqueue implements fprom.Enqueuer.
+// Enqueue implements fprom.Enqueuer: all events or none.
 func (s *Sink) Enqueue(_ context.Context, events ...fprom.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.Err != nil {
+		return s.Err
+	}
+	var fresh []fprom.Event
+	keys := map[string]uint64{}
 	for _, e := range events {
 		m, err := fprom.NewMessage(e)
 		if err != nil {
 			return err
 		}
-		if s.Err != nil {
-			return s.Err
+		before, known := s.keys[m.Key]
+		if !known {
+			before, known = keys[m.Key]
 		}
-		if s.keys == nil {
-			s.keys = map[string]bool{}
-		}
-		if !s.keys[m.Key] {
-			s.keys[m.Key] = true
-			s.events = append(s.events, e)
+		switch {
+		case !known:
+			keys[m.Key] = m.Digest
+			fresh = append(fresh, e)
+		case before != m.Digest:
+			return fprom.ErrConflict
 		}
 	}
+	if s.keys == nil {
+		s.keys = map[string]uint64{}
+	}
+	maps.Copy(s.keys, keys)
+	s.events = append(s.events, fresh...)
 	return nil
 }
 

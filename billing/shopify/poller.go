@@ -105,7 +105,7 @@ func (p *Poller) report(ctx context.Context, edges []edge) error {
 	if err != nil {
 		return err
 	}
-	x := provider.Explain(body, p.opts...)
+	x := provider.ExplainContext(ctx, body, p.opts...)
 	p.explain(ctx, x)
 	for _, m := range x.More {
 		p.explain(ctx, m)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -75,7 +76,7 @@ func (p *partners) RoundTrip(r *http.Request) (*http.Response, error) {
 	} else if body == "" {
 		body = p.list(in.Variables.Since, in.Variables.After)
 	}
-	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}}, nil
+	return &http.Response{StatusCode: status, Status: strconv.Itoa(status), Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}}, nil
 }
 
 func (p *partners) list(since time.Time, after string) string {
@@ -97,7 +98,7 @@ func (p *partners) list(since time.Time, after string) string {
 		edges = append(edges, `{"cursor":"`+x.id+`","node":{"__typename":"AppSubscriptionSale","id":"`+x.id+`","createdAt":"`+x.at.Format(time.RFC3339)+`",
 			"grossAmount":{"amount":"`+x.amount+`","currencyCode":"USD"},"shop":{"myshopifyDomain":"ada.myshopify.com"}}}`)
 	}
-	return `{"data":{"transactions":{"edges":[` + strings.Join(edges, ",") + `],"pageInfo":{"hasNextPage":` + fmt.Sprint(more) + `}}}}`
+	return `{"data":{"transactions":{"edges":[` + strings.Join(edges, ",") + `],"pageInfo":{"hasNextPage":` + strconv.FormatBool(more) + `}}}}`
 }
 
 func ids(events []fprom.Event) string {
@@ -124,10 +125,11 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		api := &partners{t: t, transactions: []transaction{
-			{"t5", "5", now.Add(-time.Hour)}, {"t4", "4", now.Add(-2 * time.Hour)}, {"t3", "3", now.Add(-30 * time.Hour)},
-			{"t2", "2", now.Add(-71 * time.Hour)}, {"t1", "1", now.Add(-100 * time.Hour)},
-		}}
+		api := &partners{t: t}
+		for i, hours := range []time.Duration{1, 2, 30, 71, 100} {
+			n := strconv.Itoa(5 - i)
+			api.transactions = append(api.transactions, transaction{"t" + n, n, now.Add(-hours * time.Hour)})
+		}
 		sink := &billingtest.Sink{}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})

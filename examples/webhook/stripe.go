@@ -3,19 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	_ "embed"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/fprom-go/fprom/fpromtest"
 )
 
 // pretendStripe is what this program needs of Stripe: a payment page that takes every card, and webhooks.
@@ -60,8 +55,8 @@ func (s *pretendStripe) pay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answers := map[string]string{}
-	for _, e := range events(id, c) {
-		payload, err := json.Marshal(e)
+	for _, event := range events(c) {
+		payload, err := fpromtest.WebhookBody("stripe", event.name, event.says)
 		if err != nil {
 			reply(w, http.StatusInternalServerError, map[string]string{"error": err.Error()})
 			return
@@ -70,8 +65,8 @@ func (s *pretendStripe) pay(w http.ResponseWriter, r *http.Request) {
 		s.last = payload
 		s.mu.Unlock()
 		status, err := s.deliver(r.Context(), payload, s.secret)
-		if answers[e.text("type")] = strconv.Itoa(status); err != nil {
-			answers[e.text("type")] = err.Error()
+		if answers[event.name] = strconv.Itoa(status); err != nil {
+			answers[event.name] = err.Error()
 		}
 	}
 	reply(w, http.StatusOK, map[string]any{"paid": c.Product.Price + c.Product.Tax, "webhooks answered with": answers})
@@ -93,7 +88,9 @@ func (s *pretendStripe) deliver(ctx context.Context, payload []byte, secret stri
 		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	req.Header.Set("Stripe-Signature", sign(payload, secret, time.Now()))
+	if err := fpromtest.SignWebhook("stripe", req.Header, payload, secret, time.Now()); err != nil {
+		return 0, err
+	}
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return 0, err
@@ -103,74 +100,23 @@ func (s *pretendStripe) deliver(ctx context.Context, payload []byte, secret stri
 	return resp.StatusCode, err
 }
 
-// sign makes the header Stripe-Signature (https://docs.stripe.com/webhooks#verify-manually): the time, and the
-// HMAC-SHA256 of the time, a dot and the payload under the endpoint's secret.
-func sign(payload []byte, secret string, now time.Time) string {
-	t := strconv.FormatInt(now.Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(t + "."))
-	mac.Write(payload)
-	return fmt.Sprintf("t=%s,v1=%s", t, hex.EncodeToString(mac.Sum(nil)))
+// event is one that Stripe sends, and what it says.
+type event struct {
+	name string
+	says fpromtest.WebhookConfig
 }
-
-var (
-	//go:embed checkout.session.completed.json
-	sessionCompleted []byte
-	//go:embed invoice.paid.json
-	invoicePaid []byte
-)
 
 // events are what Stripe tells about a payment. A subscription is told twice, of which invoice.paid is the sale, also at
-// every renewal.
-func events(id string, c session) []event {
-	p := c.Product
-	done := parse(sessionCompleted)
-	done.set("data.object.id", id)
-	done.set("data.object.customer_details.email", c.Email)
-	done.set("data.object.amount_subtotal", p.Price)
-	done.set("data.object.amount_total", p.Price+p.Tax)
-	done.set("data.object.total_details.amount_tax", p.Tax)
-	if !p.Subscription {
-		done.set("data.object.payment_intent", "pi_"+rand.Text())
-		done.set("data.object.metadata", c.Metadata)
-		return []event{done}
+// every renewal; the metadata of the subscription is in the invoice only.
+func events(c session) []event {
+	paid := fpromtest.WebhookConfig{
+		ID: rand.Text(), Email: c.Email, Amount: c.Product.Price, Tax: c.Product.Tax, Currency: "eur",
+		TID: c.Metadata["fp_tid"], RefID: c.Metadata["fp_ref"],
 	}
-	invoice, invoiceID := parse(invoicePaid), "in_"+rand.Text()
-	done.set("data.object.mode", "subscription")
-	done.set("data.object.payment_intent", nil)
-	done.set("data.object.invoice", invoiceID)
-	invoice.set("data.object.id", invoiceID)
-	invoice.set("data.object.customer_email", c.Email)
-	invoice.set("data.object.amount_paid", p.Price+p.Tax)
-	invoice.set("data.object.total", p.Price+p.Tax)
-	invoice.set("data.object.total_excluding_tax", p.Price)
-	invoice.set("data.object.parent.subscription_details.metadata", c.Metadata)
-	return []event{done, invoice}
-}
-
-// event is one of Stripe's events in the making.
-type event map[string]any
-
-func parse(payload []byte) event {
-	e := event{}
-	if err := json.Unmarshal(payload, &e); err != nil {
-		panic(err) // the files are part of this program
+	if !c.Product.Subscription {
+		return []event{{"checkout.session.completed", paid}}
 	}
-	e["id"] = "evt_" + rand.Text()
-	return e
-}
-
-// set changes the value at a path that exists.
-func (e event) set(path string, v any) {
-	m := map[string]any(e)
-	names := strings.Split(path, ".")
-	for _, name := range names[:len(names)-1] {
-		m = m[name].(map[string]any)
-	}
-	m[names[len(names)-1]] = v
-}
-
-func (e event) text(name string) string {
-	s, _ := e[name].(string)
-	return s
+	session := paid
+	session.TID, session.RefID = "", ""
+	return []event{{"checkout.session.completed@subscription", session}, {"invoice.paid", paid}}
 }
