@@ -8,7 +8,7 @@ export GOWORK := off
 FUZZTIME ?= 3s
 NEWEST_GIN ?= v1.12.0
 
-.PHONY: help test check build vet unit setup fmt lint alloc gin-newest fuzz bench-short short kill bench cover
+.PHONY: help test check build vet unit setup fmt lint alloc gin-newest fuzz bench-short short e2e screenshots kill bench cover
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,8 +18,8 @@ test: ## build, vet and test every module with the race detector
 	@echo "installs gcc and PostgreSQL first if they are missing (Debian, as root)"
 	@begin=$$SECONDS; $(MAKE) --no-print-directory setup build vet unit; echo "make test: all passed in $$((SECONDS - begin)) s"
 
-check: ## linter, formatting, allocations, the newest Gin, each fuzz target and benchmark for a moment
-	@begin=$$SECONDS; $(MAKE) --no-print-directory fmt lint alloc gin-newest fuzz bench-short; echo "make check: all passed in $$((SECONDS - begin)) s"
+check: ## linter, formatting, allocations, the newest Gin, the status page in a browser, each fuzz target and benchmark for a moment
+	@begin=$$SECONDS; $(MAKE) --no-print-directory fmt lint alloc gin-newest e2e fuzz bench-short; echo "make check: all passed in $$((SECONDS - begin)) s"
 
 setup: ## install a C compiler (for the race detector) and PostgreSQL, if they are missing (Debian, as root)
 	@scripts/setup.sh
@@ -55,6 +55,14 @@ bench-short: ## run every benchmark once and small, so that none rots; the figur
 
 short: ## the quick tests of the root module, under a minute
 	go test -short ./...
+
+e2e: ## the status page in Debian's Chromium, which is installed if it is missing (as root)
+	@scripts/setup.sh chromium
+	@echo "== the status page in a browser"; go -C e2e test -tags e2e -count=1 -timeout 10m ./...
+
+screenshots: ## take the pictures of docs/operations.md anew
+	@scripts/setup.sh chromium
+	FPROM_SCREENSHOTS=$(CURDIR)/docs/images go -C e2e test -tags e2e -count=1 -run Screenshots ./...
 
 kill: setup ## the long crash tests: 500 times SIGKILL of a shop, three replicas and their PostgreSQL
 	FPROM_KILLS=500 go test -timeout 60m -run Kill -v ./boltqueue

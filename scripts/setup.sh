@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
 # Installs what the tests need besides Go, where it is missing (Debian, as root): a C compiler for the race detector, and
-# the PostgreSQL server that the tests of riverqueue start and stop by themselves.
+# the PostgreSQL server that the tests of riverqueue start and stop by themselves. With the argument chromium: that browser,
+# which the tests of the status page use.
 set -euo pipefail
 packages=()
+if [ "${1:-}" = chromium ] && [ -z "${FPROM_CHROMIUM:-}" ] && ! command -v chromium chromium-browser google-chrome >/dev/null; then
+  packages+=(chromium fonts-dejavu-core)
+fi
 command -v "${CC:-gcc}" >/dev/null || packages+=(gcc libc6-dev)
 if [ -z "${FPROM_TEST_POSTGRES:-}" ] && ! command -v initdb >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
   packages+=(postgresql)
 fi
 [ ${#packages[@]} -gt 0 ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-  echo "the tests need: ${packages[*]} (or set FPROM_TEST_POSTGRES to the URL of a PostgreSQL server for tests)"
+  echo "the tests need: ${packages[*]} (or set FPROM_TEST_POSTGRES to the URL of a PostgreSQL server for tests, FPROM_CHROMIUM to a browser)"
   exit 1
 fi
 echo "== install ${packages[*]}"

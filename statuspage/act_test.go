@@ -10,16 +10,17 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/statuspage"
 )
 
-func three() *outbox {
-	return &outbox{
-		stats: fprom.QueueStats{Delivering: true},
-		entries: []fprom.Entry{
-			entry("a", fprom.StateDead, fprom.Rejected, time.Minute),
-			entry("b", fprom.StateDead, fprom.Rejected, time.Minute),
-			entry("c", fprom.StateDead, fprom.Rejected, time.Minute),
+func three() *outboxtest.Outbox {
+	return &outboxtest.Outbox{
+		Status: fprom.QueueStats{Delivering: true},
+		Events: []fprom.Entry{
+			outboxtest.Event("a", fprom.StateDead, fprom.Rejected, time.Minute),
+			outboxtest.Event("b", fprom.StateDead, fprom.Rejected, time.Minute),
+			outboxtest.Event("c", fprom.StateDead, fprom.Rejected, time.Minute),
 		},
 	}
 }

@@ -7,7 +7,9 @@
     try {
       const answer = await fetch(location.href, { cache: "no-store" });
       if (!answer.ok) throw new Error(answer.status);
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      // The new style has another nonce, and is the one that is here already.
+      const text = (await answer.text()).replace(/<style[^]*?<\/style>/, "");
+      const page = new DOMParser().parseFromString(text, "text/html");
       main.replaceWith(page.querySelector("main"));
       document.title = page.title;
       document.querySelector("link[rel=icon]").href = page.querySelector("link[rel=icon]").href;

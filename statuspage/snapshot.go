@@ -13,7 +13,8 @@ import (
 
 const (
 	gatherTimeout = 5 * time.Second
-	keepFor       = time.Second // and ten times as long as it took to read, so that pages left open cost little
+	recentTimeout = 2 * time.Second // of it
+	keepFor       = time.Second     // and ten times as long as it took to read, so that pages left open cost little
 	recentShown   = 15
 	readAtMost    = 20_000 // entries for one picture
 	slots         = 96     // of the backlog
@@ -34,6 +35,7 @@ type snapshot struct {
 	backlog []int            // how many waited, by slot; the last one is now
 	recent  []fprom.Entry    // newest first
 	from    string           // the cursor before them
+	large   bool             // reading them takes too long
 	broken  error            // the outbox cannot be read
 	sealed  error            // the outbox cannot be written
 	nothing bool             // neither a Tracker nor an Outbox
@@ -116,7 +118,7 @@ func (s *snapshot) read(ctx context.Context, o fprom.Outbox) error {
 	if s.backlog, err = waited(ctx, o, now); err != nil {
 		return fmt.Errorf("what waits: %w", err)
 	}
-	if s.recent, s.from, err = recent(ctx, o, now, s.from); err != nil {
+	if err = s.readRecent(ctx, o); err != nil {
 		return fmt.Errorf("the recent events: %w", err)
 	}
 	return nil
@@ -154,21 +156,23 @@ func slotOf(t, now time.Time) int {
 	return min(max(slots-1-int(now.Sub(t)/slotLength), 0), slots-1)
 }
 
-// recent reads the newest entries, the newest first. An Outbox ranges from the oldest on: so it begins where it began the
-// last time, at from, and the first time looks back over ever longer times. It returns where to begin the next time.
-func recent(ctx context.Context, o fprom.Outbox, now time.Time, from string) ([]fprom.Entry, string, error) {
-	if from != "" {
-		return last(ctx, o, fprom.Filter{After: from, Limit: readAtMost})
-	}
-	var found []fprom.Entry
-	var err error
-	for _, d := range []time.Duration{10 * time.Minute, day, 30 * day} {
-		found, from, err = last(ctx, o, fprom.Filter{Since: now.Add(-d), Limit: readAtMost})
-		if err != nil || len(found) == recentShown {
-			break
+// readRecent reads the newest entries, the newest first. An Outbox ranges from the oldest on: so it begins where it began the
+// last time, and the first time a day ago, or a month if nothing happened since. A ledger can be too large for that.
+func (s *snapshot) readRecent(ctx context.Context, o fprom.Outbox) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, recentTimeout)
+	defer cancel()
+	f := fprom.Filter{After: s.from, Limit: readAtMost}
+	if s.from == "" {
+		f.Since = s.at.Add(-day)
+		if s.queue.Pending+s.queue.Bulk == 0 && !slices.ContainsFunc(s.day, func(b fprom.Bucket) bool { return total(b) > 0 }) {
+			f.Since = s.at.Add(-30 * day)
 		}
 	}
-	return found, from, err
+	s.recent, s.from, err = last(ctx, o, f)
+	if s.large = ctx.Err() != nil; s.large {
+		return nil
+	}
+	return err
 }
 
 // last are the last entries that f selects, the last one first, and the cursor before them if there is one.

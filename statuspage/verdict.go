@@ -19,7 +19,21 @@ const (
 type problem struct {
 	Level string `json:"level"`
 	What  string `json:"what"`
-	Do    string `json:"do"`
+	Do    string `json:"do"` // what is typed is between backticks
+}
+
+// piece is a part of a sentence.
+type piece struct {
+	Text string
+	Code bool
+}
+
+// Parts are Do for the page.
+func (p problem) Parts() (parts []piece) {
+	for i, s := range strings.Split(p.Do, "`") {
+		parts = append(parts, piece{s, i%2 == 1})
+	}
+	return parts
 }
 
 // refused reports whether the credentials are refused.
@@ -47,14 +61,14 @@ func (p *page) problems(s snapshot) []problem {
 		add(&fail, levelFail, "Look at its disk or its database, and at the service's log. The figures below may be missing or wrong.", "The outbox cannot be read: %v.", s.broken)
 	}
 	if s.sealed != nil {
-		add(&fail, levelFail, "Make room on the disk or mend the database now: sales that are made meanwhile are lost, or refused with WithFailClosed.", "The outbox takes no events: %v.", s.sealed)
+		add(&fail, levelFail, "Make room on the disk or mend the database now: sales that are made meanwhile are lost, or refused with `WithFailClosed`.", "The outbox takes no events: %v.", s.sealed)
 	}
 	if t := s.service; t != nil {
 		if t.Lost > 0 {
-			add(&fail, levelFail, "Search the log for LOST: it names each one. Send them again with fprom backfill, then restart the service to clear this.", "%s could not be stored and %s lost.", count(int(t.Lost), "event"), wasWere(int(t.Lost)))
+			add(&fail, levelFail, "Search the log for `LOST`: it names each one. Send them again with `fprom backfill`, then restart the service to clear this.", "%s could not be stored and %s lost.", count(int(t.Lost), "event"), wasWere(int(t.Lost)))
 		}
 		if n := max(int(t.Conflicts), s.queue.Conflicts); n > 0 {
-			add(&warn, levelWarn, "Search the log for NOT TRACKED: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", count(n, "event")+" "+wasWere(n))
+			add(&warn, levelWarn, "Search the log for `NOT TRACKED`: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", count(n, "event")+" "+wasWere(n))
 		}
 	}
 	p.delivery(s, func(level, do, what string, args ...any) {
@@ -65,9 +79,9 @@ func (p *page) problems(s snapshot) []problem {
 		}
 	})
 	if n := s.queue.Dead; n > 0 {
-		do := "Read the reason, mend the cause and redrive them, or drop those that are no sales: below, or with fprom dead."
+		do := "Read the reason, mend the cause and redrive them, or drop those that are no sales: below, or with `fprom dead`."
 		if !s.durable {
-			do = "Search the log for \"dead letter\": the queue in memory does not keep them."
+			do = "Search the log for `dead letter`: the queue in memory does not keep them."
 		}
 		add(&warn, levelWarn, do, "%s up: FirstPromoter refused %s.", count(n, "event")+" "+wasWere(n)+" given", itThem(n))
 	}
@@ -87,7 +101,7 @@ func (p *page) delivery(s snapshot, add func(level, do, what string, args ...any
 	switch {
 	case s.nothing || s.broken != nil:
 	case s.refused():
-		add(levelFail, "Set FIRSTPROMOTER_API_KEY and FIRSTPROMOTER_ACCOUNT_ID to what FirstPromoter shows under Settings → Integrations, and restart. Nothing is lost meanwhile.",
+		add(levelFail, "Set `FIRSTPROMOTER_API_KEY` and `FIRSTPROMOTER_ACCOUNT_ID` to what FirstPromoter shows under Settings → Integrations, and restart. Nothing is lost meanwhile.",
 			"FirstPromoter refuses the API key or the account id. %s.", waits(waiting))
 	case paused:
 		add(level, "Nothing, unless it stays: everything is kept, and delivery goes on by itself.",
@@ -100,7 +114,7 @@ func (p *page) delivery(s snapshot, add func(level, do, what string, args ...any
 	case !q.Delivering && s.service == nil:
 		add(levelWarn, "Start the service that owns this outbox.", "No process delivers.")
 	case late:
-		add(levelFail, "Look for the oldest event in the service's log, or with fprom events --state waiting: its last error is there.",
+		add(levelFail, "Look for the oldest event in the service's log, or with `fprom events --state waiting`: its last error is there.",
 			"The oldest event has waited for %s.", age(s.at.Sub(q.Oldest)))
 	}
 }
@@ -111,7 +125,7 @@ func headline(s snapshot, level string) string {
 	case levelFail:
 		return "Commissions need you now."
 	case levelWarn:
-		return "No commission is lost. Something needs a look."
+		return "Something needs a look."
 	}
 	switch n := s.queue.Pending + s.queue.Bulk; {
 	case n == 0 && s.queue.LastSuccess.IsZero():

@@ -58,6 +58,7 @@ type view struct {
 	DeadAll          string
 	DeadNext         string
 	Recent           []row
+	Large            bool
 }
 
 // tile is one figure.
@@ -87,6 +88,7 @@ func (p *page) servePage(w http.ResponseWriter, r *http.Request) {
 		for _, e := range s.recent {
 			v.Recent = append(v.Recent, newRow(e, s.at))
 		}
+		v.Large = s.large
 	} else {
 		v.Totals = s.service
 	}

@@ -1,0 +1,205 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/gin-gonic/gin"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/outboxtest"
+	"github.com/fprom-go/fprom/statuspage"
+)
+
+// busy is the outbox of a shop with a sale a minute, three dead letters and some that wait.
+func busy() *outboxtest.Outbox {
+	o := &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true, Breaker: "closed", LastMinute: 37}}
+	for i := range 1440 {
+		outcome := fprom.Tracked
+		switch {
+		case i%13 == 5:
+			outcome = fprom.Duplicate
+		case i%3 == 1:
+			outcome = fprom.NotReferral
+		}
+		ago := time.Duration(1440-i) * time.Minute
+		for range 1 + (i/60*7)%5 {
+			o.Events = append(o.Events, outboxtest.Event(fmt.Sprintf("ch_3Qx%05d", 70000+len(o.Events)), fprom.StateDone, outcome, ago))
+		}
+	}
+	for i := range 4 {
+		o.Events = append(o.Events, outboxtest.Event(fmt.Sprintf("ch_3Qw%05d", i), fprom.StateWaiting, fprom.Undelivered, time.Duration(4-i)*5*time.Second))
+	}
+	return o
+}
+
+// troubled has dead letters, too.
+func troubled() *outboxtest.Outbox {
+	o := busy()
+	for i, reason := range []string{
+		"400 Bad Request: Sale amount must be a positive integer", "422 Unprocessable Content: Plan pro-2019 does not exist", "400 Bad Request: Currency XBT is not supported",
+	} {
+		e := outboxtest.Event(fmt.Sprintf("pi_3Rd%05d", 4100+i), fprom.StateDead, fprom.Rejected, time.Duration(3-i)*50*time.Minute)
+		e.Reason, e.StatusCode = reason, 400
+		o.Events = append(o.Events, e)
+	}
+	return o
+}
+
+// page is that of a service whose Tracker has nothing to do.
+func page(t *testing.T, o *outboxtest.Outbox) http.Handler {
+	t.Helper()
+	tracker, err := fprom.New(fprom.Config{APIKey: "key", AccountID: "account", BaseURL: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tracker.Shutdown(context.Background()) })
+	h, err := statuspage.Handler(tracker, statuspage.Options{Public: true, Writable: true, Outbox: o, Name: "shop.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// mounts are the ways in which a service mounts the page.
+var mounts = map[string]func(h http.Handler) (http.Handler, string){
+	"root": func(h http.Handler) (http.Handler, string) { return h, "/" },
+	"kept prefix": func(h http.Handler) (http.Handler, string) {
+		mux := http.NewServeMux()
+		mux.Handle("/admin/fprom/", h)
+		return mux, "/admin/fprom/"
+	},
+	"stripped prefix": func(h http.Handler) (http.Handler, string) {
+		mux := http.NewServeMux()
+		mux.Handle("/admin/fprom/", http.StripPrefix("/admin/fprom", h))
+		return mux, "/admin/fprom/"
+	},
+	"gin": func(h http.Handler) (http.Handler, string) {
+		gin.SetMode(gin.ReleaseMode)
+		engine := gin.New()
+		engine.Any("/ops/fprom/*path", gin.WrapH(h))
+		return engine, "/ops/fprom/"
+	},
+}
+
+// TestEveryMountAndLook opens the page in every way, and follows its links.
+func TestEveryMountAndLook(t *testing.T) {
+	for mount, at := range mounts {
+		h, path := at(page(t, troubled()))
+		server := httptest.NewServer(h)
+		t.Cleanup(server.Close)
+		for _, l := range looks {
+			t.Run(mount+", "+l.name, func(t *testing.T) {
+				p := open(t, l)
+				base := server.URL + path
+				p.do(chromedp.Navigate(base), chromedp.WaitVisible(chromedp.CSS("h1")))
+				if got := p.text("h1"); got != "Something needs a look." {
+					t.Errorf("the page says %q", got)
+				}
+				if bars := get(p, chromedp.Evaluate[float64](`document.querySelectorAll("rect").length`)); bars < 40 {
+					t.Errorf("%v bars", bars)
+				}
+				if wide := get(p, chromedp.Evaluate[float64](`document.documentElement.scrollWidth - innerWidth`)); wide > 0 {
+					t.Errorf("the page is %v pixels wider than the screen", wide)
+				}
+				background := get(p, chromedp.Evaluate[string](`getComputedStyle(document.body).backgroundColor`))
+				if dark := strings.HasPrefix(background, "rgb(18,"); dark != l.dark {
+					t.Errorf("the background is %s", background)
+				}
+				p.clean(base)
+				p.do(chromedp.Click(chromedp.CSS(`footer a[href="status.json"]`)))
+				p.await("body", `"dead": 3`)
+			})
+		}
+	}
+}
+
+// TestRedriveAndDrop presses the buttons, with and without JavaScript.
+func TestRedriveAndDrop(t *testing.T) {
+	for _, l := range looks {
+		t.Run(l.name, func(t *testing.T) {
+			mount, path := mounts["gin"](page(t, troubled()))
+			server := httptest.NewServer(mount)
+			t.Cleanup(server.Close)
+			p := open(t, l)
+			p.do(chromedp.Navigate(server.URL+path), chromedp.WaitVisible(chromedp.CSS("#dead")))
+
+			p.do(chromedp.Click(chromedp.CSS(`#dead li:nth-child(1) summary`)), chromedp.WaitVisible(chromedp.CSS(`#dead li:nth-child(1) button.danger`)),
+				chromedp.Click(chromedp.CSS(`#dead li:nth-child(1) button.danger`)))
+			p.await(".notice", "1 dead letter was dropped.")
+			if got := get(p, chromedp.Evaluate[float64](`document.querySelectorAll("#dead li").length`)); got != 2.0 {
+				t.Errorf("after drop %v dead letters are shown, want 2", got)
+			}
+
+			p.do(chromedp.Click(chromedp.CSS(`#dead li:nth-child(1) button[value=redrive]`)))
+			p.await(".notice", "1 dead letter was put back and will be sent again.")
+			p.do(chromedp.Click(chromedp.CSS(`#dead button[value=redrive]`))) // all
+			p.await("#dead", "None.")
+			p.await("h1", "All is well. 6 events wait to be sent.")
+			p.clean(server.URL + path)
+		})
+	}
+}
+
+// TestStaysFresh: the page shows what is new, and says so when nobody answers it any more.
+func TestStaysFresh(t *testing.T) {
+	o := busy()
+	server := httptest.NewServer(page(t, o))
+	t.Cleanup(server.Close)
+	p := open(t, looks[0])
+	p.do(chromedp.Navigate(server.URL), chromedp.WaitVisible(chromedp.CSS("h1")))
+	if got := p.text("h1"); !strings.HasPrefix(got, "All is well.") {
+		t.Fatalf("the page says %q", got)
+	}
+	if shown := get(p, chromedp.Evaluate[float64](`document.getElementById("stale").offsetHeight`)); shown != 0.0 {
+		t.Error("a fresh page says that it is old")
+	}
+	o.Change(func() { o.Sealed = errors.New("the disk is full") })
+	p.await("h1", "Commissions need you now.")
+	p.clean(server.URL)
+	if title := get(p, chromedp.Evaluate[string](`document.title`)); !strings.HasPrefix(title, "✗") {
+		t.Errorf("the title is %q", title)
+	}
+	server.CloseClientConnections()
+	server.Close()
+	p.do(chromedp.WaitVisible(chromedp.CSS("#stale")))
+}
+
+// TestScreenshots writes the pictures of docs/operations.md, if FPROM_SCREENSHOTS names their directory.
+func TestScreenshots(t *testing.T) {
+	dir := os.Getenv("FPROM_SCREENSHOTS")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	for name, s := range map[string]struct {
+		o *outboxtest.Outbox
+		l look
+	}{
+		"page-ok":    {busy(), looks[0]},
+		"page-dead":  {troubled(), looks[1]},
+		"page-phone": {troubled(), looks[2]},
+	} {
+		server := httptest.NewServer(page(t, s.o))
+		t.Cleanup(server.Close)
+		p := open(t, s.l)
+		p.do(chromedp.Navigate(server.URL), chromedp.WaitVisible(chromedp.CSS("h1")))
+		picture := get(p, chromedp.CaptureScreenshot())
+		if len(picture) < 10_000 || len(picture) > 150_000 {
+			t.Errorf("%s has %d bytes", name, len(picture))
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+}
