@@ -8,9 +8,8 @@
 //
 // The packages: stripe, paddle (Paddle Billing), lemonsqueezy, revenuecat, polar, razorpay, paypal, whop, dodo (Dodo
 // Payments), fastspring, creem, chargebee and recurly; and shopify, which polls, since Shopify's webhooks about apps carry no
-// amounts. Each begins with
-// the table of the events to subscribe to, the fields read, and why; and says what of it is not verified. What only one
-// provider has is an option of its package:
+// amounts. Each begins with the table of the events to subscribe to, the fields read, and why; and says what of it is not
+// verified. What only one provider has is an option of its package:
 //
 //	billing.Handler(tracker, stripe.Provider(stripe.WithClientReferenceTID()), secret, billing.WithTestMode())
 //

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/billingtest"
 )
 
 // with runs f on a payload and returns what became of it.
@@ -223,6 +224,20 @@ func TestCannotVerify(t *testing.T) {
 	}}
 	if err := v.Check(http.Header{}, []byte("{}"), "s"); err == nil || errors.Is(err, billing.ErrSignature) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A Provider that is not finished refuses, and lets the webhook be sent again.
+func TestUnfinishedProvider(t *testing.T) {
+	t.Parallel()
+	h := billing.Handler(&billingtest.Sink{}, billing.Provider{Name: "test", Convert: sale}, "s", billingtest.Quiet())
+	if got := billingtest.Post(h, []byte("{}"), nil); got != http.StatusUnauthorized {
+		t.Errorf("without Verify: status %d, want 401", got)
+	}
+	open := func(context.Context, billing.Delivery) error { return nil }
+	h = billing.Handler(&billingtest.Sink{}, billing.Provider{Name: "test", Verify: open}, "s", billingtest.Quiet())
+	if got := billingtest.Post(h, []byte("{}"), nil); got != http.StatusServiceUnavailable {
+		t.Errorf("without Convert: status %d, want 503", got)
 	}
 }
 

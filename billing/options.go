@@ -61,7 +61,7 @@ func WithoutDisputes() Option {
 	return func(c *config) { c.disputes = false }
 }
 
-// WithExponents overrides the number of decimal digits that FirstPromoter expects for a currency (fprom.Exponent), by
+// WithExponents overrides the number of decimal digits that FirstPromoter expects for a currency (money.Exponent), by
 // ISO 4217 code in any case. What it expects for three-decimal currencies is not documented; by default they are sent
 // in hundredths. Digits outside 0–18 make the amount zero.
 func WithExponents(digits map[string]int) Option {

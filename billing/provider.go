@@ -115,9 +115,12 @@ func (v Provider) decode(payload []byte) (any, error) {
 // convert converts one event.
 func (v Provider) convert(ctx context.Context, root any, err error, c *config) Explanation {
 	p := &Payload{ctx: ctx, config: c, out: Explanation{Provider: v.Name}}
-	if err != nil {
+	switch {
+	case err != nil:
 		p.fail(err)
-	} else {
+	case v.Convert == nil:
+		p.fail(errors.New("Provider.Convert is nil: nothing can be read"))
+	default:
 		p.Root = Node{p: p, v: root}
 		v.Convert(p)
 	}

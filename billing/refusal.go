@@ -19,6 +19,8 @@ func (e *refusal) Unwrap() error { return ErrSignature }
 // refuse says what is wrong with a webhook that Verify would refuse, as far as that can be told before.
 func (v Provider) refuse(h http.Header, body []byte, c *config) error {
 	switch {
+	case v.Verify == nil:
+		return &refusal{"no-verify", "Provider.Verify is nil: nothing can be checked"}
 	case slices.Contains(c.secrets, ""):
 		return &refusal{"no-secret", "a signing secret is empty: give the secret of the webhook"}
 	case v.Header != "" && h.Get(v.Header) == "":

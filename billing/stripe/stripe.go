@@ -27,7 +27,7 @@ func WithClientReferenceUID() Option { return func(s *settings) { s.referenceUID
 // WithAccounts takes only the events of these accounts, for endpoints of Stripe Connect: "acct_…" is a connected
 // account, the empty string the platform itself. Without it the events of all accounts are taken.
 func WithAccounts(ids ...string) Option {
-	return func(s *settings) { s.accounts = append([]string{}, ids...) }
+	return func(s *settings) { s.accounts = ids }
 }
 
 // WithChargeRefunded takes refunds from charge.refunded, and skips refund.created and refund.updated. See the package
