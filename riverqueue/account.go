@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/fprom-go/fprom"
 )
 
 const (
@@ -90,35 +92,41 @@ func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 	if !ok {
 		d = &delivery{}
 	}
-	if d.bulk {
-		if err := q.take(ctx, q.bulk); err != nil {
-			return err
-		}
-		defer func() { <-q.bulk }()
+	if !d.bulk {
+		q.line.enter()
+		defer q.line.leave()
+		return q.admit(ctx, requestsPerMinute, began, d)
 	}
-	if err := q.take(ctx, q.turn); err != nil {
+	if err := q.take(ctx, q.line.bulk); err != nil {
 		return err
 	}
-	defer func() { <-q.turn }()
+	defer func() { <-q.line.bulk }()
+	for {
+		if err := q.waitGone(ctx); err != nil {
+			return err
+		}
+		if err := q.admit(ctx, requestsPerMinute, began, d); !errors.Is(err, errYield) {
+			return err
+		}
+	}
+}
+
+// errYield says that a live event has come and gets the slot of a bulk one.
+var errYield = errors.New("fprom: riverqueue: a live event comes first")
+
+// admit waits for its turn and a slot.
+func (q *Queue) admit(ctx context.Context, perMinute int, began uint64, d *delivery) error {
+	if err := q.take(ctx, q.line.turn); err != nil {
+		return err
+	}
+	defer func() { <-q.line.turn }()
 	for q.pauses.Load() == began {
-		ok, err := q.takeSlot(ctx, requestsPerMinute, d)
+		ok, err := q.takeSlot(ctx, perMinute, d)
 		if ok || err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// take waits for its turn. Those that wait are served in the order they came.
-func (q *Queue) take(ctx context.Context, turn chan struct{}) error {
-	select {
-	case turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-q.closed:
-		return q.open()
-	}
 }
 
 // takeSlot waits for a slot; false if there was none yet or it was missed.
@@ -136,12 +144,12 @@ func (q *Queue) takeSlot(ctx context.Context, perMinute int, d *delivery) (bool,
 			return false, q.waitPause(ctx)
 		}
 	}
-	slot, probe := s.next, s.probe
-	s.next, s.left = s.next.Add(s.apart), s.left-1
-	wait := time.Until(slot)
-	if err := q.sleep(ctx, wait); err != nil {
-		return false, err
+	wait := time.Until(s.next)
+	if err := q.sleepUnless(ctx, wait, d.bulk); err != nil {
+		return false, err // the slot is left for the next in the line
 	}
+	probe := s.probe
+	s.next, s.left = s.next.Add(s.apart), s.left-1
 	if wait > 50*time.Millisecond && !probe {
 		paused, err := q.pausedFor(ctx)
 		if err != nil {
@@ -153,6 +161,24 @@ func (q *Queue) takeSlot(ctx context.Context, perMinute int, d *delivery) (bool,
 	}
 	d.probe = probe
 	return !time.Now().After(s.until), nil
+}
+
+// sleepUnless waits for d; for a bulk event until a live one comes.
+func (q *Queue) sleepUnless(ctx context.Context, d time.Duration, bulk bool) error {
+	if !bulk {
+		return q.sleep(ctx, d)
+	}
+	came, _ := q.line.channels()
+	until, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	select {
+	case <-came:
+		return errYield
+	case <-q.closed:
+		return fprom.ErrQueueClosed
+	case <-until.Done():
+		return ctx.Err()
+	}
 }
 
 // agree makes perMinute the account's limit.

@@ -75,9 +75,8 @@ type Queue struct {
 	closed  chan struct{}
 	closing sync.Once
 
-	turn   chan struct{} // of Admit: one at a time asks for slots
-	bulk   chan struct{} // of Admit: one bulk event at a time waits for its turn
-	slots  slots         // held with turn
+	line   *line
+	slots  slots         // held with the turn of line
 	pauses atomic.Uint64 // calls of Pause
 }
 
@@ -107,7 +106,7 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	}
 	return &Queue{
 		cfg: cfg, pool: pool, store: s, log: cfg.Logger, outage: &outage{log: cfg.Logger}, closed: make(chan struct{}),
-		turn: make(chan struct{}, 1), bulk: make(chan struct{}, 1),
+		line: newLine(),
 	}, nil
 }
 
