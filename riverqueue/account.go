@@ -268,7 +268,7 @@ func (q *Queue) Pause(ctx context.Context, d time.Duration, reason error) error 
 }
 
 // concludeProbe ends the probe of d: with an answer that shows that the account works, or without a verdict.
-func (q *Queue) concludeProbe(d *delivery, works bool) {
+func (q *Queue) concludeProbe(ctx context.Context, d *delivery, works bool) {
 	if !d.probe {
 		return
 	}
@@ -276,7 +276,7 @@ func (q *Queue) concludeProbe(d *delivery, works bool) {
 	if works {
 		sql = probedSQL
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if _, err := q.pool.Exec(ctx, q.store.sql(sql)); err != nil { // the others wait a few seconds longer
 		q.outage.failed("store the end of a probe", err)

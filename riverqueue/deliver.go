@@ -96,7 +96,7 @@ func (q *Queue) claim(ctx context.Context, key string) (c *claimed, later time.D
 	case err != nil:
 		return nil, 0, err
 	case got:
-		m.Body, m.Digest = []byte(body), uint64(digest) //nolint:gosec // the bits
+		m.Body, m.Digest = []byte(body), uint64(digest)
 		return c, 0, nil
 	case !known || !free: // it has its outcome, or is under way by another wake-up
 		return nil, 0, nil
@@ -111,37 +111,37 @@ func (q *Queue) claim(ctx context.Context, key string) (c *claimed, later time.D
 }
 
 // settle writes the outcome into the ledger, and wakes the next event of the customer.
-func (q *Queue) settle(run context.Context, c *claimed, r fprom.Result, why error) error {
+func (q *Queue) settle(ctx context.Context, ended <-chan struct{}, c *claimed, r fprom.Result, why error) error {
 	e := fprom.NewEntry(c.message)
 	e.Settle(r, why, time.Now())
-	q.note(run, c, settleSQL, c.key, c.generation, string(e.State), string(e.Outcome), storable(e.Reason), e.StatusCode, e.ID, e.CommissionIDs, e.Attempts)
+	q.note(ctx, ended, c, settleSQL, c.key, c.generation, string(e.State), string(e.Outcome), storable(e.Reason), e.StatusCode, e.ID, e.CommissionIDs, e.Attempts)
 	return nil
 }
 
 // again puts the event off.
-func (q *Queue) again(run context.Context, c *claimed, r fprom.Result, why error, ended bool) error {
+func (q *Queue) again(ctx context.Context, ended <-chan struct{}, c *claimed, r fprom.Result, why error, interrupted bool) error {
 	wait := fprom.RetryDelay(c.message.Attempt, why)
 	attempts := c.message.Attempt
-	if ended || fprom.IsHeld(why) {
+	if interrupted || fprom.IsHeld(why) {
 		attempts--
 	}
-	if run.Err() != nil {
+	if over(ended) {
 		wait = 0 // for another replica, or for this one after its restart
 	}
 	e := fprom.NewEntry(c.message)
 	e.Settle(r, why, time.Now())
-	q.note(run, c, againSQL, c.key, c.generation, attempts, storable(e.Reason), e.StatusCode, fprom.IsSetAside(why), wait.Seconds())
+	q.note(ctx, ended, c, againSQL, c.key, c.generation, attempts, storable(e.Reason), e.StatusCode, fprom.IsSetAside(why), wait.Seconds())
 	return river.JobSnooze(wait)
 }
 
 // note stores how a delivery ended, if it is still the last one that began, and wakes the next event of the customer. The
 // database may be away: what is in hand is kept trying until Run ends. Then the event is delivered once more, which the
 // event id makes safe.
-func (q *Queue) note(run context.Context, c *claimed, sql string, args ...any) {
+func (q *Queue) note(ctx context.Context, ended <-chan struct{}, c *claimed, sql string, args ...any) {
 	var n next
 	for {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(run), dbTimeout)
-		err := q.batch(ctx, func(b *pgx.Batch) {
+		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+		err := q.batch(once, func(b *pgx.Batch) {
 			b.Queue(q.store.sql(lockSQL), c.key)
 			b.Queue(q.store.sql(sql), args...)
 			scan(b.Queue(q.store.sql(nextSQL), c.message.Customer), &n.found, &n.key, &n.bulk, &n.since)
@@ -151,14 +151,14 @@ func (q *Queue) note(run context.Context, c *claimed, sql string, args ...any) {
 			break
 		}
 		q.outage.failed("store how a delivery ended", err)
-		if run.Err() != nil {
+		if over(ended) {
 			q.log.Error("fprom: riverqueue: how a delivery ended could not be stored before the end; the event is sent again by another process", "key", c.key)
 			return
 		}
-		_ = q.sleep(run, pollTime) // whatever ends it, there is one last try
+		wait(ended, pollTime) // if that ends it, there is one last try
 	}
 	if n.key != c.key {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(run), dbTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 		defer cancel()
 		q.wake(ctx, n)
 	}

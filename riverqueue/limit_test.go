@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -190,7 +191,7 @@ func TestSerializable(t *testing.T) {
 			for i := range 20 {
 				for {
 					err := pgx.BeginTxFunc(t.Context(), pool, pgx.TxOptions{IsoLevel: pgx.Serializable}, func(tx pgx.Tx) error {
-						return q.EnqueueTx(t.Context(), tx, sale(fmt.Sprint(i), "ann", 100))
+						return q.EnqueueTx(t.Context(), tx, sale(strconv.Itoa(i), "ann", 100))
 					})
 					var pg interface{ SQLState() string }
 					if errors.As(err, &pg) && pg.SQLState() == "40001" {
@@ -221,7 +222,7 @@ func TestPaceOfACustomer(t *testing.T) {
 	flush(t, q)
 	var ms []fprom.Message
 	for i := range n {
-		ms = append(ms, message(t, sale(fmt.Sprint(i), "ann", 100)))
+		ms = append(ms, message(t, sale(strconv.Itoa(i), "ann", 100)))
 	}
 	begun := time.Now()
 	if err := q.Put(t.Context(), ms...); err != nil {

@@ -83,7 +83,7 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 	if err != nil || have > len(all) {
 		return false, err
 	}
-	res, err := m.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{MaxSteps: 1})
+	res, err := m.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{MaxSteps: 1}) //nolint:staticcheck // deprecated since it may run several steps in one transaction: this is one
 	if err != nil || len(res.Versions) > 0 {
 		return true, err
 	}

@@ -46,7 +46,6 @@ func TestMigrate(t *testing.T) {
 	if r.count("sale:1") != 1 {
 		t.Error("Run, which was started before Migrate, does not deliver")
 	}
-
 }
 
 // TestNewerSchema: a program runs on under a schema that a newer one has migrated, unless that says that it cannot.

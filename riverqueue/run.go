@@ -54,7 +54,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 
 // work runs a River client and the upkeep until ctx ends. An error means that they did not start.
 func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
-	w := &worker{q: q, run: ctx, deliver: deliver}
+	w := &worker{q: q, ended: ctx.Done(), deliver: deliver}
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, w); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
 	var upkeep sync.WaitGroup
 	upkeep.Go(func() { q.upkeep(ctx) })
 	<-ctx.Done()
-	w.stop(client)
+	w.stop(ctx, client)
 	upkeep.Wait()
 	return nil
 }
@@ -100,15 +100,15 @@ func replicaID() string {
 type worker struct {
 	river.WorkerDefaults[wakeUp]
 	q       *Queue
-	run     context.Context // of Run
+	ended   <-chan struct{} // closed when Run is to end
 	deliver deliverFunc
 	under   sync.RWMutex // read-held by each call of Work
 }
 
 // stop waits for the deliveries under way, and a moment for River to note how its jobs ended. What it cannot note is a
 // wake-up too many.
-func (w *worker) stop(client interface{ Stop(context.Context) error }) {
-	ctx, cancel := context.WithCancel(context.Background())
+func (w *worker) stop(ctx context.Context, client interface{ Stop(context.Context) error }) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	go func() {
 		w.under.Lock() // nobody begins to read now
@@ -127,14 +127,14 @@ func (w *worker) NextRetry(*river.Job[wakeUp]) time.Time { return time.Now() }
 func (w *worker) Work(ctx context.Context, job *river.Job[wakeUp]) error {
 	w.under.RLock()
 	defer w.under.RUnlock()
-	if w.run.Err() != nil {
+	if over(w.ended) {
 		return river.JobSnooze(0) // for another replica, or for this one after its restart
 	}
 	q := w.q
 	c, later, err := q.claim(ctx, fprom.SafeKey(job.Args.Key))
 	for ; err != nil; c, later, err = q.claim(ctx, fprom.SafeKey(job.Args.Key)) {
 		q.outage.failed("begin a delivery", err)
-		if ctx.Err() != nil || q.sleep(w.run, pollTime) != nil {
+		if wait(w.ended, pollTime); over(w.ended) || ctx.Err() != nil {
 			return river.JobSnooze(0)
 		}
 	}
@@ -145,16 +145,39 @@ func (w *worker) Work(ctx context.Context, job *river.Job[wakeUp]) error {
 		return nil
 	}
 	m := c.message
-	ctx, cancel := context.WithCancel(context.WithValue(ctx, deliveryKey{}, &c.delivery))
+	dctx, cancel := context.WithCancel(context.WithValue(ctx, deliveryKey{}, &c.delivery))
 	defer cancel()
-	defer context.AfterFunc(w.run, cancel)()
-	result, err := w.call(ctx, m)
+	go func() {
+		select {
+		case <-w.ended:
+			cancel()
+		case <-dctx.Done():
+		}
+	}()
+	result, err := w.call(dctx, m)
 	done := err == nil || fprom.IsPermanent(err)
-	q.concludeProbe(&c.delivery, done)
+	q.concludeProbe(ctx, &c.delivery, done)
 	if done {
-		return q.settle(w.run, c, result, err)
+		return q.settle(ctx, w.ended, c, result, err)
 	}
-	return q.again(w.run, c, result, err, ctx.Err() != nil)
+	return q.again(ctx, w.ended, c, result, err, dctx.Err() != nil)
+}
+
+func over(ended <-chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait waits for d, or until ended.
+func wait(ended <-chan struct{}, d time.Duration) {
+	select {
+	case <-ended:
+	case <-time.After(d):
+	}
 }
 
 // call is deliver, whose panic is an error of this delivery.

@@ -132,7 +132,7 @@ type record struct {
 
 func recordOf(n int, m *fprom.Message) record {
 	r := record{
-		N: n, Key: fprom.SafeKey(m.Key), Kind: m.Kind, Customer: m.Customer, Body: string(m.Body), Digest: int64(m.Digest), //nolint:gosec // the bits
+		N: n, Key: fprom.SafeKey(m.Key), Kind: m.Kind, Customer: m.Customer, Body: string(m.Body), Digest: int64(m.Digest),
 		Bulk: m.Bulk, At: m.RecordedAt, message: m,
 	}
 	r.Amount, r.Currency = m.Money()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -161,7 +162,7 @@ func TestOutage(t *testing.T) {
 	}}
 	stop := start(t, q, r.deliver)
 	for i := range 8 {
-		put(t, q, sale(fmt.Sprint(i), fmt.Sprint("customer", i), 100))
+		put(t, q, sale(strconv.Itoa(i), fmt.Sprint("customer", i), 100))
 	}
 	for range 4 {
 		<-begun
