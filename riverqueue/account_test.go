@@ -181,7 +181,7 @@ func TestOnePauseForAll(t *testing.T) {
 			inPause, inProbe := 0, 0
 			for _, r := range requests[at+1:] {
 				switch d := r.Time.Sub(requests[at].Time); {
-				case d < 250*time.Millisecond: // was under way, or admitted before the pause was known
+				case d < 400*time.Millisecond: // was under way, or admitted before the pause was known
 				case d < tt.pause:
 					inPause++
 					t.Logf("%s %v after the answer", r.EventID, d)

@@ -153,8 +153,10 @@ func orderID(buyer, n int) string { return fmt.Sprintf("order-%d-%d", buyer, n) 
 
 func (d *day) buy(ctx context.Context, buyer int) {
 	for n := range purchases {
-		form := url.Values{"order": {orderID(buyer, n)}, "email": {fmt.Sprintf("buyer%d@example.com", buyer)}, "amount": {"4900"},
-			"fp_tid": {fmt.Sprintf("visitor-%d", buyer)}}
+		form := url.Values{
+			"order": {orderID(buyer, n)}, "email": {fmt.Sprintf("buyer%d@example.com", buyer)}, "amount": {"4900"},
+			"fp_tid": {fmt.Sprintf("visitor-%d", buyer)},
+		}
 		var both sync.WaitGroup
 		for k := range 2 {
 			both.Go(func() { d.webhooks.Add(int64(d.f.send(ctx, buyer+n+k, form))) })
