@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/fprom-go/fprom"
 )
@@ -23,6 +24,12 @@ type Payment struct {
 	// Refunded is what was given back before this refund, with taxes, in the provider's minor units: for providers
 	// whose refunds only tell the sum (Lemon Squeezy).
 	Refunded int64
+}
+
+// Ledger knows which events were reported before, and what FirstPromoter said. An fprom.Outbox is one: the queues of
+// boltqueue and riverqueue are. Some packages of providers have an option for it.
+type Ledger interface {
+	Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error]
 }
 
 // WithCustomer asks f what is known of a provider's customer id, where the payload names the customer no other way, and

@@ -1,9 +1,7 @@
 package lemonsqueezy
 
 import (
-	"context"
 	"encoding/hex"
-	"iter"
 	"net/http"
 
 	"github.com/fprom-go/fprom"
@@ -13,16 +11,11 @@ import (
 // Option is an option of Provider.
 type Option func(*settings)
 
-type settings struct{ ledger Ledger }
-
-// Ledger knows which events were reported before. An fprom.Outbox is one: boltqueue's and riverqueue's queues are.
-type Ledger interface {
-	Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error]
-}
+type settings struct{ ledger billing.Ledger }
 
 // WithOutbox looks up in the ledger of the durable queue what was given back before, so that every partial refund of an
 // order is reported. See the package documentation.
-func WithOutbox(l Ledger) Option { return func(s *settings) { s.ledger = l } }
+func WithOutbox(l billing.Ledger) Option { return func(s *settings) { s.ledger = l } }
 
 // Provider is Lemon Squeezy with options of its own, for billing.Handler. The header X-Signature is checked with the signing
 // secret of the webhook. The scheme has no time stamp.

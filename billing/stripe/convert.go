@@ -104,6 +104,7 @@ func (s settings) invoiced(p *billing.Payload, o billing.Node) {
 	switch {
 	case d.Attributed():
 		d.Add()
+		s.again(p, o)
 	case o.Text("payment_status").S == "unpaid":
 		p.Skip(billing.NotFinal, "payment_status is unpaid: invoice.paid follows once it is paid")
 	default:

@@ -43,7 +43,7 @@
 // FirstPromoter's instructions put fp_tid into the session's own metadata, also for subscriptions. That session becomes a
 // sign-up, as in FirstPromoter's own connection, and the sale of the invoice belongs to it by its e-mail address. Stripe
 // does not promise to send the session first, and a sale that comes before its sign-up earns no commission: so put it
-// into subscription_data.metadata as well.
+// into subscription_data.metadata as well, or use a durable queue and WithOutbox, which sends such a sale again.
 //
 // # Connect
 //

@@ -14,6 +14,7 @@ type settings struct {
 	useChargeRefunded, usePaymentIntents bool
 	referenceTID, referenceUID           bool
 	accounts                             []string // nil: all
+	ledger                               billing.Ledger
 }
 
 // WithClientReferenceTID says that the client_reference_id of a Checkout session is the visitor's tracking id, as
@@ -23,6 +24,12 @@ func WithClientReferenceTID() Option { return func(s *settings) { s.referenceTID
 // WithClientReferenceUID says that the client_reference_id of a Checkout session is the customer's id in the application, as
 // at sign-up.
 func WithClientReferenceUID() Option { return func(s *settings) { s.referenceUID = true } }
+
+// WithOutbox mends a sale that came before its sign-up: where a Checkout session brings the tracking id, and the ledger of the
+// durable queue says that the sale of its invoice was no referral, the sale is sent again, with the tracking id, under the
+// id of the invoice and ":attributed". While that sale has no answer yet the session is answered 503, so that Stripe
+// sends it again later.
+func WithOutbox(l billing.Ledger) Option { return func(s *settings) { s.ledger = l } }
 
 // WithAccounts takes only the events of these accounts, for endpoints of Stripe Connect: "acct_…" is a connected
 // account, the empty string the platform itself. Without it the events of all accounts are taken.

@@ -1,0 +1,62 @@
+package stripe_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/billingtest"
+	"github.com/fprom-go/fprom/billing/stripe"
+)
+
+// ledger is a durable queue that has one answer for the sale of an invoice.
+type ledger struct {
+	entry fprom.Entry
+	err   error
+}
+
+func (l ledger) Entries(_ context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	return func(yield func(fprom.Entry, error) bool) {
+		if l.err != nil || slices.Contains(f.Keys, l.entry.Key) {
+			yield(l.entry, l.err)
+		}
+	}
+}
+
+// A sale that came before the session, and was no referral without its tracking id, is sent again with it.
+func TestSaleBeforeItsSession(t *testing.T) {
+	t.Parallel()
+	entry := fprom.Entry{Key: "sale:in_1RbasilSub0001", Kind: fprom.KindSale, State: fprom.StateDone, Amount: 2000, Currency: "eur"}
+	signup := fprom.Signup{Email: "bob@example.com", TID: "tid-bob"}
+	sale := fprom.Sale{EventID: "in_1RbasilSub0001:attributed", Email: "bob@example.com", TID: "tid-bob", Amount: 2000, Currency: "eur"}
+	for _, tt := range []struct {
+		name    string
+		key     string
+		state   fprom.State
+		outcome fprom.Outcome
+		err     error
+		want    []fprom.Event
+	}{
+		{name: "no referral", outcome: fprom.NotReferral, want: []fprom.Event{signup, sale}},
+		{name: "tracked", outcome: fprom.Tracked, want: []fprom.Event{signup}},
+		{name: "no sale yet", key: "sale:in_another", outcome: fprom.NotReferral, want: []fprom.Event{signup}},
+		{name: "waiting", state: fprom.StateWaiting},
+		{name: "the ledger cannot be read", err: errors.New("the file is damaged")},
+	} {
+		e := entry
+		e.Outcome, e.Key, e.State = tt.outcome, cmp.Or(tt.key, e.Key), cmp.Or(tt.state, e.State)
+		v := stripe.Provider(stripe.WithOutbox(ledger{e, tt.err}))
+		sink := &billingtest.Sink{}
+		body := billingtest.Read(t, "session_subscription.json")
+		got := billingtest.Post(billing.Handler(sink, v, "whsec_a", billingtest.Quiet()), body, func(r *http.Request) { sign(r.Header, body, "whsec_a") })
+		if want := map[bool]int{true: 200, false: 503}[tt.want != nil]; got != want || !slices.Equal(sink.Events(), tt.want) {
+			t.Errorf("%s: status %d, accepted %+v, want %d and %+v", tt.name, got, sink.Events(), want, tt.want)
+		}
+	}
+}
