@@ -3,17 +3,16 @@ package fprom
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
 )
 
 // BreakerConfig says when the circuit breaker stops calling a FirstPromoter that fails. Failures are time-outs,
-// connection errors, 5xx, 408, 425, and answers that are not FirstPromoter's. Rejected events, 401, 403, 429 and
-// attempts that the caller cancelled are neither success nor failure. The zero value means the defaults.
+// connection errors, 5xx, 408, 425, and a 200 that is not FirstPromoter's. Rejected and refused events, 429 and attempts
+// that the caller cancelled are neither success nor failure; so is a failure of an event that fails while others
+// succeed. The zero value means the defaults.
 type BreakerConfig struct {
 	// Failures in a row open the breaker. Default 5.
 	Failures int
@@ -46,130 +45,187 @@ var (
 	errExcluded = errors.New("neither success nor failure")
 )
 
+// probePatience is how long others wait for a probe. Then the next one begins, so that an event that hangs cannot keep
+// all others waiting until its time-out; the first still counts if it succeeds.
+const probePatience = time.Second
+
 // breaker adds waiting to gobreaker: whoever finds it open waits with the event in hand.
 type breaker struct {
-	cb    *gobreaker.TwoStepCircuitBreaker[struct{}]
-	opens atomic.Uint64 // how often it has opened
-	log   *slog.Logger
+	cb *gobreaker.TwoStepCircuitBreaker[struct{}]
 
-	mu      sync.Mutex    // never held while calling cb: cb calls onChange with its own lock held
-	until   time.Time     // while open: its end
-	changed chan struct{} // closed at the next change; nil if nobody waits
-	unsaid  []slog.Attr   // changes of state not yet logged
+	mu      sync.Mutex // never held while calling cb: cb calls OnStateChange with its own lock held
+	opens   uint64     // how often it has opened
+	until   time.Time  // while open: its end
+	fresh   int        // events that wait in a worker's hand
+	probe   *pass      // under way, and not given up for slow
+	changed signal
 }
 
-func newBreaker(c BreakerConfig, log *slog.Logger) *breaker {
-	b := &breaker{log: log}
+func newBreaker(c BreakerConfig) *breaker {
+	b := &breaker{}
 	b.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        "firstpromoter",
 		MaxRequests: 1,
 		Timeout:     c.OpenFor,
 		ReadyToTrip: func(n gobreaker.Counts) bool { return int(n.ConsecutiveFailures) >= c.Failures },
 		IsExcluded:  func(err error) bool { return errors.Is(err, errExcluded) },
-		OnStateChange: func(_ string, from, to gobreaker.State) {
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			if to == gobreaker.StateOpen {
-				b.opens.Add(1)
-				b.setUntil(time.Now().Add(c.OpenFor))
+				b.opens++
+				b.until = time.Now().Add(c.OpenFor)
 			}
-			b.note(slog.String("from", from.String()), slog.String("to", to.String()))
-			b.broadcast()
+			b.changed.broadcast()
 		},
 	})
 	return b
 }
 
-// pass lets one attempt through the breaker.
+// pass lets one attempt through the breaker. Its report must be called once; further calls do nothing.
 type pass struct {
 	b     *breaker
-	done  func(error)
 	opens uint64
+	slow  *time.Timer // of a probe
+
+	mu   sync.Mutex
+	done func(error) // nil once it was reported
+	late bool        // given up for slow
 }
 
 // valid reports whether the breaker has not opened since enter gave out p.
-func (p pass) valid() bool { return p.opens == p.b.opens.Load() }
+func (p *pass) valid() bool {
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	return p.opens == p.b.opens
+}
+
+// take is the gobreaker's callback, the first time that it is asked for.
+func (p *pass) take() func(error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	done := p.done
+	p.done = nil
+	return done
+}
 
 // report ends the attempt with nil, errFailure or errExcluded.
-func (p pass) report(ctx context.Context, err error) {
-	p.done(err)
-	p.b.broadcast()
-	p.b.say(ctx)
+func (p *pass) report(err error) {
+	if p.slow != nil {
+		p.slow.Stop()
+	}
+	if done := p.take(); done != nil {
+		done(err)
+	} else if err == nil && p.wasLate() {
+		p.b.closeByLateSuccess()
+	}
+	p.b.wake(p)
+}
+
+func (p *pass) wasLate() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	late := p.late
+	p.late = false
+	return late
+}
+
+// giveUp lets the next probe begin while p's is still under way.
+func (p *pass) giveUp() {
+	if done := p.take(); done != nil {
+		p.mu.Lock()
+		p.late = true
+		p.mu.Unlock()
+		done(errExcluded)
+		p.b.wake(p)
+	}
+}
+
+// closeByLateSuccess counts a success of a probe that was given up for slow, in place of the one that is under way.
+func (b *breaker) closeByLateSuccess() {
+	b.mu.Lock()
+	probe := b.probe
+	b.mu.Unlock()
+	if probe != nil {
+		probe.giveUp()
+	}
+	if done, err := b.cb.Allow(); err == nil {
+		done(nil)
+	}
+}
+
+func (b *breaker) wake(p *pass) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.probe == p {
+		b.probe = nil
+	}
+	b.changed.broadcast()
 }
 
 // enter asks for leave to make an attempt, whose end must be reported. While the breaker is open it waits, or answers
-// ErrCircuitOpen if wait is false.
-func (b *breaker) enter(ctx context.Context, wait bool) (pass, error) {
-	watching := false // only who has to wait: the others do not pay for it
+// ErrCircuitOpen if wait is false. An event that failed before (tried) does not wait with the event in hand: the error is
+// a *notNow. It probes only if no other event waits.
+func (b *breaker) enter(ctx context.Context, wait, tried bool) (*pass, error) {
 	for {
-		var changed chan struct{}
-		if watching {
-			changed = b.watch()
+		b.mu.Lock()
+		changed, opens, others := b.changed.watch(), b.opens, b.fresh // before Allow: if it opens in between, the pass is not valid
+		b.mu.Unlock()
+		closed := b.cb.State() == gobreaker.StateClosed
+		if tried && !closed && others > 0 {
+			return nil, &notNow{time.Second}
 		}
-		opens := b.opens.Load() // before Allow: if it opens in between, the pass is not valid
 		done, err := b.cb.Allow()
-		b.say(ctx)
 		switch {
 		case err == nil:
-			return pass{b, done, opens}, nil
+			return b.newPass(done, opens, !closed), nil
 		case !wait:
-			return pass{}, ErrCircuitOpen
-		case changed == nil: // nobody would have told: watch first, then look again
-			watching = true
-			continue
+			return nil, ErrCircuitOpen
 		}
-		d := time.Hour // half-open: until the probe reports
+		d := probePatience // half-open: until the probe reports
 		if errors.Is(err, gobreaker.ErrOpenState) {
 			b.mu.Lock()
-			d = time.Until(b.until) + time.Millisecond // gobreaker moves on after its time, not at it
+			d = max(time.Until(b.until), 0) + time.Millisecond // gobreaker moves on after its time, not at it
 			b.mu.Unlock()
 		}
-		if err := sleepOr(ctx, max(d, time.Millisecond), changed); err != nil {
-			return pass{}, err
+		if tried {
+			return nil, &notNow{d}
+		}
+		if err := b.await(ctx, d, changed); err != nil {
+			return nil, err
 		}
 	}
 }
 
-func (b *breaker) state() string {
-	defer b.say(context.Background())
-	return b.cb.State().String()
+func (b *breaker) newPass(done func(error), opens uint64, probe bool) *pass {
+	p := &pass{b: b, done: done, opens: opens}
+	if probe {
+		b.mu.Lock()
+		b.probe = p
+		b.mu.Unlock()
+	}
+	return p
 }
 
-func (b *breaker) note(change ...slog.Attr) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.unsaid = append(b.unsaid, change...)
+// begin is called when the attempt of p leaves: a probe must answer soon, or another one is made.
+func (p *pass) begin() {
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	if p.b.probe == p {
+		p.slow = time.AfterFunc(probePatience, p.giveUp)
+	}
 }
 
-// say logs the changes of state, outside of all locks: a Logger may be slow, or ask for Stats.
-func (b *breaker) say(ctx context.Context) {
+func (b *breaker) await(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
 	b.mu.Lock()
-	unsaid := b.unsaid
-	b.unsaid = nil
+	b.fresh++
 	b.mu.Unlock()
-	for ; len(unsaid) > 1; unsaid = unsaid[2:] {
-		b.log.LogAttrs(ctx, slog.LevelWarn, "fprom: circuit breaker", unsaid[:2]...)
-	}
+	defer func() {
+		b.mu.Lock()
+		b.fresh--
+		b.mu.Unlock()
+	}()
+	return sleepOr(ctx, d, changed)
 }
 
-func (b *breaker) setUntil(t time.Time) {
-	b.mu.Lock()
-	b.until = t
-	b.mu.Unlock()
-}
-
-func (b *breaker) watch() chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.changed == nil {
-		b.changed = make(chan struct{})
-	}
-	return b.changed
-}
-
-func (b *breaker) broadcast() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
-	}
-}
+func (b *breaker) state() string { return b.cb.State().String() }

@@ -7,14 +7,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 )
 
+// Version is the version of this module, as in the User-Agent of every call.
+const Version = "0.2.0"
+
 const (
-	userAgent   = "fprom-go"
+	userAgent   = "fprom-go/" + Version + " (+https://github.com/fprom-go/fprom)"
 	maxResponse = 256 << 10 // of an answer's body; FirstPromoter's have about 1 KiB per commission
 	maxMessage  = 200       // of a message that is kept from an answer
 )
@@ -23,38 +27,22 @@ const (
 // no redirect is ever followed and no cookie kept.
 type client struct {
 	transport http.RoundTripper
-	own       bool // the transport is the Tracker's
 	closeIdle func()
 	base      string // without trailing slash
 	key       string
+	account   string
 	timeout   time.Duration
-	templates map[string]*http.Request // by kind
 }
 
-func newClient(cfg Config) (*client, error) {
-	c := &client{base: cfg.BaseURL, key: cfg.APIKey, timeout: cfg.Timeout, closeIdle: func() {}, templates: map[string]*http.Request{}}
+func newClient(cfg Config) *client {
+	c := &client{base: cfg.BaseURL, key: cfg.APIKey, account: cfg.AccountID, timeout: cfg.Timeout, closeIdle: func() {}}
 	if cfg.HTTPClient != nil {
 		c.transport = cfg.HTTPClient.Transport
 	}
 	if c.transport == nil {
 		c.useDefaultTransport(cfg.Workers)
 	}
-	for _, kind := range []string{KindSale, KindRefund, KindSignup, KindCancellation} {
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, c.base+"/"+kind, http.NoBody)
-		if err != nil {
-			return nil, &ValidationError{"Config.BaseURL", "is not a URL: " + err.Error()}
-		}
-		req.Header = http.Header{
-			"Accept":          {"application/json"},
-			"Accept-Encoding": {"identity"},
-			"Account-Id":      {cfg.AccountID},
-			"Authorization":   {"Bearer " + cfg.APIKey},
-			"Content-Type":    {"application/json"},
-			"User-Agent":      {userAgent},
-		}
-		c.templates[kind] = req
-	}
-	return c, nil
+	return c
 }
 
 // useDefaultTransport takes a copy of http.DefaultTransport, or that itself if the program has replaced it.
@@ -68,28 +56,33 @@ func (c *client) useDefaultTransport(workers int) {
 	t.MaxIdleConnsPerHost = max(workers, t.MaxIdleConnsPerHost)
 	t.MaxIdleConns = max(workers, t.MaxIdleConns)
 	t.MaxResponseHeaderBytes = 64 << 10
-	t.DisableCompression = true // no answer grows when it is read
-	c.transport, c.own, c.closeIdle = t, true, t.CloseIdleConnections
+	t.DisableCompression = true                                                                  // no answer grows when it is read
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second} // a dead connection is noticed
+	c.transport, c.closeIdle = t, t.CloseIdleConnections
 }
 
 // request makes the request for m.
 func (c *client) request(ctx context.Context, m Message) (*http.Request, error) {
-	template := c.templates[m.Kind]
-	if template == nil {
+	if !slices.Contains([]string{KindSale, KindRefund, KindSignup, KindCancellation}, m.Kind) {
 		return nil, fmt.Errorf("unknown kind %q", m.Kind)
 	}
-	req := template.WithContext(ctx)
-	if !c.own { // a transport must not change a request, but some do
-		req.Header = template.Header.Clone()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/"+m.Kind, bytes.NewReader(m.Body))
+	if err != nil {
+		return nil, err
 	}
-	req.ContentLength = int64(len(m.Body))
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Body)), nil }
-	req.Body, _ = req.GetBody()
+	req.Header = http.Header{
+		"Accept":          {"application/json"},
+		"Accept-Encoding": {"identity"},
+		"Account-Id":      {c.account},
+		"Authorization":   {"Bearer " + c.key},
+		"Content-Type":    {"application/json"},
+		"User-Agent":      {userAgent},
+	}
 	return req, nil
 }
 
-// post sends m once. brief: nobody will look at the commissions in the answer.
-func (c *client) post(ctx context.Context, m Message, brief bool) verdict {
+// post sends m once.
+func (c *client) post(ctx context.Context, m Message) verdict {
 	attempt, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := c.request(attempt, m)
@@ -97,7 +90,7 @@ func (c *client) post(ctx context.Context, m Message, brief bool) verdict {
 		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: fmt.Errorf("fprom: %s: %w", m.name(), err)}
 	}
 	start := time.Now()
-	v := c.roundTrip(req, m, brief)
+	v := c.roundTrip(req, m)
 	v.sent, v.elapsed = true, time.Since(start)
 	switch {
 	case v.class != classTransient:
@@ -112,7 +105,13 @@ func (c *client) post(ctx context.Context, m Message, brief bool) verdict {
 	return v
 }
 
-func (c *client) roundTrip(req *http.Request, m Message, brief bool) verdict {
+// roundTrip recovers a panic of the transport, which is the caller's code: then nothing is known of the attempt.
+func (c *client) roundTrip(req *http.Request, m Message) (v verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			v = transient(0, c.scrub(&panicError{p, debug.Stack()}))
+		}
+	}()
 	resp, err := c.transport.RoundTrip(req)
 	switch {
 	case err != nil:
@@ -123,24 +122,19 @@ func (c *client) roundTrip(req *http.Request, m Message, brief bool) verdict {
 		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
-	buf := buffers.Get().(*bytes.Buffer)
-	defer buffers.Put(buf)
-	buf.Reset()
-	_, err = buf.ReadFrom(&io.LimitedReader{R: resp.Body, N: maxResponse + 1})
-	if err != nil || buf.Len() > maxResponse {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	if err != nil || len(body) > maxResponse {
 		return c.unreadable(m, resp, err)
 	}
-	return c.classify(m, resp, buf.Bytes(), brief) // which keeps nothing of the bytes
+	return c.classify(m, resp, body)
 }
-
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // unreadable is the verdict on an answer whose body broke off with err, or is too long if err is nil. What concerns the
 // account says so by its status alone.
 func (c *client) unreadable(m Message, resp *http.Response, err error) verdict {
-	v := c.classify(m, resp, nil, true)
+	v := c.classify(m, resp, nil)
 	switch {
-	case v.class == classRefused, v.class == classThrottled, resp.StatusCode >= 300 && resp.StatusCode < 400:
+	case v.class == classThrottled, v.class == classUnauthorized, resp.StatusCode == http.StatusForbidden, resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return v
 	case err != nil:
 		return transient(resp.StatusCode, fmt.Errorf("read the answer: %w", c.scrub(err)))

@@ -30,16 +30,17 @@ type Config struct {
 	// HTTPClient lends its Transport; its other fields are not used, and redirects are never followed. Default: a
 	// transport of the Tracker's own, like http.DefaultTransport; that itself if it is not an *http.Transport.
 	HTTPClient *http.Client
-	// Timeout bounds one attempt. Default 10 s.
+	// Timeout bounds one attempt. At least 1 ms; default 10 s.
 	Timeout time.Duration
 	// RequestsPerMinute is the limit of the account over all its keys, endpoints and processes: where several processes
 	// share the account without a shared queue, give each its part. No 60-second window, however placed, gets more
 	// calls from this Tracker. Default 400, which is FirstPromoter's limit.
 	RequestsPerMinute int
-	// Burst is how many calls may follow each other without a pause. Default 20, or a twentieth of RequestsPerMinute if
-	// that is less.
+	// Burst is how many calls may follow each other without a pause, after a rest: a new Tracker begins without any, since
+	// nobody knows what the process before sent. Default 20, or a twentieth of RequestsPerMinute if that is less.
 	Burst int
-	// Workers is the number of concurrent deliveries. Default 4.
+	// Workers is the number of concurrent deliveries. The limit paces them, and so do workers only where calls take long.
+	// Default 64.
 	Workers int
 	// Queue holds accepted events. The Tracker owns it from New on and closes it in Shutdown; after an error of New it is
 	// still the caller's.
@@ -63,7 +64,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
 	c.RequestsPerMinute = cmp.Or(c.RequestsPerMinute, 400)
 	c.Burst = cmp.Or(c.Burst, max(min(20, c.RequestsPerMinute/20), 1))
-	c.Workers = cmp.Or(c.Workers, 4)
+	c.Workers = cmp.Or(c.Workers, 64)
 	c.Breaker, c.Dedupe, c.Retry = c.Breaker.withDefaults(), c.Dedupe.withDefaults(), c.Retry.withDefaults()
 	if c.Queue == nil {
 		c.Queue = NewMemoryQueue(DefaultQueueSize)
@@ -73,6 +74,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	base, err := checkBaseURL(c.BaseURL)
 	c.BaseURL = base
+	if c.APIKey == "" && c.AccountID == "" {
+		return c, errNoCredentials
+	}
 	return c, first(
 		checkCredential("Config.APIKey", "FIRSTPROMOTER_API_KEY", c.APIKey),
 		checkCredential("Config.AccountID", "FIRSTPROMOTER_ACCOUNT_ID", c.AccountID),
@@ -82,14 +86,23 @@ func (c Config) withDefaults() (Config, error) {
 	)
 }
 
+// errNoCredentials is a *ValidationError and ErrNoCredentials.
+var errNoCredentials error = credentialError{&ValidationError{
+	"Config.APIKey", "is missing, and so is Config.AccountID: set them or $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID, or use a nil *Tracker in development",
+}}
+
+type credentialError struct{ *ValidationError }
+
+func (e credentialError) Unwrap() []error { return []error{ErrNoCredentials, e.ValidationError} }
+
 func (c Config) checkNumbers() error {
 	switch {
-	case c.Timeout < 0:
-		return &ValidationError{"Config.Timeout", "is negative"}
+	case c.Timeout < time.Millisecond:
+		return &ValidationError{"Config.Timeout", "is negative or less than a millisecond: it needs a unit, as in 10 * time.Second"}
 	case c.RequestsPerMinute < 2:
 		return &ValidationError{"Config.RequestsPerMinute", "must be at least 2"}
 	case c.Burst < 1 || c.Burst >= c.RequestsPerMinute:
-		return &ValidationError{"Config.Burst", "must be at least 1 and less than RequestsPerMinute: the rest is what flows in within the minute"}
+		return &ValidationError{"Config.Burst", "must be between 1 and RequestsPerMinute-1"}
 	case c.Workers < 0:
 		return &ValidationError{"Config.Workers", "is negative"}
 	}

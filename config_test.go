@@ -157,8 +157,8 @@ func TestDefaults(t *testing.T) {
 		}
 		begin := time.Now()
 		time.Sleep(9 * time.Second)
-		if n := len(f.seen()); n != 4 {
-			t.Errorf("%d deliveries at once, want 4", n)
+		if n := len(f.seen()); n != 6 {
+			t.Errorf("%d deliveries at once, want 6", n)
 		}
 		time.Sleep(2 * time.Second)
 		if s := tracker.Stats(); s.Retries < 1 {

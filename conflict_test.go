@@ -47,7 +47,7 @@ func TestConflictWithTrack(t *testing.T) {
 	other.Amount++
 	track := func(t *testing.T, tracker *fprom.Tracker, s fprom.Sale, want fprom.Outcome) {
 		t.Helper()
-		if r, err := tracker.Track(t.Context(), s); r.Outcome != want || err != nil {
+		if r, err := tracker.Track(t.Context(), s); r.Outcome != want || errors.Is(err, fprom.ErrConflict) != (want == fprom.Rejected) {
 			t.Errorf("Track: %v, %v; want %v", r.Outcome, err, want)
 		}
 	}
@@ -55,8 +55,8 @@ func TestConflictWithTrack(t *testing.T) {
 		"two Tracks": func(t *testing.T, tracker *fprom.Tracker) {
 			t.Helper()
 			track(t, tracker, sale("sub_1"), fprom.Tracked)
-			track(t, tracker, other, fprom.Duplicate)
-			track(t, tracker, other, fprom.Duplicate)
+			track(t, tracker, other, fprom.Rejected)
+			track(t, tracker, other, fprom.Rejected)
 		},
 		"Enqueue after Track": func(t *testing.T, tracker *fprom.Tracker) {
 			t.Helper()
@@ -67,7 +67,7 @@ func TestConflictWithTrack(t *testing.T) {
 			t.Helper()
 			enqueue(t, tracker, sale("sub_1"))
 			flush(t, tracker, time.Minute)
-			track(t, tracker, other, fprom.Duplicate)
+			track(t, tracker, other, fprom.Rejected)
 		},
 		"Enqueue during Track": func(t *testing.T, tracker *fprom.Tracker) {
 			t.Helper()

@@ -2,7 +2,6 @@ package fprom
 
 import (
 	"context"
-	"hash/maphash"
 	"sync"
 	"time"
 
@@ -13,9 +12,8 @@ import (
 type DedupeConfig struct {
 	// TTL is how long a delivered event id is remembered. Default 24 h.
 	TTL time.Duration
-	// MaxEntries is how many ids are remembered at most; beyond it the older half is forgotten. An id takes about 125
-	// bytes and its own length. Default 262,144. What is forgotten here is still known to a durable queue's ledger and
-	// to FirstPromoter, which answers 409.
+	// MaxEntries is how many ids are remembered at most; beyond it the older half is forgotten. Default 262,144. What is
+	// forgotten here is still known to a durable queue's ledger and to FirstPromoter, which answers 409.
 	MaxEntries int
 }
 
@@ -39,218 +37,180 @@ func (c DedupeConfig) validate() error {
 	return nil
 }
 
-const dedupeShards = 64
-
-// dedupe knows what this process has done with an event id: being stored, stored, being sent, done. The two states that
-// a call is under way in are kept apart from the cache and end with the call, so that none of them can be forgotten.
+// dedupe knows what this process has done with an event id: being stored, stored, being sent, done. Ids are in two
+// generations of go-cache: when the young one is full or a TTL old it becomes the old one, and the old one is dropped as
+// a whole. So nothing ever sweeps, and no call waits for a sweep. What a call is under way for is kept apart, so that it
+// cannot be forgotten.
 type dedupe struct {
-	ttl   time.Duration
-	half  int // entries of one generation of a shard
-	seed  maphash.Seed
-	shard [dedupeShards]dedupeShard
-}
+	ttl  time.Duration
+	half int // ids in one generation
 
-// dedupeShard keeps ids in two go-cache generations: when the young one is full or a TTL old it becomes the old one,
-// and the old one is dropped as a whole. So nothing ever sweeps, and no call waits for a sweep.
-type dedupeShard struct {
 	mu         sync.Mutex
 	young, old *cache.Cache
 	turned     time.Time
-	active     map[string]*mark         // being stored or sent
-	waiting    map[string]chan struct{} // closed when the active call of that key ends
-	marks      []mark                   // to allocate from, many at a time
+	active     map[string]*known // being stored or sent
 }
 
-// mark is what is known of a key.
-type mark struct {
+// known is what is known of an event id.
+type known struct {
 	digest                         uint64
 	storing, stored, sending, done bool
-	gone                           bool // rejected while its Put had not yet returned
+	rejected                       bool // given up while its Put had not yet returned
+	ended                          signal
 }
 
 func newDedupe(c DedupeConfig) *dedupe {
-	d := &dedupe{ttl: c.TTL, half: max(c.MaxEntries/(2*dedupeShards), 1), seed: maphash.MakeSeed()}
-	for i := range d.shard {
-		s := &d.shard[i]
-		s.young, s.old, s.turned = cache.New(c.TTL, 0), cache.New(c.TTL, 0), time.Now()
-		s.active, s.waiting = map[string]*mark{}, map[string]chan struct{}{}
+	return &dedupe{
+		ttl: c.TTL, half: max(c.MaxEntries/2, 1), young: cache.New(c.TTL, 0), old: cache.New(c.TTL, 0), turned: time.Now(),
+		active: map[string]*known{},
 	}
-	return d
 }
 
+// claim says what a call may do with an event.
 type claim int
 
 const (
-	claimed    claim = iota // go on, and call stored
-	known                   // accepted or delivered before
-	conflicted              // known with another digest
+	claimed    claim = iota // go on
+	repeated                // it was accepted or delivered before
+	conflicted              // it was, with other money
 )
 
-// claim begins to store an event. If another call is storing it, it waits for that one's success, as long as a Put may
-// take: ctx is for its values.
-func (d *dedupe) claim(ctx context.Context, key string, digest uint64) (claim, error) {
-	var bounded context.Context //nolint:contextcheck // derived from ctx below, for those who have to wait
+// store begins to store m: claimed means go on, and call stored. If another call stores it, store waits for that one.
+func (d *dedupe) store(ctx context.Context, m Message) (claim, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for {
-		s := d.lock(key)
-		m := s.find(key)
+		k := d.find(m.Key)
 		switch {
-		case m == nil || !m.done && !m.stored && !m.storing:
-			if m == nil {
-				m = s.newMark()
+		case k != nil && k.storing:
+			if err := d.wait(ctx, k); err != nil {
+				return repeated, err
 			}
-			m.digest, m.storing, m.gone = digest, true, false
-			s.active[key] = m
-			s.mu.Unlock()
-			return claimed, nil
-		case m.storing:
-			if bounded == nil {
-				var cancel context.CancelFunc
-				bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
-				defer cancel()
-			}
-			if err := s.wait(bounded, key); err != nil { // unlocks
-				return known, err
-			}
+		case k != nil && (k.done || k.stored):
+			return k.compare(m), nil
 		default:
-			c := m.compare(digest)
-			s.mu.Unlock()
-			return c, nil
+			if k == nil {
+				k = &known{}
+			}
+			k.digest, k.storing, k.rejected = m.Digest, true, false
+			d.active[m.Key] = k
+			return claimed, nil
 		}
 	}
 }
 
-// compare says of a second event with the key of m whether it asks for other money.
-func (m *mark) compare(digest uint64) claim {
-	if m.digest == digest {
-		return known
+// compare says whether a second event with the key of k asks for other money.
+func (k *known) compare(m Message) claim {
+	if k.digest == m.Digest {
+		return repeated
 	}
 	return conflicted
 }
 
-// stored ends a claim: ok says whether the queue has the event.
-func (d *dedupe) stored(key string, ok bool) {
-	s := d.lock(key)
-	defer s.mu.Unlock()
-	if m := s.active[key]; m != nil {
-		m.storing = false
-		m.stored = ok && !m.done && !m.gone
-		s.rest(key, m, d)
+// stored ends what store began: ok says whether the queue has the event.
+func (d *dedupe) stored(m Message, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if k := d.active[m.Key]; k != nil {
+		k.storing = false
+		k.stored = ok && !k.done && !k.rejected
+		d.rest(m.Key, k)
 	}
 }
 
-// begin starts to send an event: claimed means go on, and call finish. If another call is sending it, it waits for that
-// one's verdict. known or conflicted: it was delivered.
-func (d *dedupe) begin(ctx context.Context, msg Message) (claim, error) {
-	key := msg.Key
+// begin starts to send m: claimed means go on, and call finish. If another call sends it, begin waits for that one's
+// verdict. repeated or conflicted: it was delivered.
+func (d *dedupe) begin(ctx context.Context, m Message) (claim, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for {
-		s := d.lock(key)
-		m := s.find(key)
+		k := d.find(m.Key)
 		switch {
-		case m == nil || !m.done && !m.sending:
-			if m == nil {
-				m = s.newMark()
+		case k != nil && k.done:
+			return k.compare(m), nil
+		case k != nil && k.sending:
+			if err := d.wait(ctx, k); err != nil {
+				return repeated, err
 			}
-			m.sending = true
-			s.active[key] = m
-			s.mu.Unlock()
-			return claimed, nil
-		case m.done:
-			c := m.compare(msg.Digest)
-			s.mu.Unlock()
-			return c, nil
 		default:
-			if err := s.wait(ctx, key); err != nil { // unlocks
-				return known, err
+			if k == nil {
+				k = &known{}
 			}
+			k.sending = true
+			d.active[m.Key] = k
+			return claimed, nil
 		}
 	}
 }
 
 // finish ends what begin started: delivered remembers the event and its money, rejected forgets a queued one, which its
-// queue gives up now; else it is as before.
-func (d *dedupe) finish(msg Message, queued, delivered, rejected bool) {
-	key := msg.Key
-	s := d.lock(key)
-	defer s.mu.Unlock()
-	m := s.active[key]
-	if m == nil {
+// queue gives up now; otherwise it is as before.
+func (d *dedupe) finish(m Message, queued, delivered, rejected bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := d.active[m.Key]
+	if k == nil {
 		return
 	}
-	m.sending = false
+	k.sending = false
 	switch {
 	case delivered:
-		if !queued || !m.stored && !m.storing { // else the digest is of what was stored, which is msg
-			m.digest = msg.Digest
-		}
-		m.done, m.stored = true, false
+		k.digest, k.done, k.stored = m.Digest, !m.Repeats(), false
+		k.rejected = k.storing && m.Repeats() // it may be put again
 	case rejected && queued:
-		m.stored, m.gone = false, m.storing
+		k.stored, k.rejected = false, k.storing
 	}
-	s.rest(key, m, d)
+	d.rest(m.Key, k)
 }
 
-// rest puts the mark where it belongs when a call has ended, and wakes those who wait for it.
-func (s *dedupeShard) rest(key string, m *mark, d *dedupe) {
-	if len(s.waiting) > 0 {
-		if ch := s.waiting[key]; ch != nil {
-			close(ch)
-			delete(s.waiting, key)
-		}
-	}
-	if m.storing || m.sending {
+// conflicts reports whether this process knows m's key with other money.
+func (d *dedupe) conflicts(m Message) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := d.find(m.Key)
+	return k != nil && (k.done || k.stored) && k.digest != m.Digest
+}
+
+// rest puts k where it belongs when a call has ended, and wakes those who wait for it. Called with mu held.
+func (d *dedupe) rest(key string, k *known) {
+	k.ended.broadcast()
+	if k.storing || k.sending {
 		return
 	}
-	delete(s.active, key)
-	if !m.done && !m.stored {
-		s.young.Delete(key)
-		s.old.Delete(key)
+	delete(d.active, key)
+	if !k.done && !k.stored {
+		d.young.Delete(key)
+		d.old.Delete(key)
 		return
 	}
-	if n := s.young.ItemCount(); n >= d.half || n%64 == 0 && time.Since(s.turned) >= d.ttl {
-		s.old, s.young, s.turned = s.young, cache.New(d.ttl, 0), time.Now()
+	if n := d.young.ItemCount(); n >= d.half || time.Since(d.turned) >= d.ttl {
+		d.old, d.young, d.turned = d.young, cache.New(d.ttl, 0), time.Now()
 	}
-	s.young.SetDefault(key, m) // the old generation may still have it too: the same mark, found second
+	d.young.SetDefault(key, k) // the old generation may still have it too: the same, found second
 }
 
-func (d *dedupe) lock(key string) *dedupeShard {
-	s := &d.shard[maphash.String(d.seed, key)%dedupeShards]
-	s.mu.Lock()
-	return s
-}
-
-func (s *dedupeShard) find(key string) *mark {
-	if m := s.active[key]; m != nil {
-		return m
+// find must be called with mu held.
+func (d *dedupe) find(key string) *known {
+	if k := d.active[key]; k != nil {
+		return k
 	}
-	for _, c := range [...]*cache.Cache{s.young, s.old} {
-		if m, ok := c.Get(key); ok {
-			return m.(*mark)
+	for _, c := range [...]*cache.Cache{d.young, d.old} {
+		if k, ok := c.Get(key); ok {
+			return k.(*known)
 		}
 	}
 	return nil
 }
 
-// wait unlocks s and waits for the active call of key.
-func (s *dedupeShard) wait(ctx context.Context, key string) error {
-	ch := s.waiting[key]
-	if ch == nil {
-		ch = make(chan struct{})
-		s.waiting[key] = ch
-	}
-	s.mu.Unlock()
+// wait waits for the end of the call that is under way for k. Called with mu held, which it gives up meanwhile.
+func (d *dedupe) wait(ctx context.Context, k *known) error {
+	ended := k.ended.watch()
+	d.mu.Unlock()
+	defer d.mu.Lock()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-ch:
+	case <-ended:
 		return nil
 	}
-}
-
-func (s *dedupeShard) newMark() *mark {
-	if len(s.marks) == 0 {
-		s.marks = make([]mark, 128)
-	}
-	m := &s.marks[0]
-	s.marks = s.marks[1:]
-	return m
 }

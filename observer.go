@@ -1,36 +1,11 @@
 package fprom
 
-import "time"
-
-// Outcome is what became of an event.
-type Outcome string
-
-// The outcomes.
-const (
-	Tracked     Outcome = "tracked"      // FirstPromoter registered it
-	NotReferral Outcome = "not-referral" // normal: no promoter brought this customer, or the promoter is banned
-	Duplicate   Outcome = "duplicate"    // its event id was registered before: a success
-	Rejected    Outcome = "rejected"     // FirstPromoter says that the event is wrong; sending it again cannot help
-	Undelivered Outcome = "undelivered"  // no verdict yet
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"time"
 )
-
-// Result is the verdict on one event.
-type Result struct {
-	Outcome     Outcome
-	StatusCode  int          // 0 if no answer was read
-	ID          int64        // FirstPromoter's id of the event; 0 if it gave none
-	Commissions []Commission // only for Tracked; may be empty
-}
-
-// Commission is one commission that FirstPromoter created for a tracked event. Fields it left out are zero.
-type Commission struct {
-	ID         int64  `json:"id"`
-	Status     string `json:"status"`
-	Amount     int64  `json:"amount"` // in Unit; negative for a refund
-	Unit       string `json:"unit"`
-	Tier       int    `json:"tier"`
-	PromoterID int64  `json:"-"`
-}
 
 // Stage is a point on the way of an event.
 type Stage string
@@ -39,9 +14,9 @@ type Stage string
 const (
 	StageEnqueued  Stage = "enqueued"  // accepted: stored in the queue
 	StageDelivered Stage = "delivered" // has its outcome: Tracked, NotReferral or Duplicate
-	StageRetry     Stage = "retry"     // the attempt failed, or was answered too early (RetryConfig.NotFound); it is made again later
+	StageRetry     Stage = "retry"     // the attempt failed, was refused, or was answered too early; it is made again later
 	StagePaused    Stage = "paused"    // the answer pauses all delivery; the event is kept, no attempt is spent
-	StageDead      Stage = "dead"      // rejected, or out of attempts: a dead letter
+	StageDead      Stage = "dead"      // rejected, or given up: a dead letter
 	StageDiscarded Stage = "discarded" // recorded in a handler that failed: not a sale
 	StageLost      Stage = "lost"      // could not be stored; the request succeeded all the same (see WithFailClosed)
 	StageConflict  Stage = "conflict"  // not stored: its event id is already used with another amount or currency
@@ -54,4 +29,41 @@ type Step struct {
 	Result  Result
 	Err     error         // why: for retry, paused, dead, lost and conflict; for discarded if the client may see a success
 	Elapsed time.Duration // the attempt's duration; 0 where none was made
+
+	quiet bool   // it is a repetition that needs no line in the log
+	alone bool   // the event fails while others succeed
+	warn  string // what an operator should look at
+}
+
+// observe is the one door that every step goes through: it counts, logs and tells the Observer. Logger and Observer are
+// foreign code, whose panics end here.
+func (t *Tracker) observe(ctx context.Context, s Step) {
+	if t == nil {
+		return
+	}
+	t.counts.count(s)
+	t.guard(ctx, "the Logger", func() { t.logbook.step(ctx, t, s) })
+	if t.observer != nil {
+		t.guard(ctx, "the Observer", func() { t.observer(ctx, s) })
+	}
+}
+
+// guard runs foreign code, and says what panicked. It reports whether nothing did.
+func (t *Tracker) guard(ctx context.Context, what string, f func()) (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.panicked(ctx, what, p)
+		}
+	}()
+	f()
+	return true
+}
+
+// panicked counts and logs a panic; a Logger that panics again is left alone.
+func (t *Tracker) panicked(ctx context.Context, what string, p any) *panicError {
+	t.counts.panics.Add(1)
+	err := &panicError{p, debug.Stack()}
+	defer func() { _ = recover() }()
+	t.log.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the event is kept, and the program goes on", slog.String("error", t.client.clean(err.Error())), slog.String("stack", string(err.stack)))
+	return err
 }

@@ -13,7 +13,7 @@ import (
 
 // After a 401 one event at a time asks, after 1, 2, 4 … 60 seconds; nothing else is sent, and nothing is lost.
 func TestRefusedKeyIsProbed(t *testing.T) {
-	for _, r := range []reply{{status: 401}, {status: 403}, {status: 404, body: htmlPage}} {
+	for _, r := range []reply{{status: 401}} {
 		t.Run(strconv.Itoa(r.status), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var fixed atomic.Bool
@@ -25,7 +25,6 @@ func TestRefusedKeyIsProbed(t *testing.T) {
 				}}
 				cfg := config(f)
 				cfg.Workers = 1
-				cfg.Breaker.Failures = 1000 // a wrong endpoint is a failure as well; not looked at here
 				var seen steps
 				cfg.Observer = seen.observe
 				tracker := start(t, cfg)
@@ -227,5 +226,63 @@ func TestPauseWhileWaitingForTheLimit(t *testing.T) {
 			t.Errorf("%d calls in the pause, want none after the first", n-1)
 		}
 		flush(t, tracker, time.Minute)
+	})
+}
+
+// Three different events that are refused in a row pause the account. Then others probe, one a second and later one a
+// minute; nothing is given up, and a good answer ends the pause.
+func TestRefusedEventsPauseTheAccount(t *testing.T) {
+	for _, r := range []reply{{status: 403}, {status: 404, body: htmlPage}, {status: 302}, {status: 410, body: `{"message":"gone"}`}} {
+		t.Run(strconv.Itoa(r.status), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var fixed atomic.Bool
+				f := &fake{answer: func(int, call) reply {
+					if fixed.Load() {
+						return ok()
+					}
+					return r
+				}}
+				cfg := config(f)
+				cfg.Workers = 1
+				tracker := start(t, cfg)
+				for i := range 1000 {
+					enqueue(t, tracker, sale(strconv.Itoa(i)))
+				}
+				time.Sleep(10*time.Second - time.Millisecond)
+				if n := len(f.seen()); n != 3+9 {
+					t.Errorf("%d calls in 10 seconds, want 3 and one a second", n)
+				}
+				time.Sleep(time.Hour)
+				if n := len(f.seen()); n < 300 || n > 350 {
+					t.Errorf("%d calls in an hour, want 250 a second apart and the others a minute apart", n)
+				}
+				if s := tracker.Stats(); s.Rejected != 0 || s.Queue.Pending != 1000 || s.PausedUntil.IsZero() || s.PauseReason == "" {
+					t.Errorf("stats %+v", s)
+				}
+				fixed.Store(true)
+				flush(t, tracker, time.Hour)
+				if s := tracker.Stats(); s.Tracked != 1000 || !s.PausedUntil.IsZero() {
+					t.Errorf("stats %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// Two refused events pause nobody.
+func TestTwoRefusedEventsPauseNobody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(_ int, c call) reply {
+			if c.kind == fprom.KindRefund {
+				return reply{status: 403}
+			}
+			return ok()
+		}}
+		tracker := start(t, config(f))
+		enqueue(t, tracker, refund("r1"), refund("r2"), sale("s1"), sale("s2"))
+		settle()
+		if s := tracker.Stats(); s.Tracked != 2 || s.Retries != 2 || !s.PausedUntil.IsZero() {
+			t.Errorf("stats %+v", s)
+		}
 	})
 }

@@ -23,7 +23,9 @@ type Recording struct {
 
 	mu     sync.Mutex
 	events []Event // guarded by mu: recorded, and not taken yet
-	closed bool    // guarded by mu: the handler has returned, and nothing can be recorded any more
+	one    [1]Event
+	used   bool // one was used, and what was taken may still be in it
+	closed bool // guarded by mu: the handler has returned, and nothing can be recorded any more
 }
 
 // decision is what Commit or Discard decided.
@@ -152,7 +154,10 @@ func (r *Recording) store(events []Event, refuse bool) error {
 
 // enqueue makes an error of a panic: the customer has paid.
 func (r *Recording) enqueue(events []Event) (err error) {
-	ctx := context.WithoutCancel(r.ctx)
+	ctx := r.ctx
+	if _, ok := r.hook.enqueuer.(*Tracker); !ok { // which does it itself
+		ctx = context.WithoutCancel(ctx)
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			slog.ErrorContext(ctx, "fprom: Enqueue panicked", "panic", p, "stack", string(debug.Stack()))
@@ -200,6 +205,9 @@ func (r *Recording) record(events []Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := r.events
+	if !r.used { // most requests record one event
+		all, r.used = r.one[:0], true
+	}
 	for _, e := range events {
 		e, err := r.complete(e)
 		if err != nil {

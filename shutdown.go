@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Flush returns nil when every event accepted before the call has an outcome or is a dead letter. It returns an error that
@@ -14,39 +15,65 @@ func (t *Tracker) Flush(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	if err := t.queue.Flush(ctx); err != nil {
+	err := errRecovered
+	t.guard(ctx, "the Queue's Flush", func() { err = t.queue.Flush(ctx) })
+	if err != nil {
 		return fmt.Errorf("fprom: flush: %w", err)
 	}
 	return nil
 }
 
-// Shutdown stops accepting events, delivers what is queued and due until ctx ends, stops the workers and closes the queue.
-// What is left then stays in a durable queue for the next process, and the error is nil; of a queue in memory it is returned
-// in an *UndeliveredError. A queue that is shared with other processes (a Limiter) is not drained: they go on with it, and a
-// rolling restart need not wait for everybody's backlog. Give ctx a deadline: a long backlog takes its time under the rate
-// limit. An attempt that is under way may end before ctx does, then it is cut short; a durable queue sends its event again,
-// and the event id makes that safe. Further calls wait for the same end or their own ctx, whose error they return; the
-// earliest ctx to end cuts the drain short. Shutdown of a nil *Tracker returns nil.
+// stubborn is how long Shutdown waits for the end of attempts that it has cut short.
+const stubborn = time.Second
+
+// Shutdown stops accepting events, delivers what is queued and due before ctx's deadline, stops the workers and closes
+// the queue. What is left then stays in a durable queue for the next process, and the error is nil; of a queue in memory
+// it is returned in an *UndeliveredError. A queue that is shared with other processes (a Limiter) is not drained: they go
+// on with it, and a rolling restart need not wait for everybody's backlog. An attempt that is under way may go on until
+// ctx ends, then it is cut short; a durable queue sends its event again, and the event id makes that safe.
+//
+// Give ctx a deadline: a long backlog takes its time under the rate limit. Every call obeys its own ctx, and the first
+// ctx to end cuts the end short for all. All calls return the same error, but ctx's if a transport or a queue does not
+// end within a second after it. Shutdown of a nil *Tracker returns nil.
 func (t *Tracker) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	t.shutdown.Do(func() { t.ended = t.end(ctx) })
-	return t.ended
+	t.shutdown.Do(func() { go t.end(ctx) })
+	defer context.AfterFunc(ctx, t.cut)()
+	select {
+	case <-t.ended:
+		return t.endErr
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(stubborn)
+	defer timer.Stop()
+	select {
+	case <-t.ended:
+		return t.endErr
+	case <-timer.C:
+		return fmt.Errorf("fprom: shutdown: a delivery or the queue has not ended: %w", ctx.Err())
+	}
 }
 
-func (t *Tracker) end(ctx context.Context) error {
+// end is what Shutdown does, once.
+func (t *Tracker) end(ctx context.Context) {
+	defer close(t.ended)
 	t.accepting.Lock() // waits for the events that are being stored
 	t.closed = true
 	t.accepting.Unlock()
 
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.calls, cancel)() // the ctx of a later call has ended
 	if _, shared := t.queue.(Limiter); !shared {
 		if err := t.Flush(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {
-			t.log.Error("fprom: the queue could not be drained", "error", err)
+			t.guard(ctx, "the Logger", func() { t.log.Error("fprom: the queue could not be drained", "error", err) })
 		}
 	}
 	t.stop()
 	<-t.ran
+	t.cut()
 
 	var errs []error
 	if q, ok := t.queue.(UndeliveredLister); ok {
@@ -54,14 +81,18 @@ func (t *Tracker) end(ctx context.Context) error {
 			errs = append(errs, &UndeliveredError{Events: left})
 		}
 	}
-	if err := t.queue.Close(); err != nil {
-		errs = append(errs, fmt.Errorf("fprom: close the queue: %w", err))
+	closing := errRecovered
+	t.guard(ctx, "the Queue's Close", func() { closing = t.queue.Close() })
+	if closing != nil {
+		errs = append(errs, fmt.Errorf("fprom: close the queue: %w", closing))
+	}
+	if canBeKey(t.queue) {
+		taken.Delete(t.queue)
 	}
 	t.client.closeIdle()
-	if len(errs) == 1 {
-		return errs[0]
+	if t.endErr = errors.Join(errs...); len(errs) == 1 {
+		t.endErr = errs[0]
 	}
-	return errors.Join(errs...)
 }
 
 func eventsOf(ms []Message) []Event {

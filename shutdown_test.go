@@ -57,7 +57,7 @@ func TestShutdownHandsBack(t *testing.T) {
 				if !errors.As(err, &left) || !reflect.DeepEqual(left.Events, events) {
 					t.Errorf("Shutdown: %v\n%+v", err, left)
 				}
-				if d := time.Since(begin); d != 3*time.Second {
+				if d := time.Since(begin); d > 3*time.Second {
 					t.Errorf("Shutdown took %v", d)
 				}
 				if again := tracker.Shutdown(t.Context()); again != err { //nolint:errorlint // the same one

@@ -3,7 +3,7 @@ package fprom
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -11,7 +11,7 @@ import (
 // Stats is a snapshot of a Tracker. The counters are of this process, since New.
 type Stats struct {
 	Enqueued    uint64 `json:"enqueued"` // accepted and stored
-	Known       uint64 `json:"known"`    // accepted, but accepted or delivered before: nothing to do
+	Known       uint64 `json:"known"`    // accepted again: a repeat of an event that was already stored or delivered
 	Attempts    uint64 `json:"attempts"` // calls made to FirstPromoter
 	Tracked     uint64 `json:"tracked"`
 	NotReferral uint64 `json:"not_referral"`
@@ -21,39 +21,111 @@ type Stats struct {
 	Discarded   uint64 `json:"discarded"` // recorded in a handler that failed
 	Lost        uint64 `json:"lost"`      // could not be stored: look at the log
 	Conflicts   uint64 `json:"conflicts"` // event ids used twice with different amounts: look at the log
+	Panics      uint64 `json:"panics"`    // of the transport, the Observer, the Logger or the Queue: look at the log
 
-	Queue       QueueStats    `json:"queue"`                 // zero if the queue has no Stats
+	Queue       QueueStats    `json:"queue"`                 //
 	OldestAge   time.Duration `json:"oldest_age"`            // how long the oldest undelivered event has waited; nanoseconds in JSON
 	Breaker     string        `json:"breaker"`               // "closed", "half-open" or "open"
 	PausedUntil time.Time     `json:"paused_until,omitzero"` // zero unless the account is paused; in the past while a probe decides
 	PauseReason string        `json:"pause_reason,omitempty"`
+
+	LastSuccess       time.Time `json:"last_success,omitzero"` // when this process last delivered an event; zero if it has not
+	LastMinute        int       `json:"last_minute"`           // calls that this process made to FirstPromoter in the last 60 s
+	RequestsPerMinute int       `json:"requests_per_minute"`   // the limit (Config.RequestsPerMinute)
 }
 
 type counters struct {
 	enqueued, known, attempts, tracked, notReferral, duplicate atomic.Uint64
-	rejected, retries, discarded, lost, conflicts              atomic.Uint64
+	rejected, retries, discarded, lost, conflicts, panics      atomic.Uint64
+
+	mu      sync.Mutex
+	success time.Time  // the last one
+	seconds [60]second // the calls of the last minute
 }
 
-func newCounters() *counters { return &counters{} }
+// second counts the calls of one second.
+type second struct {
+	unix  int64
+	calls int
+}
+
+// called counts a call to FirstPromoter.
+func (c *counters) called() {
+	c.attempts.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now().Unix()
+	s := &c.seconds[now%60]
+	if s.unix != now {
+		*s = second{unix: now}
+	}
+	s.calls++
+}
+
+func (c *counters) recent() (success time.Time, lastMinute int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now().Unix()
+	for _, s := range c.seconds {
+		if now-s.unix < 60 {
+			lastMinute += s.calls
+		}
+	}
+	return c.success, lastMinute
+}
+
+// count adds s to the counters.
+func (c *counters) count(s Step) {
+	switch s.Stage {
+	case StageEnqueued:
+		c.enqueued.Add(1)
+	case StageDelivered:
+		c.delivered(s.Result.Outcome)
+	case StageRetry:
+		c.retries.Add(1)
+	case StageDead:
+		c.rejected.Add(1)
+	case StageDiscarded:
+		c.discarded.Add(1)
+	case StageLost:
+		c.lost.Add(1)
+	case StageConflict:
+		c.conflicts.Add(1)
+	case StagePaused: // an attempt that is made again, and counted by Attempts
+	}
+}
+
+func (c *counters) delivered(o Outcome) {
+	switch o {
+	case Tracked:
+		c.tracked.Add(1)
+	case NotReferral:
+		c.notReferral.Add(1)
+	case Duplicate, Rejected, Undelivered:
+		c.duplicate.Add(1)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.success = time.Now()
+}
 
 // Stats returns a snapshot. It asks the queue, so it is not for a hot path.
 func (t *Tracker) Stats() Stats {
 	if t == nil {
 		return Stats{}
 	}
-	c := t.counts
+	c := &t.counts
 	s := Stats{
 		Enqueued: c.enqueued.Load(), Known: c.known.Load(), Attempts: c.attempts.Load(), Tracked: c.tracked.Load(),
 		NotReferral: c.notReferral.Load(), Duplicate: c.duplicate.Load(), Rejected: c.rejected.Load(),
 		Retries: c.retries.Load(), Discarded: c.discarded.Load(), Lost: c.lost.Load(), Conflicts: c.conflicts.Load(),
-		Breaker: t.breaker.state(),
+		Panics: c.panics.Load(), Breaker: t.breaker.state(), RequestsPerMinute: t.perMinute,
 	}
 	if until, reason := t.pause.state(); !until.IsZero() {
 		s.PausedUntil, s.PauseReason = until, reason.Error()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	q, err := t.queue.Stats(ctx)
+	s.LastSuccess, s.LastMinute = c.recent()
+	q, err := t.queueStats()
 	if err != nil && !errors.Is(err, ErrQueueClosed) {
 		t.log.Warn("fprom: the queue gives no statistics", "error", err)
 	}
@@ -64,95 +136,21 @@ func (t *Tracker) Stats() Stats {
 	return s
 }
 
-// report turns the verdict of an attempt into a step. A failure of Track is no step: whether it is repeated is the caller's
-// business.
-func (t *Tracker) report(ctx context.Context, m Message, v verdict, queued bool) {
-	if v.sent {
-		t.counts.attempts.Add(1)
+// queueStats asks the queue, which is foreign code.
+func (t *Tracker) queueStats() (q QueueStats, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if !t.guard(ctx, "the Queue's Stats", func() { q, err = t.queue.Stats(ctx) }) {
+		err = errRecovered
 	}
-	s := Step{Message: m, Result: v.Result, Err: v.err, Elapsed: v.elapsed}
-	switch v.class {
-	case classDone:
-		s.Stage = StageDelivered
-	case classRejected:
-		s.Stage = StageDead
-	case classTransient, classAskAgain:
-		if !queued {
-			return
-		}
-		s.Stage = StageRetry
-	case classThrottled, classRefused, classEndpoint:
-		s.Stage = StagePaused
-	default: // nothing was sent, or nothing is known: the event is where it was
-		return
-	}
-	t.observe(ctx, s)
+	return q, err
 }
 
-// observe is the one door that every step goes through: it counts, logs and tells the Observer.
-func (t *Tracker) observe(ctx context.Context, s Step) {
+// Outbox returns the Tracker's queue for operators, if it is durable.
+func (t *Tracker) Outbox() (Outbox, bool) {
 	if t == nil {
-		return
+		return nil, false
 	}
-	level, text := t.count(s)
-	if t.log.Enabled(ctx, level) {
-		attrs := []slog.Attr{slog.String("event", s.Message.name())}
-		if s.Result.Outcome != "" {
-			attrs = append(attrs, slog.String("outcome", string(s.Result.Outcome)), slog.Int("status", s.Result.StatusCode))
-		}
-		if s.Message.Attempt > 0 {
-			attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
-		}
-		if s.Err != nil {
-			attrs = append(attrs, slog.String("error", s.Err.Error()))
-		}
-		t.log.LogAttrs(ctx, level, "fprom: "+text, attrs...)
-	}
-	if t.observer != nil {
-		t.observer(ctx, s)
-	}
-}
-
-// count adds s to the counters, and says how it is logged.
-func (t *Tracker) count(s Step) (slog.Level, string) {
-	c := t.counts
-	switch s.Stage {
-	case StageEnqueued:
-		c.enqueued.Add(1)
-		return slog.LevelDebug, "enqueued"
-	case StageDelivered:
-		switch s.Result.Outcome {
-		case Tracked:
-			c.tracked.Add(1)
-		case NotReferral:
-			c.notReferral.Add(1)
-		case Duplicate, Rejected, Undelivered:
-			c.duplicate.Add(1)
-		}
-		return slog.LevelDebug, "delivered"
-	case StageRetry:
-		c.retries.Add(1)
-		if s.Result.Outcome == NotReferral { // RetryConfig.NotFound
-			return slog.LevelDebug, "no such referral yet; asked again later"
-		}
-		return slog.LevelWarn, "not delivered; tried again later"
-	case StagePaused:
-		return slog.LevelError, "all delivery is paused; what is queued is kept"
-	case StageDead:
-		c.rejected.Add(1)
-		return slog.LevelError, "the event is given up: a dead letter"
-	case StageDiscarded:
-		c.discarded.Add(1)
-		if s.Err != nil { // the client may see a success
-			return slog.LevelWarn, "what the handler recorded is not sent"
-		}
-		return slog.LevelDebug, "the handler failed: what it recorded is not sent"
-	case StageLost:
-		c.lost.Add(1)
-		return slog.LevelError, "LOST: the request succeeded, but its event could not be stored; report it by hand"
-	case StageConflict:
-		c.conflicts.Add(1)
-		return slog.LevelError, "NOT TRACKED: the event id is already used with another amount; each payment needs an id of its own"
-	}
-	return slog.LevelInfo, string(s.Stage)
+	o, ok := t.queue.(Outbox)
+	return o, ok
 }

@@ -1,38 +1,107 @@
 package fprom
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
 
+// Outcome is what became of an event.
+type Outcome string
+
+// The outcomes.
+const (
+	Tracked     Outcome = "tracked"      // FirstPromoter registered it
+	NotReferral Outcome = "not-referral" // normal: no promoter brought this customer, or the promoter is banned
+	Duplicate   Outcome = "duplicate"    // its event id was registered before: a success
+	Rejected    Outcome = "rejected"     // FirstPromoter says that the event is wrong; sending it again cannot help
+	Undelivered Outcome = "undelivered"  // no verdict yet
+)
+
+// Result is the verdict on one event.
+type Result struct {
+	Outcome     Outcome
+	StatusCode  int          // 0 if no answer was read
+	ID          int64        // FirstPromoter's id of the event; 0 if it gave none
+	Commissions []Commission // only for Tracked; may be empty
+}
+
+// Commission is one commission that FirstPromoter created for a tracked event. Fields it left out are zero.
+type Commission struct {
+	ID         int64  `json:"id"`
+	Status     string `json:"status"`
+	Amount     int64  `json:"amount"` // in Unit; negative for a refund
+	Unit       string `json:"unit"`
+	Tier       int    `json:"tier"`
+	PromoterID int64  `json:"-"`
+}
+
 // class is what an answer means for the breaker, the pause and the queue.
 type class int
 
 const (
-	classDone        class = iota // an outcome: Tracked, NotReferral, Duplicate
-	classRejected                 // the event is wrong
-	classTransient                // failed; again later
-	classThrottled                // the account is over its limit
-	classRefused                  // the key or the account id is wrong
-	classEndpoint                 // what answers is not FirstPromoter's API
-	classInterrupted              // the caller's ctx ended: nothing is known
-	classUnsent                   // nothing was sent
-	classAskAgain                 // NotReferral, but perhaps too early
+	classDone         class = iota // an outcome: Tracked, NotReferral, Duplicate
+	classAskAgain                  // NotReferral, but perhaps too early
+	classRejected                  // the event is wrong
+	classTransient                 // failed; again later
+	classThrottled                 // the account is over its limit
+	classUnauthorized              // the key or the account id is wrong
+	classSuspected                 // refused: the account's fault, or this event's alone
+	classInterrupted               // the caller's ctx ended: nothing is known
+	classUnsent                    // nothing was sent
 )
+
+// rule says what the answers with one of these statuses mean.
+type rule struct {
+	first, last int
+	json        bool // only with a JSON object as FirstPromoter sends it
+	class       class
+}
+
+// rules is the table of the package documentation, for all answers that are no outcome. The first rule that fits holds.
+var rules = []rule{
+	{300, 399, false, classSuspected},
+	{400, 400, true, classRejected},
+	{401, 401, false, classUnauthorized},
+	{403, 403, false, classSuspected},
+	{404, 404, false, classSuspected},
+	{408, 409, false, classTransient}, // a 409 with JSON is an outcome
+	{413, 413, true, classRejected},
+	{415, 415, true, classRejected},
+	{421, 421, false, classTransient},
+	{422, 422, true, classRejected},
+	{425, 425, false, classTransient},
+	{429, 429, false, classThrottled},
+	{400, 499, true, classSuspected},
+}
+
+// ruleOf is the class of an answer that is no outcome.
+func ruleOf(status int, ours bool) class {
+	i := slices.IndexFunc(rules, func(r rule) bool { return r.first <= status && status <= r.last && (ours || !r.json) })
+	if i < 0 {
+		return classTransient
+	}
+	return rules[i].class
+}
 
 // verdict is what one attempt came to. err is nil exactly for classDone.
 type verdict struct {
 	Result
 	class   class
 	err     error
-	pause   time.Duration // for classThrottled and classAskAgain
+	wait    time.Duration // for classThrottled and classAskAgain; for the others 0 or what the event must wait
+	aside   bool          // the later events of the customer may pass
+	held    bool          // no attempt is spent
+	alone   bool          // the event fails while others succeed
+	quiet   bool          // not worth a line in the log
+	warn    string        // what an operator should look at, although it is an outcome
 	sent    bool
 	elapsed time.Duration
 }
@@ -41,49 +110,77 @@ func transient(status int, err error) verdict {
 	return verdict{Result: Result{Outcome: Undelivered, StatusCode: status}, class: classTransient, err: err}
 }
 
+// good reports whether FirstPromoter judged the event, which proves that the account works.
+func (v verdict) good() bool { return v.sent && v.class <= classRejected }
+
+const (
+	warnOtherID = "FirstPromoter names another event id; this event may not be registered"
+	warnFirst   = "FirstPromoter knew this event id before its first attempt: if it is the id of an older payment, this one earns nothing; each payment needs an id of its own"
+)
+
 // classify is the table in the package documentation.
-func (c *client) classify(m Message, resp *http.Response, body []byte, brief bool) verdict {
+func (c *client) classify(m Message, resp *http.Response, body []byte) verdict {
 	status := resp.StatusCode
-	if status == http.StatusOK || status == http.StatusCreated {
-		return tracked(m, status, body, brief)
-	}
-	if status == http.StatusNoContent {
+	switch status {
+	case http.StatusOK, http.StatusCreated:
+		return tracked(m, status, body)
+	case http.StatusNoContent:
 		return verdict{Result: Result{Outcome: NotReferral, StatusCode: status}}
 	}
 	answer, ours := parseAnswer(body)
+	if v, ok := answer.outcome(m, status, ours); ok {
+		return v
+	}
 	e := &APIError{StatusCode: status, Code: c.clean(answer.code), Message: c.clean(answer.text()), foreign: !ours}
-	v := verdict{Result: Result{Outcome: Undelivered, StatusCode: status}, class: classTransient, err: e}
+	v := verdict{Result: Result{Outcome: Undelivered, StatusCode: status}, class: ruleOf(status, ours), err: e}
 	wait, asked := retryAfter(resp.Header, time.Now())
-	switch {
-	case status == http.StatusNotFound && answer.notFound(m.Kind):
-		v.Outcome, v.class, v.err = NotReferral, classDone, nil
-	case status == http.StatusConflict && (ours && answer.sameID(m) || len(body) == 0),
-		status == http.StatusUnprocessableEntity && ours && m.Kind == KindSignup && answer.signedUp():
-		v.Outcome, v.class, v.err = Duplicate, classDone, nil
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		e.foreign = e.foreign && len(body) > 0 // FirstPromoter's own has none
-		v.class, v.err = classRefused, fmt.Errorf("%w: %w", ErrUnauthorized, e)
-	case status == http.StatusNotFound, status >= 300 && status < 400:
-		e.foreign = true
-		v.class, v.err = classEndpoint, fmt.Errorf("%s: %w", c.base, e)
-	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && asked:
+	if status == http.StatusServiceUnavailable && asked {
+		v.class = classThrottled
+	}
+	switch v.class {
+	case classRejected:
+		v.Outcome = Rejected
+	case classThrottled:
 		if !asked {
 			wait = defaultRetryAfter
 		}
 		e.RetryAfter, e.foreign = wait, false
-		v.class, v.pause = classThrottled, wait
-	case status >= 500:
-		e.foreign = false
-	case e.rejected():
-		v.Outcome, v.class = Rejected, classRejected
+		v.wait = wait
+	case classUnauthorized, classSuspected:
+		e.url = c.base + "/" + m.Kind
+		if status == http.StatusUnauthorized || status == http.StatusForbidden {
+			e.foreign = e.foreign && len(body) > 0 // FirstPromoter's own 401 has none
+			v.err = fmt.Errorf("%w: %w", ErrUnauthorized, e)
+		}
+	default:
+		e.foreign = e.foreign && status < 500
 	}
 	return v
 }
 
+// outcome is the verdict on an answer that has an error status but is a success.
+func (a answer) outcome(m Message, status int, ours bool) (verdict, bool) {
+	v := verdict{Result: Result{Outcome: Duplicate, StatusCode: status}}
+	switch {
+	case status == http.StatusNotFound && a.notFound(m.Kind):
+		v.Outcome = NotReferral
+		return v, true
+	case status == http.StatusConflict && ours:
+		if m.Attempt <= 1 {
+			v.warn = warnFirst
+		}
+		if !a.sameID(m) {
+			v.warn = warnOtherID
+		}
+		return v, true
+	default:
+		return v, status == http.StatusUnprocessableEntity && ours && m.Kind == KindSignup && a.signedUp()
+	}
+}
+
 // tracked reads a 200: anything but FirstPromoter's object for this event is no success. Every such object has an id, and
-// where one is missing the event is asked about again: if it was registered after all, the answer is a 409. brief leaves
-// the commissions out where that saves work.
-func tracked(m Message, status int, body []byte, brief bool) verdict {
+// where one is missing the event is asked about again: if it was registered after all, the answer is a 409.
+func tracked(m Message, status int, body []byte) verdict {
 	var a struct {
 		ID          json.RawMessage `json:"id"`
 		EventID     string          `json:"event_id"`
@@ -95,13 +192,8 @@ func tracked(m Message, status int, body []byte, brief bool) verdict {
 		} `json:"commissions"`
 	}
 	foreign := transient(status, &APIError{StatusCode: status, foreign: true})
-	if body = bytes.TrimSpace(body); len(body) == 0 || body[0] != '{' || !utf8.Valid(body) {
+	if !utf8.Valid(body) {
 		return foreign
-	}
-	if brief {
-		if id, ok := plainlyTracked(m, body); ok {
-			return verdict{Result: Result{Outcome: Tracked, StatusCode: status, ID: id}}
-		}
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
 		if _, odd := errors.AsType[*json.UnmarshalTypeError](err); !odd { // a field of another type: the rest was read
@@ -121,27 +213,6 @@ func tracked(m Message, status int, body []byte, brief bool) verdict {
 		r.Commissions = append(r.Commissions, c.Commission)
 	}
 	return verdict{Result: r}
-}
-
-// plainlyTracked knows the usual answer without decoding it: valid JSON that begins with an id, and names no other event
-// anywhere. ok is false where that does not settle it.
-func plainlyTracked(m Message, body []byte) (id int64, ok bool) {
-	rest, ok := bytes.CutPrefix(body, []byte(`{"id":`))
-	n := bytes.IndexByte(rest, ',')
-	if !ok || n < 1 || n > 18 || !allDigits(string(rest[:n])) || !json.Valid(body) {
-		return 0, false
-	}
-	id, _ = parseInt(string(rest[:n]))
-	own := []byte(`:"` + eventID(m) + `"`)
-	for {
-		var found bool
-		if _, rest, found = bytes.Cut(rest, []byte(`"event_id"`)); !found {
-			return id, true
-		}
-		if !bytes.HasPrefix(rest, own) && !bytes.HasPrefix(rest, []byte(":null")) {
-			return 0, false
-		}
-	}
 }
 
 // eventID is the event id in the key of a sale or a refund; empty for the other kinds.
@@ -197,7 +268,7 @@ func (a answer) sameID(m Message) bool {
 		return true
 	}
 	i := strings.LastIndex(rest, "' already")
-	return i < 0 || eventID(m) == "" || sameText(rest[:i], eventID(m))
+	return i < 0 || eventID(m) == "" || sameText(html.UnescapeString(rest[:i]), eventID(m))
 }
 
 // signedUp reports whether a 422 says that the lead has signed up before.

@@ -70,7 +70,7 @@ func (v verdict) checkError(t *testing.T, err error) {
 		return
 	}
 	wait := v.pause
-	if v.is != nil || v.breaker == "failure" {
+	if v.is != nil {
 		wait = 0
 	}
 	if api.StatusCode != v.reply.status || api.RetryAfter != wait {
@@ -121,25 +121,6 @@ func TestVerdictOnTheQueue(t *testing.T) {
 				}
 				flush(t, tracker, time.Hour)
 				v.checkQueue(t, q.answers(), &seen)
-			})
-		})
-	}
-}
-
-// Without an Observer, answers are not read further than the verdict needs: it must be the same.
-func TestVerdictUnobserved(t *testing.T) {
-	t.Parallel()
-	for _, v := range verdicts() {
-		t.Run(v.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				q := newRecorder()
-				cfg := config(script(v.reply, ok()))
-				cfg.Queue, cfg.Retry.NotFound = q, []time.Duration{}
-				tracker := start(t, cfg)
-				enqueue(t, tracker, v.sent())
-				time.Sleep(10*time.Second + time.Millisecond)
-				flush(t, tracker, time.Hour)
-				v.checkAnswer(t, q.answers()[0])
 			})
 		})
 	}

@@ -39,7 +39,7 @@ func page(status int) reply                { return typed(status, "text/html", h
 
 var evt1 = sale("evt_1")
 
-// done, rejected, again, refused, endpoint and throttled make the rows of each kind of verdict.
+// done, rejected, again, refused, suspected and throttled make the rows of each kind of verdict.
 func done(name string, o fprom.Outcome, r reply) verdict {
 	return verdict{name: name, reply: r, outcome: o, queue: "done", breaker: "success"}
 }
@@ -56,8 +56,13 @@ func refused(name string, r reply) verdict {
 	return verdict{name: name, reply: r, outcome: fprom.Undelivered, queue: "held", breaker: "neither", pause: time.Second, is: fprom.ErrUnauthorized}
 }
 
-func endpoint(name string, r reply) verdict {
-	return verdict{name: name, reply: r, outcome: fprom.Undelivered, queue: "held", breaker: "failure", pause: time.Second}
+// suspected is the account's fault or the event's: a single one pauses nobody.
+func suspected(name string, r reply) verdict {
+	v := verdict{name: name, reply: r, outcome: fprom.Undelivered, queue: "again", breaker: "neither"}
+	if r.status == http.StatusForbidden {
+		v.is = fprom.ErrUnauthorized
+	}
+	return v
 }
 
 func throttled(name string, pause time.Duration, r reply) verdict {
@@ -100,7 +105,8 @@ func verdicts() []verdict {
 		rejected("400 without message", object(400, `{}`)),
 		rejected("422 of a sale", object(422, `{"transaction_id":"there is already a signup event registered on this lead"}`)),
 		rejected("422 of a sign-up for another reason", object(422, `{"message":"email is invalid"}`)).of(aSignup),
-		rejected("410 JSON", object(410, `{"message":"x"}`)),
+		rejected("413 JSON", object(413, `{"message":"x"}`)),
+		rejected("415 JSON", object(415, `{"message":"x"}`)),
 
 		again("200 empty", object(200, "")),
 		again("200 empty object", object(200, `{}`)),
@@ -121,14 +127,16 @@ func verdicts() []verdict {
 		again("202", object(202, okBody)),
 		again("206", object(206, okBody)),
 		again("409 page", page(409)),
-		again("409 about another id", object(409, `{"message":"The 'sale' event with the id 'evt_2' already exists."}`)),
+		done("409 about another id", fprom.Duplicate, object(409, `{"message":"The 'sale' event with the id 'evt_2' already exists."}`)),
+		done("409 that names the id as HTML", fprom.Duplicate, object(409, `{"message":"The 'sale' event with the id 'evt&#95;1' already exists."}`)),
+		again("409 empty", reply{status: 409}),
 		again("409 cut", object(409, `{"message":"The 'sale' event with the id 'evt_1`)),
 		again("400 page", page(400)),
 		again("400 empty", object(400, "")),
 		again("400 string", object(400, `"bad"`)),
 		again("422 page", page(422)).of(aSignup),
 		again("405 page", page(405)),
-		again("407", object(407, `{"message":"proxy"}`)),
+		again("407 page", page(407)),
 		again("408", object(408, `{"message":"x"}`)),
 		again("410 page", page(410)),
 		again("414 empty", reply{status: 414}),
@@ -157,19 +165,27 @@ func verdicts() []verdict {
 		refused("401 page", page(401)),
 		refused("401 broken off", reply{status: 401, stream: broken("x")}),
 		refused("401 too long", typed(401, "text/html", strings.Repeat("x", 1<<20))),
-		refused("403 empty", reply{status: 403}),
-		refused("403 JSON", object(403, `{"message":"x"}`)),
+		suspected("403 empty", reply{status: 403}),
+		suspected("403 JSON", object(403, `{"message":"x"}`)),
 
-		endpoint("404 page", page(404)),
-		endpoint("404 empty", reply{status: 404}),
-		endpoint("404 code inside a page", typed(404, "text/html", `<html>{"code":"not_found"}</html>`)),
-		endpoint("404 CODE", object(404, `{"CODE":"not_found"}`)),
-		endpoint("404 code in an array", object(404, `{"code":["not_found"]}`)),
-		endpoint("404 cut", object(404, `{"code":"not_found"`)),
-		endpoint("404 of the account", object(404, `{"code":"account_not_found","message":"Referral account"}`)),
-		endpoint("404 other JSON", object(404, `{"message":"no route"}`)),
-		endpoint("304", reply{status: 304}),
-		endpoint("300", page(300)),
+		suspected("404 page", page(404)),
+		suspected("404 empty", reply{status: 404}),
+		suspected("404 code inside a page", typed(404, "text/html", `<html>{"code":"not_found"}</html>`)),
+		suspected("404 CODE", object(404, `{"CODE":"not_found"}`)),
+		suspected("404 code in an array", object(404, `{"code":["not_found"]}`)),
+		suspected("404 cut", object(404, `{"code":"not_found"`)),
+		suspected("404 of the account", object(404, `{"code":"account_not_found","message":"Referral account"}`)),
+		suspected("404 other JSON", object(404, `{"message":"no route"}`)),
+		suspected("304", reply{status: 304}),
+		suspected("300", page(300)),
+
+		suspected("402 JSON", object(402, `{"message":"x"}`)),
+		suspected("405 JSON", object(405, `{"message":"x"}`)),
+		suspected("407 JSON", object(407, `{"message":"x"}`)),
+		suspected("410 JSON", object(410, `{"message":"x"}`)),
+		suspected("423 JSON", object(423, `{"message":"x"}`)),
+		suspected("426 JSON", object(426, `{"message":"x"}`)),
+		suspected("451 JSON", object(451, `{"message":"x"}`)),
 
 		throttled("429", time.Minute, typed(429, "text/plain", "Retry later\n")),
 		throttled("429 broken off", 5*time.Second, reply{status: 429, header: header("Retry-After", "5"), stream: broken("x")}),
@@ -177,7 +193,7 @@ func verdicts() []verdict {
 	}
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, to := range []string{"https://elsewhere.test/sale", "/other", "http://firstpromoter.test/api/v2/track/sale", ":not a URL"} {
-			rows = append(rows, endpoint(http.StatusText(status)+" to "+to, reply{status: status, header: header("Location", to)}))
+			rows = append(rows, suspected(http.StatusText(status)+" to "+to, reply{status: status, header: header("Location", to)}))
 		}
 	}
 	return rows

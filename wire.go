@@ -9,12 +9,13 @@ import (
 // clean returns e as it is sent, with the currency in lower case as FirstPromoter's examples have it, and without what can
 // only harm it: blanks around the e-mail address and the ids of the referral, and an id that is a word such as "null".
 // Losing the sale for it would help nobody.
-func clean(e Event) (Event, error) {
-	switch e := e.(type) {
+func clean(event Event) (Event, error) {
+	switch e := event.(type) {
 	case Sale:
-		e.Email, e.TID, e.RefID = strings.TrimSpace(e.Email), cleanID(e.TID), cleanID(e.RefID)
-		e.Currency = cleanCurrency(e.Currency)
-		return e, nil
+		if c := e.clean(); c != e {
+			return c, nil
+		}
+		return event, nil
 	case Refund:
 		e.Email, e.Currency = strings.TrimSpace(e.Email), cleanCurrency(e.Currency)
 		return e, nil
@@ -27,6 +28,11 @@ func clean(e Event) (Event, error) {
 	default: // nil, a pointer or a struct around one of them
 		return nil, errNoEvent
 	}
+}
+
+func (e Sale) clean() Sale {
+	e.Email, e.TID, e.RefID, e.Currency = strings.TrimSpace(e.Email), cleanID(e.TID), cleanID(e.RefID), cleanCurrency(e.Currency)
+	return e
 }
 
 func cleanID(s string) string {

@@ -1,0 +1,198 @@
+package fprom_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// poisons are answers that some events get each time, while all others are tracked after 100 ms.
+var poisons = map[string]reply{
+	"403":              {status: 403, body: `{"message":"You don't have enough rights to perform this action","code":"forbidden"}`, after: 100 * time.Millisecond},
+	"404 page":         {status: 404, body: htmlPage, after: 100 * time.Millisecond},
+	"302":              {status: 302, header: header("Location", "/login"), after: 100 * time.Millisecond},
+	"500":              {status: 500, after: 100 * time.Millisecond},
+	"409 without JSON": {status: 409, body: htmlPage, after: 100 * time.Millisecond},
+	"hang":             {hang: true},
+}
+
+// poisoned is a FirstPromoter that answers bad events so, and tracks all others.
+func poisoned(bad reply) *fake {
+	return &fake{answer: func(_ int, c call) reply {
+		if strings.Contains(c.body, `"event_id":"bad`) {
+			return bad
+		}
+		return reply{status: 200, body: okBody, after: 100 * time.Millisecond}
+	}}
+}
+
+// goodBetween counts the calls about good events that began so long after the start.
+func goodBetween(f *fake, start time.Time, from, to time.Duration) (n int) {
+	for _, c := range f.seen() {
+		if at := c.at.Sub(start); at >= from && at < to && !strings.Contains(c.body, `"event_id":"bad`) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestBadEventsDoNotStopOthers: events that alone get a bad answer each time are put first. From the fifth minute on the
+// others keep at least 80 % of the rate that they have without (370 a minute).
+func TestBadEventsDoNotStopOthers(t *testing.T) {
+	for name, bad := range poisons {
+		for _, n := range []int{1, 5, 20, 200} {
+			t.Run(fmt.Sprint(name, " ", n), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					f := poisoned(bad)
+					cfg := config(f)
+					cfg.RequestsPerMinute, cfg.Burst = 400, 0
+					tracker := start(t, cfg)
+					begin := time.Now()
+					for i := range n {
+						enqueue(t, tracker, sale(fmt.Sprint("bad", i)))
+					}
+					for i := range 6000 {
+						enqueue(t, tracker, sale(fmt.Sprint("ok", i)))
+					}
+					time.Sleep(15 * time.Minute)
+					for _, m := range []time.Duration{5, 10} {
+						if rate := goodBetween(f, begin, m*time.Minute, (m+5)*time.Minute) / 5; rate < 370*80/100 {
+							t.Errorf("%d a minute from minute %d on, want at least %d", rate, m, 370*80/100)
+						}
+					}
+					if s := tracker.Stats(); s.Rejected != 0 {
+						t.Errorf("%d events were given up in 15 minutes", s.Rejected)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestBadEventsInAQuietShop: a sale every 30 seconds is delivered within 5 seconds at the median.
+func TestBadEventsInAQuietShop(t *testing.T) {
+	for name, bad := range poisons {
+		for _, n := range []int{1, 20} {
+			t.Run(fmt.Sprint(name, " ", n), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					f := poisoned(bad)
+					tracker := start(t, config(f))
+					for i := range n {
+						enqueue(t, tracker, sale(fmt.Sprint("bad", i)))
+					}
+					slow := 0
+					const sales = 60
+					for i := range sales {
+						time.Sleep(30 * time.Second)
+						id := fmt.Sprint("ok", i)
+						enqueue(t, tracker, sale(id))
+						time.Sleep(5 * time.Second)
+						if f.count(id) == 0 {
+							slow++
+						}
+					}
+					if slow > sales/2 {
+						t.Errorf("%d of %d sales waited longer than 5 s", slow, sales)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestAnEventThatAlwaysFails: its customer's later sales go after an hour, its attempts back off to one an hour, and
+// after a day it is a dead letter.
+func TestAnEventThatAlwaysFails(t *testing.T) {
+	for name, bad := range poisons {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := poisoned(bad)
+				tracker := start(t, config(f))
+				first := sale("bad")
+				first.Email = "ann@example.com"
+				enqueue(t, tracker, first)
+				for i := range 12 {
+					later := sale(fmt.Sprint("later", i))
+					later.Email = first.Email
+					enqueue(t, tracker, later)
+				}
+				begin := time.Now()
+				for i := 0; time.Since(begin) < 40*time.Hour; i++ { // other customers
+					enqueue(t, tracker, sale(fmt.Sprint("other", i)))
+					time.Sleep(time.Minute)
+					if n := f.count("later11"); n == 0 && time.Since(begin) > 2*time.Hour {
+						t.Fatal("after 2 hours the customer's later sales have not gone")
+					} else if n > 0 && time.Since(begin) < time.Hour {
+						t.Fatalf("the customer's later sales went after %v", time.Since(begin))
+					}
+				}
+				if n := f.count("bad"); n > 60 {
+					t.Errorf("%d attempts", n)
+				}
+				if s := tracker.Stats(); s.Rejected != 1 || s.Queue.Pending != 0 {
+					t.Errorf("%d dead letters, %d pending, want 1 and 0", s.Rejected, s.Queue.Pending)
+				}
+			})
+		})
+	}
+}
+
+// TestAnOnlyCustomer: without other customers an event that always fails cannot be told from an outage; but after an hour
+// the next one is tried.
+func TestAnOnlyCustomer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := poisoned(reply{status: 500})
+		tracker := start(t, config(f))
+		for _, id := range []string{"bad", "later1", "later2"} {
+			s := sale(id)
+			s.Email = "ann@example.com"
+			enqueue(t, tracker, s)
+		}
+		time.Sleep(59 * time.Minute)
+		if n := f.count("later1"); n != 0 {
+			t.Error("the customer's order was given up within the hour")
+		}
+		time.Sleep(time.Hour)
+		if f.count("later1") != 1 || f.count("later2") != 1 {
+			t.Errorf("%d and %d calls for the later sales, want 1 and 1", f.count("later1"), f.count("later2"))
+		}
+	})
+}
+
+// TestNothingIsGivenUpInAnOutage: where nothing gets a good answer it is not the events' fault, however long it lasts.
+func TestNothingIsGivenUpInAnOutage(t *testing.T) {
+	for name, bad := range poisons {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				begin := time.Now()
+				f := &fake{answer: func(int, call) reply {
+					if time.Since(begin) < 26*time.Hour {
+						return bad
+					}
+					return ok()
+				}}
+				var seen steps
+				cfg := config(f)
+				cfg.Observer, cfg.Breaker.OpenFor = seen.observe, time.Minute
+				tracker := start(t, cfg)
+				for i := range 20 {
+					enqueue(t, tracker, sale(fmt.Sprint("s", i)))
+				}
+				time.Sleep(26 * time.Hour)
+				if n := len(f.seen()); n > 26*60*60 {
+					t.Errorf("%d calls in 26 hours of outage", n)
+				}
+				flush(t, tracker, 2*time.Hour)
+				if s := tracker.Stats(); s.Tracked != 20 || s.Rejected != 0 {
+					t.Errorf("%d tracked, %d given up, want 20 and 0", s.Tracked, s.Rejected)
+				}
+				if got := seen.of(fprom.StageDead); len(got) != 0 {
+					t.Errorf("dead letters: %v", got)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,151 @@
+package fprom
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+)
+
+// putTimeout bounds how long Enqueue waits for the queue, for all its events together.
+const putTimeout = time.Second
+
+var errRecovered = errors.New("fprom: it panicked: see the log")
+
+// Enqueue accepts events for delivery, all or none, and returns when the queue has stored them; it never waits for the
+// network. nil means that each will be delivered, or that an event with its id was accepted or delivered before. It waits
+// at most a second for the queue, whatever ctx says: ctx is for its values. Errors: *ValidationError, ErrQueueFull,
+// ErrClosed, or the queue's; nothing is stored then. An event id that is already used with another amount or currency is a
+// *ConflictError, which wraps ErrConflict; the other events are stored then.
+func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
+	if t == nil {
+		return ErrNoTracker
+	}
+	ms := make([]Message, len(events))
+	for i, e := range events {
+		m, err := NewMessage(e)
+		if err != nil {
+			return err
+		}
+		ms[i] = m
+	}
+	if len(ms) == 0 {
+		return nil
+	}
+	t.accepting.RLock()
+	defer t.accepting.RUnlock()
+	if t.closed {
+		return fmt.Errorf("%w: %s", ErrClosed, ms[0].name())
+	}
+	if t.observer != nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	bounded := ctx
+	if _, quick := t.queue.(*memoryQueue); !quick { // which never waits
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
+		defer cancel()
+	}
+	first := ms[0]
+	fresh, conflicts, err := t.claim(bounded, ms)
+	if err == nil && len(fresh) > 0 {
+		var more []Message
+		more, err = t.put(bounded, fresh)
+		conflicts = append(conflicts, more...)
+	}
+	if err != nil {
+		return fmt.Errorf("fprom: %s was not stored: %w", first.name(), err)
+	}
+	return t.accepted(ctx, fresh, conflicts)
+}
+
+// claim takes the messages that are new to this process. They are taken in the order of their keys, so that two calls
+// cannot wait for each other. fresh shares the memory of ms.
+func (t *Tracker) claim(ctx context.Context, ms []Message) (fresh, conflicts []Message, err error) {
+	order := make([]int, len(ms))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(ms[a].Key, ms[b].Key) })
+	mine := make([]bool, len(ms))
+	for n, i := range order {
+		m := ms[i]
+		var c claim
+		switch {
+		case n > 0 && ms[order[n-1]].Key == m.Key:
+			if c = repeated; ms[order[n-1]].Digest != m.Digest {
+				c = conflicted
+			}
+		default:
+			if c, err = t.dedupe.store(ctx, m); err != nil {
+				t.release(ms, mine)
+				return nil, nil, fmt.Errorf("wait for the same event to be stored: %w", err)
+			}
+		}
+		switch c {
+		case claimed:
+			mine[i] = true
+		case conflicted:
+			conflicts = append(conflicts, m)
+		case repeated:
+			t.counts.known.Add(1)
+		}
+	}
+	fresh = ms[:0]
+	for i, m := range ms {
+		if mine[i] {
+			fresh = append(fresh, m)
+		}
+	}
+	return fresh, conflicts, nil
+}
+
+func (t *Tracker) release(ms []Message, mine []bool) {
+	for i, m := range ms {
+		if mine[i] {
+			t.dedupe.stored(m, false)
+		}
+	}
+}
+
+// put stores what was claimed, and ends the claims.
+func (t *Tracker) put(ctx context.Context, fresh []Message) (conflicts []Message, err error) {
+	err = errRecovered
+	t.guard(ctx, "the Queue's Put", func() { err = t.queue.Put(ctx, fresh...) })
+	c, conflict := errors.AsType[*ConflictError](err)
+	if conflict = conflict || errors.Is(err, ErrConflict); conflict {
+		err = nil
+	}
+	for _, m := range fresh {
+		refused := conflict && (c == nil || slices.Contains(c.Keys, m.Key)) // an error without keys does not say which
+		t.dedupe.stored(m, err == nil && !refused)
+		if refused {
+			conflicts = append(conflicts, m)
+		}
+	}
+	return conflicts, err
+}
+
+// accepted tells what became of the messages.
+func (t *Tracker) accepted(ctx context.Context, fresh, conflicts []Message) error {
+	for _, m := range fresh {
+		if !slices.ContainsFunc(conflicts, func(c Message) bool { return c.Key == m.Key && c.Digest == m.Digest }) {
+			t.observe(ctx, Step{Stage: StageEnqueued, Message: m})
+		}
+	}
+	if len(conflicts) == 0 {
+		return nil
+	}
+	err := &ConflictError{}
+	for _, m := range conflicts {
+		err.Keys = append(err.Keys, m.Key)
+		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: ErrConflict})
+	}
+	return err
+}
+
+// canBeKey reports whether two queues that are equal are the same.
+func canBeKey(q Queue) bool { return reflect.TypeOf(q).Kind() == reflect.Pointer }
