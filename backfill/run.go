@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -52,8 +54,12 @@ type Progress struct {
 	Left      time.Duration // until everything that waits in the outbox is delivered, at the account's limit
 }
 
-// batch is how many rows go into the outbox at once.
-const batch = 1000
+// How many rows are looked up in the outbox at once, and how many are put: a Put holds up live events, if only for
+// milliseconds.
+const (
+	batch    = 1000
+	putBatch = 500
+)
 
 // Run reads sales from r and puts them into the outbox, behind live events. An error is a *HeaderError, a
 // *fprom.ValidationError of an option, ctx's, r's or the outbox's; the Result says how far it came. Rows that cannot be
@@ -73,7 +79,7 @@ func Run(ctx context.Context, r io.Reader, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	l := &loader{Options: o, rejects: w, twins: newTwins(), start: time.Now()}
+	l := &loader{Options: o, rejects: w, twins: newTwins(), start: time.Now(), kind: in.format.Kind, index: &index{maphash.MakeSeed(), map[uint64]uint64{}}}
 	l.result.Since = l.start
 	err = l.load(ctx, in)
 	if cerr := w.close(); err == nil {
@@ -92,8 +98,10 @@ type loader struct {
 	rejects *rejects
 	twins   *twins
 	start   time.Time
-	pending []pending         // the batch
-	dry     map[uint64]uint64 // in a dry run: the digest by the key's hash, of what would be stored
+	pending []pending // the batch
+	kind    string
+	index   *index
+	indexed bool // index has the whole outbox
 }
 
 // pending is a row on its way.
@@ -180,9 +188,15 @@ func (l *loader) store(ctx context.Context) error {
 }
 
 func (l *loader) put(ctx context.Context, fresh []pending) error {
-	if len(fresh) == 0 {
-		return nil
+	for part := range slices.Chunk(fresh, putBatch) {
+		if err := l.putPart(ctx, part); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (l *loader) putPart(ctx context.Context, fresh []pending) error {
 	ms := make([]fprom.Message, len(fresh))
 	for i, p := range fresh {
 		ms[i] = p.msg

@@ -4,82 +4,100 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"strings"
 
 	"github.com/fprom-go/fprom"
 )
 
-var seed = maphash.MakeSeed()
+// indexAfter is how many rows are looked up in the outbox batch by batch. For a longer file the outbox is read once, since a
+// lookup may have to look at everything that waits, and that grows with every batch.
+const indexAfter = 5000
 
-// sift takes out of the batch what the outbox knows, and what the batch has twice.
-func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
-	known, err := l.lookUp(ctx)
-	if err != nil {
-		return nil, err
+// index knows which keys are in the outbox and in the rows before, with their money: two numbers each.
+type index struct {
+	seed maphash.Seed
+	of   map[uint64]uint64
+}
+
+func (x *index) hash(key string) uint64 { return maphash.String(x.seed, fprom.SafeKey(key)) }
+
+func (x *index) add(key string, money money) { x.of[x.hash(key)] = maphash.Comparable(x.seed, money) }
+
+func (x *index) find(key string, m money) (known, same bool) {
+	h, known := x.of[x.hash(key)]
+	return known, h == maphash.Comparable(x.seed, m)
+}
+
+// money is what two events with one key must have in common.
+type money struct {
+	amount   int64
+	currency string
+}
+
+func moneyOf(e fprom.Event) money {
+	switch e := e.(type) {
+	case fprom.Sale:
+		return money{e.Amount, strings.ToLower(strings.TrimSpace(e.Currency))}
+	case fprom.Refund:
+		return money{e.Amount, strings.ToLower(strings.TrimSpace(e.Currency))}
 	}
-	inBatch := make(map[string]uint64, len(l.pending))
-	for _, p := range l.pending {
-		digest, same := inBatch[p.msg.Key]
-		if !same {
-			digest, same = l.seenDry(p.msg)
+	return money{}
+}
+
+// sift takes out of the batch what the outbox has, and what the rows have twice.
+func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
+	known := l.index
+	if l.result.Rows <= indexAfter {
+		if err := l.lookUp(ctx); err != nil {
+			return nil, err
 		}
-		e, stored := known[fprom.SafeKey(p.msg.Key)]
-		switch {
-		case stored && !e.Damaged && !sameMoney(e, p.msg), same && digest != p.msg.Digest:
+	} else if !l.indexed {
+		if err := l.readOutbox(ctx, fprom.Filter{}); err != nil {
+			return nil, err
+		}
+		l.indexed = true
+	}
+	for _, p := range l.pending {
+		m := moneyOf(p.row.Event)
+		switch is, same := known.find(p.msg.Key, m); {
+		case is && !same:
 			if err := l.conflict(p); err != nil {
 				return nil, err
 			}
-		case stored || same:
+		case is:
 			l.result.Known++
 		default:
-			inBatch[p.msg.Key] = p.msg.Digest
+			known.add(p.msg.Key, m)
 			fresh = append(fresh, p)
 		}
 	}
 	return fresh, nil
 }
 
-// lookUp finds the batch's rows in the outbox, by SafeKey. A dead letter is left out: its key is free.
-func (l *loader) lookUp(ctx context.Context) (map[string]fprom.Entry, error) {
-	known := map[string]fprom.Entry{}
+func (l *loader) lookUp(ctx context.Context) error {
 	if len(l.pending) == 0 {
-		return known, nil
+		return nil
 	}
 	keys := make([]string, len(l.pending))
 	for i, p := range l.pending {
 		keys[i] = p.msg.Key
 	}
-	for e, err := range l.Outbox.Entries(ctx, fprom.Filter{Keys: keys}) {
+	return l.readOutbox(ctx, fprom.Filter{Keys: keys})
+}
+
+// readOutbox takes entries into the index. A dead letter is left out: its key is free.
+func (l *loader) readOutbox(ctx context.Context, f fprom.Filter) error {
+	for e, err := range l.Outbox.Entries(ctx, f) {
 		if err != nil {
-			return nil, fmt.Errorf("fprom: look rows up in the outbox: %w", err)
+			return fmt.Errorf("fprom: look rows up in the outbox: %w", err)
 		}
-		if e.State == fprom.StateDead {
+		if e.State == fprom.StateDead || e.Damaged || e.Kind != l.kind {
 			continue
 		}
-		known[e.Key] = e
-		if e.Bulk && e.RecordedAt.Before(l.result.Since) {
+		l.index.add(e.Key, money{e.Amount, e.Currency})
+		if e.Bulk && e.State == fprom.StateWaiting && e.RecordedAt.Before(l.result.Since) {
 			l.result.Since = e.RecordedAt
 		}
 	}
-	return known, nil
-}
-
-func sameMoney(e fprom.Entry, m fprom.Message) bool {
-	amount, currency := m.Money()
-	return e.Amount == amount && e.Currency == currency
-}
-
-// seenDry remembers what a dry run would have stored, as two numbers a row.
-func (l *loader) seenDry(m fprom.Message) (digest uint64, seen bool) {
-	if !l.DryRun {
-		return 0, false
-	}
-	if l.dry == nil {
-		l.dry = map[uint64]uint64{}
-	}
-	key := maphash.String(seed, m.Key)
-	digest, seen = l.dry[key]
-	if !seen {
-		l.dry[key] = m.Digest
-	}
-	return digest, seen
+	return nil
 }
