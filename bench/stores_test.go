@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"sync"
@@ -37,16 +38,16 @@ type record struct {
 	done  chan error
 }
 
-// recordHeader is the size of what boltqueue keeps of a message beside its texts.
-const recordHeader = 46
+// recordHeader is the size of what boltqueue keeps of a message beside its JSON.
+const recordHeader = 95
 
 func recordOf(m fprom.Message) *record {
-	r := &record{value: make([]byte, recordHeader, recordHeader+16+len(m.Kind)+len(m.Customer)+len(m.Key)+len(m.Body)), done: make(chan error, 1)}
-	for _, s := range [...]string{m.Kind, m.Customer, m.Key} {
-		r.value = append(binary.AppendUvarint(r.value, uint64(len(s))), s...)
+	m.RecordedAt = m.RecordedAt.UTC()
+	j, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
 	}
-	r.value = append(r.value, m.Body...)
-	return r
+	return &record{value: append(make([]byte, recordHeader, recordHeader+len(j)), j...), done: make(chan error, 1)}
 }
 
 // grouper is the group commit that all floors share, and that boltqueue has too: one goroutine writes whatever has

@@ -4,53 +4,35 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
+	"io"
 	"os"
+
+	"go.etcd.io/bbolt"
 )
 
-// bbolt trusts the pages of a file: a damaged page number ends the process or lets it loop, also in bbolt's own check. So
-// before bbolt walks a file, checkPages looks whether its pages form trees: each is in the file and reached once, its
-// elements lie within it, and keys ascend. The layout is that of bbolt's version 2, which is stable: a page is id (8), flags
-// (2), count (2), overflow (4), then its elements.
+// bbolt trusts the pages of a file: a damaged page number ends the process or lets it loop for ever, also in bbolt's own
+// check. So before bbolt walks a file, checkPages looks whether its pages form a tree: each is in the file and is used once,
+// its elements lie within it, and keys ascend. A page is its id (8), flags (2), count (2), overflow (4), then its elements.
 const (
-	pageHead   = 16
-	metaSize   = 64
-	boltMagic  = 0xED0CDAED
-	flagBranch = 0x01
-	flagLeaf   = 0x02
-	leafBucket = 0x01
-	maxDepth   = 32
+	pageHead    = 16
+	boltMagic   = 0xED0CDAED
+	pageBranch  = 0x01
+	pageLeaf    = 0x02
+	leafBucket  = 0x01
+	maxDepth    = 32
+	bucketValue = 16 // bytes of the value of a bucket: its root page (8), a sequence (8); if the root is 0 the content follows
 )
-
-type checker struct {
-	f    *os.File
-	size uint64 // of a page
-	high uint64 // pages in use are below
-	seen []bool
-}
 
 var native = binary.NativeEndian
 
-// hasMagic reports whether the file at path begins like one of bbolt's.
-func hasMagic(path string) bool {
-	f, err := os.Open(path) //nolint:gosec // the caller's path
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }()
-	for size := int64(1024); size <= 1<<16; size *= 2 {
-		for _, at := range []int64{0, size} {
-			var b [4]byte
-			if _, err := f.ReadAt(b[:], at+pageHead); err == nil && native.Uint32(b[:]) == boltMagic {
-				return true
-			}
-		}
-	}
-	return false
+type checker struct {
+	f    io.ReaderAt
+	size uint64 // of a page
+	seen []bool // pages
 }
 
-// checkPages checks the form of a file that bbolt could open.
-func checkPages(path string) error {
+// checkPages checks a file that bbolt has opened to read, but not walked.
+func checkPages(tx *bbolt.Tx, path string) error {
 	f, err := os.Open(path) //nolint:gosec // the caller's path
 	if err != nil {
 		return err
@@ -60,136 +42,112 @@ func checkPages(path string) error {
 	if err != nil {
 		return err
 	}
-	meta := newestMeta(f)
-	if meta == nil {
-		return fmt.Errorf("%w: no valid head", ErrDamaged)
-	}
-	c := &checker{f: f, size: uint64(native.Uint32(meta[8:])), high: native.Uint64(meta[40:])}
-	if c.size < 1024 || c.size > 1<<16 || c.high > uint64(info.Size())/c.size {
+	if tx.Size() > info.Size() {
 		return fmt.Errorf("%w: it is shorter than it should be", ErrDamaged)
 	}
-	c.seen = make([]bool, c.high)
-	return c.tree(native.Uint64(meta[16:]), nil, nil, 0)
+	c := &checker{f: f, size: uint64(tx.DB().Info().PageSize)}
+	c.seen = make([]bool, uint64(tx.Size())/c.size)
+	return c.tree(uint64(tx.Cursor().Bucket().Root()), nil, nil, 0)
 }
 
-// newestMeta is the meta page that bbolt takes.
-func newestMeta(f *os.File) (newest []byte) {
-	for size := int64(1024); size <= 1<<16; size *= 2 {
-		for _, at := range []int64{0, size} {
-			b := make([]byte, metaSize)
-			if _, err := f.ReadAt(b, at+pageHead); err != nil || native.Uint32(b) != boltMagic {
-				continue
-			}
-			h := fnv.New64a()
-			_, _ = h.Write(b[:56])
-			if h.Sum64() == native.Uint64(b[56:]) && (at == 0 || int64(native.Uint32(b[8:])) == size) &&
-				(newest == nil || native.Uint64(b[48:]) > native.Uint64(newest[48:])) {
-				newest = b
-			}
-		}
-	}
-	return newest
-}
-
-func (c *checker) damaged(id uint64, what string) error {
+func damaged(id uint64, what string) error {
 	return fmt.Errorf("%w: page %d %s", ErrDamaged, id, what)
 }
 
-// tree checks the page with that number and all below it. Its keys are from low on and before high, where that is set.
+// tree checks the page with that id and all below it. Its keys are from low on and before high, where that is set.
 func (c *checker) tree(id uint64, low, high []byte, depth int) error {
-	if id < 2 || id >= c.high || depth > maxDepth {
-		return c.damaged(id, "is out of place")
+	n, pages := uint64(1), uint64(len(c.seen))
+	var b []byte
+	for len(b) != int(n*c.size) { // again, if it turns out to be a longer one
+		if id < 2 || id >= pages || n > pages-id || depth > maxDepth {
+			return damaged(id, "is out of place")
+		}
+		b = make([]byte, n*c.size)
+		if _, err := c.f.ReadAt(b, int64(id*c.size)); err != nil {
+			return err
+		}
+		n = 1 + uint64(native.Uint32(b[12:]))
 	}
-	b, err := c.read(id)
-	if err != nil {
-		return err
-	}
-	overflow := uint64(native.Uint32(b[12:]))
-	for i := id; i <= id+overflow; i++ {
+	for i := id; i < id+n; i++ {
 		if c.seen[i] {
-			return c.damaged(i, "is used twice")
+			return damaged(i, "is used twice")
 		}
 		c.seen[i] = true
 	}
 	if native.Uint64(b) != id {
-		return c.damaged(id, "is another one")
+		return damaged(id, "is another one")
 	}
 	return c.elements(id, b, low, high, depth)
 }
 
-func (c *checker) read(id uint64) ([]byte, error) {
-	b := make([]byte, c.size)
-	if _, err := c.f.ReadAt(b, int64(id*c.size)); err != nil {
-		return nil, err
-	}
-	overflow := uint64(native.Uint32(b[12:]))
-	if overflow == 0 {
-		return b, nil
-	}
-	if overflow >= c.high-id {
-		return nil, c.damaged(id, "is too long")
-	}
-	b = make([]byte, (1+overflow)*c.size)
-	_, err := c.f.ReadAt(b, int64(id*c.size))
-	return b, err
-}
-
-// elements checks what a page has. b is the page, or the value of a small bucket, which looks like one.
+// elements checks what is in a page, or in the value of a small bucket, which is made like one.
 func (c *checker) elements(id uint64, b, low, high []byte, depth int) error {
 	if len(b) < pageHead {
-		return c.damaged(id, "is too short")
+		return damaged(id, "is too short")
 	}
 	flags, count := native.Uint16(b[8:]), uint64(native.Uint16(b[10:]))
-	if flags != flagBranch && flags != flagLeaf || pageHead*(1+count) > uint64(len(b)) || flags == flagBranch && count == 0 {
-		return c.damaged(id, "is of no known kind")
+	if flags != pageBranch && flags != pageLeaf || pageHead*(1+count) > uint64(len(b)) || flags == pageBranch && count == 0 {
+		return damaged(id, "is of no known kind")
 	}
-	last, children := low, make([]uint64, 0, count)
 	var keys [][]byte
 	for i := range count {
-		at := pageHead * (1 + i)
-		e := b[at : at+pageHead]
-		var pos, ksize, vsize uint64
-		if flags == flagBranch {
-			pos, ksize = uint64(native.Uint32(e)), uint64(native.Uint32(e[4:]))
-		} else {
-			pos, ksize, vsize = uint64(native.Uint32(e[4:])), uint64(native.Uint32(e[8:])), uint64(native.Uint32(e[12:]))
+		e := b[pageHead*(1+i):]
+		size := [2]uint64{uint64(native.Uint32(e[4:])), 0} // of key and value
+		pos := uint64(native.Uint32(e))
+		if flags == pageLeaf {
+			pos, size = uint64(native.Uint32(e[4:])), [2]uint64{uint64(native.Uint32(e[8:])), uint64(native.Uint32(e[12:]))}
 		}
-		from := at + pos
-		if pos < pageHead*(count-i) || from+ksize+vsize > uint64(len(b)) {
-			return c.damaged(id, "has an element outside of it")
+		if pos < pageHead*(count-i) || pos+size[0]+size[1] > uint64(len(e)) {
+			return damaged(id, "has an element outside of it")
 		}
-		key, value := b[from:from+ksize], b[from+ksize:from+ksize+vsize]
-		if i == 0 && bytes.Compare(key, last) < 0 || i > 0 && bytes.Compare(key, last) <= 0 || high != nil && bytes.Compare(key, high) >= 0 {
-			return c.damaged(id, "is not in order")
+		key, value := e[pos:pos+size[0]], e[pos+size[0]:pos+size[0]+size[1]]
+		if i == 0 && bytes.Compare(key, low) < 0 || i > 0 && bytes.Compare(key, keys[i-1]) <= 0 || high != nil && bytes.Compare(key, high) >= 0 {
+			return damaged(id, "is not in order")
 		}
-		last = key
-		if flags == flagBranch {
-			children, keys = append(children, native.Uint64(e[8:])), append(keys, key)
-		} else if native.Uint32(e)&leafBucket != 0 {
+		keys = append(keys, key)
+		if flags == pageLeaf && native.Uint32(e)&leafBucket != 0 {
 			if err := c.bucket(id, value, depth); err != nil {
 				return err
 			}
 		}
 	}
-	for i, child := range children {
+	if flags == pageLeaf {
+		return nil
+	}
+	for i, key := range keys {
 		end := high
 		if i+1 < len(keys) {
 			end = keys[i+1]
 		}
-		if err := c.tree(child, keys[i], end, depth+1); err != nil {
+		if err := c.tree(native.Uint64(b[pageHead*(1+i)+8:]), key, end, depth+1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// bucket checks a bucket by its value: its root page (8), a sequence (8), and if the root is 0 the content.
 func (c *checker) bucket(id uint64, value []byte, depth int) error {
-	if len(value) < 16 || depth > maxDepth {
-		return c.damaged(id, "has a bucket that cannot be")
+	if len(value) < bucketValue || depth > maxDepth {
+		return damaged(id, "has a bucket that cannot be")
 	}
 	if root := native.Uint64(value); root != 0 {
 		return c.tree(root, nil, nil, depth+1)
 	}
-	return c.elements(id, value[16:], nil, nil, depth+1)
+	return c.elements(id, value[bucketValue:], nil, nil, depth+1)
+}
+
+// hasMagic reports whether one of the two heads of the file at path is like bbolt's.
+func hasMagic(path string) bool {
+	f, err := os.Open(path) //nolint:gosec // the caller's path
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	for _, at := range []int{0, os.Getpagesize()} {
+		var b [4]byte
+		if _, err := f.ReadAt(b[:], int64(at)+pageHead); err == nil && native.Uint32(b[:]) == boltMagic {
+			return true
+		}
+	}
+	return false
 }

@@ -15,19 +15,18 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// request is something to write. Those that arrive while a commit runs share the next one.
+// request is something to write. Those that arrive while a commit runs share the next one. An error of apply fails them all.
 type request struct {
-	puts  []*put
-	apply func(*work) error // if there are no puts
+	apply func(*work) error
 	done  chan error
 }
 
 // put is a message to store.
 type put struct {
-	m      fprom.Message
 	record []byte
-	safe   string // its SafeKey
+	safe   string // SafeKey of the message
 	hash   uint64 // of it
+	digest uint64
 }
 
 const (
@@ -41,27 +40,46 @@ const (
 // put them again, which stores nothing twice. A full disk is an error, and Put works again when there is space. A message
 // may have 1 MiB.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
-	r := &request{}
-	for _, m := range ms {
+	puts := make([]*put, len(ms))
+	for i, m := range ms {
 		if n := len(m.Body) + len(m.Key) + len(m.Customer); n > maxMessage {
 			return fmt.Errorf("fprom: a %s of %d bytes; at most %d can be stored", m.Kind, n, maxMessage)
 		}
-		m.Attempt = 0
-		safe := fprom.SafeKey(m.Key)
-		r.puts = append(r.puts, &put{m, (&record{Message: m}).encode(), safe, hashKey(safe)})
+		r := newRecord(m)
+		b, err := r.encode()
+		if err != nil {
+			return fmt.Errorf("fprom: %s cannot be stored: %w", r.Entry.Key, err)
+		}
+		puts[i] = &put{b, r.Entry.Key, hashKey(r.Entry.Key), m.Digest}
 	}
 	if len(ms) == 0 {
 		return nil
 	}
-	return q.do(ctx, r)
+	var conflicts []string
+	err := q.do(ctx, func(w *work) error {
+		for i, p := range puts {
+			ok, err := w.put(p)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				conflicts = append(conflicts, ms[i].Key)
+			}
+		}
+		return nil
+	})
+	if err == nil && len(conflicts) > 0 {
+		return &fprom.ConflictError{Keys: conflicts}
+	}
+	return err
 }
 
-// do waits until r is on disk, or ctx ends.
-func (q *Queue) do(ctx context.Context, r *request) error {
+// do waits until what apply does is on disk, or ctx ends.
+func (q *Queue) do(ctx context.Context, apply func(*work) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r.done = make(chan error, 1)
+	r := &request{apply, make(chan error, 1)}
 	q.mu.Lock()
 	if err := q.unusable(); err != nil {
 		q.mu.Unlock()
@@ -105,7 +123,7 @@ func (q *Queue) run() {
 		select {
 		case <-q.kick:
 		case <-ticker.C:
-			q.commit([]*request{{apply: (*work).prune, done: make(chan error, 1)}})
+			q.commit([]*request{{(*work).prune, make(chan error, 1)}})
 		}
 	}
 }
@@ -120,18 +138,23 @@ func (q *Queue) commit(group []*request) {
 		}
 		return
 	}
-	for _, slot := range w.freed {
-		delete(q.keys, slot)
-	}
-	q.mu.Lock()
-	q.counters, q.oldest, q.lastSeq = w.counters, w.oldest, w.lastSeq
-	q.mu.Unlock()
-	for _, it := range w.added {
-		q.line.Add(it)
-	}
+	w.takeOver()
 	hit("stored")
-	for i, r := range group {
-		r.done <- w.answers[i]
+	for _, r := range group {
+		r.done <- nil
+	}
+}
+
+// takeOver lets the memory follow what is committed.
+func (w *work) takeOver() {
+	for _, slot := range w.freed {
+		delete(w.q.keys, slot)
+	}
+	w.q.mu.Lock()
+	w.q.counters, w.q.oldest = w.counters, w.oldest
+	w.q.mu.Unlock()
+	for _, it := range w.added {
+		w.q.line.Add(it)
 	}
 }
 

@@ -72,7 +72,7 @@ func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 }
 
 // call asks the service.
-func call[Answer any](ctx context.Context, r *remote, method, operation string, request any) (answer Answer, err error) {
+func (r *remote) call(ctx context.Context, method, operation string, request wireRequest) (answer wireAnswer, err error) {
 	if r.closed.Load() {
 		return answer, fprom.ErrQueueClosed
 	}
@@ -88,32 +88,25 @@ func call[Answer any](ctx context.Context, r *remote, method, operation string, 
 		return answer, err
 	}
 	res, err := r.client.Do(req)
+	if ctx.Err() != nil {
+		return answer, ctx.Err()
+	}
 	if err != nil {
-		if ctx.Err() != nil {
-			return answer, ctx.Err()
-		}
 		return answer, fmt.Errorf("fprom: no service answers for the outbox %q; if none runs, open the file: %w", r.path, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	d := json.NewDecoder(res.Body)
-	if res.StatusCode == http.StatusOK {
-		if err := d.Decode(&answer); err != nil {
-			return answer, fmt.Errorf("fprom: the answer of the service of the outbox %q cannot be read; use one release for both: %w", r.path, err)
-		}
-		return answer, nil
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || res.StatusCode != http.StatusOK && answer.Error == "" {
+		return answer, fmt.Errorf("fprom: the service of the outbox %q answers %s, which cannot be read; use one release for both", r.path, res.Status)
 	}
-	var e wireError
-	if err := d.Decode(&e); err != nil || e.Message == "" {
-		return answer, fmt.Errorf("fprom: the service of the outbox %q answers %s; use one release for both", r.path, res.Status)
-	}
-	return answer, e.err()
+	return answer, answer.err()
+}
+
+func (r *remote) post(ctx context.Context, operation string, request wireRequest) (wireAnswer, error) {
+	return r.call(ctx, http.MethodPost, operation, request)
 }
 
 func (r *remote) Put(ctx context.Context, ms ...fprom.Message) error {
-	if len(ms) == 0 {
-		return nil
-	}
-	_, err := call[nothing](ctx, r, http.MethodPost, "put", putRequest{ms})
+	_, err := r.post(ctx, "put", wireRequest{Messages: ms})
 	return err
 }
 
@@ -126,12 +119,16 @@ func (r *remote) Run(context.Context, int, func(context.Context, fprom.Message) 
 
 func (r *remote) Flush(ctx context.Context) error {
 	deadline, _ := ctx.Deadline()
-	_, err := call[nothing](ctx, r, http.MethodPost, "flush", flushRequest{deadline})
+	_, err := r.post(ctx, "flush", wireRequest{Deadline: deadline})
 	return err
 }
 
-func (r *remote) Stats(ctx context.Context) (fprom.QueueStats, error) {
-	return call[fprom.QueueStats](ctx, r, http.MethodGet, "status", nothing{})
+func (r *remote) Stats(ctx context.Context) (s fprom.QueueStats, err error) {
+	a, err := r.call(ctx, http.MethodGet, "status", wireRequest{})
+	if a.QueueStats != nil {
+		s = *a.QueueStats
+	}
+	return s, err
 }
 
 func (r *remote) Close() error {
@@ -141,9 +138,8 @@ func (r *remote) Close() error {
 
 func (r *remote) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
-		w := wireFilter(f)
-		for {
-			a, err := call[entriesAnswer](ctx, r, http.MethodPost, "entries", w)
+		for w := wireFilter(f); ; {
+			a, err := r.post(ctx, "entries", wireRequest{wireFilter: w})
 			if err != nil {
 				yield(fprom.Entry{}, err)
 				return
@@ -165,21 +161,21 @@ func (r *remote) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.En
 }
 
 func (r *remote) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
-	a, err := call[numberAnswer](ctx, r, http.MethodPost, "redrive", wireFilter(f))
+	a, err := r.post(ctx, "redrive", wireRequest{wireFilter: wireFilter(f)})
 	return a.N, err
 }
 
 func (r *remote) Drop(ctx context.Context, f fprom.Filter) (int, error) {
-	a, err := call[numberAnswer](ctx, r, http.MethodPost, "drop", wireFilter(f))
+	a, err := r.post(ctx, "drop", wireRequest{wireFilter: wireFilter(f)})
 	return a.N, err
 }
 
 func (r *remote) Forget(ctx context.Context, customer string) (int, error) {
-	a, err := call[numberAnswer](ctx, r, http.MethodPost, "forget", forgetRequest{customer})
+	a, err := r.post(ctx, "forget", wireRequest{wireFilter: wireFilter{Customer: customer}})
 	return a.N, err
 }
 
 func (r *remote) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
-	a, err := call[historyAnswer](ctx, r, http.MethodPost, "history", historyRequest{from, to, step})
+	a, err := r.post(ctx, "history", wireRequest{From: from, To: to, Step: step})
 	return a.Buckets, err
 }

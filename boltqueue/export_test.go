@@ -2,7 +2,6 @@ package boltqueue
 
 import (
 	"encoding/binary"
-	"os"
 
 	"go.etcd.io/bbolt"
 )
@@ -27,7 +26,7 @@ func WithFailures(before, after func() error) Option {
 func SetFailpoint(f func(name string)) { failpoint = f }
 
 // CheckPages checks the structure of a file.
-func CheckPages(path string) error { return checkPages(path) }
+func CheckPages(path string) error { return examine(path, nil) }
 
 // Block keeps the committer from beginning a transaction until release is called.
 func (q *Queue) Block() (release func() error, err error) {
@@ -45,8 +44,8 @@ func (q *Queue) Waiting() int {
 	return len(q.requests)
 }
 
-// Commits is the number of commits of a file so far.
-func Commits(file *os.File) uint64 { return native.Uint64(newestMeta(file)[48:]) }
+// Commits is the number of commits of the file so far.
+func (q *Queue) Commits() int { return q.lastCommit() }
 
 // SetFormatVersion makes an open file one of another release.
 func (q *Queue) SetFormatVersion(version uint16) error {

@@ -12,8 +12,14 @@ import (
 	"github.com/fprom-go/fprom/boltqueue"
 )
 
-// open opens dir/fprom.db, and closes it at the end of the test.
+// open opens dir/fprom.db without a socket, and closes it at the end of the test.
 func open(t *testing.T, dir string, opts ...boltqueue.Option) *boltqueue.Queue {
+	t.Helper()
+	return openServed(t, dir, append(opts, boltqueue.WithoutSocket())...)
+}
+
+// openServed opens dir/fprom.db, and closes it at the end of the test.
+func openServed(t *testing.T, dir string, opts ...boltqueue.Option) *boltqueue.Queue {
 	t.Helper()
 	q, err := boltqueue.Open(filepath.Join(dir, "fprom.db"), opts...)
 	if err != nil {

@@ -46,7 +46,7 @@ func (i *Info) read(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	i.Format, i.Dead, i.Ledger, i.Conflicts, i.LastSuccess = formatVersion, c.Dead, c.Ledger, c.Conflicts, c.lastSuccess()
+	i.Format, i.Dead, i.Ledger, i.Conflicts, i.LastSuccess = formatVersion, c.Dead, c.Ledger, c.Conflicts, c.LastSuccess
 	cursor := tx.Bucket(bucketWaiting).Cursor()
 	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
 		h, err := decodeHead(binary.BigEndian.Uint64(k), v)
@@ -60,7 +60,7 @@ func (i *Info) read(tx *bbolt.Tx) error {
 		}
 		if i.Oldest.IsZero() {
 			if r, err := decode(binary.BigEndian.Uint64(k), v); err == nil {
-				i.Oldest = r.RecordedAt
+				i.Oldest = r.Entry.RecordedAt
 			}
 		}
 	}

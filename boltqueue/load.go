@@ -32,7 +32,6 @@ func (q *Queue) load() error {
 }
 
 func (w *work) load(tx *bbolt.Tx) (int, error) {
-	q := w.q
 	if tx.Bucket(bucketMeta) == nil {
 		w.dirty = true
 		if err := initialise(tx); err != nil {
@@ -56,7 +55,7 @@ func (w *work) load(tx *bbolt.Tx) (int, error) {
 	if err := w.apply(nil); err != nil {
 		return 0, err
 	}
-	q.counters, q.oldest, q.lastSeq = w.counters, w.oldest, w.lastSeq
+	w.takeOver()
 	return len(damaged), nil
 }
 
@@ -90,14 +89,6 @@ func (w *work) line() (damaged []uint64, err error) {
 		w.q.keys[h.slot] = seq
 	}
 	return damaged, nil
-}
-
-func (h head) item(seq uint64) *item {
-	it := &item{Seq: seq, Lane: h.lane, Bulk: h.flags&flagBulk != 0}
-	if h.flags&flagAside != 0 {
-		it.Lane = 0
-	}
-	return it
 }
 
 func readCounters(tx *bbolt.Tx) (c counters, err error) {

@@ -85,7 +85,7 @@ func (m *model) run(dir string) {
 
 func (m *model) open(path string) *boltqueue.Queue {
 	m.t.Helper()
-	q, err := boltqueue.Open(path)
+	q, err := boltqueue.Open(path, boltqueue.WithoutSocket())
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -120,15 +120,18 @@ func examine(path string, look func(*bbolt.Tx) error) (err error) {
 	if err != nil || info.Size() == 0 {
 		return err
 	}
+	if info.Size() < 2*int64(os.Getpagesize()) {
+		return explain(berrors.ErrInvalid, path)
+	}
 	db, err := bbolt.Open(path, 0o400, options(true, nil))
 	if err != nil {
 		return explain(err, path)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := checkPages(path); err != nil {
-		return err
-	}
 	return db.View(func(tx *bbolt.Tx) error {
+		if err := checkPages(tx, path); err != nil {
+			return err
+		}
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
 			if k, _ := tx.Cursor().First(); k == nil {
@@ -180,7 +183,7 @@ func explain(err error, path string) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrLocked
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+	case !errors.Is(err, berrors.ErrInvalid) && !errors.Is(err, berrors.ErrVersionMismatch) && !errors.Is(err, berrors.ErrChecksum) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	case hasMagic(path):
 		return fmt.Errorf("%w (%w)", ErrDamaged, err)

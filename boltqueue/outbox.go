@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -52,15 +53,22 @@ func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entr
 			return
 		}
 		q.mu.Lock()
-		end, err := q.lastSeq, q.unusable()
+		err = q.unusable()
 		q.mu.Unlock()
+		end, hashes := uint64(0), hashesOf(f.Keys)
+		if err == nil {
+			err = q.view(func(tx *bbolt.Tx) error {
+				after, end = max(after, before(tx, f.Since)), tx.Bucket(bucketWaiting).Sequence()
+				return nil
+			})
+		}
 		for err == nil && after < end {
 			var page []fprom.Entry
 			if err = ctx.Err(); err != nil {
 				break
 			}
 			err = q.view(func(tx *bbolt.Tx) error {
-				page, after = readPage(tx, f, after, end)
+				page, after = readPage(tx, f, hashes, after, end)
 				return nil
 			})
 			if err == nil && len(page) > 0 && !yield(page, nil) {
@@ -73,8 +81,26 @@ func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entr
 	}
 }
 
+// before is the seq of a message that was put before that time, as were all with lower ones: one that had its outcome then.
+func before(tx *bbolt.Tx, since time.Time) uint64 {
+	if since.IsZero() {
+		return 0
+	}
+	c := tx.Bucket(bucketTimes).Cursor()
+	k, _ := c.Seek(timeKey(since, 0))
+	if k != nil {
+		k, _ = c.Prev()
+	} else {
+		k, _ = c.Last()
+	}
+	if len(k) != 16 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(k[8:])
+}
+
 // readPage returns the entries after a seq that f selects, and how far it came.
-func readPage(tx *bbolt.Tx, f fprom.Filter, after, end uint64) (page []fprom.Entry, last uint64) {
+func readPage(tx *bbolt.Tx, f fprom.Filter, hashes map[uint64]bool, after, end uint64) (page []fprom.Entry, last uint64) {
 	type source struct {
 		c     *bbolt.Cursor
 		state fprom.State
@@ -104,8 +130,10 @@ func readPage(tx *bbolt.Tx, f fprom.Filter, after, end uint64) (page []fprom.Ent
 		if seq > end {
 			return page, end
 		}
-		if e := entryOf(seq, next.v, next.state); f.Match(e) {
-			page = append(page, e)
+		if mayMatch(next.v, hashes) {
+			if e := entryOf(seq, next.v, next.state); f.Match(e) {
+				page = append(page, e)
+			}
 		}
 		after = seq
 		if len(page) == pageSize {
@@ -116,10 +144,42 @@ func readPage(tx *bbolt.Tx, f fprom.Filter, after, end uint64) (page []fprom.Ent
 	return page, after
 }
 
+// hashesOf are the hashes of what the keys of a filter may mean; nil if it has none.
+func hashesOf(keys []string) map[uint64]bool {
+	if len(keys) == 0 {
+		return nil
+	}
+	hashes := map[uint64]bool{}
+	for _, k := range keys {
+		if strings.HasPrefix(k, damagedID) {
+			return nil
+		}
+		hashes[hashKey(fprom.SafeKey(k))] = true
+		for _, kind := range []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation} {
+			hashes[hashKey(fprom.SafeKey(kind+":"+k))] = true
+		}
+	}
+	return hashes
+}
+
+// mayMatch saves reading records with other keys: their slots are not those, nor shortly after.
+func mayMatch(b []byte, hashes map[uint64]bool) bool {
+	if hashes == nil || len(b) < headSize {
+		return true
+	}
+	for i := range uint64(4) {
+		if hashes[slotOf(b)-i] {
+			return true
+		}
+	}
+	return false
+}
+
 func entryOf(seq uint64, b []byte, state fprom.State) fprom.Entry {
 	r, err := decode(seq, b)
 	if err == nil {
-		e := r.entry(seq, state)
+		e := fprom.Entry(r.Entry)
+		e.State, e.Cursor = state, formatSeq(seq)
 		if e.NextAttempt.Before(time.Now()) {
 			e.NextAttempt = time.Time{} // under way, or about to be
 		}
@@ -167,7 +227,7 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*work, ui
 			return total, err
 		}
 		n := 0
-		err = q.do(ctx, &request{apply: func(w *work) error {
+		err = q.do(ctx, func(w *work) error {
 			n = 0
 			for _, e := range page {
 				seq, err := parseSeq(e.Cursor)
@@ -183,7 +243,7 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*work, ui
 				}
 			}
 			return nil
-		}})
+		})
 		if err != nil {
 			return total, err
 		}
@@ -243,6 +303,9 @@ func count(tx *bbolt.Tx, buckets []fprom.Bucket, from, end []byte, step time.Dur
 	}
 	return bytes.Clone(k)
 }
+
+// outcomes are the codes in times; a dead letter has idDead.
+var outcomes = map[fprom.Outcome]byte{fprom.Tracked: 't', fprom.NotReferral: 'n', fprom.Duplicate: 'u'}
 
 func stateOf(code byte) (fprom.State, fprom.Outcome) {
 	if code == idDead {

@@ -34,15 +34,13 @@ type Queue struct {
 	logged   time.Time
 
 	// Of the committer alone: the keys of what waits, each in a slot, which is its hash or the next one that is free.
-	keys      map[uint64]uint64 // slot → seq
-	nextPrune time.Time
+	keys map[uint64]uint64 // slot → seq
 
 	mu       sync.Mutex
 	requests []*request // not yet taken by the committer
 	counters counters
 	oldest   time.Time // RecordedAt of the first record that waits
-	lastSeq  uint64
-	writing  bool // the committer has requests in hand
+	writing  bool      // the committer has requests in hand
 	closing  bool
 	broken   error // the file is not usable any more
 	stopRun  context.CancelFunc
@@ -91,7 +89,8 @@ func WithLogger(l *slog.Logger) Option {
 // second when that process ends or dies: start the new process, then stop the old one, and there is no gap.
 func WithWait(d time.Duration) Option { return func(q *Queue) { q.wait = d } }
 
-// WithoutSocket serves no socket beside the file: other processes cannot see or change the outbox while it is open.
+// WithoutSocket serves no socket beside the file: other processes cannot see or change the outbox while it is open. Use it in
+// tests with testing/synctest, where time stands still while a socket waits for somebody.
 func WithoutSocket() Option { return func(q *Queue) { q.noSocket = true } }
 
 // WithoutCreate makes Open fail with fs.ErrNotExist if there is no file.
@@ -121,7 +120,7 @@ func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
 	n := q.line.Waiting()
 	return fprom.QueueStats{
 		Pending: n.Live, Bulk: n.Bulk, Oldest: q.oldest, Dead: q.counters.Dead, Ledger: q.counters.Ledger,
-		Conflicts: q.counters.Conflicts, Delivering: q.line.Running(), LastSuccess: q.counters.lastSuccess(),
+		Conflicts: q.counters.Conflicts, Delivering: q.line.Running(), LastSuccess: q.counters.LastSuccess,
 	}, nil
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -40,29 +38,19 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
-func commits(t *testing.T, dir string) uint64 {
-	t.Helper()
-	f, err := os.Open(filepath.Join(dir, "fprom.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	return boltqueue.Commits(f)
-}
-
 func TestPutsShareCommits(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	q := open(t, dir)
-	before := commits(t, dir)
+	before := q.Commits()
 	for i := range 10 {
 		put(t, q, sale(t, i, 100))
 	}
-	if n := commits(t, dir) - before; n != 10 {
+	if n := q.Commits() - before; n != 10 {
 		t.Errorf("10 puts, one after the other, took %d commits, want 10", n)
 	}
 	put(t, q, sale(t, 1, 100), sale(t, 2, 100))
-	if n := commits(t, dir) - before; n != 10 {
+	if n := q.Commits() - before; n != 10 {
 		t.Errorf("a put of known events took %d commits, want 0", n-10)
 	}
 
@@ -81,12 +69,12 @@ func TestPutsShareCommits(t *testing.T) {
 	for q.Waiting() < n-1 {
 		time.Sleep(time.Millisecond)
 	}
-	before = commits(t, dir)
+	before = q.Commits()
 	if err := release(); err != nil {
 		t.Fatal(err)
 	}
 	wg.Wait()
-	if got := commits(t, dir) - before; got != 2 {
+	if got := q.Commits() - before; got != 2 {
 		t.Errorf("%d puts at once took %d commits, want 2: the first had begun", n, got)
 	}
 	if s := stats(t, q); s.Pending != 10+n {
@@ -196,9 +184,9 @@ func TestRetentionForEver(t *testing.T) {
 	q := open(t, dir, boltqueue.WithRetention(math.MaxInt64))
 	put(t, q, sale(t, 1, 100))
 	deliver(t, q, nil)
-	before := commits(t, dir)
+	before := q.Commits()
 	time.Sleep(200 * time.Millisecond)
-	if n := commits(t, dir) - before; n > 0 {
+	if n := q.Commits() - before; n > 0 {
 		t.Errorf("%d commits while there is nothing to do", n)
 	}
 	if s := stats(t, q); s.Ledger != 1 {

@@ -59,11 +59,11 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 		return
 	}
 	hit("leased")
-	m := r.Message
+	m := r.message()
 	m.Attempt++
 	res, err := q.recovered(ctx, deliver, m)
 	hit("answered")
-	q.settle(ctx, it, r, res, err)
+	q.settle(ctx, it, m, res, err)
 }
 
 // recovered makes an error of a panic in deliver.
@@ -78,29 +78,30 @@ func (q *Queue) recovered(ctx context.Context, deliver func(context.Context, fpr
 }
 
 // settle writes what deliver said. A delivery that was cut short by the end of ctx says nothing.
-func (q *Queue) settle(ctx context.Context, it *item, r *record, res fprom.Result, err error) {
+func (q *Queue) settle(ctx context.Context, it *item, m fprom.Message, res fprom.Result, err error) {
 	if err == nil || fprom.IsPermanent(err) {
-		r.Attempt++
-		if q.writeOutcome(ctx, it, func(w *work) error { return w.finish(it.Seq, r, res, err) }) {
+		if q.writeOutcome(ctx, it, func(w *work) error { return w.finish(it.Seq, m.Attempt, res, err) }) {
 			hit("acknowledged")
 			q.line.Done(it)
 		}
 		return
 	}
-	delay := fprom.RetryDelay(r.Attempt+1, err)
+	delay := fprom.RetryDelay(m.Attempt, err)
 	if ctx.Err() != nil {
 		q.line.Retry(it, delay, false)
 		return
 	}
-	if !fprom.IsHeld(err) {
-		r.Attempt++
+	if fprom.IsHeld(err) {
+		m.Attempt--
 	}
-	aside := r.aside || fprom.IsSetAside(err)
-	at := q.now()
-	due := at.Add(delay)
-	write := func(w *work) error { return w.postpone(it.Seq, due, aside, r.Attempt, res, err) }
-	if q.writeOutcome(ctx, it, write) {
-		q.line.Retry(it, time.Until(at.Add(delay)), aside)
+	due := q.now().Add(delay)
+	postpone := func(r *record) {
+		r.answer(res, err, time.Time{})
+		r.Entry.Outcome, r.Entry.NextAttempt, r.Entry.Attempts = fprom.Undelivered, due.UTC(), m.Attempt
+		r.Aside = r.Aside || fprom.IsSetAside(err)
+	}
+	if q.writeOutcome(ctx, it, func(w *work) error { return w.change(it.Seq, postpone) }) {
+		q.line.Retry(it, time.Until(due), fprom.IsSetAside(err))
 	}
 }
 
@@ -108,7 +109,7 @@ func (q *Queue) settle(ctx context.Context, it *item, r *record, res fprom.Resul
 func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*work) error) bool {
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
 		ended := ctx.Err() != nil
-		err := q.do(context.WithoutCancel(ctx), &request{apply: apply})
+		err := q.do(context.WithoutCancel(ctx), apply)
 		if err == nil {
 			return true
 		}

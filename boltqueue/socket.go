@@ -89,49 +89,56 @@ func (s *socket) close() {
 
 func (s *socket) routes() http.Handler {
 	mux, q := http.NewServeMux(), s.q
-	mux.Handle("GET /status", handle(s, s.quick, func(ctx context.Context, _ nothing) (fprom.QueueStats, error) { return q.status(ctx) }))
-	mux.Handle("POST /entries", handle(s, s.turns, s.entries))
-	mux.Handle("POST /put", handle(s, s.turns, func(ctx context.Context, r putRequest) (nothing, error) { return nothing{}, q.Put(ctx, r.Messages...) }))
-	mux.Handle("POST /redrive", handle(s, s.turns, func(ctx context.Context, f wireFilter) (numberAnswer, error) {
-		n, err := q.Redrive(ctx, fprom.Filter(f))
-		return numberAnswer{n}, err
+	mux.HandleFunc("GET /status", s.handle(s.quick, func(ctx context.Context, _ wireRequest, a *wireAnswer) error {
+		stats, err := q.status(ctx)
+		a.QueueStats = &stats
+		return err
 	}))
-	mux.Handle("POST /drop", handle(s, s.turns, func(ctx context.Context, f wireFilter) (numberAnswer, error) {
-		n, err := q.Drop(ctx, fprom.Filter(f))
-		return numberAnswer{n}, err
-	}))
-	mux.Handle("POST /forget", handle(s, s.turns, func(ctx context.Context, r forgetRequest) (numberAnswer, error) {
-		n, err := q.Forget(ctx, r.Customer)
-		return numberAnswer{n}, err
-	}))
-	mux.Handle("POST /history", handle(s, s.turns, func(ctx context.Context, r historyRequest) (historyAnswer, error) {
-		b, err := q.History(ctx, r.From, r.To, r.Step)
-		return historyAnswer{b}, err
-	}))
-	mux.Handle("POST /flush", handle(s, s.turns, s.flush))
+	for name, f := range map[string]func(context.Context, wireRequest, *wireAnswer) error{
+		"entries": s.entries,
+		"flush":   s.flush,
+		"put":     func(ctx context.Context, r wireRequest, _ *wireAnswer) error { return q.Put(ctx, r.Messages...) },
+		"redrive": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
+			a.N, err = q.Redrive(ctx, fprom.Filter(r.wireFilter))
+			return err
+		},
+		"drop": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
+			a.N, err = q.Drop(ctx, fprom.Filter(r.wireFilter))
+			return err
+		},
+		"forget": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
+			a.N, err = q.Forget(ctx, r.Customer)
+			return err
+		},
+		"history": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
+			a.Buckets, err = q.History(ctx, r.From, r.To, r.Step)
+			return err
+		},
+	} {
+		mux.HandleFunc("POST /"+name, s.handle(s.turns, f))
+	}
 	return mux
 }
 
-func (s *socket) entries(ctx context.Context, f wireFilter) (a entriesAnswer, err error) {
-	limit := f.Limit
+func (s *socket) entries(ctx context.Context, r wireRequest, a *wireAnswer) error {
+	limit := r.Limit
 	if limit <= 0 || limit > socketEntries {
-		f.Limit = socketEntries
+		r.Limit = socketEntries
 	}
-	a.Events = []wireEntry{}
-	for e, err := range s.q.Entries(ctx, fprom.Filter(f)) {
+	for e, err := range s.q.Entries(ctx, fprom.Filter(r.wireFilter)) {
 		if err != nil {
-			return a, err
+			return err
 		}
 		a.Events = append(a.Events, wireEntry(e))
 	}
-	if n := len(a.Events); n == f.Limit && n != limit {
+	if n := len(a.Events); n == r.Limit && n != limit {
 		a.Next = a.Events[n-1].Cursor
 	}
-	return a, nil
+	return nil
 }
 
 // flush gives its turn back: it may wait for long.
-func (s *socket) flush(ctx context.Context, r flushRequest) (nothing, error) {
+func (s *socket) flush(ctx context.Context, r wireRequest, _ *wireAnswer) error {
 	<-s.turns
 	defer func() { s.turns <- struct{}{} }()
 	if !r.Deadline.IsZero() {
@@ -139,39 +146,36 @@ func (s *socket) flush(ctx context.Context, r flushRequest) (nothing, error) {
 		ctx, cancel = context.WithDeadline(ctx, r.Deadline)
 		defer cancel()
 	}
-	return nothing{}, s.q.Flush(ctx)
+	return s.q.Flush(ctx)
 }
 
 // handle makes a handler of f, which runs when it has its turn.
-func handle[Request, Answer any](s *socket, turns chan struct{}, f func(context.Context, Request) (Answer, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var request Request
-		body := http.MaxBytesReader(w, r.Body, maxRequest)
+func (s *socket) handle(turns chan struct{}, f func(context.Context, wireRequest, *wireAnswer) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var request wireRequest
+		var answer wireAnswer
+		status := http.StatusOK
 		if r.Method == http.MethodPost {
-			if err := json.NewDecoder(body).Decode(&request); err != nil {
-				s.reply(w, http.StatusBadRequest, wireError{Message: "fprom: the request is not the JSON that this release reads: " + err.Error()})
-				return
+			if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&request); err != nil {
+				status = http.StatusBadRequest
+				answer.Error = "fprom: the request is not the JSON that this release reads: " + err.Error()
 			}
 		}
-		select {
-		case turns <- struct{}{}:
-		case <-r.Context().Done():
-			return
+		if status == http.StatusOK {
+			select {
+			case turns <- struct{}{}:
+			case <-r.Context().Done():
+				return
+			}
+			if err := f(r.Context(), request, &answer); err != nil {
+				status = http.StatusInternalServerError
+				answer.fail(err)
+			}
+			<-turns
 		}
-		answer, err := f(r.Context(), request)
-		<-turns
-		if err != nil {
-			status, e := toWire(err)
-			s.reply(w, status, e)
-			return
-		}
-		s.reply(w, http.StatusOK, answer)
-	})
-}
-
-func (s *socket) reply(w http.ResponseWriter, status int, answer any) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(socketTimeout))
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer)
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(socketTimeout))
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(answer)
+	}
 }

@@ -62,13 +62,13 @@ func TestDialed(t *testing.T) {
 			short = shortDir(t)
 			dirs.Store(dir, short)
 		}
-		q := open(t, short.(string))
+		q := openServed(t, short.(string))
 		return served{dial(t, short.(string)), q}
 	})
 	queuetest.TestQueue(t, func(t *testing.T) fprom.Queue {
 		t.Helper()
 		dir := shortDir(t)
-		q := open(t, dir)
+		q := openServed(t, dir)
 		return served{dial(t, dir), q}
 	})
 }
@@ -80,7 +80,7 @@ func TestSocket(t *testing.T) {
 	if _, err := boltqueue.Dial(path); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("Dial where there is nothing: %v", err)
 	}
-	q := open(t, dir)
+	q := openServed(t, dir)
 	info, err := os.Stat(path + ".sock")
 	if err != nil || info.Mode().Perm() != 0o600 || info.Mode().Type() != fs.ModeSocket {
 		t.Fatalf("the socket: %v, %v; want mode 0600", info, err)
@@ -158,7 +158,7 @@ func TestSocketStands(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := tt.make(t, shortDir(t))
-			q := open(t, dir, discard)
+			q := openServed(t, dir, discard)
 			put(t, q, sale(t, 1, 100))
 			_, err := boltqueue.Dial(filepath.Join(dir, "fprom.db"))
 			if (err == nil) != tt.socket {
@@ -176,7 +176,7 @@ func TestSocketStands(t *testing.T) {
 func TestWatched(t *testing.T) {
 	t.Parallel()
 	dir := shortDir(t)
-	q := open(t, dir)
+	q := openServed(t, dir)
 	fake := fpromtest.NewServer(t, fpromtest.WithAllLeads())
 	fake.Inject(fpromtest.Status(http.StatusTooManyRequests).RetryAfter("60"))
 	cfg := fake.Config()
@@ -212,7 +212,7 @@ func TestWatched(t *testing.T) {
 func TestSocketRefuses(t *testing.T) {
 	t.Parallel()
 	dir := shortDir(t)
-	q := open(t, dir)
+	q := openServed(t, dir)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, "fprom.db.sock"))
 	}}}

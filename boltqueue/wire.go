@@ -3,62 +3,54 @@ package boltqueue
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/fprom-go/fprom"
 )
 
-// What goes over the socket: HTTP with JSON. GET /status answers an fprom.QueueStats; the others are POST.
-type (
-	entriesAnswer struct {
-		Events []wireEntry `json:"events"`
-		Next   string      `json:"next,omitempty"` // for "after"; empty: that was all
-	}
-	putRequest struct {
-		Messages []fprom.Message `json:"messages"`
-	}
-	forgetRequest struct {
-		Customer string `json:"customer"`
-	}
-	historyRequest struct {
-		From time.Time     `json:"from"`
-		To   time.Time     `json:"to"`
-		Step time.Duration `json:"step"` // nanoseconds
-	}
-	historyAnswer struct {
-		Buckets []fprom.Bucket `json:"buckets"`
-	}
-	flushRequest struct {
-		Deadline time.Time `json:"deadline,omitzero"`
-	}
-	numberAnswer struct {
-		N int `json:"n"`
-	}
-	nothing struct{}
-)
+// wireRequest is what goes over the socket: HTTP with JSON. GET /status has none.
+type wireRequest struct {
+	wireFilter                 // entries, redrive, drop; forget takes the customer
+	Messages   []fprom.Message `json:"messages,omitempty"` // put
+	From       time.Time       `json:"from,omitzero"`      // history
+	To         time.Time       `json:"to,omitzero"`
+	Step       time.Duration   `json:"step,omitzero"`     // nanoseconds
+	Deadline   time.Time       `json:"deadline,omitzero"` // flush
+}
 
-// wireEntry is an fprom.Entry in the JSON of the command line tool.
+// wireAnswer is the answer to each of them.
+type wireAnswer struct {
+	*fprom.QueueStats                // status
+	Events            []wireEntry    `json:"events,omitempty"`
+	Next              string         `json:"next,omitempty"` // for "after"; empty: those were all
+	N                 int            `json:"n,omitzero"`     // how many were changed
+	Buckets           []fprom.Bucket `json:"buckets,omitempty"`
+	Error             string         `json:"error,omitempty"`
+	Code              string         `json:"code,omitempty"` // one of wireCodes
+	Keys              []string       `json:"keys,omitempty"` // of a conflict
+}
+
+// wireEntry is an fprom.Entry in the JSON of the command line tool, which the file has too.
 type wireEntry struct {
-	Key           string        `json:"key"`
-	Kind          string        `json:"kind"`
-	State         fprom.State   `json:"state"`
-	Outcome       fprom.Outcome `json:"outcome"`
-	Amount        int64         `json:"amount"`
-	Currency      string        `json:"currency"`
-	Customer      string        `json:"customer"`
+	Key           string        `json:"key,omitempty"`
+	Kind          string        `json:"kind,omitempty"`
+	State         fprom.State   `json:"state,omitempty"`
+	Outcome       fprom.Outcome `json:"outcome,omitempty"`
+	Amount        int64         `json:"amount,omitzero"`
+	Currency      string        `json:"currency,omitempty"`
+	Customer      string        `json:"customer,omitempty"`
 	Bulk          bool          `json:"bulk,omitzero"`
-	RecordedAt    time.Time     `json:"recorded_at"`
+	RecordedAt    time.Time     `json:"recorded_at,omitzero"`
 	SettledAt     time.Time     `json:"settled_at,omitzero"`
-	Attempts      int           `json:"attempts"`
+	Attempts      int           `json:"attempts,omitzero"`
 	NextAttempt   time.Time     `json:"next_attempt,omitzero"`
 	Reason        string        `json:"reason,omitempty"`
 	StatusCode    int           `json:"status,omitzero"`
 	ID            int64         `json:"id,omitzero"`
-	Commissions   int           `json:"commissions"`
+	Commissions   int           `json:"commissions,omitzero"`
 	CommissionIDs []int64       `json:"commission_ids,omitempty"`
 	Damaged       bool          `json:"damaged,omitzero"`
-	Cursor        string        `json:"cursor"`
+	Cursor        string        `json:"cursor,omitempty"`
 }
 
 // wireFilter is an fprom.Filter.
@@ -77,59 +69,42 @@ type wireFilter struct {
 	Personal   bool          `json:"personal,omitzero"`
 }
 
-// wireError is the answer if something went wrong.
-type wireError struct {
-	Code    string   `json:"code"` // one of wireCodes, or empty
-	Message string   `json:"message"`
-	Keys    []string `json:"keys,omitempty"` // of a conflict
-}
-
-const codeConflict = "conflict"
-
 // wireCodes are the errors that callers ask for.
-var wireCodes = []struct {
-	code   string
-	status int
-	err    error
-}{
-	{codeConflict, http.StatusConflict, fprom.ErrConflict},
-	{"closed", http.StatusServiceUnavailable, fprom.ErrQueueClosed},
-	{"not_due", http.StatusConflict, fprom.ErrNotDue},
-	{"deadline", http.StatusGatewayTimeout, context.DeadlineExceeded},
-	{"canceled", http.StatusServiceUnavailable, context.Canceled},
+var wireCodes = map[string]error{
+	"conflict": fprom.ErrConflict, "closed": fprom.ErrQueueClosed, "not_due": fprom.ErrNotDue,
+	"deadline": context.DeadlineExceeded, "canceled": context.Canceled,
 }
 
-func toWire(err error) (int, wireError) {
-	w := wireError{Message: err.Error()}
-	if c, ok := errors.AsType[*fprom.ConflictError](err); ok {
-		w.Keys = c.Keys
-	}
-	for _, c := range wireCodes {
-		if errors.Is(err, c.err) {
-			w.Code = c.code
-			return c.status, w
+func (a *wireAnswer) fail(err error) {
+	a.Error = err.Error()
+	for code, known := range wireCodes {
+		if errors.Is(err, known) {
+			a.Code = code
 		}
 	}
-	return http.StatusInternalServerError, w
+	if c, ok := errors.AsType[*fprom.ConflictError](err); ok {
+		a.Keys = c.Keys
+	}
 }
 
-// remoteError is an error of the service, with its text and one of wireCodes' errors within.
+func (a *wireAnswer) err() error {
+	switch known := wireCodes[a.Code]; {
+	case a.Error == "":
+		return nil
+	case known == nil:
+		return errors.New(a.Error)
+	case errors.Is(known, fprom.ErrConflict):
+		return &fprom.ConflictError{Keys: a.Keys}
+	default:
+		return &remoteError{a.Error, known}
+	}
+}
+
+// remoteError is an error of the service, with its text.
 type remoteError struct {
-	text string
-	err  error
+	text  string
+	known error
 }
 
 func (e *remoteError) Error() string { return e.text }
-func (e *remoteError) Unwrap() error { return e.err }
-
-func (w wireError) err() error {
-	if w.Code == codeConflict {
-		return &fprom.ConflictError{Keys: w.Keys}
-	}
-	for _, c := range wireCodes {
-		if c.code == w.Code {
-			return &remoteError{w.Message, c.err}
-		}
-	}
-	return errors.New(w.Message)
-}
+func (e *remoteError) Unwrap() error { return e.known }
