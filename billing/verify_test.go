@@ -100,3 +100,15 @@ func TestVerifierTime(t *testing.T) {
 		}
 	})
 }
+
+func TestMatchHMACNeedsKey(t *testing.T) {
+	t.Parallel()
+	sum := []byte("\xb6\x13\x67\x9a\x08\x14\xd9\xec\x77\x2f\x95\xd7\x78\xc3\x5f\xc5\xff\x16\x97\xc4\x93\x71\x56\x53\xc6\xc7\x12\x14\x42\x92\xc5\xad") // HMAC-SHA256 of nothing under the empty key
+	if (billing.Delivery{Secrets: []string{""}}).MatchHMAC([][]byte{sum}) {
+		t.Error("the empty key signs")
+	}
+	d := billing.Delivery{Secrets: []string{"k"}}
+	if d.MatchHMAC(nil) || d.MatchHMAC([][]byte{{}}) {
+		t.Error("no signature matches")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -66,6 +67,24 @@ func (s *Sink) Events() []fprom.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.events)
+}
+
+// Printer is an Enqueuer that writes what would be posted to FirstPromoter, one line an event, for examples.
+func Printer(w io.Writer) fprom.Enqueuer { return printer{w} }
+
+type printer struct{ w io.Writer }
+
+func (p printer) Enqueue(_ context.Context, events ...fprom.Event) error {
+	for _, e := range events {
+		m, err := fprom.NewMessage(e)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(p.w, "POST /%s %s\n", m.Kind, m.Body); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Quiet is an option that logs nowhere.

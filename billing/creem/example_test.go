@@ -1,35 +1,22 @@
 package creem_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 
-	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/creem"
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// printer stands for a *fprom.Tracker.
-type printer struct{}
-
-func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
-			return err
-		}
-		fmt.Println("POST /"+m.Kind, string(m.Body))
-	}
-	return nil
-}
-
 // The endpoint of the provider's webhooks. In Gin: router.POST("/webhooks/creem", gin.WrapH(creem.Handler(tracker, secret))).
 func ExampleHandler() {
+	tracker := billingtest.Printer(os.Stdout) // in production a *fprom.Tracker
 	const secret = "the secret of the webhook"
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/creem", creem.Handler(printer{}, secret))
+	mux.Handle("POST /webhooks/creem", creem.Handler(tracker, secret))
 
 	// Creem sends this.
 	r, err := fpromtest.Webhook("creem", "checkout.completed", fpromtest.WebhookConfig{Secret: secret, ID: "1001", UID: "user-1", TID: "b1a2"})

@@ -66,7 +66,7 @@ func order(p *billing.Payload, o billing.Node) {
 	}
 	d.ID(prefixed("order:", p.Root.Text("data.id")))
 	customer(p, d, o)
-	amount(d, o, o.Int("total").Minus(o.Int("tax")))
+	d.Minor(o.Int("total").Minus(o.Int("tax")), o.Text("currency"))
 	d.Plan(o.Text("first_order_item.variant_id"))
 	d.Quantity(o.Int("first_order_item.quantity"))
 	d.Add()
@@ -84,10 +84,6 @@ func invoice(p *billing.Payload, o billing.Node) {
 	d := p.Sale()
 	d.ID(prefixed("subinv:", p.Root.Text("data.id")))
 	customer(p, d, o)
-	amount(d, o, o.Int("total").Minus(o.Int("tax")))
+	d.Minor(o.Int("total").Minus(o.Int("tax")), o.Text("currency"))
 	d.Add()
-}
-
-func amount(d *billing.Draft, o billing.Node, n billing.Int) {
-	d.Minor(n, o.Text("currency"))
 }

@@ -1,35 +1,23 @@
 package lemonsqueezy_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/lemonsqueezy"
 )
 
-// printer stands for a *fprom.Tracker.
-type printer struct{}
-
-func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
-			return err
-		}
-		fmt.Println("POST /"+m.Kind, string(m.Body))
-	}
-	return nil
-}
-
 // The endpoint of the provider's webhooks. In Gin: router.POST("/webhooks/lemonsqueezy", gin.WrapH(lemonsqueezy.Handler(tracker, secret))).
 func ExampleHandler() {
+	tracker := billingtest.Printer(os.Stdout) // in production a *fprom.Tracker
 	const secret = "example"
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/lemonsqueezy", lemonsqueezy.Handler(printer{}, secret))
+	mux.Handle("POST /webhooks/lemonsqueezy", lemonsqueezy.Handler(tracker, secret))
 
 	body := `{"meta": {"event_name": "order_created", "custom_data": {"fp_tid": "b1a2"}}, "data": {
 		"type": "orders", "id": "1", "attributes": {"status": "paid", "currency": "EUR", "total": 2420, "tax": 420,

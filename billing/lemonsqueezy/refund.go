@@ -27,14 +27,14 @@ func (s settings) refund(p *billing.Payload, o billing.Node, sale billing.Text) 
 		id.S += ":" + o.Text("refunded_amount", "total").S
 		id.From += " and " + sum.From
 		d.ID(id)
-		amount(d, o, billing.BeforeTax(sum.Minus(before), total, o.Int("tax")))
+		d.Minor(billing.BeforeTax(sum.Minus(before), total, o.Int("tax")), o.Text("currency"))
 	case s.ledger != nil:
 		if !s.further(p, d, sale, billing.BeforeTax(sum, total, o.Int("tax")), o.Text("currency")) {
 			return
 		}
 	default:
 		d.ID(sale)
-		amount(d, o, billing.BeforeTax(sum, total, o.Int("tax")))
+		d.Minor(billing.BeforeTax(sum, total, o.Int("tax")), o.Text("currency"))
 	}
 	d.Add()
 }

@@ -45,7 +45,7 @@ func transaction(p *billing.Payload, o billing.Node) {
 	}
 	d.ID(o.Text("id"))
 	customer(d, o)
-	amount(d, o, net)
+	d.Minor(net, o.Text("currency_code", "details.totals.currency_code", "totals.currency_code"))
 	d.Plan(o.Text("items.0.price.id", "items.0.price_id"))
 	d.Quantity(o.Int("items.0.quantity"))
 	d.Add()
@@ -73,10 +73,6 @@ func adjustment(p *billing.Payload, o billing.Node) {
 	d.SaleID(o.Text("transaction_id"))
 	customer(d, o)
 	totals := o.At("totals")
-	amount(d, o, totals.Int("total").Abs().Minus(totals.Int("tax").Abs()))
+	d.Minor(totals.Int("total").Abs().Minus(totals.Int("tax").Abs()), o.Text("currency_code", "details.totals.currency_code", "totals.currency_code"))
 	d.Add()
-}
-
-func amount(d *billing.Draft, o billing.Node, n billing.Int) {
-	d.Minor(n, o.Text("currency_code", "details.totals.currency_code", "totals.currency_code"))
 }

@@ -1,35 +1,23 @@
 package paddle_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/paddle"
 )
 
-// printer stands for a *fprom.Tracker.
-type printer struct{}
-
-func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
-			return err
-		}
-		fmt.Println("POST /"+m.Kind, string(m.Body))
-	}
-	return nil
-}
-
 // The endpoint of the provider's webhooks. In Gin: router.POST("/webhooks/paddle", gin.WrapH(paddle.Handler(tracker, secret))).
 func ExampleHandler() {
+	tracker := billingtest.Printer(os.Stdout) // in production a *fprom.Tracker
 	const secret = "pdl_ntfset_example"
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/paddle", paddle.Handler(printer{}, secret))
+	mux.Handle("POST /webhooks/paddle", paddle.Handler(tracker, secret))
 
 	body := `{"event_id": "evt_1", "event_type": "transaction.completed", "data": {
 		"id": "txn_1", "status": "completed", "currency_code": "EUR", "custom_data": {"fp_tid": "b1a2", "fp_uid": "user-1"},

@@ -1,30 +1,17 @@
 package paypal_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/paypal"
 )
-
-// printer stands for a *fprom.Tracker.
-type printer struct{}
-
-func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
-			return err
-		}
-		fmt.Println("POST /"+m.Kind, string(m.Body))
-	}
-	return nil
-}
 
 const captured = `{
 	"id": "WH-1", "event_type": "PAYMENT.CAPTURE.COMPLETED", "resource_type": "capture",
@@ -38,10 +25,11 @@ const captured = `{
 // The endpoint of the webhook. In production paypal.Handler(tracker, webhookID) does, without WithCertificates. In Gin:
 // router.POST("/webhooks/paypal", gin.WrapH(paypal.Handler(tracker, webhookID))).
 func ExampleHandler() {
-	const webhookID = "4JH86294D6297924G" // as shown beside the webhook in PayPal's dashboard
+	tracker := billingtest.Printer(os.Stdout) // in production a *fprom.Tracker
+	const webhookID = "4JH86294D6297924G"     // as shown beside the webhook in PayPal's dashboard
 	provider := paypal.Provider(paypal.WithCertificates(served().fetch, ca().roots))
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/paypal", billing.Handler(printer{}, provider, webhookID))
+	mux.Handle("POST /webhooks/paypal", billing.Handler(tracker, provider, webhookID))
 
 	r := httptest.NewRequest(http.MethodPost, "/webhooks/paypal", strings.NewReader(captured))
 	signRequest(r.Header, []byte(captured), webhookID) // PayPal does this

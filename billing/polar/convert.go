@@ -45,7 +45,7 @@ func order(p *billing.Payload, o billing.Node) {
 	}
 	d.ID(o.Text("id"))
 	customer(d, o)
-	amount(d, o, paid)
+	d.Minor(paid, o.Text("currency"))
 	d.Plan(o.Text("product_id", "product.id"))
 	d.Quantity(o.Int("seats"))
 	d.Add()
@@ -62,10 +62,6 @@ func refund(p *billing.Payload, o billing.Node) {
 	d.Payment(o.Text("order_id"))
 	d.SaleID(o.Text("order_id"))
 	customer(d, o)
-	amount(d, o, o.Int("amount"))
+	d.Minor(o.Int("amount"), o.Text("currency"))
 	d.Add()
-}
-
-func amount(d *billing.Draft, o billing.Node, n billing.Int) {
-	d.Minor(n, o.Text("currency"))
 }

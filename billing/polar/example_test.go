@@ -1,35 +1,23 @@
 package polar_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/polar"
 )
 
-// printer stands for a *fprom.Tracker.
-type printer struct{}
-
-func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
-			return err
-		}
-		fmt.Println("POST /"+m.Kind, string(m.Body))
-	}
-	return nil
-}
-
 // The endpoint of the provider's webhooks. In Gin: router.POST("/webhooks/polar", gin.WrapH(polar.Handler(tracker, secret))).
 func ExampleHandler() {
+	tracker := billingtest.Printer(os.Stdout) // in production a *fprom.Tracker
 	const secret = "polar_whs_example"
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/polar", polar.Handler(printer{}, secret))
+	mux.Handle("POST /webhooks/polar", polar.Handler(tracker, secret))
 
 	body := `{"type": "order.paid", "data": {"id": "8f4a2c1e-0000-4000-8000-000000000001",
 		"net_amount": 2000, "tax_amount": 420, "total_amount": 2420, "due_amount": 2420, "currency": "eur",

@@ -72,7 +72,7 @@ func sale(p *billing.Payload, e entities) {
 	d := p.Sale()
 	d.ID(e.payment.Text("id"))
 	customer(d, e)
-	amount(d, e.payment, beforeTax(p, e, e.payment.Int("amount")))
+	d.Minor(beforeTax(p, e, e.payment.Int("amount")), e.payment.Text("currency"))
 	d.Plan(e.subscription.Text("plan_id"))
 	d.Quantity(e.subscription.Int("quantity"))
 	d.Add()
@@ -129,9 +129,9 @@ func giveBack(p *billing.Payload, e entities, o billing.Node, gross billing.Int)
 	total, tax := d.Payment(paymentID)
 	d.Customer(e.payment.Text("customer_id"))
 	if total.OK {
-		amount(d, o, billing.BeforeTax(gross, total, tax))
+		d.Minor(billing.BeforeTax(gross, total, tax), o.Text("currency"))
 	} else {
-		amount(d, o, beforeTax(p, e, gross))
+		d.Minor(beforeTax(p, e, gross), o.Text("currency"))
 	}
 	d.Add()
 }
@@ -157,8 +157,4 @@ func authenticated(p *billing.Payload, e entities) {
 		return
 	}
 	d.Add()
-}
-
-func amount(d *billing.Draft, o billing.Node, n billing.Int) {
-	d.Minor(n, o.Text("currency"))
 }

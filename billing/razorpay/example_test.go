@@ -1,29 +1,16 @@
 package razorpay_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/razorpay"
 )
-
-// printer stands for a *fprom.Tracker.
-type printer struct{}
-
-func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
-			return err
-		}
-		fmt.Println("POST /"+m.Kind, string(m.Body))
-	}
-	return nil
-}
 
 const orderPaid = `{
 	"event": "order.paid",
@@ -36,9 +23,10 @@ const orderPaid = `{
 
 // The endpoint of the webhook. In Gin: router.POST("/webhooks/razorpay", gin.WrapH(razorpay.Handler(tracker, secret))).
 func ExampleHandler() {
+	tracker := billingtest.Printer(os.Stdout) // in production a *fprom.Tracker
 	const secret = "the webhook's secret"
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/razorpay", razorpay.Handler(printer{}, secret))
+	mux.Handle("POST /webhooks/razorpay", razorpay.Handler(tracker, secret))
 
 	r := httptest.NewRequest(http.MethodPost, "/webhooks/razorpay", strings.NewReader(orderPaid))
 	sign(r.Header, []byte(orderPaid), secret) // Razorpay does this

@@ -1,35 +1,22 @@
 package recurly_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 
-	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/recurly"
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// printer stands for a *fprom.Tracker.
-type printer struct{}
-
-func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
-			return err
-		}
-		fmt.Println("POST /"+m.Kind, string(m.Body))
-	}
-	return nil
-}
-
 // The endpoint of the provider's webhooks. In Gin: router.POST("/webhooks/recurly", gin.WrapH(recurly.Handler(tracker, secret))).
 func ExampleHandler() {
+	tracker := billingtest.Printer(os.Stdout) // in production a *fprom.Tracker
 	const secret = "fprom:a password"
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/recurly", recurly.Handler(printer{}, secret))
+	mux.Handle("POST /webhooks/recurly", recurly.Handler(tracker, secret))
 
 	// Recurly sends this.
 	r, err := fpromtest.Webhook("recurly", "paid_charge_invoice_notification", fpromtest.WebhookConfig{Secret: secret, ID: "1001", UID: "user-1", TID: "b1a2"})

@@ -1,29 +1,16 @@
 package revenuecat_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/revenuecat"
 )
-
-// printer stands for a *fprom.Tracker.
-type printer struct{}
-
-func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
-			return err
-		}
-		fmt.Println("POST /"+m.Kind, string(m.Body))
-	}
-	return nil
-}
 
 const renewal = `{
 	"event": {
@@ -37,9 +24,10 @@ const renewal = `{
 // The endpoint of the webhook; the secret is what was entered as authorization header in RevenueCat's dashboard. In Gin:
 // router.POST("/webhooks/revenuecat", gin.WrapH(revenuecat.Handler(tracker, secret))).
 func ExampleHandler() {
+	tracker := billingtest.Printer(os.Stdout) // in production a *fprom.Tracker
 	const secret = "Bearer 4f1c…"
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/revenuecat", revenuecat.Handler(printer{}, secret))
+	mux.Handle("POST /webhooks/revenuecat", revenuecat.Handler(tracker, secret))
 
 	r := httptest.NewRequest(http.MethodPost, "/webhooks/revenuecat", strings.NewReader(renewal))
 	r.Header.Set("Authorization", secret) // RevenueCat does this

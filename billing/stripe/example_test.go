@@ -1,35 +1,23 @@
 package stripe_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/stripe"
 )
 
-// printer stands for a *fprom.Tracker.
-type printer struct{}
-
-func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
-			return err
-		}
-		fmt.Println("POST /"+m.Kind, string(m.Body))
-	}
-	return nil
-}
-
 // The endpoint of the provider's webhooks. In Gin: router.POST("/webhooks/stripe", gin.WrapH(stripe.Handler(tracker, secret))).
 func ExampleHandler() {
+	tracker := billingtest.Printer(os.Stdout) // in production a *fprom.Tracker
 	const secret = "whsec_example"
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/stripe", stripe.Handler(printer{}, secret))
+	mux.Handle("POST /webhooks/stripe", stripe.Handler(tracker, secret))
 
 	body := `{"id": "evt_1", "type": "invoice.paid", "livemode": true, "data": {"object": {
 		"id": "in_1", "amount_paid": 2420, "total": 2420, "total_excluding_tax": 2000, "currency": "eur",

@@ -1,35 +1,22 @@
 package whop_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 
-	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/whop"
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// printer stands for a *fprom.Tracker.
-type printer struct{}
-
-func (printer) Enqueue(_ context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
-			return err
-		}
-		fmt.Println("POST /"+m.Kind, string(m.Body))
-	}
-	return nil
-}
-
 // The endpoint of the provider's webhooks. In Gin: router.POST("/webhooks/whop", gin.WrapH(whop.Handler(tracker, secret))).
 func ExampleHandler() {
+	tracker := billingtest.Printer(os.Stdout) // in production a *fprom.Tracker
 	const secret = "the secret of the webhook"
 	mux := http.NewServeMux()
-	mux.Handle("POST /webhooks/whop", whop.Handler(printer{}, secret))
+	mux.Handle("POST /webhooks/whop", whop.Handler(tracker, secret))
 
 	// Whop sends this.
 	r, err := fpromtest.Webhook("whop", "payment.succeeded", fpromtest.WebhookConfig{Secret: secret, ID: "1001", UID: "user-1", TID: "b1a2"})
