@@ -1,10 +1,6 @@
 package fprom
 
-import (
-	"strings"
-
-	"github.com/fprom-go/fprom/internal/currency"
-)
+import "github.com/fprom-go/fprom/internal/currency"
 
 // ParseAmount reads a decimal amount in units of currency and returns it in FirstPromoter's minor units, which are whole
 // units of the zero-decimal currencies and hundredths of all others (money.Exponent): "19.99" USD is 1999, "1999" JPY is
@@ -51,5 +47,3 @@ func wireCurrency(code string) string {
 	c, _ := currency.Lookup(code)
 	return c.Code
 }
-
-func allDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

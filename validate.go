@@ -3,7 +3,6 @@ package fprom
 import (
 	"net/mail"
 	"net/netip"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -206,5 +205,3 @@ func validIP(ip string) error {
 	}
 	return nil
 }
-
-func parseInt(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
