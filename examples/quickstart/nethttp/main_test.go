@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -75,19 +76,19 @@ func TestOutbox(t *testing.T) {
 	fake := fpromtest.NewServer(t)
 	fake.AddLead("ann@example.com")
 	fake.Inject(fpromtest.Status(http.StatusServiceUnavailable))
-	for range 2 {
+	for _, grace := range []time.Duration{500 * time.Millisecond, 30 * time.Second} {
 		queue, err := boltqueue.Open(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		cfg := fake.Config()
-		cfg.Queue = queue
+		cfg.Queue, cfg.Logger = queue, slog.New(slog.DiscardHandler)
 		tracker, err := fprom.New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		post(t, nethttpadapter.Middleware(tracker)(http.HandlerFunc(checkout)), "/checkout", "", url.Values{"payment": {"ch_1"}, "email": {"ann@example.com"}})
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), grace)
 		if err := tracker.Shutdown(ctx); err != nil {
 			t.Fatal(err)
 		}
