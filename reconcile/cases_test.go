@@ -195,6 +195,46 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// Where all sales are in the account's currency, the sum of a day tells what its number does not.
+func TestSumsTell(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		company fpromtest.Company
+		tells   bool
+	}{
+		"the account's currency": {fpromtest.Company{}, true},
+		"in another zone":        {fpromtest.Company{DayZone: -7 * time.Hour}, true},
+		"converted":              {fpromtest.Company{Rates: map[string]int64{"EUR": 110}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, c.company, 8, 40, "EUR")
+			o := w.options(t)
+			o.Outbox = w.outbox(t)
+			if r, err := reconcile.Run(t.Context(), o); err != nil || !r.Clean() || r.Calls != 1 {
+				t.Fatalf("clean: %+v %v", r, err)
+			}
+			w.fake.Lose("ch_2_5")
+			w.fake.Double("ch_2_6")
+			w.fake.Reprice("ch_5_7", 99)
+			r, err := reconcile.Run(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !c.tells {
+				o.Full = true
+				if !r.Clean() || r.Calls != 1 {
+					t.Errorf("a converted sum was compared: %+v", r)
+				}
+				if r, err = reconcile.Run(t.Context(), o); err != nil {
+					t.Fatal(err)
+				}
+			}
+			found(t, r, []string{"ch_2_5"}, nil, []string{"ch_5_7"}, []string{"ch_2_6"})
+		})
+	}
+}
+
 // What is missing is sent again under its own event id, once, and only if that is asked for.
 func TestRedrive(t *testing.T) {
 	t.Parallel()

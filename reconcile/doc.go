@@ -24,6 +24,7 @@
 // null. So days are compared in the zone in which they agree best, the edges of a range are read a day further, rows are
 // found by the commission ids of the answer first, and what seems to be missing is asked for by name before it is called so.
 //
-// Days that agree in their totals are taken as right unless Options.Full is set: a missing and a foreign sale on one day hide
-// each other there.
+// Days that agree in their totals are taken as right unless Options.Full is set. The totals are the number of sales and, where
+// all are in the account's currency, their sum. So a missing and a doubled sale of one amount on one day hide each other there,
+// and where currencies are mixed, of any amount.
 package reconcile

@@ -10,12 +10,13 @@ import (
 // run is one comparison.
 type run struct {
 	Options
-	report Report
-	days   span
-	offset time.Duration    // of the zone in which days are compared
-	totals map[day]int      // sales that FirstPromoter counts
-	read   map[day]bool     // days whose commissions are read
-	byDay  map[day][]*event // ours
+	report  Report
+	days    span
+	offset  time.Duration    // of the zone in which days are compared
+	totals  map[day]int      // sales that FirstPromoter counts
+	revenue map[day]int64    // their sum, less refunds
+	read    map[day]bool     // days whose commissions are read
+	byDay   map[day][]*event // ours
 
 	ours         []*event
 	ourRefunds   []*event

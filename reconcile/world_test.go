@@ -25,6 +25,7 @@ type world struct {
 	sales []fprom.Event
 	at    map[string]time.Time // by event id
 	rng   *rand.Rand
+	money []string // currencies
 
 	missing, foreign, differs, doubled []string
 	expected                           int // sales and refunds with a commission, were all well
@@ -33,11 +34,15 @@ type world struct {
 
 // newWorld makes perDay sales a day: of referred customers, of ones whose promoter was recruited (two commissions), of
 // ones whose promoter earns once, of ones whom nobody referred, and refunds.
-func newWorld(t *testing.T, company fpromtest.Company, days, perDay int) *world {
+func newWorld(t *testing.T, company fpromtest.Company, days, perDay int, currencies ...string) *world {
 	t.Helper()
 	w := &world{
-		fake: fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithRateLimit(0), fpromtest.WithCompany(company)),
-		days: days, at: map[string]time.Time{}, rng: rand.New(rand.NewPCG(11, 12)),
+		money: []string{"USD", "EUR", "JPY"},
+		fake:  fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithRateLimit(0), fpromtest.WithCompany(company)),
+		days:  days, at: map[string]time.Time{}, rng: rand.New(rand.NewPCG(11, 12)),
+	}
+	if len(currencies) > 0 {
+		w.money = currencies
 	}
 	tiered, once := w.fake.AddPromoter("tiered"), w.fake.AddPromoter("once")
 	tiered.RecruitedBy(w.fake.AddPromoter("up"))
@@ -63,7 +68,7 @@ func (w *world) sell(d, i int, at time.Time, p *fpromtest.Promoter) {
 	default:
 		w.expected++
 	}
-	currency := []string{"USD", "EUR", "JPY"}[i%3]
+	currency := w.money[i%len(w.money)]
 	w.record(fprom.Sale{EventID: id, Email: email, Amount: int64(500 + 7*i), Currency: currency}, at)
 	if i%10 == 3 {
 		return
