@@ -86,7 +86,7 @@ func (t *Tracker) try(ctx context.Context, m Message, queued bool, s standing) (
 		return t.later(m, err), false
 	}
 	defer pass.report(errExcluded) // if it was not reported before
-	if err := t.pace(ctx); err != nil {
+	if err := t.pace(ctx, m.Bulk); err != nil {
 		return t.later(m, err), false
 	}
 	if !t.pause.valid(ticket) || !pass.valid() {
@@ -116,8 +116,12 @@ func (t *Tracker) post(ctx context.Context, m Message, queued bool) verdict {
 }
 
 // pace waits for this process's limit, then for the one it shares with others, if the queue has one.
-func (t *Tracker) pace(ctx context.Context) error {
-	if err := t.limit.wait(ctx); err != nil {
+func (t *Tracker) pace(ctx context.Context, bulk bool) error {
+	wait := t.limit.wait
+	if bulk {
+		wait = t.limit.waitSpare
+	}
+	if err := wait(ctx); err != nil {
 		return err
 	}
 	if q, ok := t.queue.(Limiter); ok {

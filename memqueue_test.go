@@ -213,3 +213,64 @@ func (hanging) Put(ctx context.Context, _ ...fprom.Message) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// A backlog of bulk events is not felt by live ones: their age at delivery stays within 10 %, near the limit too. Bulk ones
+// get all that is left of it.
+func TestLiveBesideBulk(t *testing.T) {
+	for _, gap := range []time.Duration{3 * time.Second, 170 * time.Millisecond} {
+		t.Run("one live event every "+gap.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				alone, _ := liveBesideBulk(t, gap, 0)
+				beside, bulk := liveBesideBulk(t, gap, 100_000)
+				if beside > alone*11/10 {
+					t.Errorf("live events are %v old when they are delivered beside bulk ones, %v without", beside, alone)
+				}
+				if live := int(10 * time.Minute / gap); live+bulk < 3500 {
+					t.Errorf("%d bulk and %d live events were delivered in ten minutes, want what the limit allows", bulk, live)
+				}
+			})
+		})
+	}
+}
+
+// liveBesideBulk puts live events for ten minutes, and returns their mean age and how many bulk ones were delivered.
+func liveBesideBulk(t *testing.T, gap time.Duration, bulk int) (mean time.Duration, delivered int) {
+	t.Helper()
+	cfg := config(always(reply{status: 200, body: okBody, after: 100 * time.Millisecond}))
+	cfg.RequestsPerMinute, cfg.Burst, cfg.Workers, cfg.Queue = 0, 0, 0, fprom.NewMemoryQueue(200_000)
+	var mu sync.Mutex
+	var ages []time.Duration
+	cfg.Observer = func(_ context.Context, s fprom.Step) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case s.Stage == fprom.StageDelivered && s.Message.Bulk:
+			delivered++
+		case s.Stage == fprom.StageDelivered:
+			ages = append(ages, time.Since(s.Message.RecordedAt))
+		}
+	}
+	tracker := start(t, cfg)
+	for i := range bulk {
+		m, err := fprom.NewMessage(fprom.Sale{EventID: strconv.Itoa(i), UID: strconv.Itoa(i), Amount: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Bulk = true
+		if err := cfg.Queue.Put(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(time.Minute)
+	for i := range int(10 * time.Minute / gap) {
+		enqueue(t, tracker, fprom.Sale{EventID: fmt.Sprint("live", i), UID: fmt.Sprint("live", i), Amount: 1})
+		time.Sleep(gap)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = tracker.Shutdown(ended)
+	for _, age := range ages {
+		mean += age / time.Duration(len(ages))
+	}
+	return mean, delivered
+}

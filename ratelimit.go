@@ -23,6 +23,7 @@ const window = 62 * time.Second
 type pacer struct {
 	limit *rate.Limiter
 	turn  chan struct{} // taken by the first in line
+	spare int           // as many tokens are left to live events
 }
 
 // newPacer returns a token bucket that starts empty, as after a restart nobody knows what the process before sent, and
@@ -30,7 +31,7 @@ type pacer struct {
 func newPacer(perMinute, burst int) *pacer {
 	l := rate.NewLimiter(rate.Limit(float64(perMinute-burst)/window.Seconds()), burst)
 	l.AllowN(time.Now(), burst)
-	return &pacer{limit: l, turn: make(chan struct{}, 1)}
+	return &pacer{limit: l, turn: make(chan struct{}, 1), spare: burst / 2}
 }
 
 // wait waits for a token. It does not use rate's Wait, which fails at once where ctx has a deadline that is too near.
@@ -53,6 +54,21 @@ func (p *pacer) wait(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// waitSpare waits for a token that live events can spare: with a backlog of bulk events these find the bucket half full, and
+// go as if it were not there. The rate is the same.
+func (p *pacer) waitSpare(ctx context.Context) error {
+	for ctx.Err() == nil {
+		missing := float64(1+p.spare) - p.limit.Tokens()
+		if missing <= 0 && len(p.turn) == 0 && p.limit.Allow() {
+			return nil
+		}
+		if err := sleep(ctx, time.Duration(max(missing, 0.1)/float64(p.limit.Limit())*float64(time.Second))); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // sleep waits for d or the end of ctx.
