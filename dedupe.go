@@ -163,12 +163,12 @@ func (d *dedupe) finish(m Message, queued, delivered, rejected bool) {
 	d.rest(m.Key, k)
 }
 
-// conflicts reports whether this process knows m's key with other money.
-func (d *dedupe) conflicts(m Message) bool {
+// conflicts reports whether this process knows key with other money.
+func (d *dedupe) conflicts(key string, digest uint64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k := d.find(m.Key)
-	return k != nil && (k.done || k.stored) && k.digest != m.Digest
+	k := d.find(key)
+	return k != nil && (k.done || k.stored) && k.digest != digest
 }
 
 // rest puts k where it belongs when a call has ended, and wakes those who wait for it. Called with mu held.

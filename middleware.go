@@ -12,7 +12,8 @@ type Enqueuer interface {
 
 // Record notes events in a handler that an adapter's Middleware wraps: they are sent to FirstPromoter if the handler
 // succeeds, and not if it fails (see WithSuccess). ctx is the request's context or one derived from it. Everything is
-// validated at once: if one event is wrong the error is its *ValidationError, and none of the call is recorded. The error
+// validated at once: if one event is wrong the error is its *ValidationError, and none of the call is recorded. An event id
+// that this process knows with another amount is an error that wraps ErrConflict. The error
 // is, or wraps, ErrNoMiddleware if ctx comes from no wrapped handler, or from one that has returned.
 //
 // An empty TID of a Sale or Signup is filled in from the visitor's cookies (RefID only with WithRefIDCookie). A Signup of a

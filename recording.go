@@ -210,6 +210,9 @@ func (r *Recording) record(events []Event) error {
 	}
 	for _, e := range events {
 		e, err := r.complete(e)
+		if err == nil {
+			err = r.known(e)
+		}
 		if err != nil {
 			return err
 		}
@@ -223,6 +226,19 @@ func (r *Recording) record(events []Event) error {
 	}
 	r.events = all
 	return nil
+}
+
+// known reports an event whose id a Tracker of this process knows with another amount. What only the queue knows is found
+// when the event is accepted.
+func (r *Recording) known(e Event) error {
+	t, ok := r.hook.enqueuer.(*Tracker)
+	if !ok || e.id() == "" {
+		return nil
+	}
+	if !t.dedupe.conflicts(e.kind()+":"+e.id(), digest(e.money())) {
+		return nil
+	}
+	return &ConflictError{Keys: []string{e.kind() + ":" + e.id()}}
 }
 
 // complete returns a copy of e with what the cookies say, validated.

@@ -3,6 +3,7 @@ package fprom_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"reflect"
 	"strconv"
 	"sync"
@@ -250,4 +251,99 @@ func TestMethodsOfANilTracker(t *testing.T) {
 		t.Errorf("Stats: %+v", s)
 	}
 	checkSecrets(t, "nil", printed(t, tracker))
+}
+
+// A second Shutdown obeys its own context, and cuts the drain of the first.
+func TestSecondShutdown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker, err := fprom.New(config(always(reply{status: 500})))
+		if err != nil {
+			t.Fatal(err)
+		}
+		enqueue(t, tracker, sale("a"))
+		first := make(chan error, 1)
+		go func() { first <- tracker.Shutdown(context.Background()) }()
+		time.Sleep(time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		begin := time.Now()
+		var left *fprom.UndeliveredError
+		if err := tracker.Shutdown(ctx); !errors.As(err, &left) || time.Since(begin) > time.Second {
+			t.Errorf("the second Shutdown: %v after %v", err, time.Since(begin))
+		}
+		if err := <-first; !errors.As(err, &left) {
+			t.Errorf("the first Shutdown: %v", err)
+		}
+	})
+}
+
+// Shutdown returns soon after the end of its context although a transport does not look at its own.
+func TestShutdownBesideADeafTransport(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		cfg := config(deaf{release})
+		tracker, err := fprom.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		enqueue(t, tracker, sale("a"))
+		settle()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begin := time.Now()
+		if err := tracker.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 3*time.Second {
+			t.Errorf("Shutdown: %v after %v", err, time.Since(begin))
+		}
+		close(release)
+		time.Sleep(time.Second)
+	})
+}
+
+type deaf struct{ release chan struct{} }
+
+func (d deaf) RoundTrip(*http.Request) (*http.Response, error) {
+	<-d.release
+	return nil, errReset
+}
+
+// An attempt that is under way has the time of Shutdown's context.
+func TestShutdownLetsAnAttemptEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(reply{status: 200, body: okBody, after: 5 * time.Second})
+		q := &shared{recorder: newRecorder()} // which is not drained
+		cfg := config(f)
+		cfg.Queue = q
+		tracker, err := fprom.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		enqueue(t, tracker, sale("a"))
+		settle()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := tracker.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if answers := q.answers(); len(answers) != 1 || answers[0] != nil {
+			t.Errorf("the attempt ended with %v", answers)
+		}
+	})
+}
+
+// A sale that is only asked about again does not keep Shutdown waiting, and is not undelivered: FirstPromoter has answered.
+func TestShutdownDoesNotWaitForWhatIsNotDue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker, err := fprom.New(config(always(unknownYet)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		enqueue(t, tracker, referred())
+		time.Sleep(10 * time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		begin := time.Now()
+		if err := tracker.Shutdown(ctx); err != nil || time.Since(begin) > time.Second {
+			t.Errorf("Shutdown: %v after %v", err, time.Since(begin))
+		}
+	})
 }

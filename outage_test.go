@@ -1,0 +1,147 @@
+package fprom_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// An outage is in the log with a line at its start, one a minute and one at its end.
+func TestLogOfAnOutage(t *testing.T) {
+	for name, r := range map[string]reply{"failing": {status: 500}, "refused": {status: 401}, "throttled": {status: 429}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				d := time.Now().Add(10 * time.Minute)
+				var log bytes.Buffer
+				cfg := config(&fake{answer: func(int, call) reply {
+					if time.Now().Before(d) {
+						return r
+					}
+					return ok()
+				}})
+				cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				tracker := start(t, cfg)
+				for i := range 100 {
+					enqueue(t, tracker, sale(fmt.Sprint(i)))
+				}
+				flush(t, tracker, time.Hour)
+				lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+				loud := 0
+				for _, l := range lines {
+					if strings.Contains(l, "level=WARN") || strings.Contains(l, "level=ERROR") {
+						loud++
+					}
+				}
+				if loud < 2 || loud > 12 || strings.Count(log.String(), "works again") != 1 {
+					t.Errorf("%d loud lines in ten minutes of outage:\n%s", loud, log.String())
+				}
+			})
+		})
+	}
+}
+
+// The first lines of a process say what runs, and that it works.
+func TestLogOfTheFirstEvents(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log bytes.Buffer
+		cfg := config(&fake{answer: func(_ int, c call) reply {
+			if c.has("stranger") {
+				return object(404, notFound)
+			}
+			return ok()
+		}})
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("a"), sale("b"), sale("stranger"), sale("c"))
+		flush(t, tracker, time.Minute)
+		var got []string
+		for l := range strings.Lines(log.String()) {
+			got = append(got, l)
+		}
+		if len(got) != 3 || !strings.Contains(got[0], "durable=false") || strings.Contains(log.String(), apiKey) {
+			t.Errorf("logged:\n%s", log.String())
+		}
+	})
+}
+
+// A 409 is a duplicate. It is said loudly where it may be the loss of a commission: a renewal under an old id.
+func TestLoudDuplicates(t *testing.T) {
+	exists := func(id string) reply {
+		return object(409, `{"message":"The 'sale' event with the id '`+id+`' already exists."}`)
+	}
+	for name, test := range map[string]struct {
+		replies []reply
+		loud    bool
+	}{
+		"first attempt":         {[]reply{exists("a")}, true},
+		"another id":            {[]reply{{status: 500}, exists("z")}, true},
+		"after a failed one":    {[]reply{{status: 500}, exists("a")}, false},
+		"id in HTML's spelling": {[]reply{{status: 500}, exists("&#97;")}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log bytes.Buffer
+				cfg := config(script(test.replies...))
+				cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				tracker := start(t, cfg)
+				enqueue(t, tracker, sale("a"))
+				flush(t, tracker, time.Minute)
+				if s := tracker.Stats(); s.Duplicate != 1 {
+					t.Errorf("stats %+v", s)
+				}
+				if loud := strings.Contains(log.String(), "FirstPromoter knew") || strings.Contains(log.String(), "names another"); loud != test.loud {
+					t.Errorf("logged:\n%s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// A 204 on a sale, which version 2 of the API does not document, is asked about again before it counts.
+func TestNoContentOnASale(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 204}, ok())
+		tracker := start(t, config(f))
+		enqueue(t, tracker, sale("a"))
+		flush(t, tracker, 10*time.Minute)
+		if s := tracker.Stats(); s.Tracked != 1 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+	t.Run("refund", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			f := always(reply{status: 204})
+			tracker := start(t, config(f))
+			enqueue(t, tracker, refund("a"))
+			flush(t, tracker, time.Minute)
+			if s := tracker.Stats(); s.NotReferral != 1 || len(f.seen()) != 1 {
+				t.Errorf("stats %+v", s)
+			}
+		})
+	})
+}
+
+// A clock that was ahead when a sale was recorded does not make it wait for years.
+func TestRecordedInTheFuture(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(unknownYet)
+		q := newRecorder()
+		q.onPut = func(ms []fprom.Message, put func() error) error {
+			ms[0].RecordedAt = ms[0].RecordedAt.AddDate(3, 0, 0)
+			return put()
+		}
+		cfg := config(f)
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		enqueue(t, tracker, referred())
+		time.Sleep(time.Minute)
+		if n := len(f.seen()); n < 2 {
+			t.Errorf("%d calls in a minute, want the second after 30 s", n)
+		}
+	})
+}

@@ -1,0 +1,168 @@
+package fprom_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// bomb panics so often.
+type bomb struct{ left atomic.Int32 }
+
+func (b *bomb) tick() {
+	if b.left.Add(-1) >= 0 {
+		panic("foreign code")
+	}
+}
+
+type panickyTransport struct {
+	bomb
+	*fake
+}
+
+func (p *panickyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.tick()
+	return p.fake.RoundTrip(r)
+}
+
+type panickyHandler struct {
+	slog.Handler
+	bomb
+}
+
+func (*panickyHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h *panickyHandler) Handle(context.Context, slog.Record) error {
+	h.tick()
+	return nil
+}
+
+// panickyQueue panics in one of its methods.
+type panickyQueue struct {
+	fprom.Queue
+	put, run, stats, flush, closing bomb
+}
+
+func (q *panickyQueue) Put(ctx context.Context, m ...fprom.Message) error {
+	q.put.tick()
+	return q.Queue.Put(ctx, m...)
+}
+
+func (q *panickyQueue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	q.run.tick()
+	return q.Queue.Run(ctx, workers, deliver)
+}
+
+func (q *panickyQueue) Stats(ctx context.Context) (fprom.QueueStats, error) {
+	q.stats.tick()
+	return q.Queue.Stats(ctx)
+}
+
+func (q *panickyQueue) Flush(ctx context.Context) error {
+	q.flush.tick()
+	return q.Queue.Flush(ctx)
+}
+
+func (q *panickyQueue) Close() error {
+	q.closing.tick()
+	return q.Queue.Close()
+}
+
+// TestPanicsOfForeignCode: a panic of what the user plugged in ends neither the process nor the checkout, and nothing of
+// what was under way stays taken: the event is delivered all the same.
+func TestPanicsOfForeignCode(t *testing.T) {
+	tests := map[string]func(cfg *fprom.Config, q *panickyQueue, tr *panickyTransport){
+		"transport":     func(_ *fprom.Config, _ *panickyQueue, tr *panickyTransport) { tr.left.Store(7) },
+		"queue's Run":   func(_ *fprom.Config, q *panickyQueue, _ *panickyTransport) { q.run.left.Store(3) },
+		"queue's Stats": func(_ *fprom.Config, q *panickyQueue, _ *panickyTransport) { q.stats.left.Store(3) },
+		"observer": func(cfg *fprom.Config, _ *panickyQueue, _ *panickyTransport) {
+			var b bomb
+			b.left.Store(1000)
+			cfg.Observer = func(context.Context, fprom.Step) { b.tick() }
+		},
+		"logger": func(cfg *fprom.Config, _ *panickyQueue, _ *panickyTransport) {
+			h := &panickyHandler{Handler: slog.DiscardHandler}
+			h.left.Store(1000)
+			cfg.Logger = slog.New(h)
+		},
+	}
+	for name, arm := range tests {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				tr := &panickyTransport{fake: always(ok())}
+				q := &panickyQueue{Queue: fprom.NewMemoryQueue(0)}
+				cfg := config(tr)
+				cfg.Queue, cfg.Breaker.Failures = q, 2
+				arm(&cfg, q, tr)
+				tracker := start(t, cfg)
+				enqueue(t, tracker, sale("a"), sale("b"), refund("c"))
+				flush(t, tracker, time.Hour)
+				if r, err := tracker.Track(t.Context(), sale("d")); r.Outcome != fprom.Tracked {
+					t.Errorf("Track: %v, %v", r.Outcome, err)
+				}
+				if s := tracker.Stats(); s.Tracked != 4 || s.Breaker != "closed" || name != "transport" && s.Panics == 0 {
+					t.Errorf("stats %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// A panic in Track's attempt leaves neither the claim, nor the breaker's probe, nor the pause's probe taken.
+func TestPanicInTrack(t *testing.T) {
+	for name, before := range map[string]reply{"probe of the breaker": {status: 500}, "probe of a pause": {status: 401}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				tr := &panickyTransport{fake: script(before, ok())}
+				cfg := config(tr)
+				cfg.Breaker.Failures = 1
+				tracker := start(t, cfg)
+				_, _ = tracker.Track(t.Context(), sale("before"))
+				time.Sleep(2 * time.Second)
+				tr.left.Store(1)
+				if _, err := tracker.Track(t.Context(), sale("a")); err == nil {
+					t.Error("a panic of the transport is no error")
+				}
+				time.Sleep(2 * time.Second)
+				if r, err := tracker.Track(t.Context(), sale("a")); r.Outcome != fprom.Tracked {
+					t.Errorf("the same event again: %v, %v", r.Outcome, err)
+				}
+			})
+		})
+	}
+}
+
+// A panic of Put is an error of Enqueue, and the same event can be enqueued again at once.
+func TestPanicInPut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &panickyQueue{Queue: fprom.NewMemoryQueue(0)}
+		cfg := config(always(ok()))
+		cfg.Queue = q
+		tracker, err := fprom.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.put.left.Store(1)
+		if err := tracker.Enqueue(t.Context(), sale("a")); err == nil {
+			t.Error("a panic of Put is no error")
+		}
+		begin := time.Now()
+		enqueue(t, tracker, sale("a"))
+		if d := time.Since(begin); d > 0 {
+			t.Errorf("the second Enqueue waited %v", d)
+		}
+		q.flush.left.Store(1)
+		if err := tracker.Flush(t.Context()); err == nil {
+			t.Error("a panic of Flush is no error")
+		}
+		flush(t, tracker, time.Minute)
+		q.closing.left.Store(1)
+		if err := tracker.Shutdown(t.Context()); err == nil {
+			t.Error("a panic of Close is no error")
+		}
+	})
+}
