@@ -93,6 +93,7 @@ func verdicts() []verdict {
 		done("200 of a refund", fprom.Tracked, object(200, `{"id":7,"type":"refund","amount_cents":-1000}`)).of(aRefund),
 		done("200 of a cancellation", fprom.Tracked, object(200, `{"id":7,"type":"cancellation","amount_cents":null}`)).of(aCancel),
 		done("204", fprom.NotReferral, reply{status: 204}),
+		done("204 of a refund", fprom.NotReferral, reply{status: 204}).of(aRefund),
 		done("404 documented", fprom.NotReferral, object(404, notFound)),
 		done("404 with another message", fprom.NotReferral, object(404, `{"message":"x","code":"not_found"}`)),
 		done("404 without code", fprom.NotReferral, object(404, `{"message":"Referral corresponding to email or uid parameter not found."}`)),
