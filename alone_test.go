@@ -2,11 +2,14 @@ package fprom_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest/queuetest"
 )
 
 // poisons are answers that some events get each time, while all others are tracked after 100 ms.
@@ -29,46 +32,11 @@ func poisoned(bad reply) *fake {
 	}}
 }
 
-// goodBetween counts the calls about good events that began so long after the start.
-func goodBetween(f *fake, start time.Time, from, to time.Duration) (n int) {
-	for _, c := range f.seen() {
-		if at := c.at.Sub(start); at >= from && at < to && !strings.Contains(c.body, `"event_id":"bad`) {
-			n++
-		}
-	}
-	return n
-}
-
-// TestBadEventsDoNotStopOthers: events that alone get a bad answer each time are put first. From the fifth minute on the
-// others keep at least 80 % of the rate that they have without (370 a minute).
+// TestBadEventsDoNotStopOthers: events that alone get a bad answer each time are put first.
 func TestBadEventsDoNotStopOthers(t *testing.T) {
-	for name, bad := range poisons {
-		for _, n := range []int{1, 5, 20, 200} {
-			t.Run(fmt.Sprint(name, " ", n), func(t *testing.T) {
-				bubble(t, func(t *testing.T) {
-					f := poisoned(bad)
-					cfg := config(f)
-					cfg.RequestsPerMinute, cfg.Burst = 400, 0
-					tracker := start(t, cfg)
-					begin := time.Now()
-					for i := range n {
-						enqueue(t, tracker, sale(fmt.Sprint("bad", i)))
-					}
-					for i := range 6000 {
-						enqueue(t, tracker, sale(fmt.Sprint("ok", i)))
-					}
-					time.Sleep(15 * time.Minute)
-					for _, m := range []time.Duration{5, 10} {
-						if rate := goodBetween(f, begin, m*time.Minute, (m+5)*time.Minute) / 5; rate < 370*80/100 {
-							t.Errorf("%d a minute from minute %d on, want at least %d", rate, m, 370*80/100)
-						}
-					}
-					if s := tracker.Stats(); s.Rejected != 0 {
-						t.Errorf("%d events were given up in 15 minutes", s.Rejected)
-					}
-				})
-			})
-		}
+	t.Parallel()
+	for _, n := range []int{1, 5, 20, 200} {
+		queuetest.TestBadEvents(t, func(*testing.T) fprom.Queue { return fprom.NewMemoryQueue(0) }, n, slices.Collect(maps.Keys(queuetest.BadAnswers))...)
 	}
 }
 
