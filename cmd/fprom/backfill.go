@@ -187,7 +187,7 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 	if err != nil {
 		return backfillError(err, result)
 	}
-	if (flags.wait > 0 || flags.deliver) && !flags.dry && result.Queued > 0 {
+	if (flags.deliver || flags.wait > 0 && result.Queued > 0) && !flags.dry { // what an earlier run left is delivered, too
 		if result.Outcomes, err = a.followBulk(ctx, box, result, flags); err != nil {
 			return err
 		}
@@ -223,7 +223,7 @@ func (a *app) noteColumns(columns []backfill.Column) {
 
 // followBulk waits until no bulk event waits.
 func (a *app) followBulk(ctx context.Context, box fprom.Outbox, r backfill.Result, flags backfillFlags) (*backfill.Outcomes, error) {
-	if s, err := box.Stats(ctx); err == nil && !s.Delivering {
+	if s, err := box.Stats(ctx); err == nil && !s.Delivering && !flags.deliver { // the own delivery begins in a moment
 		a.note("nobody delivers this outbox now: the rows are sent when the service starts, or with --deliver")
 		return nil, nil
 	}

@@ -64,7 +64,7 @@ func (a *app) deadList() *cobra.Command {
 			}
 			f.State, f.Personal = fprom.StateDead, a.personal
 			return a.withOutbox(ctx, func(box fprom.Outbox) error {
-				found, next, err := a.page(ctx, box, f, func(e fprom.Entry) any { return deadOf(e) })
+				found, next, err := a.list(ctx, box, f, func(e fprom.Entry) any { return deadOf(e) })
 				if err != nil {
 					return err
 				}
@@ -98,7 +98,7 @@ func deadTable(w io.Writer, found []fprom.Entry) {
 	}
 	rows := [][]string{{"KEY", "AMOUNT", "CUSTOMER", "GIVEN UP", "TRIES", "STATUS", "REASON"}}
 	for _, e := range found {
-		rows = append(rows, []string{e.Key, amount(e), e.Customer, stamp(e.SettledAt), strconv.Itoa(e.Attempts), number(e.StatusCode), e.Reason})
+		rows = append(rows, []string{e.Key, amount(e), e.Customer, stamp(e.SettledAt), strconv.Itoa(e.Attempts), number(e.StatusCode), because(e)})
 	}
 	table(w, rows)
 }

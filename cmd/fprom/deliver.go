@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
 )
 
 // withBackfillOutbox opens the outbox for f. Only --deliver makes one that is missing: of a wrong path nobody else would
@@ -29,7 +30,7 @@ func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f fun
 		defer func() { _ = os.RemoveAll(dir) }()
 		where = filepath.Join(dir, "fprom.db")
 	}
-	box, err := inspected(where)
+	box, err := boltqueue.OpenOrDial(where, boltqueue.WithLogger(a.logger()))
 	if err != nil {
 		return failed("%w", err)
 	}

@@ -65,7 +65,7 @@ func (d *doctor) file(where string) bool {
 	case info.IsDir():
 		return fail("name the file in it", "is a folder")
 	}
-	if _, err := boltqueue.Inspect(where); err != nil {
+	if _, err := boltqueue.Inspect(where); err != nil && !errors.Is(err, boltqueue.ErrLocked) { // one that a process has is asked later
 		fix, problem := outboxProblem(err)
 		return fail(fix, "%s", problem)
 	}
@@ -89,12 +89,14 @@ func outboxProblem(err error) (fix, problem string) {
 	switch {
 	case errors.Is(err, boltqueue.ErrForeign):
 		return "name the outbox's file: this one is something else, and was not changed", "is no outbox of fprom"
+	case errors.Is(err, boltqueue.ErrOldFormat):
+		return "let the older release deliver what waits, then start with a new file", "was written by an older release, whose format this one does not read"
 	case errors.Is(err, boltqueue.ErrNewerFormat):
 		return "use the fprom of the service's release, or a newer one", "was written by a newer release"
 	case errors.Is(err, boltqueue.ErrDamaged):
 		return "keep a copy, then restore a backup or start with a new file; fprom reconcile --sales finds what is missing", "is damaged"
 	case errors.Is(err, boltqueue.ErrLocked):
-		return "update the service to a release that answers on the socket beside the file, or stop it meanwhile", "another process has the file open and does not answer on its socket"
+		return "start the service without boltqueue.WithoutSocket, let this user open the socket (FILE.sock), or stop the service meanwhile", "another process has the file open and does not answer on the socket beside it"
 	case errors.Is(err, syscall.EROFS):
 		return "mount the volume writable (Kubernetes: readOnly, Docker: :ro)", "read-only file system"
 	case errors.Is(err, fs.ErrPermission):
@@ -199,9 +201,9 @@ func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
 	case len(ids) == 0:
 		d.ok("others", "no commission of the last %d days names an event id", days)
 	case len(foreign) == 0:
-		d.ok("others", "%s of the last %d days are of sales in this outbox", count(len(ids), "commission"), days)
+		d.ok("others", "%s in the last %d days, all of sales in this outbox", count(len(ids), "commission"), days)
 	default:
 		d.warn("others", "if Stripe, Paddle, Chargebee or another is connected inside FirstPromoter, disconnect it there or stop reporting its payments here: each earns two commissions; fprom reconcile lists them",
-			"%d of %s of the last %d days are of event ids that this outbox does not know, such as %s", len(foreign), count(len(ids), "commission"), days, foreign[0])
+			"%d of %s in the last %d days are of event ids that this outbox does not know, such as %s", len(foreign), count(len(ids), "commission"), days, foreign[0])
 	}
 }

@@ -87,7 +87,7 @@ func (a *app) events() *cobra.Command {
 }
 
 func (a *app) listEvents(ctx context.Context, box fprom.Outbox, f fprom.Filter) error {
-	found, next, err := a.page(ctx, box, f, func(e fprom.Entry) any { return eventOf(e) })
+	found, next, err := a.list(ctx, box, f, func(e fprom.Entry) any { return eventOf(e) })
 	if err != nil {
 		return err
 	}
@@ -111,8 +111,8 @@ func (a *app) showEvents(found []fprom.Entry, f fprom.Filter, next *string) erro
 	return a.show(v, func(w io.Writer) { eventsText(w, found, f, next) })
 }
 
-// page reads the entries that f selects, and the cursor for more. Lines of JSON are written as they come, each as asLine has it.
-func (a *app) page(ctx context.Context, box fprom.Outbox, f fprom.Filter, asLine func(fprom.Entry) any) (found []fprom.Entry, next *string, err error) {
+// list reads the entries that f selects, and the cursor for more. Lines of JSON are written as they come, each as asLine has it.
+func (a *app) list(ctx context.Context, box fprom.Outbox, f fprom.Filter, asLine func(fprom.Entry) any) (found []fprom.Entry, next *string, err error) {
 	limit := f.Limit
 	if limit > 0 {
 		f.Limit++ // to know whether there is more
@@ -177,7 +177,7 @@ func eventsTable(w io.Writer, found []fprom.Entry) {
 	rows := [][]string{{"KEY", "STATE", "OUTCOME", "AMOUNT", "CUSTOMER", "RECORDED", "TRIES", "REASON"}}
 	for _, e := range found {
 		rows = append(rows, []string{
-			e.Key, string(e.State), string(e.Outcome), amount(e), e.Customer, stamp(e.RecordedAt), strconv.Itoa(e.Attempts), short(e.Reason),
+			e.Key, string(e.State), string(e.Outcome), amount(e), e.Customer, stamp(e.RecordedAt), strconv.Itoa(e.Attempts), short(because(e)),
 		})
 	}
 	table(w, rows)
@@ -210,7 +210,7 @@ func eventText(w io.Writer, e fprom.Entry) {
 	row("settled", stamp(e.SettledAt))
 	row("attempts", strconv.Itoa(e.Attempts))
 	row("next attempt", stamp(e.NextAttempt))
-	row("reason", e.Reason)
+	row("reason", because(e))
 	row("last status", number(e.StatusCode))
 	row("their id", number(e.ID))
 	if e.State == fprom.StateDone {
@@ -224,14 +224,29 @@ func amount(e fprom.Entry) string {
 	if e.Kind != fprom.KindSale && e.Kind != fprom.KindRefund {
 		return ""
 	}
-	digits, _ := money.Exponent(e.Currency)
-	s := strconv.FormatInt(e.Amount, 10)
+	return inUnits(e.Amount, e.Currency)
+}
+
+// inUnits is an amount of minor units in units of the currency.
+func inUnits(n int64, currency string) string {
+	digits, _ := money.Exponent(currency)
+	s := strconv.FormatInt(n, 10)
 	if digits > 0 {
-		sign := hint(e.Amount < 0, "-")
-		s = fmt.Sprintf("%0*s", digits+1, strings.TrimPrefix(s, "-"))
+		sign := hint(n < 0, "-")
+		s = strings.TrimPrefix(s, "-")
+		s = strings.Repeat("0", max(digits+1-len(s), 0)) + s
 		s = sign + s[:len(s)-digits] + "." + s[len(s)-digits:]
 	}
-	return strings.TrimSpace(s + " " + strings.ToUpper(e.Currency))
+	return strings.TrimSpace(s + " " + strings.ToUpper(currency))
+}
+
+// because is the reason without the name of the event, which is beside it.
+func because(e fprom.Entry) string {
+	s := strings.TrimPrefix(e.Reason, "fprom: ")
+	if name, rest, ok := strings.Cut(s, ": "); ok && strings.HasPrefix(name, e.Kind+":") {
+		return rest
+	}
+	return s
 }
 
 // short is a reason in a table; events KEY shows all of it.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
 )
 
 // The exit statuses.
@@ -63,6 +64,7 @@ var errNeedsPerson error = &exitError{code: exitAttention}
 // exitCode is the status for err, nil included.
 func exitCode(err error) int {
 	coded, ok := errors.AsType[*exitError](err)
+	api, isAPI := errors.AsType[*fprom.APIError](err)
 	switch {
 	case err == nil:
 		return exitDone
@@ -72,6 +74,8 @@ func exitCode(err error) int {
 		return coded.code
 	case errors.Is(err, fprom.ErrUnauthorized):
 		return exitRefused
+	case errors.Is(err, firstpromoter.ErrUnreachable), errors.Is(err, firstpromoter.ErrNotFirstPromoter), isAPI && api.StatusCode >= 500:
+		return exitUnreachable
 	default:
 		return exitFailed
 	}

@@ -94,7 +94,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.bars, "progress", progressAuto, "how long work shows that it goes on: auto, bar, plain (a line every 10 s) or none")
 	complete(root, "output", formats...)
 	complete(root, "progress", progressModes...)
-	root.AddCommand(a.doctor(), a.status(), a.events(), a.dead(), a.backfill(), a.explain(), a.trigger(), a.fake())
+	root.AddCommand(a.doctor(), a.status(), a.events(), a.dead(), a.backfill(), a.reconcile(), a.why(), a.explain(), a.trigger(), a.fake(), a.pageCommand())
 	return root
 }
 

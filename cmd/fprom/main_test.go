@@ -16,11 +16,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/postgres"
 )
 
 var (
-	program string // the binary under test
-	update  = flag.Bool("update", false, "write the golden files anew")
+	program  string // the binary under test
+	database string // a PostgreSQL
+	update   = flag.Bool("update", false, "write the golden files anew")
 )
 
 func TestMain(m *testing.M) {
@@ -36,6 +39,15 @@ func TestMain(m *testing.M) {
 		if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 			return 1
+		}
+		if database = os.Getenv("FPROM_TEST_POSTGRES"); database == "" {
+			server, err := postgres.Start(context.Background())
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+			defer func() { _ = server.Stop() }()
+			database = server.URL
 		}
 		return m.Run()
 	}())
@@ -118,6 +130,9 @@ func (r ran) object(t *testing.T, v any) {
 	}
 }
 
+// outboxName is how doctor names an outbox.
+var outboxName = regexp.MustCompile(`\S+ can be opened`)
+
 // volatile is what differs from run to run.
 var volatile = []struct {
 	re *regexp.Regexp
@@ -127,6 +142,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`\d+ (ms|s|min|h|min \d+ s|h \d+ min|days) ago`), "AGE ago"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "HOST"},
 	{regexp.MustCompile(`answer after [^\n"]+`), "answer after SPAN"},
+	{regexp.MustCompile(`(--after |"next": ")[^\s",]+`), "${1}CURSOR"},
 	{regexp.MustCompile(`/tmp/[\w./-]+/`), "DIR/"},
 }
 

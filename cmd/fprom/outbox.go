@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
@@ -59,7 +60,7 @@ func (a *app) open(ctx context.Context, where string) (fprom.Outbox, func() erro
 	if err := lookForFile(where); err != nil {
 		return nil, nil, err
 	}
-	box, err := inspected(where)
+	box, err := boltqueue.OpenOrDial(where, boltqueue.WithLogger(a.logger()), boltqueue.WithoutCreate())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,7 +72,7 @@ func lookForFile(where string) error {
 	if strings.Contains(where, "://") {
 		return usage("outbox %s: is neither a file nor begins with postgres://", scheme(where))
 	}
-	info, err := os.Stat(where)
+	info, err := os.Stat(where) //nolint:gosec // the operator's path
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return failed("outbox %s: there is no such file; the service creates it when it starts: check the path and $%s", where, envOutbox)

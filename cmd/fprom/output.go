@@ -119,7 +119,7 @@ func span(d time.Duration) string {
 	case d < 0:
 		return "-" + span(-d)
 	case d < time.Second:
-		return d.Round(time.Millisecond).String()
+		return fmt.Sprintf("%d ms", d/time.Millisecond)
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", d/time.Second)
 	case d < time.Hour:

@@ -51,7 +51,7 @@ func TestCompletion(t *testing.T) {
 		{"events --state", "waiting\ndone\ndead\n"},
 		{"status --output", "text\njson\njsonl\n"},
 		{"trigger polar", "order.paid\norder.paid@2025-06\nrefund.created\nsubscription.revoked\n"},
-		{"explain", "lemonsqueezy\npaddle\n"},
+		{"explain", "chargebee\ncreem\n"},
 	} {
 		args := append([]string{"__complete"}, strings.Fields(c.args)...)
 		if r := fprom(t, nil, append(args, "")...); !strings.HasPrefix(r.out, c.want) {
@@ -128,6 +128,14 @@ func TestUsage(t *testing.T) {
 		{"backfill " + sales + " --amount minor --kind order", 2, "--kind"},
 		{"backfill " + sales + " --amount minor", 2, "no outbox is named"},
 		{"backfill " + missing + " --amount minor", 1, "no such file"},
+		{"reconcile --from tomorrow", 2, "is not a day"},
+		{"reconcile --from 2026-02-01 --to 2026-01-01", 2, "is before"},
+		{"reconcile --rate 0", 2, "--rate"},
+		{"reconcile", 2, "FIRSTPROMOTER_API_KEY"},
+		{"why", 2, "accepts 1 arg"},
+		{"why ann@example.com", 2, "FIRSTPROMOTER_API_KEY"},
+		{"page --addr nowhere", 2, "host:port"},
+		{"page --addr 0.0.0.0:8811", 2, "$FPROM_PAGE_PASSWORD"},
 		{"explain", 2, "accepts between 1 and 2"},
 		{"explain acme", 2, "lemonsqueezy, paddle"},
 		{"explain stripe " + missing, 1, "no such file"},

@@ -133,7 +133,10 @@ func TestFake(t *testing.T) {
 	}
 	fprom(t, e, "doctor").want(t, 5)
 	fprom(t, e, "doctor").want(t, 0)
-	tracker, err := root.New(root.Config{APIKey: e["FIRSTPROMOTER_API_KEY"], AccountID: e["FIRSTPROMOTER_ACCOUNT_ID"], BaseURL: e["FIRSTPROMOTER_API_URL"]})
+	tracker, err := root.New(root.Config{
+		APIKey: e["FIRSTPROMOTER_API_KEY"], AccountID: e["FIRSTPROMOTER_ACCOUNT_ID"], BaseURL: e["FIRSTPROMOTER_API_URL"],
+		Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

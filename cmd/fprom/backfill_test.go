@@ -1,0 +1,109 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	root "github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+type filled2 struct {
+	Rows, Queued, Known, Conflicts, Invalid int
+	RejectsFile                             string `json:"rejects_file"`
+	Tracked, Dead                           *int
+}
+
+// past writes a file of n sales, and lines behind them.
+func past(t *testing.T, n int, lines ...string) string {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("event_id,email,amount,currency\n")
+	for i := range n {
+		fmt.Fprintf(&b, "past_%d,cust%d@example.com,%d,USD\n", i, i, 500+i)
+	}
+	for _, l := range lines {
+		b.WriteString(l + "\n")
+	}
+	path := filepath.Join(t.TempDir(), "past.csv")
+	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestBackfill(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+		tracker, _ := serve(t, p, fake)
+		if err := tracker.Enqueue(t.Context(), sale("past_0", "cust0@example.com", 500, "USD"), sale("past_1", "cust1@example.com", 7, "USD")); err != nil {
+			t.Fatal(err)
+		}
+		flush(t, tracker)
+		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+		file := past(t, 20, "bad_1,cust99@example.com,19.99,USD", "bad_2,,100,USD")
+		rejects := filepath.Join(t.TempDir(), "rejects.csv")
+		fprom(t, e, "backfill", file, "--amount", "minor", "--dry-run").want(t, 3).golden(t, "backfill_dry.txt")
+		if n := fake.Count("sale", ""); n != 2 {
+			t.Errorf("a dry run made %d calls", n-2)
+		}
+		var v filled2
+		fprom(t, e, "backfill", file, "--amount", "minor", "--rejects", rejects, "--wait=30s", "-o", "json").want(t, 3).object(t, &v)
+		if v.Rows != 22 || v.Queued != 18 || v.Known != 1 || v.Conflicts != 1 || v.Invalid != 2 || v.RejectsFile != rejects || v.Tracked == nil || *v.Tracked != 18 {
+			t.Errorf("%+v", v)
+		}
+		if b, err := os.ReadFile(rejects); err != nil || !strings.Contains(string(b), "bad_1") || !strings.Contains(string(b), "line") {
+			t.Errorf("%v: %s", err, b)
+		}
+		v = filled2{}
+		fprom(t, e, "backfill", file, "--amount", "minor", "-o", "json").want(t, 3).object(t, &v)
+		if v.Queued != 0 || v.Known != 19 {
+			t.Errorf("again: %+v", v)
+		}
+		if n := len(fake.Commissions()); n != 20 {
+			t.Errorf("%d commissions", n)
+		}
+	})
+}
+
+// Without a service the program delivers itself; Ctrl-C loses nothing, and the next run goes on.
+func TestBackfillDelivers(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
+		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+		file := past(t, 60)
+		if r := fprom(t, e, "backfill", file, "--amount", "minor", "--wait").want(t, 0); !strings.Contains(r.err, "nobody delivers") {
+			t.Error(r)
+		}
+		cmd := command(t, e, "backfill", file, "--amount", "minor", "--deliver", "--rate", "1200")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { return fake.Count("sale", "") > 3 })
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 130 {
+			t.Errorf("after Ctrl-C: exit %d", code)
+		}
+		var v filled2
+		fprom(t, e, "backfill", file, "--amount", "minor", "--deliver", "--rate", "30000", "-o", "json").want(t, 0).object(t, &v)
+		if v.Rows != 60 || v.Known != 60 {
+			t.Errorf("%+v", v)
+		}
+		eventually(t, func() bool { return len(fake.Commissions()) == 61 })
+		for _, r := range fake.Requests() {
+			if r.Kind == root.KindSale && fake.Count("sale", r.EventID) > 2 { // one under way at Ctrl-C may come again
+				t.Errorf("%s was sent %d times", r.EventID, fake.Count("sale", r.EventID))
+			}
+		}
+	})
+}

@@ -1,0 +1,117 @@
+package main_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+type letters struct {
+	Dead []struct {
+		Key, Reason string
+		Status      int
+	}
+	Redriven, Dropped, Selected int
+	DryRun                      bool `json:"dry_run"`
+	Waiting                     int
+	Events                      []struct{ Key, State, Outcome string }
+}
+
+func dead(t *testing.T, e env) (keys []string) {
+	t.Helper()
+	var l letters
+	fprom(t, e, "dead", "list", "-o", "json").want(t, 0).object(t, &l)
+	for _, d := range l.Dead {
+		keys = append(keys, d.Key)
+	}
+	return keys
+}
+
+func TestDead(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		fake, e := filled(t, p)
+		fprom(t, e, "dead", "list").want(t, 0).golden(t, "dead.txt")
+		fprom(t, e, "dead", "list", "--reason", "AMOUNT", "--limit", "1", "-o", "json").want(t, 0).golden(t, "dead.json")
+		fprom(t, e, "dead", "redrive", "--all", "--dry-run").want(t, 0).golden(t, "dead_plan.txt")
+		for _, verb := range []string{"redrive", "drop"} {
+			if r := fprom(t, e, "dead", verb, "--all").want(t, 2); !strings.Contains(r.err, verb+" 2 dead letters") {
+				t.Errorf("the refusal shows no number: %s", r)
+			}
+			fprom(t, e, "dead", verb, "ch_1", "--yes").want(t, 1) // is none
+		}
+		if got := dead(t, e); !slices.Equal(got, []string{"sale:bad_1", "sale:bad_2"}) {
+			t.Fatalf("after nothing was confirmed: %q", got)
+		}
+		var l letters
+		fprom(t, e, "dead", "drop", "--reason", "no such reason", "--yes", "-o", "json").want(t, 0).object(t, &l)
+		if l.Dropped != 0 {
+			t.Errorf("%+v", l)
+		}
+		fprom(t, e, "dead", "drop", "sale:bad_2", "--yes", "-o", "json").want(t, 0).object(t, &l)
+		if got := dead(t, e); l.Dropped != 1 || !slices.Equal(got, []string{"sale:bad_1"}) {
+			t.Errorf("%+v, left %q", l, got)
+		}
+		// nobody delivers
+		if r := fprom(t, e, "dead", "redrive", "--all", "--yes", "--wait").want(t, 3); !strings.Contains(r.err, "when the service starts") {
+			t.Error(r)
+		}
+		if got := dead(t, e); len(got) != 0 {
+			t.Errorf("left %q", got)
+		}
+		serve(t, p, fake) // FirstPromoter still refuses it
+		eventually(t, func() bool { return slices.Equal(dead(t, e), []string{"sale:bad_1"}) })
+		if r := fprom(t, e, "dead", "redrive", "--all", "--yes", "--wait").want(t, 3); !strings.Contains(r.out, "1 dead again") {
+			t.Error(r)
+		}
+		fake.Heal()
+		l = letters{}
+		fprom(t, e, "dead", "redrive", "bad_1", "--yes", "--wait=30s", "-o", "json").want(t, 0).object(t, &l)
+		if l.Redriven != 1 || len(l.Events) != 1 || l.Events[0].Outcome != "tracked" {
+			t.Errorf("%+v", l)
+		}
+		if n := len(fake.Commissions()); n != 3 { // ch_1, rf_1, bad_1
+			t.Errorf("%d commissions", n)
+		}
+	})
+}
+
+// The question is asked on a terminal, with the number, and no is the answer to everything but yes.
+func TestConfirmOnATerminal(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		_, e := filled(t, p)
+		for _, c := range []struct {
+			answer string
+			code   int
+			left   int
+		}{{"n\n", 1, 2}, {"\n", 1, 2}, {"\x04", 1, 2}, {"yes\n", 0, 0}} {
+			out, code := onTerminal(t, e.with(env{"NO_COLOR": "1"}), c.answer, "dead", "drop", "--all")
+			if code != c.code || !strings.Contains(out, "drop 2 dead letters? [y/N]") || !strings.Contains(out, "sale:bad_1") {
+				t.Errorf("%q: exit %d, %s", c.answer, code, out)
+			}
+			if strings.Contains(out, "\x1b") {
+				t.Errorf("escapes although NO_COLOR is set: %q", out)
+			}
+			if got := dead(t, e); len(got) != c.left {
+				t.Errorf("%q: left %q", c.answer, got)
+			}
+		}
+	})
+}
+
+func TestColours(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t)
+	for _, c := range []struct {
+		env  env
+		want bool
+	}{{nil, true}, {env{"NO_COLOR": "1"}, false}, {env{"TERM": "dumb"}, false}} {
+		out, _ := onTerminal(t, account(fake).with(env{"TERM": "xterm"}).with(c.env), "", "doctor")
+		if strings.Contains(out, "\x1b[32m✓") != c.want {
+			t.Errorf("%v: %q", c.env, out)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package main_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		_, e := filled(t, p)
+		fprom(t, e, "status").want(t, 0).golden(t, "status.txt")
+		fprom(t, e, "status", "-o", "json").want(t, 0).golden(t, "status.json")
+	})
+}
+
+type list struct {
+	Events []struct{ Key, Customer string }
+	Next   *string
+}
+
+func (l list) keys() (keys []string) {
+	for _, e := range l.Events {
+		keys = append(keys, e.Key)
+	}
+	return keys
+}
+
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		_, e := filled(t, p)
+		fprom(t, e, "events").want(t, 0).golden(t, "events.txt")
+		fprom(t, e, "events", "--limit", "2").want(t, 0).golden(t, "events_more.txt")
+		fprom(t, e, "events", "ch_1", "sale:bad_1").want(t, 0).golden(t, "events_shown.txt")
+		fprom(t, e, "events", "--kind", "refund", "-o", "json").want(t, 0).golden(t, "events.json")
+		for _, c := range []struct{ args, want string }{
+			{"--state done", "sale:ch_1 sale:ch_2 refund:rf_1"},
+			{"--state dead", "sale:bad_1 sale:bad_2"},
+			{"--state waiting --kind sale", "sale:ch_3"},
+			{"--outcome not-referral", "sale:ch_2"},
+			{"--status 400", "sale:bad_1 sale:bad_2"},
+			{"--state dead --customer JANE@example.com", "sale:bad_1"},
+			{"--since 1h --kind sale", "sale:ch_1 sale:ch_2 sale:bad_1 sale:bad_2 sale:ch_3"},
+			{"--until 1h", ""},
+			{"--since 2020-01-01 --until 2020-01-02", ""},
+			{"bad_2 ch_2", "sale:ch_2 sale:bad_2"},
+		} {
+			var l list
+			fprom(t, e, append([]string{"events", "-o", "json"}, strings.Fields(c.args)...)...).want(t, 0).object(t, &l)
+			if got := strings.Join(l.keys(), " "); got != c.want {
+				t.Errorf("events %s: %q, want %q", c.args, got, c.want)
+			}
+		}
+		pages(t, e)
+		if r := fprom(t, e, "events", "ch_1", "ch_404", "-o", "json").want(t, 1); !strings.Contains(r.err, "ch_404") || !strings.Contains(r.out, "ch_1") {
+			t.Error(r)
+		}
+		for _, c := range []struct {
+			personal bool
+			args     []string
+		}{{false, nil}, {true, []string{"--personal"}}} {
+			r := fprom(t, e, append([]string{"events", "--state", "dead"}, c.args...)...).want(t, 0)
+			if strings.Contains(r.out, "jane@example.com") != c.personal {
+				t.Errorf("%s", r)
+			}
+		}
+	})
+}
+
+// pages goes through all events two at a time.
+func pages(t *testing.T, e env) {
+	t.Helper()
+	var all list
+	fprom(t, e, "events", "-o", "json").want(t, 0).object(t, &all)
+	if len(all.Events) != 7 || all.Next != nil {
+		t.Fatalf("%+v", all)
+	}
+	var got []string
+	for after := []string{}; ; {
+		var l list
+		fprom(t, e, append([]string{"events", "--limit", "2", "-o", "json"}, after...)...).want(t, 0).object(t, &l)
+		got = append(got, l.keys()...)
+		if l.Next == nil {
+			break
+		}
+		after = []string{"--after", *l.Next}
+	}
+	if !slices.Equal(got, all.keys()) {
+		t.Errorf("in pages %q, at once %q", got, all.keys())
+	}
+	lines := strings.Split(strings.TrimSpace(fprom(t, e, "events", "-o", "jsonl").want(t, 0).out), "\n")
+	for i, line := range lines {
+		want := "result"
+		if i == len(lines)-1 {
+			want = "summary"
+		}
+		var v struct{ Type string }
+		if err := json.Unmarshal([]byte(line), &v); err != nil || v.Type != want {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+	if len(lines) != 8 {
+		t.Errorf("%d lines", len(lines))
+	}
+}

@@ -1,0 +1,193 @@
+package main_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	root "github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// place is where an outbox is, and how a service opens it.
+type place struct {
+	where string
+	open  func(t *testing.T) root.Outbox // as a service
+	look  func(t *testing.T) root.Outbox // also while a service has it
+}
+
+// places are the kinds of outboxes: what the program shows must be the same for both.
+var places = map[string]func(t *testing.T) place{"boltqueue": inFile, "riverqueue": inDatabase}
+
+var schemas atomic.Int64
+
+func inDatabase(t *testing.T) place {
+	t.Helper()
+	schema := fmt.Sprintf("cli_%d_%d", os.Getpid(), schemas.Add(1))
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("schema", schema)
+	u.RawQuery = query.Encode()
+	open := func(t *testing.T) root.Outbox {
+		t.Helper()
+		cfg, err := pgxpool.ParseConfig(database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.MaxConns = 8
+		pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		q, err := riverqueue.New(pool, riverqueue.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}
+	return place{u.String(), open, open}
+}
+
+func inFile(t *testing.T) place {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fprom.db")
+	quiet := boltqueue.WithLogger(slog.New(slog.DiscardHandler))
+	return place{path, func(t *testing.T) root.Outbox {
+		t.Helper()
+		q, err := boltqueue.Open(path, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}, func(t *testing.T) root.Outbox {
+		t.Helper()
+		q, err := boltqueue.OpenOrDial(path, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	}}
+}
+
+// everywhere runs a test on each kind of outbox.
+func everywhere(t *testing.T, test func(t *testing.T, p place)) {
+	t.Helper()
+	for name, make := range places {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, make(t))
+		})
+	}
+}
+
+// serve is a service on the outbox, until the function ends it or the test ends.
+func serve(t *testing.T, p place, fake *fpromtest.Server) (tracker *root.Tracker, stop func()) {
+	t.Helper()
+	cfg := fake.Config()
+	cfg.Queue, cfg.Logger, cfg.RequestsPerMinute, cfg.Burst = p.open(t), slog.New(slog.DiscardHandler), 100_000, 1000
+	tracker, err := root.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := false
+	stop = func() {
+		if ended {
+			return
+		}
+		ended = true
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := tracker.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(stop)
+	return tracker, stop
+}
+
+func flush(t *testing.T, tracker *root.Tracker) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := tracker.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sale(id, email string, amount int64, currency string) root.Sale {
+	return root.Sale{EventID: id, Email: email, Amount: amount, Currency: currency}
+}
+
+// eventually waits for cond.
+func eventually(t *testing.T, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not come to that")
+		}
+	}
+}
+
+// filled is an outbox with events in every state, whose service is stopped.
+func filled(t *testing.T, p place) (*fpromtest.Server, env) {
+	t.Helper()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
+	fake.AddLead("jane@example.com")
+	fake.Inject(fpromtest.Status(400).OnEvent("bad_1"), fpromtest.Status(400).OnEvent("bad_2"))
+	tracker, stop := serve(t, p, fake)
+	for _, e := range []root.Event{
+		sale("ch_1", "jane@example.com", 1999, "USD"), sale("ch_2", "bob@example.com", 5000, "JPY"),
+		root.Refund{EventID: "rf_1", Email: "jane@example.com", Amount: 99, Currency: "USD", SaleEventID: "ch_1"},
+		sale("bad_1", "jane@example.com", 1250, "EUR"), sale("bad_2", "bob@example.com", 5, ""),
+		root.Sale{EventID: "ch_3", Email: "kim@example.com", Amount: 700, Currency: "USD", TID: "tid1"},
+	} {
+		if err := tracker.Enqueue(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		if s, ok := e.(root.Sale); !ok || s.TID == "" { // that of an unknown visitor is asked about again, for an hour
+			flush(t, tracker)
+		}
+	}
+	box := p.look(t)
+	eventually(t, func() bool {
+		for e, err := range box.Entries(t.Context(), root.Filter{Keys: []string{"ch_3"}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			return !e.NextAttempt.IsZero()
+		}
+		return false
+	})
+	stop()
+	if err := box.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	signup, err := root.NewMessage(root.Signup{Email: "kim@example.com", TID: "tid1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	box = p.open(t)
+	if err := errors.Join(box.Put(t.Context(), signup), box.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return fake, account(fake).with(env{"FPROM_OUTBOX": p.where})
+}

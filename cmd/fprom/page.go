@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/statuspage"
+)
+
+const (
+	pageAddr        = "127.0.0.1:8811"
+	envPagePassword = "FPROM_PAGE_PASSWORD" //nolint:gosec // the name of a variable
+)
+
+type pageFlags struct {
+	addr, name string
+	writable   bool
+	rate       int
+}
+
+func (a *app) pageCommand() *cobra.Command {
+	var flags pageFlags
+	cmd := &cobra.Command{
+		Use: "page", Short: "Show the status page of an outbox", Args: cobra.NoArgs,
+		Long: `Serve the status page of an outbox until Ctrl-C. On an address of this machine (loopback) it is open to whoever is on it; on any
+other $` + envPagePassword + ` must be set, and browsers ask for it (any user name). Customers are masked.`,
+		Example: `  fprom page
+  fprom page --outbox postgres://shop@db/shop --writable
+  ` + envPagePassword + `=… fprom page --addr :8811`,
+		RunE: command(func(ctx context.Context, _ []string) error { return a.runPage(ctx, flags) }),
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.addr, "addr", pageAddr, "address to listen on")
+	f.StringVar(&flags.name, "name", "", "shown at the top")
+	f.BoolVar(&flags.writable, "writable", false, "let who sees the page redrive and drop dead letters")
+	f.IntVar(&flags.rate, "rate", 400, "calls a minute that the account allows")
+	a.outboxFlag(cmd)
+	return cmd
+}
+
+func (a *app) runPage(ctx context.Context, flags pageFlags) error {
+	password := os.Getenv(envPagePassword)
+	host, _, err := net.SplitHostPort(flags.addr)
+	if err != nil {
+		return usage("--addr %q: is not host:port", flags.addr)
+	}
+	if !loopback(host) && password == "" {
+		return usage("--addr %q: others can reach it: set $%s, or listen on 127.0.0.1", flags.addr, envPagePassword)
+	}
+	if isJSON(a.format) {
+		return usage("--output %s: the page runs on and on; it has status.json", a.format)
+	}
+	return a.withOutbox(ctx, func(box fprom.Outbox) error {
+		h, err := statuspage.Handler(nil, statuspage.Options{
+			Auth: pageAuth(password), Challenge: pageChallenge(password), Writable: flags.writable, Outbox: box, Name: flags.name, RequestsPerMinute: flags.rate,
+		})
+		if err != nil {
+			return usage("%w", err)
+		}
+		return a.serve(ctx, flags.addr, h, func(url string) {
+			_, _ = fmt.Fprintf(a.errs, "the status page is at %s/\nCtrl-C ends it.\n", url)
+		})
+	})
+}
+
+// pageAuth asks for the password. Without one it takes requests for a loopback host only: a name of a foreign site that
+// leads here must not let that site's scripts read the page.
+func pageAuth(password string) func(*http.Request) bool {
+	return func(r *http.Request) bool {
+		if password == "" {
+			host, _, err := net.SplitHostPort(r.Host)
+			if err != nil {
+				host = r.Host
+			}
+			return loopback(host)
+		}
+		_, given, ok := r.BasicAuth()
+		return ok && subtle.ConstantTimeCompare([]byte(given), []byte(password)) == 1
+	}
+}
+
+func pageChallenge(password string) string {
+	if password == "" {
+		return ""
+	}
+	return `Basic realm="fprom"`
+}

@@ -1,0 +1,80 @@
+package main_test
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestPage(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		_, e := filled(t, p)
+		for _, c := range []struct {
+			name, password, host string
+			set                  func(*http.Request)
+			want                 int
+		}{
+			{"loopback", "", "127.0.0.1:0", nil, 200},
+			{"another name for this machine", "", "127.0.0.1:0", func(r *http.Request) { r.Host = "evil.example" }, 403},
+			{"no password", "geheim", "0.0.0.0:0", nil, 401},
+			{"wrong password", "geheim", "0.0.0.0:0", func(r *http.Request) { r.SetBasicAuth("ops", "geheimer") }, 401},
+			{"password", "geheim", "0.0.0.0:0", func(r *http.Request) { r.SetBasicAuth("ops", "geheim") }, 200},
+		} {
+			body, code := visit(t, e.with(env{"FPROM_PAGE_PASSWORD": c.password}), c.host, c.set)
+			if code != c.want || (code == 200) != strings.Contains(body, "sale:bad_1") || strings.Contains(body, "jane@example.com") {
+				t.Errorf("%s: %d, want %d: %.200s", c.name, code, c.want, body)
+			}
+		}
+		if r := fprom(t, e, "page", "--addr", ":0").want(t, 2); !strings.Contains(r.err, "FPROM_PAGE_PASSWORD") {
+			t.Error(r)
+		}
+	})
+}
+
+// visit starts the page, asks for it once, and ends it with Ctrl-C.
+func visit(t *testing.T, e env, addr string, set func(*http.Request)) (string, int) {
+	t.Helper()
+	cmd := command(t, e, "page", "--addr", addr)
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(errs)
+	line, err := lines.ReadString('\n')
+	m := regexp.MustCompile(`:(\d+)/`).FindStringSubmatch(line)
+	if err != nil || m == nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	go func() { _, _ = io.Copy(io.Discard, lines) }()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+m[1]+"/", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set != nil {
+		set(req)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after Ctrl-C: %v", err)
+	}
+	return string(body), resp.StatusCode
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/backfill"
+	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/reconcile"
+)
+
+type reconcileFlags struct {
+	fileFlags
+	sales, from, to string
+	full, redrive   bool
+	rate            int
+	days            [2]time.Time
+}
+
+func (a *app) reconcile() *cobra.Command {
+	flags := reconcileFlags{fileFlags: fileFlags{kind: fprom.KindSale}}
+	cmd := &cobra.Command{
+		Use: "reconcile", Short: "Compare what was sent with what FirstPromoter has", Args: cobra.NoArgs,
+		Long: `Compare the outbox, or a file of sales, with FirstPromoter's commissions, and say what is missing, foreign, doubled or of another
+amount. Days whose totals agree are not read further, unless --full. It prints what mends, and changes nothing unless --redrive.
+
+--sales needs no outbox: it finds what an old integration lost. Its columns are read as fprom backfill reads them, and each row
+needs its date (created_at). Beside --outbox it lends --redrive the customers, whom the outbox has forgotten.
+The calls count against the account's limit, which tracking needs as well: see --rate.`,
+		Example: `  fprom reconcile --from 2026-01-01 --to 2026-01-31
+  fprom reconcile --sales stripe.csv --amount major --from 2026-01-01 --to 2026-01-31
+  fprom reconcile --full -o json
+  fprom reconcile --outbox fprom.db --sales past.csv --amount minor --redrive`,
+		RunE: command(func(ctx context.Context, _ []string) error { return a.runReconcile(ctx, flags) }),
+	}
+	flags.register(cmd)
+	f := cmd.Flags()
+	f.StringVar(&flags.sales, "sales", "", "file of sales, CSV or JSONL, or - for stdin")
+	f.StringVar(&flags.from, "from", "", "first day, such as 2026-01-31 (default 7 days ago)")
+	f.StringVar(&flags.to, "to", "", "last day (default yesterday)")
+	f.BoolVar(&flags.full, "full", false, "read the commissions of all days, also of those whose totals agree")
+	f.BoolVar(&flags.redrive, "redrive", false, "send what is missing again, under its own event id: what FirstPromoter has is not paid twice")
+	f.IntVar(&flags.rate, "rate", firstpromoter.DefaultRate, "calls a minute")
+	a.outboxFlag(cmd)
+	return cmd
+}
+
+func (a *app) runReconcile(ctx context.Context, flags reconcileFlags) error {
+	if flags.rate < 2 {
+		return usage("--rate %d: must be at least 2", flags.rate)
+	}
+	if err := flags.readDays(time.Now().UTC()); err != nil {
+		return err
+	}
+	client, err := companyClient(firstpromoter.Config{Rate: flags.rate})
+	if err != nil {
+		return err
+	}
+	sales, end, err := a.readSales(flags)
+	if err != nil {
+		return err
+	}
+	defer end()
+	compare := func(box fprom.Outbox) error { return a.compare(ctx, client, box, sales, flags) }
+	if flags.sales != "" && a.where == "" { // also where $FPROM_OUTBOX is set: the file alone was asked for
+		return compare(nil)
+	}
+	return a.withOutbox(ctx, compare)
+}
+
+func (s *reconcileFlags) readDays(today time.Time) error {
+	s.days = [2]time.Time{today.AddDate(0, 0, -7), today.AddDate(0, 0, -1)}
+	for i, v := range []struct{ flag, day string }{{"--from", s.from}, {"--to", s.to}} {
+		if v.day == "" {
+			continue
+		}
+		day, err := time.Parse(time.DateOnly, v.day)
+		if err != nil {
+			return usage("%s %q: is not a day such as 2026-01-31", v.flag, v.day)
+		}
+		s.days[i] = day
+	}
+	if s.to == "" && s.days[1].Before(s.days[0]) { // from today on
+		s.days[1] = s.days[0]
+	}
+	if s.days[1].Before(s.days[0]) {
+		return usage("--to %s: is before --from %s", s.days[1].Format(time.DateOnly), s.days[0].Format(time.DateOnly))
+	}
+	return nil
+}
+
+// readSales opens the file of sales, if there is one. Rows that make no sale are told on stderr.
+func (a *app) readSales(flags reconcileFlags) (iter.Seq2[reconcile.Sale, error], func(), error) {
+	if flags.sales == "" {
+		return nil, func() {}, nil
+	}
+	format, err := flags.read()
+	if err != nil {
+		return nil, nil, err
+	}
+	file, _, end, err := a.openFile(flags.sales)
+	if err != nil {
+		return nil, nil, err
+	}
+	refused := 0
+	sales, err := reconcile.File(file, format, func(r backfill.Row) {
+		if refused++; refused <= 10 {
+			a.note("line %d makes no sale: %v", r.Line, r.Err)
+		}
+	})
+	if err != nil {
+		end()
+		return nil, nil, backfillError(err, backfill.Result{})
+	}
+	return sales, func() {
+		end()
+		if refused > 10 {
+			a.note("and %d more rows that make no sale", refused-10)
+		}
+	}, nil
+}
+
+func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fprom.Outbox, sales iter.Seq2[reconcile.Sale, error], flags reconcileFlags) error {
+	o := reconcile.Options{Client: client, From: flags.days[0], To: flags.days[1], Outbox: box, Sales: sales, Full: flags.full}
+	if flags.redrive {
+		t, err := fprom.New(fprom.Config{RequestsPerMinute: flags.rate, Logger: a.logger()})
+		if err != nil {
+			return credentialsError(err)
+		}
+		defer func() { _ = t.Shutdown(context.WithoutCancel(ctx)) }()
+		o.Redrive = t.Track
+	}
+	p := a.progress(0, "days")
+	o.Progress = func(now reconcile.Progress) {
+		p.expect(int64(now.Total))
+		p.detail(fmt.Sprintf("%s: %s, %s, about %s left", now.Stage, count(now.Calls, "call"), count(now.Rows, "commission"), span(now.Left)))
+		p.set(int64(now.Done))
+	}
+	report, err := reconcile.Run(ctx, o)
+	p.end()
+	if err != nil {
+		if report.Next != "" {
+			a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
+		}
+		return err
+	}
+	if err := a.show(report, func(w io.Writer) { reportText(w, report) }); err != nil {
+		return err
+	}
+	if !mended(report).Clean() {
+		return errNeedsPerson
+	}
+	return nil
+}
+
+// mended is the report without what --redrive brought in.
+func mended(r reconcile.Report) reconcile.Report {
+	if r.Redriven != nil && r.Redriven.Tracked == len(r.Missing) {
+		r.Missing = nil
+	}
+	return r
+}

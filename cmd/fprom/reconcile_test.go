@@ -1,0 +1,140 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+type verdicts struct {
+	Matched      int
+	NoCommission int                        `json:"no_commission"`
+	Missing      []struct{ EventID string } `json:"missing"`
+	Foreign      []struct {
+		EventID string `json:"event_id"`
+	}
+	AmountDiffers []struct{ EventID string } `json:"amount_differs"`
+	Doubled       []struct{ EventID string }
+	Redriven      *struct{ Tracked, Duplicate int }
+}
+
+func today(n int) string { return time.Now().UTC().AddDate(0, 0, n).Format(time.DateOnly) }
+
+func TestReconcileAnOutbox(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+		tracker, _ := serve(t, p, fake)
+		for i := range 12 {
+			if err := tracker.Enqueue(t.Context(), sale(fmt.Sprintf("ch_%d", i), fmt.Sprintf("c%d@example.com", i), 1000, "USD")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		flush(t, tracker)
+		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+		args := []string{"reconcile", "--from", today(-1), "--to", today(0), "--rate", "6000"}
+		var v verdicts
+		fprom(t, e, append(args, "--full", "-o", "json")...).want(t, 0).object(t, &v)
+		if v.Matched != 12 {
+			t.Errorf("clean: %+v", v)
+		}
+		fake.Lose("ch_3")
+		fake.Double("ch_5")
+		fake.Reprice("ch_7", 7)
+		fake.AddPastSale(fpromtest.PastSale{EventID: "in_1Native", Email: "c9@example.com", Amount: 1000, Currency: "USD"})
+		calls := fake.Count("sale", "")
+		v = verdicts{}
+		r := fprom(t, e, append(args, "--full", "-o", "json")...).want(t, 3)
+		r.object(t, &v)
+		if len(v.Missing) != 1 || len(v.Foreign) != 1 || v.Foreign[0].EventID != "in_1Native" || len(v.AmountDiffers) != 1 || len(v.Doubled) != 1 || v.Matched != 9 {
+			t.Errorf("%s", r)
+		}
+		text := fprom(t, e, append(args, "--full")...).want(t, 3)
+		for _, part := range []string{"missing: 1", "ch_3", "foreign: 1", "in_1Native", "amount differs: 1", "0.07", "doubled: 1", "→ "} {
+			if !strings.Contains(text.out, part) {
+				t.Errorf("no %q in %s", part, text)
+			}
+		}
+		if n := fake.Count("sale", "") - calls; n != 0 {
+			t.Errorf("%d tracking calls", n)
+		}
+	})
+}
+
+// An old integration's sales, from a file, without any outbox; then what is missing is sent.
+func TestReconcileAFile(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	day := time.Now().UTC().AddDate(0, 0, -10).Truncate(24 * time.Hour).Add(12 * time.Hour)
+	var b strings.Builder
+	b.WriteString("event_id;email;amount;currency;created_at\n")
+	for i := range 20 {
+		fmt.Fprintf(&b, "old_%d;c%d@example.com;19,99;EUR;%s\n", i, i, day.Format(time.RFC3339))
+		if i != 4 {
+			fake.AddPastSale(fpromtest.PastSale{EventID: fmt.Sprintf("old_%d", i), Email: fmt.Sprintf("c%d@example.com", i), Amount: 1999, Currency: "EUR", At: day})
+		}
+	}
+	fake.AddPastSale(fpromtest.PastSale{EventID: "older", Email: "c4@example.com", Amount: 1, Currency: "EUR", At: day.AddDate(0, 0, -9)}) // so c4 was a referral already
+	b.WriteString("old_99;;1,00;EUR;" + day.Format(time.RFC3339) + "\n")
+	path := filepath.Join(t.TempDir(), "old.csv")
+	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := account(fake)
+	args := []string{"reconcile", "--sales", path, "--amount", "major", "--decimal", ",", "--from", today(-11), "--to", today(-9), "--rate", "6000", "-o", "json"}
+	var v verdicts
+	r := fprom(t, e, args...).want(t, 3)
+	r.object(t, &v)
+	if len(v.Missing) != 1 || v.Matched != 19 || len(v.Foreign) != 0 || !strings.Contains(r.err, "line 22 makes no sale") {
+		t.Errorf("%s", r)
+	}
+	v = verdicts{}
+	fprom(t, e, append(args, "--redrive")...).want(t, 0).object(t, &v)
+	if v.Redriven == nil || v.Redriven.Tracked != 1 || fake.Count("sale", "old_4") != 1 {
+		t.Errorf("%+v", v)
+	}
+	for _, c := range []struct {
+		change env
+		code   int
+	}{
+		{env{"FIRSTPROMOTER_API_KEY": "wrong-key-000"}, 4},
+		{env{"FIRSTPROMOTER_API_KEY": ""}, 2},
+		{env{"FIRSTPROMOTER_API_URL": strings.Replace(fake.URL, "/api/v2", "/wrong", 1)}, 5},
+	} {
+		fprom(t, e.with(c.change), args...).want(t, c.code)
+	}
+}
+
+func TestWhy(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		fake, e := filled(t, p)
+		before := fake.Count("company", "")
+		for _, c := range []struct{ what, verdict string }{
+			{"jane@example.com", "earned a commission"}, {"bob@example.com", "no lead"}, {"ch_1", "earned a commission"}, {"bad_1", "dead letter"}, {"nobody", "no lead"},
+		} {
+			var v struct {
+				Verdict, Detail string
+				Calls           int
+			}
+			r := fprom(t, e, "why", c.what, "-o", "json").want(t, 0)
+			r.object(t, &v)
+			if v.Verdict != c.verdict || v.Detail == "" || v.Calls > 3 || strings.Contains(r.out, "@example.com") || strings.Contains(r.out, fpromtest.PromoterSecret) {
+				t.Errorf("%s: %s", c.what, r)
+			}
+		}
+		if n := fake.Count("company", "") - before; n > 15 {
+			t.Errorf("%d calls", n)
+		}
+		if r := fprom(t, e.with(env{"FPROM_OUTBOX": "/no/such.db"}), "why", "bob@example.com").want(t, 0); !strings.HasPrefix(r.out, "no lead: ") || !strings.Contains(r.err, "without the outbox") {
+			t.Error(r)
+		}
+		fprom(t, e.with(env{"FIRSTPROMOTER_API_KEY": "wrong-key-000"}), "why", "bob@example.com").want(t, 4)
+		fprom(t, e.with(env{"FIRSTPROMOTER_API_URL": "http://" + closedPort(t) + "/api/v2/track"}), "why", "bob@example.com").want(t, 5)
+	})
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/reconcile"
+)
+
+// reportText shows what a comparison found, and what mends it.
+func reportText(w io.Writer, r reconcile.Report) {
+	rows := [][]string{{"DAY", "OURS", "THEIRS", ""}}
+	for _, d := range r.Days {
+		row := []string{d.Day, strconv.Itoa(d.Ours), strconv.Itoa(d.Theirs), hint(d.Ours != d.Theirs, "differs")}
+		if d.Theirs < 0 {
+			row[2], row[3] = "", "no totals"
+		}
+		rows = append(rows, row)
+	}
+	if len(r.Days) > 0 {
+		table(w, rows)
+	}
+	_, _ = fmt.Fprintf(w, "matched %d, no commission %d, not a referral %d, waiting %d; %s\n", r.Matched, r.NoCommission, r.NotReferral, r.Waiting, count(r.Calls, "call"))
+	for _, c := range []struct {
+		name    string
+		entries []reconcile.Entry
+	}{{"missing", r.Missing}, {"foreign", r.Foreign}, {"amount differs", r.AmountDiffers}, {"doubled", r.Doubled}, {"denied", r.Denied}} {
+		entriesText(w, c.name, c.entries)
+	}
+	if d := r.Redriven; d != nil {
+		_, _ = fmt.Fprintf(w, "sent again: %d tracked, %d duplicate, %d not a referral, %d failed, %d without a customer\n", d.Tracked, d.Duplicate, d.NotReferral, d.Failed, d.NoCustomer)
+	}
+	for _, line := range r.Advice() {
+		_, _ = fmt.Fprintf(w, "→ %s\n", clean(line))
+	}
+	if r.Clean() {
+		_, _ = fmt.Fprintln(w, "all is as it should be")
+	}
+}
+
+func entriesText(w io.Writer, name string, all []reconcile.Entry) {
+	const most = 20
+	if len(all) == 0 {
+		return
+	}
+	_, _ = fmt.Fprintf(w, "\n%s: %d\n", name, len(all))
+	rows := [][]string{{"EVENT", "KIND", "AMOUNT", "THEIRS", "SETTLED", "COMMISSIONS"}}
+	for _, e := range all[:min(len(all), most)] {
+		theirs := ""
+		if e.TheirAmount != 0 {
+			theirs = inUnits(e.TheirAmount, e.TheirCurrency)
+		}
+		rows = append(rows, []string{
+			fprom.MaskEmail(e.EventID), e.Kind, inUnits(e.Amount, e.Currency), theirs, stamp(e.SettledAt), strings.Trim(fmt.Sprint(e.CommissionIDs), "[]"),
+		})
+	}
+	table(w, rows)
+	if len(all) > most {
+		_, _ = fmt.Fprintf(w, "… and %d more; -o json has all\n", len(all)-most)
+	}
+	_, _ = fmt.Fprintln(w)
+}

@@ -1,0 +1,71 @@
+package main_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// onTerminal runs the program on a terminal of its own, types the answer at its question, and returns what it showed.
+func onTerminal(t *testing.T, e env, answer string, args ...string) (string, int) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = master.Close() }()
+	var number, unlock int32
+	ioctl(t, master, syscall.TIOCSPTLCK, &unlock)
+	ioctl(t, master, syscall.TIOCGPTN, &number)
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, e, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = tty.Close()
+	var shown strings.Builder
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 1024)
+		for typed := false; ; {
+			n, err := master.Read(buf) // an error when the other side is closed
+			_, _ = shown.Write(buf[:n])
+			if !typed && strings.HasSuffix(shown.String(), "[y/N] ") {
+				typed = true
+				_, _ = io.WriteString(master, answer)
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	err = cmd.Wait()
+	if exit, is := errors.AsType[*exec.ExitError](err); err != nil && !is || is && exit.ExitCode() < 0 {
+		t.Fatalf("%v: %s", err, shown.String())
+	}
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the terminal stays open")
+	}
+	return shown.String(), cmd.ProcessState.ExitCode()
+}
+
+func ioctl(t *testing.T, f *os.File, request uintptr, arg *int32) {
+	t.Helper()
+	if _, _, no := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), request, uintptr(unsafe.Pointer(arg))); no != 0 {
+		t.Fatal(no)
+	}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/reconcile"
+)
+
+func (a *app) why() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "why EMAIL|UID|EVENT-ID", Short: "Say why a sale earned nothing", Args: cobra.ExactArgs(1),
+		Long: `Say why a sale earned nothing: no lead; lead expired, denied or moved; promoter blocked, rejected or archived; plan excluded; or
+that it did earn. It makes at most three calls. With an outbox an event id says more.`,
+		Example: `  fprom why ann@example.com
+  fprom why in_1RbasilSub0001 --outbox fprom.db -o json`,
+		RunE: command(func(ctx context.Context, args []string) error {
+			client, err := companyClient(firstpromoter.Config{Attempts: 1})
+			if err != nil {
+				return err
+			}
+			return a.withOptionalOutbox(ctx, func(box fprom.Outbox) error {
+				reason, err := reconcile.Why(ctx, client, box, args[0])
+				if err != nil {
+					return err
+				}
+				return a.show(reason, func(w io.Writer) {
+					_, _ = fmt.Fprintf(w, "%s: %s\n", clean(reason.Verdict), clean(reason.Detail))
+				})
+			})
+		}),
+	}
+	a.outboxFlag(cmd)
+	return cmd
+}
+
+// companyClient is a client for the Company API, with the settings of the environment.
+func companyClient(cfg firstpromoter.Config) (*firstpromoter.Client, error) {
+	client, err := firstpromoter.New(cfg)
+	if err != nil {
+		return nil, credentialsError(err)
+	}
+	return client, nil
+}
+
+// withOptionalOutbox opens the outbox for f, or goes on without one: nil. One that was named on the command line must open.
+func (a *app) withOptionalOutbox(ctx context.Context, f func(fprom.Outbox) error) error {
+	if a.where == "" && os.Getenv(envOutbox) == "" {
+		return f(nil)
+	}
+	if a.where != "" {
+		return a.withOutbox(ctx, f)
+	}
+	box, end, err := a.open(ctx, os.Getenv(envOutbox))
+	if err != nil {
+		a.note("without the outbox of $%s: %v", envOutbox, err)
+		return f(nil)
+	}
+	defer func() { _ = end() }()
+	return f(box)
+}
