@@ -165,7 +165,7 @@ func (b *breaker) wake(p *pass) {
 
 // enter asks for leave to make an attempt, whose end must be reported. While the breaker is open it waits, or answers
 // ErrCircuitOpen if wait is false. An event that failed before (tried) does not wait with the event in hand: the error is
-// a *notNow. It probes only if no other event waits.
+// a *notNowError. It probes only if no other event waits.
 func (b *breaker) enter(ctx context.Context, wait, tried bool) (*pass, error) {
 	for {
 		b.mu.Lock()
@@ -173,7 +173,7 @@ func (b *breaker) enter(ctx context.Context, wait, tried bool) (*pass, error) {
 		b.mu.Unlock()
 		closed := b.cb.State() == gobreaker.StateClosed
 		if tried && !closed && others > 0 {
-			return nil, &notNow{time.Second}
+			return nil, &notNowError{time.Second}
 		}
 		done, err := b.cb.Allow()
 		switch {
@@ -189,7 +189,7 @@ func (b *breaker) enter(ctx context.Context, wait, tried bool) (*pass, error) {
 			b.mu.Unlock()
 		}
 		if tried {
-			return nil, &notNow{d}
+			return nil, &notNowError{d}
 		}
 		if err := b.await(ctx, d, changed); err != nil {
 			return nil, err

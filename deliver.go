@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -110,7 +111,7 @@ func (t *Tracker) post(ctx context.Context, m Message, queued bool) verdict {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
-		defer context.AfterFunc(t.calls, cancel)()
+		defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // calls is the Tracker's, and only ends the attempt
 	}
 	return t.client.post(ctx, m)
 }
@@ -153,7 +154,7 @@ func (v verdict) forBreaker(s standing) error {
 // later is the verdict on an attempt that was not made.
 func (t *Tracker) later(m Message, err error) verdict {
 	v := unsent(m, err)
-	if n, ok := errors.AsType[*notNow](err); ok {
+	if n, ok := errors.AsType[*notNowError](err); ok {
 		v.wait = n.wait + t.failing.spread()
 	}
 	return v
@@ -216,7 +217,7 @@ func (t *Tracker) concludePause(ctx context.Context, of ticket, m Message, s sta
 
 // askAgain puts off a NotReferral that may have come too early (RetryConfig.NotFound).
 func (t *Tracker) askAgain(m Message, v *verdict) {
-	if m.Kind != KindSale || v.StatusCode != 204 && !attributed(m) {
+	if m.Kind != KindSale || v.StatusCode != http.StatusNoContent && !attributed(m) {
 		return
 	}
 	age := max(time.Since(m.RecordedAt), 0) // a clock that was ahead when it was recorded must not make it wait longer

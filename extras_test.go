@@ -232,6 +232,8 @@ func TestShutdownDoesNotDrainASharedQueue(t *testing.T) {
 }
 
 // Flush, Stats and Close implement fprom.Queue.
-func (foreignQueue) Flush(context.Context) error                     { return nil }
+func (foreignQueue) Flush(context.Context) error { return nil }
+
 func (foreignQueue) Stats(context.Context) (fprom.QueueStats, error) { return fprom.QueueStats{}, nil }
-func (foreignQueue) Close() error                                    { return nil }
+
+func (foreignQueue) Close() error { return nil }

@@ -53,7 +53,7 @@ type standing struct {
 	suspect bool // and others got good answers since
 }
 
-// enter begins an attempt; leave must end it. The error is a *notNow if suspects have all the workers they may have.
+// enter begins an attempt; leave must end it. The error is a *notNowError if suspects have all the workers they may have.
 func (f *failing) enter(key string) (standing, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -64,7 +64,7 @@ func (f *failing) enter(key string) (standing, error) {
 	case e.good == f.good:
 		return standing{tried: true}, nil
 	case f.busy >= f.suspects:
-		return standing{}, &notNow{time.Second}
+		return standing{}, &notNowError{time.Second}
 	}
 	f.busy++
 	return standing{true, true}, nil

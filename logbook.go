@@ -39,7 +39,7 @@ var levels = map[Stage]struct {
 func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 	level, text := levels[s.Stage].level, levels[s.Stage].text
 	var more []slog.Attr
-	switch s.Stage {
+	switch s.Stage { //nolint:exhaustive // the others are logged as in levels
 	case StageDelivered:
 		l.worksAgain(ctx, t)
 		level, text = l.delivered(s)
@@ -116,7 +116,7 @@ func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 		return
 	}
 	waiting := 0
-	if q, err := t.queueStats(); err == nil {
+	if q, err := t.queueStats(); err == nil { //nolint:contextcheck // it has a time of its own
 		waiting = q.Pending + q.Bulk
 	}
 	t.log.LogAttrs(ctx, slog.LevelInfo, "fprom: delivery works again",

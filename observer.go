@@ -60,10 +60,9 @@ func (t *Tracker) guard(ctx context.Context, what string, f func()) (ok bool) {
 }
 
 // panicked counts and logs a panic; a Logger that panics again is left alone.
-func (t *Tracker) panicked(ctx context.Context, what string, p any) *panicError {
+func (t *Tracker) panicked(ctx context.Context, what string, p any) {
 	t.counts.panics.Add(1)
 	err := &panicError{p, debug.Stack()}
 	defer func() { _ = recover() }()
 	t.log.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the event is kept, and the program goes on", slog.String("error", t.client.clean(err.Error())), slog.String("stack", string(err.stack)))
-	return err
 }

@@ -2,8 +2,8 @@ package fprom_test
 
 import (
 	"bytes"
-	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +27,7 @@ func TestLogOfAnOutage(t *testing.T) {
 				cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 				tracker := start(t, cfg)
 				for i := range 100 {
-					enqueue(t, tracker, sale(fmt.Sprint(i)))
+					enqueue(t, tracker, sale(strconv.Itoa(i)))
 				}
 				flush(t, tracker, time.Hour)
 				lines := strings.Split(strings.TrimSpace(log.String()), "\n")

@@ -42,7 +42,7 @@ type ticket struct {
 }
 
 // enter waits until an attempt may begin. One with an event that failed before (tried) does not wait with the event in
-// hand, so that it keeps no worker from the others: the error is a *notNow. It probes only if no other event waits.
+// hand, so that it keeps no worker from the others: the error is a *notNowError. It probes only if no other event waits.
 func (p *pause) enter(ctx context.Context, tried bool) (ticket, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -58,7 +58,7 @@ func (p *pause) enter(ctx context.Context, tried bool) (ticket, error) {
 		}
 		if tried {
 			p.mu.Unlock()
-			return ticket{}, &notNow{max(wait, time.Second)}
+			return ticket{}, &notNowError{max(wait, time.Second)}
 		}
 		if wait <= 0 {
 			wait = time.Hour // for the probe's end
@@ -172,10 +172,10 @@ func (p *pause) state() (time.Time, error) {
 	return p.until, p.reason
 }
 
-// notNow is the error of an attempt that was not made, so that others come first.
-type notNow struct{ wait time.Duration }
+// notNowError is the error of an attempt that was not made, so that others come first.
+type notNowError struct{ wait time.Duration }
 
-func (*notNow) Error() string { return "it failed before, and others come first now" }
+func (*notNowError) Error() string { return "it failed before, and others come first now" }
 
 // signal wakes all who watch. Its methods are called with the lock of what it belongs to.
 type signal struct{ ch chan struct{} }

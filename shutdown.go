@@ -65,7 +65,7 @@ func (t *Tracker) end(ctx context.Context) {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(t.calls, cancel)() // the ctx of a later call has ended
+	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // the ctx of a later call has ended
 	if _, shared := t.queue.(Limiter); !shared {
 		if err := t.Flush(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {
 			t.guard(ctx, "the Logger", func() { t.log.Error("fprom: the queue could not be drained", "error", err) })

@@ -30,7 +30,7 @@ var BadAnswers = map[string]func(*http.Request) (*http.Response, error){
 
 func answer(status int, body string) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) //nolint:forbidigo // in a bubble
 		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	}
 }
@@ -77,7 +77,7 @@ func badEvents(t *testing.T, q fprom.Queue, bad int, badly func(*http.Request) (
 	enqueue("bad", bad)
 	for minute := range 15 {
 		enqueue(fmt.Sprint("good", minute, "-"), usualRate+30)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // in a bubble
 	}
 	for _, from := range []int{5, 10} {
 		if rate := calls.in(from, from+5) / 5; rate < goodRate {
