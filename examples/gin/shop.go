@@ -38,7 +38,8 @@ type shop struct {
 	payments map[string]payment // by charge id
 }
 
-func newShop(tracker *fprom.Tracker) http.Handler {
+// newShop returns the shop, with what its operator looks at.
+func newShop(tracker *fprom.Tracker, ops operations) http.Handler {
 	s := &shop{payments: map[string]payment{}}
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
@@ -48,6 +49,8 @@ func newShop(tracker *fprom.Tracker) http.Handler {
 	r.POST("/checkout", s.checkout)
 	r.POST("/refund", s.refund)
 	r.GET("/status", func(c *gin.Context) { c.JSON(http.StatusOK, tracker.Stats()) })
+	r.Any("/fprom/*path", gin.WrapH(ops.page))
+	r.GET("/metrics", gin.WrapH(ops.metrics))
 	return r
 }
 

@@ -17,7 +17,7 @@ func TestShop(t *testing.T) {
 	fake := fpromtest.NewServer(t)
 	fake.AddVisitor("visitor-1")
 	tracker := fpromtest.NewTracker(t, fake)
-	shop := newShop(tracker)
+	shop := newShop(tracker, operations{http.NotFoundHandler(), http.NotFoundHandler()})
 	post := func(path, cookie, body string, want int) map[string]any {
 		t.Helper()
 		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))

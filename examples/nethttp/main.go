@@ -26,7 +26,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/fpromtest"
-	"github.com/fprom-go/fprom/nethttpadapter"
+	"github.com/fprom-go/fprom/promfprom"
 )
 
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stderr)) }
@@ -60,21 +60,28 @@ func serve(ctx context.Context, stop func(), addr, outbox string, stderr io.Writ
 
 	cfg, closeFake := config(stderr)
 	defer closeFake()
+	var box fprom.Outbox
 	if outbox != "" {
 		queue, err := boltqueue.Open(outbox)
 		if err != nil {
 			return err
 		}
 		defer queue.Close() // the Tracker closes it too, unless New fails
-		cfg.Queue = queue
+		cfg.Queue, box = queue, queue
 	}
+	metrics := promfprom.New()
+	cfg.Observer = metrics.Observe
 	tracker, err := fprom.New(cfg)
 	if err != nil {
 		return err
 	}
+	ops, err := operate(tracker, box, metrics)
+	if err != nil {
+		return errors.Join(err, tracker.Shutdown(ctx))
+	}
 
 	server := &http.Server{
-		Handler:           nethttpadapter.Middleware(tracker)(newShop(tracker)),
+		Handler:           newShop(tracker, ops),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      10 * time.Second,
@@ -136,6 +143,10 @@ curl -s -b _fprom_tid=visitor-1 -d '{"email":"joe@example.com","item":"mug","car
 
 # what was reported
 curl -s %[1]s/status
+
+# what the operator looks at: the status page (%[1]s/fprom/ in a browser), and the metrics
+curl -s %[1]s/fprom/status.json
+curl -s %[1]s/metrics
 
 `, url)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/fprom-go/fprom/examples/internal/exampletest"
@@ -10,3 +12,20 @@ import (
 func TestRun(t *testing.T) { exampletest.Shop(t, run) }
 
 func TestRunSaysWhatIsWrong(t *testing.T) { exampletest.SaysWhatIsWrong(t, run) }
+
+// TestOperator does what the program tells an operator to do.
+func TestOperator(t *testing.T) {
+	exampletest.WithoutCredentials(t)
+	calls, stop := exampletest.Start(t, run, 5, "-outbox", t.TempDir()+"/fprom.db")
+	calls[0].Do(t, http.StatusOK)
+	calls[2].AwaitTracked(t, 1)
+	if status := string(calls[3].Do(t, http.StatusOK)); !strings.Contains(status, `"state": "ok"`) || !strings.Contains(status, `"ledger": 1`) {
+		t.Errorf("status.json: %s", status)
+	}
+	if metrics := string(calls[4].Do(t, http.StatusOK)); !strings.Contains(metrics, `fprom_events_total{kind="sale",outcome="tracked"} 1`) {
+		t.Errorf("metrics: %s", metrics)
+	}
+	if code, _ := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/nethttpadapter"
 )
 
 // item is what the shop sells. Amounts are in cents.
@@ -37,8 +38,8 @@ type shop struct {
 	payments map[string]payment // by charge id
 }
 
-// newShop returns the shop's handler, which must be wrapped by the middleware.
-func newShop(tracker *fprom.Tracker) http.Handler {
+// newShop returns the shop's handler, with what its operator looks at.
+func newShop(tracker *fprom.Tracker, ops operations) http.Handler {
 	s := &shop{payments: map[string]payment{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, catalog) })
@@ -46,7 +47,12 @@ func newShop(tracker *fprom.Tracker) http.Handler {
 	mux.HandleFunc("POST /checkout", s.checkout)
 	mux.HandleFunc("POST /refund", s.refund)
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, tracker.Stats()) })
-	return mux
+
+	all := http.NewServeMux()
+	all.Handle("/", nethttpadapter.Middleware(tracker)(mux))
+	all.Handle("/fprom/", ops.page)
+	all.Handle("GET /metrics", ops.metrics)
+	return all
 }
 
 // signup: if a promoter brought the visitor, the cookie says so, and the customer becomes the promoter's lead.

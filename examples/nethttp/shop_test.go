@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/fprom-go/fprom/fpromtest"
-	"github.com/fprom-go/fprom/nethttpadapter"
 )
 
 // TestShop is how a shop tests what it reports: its own handlers, and a fake FirstPromoter to assert on.
@@ -18,7 +17,7 @@ func TestShop(t *testing.T) {
 	fake := fpromtest.NewServer(t)
 	fake.AddVisitor("visitor-1")
 	tracker := fpromtest.NewTracker(t, fake)
-	shop := nethttpadapter.Middleware(tracker)(newShop(tracker))
+	shop := newShop(tracker, operations{http.NotFoundHandler(), http.NotFoundHandler()})
 	post := func(path, cookie, body string, want int) map[string]any {
 		t.Helper()
 		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"net"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/promfprom"
+	"github.com/fprom-go/fprom/statuspage"
+)
+
+// operations are what the operator of the shop looks at.
+type operations struct {
+	page    http.Handler // whether commissions arrive, for people
+	metrics http.Handler // the same for Prometheus
+}
+
+// operate makes them. The metrics must be the Observer of the Tracker.
+func operate(tracker *fprom.Tracker, outbox fprom.Outbox, metrics *promfprom.Metrics) (operations, error) {
+	page, err := statuspage.Handler(tracker, statuspage.Options{Auth: fromHere, Outbox: outbox, Writable: true, Name: "example shop"})
+	if err != nil {
+		return operations{}, err
+	}
+	metrics.Watch(tracker.Stats)
+	registry := prometheus.NewRegistry() // the one of the service, if it has one
+	registry.MustRegister(metrics)
+	return operations{page, promhttp.HandlerFor(registry, promhttp.HandlerOpts{})}, nil
+}
+
+// fromHere lets in who sits at this machine. A shop in production looks at the session of its administrator: behind a
+// proxy every request seems to come from here.
+func fromHere(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return err == nil && net.ParseIP(host).IsLoopback()
+}
