@@ -7,7 +7,8 @@
 // every sale. The table is made from the journal of the fake, not from what the shop says. It takes about 12 seconds and
 // needs no network. The exit code is 0 if every event ended as it must, else 1.
 //
-// With -v the shop's log is shown: what an operator sees in an outage.
+// With -v the shop's log is shown: what an operator sees in an outage. With -hold the shop's status page stays open at the
+// end, with a dead letter to redrive.
 //
 // shop.go is the shop, scenes.go what happens to it, journal.go reads what FirstPromoter got.
 package main
@@ -38,6 +39,7 @@ const (
 type sizes struct {
 	outage        time.Duration
 	burst, killed int
+	hold          bool // keep the status page open at the end
 }
 
 var full = sizes{outage: 3 * time.Second, burst: 60, killed: 40}
@@ -53,6 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	verbose := flags.Bool("v", false, "show the shop's log")
+	hold := flags.Bool("hold", false, "keep the shop's status page open at the end, until Ctrl-C")
 	switch err := flags.Parse(args); { // it has printed what was wrong, or the help
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -61,21 +64,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute) // it takes a fraction of that
-	defer cancel()
 
 	shopLog := io.Discard
 	if *verbose {
 		shopLog = stderr
 	}
-	if err := demonstrate(ctx, full, stdout, shopLog); err != nil {
+	size := full
+	size.hold = *hold
+	if err := demonstrate(ctx, size, stdout, shopLog); err != nil {
 		fmt.Fprintln(stderr, "demo:", err)
 		return 1
 	}
 	return 0
 }
 
-// demonstrate plays all scenes. Its error names those that did not end as they must.
+// demonstrate plays all scenes and shows the status page. Its error names the scenes that did not end as they must.
 func demonstrate(ctx context.Context, size sizes, out, shopLog io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "fprom-demo-")
 	if err != nil {
@@ -90,16 +93,30 @@ func demonstrate(ctx context.Context, size sizes, out, shopLog io.Writer) (err e
 		fake: fake, outbox: filepath.Join(dir, "fprom.db"),
 	}
 	defer d.cleanUp()
+	if err := d.play(ctx); err != nil {
+		return err
+	}
+	if !size.hold {
+		fmt.Fprintln(out, "With -hold the shop's status page stays open at the end.")
+		return nil
+	}
+	return d.holdPage(ctx)
+}
+
+// play plays all scenes and prints the table.
+func (d *demo) play(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute) // it takes a fraction of that
+	defer cancel()
 	if err := d.startShop(ctx); err != nil {
 		return err
 	}
-	d.say("a fake FirstPromoter at %s, limit %d calls a minute", fake.URL, perMinute)
+	d.say("a fake FirstPromoter at %s, limit %d calls a minute", d.fake.URL, perMinute)
 	d.say("a shop, process %d, with the outbox %s", d.shop.pid(), d.outbox)
 
 	scenes := d.scenes()
 	failed := make([]error, len(scenes))
 	for i, s := range scenes {
-		fmt.Fprintf(out, "\n%s\n", s.name)
+		fmt.Fprintf(d.out, "\n%s\n", s.name)
 		if failed[i] = s.play(ctx); failed[i] != nil {
 			d.say("failed: %v", failed[i])
 		}
@@ -116,8 +133,8 @@ func demonstrate(ctx context.Context, size sizes, out, shopLog io.Writer) (err e
 			rows[i].happened, rows[i].ok = failed[i].Error(), false
 		}
 	}
-	wrong := printTable(out, rows)
-	fmt.Fprintf(out, "\n%.1f s in all.\n", time.Since(d.start).Seconds())
+	wrong := printTable(d.out, rows)
+	fmt.Fprintf(d.out, "\n%.1f s in all.\n", time.Since(d.start).Seconds())
 	if len(wrong) > 0 {
 		return fmt.Errorf("not as it must be: %q (the shop's log is shown with -v)", wrong)
 	}
