@@ -87,14 +87,17 @@ func (t *Tracker) try(ctx context.Context, m Message, queued bool, s standing) (
 		return t.later(m, err), false
 	}
 	defer pass.report(errExcluded) // if it was not reported before
+	asked := time.Now()
 	if err := t.pace(ctx, m.Bulk); err != nil {
 		return t.later(m, err), false
 	}
+	waited := time.Since(asked)
 	if !t.pause.valid(ticket) || !pass.valid() {
 		return v, true
 	}
 	pass.begin()
 	v = t.post(ctx, m, queued)
+	v.waited = waited
 	if v.sent {
 		t.counts.called()
 	}
@@ -240,7 +243,7 @@ func attributed(m Message) bool {
 // report turns the verdict of an attempt into a step. A failure of Track is no step: whether it is repeated is the caller's
 // business.
 func (t *Tracker) report(ctx context.Context, m Message, v verdict, queued bool) {
-	s := Step{Message: m, Result: v.Result, Err: v.err, Elapsed: v.elapsed, alone: v.alone, quiet: v.quiet, warn: v.warn}
+	s := Step{Message: m, Result: v.Result, Err: v.err, Elapsed: v.elapsed, Waited: v.waited, alone: v.alone, quiet: v.quiet, warn: v.warn}
 	switch v.class {
 	case classDone:
 		s.Stage = StageDelivered

@@ -29,6 +29,7 @@ type Step struct {
 	Result  Result
 	Err     error         // why: for retry, paused, dead, lost and conflict; for discarded if the client may see a success
 	Elapsed time.Duration // the attempt's duration; 0 where none was made
+	Waited  time.Duration // how long the attempt waited for the rate limit before it was made
 
 	quiet bool   // it is a repetition that needs no line in the log
 	alone bool   // the event fails while others succeed

@@ -182,3 +182,26 @@ func TestLimitIsFair(t *testing.T) {
 		}
 	})
 }
+
+// An Observer learns how long an attempt waited for the limit.
+func TestStepSaysHowLongItWaited(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var seen steps
+		cfg := config(always(reply{status: 200, body: okBody, after: 300 * time.Millisecond}))
+		cfg.RequestsPerMinute, cfg.Burst, cfg.Observer = 63, 1, seen.observe // one call a second
+		tracker := start(t, cfg)
+		time.Sleep(time.Minute)
+		enqueue(t, tracker, sale("a"), sale("b"), sale("c"))
+		flush(t, tracker, time.Minute)
+		var waited []time.Duration
+		for _, s := range seen.of(fprom.StageDelivered) {
+			if s.Elapsed != 300*time.Millisecond {
+				t.Errorf("an attempt took %v, want 300 ms without the wait", s.Elapsed)
+			}
+			waited = append(waited, s.Waited.Round(time.Second))
+		}
+		if want := []time.Duration{0, time.Second, 2 * time.Second}; !slices.Equal(waited, want) {
+			t.Errorf("waited %v, want %v", waited, want)
+		}
+	})
+}

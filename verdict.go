@@ -104,6 +104,7 @@ type verdict struct {
 	warn    string        // what an operator should look at, although it is an outcome
 	sent    bool
 	elapsed time.Duration
+	waited  time.Duration // for the rate limit
 }
 
 func transient(status int, err error) verdict {
