@@ -34,7 +34,7 @@ func TestFromDeadLetterToCommission(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tracker.Shutdown(context.WithoutCancel(t.Context())) })
-	h, err := statuspage.Handler(tracker, statuspage.Options{Public: true, Writable: true, Outbox: outbox})
+	h, err := statuspage.Handler(tracker, statuspage.Options{Public: true, Writable: true})
 	if err != nil {
 		t.Fatal(err)
 	}

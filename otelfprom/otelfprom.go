@@ -11,6 +11,7 @@
 //	fprom.events                    {event}    kind, outcome    tracked, not-referral, duplicate, dead, discarded, lost, conflict
 //	fprom.attempts                  {attempt}  result           tracked, not-referral, duplicate, rejected, throttled, refused, failed
 //	fprom.attempt.duration          s          result           one call of FirstPromoter
+//	fprom.rate_limit.wait.duration  s                           how long a call waited for the limit
 //	fprom.delivery.duration         s          kind             from accepted to the outcome: seconds, after an outage hours
 //	fprom.lost                      {event}                     could not be stored, since the service started
 //	fprom.outbox.size               {event}    state            waiting, bulk, dead, done
@@ -18,6 +19,8 @@
 //	fprom.breaker.status            {state}    state            1 for the present one of closed, half-open, open
 //	fprom.paused                    {pause}                     1 while all delivery is paused
 //	fprom.last_success.timestamp    s                           when the last event was done; absent if unknown
+//	fprom.rate_limit.limit          {attempt}                   calls a minute that are allowed
+//	fprom.panics                    {panic}                     of the service's own code that fprom calls
 //
 // The kinds are sale, refund, signup, cancellation and other. No value comes from an event, so the number of time series
 // does not grow. Through a Prometheus exporter the names are those of promfprom.
@@ -43,7 +46,7 @@ type Metrics struct {
 	fixed metric.MeasurementOption
 
 	enqueued, events, attempts metric.Int64Counter
-	attempt, delivery          metric.Float64Histogram
+	attempt, wait, delivery    metric.Float64Histogram
 }
 
 // New makes the instruments from p; nil is otel.GetMeterProvider(). The attributes are added to every measurement: they
@@ -53,7 +56,7 @@ func New(p metric.MeterProvider, fixed ...attribute.KeyValue) (*Metrics, error) 
 		p = otel.GetMeterProvider()
 	}
 	m := &Metrics{meter: p.Meter(scope), fixed: metric.WithAttributeSet(attribute.NewSet(fixed...))}
-	errs := make([]error, 5)
+	errs := make([]error, 6)
 	m.enqueued, errs[0] = m.meter.Int64Counter("fprom.enqueued", metric.WithUnit("{event}"), metric.WithDescription("Events accepted."))
 	m.events, errs[1] = m.meter.Int64Counter("fprom.events", metric.WithUnit("{event}"), metric.WithDescription("Events by what became of them."))
 	m.attempts, errs[2] = m.meter.Int64Counter("fprom.attempts", metric.WithUnit("{attempt}"), metric.WithDescription("Calls of FirstPromoter by how they went."))
@@ -61,6 +64,8 @@ func New(p metric.MeterProvider, fixed ...attribute.KeyValue) (*Metrics, error) 
 		metric.WithExplicitBucketBoundaries(figures.AttemptBuckets...))
 	m.delivery, errs[4] = m.meter.Float64Histogram("fprom.delivery.duration", metric.WithUnit("s"), metric.WithDescription("Time from accepted to the outcome."),
 		metric.WithExplicitBucketBoundaries(figures.DeliveryBuckets...))
+	m.wait, errs[5] = m.meter.Float64Histogram("fprom.rate_limit.wait.duration", metric.WithUnit("s"), metric.WithDescription("How long a call waited for the limit."),
+		metric.WithExplicitBucketBoundaries(figures.WaitBuckets...))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -94,6 +99,7 @@ func (m *Metrics) Observe(ctx context.Context, s fprom.Step) {
 	if result, ok := figures.Attempt(s); ok {
 		m.attempts.Add(ctx, 1, m.fixed, with("result", result))
 		m.attempt.Record(ctx, s.Elapsed.Seconds(), m.fixed, with("result", result))
+		m.wait.Record(ctx, s.Waited.Seconds(), m.fixed)
 	}
 	if d, ok := figures.Delivery(s); ok {
 		m.delivery.Record(ctx, d.Seconds(), m.fixed, with("kind", kind))

@@ -73,14 +73,14 @@ func TestFigures(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1_800_000_000, 0)
 	m, reader := watched(t, fprom.Stats{
-		Lost: 2, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at,
+		Lost: 2, Panics: 1, RequestsPerMinute: 400, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at,
 		Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, LastSuccess: at},
 	}, attribute.String("account", "a"))
 	sale := fprom.Message{Kind: fprom.KindSale, RecordedAt: time.Now()}
 	for _, s := range []fprom.Step{
 		{Stage: fprom.StageEnqueued, Message: sale},
 		{Stage: fprom.StageRetry, Message: sale, Result: fprom.Result{Outcome: fprom.Undelivered, StatusCode: 500}, Elapsed: time.Second},
-		{Stage: fprom.StageDelivered, Message: sale, Result: fprom.Result{Outcome: fprom.Tracked, StatusCode: 200}, Elapsed: time.Second},
+		{Stage: fprom.StageDelivered, Message: sale, Result: fprom.Result{Outcome: fprom.Tracked, StatusCode: 200}, Elapsed: time.Second, Waited: 3 * time.Second},
 	} {
 		m.Observe(t.Context(), s)
 	}
@@ -104,6 +104,9 @@ func TestFigures(t *testing.T) {
 		"fprom.breaker.status{account=a,state=closed}":        0,
 		"fprom.paused{account=a}":                             1,
 		"fprom.last_success.timestamp{account=a}":             1_800_000_000,
+		"fprom.rate_limit.wait.duration{account=a}":           2,
+		"fprom.rate_limit.limit{account=a}":                   400,
+		"fprom.panics{account=a}":                             1,
 	} {
 		if v, ok := got[series]; !ok || v != want {
 			t.Errorf("%s is %v (there: %v), want %v", series, v, ok, want)

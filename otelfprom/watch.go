@@ -12,9 +12,9 @@ import (
 
 // gauges are what is asked for at each collection.
 type gauges struct {
-	lost                   metric.Int64ObservableCounter
-	size, breaker, paused  metric.Int64ObservableGauge
-	oldestAge, lastSuccess metric.Float64ObservableGauge
+	lost, panics                 metric.Int64ObservableCounter
+	size, breaker, paused, limit metric.Int64ObservableGauge
+	oldestAge, lastSuccess       metric.Float64ObservableGauge
 }
 
 // Watch asks stats, which is the Tracker's Stats, at each collection. Unregister the Registration before the Tracker is
@@ -27,18 +27,20 @@ func (m *Metrics) Watch(stats func() fprom.Stats) (metric.Registration, error) {
 	return m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		m.observe(o, g, stats())
 		return nil
-	}, g.lost, g.size, g.breaker, g.paused, g.oldestAge, g.lastSuccess)
+	}, g.lost, g.size, g.breaker, g.paused, g.oldestAge, g.lastSuccess, g.panics, g.limit)
 }
 
 func (m *Metrics) gauges() (gauges, error) {
 	var g gauges
-	errs := make([]error, 6)
+	errs := make([]error, 8)
 	g.lost, errs[0] = m.meter.Int64ObservableCounter("fprom.lost", metric.WithUnit("{event}"), metric.WithDescription("Events that could not be stored. Must be 0."))
 	g.size, errs[1] = m.meter.Int64ObservableGauge("fprom.outbox.size", metric.WithUnit("{event}"), metric.WithDescription("Events of the outbox by state."))
 	g.breaker, errs[2] = m.meter.Int64ObservableGauge("fprom.breaker.status", metric.WithUnit("{state}"), metric.WithDescription("1 for the present state of the circuit breaker."))
 	g.paused, errs[3] = m.meter.Int64ObservableGauge("fprom.paused", metric.WithUnit("{pause}"), metric.WithDescription("1 while all delivery is paused."))
 	g.oldestAge, errs[4] = m.meter.Float64ObservableGauge("fprom.outbox.oldest_age", metric.WithUnit("s"), metric.WithDescription("How long the oldest event has waited."))
 	g.lastSuccess, errs[5] = m.meter.Float64ObservableGauge("fprom.last_success.timestamp", metric.WithUnit("s"), metric.WithDescription("When the last event was done, in seconds since 1970."))
+	g.panics, errs[6] = m.meter.Int64ObservableCounter("fprom.panics", metric.WithUnit("{panic}"), metric.WithDescription("Panics of the service's own code that fprom calls."))
+	g.limit, errs[7] = m.meter.Int64ObservableGauge("fprom.rate_limit.limit", metric.WithUnit("{attempt}"), metric.WithDescription("Calls a minute that are allowed."))
 	return g, errors.Join(errs...)
 }
 
@@ -52,7 +54,9 @@ func (m *Metrics) observe(o metric.Observer, g gauges, s fprom.Stats) {
 	}
 	o.ObserveInt64(g.paused, figures.Bit(!s.PausedUntil.IsZero()), m.fixed)
 	o.ObserveFloat64(g.oldestAge, s.OldestAge.Seconds(), m.fixed)
-	if at := s.Queue.LastSuccess; !at.IsZero() {
-		o.ObserveFloat64(g.lastSuccess, float64(at.UnixMilli())/1000, m.fixed)
+	if at, ok := figures.LastSuccess(s); ok {
+		o.ObserveFloat64(g.lastSuccess, at, m.fixed)
 	}
+	o.ObserveInt64(g.panics, int64(s.Panics), m.fixed)
+	o.ObserveInt64(g.limit, int64(s.RequestsPerMinute), m.fixed)
 }

@@ -14,6 +14,8 @@ var (
 	breaker     = desc("fprom_breaker_status", "1 for the present state of the circuit breaker.", "state")
 	paused      = desc("fprom_paused", "1 while all delivery is paused.")
 	lastSuccess = desc("fprom_last_success_timestamp_seconds", "When the last event was done, in seconds since 1970.")
+	limit       = desc("fprom_rate_limit_limit", "Calls a minute that are allowed.")
+	panics      = desc("fprom_panics_total", "Panics of the service's own code that fprom calls.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -34,7 +36,9 @@ func collect(ch chan<- prometheus.Metric, s fprom.Stats) {
 	}
 	gauge(paused, float64(figures.Bit(!s.PausedUntil.IsZero())))
 	gauge(oldestAge, s.OldestAge.Seconds())
-	if at := s.Queue.LastSuccess; !at.IsZero() {
-		gauge(lastSuccess, float64(at.UnixMilli())/1000)
+	if at, ok := figures.LastSuccess(s); ok {
+		gauge(lastSuccess, at)
 	}
+	gauge(limit, float64(s.RequestsPerMinute))
+	ch <- prometheus.MustNewConstMetric(panics, prometheus.CounterValue, float64(s.Panics))
 }

@@ -11,6 +11,7 @@
 //	fprom_events_total                       kind, outcome  tracked, not-referral, duplicate, dead, discarded, lost, conflict
 //	fprom_attempts_total                     result         tracked, not-referral, duplicate, rejected, throttled, refused, failed
 //	fprom_attempt_duration_seconds           result         one call of FirstPromoter
+//	fprom_rate_limit_wait_duration_seconds                  how long a call waited for the limit
 //	fprom_delivery_duration_seconds          kind           from accepted to the outcome: seconds, after an outage hours
 //	fprom_lost_total                                        could not be stored, since the service started
 //	fprom_outbox_size                        state          waiting, bulk, dead, done
@@ -18,6 +19,8 @@
 //	fprom_breaker_status                     state          1 for the present one of closed, half-open, open
 //	fprom_paused                                            1 while all delivery is paused
 //	fprom_last_success_timestamp_seconds                    when the last event was done; absent if unknown
+//	fprom_rate_limit_limit                                  calls a minute that are allowed
+//	fprom_panics_total                                      of the service's own code that fprom calls
 //
 // The kinds are sale, refund, signup, cancellation and other. No value comes from an event, so the number of time series
 // does not grow. Several Trackers of one process are told apart by prometheus.WrapRegistererWith.
@@ -37,6 +40,7 @@ import (
 type Metrics struct {
 	enqueued, events, attempts *prometheus.CounterVec
 	attempt, delivery          *prometheus.HistogramVec
+	wait                       prometheus.Histogram
 	stats                      atomic.Pointer[func() fprom.Stats]
 }
 
@@ -49,6 +53,9 @@ func New() *Metrics {
 		events:   counter("fprom_events_total", "Events by what became of them.", "kind", "outcome"),
 		attempts: counter("fprom_attempts_total", "Calls of FirstPromoter by how they went.", "result"),
 		attempt:  histogram("fprom_attempt_duration_seconds", "Duration of one call.", figures.AttemptBuckets, "result"),
+		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "fprom_rate_limit_wait_duration_seconds", Help: "How long a call waited for the limit.", Buckets: figures.WaitBuckets,
+		}),
 		delivery: histogram("fprom_delivery_duration_seconds", "Time from accepted to the outcome.", figures.DeliveryBuckets, "kind"),
 	}
 	// Every series is there from the start, so that the first lost event is an increase and not a series that appears.
@@ -78,6 +85,7 @@ func (m *Metrics) Observe(_ context.Context, s fprom.Step) {
 	if result, ok := figures.Attempt(s); ok {
 		m.attempts.WithLabelValues(result).Inc()
 		m.attempt.WithLabelValues(result).Observe(s.Elapsed.Seconds())
+		m.wait.Observe(s.Waited.Seconds())
 	}
 	if d, ok := figures.Delivery(s); ok {
 		m.delivery.WithLabelValues(kind).Observe(d.Seconds())
@@ -92,7 +100,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.collectors() {
 		c.Describe(ch)
 	}
-	for _, d := range []*prometheus.Desc{lost, size, oldestAge, breaker, paused, lastSuccess} {
+	for _, d := range []*prometheus.Desc{lost, size, oldestAge, breaker, paused, lastSuccess, panics, limit} {
 		ch <- d
 	}
 }
@@ -108,7 +116,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (m *Metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.enqueued, m.events, m.attempts, m.attempt, m.delivery}
+	return []prometheus.Collector{m.enqueued, m.events, m.attempts, m.attempt, m.wait, m.delivery}
 }
 
 func counter(name, help string, labels ...string) *prometheus.CounterVec {

@@ -20,7 +20,7 @@ func TestFigures(t *testing.T) {
 	m := promfprom.New()
 	m.Watch(func() fprom.Stats {
 		return fprom.Stats{
-			Lost: 2, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at,
+			Lost: 2, Panics: 1, RequestsPerMinute: 400, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at,
 			Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, LastSuccess: at},
 		}
 	})
@@ -28,7 +28,7 @@ func TestFigures(t *testing.T) {
 	for _, s := range []fprom.Step{
 		{Stage: fprom.StageEnqueued, Message: sale},
 		{Stage: fprom.StageRetry, Message: sale, Result: fprom.Result{Outcome: fprom.Undelivered, StatusCode: 500}, Elapsed: time.Second},
-		{Stage: fprom.StageDelivered, Message: sale, Result: fprom.Result{Outcome: fprom.Tracked, StatusCode: 200}, Elapsed: time.Second},
+		{Stage: fprom.StageDelivered, Message: sale, Result: fprom.Result{Outcome: fprom.Tracked, StatusCode: 200}, Elapsed: time.Second, Waited: 3 * time.Second},
 	} {
 		m.Observe(t.Context(), s)
 	}
@@ -69,12 +69,35 @@ fprom_outbox_size{state="bulk"} 8
 fprom_outbox_size{state="dead"} 3
 fprom_outbox_size{state="done"} 9
 fprom_outbox_size{state="waiting"} 7
+# HELP fprom_panics_total Panics of the service's own code that fprom calls.
+# TYPE fprom_panics_total counter
+fprom_panics_total 1
 # HELP fprom_paused 1 while all delivery is paused.
 # TYPE fprom_paused gauge
 fprom_paused 1
+# HELP fprom_rate_limit_limit Calls a minute that are allowed.
+# TYPE fprom_rate_limit_limit gauge
+fprom_rate_limit_limit 400
+# HELP fprom_rate_limit_wait_duration_seconds How long a call waited for the limit.
+# TYPE fprom_rate_limit_wait_duration_seconds histogram
+fprom_rate_limit_wait_duration_seconds_bucket{le="0.01"} 1
+fprom_rate_limit_wait_duration_seconds_bucket{le="0.1"} 1
+fprom_rate_limit_wait_duration_seconds_bucket{le="0.25"} 1
+fprom_rate_limit_wait_duration_seconds_bucket{le="0.5"} 1
+fprom_rate_limit_wait_duration_seconds_bucket{le="1"} 1
+fprom_rate_limit_wait_duration_seconds_bucket{le="2.5"} 1
+fprom_rate_limit_wait_duration_seconds_bucket{le="5"} 2
+fprom_rate_limit_wait_duration_seconds_bucket{le="10"} 2
+fprom_rate_limit_wait_duration_seconds_bucket{le="30"} 2
+fprom_rate_limit_wait_duration_seconds_bucket{le="60"} 2
+fprom_rate_limit_wait_duration_seconds_bucket{le="300"} 2
+fprom_rate_limit_wait_duration_seconds_bucket{le="+Inf"} 2
+fprom_rate_limit_wait_duration_seconds_sum 3
+fprom_rate_limit_wait_duration_seconds_count 2
 `
 	err := testutil.CollectAndCompare(m, strings.NewReader(want), "fprom_attempts_total", "fprom_breaker_status", "fprom_enqueued_total",
-		"fprom_last_success_timestamp_seconds", "fprom_lost_total", "fprom_outbox_oldest_age_seconds", "fprom_outbox_size", "fprom_paused")
+		"fprom_last_success_timestamp_seconds", "fprom_lost_total", "fprom_outbox_oldest_age_seconds", "fprom_outbox_size", "fprom_paused", "fprom_panics_total",
+		"fprom_rate_limit_limit", "fprom_rate_limit_wait_duration_seconds")
 	if err != nil {
 		t.Error(err)
 	}

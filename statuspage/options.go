@@ -28,13 +28,13 @@ type Options struct {
 	// OldestAge is how long an event may wait until the page and readyz say that something is wrong. Default 2 h: a sale
 	// of a customer whom FirstPromoter does not know yet is asked about for an hour (fprom.RetryConfig.NotFound).
 	OldestAge time.Duration
-	// RequestsPerMinute is the limit of the account, drawn as a line. Default 400, which is FirstPromoter's.
+	// RequestsPerMinute is the limit of the account, drawn as a line. Default: the Tracker's, else 400, which is
+	// FirstPromoter's.
 	RequestsPerMinute int
 }
 
 func (o Options) withDefaults() (Options, error) {
 	o.OldestAge = cmp.Or(o.OldestAge, 2*time.Hour)
-	o.RequestsPerMinute = cmp.Or(o.RequestsPerMinute, 400)
 	switch {
 	case o.Auth == nil && !o.Public:
 		return o, &fprom.ValidationError{Field: "Options.Auth", Reason: "is missing: say who may see the page, or set Options.Public"}
@@ -66,5 +66,6 @@ func Handler(t *fprom.Tracker, o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.RequestsPerMinute = cmp.Or(o.RequestsPerMinute, t.Stats().RequestsPerMinute, 400)
 	return &page{Options: o, tracker: t, cross: http.NewCrossOriginProtection()}, nil
 }

@@ -50,12 +50,8 @@ func (p *page) outbox() fprom.Outbox {
 	if p.Outbox != nil {
 		return p.Outbox
 	}
-	if t, ok := any(p.tracker).(interface{ Outbox() (fprom.Outbox, bool) }); ok && p.tracker != nil {
-		if o, ok := t.Outbox(); ok {
-			return o
-		}
-	}
-	return nil
+	o, _ := p.tracker.Outbox()
+	return o
 }
 
 // look returns the last snapshot while it is fresh, else a new one.
@@ -133,6 +129,10 @@ func (s *snapshot) merge() {
 	s.queue.Breaker = cmp.Or(t.Breaker, s.queue.Breaker)
 	if !t.PausedUntil.IsZero() {
 		s.queue.PausedUntil, s.queue.PauseReason = t.PausedUntil, t.PauseReason
+	}
+	s.queue.LastMinute = max(s.queue.LastMinute, t.LastMinute) // that of the outbox counts all replicas
+	if t.LastSuccess.After(s.queue.LastSuccess) {
+		s.queue.LastSuccess = t.LastSuccess
 	}
 }
 

@@ -67,6 +67,9 @@ func (p *page) problems(s snapshot) []problem {
 		if t.Lost > 0 {
 			add(&fail, levelFail, "Search the log for `LOST`: it names each one. Send them again with `fprom backfill`, then restart the service to clear this.", "%s could not be stored and %s lost.", count(int(t.Lost), "event"), wasWere(int(t.Lost)))
 		}
+		if n := int(t.Panics); n > 0 {
+			add(&warn, levelWarn, "Search the log for `panicked`, and mend what it names. Nothing is lost by it.", "%s of the service's own code that fprom calls: its transport, Observer, Logger or queue.", count(n, "panic"))
+		}
 		if n := max(int(t.Conflicts), s.queue.Conflicts); n > 0 {
 			add(&warn, levelWarn, "Search the log for `NOT TRACKED`: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", count(n, "event")+" "+wasWere(n))
 		}

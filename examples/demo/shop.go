@@ -60,7 +60,7 @@ func serveShop(ctx context.Context, outbox string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	handler, err := shopHandler(tracker, queue)
+	handler, err := shopHandler(tracker)
 	if err != nil {
 		return errors.Join(err, tracker.Shutdown(ctx))
 	}
@@ -83,7 +83,7 @@ func serveShop(ctx context.Context, outbox string, stdout io.Writer) error {
 	return errors.Join(err, server.Shutdown(end), tracker.Shutdown(end))
 }
 
-func shopHandler(tracker *fprom.Tracker, outbox fprom.Outbox) (http.Handler, error) {
+func shopHandler(tracker *fprom.Tracker) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /checkout", checkout)
 	mux.HandleFunc("POST /refund", refund)
@@ -95,7 +95,7 @@ func shopHandler(tracker *fprom.Tracker, outbox fprom.Outbox) (http.Handler, err
 	shop := nethttpadapter.Middleware(tracker, fprom.WithFailClosed())(mux)
 
 	// Public, as only this machine reaches the demo. A real shop says in Auth who its administrators are.
-	page, err := statuspage.Handler(tracker, statuspage.Options{Public: true, Writable: true, Outbox: outbox, Name: "demo shop", RequestsPerMinute: perMinute})
+	page, err := statuspage.Handler(tracker, statuspage.Options{Public: true, Writable: true, Name: "demo shop"})
 	if err != nil {
 		return nil, err
 	}

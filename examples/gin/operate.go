@@ -19,8 +19,8 @@ type operations struct {
 }
 
 // operate makes them. The metrics must be the Observer of the Tracker.
-func operate(tracker *fprom.Tracker, outbox fprom.Outbox, metrics *promfprom.Metrics) (operations, error) {
-	page, err := statuspage.Handler(tracker, statuspage.Options{Auth: fromHere, Outbox: outbox, Writable: true, Name: "example shop"})
+func operate(tracker *fprom.Tracker, metrics *promfprom.Metrics) (operations, error) {
+	page, err := statuspage.Handler(tracker, statuspage.Options{Auth: fromHere, Writable: true, Name: "example shop"})
 	if err != nil {
 		return operations{}, err
 	}

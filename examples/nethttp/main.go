@@ -60,14 +60,13 @@ func serve(ctx context.Context, stop func(), addr, outbox string, stderr io.Writ
 
 	cfg, closeFake := config(stderr)
 	defer closeFake()
-	var box fprom.Outbox
 	if outbox != "" {
 		queue, err := boltqueue.Open(outbox)
 		if err != nil {
 			return err
 		}
 		defer queue.Close() // the Tracker closes it too, unless New fails
-		cfg.Queue, box = queue, queue
+		cfg.Queue = queue
 	}
 	metrics := promfprom.New()
 	cfg.Observer = metrics.Observe
@@ -75,7 +74,7 @@ func serve(ctx context.Context, stop func(), addr, outbox string, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	ops, err := operate(tracker, box, metrics)
+	ops, err := operate(tracker, metrics)
 	if err != nil {
 		return errors.Join(err, tracker.Shutdown(ctx))
 	}

@@ -84,6 +84,15 @@ func Delivery(s fprom.Step) (time.Duration, bool) {
 	return max(time.Since(s.Message.RecordedAt), 0), true
 }
 
+// LastSuccess is when the last event was done, in seconds since 1970; false if unknown.
+func LastSuccess(s fprom.Stats) (float64, bool) {
+	at := s.Queue.LastSuccess
+	if s.LastSuccess.After(at) {
+		at = s.LastSuccess
+	}
+	return float64(at.UnixMilli()) / 1000, !at.IsZero()
+}
+
 // Sizes are the events of the outbox by state.
 func Sizes(q fprom.QueueStats) map[string]int {
 	return map[string]int{"waiting": q.Pending, "bulk": q.Bulk, "dead": q.Dead, "done": q.Ledger}

@@ -30,5 +30,6 @@ func Random(r *rand.Rand) fprom.Step {
 		},
 		Err:     errors.New(text()),
 		Elapsed: time.Duration(r.IntN(3)) * time.Second,
+		Waited:  time.Duration(r.IntN(100)) * time.Second,
 	}
 }
