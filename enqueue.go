@@ -119,6 +119,7 @@ func (t *Tracker) put(ctx context.Context, fresh []Message) (conflicts []Message
 	if conflict = conflict || errors.Is(err, ErrConflict); conflict {
 		err = nil
 	}
+	t.counts.put(err)
 	for _, m := range fresh {
 		refused := conflict && (c == nil || slices.Contains(c.Keys, m.Key)) // an error without keys does not say which
 		t.dedupe.stored(m, err == nil && !refused)

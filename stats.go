@@ -28,6 +28,7 @@ type Stats struct {
 	Breaker     string        `json:"breaker"`               // "closed", "half-open" or "open"
 	PausedUntil time.Time     `json:"paused_until,omitzero"` // zero unless the account is paused; in the past while a probe decides
 	PauseReason string        `json:"pause_reason,omitempty"`
+	PutError    string        `json:"put_error,omitempty"` // why the queue did not store what it was given last; empty if it did
 
 	LastSuccess       time.Time `json:"last_success,omitzero"` // when this process last delivered an event; zero if it has not
 	LastMinute        int       `json:"last_minute"`           // calls that this process made to FirstPromoter in the last 60 s
@@ -37,6 +38,8 @@ type Stats struct {
 type counters struct {
 	enqueued, known, attempts, tracked, notReferral, duplicate atomic.Uint64
 	rejected, retries, discarded, lost, conflicts, panics      atomic.Uint64
+
+	putError atomic.Pointer[error] // of the last Put; nil if it stored
 
 	mu      sync.Mutex
 	success time.Time  // the last one
@@ -72,6 +75,16 @@ func (c *counters) recent() (success time.Time, lastMinute int) {
 		}
 	}
 	return c.success, lastMinute
+}
+
+// put notes how a Put ended.
+func (c *counters) put(err error) {
+	switch {
+	case err != nil:
+		c.putError.Store(&err)
+	case c.putError.Load() != nil: // seldom: no Put waits for another one's cache line
+		c.putError.Store(nil)
+	}
 }
 
 // count adds s to the counters.
@@ -125,6 +138,9 @@ func (t *Tracker) Stats() Stats {
 		s.PausedUntil, s.PauseReason = until, reason.Error()
 	}
 	s.LastSuccess, s.LastMinute = c.recent()
+	if err := c.putError.Load(); err != nil {
+		s.PutError = shorten((*err).Error(), maxReason)
+	}
 	q, err := t.queueStats()
 	if err != nil && !errors.Is(err, ErrQueueClosed) {
 		t.log.Warn("fprom: the queue gives no statistics", "error", err)

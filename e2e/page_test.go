@@ -165,7 +165,7 @@ func TestStaysFresh(t *testing.T) {
 	if shown := get(p, chromedp.Evaluate[float64](`document.getElementById("stale").offsetHeight`)); shown != 0.0 {
 		t.Error("a fresh page says that it is old")
 	}
-	o.Change(func() { o.Sealed = errors.New("the disk is full") })
+	o.Change(func() { o.Err = errors.New("the disk is broken") })
 	p.await("h1", "Commissions need you now.")
 	p.clean(server.URL)
 	if title := get(p, chromedp.Evaluate[string](`document.title`)); !strings.HasPrefix(title, "✗") {

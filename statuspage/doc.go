@@ -11,7 +11,7 @@
 //	POST .             redrive or drop dead letters, if Options.Writable
 //	GET  status.json   the same in figures
 //	GET  healthz       200 while the process answers
-//	GET  readyz        200 while commissions can be stored and sent, else 503
+//	GET  readyz        200 while events can be stored and sent, else 503
 //
 // healthz and readyz are open to everybody, as a prober has no session; to those whom Auth refuses they say yes or no
 // and nothing else. A readyz that fails is for an alarm, not for a load balancer: the shop can sell while FirstPromoter is away.

@@ -37,13 +37,7 @@ type snapshot struct {
 	from    string           // the cursor before them
 	large   bool             // reading them takes too long
 	broken  error            // the outbox cannot be read
-	sealed  error            // the outbox cannot be written
 	nothing bool             // neither a Tracker nor an Outbox
-}
-
-// writability is an Outbox that can say whether it would store an event now.
-type writability interface {
-	Writable(ctx context.Context) error
 }
 
 func (p *page) outbox() fprom.Outbox {
@@ -101,9 +95,6 @@ func (s *snapshot) read(ctx context.Context, o fprom.Outbox) error {
 		return err
 	}
 	s.queue = q
-	if w, ok := o.(writability); ok {
-		s.sealed = w.Writable(ctx)
-	}
 	now := s.at
 	if s.day, err = o.History(ctx, now.Add(-day+barLength), now, barLength); err != nil {
 		return fmt.Errorf("the history: %w", err)
@@ -223,8 +214,8 @@ func (s snapshot) ready(limit time.Duration) error {
 	switch {
 	case s.broken != nil:
 		return fmt.Errorf("the outbox cannot be read: %w", s.broken)
-	case s.sealed != nil:
-		return fmt.Errorf("the outbox cannot be written: %w", s.sealed)
+	case s.service != nil && s.service.PutError != "":
+		return errors.New("the last event was not stored: " + s.service.PutError)
 	case s.refused():
 		return errors.New("FirstPromoter refuses the credentials")
 	case s.late(limit):

@@ -106,7 +106,13 @@ func TestLostIsSaidFirst(t *testing.T) {
 	}))
 	get(t, shop, "/checkout")
 	h := handler(t, tr, statuspage.Options{Public: true})
-	await(t, h, "1 event could not be stored and was lost.")
+	body := await(t, h, "The last event was not stored: no space left on device.")
+	if !strings.Contains(body, "1 event could not be stored and was lost.") {
+		t.Error("the page does not say how many were lost")
+	}
+	if w := get(t, h, "/readyz"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "no space left on device") {
+		t.Errorf("readyz: %d %s", w.Code, w.Body)
+	}
 	if w := get(t, h, "/"); !strings.Contains(w.Body.String(), "Commissions need you now.") {
 		t.Error("a lost event is not at the top")
 	}

@@ -60,10 +60,11 @@ func (p *page) problems(s snapshot) []problem {
 	if s.broken != nil {
 		add(&fail, levelFail, "Look at its disk or its database, and at the service's log. The figures below may be missing or wrong.", "The outbox cannot be read: %v.", s.broken)
 	}
-	if s.sealed != nil {
-		add(&fail, levelFail, "Make room on the disk or mend the database now: sales that are made meanwhile are lost, or refused with `WithFailClosed`.", "The outbox takes no events: %v.", s.sealed)
-	}
 	if t := s.service; t != nil {
+		if t.PutError != "" {
+			add(&fail, levelFail, "Make room on the disk or mend the database now: sales that are made meanwhile are lost, or refused with `WithFailClosed`. This goes away with the next event that is stored.",
+				"The last event was not stored: %s.", strings.TrimRight(t.PutError, ". "))
+		}
 		if t.Lost > 0 {
 			add(&fail, levelFail, "Search the log for `LOST`: it names each one. Send them again with `fprom backfill`, then restart the service to clear this.", "%s could not be stored and %s lost.", count(int(t.Lost), "event"), wasWere(int(t.Lost)))
 		}

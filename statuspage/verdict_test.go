@@ -58,7 +58,6 @@ func TestVerdict(t *testing.T) {
 		})}, "fail", "Commissions need", "FirstPromoter refuses the API key or the account id. Nothing waits.", false},
 		{"nobody delivers", &outboxtest.Outbox{Events: []fprom.Entry{waiting(time.Minute)}}, "fail", "Commissions need", "No process delivers. 1 event waits.", true},
 		{"nobody delivers, nothing waits", &outboxtest.Outbox{}, "warn", "Something needs", "No process delivers.", true},
-		{"sealed", &outboxtest.Outbox{Status: on, Sealed: errors.New("the disk is full")}, "fail", "Commissions need", "The outbox takes no events: the disk is full.", false},
 		{"broken", &outboxtest.Outbox{Err: errors.New("connection refused")}, "fail", "Commissions need", "The outbox cannot be read: connection refused.", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,18 +19,10 @@ type Outbox struct {
 	Status fprom.QueueStats // what is not counted from Events
 	Events []fprom.Entry    // the oldest first, customers in clear
 	Err    error            // of everything
-	Sealed error            // of Writable
 	Slow   time.Duration    // how long Entries takes for each event if no state is asked for
 	Reads  int              // how often Stats was called
 
 	mu sync.Mutex
-}
-
-// Writable says whether an event could be stored.
-func (o *Outbox) Writable(context.Context) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.Sealed
 }
 
 // Stats implements fprom.Outbox.
