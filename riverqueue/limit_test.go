@@ -147,24 +147,25 @@ func TestCrossingTransactions(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	q, pool := open(t, cfg)
-	var wg sync.WaitGroup
-	for g := range 4 {
-		wg.Go(func() {
-			for round := range 8 {
-				var events []fprom.Event
-				for i := range 200 {
-					events = append(events, sale(fmt.Sprintf("%d_%d", round, i), "ann", 100))
-				}
-				rand.New(rand.NewPCG(uint64(g), uint64(round))).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	const n = 500
+	for round := range 6 {
+		var wg sync.WaitGroup
+		for g := range 4 {
+			var events []fprom.Event
+			for i := range n {
+				events = append(events, sale(fmt.Sprintf("%d_%d", round, i), "ann", 100))
+			}
+			rand.New(rand.NewPCG(uint64(g), uint64(round))).Shuffle(n, func(i, j int) { events[i], events[j] = events[j], events[i] })
+			wg.Go(func() {
 				if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error { return q.EnqueueTx(t.Context(), tx, events...) }); err != nil {
 					t.Errorf("EnqueueTx: %v", err)
 				}
-			}
-		})
+			})
+		}
+		wg.Wait()
 	}
-	wg.Wait()
-	if n := entries(t, pool, cfg.Schema); n != 8*200 {
-		t.Errorf("%d entries, want %d", n, 8*200)
+	if got := entries(t, pool, cfg.Schema); got != 6*n {
+		t.Errorf("%d entries, want %d", got, 6*n)
 	}
 	want := []fprom.Event{sale("z", "ben", 1), sale("a", "ben", 2), sale("m", "ben", 3)}
 	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error { return q.EnqueueTx(t.Context(), tx, want...) }); err != nil {

@@ -107,15 +107,19 @@ func TestRetryOfADeadLetter(t *testing.T) {
 	start(t, b, r.deliver)
 	flush(t, a)
 	client := operator(t, pool, cfg.Schema)
+	old := jobOf(t, pool, cfg.Schema, "sale:1")
+	ended := func() bool {
+		return countRows(t, pool, `SELECT count(*) FROM `+cfg.Schema+`.river_job WHERE finalized_at IS NULL`) == 0
+	}
 	retry := func() {
-		waitFor(t, "River to take the job for ended", func() bool {
-			_, err := client.JobRetry(t.Context(), jobOf(t, pool, cfg.Schema, "sale:1"))
-			return err == nil
-		})
+		waitFor(t, "River to take the jobs for ended", ended)
+		if _, err := client.JobRetry(t.Context(), old); err != nil {
+			t.Fatal(err)
+		}
 	}
 	retry()
 	addJob(t, pool, cfg.Schema, "sale:1")
-	time.Sleep(500 * time.Millisecond)
+	waitFor(t, "the end of these jobs", ended)
 	if n := r.count("sale:1"); n != 1 {
 		t.Fatalf("%d deliveries of a dead letter that nobody has redriven, want 1", n)
 	}
@@ -125,9 +129,11 @@ func TestRetryOfADeadLetter(t *testing.T) {
 	if n, err := b.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
 		t.Fatalf("Redrive: %d, %v", n, err)
 	}
-	retry()
+	if _, err := client.JobRetry(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
 	flush(t, a)
-	time.Sleep(500 * time.Millisecond)
+	waitFor(t, "the end of the jobs", ended)
 	if n := r.count("sale:1"); n != 2 || r.twice != 0 {
 		t.Errorf("%d deliveries, %d at once; want 2, one after the other", n, r.twice)
 	}
@@ -257,6 +263,28 @@ func TestDoubledJobs(t *testing.T) {
 	if r.twice != 0 {
 		t.Errorf("%d deliveries began while another of the same event was under way", r.twice)
 	}
+}
+
+// TestEarlyJob: a job that comes before the time of the next attempt waits for it.
+func TestEarlyJob(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	q, pool := open(t, cfg)
+	times := make(chan time.Time, 10)
+	start(t, q, func(_ context.Context, m fprom.Message) error {
+		times <- time.Now()
+		if m.Attempt == 1 {
+			return &fprom.APIError{StatusCode: 503, RetryAfter: 2 * time.Second}
+		}
+		return nil
+	})
+	put(t, q, sale("1", "ann", 100))
+	first := <-times
+	addJob(t, pool, cfg.Schema, "sale:1")
+	if d := (<-times).Sub(first); d < 2*time.Second {
+		t.Errorf("tried again after %v, FirstPromoter asked for 2 s", d)
+	}
+	flush(t, q)
 }
 
 // TestRescue: what a process had in hand when it died is delivered after Config.Rescue, and not before.
