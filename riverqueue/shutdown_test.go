@@ -1,0 +1,65 @@
+package riverqueue_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// callBegins tells of each call as it begins.
+type callBegins chan struct{}
+
+func (s callBegins) RoundTrip(r *http.Request) (*http.Response, error) {
+	s <- struct{}{}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// TestShutdown: the call under way when the Tracker is shut down has its time to end, nothing new is begun, and the rest is
+// left to another replica.
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	fake.Inject(fpromtest.Delay(time.Second).Times(1))
+	begun := make(callBegins, 10)
+	tracker := func() *fprom.Tracker {
+		q, _ := open(t, cfg)
+		c := fake.Config()
+		c.Queue, c.RequestsPerMinute, c.Workers, c.Logger = q, 6000, 1, slog.New(slog.DiscardHandler)
+		c.HTTPClient = &http.Client{Transport: begun}
+		tr, err := fprom.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tr
+	}
+	first := tracker()
+	if err := first.Enqueue(t.Context(), sale("1", "ann", 100), sale("2", "ben", 100)); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := first.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	q, _ := open(t, cfg)
+	es := entriesOf(t, q, fprom.Filter{})
+	if len(es) != 2 || es[0].State != fprom.StateDone || es[0].Attempts != 1 || es[1].State != fprom.StateWaiting || es[1].Attempts != 0 {
+		t.Errorf("entries after Shutdown: %+v; want the first done and the second untouched", es)
+	}
+	second := tracker()
+	flush(t, q)
+	if err := second.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if n, calls := len(fake.Commissions()), len(fake.Requests()); n != 2 || calls != 2 {
+		t.Errorf("%d commissions by %d calls, want 2 by 2", n, calls)
+	}
+}
