@@ -50,11 +50,13 @@ func TestNightly(t *testing.T) {
 			}
 		}
 		time.Sleep(28 * time.Hour)
+		synctest.Wait()
 		if got := n.Last(); len(nights) != 3 || !got.Report.Clean() || got.Err != nil || got.Report.Matched != 2 || log.Len() > 0 {
 			t.Fatalf("%d nights, %+v, %s", len(nights), got, log.String())
 		}
 		fake.Lose("ch_2")
 		time.Sleep(24 * time.Hour)
+		synctest.Wait()
 		if got := n.Last(); len(nights) != 4 || len(got.Report.Missing) != 1 || !strings.Contains(log.String(), "missing=1") {
 			t.Errorf("%d nights, %+v, %s", len(nights), got, log.String())
 		}
