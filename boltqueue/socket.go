@@ -18,12 +18,14 @@ import (
 
 // The bounds of the socket.
 const (
-	socketSuffix   = ".sock"
-	maxSocketPath  = 103      // bytes, on the systems that take the least
-	maxRequest     = 16 << 20 // bytes
-	requestsAtOnce = 2        // of each sort: they share the processor with checkouts
-	socketTimeout  = 30 * time.Second
-	socketEntries  = 500 // in one answer
+	socketSuffix  = ".sock"
+	maxSocketPath = 103      // bytes, on the systems that take the least
+	maxRequest    = 16 << 20 // bytes
+	restFactor    = 4        // times as long as a request took its turn rests: the processor is for checkouts
+	minRest       = 5 * time.Millisecond
+	maxRest       = 100 * time.Millisecond
+	socketTimeout = 30 * time.Second
+	socketEntries = 500 // in one answer
 )
 
 // socket serves the outbox to other processes of the same user.
@@ -32,8 +34,9 @@ type socket struct {
 	path   string
 	server *http.Server
 	stop   context.CancelFunc
-	quick  chan struct{} // the turns of what takes no time
-	turns  chan struct{} // and of all else
+	status chan struct{} // one request of each sort at a time
+	reads  chan struct{}
+	writes chan struct{}
 	ended  chan struct{}
 }
 
@@ -60,7 +63,10 @@ func (q *Queue) listen() *socket {
 		return warn("see the error", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &socket{q: q, path: path, stop: stop, quick: make(chan struct{}, requestsAtOnce), turns: make(chan struct{}, requestsAtOnce), ended: make(chan struct{})}
+	s := &socket{
+		q: q, path: path, stop: stop, ended: make(chan struct{}),
+		status: make(chan struct{}, 1), reads: make(chan struct{}, 1), writes: make(chan struct{}, 1),
+	}
 	s.server = &http.Server{
 		Handler: s.routes(), BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: log.New(io.Discard, "", 0),
 		ReadHeaderTimeout: socketTimeout, ReadTimeout: socketTimeout, IdleTimeout: socketTimeout, MaxHeaderBytes: 4 << 10,
@@ -89,15 +95,19 @@ func (s *socket) close() {
 
 func (s *socket) routes() http.Handler {
 	mux, q := http.NewServeMux(), s.q
-	mux.HandleFunc("GET /status", s.handle(s.quick, func(ctx context.Context, _ wireRequest, a *wireAnswer) error {
+	mux.HandleFunc("GET /status", s.handle(s.status, func(ctx context.Context, _ wireRequest, a *wireAnswer) error {
 		stats, err := q.status(ctx)
 		a.QueueStats = &stats
 		return err
 	}))
+	mux.HandleFunc("POST /entries", s.handle(s.reads, s.entries))
+	mux.HandleFunc("POST /history", s.handle(s.reads, func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
+		a.Buckets, err = q.History(ctx, r.From, r.To, r.Step)
+		return err
+	}))
+	mux.HandleFunc("POST /flush", s.handle(nil, s.flush)) // it only waits
 	for name, f := range map[string]func(context.Context, wireRequest, *wireAnswer) error{
-		"entries": s.entries,
-		"flush":   s.flush,
-		"put":     func(ctx context.Context, r wireRequest, _ *wireAnswer) error { return q.Put(ctx, r.Messages...) },
+		"put": func(ctx context.Context, r wireRequest, _ *wireAnswer) error { return q.Put(ctx, r.Messages...) },
 		"redrive": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
 			a.N, err = q.Redrive(ctx, fprom.Filter(r.wireFilter))
 			return err
@@ -110,12 +120,8 @@ func (s *socket) routes() http.Handler {
 			a.N, err = q.Forget(ctx, r.Customer)
 			return err
 		},
-		"history": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
-			a.Buckets, err = q.History(ctx, r.From, r.To, r.Step)
-			return err
-		},
 	} {
-		mux.HandleFunc("POST /"+name, s.handle(s.turns, f))
+		mux.HandleFunc("POST /"+name, s.handle(s.writes, f))
 	}
 	return mux
 }
@@ -137,10 +143,7 @@ func (s *socket) entries(ctx context.Context, r wireRequest, a *wireAnswer) erro
 	return nil
 }
 
-// flush gives its turn back: it may wait for long.
 func (s *socket) flush(ctx context.Context, r wireRequest, _ *wireAnswer) error {
-	<-s.turns
-	defer func() { s.turns <- struct{}{} }()
 	if !r.Deadline.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, r.Deadline)
@@ -149,8 +152,8 @@ func (s *socket) flush(ctx context.Context, r wireRequest, _ *wireAnswer) error 
 	return s.q.Flush(ctx)
 }
 
-// handle makes a handler of f, which runs when it has its turn.
-func (s *socket) handle(turns chan struct{}, f func(context.Context, wireRequest, *wireAnswer) error) http.HandlerFunc {
+// handle makes a handler of f, which runs when it has its turn, if it needs one.
+func (s *socket) handle(turn chan struct{}, f func(context.Context, wireRequest, *wireAnswer) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var request wireRequest
 		var answer wireAnswer
@@ -161,21 +164,33 @@ func (s *socket) handle(turns chan struct{}, f func(context.Context, wireRequest
 				answer.Error = "fprom: the request is not the JSON that this release reads: " + err.Error()
 			}
 		}
-		if status == http.StatusOK {
+		if turn != nil {
 			select {
-			case turns <- struct{}{}:
+			case turn <- struct{}{}:
+				defer s.rest(turn, time.Now())
 			case <-r.Context().Done():
 				return
 			}
+		}
+		if status == http.StatusOK {
 			if err := f(r.Context(), request, &answer); err != nil {
 				status = http.StatusInternalServerError
 				answer.fail(err)
 			}
-			<-turns
 		}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(socketTimeout))
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(answer)
 	}
+}
+
+// rest gives the turn back after a while, so that however many ask, checkouts have most of the processor. Writes wait for
+// the disk, and need no rest.
+func (s *socket) rest(turn chan struct{}, since time.Time) {
+	if turn == s.writes {
+		<-turn
+		return
+	}
+	time.AfterFunc(min(max(restFactor*time.Since(since), minRest), maxRest), func() { <-turn })
 }
