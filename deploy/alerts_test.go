@@ -98,6 +98,7 @@ func TestAlertsFire(t *testing.T) {
 		}, nil},
 		{"a quiet night", map[string]string{`fprom_last_success_timestamp_seconds`: "0x240"}, nil},
 		{"dead letters", map[string]string{`fprom_outbox_size{state="dead"}`: "0x200 2x40"}, []string{"FpromDeadLetters"}},
+		{"a commission is missing", map[string]string{`fprom_reconcile_missing`: "0x220 1x20"}, []string{"FpromMissing"}},
 		{"conflict", map[string]string{`fprom_events_total{kind="sale",outcome="conflict"}`: "0x220 1x20"}, []string{"FpromConflict"}},
 		{"service is down", map[string]string{
 			`fprom_outbox_size{state="waiting"}`: "0x200 stale", `fprom_outbox_size{state="bulk"}`: "", `fprom_outbox_size{state="dead"}`: "",

@@ -60,6 +60,7 @@ func fromPrometheus(t *testing.T) exported {
 	t.Helper()
 	m := promfprom.New()
 	m.Watch(func() fprom.Stats { return stats })
+	m.WatchReconcile(func() (int, bool) { return 0, true })
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m)
 	return gather(t, registry)
@@ -78,6 +79,9 @@ func fromOpenTelemetry(t *testing.T) exported {
 		t.Fatal(err)
 	}
 	if _, err := m.Watch(func() fprom.Stats { return stats }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.WatchReconcile(func() (int, bool) { return 0, true }); err != nil {
 		t.Fatal(err)
 	}
 	// OpenTelemetry has no histogram before its first value.

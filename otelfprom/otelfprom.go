@@ -20,6 +20,7 @@
 //	fprom.paused                    {pause}                     1 while all delivery is paused
 //	fprom.last_success.timestamp    s                           when the last event was done; absent if unknown
 //	fprom.rate_limit.limit          {attempt}                   calls a minute that are allowed
+//	fprom.reconcile.missing         {event}                     sent, answered with a commission, and not at FirstPromoter: see WatchReconcile
 //	fprom.panics                    {panic}                     of the service's own code that fprom calls
 //
 // The kinds are sale, refund, signup, cancellation and other. No value comes from an event, so the number of time series

@@ -66,6 +66,9 @@ func watched(t *testing.T, stats fprom.Stats, fixed ...attribute.KeyValue) (*ote
 	if _, err := m.Watch(func() fprom.Stats { return stats }); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := m.WatchReconcile(func() (int, bool) { return 4, true }); err != nil {
+		t.Fatal(err)
+	}
 	return m, reader
 }
 
@@ -107,6 +110,7 @@ func TestFigures(t *testing.T) {
 		"fprom.rate_limit.wait.duration{account=a}":           2,
 		"fprom.rate_limit.limit{account=a}":                   400,
 		"fprom.panics{account=a}":                             1,
+		"fprom.reconcile.missing{account=a}":                  4,
 	} {
 		if v, ok := got[series]; !ok || v != want {
 			t.Errorf("%s is %v (there: %v), want %v", series, v, ok, want)

@@ -60,3 +60,26 @@ func (m *Metrics) observe(o metric.Observer, g gauges, s fprom.Stats) {
 	o.ObserveInt64(g.panics, int64(s.Panics), m.fixed)
 	o.ObserveInt64(g.limit, int64(s.RequestsPerMinute), m.fixed)
 }
+
+// WatchReconcile asks missing at each collection for how many commissions the last comparison with FirstPromoter missed;
+// false if there was none yet. With reconcile.Nightly:
+//
+//	metrics.WatchReconcile(func() (int, bool) {
+//		last := nightly.Last()
+//		return len(last.Report.Missing), !last.At.IsZero() && last.Err == nil
+//	})
+//
+// Errors are those of the provider.
+func (m *Metrics) WatchReconcile(missing func() (n int, ok bool)) (metric.Registration, error) {
+	gauge, err := m.meter.Int64ObservableGauge("fprom.reconcile.missing", metric.WithUnit("{event}"),
+		metric.WithDescription("Commissions that the last comparison with FirstPromoter missed."))
+	if err != nil {
+		return nil, err
+	}
+	return m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		if n, ok := missing(); ok {
+			o.ObserveInt64(gauge, int64(n), m.fixed)
+		}
+		return nil
+	}, gauge)
+}

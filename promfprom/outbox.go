@@ -15,6 +15,7 @@ var (
 	paused      = desc("fprom_paused", "1 while all delivery is paused.")
 	lastSuccess = desc("fprom_last_success_timestamp_seconds", "When the last event was done, in seconds since 1970.")
 	limit       = desc("fprom_rate_limit_limit", "Calls a minute that are allowed.")
+	missing     = desc("fprom_reconcile_missing", "Commissions that the last comparison with FirstPromoter missed.")
 	panics      = desc("fprom_panics_total", "Panics of the service's own code that fprom calls.")
 )
 

@@ -20,6 +20,7 @@
 //	fprom_paused                                            1 while all delivery is paused
 //	fprom_last_success_timestamp_seconds                    when the last event was done; absent if unknown
 //	fprom_rate_limit_limit                                  calls a minute that are allowed
+//	fprom_reconcile_missing                                 sent, answered with a commission, and not at FirstPromoter: see WatchReconcile
 //	fprom_panics_total                                      of the service's own code that fprom calls
 //
 // The kinds are sale, refund, signup, cancellation and other. No value comes from an event, so the number of time series
@@ -42,6 +43,7 @@ type Metrics struct {
 	attempt, delivery          *prometheus.HistogramVec
 	wait                       prometheus.Histogram
 	stats                      atomic.Pointer[func() fprom.Stats]
+	missing                    atomic.Pointer[func() (int, bool)]
 }
 
 var _ prometheus.Collector = (*Metrics)(nil)
@@ -95,12 +97,21 @@ func (m *Metrics) Observe(_ context.Context, s fprom.Step) {
 // Watch makes each collection ask stats, which is the Tracker's Stats. Without it the metrics of the outbox are absent.
 func (m *Metrics) Watch(stats func() fprom.Stats) { m.stats.Store(&stats) }
 
+// WatchReconcile makes each collection ask missing for how many commissions the last comparison with FirstPromoter missed;
+// false if there was none yet. With reconcile.Nightly:
+//
+//	metrics.WatchReconcile(func() (int, bool) {
+//		last := nightly.Last()
+//		return len(last.Report.Missing), !last.At.IsZero() && last.Err == nil
+//	})
+func (m *Metrics) WatchReconcile(missing func() (n int, ok bool)) { m.missing.Store(&missing) }
+
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.collectors() {
 		c.Describe(ch)
 	}
-	for _, d := range []*prometheus.Desc{lost, size, oldestAge, breaker, paused, lastSuccess, panics, limit} {
+	for _, d := range []*prometheus.Desc{lost, size, oldestAge, breaker, paused, lastSuccess, panics, limit, missing} {
 		ch <- d
 	}
 }
@@ -112,6 +123,11 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	if stats := m.stats.Load(); stats != nil {
 		collect(ch, (*stats)())
+	}
+	if ask := m.missing.Load(); ask != nil {
+		if n, ok := (*ask)(); ok {
+			ch <- prometheus.MustNewConstMetric(missing, prometheus.GaugeValue, float64(n))
+		}
 	}
 }
 

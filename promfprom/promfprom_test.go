@@ -24,6 +24,7 @@ func TestFigures(t *testing.T) {
 			Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, LastSuccess: at},
 		}
 	})
+	m.WatchReconcile(func() (int, bool) { return 4, true })
 	sale := fprom.Message{Kind: fprom.KindSale, RecordedAt: time.Now()}
 	for _, s := range []fprom.Step{
 		{Stage: fprom.StageEnqueued, Message: sale},
@@ -75,6 +76,9 @@ fprom_panics_total 1
 # HELP fprom_paused 1 while all delivery is paused.
 # TYPE fprom_paused gauge
 fprom_paused 1
+# HELP fprom_reconcile_missing Commissions that the last comparison with FirstPromoter missed.
+# TYPE fprom_reconcile_missing gauge
+fprom_reconcile_missing 4
 # HELP fprom_rate_limit_limit Calls a minute that are allowed.
 # TYPE fprom_rate_limit_limit gauge
 fprom_rate_limit_limit 400
@@ -97,7 +101,7 @@ fprom_rate_limit_wait_duration_seconds_count 2
 `
 	err := testutil.CollectAndCompare(m, strings.NewReader(want), "fprom_attempts_total", "fprom_breaker_status", "fprom_enqueued_total",
 		"fprom_last_success_timestamp_seconds", "fprom_lost_total", "fprom_outbox_oldest_age_seconds", "fprom_outbox_size", "fprom_paused", "fprom_panics_total",
-		"fprom_rate_limit_limit", "fprom_rate_limit_wait_duration_seconds")
+		"fprom_reconcile_missing", "fprom_rate_limit_limit", "fprom_rate_limit_wait_duration_seconds")
 	if err != nil {
 		t.Error(err)
 	}
