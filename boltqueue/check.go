@@ -32,12 +32,7 @@ type checker struct {
 }
 
 // checkPages checks a file that bbolt has opened to read, but not walked.
-func checkPages(tx *bbolt.Tx, path string) error {
-	f, err := os.Open(path) //nolint:gosec // the caller's path
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
+func checkPages(tx *bbolt.Tx, f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err

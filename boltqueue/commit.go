@@ -31,6 +31,7 @@ type put struct {
 
 const (
 	maxMessage = 1 << 20 // bytes of a message
+	maxKey     = 1 << 10 // bytes of its key
 	maxGroup   = 4096    // requests in one commit
 )
 
@@ -44,6 +45,9 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	for i, m := range ms {
 		if n := len(m.Body) + len(m.Key) + len(m.Customer); n > maxMessage {
 			return fmt.Errorf("fprom: a %s of %d bytes; at most %d can be stored", m.Kind, n, maxMessage)
+		}
+		if n := len(m.Key); n == 0 || n > maxKey {
+			return fmt.Errorf("fprom: a %s whose key has %d bytes; 1 to %d can be stored: use fprom.NewMessage", m.Kind, n, maxKey)
 		}
 		r := newRecord(m)
 		b, err := r.encode()
@@ -186,7 +190,7 @@ func (q *Queue) transact(group []*request) (w *work, err error) {
 		if syncFailed(err) || q.lastCommit() >= id {
 			return w, q.breakDown(fmt.Errorf("the disk did not confirm a write; restart the service and check the disk: %w", err))
 		}
-		return w, fmt.Errorf("fprom: the outbox %s could not be written: %w", q.path, err)
+		return w, fmt.Errorf("fprom: the outbox %s could not be written; what it has is kept, and all goes on when the disk takes writes again: %w", q.path, err)
 	}
 	hit("committed")
 	return w, nil

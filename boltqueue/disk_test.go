@@ -145,6 +145,13 @@ func TestTooLarge(t *testing.T) {
 	if err := q.Put(t.Context(), large); err == nil || !strings.Contains(err.Error(), "bytes") {
 		t.Errorf("Put of a message of more than 1 MiB: %v, want an error", err)
 	}
+	for _, key := range []string{"", "sale:" + strings.Repeat("x", 1<<10)} {
+		other := sale(t, 3, 100)
+		other.Key = key
+		if err := q.Put(t.Context(), other); err == nil || !strings.Contains(err.Error(), "key") {
+			t.Errorf("Put with a key of %d bytes: %v, want an error", len(key), err)
+		}
+	}
 	closeQueue(t, q)
 	if got := deliver(t, open(t, dir), nil); len(got) != 1 || string(got[0].Body) != string(m.Body) {
 		t.Errorf("%d messages were delivered, want the large one", len(got))

@@ -101,6 +101,8 @@ func replaced(file *os.File, path string) error {
 
 // options: the list of free pages is never written but always made from the tree, whose form examine has checked: a list on
 // disk has no checksum, and a wrong one would let pages in use be overwritten.
+//
+// The file that was opened is left in *file, if that is not nil.
 func options(readOnly bool, file **os.File) *bbolt.Options {
 	return &bbolt.Options{
 		Timeout: lockTimeout, ReadOnly: readOnly, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
@@ -123,13 +125,14 @@ func examine(path string, look func(*bbolt.Tx) error) (err error) {
 	if info.Size() < 2*int64(os.Getpagesize()) {
 		return explain(berrors.ErrInvalid, path)
 	}
-	db, err := bbolt.Open(path, 0o400, options(true, nil))
+	var file *os.File
+	db, err := bbolt.Open(path, 0o400, options(true, &file))
 	if err != nil {
 		return explain(err, path)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return db.View(func(tx *bbolt.Tx) error {
-		if err := checkPages(tx, path); err != nil {
+		if err := checkPages(tx, file); err != nil {
 			return err
 		}
 		meta := tx.Bucket(bucketMeta)
