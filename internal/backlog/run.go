@@ -8,10 +8,6 @@ import (
 	"time"
 )
 
-// bulkAtOnce is how many bulk messages are under way at most: enough for the account's limit at ordinary answer times,
-// and so few that a live message waits for little at the rate limit.
-const bulkAtOnce = 4
-
 // ErrInUse is Run's error if another Run is under way.
 var ErrInUse = errors.New("another Run is under way")
 
@@ -19,7 +15,7 @@ const never = time.Duration(math.MaxInt64)
 
 // Run calls deliver for the messages whose turn it is, at most workers at once, until ctx ends. Then it waits for the
 // calls under way. deliver must end with Done or Retry. At most half of the workers have tried messages, so that those
-// that always run into a time-out do not take them all.
+// that always run into a time-out do not take them all, and at most half have bulk ones, so that a live one finds a worker.
 func (l *Line[T]) Run(ctx context.Context, workers int, deliver func(context.Context, *Item[T])) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,7 +91,7 @@ func (l *Line[T]) next() (*Item[T], time.Duration) {
 	due := never
 	for i := range l.turns {
 		t := &l.turns[i]
-		if i == bulk && bulks >= min(bulkAtOnce, half) {
+		if i == bulk && bulks >= half {
 			break
 		}
 		if it := t.next(l.now(), tried < half); it != nil {
