@@ -17,7 +17,7 @@ func TestAmountsAgainstBig(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	currencies := []string{"USD", "eur", "JPY", "KWD", "CLF", "ISK", ""}
 	accepted := 0
-	for range 200_000 {
+	for range 60_000 {
 		f := backfill.Format{Amount: backfill.Major, Decimal: []rune{'.', ','}[rng.IntN(2)]}
 		if rng.IntN(3) == 0 {
 			f.Amount = backfill.Minor
@@ -43,7 +43,7 @@ func TestAmountsAgainstBig(t *testing.T) {
 			accepted++
 		}
 	}
-	if accepted < 50_000 {
+	if accepted < 15_000 {
 		t.Errorf("only %d of the amounts were good ones", accepted)
 	}
 }

@@ -58,7 +58,7 @@ func TestAMillionRows(t *testing.T) {
 	}{{false, 56 << 20}, {true, 56 << 20}} {
 		rows := 1_000_000
 		if testing.Short() {
-			rows = 200_000
+			rows = 100_000
 		}
 		runtime.GC()
 		var before, now runtime.MemStats

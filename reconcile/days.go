@@ -63,25 +63,33 @@ func (t times) byDay(offset time.Duration) map[day]int {
 	return counts
 }
 
-// fit is the zone in which the days' sales are nearest to what FirstPromoter counts: UTC, unless another one halves the
-// difference.
-func (r *run) fit(t times) time.Duration {
-	best, least := time.Duration(0), r.apart(t, 0)
-	least /= 2
-	for m := slot; m <= 14*time.Hour; m += slot {
-		for _, offset := range []time.Duration{m, -m} {
-			if n := r.apart(t, offset); n < least {
-				best, least = offset, n
-			}
+// zones are how far east of UTC days begin somewhere, in minutes.
+var zones = []int{
+	-660, -600, -570, -540, -480, -420, -360, -300, -240, -210, -180, -150, -120, -60, 60, 120, 180, 210, 240, 270, 300, 330, 345,
+	360, 390, 420, 480, 525, 540, 570, 600, 630, 660, 720, 765, 780, 825, 840,
+}
+
+// chance is by how many sales days may differ by chance: with fewer no zone is taken for better than another.
+const chance = 6
+
+// fit is the zone in which the days' sales are nearest to what FirstPromoter counts: UTC, unless another one makes the
+// difference much smaller.
+func (r *run) fit(t times, s span) time.Duration {
+	utc := r.apart(t, s, 0)
+	best, least := time.Duration(0), min(utc/2, utc-chance)
+	for _, m := range zones {
+		offset := time.Duration(m) * time.Minute
+		if n := r.apart(t, s, offset); n < least || n == least && best == 0 {
+			best, least = offset, n
 		}
 	}
 	return best
 }
 
 // apart is by how many sales the days differ in a zone.
-func (r *run) apart(t times, offset time.Duration) (n int) {
+func (r *run) apart(t times, s span, offset time.Duration) (n int) {
 	counts := t.byDay(offset)
-	for d := r.days.from - 1; d <= r.days.to+1; d++ {
+	for d := s.from; d <= s.to; d++ {
 		n += max(counts[d]-r.totals[d], r.totals[d]-counts[d])
 	}
 	return n
@@ -96,7 +104,7 @@ func (r *run) compareDays() {
 			t.add(e.at)
 		}
 	}
-	r.offset = r.fit(t)
+	r.offset = r.fit(t, span{r.days.from - 1, r.days.to + 1})
 	counts := t.byDay(r.offset)
 	for d := r.days.from; d <= r.days.to; d++ {
 		r.report.Days = append(r.report.Days, Day{Day: d.String(), Ours: counts[d], Theirs: r.totals[d]})

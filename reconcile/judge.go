@@ -97,7 +97,7 @@ func (r *run) judge(ctx context.Context, s span) error {
 			}
 		}
 	}
-	return r.judgeMissing(ctx, without)
+	return r.judgeMissing(ctx, s, without)
 }
 
 // judgeLate looks again at the events that got a commission after their verdict: it is a second one, days later.

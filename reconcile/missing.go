@@ -9,7 +9,7 @@ import (
 )
 
 // judgeMissing judges the events without a commission: whether one was to be expected, and whether it is elsewhere.
-func (r *run) judgeMissing(ctx context.Context, without []*event) error {
+func (r *run) judgeMissing(ctx context.Context, s span, without []*event) error {
 	var expected []*event
 	for _, e := range without {
 		if e.outcome != "" && e.earned == 0 || e.kind == fprom.KindRefund && !r.refunds {
@@ -23,7 +23,7 @@ func (r *run) judgeMissing(ctx context.Context, without []*event) error {
 		if err != nil {
 			return err
 		}
-		expected = r.notArrived(referred)
+		expected = r.notArrived(s, referred)
 	}
 	r.progress("missing", 0, len(expected), len(expected))
 	if err := r.askFor(ctx, expected); err != nil {
@@ -85,10 +85,23 @@ func (r *run) ask(ctx context.Context, q firstpromoter.CommissionQuery) error {
 }
 
 // notArrived takes out the events of days on which FirstPromoter counts just our sales: they arrived, and earned nothing.
-func (r *run) notArrived(events []*event) (left []*event) {
-	offset, expected := r.arrivals(events)
+// Unless most days agree, the zone may be the wrong one: then the days beside must agree too.
+func (r *run) notArrived(s span, events []*event) (left []*event) {
+	offset, expected := r.arrivals(s, events)
+	agrees := func(d day) bool { return !s.has(d) || r.totals[d] == expected[d] }
+	active, agreeing := 0, 0
+	for d := s.from; d <= s.to; d++ {
+		if expected[d] > 0 {
+			active++
+			if agrees(d) {
+				agreeing++
+			}
+		}
+	}
+	sure := active >= 3 && agreeing*3 >= active*2
 	for _, e := range events {
-		if d := dayOf(e.at, offset); e.kind == fprom.KindSale && r.totals[d] == expected[d] {
+		d := dayOf(e.at, offset)
+		if e.kind == fprom.KindSale && r.totals[d] == expected[d] && (sure || agrees(d-1) && agrees(d+1)) {
 			r.conclude(e, noCommission)
 		} else {
 			left = append(left, e)

@@ -36,12 +36,12 @@ func TestOutbox(t *testing.T) {
 			t.Run(name+map[bool]string{true: "/full", false: "/days first"}[full], func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, company, 8, 40)
+					w := newWorld(t, company, 6, 30)
 					o := w.options(t)
 					o.Outbox, o.Full = w.outbox(t), full
 					expected, none := w.expected, w.noCommission
 					if company.RefundRows == fpromtest.RefundRowNone {
-						expected, none = expected-8*4, none+8*4
+						expected, none = expected-6*3, none+6*3
 					}
 					clean, err := reconcile.Run(t.Context(), o)
 					if err != nil || !clean.Clean() || clean.NotReferral != w.notReferral {
@@ -70,7 +70,7 @@ func TestOutbox(t *testing.T) {
 							t.Errorf("zone %s: %+v", r.Zone, d)
 						}
 					}
-					if want := zones[name]; more != 2 || len(r.Days) != 10 || r.Zone != cmp.Or(want, "+00:00") {
+					if want := zones[name]; more != 2 || len(r.Days) != 8 || r.Zone != cmp.Or(want, "+00:00") {
 						t.Errorf("zone %s, %+v", r.Zone, r.Days)
 					}
 					if r.Unidentified != 0 || r.Waiting != 0 || r.Next != "" || len(r.Advice()) != 4 {
@@ -89,7 +89,7 @@ func TestListOfSales(t *testing.T) {
 			t.Run(name+map[bool]string{true: "/full", false: "/days first"}[full], func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, company, 8, 40)
+					w := newWorld(t, company, 6, 30)
 					o := w.options(t)
 					o.Sales, o.Full = w.list(), full
 					clean, err := reconcile.Run(t.Context(), o)
@@ -106,7 +106,7 @@ func TestListOfSales(t *testing.T) {
 					// much is safe: FirstPromoter refuses what it has.
 					certain := r.Missing
 					certain = slices.DeleteFunc(slices.Clone(certain), func(e reconcile.Entry) bool { return strings.HasSuffix(e.EventID, "2") })
-					if n := len(r.Missing) - len(certain); n < 4 || n > w.noCommission {
+					if n := len(r.Missing) - len(certain); n < 3 || n > w.noCommission {
 						t.Errorf("%d of those that earned nothing are called missing", n)
 					}
 					all := r

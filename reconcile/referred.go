@@ -87,7 +87,7 @@ func (r *run) listLeads(ctx context.Context) error {
 
 // arrivals is how many sales FirstPromoter must have counted by day if all of ours arrived: those with a commission, foreign
 // ones, doubled ones, and the events whose commission is missing; in the zone that fits best.
-func (r *run) arrivals(without []*event) (time.Duration, map[day]int) {
+func (r *run) arrivals(s span, without []*event) (time.Duration, map[day]int) {
 	t := times{}
 	for _, e := range r.ours {
 		if e.kind != fprom.KindSale || len(e.rows) == 0 {
@@ -113,6 +113,6 @@ func (r *run) arrivals(without []*event) (time.Duration, map[day]int) {
 			t.add(e.at)
 		}
 	}
-	offset := r.fit(t)
+	offset := r.fit(t, s)
 	return offset, t.byDay(offset)
 }

@@ -1,0 +1,110 @@
+package backfill
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+func (in *Reader) readLines(r *bufio.Reader) {
+	in.lines = bufio.NewScanner(r)
+	in.lines.Buffer(make([]byte, 0, 64<<10), maxRecord)
+	in.known = map[string]field{}
+}
+
+func (in *Reader) jsonRow() (Row, error) {
+	in.limit.n = 0
+	for in.lines.Scan() {
+		in.line++
+		line := bytes.TrimSpace(in.lines.Bytes())
+		if len(line) > 0 {
+			r := Row{Line: in.line, JSON: line}
+			in.object(&r, line)
+			return r, nil
+		}
+		in.limit.n = 0
+	}
+	switch err := in.lines.Err(); {
+	case err == nil:
+		return Row{}, io.EOF
+	case errors.Is(err, bufio.ErrTooLong), errors.Is(err, errTooLarge):
+		return Row{}, fmt.Errorf("fprom: after line %d: %w", in.line, errTooLarge)
+	default:
+		return Row{}, fmt.Errorf("fprom: read the file: %w", err)
+	}
+}
+
+// object reads one line of JSONL. What the names of its members mean is decided as for a header.
+func (in *Reader) object(r *Row, line []byte) {
+	var o map[string]json.RawMessage
+	if json.Unmarshal(line, &o) != nil || o == nil {
+		r.Err = errors.New("fprom: the line is no JSON object")
+		return
+	}
+	var missing bool
+	for name := range o {
+		if _, ok := in.known[name]; !ok {
+			missing = true
+		}
+	}
+	if missing || len(o) != len(in.known) {
+		if r.Err = in.learn(o); r.Err != nil {
+			return
+		}
+	}
+	var v values
+	for name, raw := range o {
+		if is := in.known[name]; is != noField {
+			text, ok := scalar(raw)
+			if !ok {
+				r.Err = fmt.Errorf("fprom: the member for %s is no text and no number", is)
+				return
+			}
+			v[is] = strings.TrimSpace(text)
+		}
+	}
+	in.format.fill(r, &v)
+}
+
+// learn decides what the names of an object mean.
+func (in *Reader) learn(o map[string]json.RawMessage) error {
+	names := make([]string, 0, len(o))
+	for name := range o {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	format := in.format
+	format.Map = map[string]string{}
+	for name, to := range in.format.Map {
+		if _, ok := o[name]; ok {
+			format.Map[name] = to
+		}
+	}
+	fields, err := format.columns(names)
+	if err != nil {
+		return err
+	}
+	clear(in.known)
+	for i, name := range names {
+		in.known[name] = fields[i]
+	}
+	return nil
+}
+
+// scalar is the text of a JSON string, number, boolean or null.
+func scalar(raw json.RawMessage) (string, bool) {
+	switch {
+	case len(raw) == 0 || raw[0] == '{' || raw[0] == '[':
+		return "", false
+	case raw[0] != '"':
+		return strings.TrimPrefix(string(raw), "null"), true
+	}
+	var s string
+	err := json.Unmarshal(raw, &s)
+	return s, err == nil
+}

@@ -1,0 +1,121 @@
+package reconcile_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/backfill"
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/reconcile"
+)
+
+// What is missing is sent again under its own event id, once, and only if that is asked for.
+func TestRedrive(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		change func(*world, *reconcile.Options)
+		want   reconcile.Redriven
+	}{
+		{"a list of sales", func(w *world, o *reconcile.Options) { o.Outbox, o.Sales = nil, w.list() }, reconcile.Redriven{Tracked: 2, Duplicate: 1}},
+		{"an outbox and a list for the customers", func(w *world, o *reconcile.Options) { o.Sales = w.list() }, reconcile.Redriven{Tracked: 2, Duplicate: 1}},
+		{"an outbox alone", func(*world, *reconcile.Options) {}, reconcile.Redriven{NoCustomer: 3}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, fpromtest.Company{}, 3, 20)
+				o := w.options(t)
+				o.Outbox, o.Full = w.outbox(t), true
+				for _, id := range []string{"ch_2_5", "ch_2_15"} {
+					w.fake.Forget(id)
+				}
+				w.fake.Lose("ch_2_6")
+				c.change(w, &o)
+				if r, err := reconcile.Run(t.Context(), o); err != nil || len(r.Missing) != 3 || r.Redriven != nil || w.fake.Count("sale", "") != 0 {
+					t.Fatalf("%+v %v", r, err)
+				}
+				tracker, err := fprom.New(w.fake.Config())
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.Redrive = tracker.Track
+				r, err := reconcile.Run(t.Context(), o)
+				if err != nil || *r.Redriven != c.want {
+					t.Errorf("%+v %v", r.Redriven, err)
+				}
+				if err := tracker.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A report takes few calls, and its JSON is what the command line promises.
+func TestCallsAndJSON(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fpromtest.Company{}, 1, 600)
+		w.spoil(0)
+		o := w.options(t)
+		o.Outbox, o.Full = w.outbox(t), true
+		var stages []string
+		o.Progress = func(p reconcile.Progress) { stages = append(stages, p.Stage) }
+		r, err := reconcile.Run(t.Context(), o)
+		if err != nil || r.Calls > 12 || !slices.Contains(stages, "days") || !slices.Contains(stages, "commissions") || !slices.Contains(stages, "missing") {
+			t.Errorf("%d calls, %v, %v", r.Calls, stages, err)
+		}
+		b, _ := json.Marshal(r)
+		for _, want := range []string{
+			`"days":[{"day":"2026-03-08","ours":0,"theirs":0,"read":true}`, `"matched":`, `"no_commission":`,
+			`"foreign":[{"event_id":"in_native_0","kind":"sale","amount":612,"currency":"EUR","settled_at":"`, `"denied":[]`,
+			`"missing":[{"event_id":"ch_0_`, `"amount_differs":[{"event_id":"ch_0_7"`, `"their_amount":99,`, `"commission_ids":[`,
+		} {
+			if !strings.Contains(string(b), want) {
+				t.Errorf("no %s in %s", want, b)
+			}
+		}
+		if strings.Contains(string(b), "@") || strings.Contains(string(b), fpromtest.PromoterSecret) {
+			t.Error("personal data in the report")
+		}
+		b, _ = json.Marshal(reconcile.Report{})
+		if strings.Contains(string(b), "redriven") {
+			t.Errorf("%s", b)
+		}
+	})
+}
+
+// A provider's export, as it comes: only what was paid is expected, and what was not is not foreign.
+func TestFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{}, 1, 0)
+	for _, id := range []string{"ch_1", "ch_3", "ch_4"} {
+		w.fake.AddPastSale(fpromtest.PastSale{EventID: id, Email: "ann@example.com", Amount: 1999, Currency: "USD", At: monday.Add(12 * time.Hour)})
+	}
+	export := "id,Created date (UTC),Amount,Currency,Status,Customer Email\n" +
+		"ch_1,2026-03-09 12:00:00,19.99,usd,Paid,ann@example.com\n" +
+		"ch_2,2026-03-09 12:00:00,29.99,usd,Paid,ann@example.com\n" +
+		"ch_3,2026-03-09 12:00:00,19.99,usd,Failed,ann@example.com\n" +
+		"ch_5,2026-03-09 12:00:00,9.99,usd,Failed,ann@example.com\n"
+	var refused []int
+	sales, err := reconcile.File(strings.NewReader(export), backfill.Format{Amount: backfill.Major}, func(r backfill.Row) { refused = append(refused, r.Line) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := w.options(t)
+	o.Sales = sales
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil || r.Matched != 1 || !slices.Equal(refused, []int{4, 5}) {
+		t.Errorf("%+v %v %v", r, refused, err)
+	}
+	found(t, r, []string{"ch_2"}, []string{"ch_4"}, nil, nil)
+	if _, err := reconcile.File(strings.NewReader("order_id,email,amount\n"), backfill.Format{Amount: backfill.Major}, nil); err == nil {
+		t.Error("a wrong header is taken")
+	}
+}
