@@ -88,11 +88,12 @@ func (t *Tracker) try(ctx context.Context, m Message, queued bool, s standing) (
 	}
 	defer pass.report(errExcluded) // if it was not reported before
 	asked := time.Now()
-	if err := t.pace(ctx, m.Bulk); err != nil {
+	valid := func() bool { return t.pause.valid(ticket) && pass.valid() }
+	if err := t.pace(ctx, m.Bulk, valid); err != nil {
 		return t.later(m, err), false
 	}
 	waited := time.Since(asked)
-	if !t.pause.valid(ticket) || !pass.valid() {
+	if !valid() {
 		return v, true
 	}
 	pass.begin()
@@ -119,8 +120,9 @@ func (t *Tracker) post(ctx context.Context, m Message, queued bool) verdict {
 	return t.client.post(ctx, m)
 }
 
-// pace waits for this process's limit, then for the one it shares with others, if the queue has one.
-func (t *Tracker) pace(ctx context.Context, bulk bool) error {
+// pace waits for this process's limit, then for the one it shares with others, if the queue has one. An attempt that is no
+// longer valid must not take from that: it may be the one probe of all processes.
+func (t *Tracker) pace(ctx context.Context, bulk bool, valid func() bool) error {
 	wait := t.limit.wait
 	if bulk {
 		wait = t.limit.waitSpare
@@ -128,7 +130,7 @@ func (t *Tracker) pace(ctx context.Context, bulk bool) error {
 	if err := wait(ctx); err != nil {
 		return err
 	}
-	if q, ok := t.queue.(Limiter); ok {
+	if q, ok := t.queue.(Limiter); ok && valid() {
 		return q.Admit(ctx, t.perMinute)
 	}
 	return nil

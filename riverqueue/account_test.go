@@ -229,3 +229,31 @@ func TestRefusedKey(t *testing.T) {
 		t.Errorf("%d commissions, want %d", n, sales)
 	}
 }
+
+// TestProbesGoOn: many events wait for the rate limit when the account is paused. They do not take the probes' place.
+func TestProbesGoOn(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	refused := fake.Inject(fpromtest.Status(http.StatusForbidden))
+	q, _ := open(t, riverqueue.Config{Schema: newSchema(t)})
+	c := fake.Config()
+	c.Queue, c.RequestsPerMinute, c.Workers, c.Logger = q, 400, 16, slog.New(slog.DiscardHandler)
+	tracker, err := fprom.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		if err := tracker.Enqueue(t.Context(), sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(11 * time.Second) // 3 refusals, some seconds for those that wait, one probe a second
+	if n := refused.Hits(); n < 7 || n > 16 {
+		t.Errorf("%d calls in 11 s, want one a second", n)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := tracker.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}
