@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,7 +23,7 @@ import (
 	"github.com/fprom-go/fprom/statuspage"
 )
 
-// busy is the outbox of a shop with a sale a minute, three dead letters and some that wait.
+// busy is the outbox of a shop with a sale a minute, and some that wait.
 func busy() *outboxtest.Outbox {
 	o := &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true, Breaker: "closed", LastMinute: 37}}
 	for i := range 1440 {
@@ -44,13 +45,14 @@ func busy() *outboxtest.Outbox {
 	return o
 }
 
-// troubled has dead letters, too.
+// troubled has four dead letters, too.
 func troubled() *outboxtest.Outbox {
 	o := busy()
 	for i, reason := range []string{
 		"400 Bad Request: Sale amount must be a positive integer", "422 Unprocessable Content: Plan pro-2019 does not exist", "400 Bad Request: Currency XBT is not supported",
+		"422 Unprocessable Content: The promoter of this customer was archived",
 	} {
-		e := outboxtest.Event(fmt.Sprintf("pi_3Rd%05d", 4100+i), fprom.StateDead, fprom.Rejected, time.Duration(3-i)*50*time.Minute)
+		e := outboxtest.Event(fmt.Sprintf("pi_3Rd%05d", 4100+i), fprom.StateDead, fprom.Rejected, time.Duration(4-i)*50*time.Minute)
 		e.Reason, e.StatusCode = reason, 400
 		o.Events = append(o.Events, e)
 	}
@@ -60,7 +62,7 @@ func troubled() *outboxtest.Outbox {
 // page is that of a service whose Tracker has nothing to do.
 func page(t *testing.T, o *outboxtest.Outbox) http.Handler {
 	t.Helper()
-	tracker, err := fprom.New(fprom.Config{APIKey: "key", AccountID: "account", BaseURL: "http://127.0.0.1:1"})
+	tracker, err := fprom.New(fprom.Config{APIKey: "key", AccountID: "account", BaseURL: "http://127.0.0.1:1", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +121,7 @@ func TestEveryMountAndLook(t *testing.T) {
 				}
 				p.clean(base)
 				p.do(chromedp.Click(chromedp.CSS(`footer a[href="status.json"]`)))
-				p.await("body", `"dead": 3`)
+				p.await("body", `"dead": 4`)
 			})
 		}
 	}
@@ -138,15 +140,15 @@ func TestRedriveAndDrop(t *testing.T) {
 			p.do(chromedp.Click(chromedp.CSS(`#dead li:nth-child(1) summary`)), chromedp.WaitVisible(chromedp.CSS(`#dead li:nth-child(1) button.danger`)),
 				chromedp.Click(chromedp.CSS(`#dead li:nth-child(1) button.danger`)))
 			p.await(".notice", "1 dead letter was dropped.")
-			if got := get(p, chromedp.Evaluate[float64](`document.querySelectorAll("#dead li").length`)); got != 2.0 {
-				t.Errorf("after drop %v dead letters are shown, want 2", got)
+			if got := get(p, chromedp.Evaluate[float64](`document.querySelectorAll("#dead li").length`)); got != 3.0 {
+				t.Errorf("after drop %v dead letters are shown, want 3", got)
 			}
 
 			p.do(chromedp.Click(chromedp.CSS(`#dead li:nth-child(1) button[value=redrive]`)))
 			p.await(".notice", "1 dead letter was put back and will be sent again.")
 			p.do(chromedp.Click(chromedp.CSS(`#dead button[value=redrive]`))) // all
 			p.await("#dead", "None.")
-			p.await("h1", "All is well. 6 events wait to be sent.")
+			p.await("h1", "All is well. 7 events wait to be sent.")
 			p.clean(server.URL + path)
 		})
 	}

@@ -31,7 +31,7 @@ func (p *page) act(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), actTimeout)
 	defer cancel()
 	done, n, err := do(ctx, o, r.PostForm)
-	p.forget()
+	p.forget(done == "redriven" && n > 0)
 	switch {
 	case done == "":
 		http.Error(w, "the form says nothing that this page can do", http.StatusBadRequest)

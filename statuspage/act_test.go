@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -81,4 +82,23 @@ func TestReadOnlyPageHasNoForms(t *testing.T) {
 	if w := get(t, handler(t, nil, statuspage.Options{Public: true, Outbox: three()}), "/"); strings.Contains(w.Body.String(), "<form") || !strings.Contains(w.Body.String(), "sale:a") {
 		t.Error("the page has a form, or not the dead letters")
 	}
+}
+
+// TestRedrivenIsNotLate: the event that was just put back is old, and that is no alarm until it has had its time.
+func TestRedrivenIsNotLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true}, Events: []fprom.Entry{outboxtest.Event("a", fprom.StateDead, fprom.Rejected, 5*time.Hour)}}
+		h := handler(t, nil, statuspage.Options{Public: true, Writable: true, Outbox: o})
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("do=redrive&all=1"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if body := get(t, h, "/").Body.String(); !strings.Contains(body, "All is well. 1 event waits to be sent.") {
+			t.Error("the page alarms at once")
+		}
+		time.Sleep(3 * time.Minute)
+		if body := get(t, h, "/").Body.String(); !strings.Contains(body, "The oldest event has waited for 5 h 3 min.") {
+			t.Error("the page does not alarm after three minutes")
+		}
+	})
 }

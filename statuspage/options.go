@@ -53,9 +53,10 @@ type page struct {
 	tracker *fprom.Tracker
 	cross   *http.CrossOriginProtection
 
-	mu    sync.Mutex // held while the outbox is read: those who ask meanwhile get the same answer
-	last  snapshot
-	trail trail
+	mu       sync.Mutex // held while the outbox is read: those who ask meanwhile get the same answer
+	last     snapshot
+	trail    trail
+	redriven time.Time // when this page last did
 }
 
 // Handler is the status page of t. A nil t with Options.Outbox shows an outbox without its service, as "fprom page"

@@ -60,7 +60,7 @@ func full() *outboxtest.Outbox {
 	}
 	for i := range 200 {
 		e := outboxtest.Event(fmt.Sprintf("<script>alert(%d)</script>%s", i, strings.Repeat("d", 200)), fprom.StateDead, fprom.Rejected, time.Duration(i)*7*time.Minute)
-		e.Reason = strings.Repeat(`400: "</script><img src=//evil.example/x onerror=alert(1)>" `, 17)
+		e.Reason = "fprom: " + e.Key + ": " + strings.Repeat(`400: "</script><img src=//evil.example/x onerror=alert(1)>" `, 17)
 		o.Events = append(o.Events, e)
 	}
 	for i := range 500 {
@@ -76,7 +76,7 @@ func TestPageIsSmallClosedAndMasked(t *testing.T) {
 	if w.Code != http.StatusOK || w.Body.Len() > 60<<10 {
 		t.Errorf("status %d, %d bytes, want 200 and at most 60 KB", w.Code, w.Body.Len())
 	}
-	for _, banned := range []string{"jane@example.com", "<script>alert", "<img", "<b>shop", ` style="`, " onclick", "ZgotmplZ"} {
+	for _, banned := range []string{"jane@example.com", "<script>alert", "<img", "<b>shop", ` style="`, " onclick", "ZgotmplZ", "fprom: sale:"} {
 		if strings.Contains(body, banned) {
 			t.Errorf("the page contains %q", banned)
 		}

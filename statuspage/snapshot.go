@@ -15,6 +15,7 @@ const (
 	gatherTimeout = 5 * time.Second
 	recentTimeout = 2 * time.Second // of it
 	keepFor       = time.Second     // and ten times as long as it took to read, so that pages left open cost little
+	redriveTakes  = 2 * time.Minute
 	recentShown   = 15
 	readAtMost    = 20_000 // entries for one picture
 	slots         = 96     // of the backlog
@@ -37,6 +38,7 @@ type snapshot struct {
 	from    string           // the cursor before them
 	large   bool             // reading them takes too long
 	broken  error            // the outbox cannot be read
+	redrive bool             // this page has just put dead letters back, whose age says nothing
 	nothing bool             // neither a Tracker nor an Outbox
 }
 
@@ -63,14 +65,17 @@ func (p *page) look(ctx context.Context) snapshot {
 }
 
 // forget makes the next look a new one.
-func (p *page) forget() {
+func (p *page) forget(redriven bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if redriven {
+		p.redriven = time.Now()
+	}
 	p.last = snapshot{from: p.last.from}
 }
 
 func (p *page) gather(ctx context.Context) snapshot {
-	s := snapshot{at: time.Now(), nothing: p.tracker == nil, from: p.last.from}
+	s := snapshot{at: time.Now(), nothing: p.tracker == nil, from: p.last.from, redrive: time.Since(p.redriven) < redriveTakes}
 	if p.tracker != nil {
 		stats := p.tracker.Stats() //nolint:contextcheck // it has a time-out of its own
 		s.service, s.queue = &stats, stats.Queue

@@ -45,7 +45,7 @@ func (s snapshot) refused() bool {
 // then it counts that some event was done.
 func (s snapshot) late(limit time.Duration) bool {
 	q := s.queue
-	return !q.Oldest.IsZero() && s.at.Sub(q.Oldest) > limit && (q.Bulk == 0 || s.at.Sub(q.LastSuccess) > limit)
+	return !q.Oldest.IsZero() && !s.redrive && s.at.Sub(q.Oldest) > limit && (q.Bulk == 0 || s.at.Sub(q.LastSuccess) > limit)
 }
 
 // problems are what is wrong, the worst first.
@@ -83,7 +83,7 @@ func (p *page) problems(s snapshot) []problem {
 		}
 	})
 	if n := s.queue.Dead; n > 0 {
-		do := "Read the reason, mend the cause and redrive them, or drop those that are no sales: below, or with `fprom dead`."
+		do := "Read the reason and mend the cause. Then redrive, or drop what is no sale: below, or with `fprom dead`."
 		if !s.durable {
 			do = "Search the log for `dead letter`: the queue in memory does not keep them."
 		}

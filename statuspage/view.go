@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -118,10 +119,15 @@ func (p *page) dead(ctx context.Context, s snapshot, after string) (rows []row, 
 	return rows, ""
 }
 
+// reason is why, without the name of the event, which stands beside it.
+func reason(e fprom.Entry) string {
+	return strings.TrimPrefix(strings.TrimPrefix(e.Reason, "fprom: "), e.Key+": ")
+}
+
 func newRow(e fprom.Entry, now time.Time) row {
 	r := row{
 		Key: e.Key, Kind: e.Kind, Customer: e.Customer,
-		State: string(e.Outcome), Class: "n", Reason: clip(e.Reason, 240),
+		State: string(e.Outcome), Class: "n", Reason: clip(reason(e), 240),
 	}
 	at := e.RecordedAt
 	if !e.SettledAt.IsZero() {
