@@ -49,6 +49,13 @@ var (
 // all others waiting until its time-out; the first still counts if it succeeds.
 const probePatience = time.Second
 
+// Every so many probes one is left for an event that failed before, if one comes within retriedPatience: where all first
+// attempts fail, as through a faulty proxy, only they can succeed.
+const (
+	retriedTurn     = 2
+	retriedPatience = 500 * time.Millisecond
+)
+
 // breaker adds waiting to gobreaker: whoever finds it open waits with the event in hand.
 type breaker struct {
 	cb *gobreaker.TwoStepCircuitBreaker[struct{}]
@@ -58,6 +65,8 @@ type breaker struct {
 	until   time.Time  // while open: its end
 	fresh   int        // events that wait in a worker's hand
 	probe   *pass      // under way, and not given up for slow
+	probes  int        // so far, to tell whose turn it is
+	yielded [2]int     // the turns at which an event left its worker to those that failed before
 	changed signal
 }
 
@@ -165,15 +174,26 @@ func (b *breaker) wake(p *pass) {
 
 // enter asks for leave to make an attempt, whose end must be reported. While the breaker is open it waits, or answers
 // ErrCircuitOpen if wait is false. An event that failed before (tried) does not wait with the event in hand: the error is
-// a *notNowError. It probes only if no other event waits.
+// a *notNowError. It probes if no other event waits, or at its turn.
 func (b *breaker) enter(ctx context.Context, wait, tried bool) (*pass, error) {
 	for {
 		b.mu.Lock()
 		changed, opens, others := b.changed.watch(), b.opens, b.fresh // before Allow: if it opens in between, the pass is not valid
+		forTried, since := b.probes%retriedTurn == retriedTurn-1, time.Since(b.until)
 		b.mu.Unlock()
 		closed := b.cb.State() == gobreaker.StateClosed
-		if tried && !closed && others > 0 {
+		switch {
+		case closed:
+		case tried && others > 0 && !forTried:
 			return nil, &notNowError{time.Second}
+		case !tried && wait && forTried && since >= 0 && since < retriedPatience:
+			if b.yields() {
+				return nil, &notNowError{retriedPatience}
+			}
+			if err := b.await(ctx, retriedPatience-since, changed); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		done, err := b.cb.Allow()
 		switch {
@@ -197,11 +217,26 @@ func (b *breaker) enter(ctx context.Context, wait, tried bool) (*pass, error) {
 	}
 }
 
+// yields reports whether the event that asks gives up its worker, so that one that failed before can come: two do at a
+// turn, since fresh and tried ones take turns in the queue.
+func (b *breaker) yields() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.yielded {
+		if b.yielded[i] != b.probes {
+			b.yielded[i] = b.probes
+			return true
+		}
+	}
+	return false
+}
+
 func (b *breaker) newPass(done func(error), opens uint64, probe bool) *pass {
 	p := &pass{b: b, done: done, opens: opens}
 	if probe {
 		b.mu.Lock()
 		b.probe = p
+		b.probes++
 		b.mu.Unlock()
 	}
 	return p
