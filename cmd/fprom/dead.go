@@ -64,11 +64,11 @@ func (a *app) deadList() *cobra.Command {
 			}
 			f.State, f.Personal = fprom.StateDead, a.personal
 			return a.withOutbox(ctx, func(box fprom.Outbox) error {
-				found, next, err := a.list(ctx, box, f, func(e fprom.Entry) any { return deadOf(e) })
+				found, n, next, err := a.list(ctx, box, f, func(e fprom.Entry) any { return deadOf(e) })
 				if err != nil {
 					return err
 				}
-				return a.showDead(found, next)
+				return a.showDead(found, n, next)
 			})
 		}),
 	}
@@ -78,9 +78,9 @@ func (a *app) deadList() *cobra.Command {
 	return cmd
 }
 
-func (a *app) showDead(found []fprom.Entry, next *string) error {
+func (a *app) showDead(found []fprom.Entry, n int, next *string) error {
 	if a.format == formatJSONL { // the letters are written already
-		return a.summary(len(found), next)
+		return a.summary(n, next)
 	}
 	v := deadListJSON{Dead: make([]deadJSON, len(found)), Next: next}
 	for i, e := range found {

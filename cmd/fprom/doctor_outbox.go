@@ -26,7 +26,7 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 		d.warn("outbox", "set $"+envOutbox+" to its file or address; with the default queue in memory there is none, and a restart loses what waits", "no outbox is named")
 		return nil, nil
 	}
-	if !isDatabase(where) && !d.file(where) {
+	if isDatabase(where) && !d.database(ctx, where) || !isDatabase(where) && !d.file(where) {
 		return nil, nil
 	}
 	box, end, err := d.a.open(ctx, where)
@@ -103,12 +103,14 @@ func outboxProblem(err error) (fix, problem string) {
 		return "run it as the user of the service, and let that user write the file and its folder", "permission denied"
 	case errors.Is(err, riverqueue.ErrSchema):
 		return "call Queue.Migrate when the service starts, or run riverqueue.MigrationSQL; check ?schema=", "the tables are missing or of another version"
+	case errors.Is(err, errReplica):
+		return "name the primary server in the address", errReplica.Error()
+	case errors.Is(err, errNoRights), isPg && pg.Code == "42501":
+		return "grant the user of the address what the service's user may do", "PostgreSQL: permission denied"
 	case isPg && strings.HasPrefix(pg.Code, "28"):
 		return "check user and password in the address", "PostgreSQL refuses the user or the password"
 	case isPg && pg.Code == "3D000":
 		return "check the database's name in the address", "PostgreSQL has no such database"
-	case isPg && pg.Code == "42501":
-		return "grant the user of the address what the service's user may do", "PostgreSQL: permission denied"
 	case noConnection:
 		return "check host and port in the address, and that PostgreSQL runs and lets this machine in", "PostgreSQL cannot be reached"
 	default:

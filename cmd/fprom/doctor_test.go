@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -83,7 +84,7 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 			status(200, nil, `[{"id":1,"ref_token_param":"fpr","visitor_cookie_life":60}]`)(w, r)
 		})
 	}
-	url := func(u string) env { return env{"FIRSTPROMOTER_API_URL": u} }
+	at := func(u string) env { return env{"FIRSTPROMOTER_API_URL": u} }
 	secret := strings.Repeat("k3y", 8)
 	for _, c := range []struct {
 		name  string
@@ -108,30 +109,30 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		{name: "wrong key", env: env{"FIRSTPROMOTER_API_KEY": secret}, exit: 4, check: "credentials", says: `does not know the API key`},
 		{name: "v1 key", env: env{"FIRSTPROMOTER_API_KEY": "0f8fad5bd9cb469fa16570867728950e"}, exit: 4, check: "credentials", says: `v1`},
 		{name: "another account", env: env{"FIRSTPROMOTER_ACCOUNT_ID": "acc_2"}, exit: 4, check: "credentials", says: `403.*FIRSTPROMOTER_ACCOUNT_ID`},
-		{name: "v1 path", env: url("https://api.firstpromoter.com/api/v1/track"), exit: 3, check: "api_url", says: `v1.*unset`},
-		{name: "v1 host", env: url("https://firstpromoter.com/api/v2/track"), exit: 3, check: "api_url", says: `v1`},
-		{name: "plain http", env: url("http://api.firstpromoter.com/api/v2/track"), exit: 3, check: "api_url", says: `https`},
-		{name: "no scheme", env: url("api.firstpromoter.com/api/v2/track"), exit: 3, check: "api_url", says: `https://`},
-		{name: "a key in the address", env: url("https://api.firstpromoter.com/api/v2/track?key=" + secret), exit: 3, check: "api_url", says: `query`},
-		{name: "an address in quotes", env: url(`"https://api.firstpromoter.com/api/v2/track"`), exit: 3, check: "api_url", says: `quotes`},
-		{name: "an endpoint as address", env: url(fake.URL + "/sale"), exit: 3, check: "api_url", says: `/track`},
-		{name: "wrong path", env: url(strings.Replace(fake.URL, "/api/v2", "/wrong", 1)), exit: 5, check: "credentials", says: `404 with HTML.*FIRSTPROMOTER_API_URL`},
-		{name: "portal", env: url(answering(t, status(200, html, "<html>please sign in"))), exit: 5, check: "credentials", says: `HTML.*portal`},
-		{name: "redirect", env: url(answering(t, status(302, http.Header{"Location": {"https://sso.example.com/in?key=1"}}, ""))), exit: 5, check: "credentials", says: `redirect \(302\) to sso.example.com`},
-		{name: "429", env: url(answering(t, status(429, nil, "Retry later"))), exit: 0, check: "credentials", says: `429`},
-		{name: "500", env: url(answering(t, status(500, nil, `{"message":"boom"}`))), exit: 5, check: "credentials", says: `fails \(500\)`},
-		{name: "nothing listens", env: url("http://" + closedPort(t) + "/api/v2/track"), exit: 5, check: "connection", says: `refused`},
-		{name: "no such name", env: url("https://api.firstpromoter.invalid/api/v2/track"), exit: 5, check: "dns", says: `not found`},
-		{name: "no answer", env: url(answering(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })), args: []string{"--timeout", "300ms"}, exit: 5, check: "connection", says: `within 300ms`},
-		{name: "connection cut", env: url(answering(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })), exit: 5, check: "connection", says: `cut`},
+		{name: "v1 path", env: at("https://api.firstpromoter.com/api/v1/track"), exit: 3, check: "api_url", says: `v1.*unset`},
+		{name: "v1 host", env: at("https://firstpromoter.com/api/v2/track"), exit: 3, check: "api_url", says: `v1`},
+		{name: "plain http", env: at("http://api.firstpromoter.com/api/v2/track"), exit: 3, check: "api_url", says: `https`},
+		{name: "no scheme", env: at("api.firstpromoter.com/api/v2/track"), exit: 3, check: "api_url", says: `https://`},
+		{name: "a key in the address", env: at("https://api.firstpromoter.com/api/v2/track?key=" + secret), exit: 3, check: "api_url", says: `query`},
+		{name: "an address in quotes", env: at(`"https://api.firstpromoter.com/api/v2/track"`), exit: 3, check: "api_url", says: `quotes`},
+		{name: "an endpoint as address", env: at(fake.URL + "/sale"), exit: 3, check: "api_url", says: `/track`},
+		{name: "wrong path", env: at(strings.Replace(fake.URL, "/api/v2", "/wrong", 1)), exit: 5, check: "credentials", says: `404 with HTML.*FIRSTPROMOTER_API_URL`},
+		{name: "portal", env: at(answering(t, status(200, html, "<html>please sign in"))), exit: 5, check: "credentials", says: `HTML.*portal`},
+		{name: "redirect", env: at(answering(t, status(302, http.Header{"Location": {"https://sso.example.com/in?key=1"}}, ""))), exit: 5, check: "credentials", says: `redirect \(302\) to sso.example.com`},
+		{name: "429", env: at(answering(t, status(429, nil, "Retry later"))), exit: 0, check: "credentials", says: `429`},
+		{name: "500", env: at(answering(t, status(500, nil, `{"message":"boom"}`))), exit: 5, check: "credentials", says: `fails \(500\)`},
+		{name: "nothing listens", env: at("http://" + closedPort(t) + "/api/v2/track"), exit: 5, check: "connection", says: `refused`},
+		{name: "no such name", env: at("https://api.firstpromoter.invalid/api/v2/track"), exit: 5, check: "dns", says: `not found`},
+		{name: "no answer", env: at(answering(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })), args: []string{"--timeout", "300ms"}, exit: 5, check: "connection", says: `within 300ms`},
+		{name: "connection cut", env: at(answering(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })), exit: 5, check: "connection", says: `cut`},
 		{name: "proxy away", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": "http://" + closedPort(t)}, exit: 5, check: "connection", says: `refused.*HTTPS_PROXY`},
 		{name: "proxy with password", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": strings.TrimSuffix(answering(t, status(407, nil, "")), "/api/v2/track")}, exit: 5, check: "connection", says: `407`},
-		{name: "clock behind", env: url(dated(10 * time.Minute)), exit: 3, check: "clock", says: `(599|600|601) s\) behind.*NTP`},
-		{name: "clock ahead", env: url(dated(-10 * time.Minute)), exit: 3, check: "clock", says: `ahead`},
-		{name: "clock a little ahead", env: url(dated(-45 * time.Second)), exit: 0, check: "clock", says: `ahead`},
-		{name: "an own parameter", env: url(campaign("aff", "60")), exit: 0, check: "campaigns", says: `\?aff=.*WithQueryParams\("aff"\)`},
-		{name: "cookie life", env: url(campaign("via", "30")), exit: 0, check: "campaigns", says: `30 days.*60`},
-		{name: "no campaign", env: url(answering(t, status(200, nil, `[]`))), exit: 0, check: "campaigns", says: `no campaign`},
+		{name: "clock behind", env: at(dated(10 * time.Minute)), exit: 3, check: "clock", says: `(599|600|601) s\) behind.*NTP`},
+		{name: "clock ahead", env: at(dated(-10 * time.Minute)), exit: 3, check: "clock", says: `ahead`},
+		{name: "clock a little ahead", env: at(dated(-45 * time.Second)), exit: 0, check: "clock", says: `ahead`},
+		{name: "an own parameter", env: at(campaign("aff", "60")), exit: 0, check: "campaigns", says: `\?aff=.*WithQueryParams\("aff"\)`},
+		{name: "cookie life", env: at(campaign("via", "30")), exit: 0, check: "campaigns", says: `30 days.*60`},
+		{name: "no campaign", env: at(answering(t, status(200, nil, `[]`))), exit: 0, check: "campaigns", says: `no campaign`},
 		{name: "no outbox named", env: env{"FPROM_OUTBOX": ""}, exit: 0, check: "outbox", says: `FPROM_OUTBOX`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -196,6 +197,10 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 		{"open to others", file("open.db", string(whole), 0o644), `chmod 600`, 0},
 		{"another database", "mysql://root@127.0.0.1/shop", `postgres://`, 3},
 		{"no PostgreSQL", "postgres://shop:geheim123@" + closedPort(t) + "/shop", `PostgreSQL cannot be reached`, 3},
+		{"no such database", withPath(t, database, "/nowhere"), `no such database.*name in the address`, 3},
+		{"no such schema", database + "&schema=nowhere", `tables are missing.*Migrate`, 3},
+		{"a schema that cannot be one", database + "&schema=No-Where", `tables are missing.*schema=`, 3},
+		{"read-only PostgreSQL", readOnly(t), `replica or a read-only.*primary`, 3},
 		{"an address that is none", "postgres://shop:ge%heim123@127.0.0.1/shop", `escaped`, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -225,4 +230,24 @@ func files(t *testing.T, dir string) (names []string) {
 		}
 	}
 	return names
+}
+
+func withPath(t *testing.T, address, path string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = path
+	return u.String()
+}
+
+// readOnly is an outbox in a database whose transactions are read-only.
+func readOnly(t *testing.T) string {
+	t.Helper()
+	p := inDatabase(t)
+	if err := p.open(t).Close(); err != nil {
+		t.Fatal(err)
+	}
+	return p.where + "&default_transaction_read_only=on"
 }

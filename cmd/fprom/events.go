@@ -87,11 +87,11 @@ func (a *app) events() *cobra.Command {
 }
 
 func (a *app) listEvents(ctx context.Context, box fprom.Outbox, f fprom.Filter) error {
-	found, next, err := a.list(ctx, box, f, func(e fprom.Entry) any { return eventOf(e) })
+	found, n, next, err := a.list(ctx, box, f, func(e fprom.Entry) any { return eventOf(e) })
 	if err != nil {
 		return err
 	}
-	if err := a.showEvents(found, f, next); err != nil {
+	if err := a.showEvents(found, n, f, next); err != nil {
 		return err
 	}
 	if missing := unseen(f.Keys, found); len(missing) > 0 {
@@ -100,9 +100,9 @@ func (a *app) listEvents(ctx context.Context, box fprom.Outbox, f fprom.Filter) 
 	return nil
 }
 
-func (a *app) showEvents(found []fprom.Entry, f fprom.Filter, next *string) error {
+func (a *app) showEvents(found []fprom.Entry, n int, f fprom.Filter, next *string) error {
 	if a.format == formatJSONL { // the events are written already
-		return a.summary(len(found), next)
+		return a.summary(n, next)
 	}
 	v := eventsJSON{Events: make([]eventJSON, len(found)), Next: next}
 	for i, e := range found {
@@ -111,27 +111,31 @@ func (a *app) showEvents(found []fprom.Entry, f fprom.Filter, next *string) erro
 	return a.show(v, func(w io.Writer) { eventsText(w, found, f, next) })
 }
 
-// list reads the entries that f selects, and the cursor for more. Lines of JSON are written as they come, each as asLine has it.
-func (a *app) list(ctx context.Context, box fprom.Outbox, f fprom.Filter, asLine func(fprom.Entry) any) (found []fprom.Entry, next *string, err error) {
-	limit := f.Limit
+// list reads the n entries that f selects, and the cursor for more. Lines of JSON are written as they come, each as asLine
+// has it, and then only those that were named are kept.
+func (a *app) list(ctx context.Context, box fprom.Outbox, f fprom.Filter, asLine func(fprom.Entry) any) (found []fprom.Entry, n int, next *string, err error) {
+	limit, last := f.Limit, ""
 	if limit > 0 {
 		f.Limit++ // to know whether there is more
 	}
 	for e, err := range box.Entries(ctx, f) {
-		if err != nil {
-			return nil, nil, err
+		switch {
+		case err != nil:
+			return nil, n, nil, err
+		case limit > 0 && n == limit:
+			return found, n, &last, nil
 		}
-		if limit > 0 && len(found) == limit {
-			return found, &found[limit-1].Cursor, nil
-		}
-		found = append(found, e)
+		n, last = n+1, e.Cursor
 		if a.format == formatJSONL {
 			if err := a.line("result", asLine(e)); err != nil {
-				return nil, nil, err
+				return nil, n, nil, err
 			}
 		}
+		if a.format != formatJSONL || len(f.Keys) > 0 {
+			found = append(found, e)
+		}
 	}
-	return found, nil, nil
+	return found, n, nil, nil
 }
 
 // unseen are the keys that none of found has.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/fprom-go/fprom"
 )
 
 func main() {
@@ -79,7 +81,7 @@ const rootExamples = `  fprom doctor
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use: "fprom", Short: "See and mend what goes to FirstPromoter", Long: about, Example: rootExamples,
+		Use: "fprom", Version: fprom.Version, Short: "See and mend what goes to FirstPromoter", Long: about, Example: rootExamples,
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

@@ -30,7 +30,6 @@ type progress struct {
 	total int64 // 0: not known
 	mode  string
 	start time.Time
-	now   func() time.Time
 
 	mu    sync.Mutex
 	done  int64
@@ -41,7 +40,7 @@ type progress struct {
 }
 
 func (a *app) progress(total int64, what string) *progress {
-	p := &progress{a: a, what: what, total: total, mode: a.bars, start: time.Now(), now: time.Now}
+	p := &progress{a: a, what: what, total: total, mode: a.bars, start: time.Now()}
 	if p.mode == progressAuto {
 		p.mode = progressPlain
 		if a.terminal.errs && os.Getenv("TERM") != "dumb" && a.format == formatText {
@@ -85,7 +84,7 @@ func (p *progress) set(done int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done = done
-	switch now := p.now(); {
+	switch now := time.Now(); {
 	case p.ended:
 	case p.bar != nil:
 		_ = p.bar.Set64(done)

@@ -47,7 +47,7 @@ also what the service made of it. Each sample is another payment, unless --id sa
 sale is that sale's. --list names all samples. To the service a sample is a payment: send it to one for tests.`,
 		Example: `  fprom trigger --list
   fprom trigger stripe invoice.paid --to http://localhost:8080/webhooks/stripe --secret whsec_… --tid b1a2
-  fprom trigger stripe invoice.paid@2024-06-20 --to http://localhost:8080/webhooks/stripe --id 7 --override data.object.amount_paid=500
+  fprom trigger stripe invoice.paid@2022-11-15 --to http://localhost:8080/webhooks/stripe --id 7 --override data.object.amount_paid=500
   fprom trigger polar order.paid --to http://localhost:8080/webhooks/polar --outbox fprom.db -o json`,
 		Args: cobra.MaximumNArgs(2), ValidArgsFunction: sampleNames,
 		RunE: command(func(ctx context.Context, args []string) error {
