@@ -104,6 +104,9 @@ func (c *Changes) Add(w Webhook) error {
 	if !strings.HasPrefix(w.Type, "commission.") {
 		return nil
 	}
+	if w.At.IsZero() {
+		w.At = time.Now()
+	}
 	x := Change{Webhook: w.ID, Type: w.Type, Commission: w.EntityID, Status: w.Commission.Status, At: w.At}
 	line, err := json.Marshal(x)
 	if err != nil {
