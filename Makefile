@@ -25,7 +25,7 @@ setup: ## install a C compiler (for the race detector) and PostgreSQL, if they a
 	@scripts/setup.sh
 
 build: ## build every module
-	@for m in $(MODULES); do echo "== build $$m"; go -C $$m build ./...; done
+	@for m in $(MODULES); do echo "== build $$m"; go -C $$m build -o /dev/null ./...; done
 
 vet: ## go vet every module
 	@for m in $(MODULES); do echo "== vet $$m"; go -C $$m vet ./...; done
