@@ -1,6 +1,6 @@
 // Command gin is a small shop on Gin that reports its sales to FirstPromoter:
 //
-//	go run ./examples/gin
+//	go -C examples/gin run .
 //
 // It prints what to try with curl. Without credentials it starts a fake FirstPromoter in the same process; with
 // FIRSTPROMOTER_API_KEY and FIRSTPROMOTER_ACCOUNT_ID set it talks to the real one, and every checkout is reported there.

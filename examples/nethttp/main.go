@@ -1,6 +1,6 @@
 // Command nethttp is a small shop on net/http that reports its sales to FirstPromoter:
 //
-//	go run ./examples/nethttp
+//	go -C examples/nethttp run .
 //
 // It prints what to try with curl. Without credentials it starts a fake FirstPromoter in the same process; with
 // FIRSTPROMOTER_API_KEY and FIRSTPROMOTER_ACCOUNT_ID set it talks to the real one, and every checkout is reported there.
