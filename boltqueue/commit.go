@@ -18,6 +18,7 @@ import (
 // request is something to write. Those that arrive while a commit runs share the next one. An error of apply fails them all.
 type request struct {
 	apply func(*work) error
+	put   bool
 	done  chan error
 }
 
@@ -60,7 +61,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		return nil
 	}
 	var conflicts []string
-	err := q.do(ctx, func(w *work) error {
+	err := q.request(ctx, true, func(w *work) error {
 		for i, p := range puts {
 			ok, err := w.put(p)
 			if err != nil {
@@ -80,10 +81,14 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 
 // do waits until what apply does is on disk, or ctx ends.
 func (q *Queue) do(ctx context.Context, apply func(*work) error) error {
+	return q.request(ctx, false, apply)
+}
+
+func (q *Queue) request(ctx context.Context, put bool, apply func(*work) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r := &request{apply, make(chan error, 1)}
+	r := &request{apply, put, make(chan error, 1)}
 	q.mu.Lock()
 	if err := q.unusable(); err != nil {
 		q.mu.Unlock()
@@ -111,7 +116,7 @@ func (q *Queue) run() {
 	defer ticker.Stop()
 	for {
 		q.mu.Lock()
-		n := min(len(q.requests), maxGroup)
+		n := min(len(q.requests), q.limit)
 		group := q.requests[:n:n]
 		q.requests = q.requests[n:]
 		q.writing = n > 0
@@ -127,16 +132,34 @@ func (q *Queue) run() {
 		select {
 		case <-q.kick:
 		case <-ticker.C:
-			q.commit([]*request{{(*work).prune, make(chan error, 1)}})
+			q.commit([]*request{{(*work).prune, false, make(chan error, 1)}})
 		}
 	}
 }
 
 // commit does what the group asks for in one transaction, and answers.
 func (q *Queue) commit(group []*request) {
+	if !q.reserve.admits(q.now(), q.freePages) {
+		group = slices.DeleteFunc(group, func(r *request) bool {
+			if r.put {
+				r.done <- fmt.Errorf("fprom: the outbox %s takes no more: %w: what is left is for the outcomes of what it has", q.path, syscall.ENOSPC)
+			}
+			return r.put
+		})
+	}
+	if len(group) == 0 {
+		return
+	}
 	w, err := q.transact(group)
+	if err == nil && w.dirty {
+		q.limit = min(2*q.limit, maxGroup)
+	}
 	if err != nil {
 		w.undo()
+		q.limit = 1
+		if diskFull(err) && slices.ContainsFunc(group, func(r *request) bool { return !r.put }) {
+			q.reserve.release(q.now())
+		}
 		for _, r := range group {
 			r.done <- err
 		}
@@ -147,6 +170,11 @@ func (q *Queue) commit(group []*request) {
 	for _, r := range group {
 		r.done <- nil
 	}
+}
+
+func (q *Queue) freePages() int {
+	s := q.db.Stats()
+	return s.FreePageN + s.PendingPageN
 }
 
 // takeOver lets the memory follow what is committed.
@@ -203,7 +231,7 @@ func syncFailed(err error) bool {
 		return path.Op == "sync"
 	}
 	no, ok := errors.AsType[syscall.Errno](err)
-	return ok && no != syscall.ENOSPC && no != syscall.EDQUOT && no != syscall.EFBIG
+	return ok && !diskFull(no)
 }
 
 // lastCommit is the id of the last commit that can be seen. One whose meta page was written, but not confirmed, is seen.

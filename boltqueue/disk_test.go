@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -156,4 +158,45 @@ func TestTooLarge(t *testing.T) {
 	if got := deliver(t, open(t, dir), nil); len(got) != 1 || string(got[0].Body) != string(m.Body) {
 		t.Errorf("%d messages were delivered, want the large one", len(got))
 	}
+}
+
+// TestReserve: on a disk without any space left, what the outbox has is delivered all the same, and puts do not take what
+// that needs.
+func TestReserve(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	full := func() error { // as long as the reserve has the last of the space
+		if _, err := os.Stat(filepath.Join(dir, "fprom.db.reserve")); err == nil {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	var d disk
+	q := open(t, dir, discard, boltqueue.WithFailures(func() error {
+		if d.failure() != nil {
+			return full()
+		}
+		return nil
+	}, whole))
+	for i := range 20 {
+		put(t, q, sale(t, i, 100))
+	}
+	d.fail(syscall.ENOSPC)
+	if err := q.Put(t.Context(), sale(t, "late", 100)); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Put on a full disk: %v", err)
+	}
+	if got := deliver(t, q, nil); len(got) != 20 {
+		t.Errorf("delivered %d events from a full disk, want 20", len(got))
+	}
+	if err := q.Put(t.Context(), sale(t, "late", 100)); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Put into what the reserve has set free: %v", err)
+	}
+	d.fail(nil)
+	closeQueue(t, q)
+	q = open(t, dir) // there is space again
+	put(t, q, sale(t, "late", 100))
+	if got := deliver(t, q, nil); len(got) != 1 {
+		t.Errorf("delivered %d events with space again, want 1", len(got))
+	}
+	onlyOutbox(t, dir)
 }

@@ -44,6 +44,8 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	if err := q.openOrWait(); err != nil {
 		return nil, fmt.Errorf("fprom: open the outbox %q: %w", path, err)
 	}
+	q.reserve.path = path + ".reserve"
+	q.reserve.make()
 	go q.run()
 	if !q.noSocket {
 		q.socket = q.listen()

@@ -33,8 +33,10 @@ type Queue struct {
 	complain sync.Mutex // see log
 	logged   time.Time
 
-	// Of the committer alone: the keys of what waits, each in a slot, which is its hash or the next one that is free.
-	keys map[uint64]uint64 // slot → seq
+	// Of the committer alone.
+	keys    map[uint64]uint64 // what waits, slot → seq; the slot is the hash of the key, or the next one that is free
+	limit   int               // requests in one commit: a full disk may have room for few
+	reserve reserve
 
 	mu       sync.Mutex
 	requests []*request // not yet taken by the committer
@@ -99,7 +101,7 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
-		line: backlog.New[struct{}](), keys: map[uint64]uint64{}, kick: make(chan struct{}, 1), done: make(chan struct{}),
+		line: backlog.New[struct{}](), keys: map[uint64]uint64{}, kick: make(chan struct{}, 1), done: make(chan struct{}), limit: maxGroup,
 	}
 	for _, o := range opts {
 		o(q)

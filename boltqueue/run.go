@@ -20,7 +20,7 @@ const (
 )
 
 // Run implements fprom.Queue. A worker takes the next message only when the outcome of its last one is on disk: while the
-// disk is full, nothing more is sent than there are workers. Messages that were under way when an earlier process died are
+// disk takes none, nothing more is sent than there are workers. Messages that were under way when an earlier process died are
 // delivered again, with the number of that attempt.
 func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	ctx, stop := context.WithCancel(ctx)
