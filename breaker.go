@@ -66,12 +66,13 @@ type breaker struct {
 	fresh   int        // events that wait in a worker's hand
 	probe   *pass      // under way, and not given up for slow
 	probes  int        // so far, to tell whose turn it is
-	yielded [2]int     // the turns at which an event left its worker to those that failed before
+	inHand  int        // how many events may wait in a worker's hand
+	back    time.Time  // when the last event that was sent back may come again
 	changed signal
 }
 
-func newBreaker(c BreakerConfig) *breaker {
-	b := &breaker{}
+func newBreaker(c BreakerConfig, inHand int) *breaker {
+	b := &breaker{inHand: inHand}
 	b.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        "firstpromoter",
 		MaxRequests: 1,
@@ -187,9 +188,6 @@ func (b *breaker) enter(ctx context.Context, wait, tried bool) (*pass, error) {
 		case tried && others > 0 && !forTried:
 			return nil, &notNowError{time.Second}
 		case !tried && wait && forTried && since >= 0 && since < retriedPatience:
-			if b.yields() {
-				return nil, &notNowError{retriedPatience}
-			}
 			if err := b.await(ctx, retriedPatience-since, changed); err != nil {
 				return nil, err
 			}
@@ -211,24 +209,26 @@ func (b *breaker) enter(ctx context.Context, wait, tried bool) (*pass, error) {
 		if tried {
 			return nil, &notNowError{d}
 		}
+		if others >= b.inHand {
+			return nil, &notNowError{b.sendBack(d)}
+		}
 		if err := b.await(ctx, d, changed); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// yields reports whether the event that asks gives up its worker, so that one that failed before can come: two do at a
-// turn, since fresh and tried ones take turns in the queue.
-func (b *breaker) yields() bool {
+// sendBack is how long an event waits in the queue that finds the breaker open and others in the workers' hands: its
+// worker is for one that failed before. About a hundred come back in a second.
+func (b *breaker) sendBack(d time.Duration) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i := range b.yielded {
-		if b.yielded[i] != b.probes {
-			b.yielded[i] = b.probes
-			return true
-		}
+	now := time.Now()
+	if b.back.Before(now.Add(d)) {
+		b.back = now.Add(d)
 	}
-	return false
+	b.back = b.back.Add(10 * time.Millisecond)
+	return b.back.Sub(now)
 }
 
 func (b *breaker) newPass(done func(error), opens uint64, probe bool) *pass {

@@ -54,7 +54,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	t := &Tracker{
 		client: newClient(cfg), queue: cfg.Queue, workers: cfg.Workers, perMinute: cfg.RequestsPerMinute,
-		dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers), breaker: newBreaker(cfg.Breaker),
+		dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers), breaker: newBreaker(cfg.Breaker, inHand(cfg)),
 		pause: &pause{first: cfg.Retry.ProbeInterval, row: map[string]struct{}{}},
 		limit: newPacer(cfg.RequestsPerMinute, cfg.Burst), retry: cfg.Retry, log: cfg.Logger, observer: cfg.Observer,
 		ran: make(chan struct{}), ended: make(chan struct{}),
@@ -71,6 +71,15 @@ func New(cfg Config) (*Tracker, error) {
 	t.announce(cfg)
 	go t.run()
 	return t, nil
+}
+
+// inHand is how many events may wait in the workers' hands while the breaker is open. The others go back to the queue, so
+// that what failed before has workers; but not to a shared queue, which would have to write it down.
+func inHand(cfg Config) int {
+	if _, shared := cfg.Queue.(Limiter); shared {
+		return cfg.Workers
+	}
+	return max(cfg.Workers/16, 1)
 }
 
 // announce is the one line that says what runs here.
