@@ -16,6 +16,7 @@ func FuzzCSV(f *testing.F) {
 	f.Add([]byte("event_id,email,amount\na,ann@example.com,5\n\"b\n\"\"\",x,6\n"))
 	f.Add([]byte("\xef\xbb\xbfid;customer_email;amount;currency\r\n1;a@b.c;1,5;EUR\r\n;;;\r\n"))
 	f.Add([]byte("amount\tuid\tevent_id\n"))
+	f.Add([]byte(" {"))
 	f.Fuzz(fuzzFile)
 }
 
@@ -37,10 +38,10 @@ func fuzzFile(t *testing.T, data []byte) {
 	if s.Bulk != got.Queued {
 		t.Errorf("%d queued, %d stored", got.Queued, s.Bulk)
 	}
-	if got.RejectsFile == "" || data[0] == '{' {
+	b, _ := os.ReadFile(path)
+	if got.RejectsFile == "" || b[0] == '{' { // JSONL
 		return
 	}
-	b, _ := os.ReadFile(path)
 	r := csv.NewReader(strings.NewReader(string(b)))
 	r.Comma = rune(separatorOf(b))
 	records, rerr := r.ReadAll()
