@@ -218,6 +218,20 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 	}
 }
 
+// A file that another process has, and does not show.
+func TestDoctorNamesAHeldOutbox(t *testing.T) {
+	t.Parallel()
+	path := emptyOutbox(t)
+	q, err := boltqueue.Open(path, boltqueue.WithoutSocket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = q.Close() }()
+	e := account(fpromtest.NewServer(t)).with(env{"FPROM_OUTBOX": path})
+	fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "outbox", `does not answer on the socket.*WithoutSocket`)
+	fprom(t, e, "status").want(t, 1)
+}
+
 func files(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	list, err := os.ReadDir(dir)

@@ -89,6 +89,32 @@ func TestTriggerEverySample(t *testing.T) {
 	}
 }
 
+// With an outbox it shows what the service made of the webhook.
+func TestTriggerLooksIntoTheOutbox(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+		tracker, _ := serve(t, p, fake)
+		provider, _ := explain.Provider("polar")
+		shop := httptest.NewServer(billing.Handler(tracker, provider, fpromtest.TestWebhookSecret, billing.WithLogger(slog.New(slog.DiscardHandler))))
+		t.Cleanup(shop.Close)
+		e := env{"FPROM_OUTBOX": p.where, "FPROM_WEBHOOK_SECRET": fpromtest.TestWebhookSecret}
+		var v struct {
+			Tracked []struct{ Key, Customer string }
+		}
+		fprom(t, e, "trigger", "polar", "order.paid", "--to", shop.URL, "-o", "json").want(t, 0).object(t, &v)
+		if len(v.Tracked) != 1 || !strings.HasPrefix(v.Tracked[0].Key, "sale:") || strings.Contains(v.Tracked[0].Customer, "jane@") {
+			t.Errorf("%+v", v)
+		}
+		// a service that takes the webhook and stores nothing
+		idle := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		t.Cleanup(idle.Close)
+		if r := fprom(t, e, "trigger", "polar", "order.paid", "--to", idle.URL).want(t, 3); !strings.Contains(r.out, "the outbox has none of it") {
+			t.Error(r)
+		}
+	})
+}
+
 func TestTriggerShowsTheAnswer(t *testing.T) {
 	t.Parallel()
 	var got map[string]any
