@@ -211,7 +211,8 @@ func (t *Tracker) concludePause(ctx context.Context, of ticket, m Message, s sta
 		t.pause.leave(of)
 		return false
 	}
-	if q, ok := t.queue.(Limiter); ok && d > 0 {
+	// Refused events may be at fault themselves: each process finds out on its own.
+	if q, ok := t.queue.(Limiter); ok && d > 0 && v.class != classSuspected {
 		if err := q.Pause(context.WithoutCancel(ctx), d, v.err); err != nil {
 			t.guard(ctx, "the Logger", func() { t.log.Warn("fprom: the pause could not be told to the other processes", "error", err) })
 		}
