@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -14,48 +13,6 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/backfill"
 )
-
-var amountForms = []string{string(backfill.Minor), string(backfill.Major)}
-
-// fileFlags say how a file of sales is read.
-type fileFlags struct {
-	kind, amount, decimal string
-	columns               []string
-}
-
-func (s *fileFlags) register(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringArrayVar(&s.columns, "map", nil, "column=field: what a column is, such as 'Invoice ID=event_id'; column=- leaves it out; may be repeated")
-	f.StringVar(&s.amount, "amount", "", "what amounts are: minor (1999) or major (19.99)")
-	f.StringVar(&s.decimal, "decimal", ".", "decimal mark of major amounts: . or ,")
-	complete(cmd, "amount", amountForms...)
-	complete(cmd, "decimal", ".", ",")
-}
-
-// read checks the flags.
-func (s *fileFlags) read() (backfill.Format, error) {
-	f := backfill.Format{Kind: s.kind, Amount: backfill.AmountForm(s.amount), Map: map[string]string{}}
-	money := s.kind == fprom.KindSale || s.kind == fprom.KindRefund
-	switch {
-	case s.decimal != "." && s.decimal != ",":
-		return f, usage("--decimal %q: is neither . nor ,", s.decimal)
-	case s.amount == "" && money:
-		return f, usage("--amount is missing: say minor (1999 is 19.99 USD) or major (19.99)")
-	case s.amount != "":
-		if err := oneOf("--amount", s.amount, amountForms); err != nil {
-			return f, err
-		}
-	}
-	f.Decimal = rune(s.decimal[0])
-	for _, m := range s.columns {
-		column, field, ok := strings.Cut(m, "=")
-		if !ok || column == "" {
-			return f, usage("--map %q: is not column=field", m)
-		}
-		f.Map[column] = field
-	}
-	return f, nil
-}
 
 type backfillFlags struct {
 	fileFlags
@@ -120,39 +77,6 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 		}
 		return a.fill(ctx, box, file, size, format, flags)
 	})
-}
-
-// openFile opens a file of rows, and says how large it is: 0 if that is not known.
-func (a *app) openFile(path string) (r io.Reader, size int64, end func(), err error) {
-	if path == "-" {
-		return a.in, 0, func() {}, nil
-	}
-	f, err := os.Open(path) //nolint:gosec // the operator's path
-	if err != nil {
-		return nil, 0, nil, failed("%w", err)
-	}
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = failed("%s: is a folder", path)
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, 0, nil, err
-	}
-	if info.Mode().IsRegular() {
-		size = info.Size()
-	}
-	return f, size, func() { _ = f.Close() }, nil
-}
-
-// offset is how far a file was read.
-func offset(r io.Reader) int64 {
-	f, ok := r.(io.Seeker)
-	if !ok {
-		return 0
-	}
-	n, _ := f.Seek(0, io.SeekCurrent)
-	return n
 }
 
 // fill puts the rows into the outbox, and follows them if that is asked for.

@@ -78,40 +78,6 @@ sale is that sale's. --list names all samples. To the service a sample is a paym
 	return cmd
 }
 
-func sampleNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return fpromtest.WebhookProviders(), cobra.ShellCompDirectiveNoFileComp
-	}
-	return samplesOf(args[0]), cobra.ShellCompDirectiveNoFileComp
-}
-
-// samplesOf are the events that there are samples of.
-func samplesOf(provider string) (names []string) {
-	for _, s := range fpromtest.Webhooks() {
-		if s.Provider == provider {
-			names = append(names, strings.TrimPrefix(s.String(), provider+" "))
-		}
-	}
-	return names
-}
-
-func (a *app) listSamples() error {
-	type sample struct {
-		Provider string `json:"provider"`
-		Event    string `json:"event"`
-		Variant  string `json:"variant"`
-	}
-	var all []sample
-	for _, s := range fpromtest.Webhooks() {
-		all = append(all, sample{s.Provider, s.Event, s.Variant})
-	}
-	return a.show(map[string][]sample{"samples": all}, func(w io.Writer) {
-		for _, s := range fpromtest.Webhooks() {
-			_, _ = fmt.Fprintln(w, s)
-		}
-	})
-}
-
 func (a *app) runTrigger(ctx context.Context, args []string, flags triggerFlags) error {
 	if err := checkTrigger(args, &flags); err != nil {
 		return err
@@ -121,11 +87,8 @@ func (a *app) runTrigger(ctx context.Context, args []string, flags triggerFlags)
 	if err != nil {
 		return err
 	}
-	if err := a.confirmSample(ctx, flags); err != nil {
+	if err := a.confirmSample(ctx, provider, flags); err != nil {
 		return err
-	}
-	if provider == "paypal" {
-		a.note("PayPal signs with a key that nobody else has: only an endpoint with fpromtest.PayPalCertificates of the same process takes this sample")
 	}
 	v := triggerJSON{Provider: provider, Event: event, Tracked: []eventJSON{}}
 	if v.Status, v.Answer, err = send(ctx, provider, body, flags); err != nil {
@@ -182,29 +145,15 @@ func checkTrigger(args []string, flags *triggerFlags) error {
 }
 
 // confirmSample asks before a sample leaves this machine: to a service it is a payment.
-func (a *app) confirmSample(ctx context.Context, flags triggerFlags) error {
+func (a *app) confirmSample(ctx context.Context, provider string, flags triggerFlags) error {
+	if provider == "paypal" {
+		a.note("PayPal signs with a key that nobody else has: only an endpoint with fpromtest.PayPalCertificates of the same process takes this sample")
+	}
 	u, err := url.Parse(flags.URL)
 	if err != nil || loopback(u.Hostname()) {
 		return err
 	}
 	return a.confirm(ctx, flags.yes, fmt.Sprintf("send a sample payment to %s, which takes it for a real one", u.Host))
-}
-
-func sampleBody(provider, event string, flags triggerFlags) ([]byte, error) {
-	body, err := fpromtest.WebhookBody(provider, event, flags.WebhookConfig)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range flags.overrides {
-		path, value, ok := strings.Cut(o, "=")
-		if !ok {
-			return nil, usage("--override %q: is not path=value", o)
-		}
-		if body, err = override(body, path, value); err != nil {
-			return nil, usage("--override %q: %w", o, err)
-		}
-	}
-	return body, nil
 }
 
 // send posts the body once. It follows no redirect, which would drop the body.

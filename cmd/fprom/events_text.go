@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/money"
+)
+
+func eventsText(w io.Writer, found []fprom.Entry, f fprom.Filter, next *string) {
+	if len(f.Keys) == 0 {
+		eventsTable(w, found)
+		more(w, len(found), "event", next)
+		return
+	}
+	for i, e := range found {
+		if i > 0 {
+			_, _ = fmt.Fprintln(w)
+		}
+		eventText(w, e)
+	}
+}
+
+func eventsTable(w io.Writer, found []fprom.Entry) {
+	if len(found) == 0 {
+		return
+	}
+	rows := [][]string{{"KEY", "STATE", "OUTCOME", "AMOUNT", "CUSTOMER", "RECORDED", "TRIES", "REASON"}}
+	for _, e := range found {
+		rows = append(rows, []string{
+			e.Key, string(e.State), string(e.Outcome), amount(e), e.Customer, stamp(e.RecordedAt), strconv.Itoa(e.Attempts), short(because(e)),
+		})
+	}
+	table(w, rows)
+}
+
+// more is the last line of a list: how many, and how to see more.
+func more(w io.Writer, n int, what string, next *string) {
+	if next != nil {
+		_, _ = fmt.Fprintf(w, "%s; for more add --after %s, or --limit 0 for all\n", count(n, what), *next)
+		return
+	}
+	_, _ = fmt.Fprintln(w, count(n, what))
+}
+
+// eventText shows all of an event.
+func eventText(w io.Writer, e fprom.Entry) {
+	row := func(name, value string) {
+		if value != "" {
+			_, _ = fmt.Fprintf(w, "%-13s %s\n", name, clean(value))
+		}
+	}
+	row("key", e.Key)
+	row("kind", e.Kind)
+	row("state", string(e.State))
+	row("outcome", string(e.Outcome))
+	row("amount", amount(e))
+	row("customer", e.Customer)
+	row("bulk", hint(e.Bulk, "yes"))
+	row("recorded", stamp(e.RecordedAt))
+	row("settled", stamp(e.SettledAt))
+	row("attempts", strconv.Itoa(e.Attempts))
+	row("next attempt", stamp(e.NextAttempt))
+	row("reason", because(e))
+	row("last status", number(e.StatusCode))
+	row("their id", number(e.ID))
+	if e.State == fprom.StateDone {
+		row("commissions", strings.TrimSpace(strconv.Itoa(e.Commissions)+" "+strings.Trim(fmt.Sprint(e.CommissionIDs), "[]")))
+	}
+	row("damaged", hint(e.Damaged, "yes: it cannot be read, only dropped"))
+}
+
+// amount is the money of e in units of its currency.
+func amount(e fprom.Entry) string {
+	if e.Kind != fprom.KindSale && e.Kind != fprom.KindRefund {
+		return ""
+	}
+	return inUnits(e.Amount, e.Currency)
+}
+
+// inUnits is an amount of minor units in units of the currency.
+func inUnits(n int64, currency string) string {
+	digits, _ := money.Exponent(currency)
+	s := strconv.FormatInt(n, 10)
+	if digits > 0 {
+		sign := hint(n < 0, "-")
+		s = strings.TrimPrefix(s, "-")
+		s = strings.Repeat("0", max(digits+1-len(s), 0)) + s
+		s = sign + s[:len(s)-digits] + "." + s[len(s)-digits:]
+	}
+	return strings.TrimSpace(s + " " + strings.ToUpper(currency))
+}
+
+// because is the reason without the name of the event, which is beside it.
+func because(e fprom.Entry) string {
+	s := strings.TrimPrefix(e.Reason, "fprom: ")
+	if name, rest, ok := strings.Cut(s, ": "); ok && strings.HasPrefix(name, e.Kind+":") {
+		return rest
+	}
+	return s
+}
+
+// short is a reason in a table; events KEY shows all of it.
+func short(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}
+
+// number is n, or nothing for 0.
+func number[N int | int64](n N) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(n), 10)
+}
