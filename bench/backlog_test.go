@@ -117,7 +117,7 @@ func (x *loaded) prepare(b *testing.B) {
 // measure does one round: puts one by one, then n events stored and delivered by 4 workers and by 64. It leaves as many events waiting as before.
 func (x *loaded) measure(b *testing.B, keep bool) {
 	b.Helper()
-	window, n := time.Duration(pick(200, 30))*time.Millisecond, pick(50_000, 5_000)
+	window, n := time.Duration(pick(200, 30))*time.Millisecond, pick(4_000, 500)
 	put := func(m fprom.Message) error { return x.q.Put(context.Background(), m) }
 	rate1, put1 := produce(b, 1, window, x.ids, put)
 	rate8, put8 := produce(b, 8, window, x.ids, put)

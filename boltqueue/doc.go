@@ -49,7 +49,7 @@
 //
 // # Space
 //
-// A waiting sale takes about 350 bytes of the file and 100 bytes of memory, a remembered one about 300 bytes of the file and
-// none of memory. The file never shrinks by itself: freed pages are used again. Compact rewrites it while no process has it
+// A waiting sale takes about 450 bytes of the file and 110 bytes of memory, a remembered one as much of the file and none of
+// memory. To open a file takes about two seconds for a million events that wait, and one for each million remembered. The file never shrinks by itself: freed pages are used again. Compact rewrites it while no process has it
 // open.
 package boltqueue
