@@ -22,15 +22,18 @@ func BenchmarkOutboxReaders(b *testing.B) {
 	ids := newSales()
 	putMany(b, q, ids, pick(20_000, 1_000))
 	window := time.Duration(pick(1000, 50)) * time.Millisecond
+	others := make([]fprom.Outbox, 100)
+	for i := range others {
+		others[i], err = boltqueue.Dial(path)
+		must(b, err)
+	}
 	var alone, beside [][]time.Duration
 	for range pick(15, 2) {
 		_, l := produce(b, 1, window, ids, func(m fprom.Message) error { return q.Put(b.Context(), m) })
 		alone = append(alone, l)
 		ctx, stop := context.WithCancel(b.Context())
 		var readers sync.WaitGroup
-		for i := range 100 {
-			r, err := boltqueue.Dial(path)
-			must(b, err)
+		for i, r := range others {
 			readers.Go(func() { readAll(ctx, r, i%2 == 0) })
 		}
 		_, l = produce(b, 1, window, ids, func(m fprom.Message) error { return q.Put(b.Context(), m) })
