@@ -24,7 +24,7 @@ func (t *Tracker) Flush(ctx context.Context) error {
 }
 
 // stubborn is how long Shutdown waits for the end of attempts that it has cut short.
-const stubborn = time.Second
+const stubborn = 3 * time.Second
 
 // Shutdown stops accepting events, delivers what is queued and due before ctx's deadline, stops the workers and closes
 // the queue. What is left then stays in a durable queue for the next process, and the error is nil; of a queue in memory
@@ -34,7 +34,7 @@ const stubborn = time.Second
 //
 // Give ctx a deadline: a long backlog takes its time under the rate limit. Every call obeys its own ctx, and the first
 // ctx to end cuts the end short for all. All calls return the same error, but ctx's if a transport or a queue does not
-// end within a second after it. Shutdown of a nil *Tracker returns nil.
+// end within three seconds after it. Shutdown of a nil *Tracker returns nil.
 func (t *Tracker) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil

@@ -23,7 +23,7 @@ var bugs = []struct{ bug, test, want string }{
 	{"one cancellation", "any/takes_a_cancellation", "in vain: the second cancellation"},
 	{"newest first", "any/delivers_oldest_first", "one worker delivered"},
 	{"no order", "any/keeps_a_customer's_order_over_retries", "deliveries of one customer"},
-	{"no order", "any/lets_others_overtake", "was delivered while another message of its customer was"},
+	{"no order", "any/lets_others_overtake", " while "},
 	{"one for all", "any/lets_others_overtake", "in vain: every message delivered"},
 	{"never aside", "any/lets_a_customer", "in vain: every message delivered"},
 	{"one worker more", "any/uses_all_workers", "at once, want 3"},
