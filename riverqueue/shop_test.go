@@ -101,10 +101,26 @@ func (s *shop) stopReplica(i int, sig os.Signal) {
 	if cmd == nil {
 		return
 	}
+	if sig == syscall.SIGTERM { // before it serves it may not yet catch the signal
+		s.awaitReplica(i)
+	}
 	_ = cmd.Process.Signal(sig)
 	if err := cmd.Wait(); err != nil && sig == syscall.SIGTERM {
 		s.t.Errorf("replica %d after SIGTERM: %v\n%s", i, err, cmd.Stderr)
 	}
+}
+
+// awaitReplica waits until replica i serves.
+func (s *shop) awaitReplica(i int) {
+	for range 200 {
+		c, err := net.DialTimeout("tcp", s.addrs[i], time.Second)
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.t.Errorf("replica %d does not serve", i)
 }
 
 func (s *shop) terminate() {
