@@ -31,10 +31,11 @@
 //
 // # Nothing is missed
 //
-// Every poll reads the transactions of the last three days (Config.Window), and sends the oldest first. What was reported before is
-// recognized by its event id: with a durable queue in its ledger, otherwise at FirstPromoter. So nothing has to be
-// remembered between two polls, and a service that was down for less than the window misses nothing; after a longer time call
-// Poll once with an earlier moment. If several replicas poll, each transaction is still one sale.
+// Every poll reads the transactions since three days (Config.Window) before the last poll that succeeded, and sends the oldest
+// first. What was reported before is recognized by its event id: with a durable queue in its ledger, otherwise at
+// FirstPromoter. Give Config.Outbox: then the first poll of a process begins three days before the newest transaction in
+// the outbox, and a service misses nothing however long it was down. Without it, call Poll once with an earlier moment
+// after more than three days. If several replicas poll, each transaction is still one sale.
 //
 // Sources: shopify.dev/docs/api/partner (transactions, AppSubscriptionSale, AppSaleAdjustment). Not verified against a recorded
 // answer: the sign of an adjustment's netAmount, and that test charges have no transaction.

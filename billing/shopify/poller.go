@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,15 +17,18 @@ import (
 
 // Config says which transactions to report.
 type Config struct {
-	Organization string        // the number in partners.shopify.com/<number>. Required
-	AccessToken  string        // of a Partner API client that may view financials. Required
-	AppID        string        // such as gid://partners/App/1; empty: all apps of the organization
-	Window       time.Duration // how far back each poll reads; default 72 h
-	Interval     time.Duration // between two polls of Run; default 10 minutes
-	Client       *http.Client  // default: one with a time-out of 30 s
-	Logger       *slog.Logger  // default slog.Default()
-	BaseURL      string        // default https://partners.shopify.com
-	Version      string        // of the Partner API; default 2026-01. Shopify answers with the oldest it still has
+	Organization string // the number in partners.shopify.com/<number>. Required
+	AccessToken  string // of a Partner API client that may view financials. Required
+	AppID        string // such as gid://partners/App/1; empty: all apps of the organization
+	// Outbox says where the polls of an earlier process ended, so that a service misses nothing however long it was down:
+	// give the boltqueue or riverqueue of the Tracker. Without it the first poll reads Window.
+	Outbox   billing.Ledger
+	Window   time.Duration // how far back each poll reads, at least; default 72 h
+	Interval time.Duration // between two polls of Run; default 10 minutes
+	Client   *http.Client  // default: one with a time-out of 30 s
+	Logger   *slog.Logger  // default slog.Default()
+	BaseURL  string        // default https://partners.shopify.com
+	Version  string        // of the Partner API; default 2026-01. Shopify answers with the oldest it still has
 }
 
 // Poller asks the Partner API for transactions. It is safe for concurrent use.
@@ -70,10 +74,15 @@ func New(t fprom.Enqueuer, c Config, opts ...billing.Option) (*Poller, error) {
 	}, nil
 }
 
-// Run polls at once and then at each Interval until ctx ends. What fails is logged, and tried again at the next one.
+// Run polls at once and then at each Interval until ctx ends. What fails is logged, and tried again at the next one. A
+// poll begins Window before the last one that succeeded, or before the newest transaction in Config.Outbox.
 func (p *Poller) Run(ctx context.Context) {
+	last := p.newest(ctx)
 	for {
-		if err := p.Poll(ctx, time.Now().Add(-p.config.Window)); err != nil && ctx.Err() == nil {
+		now := time.Now()
+		if err := p.Poll(ctx, last.Add(-p.config.Window)); err == nil {
+			last = now
+		} else if ctx.Err() == nil {
 			p.log.WarnContext(ctx, "fprom: the transactions of Shopify could not be reported; they are read again at the next poll", slog.Any("error", err))
 		}
 		if pause(ctx, p.config.Interval) != nil {
@@ -81,6 +90,31 @@ func (p *Poller) Run(ctx context.Context) {
 		}
 	}
 }
+
+// newest is when the newest transaction that the outbox knows was recorded; now without an outbox, or if it knows none.
+func (p *Poller) newest(ctx context.Context) time.Time {
+	now := time.Now()
+	if p.config.Outbox == nil {
+		return now
+	}
+	var newest time.Time
+	for e, err := range p.config.Outbox.Entries(ctx, fprom.Filter{}) {
+		if err != nil {
+			p.log.WarnContext(ctx, "fprom: the outbox does not say where the last poll ended; transactions older than the window may be missing: call Poll with an earlier moment", slog.Any("error", err))
+			return now
+		}
+		if strings.Contains(e.Key, transactionID) && e.RecordedAt.After(newest) && e.RecordedAt.Before(now) {
+			newest = e.RecordedAt
+		}
+	}
+	if newest.IsZero() {
+		return now
+	}
+	return newest
+}
+
+// transactionID is how the ids of transactions begin.
+const transactionID = ":gid://partners/"
 
 // Poll reports every transaction that was recorded since then, the oldest first. Those reported before are recognized by
 // their event ids. One that cannot be read is logged, and keeps no other. The error says that Shopify or the queue failed.

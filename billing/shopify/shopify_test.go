@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -109,10 +110,14 @@ func ids(events []fprom.Event) string {
 	return strings.Join(out, " ")
 }
 
-func poller(t *testing.T, sink fprom.Enqueuer, api *partners, log io.Writer) *shopify.Poller {
+func poller(t *testing.T, sink fprom.Enqueuer, api *partners, log io.Writer, outbox ...billing.Ledger) *shopify.Poller {
 	t.Helper()
+	var known billing.Ledger
+	if len(outbox) > 0 {
+		known = outbox[0]
+	}
 	p, err := shopify.New(sink, shopify.Config{
-		Organization: "123", AccessToken: "token", Client: &http.Client{Transport: api}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+		Outbox: known, Organization: "123", AccessToken: "token", Client: &http.Client{Transport: api}, Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -228,4 +233,39 @@ func TestErrors(t *testing.T) {
 	if _, err := shopify.New(nil, shopify.Config{Organization: "1"}); !errors.As(err, &wrong) || wrong.Field != "AccessToken" {
 		t.Error(err)
 	}
+}
+
+// ledger is an outbox that knows these events.
+type ledger []fprom.Entry
+
+func (l ledger) Entries(context.Context, fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	return func(yield func(fprom.Entry, error) bool) {
+		for _, e := range l {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestRunAfterALongTime: a service that was down for weeks goes on where the outbox says that it ended.
+func TestRunAfterALongTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		ago := func(d time.Duration) time.Time { return now.Add(-d * 24 * time.Hour) }
+		api := &partners{t: t, transactions: []transaction{{"t3", "3", ago(1)}, {"t2", "2", ago(20)}, {"t1", "1", ago(50)}}}
+		sink := &billingtest.Sink{}
+		p := poller(t, sink, api, io.Discard, ledger{
+			{Key: "sale:ch_1", RecordedAt: ago(1)},
+			{Key: "sale:gid://partners/AppSubscriptionSale/1", RecordedAt: ago(22)},
+			{Key: "sale:gid://partners/AppSubscriptionSale/0", RecordedAt: ago(30)},
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		p.Run(ctx)
+		if got := ids(sink.Events()); got != "t2 t3" {
+			t.Errorf("reported %q", got)
+		}
+	})
 }
