@@ -107,8 +107,8 @@ func TestBar(t *testing.T) {
 	t.Parallel()
 	p := inFile(t)
 	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
-	out, code := onTerminal(t, env{"FPROM_OUTBOX": p.where, "NO_COLOR": "1"}, "", "backfill", past(t, 5000), "--amount", "minor")
-	if code != 0 || !strings.Contains(out, "000 queued, delivery takes") || strings.Contains(out, "\x1b[3") || !strings.HasSuffix(out, "takes 12 min 30 s\r\n") {
+	out, code := onTerminal(t, env{"FPROM_OUTBOX": p.where, "NO_COLOR": "1"}, "", "backfill", past(t, 40_000), "--amount", "minor") // long enough for the bar to move
+	if code != 0 || !strings.Contains(out, "000 queued, delivery takes") || strings.Contains(out, "\x1b[3") || !strings.HasSuffix(out, "takes 1 h 40 min\r\n") {
 		t.Errorf("exit %d: %q", code, out)
 	}
 }
