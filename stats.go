@@ -81,7 +81,8 @@ func (c *counters) recent() (success time.Time, lastMinute int) {
 func (c *counters) put(err error) {
 	switch {
 	case err != nil:
-		c.putError.Store(&err)
+		kept := err // so that only a failure allocates
+		c.putError.Store(&kept)
 	case c.putError.Load() != nil: // seldom: no Put waits for another one's cache line
 		c.putError.Store(nil)
 	}
