@@ -123,7 +123,7 @@ func post(ctx context.Context, do func(*http.Request) (*http.Response, error), u
 	}
 	req.Header = http.Header{
 		"Accept": {"application/json"}, "Accept-Encoding": {"identity"}, "Account-Id": {"account"}, "Authorization": {"Bearer key"},
-		"Content-Type": {"application/json"}, "User-Agent": {"fprom-go"},
+		"Content-Type": {"application/json"}, "User-Agent": {"fprom-go/" + fprom.Version + " (+https://github.com/fprom-go/fprom)"},
 	}
 	resp, err := do(req)
 	if err != nil {
