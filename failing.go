@@ -28,10 +28,10 @@ type failing struct {
 
 	mu     sync.Mutex
 	events map[string]*failure
-	good   uint64  // counts good answers
-	rate   float64 // the part of first attempts that failed lately
-	busy   int     // suspects under way
-	tried  time.Time
+	good   uint64    // counts good answers
+	rate   float64   // the part of first attempts that failed lately
+	busy   int       // suspects under way
+	trial  time.Time // when an event behind a failing one was last tried without proof, see failed
 }
 
 type failure struct {
@@ -128,8 +128,8 @@ func (f *failing) failed(key string) remedy {
 		r.aside = e.alone >= setAsideAfter
 	}
 	// An event behind this one may be the only one that could succeed: now and then one of them is tried.
-	if !r.aside && now.Sub(e.since) >= setAsideAfter && now.Sub(f.tried) >= setAsideAfter {
-		f.tried, r.aside = now, true
+	if !r.aside && now.Sub(e.since) >= setAsideAfter && now.Sub(f.trial) >= setAsideAfter {
+		f.trial, r.aside = now, true
 	}
 	return r
 }
