@@ -75,28 +75,43 @@ const (
 	conflicted              // it was, with other money
 )
 
-// store begins to store m: claimed means go on, and call stored. If another call stores it, store waits for that one.
-func (d *dedupe) store(ctx context.Context, m Message) (claim, error) {
+// store begins to store what is fresh in ms, which ends with stored. If another call stores one of ms, store waits for that
+// one, and holds nothing meanwhile, so that no two calls wait for each other. The others are repeats, or conflicts. fresh
+// shares the memory of ms.
+func (d *dedupe) store(ctx context.Context, ms []Message) (fresh, conflicts []Message, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for {
+	for k := d.storing(ms); k != nil; k = d.storing(ms) {
+		if err := d.wait(ctx, k); err != nil {
+			return nil, nil, err
+		}
+	}
+	fresh = ms[:0]
+	for _, m := range ms {
 		k := d.find(m.Key)
 		switch {
-		case k != nil && k.storing:
-			if err := d.wait(ctx, k); err != nil {
-				return repeated, err
-			}
-		case k != nil && (k.done || k.stored):
-			return k.compare(m), nil
-		default:
+		case k == nil || !k.storing && !k.stored && !k.done:
 			if k == nil {
 				k = &known{}
 			}
 			k.digest, k.storing, k.rejected = m.Digest, true, false
 			d.active[m.Key] = k
-			return claimed, nil
+			fresh = append(fresh, m)
+		case k.compare(m) == conflicted:
+			conflicts = append(conflicts, m)
 		}
 	}
+	return fresh, conflicts, nil
+}
+
+// storing is what is known of the first of ms that another call stores. Called with mu held.
+func (d *dedupe) storing(ms []Message) *known {
+	for _, m := range ms {
+		if k := d.find(m.Key); k != nil && k.storing {
+			return k
+		}
+	}
+	return nil
 }
 
 // compare says whether a second event with the key of k asks for other money.

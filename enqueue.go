@@ -1,7 +1,6 @@
 package fprom
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,65 +49,19 @@ func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 		defer cancel()
 	}
 	first := ms[0]
-	fresh, conflicts, err := t.claim(bounded, ms)
-	if err == nil && len(fresh) > 0 {
+	fresh, conflicts, err := t.dedupe.store(bounded, ms)
+	if err != nil {
+		return fmt.Errorf("fprom: %s was not stored: wait for the same event to be stored: %w", first.name(), err)
+	}
+	t.counts.known.Add(uint64(len(ms) - len(fresh) - len(conflicts)))
+	if len(fresh) > 0 {
 		var more []Message
-		more, err = t.put(bounded, fresh)
+		if more, err = t.put(bounded, fresh); err != nil {
+			return fmt.Errorf("fprom: %s was not stored: %w", first.name(), err)
+		}
 		conflicts = append(conflicts, more...)
 	}
-	if err != nil {
-		return fmt.Errorf("fprom: %s was not stored: %w", first.name(), err)
-	}
 	return t.accepted(ctx, fresh, conflicts)
-}
-
-// claim takes the messages that are new to this process. They are taken in the order of their keys, so that two calls
-// cannot wait for each other. fresh shares the memory of ms.
-func (t *Tracker) claim(ctx context.Context, ms []Message) (fresh, conflicts []Message, err error) {
-	order := make([]int, len(ms))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(ms[a].Key, ms[b].Key) })
-	mine := make([]bool, len(ms))
-	for n, i := range order {
-		m := ms[i]
-		var c claim
-		switch {
-		case n > 0 && ms[order[n-1]].Key == m.Key:
-			if c = repeated; ms[order[n-1]].Digest != m.Digest {
-				c = conflicted
-			}
-		default:
-			if c, err = t.dedupe.store(ctx, m); err != nil {
-				t.release(ms, mine)
-				return nil, nil, fmt.Errorf("wait for the same event to be stored: %w", err)
-			}
-		}
-		switch c {
-		case claimed:
-			mine[i] = true
-		case conflicted:
-			conflicts = append(conflicts, m)
-		case repeated:
-			t.counts.known.Add(1)
-		}
-	}
-	fresh = ms[:0]
-	for i, m := range ms {
-		if mine[i] {
-			fresh = append(fresh, m)
-		}
-	}
-	return fresh, conflicts, nil
-}
-
-func (t *Tracker) release(ms []Message, mine []bool) {
-	for i, m := range ms {
-		if mine[i] {
-			t.dedupe.stored(m, false)
-		}
-	}
 }
 
 // put stores what was claimed, and ends the claims.
