@@ -44,41 +44,41 @@ const (
 
 // Filter selects entries of an Outbox. Empty fields select all; what is set must hold together.
 type Filter struct {
-	Keys       []string  // any of these: keys as in Entry.Key, as in Message.Key, or event ids without a kind
-	State      State     // one state
-	Outcome    Outcome   // one outcome
-	Kind       string    // one of the Kind constants
-	Customer   string    // an e-mail address in any case, or a uid; only events that still have their customer
-	Since      time.Time // recorded at or after
-	Until      time.Time // recorded before
-	Reason     string    // a part of Entry.Reason, in any case
-	StatusCode int       // of the last answer
-	Limit      int       // so many at most; 0: no limit
-	After      string    // Entry.Cursor of the last entry seen
-	Personal   bool      // show Entry.Customer in clear
+	Keys       []string  `json:"keys,omitempty"`     // any of these: keys as in Entry.Key, as in Message.Key, or event ids without a kind
+	State      State     `json:"state,omitempty"`    // one state
+	Outcome    Outcome   `json:"outcome,omitempty"`  // one outcome
+	Kind       string    `json:"kind,omitempty"`     // one of the Kind constants
+	Customer   string    `json:"customer,omitempty"` // an e-mail address in any case, or a uid; only events that still have their customer
+	Since      time.Time `json:"since,omitzero"`     // recorded at or after
+	Until      time.Time `json:"until,omitzero"`     // recorded before
+	Reason     string    `json:"reason,omitempty"`   // a part of Entry.Reason, in any case
+	StatusCode int       `json:"status,omitzero"`    // of the last answer
+	Limit      int       `json:"limit,omitzero"`     // so many at most; 0: no limit
+	After      string    `json:"after,omitempty"`    // Entry.Cursor of the last entry seen
+	Personal   bool      `json:"personal,omitzero"`  // show Entry.Customer in clear
 }
 
 // Entry is one event in an Outbox.
 type Entry struct {
-	Key           string    // SafeKey of the Message
-	Kind          string    // one of the Kind constants
-	State         State     //
-	Outcome       Outcome   // Undelivered while it waits; Rejected or Undelivered if dead
-	Amount        int64     // of a sale or refund
-	Currency      string    // lower case; empty for the account's default
-	Customer      string    // masked unless Filter.Personal; empty once it is erased
-	Bulk          bool      //
-	RecordedAt    time.Time //
-	SettledAt     time.Time // when it was done or given up; zero while it waits
-	Attempts      int       // so far
-	NextAttempt   time.Time // zero unless it waits for a retry
-	Reason        string    // the last error, without addresses, at most 1 KiB
-	StatusCode    int       // of the last answer; 0 if there was none
-	ID            int64     // FirstPromoter's id of the event; 0 if it gave none
-	Commissions   int       // how many the answer named
-	CommissionIDs []int64   // FirstPromoter's ids of them
-	Damaged       bool      // the record cannot be read; it can only be dropped
-	Cursor        string    // for Filter.After; opaque
+	Key           string    `json:"key,omitempty"`            // SafeKey of the Message
+	Kind          string    `json:"kind,omitempty"`           // one of the Kind constants
+	State         State     `json:"state,omitempty"`          //
+	Outcome       Outcome   `json:"outcome,omitempty"`        // Undelivered while it waits; Rejected or Undelivered if dead
+	Amount        int64     `json:"amount,omitzero"`          // of a sale or refund
+	Currency      string    `json:"currency,omitempty"`       // lower case; empty for the account's default
+	Customer      string    `json:"customer,omitempty"`       // masked unless Filter.Personal; empty once it is erased
+	Bulk          bool      `json:"bulk,omitzero"`            //
+	RecordedAt    time.Time `json:"recorded_at,omitzero"`     //
+	SettledAt     time.Time `json:"settled_at,omitzero"`      // when it was done or given up; zero while it waits
+	Attempts      int       `json:"attempts,omitzero"`        // so far
+	NextAttempt   time.Time `json:"next_attempt,omitzero"`    // zero unless it waits for a retry
+	Reason        string    `json:"reason,omitempty"`         // the last error, without addresses, at most 1 KiB
+	StatusCode    int       `json:"status,omitzero"`          // of the last answer; 0 if there was none
+	ID            int64     `json:"id,omitzero"`              // FirstPromoter's id of the event; 0 if it gave none
+	Commissions   int       `json:"commissions,omitzero"`     // how many the answer named
+	CommissionIDs []int64   `json:"commission_ids,omitempty"` // FirstPromoter's ids of them
+	Damaged       bool      `json:"damaged,omitzero"`         // the record cannot be read; it can only be dropped
+	Cursor        string    `json:"cursor,omitempty"`         // for Filter.After; opaque
 }
 
 // Bucket counts the outcomes of one interval of History.

@@ -22,14 +22,6 @@ type request struct {
 	done  chan error
 }
 
-// put is a message to store.
-type put struct {
-	record []byte
-	safe   string // SafeKey of the message
-	hash   uint64 // of it
-	digest uint64
-}
-
 const (
 	maxMessage = 1 << 20 // bytes of a message
 	maxKey     = 1 << 10 // bytes of its key
@@ -50,12 +42,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		if n := len(m.Key); n == 0 || n > maxKey {
 			return fmt.Errorf("fprom: a %s whose key has %d bytes; 1 to %d can be stored: use fprom.NewMessage", m.Kind, n, maxKey)
 		}
-		r := newRecord(m)
-		b, err := r.encode()
-		if err != nil {
-			return fmt.Errorf("fprom: %s cannot be stored: %w", r.Entry.Key, err)
-		}
-		puts[i] = &put{b, r.Entry.Key, hashKey(r.Entry.Key), m.Digest}
+		puts[i] = newPut(m)
 	}
 	if len(ms) == 0 {
 		return nil
@@ -155,7 +142,6 @@ func (q *Queue) commit(group []*request) {
 		q.limit = min(2*q.limit, maxGroup)
 	}
 	if err != nil {
-		w.undo()
 		q.limit = 1
 		if diskFull(err) && slices.ContainsFunc(group, func(r *request) bool { return !r.put }) {
 			q.reserve.release(q.now())
@@ -177,25 +163,11 @@ func (q *Queue) freePages() int {
 	return s.FreePageN + s.PendingPageN
 }
 
-// takeOver lets the memory follow what is committed.
-func (w *work) takeOver() {
-	for _, slot := range w.freed {
-		delete(w.q.keys, slot)
-	}
-	w.q.mu.Lock()
-	w.q.counters, w.q.oldest = w.counters, w.oldest
-	w.q.mu.Unlock()
-	for _, it := range w.added {
-		w.q.line.Add(it)
-	}
-}
-
 // transact applies the group, and commits it if it changes anything. A panic of bbolt means that the file is damaged.
 func (q *Queue) transact(group []*request) (w *work, err error) {
-	w = &work{q: q}
 	tx, err := q.db.Begin(true)
 	if err != nil {
-		return w, q.breakDown(err)
+		return nil, q.breakDown(err)
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -203,7 +175,7 @@ func (q *Queue) transact(group []*request) (w *work, err error) {
 			err = q.breakDown(fmt.Errorf("%w: %v", ErrDamaged, p))
 		}
 	}()
-	w.begin(tx)
+	w = q.newWork(tx)
 	err = w.apply(group)
 	if err != nil || !w.dirty {
 		err = errors.Join(err, tx.Rollback())

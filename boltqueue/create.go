@@ -87,6 +87,5 @@ func initialise(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	meta := tx.Bucket(bucketMeta)
-	return errors.Join(meta.Put(keyFormat, binary.BigEndian.AppendUint16([]byte(formatName), formatVersion)), meta.Put(keyCounters, []byte("{}")))
+	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint16([]byte(formatName), formatVersion))
 }

@@ -138,40 +138,41 @@ func (r *remote) Close() error {
 
 func (r *remote) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
-		for w := wireFilter(f); ; {
-			a, err := r.post(ctx, "entries", wireRequest{wireFilter: w})
+		f := f // it may be ranged over again
+		for {
+			a, err := r.post(ctx, "entries", wireRequest{Filter: f})
 			if err != nil {
 				yield(fprom.Entry{}, err)
 				return
 			}
 			for _, e := range a.Events {
-				if !yield(fprom.Entry(e), nil) {
+				if !yield(e, nil) {
 					return
 				}
 			}
 			if a.Next == "" {
 				return
 			}
-			w.After = a.Next
-			if w.Limit > 0 {
-				w.Limit -= len(a.Events)
+			f.After = a.Next
+			if f.Limit > 0 {
+				f.Limit -= len(a.Events)
 			}
 		}
 	}
 }
 
 func (r *remote) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
-	a, err := r.post(ctx, "redrive", wireRequest{wireFilter: wireFilter(f)})
+	a, err := r.post(ctx, "redrive", wireRequest{Filter: f})
 	return a.N, err
 }
 
 func (r *remote) Drop(ctx context.Context, f fprom.Filter) (int, error) {
-	a, err := r.post(ctx, "drop", wireRequest{wireFilter: wireFilter(f)})
+	a, err := r.post(ctx, "drop", wireRequest{Filter: f})
 	return a.N, err
 }
 
 func (r *remote) Forget(ctx context.Context, customer string) (int, error) {
-	a, err := r.post(ctx, "forget", wireRequest{wireFilter: wireFilter{Customer: customer}})
+	a, err := r.post(ctx, "forget", wireRequest{Filter: fprom.Filter{Customer: customer}})
 	return a.N, err
 }
 

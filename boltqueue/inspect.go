@@ -1,7 +1,7 @@
 package boltqueue
 
 import (
-	"encoding/binary"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -24,47 +24,29 @@ type Info struct {
 // file is locked against writers, for some milliseconds or as long as it takes to read a large file. If a process has the
 // file open, the error is ErrLocked: see Dial. Other errors are those of Open; fs.ErrNotExist if there is no file.
 func Inspect(path string) (info Info, err error) {
+	q := newQueue(path, nil)
 	err = guard(func() error {
 		stat, err := os.Stat(path)
 		if err != nil {
 			return err
 		}
 		info.Size = stat.Size()
-		return examine(path, info.read)
+		return examine(path, func(tx *bbolt.Tx) error {
+			w := q.newWork(tx)
+			damaged, err := w.load()
+			info.Format, w.stats.Dead = formatVersion, w.stats.Dead+len(damaged)
+			w.takeOver()
+			return err
+		})
 	})
 	if err != nil {
 		return Info{}, fmt.Errorf("fprom: inspect the outbox %q: %w", path, err)
 	}
+	info.QueueStats, err = q.Stats(context.Background())
 	if f, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil { //nolint:gosec // the caller's path
 		info.Writable = f.Close() == nil
 	}
-	return info, nil
-}
-
-func (i *Info) read(tx *bbolt.Tx) error {
-	c, err := readCounters(tx)
-	if err != nil {
-		return err
-	}
-	i.Format, i.Dead, i.Ledger, i.Conflicts, i.LastSuccess = formatVersion, c.Dead, c.Ledger, c.Conflicts, c.LastSuccess
-	cursor := tx.Bucket(bucketWaiting).Cursor()
-	for k, v := cursor.First(); k != nil; k, v = cursor.Next() {
-		h, err := decodeHead(binary.BigEndian.Uint64(k), v)
-		switch {
-		case err != nil:
-			i.Dead++ // when it is opened
-		case h.flags&flagBulk != 0:
-			i.Bulk++
-		default:
-			i.Pending++
-		}
-		if i.Oldest.IsZero() {
-			if r, err := decode(binary.BigEndian.Uint64(k), v); err == nil {
-				i.Oldest = r.Entry.RecordedAt
-			}
-		}
-	}
-	return nil
+	return info, err
 }
 
 const compactStep = 1 << 20 // bytes in one transaction

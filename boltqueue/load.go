@@ -2,13 +2,12 @@ package boltqueue
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
-	"go.etcd.io/bbolt"
+	"github.com/fprom-go/fprom"
 )
 
 // maxDelay: a retry that is due later than this was written under a wrong clock. It is made at once.
@@ -20,80 +19,76 @@ func (q *Queue) load() error {
 	if err != nil {
 		return err
 	}
-	w := &work{q: q}
-	damaged, err := w.load(tx)
-	if err != nil || !w.dirty {
+	fresh := tx.Bucket(bucketMeta) == nil
+	if fresh {
+		err = initialise(tx)
+	}
+	if err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	if damaged > 0 {
-		q.logger.Error("fprom: stored events are damaged; they are dead letters now", slog.String("path", q.path), slog.Int("events", damaged))
-	}
-	return tx.Commit()
-}
-
-func (w *work) load(tx *bbolt.Tx) (int, error) {
-	if tx.Bucket(bucketMeta) == nil {
-		w.dirty = true
-		if err := initialise(tx); err != nil {
-			return 0, err
-		}
-	}
-	w.begin(tx)
-	var err error
-	if w.counters, err = readCounters(tx); err != nil {
-		return 0, err
-	}
-	damaged, err := w.line()
-	if err != nil {
-		return 0, err
-	}
+	w := q.newWork(tx)
+	damaged, err := w.load()
 	for _, seq := range damaged {
-		if err := w.quarantine(seq); err != nil {
-			return 0, err
-		}
+		err = errors.Join(err, w.quarantine(seq))
 	}
-	if err := w.apply(nil); err != nil {
-		return 0, err
+	if err != nil || !fresh && len(damaged) == 0 {
+		err = errors.Join(err, tx.Rollback())
+	} else {
+		err = tx.Commit()
+	}
+	if len(damaged) > 0 && err == nil {
+		q.logger.Error("fprom: stored events are damaged; they are dead letters now", slog.String("path", q.path), slog.Int("events", len(damaged)))
 	}
 	w.takeOver()
-	return len(damaged), nil
+	return err
 }
 
-// line puts what waits in line, and returns the seqs of damaged records.
-func (w *work) line() (damaged []uint64, err error) {
-	now, last, end := time.Now(), uint64(0), w.waiting.Sequence()
-	c := w.waiting.Cursor()
+// load puts what waits in line, counts the rest, and returns the seqs of damaged records.
+func (w *work) load() (damaged []uint64, err error) {
+	now, end, c := time.Now(), w.waiting.Sequence(), w.waiting.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		if len(k) != 8 {
+		seq := binary.BigEndian.Uint64(k)
+		if len(k) != 8 || seq > end {
 			return nil, fmt.Errorf("%w: the numbers of the events", ErrDamaged)
 		}
-		seq := binary.BigEndian.Uint64(k)
-		if seq <= last || seq > end {
-			return nil, fmt.Errorf("%w: the order of the events", ErrDamaged)
-		}
-		last = seq
-		h, err := decodeHead(seq, v)
-		switch {
-		case err != nil:
+		r, err := decode(seq, v)
+		if err != nil {
 			damaged = append(damaged, seq)
 			continue
-		case h.due == 0:
-			w.q.line.Add(h.item(seq))
-		default:
-			wait := time.Unix(0, h.due).Sub(now)
-			if wait > maxDelay {
-				wait = 0
-			}
-			w.q.line.AddTried(h.item(seq), wait)
 		}
-		w.q.keys[h.slot] = seq
+		if w.stats.Oldest.IsZero() {
+			w.stats.Oldest = r.RecordedAt
+		}
+		w.q.keys[hashOf(fprom.SafeKey(r.Key))] = seq
+		if r.due.IsZero() {
+			w.q.line.Add(r.item(seq))
+			continue
+		}
+		wait := r.due.Sub(now)
+		if wait > maxDelay {
+			wait = 0
+		}
+		w.q.line.AddTried(r.item(seq), wait)
 	}
+	w.count()
 	return damaged, nil
 }
 
-func readCounters(tx *bbolt.Tx) (c counters, err error) {
-	if err := json.Unmarshal(tx.Bucket(bucketMeta).Get(keyCounters), &c); err != nil {
-		return c, fmt.Errorf("%w: the counters cannot be read", ErrDamaged)
+// count counts what does not wait.
+func (w *work) count() {
+	w.stats.Dead, w.stats.Conflicts = w.dead.Stats().KeyN, w.conflicted.Stats().KeyN
+	w.stats.Ledger = w.ids.Stats().KeyN
+	_ = w.dead.ForEach(func(k, v []byte) error { // those that can be read have an id, too
+		if _, err := decode(binary.BigEndian.Uint64(k), v); err == nil {
+			w.stats.Ledger--
+		}
+		return nil
+	})
+	c := w.times.Cursor()
+	for k, v := c.Last(); k != nil; k, v = c.Prev() {
+		if string(v) != string(fprom.StateDead) {
+			w.stats.LastSuccess = timeOf(k)
+			break
+		}
 	}
-	return c, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entr
 		q.mu.Lock()
 		err = q.unusable()
 		q.mu.Unlock()
-		end, hashes := uint64(0), hashesOf(f.Keys)
+		end, keys := uint64(0), keysOf(f)
 		if err == nil {
 			err = q.view(func(tx *bbolt.Tx) error {
 				after, end = max(after, before(tx, f.Since)), tx.Bucket(bucketWaiting).Sequence()
@@ -68,7 +69,7 @@ func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entr
 				break
 			}
 			err = q.view(func(tx *bbolt.Tx) error {
-				page, after = readPage(tx, f, hashes, after, end)
+				page, after = readPage(tx, f, keys, after, end)
 				return nil
 			})
 			if err == nil && len(page) > 0 && !yield(page, nil) {
@@ -100,7 +101,7 @@ func before(tx *bbolt.Tx, since time.Time) uint64 {
 }
 
 // readPage returns the entries after a seq that f selects, and how far it came.
-func readPage(tx *bbolt.Tx, f fprom.Filter, hashes map[uint64]bool, after, end uint64) (page []fprom.Entry, last uint64) {
+func readPage(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, after, end uint64) (page []fprom.Entry, last uint64) {
 	type source struct {
 		c     *bbolt.Cursor
 		state fprom.State
@@ -130,7 +131,7 @@ func readPage(tx *bbolt.Tx, f fprom.Filter, hashes map[uint64]bool, after, end u
 		if seq > end {
 			return page, end
 		}
-		if mayMatch(next.v, hashes) {
+		if keys == nil || keys[safeKeyIn(next.v)] { // most are not worth more
 			if e := entryOf(seq, next.v, next.state); f.Match(e) {
 				page = append(page, e)
 			}
@@ -144,50 +145,27 @@ func readPage(tx *bbolt.Tx, f fprom.Filter, hashes map[uint64]bool, after, end u
 	return page, after
 }
 
-// hashesOf are the hashes of what the keys of a filter may mean; nil if it has none.
-func hashesOf(keys []string) map[uint64]bool {
-	if len(keys) == 0 {
+// keysOf are the SafeKeys that the keys of a filter may mean; nil: any.
+func keysOf(f fprom.Filter) map[string]bool {
+	keys := map[string]bool{}
+	for _, k := range f.Keys {
+		keys[fprom.SafeKey(k)] = true
+		for _, kind := range []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation} {
+			keys[fprom.SafeKey(kind+":"+k)] = true
+		}
+	}
+	if len(keys) == 0 || slices.ContainsFunc(f.Keys, func(k string) bool { return strings.HasPrefix(k, damagedID) }) {
 		return nil
 	}
-	hashes := map[uint64]bool{}
-	for _, k := range keys {
-		if strings.HasPrefix(k, damagedID) {
-			return nil
-		}
-		hashes[hashKey(fprom.SafeKey(k))] = true
-		for _, kind := range []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation} {
-			hashes[hashKey(fprom.SafeKey(kind+":"+k))] = true
-		}
-	}
-	return hashes
-}
-
-// mayMatch saves reading records with other keys: their slots are not those, nor shortly after.
-func mayMatch(b []byte, hashes map[uint64]bool) bool {
-	if hashes == nil || len(b) < headSize {
-		return true
-	}
-	for i := range uint64(4) {
-		if hashes[slotOf(b)-i] {
-			return true
-		}
-	}
-	return false
+	return keys
 }
 
 func entryOf(seq uint64, b []byte, state fprom.State) fprom.Entry {
 	r, err := decode(seq, b)
-	if err == nil {
-		e := fprom.Entry(r.Entry)
-		e.State, e.Cursor = state, formatSeq(seq)
-		if e.NextAttempt.Before(time.Now()) {
-			e.NextAttempt = time.Time{} // under way, or about to be
-		}
-		return e
+	if err != nil {
+		return fprom.Entry{Key: damagedID + formatSeq(seq), State: state, Outcome: fprom.Undelivered, Reason: err.Error(), Damaged: true, Cursor: formatSeq(seq)}
 	}
-	return fprom.Entry{
-		Key: damagedID + formatSeq(seq), State: state, Outcome: fprom.Undelivered, Reason: err.Error(), Damaged: true, Cursor: formatSeq(seq),
-	}
+	return r.entry(seq, state)
 }
 
 // Redrive implements fprom.Outbox. Each dead letter is redriven once, also if it is given up again meanwhile. After an error
@@ -295,28 +273,16 @@ func count(tx *bbolt.Tx, buckets []fprom.Bucket, from, end []byte, step time.Dur
 			return nil
 		}
 		at := time.Unix(0, int64(binary.BigEndian.Uint64(k)))
-		if i := int(at.Sub(buckets[0].Start) / step); i >= 0 && i < len(buckets) && len(v) == 1 {
-			state, outcome := stateOf(v[0])
-			buckets[i].Add(state, outcome)
+		if i := int(at.Sub(buckets[0].Start) / step); i >= 0 && i < len(buckets) {
+			state := fprom.StateDone
+			if string(v) == string(fprom.StateDead) {
+				state = fprom.StateDead
+			}
+			buckets[i].Add(state, fprom.Outcome(v))
 		}
 		k, v = c.Next()
 	}
 	return bytes.Clone(k)
-}
-
-// outcomes are the codes in times; a dead letter has idDead.
-var outcomes = map[fprom.Outcome]byte{fprom.Tracked: 't', fprom.NotReferral: 'n', fprom.Duplicate: 'u'}
-
-func stateOf(code byte) (fprom.State, fprom.Outcome) {
-	if code == idDead {
-		return fprom.StateDead, fprom.Rejected
-	}
-	for o, c := range outcomes {
-		if c == code {
-			return fprom.StateDone, o
-		}
-	}
-	return "", ""
 }
 
 func formatSeq(seq uint64) string { return strconv.FormatUint(seq, 10) }

@@ -34,15 +34,14 @@ type Queue struct {
 	logged   time.Time
 
 	// Of the committer alone.
-	keys    map[uint64]uint64 // what waits, slot → seq; the slot is the hash of the key, or the next one that is free
+	keys    map[uint64]uint64 // what waits: hash of the key → seq
 	limit   int               // requests in one commit: a full disk may have room for few
 	reserve reserve
 
 	mu       sync.Mutex
-	requests []*request // not yet taken by the committer
-	counters counters
-	oldest   time.Time // RecordedAt of the first record that waits
-	writing  bool      // the committer has requests in hand
+	requests []*request       // not yet taken by the committer
+	stats    fprom.QueueStats // what does not change with the line
+	writing  bool             // the committer has requests in hand
 	closing  bool
 	broken   error // the file is not usable any more
 	stopRun  context.CancelFunc
@@ -119,11 +118,9 @@ func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
 	if err := q.unusable(); err != nil {
 		return fprom.QueueStats{}, err
 	}
-	n := q.line.Waiting()
-	return fprom.QueueStats{
-		Pending: n.Live, Bulk: n.Bulk, Oldest: q.oldest, Dead: q.counters.Dead, Ledger: q.counters.Ledger,
-		Conflicts: q.counters.Conflicts, Delivering: q.line.Running(), LastSuccess: q.counters.LastSuccess,
-	}, nil
+	s, n := q.stats, q.line.Waiting()
+	s.Pending, s.Bulk, s.Delivering = n.Live, n.Bulk, q.line.Running()
+	return s, nil
 }
 
 // Watch implements fprom.Watcher: what the Tracker knows is told over the socket.

@@ -1,7 +1,6 @@
 package boltqueue
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -16,19 +15,30 @@ import (
 //
 //	bucket     key                      value
 //	meta       "format"                 "fprom-boltqueue", version (2)
-//	           "counters"               JSON: see counters
 //	waiting    seq (8)                  the record of a message without an outcome
 //	dead       seq (8)                  the record of a dead letter
 //	done       seq (8)                  the record of a message that is done: no customer, no body
-//	ids        SafeKey of the message   state (1), seq (8). Of what is done or dead
-//	times      settled at (8), seq (8)  what it was (1), for History and for what is too old
+//	ids        SafeKey of the message   seq (8). Of dead letters, and of what is done unless it may be put again
+//	times      settled at (8), seq (8)  the outcome, or "dead": for History and for what is too old
 //	conflicts  SafeKey, 0, digest (8)   nothing. Pairs that were refused
 //
 // A Put writes to the end of waiting and nowhere else: what waits is known from memory. An outcome removes the record there
 // and writes the others. Seqs are the order in which messages were put, and are never used again.
+//
+// A record is, one after the other:
+//
+//	crc32c (4)      of seq and all that follows
+//	flags (1)
+//	digest (8)      of the message
+//	recorded at (8) Unix nanoseconds; 0: unknown
+//	due (8)         Unix nanoseconds; 0: never tried
+//	attempts (4)
+//	key, kind, customer, body of the message, each after its length (uvarint)
+//	JSON            of an fprom.Entry: what was answered. Nothing before the first answer
 const (
 	formatName    = "fprom-boltqueue"
 	formatVersion = 2
+	headSize      = 4 + 1 + 8 + 8 + 8 + 4
 )
 
 var (
@@ -42,72 +52,71 @@ var (
 
 	allBuckets = [][]byte{bucketMeta, bucketWaiting, bucketDead, bucketDone, bucketIDs, bucketTimes, bucketConflicts}
 
-	keyFormat   = []byte("format")
-	keyCounters = []byte("counters")
+	keyFormat = []byte("format")
 )
 
-// The states of a key in ids.
+// The flags of a record.
 const (
-	idDone   = 'd'
-	idRepeat = 'r' // done, and may be put again: see fprom.Message.Repeats
-	idDead   = 'x'
+	flagBulk   = 1 << iota
+	flagAside  // the later ones of its customer pass
+	flagForget // the customer, with the outcome
 )
 
-// record is a message in the file, and what is to tell of it.
+// record is a message in the file. Attempt is how many there were. One that is erased has its SafeKey for a Key.
 type record struct {
-	Entry  wireEntry       `json:"entry"`         // without state and cursor
-	Key    string          `json:"key,omitempty"` // of the message, if it is not Entry.Key
-	Digest uint64          `json:"digest"`
-	Body   json.RawMessage `json:"body,omitempty"`
-	Aside  bool            `json:"aside,omitzero"`
-	Forget bool            `json:"forget,omitzero"` // the customer, with the outcome
-	slot   uint64          // in the head
+	fprom.Message
+	flags byte
+	due   time.Time
+	told  []byte // JSON
 }
 
 func newRecord(m fprom.Message) *record {
-	m.Attempt, m.RecordedAt = 0, m.RecordedAt.UTC()
-	r := &record{Entry: wireEntry(fprom.NewEntry(m)), Digest: m.Digest, Body: m.Body}
-	if r.Entry.Key != m.Key {
-		r.Key = m.Key
+	r := &record{Message: m}
+	r.Attempt = 0
+	if m.Bulk {
+		r.flags = flagBulk
 	}
 	return r
 }
 
-func (r *record) message() fprom.Message {
-	m := fprom.Message{
-		Key: r.Entry.Key, Kind: r.Entry.Kind, Body: r.Body, Customer: r.Entry.Customer, RecordedAt: r.Entry.RecordedAt,
-		Attempt: r.Entry.Attempts, Digest: r.Digest, Bulk: r.Entry.Bulk,
+// entry is what is to tell of it, with the customer in clear.
+func (r *record) entry(seq uint64, state fprom.State) fprom.Entry {
+	e := fprom.NewEntry(r.Message)
+	if len(r.told) > 0 {
+		_ = json.Unmarshal(r.told, &e) // it has a checksum
 	}
-	if r.Key != "" {
-		m.Key = r.Key
+	e.State, e.Cursor = state, formatSeq(seq)
+	if state == fprom.StateWaiting && r.due.After(time.Now()) { // else it is under way, or about to be
+		e.NextAttempt = r.due
 	}
-	return m
+	return e
+}
+
+// answer notes what deliver said, and when; not settled: it is tried again.
+func (r *record) answer(res fprom.Result, failure error, attempts int, settled time.Time) (err error) {
+	e := fprom.NewEntry(r.Message)
+	e.Settle(res, failure, settled)
+	if settled.IsZero() {
+		e.Outcome = fprom.Undelivered
+	}
+	r.Attempt = attempts
+	r.told, err = json.Marshal(fprom.Entry{
+		Outcome: e.Outcome, Amount: e.Amount, Currency: e.Currency, SettledAt: e.SettledAt, Reason: e.Reason,
+		StatusCode: e.StatusCode, ID: e.ID, Commissions: e.Commissions, CommissionIDs: e.CommissionIDs,
+	})
+	return err
 }
 
 // erase removes what tells who the customer is; the sum stays.
-func (r *record) erase() { r.Entry.Customer, r.Key, r.Body = "", "", nil }
+func (r *record) erase() { r.Key, r.Customer, r.Body = fprom.SafeKey(r.Key), "", nil }
 
-// answer notes what deliver said.
-func (r *record) answer(res fprom.Result, err error, at time.Time) {
-	e := fprom.Entry(r.Entry)
-	e.Settle(res, err, at)
-	r.Entry = wireEntry(e)
+func (r *record) item(seq uint64) *item {
+	it := &item{Seq: seq, Bulk: r.Bulk}
+	if r.flags&flagAside == 0 {
+		it.Lane = backlog.LaneOf(r.Customer)
+	}
+	return it
 }
-
-// head is the beginning of a record: crc32c (4) of seq and the rest, flags (1), slot (8), lane (8), due (8). Nothing else is
-// read of what waits when the file is opened. The JSON of the record follows.
-type head struct {
-	flags byte
-	slot  uint64 // of its key: see Queue.keys
-	lane  uint64
-	due   int64 // Unix nanoseconds; 0: never tried
-}
-
-const (
-	headSize  = 4 + 1 + 8 + 8 + 8
-	flagBulk  = 1
-	flagAside = 2
-)
 
 var (
 	errDamagedRecord = errors.New("the stored record is damaged; what is left of it can only be dropped")
@@ -115,25 +124,27 @@ var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// encode returns the record without its slot and checksum: see seal.
-func (r *record) encode() ([]byte, error) {
-	r.Entry.State, r.Entry.Cursor = "", ""
-	j, err := json.Marshal(r)
-	b := append(make([]byte, headSize, headSize+len(j)), j...)
-	if r.Entry.Bulk {
-		b[4] |= flagBulk
-	}
-	if r.Aside {
-		b[4] |= flagAside
-	}
-	binary.BigEndian.PutUint64(b[13:], backlog.LaneOf(r.Entry.Customer))
-	binary.BigEndian.PutUint64(b[21:], uint64(nanos(r.Entry.NextAttempt)))
-	return b, err
+// encode returns the record without its checksum: see seal.
+func (r *record) encode() []byte {
+	b := make([]byte, headSize, headSize+32+len(r.Key)+len(r.Kind)+len(r.Customer)+len(r.Body)+len(r.told))
+	b[4] = r.flags
+	binary.BigEndian.PutUint64(b[5:], r.Digest)
+	binary.BigEndian.PutUint64(b[13:], nanos(r.RecordedAt))
+	binary.BigEndian.PutUint64(b[21:], nanos(r.due))
+	binary.BigEndian.PutUint32(b[29:], uint32(r.Attempt))
+	b = appendText(b, r.Key)
+	b = appendText(b, r.Kind)
+	b = appendText(b, r.Customer)
+	b = appendText(b, r.Body)
+	return append(b, r.told...)
 }
 
-// seal completes a record with what is known when it is stored.
-func seal(b []byte, seq, slot uint64) []byte {
-	binary.BigEndian.PutUint64(b[5:], slot)
+func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+// seal completes a record when its seq is known.
+func seal(seq uint64, b []byte) []byte {
 	binary.BigEndian.PutUint32(b, checksum(seq, b))
 	return b
 }
@@ -142,57 +153,61 @@ func checksum(seq uint64, b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(seqKey(seq), castagnoli), castagnoli, b[4:])
 }
 
-// decodeHead checks the whole record and reads its head.
-func decodeHead(seq uint64, b []byte) (head, error) {
-	if len(b) < headSize || binary.BigEndian.Uint32(b) != checksum(seq, b) {
-		return head{}, errDamagedRecord
-	}
-	return head{b[4], slotOf(b), binary.BigEndian.Uint64(b[13:]), int64(binary.BigEndian.Uint64(b[21:]))}, nil
-}
-
-func slotOf(b []byte) uint64 { return binary.BigEndian.Uint64(b[5:]) }
-
 // decode copies everything out of b, which may be a page of the file.
 func decode(seq uint64, b []byte) (*record, error) {
-	h, err := decodeHead(seq, b)
-	if err != nil {
-		return nil, err
-	}
-	r := &record{slot: h.slot}
-	if json.Unmarshal(b[headSize:], r) != nil {
+	if len(b) < headSize || binary.BigEndian.Uint32(b) != checksum(seq, b) {
 		return nil, errDamagedRecord
 	}
+	r := &record{flags: b[4], due: timeOf(b[21:])}
+	r.Digest, r.RecordedAt, r.Attempt = binary.BigEndian.Uint64(b[5:]), timeOf(b[13:]), int(binary.BigEndian.Uint32(b[29:]))
+	r.Bulk = r.flags&flagBulk != 0
+	b = b[headSize:]
+	for _, s := range []*string{&r.Key, &r.Kind, &r.Customer} {
+		var text []byte
+		text, b = cutText(b)
+		*s = string(text)
+	}
+	body, told := cutText(b)
+	r.Body, r.told = append(r.Body, body...), append(r.told, told...)
 	return r, nil
 }
 
-func (h head) item(seq uint64) *item {
-	it := &item{Seq: seq, Lane: h.lane, Bulk: h.flags&flagBulk != 0}
-	if h.flags&flagAside != 0 {
-		it.Lane = 0
+func cutText(b []byte) (text, rest []byte) {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return nil, nil
 	}
-	return it
+	return b[n : n+int(size)], b[n+int(size):]
 }
 
-// hashKey is the hash of a SafeKey.
-func hashKey(safeKey string) uint64 {
-	sum := sha256.Sum256([]byte(safeKey))
-	return binary.BigEndian.Uint64(sum[:])
-}
-
-// nanos is Unix nanoseconds; 0 for the zero time.
-func nanos(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
+// safeKeyIn reads nothing else of a record, and does not look whether it is damaged.
+func safeKeyIn(b []byte) string {
+	key, _ := cutText(b[min(headSize, len(b)):])
+	return fprom.SafeKey(string(key))
 }
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), seq) }
 
 func timeKey(at time.Time, seq uint64) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(max(nanos(at), 0))), seq)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(make([]byte, 0, 16), nanos(at)), seq)
 }
 
 func conflictKey(safeKey string, digest uint64) []byte {
 	return binary.BigEndian.AppendUint64(append([]byte(safeKey), 0), digest)
+}
+
+// nanos is Unix nanoseconds; 0 for the zero time and for what was before 1970.
+func nanos(t time.Time) uint64 {
+	if t.Unix() < 0 {
+		return 0
+	}
+	return uint64(t.UnixNano())
+}
+
+func timeOf(b []byte) time.Time {
+	n := binary.BigEndian.Uint64(b)
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(n)).UTC()
 }

@@ -59,7 +59,7 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 		return
 	}
 	hit("leased")
-	m := r.message()
+	m := r.Message
 	m.Attempt++
 	res, err := q.recovered(ctx, deliver, m)
 	hit("answered")
@@ -95,12 +95,7 @@ func (q *Queue) settle(ctx context.Context, it *item, m fprom.Message, res fprom
 		m.Attempt--
 	}
 	due := q.now().Add(delay)
-	postpone := func(r *record) {
-		r.answer(res, err, time.Time{})
-		r.Entry.Outcome, r.Entry.NextAttempt, r.Entry.Attempts = fprom.Undelivered, due.UTC(), m.Attempt
-		r.Aside = r.Aside || fprom.IsSetAside(err)
-	}
-	if q.writeOutcome(ctx, it, func(w *work) error { return w.change(it.Seq, postpone) }) {
+	if q.writeOutcome(ctx, it, func(w *work) error { return w.postpone(it.Seq, m.Attempt, res, err, due) }) {
 		q.line.Retry(it, time.Until(due), fprom.IsSetAside(err))
 	}
 }

@@ -12,8 +12,6 @@ import (
 	"net/http"
 	"os"
 	"time"
-
-	"github.com/fprom-go/fprom"
 )
 
 // The bounds of the socket.
@@ -109,11 +107,11 @@ func (s *socket) routes() http.Handler {
 	for name, f := range map[string]func(context.Context, wireRequest, *wireAnswer) error{
 		"put": func(ctx context.Context, r wireRequest, _ *wireAnswer) error { return q.Put(ctx, r.Messages...) },
 		"redrive": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
-			a.N, err = q.Redrive(ctx, fprom.Filter(r.wireFilter))
+			a.N, err = q.Redrive(ctx, r.Filter)
 			return err
 		},
 		"drop": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
-			a.N, err = q.Drop(ctx, fprom.Filter(r.wireFilter))
+			a.N, err = q.Drop(ctx, r.Filter)
 			return err
 		},
 		"forget": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
@@ -131,11 +129,11 @@ func (s *socket) entries(ctx context.Context, r wireRequest, a *wireAnswer) erro
 	if limit <= 0 || limit > socketEntries {
 		r.Limit = socketEntries
 	}
-	for e, err := range s.q.Entries(ctx, fprom.Filter(r.wireFilter)) {
+	for e, err := range s.q.Entries(ctx, r.Filter) {
 		if err != nil {
 			return err
 		}
-		a.Events = append(a.Events, wireEntry(e))
+		a.Events = append(a.Events, e)
 	}
 	if n := len(a.Events); n == r.Limit && n != limit {
 		a.Next = a.Events[n-1].Cursor

@@ -10,63 +10,24 @@ import (
 
 // wireRequest is what goes over the socket: HTTP with JSON. GET /status has none.
 type wireRequest struct {
-	wireFilter                 // entries, redrive, drop; forget takes the customer
-	Messages   []fprom.Message `json:"messages,omitempty"` // put
-	From       time.Time       `json:"from,omitzero"`      // history
-	To         time.Time       `json:"to,omitzero"`
-	Step       time.Duration   `json:"step,omitzero"`     // nanoseconds
-	Deadline   time.Time       `json:"deadline,omitzero"` // flush
+	fprom.Filter                 // entries, redrive, drop; forget takes the customer
+	Messages     []fprom.Message `json:"messages,omitempty"` // put
+	From         time.Time       `json:"from,omitzero"`      // history
+	To           time.Time       `json:"to,omitzero"`
+	Step         time.Duration   `json:"step,omitzero"`     // nanoseconds
+	Deadline     time.Time       `json:"deadline,omitzero"` // flush
 }
 
 // wireAnswer is the answer to each of them.
 type wireAnswer struct {
 	*fprom.QueueStats                // status
-	Events            []wireEntry    `json:"events,omitempty"`
+	Events            []fprom.Entry  `json:"events,omitempty"`
 	Next              string         `json:"next,omitempty"` // for "after"; empty: those were all
 	N                 int            `json:"n,omitzero"`     // how many were changed
 	Buckets           []fprom.Bucket `json:"buckets,omitempty"`
 	Error             string         `json:"error,omitempty"`
 	Code              string         `json:"code,omitempty"` // one of wireCodes
 	Keys              []string       `json:"keys,omitempty"` // of a conflict
-}
-
-// wireEntry is an fprom.Entry in the JSON of the command line tool, which the file has too.
-type wireEntry struct {
-	Key           string        `json:"key,omitempty"`
-	Kind          string        `json:"kind,omitempty"`
-	State         fprom.State   `json:"state,omitempty"`
-	Outcome       fprom.Outcome `json:"outcome,omitempty"`
-	Amount        int64         `json:"amount,omitzero"`
-	Currency      string        `json:"currency,omitempty"`
-	Customer      string        `json:"customer,omitempty"`
-	Bulk          bool          `json:"bulk,omitzero"`
-	RecordedAt    time.Time     `json:"recorded_at,omitzero"`
-	SettledAt     time.Time     `json:"settled_at,omitzero"`
-	Attempts      int           `json:"attempts,omitzero"`
-	NextAttempt   time.Time     `json:"next_attempt,omitzero"`
-	Reason        string        `json:"reason,omitempty"`
-	StatusCode    int           `json:"status,omitzero"`
-	ID            int64         `json:"id,omitzero"`
-	Commissions   int           `json:"commissions,omitzero"`
-	CommissionIDs []int64       `json:"commission_ids,omitempty"`
-	Damaged       bool          `json:"damaged,omitzero"`
-	Cursor        string        `json:"cursor,omitempty"`
-}
-
-// wireFilter is an fprom.Filter.
-type wireFilter struct {
-	Keys       []string      `json:"keys,omitempty"`
-	State      fprom.State   `json:"state,omitempty"`
-	Outcome    fprom.Outcome `json:"outcome,omitempty"`
-	Kind       string        `json:"kind,omitempty"`
-	Customer   string        `json:"customer,omitempty"`
-	Since      time.Time     `json:"since,omitzero"`
-	Until      time.Time     `json:"until,omitzero"`
-	Reason     string        `json:"reason,omitempty"`
-	StatusCode int           `json:"status,omitzero"`
-	Limit      int           `json:"limit,omitzero"`
-	After      string        `json:"after,omitempty"`
-	Personal   bool          `json:"personal,omitzero"`
 }
 
 // wireCodes are the errors that callers ask for.
