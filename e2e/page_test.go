@@ -67,7 +67,11 @@ func page(t *testing.T, o *outboxtest.Outbox) http.Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tracker.Shutdown(context.Background()) })
-	h, err := statuspage.Handler(tracker, statuspage.Options{Public: true, Writable: true, Outbox: o, Name: "shop.example"})
+	compared := statuspage.Comparison{At: time.Now().Add(-5 * time.Hour), Days: 7}
+	h, err := statuspage.Handler(tracker, statuspage.Options{
+		Public: true, Writable: true, Outbox: o, Name: "shop.example",
+		Compared: func() statuspage.Comparison { return compared },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +115,9 @@ func TestEveryMountAndLook(t *testing.T) {
 				}
 				if bars := get(p, chromedp.Evaluate[float64](`document.querySelectorAll("rect").length`)); bars < 40 {
 					t.Errorf("%v bars", bars)
+				}
+				if got := p.text(".tile:last-child"); !strings.Contains(got, "0 missing") || !strings.Contains(got, "7 days, 5 h ago") {
+					t.Errorf("of the last comparison the page says %q", got)
 				}
 				if wide := get(p, chromedp.Evaluate[float64](`document.documentElement.scrollWidth - innerWidth`)); wide > 0 {
 					t.Errorf("the page is %v pixels wider than the screen", wide)

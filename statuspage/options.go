@@ -31,6 +31,9 @@ type Options struct {
 	// RequestsPerMinute is the limit of the account, drawn as a line. Default: the Tracker's, else 400, which is
 	// FirstPromoter's.
 	RequestsPerMinute int
+	// Compared, if set, is the last comparison with FirstPromoter, for the page and status.json; of reconcile.Nightly, see
+	// Comparison. It must be safe for concurrent use, and return at once.
+	Compared func() Comparison
 }
 
 func (o Options) withDefaults() (Options, error) {

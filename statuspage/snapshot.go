@@ -38,6 +38,7 @@ type snapshot struct {
 	from    string           // the cursor before them
 	large   bool             // reading them takes too long
 	broken  error            // the outbox cannot be read
+	compare *Comparison      // the last one with FirstPromoter; nil: none are made
 	redrive bool             // this page has just put dead letters back, whose age says nothing
 	nothing bool             // neither a Tracker nor an Outbox
 }
@@ -83,6 +84,10 @@ func (p *page) gather(ctx context.Context) snapshot {
 	if o := p.outbox(); o != nil {
 		s.durable, s.nothing = true, false
 		s.broken = s.read(ctx, o)
+	}
+	if p.Compared != nil {
+		c := p.Compared()
+		s.compare = &c
 	}
 	s.merge()
 	n := s.queue.Pending + s.queue.Bulk

@@ -18,12 +18,14 @@ type status struct {
 	Why      string       `json:"why,omitempty"`     // why not
 	Service  *fprom.Stats `json:"service,omitempty"` // of the Tracker in this process, if there is one
 	At       time.Time    `json:"at"`
+
+	Comparison *comparisonJSON `json:"comparison,omitempty"` // see Options.Compared
 }
 
 func (p *page) serveStatus(w http.ResponseWriter, r *http.Request) {
 	s := p.look(r.Context())
 	problems := p.problems(s)
-	out := status{QueueStats: s.queue, State: worst(problems), Problems: problems, Ready: true, Service: s.service, At: s.at.UTC()}
+	out := status{QueueStats: s.queue, State: worst(problems), Problems: problems, Ready: true, Service: s.service, At: s.at.UTC(), Comparison: s.compare.json()}
 	if out.Problems == nil {
 		out.Problems = []problem{}
 	}

@@ -9,10 +9,14 @@ import (
 
 // tiles are the figures at the top of the page.
 func (p *page) tiles(s snapshot) []tile {
-	return []tile{
+	tiles := []tile{
 		lostTile(s.service), p.oldestTile(s), successTile(s), waitingTile(s.queue),
 		deadTile(s.queue), p.limitTile(s.queue), breakerTile(s.queue), pauseTile(s.queue, s.at),
 	}
+	if s.compare != nil {
+		tiles = append(tiles, s.compare.tile(s.at))
+	}
+	return tiles
 }
 
 func lostTile(t *fprom.Stats) tile {

@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,46 +51,44 @@ func (s snapshot) late(limit time.Duration) bool {
 
 // problems are what is wrong, the worst first.
 func (p *page) problems(s snapshot) []problem {
-	var fail, warn []problem
-	add := func(to *[]problem, level, do, what string, args ...any) {
-		*to = append(*to, problem{level, fmt.Sprintf(what, args...), do})
+	var all []problem
+	add := func(level, do, what string, args ...any) {
+		all = append(all, problem{level, fmt.Sprintf(what, args...), do})
 	}
 	if s.nothing {
-		add(&fail, levelFail, "In development that is right. Elsewhere make a Tracker: see the log of the service's start.", "There is no tracker: nothing is reported to FirstPromoter.")
+		add(levelFail, "In development that is right. Elsewhere make a Tracker: see the log of the service's start.", "There is no tracker: nothing is reported to FirstPromoter.")
 	}
 	if s.broken != nil {
-		add(&fail, levelFail, "Look at its disk or its database, and at the service's log. The figures below may be missing or wrong.", "The outbox cannot be read: %v.", s.broken)
+		add(levelFail, "Look at its disk or its database, and at the service's log. The figures below may be missing or wrong.", "The outbox cannot be read: %v.", s.broken)
 	}
 	if t := s.service; t != nil {
 		if t.PutError != "" {
-			add(&fail, levelFail, "Make room on the disk or mend the database now: sales that are made meanwhile are lost, or refused with `WithFailClosed`. This goes away with the next event that is stored.",
+			add(levelFail, "Make room on the disk or mend the database now: sales that are made meanwhile are lost, or refused with `WithFailClosed`. This goes away with the next event that is stored.",
 				"The last event was not stored: %s.", strings.TrimRight(t.PutError, ". "))
 		}
 		if t.Lost > 0 {
-			add(&fail, levelFail, "Search the log for `LOST`: it names each one. Send them again with `fprom backfill`, then restart the service to clear this.", "%s could not be stored and %s lost.", count(int(t.Lost), "event"), wasWere(int(t.Lost)))
+			add(levelFail, "Search the log for `LOST`: it names each one. Send them again with `fprom backfill`, then restart the service to clear this.", "%s could not be stored and %s lost.", count(int(t.Lost), "event"), wasWere(int(t.Lost)))
 		}
 		if n := int(t.Panics); n > 0 {
-			add(&warn, levelWarn, "Search the log for `panicked`, and mend what it names. Nothing is lost by it.", "%s of the service's own code that fprom calls: its transport, Observer, Logger or queue.", count(n, "panic"))
+			add(levelWarn, "Search the log for `panicked`, and mend what it names. Nothing is lost by it.", "%s of the service's own code that fprom calls: its transport, Observer, Logger or queue.", count(n, "panic"))
 		}
 		if n := max(int(t.Conflicts), s.queue.Conflicts); n > 0 {
-			add(&warn, levelWarn, "Search the log for `NOT TRACKED`: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", count(n, "event")+" "+wasWere(n))
+			add(levelWarn, "Search the log for `NOT TRACKED`: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", count(n, "event")+" "+wasWere(n))
 		}
 	}
-	p.delivery(s, func(level, do, what string, args ...any) {
-		if level == levelFail {
-			add(&fail, level, do, what, args...)
-		} else {
-			add(&warn, level, do, what, args...)
-		}
-	})
+	if c, is := s.compare.problem(s.at); is {
+		all = append(all, c)
+	}
+	p.delivery(s, add)
 	if n := s.queue.Dead; n > 0 {
 		do := "Read the reason and mend the cause. Then redrive, or drop what is no sale: below, or with `fprom dead`."
 		if !s.durable {
 			do = "Search the log for `dead letter`: the queue in memory does not keep them."
 		}
-		add(&warn, levelWarn, do, "%s up: FirstPromoter refused %s.", count(n, "event")+" "+wasWere(n)+" given", itThem(n))
+		add(levelWarn, do, "%s up: FirstPromoter refused %s.", count(n, "event")+" "+wasWere(n)+" given", itThem(n))
 	}
-	return append(fail, warn...)
+	slices.SortStableFunc(all, func(a, b problem) int { return strings.Compare(a.Level, b.Level) }) // "fail" before "warn"
+	return all
 }
 
 // delivery adds what keeps events from being delivered. Of several reasons the first explains the others.
@@ -179,6 +178,13 @@ func wasWere(n int) string {
 		return "was"
 	}
 	return "were"
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 func itThem(n int) string {

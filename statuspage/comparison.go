@@ -1,0 +1,80 @@
+package statuspage
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Comparison is the last comparison of what was sent with what FirstPromoter has. With reconcile.Nightly:
+//
+//	Compared: func() statuspage.Comparison {
+//		last := nightly.Last()
+//		return statuspage.Comparison{
+//			At: last.At, Err: last.Err, Days: len(last.Report.Days), Missing: len(last.Report.Missing), Do: last.Report.Advice(),
+//		}
+//	}
+type Comparison struct {
+	At      time.Time // when it ended; zero: there was none yet
+	Err     error     // why it failed
+	Days    int       // that were compared
+	Missing int       // commissions that FirstPromoter answered and does not have
+	Do      []string  // what mends the differences, a sentence each; empty: there are none
+}
+
+// comparisonJSON is a Comparison in status.json.
+type comparisonJSON struct {
+	At      time.Time `json:"at,omitzero"`
+	Days    int       `json:"days"`
+	Missing int       `json:"missing"`
+	Do      []string  `json:"do"`
+	Error   string    `json:"error,omitempty"`
+}
+
+func (c *Comparison) json() *comparisonJSON {
+	if c == nil {
+		return nil
+	}
+	j := &comparisonJSON{At: c.At.UTC(), Days: c.Days, Missing: c.Missing, Do: append([]string{}, c.Do...)}
+	if c.Err != nil {
+		j.Error = c.Err.Error()
+	}
+	return j
+}
+
+// problem is what is wrong with it, if anything.
+func (c *Comparison) problem(now time.Time) (p problem, is bool) {
+	if c == nil || c.At.IsZero() {
+		return problem{}, false
+	}
+	when := age(now.Sub(c.At)) + " ago"
+	found := fmt.Sprintf("%s compared with FirstPromoter %s", count(c.Days, "day")+" "+wasWere(c.Days), when)
+	do := "`fprom reconcile` lists what differs. " + strings.Join(c.Do, ". ") + "."
+	switch {
+	case c.Err != nil:
+		return problem{levelWarn, fmt.Sprintf("The comparison with FirstPromoter failed %s: %s.", when, strings.TrimRight(strings.TrimPrefix(c.Err.Error(), "fprom: "), ". ")), "It is made again by itself; `fprom reconcile` makes it now."}, true
+	case c.Missing > 0:
+		return problem{levelFail, fmt.Sprintf("%s: %s missing.", found, count(c.Missing, "commission")+" "+isAre(c.Missing)), do}, true
+	case len(c.Do) > 0:
+		return problem{levelWarn, found + ": they differ.", do}, true
+	default:
+		return problem{}, false
+	}
+}
+
+func (c *Comparison) tile(now time.Time) tile {
+	const label = "Compared"
+	note := count(c.Days, "day") + ", " + age(now.Sub(c.At)) + " ago"
+	switch p, bad := c.problem(now); {
+	case c.At.IsZero():
+		return tile{label, "–", "not yet", ""}
+	case c.Err != nil:
+		return tile{label, "failed", age(now.Sub(c.At)) + " ago", p.Level}
+	case c.Missing == 0 && bad:
+		return tile{label, "differs", note, p.Level}
+	case bad:
+		return tile{label, grouped(c.Missing) + " missing", note, p.Level}
+	default:
+		return tile{label, "0 missing", note, levelOK}
+	}
+}
