@@ -34,7 +34,7 @@ type Change struct {
 }
 
 // OpenChanges opens the file, and makes it if it does not exist. A last line that was torn off by a crash is cut away:
-// FirstPromoter delivers that webhook again.
+// FirstPromoter delivers that webhook again. Another file is refused, and not changed.
 func OpenChanges(path string) (*Changes, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the path is the caller's
 	if err != nil {
@@ -69,9 +69,17 @@ func ReadChanges(path string) (*Changes, error) {
 	return c, nil
 }
 
+// begin is how every line begins.
+const begin = `{"webhook":`
+
 // read takes in whole lines, and returns how many bytes they are.
 func (c *Changes) read(r io.Reader) (whole int64, err error) {
 	buf := bufio.NewReader(r)
+	if b, err := buf.Peek(len(begin)); err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	} else if !strings.HasPrefix(begin, string(b)) {
+		return 0, errors.New("it is another file, which OpenChanges did not write; nothing was changed")
+	}
 	for {
 		line, err := buf.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {

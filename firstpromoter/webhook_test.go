@@ -230,6 +230,22 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// A path that was mistyped must not cost the file that is there.
+func TestChangesLeavesOtherFilesAlone(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"event_id,amount\nch_1,100\nch_2,", "one line, and no end", `{"type":"commission.denied"}` + "\n"} {
+		path := filepath.Join(t.TempDir(), "sales.csv")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, openErr := firstpromoter.OpenChanges(path)
+		_, readErr := firstpromoter.ReadChanges(path)
+		if b, _ := os.ReadFile(path); openErr == nil || readErr == nil || string(b) != text {
+			t.Errorf("%q: %v, %v, now %q", text, openErr, readErr, b)
+		}
+	}
+}
+
 func FuzzWebhook(f *testing.F) {
 	f.Add([]byte(hook("w1", "commission.created", 7, "2026-03-10T12:00:00Z")))
 	f.Add([]byte(`{"event_type":"commission.x","data":[],"changes":{"status":[null,1]}}`))
