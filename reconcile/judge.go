@@ -69,8 +69,13 @@ func (r *run) early(e *event) bool {
 func (r *run) judgeUnread(s span) {
 	for d := s.from; d <= s.to; d++ {
 		for _, e := range r.byDay[d] {
-			switch {
+			switch status := r.decision(e); {
 			case r.early(e):
+			case status == firstpromoter.StatusDeleted:
+				r.conclude(e, deleted)
+			case status == firstpromoter.StatusDenied:
+				r.deny(e, status)
+				r.conclude(e, matched)
 			case e.outcome == "" || e.earned > 0:
 				r.conclude(e, matched)
 			default:

@@ -33,7 +33,7 @@ func (r *run) judgeMissing(ctx context.Context, s span, without []*event) error 
 		switch {
 		case len(e.rows) > 0:
 			r.compare(e)
-		case r.deleted(e):
+		case r.decision(e) == firstpromoter.StatusDeleted:
 			r.conclude(e, deleted)
 		default:
 			r.conclude(e, missing)
@@ -42,10 +42,20 @@ func (r *run) judgeMissing(ctx context.Context, s span, without []*event) error 
 	return nil
 }
 
-// deleted reports whether somebody deleted every commission of an event.
-func (r *run) deleted(e *event) bool {
-	return r.Decided != nil && len(e.earnedID) > 0 &&
-		!slices.ContainsFunc(e.earnedID, func(id int64) bool { return r.Decided(id) != firstpromoter.StatusDeleted })
+// decision is "deleted" if somebody deleted every commission of an event, "denied" if each is denied or deleted, else empty.
+func (r *run) decision(e *event) (status string) {
+	if r.Decided == nil {
+		return ""
+	}
+	for _, id := range e.earnedID {
+		switch s := r.Decided(id); {
+		case s != firstpromoter.StatusDenied && s != firstpromoter.StatusDeleted:
+			return ""
+		case status != firstpromoter.StatusDenied:
+			status = s
+		}
+	}
+	return status
 }
 
 // askFor looks for events by name: their commissions may have been made on another day, or have been missed where a list

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,23 +71,39 @@ func TestNightly(t *testing.T) {
 	})
 }
 
-// What somebody deleted on purpose is not missing.
-func TestDeletedIsNotMissing(t *testing.T) {
+// What somebody deleted on purpose is not missing, and what was decided is told also of days whose totals agree.
+func TestWhatSomebodyDecided(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, fpromtest.Company{}, 1, 20)
-	o := w.options(t)
-	o.Outbox, o.Full = w.outbox(t), true
-	deleted := map[int64]bool{}
-	for _, c := range w.fake.Commissions() {
-		deleted[c.ID] = c.EventID == "ch_0_5"
+	for _, c := range []struct {
+		name    string
+		spoil   func(*fpromtest.Server)
+		missing []string
+		read    bool
+	}{
+		{"a day that differs", func(f *fpromtest.Server) { f.Lose("ch_0_5"); f.Lose("ch_0_6"); f.Deny("ch_0_7") }, []string{"ch_0_6"}, true},
+		{"a day that agrees", func(*fpromtest.Server) {}, nil, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fpromtest.Company{}, 1, 20)
+			o := w.options(t)
+			o.Outbox = w.outbox(t)
+			decided := map[int64]string{}
+			for _, c := range w.fake.Commissions() {
+				decided[c.ID] = map[string]string{"ch_0_5": "deleted", "ch_0_7": "denied", "ch_0_8": "approved"}[c.EventID]
+			}
+			o.Decided = func(id int64) string { return decided[id] }
+			c.spoil(w.fake)
+			r, err := reconcile.Run(t.Context(), o)
+			if got := ids(r.Denied); err != nil || !slices.Equal(got, []string{"ch_0_5", "ch_0_7"}) || r.Days[1].Read != c.read {
+				t.Errorf("%+v %v", r, err)
+			}
+			for _, e := range r.Denied {
+				if want := decided[e.CommissionIDs[0]]; e.Status != want {
+					t.Errorf("%+v, want %s", e, want)
+				}
+			}
+			found(t, r, c.missing, nil, nil, nil)
+		})
 	}
-	o.Decided = func(id int64) string { return map[bool]string{true: "deleted"}[deleted[id]] }
-	w.fake.Lose("ch_0_5")
-	w.fake.Lose("ch_0_6")
-	w.fake.Deny("ch_0_7")
-	r, err := reconcile.Run(t.Context(), o)
-	if err != nil || len(r.Denied) != 2 || r.Denied[0].Status+r.Denied[1].Status != "denieddeleted" {
-		t.Errorf("%+v %v", r.Denied, err)
-	}
-	found(t, r, []string{"ch_0_6"}, nil, nil, nil)
 }

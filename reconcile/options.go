@@ -24,7 +24,7 @@ type Options struct {
 	Full bool
 	// Decided, if set, says what somebody made of a commission: "denied", "deleted" or "" for nothing;
 	// firstpromoter.Changes.Status is such a function. A sale whose commissions were all deleted is in Report.Denied then, and
-	// not missing.
+	// not missing; and those that were denied are there also where the day's commissions are not read.
 	Decided func(commission int64) string
 	// Redrive, if set, sends what is missing again under its own event id; Tracker.Track is such a function. What FirstPromoter
 	// knows already it refuses as a duplicate, so nothing is paid twice. Default: nothing is changed.

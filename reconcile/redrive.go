@@ -2,11 +2,13 @@ package reconcile
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"github.com/fprom-go/fprom"
 )
 
-// redrive sends what is missing again. An event that cannot be sent does not stop the others.
+// redrive sends what is missing again. An event that cannot be sent does not stop the others; refused credentials do.
 func (r *run) redrive(ctx context.Context) error {
 	n := &Redriven{}
 	r.report.Redriven = n
@@ -20,16 +22,19 @@ func (r *run) redrive(ctx context.Context) error {
 		}
 		res, err := r.Redrive(ctx, e.body)
 		switch {
+		case errors.Is(err, fprom.ErrUnauthorized):
+			return err
 		case err != nil:
 			n.Failed++
-		case res.Outcome == fprom.Tracked:
-			n.Tracked++
+			if n.Reason == "" {
+				n.Reason = strings.TrimPrefix(err.Error(), "fprom: ")
+			}
 		case res.Outcome == fprom.Duplicate:
 			n.Duplicate++
 		case res.Outcome == fprom.NotReferral:
 			n.NotReferral++
-		default:
-			n.Failed++
+		default: // no error: it is tracked
+			n.Tracked++
 		}
 		r.progress("redrive", i+1, len(r.lost), 0)
 	}

@@ -47,16 +47,21 @@ type Entry struct {
 
 // Redriven counts what became of the missing ones that were sent again.
 type Redriven struct {
-	Tracked     int `json:"tracked"`
-	Duplicate   int `json:"duplicate"` // FirstPromoter has the event and still no commission: only its support can tell
-	NotReferral int `json:"not_referral"`
-	Failed      int `json:"failed"`
-	NoCustomer  int `json:"no_customer"` // the outbox has forgotten the customer: give Options.Sales
+	Tracked     int    `json:"tracked"`
+	Duplicate   int    `json:"duplicate"`    // FirstPromoter has the event and still no commission: only its support can tell
+	NotReferral int    `json:"not_referral"` // FirstPromoter has no such customer, or not any more
+	Failed      int    `json:"failed"`
+	NoCustomer  int    `json:"no_customer"`      // the outbox has erased the customer: give Options.Sales
+	Reason      string `json:"reason,omitempty"` // why the first of Failed did
 }
 
-// Clean reports whether nothing needs a person.
+// Clean reports whether nothing needs a person. What was missing and arrived with Options.Redrive needs nobody.
 func (r Report) Clean() bool {
-	return len(r.Missing)+len(r.Foreign)+len(r.AmountDiffers)+len(r.Doubled) == 0
+	missing := len(r.Missing)
+	if r.Redriven != nil {
+		missing -= r.Redriven.Tracked
+	}
+	return missing+len(r.Foreign)+len(r.AmountDiffers)+len(r.Doubled) == 0
 }
 
 // Advice says what mends the differences, a sentence each. It is empty for a clean report.
@@ -66,7 +71,14 @@ func (r Report) Advice() (lines []string) {
 			lines = append(lines, strconv.Itoa(n)+" "+text)
 		}
 	}
-	say(len(r.Missing), "missing: send them again under their own event ids: fprom reconcile … --redrive (with --sales FILE for the customers, if the outbox was compared)")
+	if d := r.Redriven; d != nil {
+		say(d.NoCustomer, "not sent again: the outbox erases a customer once an event is done, so it does not know whose sale it was. Add --sales FILE: a list with the same event ids and the customers, such as the payment provider's export")
+		say(d.Failed, "not sent again: "+d.Reason+". Run it again")
+		say(d.Duplicate, "sent again, and FirstPromoter has the event id: it shows no commission for it. Ask its support, with the event ids")
+		say(d.NotReferral, "sent again, and FirstPromoter knows the customer as no referral: fprom why EMAIL says more")
+	} else {
+		say(len(r.Missing), "missing: add --redrive to send them again under their own event ids, so that nothing is paid twice. An outbox has erased the customers: it needs --sales FILE beside it, such as the payment provider's export")
+	}
 	say(len(r.Foreign), "foreign: another integration reports sales too. Disconnect it in FirstPromoter (Settings → Integrations), or stop reporting here; deny the commissions that are for a sale of ours")
 	say(len(r.AmountDiffers), "with another amount: an amount cannot be changed in FirstPromoter. Refund the event, and report the sale again under another event id")
 	say(len(r.Doubled), "doubled: deny one of the commissions in FirstPromoter (Commissions → Deny)")

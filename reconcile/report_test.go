@@ -1,7 +1,10 @@
 package reconcile_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +57,59 @@ func TestRedrive(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The advice says of everything that differs what to do, and of what was sent again why it did not help.
+func TestAdvice(t *testing.T) {
+	t.Parallel()
+	one := []reconcile.Entry{{EventID: "ch_1"}}
+	for _, c := range []struct {
+		name   string
+		report reconcile.Report
+		clean  bool
+		want   []string // in this order, a line each
+	}{
+		{"clean", reconcile.Report{Denied: one}, true, nil},
+		{"missing", reconcile.Report{Missing: one}, false, []string{"--redrive to send them again under their own event ids, so that nothing is paid twice. An outbox has erased the customers: it needs --sales FILE"}},
+		{"all is sent again", reconcile.Report{Missing: one, Redriven: &reconcile.Redriven{Tracked: 1}}, true, nil},
+		{"an outbox alone", reconcile.Report{Missing: one, Redriven: &reconcile.Redriven{NoCustomer: 1}}, false, []string{"1 not sent again: the outbox erases a customer once an event is done, so it does not know whose sale it was. Add --sales FILE"}},
+		{"one failed", reconcile.Report{Missing: one, Redriven: &reconcile.Redriven{Failed: 1, Reason: "no answer"}}, false, []string{"1 not sent again: no answer. Run it again"}},
+		{"known", reconcile.Report{Missing: one, Redriven: &reconcile.Redriven{Duplicate: 1, NotReferral: 2}}, false, []string{"Ask its support", "fprom why"}},
+		{"the rest", reconcile.Report{Foreign: one, AmountDiffers: one, Doubled: one}, false, []string{"1 foreign: another integration", "1 with another amount", "1 doubled: deny one"}},
+	} {
+		got := c.report.Advice()
+		ok := len(got) == len(c.want) && c.report.Clean() == c.clean
+		for i := 0; ok && i < len(got); i++ {
+			ok = strings.Contains(got[i], c.want[i])
+		}
+		if !ok {
+			t.Errorf("%s: clean %v, %q, want %v, %q", c.name, c.report.Clean(), got, c.clean, c.want)
+		}
+	}
+}
+
+// A refused key ends the sending: each further call would be refused too.
+func TestRedriveStopsAtARefusedKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{}, 1, 20)
+	o := w.options(t)
+	o.Outbox, o.Full, o.Sales = w.outbox(t), true, w.list()
+	w.fake.Lose("ch_0_5")
+	w.fake.Lose("ch_0_6")
+	calls := 0
+	for _, c := range []struct {
+		err     error
+		calls   int
+		failed  int
+		stopped bool
+	}{{fmt.Errorf("fprom: ch: %w", fprom.ErrUnauthorized), 1, 0, true}, {errors.New("fprom: ch: no answer"), 2, 2, false}} {
+		calls = 0
+		o.Redrive = func(context.Context, fprom.Event) (fprom.Result, error) { calls++; return fprom.Result{}, c.err }
+		r, err := reconcile.Run(t.Context(), o)
+		if errors.Is(err, c.err) != c.stopped || calls != c.calls || r.Redriven.Failed != c.failed || !c.stopped && r.Redriven.Reason != "ch: no answer" {
+			t.Errorf("%v: %v after %d calls, %+v", c.err, err, calls, r.Redriven)
+		}
 	}
 }
 

@@ -31,6 +31,8 @@ type eventJSON struct {
 	Commissions   int        `json:"commissions"`
 	CommissionIDs []int64    `json:"commission_ids"`
 	Damaged       bool       `json:"damaged"`
+
+	CommissionStatus map[int64]string `json:"commission_status"` // by id, as far as --changes has it
 }
 
 type eventsJSON struct {
@@ -38,7 +40,7 @@ type eventsJSON struct {
 	Next   *string     `json:"next"` // for --after; null at the end
 }
 
-func eventOf(e fprom.Entry) eventJSON {
+func (a *app) eventOf(e fprom.Entry) eventJSON {
 	ids := e.CommissionIDs
 	if ids == nil {
 		ids = []int64{}
@@ -47,7 +49,7 @@ func eventOf(e fprom.Entry) eventJSON {
 		Key: e.Key, Kind: e.Kind, State: string(e.State), Outcome: string(e.Outcome), Amount: e.Amount, Currency: e.Currency,
 		Customer: e.Customer, Bulk: e.Bulk, RecordedAt: utc(e.RecordedAt), SettledAt: utc(e.SettledAt), Attempts: e.Attempts,
 		NextAttempt: utc(e.NextAttempt), Reason: e.Reason, Status: e.StatusCode, ID: e.ID, Commissions: e.Commissions,
-		CommissionIDs: ids, Damaged: e.Damaged,
+		CommissionIDs: ids, Damaged: e.Damaged, CommissionStatus: a.statuses(e),
 	}
 }
 
@@ -56,11 +58,12 @@ func (a *app) events() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "events [KEY…]", Short: "List events, or show those named",
 		Long: `List the events of the outbox, the oldest first, or show those named in full. A KEY is as listed, or an event id.
---since and --until look at when an event was recorded. It changes nothing.`,
+--since and --until look at when an event was recorded. With --changes it shows whether somebody denied or deleted the commissions.
+It changes nothing.`,
 		Example: `  fprom events --state waiting
   fprom events --since 2h --kind refund
   fprom events --customer ann@example.com --personal
-  fprom events in_1RbasilSub0001
+  fprom events in_1RbasilSub0001 --changes changes.jsonl
   fprom events --state done --limit 0 -o jsonl`,
 		RunE: command(func(ctx context.Context, keys []string) error {
 			f, err := flags.filter(keys, time.Now())
@@ -68,6 +71,9 @@ func (a *app) events() *cobra.Command {
 				return err
 			}
 			f.Personal = a.personal
+			if err := a.readChanges(); err != nil {
+				return err
+			}
 			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.listEvents(ctx, box, f) })
 		}),
 	}
@@ -79,12 +85,13 @@ func (a *app) events() *cobra.Command {
 	complete(cmd, "state", states...)
 	complete(cmd, "outcome", outcomes...)
 	a.outboxFlag(cmd)
+	a.changesFlag(cmd)
 	a.personalFlag(cmd)
 	return cmd
 }
 
 func (a *app) listEvents(ctx context.Context, box fprom.Outbox, f fprom.Filter) error {
-	found, n, next, err := a.list(ctx, box, f, func(e fprom.Entry) any { return eventOf(e) })
+	found, n, next, err := a.list(ctx, box, f, func(e fprom.Entry) any { return a.eventOf(e) })
 	if err != nil {
 		return err
 	}
@@ -103,9 +110,9 @@ func (a *app) showEvents(found []fprom.Entry, n int, f fprom.Filter, next *strin
 	}
 	v := eventsJSON{Events: make([]eventJSON, len(found)), Next: next}
 	for i, e := range found {
-		v.Events[i] = eventOf(e)
+		v.Events[i] = a.eventOf(e)
 	}
-	return a.show(v, func(w io.Writer) { eventsText(w, found, f, next) })
+	return a.show(v, func(w io.Writer) { a.eventsText(w, found, f, next) })
 }
 
 // list reads the n entries that f selects, and the cursor for more. Lines of JSON are written as they come, each as asLine

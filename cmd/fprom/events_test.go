@@ -2,9 +2,15 @@ package main_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom/firstpromoter"
 )
 
 func TestStatus(t *testing.T) {
@@ -105,4 +111,56 @@ func pages(t *testing.T, e env) {
 	if len(lines) != 8 {
 		t.Errorf("%d lines", len(lines))
 	}
+}
+
+// What FirstPromoter's webhooks said of the commissions is shown with the events, and by reconcile.
+func TestDeniedAndDeletedCommissions(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		fake, e := filled(t, p)
+		file := filepath.Join(t.TempDir(), "changes.jsonl")
+		changes, err := firstpromoter.OpenChanges(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer changes.Close()
+		commission := fake.Commissions()[0].ID
+		denied := firstpromoter.Webhook{ID: "w1", Type: "commission.denied", EntityID: commission, At: time.Now(), Commission: firstpromoter.Commission{Status: firstpromoter.StatusDenied}}
+		if err := changes.Add(denied); err != nil {
+			t.Fatal(err)
+		}
+		if r := fprom(t, e, "events").want(t, 0); strings.Contains(r.out, "denied") {
+			t.Error(r)
+		}
+		for _, args := range [][]string{{"events", "--changes", file}, {"events", "ch_1", "--changes", file}} {
+			if r := fprom(t, e, args...).want(t, 0); strings.Count(r.out, "tracked, denied") != 1 {
+				t.Error(r)
+			}
+		}
+		id := strconv.FormatInt(commission, 10)
+		var v struct {
+			Events []struct {
+				Status map[string]string `json:"commission_status"`
+			}
+		}
+		fprom(t, e.with(env{"FPROM_CHANGES": file}), "events", "ch_1", "-o", "json").want(t, 0).object(t, &v)
+		if len(v.Events) != 1 || v.Events[0].Status[id] != "denied" {
+			t.Errorf("%+v", v)
+		}
+		var report struct {
+			Denied []struct {
+				EventID string `json:"event_id"`
+				Status  string
+			}
+		}
+		fprom(t, e, "reconcile", "--from", today(0), "--changes", file, "--rate", "6000", "-o", "json").want(t, 0).object(t, &report)
+		if len(report.Denied) != 1 || report.Denied[0].EventID != "ch_1" || report.Denied[0].Status != "denied" {
+			t.Errorf("%+v", report)
+		}
+		for _, wrong := range []string{file + ".none", os.Args[0]} {
+			if r := fprom(t, e, "events", "--changes", wrong).want(t, 1); !strings.Contains(r.err, "check --changes") {
+				t.Error(r)
+			}
+		}
+	})
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/fprom-go/fprom/money"
 )
 
-func eventsText(w io.Writer, found []fprom.Entry, f fprom.Filter, next *string) {
+func (a *app) eventsText(w io.Writer, found []fprom.Entry, f fprom.Filter, next *string) {
 	if len(f.Keys) == 0 {
-		eventsTable(w, found)
+		a.eventsTable(w, found)
 		more(w, len(found), "event", next)
 		return
 	}
@@ -20,18 +20,18 @@ func eventsText(w io.Writer, found []fprom.Entry, f fprom.Filter, next *string) 
 		if i > 0 {
 			_, _ = fmt.Fprintln(w)
 		}
-		eventText(w, e)
+		a.eventText(w, e)
 	}
 }
 
-func eventsTable(w io.Writer, found []fprom.Entry) {
+func (a *app) eventsTable(w io.Writer, found []fprom.Entry) {
 	if len(found) == 0 {
 		return
 	}
 	rows := [][]string{{"KEY", "STATE", "OUTCOME", "AMOUNT", "CUSTOMER", "RECORDED", "TRIES", "REASON"}}
 	for _, e := range found {
 		rows = append(rows, []string{
-			e.Key, string(e.State), string(e.Outcome), amount(e), e.Customer, stamp(e.RecordedAt), strconv.Itoa(e.Attempts), short(because(e)),
+			e.Key, string(e.State), a.outcome(e), amount(e), e.Customer, stamp(e.RecordedAt), strconv.Itoa(e.Attempts), short(because(e)),
 		})
 	}
 	table(w, rows)
@@ -47,7 +47,7 @@ func more(w io.Writer, n int, what string, next *string) {
 }
 
 // eventText shows all of an event.
-func eventText(w io.Writer, e fprom.Entry) {
+func (a *app) eventText(w io.Writer, e fprom.Entry) {
 	row := func(name, value string) {
 		if value != "" {
 			_, _ = fmt.Fprintf(w, "%-13s %s\n", name, clean(value))
@@ -56,7 +56,7 @@ func eventText(w io.Writer, e fprom.Entry) {
 	row("key", e.Key)
 	row("kind", e.Kind)
 	row("state", string(e.State))
-	row("outcome", string(e.Outcome))
+	row("outcome", a.outcome(e))
 	row("amount", amount(e))
 	row("customer", e.Customer)
 	row("bulk", hint(e.Bulk, "yes"))
@@ -67,9 +67,7 @@ func eventText(w io.Writer, e fprom.Entry) {
 	row("reason", because(e))
 	row("last status", number(e.StatusCode))
 	row("their id", number(e.ID))
-	if e.State == fprom.StateDone {
-		row("commissions", strings.TrimSpace(strconv.Itoa(e.Commissions)+" "+strings.Trim(fmt.Sprint(e.CommissionIDs), "[]")))
-	}
+	row("commissions", a.commissions(e))
 	row("damaged", hint(e.Damaged, "yes: it cannot be read, only dropped"))
 }
 

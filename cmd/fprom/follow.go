@@ -58,7 +58,7 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 				v.Dead++
 			case fprom.StateDone:
 			}
-			v.Events = append(v.Events, eventOf(e))
+			v.Events = append(v.Events, a.eventOf(e))
 		}
 		p.set(int64(n - v.Waiting))
 		if v.Waiting == 0 || time.Now().After(deadline) {
@@ -75,7 +75,7 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 
 func (a *app) showFollowed(v followedJSON, found []fprom.Entry) error {
 	err := a.show(v, func(w io.Writer) {
-		eventsTable(w, found)
+		a.eventsTable(w, found)
 		_, _ = fmt.Fprintf(w, "%s redriven: %d done, %d dead again, %d still waiting\n", count(v.Redriven, "dead letter"), v.Redriven-v.Dead-v.Waiting, v.Dead, v.Waiting)
 	})
 	if err == nil && v.Dead+v.Waiting > 0 {

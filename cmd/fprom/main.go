@@ -53,11 +53,13 @@ type app struct {
 	where     string // --outbox
 	bars      string // --progress
 	personal  bool
+	changes   string                        // --changes
+	became    func(commission int64) string // see readChanges
 	terminal  struct{ in, out, errs bool }
 }
 
 func newApp(in io.Reader, out, errs io.Writer) *app {
-	a := &app{in: in, out: out, errs: errs}
+	a := &app{in: in, out: out, errs: errs, became: func(int64) string { return "" }}
 	is := func(f any) bool {
 		file, ok := f.(*os.File)
 		return ok && term.IsTerminal(int(file.Fd()))

@@ -31,7 +31,8 @@ func (a *app) reconcile() *cobra.Command {
 amount. Days whose totals agree are not read further, unless --full. It prints what mends, and changes nothing unless --redrive.
 
 --sales needs no outbox: it finds what an old integration lost. Its columns are read as fprom backfill reads them, and each row
-needs its date (created_at). Beside --outbox it lends --redrive the customers, whom the outbox has forgotten.
+needs its date (created_at). Beside --outbox it lends --redrive the customers, whom the outbox has erased: without it nothing of an
+outbox can be sent again.
 The calls count against the account's limit, which tracking needs as well: see --rate.`,
 		Example: `  fprom reconcile --from 2026-01-01 --to 2026-01-31
   fprom reconcile --sales stripe.csv --amount major --from 2026-01-01 --to 2026-01-31
@@ -48,6 +49,7 @@ The calls count against the account's limit, which tracking needs as well: see -
 	f.BoolVar(&flags.redrive, "redrive", false, "send what is missing again, under its own event id: what FirstPromoter has is not paid twice")
 	f.IntVar(&flags.rate, "rate", firstpromoter.DefaultRate, "calls a minute")
 	a.outboxFlag(cmd)
+	a.changesFlag(cmd)
 	return cmd
 }
 
@@ -60,6 +62,9 @@ func (a *app) runReconcile(ctx context.Context, flags reconcileFlags) error {
 	}
 	client, err := companyClient(firstpromoter.Config{Rate: flags.rate})
 	if err != nil {
+		return err
+	}
+	if err := a.readChanges(); err != nil {
 		return err
 	}
 	sales, end, err := a.readSales(flags)
@@ -127,7 +132,10 @@ func (a *app) readSales(flags reconcileFlags) (iter.Seq2[reconcile.Sale, error],
 }
 
 func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fprom.Outbox, sales iter.Seq2[reconcile.Sale, error], flags reconcileFlags) error {
-	o := reconcile.Options{Client: client, From: flags.days[0], To: flags.days[1], Outbox: box, Sales: sales, Full: flags.full}
+	o := reconcile.Options{Client: client, From: flags.days[0], To: flags.days[1], Outbox: box, Sales: sales, Full: flags.full, Decided: a.became}
+	if flags.redrive && sales == nil {
+		a.note("the outbox has erased the customers of what is done: what is missing can be sent again only with --sales FILE, a list with the same event ids")
+	}
 	if flags.redrive {
 		t, err := fprom.New(fprom.Config{RequestsPerMinute: flags.rate, Logger: a.logger()})
 		if err != nil {
@@ -153,16 +161,8 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 	if err := a.show(report, func(w io.Writer) { reportText(w, report) }); err != nil {
 		return err
 	}
-	if !mended(report).Clean() {
+	if !report.Clean() {
 		return errNeedsPerson
 	}
 	return nil
-}
-
-// mended is the report without what --redrive brought in.
-func mended(r reconcile.Report) reconcile.Report {
-	if r.Redriven != nil && r.Redriven.Tracked == len(r.Missing) {
-		r.Missing = nil
-	}
-	return r
 }

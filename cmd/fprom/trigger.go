@@ -200,7 +200,7 @@ func (a *app) lookFor(ctx context.Context, want []fprom.Event) (found []eventJSO
 			}
 			if len(all) >= len(f.Keys) {
 				for _, e := range all {
-					found = append(found, eventOf(e))
+					found = append(found, a.eventOf(e))
 				}
 				return nil
 			}
