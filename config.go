@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -60,7 +59,7 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	c.APIKey = cmp.Or(c.APIKey, os.Getenv("FIRSTPROMOTER_API_KEY"))
 	c.AccountID = cmp.Or(c.AccountID, os.Getenv("FIRSTPROMOTER_ACCOUNT_ID"))
-	c.BaseURL = cmp.Or(c.BaseURL, os.Getenv("FIRSTPROMOTER_API_URL"), DefaultBaseURL)
+	c.BaseURL = strings.TrimRight(cmp.Or(c.BaseURL, os.Getenv("FIRSTPROMOTER_API_URL"), DefaultBaseURL), "/")
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
 	c.RequestsPerMinute = cmp.Or(c.RequestsPerMinute, 400)
 	c.Burst = cmp.Or(c.Burst, max(min(20, c.RequestsPerMinute/20), 1))
@@ -72,106 +71,54 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	base, err := checkBaseURL(c.BaseURL)
-	c.BaseURL = base
 	if c.APIKey == "" && c.AccountID == "" {
-		return c, errNoCredentials
+		return c, ErrNoCredentials
 	}
-	return c, first(
-		checkCredential("Config.APIKey", "FIRSTPROMOTER_API_KEY", c.APIKey),
-		checkCredential("Config.AccountID", "FIRSTPROMOTER_ACCOUNT_ID", c.AccountID),
-		err,
-		c.checkNumbers(),
+	return c, cmp.Or(
+		validCredential("Config.APIKey", c.APIKey),
+		validCredential("Config.AccountID", c.AccountID),
+		validBaseURL(c.BaseURL),
+		invalid(c.Timeout < time.Millisecond, "Config.Timeout", "is negative or less than a millisecond: it needs a unit, as in 10 * time.Second"),
+		invalid(c.RequestsPerMinute < 2, "Config.RequestsPerMinute", "must be at least 2"),
+		invalid(c.Burst < 1 || c.Burst >= c.RequestsPerMinute, "Config.Burst", "must be between 1 and RequestsPerMinute-1"),
+		invalid(c.Workers < 0, "Config.Workers", "is negative"),
 		c.Breaker.validate(), c.Dedupe.validate(), c.Retry.validate(),
 	)
 }
 
-// errNoCredentials is a *ValidationError and ErrNoCredentials.
-var errNoCredentials error = credentialError{&ValidationError{
-	"Config.APIKey", "is missing, and so is Config.AccountID: set them or $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID, or use a nil *Tracker in development",
-}}
-
-type credentialError struct{ *ValidationError }
-
-func (e credentialError) Unwrap() []error { return []error{ErrNoCredentials, e.ValidationError} }
-
-func (c Config) checkNumbers() error {
-	switch {
-	case c.Timeout < time.Millisecond:
-		return &ValidationError{"Config.Timeout", "is negative or less than a millisecond: it needs a unit, as in 10 * time.Second"}
-	case c.RequestsPerMinute < 2:
-		return &ValidationError{"Config.RequestsPerMinute", "must be at least 2"}
-	case c.Burst < 1 || c.Burst >= c.RequestsPerMinute:
-		return &ValidationError{"Config.Burst", "must be between 1 and RequestsPerMinute-1"}
-	case c.Workers < 0:
-		return &ValidationError{"Config.Workers", "is negative"}
-	}
-	return nil
+func validCredential(field, s string) error {
+	wrong := func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'<>{}$", r) }
+	return cmp.Or(
+		invalid(s == "", field, "is missing: set it or its environment variable ($FIRSTPROMOTER_API_KEY, $FIRSTPROMOTER_ACCOUNT_ID)"),
+		invalid(strings.ContainsFunc(s, wrong), field, "contains white space, a quote or another character that no credential has: set it to what FirstPromoter shows under Settings → Integrations → Manage API keys, without \"Bearer\"; trim it if it was read from a file"),
+	)
 }
 
-func checkCredential(field, env, s string) error {
-	switch {
-	case s == "":
-		return &ValidationError{field, "is missing: set it or $" + env}
-	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return &ValidationError{field, "contains white space, a line end or another character that no credential has: trim it if it was read from a file, and leave out \"Bearer\""}
-	case strings.ContainsAny(s, "\"'<>{}$"):
-		return &ValidationError{field, "contains quotes or is a placeholder: set it to what FirstPromoter shows under Settings → Integrations → Manage API keys"}
-	}
-	return nil
-}
-
-func checkBaseURL(s string) (string, error) {
-	bad := func(reason string) (string, error) { return "", &ValidationError{"Config.BaseURL", reason} }
+func validBaseURL(s string) error {
+	const field = "Config.BaseURL"
 	u, err := url.Parse(s)
-	switch {
-	case err != nil || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return bad("is not a URL; the default is " + DefaultBaseURL)
-	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Hostname() == "":
-		return bad("must begin with https:// and a host; the default is " + DefaultBaseURL)
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return bad("must have no user, query or fragment")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return bad("must be https: plain http would show the API key to the network; it is taken for loopback hosts only")
+	if err != nil || strings.Contains(s, " ") {
+		return &ValidationError{field, "is not a URL; the default is " + DefaultBaseURL}
 	}
-	return strings.TrimRight(u.String(), "/"), nil
+	return cmp.Or(
+		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "must begin with https:// and a host; the default is "+DefaultBaseURL),
+		invalid(u.User != nil || strings.ContainsAny(s, "?#"), field, "must have no user, query or fragment"),
+		invalid(u.Scheme == "http" && !isLoopback(u.Hostname()), field, "must be https: plain http would show the API key to the network; it is taken for loopback hosts only"),
+	)
 }
 
 func isLoopback(host string) bool {
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
-
-// redacted is what may be shown of a Config.
-type redacted struct {
-	APIKey, AccountID, BaseURL        string
-	Timeout                           time.Duration
-	RequestsPerMinute, Burst, Workers int
-	Queue                             string
-	Breaker                           BreakerConfig
-	Dedupe                            DedupeConfig
-	Retry                             RetryConfig
-}
-
-func (c Config) redact() redacted {
-	key := ""
-	if c.APIKey != "" {
-		key = "[redacted]"
-	}
-	return redacted{
-		key, c.AccountID, c.BaseURL, c.Timeout, c.RequestsPerMinute, c.Burst, c.Workers,
-		fmt.Sprintf("%T", c.Queue), c.Breaker, c.Dedupe, c.Retry,
-	}
+	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 // Format prints the Config without the key, whatever the verb.
-func (c Config) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, fmt.Sprintf("%+v", c.redact())) }
+func (c Config) Format(f fmt.State, _ rune) {
+	type printable Config // without this method
+	if c.APIKey != "" {
+		c.APIKey = "[redacted]"
+	}
+	_, _ = fmt.Fprintf(f, "%+v", printable(c))
+}
 
-// MarshalJSON encodes the Config without the key.
-func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(c.redact()) }
-
-// LogValue shows the Config without the key.
-func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", c.redact())) }
+// MarshalJSON encodes the Config as it is printed: without the key.
+func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }

@@ -65,6 +65,14 @@ func (e Signup) Validate() error {
 // Validate reports the first wrong field.
 func (e Cancellation) Validate() error { return validCustomer(e.Email, e.UID) }
 
+// invalid is an error if wrong.
+func invalid(wrong bool, field, reason string) error {
+	if wrong {
+		return &ValidationError{field, reason}
+	}
+	return nil
+}
+
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
