@@ -13,90 +13,75 @@ import (
 type Exchange struct {
 	Recording
 
-	w     http.ResponseWriter
-	outer *http.Request
-	inner http.Request // a copy of outer with the Recording's context
-
-	before http.Header // w's at Wrap; only with WithFailClosed
+	w        http.ResponseWriter
+	outer    *http.Request
+	inner    http.Request // a copy of outer with the Recording's context
+	before   http.Header  // w's at Wrap; only with WithFailClosed
+	heldBack bool         // by an http.TimeoutHandler around, until the handler returns
 }
 
 // Request is the request for the handler: Record works with its context. It is a copy, so what the handler or a mux writes
-// into it is not in the original, except for Pattern (see Close). What http.Request.PathValue gives in the handler cannot
+// into it is not in the original, except for what Close copies. What http.Request.PathValue gives in the handler cannot
 // be read from the original.
 func (x *Exchange) Request() *http.Request { return &x.inner }
 
-// Writer is the ResponseWriter for the handler. It calls Commit before the status leaves, and has Unwrap. It has Flush
-// where the original has it, and Push where it has both; Hijack and ReadFrom are always there, because what lies below
-// Unwrap would pass Commit by, and answer http.ErrNotSupported or copy where the original has none. Frameworks that need a
-// richer type wrap their own around the calls to Commit, Discard and Refuse.
+// Writer is the ResponseWriter for the handler. It calls Commit before the status leaves. It has Flush where the original
+// has it. Hijack, Push, ReadFrom and Unwrap are always there; where the original has no Hijack or Push, they return
+// http.ErrNotSupported. Frameworks that need a richer type wrap their own around the calls to Commit, Discard and Refuse.
 func (x *Exchange) Writer() http.ResponseWriter {
-	w := (*writer)(x)
-	_, flush := x.w.(http.Flusher)
-	_, push := x.w.(http.Pusher)
-	switch {
-	case flush && push: // HTTP/2
-		return pushWriter{flushWriter{w}}
-	case flush:
-		return flushWriter{w}
-	default:
-		return w
+	if _, ok := x.w.(http.Flusher); ok {
+		return flushWriter{writer{x}}
 	}
+	return writer{x}
 }
 
 // Commit is Recording.Commit. Where http.TimeoutHandler holds the response back until the handler returns, and may still
 // answer 503 in its place, the events are accepted in Finish; with WithFailClosed they are accepted here all the same.
 func (x *Exchange) Commit(status int) error {
-	if x.pending() && x.inTimeoutHandler() {
-		if x.timedOut() {
-			x.Discard(nil) // the client got 503
-		}
-		if !x.hook.failClosed {
-			x.decide(status)
-			return nil
-		}
+	if x.heldBack && errors.Is(x.ctx.Err(), context.DeadlineExceeded) { // the client got 503 instead
+		x.decision, x.reason = handlerFailed, nil
+	}
+	if x.heldBack && !x.hook.failClosed {
+		x.decide(status)
+		return nil
 	}
 	return x.Recording.Commit(status)
 }
 
+// commit is for the Writer: it reports whether the response is still the handler's.
+func (x *Exchange) commit(status int) bool {
+	if x.Commit(status) != nil {
+		x.Refuse()
+	}
+	return x.decision != handlerRefused
+}
+
 // Finish says that the handler returned normally. If it wrote nothing, its status is 200.
 func (x *Exchange) Finish() {
-	(*writer)(x).commit(http.StatusOK)
-	if x.pending() && x.timedOut() && x.inTimeoutHandler() {
-		x.decision = handlerFailed
-	}
+	x.commit(http.StatusOK)
 	x.Recording.Finish()
 }
 
-// Close ends the recording, and does for the original request what was done with the handler's: its Pattern is the route
-// that a mux below has found, for middlewares outside that name requests by it; and the temporary files of a multipart form
-// are removed, since the server removes only those of the original.
+// Close ends the recording. The original request gets the Pattern of the handler's, the route that a mux below has found,
+// since middlewares outside name requests by it; and its MultipartForm, since the server removes the files of that.
 func (x *Exchange) Close() {
 	x.Recording.Close()
-	x.outer.Pattern = x.inner.Pattern
-	if f := x.inner.MultipartForm; f != nil && f != x.outer.MultipartForm {
-		_ = f.RemoveAll() // as the server does
-	}
+	x.outer.Pattern, x.outer.MultipartForm = x.inner.Pattern, x.inner.MultipartForm
 }
 
-// timedOut reports whether the request's time is over. If an http.TimeoutHandler set it, the client got 503, and what the
-// handler says now is thrown away.
-func (x *Exchange) timedOut() bool { return errors.Is(x.ctx.Err(), context.DeadlineExceeded) }
-
 // inTimeoutHandler reports whether an http.TimeoutHandler is around, and nothing between hides it.
-func (x *Exchange) inTimeoutHandler() bool {
-	if _, ok := x.ctx.Deadline(); !ok {
+func inTimeoutHandler(w http.ResponseWriter, r *http.Request) bool {
+	if _, ok := r.Context().Deadline(); !ok {
 		return false
 	}
-	for w := x.w; ; {
-		if fmt.Sprintf("%T", w) == "*http.timeoutWriter" {
-			return true
-		}
+	for fmt.Sprintf("%T", w) != "*http.timeoutWriter" {
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
 			return false
 		}
 		w = u.Unwrap()
 	}
+	return true
 }
 
 // Refuse answers 503 in place of the handler's response, after Commit has returned an error. Of the header only what was

@@ -53,11 +53,12 @@ func (h *Hook) succeeded(status int) bool {
 //	x.Finish()
 func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 	x := &Exchange{w: w, outer: r}
+	x.begin(h, r.Context(), r.Header)
+	x.inner = *r.WithContext(x.ctx) //nolint:contextcheck // it is r's context, with the Recording
+	x.heldBack = inTimeoutHandler(w, r)
 	if h.failClosed {
 		x.before = w.Header().Clone()
 	}
-	x.begin(h, r.Context(), r.Header)
-	x.inner = *r.WithContext(x.ctx) //nolint:contextcheck // it is r's context, with the Recording
 	return x
 }
 

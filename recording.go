@@ -125,13 +125,6 @@ func (r *Recording) take(last bool) []Event {
 	return events
 }
 
-// pending reports whether take would return something.
-func (r *Recording) pending() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.events) > 0
-}
-
 // store enqueues events in one call, which stores all of them or none. With refuse the request fails if they are not
 // stored, otherwise they are lost.
 func (r *Recording) store(events []Event, refuse bool) error {

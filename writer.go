@@ -8,63 +8,45 @@ import (
 	"net/http"
 )
 
-// writer is the Exchange as the handler's ResponseWriter. What a ResponseWriter has beyond the three methods is found by
-// type assertion, so what it may not have needs types of its own.
-type (
-	writer      Exchange
-	flushWriter struct{ *writer }
-	pushWriter  struct{ flushWriter }
-)
+// writer is the handler's ResponseWriter. What lies below Unwrap would pass Commit by, so it has every optional method itself.
+type writer struct{ x *Exchange }
 
-// commit reports whether the response is still the handler's.
-func (w *writer) commit(status int) bool {
-	x := (*Exchange)(w)
-	if x.Commit(status) != nil {
-		x.Refuse()
-	}
-	return w.decision != handlerRefused
-}
+// flushWriter is the writer where the original has Flush: handlers ask for it before they stream.
+type flushWriter struct{ writer }
 
-func (w *writer) Header() http.Header { return w.w.Header() }
+func (w writer) Header() http.Header         { return w.x.w.Header() }
+func (w writer) Unwrap() http.ResponseWriter { return w.x.w } // for http.ResponseController
 
-func (w *writer) WriteHeader(status int) {
-	if w.commit(status) {
-		w.w.WriteHeader(status)
+func (w writer) WriteHeader(status int) {
+	if w.x.commit(status) {
+		w.x.w.WriteHeader(status)
 	}
 }
 
-func (w *writer) Write(p []byte) (int, error) {
-	if w.commit(http.StatusOK) {
-		return w.w.Write(p)
+func (w writer) Write(p []byte) (int, error) {
+	if w.x.commit(http.StatusOK) {
+		return w.x.w.Write(p)
 	}
 	return len(p), nil
 }
 
-func (w *writer) WriteString(s string) (int, error) {
-	if w.commit(http.StatusOK) {
-		return io.WriteString(w.w, s)
-	}
-	return len(s), nil
-}
-
 // ReadFrom leads to the original's, so that the kernel can copy a file.
-func (w *writer) ReadFrom(src io.Reader) (int64, error) {
-	if w.commit(http.StatusOK) {
-		return io.Copy(w.w, src)
+func (w writer) ReadFrom(src io.Reader) (int64, error) {
+	if w.x.commit(http.StatusOK) {
+		return io.Copy(w.x.w, src)
 	}
 	return io.Copy(io.Discard, src)
 }
 
-// Unwrap is for http.ResponseController.
-func (w *writer) Unwrap() http.ResponseWriter { return w.w }
+func (w flushWriter) Flush() { _ = w.FlushError() } // Flush has no error to give
 
 // FlushError is what http.ResponseController.Flush calls.
-func (w *writer) FlushError() error {
-	if !canFlush(w.w) {
+func (w writer) FlushError() error {
+	if !canFlush(w.x.w) {
 		return fmt.Errorf("fprom: flush: %w", http.ErrNotSupported)
 	}
-	w.commit(http.StatusOK)
-	return http.NewResponseController(w.w).Flush()
+	w.x.commit(http.StatusOK)
+	return http.NewResponseController(w.x.w).Flush()
 }
 
 func canFlush(w http.ResponseWriter) bool {
@@ -80,27 +62,28 @@ func canFlush(w http.ResponseWriter) bool {
 	}
 }
 
-func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if w.decision == handlerRefused {
+func (w writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if w.x.decision == handlerRefused {
 		return nil, nil, fmt.Errorf("fprom: hijack: the request was answered with 503: %w", http.ErrNotSupported)
 	}
-	c, rw, err := http.NewResponseController(w.w).Hijack()
+	c, rw, err := http.NewResponseController(w.x.w).Hijack()
 	if err == nil {
-		(*Exchange)(w).Discard(nil)
+		w.x.Discard(nil)
 	}
 	return c, rw, err
 }
 
+func (w writer) Push(target string, o *http.PushOptions) error {
+	if p, ok := w.x.w.(http.Pusher); ok {
+		return p.Push(target, o)
+	}
+	return http.ErrNotSupported
+}
+
 // CloseNotify is deprecated, but Gin's Context.Stream panics without it.
-func (w *writer) CloseNotify() <-chan bool {
-	if c, ok := w.w.(interface{ CloseNotify() <-chan bool }); ok {
+func (w writer) CloseNotify() <-chan bool {
+	if c, ok := w.x.w.(interface{ CloseNotify() <-chan bool }); ok {
 		return c.CloseNotify()
 	}
 	return nil // the client is never gone; the request's context says it too
-}
-
-func (w flushWriter) Flush() { _ = w.FlushError() } // Flush has no error to give
-
-func (w pushWriter) Push(target string, o *http.PushOptions) error {
-	return w.w.(http.Pusher).Push(target, o)
 }

@@ -216,8 +216,6 @@ func TestMultipartFiles(t *testing.T) {
 	}
 	_, _ = part.Write(make([]byte, 1<<16))
 	mw.Close()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", &form)
-	r.Header.Set("Content-Type", mw.FormDataContentType())
 	files := func() int {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -225,11 +223,22 @@ func TestMultipartFiles(t *testing.T) {
 		}
 		return len(entries)
 	}
-	wrap(nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(wrap(nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if err := r.ParseMultipartForm(0); err != nil || files() != 1 {
 			t.Errorf("parsed with error %v into %d files, want 1", err, files())
 		}
-	})).ServeHTTP(httptest.NewRecorder(), r)
+	})))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, &form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", mw.FormDataContentType())
+	res, err := s.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	s.Close() // waits for the request's end
 	if n := files(); n != 0 {
 		t.Errorf("%d temporary files left", n)
 	}
