@@ -2,17 +2,16 @@ package fprom
 
 import (
 	"cmp"
-	"log/slog"
+	"maps"
 	"net/http"
+	"net/textproto"
+	"slices"
 	"strings"
 )
 
-// The cookies of FirstPromoter's site script. cookieTrack is what accounts made before April 2021 have.
-const (
-	cookieTID   = "_fprom_tid"
-	cookieTrack = "_fprom_track"
-	cookieRef   = "_fprom_ref"
-)
+// cookieRef is the cookie of FirstPromoter's site script that CaptureReferral sets. The script's others are _fprom_tid and, for
+// accounts made before April 2021, _fprom_track.
+const cookieRef = "_fprom_ref"
 
 // Attribution says which promoter brought a visitor. The zero value says nothing.
 type Attribution struct {
@@ -24,30 +23,16 @@ type Attribution struct {
 // later, by a webhook that has no cookies, call it at checkout and send Metadata with the payment. Cookies are foreign
 // data: a value that cannot be an id (over 255 bytes, other characters than letters, digits and ._~=+/-, the word
 // "null", …) is left out, and so is an id of which the request has two different ones.
-func AttributionFrom(r *http.Request) Attribution { return attributionOf(r.Header) }
-
-func attributionOf(h http.Header) Attribution {
-	lines := h["Cookie"]
-	if len(lines) == 0 {
-		return Attribution{}
-	}
-	a := Attribution{TID: cookie(lines, cookieTID), RefID: cookie(lines, cookieRef)}
-	if a.TID == "" {
-		a.TID = cookie(lines, cookieTrack)
-	}
-	return a
+func AttributionFrom(r *http.Request) Attribution {
+	h := r.Header
+	return Attribution{TID: cmp.Or(cookie(h, "_fprom_tid"), cookie(h, "_fprom_track")), RefID: cookie(h, cookieRef)}
 }
 
 // Metadata is the attribution as metadata for the billing provider's checkout or payment, under the keys fp_tid and
 // fp_ref; the provider hands it back in its webhooks. Empty parts are left out; the map is never nil.
 func (a Attribution) Metadata() map[string]string {
-	m := make(map[string]string, 2)
-	if a.TID != "" {
-		m["fp_tid"] = a.TID
-	}
-	if a.RefID != "" {
-		m["fp_ref"] = a.RefID
-	}
+	m := map[string]string{"fp_tid": a.TID, "fp_ref": a.RefID}
+	maps.DeleteFunc(m, func(_, id string) bool { return id == "" })
 	return m
 }
 
@@ -71,53 +56,38 @@ func (a Attribution) fill(tid, refID string) (string, string) {
 	return cmp.Or(cleanID(tid), a.TID), cmp.Or(cleanID(refID), a.RefID)
 }
 
-// attribute fills in what the caller left empty.
-func (r *Recording) attribute(tid, refID string) (string, string) {
-	a := attributionOf(r.cookies)
-	unused := a.RefID != "" && !r.hook.refID
-	if unused {
-		a.RefID = ""
+// attribution is what the visitor's cookies say, as far as the middleware takes it.
+func (r *Recording) attribution() Attribution {
+	a := AttributionFrom(&http.Request{Header: r.cookies})
+	if a.RefID == "" || r.hook.refID {
+		return a
 	}
-	tid, refID = a.fill(tid, refID)
-	if unused && tid == "" && refID == "" {
-		r.hook.unused.Do(r.warnUnused)
+	if a.TID == "" {
+		r.hook.unused.Do(func() { // once, since it is so for every visitor whom CaptureReferral has seen
+			r.hook.reporter().log.WarnContext(r.ctx, "fprom: the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
+		})
 	}
-	return tid, refID
+	a.RefID = ""
+	return a
 }
-
-// warnUnused is said once: it is so for every visitor whom CaptureReferral has seen.
-func (r *Recording) warnUnused() {
-	log := slog.Default()
-	if t, ok := r.hook.enqueuer.(interface{ logger() *slog.Logger }); ok {
-		log = t.logger()
-	}
-	log.WarnContext(r.ctx, "fprom: the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
-}
-
-func (t *Tracker) logger() *slog.Logger { return t.log }
 
 // cookie is the usable value of the cookie called name, "" if there is none or if two differ. It reads what
 // http.Request.CookiesNamed reads, without its allocations.
-func cookie(lines []string, name string) string {
+func cookie(h http.Header, name string) string {
 	found := ""
-	for _, line := range lines {
-		for len(line) > 0 {
-			var part string
-			part, line, _ = strings.Cut(line, ";")
-			key, v, _ := strings.Cut(strings.Trim(part, " \t"), "=")
-			if strings.Trim(key, " \t") != name {
-				continue
-			}
+	for _, line := range h["Cookie"] {
+		for part := range strings.SplitSeq(line, ";") {
+			key, v, _ := strings.Cut(textproto.TrimString(part), "=")
 			if n := len(v); n > 1 && v[0] == '"' && v[n-1] == '"' {
 				v = v[1 : n-1]
 			}
-			if !usableID(v) {
-				continue
-			}
-			if found != "" && found != v {
+			switch {
+			case textproto.TrimString(key) != name || !usableID(v):
+			case found != "" && found != v:
 				return ""
+			default:
+				found = v
 			}
-			found = v
 		}
 	}
 	return found
@@ -125,25 +95,15 @@ func cookie(lines []string, name string) string {
 
 // usableID reports whether a cookie's value can be an id and not what a broken script or an attacker put there.
 func usableID(s string) bool {
-	if s == "" || len(s) > maxText || strings.Contains(s, "..") {
-		return false
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("._~=+/-", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return !noID(s)
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~=+/-"
+	return len(s) <= maxText && !strings.Contains(s, "..") && strings.Trim(s, letters) == "" && cleanID(s) != ""
 }
 
-// noID reports whether s is a word that broken scripts write where there is no id.
-func noID(s string) bool {
-	switch strings.ToLower(s) {
-	case "null", "undefined", "none", "nil", "nan":
-		return true
+// cleanID is s without blanks around, and "" for a word that broken scripts write where there is no id.
+func cleanID(s string) string {
+	s = strings.TrimSpace(s)
+	if slices.Contains([]string{"null", "undefined", "none", "nil", "nan"}, strings.ToLower(s)) {
+		return ""
 	}
-	return false
+	return s
 }

@@ -68,7 +68,7 @@ func (c *capture) referral(r *http.Request) string {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.RawQuery == "" {
 		return ""
 	}
-	if !c.overwrite && cookie(r.Header["Cookie"], cookieRef) != "" {
+	if !c.overwrite && cookie(r.Header, cookieRef) != "" {
 		return ""
 	}
 	query := r.URL.Query()

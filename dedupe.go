@@ -76,8 +76,7 @@ const (
 )
 
 // store begins to store what is fresh in ms, which ends with stored. If another call stores one of ms, store waits for that
-// one, and holds nothing meanwhile, so that no two calls wait for each other. The others are repeats, or conflicts. fresh
-// shares the memory of ms.
+// one, and holds nothing meanwhile, so that no two calls wait for each other. The others are repeats, or conflicts.
 func (d *dedupe) store(ctx context.Context, ms []Message) (fresh, conflicts []Message, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -86,8 +85,7 @@ func (d *dedupe) store(ctx context.Context, ms []Message) (fresh, conflicts []Me
 			return nil, nil, err
 		}
 	}
-	fresh = ms[:0]
-	for _, m := range ms {
+	for i, m := range ms {
 		k := d.find(m.Key)
 		switch {
 		case k == nil || !k.storing && !k.stored && !k.done:
@@ -96,7 +94,11 @@ func (d *dedupe) store(ctx context.Context, ms []Message) (fresh, conflicts []Me
 			}
 			k.digest, k.storing, k.rejected = m.Digest, true, false
 			d.active[m.Key] = k
-			fresh = append(fresh, m)
+			if len(fresh) == i {
+				fresh = ms[: i+1 : i+1] // no copy where all are fresh
+			} else {
+				fresh = append(fresh, m)
+			}
 		case k.compare(m) == conflicted:
 			conflicts = append(conflicts, m)
 		}

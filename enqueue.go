@@ -31,6 +31,11 @@ func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 		}
 		ms[i] = m
 	}
+	return t.enqueue(context.WithoutCancel(ctx), ms)
+}
+
+// enqueue is Enqueue of what NewMessage made.
+func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 	if len(ms) == 0 {
 		return nil
 	}
@@ -39,35 +44,39 @@ func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 	if t.closed {
 		return fmt.Errorf("%w: %s", ErrClosed, ms[0].name())
 	}
-	if t.observer != nil {
-		ctx = context.WithoutCancel(ctx)
+	conflicts, err := t.store(ctx, ms)
+	if err != nil {
+		return fmt.Errorf("fprom: %s was not stored: %w", ms[0].name(), err)
 	}
+	if len(conflicts) == 0 {
+		return nil
+	}
+	conflict := &ConflictError{}
+	for _, m := range conflicts {
+		conflict.Keys = append(conflict.Keys, m.Key)
+		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: ErrConflict})
+	}
+	return conflict
+}
+
+// store puts what is new to this process into the queue. conflicts is what this process or the queue knows with other money.
+func (t *Tracker) store(ctx context.Context, ms []Message) (conflicts []Message, err error) {
 	bounded := ctx
 	if _, quick := t.queue.(*memoryQueue); !quick { // which never waits
 		var cancel context.CancelFunc
-		bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
+		bounded, cancel = context.WithTimeout(ctx, putTimeout)
 		defer cancel()
 	}
-	first := ms[0]
 	fresh, conflicts, err := t.dedupe.store(bounded, ms)
 	if err != nil {
-		return fmt.Errorf("fprom: %s was not stored: wait for the same event to be stored: %w", first.name(), err)
+		return nil, fmt.Errorf("wait for the same event to be stored: %w", err)
 	}
 	t.counts.known.Add(uint64(len(ms) - len(fresh) - len(conflicts)))
-	if len(fresh) > 0 {
-		var more []Message
-		if more, err = t.put(bounded, fresh); err != nil {
-			return fmt.Errorf("fprom: %s was not stored: %w", first.name(), err)
-		}
-		conflicts = append(conflicts, more...)
+	if len(fresh) == 0 {
+		return conflicts, nil
 	}
-	return t.accepted(ctx, fresh, conflicts)
-}
-
-// put stores what was claimed, and ends the claims.
-func (t *Tracker) put(ctx context.Context, fresh []Message) (conflicts []Message, err error) {
 	err = errRecovered
-	t.guard(ctx, "the Queue's Put", func() { err = t.queue.Put(ctx, fresh...) })
+	t.guard(ctx, "the Queue's Put", func() { err = t.queue.Put(bounded, fresh...) })
 	c, conflict := errors.AsType[*ConflictError](err)
 	if conflict = conflict || errors.Is(err, ErrConflict); conflict {
 		err = nil
@@ -76,29 +85,14 @@ func (t *Tracker) put(ctx context.Context, fresh []Message) (conflicts []Message
 	for _, m := range fresh {
 		refused := conflict && (c == nil || slices.Contains(c.Keys, m.Key)) // an error without keys does not say which
 		t.dedupe.stored(m, err == nil && !refused)
-		if refused {
+		switch {
+		case refused:
 			conflicts = append(conflicts, m)
-		}
-	}
-	return conflicts, err
-}
-
-// accepted tells what became of the messages.
-func (t *Tracker) accepted(ctx context.Context, fresh, conflicts []Message) error {
-	for _, m := range fresh {
-		if !slices.ContainsFunc(conflicts, func(c Message) bool { return c.Key == m.Key && c.Digest == m.Digest }) {
+		case err == nil:
 			t.observe(ctx, Step{Stage: StageEnqueued, Message: m})
 		}
 	}
-	if len(conflicts) == 0 {
-		return nil
-	}
-	err := &ConflictError{}
-	for _, m := range conflicts {
-		err.Keys = append(err.Keys, m.Key)
-		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: ErrConflict})
-	}
-	return err
+	return conflicts, err
 }
 
 // canBeKey reports whether two queues that are equal are the same.

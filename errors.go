@@ -115,7 +115,7 @@ func (e *UndeliveredError) Error() string {
 			names = append(names, "…")
 			break
 		}
-		names = append(names, maskKey(ev.kind()+":"+ev.id()))
+		names = append(names, maskKey(ev.facts().key()))
 	}
 	return "fprom: shut down with undelivered events: " + strconv.Itoa(len(e.Events)) + " (" + strings.Join(names, ", ") +
 		"); store them, or use a durable queue (boltqueue)"

@@ -1,6 +1,9 @@
 package fprom
 
 import (
+	"cmp"
+	"encoding/binary"
+	"hash/fnv"
 	"strings"
 	"time"
 )
@@ -10,10 +13,7 @@ type Event interface {
 	// Validate reports the first field that FirstPromoter would refuse, as a *ValidationError.
 	Validate() error
 
-	kind() string
-	id() string // the event id, or the customer for kinds that have none
-	customer() string
-	money() (amount int64, currency string)
+	facts() facts
 }
 
 // Sale is one payment that the billing provider confirmed: a first, a one-time or a recurring charge. Report every
@@ -91,29 +91,37 @@ const (
 	KindCancellation = "cancellation"
 )
 
-func (Sale) kind() string         { return KindSale }
-func (Refund) kind() string       { return KindRefund }
-func (Signup) kind() string       { return KindSignup }
-func (Cancellation) kind() string { return KindCancellation }
+// facts are what is asked of an event whatever its kind.
+type facts struct {
+	kind     string
+	id       string // the event id; empty for kinds that have none
+	customer string
+	amount   int64
+	currency string
+}
 
-func (e Sale) id() string         { return e.EventID }
-func (e Refund) id() string       { return e.EventID }
-func (e Signup) id() string       { return e.customer() }
-func (e Cancellation) id() string { return e.customer() }
+func (e Sale) facts() facts {
+	return facts{KindSale, e.EventID, customerOf(e.Email, e.UID), e.Amount, e.Currency}
+}
 
-func (e Sale) customer() string         { return customerOf(e.Email, e.UID) }
-func (e Refund) customer() string       { return customerOf(e.Email, e.UID) }
-func (e Signup) customer() string       { return customerOf(e.Email, e.UID) }
-func (e Cancellation) customer() string { return customerOf(e.Email, e.UID) }
+func (e Refund) facts() facts {
+	return facts{KindRefund, e.EventID, customerOf(e.Email, e.UID), e.Amount, e.Currency}
+}
 
-func (e Sale) money() (int64, string)       { return e.Amount, e.Currency }
-func (e Refund) money() (int64, string)     { return e.Amount, e.Currency }
-func (Signup) money() (int64, string)       { return 0, "" }
-func (Cancellation) money() (int64, string) { return 0, "" }
+func (e Signup) facts() facts { return facts{kind: KindSignup, customer: customerOf(e.Email, e.UID)} }
 
-func customerOf(email, uid string) string {
-	if email != "" {
-		return strings.ToLower(email)
-	}
-	return uid
+func (e Cancellation) facts() facts {
+	return facts{kind: KindCancellation, customer: customerOf(e.Email, e.UID)}
+}
+
+func customerOf(email, uid string) string { return cmp.Or(strings.ToLower(email), uid) }
+
+// key is the Message.Key.
+func (f facts) key() string { return f.kind + ":" + cmp.Or(f.id, f.customer) }
+
+// digest is the Message.Digest: FNV-1a over the amount and the currency.
+func (f facts) digest() uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(f.amount)), f.currency...))
+	return h.Sum64()
 }

@@ -2,8 +2,8 @@ package fprom
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
-	"reflect"
 	"sync"
 )
 
@@ -11,7 +11,8 @@ import (
 // Middleware of an adapter. One Hook serves all requests, and is safe for concurrent use. Wrap is for frameworks on net/http,
 // Begin for others.
 type Hook struct {
-	enqueuer   Enqueuer
+	enqueuer   Enqueuer // nil: events are validated and dropped
+	tracker    *Tracker // the enqueuer, if it is one
 	success    func(status int) bool
 	failClosed bool
 	refID      bool
@@ -21,13 +22,21 @@ type Hook struct {
 // NewHook returns the Hook of an adapter. If t is nil (also a nil *Tracker), events are validated and then dropped.
 func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
 	h := &Hook{enqueuer: t}
-	if v := reflect.ValueOf(t); v.Kind() == reflect.Pointer && v.IsNil() {
+	if h.tracker, _ = t.(*Tracker); t == (*Tracker)(nil) {
 		h.enqueuer = nil
 	}
 	for _, o := range opts {
 		o(h)
 	}
 	return h
+}
+
+// reporter logs, counts and observes what becomes of an event. An Enqueuer that is no Tracker has only the log.
+func (h *Hook) reporter() *Tracker {
+	if h.tracker != nil {
+		return h.tracker
+	}
+	return &Tracker{log: slog.Default()}
 }
 
 // succeeded is the verdict on a final status.

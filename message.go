@@ -28,23 +28,19 @@ type Message struct {
 // NewMessage validates e and puts it into the form that is stored and sent, for queues that store inside a caller's
 // transaction. Blanks around the e-mail address, TID and RefID go, and so does a TID or RefID that is a word such as "null".
 // RecordedAt is now. The error is a *ValidationError.
-func NewMessage(e Event) (Message, error) {
-	e, err := clean(e)
+func NewMessage(e Event) (Message, error) { return newMessage(e, Attribution{}) }
+
+func newMessage(e Event, visitor Attribution) (Message, error) {
+	e, err := prepare(e, visitor)
 	if err != nil {
-		return Message{}, err
-	}
-	if err := e.Validate(); err != nil {
 		return Message{}, err
 	}
 	body, err := json.Marshal(e)
 	if err != nil {
 		return Message{}, err
 	}
-	kind := e.kind()
-	return Message{
-		Key: kind + ":" + e.id(), Kind: kind, Body: body, Customer: e.customer(), RecordedAt: time.Now(),
-		Digest: digest(e.money()),
-	}, nil
+	f := e.facts()
+	return Message{Key: f.key(), Kind: f.kind, Body: body, Customer: f.customer, RecordedAt: time.Now(), Digest: f.digest()}, nil
 }
 
 // Event is the event that m was made of (its currency in lower case).
@@ -81,25 +77,13 @@ func (m Message) Money() (amount int64, currency string) {
 	if err != nil {
 		return 0, ""
 	}
-	return e.money()
+	f := e.facts()
+	return f.amount, f.currency
 }
 
 // Repeats reports whether the same Key may be put again as a new event once it had its outcome: a customer can cancel
 // more than once, and a cancellation has no id of its own.
 func (m Message) Repeats() bool { return m.Kind == KindCancellation }
-
-// digest is FNV-1a over the amount and the currency in lower case.
-func digest(amount int64, currency string) uint64 {
-	const prime = 1099511628211
-	h := uint64(14695981039346656037)
-	for i := range 8 {
-		h = (h ^ uint64(byte(amount>>(8*i)))) * prime
-	}
-	for _, c := range []byte(wireCurrency(currency)) {
-		h = (h ^ uint64(c)) * prime
-	}
-	return h
-}
 
 // SafeKey is a Message.Key that may be shown and kept: if the key has an e-mail address in it, what follows the kind is
 // replaced by a hash. Other keys are returned as they are. SafeKey of a SafeKey is the same.
@@ -127,13 +111,7 @@ func MaskEmail(s string) string {
 	if !ok {
 		return s
 	}
-	first := func(s string) string {
-		for _, r := range s {
-			return string(r)
-		}
-		return ""
-	}
-	return first(local) + "***@" + first(host) + "***"
+	return fmt.Sprintf("%.1s***@%.1s***", local, host)
 }
 
 // shorten cuts s to n bytes.

@@ -49,7 +49,7 @@ func serve(t *testing.T, hook *fprom.Hook, cookies string, handler http.HandlerF
 type ctxKey struct{}
 
 func validSale(id string) fprom.Sale {
-	return fprom.Sale{EventID: id, Email: "ann@example.com", Amount: 4900, Currency: "USD"}
+	return fprom.Sale{EventID: id, Email: "ann@example.com", Amount: 4900, Currency: "usd"}
 }
 
 func TestRecordFillsInAttribution(t *testing.T) {

@@ -41,9 +41,3 @@ func BeforeTax(paid, total, tax int64) int64 {
 	}
 	return currency.MulDiv(paid, total-tax, total)
 }
-
-// wireCurrency is the code in lower case, as FirstPromoter's examples have it; empty for an unknown one.
-func wireCurrency(code string) string {
-	c, _ := currency.Lookup(code)
-	return c.Code
-}

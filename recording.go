@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -22,10 +21,8 @@ type Recording struct {
 	reason   error // Discard's
 
 	mu     sync.Mutex
-	events []Event // guarded by mu: recorded, and not taken yet
-	one    [1]Event
-	used   bool // one was used, and what was taken may still be in it
-	closed bool // guarded by mu: the handler has returned, and nothing can be recorded any more
+	events []Message // guarded by mu: recorded, and not taken yet
+	closed bool      // guarded by mu: the handler has returned, and nothing can be recorded any more
 }
 
 // decision is what Commit or Discard decided.
@@ -46,9 +43,6 @@ func (r *Recording) begin(h *Hook, ctx context.Context, header http.Header) {
 
 // Context is the request's context in which Record works.
 func (r *Recording) Context() context.Context { return r.ctx }
-
-// Format prints no header of the request, whatever the verb: contexts are printed, and this one is in them.
-func (*Recording) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "fprom.Recording") }
 
 // Commit tells the status of the response before it leaves for the client. The first final one decides: on success the
 // events recorded so far are accepted now, and those that follow in Finish. An informational status (1xx except 101)
@@ -117,7 +111,7 @@ func (r *Recording) Close() {
 }
 
 // take returns what was recorded since it was called before. After the last one nothing can be recorded any more.
-func (r *Recording) take(last bool) []Event {
+func (r *Recording) take(last bool) []Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	events := r.events
@@ -127,7 +121,7 @@ func (r *Recording) take(last bool) []Event {
 
 // store enqueues events in one call, which stores all of them or none. With refuse the request fails if they are not
 // stored, otherwise they are lost.
-func (r *Recording) store(events []Event, refuse bool) error {
+func (r *Recording) store(events []Message, refuse bool) error {
 	if len(events) == 0 {
 		return nil
 	}
@@ -135,7 +129,9 @@ func (r *Recording) store(events []Event, refuse bool) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrConflict): // the others are stored, and sending the same again would help nobody
-		r.conflict(err)
+		if r.hook.tracker == nil { // a Tracker has said it
+			slog.ErrorContext(r.ctx, "fprom: NOT TRACKED: an event id is used twice; each payment needs an id of its own", "error", err)
+		}
 	case refuse:
 		r.report(StageDiscarded, events, err)
 		return fmt.Errorf("fprom: not accepted, the request is answered with 503: %w", err)
@@ -146,106 +142,55 @@ func (r *Recording) store(events []Event, refuse bool) error {
 }
 
 // enqueue makes an error of a panic: the customer has paid.
-func (r *Recording) enqueue(events []Event) (err error) {
-	ctx := r.ctx
-	if _, ok := r.hook.enqueuer.(*Tracker); !ok { // which does it itself
-		ctx = context.WithoutCancel(ctx)
-	}
+func (r *Recording) enqueue(ms []Message) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			slog.ErrorContext(ctx, "fprom: Enqueue panicked", "panic", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("fprom: Enqueue panicked: %v", p)
+			err = fmt.Errorf("fprom: Enqueue: %w", &panicError{p, debug.Stack()})
 		}
 	}()
+	ctx := context.WithoutCancel(r.ctx)
+	if t := r.hook.tracker; t != nil {
+		return t.enqueue(ctx, ms)
+	}
+	events := make([]Event, len(ms))
+	for i, m := range ms {
+		events[i], _ = m.Event() // cannot fail: record made m of an event
+	}
 	return r.hook.enqueuer.Enqueue(ctx, events...)
 }
 
-// observing is a Tracker, also one that is embedded: it logs, counts and tells its Observer. Another Enqueuer has only
-// the log.
-type observing interface{ observe(context.Context, Step) }
-
-// conflict logs what a Tracker has said already.
-func (r *Recording) conflict(err error) {
-	if _, ok := r.hook.enqueuer.(observing); !ok {
-		slog.ErrorContext(r.ctx, "fprom: NOT TRACKED: an event id is used twice; each payment needs an id of its own", "error", err)
-	}
-}
-
 // report says what becomes of events that are not stored.
-func (r *Recording) report(stage Stage, events []Event, err error) {
-	for _, e := range events {
-		ctx := context.WithoutCancel(r.ctx)
-		m, _ := NewMessage(e) // cannot fail: record validated e
-		t, ok := r.hook.enqueuer.(observing)
-		switch {
-		case ok:
-			t.observe(ctx, Step{Stage: stage, Message: m, Err: err})
-		case stage == StageLost:
-			slog.ErrorContext(ctx, "fprom: LOST: the request succeeded, but its event could not be stored; report it by hand", "event", m.name(), "error", err)
-		case err != nil:
-			slog.WarnContext(ctx, "fprom: what the handler recorded is not sent", "event", m.name(), "error", err)
-		default:
-			slog.DebugContext(ctx, "fprom: the handler failed: what it recorded is not sent", "event", m.name())
-		}
+func (r *Recording) report(stage Stage, events []Message, err error) {
+	for _, m := range events {
+		r.hook.reporter().observe(context.WithoutCancel(r.ctx), Step{Stage: stage, Message: m, Err: err})
 	}
 }
 
 // errReturned is Record's error when the handler that ctx belongs to has returned.
 var errReturned = fmt.Errorf("fprom: the handler has returned, nothing is recorded; use Enqueue in the background: %w", ErrNoMiddleware)
 
-// record adds events, all or none.
+// record adds events, all or none. An id that a Tracker of this process knows with another amount is refused here; what only
+// the queue knows is found when the event is accepted.
 func (r *Recording) record(events []Event) error {
+	visitor := r.attribution()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := r.events
-	if !r.used { // most requests record one event
-		all, r.used = r.one[:0], true
-	}
 	for _, e := range events {
-		e, err := r.complete(e)
-		if err == nil {
-			err = r.known(e)
-		}
+		m, err := newMessage(e, visitor)
 		if err != nil {
 			return err
 		}
-		all = append(all, e)
+		if t := r.hook.tracker; t != nil && t.dedupe.conflicts(m.Key, m.Digest) {
+			return &ConflictError{Keys: []string{m.Key}}
+		}
+		all = append(all, m)
 	}
 	switch {
 	case r.closed:
 		return errReturned
-	case r.hook.enqueuer == nil: // validated, and dropped
-		return nil
+	case r.hook.enqueuer != nil: // otherwise validated, and dropped
+		r.events = all
 	}
-	r.events = all
 	return nil
-}
-
-// known reports an event whose id a Tracker of this process knows with another amount. What only the queue knows is found
-// when the event is accepted.
-func (r *Recording) known(e Event) error {
-	t, ok := r.hook.enqueuer.(*Tracker)
-	if !ok || e.id() == "" {
-		return nil
-	}
-	if !t.dedupe.conflicts(e.kind()+":"+e.id(), digest(e.money())) {
-		return nil
-	}
-	return &ConflictError{Keys: []string{e.kind() + ":" + e.id()}}
-}
-
-// complete returns a copy of e with what the cookies say, validated.
-func (r *Recording) complete(e Event) (Event, error) {
-	switch e := e.(type) {
-	case Sale:
-		e.TID, e.RefID = r.attribute(e.TID, e.RefID)
-		return e, e.Validate()
-	case Signup:
-		e.TID, e.RefID = r.attribute(e.TID, e.RefID)
-		return e, e.Validate()
-	case Refund, Cancellation:
-		return e, e.Validate()
-	default:
-		return nil, errNoEvent
-	}
 }

@@ -28,7 +28,7 @@ func TestPrintedContext(t *testing.T) {
 	defer rec.Close()
 	derived, cancel := context.WithCancel(x.Request().Context())
 	defer cancel()
-	for _, v := range []any{x.Request().Context(), derived, context.WithoutCancel(derived), rec.Context(), rec, x} {
+	for _, v := range []any{x.Request().Context(), derived, context.WithoutCancel(derived), rec.Context()} {
 		for _, verb := range []string{"%v", "%+v", "%s", "%#v", "%d"} {
 			if text := fmt.Sprintf(verb, v); strings.Contains(text, "secret") {
 				t.Errorf("%s of a %T: %s", verb, v, text)

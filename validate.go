@@ -1,33 +1,60 @@
 package fprom
 
 import (
+	"cmp"
 	"net/mail"
 	"net/netip"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/fprom-go/fprom/internal/currency"
 )
 
-// Limits of FirstPromoter's fields are not documented; these are what a string column and an SMTP address hold.
+// Limits of FirstPromoter's fields are not documented; these are what a string column and every JSON reader hold.
 const (
-	maxText   = 255
-	maxEmail  = 254
-	maxAmount = 1<<53 - 1 // the largest integer that every JSON reader keeps exact
+	maxText     = 255
+	maxAmount   = 1<<53 - 1
+	maxQuantity = 1<<31 - 1
 )
 
-// errNoEvent is returned for nil, and for types that embed or point to an event, such as *Sale.
-var errNoEvent = &ValidationError{"Event", "is not a Sale, Refund, Signup or Cancellation, passed by value"}
+// prepare returns e as it is sent, validated. The attribution fills in what is empty. What can only harm e is mended, since
+// losing the sale for it would help nobody: blanks around the e-mail address and the ids of the referral, and an id that is
+// a word such as "null".
+func prepare(event Event, a Attribution) (Event, error) {
+	switch e := event.(type) {
+	case Sale:
+		e.Email, e.Currency = strings.TrimSpace(e.Email), lowerCurrency(e.Currency)
+		e.TID, e.RefID = a.fill(e.TID, e.RefID)
+		return e, e.Validate()
+	case Refund:
+		e.Email, e.Currency = strings.TrimSpace(e.Email), lowerCurrency(e.Currency)
+		return e, e.Validate()
+	case Signup:
+		e.Email = strings.TrimSpace(e.Email)
+		e.TID, e.RefID = a.fill(e.TID, e.RefID)
+		return e, e.Validate()
+	case Cancellation:
+		e.Email = strings.TrimSpace(e.Email)
+		return e, e.Validate()
+	default: // nil, and types that embed or point to an event
+		return nil, &ValidationError{"Event", "is not a Sale, Refund, Signup or Cancellation, passed by value"}
+	}
+}
+
+// lowerCurrency is the code as FirstPromoter's examples have it. An unknown code is left to Validate.
+func lowerCurrency(code string) string {
+	c, _ := currency.Lookup(code)
+	return cmp.Or(c.Code, code)
+}
 
 // Validate reports the first wrong field.
 func (e Sale) Validate() error {
-	return first(
-		validID("EventID", e.EventID),
-		validCustomer(e.Email, e.UID),
-		validAmount(e.Amount),
-		validCurrency(e.Currency),
-		validQuantity(e.Quantity),
+	return cmp.Or(
+		validPayment(e.EventID, e.Email, e.UID, e.Amount, e.Currency, e.Quantity),
 		validText("Plan", e.Plan),
-		validMRR(e.MRR),
+		invalid(e.MRR < 0 || e.MRR > maxAmount, "MRR", "is negative or larger than 2^53-1"),
 		validText("PromoCode", e.PromoCode),
 		validText("TID", e.TID),
 		validText("RefID", e.RefID),
@@ -36,29 +63,23 @@ func (e Sale) Validate() error {
 
 // Validate reports the first wrong field.
 func (e Refund) Validate() error {
-	return first(
-		validID("EventID", e.EventID),
-		validCustomer(e.Email, e.UID),
-		validAmount(e.Amount),
-		validCurrency(e.Currency),
-		validQuantity(e.Quantity),
+	return cmp.Or(
+		validPayment(e.EventID, e.Email, e.UID, e.Amount, e.Currency, e.Quantity),
 		validText("SaleEventID", e.SaleEventID),
 	)
 }
 
 // Validate reports the first wrong field.
 func (e Signup) Validate() error {
-	if cleanID(e.TID) == "" && cleanID(e.RefID) == "" {
-		return &ValidationError{"TID", "is missing, and so is RefID: a sign-up needs one of them; record it only if AttributionFrom knows one"}
-	}
-	if _, err := e.CreatedAt.MarshalText(); err != nil || !e.CreatedAt.IsZero() && e.CreatedAt.Year() < 1970 {
-		return &ValidationError{"CreatedAt", "is out of range"}
-	}
-	return first(
+	_, badTime := e.CreatedAt.MarshalText()
+	_, badIP := netip.ParseAddr(e.IP)
+	return cmp.Or(
+		invalid(cleanID(e.TID) == "" && cleanID(e.RefID) == "", "TID", "is missing, and so is RefID: a sign-up needs one of them; record it only if AttributionFrom knows one"),
+		invalid(badTime != nil || !e.CreatedAt.IsZero() && e.CreatedAt.Year() < 1970, "CreatedAt", "is out of range"),
 		validCustomer(e.Email, e.UID),
 		validText("TID", e.TID),
 		validText("RefID", e.RefID),
-		validIP(e.IP),
+		invalid(e.IP != "" && badIP != nil, "IP", "is not an IP address"),
 	)
 }
 
@@ -73,143 +94,50 @@ func invalid(wrong bool, field, reason string) error {
 	return nil
 }
 
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func validID(field, s string) error {
-	if strings.TrimSpace(s) == "" {
-		return &ValidationError{field, "is missing: use the provider's id of this payment or refund"}
-	}
-	return validText(field, s)
-}
-
-func validText(field, s string) error {
-	if len(s) > maxText {
-		return &ValidationError{field, "is longer than 255 bytes"}
-	}
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c >= utf8.RuneSelf {
-			return validUnicode(field, s)
-		} else if c < ' ' || c == 0x7f {
-			return &ValidationError{field, "contains a control character"}
-		}
-	}
-	return nil
-}
-
-func validUnicode(field, s string) error {
-	if !utf8.ValidString(s) {
-		return &ValidationError{field, "is not valid UTF-8"}
-	}
-	for _, r := range s {
-		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
-			return &ValidationError{field, "contains a control or an invisible character"}
-		}
-	}
-	return nil
+func validPayment(eventID, email, uid string, amount int64, code string, quantity int) error {
+	_, known := currency.Lookup(code)
+	return cmp.Or(
+		invalid(strings.TrimSpace(eventID) == "", "EventID", "is missing: use the provider's id of this payment or refund"),
+		validText("EventID", eventID),
+		validCustomer(email, uid),
+		invalid(amount == 0, "Amount", "is zero: free trials and empty invoices are not reported"),
+		invalid(amount < 0, "Amount", "is negative: money given back is a Refund with a positive amount"),
+		invalid(amount > maxAmount, "Amount", "is larger than 2^53-1"),
+		invalid(code != "" && !known, "Currency", "is not an ISO 4217 code such as USD"),
+		invalid(quantity < 0 || quantity > maxQuantity, "Quantity", "is negative or larger than 2^31-1"),
+	)
 }
 
 func validCustomer(email, uid string) error {
-	if strings.TrimSpace(uid) == "" {
-		if uid != "" {
-			return &ValidationError{"UID", "is blank"}
-		}
-		if strings.TrimSpace(email) == "" {
-			return &ValidationError{"Email", "is missing, and so is UID: one of them must name the customer"}
-		}
-	}
 	email = strings.TrimSpace(email)
-	if err := validText("UID", uid); err != nil || email == "" {
-		return err
-	}
-	return validEmail(email)
+	return cmp.Or(
+		invalid(uid != "" && strings.TrimSpace(uid) == "", "UID", "is blank"),
+		invalid(uid == "" && email == "", "Email", "is missing, and so is UID: one of them must name the customer"),
+		validText("UID", uid),
+		validEmail(email),
+	)
 }
 
+// plainEmail are the usual addresses. net/mail would allocate for them.
+var plainEmail = regexp.MustCompile(`^[\w+-]+(\.[\w+-]+)*@[\w+-]+(\.[\w+-]+)*$`)
+
 func validEmail(s string) error {
-	if len(s) > maxEmail {
-		return &ValidationError{"Email", "is longer than 254 bytes"}
-	}
-	if plainEmail(s) {
-		return nil
-	}
-	if err := validText("Email", s); err != nil {
+	if err := validText("Email", s); err != nil || s == "" || plainEmail.MatchString(s) {
 		return err
 	}
 	a, err := mail.ParseAddress(s)
 	if err != nil {
 		return &ValidationError{"Email", "is not an e-mail address such as ann@example.com"}
 	}
-	if a.Name != "" || strings.ContainsAny(s, "<>()") || strings.HasSuffix(s, ";") { // ";" ends a group
-		return &ValidationError{"Email", "is more than an e-mail address: pass ann@example.com of Ann <ann@example.com> (mail.ParseAddress finds it)"}
-	}
-	return nil
+	more := a.Name != "" || strings.ContainsAny(s, "<>()") || strings.HasSuffix(s, ";") // ";" ends a group
+	return invalid(more, "Email", "is more than an e-mail address: pass ann@example.com of Ann <ann@example.com> (mail.ParseAddress finds it)")
 }
 
-// plainEmail knows the usual addresses without an allocation; the others are left to net/mail.
-func plainEmail(s string) bool {
-	local, host, ok := strings.Cut(s, "@")
-	return ok && dotAtom(local) && dotAtom(host)
-}
-
-func dotAtom(s string) bool {
-	last := byte('.')
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '+':
-		case c == '.' && last != '.':
-		default:
-			return false
-		}
-		last = s[i]
-	}
-	return last != '.'
-}
-
-func validAmount(n int64) error {
-	switch {
-	case n == 0:
-		return &ValidationError{"Amount", "is zero: free trials and empty invoices are not reported"}
-	case n < 0:
-		return &ValidationError{"Amount", "is negative: money given back is a Refund with a positive amount"}
-	case n > maxAmount:
-		return &ValidationError{"Amount", "is larger than 2^53-1"}
-	}
-	return nil
-}
-
-func validMRR(n int64) error {
-	if n < 0 || n > maxAmount {
-		return &ValidationError{"MRR", "is negative or larger than 2^53-1"}
-	}
-	return nil
-}
-
-func validQuantity(n int) error {
-	if n < 0 || n > 1<<31-1 {
-		return &ValidationError{"Quantity", "is negative or larger than 2^31-1"}
-	}
-	return nil
-}
-
-func validCurrency(code string) error {
-	if code == "" || wireCurrency(code) != "" {
-		return nil
-	}
-	return &ValidationError{"Currency", "is not an ISO 4217 code such as USD"}
-}
-
-func validIP(ip string) error {
-	if ip == "" {
-		return nil
-	}
-	if _, err := netip.ParseAddr(ip); err != nil {
-		return &ValidationError{"IP", "is not an IP address"}
-	}
-	return nil
+func validText(field, s string) error {
+	invisible := func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
+	return cmp.Or(
+		invalid(len(s) > maxText, field, "is longer than 255 bytes"),
+		invalid(!utf8.ValidString(s), field, "is not valid UTF-8"),
+		invalid(strings.ContainsFunc(s, invisible), field, "contains a control or an invisible character"),
+	)
 }
