@@ -53,11 +53,13 @@ type why struct {
 
 func (w *why) ask(ctx context.Context, outbox fprom.Outbox) (Reason, error) {
 	if outbox != nil {
-		for e, err := range outbox.Entries(ctx, fprom.Filter{Keys: []string{w.what}, Limit: 1, Personal: true}) {
-			if err != nil {
+		for e, err := range outbox.Entries(ctx, fprom.Filter{Keys: []string{w.what}, Personal: true}) {
+			switch {
+			case err != nil:
 				return Reason{}, fmt.Errorf("fprom: read the outbox: %w", err)
+			case e.Kind == fprom.KindSale, e.Kind == fprom.KindRefund: // a sign-up or a cancellation has the customer's name for an id
+				return w.event(ctx, e)
 			}
-			return w.event(ctx, e)
 		}
 	}
 	by := "uid"
