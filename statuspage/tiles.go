@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -84,7 +85,7 @@ func pauseTile(q fprom.QueueStats, now time.Time) tile {
 	case !q.PausedUntil.IsZero():
 		return tile{"Pause", untilWhen(q.PausedUntil, now), clip(q.PauseReason, 80), levelWarn}
 	case !q.Delivering:
-		return tile{"Delivery", "off", "no process delivers", levelWarn}
+		return tile{"Delivery", "off", clip(cmp.Or(q.PauseReason, "no process delivers"), 80), levelWarn}
 	default:
 		return tile{"Pause", "none", "delivery is on", levelOK}
 	}

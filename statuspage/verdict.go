@@ -112,6 +112,8 @@ func (p *page) delivery(s snapshot, add func(level, do, what string, args ...any
 	case q.Breaker == "open" || q.Breaker == "half-open":
 		add(level, "Nothing, unless it stays: everything is kept, and sent when FirstPromoter works again.",
 			"FirstPromoter does not answer as it should. %s.", waits(waiting))
+	case !q.Delivering && q.PauseReason != "":
+		add(levelFail, "Mend what the reason names. Nothing is lost meanwhile.", "Nothing is delivered: %s. %s.", strings.TrimRight(q.PauseReason, ". "), waits(waiting))
 	case !q.Delivering && waiting > 0:
 		add(levelFail, "Start the service that owns this outbox. Nothing is lost meanwhile.", "No process delivers. %s.", waits(waiting))
 	case !q.Delivering && s.service == nil:

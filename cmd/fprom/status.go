@@ -86,6 +86,8 @@ func delivering(s fprom.QueueStats) string {
 	switch {
 	case s.Delivering:
 		return "yes"
+	case s.PauseReason != "":
+		return "no: " + s.PauseReason
 	case s.Pending+s.Bulk > 0:
 		return "no: nobody delivers what waits; start the service"
 	default:

@@ -1,0 +1,55 @@
+package main_test
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+// Who paused the queue in River learns that this is why nothing is delivered, and is not told to start a service that runs.
+func TestPausedInRiver(t *testing.T) {
+	t.Parallel()
+	p := inDatabase(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	tracker, stop := serve(t, p, fake)
+	if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 1999, "USD")); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, tracker)
+	stop()
+	execIn(t, p, `UPDATE $s.river_queue SET paused_at = now()`)
+	put(t, p, nil, sale("ch_2", "jane@example.com", 1999, "USD"))
+	serve(t, p, fake)
+	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+	for _, command := range []string{"status", "doctor"} {
+		if r := fprom(t, e, command); !strings.Contains(r.out, "paused in River") || strings.Contains(r.out, "start the service") {
+			t.Errorf("%s", r)
+		}
+	}
+}
+
+// execIn runs a statement in the schema of a place in a database.
+func execIn(t *testing.T, p place, sql string) {
+	t.Helper()
+	u, err := url.Parse(p.where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	schema := query.Get("schema")
+	query.Del("schema")
+	u.RawQuery = query.Encode()
+	c, err := pgx.Connect(t.Context(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := c.Exec(t.Context(), strings.ReplaceAll(sql, "$s", schema)); err != nil {
+		t.Fatal(err)
+	}
+}
