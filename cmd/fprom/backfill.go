@@ -81,11 +81,11 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 
 // fill puts the rows into the outbox, and follows them if that is asked for.
 func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int64, format backfill.Format, flags backfillFlags) error {
-	stop, err := a.deliverer(ctx, box, flags)
+	own, err := a.deliverer(ctx, box, flags)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer own.end(ctx)
 	p := a.progress(0, "rows")
 	warned := 0
 	result, err := backfill.Run(ctx, r, backfill.Options{
@@ -112,7 +112,7 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 		return backfillError(err, result)
 	}
 	if (flags.deliver || flags.wait > 0 && result.Queued > 0) && !flags.dry { // what an earlier run left is delivered, too
-		if result.Outcomes, err = a.followBulk(ctx, box, result, flags); err != nil {
+		if result.Outcomes, err = a.followBulk(ctx, own, result, flags); err != nil {
 			return err
 		}
 	}
@@ -146,8 +146,8 @@ func (a *app) noteColumns(columns []backfill.Column) {
 }
 
 // followBulk waits until no bulk event waits.
-func (a *app) followBulk(ctx context.Context, box fprom.Outbox, r backfill.Result, flags backfillFlags) (*backfill.Outcomes, error) {
-	if s, err := box.Stats(ctx); err == nil && !s.Delivering && !flags.deliver { // the own delivery begins in a moment
+func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result, flags backfillFlags) (*backfill.Outcomes, error) {
+	if s, err := own.box.Stats(ctx); err == nil && !s.Delivering && !flags.deliver { // the own delivery begins in a moment
 		a.note("nobody delivers this outbox now: the rows are sent when the service starts, or with --deliver")
 		return nil, nil
 	}
@@ -157,18 +157,27 @@ func (a *app) followBulk(ctx context.Context, box fprom.Outbox, r backfill.Resul
 	}
 	limited, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
+	limited, stop := context.WithCancelCause(limited)
+	defer stop(nil)
 	p := a.progress(0, "delivered")
 	defer p.end()
 	first := 0
-	o, err := backfill.Wait(limited, box, r.Since, func(waiting int) {
+	o, err := backfill.Wait(limited, own.box, r.Since, func(waiting int) {
+		if err := errors.Join(own.begin(ctx), own.refused()); err != nil {
+			stop(err)
+		}
 		first = max(first, waiting)
 		p.expect(int64(first))
 		p.detail("at the account's limit " + span(backfill.TimeLeft(waiting, flags.rate)) + " left")
 		p.set(int64(first - waiting))
 	})
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		a.note("not all rows have an outcome within %s; they are delivered all the same", most)
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, context.DeadlineExceeded):
+		a.note("not all rows have an outcome within %s; the outbox keeps them, and they are sent when it is delivered", most)
 		return nil, nil
+	case limited.Err() != nil:
+		err = context.Cause(limited)
 	}
 	return &o, err
 }

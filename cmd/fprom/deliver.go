@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -37,30 +38,66 @@ func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f fun
 	return errors.Join(f(box), box.Close())
 }
 
-// deliverer delivers the outbox in this process if that is asked for and nobody else does. The function ends it.
-func (a *app) deliverer(ctx context.Context, box fprom.Outbox, flags backfillFlags) (stop func(), err error) {
-	if !flags.deliver || flags.dry {
-		return func() {}, nil
+// deliverer delivers an outbox in this process while nobody else does.
+type deliverer struct {
+	a       *app
+	box     fprom.Outbox
+	rate    int
+	wanted  bool
+	tracker *fprom.Tracker // nil: somebody else delivers, or it is not wanted
+}
+
+// deliverer is what --deliver asks for. It has begun, unless somebody else delivers.
+func (a *app) deliverer(ctx context.Context, box fprom.Outbox, flags backfillFlags) (*deliverer, error) {
+	d := &deliverer{a: a, box: box, rate: flags.rate, wanted: flags.deliver && !flags.dry}
+	err := d.begin(ctx)
+	if err == nil && d.wanted && d.tracker == nil {
+		a.note("a service delivers this outbox: --deliver is not needed while it does")
 	}
-	s, err := box.Stats(ctx)
+	return d, err
+}
+
+// begin begins if it is wanted and nobody delivers. A process that was killed is taken for alive by a database for a quarter of
+// a minute: so it is called again while the rows are followed.
+func (d *deliverer) begin(ctx context.Context) error {
+	if !d.wanted || d.tracker != nil {
+		return nil
+	}
+	s, err := d.box.Stats(ctx)
+	if err != nil || s.Delivering {
+		return err
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := d.box.Run(ended, 1, nil); errors.Is(err, boltqueue.ErrServed) {
+		return failed("another process has the outbox open and does not deliver it (fprom page?): end it, or start the service")
+	}
+	d.tracker, err = fprom.New(fprom.Config{Queue: d.box, RequestsPerMinute: d.rate, Logger: d.a.logger()})
 	if err != nil {
-		return nil, err
+		return credentialsError(err)
 	}
-	if s.Delivering {
-		a.note("a service delivers this outbox: --deliver is not needed")
-		return func() {}, nil
+	return nil
+}
+
+// refused is an error while FirstPromoter refuses the credentials.
+func (d *deliverer) refused() error {
+	if s := d.tracker.Stats(); !s.PausedUntil.IsZero() && strings.Contains(s.PauseReason, fprom.ErrUnauthorized.Error()) {
+		return fprom.ErrUnauthorized
 	}
-	t, err := fprom.New(fprom.Config{Queue: box, RequestsPerMinute: flags.rate, Logger: a.logger()})
-	if err != nil {
-		return nil, credentialsError(err)
+	return nil
+}
+
+// end leaves what is not sent in the outbox.
+func (d *deliverer) end(ctx context.Context) {
+	most := 15 * time.Second
+	if d.refused() != nil || ctx.Err() != nil {
+		most = 2 * time.Second
 	}
-	return func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
-		defer cancel()
-		if err := t.Shutdown(end); err != nil {
-			a.note("%v", err)
-		}
-	}, nil
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
+	defer cancel()
+	if err := d.tracker.Shutdown(limited); err != nil {
+		d.a.note("%v", err)
+	}
 }
 
 // credentialsError is an error of New: a setting is missing or wrong.

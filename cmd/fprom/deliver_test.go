@@ -1,0 +1,68 @@
+package main_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+// A run that was killed while it delivered is run again at once: then it delivers what is left, and does not wait for itself.
+// What the killed one had in hand comes when riverqueue's Config.Rescue is over.
+func TestBackfillKilledWhileItDelivers(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
+		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+		file := past(t, 300)
+		cmd := command(t, e, "backfill", file, "--amount", "minor", "--deliver", "--rate", "600")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { return fake.Count("sale", "") > 3 })
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		cmd = command(t, e, "backfill", file, "--amount", "minor", "--deliver", "--rate", "30000")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+		for end := time.Now().Add(40 * time.Second); len(fake.Commissions()) < 200; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d commissions of 301", len(fake.Commissions()))
+			}
+		}
+	})
+}
+
+// Refused credentials end a run that delivers itself: nobody else would tell.
+func TestBackfillWithRefusedCredentials(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	e := account(fake).with(env{"FPROM_OUTBOX": p.where, "FIRSTPROMOTER_API_KEY": "wrong-key-000"})
+	fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=5s", "-o", "json").want(t, 4)
+}
+
+// Where another process has the file open and does not deliver it, nothing would ever be sent: then --deliver says so.
+func TestBackfillBesideOneThatOnlyLooks(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+	looks := command(t, e, "page", "--addr", "127.0.0.1:0")
+	if err := looks.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = looks.Process.Kill(); _ = looks.Wait() }()
+	eventually(t, func() bool { _, err := os.Stat(p.where + ".sock"); return err == nil })
+	if r := fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=5s").want(t, 1); !strings.Contains(r.err, "does not deliver it") {
+		t.Error(r)
+	}
+}
