@@ -95,7 +95,7 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 	switch {
 	case v.class != classTransient:
 	case ctx.Err() != nil:
-		v.class, v.err = classInterrupted, ctx.Err()
+		v.class, v.err = classUnknown, ctx.Err()
 	case attempt.Err() != nil:
 		v.err = fmt.Errorf("no answer within %v (Config.Timeout): %w", c.timeout, v.err)
 	}

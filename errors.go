@@ -125,7 +125,7 @@ func (e *UndeliveredError) Error() string {
 // not valid. A queue keeps such an event as a dead letter.
 func IsPermanent(err error) bool {
 	if d, ok := errors.AsType[*deliveryError](err); ok {
-		return d.permanent
+		return d.class == classRejected
 	}
 	if _, ok := errors.AsType[*ValidationError](err); ok {
 		return true
@@ -149,15 +149,10 @@ func IsHeld(err error) bool {
 	return ok && d.held
 }
 
-// deliveryError is what deliver tells a queue about an event that has no outcome yet.
+// deliveryError is the verdict that a queue is told about an event that is not done.
 type deliveryError struct {
-	err       error
-	permanent bool          // dead letter
-	held      bool          // no attempt spent
-	wait      time.Duration // at least this long; 0: by backoff
-	aside     bool          // the later events of the customer may pass
-	exact     bool          // wait is a schedule, not a lower bound
-	retry     RetryConfig
+	verdict
+	retry RetryConfig
 }
 
 func (e *deliveryError) Error() string { return e.err.Error() }

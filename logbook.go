@@ -3,6 +3,7 @@ package fprom
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -49,14 +50,14 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 			text = "the event is given up; the queue in memory does not keep it: report it by hand, or use a durable queue (boltqueue)"
 		}
 	case StageRetry:
-		switch {
-		case s.Result.Outcome == NotReferral:
+		switch v := s.verdict; {
+		case v.class == classAskAgain:
 			text = "no such referral yet; asked again later"
-		case s.alone && !s.quiet:
+		case v.alone && v.news:
 			level, text = slog.LevelWarn, "this event fails while others are delivered; it is kept, and tried again less and less often"
-		case !s.alone:
+		case !v.alone:
 			level, more = l.trouble(slog.LevelWarn)
-			if text = "delivery fails; the events are kept and tried again"; s.quiet {
+			if text = "delivery fails; the events are kept and tried again"; v.class == classSuspected {
 				text = "FirstPromoter refused this event; it is kept and tried again later"
 			}
 		}
@@ -73,8 +74,8 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 // delivered is how a delivery is logged: the first one, and the first that is no referral, are for people who look
 // whether their installation works.
 func (l *logbook) delivered(s Step) (slog.Level, string) {
-	if s.warn != "" {
-		return slog.LevelWarn, s.warn
+	if s.verdict.warn != "" {
+		return slog.LevelWarn, s.verdict.warn
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -138,4 +139,10 @@ func (*logbook) write(ctx context.Context, t *Tracker, level slog.Level, text st
 		attrs = append(attrs, slog.String("error", withoutName(s.Err.Error(), s.Message)))
 	}
 	t.log.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
+}
+
+// withoutName is the text of an error without the name of its event, which stands beside it.
+func withoutName(text string, m Message) string {
+	text = strings.TrimPrefix(text, "fprom: ")
+	return strings.TrimPrefix(strings.TrimPrefix(text, m.name()), ": ")
 }

@@ -31,9 +31,7 @@ type Step struct {
 	Elapsed time.Duration // the attempt's duration; 0 where none was made
 	Waited  time.Duration // how long the attempt waited for the rate limit before it was made
 
-	quiet bool   // it is a repetition that needs no line in the log
-	alone bool   // the event fails while others succeed
-	warn  string // what an operator should look at
+	verdict *verdict // of the attempt; nil where none was made
 }
 
 // observe is the one door that every step goes through: it counts, logs and tells the Observer. Logger and Observer are
@@ -58,6 +56,11 @@ func (t *Tracker) guard(ctx context.Context, what string, f func()) (ok bool) {
 	}()
 	f()
 	return true
+}
+
+// say logs what is about no single event.
+func (t *Tracker) say(ctx context.Context, level slog.Level, text string, attrs ...any) {
+	t.guard(ctx, "the Logger", func() { t.log.Log(ctx, level, "fprom: "+text, attrs...) })
 }
 
 // panicked counts and logs a panic; a Logger that panics again is left alone.

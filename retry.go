@@ -65,20 +65,16 @@ func RetryDelay(attempt int, err error) time.Duration {
 	var floor time.Duration
 	c := RetryConfig{}.withDefaults()
 	if d, ok := errors.AsType[*deliveryError](err); ok {
-		if d.exact {
+		if d.wait > 0 {
 			return d.wait
 		}
-		floor, c = d.wait, d.retry
+		c = d.retry
 	} else if a, ok := errors.AsType[*APIError](err); ok {
 		floor = min(max(a.RetryAfter, 0), maxRetryAfter)
 	}
 	top := c.Base
 	for i := 1; i < attempt && top < c.Max; i++ {
-		top *= 2
+		top += min(top, c.Max-top)
 	}
-	top = min(top, c.Max)
-	if top <= 0 { // overflow by an extreme Base
-		top = c.Max
-	}
-	return max(time.Duration(rand.Int64N(int64(top)+1)), floor, time.Millisecond)
+	return max(rand.N(top), floor, time.Millisecond)
 }

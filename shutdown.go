@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -68,7 +69,7 @@ func (t *Tracker) end(ctx context.Context) {
 	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // the ctx of a later call has ended
 	if _, shared := t.queue.(Limiter); !shared {
 		if err := t.Flush(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {
-			t.guard(ctx, "the Logger", func() { t.log.Error("fprom: the queue could not be drained", "error", err) })
+			t.say(ctx, slog.LevelError, "the queue could not be drained", "error", err)
 		}
 	}
 	t.stop()

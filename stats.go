@@ -3,6 +3,7 @@ package fprom
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,10 +134,11 @@ func (t *Tracker) Stats() Stats {
 		Enqueued: c.enqueued.Load(), Known: c.known.Load(), Attempts: c.attempts.Load(), Tracked: c.tracked.Load(),
 		NotReferral: c.notReferral.Load(), Duplicate: c.duplicate.Load(), Rejected: c.rejected.Load(),
 		Retries: c.retries.Load(), Discarded: c.discarded.Load(), Lost: c.lost.Load(), Conflicts: c.conflicts.Load(),
-		Panics: c.panics.Load(), Breaker: t.breaker.state(), RequestsPerMinute: t.perMinute,
+		Panics: c.panics.Load(), RequestsPerMinute: t.perMinute,
 	}
-	if until, reason := t.pause.state(); !until.IsZero() {
-		s.PausedUntil, s.PauseReason = until, reason.Error()
+	var reason error
+	if s.Breaker, s.PausedUntil, reason = t.gate.state(); reason != nil {
+		s.PauseReason = reason.Error()
 	}
 	s.LastSuccess, s.LastMinute = c.recent()
 	if err := c.putError.Load(); err != nil {
@@ -144,7 +146,7 @@ func (t *Tracker) Stats() Stats {
 	}
 	q, err := t.queueStats()
 	if err != nil && !errors.Is(err, ErrQueueClosed) {
-		t.log.Warn("fprom: the queue gives no statistics", "error", err)
+		t.say(t.running, slog.LevelWarn, "the queue gives no statistics", "error", err)
 	}
 	s.Queue = q
 	if !q.Oldest.IsZero() {

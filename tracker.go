@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -16,21 +15,19 @@ import (
 // safe for concurrent use. A nil *Tracker is valid: Enqueue and Track return ErrNoTracker, Flush and Shutdown nil, and a
 // middleware with it tracks nothing.
 type Tracker struct {
-	client      *client
-	queue       Queue
-	workers     int
-	perMinute   int
-	dedupe      *dedupe
-	failing     *failing
-	breaker     *breaker
-	pause       *pause
-	limit       *pacer
-	retry       RetryConfig
-	log         *slog.Logger
-	logbook     logbook
-	breakerSaid atomic.Value // the state in the log
-	observer    func(context.Context, Step)
-	counts      counters
+	client    *client
+	queue     Queue
+	workers   int
+	perMinute int
+	dedupe    *dedupe
+	failing   *failing
+	gate      *gate
+	limit     *pacer
+	retry     RetryConfig
+	log       *slog.Logger
+	logbook   logbook
+	observer  func(context.Context, Step)
+	counts    counters
 
 	accepting sync.RWMutex // held for reading while events are put into the queue
 	closed    bool
@@ -54,8 +51,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	t := &Tracker{
 		client: newClient(cfg), queue: cfg.Queue, workers: cfg.Workers, perMinute: cfg.RequestsPerMinute,
-		dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers), breaker: newBreaker(cfg.Breaker, inHand(cfg)),
-		pause: &pause{first: cfg.Retry.ProbeInterval, row: map[string]struct{}{}},
+		dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers), gate: newGate(cfg.Breaker, cfg.Retry),
 		limit: newPacer(cfg.RequestsPerMinute, cfg.Burst), retry: cfg.Retry, log: cfg.Logger, observer: cfg.Observer,
 		ran: make(chan struct{}), ended: make(chan struct{}),
 	}
@@ -67,19 +63,9 @@ func New(cfg Config) (*Tracker, error) {
 	if w, ok := cfg.Queue.(Watcher); ok {
 		w.Watch(t.Stats)
 	}
-	t.breakerSaid.Store(t.breaker.state())
 	t.announce(cfg)
 	go t.run()
 	return t, nil
-}
-
-// inHand is how many events may wait in the workers' hands while the breaker is open. The others go back to the queue, so
-// that what failed before has workers; but not to a shared queue, which would have to write it down.
-func inHand(cfg Config) int {
-	if _, shared := cfg.Queue.(Limiter); shared {
-		return cfg.Workers
-	}
-	return max(cfg.Workers/16, 1)
 }
 
 // announce is the one line that says what runs here.
@@ -89,10 +75,8 @@ func (t *Tracker) announce(cfg Config) {
 		host = u.Host
 	}
 	_, volatile := cfg.Queue.(UndeliveredLister)
-	t.guard(t.running, "the Logger", func() {
-		t.log.Info("fprom: reports sales to FirstPromoter", "account", cfg.AccountID, "host", host,
-			"queue", fmt.Sprintf("%T", cfg.Queue), "durable", !volatile, "version", Version)
-	})
+	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", cfg.AccountID, "host", host,
+		"queue", fmt.Sprintf("%T", cfg.Queue), "durable", !volatile, "version", Version)
 }
 
 // taken are the queues that Trackers deliver from.
@@ -121,9 +105,7 @@ func (t *Tracker) run() {
 		if t.running.Err() != nil {
 			return
 		}
-		t.guard(t.running, "the Logger", func() {
-			t.log.Error("fprom: the queue stopped delivering; it is started again in a second", "error", err)
-		})
+		t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again in a second", "error", err)
 		if sleep(t.running, time.Second) != nil {
 			return
 		}

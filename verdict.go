@@ -51,11 +51,10 @@ const (
 	classAskAgain                  // NotReferral, but perhaps too early
 	classRejected                  // the event is wrong
 	classTransient                 // failed; again later
+	classSuspected                 // refused: the account's fault, or this event's alone
 	classThrottled                 // the account is over its limit
 	classUnauthorized              // the key or the account id is wrong
-	classSuspected                 // refused: the account's fault, or this event's alone
-	classInterrupted               // the caller's ctx ended: nothing is known
-	classUnsent                    // nothing was sent
+	classUnknown                   // nothing was sent, or the caller's ctx ended before an answer
 )
 
 // rule says what the answers with one of these statuses mean.
@@ -96,11 +95,11 @@ type verdict struct {
 	Result
 	class   class
 	err     error
-	wait    time.Duration // for classThrottled and classAskAgain; for the others 0 or what the event must wait
+	wait    time.Duration // what the event must wait; 0: by backoff
 	aside   bool          // the later events of the customer may pass
 	held    bool          // no attempt is spent
 	alone   bool          // the event fails while others succeed
-	quiet   bool          // not worth a line in the log
+	news    bool          // and did not before
 	warn    string        // what an operator should look at, although it is an outcome
 	sent    bool
 	elapsed time.Duration
