@@ -14,7 +14,7 @@ import (
 // The file, format 2. Integers are big-endian.
 //
 //	bucket     key                      value
-//	meta       "format"                 "fprom-boltqueue", version (2)
+//	meta       "format"                 "fprom-boltqueue", version (two bytes)
 //	waiting    seq (8)                  the record of a message without an outcome
 //	dead       seq (8)                  the record of a dead letter
 //	done       seq (8)                  the record of a message that is done: no customer, no body
