@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math"
 	"runtime/debug"
 	"slices"
@@ -26,6 +27,9 @@ const (
 	maxMessage = 1 << 20 // bytes of a message
 	maxKey     = 1 << 10 // bytes of its key
 	maxGroup   = 4096    // requests in one commit
+
+	// repeatedFor is how long providers repeat a webhook, and some days more. What comes later is rather a renewal.
+	repeatedFor = 6 * 24 * time.Hour
 )
 
 // Put implements fprom.Queue. When it returns nil, the messages are on disk.
@@ -60,10 +64,19 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		}
 		return nil
 	})
-	if err == nil && len(conflicts) > 0 {
+	if err != nil {
+		return err
+	}
+	for _, p := range puts {
+		if p.Kind == fprom.KindSale && !p.Bulk && p.age > repeatedFor {
+			q.logger.Warn("fprom: an event id came again long after its first event, and nothing is stored: if it is another payment, that earns nothing; each payment needs an id of its own",
+				slog.String("event", p.safe), slog.Duration("after", p.age.Round(time.Hour)))
+		}
+	}
+	if len(conflicts) > 0 {
 		return &fprom.ConflictError{Keys: conflicts}
 	}
-	return err
+	return nil
 }
 
 // do waits until what apply does is on disk, or ctx ends.

@@ -12,8 +12,9 @@
 // An event that Put accepted is delivered, however often the process dies, until FirstPromoter gave its verdict; it has no
 // age limit. An event whose verdict was not yet on disk when the process died is delivered again, and its event id makes
 // that harmless. The file remembers the outcomes of delivered events for 400 days (WithRetention), so that a redelivered
-// webhook is recognised after any restart, and the same id with another amount is fprom.ErrConflict. Cancellations are
-// shown, but a customer may cancel again.
+// webhook is recognised after any restart, and the same id with another amount is fprom.ErrConflict. A sale whose id comes
+// again after more than six days is a warning in the log: a subscription's id may be used for each of its payments.
+// Cancellations are shown, but a customer may cancel again.
 //
 // A rejected event becomes a dead letter: see Queue.Entries, Queue.Redrive and Queue.Drop. Its event id is free again: a Put
 // of the same id replaces the dead letter, so that a corrected event can be sent.

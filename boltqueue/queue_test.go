@@ -1,9 +1,12 @@
 package boltqueue_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -191,5 +194,38 @@ func TestRetentionForEver(t *testing.T) {
 	}
 	if s := stats(t, q); s.Ledger != 1 {
 		t.Errorf("%d ids are remembered, want 1", s.Ledger)
+	}
+}
+
+// TestRenewalUnderAnOldID: where a subscription's id is used for each of its payments, all but the first earn nothing. The log
+// says so. A webhook that is repeated for some days, a file that is sent twice and a second sign-up are no news.
+func TestRenewalUnderAnOldID(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for _, tt := range []struct {
+		name  string
+		after time.Duration
+		bulk  bool
+		event fprom.Event
+		want  int // lines
+	}{
+		{"a month later", 30 * day, false, fprom.Sale{EventID: "sub_1", Email: "ann@example.com", Amount: 4900}, 1},
+		{"repeated for days", 4 * day, false, fprom.Sale{EventID: "sub_1", Email: "ann@example.com", Amount: 4900}, 0},
+		{"bulk", 30 * day, true, fprom.Sale{EventID: "sub_1", Email: "ann@example.com", Amount: 4900}, 0},
+		{"sign-up", 30 * day, false, fprom.Signup{Email: "ann@example.com", TID: "tid"}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			q := open(t, t.TempDir(), boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+			m := message(t, tt.event)
+			put(t, q, m)
+			deliver(t, q, nil)
+			m.RecordedAt, m.Bulk = m.RecordedAt.Add(tt.after), tt.bulk
+			put(t, q, m)
+			if got := strings.Count(log.String(), "level=WARN"); got != tt.want {
+				t.Errorf("%d warnings, want %d:\n%s", got, tt.want, log.String())
+			}
+		})
 	}
 }

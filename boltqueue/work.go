@@ -73,13 +73,14 @@ func (w *work) takeOver() {
 type put struct {
 	*record
 	encoded []byte
-	safe    string // SafeKey of the message
-	hash    uint64 // of it
+	safe    string        // SafeKey of the message
+	hash    uint64        // of it
+	age     time.Duration // of the event that has its key, if there is one with the same digest
 }
 
 func newPut(m fprom.Message) *put {
 	r, safe := newRecord(m), fprom.SafeKey(m.Key)
-	return &put{r, r.encode(), safe, hashOf(safe)}
+	return &put{record: r, encoded: r.encode(), safe: safe, hash: hashOf(safe)}
 }
 
 var seed = maphash.MakeSeed()
@@ -102,9 +103,13 @@ func (w *work) put(p *put) (ok bool, err error) {
 	if err != nil || stands == nil {
 		return true, errors.Join(err, w.store(p))
 	}
+	if stands.Digest == p.Digest {
+		p.age = p.RecordedAt.Sub(stands.RecordedAt)
+		return true, nil
+	}
 	k := conflictKey(p.safe, p.Digest)
-	if stands.Digest == p.Digest || w.conflicted.Get(k) != nil {
-		return stands.Digest == p.Digest, nil
+	if w.conflicted.Get(k) != nil {
+		return false, nil
 	}
 	w.dirty = true
 	w.stats.Conflicts++
