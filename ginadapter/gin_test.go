@@ -205,7 +205,7 @@ func TestErrorBesideASuccess(t *testing.T) {
 		handler gin.HandlerFunc
 		want    string
 	}{
-		{"a note and 200", func(c *gin.Context) { fail(c); c.String(http.StatusOK, "Thank you") }, "ginadapter: c.Errors is set: declined"},
+		{"a note and 200", func(c *gin.Context) { fail(c); c.String(http.StatusOK, "Thank you") }, "fprom: ginadapter: c.Errors is set: declined"},
 		{"502", func(c *gin.Context) { fail(c); c.String(http.StatusBadGateway, "no") }, ""},
 		{"nothing written", fail, ""},
 	} {

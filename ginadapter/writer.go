@@ -27,7 +27,7 @@ func (w *writer) commit() bool {
 		return false
 	}
 	if err := w.failed(); err != nil {
-		w.x.Discard(fmt.Errorf("ginadapter: c.Errors is set: %w", err))
+		w.x.Discard(fmt.Errorf("fprom: ginadapter: c.Errors is set: %w", err))
 	}
 	if w.x.Commit(w.Status()) != nil {
 		w.refused = true
@@ -94,7 +94,7 @@ func (w *writer) Flush() {
 
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if w.refused {
-		return nil, nil, fmt.Errorf("ginadapter: hijack: the request was answered with 503: %w", http.ErrNotSupported)
+		return nil, nil, fmt.Errorf("fprom: ginadapter: hijack: the request was answered with 503: %w", http.ErrNotSupported)
 	}
 	conn, rw, err := w.ResponseWriter.Hijack()
 	if err == nil {
