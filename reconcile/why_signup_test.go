@@ -21,8 +21,10 @@ func TestWhyOfACustomerWhoseSignupIsInTheOutbox(t *testing.T) {
 	s.AddPastSale(fpromtest.PastSale{EventID: "ch_1", Email: "earned@example.com", Amount: 100})
 	box := memoutbox.New()
 	for _, e := range []fprom.Event{
-		fprom.Signup{Email: "expired@example.com", TID: "tid1"}, fprom.Signup{UID: "u_expired", TID: "tid1"},
-		fprom.Signup{Email: "earned@example.com", TID: "tid2"}, fprom.Cancellation{Email: "earned@example.com"},
+		fprom.Signup{Email: "expired@example.com", TID: "tid1"},
+		fprom.Signup{UID: "u_expired", TID: "tid1"},
+		fprom.Signup{Email: "earned@example.com", TID: "tid2"},
+		fprom.Cancellation{Email: "earned@example.com"},
 		fprom.Signup{Email: "nobody@example.com", TID: "tid3"},
 	} {
 		m, err := fprom.NewMessage(e)
