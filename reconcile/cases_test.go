@@ -47,6 +47,27 @@ func TestWithoutEventIDs(t *testing.T) {
 	}
 }
 
+// A provider's export of payments has no refunds: their commissions are no foreign ones.
+func TestListWithoutRefunds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{}, 3, 40)
+	o := w.options(t)
+	refunds := 0
+	o.Full, o.Sales = true, func(yield func(reconcile.Sale, error) bool) {
+		for s, err := range w.list() {
+			if _, ok := s.Event.(fprom.Refund); ok {
+				refunds++
+			} else if !yield(s, err) {
+				return
+			}
+		}
+	}
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil || !r.Clean() || refunds == 0 || r.Unidentified != refunds {
+		t.Errorf("%d refunds: %+v %v", refunds, r, err)
+	}
+}
+
 // Whatever is done to the books between the days, the verdict of one event is one.
 func TestVerdictsOfSingleEvents(t *testing.T) {
 	t.Parallel()

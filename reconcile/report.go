@@ -12,7 +12,7 @@ type Report struct {
 	NoCommission  int       `json:"no_commission"`
 	NotReferral   int       `json:"not_referral"` // sales of customers whom nobody referred
 	Waiting       int       `json:"waiting"`      // events of these days that are not delivered, or are dead letters
-	Unidentified  int       `json:"unidentified"` // commissions without an event id that could be nobody's of ours
+	Unidentified  int       `json:"unidentified"` // commissions that could be nobody's of ours: without an event id, or of refunds where the list of sales has none
 	Missing       []Entry   `json:"missing"`
 	Foreign       []Entry   `json:"foreign"`
 	AmountDiffers []Entry   `json:"amount_differs"`

@@ -36,7 +36,10 @@ func reportText(w io.Writer, r reconcile.Report) {
 	for _, line := range r.Advice() {
 		_, _ = fmt.Fprintf(w, "→ %s\n", clean(line))
 	}
-	if r.Clean() {
+	if r.Unidentified > 0 {
+		_, _ = fmt.Fprintf(w, "%s that could be of no sale of ours, without an event id or of refunds that the list does not have: see Commissions in FirstPromoter\n", count(r.Unidentified, "commission"))
+	}
+	if r.Clean() && r.Next == "" {
 		_, _ = fmt.Fprintln(w, "all is as it should be")
 	}
 }
