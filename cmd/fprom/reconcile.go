@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -155,6 +156,9 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 	if err != nil {
 		if report.Next != "" {
 			a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
+		}
+		if len(report.Days) > 0 { // the run that goes on does not look at them again
+			err = errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report) }))
 		}
 		return err
 	}
