@@ -19,17 +19,17 @@ type Attribution struct {
 	RefID string // a promoter's referral id, from the cookie _fprom_ref; a visitor can forge it
 }
 
-// AttributionFrom reads the cookies that FirstPromoter's script set in the visitor's browser. Where the sale is reported
-// later, by a webhook that has no cookies, call it at checkout and send Metadata with the payment. Cookies are foreign
-// data: a value that cannot be an id (over 255 bytes, other characters than letters, digits and ._~=+/-, the word
-// "null", …) is left out, and so is an id of which the request has two different ones.
+// AttributionFrom reads the cookies that FirstPromoter's script set in the visitor's browser. If a webhook reports the sale
+// later, it has no cookies: call AttributionFrom at checkout, and send Metadata with the payment. Cookies are foreign data:
+// a value that cannot be an id is left out (over 255 bytes, other characters than letters, digits and ._~=+/-, the word
+// "null", …). If the request has two different ids of one kind, both are left out.
 func AttributionFrom(r *http.Request) Attribution {
-	h := r.Header
-	return Attribution{TID: cmp.Or(cookie(h, "_fprom_tid"), cookie(h, "_fprom_track")), RefID: cookie(h, cookieRef)}
+	lines := r.Header["Cookie"]
+	return Attribution{TID: cmp.Or(cookie(lines, "_fprom_tid"), cookie(lines, "_fprom_track")), RefID: cookie(lines, cookieRef)}
 }
 
-// Metadata is the attribution as metadata for the billing provider's checkout or payment, under the keys fp_tid and
-// fp_ref; the provider hands it back in its webhooks. Empty parts are left out; the map is never nil.
+// Metadata returns the attribution as metadata for the billing provider's checkout or payment, under the keys fp_tid and
+// fp_ref. The provider hands it back in its webhooks. Empty parts are left out; the map is never nil.
 func (a Attribution) Metadata() map[string]string {
 	m := map[string]string{"fp_tid": a.TID, "fp_ref": a.RefID}
 	maps.DeleteFunc(m, func(_, id string) bool { return id == "" })
@@ -44,9 +44,9 @@ type Attributable interface {
 func (e *Sale) referral() (tid, refID *string)   { return &e.TID, &e.RefID }
 func (e *Signup) referral() (tid, refID *string) { return &e.TID, &e.RefID }
 
-// Apply fills in TID and RefID where they are empty: attribution.Apply(&sale). Record does it on its own; this is for
-// events that go to Enqueue, Track or a queue's own transaction. Set RefID to "" before, if the cookie _fprom_ref is not to
-// be trusted.
+// Apply fills in TID and RefID where they are empty, as in attribution.Apply(&sale). Record does it on its own; Apply is for
+// events that go to Enqueue, Track or a queue's own transaction. A visitor can forge the cookie _fprom_ref: if you do not
+// trust it, set a.RefID to "" before.
 func (a Attribution) Apply(to Attributable) {
 	tid, refID := to.referral()
 	*tid, *refID = a.fill(*tid, *refID)
@@ -73,9 +73,9 @@ func (r *Recording) attribution() Attribution {
 
 // cookie is the usable value of the cookie called name, "" if there is none or if two differ. It reads what
 // http.Request.CookiesNamed reads, without its allocations.
-func cookie(h http.Header, name string) string {
+func cookie(lines []string, name string) string {
 	found := ""
-	for _, line := range h["Cookie"] {
+	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
 			key, v, _ := strings.Cut(textproto.TrimString(part), "=")
 			if n := len(v); n > 1 && v[0] == '"' && v[n-1] == '"' {

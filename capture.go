@@ -19,16 +19,17 @@ type capture struct {
 	forwarded bool
 }
 
-// CaptureReferral keeps the referral id of a promoter's link (?fpr=, ?via=, ?fp_ref=, ?deal=, ?ref=, ?_from=, ?_by=, ?_go=;
-// the first that has a usable value) in the cookie _fprom_ref, for 60 days, for sites whose visitors block
-// FirstPromoter's script. The id is sent as ref_id of a sale only where the middleware has WithRefIDCookie: use both, or
-// neither. It looks at GET and HEAD requests only, reads nothing but the URL and the cookies, and never changes the answer otherwise. A link is
-// foreign data: a value that cannot be an id is ignored (see AttributionFrom).
+// CaptureReferral is for sites whose visitors block FirstPromoter's script. It keeps the referral id of a promoter's link
+// (?fpr=, ?via=, ?fp_ref=, ?deal=, ?ref=, ?_from=, ?_by=, ?_go=; the first that has a usable value) in the cookie _fprom_ref
+// for 60 days. The id is sent as ref_id of a sale only where the middleware has WithRefIDCookie: use both, or neither.
 //
-// A cookie that is there already stays: the first promoter keeps the visitor. WithLastClick turns that round.
-// The cookie has SameSite=Lax and Path=/, is Secure where the request came over TLS (see WithForwardedProto), and can be
-// read by scripts, since FirstPromoter's reads and writes the same one. It needs no other middleware, and wraps a whole
-// server, a mux or a Gin engine alike.
+// It may wrap a whole server, a mux or a Gin engine, and needs no other middleware. It looks at GET and HEAD requests only,
+// reads nothing but the URL and the cookies, and changes nothing else of the response. A link is foreign data: a value that
+// cannot be an id is ignored (see AttributionFrom).
+//
+// A cookie that is there already stays: the first promoter keeps the visitor (see WithLastClick). The cookie has
+// SameSite=Lax and Path=/, and is Secure if the request came over TLS (see WithForwardedProto). Scripts can read it, since
+// FirstPromoter's script uses the same one.
 func CaptureReferral(next http.Handler, opts ...CaptureOption) http.Handler {
 	c := &capture{next: next, params: captureParams}
 	for _, o := range opts {
@@ -38,17 +39,19 @@ func CaptureReferral(next http.Handler, opts ...CaptureOption) http.Handler {
 }
 
 // WithLastClick replaces a cookie that is there already: the last promoter's link wins, and the 60 days begin again.
+// Default: the first promoter's link wins.
 func WithLastClick() CaptureOption { return func(c *capture) { c.overwrite = true } }
 
-// WithForwardedProto also makes the cookie Secure where the header X-Forwarded-Proto says https, for servers behind a
-// proxy that ends TLS. A visitor can send that header too; the only effect is that this cookie is marked Secure.
+// WithForwardedProto is for servers behind a proxy that ends TLS. It makes the cookie Secure also if the header
+// X-Forwarded-Proto says https. A visitor can send that header too; the only effect is that this cookie is marked Secure.
 func WithForwardedProto() CaptureOption { return func(c *capture) { c.forwarded = true } }
 
 // WithCookieDomain sets the cookie for a domain and all below it, such as "example.com" where links lead to
 // www.example.com and the checkout is at app.example.com. Default: the host of the request only.
 func WithCookieDomain(domain string) CaptureOption { return func(c *capture) { c.domain = domain } }
 
-// WithQueryParams looks at these query parameters only, in this order: for sites that use "ref" or "via" for something else.
+// WithQueryParams is for sites that use "ref" or "via" for something else: only these query parameters are looked at, in
+// this order.
 func WithQueryParams(names ...string) CaptureOption {
 	return func(c *capture) { c.params = names }
 }
@@ -68,7 +71,7 @@ func (c *capture) referral(r *http.Request) string {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.RawQuery == "" {
 		return ""
 	}
-	if !c.overwrite && cookie(r.Header, cookieRef) != "" {
+	if !c.overwrite && cookie(r.Header["Cookie"], cookieRef) != "" {
 		return ""
 	}
 	query := r.URL.Query()

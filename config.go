@@ -17,8 +17,8 @@ import (
 // DefaultBaseURL is FirstPromoter's tracking API, version 2.
 const DefaultBaseURL = "https://api.firstpromoter.com/api/v2/track"
 
-// Config configures a Tracker. Only the key and the account id are needed, and they may come from the environment.
-// Printed or encoded as JSON a Config does not show the key.
+// Config configures a Tracker. Only the key and the account id are needed, and they may come from the environment. A zero
+// field means its default. A Config that is printed, logged or encoded as JSON does not show the key.
 type Config struct {
 	// APIKey and AccountID are FirstPromoter's credentials (Settings → Integrations → Manage API keys).
 	// Default: $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID.
@@ -26,32 +26,32 @@ type Config struct {
 	// BaseURL is the address that "/sale" and so on are appended to. http is taken for loopback hosts only.
 	// Default: $FIRSTPROMOTER_API_URL, else DefaultBaseURL.
 	BaseURL string
-	// HTTPClient lends its Transport; its other fields are not used, and redirects are never followed. Default: a
-	// transport of the Tracker's own, like http.DefaultTransport; that itself if it is not an *http.Transport.
+	// HTTPClient: only its Transport is used, and redirects are never followed. Default: a copy of http.DefaultTransport, or
+	// http.DefaultTransport itself if the program has put another type there.
 	HTTPClient *http.Client
 	// Timeout bounds one attempt. At least 1 ms; default 10 s.
 	Timeout time.Duration
-	// RequestsPerMinute is the limit of the account over all its keys, endpoints and processes: where several processes
-	// share the account without a shared queue, give each its part. No 60-second window, however placed, gets more
-	// calls from this Tracker. Default 400, which is FirstPromoter's limit.
+	// RequestsPerMinute is the limit of the account over all its keys, endpoints and processes. If several processes share
+	// the account without a shared queue, give each its part. This Tracker makes no more calls in any 60 seconds. At least 2;
+	// default 400, which is FirstPromoter's limit.
 	RequestsPerMinute int
-	// Burst is how many calls may follow each other without a pause, after a rest: a new Tracker begins without any, since
-	// nobody knows what the process before sent. Default 20, or a twentieth of RequestsPerMinute if that is less.
+	// Burst is how many calls may follow each other without a pause after a rest. A new Tracker begins without one, since
+	// nobody knows what the process before it sent. At least 1 and less than RequestsPerMinute; default 20, or a twentieth of
+	// RequestsPerMinute if that is less.
 	Burst int
-	// Workers is the number of concurrent deliveries. The limit paces them, and so do workers only where calls take long.
+	// Workers is the number of deliveries at once. It matters only if calls take long: otherwise the limit sets the pace.
 	// Default 64.
 	Workers int
-	// Queue holds accepted events. The Tracker owns it from New on and closes it in Shutdown; after an error of New it is
-	// still the caller's.
-	// Default NewMemoryQueue(DefaultQueueSize), which does not outlive the process.
+	// Queue holds accepted events. The Tracker owns it from New on, and closes it in Shutdown; after an error of New it is
+	// still the caller's. Default NewMemoryQueue(DefaultQueueSize), which does not outlive the process.
 	Queue   Queue
-	Breaker BreakerConfig
-	Dedupe  DedupeConfig
-	Retry   RetryConfig
+	Breaker BreakerConfig // when delivery stops because FirstPromoter fails
+	Dedupe  DedupeConfig  // how many event ids this process remembers
+	Retry   RetryConfig   // when an event is tried again
 	// Logger gets what an operator must know; never the API key, never a whole e-mail address. Default slog.Default().
 	Logger *slog.Logger
-	// Observer is called for every step of every event, on the goroutine that makes the step: it must be quick, safe
-	// for concurrent use, and must not call the Tracker's Enqueue, Flush or Shutdown. Default none.
+	// Observer is called for every step of every event, on the goroutine that makes the step. It must be quick and safe for
+	// concurrent use, and must not call the Tracker's Enqueue, Flush or Shutdown. Default none.
 	Observer func(context.Context, Step)
 }
 

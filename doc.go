@@ -20,25 +20,25 @@
 // has answered. Outside of a handler call [Tracker.Enqueue], or [Tracker.Track] for one attempt now. Call
 // [Tracker.Shutdown] before the process ends: it delivers what is queued.
 //
-// In development there are no credentials: New's error wraps [ErrNoCredentials], and a nil *Tracker drops everything.
+// In development there are no credentials: then New's error is [ErrNoCredentials], and a nil *Tracker drops everything.
 //
 // # Who uses what
 //
 // Applications use [New], [Config], [Tracker], the events ([Sale], [Refund], [Signup], [Cancellation]), [Record] and
-// [AttributionFrom]. Operators use [Outbox], which the durable queues are. [Hook] is the kit for adapters; [Queue],
-// [Message] and the functions that ask an error a question ([IsPermanent], [IsHeld], [IsSetAside], [RetryDelay]) are
-// that for queues.
+// [AttributionFrom]. Operators use [Outbox], which every durable queue is. [Hook] is for writing adapters. [Queue], [Message]
+// and the questions that one asks of an error ([IsPermanent], [IsHeld], [IsSetAside], [RetryDelay]) are for writing queues.
 //
-// The packages below: nethttpadapter and ginadapter (modules echoadapter, fiberadapter) are the middleware; boltqueue is
-// a queue that outlives the process, module riverqueue one for several replicas; billing/… turn the providers' webhooks
-// into events; statuspage, reconcile and backfill are for operators; fpromtest is a fake FirstPromoter for tests.
+// The middleware is in nethttpadapter and ginadapter, and in the modules echoadapter and fiberadapter. Package boltqueue is
+// a queue that outlives the process; module riverqueue is one for several replicas. Packages billing/… turn the providers'
+// webhooks into events. Packages statuspage, reconcile and backfill are for operators. Package fpromtest is a fake
+// FirstPromoter for your tests.
 //
 // # What is promised
 //
 // The checkout comes first: no call to FirstPromoter happens in the request, and no panic or error of fprom reaches it.
-// No commission is lost: what Enqueue accepted is delivered, or is shown as undelivered; with a durable queue over every
-// crash. No commission is paid twice: FirstPromoter takes an event id once. On the wire delivery is at-least-once, and
-// the id makes it idempotent.
+// No commission is lost: what Enqueue accepted is delivered, or is shown as undelivered. A durable queue keeps that promise
+// over every crash. No commission is paid twice: FirstPromoter takes an event id once. On the wire delivery is
+// at-least-once, and the id makes it idempotent.
 //
 // # What each answer means
 //
@@ -55,10 +55,10 @@
 //	408, 421, 425, 5xx; time-out, reset, DNS, TLS;   –            failure  again, with backoff
 //	other 4xx without JSON
 //
-// "With JSON" is a JSON object, as FirstPromoter sends it; what comes without one is a proxy's. A sale is asked about
-// again on the schedule of RetryConfig.NotFound, since its sign-up may be on its way. An event that fails or is refused on
-// its own, while others succeed, waits longer and longer, up to an hour. After an hour it lets the later events of its
-// customer pass, and after a day it is a dead letter.
+// "With JSON" means a JSON object, as FirstPromoter sends it; an answer without one is a proxy's. A sale is asked about
+// again on the schedule of RetryConfig.NotFound, since its sign-up may be on its way. An event that fails or is refused
+// while others succeed waits longer and longer, up to an hour. After an hour it lets the later events of its customer
+// pass, and after a day it is a dead letter.
 //
 // The answers are those of https://docs.firstpromoter.com/api-reference-v2/api-admin/tracking-api.
 package fprom

@@ -14,11 +14,13 @@ const putTimeout = time.Second
 
 var errRecovered = errors.New("fprom: it panicked: see the log")
 
-// Enqueue accepts events for delivery, all or none, and returns when the queue has stored them; it never waits for the
-// network. nil means that each will be delivered, or that an event with its id was accepted or delivered before. It waits
-// at most a second for the queue, whatever ctx says: ctx is for its values. Errors: *ValidationError, ErrQueueFull,
-// ErrClosed, or the queue's; nothing is stored then. An event id that is already used with another amount or currency is a
-// *ConflictError, which wraps ErrConflict; the other events are stored then.
+// Enqueue accepts events for delivery, all or none, and returns when the queue has stored them. It never waits for the
+// network, and at most a second for the queue; ctx is for its values only, and may have ended. nil means that each event
+// will be delivered, or that an event with its id was accepted or delivered before.
+//
+// If an event id is already used with another amount or currency, the error is a *ConflictError, which wraps ErrConflict,
+// and the other events are stored. With any other error nothing is stored: *ValidationError, ErrQueueFull, ErrClosed,
+// ErrNoTracker, or an error of the queue.
 func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 	if t == nil {
 		return ErrNoTracker

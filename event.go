@@ -83,7 +83,7 @@ type Cancellation struct {
 	UID   string `json:"uid,omitempty"`
 }
 
-// The kinds of Message, and the last element of the path they are posted to.
+// The kinds of events. A kind is also the last element of the path that a Message is posted to.
 const (
 	KindSale         = "sale"
 	KindRefund       = "refund"

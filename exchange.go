@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// Exchange is for adapters (see Hook). It is the Recording of a net/http request, with the request and the ResponseWriter
+// Exchange is for writing adapters (see Hook). It is the Recording of a net/http request, with the Request and the Writer
 // that the handler gets in place of the original ones. Hook.Wrap makes it.
 type Exchange struct {
 	Recording
@@ -20,9 +20,8 @@ type Exchange struct {
 	heldBack bool         // by an http.TimeoutHandler around, until the handler returns
 }
 
-// Request is the request for the handler: Record works with its context. It is a copy, so what the handler or a mux writes
-// into it is not in the original, except for what Close copies. What http.Request.PathValue gives in the handler cannot
-// be read from the original.
+// Request is the request for the handler; Record works with its context. It is a copy: what the handler or a mux writes into
+// it, such as path values, is not in the original, except for what Close copies.
 func (x *Exchange) Request() *http.Request { return &x.inner }
 
 // Writer is the ResponseWriter for the handler. It calls Commit before the status leaves. It has Flush where the original
@@ -35,8 +34,8 @@ func (x *Exchange) Writer() http.ResponseWriter {
 	return writer{x}
 }
 
-// Commit is Recording.Commit. Where http.TimeoutHandler holds the response back until the handler returns, and may still
-// answer 503 in its place, the events are accepted in Finish; with WithFailClosed they are accepted here all the same.
+// Commit is Recording.Commit. An http.TimeoutHandler around holds the response back until the handler returns, and may
+// answer 503 in its place. There the events are accepted in Finish, except with WithFailClosed: then Commit accepts them.
 func (x *Exchange) Commit(status int) error {
 	if x.heldBack && errors.Is(x.ctx.Err(), context.DeadlineExceeded) { // the client got 503 instead
 		x.decision, x.reason = handlerFailed, nil
@@ -62,8 +61,8 @@ func (x *Exchange) Finish() {
 	x.Recording.Finish()
 }
 
-// Close ends the recording. The original request gets the Pattern of the handler's, the route that a mux below has found,
-// since middlewares outside name requests by it; and its MultipartForm, since the server removes the files of that.
+// Close ends the recording, like Recording.Close. It also copies to the original request the Pattern, so that middlewares
+// outside see the route that a mux below has found, and the MultipartForm, so that the server removes its temporary files.
 func (x *Exchange) Close() {
 	x.Recording.Close()
 	x.outer.Pattern, x.outer.MultipartForm = x.inner.Pattern, x.inner.MultipartForm
@@ -84,8 +83,8 @@ func inTimeoutHandler(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// Refuse answers 503 in place of the handler's response, after Commit has returned an error. Of the header only what was
-// there at Wrap stays, such as a request id: the rest described the other response.
+// Refuse answers 503 in place of the handler's response; call it when Commit has returned an error. Of the header only what
+// was there at Wrap stays, such as a request id: the rest described the other response.
 func (x *Exchange) Refuse() {
 	header := x.w.Header()
 	clear(header)

@@ -7,9 +7,8 @@ import (
 	"sync"
 )
 
-// Hook is what adapters are made of, with Exchange and Recording: the kit for further frameworks. Applications use the
-// Middleware of an adapter. One Hook serves all requests, and is safe for concurrent use. Wrap is for frameworks on net/http,
-// Begin for others.
+// Hook is for writing adapters, together with Exchange and Recording. Applications use the Middleware of an adapter instead.
+// One Hook serves all requests; it is safe for concurrent use. Use Wrap for frameworks on net/http, and Begin for others.
 type Hook struct {
 	enqueuer   Enqueuer // nil: events are validated and dropped
 	tracker    *Tracker // the enqueuer, if it is one
@@ -19,9 +18,9 @@ type Hook struct {
 	unused     sync.Once // a referral id that refID would use
 }
 
-// NewHook returns the Hook of an adapter. If t is nil (also a nil *Tracker), events are validated and then dropped.
+// NewHook returns the Hook of an adapter. If t is nil, or a nil *Tracker, events are validated and then dropped.
 func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
-	h := &Hook{enqueuer: t}
+	h := &Hook{enqueuer: t, success: func(status int) bool { return status < http.StatusBadRequest }}
 	if h.tracker, _ = t.(*Tracker); t == (*Tracker)(nil) {
 		h.enqueuer = nil
 	}
@@ -39,20 +38,8 @@ func (h *Hook) reporter() *Tracker {
 	return &Tracker{log: slog.Default()}
 }
 
-// succeeded is the verdict on a final status.
-func (h *Hook) succeeded(status int) bool {
-	switch {
-	case status < http.StatusOK || status > 999:
-		return false
-	case h.success != nil:
-		return h.success(status)
-	default:
-		return status < http.StatusBadRequest
-	}
-}
-
-// Wrap begins the recording of one net/http request. The handler gets Writer and Request in place of w and r.
-// Both may outlive the handler, as net/http's do, and never become another request's.
+// Wrap begins the recording of one net/http request. Give the handler the Writer and the Request of the Exchange in place of
+// w and r. Both may outlive the handler, as those of net/http may; they are never reused for another request.
 //
 // An adapter is these lines, and what its framework needs around them:
 //
@@ -71,8 +58,8 @@ func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 	return x
 }
 
-// Begin starts the recording of one request of a framework that is not on net/http. ctx is the request's context, header
-// has the request's Cookie lines (and may have more). Otherwise as Wrap; the adapter learns the status itself:
+// Begin begins the recording of one request in a framework that is not on net/http. ctx is the request's context. header
+// must have the request's Cookie lines, and may have more. The adapter says what the status is:
 //
 //	rec := hook.Begin(ctx, http.Header{"Cookie": {line}})
 //	defer rec.Close()

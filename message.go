@@ -25,9 +25,9 @@ type Message struct {
 	Bulk bool `json:"bulk,omitzero"`
 }
 
-// NewMessage validates e and puts it into the form that is stored and sent, for queues that store inside a caller's
-// transaction. Blanks around the e-mail address, TID and RefID go, and so does a TID or RefID that is a word such as "null".
-// RecordedAt is now. The error is a *ValidationError.
+// NewMessage validates e and returns it in the form that is stored and sent, with RecordedAt now. It removes blanks around
+// the e-mail address, TID and RefID, and a TID or RefID that is a word such as "null". The error is a *ValidationError.
+// Enqueue does this on its own; NewMessage is for queues that store inside a caller's transaction.
 func NewMessage(e Event) (Message, error) { return newMessage(e, Attribution{}) }
 
 func newMessage(e Event, visitor Attribution) (Message, error) {
@@ -43,7 +43,7 @@ func newMessage(e Event, visitor Attribution) (Message, error) {
 	return Message{Key: f.key(), Kind: f.kind, Body: body, Customer: f.customer, RecordedAt: time.Now(), Digest: f.digest()}, nil
 }
 
-// Event is the event that m was made of (its currency in lower case).
+// Event returns the event that m was made of, with its currency in lower case. The error says that m cannot be read.
 func (m Message) Event() (Event, error) {
 	var err error
 	var e Event
@@ -71,7 +71,7 @@ func decode[E Event](body []byte) (Event, error) {
 	return e, err
 }
 
-// Money is the amount and the currency of a sale or a refund; zero for other kinds and for a body that cannot be read.
+// Money returns the amount and the currency of a sale or a refund. For other kinds, and if m cannot be read, both are zero.
 func (m Message) Money() (amount int64, currency string) {
 	e, err := m.Event()
 	if err != nil {
@@ -81,12 +81,12 @@ func (m Message) Money() (amount int64, currency string) {
 	return f.amount, f.currency
 }
 
-// Repeats reports whether the same Key may be put again as a new event once it had its outcome: a customer can cancel
-// more than once, and a cancellation has no id of its own.
+// Repeats reports whether the same Key is a new event once the event before has its outcome. It is so for cancellations:
+// they have no id of their own, and a customer can cancel more than once.
 func (m Message) Repeats() bool { return m.Kind == KindCancellation }
 
-// SafeKey is a Message.Key that may be shown and kept: if the key has an e-mail address in it, what follows the kind is
-// replaced by a hash. Other keys are returned as they are. SafeKey of a SafeKey is the same.
+// SafeKey returns a Message.Key in a form that may be shown and kept: if the key has an e-mail address in it, what follows
+// the kind is replaced by a hash. Other keys stay as they are. SafeKey of a SafeKey is the same.
 func SafeKey(key string) string {
 	kind, id, _ := strings.Cut(key, ":")
 	if !strings.Contains(id, "@") {
@@ -105,7 +105,7 @@ func maskKey(key string) string {
 	return kind + ":" + MaskEmail(id)
 }
 
-// MaskEmail leaves the first letter of each side of an address: "j***@e***". Text without "@" stays as it is.
+// MaskEmail keeps the first letter of each side of an e-mail address: "j***@e***". Text without "@" stays as it is.
 func MaskEmail(s string) string {
 	local, host, ok := strings.Cut(s, "@")
 	if !ok {

@@ -10,17 +10,19 @@ type Enqueuer interface {
 	Enqueue(ctx context.Context, events ...Event) error
 }
 
-// Record notes events in a handler that an adapter's Middleware wraps: they are sent to FirstPromoter if the handler
-// succeeds, and not if it fails (see WithSuccess). ctx is the request's context or one derived from it. Everything is
-// validated at once: if one event is wrong the error is its *ValidationError, and none of the call is recorded. An event id
-// that this process knows with another amount is an error that wraps ErrConflict. The error
-// is, or wraps, ErrNoMiddleware if ctx comes from no wrapped handler, or from one that has returned.
+// Record notes events in a handler that an adapter's Middleware wraps. They are sent to FirstPromoter if the handler
+// succeeds, and dropped if it fails (see WithSuccess). ctx is the request's context or one derived from it. Record is safe
+// for concurrent use.
 //
-// An empty TID of a Sale or Signup is filled in from the visitor's cookies (RefID only with WithRefIDCookie). A Signup of a
-// visitor whom no promoter brought has neither, and is refused: record it only if AttributionFrom knows one.
+// Call it before the first byte of the response: then the events are accepted before the client sees the success. Events
+// that are recorded later are accepted when the handler returns.
 //
-// Record before the first byte of the response: then the events are accepted before the client sees the success. What is
-// recorded later is accepted when the handler returns. Record is safe for concurrent use.
+// An empty TID of a Sale or Signup is filled in from the visitor's cookies, and an empty RefID with WithRefIDCookie. If no
+// promoter brought the visitor, a Signup has neither, and is refused: record it only if AttributionFrom knows one.
+//
+// On an error nothing of the call is recorded. The error is a *ValidationError if an event is wrong. It wraps ErrConflict if
+// this process knows an event id with another amount, and ErrNoMiddleware if ctx comes from no wrapped handler, or from one
+// that has returned.
 func Record(ctx context.Context, events ...Event) error {
 	if ctx == nil {
 		return ErrNoMiddleware
@@ -35,19 +37,19 @@ func Record(ctx context.Context, events ...Event) error {
 // MiddlewareOption changes what an adapter's Middleware does: WithFailClosed, WithRefIDCookie, WithSuccess.
 type MiddlewareOption func(*Hook)
 
-// WithSuccess replaces the rule which final status (200 to 999) is a success: status < 400. Whatever the rule, a handler
-// that panics, hijacks its connection or runs into http.TimeoutHandler's limit has failed.
+// WithSuccess says which final status (200 to 999) is a success. Default: every status below 400. Whatever the rule, a
+// handler that panics, hijacks its connection or exceeds the time of an http.TimeoutHandler has failed.
 func WithSuccess(success func(status int) bool) MiddlewareOption {
 	return func(h *Hook) { h.success = success }
 }
 
-// WithFailClosed is for webhooks: if an event cannot be accepted, the response is 503 instead of the handler's, so that
-// the provider delivers again; what a middleware outside has put into its header stays. An event id that is already used
-// with another amount (ErrConflict) is no reason: delivering it again would not help. WithFailClosed can only help for events
-// recorded before the first byte of the response. Without it the response is untouched, and the event is reported as lost
+// WithFailClosed is for webhooks. If an event cannot be accepted, the response is 503 instead of the handler's, and the
+// provider delivers again. Header fields that a middleware outside has set stay. It works for events that are recorded
+// before the first byte of the response. An event id that is already used with another amount (ErrConflict) does not make a
+// 503, since delivering it again would not help. Default: the response is untouched, and the event is reported as lost
 // (StageLost).
 func WithFailClosed() MiddlewareOption { return func(h *Hook) { h.failClosed = true } }
 
-// WithRefIDCookie also takes the referral id of the cookie _fprom_ref, which CaptureReferral sets, and which a visitor can
-// set to any promoter's id. Without it CaptureReferral earns nobody a commission. The visitor id of _fprom_tid is always taken.
+// WithRefIDCookie also fills in RefID, from the cookie _fprom_ref that CaptureReferral sets. Without it CaptureReferral earns
+// nobody a commission. A visitor can set that cookie to any promoter's id. Default: only the visitor id of _fprom_tid is taken.
 func WithRefIDCookie() MiddlewareOption { return func(h *Hook) { h.refID = true } }

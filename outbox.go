@@ -8,22 +8,21 @@ import (
 	"time"
 )
 
-// Outbox is a durable queue as an operator sees it. *boltqueue.Queue and *riverqueue.Queue are ones, and mean the same
-// with the same words. All methods may be called while a Tracker delivers, also by another process. They are safe for
-// concurrent use.
+// Outbox is a durable queue as an operator sees it: *boltqueue.Queue and *riverqueue.Queue. All methods are safe for
+// concurrent use, and may be called while a Tracker delivers, also by another process.
 type Outbox interface {
 	Queue
-	// Entries ranges over the events that f selects: waiting, done and dead, the oldest first (by the order they were put).
-	// It reads in pages and holds up nothing. What changes meanwhile may be seen or not. An error ends it. To go on later,
-	// give the last Entry's Cursor as Filter.After.
+	// Entries ranges over the events that f selects: waiting, done and dead, in the order they were put. It reads in pages
+	// and holds up nothing. It may miss what changes meanwhile. An error ends it. To go on later, give the Cursor of the last
+	// Entry as Filter.After.
 	Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error]
-	// Redrive sends the dead letters that f selects again, under their own event ids, and says how many. Filter.State is
-	// taken as StateDead. A dead letter that cannot be read, or whose key was put again, stays.
+	// Redrive sends the dead letters that f selects again, under their own event ids, and returns how many. It ignores
+	// Filter.State. A dead letter that cannot be read, or whose key was put again, stays.
 	Redrive(ctx context.Context, f Filter) (int, error)
-	// Drop removes the dead letters that f selects and says how many. Their event ids are free again. Filter.State is
-	// taken as StateDead: what waits cannot be dropped.
+	// Drop removes the dead letters that f selects, and returns how many. Their event ids are free again. It ignores
+	// Filter.State: what waits cannot be dropped.
 	Drop(ctx context.Context, f Filter) (int, error)
-	// History counts the outcomes between from and to in intervals of step, from the ledger: it survives restarts and
+	// History counts the outcomes between from and to in intervals of step. It reads the ledger, so it survives restarts and
 	// counts all replicas. Every interval has a Bucket, also an empty one; at most 10,000. from is rounded down to step.
 	History(ctx context.Context, from, to time.Time, step time.Duration) ([]Bucket, error)
 	// Forget erases a person: customer is an e-mail address or a uid. It returns how many events it changed. Events
@@ -32,7 +31,7 @@ type Outbox interface {
 	Forget(ctx context.Context, customer string) (int, error)
 }
 
-// State is where an event stands.
+// State says how far an event has come.
 type State string
 
 // The states.
@@ -42,7 +41,7 @@ const (
 	StateDead    State = "dead"    // a dead letter: given up, see Outbox.Redrive
 )
 
-// Filter selects entries of an Outbox. Empty fields select all; what is set must hold together.
+// Filter selects entries of an Outbox. An empty field selects all. An entry must match every field that is set.
 type Filter struct {
 	Keys       []string  `json:"keys,omitempty"`     // any of these: keys as in Entry.Key, as in Message.Key, or event ids without a kind
 	State      State     `json:"state,omitempty"`    // one state
@@ -90,7 +89,7 @@ type Bucket struct {
 	Dead        int       `json:"dead"`
 }
 
-// Add counts one entry that is done or dead. It is for those who write an Outbox.
+// Add counts one entry that is done or dead. It is for implementations of Outbox.
 func (b *Bucket) Add(s State, o Outcome) {
 	switch {
 	case s == StateDead:
@@ -104,7 +103,7 @@ func (b *Bucket) Add(s State, o Outcome) {
 	}
 }
 
-// NewEntry is m as a waiting Entry, with the customer in clear. It is for those who write an Outbox.
+// NewEntry returns m as a waiting Entry, with the customer in clear. It is for implementations of Outbox.
 func NewEntry(m Message) Entry {
 	amount, currency := m.Money()
 	return Entry{
@@ -113,7 +112,7 @@ func NewEntry(m Message) Entry {
 	}
 }
 
-// Settle notes the answer of deliver in e: what it was, when, and why if it was none. It is for those who write an Outbox.
+// Settle notes in e what deliver returned, and when. It is for implementations of Outbox.
 func (e *Entry) Settle(r Result, err error, at time.Time) {
 	e.State, e.Outcome, e.SettledAt, e.NextAttempt = StateDone, r.Outcome, at, time.Time{}
 	e.StatusCode, e.ID, e.Commissions, e.CommissionIDs = r.StatusCode, r.ID, len(r.Commissions), nil
@@ -127,25 +126,22 @@ func (e *Entry) Settle(r Result, err error, at time.Time) {
 
 const maxReason = 1 << 10
 
-// Match reports whether f selects e, whose customer is in clear. It does not look at Limit and After. It is for those
-// who write an Outbox.
+// Match reports whether f selects e, whose customer is in clear. It does not look at Limit and After. It is for
+// implementations of Outbox.
 func (f Filter) Match(e Entry) bool {
-	return (len(f.Keys) == 0 || slices.ContainsFunc(f.Keys, func(k string) bool { return matchKey(k, e) })) &&
+	named := func(k string) bool { return SafeKey(k) == e.Key || SafeKey(e.Kind+":"+k) == e.Key }
+	return (len(f.Keys) == 0 || slices.ContainsFunc(f.Keys, named)) &&
 		(f.State == "" || f.State == e.State) &&
 		(f.Outcome == "" || f.Outcome == e.Outcome) &&
 		(f.Kind == "" || f.Kind == e.Kind) &&
-		(f.Customer == "" || e.Customer != "" && strings.EqualFold(f.Customer, e.Customer)) &&
+		(f.Customer == "" || strings.EqualFold(f.Customer, e.Customer)) &&
 		(f.Since.IsZero() || !e.RecordedAt.Before(f.Since)) &&
 		(f.Until.IsZero() || e.RecordedAt.Before(f.Until)) &&
-		(f.Reason == "" || strings.Contains(strings.ToLower(e.Reason), strings.ToLower(f.Reason))) &&
+		strings.Contains(strings.ToLower(e.Reason), strings.ToLower(f.Reason)) &&
 		(f.StatusCode == 0 || f.StatusCode == e.StatusCode)
 }
 
-func matchKey(k string, e Entry) bool {
-	return k == e.Key || SafeKey(k) == e.Key || SafeKey(e.Kind+":"+k) == e.Key
-}
-
-// Show is e as f wants it shown: the customer is masked unless f.Personal. It is for those who write an Outbox.
+// Show returns e as f wants it shown: the customer is masked unless f.Personal. It is for implementations of Outbox.
 func (f Filter) Show(e Entry) Entry {
 	if !f.Personal {
 		e.Customer = MaskEmail(e.Customer)

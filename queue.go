@@ -13,26 +13,29 @@ import (
 // the assertion down, as in var _ fprom.Limiter = (*Queue)(nil), so that a wrong signature does not compile.
 type Queue interface {
 	// Put stores messages, all or none. nil means that they are stored as safely as this queue promises. A message whose
-	// Key waits already, or had its outcome and is remembered, stores nothing and is no error, unless its Digest differs:
-	// then the error wraps ErrConflict, each time, and the other messages are stored. The Key of a dead letter is free: the
-	// new message takes its place. An error that wraps ErrConflict is the only one with which something was stored.
-	// ErrQueueClosed after Close. Safe for concurrent use, also before and while Run runs.
+	// Key waits already, or had its outcome and is remembered, is not stored again, and that is no error. If its Digest
+	// differs, the error wraps ErrConflict, each time, and the other messages are stored; with any other error nothing is
+	// stored. The Key of a dead letter is free: the new message takes its place. ErrQueueClosed after Close. Safe for
+	// concurrent use, also before and while Run runs.
 	Put(ctx context.Context, m ...Message) error
 	// Run calls deliver for every stored message, at most workers at once, until ctx ends. Then it begins no delivery, waits
-	// for those under way and returns nil. Messages of one Customer are delivered one at a time in the order they were put,
-	// unless IsSetAside(err) let the later ones pass. Otherwise the oldest comes first, live ones before those with Bulk.
-	// New and tried messages take turns, so that neither keeps the other waiting. Message.Attempt counts the deliveries
-	// from 1. What deliver's answer means: a nil error, done with the Result's Outcome; IsPermanent(err), a dead letter;
-	// otherwise again after RetryDelay(attempt, err), where the attempt does not count if IsHeld(err) or ctx has ended.
-	// A panic of deliver is an error of that delivery. ErrQueueInUse if another Run is under way, ErrQueueClosed after Close.
+	// for those under way and returns nil. ErrQueueInUse if another Run is under way, ErrQueueClosed after Close.
+	//
+	// Messages of one Customer are delivered one at a time in the order they were put, unless IsSetAside(err) lets the later
+	// ones pass. Otherwise the oldest comes first, and live messages come before those with Bulk. New and tried messages take
+	// turns, so that neither keeps the other waiting.
+	//
+	// Message.Attempt counts the deliveries from 1. If deliver returns no error, the message is done, with the Result's
+	// Outcome. If IsPermanent(err), it is a dead letter. Otherwise it is delivered again after RetryDelay(attempt, err), and the
+	// attempt does not count if IsHeld(err) or ctx has ended. A panic of deliver is an error of that delivery.
 	Run(ctx context.Context, workers int, deliver func(context.Context, Message) (Result, error)) error
 	// Flush returns nil when every message stored before the call has an outcome or is a dead letter. It returns an error
-	// that wraps ErrNotDue as soon as none of those that are left is under way or due before ctx's deadline; ctx's error
-	// when ctx ends; ErrQueueClosed after Close.
+	// that wraps ErrNotDue as soon as none of the others is under way or due before ctx's deadline, ctx's error when ctx
+	// ends, and ErrQueueClosed after Close.
 	Flush(ctx context.Context) error
 	// Stats must be cheap. ErrQueueClosed after Close.
 	Stats(ctx context.Context) (QueueStats, error)
-	// Close is called after Run returned. It may be called again, and then returns what it returned first.
+	// Close is called after Run has returned. Called again, it returns what it returned first.
 	Close() error
 }
 
@@ -47,7 +50,7 @@ type Limiter interface {
 
 // UndeliveredLister is a Queue that does not outlive the process.
 type UndeliveredLister interface {
-	// Undelivered is what is left after Run returned, oldest first.
+	// Undelivered returns what is left after Run has returned, oldest first.
 	Undelivered() []Message
 }
 

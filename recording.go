@@ -10,9 +10,9 @@ import (
 	"sync"
 )
 
-// Recording is for adapters (see Hook). It is what one request recorded and what becomes of it. Its methods are for the goroutine that serves the
-// request; Record may be called from any. Commit, if the status is known before the handler returns, then Finish, and
-// Close in any case.
+// Recording is for writing adapters (see Hook). It holds the events that one request recorded until the request has
+// succeeded or failed. Call Commit when the status is known, Finish when the handler has returned, and Close in any case,
+// all on the goroutine that serves the request. Record may be called from any goroutine.
 type Recording struct {
 	hook     *Hook
 	ctx      context.Context //nolint:containedctx // the request's, with the Recording in it
@@ -41,13 +41,13 @@ func (r *Recording) begin(h *Hook, ctx context.Context, header http.Header) {
 	r.hook, r.ctx, r.cookies = h, context.WithValue(ctx, recordingKey{}, r), header
 }
 
-// Context is the request's context in which Record works.
+// Context is the request's context, in which Record works.
 func (r *Recording) Context() context.Context { return r.ctx }
 
-// Commit tells the status of the response before it leaves for the client. The first final one decides: on success the
-// events recorded so far are accepted now, and those that follow in Finish. An informational status (1xx except 101)
-// decides nothing. All are accepted in one call of Enqueue, or none: a Tracker waits a second for its queue at most. The
-// error is nil except with WithFailClosed: then the events could not be accepted, and the response must be a 503 instead
+// Commit says which status the response has, before it leaves for the client. The first final status decides. If it is a
+// success, the events recorded so far are accepted now, in one call of Enqueue: all or none, within a second. Later ones
+// are accepted in Finish. An informational status (1xx except 101) decides nothing. The error is always nil without
+// WithFailClosed. With it, an error means that the events were not accepted, and that the response must be a 503 instead
 // (Exchange.Refuse).
 func (r *Recording) Commit(status int) error {
 	if !r.decide(status) {
@@ -62,10 +62,10 @@ func (r *Recording) Commit(status int) error {
 
 // decide reports whether status is the first final one, and a success.
 func (r *Recording) decide(status int) bool {
-	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+	if status/100 == 1 && status != http.StatusSwitchingProtocols {
 		return false
 	}
-	success := r.hook.succeeded(status)
+	success := status >= http.StatusOK && status <= 999 && r.hook.success(status)
 	if !success {
 		r.reason = nil // the client sees the failure
 	}
@@ -79,16 +79,16 @@ func (r *Recording) decide(status int) bool {
 	return success
 }
 
-// Discard decides that the handler failed, whatever its status, unless Commit decided before. The reason is for a client
-// that may see a success all the same: unless Commit is then called with another status, what is discarded is logged as a
-// warning, with the reason in Step.Err. A nil reason says that the handler plainly failed.
+// Discard decides that the handler failed, whatever its status, unless Commit decided before. Give a reason if the client
+// may see a success all the same: then the discarded events are logged as a warning, with the reason in Step.Err, unless
+// Commit is called with the status of a failure. A nil reason says that the handler plainly failed.
 func (r *Recording) Discard(reason error) {
 	if r.decision == undecided {
 		r.decision, r.reason = handlerFailed, reason
 	}
 }
 
-// Finish says that the handler returned normally. If Commit found a success, what was recorded since is accepted.
+// Finish says that the handler returned normally. If Commit found a success, the events recorded since are accepted.
 func (r *Recording) Finish() {
 	events := r.take(true)
 	if r.decision == handlerSucceeded {
@@ -110,7 +110,7 @@ func (r *Recording) Close() {
 	r.report(StageDiscarded, r.take(true), r.reason)
 }
 
-// take returns what was recorded since it was called before. After the last one nothing can be recorded any more.
+// take returns what was recorded since the call before. After the last call nothing can be recorded any more.
 func (r *Recording) take(last bool) []Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -42,7 +42,7 @@ type Tracker struct {
 }
 
 // New checks cfg, starts the delivery of what the queue holds, and returns the Tracker. The error is a *ValidationError
-// that names the field of cfg, and wraps ErrNoCredentials if there are none; or it wraps ErrQueueInUse or
+// that names the field of cfg, which is ErrNoCredentials if there are none; or it wraps ErrQueueInUse or
 // ErrQueueClosed. Nothing is sent until there is an event. Call Shutdown at the end.
 func New(cfg Config) (*Tracker, error) {
 	cfg, err := cfg.withDefaults()
