@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -129,6 +130,21 @@ or they are refused again. --wait follows them to their outcomes; the exit statu
 	}
 )
 
+// applyTo changes what was asked about, and nothing that came since.
+func (c change) applyTo(ctx context.Context, box fprom.Outbox, plan []fprom.Entry) (total int, err error) {
+	for part := range slices.Chunk(plan, 500) {
+		keys := make([]string, len(part))
+		for i, e := range part {
+			keys[i] = e.Key
+		}
+		n, err := c.apply(ctx, box, fprom.Filter{Keys: keys})
+		if total += n; err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
 // changeFlags are those of redrive and drop.
 type changeFlags struct {
 	filterFlags
@@ -191,7 +207,7 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 		if err := a.confirm(ctx, flags.yes, fmt.Sprintf("%s %s", c.verb, count(len(plan), "dead letter"))); err != nil {
 			return err
 		}
-		if n, err = c.apply(ctx, box, f); err != nil {
+		if n, err = c.applyTo(ctx, box, plan); err != nil {
 			return fmt.Errorf("%s: %d %s before: %w", c.verb, n, c.done, err)
 		}
 	}

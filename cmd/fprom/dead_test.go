@@ -102,6 +102,25 @@ func TestConfirmOnATerminal(t *testing.T) {
 	})
 }
 
+// What is given up while the question stands on the terminal was not asked about.
+func TestConfirmedIsWhatWasShown(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		fake, e := filled(t, p)
+		tracker, _ := serve(t, p, fake)
+		fake.Inject(fpromtest.Status(400).OnEvent("bad_3"))
+		out, code := onTerminalAfter(t, e.with(env{"NO_COLOR": "1"}), func() {
+			if err := tracker.Enqueue(t.Context(), sale("bad_3", "zoe@example.com", 100, "USD")); err != nil {
+				t.Error(err)
+			}
+			eventually(t, func() bool { return len(dead(t, e)) == 3 })
+		}, "y\n", "dead", "drop", "--all")
+		if got := dead(t, e); code != 0 || !slices.Equal(got, []string{"sale:bad_3"}) {
+			t.Errorf("exit %d, left %q: %s", code, got, out)
+		}
+	})
+}
+
 // Long work shows a bar on a terminal, and takes it away at its end.
 func TestBar(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,12 @@ import (
 // onTerminal runs the program on a terminal of its own, types the answer at its question, and returns what it showed.
 func onTerminal(t *testing.T, e env, answer string, args ...string) (string, int) {
 	t.Helper()
+	return onTerminalAfter(t, e, func() {}, answer, args...)
+}
+
+// onTerminalAfter lets something happen between the question and the answer.
+func onTerminalAfter(t *testing.T, e env, meanwhile func(), answer string, args ...string) (string, int) {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +50,7 @@ func onTerminal(t *testing.T, e env, answer string, args ...string) (string, int
 			_, _ = shown.Write(buf[:n])
 			if !typed && strings.HasSuffix(shown.String(), "[y/N] ") {
 				typed = true
+				meanwhile()
 				_, _ = io.WriteString(master, answer)
 			}
 			if err != nil {
