@@ -99,7 +99,7 @@ func (a *app) listEvents(ctx context.Context, box fprom.Outbox, f fprom.Filter) 
 		return err
 	}
 	if missing := unseen(f.Keys, found); len(missing) > 0 {
-		return failed("not among the selected events: %s; a cancellation is forgotten once it is delivered, all others after the ledger's time", strings.Join(missing, ", "))
+		return failed("not among the selected events: %s; events are forgotten after the ledger's time, and when they are dropped", strings.Join(missing, ", "))
 	}
 	return nil
 }
