@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"cmp"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/textproto"
@@ -64,7 +65,7 @@ func (r *Recording) attribution() Attribution {
 	}
 	if a.TID == "" {
 		r.hook.unused.Do(func() { // once, since it is so for every visitor whom CaptureReferral has seen
-			r.hook.reporter().log.WarnContext(r.ctx, "fprom: the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
+			r.hook.reporter().say(r.ctx, slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
 		})
 	}
 	a.RefID = ""

@@ -166,3 +166,21 @@ func TestPanicInPut(t *testing.T) {
 		}
 	})
 }
+
+// A Logger that panics does not reach the handler that records.
+func TestPanicOfTheLoggerInRecord(t *testing.T) {
+	t.Parallel()
+	h := &panickyHandler{Handler: slog.DiscardHandler}
+	cfg := config(nil)
+	cfg.Queue, cfg.Logger = sink{}, slog.New(h)
+	tracker := start(t, cfg)
+	h.left.Store(1000)
+	serve(t, fprom.NewHook(tracker), "_fprom_ref=joe13", func(_ http.ResponseWriter, r *http.Request) {
+		if err := fprom.Record(r.Context(), validSale("1")); err != nil {
+			t.Error(err)
+		}
+	})
+	if tracker.Stats().Panics == 0 {
+		t.Error("the logger was not called")
+	}
+}
