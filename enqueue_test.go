@@ -108,6 +108,17 @@ func TestRecordOfAConflict(t *testing.T) {
 		if err := fprom.Record(x.Context(), sale("a")); err != nil {
 			t.Errorf("Record of the same: %v", err)
 		}
+		fresh, more := sale("b"), sale("b")
+		more.Amount++
+		if err := fprom.Record(x.Context(), fresh, more); !errors.Is(err, fprom.ErrConflict) {
+			t.Errorf("Record of one id with two amounts: %v", err)
+		}
+		if err := fprom.Record(x.Context(), fresh); err != nil {
+			t.Errorf("Record: %v", err)
+		}
+		if err := fprom.Record(x.Context(), more); !errors.Is(err, fprom.ErrConflict) {
+			t.Errorf("Record of what the request has recorded with another amount: %v", err)
+		}
 	})
 }
 

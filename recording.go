@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 )
 
@@ -130,7 +131,7 @@ func (r *Recording) store(events []Message, refuse bool) error {
 	case err == nil:
 	case errors.Is(err, ErrConflict): // the others are stored, and sending the same again would help nobody
 		if r.hook.tracker == nil { // a Tracker has said it
-			slog.ErrorContext(r.ctx, "fprom: NOT TRACKED: an event id is used twice; each payment needs an id of its own", "error", err)
+			r.hook.reporter().say(r.ctx, slog.LevelError, "NOT TRACKED: an event id is used twice; each payment needs an id of its own", "error", err)
 		}
 	case refuse:
 		r.report(StageDiscarded, events, err)
@@ -169,8 +170,8 @@ func (r *Recording) report(stage Stage, events []Message, err error) {
 // errReturned is Record's error when the handler that ctx belongs to has returned.
 var errReturned = fmt.Errorf("fprom: the handler has returned, nothing is recorded; use Enqueue in the background: %w", ErrNoMiddleware)
 
-// record adds events, all or none. An id that a Tracker of this process knows with another amount is refused here; what only
-// the queue knows is found when the event is accepted.
+// record adds events, all or none. An id that this request or a Tracker of this process knows with another amount is refused
+// here; what only the queue knows is found when the event is accepted.
 func (r *Recording) record(events []Event) error {
 	visitor := r.attribution()
 	r.mu.Lock()
@@ -181,7 +182,8 @@ func (r *Recording) record(events []Event) error {
 		if err != nil {
 			return err
 		}
-		if t := r.hook.tracker; t != nil && t.dedupe.conflicts(m.Key, m.Digest) {
+		other := func(before Message) bool { return before.Key == m.Key && before.Digest != m.Digest }
+		if t := r.hook.tracker; slices.ContainsFunc(all, other) || t != nil && t.dedupe.conflicts(m.Key, m.Digest) {
 			return &ConflictError{Keys: []string{m.Key}}
 		}
 		all = append(all, m)
