@@ -2,11 +2,12 @@
 //
 // Messages of one customer go one at a time, in the order they were put. Live messages go before bulk ones, and of these
 // first what a live one waits for. New and tried messages take turns, new ones oldest first, tried ones by the time they
-// are due. The queues differ only in where they
-// keep the messages.
+// are due. The queues differ only in where they keep the messages.
 package backlog
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 	"time"
 )
@@ -18,8 +19,10 @@ type Item[T any] struct {
 	Lane  uint64 // LaneOf its customer; 0: it waits for nobody
 	Bulk  bool   // after all live ones
 
-	urgent bool // bulk, but a live one of its customer waits behind it
-	tried  bool // it was delivered before
+	class int           // of Line.turns
+	tried bool          // it was delivered before
+	due   time.Duration // when a tried one may go
+	at    int           // its index in turns, while it waits there
 }
 
 // LaneOf is the lane of a customer: 0 if there is none. Two customers may share one, which does no harm.
@@ -27,11 +30,8 @@ func LaneOf(customer string) uint64 {
 	if customer == "" {
 		return 0
 	}
-	h := uint64(14695981039346656037) // FNV-1a, without a copy of the string
-	for i := range len(customer) {
-		h = (h ^ uint64(customer[i])) * 1099511628211
-	}
-	return max(h, 1)
+	sum := sha256.Sum256([]byte(customer))
+	return max(binary.BigEndian.Uint64(sum[:]), 1)
 }
 
 // Line is what waits and what is under way. All methods are safe for concurrent use.
@@ -46,17 +46,16 @@ type Line[T any] struct {
 	running  bool
 	closed   error
 	last     uint64                // the highest Seq so far
-	heads    map[uint64]*Item[T]   // the first of each lane; only it may go
-	behind   map[uint64][]*Item[T] // those that wait for the first of their lane
-	turns    [3]turns[T]           // live; urgent: bulk ones that a live one of their customer waits for; bulk
+	lanes    map[uint64][]*Item[T] // of each only the first may go
+	turns    [3]turns[T]
 	underWay map[*Item[T]]struct{}
 	waiting  Counts
 }
 
-// The places in Line.turns.
+// The classes of messages, which are the places in Line.turns.
 const (
-	live = iota
-	urgent
+	live   = iota
+	urgent // bulk ones that a live one of their customer waits for
 	bulk
 )
 
@@ -65,9 +64,8 @@ type Counts struct{ Live, Bulk int }
 
 // New returns an empty Line.
 func New[T any]() *Line[T] {
-	l := &Line[T]{start: time.Now(), heads: map[uint64]*Item[T]{}, behind: map[uint64][]*Item[T]{}, underWay: map[*Item[T]]struct{}{}}
+	l := &Line[T]{start: time.Now(), lanes: map[uint64][]*Item[T]{}, underWay: map[*Item[T]]struct{}{}}
 	l.work, l.left = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
-	l.turns[bulk].leaves = true
 	l.timer = time.AfterFunc(time.Hour, func() { l.wake(l.work.Signal) })
 	l.timer.Stop()
 	return l
@@ -79,68 +77,54 @@ func (l *Line[T]) now() time.Duration { return time.Since(l.start) }
 func (l *Line[T]) Add(it *Item[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.add(it, nil)
+	l.last = max(l.last, it.Seq)
+	l.count(it, 1)
+	if it.Bulk {
+		it.class = bulk
+	}
+	if it.Lane == 0 {
+		l.wait(it)
+		return
+	}
+	lane := append(l.lanes[it.Lane], it)
+	l.lanes[it.Lane] = lane
+	switch {
+	case len(lane) == 1:
+		l.wait(it)
+	case !it.Bulk:
+		l.hurry(lane)
+	}
 }
 
 // AddTried adds a message of an earlier process that waits for a retry for that long, or has waited.
 func (l *Line[T]) AddTried(it *Item[T], wait time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	due := l.now() + wait
-	l.add(it, &due)
+	it.tried, it.due = true, l.now()+wait
+	l.Add(it)
 }
 
-func (l *Line[T]) add(it *Item[T], due *time.Duration) {
-	l.last = max(l.last, it.Seq)
+func (l *Line[T]) count(it *Item[T], n int) {
 	if it.Bulk {
-		l.waiting.Bulk++
+		l.waiting.Bulk += n
 	} else {
-		l.waiting.Live++
+		l.waiting.Live += n
 	}
-	if it.Lane != 0 {
-		if l.heads[it.Lane] != nil {
-			l.behind[it.Lane] = append(l.behind[it.Lane], it)
-			if !it.Bulk {
-				l.hurry(it.Lane)
-			}
-			return
-		}
-		l.heads[it.Lane] = it
-	}
-	if due != nil {
-		it.tried = true
-		l.turnsOf(it).retry(it, *due)
-	} else {
-		l.turnsOf(it).add(it)
-	}
+}
+
+// wait lets it wait for its turn.
+func (l *Line[T]) wait(it *Item[T]) {
+	l.turns[it.class].add(it)
 	l.work.Signal()
 }
 
-// hurry lets the bulk messages that a live one at the end of the lane waits for go before the other bulk ones.
-func (l *Line[T]) hurry(lane uint64) {
-	before := l.behind[lane]
-	for i := len(before) - 2; i >= 0 && before[i].Bulk && !before[i].urgent; i-- {
-		before[i].urgent = true
+// hurry lets the bulk messages that the last one of the lane waits for go before the other bulk ones.
+func (l *Line[T]) hurry(lane []*Item[T]) {
+	i := len(lane) - 2
+	for ; i >= 0 && lane[i].class == bulk; i-- {
+		lane[i].class = urgent
 	}
-	head := l.heads[lane]
-	if !head.Bulk || head.urgent {
-		return
-	}
-	head.urgent = true
-	if _, ok := l.underWay[head]; !ok {
-		l.turns[bulk].moveTo(&l.turns[urgent], head)
-	}
-	l.work.Signal()
-}
-
-func (l *Line[T]) turnsOf(it *Item[T]) *turns[T] {
-	switch {
-	case !it.Bulk:
-		return &l.turns[live]
-	case it.urgent:
-		return &l.turns[urgent]
-	default:
-		return &l.turns[bulk]
+	if _, underWay := l.underWay[lane[0]]; i < 0 && !underWay {
+		l.turns[bulk].remove(lane[0])
+		l.wait(lane[0])
 	}
 }
 
@@ -153,9 +137,8 @@ func (l *Line[T]) Retry(it *Item[T], wait time.Duration, aside bool) {
 	if aside {
 		l.leaveLane(it)
 	}
-	it.tried = true
-	l.turnsOf(it).retry(it, l.now()+wait)
-	l.work.Signal()
+	it.tried, it.due = true, l.now()+wait
+	l.wait(it)
 	l.left.Broadcast()
 }
 
@@ -164,35 +147,25 @@ func (l *Line[T]) Done(it *Item[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.underWay, it)
-	if it.Bulk {
-		l.waiting.Bulk--
-	} else {
-		l.waiting.Live--
-	}
+	l.count(it, -1)
 	l.leaveLane(it)
-	l.work.Signal()
 	l.left.Broadcast()
 }
 
+// leaveLane lets the next one of its lane go.
 func (l *Line[T]) leaveLane(it *Item[T]) {
-	lane := it.Lane
-	if lane == 0 {
+	if it.Lane == 0 {
 		return
+	}
+	lane := l.lanes[it.Lane]
+	if len(lane) == 1 {
+		delete(l.lanes, it.Lane)
+	} else {
+		lane[0] = nil
+		l.lanes[it.Lane] = lane[1:]
+		l.wait(lane[1])
 	}
 	it.Lane = 0
-	next := l.behind[lane]
-	if len(next) == 0 {
-		delete(l.heads, lane)
-		return
-	}
-	l.heads[lane] = next[0]
-	l.turnsOf(next[0]).add(next[0])
-	if len(next) == 1 {
-		delete(l.behind, lane)
-	} else {
-		next[0] = nil
-		l.behind[lane] = next[1:]
-	}
 }
 
 // Waiting is how many messages have no outcome yet.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"time"
 )
 
@@ -48,47 +47,38 @@ func (l *Line[T]) Close(err error) {
 // earliest is when a message with a Seq up to mark may go: 0 if now, or if it is under way. left: there is one.
 func (l *Line[T]) earliest(mark uint64) (due time.Duration, left bool) {
 	due = never
-	for r := range l.first() {
-		if r.it.Seq <= mark {
-			due, left = min(due, r.due), true
+	l.first(func(it *Item[T], at time.Duration) {
+		if it.Seq <= mark {
+			due, left = min(due, at), true
 		}
-	}
+	})
 	return due, left
 }
 
 // Oldest is the message that was put first; nil if there is none.
-func (l *Line[T]) Oldest() *Item[T] {
+func (l *Line[T]) Oldest() (oldest *Item[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var oldest *Item[T]
-	for r := range l.first() {
-		if oldest == nil || r.it.Seq < oldest.Seq {
-			oldest = r.it
+	l.first(func(it *Item[T], _ time.Duration) {
+		if oldest == nil || it.Seq < oldest.Seq {
+			oldest = it
 		}
-	}
+	})
 	return oldest
 }
 
-// first ranges over enough messages to find the oldest and the earliest: what is under way, the oldest new ones, and all
-// tried ones. Those behind another in their lane are younger than it and go later.
-func (l *Line[T]) first() iter.Seq[retry[T]] {
-	return func(yield func(retry[T]) bool) {
-		for it := range l.underWay {
-			if !yield(retry[T]{it, 0}) {
-				return
-			}
+// first calls f with enough messages, and when they may go, to find the oldest and the earliest: what is under way, the
+// oldest new ones, and all tried ones. Those behind another in their lane are younger than it and go later.
+func (l *Line[T]) first(f func(it *Item[T], at time.Duration)) {
+	for it := range l.underWay {
+		f(it, 0)
+	}
+	for _, t := range l.turns {
+		if len(t.fresh) > 0 {
+			f(t.fresh[0], 0)
 		}
-		for i := range l.turns {
-			t := &l.turns[i]
-			t.tidy()
-			if len(t.fresh) > 0 && !yield(retry[T]{t.fresh[0], 0}) {
-				return
-			}
-			for _, r := range t.tried {
-				if !t.moved(r.it) && !yield(r) {
-					return
-				}
-			}
+		for _, it := range t.tried {
+			f(it, it.due)
 		}
 	}
 }

@@ -83,7 +83,7 @@ func (l *Line[T]) next() (*Item[T], time.Duration) {
 		if it.tried {
 			tried++
 		}
-		if l.turnsOf(it) == &l.turns[bulk] {
+		if it.class == bulk {
 			bulks++
 		}
 	}
