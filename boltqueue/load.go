@@ -46,6 +46,8 @@ func (q *Queue) load() error {
 // load puts what waits in line, counts the rest, and returns the seqs of damaged records.
 func (w *work) load() (damaged []uint64, err error) {
 	now, end, c := time.Now(), w.waiting.Sequence(), w.waiting.Cursor()
+	w.q.keys = make(map[keyHash]uint32, w.waiting.Stats().KeyN)
+	var items []item // a thousand at once: one by one they would leave holes in the memory
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		seq := binary.BigEndian.Uint64(k)
 		if len(k) != 8 || seq > end {
@@ -59,16 +61,20 @@ func (w *work) load() (damaged []uint64, err error) {
 		if w.stats.Oldest.IsZero() {
 			w.stats.Oldest = r.RecordedAt
 		}
-		w.q.keys[hashOf(fprom.SafeKey(r.Key))] = seq
-		if r.due.IsZero() {
-			w.q.line.Add(r.item(seq))
-			continue
+		w.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)
+		if len(items) == cap(items) {
+			items = make([]item, 0, 1000)
 		}
-		wait := r.due.Sub(now)
-		if wait > maxDelay {
-			wait = 0
+		items = append(items, r.item(seq))
+		it := &items[len(items)-1]
+		switch wait := r.due.Sub(now); {
+		case r.due.IsZero():
+			w.q.line.Add(it)
+		case wait > maxDelay:
+			w.q.line.AddTried(it, 0)
+		default:
+			w.q.line.AddTried(it, wait)
 		}
-		w.q.line.AddTried(r.item(seq), wait)
 	}
 	w.count()
 	return damaged, nil

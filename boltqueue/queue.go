@@ -34,8 +34,8 @@ type Queue struct {
 	logged   time.Time
 
 	// Of the committer alone.
-	keys    map[uint64]uint64 // what waits: hash of the key → seq
-	limit   int               // requests in one commit: a full disk may have room for few
+	keys    map[keyHash]uint32 // what waits → the lower half of its seq
+	limit   int                // requests in one commit: a full disk may have room for few
 	reserve reserve
 
 	mu       sync.Mutex
@@ -100,7 +100,7 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
-		line: backlog.New[struct{}](), keys: map[uint64]uint64{}, kick: make(chan struct{}, 1), done: make(chan struct{}), limit: maxGroup,
+		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, kick: make(chan struct{}, 1), done: make(chan struct{}), limit: maxGroup,
 	}
 	for _, o := range opts {
 		o(q)

@@ -110,8 +110,8 @@ func (r *record) answer(res fprom.Result, failure error, attempts int, settled t
 // erase removes what tells who the customer is; the sum stays.
 func (r *record) erase() { r.Key, r.Customer, r.Body = fprom.SafeKey(r.Key), "", nil }
 
-func (r *record) item(seq uint64) *item {
-	it := &item{Seq: seq, Bulk: r.Bulk}
+func (r *record) item(seq uint64) item {
+	it := item{Seq: seq, Bulk: r.Bulk}
 	if r.flags&flagAside == 0 {
 		it.Lane = backlog.LaneOf(r.Customer)
 	}

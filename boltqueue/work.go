@@ -18,13 +18,13 @@ type work struct {
 	waiting, dead, done, ids, times, conflicted *bbolt.Bucket
 
 	dirty bool
-	stats fprom.QueueStats  // see Queue.stats
-	keys  map[uint64]uint64 // changes of Queue.keys; 0: it waits no more
-	added []*item
+	stats fprom.QueueStats   // see Queue.stats
+	keys  map[keyHash]uint64 // changes of Queue.keys; 0: it waits no more
+	added []item
 }
 
 func (q *Queue) newWork(tx *bbolt.Tx) *work {
-	w := &work{q: q, keys: map[uint64]uint64{}}
+	w := &work{q: q, keys: map[keyHash]uint64{}}
 	w.waiting, w.dead, w.done = tx.Bucket(bucketWaiting), tx.Bucket(bucketDead), tx.Bucket(bucketDone)
 	w.ids, w.times, w.conflicted = tx.Bucket(bucketIDs), tx.Bucket(bucketTimes), tx.Bucket(bucketConflicts)
 	for _, b := range []*bbolt.Bucket{w.waiting, w.dead, w.done, w.times} {
@@ -58,14 +58,14 @@ func (w *work) takeOver() {
 		if seq == 0 {
 			delete(w.q.keys, hash)
 		} else {
-			w.q.keys[hash] = seq
+			w.q.keys[hash] = uint32(seq)
 		}
 	}
 	w.q.mu.Lock()
 	w.q.stats = w.stats
 	w.q.mu.Unlock()
-	for _, it := range w.added {
-		w.q.line.Add(it)
+	for i := range w.added {
+		w.q.line.Add(&w.added[i])
 	}
 }
 
@@ -74,7 +74,7 @@ type put struct {
 	*record
 	encoded []byte
 	safe    string        // SafeKey of the message
-	hash    uint64        // of it
+	hash    keyHash       // of it
 	age     time.Duration // of the event that has its key, if there is one with the same digest
 }
 
@@ -83,11 +83,16 @@ func newPut(m fprom.Message) *put {
 	return &put{record: r, encoded: r.encode(), safe: safe, hash: hashOf(safe)}
 }
 
+// keyHash is the hash of a SafeKey. Should two messages have the same, the first is not recognised while both wait: put again
+// it would be sent again, which its event id makes safe. In halves it takes a third less memory in a map.
+type keyHash [2]uint32
+
 var seed = maphash.MakeSeed()
 
-// hashOf is the key in Queue.keys. Should two messages have the same, the first is not recognised while both wait: put again
-// it would be sent again, which its event id makes safe.
-func hashOf(safeKey string) uint64 { return maphash.String(seed, safeKey) }
+func hashOf(safeKey string) keyHash {
+	h := maphash.String(seed, safeKey)
+	return keyHash{uint32(h >> 32), uint32(h)}
+}
 
 // put reports whether the message is stored, or known with the same digest.
 func (w *work) put(p *put) (ok bool, err error) {
@@ -118,9 +123,10 @@ func (w *work) put(p *put) (ok bool, err error) {
 
 // find is the message with the same key that waits; nil if there is none.
 func (w *work) find(p *put) *record {
-	seq, ok := w.keys[p.hash]
-	if !ok {
-		seq = w.q.keys[p.hash]
+	seq := w.keys[p.hash]
+	if low, ok := w.q.keys[p.hash]; seq == 0 && ok { // what waits is among the last 1<<32
+		end := w.waiting.Sequence()
+		seq = end - uint64(uint32(end)-low)
 	}
 	if seq == 0 {
 		return nil

@@ -6,8 +6,8 @@
 package backlog
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
+	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,23 +16,23 @@ import (
 type Item[T any] struct {
 	Value T
 	Seq   uint64 // the order in which messages were put
-	Lane  uint64 // LaneOf its customer; 0: it waits for nobody
+	Lane  uint32 // LaneOf its customer; 0: it waits for nobody
 	Bulk  bool   // after all live ones
 
-	class int           // of Line.turns
+	class uint8         // of Line.turns
 	tried bool          // it was delivered before
 	due   time.Duration // when a tried one may go
-	at    int           // its index in turns, while it waits there
 }
 
-// LaneOf is the lane of a customer: 0 if there is none. Two customers may share one, which does no harm.
-func LaneOf(customer string) uint64 {
+// LaneOf is the lane of a customer in this process: 0 if there is none. Two customers may share one, which does no harm.
+func LaneOf(customer string) uint32 {
 	if customer == "" {
 		return 0
 	}
-	sum := sha256.Sum256([]byte(customer))
-	return max(binary.BigEndian.Uint64(sum[:]), 1)
+	return max(uint32(maphash.String(seed, customer)), 1)
 }
+
+var seed = maphash.MakeSeed()
 
 // Line is what waits and what is under way. All methods are safe for concurrent use.
 type Line[T any] struct {
@@ -46,7 +46,8 @@ type Line[T any] struct {
 	running  bool
 	closed   error
 	last     uint64                // the highest Seq so far
-	lanes    map[uint64][]*Item[T] // of each only the first may go
+	lanes    map[uint32]bool       // those that have a first message, which may go or is under way
+	behind   map[uint32][]*Item[T] // those that wait for the first one of their lane
 	turns    [3]turns[T]
 	underWay map[*Item[T]]struct{}
 	waiting  Counts
@@ -64,7 +65,7 @@ type Counts struct{ Live, Bulk int }
 
 // New returns an empty Line.
 func New[T any]() *Line[T] {
-	l := &Line[T]{start: time.Now(), lanes: map[uint64][]*Item[T]{}, underWay: map[*Item[T]]struct{}{}}
+	l := &Line[T]{start: time.Now(), lanes: map[uint32]bool{}, behind: map[uint32][]*Item[T]{}, underWay: map[*Item[T]]struct{}{}}
 	l.work, l.left = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
 	l.timer = time.AfterFunc(time.Hour, func() { l.wake(l.work.Signal) })
 	l.timer.Stop()
@@ -82,18 +83,18 @@ func (l *Line[T]) Add(it *Item[T]) {
 	if it.Bulk {
 		it.class = bulk
 	}
-	if it.Lane == 0 {
+	if !l.lanes[it.Lane] {
+		if it.Lane != 0 {
+			l.lanes[it.Lane] = true
+		}
 		l.wait(it)
 		return
 	}
-	lane := append(l.lanes[it.Lane], it)
-	l.lanes[it.Lane] = lane
-	switch {
-	case len(lane) == 1:
-		l.wait(it)
-	case !it.Bulk:
-		l.hurry(lane)
+	before := l.behind[it.Lane]
+	if !it.Bulk {
+		l.hurry(it.Lane, before)
 	}
+	l.behind[it.Lane] = append(before, it)
 }
 
 // AddTried adds a message of an earlier process that waits for a retry for that long, or has waited.
@@ -116,15 +117,23 @@ func (l *Line[T]) wait(it *Item[T]) {
 	l.work.Signal()
 }
 
-// hurry lets the bulk messages that the last one of the lane waits for go before the other bulk ones.
-func (l *Line[T]) hurry(lane []*Item[T]) {
-	i := len(lane) - 2
-	for ; i >= 0 && lane[i].class == bulk; i-- {
-		lane[i].class = urgent
+// hurry lets the bulk messages that a live one at the end of the lane waits for go before the other bulk ones. It looks for
+// the first of the lane among all bulk ones, which is rare, instead of remembering where each is.
+func (l *Line[T]) hurry(lane uint32, behind []*Item[T]) {
+	for _, it := range slices.Backward(behind) {
+		if it.class != bulk {
+			return
+		}
+		it.class = urgent
 	}
-	if _, underWay := l.underWay[lane[0]]; i < 0 && !underWay {
-		l.turns[bulk].remove(lane[0])
-		l.wait(lane[0])
+	if it := l.turns[bulk].remove(lane); it != nil {
+		it.class = urgent
+		l.wait(it)
+	}
+	for it := range l.underWay {
+		if it.Lane == lane && it.class == bulk {
+			it.class = urgent
+		}
 	}
 }
 
@@ -157,13 +166,15 @@ func (l *Line[T]) leaveLane(it *Item[T]) {
 	if it.Lane == 0 {
 		return
 	}
-	lane := l.lanes[it.Lane]
-	if len(lane) == 1 {
+	behind := l.behind[it.Lane]
+	if len(behind) == 0 {
 		delete(l.lanes, it.Lane)
 	} else {
-		lane[0] = nil
-		l.lanes[it.Lane] = lane[1:]
-		l.wait(lane[1])
+		l.wait(behind[0])
+		behind[0], l.behind[it.Lane] = nil, behind[1:]
+	}
+	if len(behind) == 1 {
+		delete(l.behind, it.Lane)
 	}
 	it.Lane = 0
 }

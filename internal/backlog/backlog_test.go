@@ -24,7 +24,7 @@ func add(l *line, seq *uint64, names ...string) {
 		*seq++
 		it := &item{Value: name, Seq: *seq, Bulk: name[0] < 'a'}
 		if len(name) > 1 {
-			it.Lane = uint64(name[0] | 0x20)
+			it.Lane = uint32(name[0] | 0x20)
 		}
 		l.Add(it)
 	}
@@ -257,7 +257,7 @@ func TestAtRandom(t *testing.T) {
 					d, bulk := time.Duration(rng.IntN(100))*time.Millisecond, rng.IntN(2) == 0
 					mu.Unlock()
 					time.Sleep(d)
-					l.Add(&item{Seq: seq, Lane: lane(seq), Bulk: bulk})
+					l.Add(&item{Seq: seq, Lane: uint32(lane(seq)), Bulk: bulk})
 				}
 			}()
 			ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)

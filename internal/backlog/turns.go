@@ -2,6 +2,7 @@ package backlog
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 )
 
@@ -19,8 +20,17 @@ func (t *turns[T]) of(it *Item[T]) *order[T] {
 	return &t.fresh
 }
 
-func (t *turns[T]) add(it *Item[T])    { heap.Push(t.of(it), it) }
-func (t *turns[T]) remove(it *Item[T]) { heap.Remove(t.of(it), it.at) }
+func (t *turns[T]) add(it *Item[T]) { heap.Push(t.of(it), it) }
+
+// remove takes the message of that lane, of which there is at most one; nil if there is none.
+func (t *turns[T]) remove(lane uint32) *Item[T] {
+	for _, o := range []*order[T]{&t.fresh, &t.tried} {
+		if i := slices.IndexFunc(*o, func(it *Item[T]) bool { return it.Lane == lane }); i >= 0 {
+			return heap.Remove(o, i).(*Item[T])
+		}
+	}
+	return nil
+}
 
 // next takes the message whose turn it is; nil if there is none. withTried: a tried one may go.
 func (t *turns[T]) next(now time.Duration, withTried bool) *Item[T] {
@@ -46,16 +56,8 @@ func (o order[T]) Less(i, j int) bool {
 	return o[i].due < o[j].due || o[i].due == o[j].due && o[i].Seq < o[j].Seq
 }
 
-func (o order[T]) Swap(i, j int) {
-	o[i], o[j] = o[j], o[i]
-	o[i].at, o[j].at = i, j
-}
-
-func (o *order[T]) Push(x any) {
-	it := x.(*Item[T])
-	it.at = len(*o)
-	*o = append(*o, it)
-}
+func (o order[T]) Swap(i, j int) { o[i], o[j] = o[j], o[i] }
+func (o *order[T]) Push(x any)   { *o = append(*o, x.(*Item[T])) }
 
 func (o *order[T]) Pop() any {
 	n := len(*o) - 1
