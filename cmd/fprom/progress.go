@@ -34,20 +34,21 @@ type progress struct {
 	mu    sync.Mutex
 	done  int64
 	more  string // what else is to be said
-	last  time.Time
 	bar   *progressbar.ProgressBar
-	ended bool
+	ended chan struct{} // closed at the end
 }
 
 func (a *app) progress(total int64, what string) *progress {
-	p := &progress{a: a, what: what, total: total, mode: a.bars, start: time.Now()}
+	p := &progress{a: a, what: what, total: total, mode: a.bars, start: time.Now(), ended: make(chan struct{})}
 	if p.mode == progressAuto {
 		p.mode = progressPlain
 		if a.terminal.errs && os.Getenv("TERM") != "dumb" && a.format == formatText {
 			p.mode = progressBar
 		}
 	}
-	p.last = p.start
+	if p.mode == progressPlain {
+		go p.tick()
+	}
 	if p.mode == progressBar {
 		limit := total
 		if limit <= 0 {
@@ -65,7 +66,7 @@ func (a *app) progress(total int64, what string) *progress {
 func (p *progress) expect(total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.total = total; p.bar != nil && !p.ended {
+	if p.total = total; p.bar != nil && !p.isOver() {
 		p.bar.ChangeMax64(max(total, 1))
 	}
 }
@@ -74,7 +75,7 @@ func (p *progress) expect(total int64) {
 func (p *progress) detail(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.more = text; p.bar != nil && !p.ended {
+	if p.more = text; p.bar != nil && !p.isOver() {
 		p.bar.Describe(p.what + " (" + text + ")")
 	}
 }
@@ -84,13 +85,35 @@ func (p *progress) set(done int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done = done
-	switch now := time.Now(); {
-	case p.ended:
-	case p.bar != nil:
+	if p.bar != nil && !p.isOver() {
 		_ = p.bar.Set64(done)
-	case p.mode == progressPlain && now.Sub(p.last) >= plainEvery:
-		p.last = now
-		p.line(now)
+	}
+}
+
+// tick writes lines, also while one step takes long: a call that FirstPromoter put off for minutes.
+func (p *progress) tick() {
+	t := time.NewTicker(plainEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-p.ended:
+			return
+		case now := <-t.C:
+			p.mu.Lock()
+			if !p.isOver() {
+				p.line(now)
+			}
+			p.mu.Unlock()
+		}
+	}
+}
+
+func (p *progress) isOver() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -138,11 +161,14 @@ func (p *progress) line(now time.Time) {
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar != nil && !p.ended {
+	if p.isOver() {
+		return
+	}
+	close(p.ended)
+	if p.bar != nil {
 		_ = p.bar.Exit()
 		_ = p.bar.Clear()
 	}
-	p.ended = true
 }
 
 // colours says whether stdout and stderr may have colours.
