@@ -11,6 +11,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/backlog"
+	"github.com/fprom-go/fprom/internal/safelog"
 	"go.etcd.io/bbolt"
 )
 
@@ -105,6 +106,7 @@ func newQueue(path string, opts []Option) *Queue {
 	for _, o := range opts {
 		o(q)
 	}
+	q.logger = safelog.New(q.logger)
 	return q
 }
 

@@ -229,3 +229,23 @@ func TestRenewalUnderAnOldID(t *testing.T) {
 		})
 	}
 }
+
+type panicking struct{ slog.Handler }
+
+func (panicking) Enabled(context.Context, slog.Level) bool  { return true }
+func (panicking) Handle(context.Context, slog.Record) error { panic("foreign code") }
+func (h panicking) WithAttrs([]slog.Attr) slog.Handler      { return h }
+
+// TestPanickingLogger: a Logger that panics ends neither a Put nor the process.
+func TestPanickingLogger(t *testing.T) {
+	t.Parallel()
+	q := open(t, t.TempDir(), boltqueue.WithLogger(slog.New(panicking{slog.DiscardHandler})))
+	m := message(t, fprom.Sale{EventID: "sub_1", Email: "ann@example.com", Amount: 4900})
+	put(t, q, m)
+	deliver(t, q, nil)
+	m.RecordedAt = m.RecordedAt.AddDate(0, 1, 0)
+	put(t, q, m) // is warned of
+	if s := stats(t, q); s.Ledger != 1 || s.Pending != 0 {
+		t.Errorf("%+v, want the one event done", s)
+	}
+}
