@@ -13,9 +13,10 @@ import (
 // foreign code's or a fault of ours: the event is kept.
 func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 	v := transient(0, errRecovered)
-	t.guard(ctx, "the delivery of "+m.name(), func() {
+	_ = t.guard(ctx, "the delivery of "+m.name(), func() error {
 		v = t.attempt(ctx, m, true)
 		t.report(ctx, m, v, true)
+		return nil
 	})
 	if v.class == classDone {
 		return v.Result, nil

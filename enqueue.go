@@ -12,8 +12,6 @@ import (
 // putTimeout bounds how long Enqueue waits for the queue, for all its events together.
 const putTimeout = time.Second
 
-var errRecovered = errors.New("fprom: it panicked: see the log")
-
 // Enqueue accepts events for delivery, all or none, and returns when the queue has stored them. It never waits for the
 // network, and at most a second for the queue; ctx is for its values only, and may have ended. nil means that each event
 // will be delivered, or that an event with its id was accepted or delivered before.
@@ -73,12 +71,11 @@ func (t *Tracker) store(ctx context.Context, ms []Message) (conflicts []Message,
 	if err != nil {
 		return nil, fmt.Errorf("wait for the same event to be stored: %w", err)
 	}
-	t.counts.known.Add(uint64(len(ms) - len(fresh) - len(conflicts)))
+	t.counts.update(func(s *Stats) { s.Known += uint64(len(ms) - len(fresh) - len(conflicts)) })
 	if len(fresh) == 0 {
 		return conflicts, nil
 	}
-	err = errRecovered
-	t.guard(ctx, "the Queue's Put", func() { err = t.queue.Put(bounded, fresh...) })
+	err = t.guard(ctx, "the Queue's Put", func() error { return t.queue.Put(bounded, fresh...) })
 	c, conflict := errors.AsType[*ConflictError](err)
 	if conflict = conflict || errors.Is(err, ErrConflict); conflict {
 		err = nil

@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"time"
@@ -41,31 +42,33 @@ func (t *Tracker) observe(ctx context.Context, s Step) {
 		return
 	}
 	t.counts.count(s)
-	t.guard(ctx, "the Logger", func() { t.logbook.step(ctx, t, s) })
+	_ = t.guard(ctx, "the Logger", func() error { t.logbook.step(ctx, t, s); return nil })
 	if t.observer != nil {
-		t.guard(ctx, "the Observer", func() { t.observer(ctx, s) })
+		_ = t.guard(ctx, "the Observer", func() error { t.observer(ctx, s); return nil })
 	}
 }
 
-// guard runs foreign code, and says what panicked. It reports whether nothing did.
-func (t *Tracker) guard(ctx context.Context, what string, f func()) (ok bool) {
+var errRecovered = errors.New("fprom: it panicked: see the log")
+
+// guard runs foreign code. A panic of it is counted and logged, and makes the error.
+func (t *Tracker) guard(ctx context.Context, what string, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.panicked(ctx, what, p)
+			err = errRecovered
 		}
 	}()
-	f()
-	return true
+	return f()
 }
 
 // say logs what is about no single event.
 func (t *Tracker) say(ctx context.Context, level slog.Level, text string, attrs ...any) {
-	t.guard(ctx, "the Logger", func() { t.log.Log(ctx, level, "fprom: "+text, attrs...) })
+	_ = t.guard(ctx, "the Logger", func() error { t.log.Log(ctx, level, "fprom: "+text, attrs...); return nil })
 }
 
 // panicked counts and logs a panic; a Logger that panics again is left alone.
 func (t *Tracker) panicked(ctx context.Context, what string, p any) {
-	t.counts.panics.Add(1)
+	t.counts.update(func(s *Stats) { s.Panics++ })
 	err := &panicError{p, debug.Stack()}
 	defer func() { _ = recover() }()
 	t.log.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the event is kept, and the program goes on", slog.String("error", t.client.clean(err.Error())), slog.String("stack", string(err.stack)))

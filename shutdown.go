@@ -16,9 +16,7 @@ func (t *Tracker) Flush(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	err := errRecovered
-	t.guard(ctx, "the Queue's Flush", func() { err = t.queue.Flush(ctx) })
-	if err != nil {
+	if err := t.guard(ctx, "the Queue's Flush", func() error { return t.queue.Flush(ctx) }); err != nil {
 		return fmt.Errorf("fprom: flush: %w", err)
 	}
 	return nil
@@ -76,28 +74,24 @@ func (t *Tracker) end(ctx context.Context) {
 	<-t.ran
 	t.cut()
 
-	var errs []error
+	var undelivered error
 	if q, ok := t.queue.(UndeliveredLister); ok {
 		if left := eventsOf(q.Undelivered()); len(left) > 0 {
-			errs = append(errs, &UndeliveredError{Events: left})
+			undelivered = &UndeliveredError{Events: left}
 		}
 	}
-	closing := errRecovered
-	t.guard(ctx, "the Queue's Close", func() { closing = t.queue.Close() })
+	closing := t.guard(ctx, "the Queue's Close", t.queue.Close)
 	if closing != nil {
-		errs = append(errs, fmt.Errorf("fprom: close the queue: %w", closing))
+		closing = fmt.Errorf("fprom: close the queue: %w", closing)
 	}
+	t.endErr = errors.Join(undelivered, closing)
 	if canBeKey(t.queue) {
 		taken.Delete(t.queue)
 	}
 	t.client.closeIdle()
-	if t.endErr = errors.Join(errs...); len(errs) == 1 {
-		t.endErr = errs[0]
-	}
 }
 
-func eventsOf(ms []Message) []Event {
-	var events []Event
+func eventsOf(ms []Message) (events []Event) {
 	for _, m := range ms {
 		if e, err := m.Event(); err == nil { // Put took only what NewMessage made
 			events = append(events, e)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -36,14 +35,10 @@ type Stats struct {
 	RequestsPerMinute int       `json:"requests_per_minute"`   // the limit (Config.RequestsPerMinute)
 }
 
+// counters are what a Tracker counts itself.
 type counters struct {
-	enqueued, known, attempts, tracked, notReferral, duplicate atomic.Uint64
-	rejected, retries, discarded, lost, conflicts, panics      atomic.Uint64
-
-	putError atomic.Pointer[error] // of the last Put; nil if it stored
-
 	mu      sync.Mutex
-	success time.Time  // the last one
+	stats   Stats      // without what Tracker.Stats asks others for
 	seconds [60]second // the calls of the last minute
 }
 
@@ -53,75 +48,80 @@ type second struct {
 	calls int
 }
 
-// called counts a call to FirstPromoter.
-func (c *counters) called() {
-	c.attempts.Add(1)
+// update changes the counters.
+func (c *counters) update(f func(s *Stats)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := time.Now().Unix()
-	s := &c.seconds[now%60]
-	if s.unix != now {
-		*s = second{unix: now}
-	}
-	s.calls++
+	f(&c.stats)
 }
 
-func (c *counters) recent() (success time.Time, lastMinute int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now().Unix()
-	for _, s := range c.seconds {
-		if now-s.unix < 60 {
-			lastMinute += s.calls
+// called counts a call to FirstPromoter.
+func (c *counters) called() {
+	c.update(func(stats *Stats) {
+		stats.Attempts++
+		now := time.Now().Unix()
+		s := &c.seconds[now%60]
+		if s.unix != now {
+			*s = second{unix: now}
 		}
-	}
-	return c.success, lastMinute
+		s.calls++
+	})
 }
 
 // put notes how a Put ended.
 func (c *counters) put(err error) {
-	switch {
-	case err != nil:
-		kept := err // so that only a failure allocates
-		c.putError.Store(&kept)
-	case c.putError.Load() != nil: // seldom: no Put waits for another one's cache line
-		c.putError.Store(nil)
-	}
+	c.update(func(s *Stats) {
+		if s.PutError = ""; err != nil {
+			s.PutError = shorten(err.Error(), maxReason)
+		}
+	})
 }
 
-// count adds s to the counters.
-func (c *counters) count(s Step) {
-	switch s.Stage {
-	case StageEnqueued:
-		c.enqueued.Add(1)
-	case StageDelivered:
-		c.delivered(s.Result.Outcome)
-	case StageRetry:
-		c.retries.Add(1)
-	case StageDead:
-		c.rejected.Add(1)
-	case StageDiscarded:
-		c.discarded.Add(1)
-	case StageLost:
-		c.lost.Add(1)
-	case StageConflict:
-		c.conflicts.Add(1)
-	case StagePaused: // an attempt that is made again, and counted by Attempts
-	}
+// count adds a step to the counters.
+func (c *counters) count(step Step) {
+	c.update(func(s *Stats) {
+		switch step.Stage {
+		case StageEnqueued:
+			s.Enqueued++
+		case StageDelivered:
+			s.delivered(step.Result.Outcome)
+		case StageRetry:
+			s.Retries++
+		case StageDead:
+			s.Rejected++
+		case StageDiscarded:
+			s.Discarded++
+		case StageLost:
+			s.Lost++
+		case StageConflict:
+			s.Conflicts++
+		case StagePaused: // an attempt that is made again, and counted by Attempts
+		}
+	})
 }
 
-func (c *counters) delivered(o Outcome) {
+func (s *Stats) delivered(o Outcome) {
+	s.LastSuccess = time.Now()
 	switch o {
 	case Tracked:
-		c.tracked.Add(1)
+		s.Tracked++
 	case NotReferral:
-		c.notReferral.Add(1)
+		s.NotReferral++
 	case Duplicate, Rejected, Undelivered:
-		c.duplicate.Add(1)
+		s.Duplicate++
 	}
+}
+
+func (c *counters) snapshot() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.success = time.Now()
+	s, now := c.stats, time.Now().Unix()
+	for _, second := range c.seconds {
+		if now-second.unix < 60 {
+			s.LastMinute += second.calls
+		}
+	}
+	return s
 }
 
 // Stats returns a snapshot. It asks the queue, so it is not for a hot path.
@@ -129,28 +129,18 @@ func (t *Tracker) Stats() Stats {
 	if t == nil {
 		return Stats{}
 	}
-	c := &t.counts
-	s := Stats{
-		Enqueued: c.enqueued.Load(), Known: c.known.Load(), Attempts: c.attempts.Load(), Tracked: c.tracked.Load(),
-		NotReferral: c.notReferral.Load(), Duplicate: c.duplicate.Load(), Rejected: c.rejected.Load(),
-		Retries: c.retries.Load(), Discarded: c.discarded.Load(), Lost: c.lost.Load(), Conflicts: c.conflicts.Load(),
-		Panics: c.panics.Load(), RequestsPerMinute: t.perMinute,
-	}
+	s := t.counts.snapshot()
+	s.RequestsPerMinute = t.perMinute
 	var reason error
 	if s.Breaker, s.PausedUntil, reason = t.gate.state(); reason != nil {
 		s.PauseReason = reason.Error()
 	}
-	s.LastSuccess, s.LastMinute = c.recent()
-	if err := c.putError.Load(); err != nil {
-		s.PutError = shorten((*err).Error(), maxReason)
-	}
-	q, err := t.queueStats()
-	if err != nil && !errors.Is(err, ErrQueueClosed) {
+	var err error
+	if s.Queue, err = t.queueStats(); err != nil && !errors.Is(err, ErrQueueClosed) {
 		t.say(t.running, slog.LevelWarn, "the queue gives no statistics", "error", err)
 	}
-	s.Queue = q
-	if !q.Oldest.IsZero() {
-		s.OldestAge = time.Since(q.Oldest)
+	if !s.Queue.Oldest.IsZero() {
+		s.OldestAge = time.Since(s.Queue.Oldest)
 	}
 	return s
 }
@@ -159,9 +149,10 @@ func (t *Tracker) Stats() Stats {
 func (t *Tracker) queueStats() (q QueueStats, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if !t.guard(ctx, "the Queue's Stats", func() { q, err = t.queue.Stats(ctx) }) {
-		err = errRecovered
-	}
+	err = t.guard(ctx, "the Queue's Stats", func() (err error) {
+		q, err = t.queue.Stats(ctx)
+		return err
+	})
 	return q, err
 }
 

@@ -100,8 +100,7 @@ func (t *Tracker) take(q Queue) error {
 func (t *Tracker) run() {
 	defer close(t.ran)
 	for {
-		err := errRecovered
-		t.guard(t.running, "the Queue's Run", func() { err = t.queue.Run(t.running, t.workers, t.deliver) })
+		err := t.guard(t.running, "the Queue's Run", func() error { return t.queue.Run(t.running, t.workers, t.deliver) })
 		if t.running.Err() != nil {
 			return
 		}
