@@ -1,7 +1,9 @@
 package fprom
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,15 +51,23 @@ type dedupe struct {
 	young, old *cache.Cache
 	turned     time.Time
 	active     map[string]*known // being stored or sent
+	ended      signal            // a call for one of them has ended
 }
 
-// known is what is known of an event id.
+// known is what is known of an event id: what became of it, and what is under way.
 type known struct {
-	digest                         uint64
-	storing, stored, sending, done bool
-	rejected                       bool // given up while its Put had not yet returned
-	ended                          signal
+	digest           uint64
+	fate             fate
+	storing, sending bool
 }
+
+type fate int
+
+const (
+	fateNone   fate = iota
+	fateStored      // or about to be, while it is being stored
+	fateDone
+)
 
 func newDedupe(c DedupeConfig) *dedupe {
 	return &dedupe{
@@ -66,116 +76,88 @@ func newDedupe(c DedupeConfig) *dedupe {
 	}
 }
 
-// claim says what a call may do with an event.
-type claim int
-
-const (
-	claimed    claim = iota // go on
-	repeated                // it was accepted or delivered before
-	conflicted              // it was, with other money
-)
-
 // store begins to store what is fresh in ms, which ends with stored. If another call stores one of ms, store waits for that
 // one, and holds nothing meanwhile, so that no two calls wait for each other. The others are repeats, or conflicts.
 func (d *dedupe) store(ctx context.Context, ms []Message) (fresh, conflicts []Message, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for k := d.storing(ms); k != nil; k = d.storing(ms) {
-		if err := d.wait(ctx, k); err != nil {
+	for d.storing(ms) {
+		if err := d.wait(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
 	for i, m := range ms {
-		k := d.find(m.Key)
+		k := cmp.Or(d.find(m.Key), &known{})
 		switch {
-		case k == nil || !k.storing && !k.stored && !k.done:
-			if k == nil {
-				k = &known{}
-			}
-			k.digest, k.storing, k.rejected = m.Digest, true, false
+		case k.fate == fateNone:
+			k.digest, k.storing, k.fate = m.Digest, true, fateStored
 			d.active[m.Key] = k
 			if len(fresh) == i {
 				fresh = ms[: i+1 : i+1] // no copy where all are fresh
 			} else {
 				fresh = append(fresh, m)
 			}
-		case k.compare(m) == conflicted:
+		case k.digest != m.Digest:
 			conflicts = append(conflicts, m)
 		}
 	}
 	return fresh, conflicts, nil
 }
 
-// storing is what is known of the first of ms that another call stores. Called with mu held.
-func (d *dedupe) storing(ms []Message) *known {
-	for _, m := range ms {
-		if k := d.find(m.Key); k != nil && k.storing {
-			return k
-		}
-	}
-	return nil
-}
-
-// compare says whether a second event with the key of k asks for other money.
-func (k *known) compare(m Message) claim {
-	if k.digest == m.Digest {
-		return repeated
-	}
-	return conflicted
+// storing reports whether another call stores one of ms. Called with mu held.
+func (d *dedupe) storing(ms []Message) bool {
+	return slices.ContainsFunc(ms, func(m Message) bool {
+		k := d.active[m.Key]
+		return k != nil && k.storing
+	})
 }
 
 // stored ends what store began: ok says whether the queue has the event.
 func (d *dedupe) stored(m Message, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if k := d.active[m.Key]; k != nil {
-		k.storing = false
-		k.stored = ok && !k.done && !k.rejected
-		d.rest(m.Key, k)
+	k := d.active[m.Key]
+	if k.storing = false; !ok && k.fate == fateStored {
+		k.fate = fateNone
 	}
+	d.rest(m.Key, k)
 }
 
-// begin starts to send m: claimed means go on, and call finish. If another call sends it, begin waits for that one's
-// verdict. repeated or conflicted: it was delivered.
-func (d *dedupe) begin(ctx context.Context, m Message) (claim, error) {
+// begin starts to send m, which ends with finish, unless it is a repeat of what was delivered, or a conflict. If another
+// call sends m, begin waits for that one's verdict.
+func (d *dedupe) begin(ctx context.Context, m Message) (repeat bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
-		k := d.find(m.Key)
+		k := cmp.Or(d.find(m.Key), &known{})
 		switch {
-		case k != nil && k.done:
-			return k.compare(m), nil
-		case k != nil && k.sending:
-			if err := d.wait(ctx, k); err != nil {
-				return repeated, err
-			}
-		default:
-			if k == nil {
-				k = &known{}
-			}
+		case k.fate == fateDone && k.digest != m.Digest:
+			return false, &ConflictError{Keys: []string{m.Key}}
+		case k.fate == fateDone:
+			return true, nil
+		case !k.sending:
 			k.sending = true
 			d.active[m.Key] = k
-			return claimed, nil
+			return false, nil
+		}
+		if err := d.wait(ctx); err != nil {
+			return false, err
 		}
 	}
 }
 
-// finish ends what begin started: delivered remembers the event and its money, rejected forgets a queued one, which its
-// queue gives up now; otherwise it is as before.
-func (d *dedupe) finish(m Message, queued, delivered, rejected bool) {
+// finish ends what begin started. What is done is remembered; a queued event that is rejected is forgotten, since its queue
+// gives it up now; otherwise it is as before.
+func (d *dedupe) finish(m Message, queued bool, c class) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k := d.active[m.Key]
-	if k == nil {
-		return
-	}
 	k.sending = false
 	switch {
-	case delivered:
-		k.digest, k.done, k.stored = m.Digest, !m.Repeats(), false
-		k.rejected = k.storing && m.Repeats() // it may be put again
-	case rejected && queued:
-		k.stored, k.rejected = false, k.storing
+	case c == classDone && !m.Repeats():
+		k.digest, k.fate = m.Digest, fateDone
+	case c == classDone, c == classRejected && queued:
+		k.fate = fateNone // it may be put again
 	}
 	d.rest(m.Key, k)
 }
@@ -185,17 +167,17 @@ func (d *dedupe) conflicts(key string, digest uint64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k := d.find(key)
-	return k != nil && (k.done || k.stored) && k.digest != digest
+	return k != nil && !k.storing && k.fate != fateNone && k.digest != digest
 }
 
 // rest puts k where it belongs when a call has ended, and wakes those who wait for it. Called with mu held.
 func (d *dedupe) rest(key string, k *known) {
-	k.ended.broadcast()
+	d.ended.broadcast()
 	if k.storing || k.sending {
 		return
 	}
 	delete(d.active, key)
-	if !k.done && !k.stored {
+	if k.fate == fateNone {
 		d.young.Delete(key)
 		d.old.Delete(key)
 		return
@@ -206,7 +188,7 @@ func (d *dedupe) rest(key string, k *known) {
 	d.young.SetDefault(key, k) // the old generation may still have it too: the same, found second
 }
 
-// find must be called with mu held.
+// find is what is known of key, or nil. Called with mu held.
 func (d *dedupe) find(key string) *known {
 	if k := d.active[key]; k != nil {
 		return k
@@ -219,9 +201,9 @@ func (d *dedupe) find(key string) *known {
 	return nil
 }
 
-// wait waits for the end of the call that is under way for k. Called with mu held, which it gives up meanwhile.
-func (d *dedupe) wait(ctx context.Context, k *known) error {
-	ended := k.ended.watch()
+// wait waits until a call has ended. Called with mu held, which it gives up meanwhile.
+func (d *dedupe) wait(ctx context.Context) error {
+	ended := d.ended.watch()
 	d.mu.Unlock()
 	defer d.mu.Lock()
 	select {

@@ -27,18 +27,18 @@ func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 // attempt takes m through the stages: dedupe → failing → gate → pace → client, and its verdict back through them. queued
 // attempts wait at an open breaker; the others fail there.
 func (t *Tracker) attempt(ctx context.Context, m Message, queued bool) verdict {
-	claim, err := t.dedupe.begin(ctx, m)
+	repeat, err := t.dedupe.begin(ctx, m)
 	switch {
+	case errors.Is(err, ErrConflict):
+		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: ErrConflict})
+		return verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: err}
 	case err != nil:
 		return unsent(m, err)
-	case claim == conflicted:
-		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: ErrConflict})
-		return verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: &ConflictError{Keys: []string{m.Key}}}
-	case claim == repeated:
+	case repeat:
 		return verdict{Result: Result{Outcome: Duplicate}}
 	}
 	v := verdict{class: classUnknown}
-	defer func() { t.dedupe.finish(m, queued, v.class == classDone, v.class == classRejected) }() // a panic must not keep the claim
+	defer func() { t.dedupe.finish(m, queued, v.class) }() // a panic must not keep the claim
 	var s standing
 	if queued {
 		var wait time.Duration
