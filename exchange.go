@@ -1,8 +1,6 @@
 package fprom
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,38 +11,24 @@ import (
 type Exchange struct {
 	Recording
 
-	w        http.ResponseWriter
-	outer    *http.Request
-	inner    http.Request // a copy of outer with the Recording's context
-	before   http.Header  // w's at Wrap; only with WithFailClosed
-	heldBack bool         // by an http.TimeoutHandler around, until the handler returns
+	w      http.ResponseWriter
+	outer  *http.Request
+	inner  http.Request // a copy of outer with the Recording's context
+	before http.Header  // w's at Wrap; only with WithFailClosed
 }
 
 // Request is the request for the handler; Record works with its context. It is a copy: what the handler or a mux writes into
 // it, such as path values, is not in the original, except for what Close copies.
 func (x *Exchange) Request() *http.Request { return &x.inner }
 
-// Writer is the ResponseWriter for the handler. It calls Commit before the status leaves. It has Flush where the original
-// has it. Hijack, Push, ReadFrom and Unwrap are always there; where the original has no Hijack or Push, they return
-// http.ErrNotSupported. Frameworks that need a richer type wrap their own around the calls to Commit, Discard and Refuse.
+// Writer is the ResponseWriter for the handler. It calls Commit before the status leaves. It has Flush if the original or
+// what it unwraps to has it. Hijack, Push, ReadFrom and Unwrap are always there; if the original has no Hijack or Push, they
+// return http.ErrNotSupported. An adapter of a framework that needs a richer type calls Commit, Discard and Refuse itself.
 func (x *Exchange) Writer() http.ResponseWriter {
-	if _, ok := x.w.(http.Flusher); ok {
+	if canFlush(x.w) {
 		return flushWriter{writer{x}}
 	}
 	return writer{x}
-}
-
-// Commit is Recording.Commit. An http.TimeoutHandler around holds the response back until the handler returns, and may
-// answer 503 in its place. There the events are accepted in Finish, except with WithFailClosed: then Commit accepts them.
-func (x *Exchange) Commit(status int) error {
-	if x.heldBack && errors.Is(x.ctx.Err(), context.DeadlineExceeded) { // the client got 503 instead
-		x.decision, x.reason = handlerFailed, nil
-	}
-	if x.heldBack && !x.hook.failClosed {
-		x.decide(status)
-		return nil
-	}
-	return x.Recording.Commit(status)
 }
 
 // commit is for the Writer: it reports whether the response is still the handler's.

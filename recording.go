@@ -18,6 +18,7 @@ type Recording struct {
 	hook     *Hook
 	ctx      context.Context //nolint:containedctx // the request's, with the Recording in it
 	cookies  http.Header
+	heldBack bool // an http.TimeoutHandler holds the response back until the handler returns, and may answer 503 instead
 	decision decision
 	reason   error // Discard's
 
@@ -50,8 +51,11 @@ func (r *Recording) Context() context.Context { return r.ctx }
 // are accepted in Finish. An informational status (1xx except 101) decides nothing. The error is always nil without
 // WithFailClosed. With it, an error means that the events were not accepted, and that the response must be a 503 instead
 // (Exchange.Refuse).
+//
+// An http.TimeoutHandler around holds the response back until the handler returns, and may answer 503 in its place. There
+// the events are accepted in Finish, except with WithFailClosed.
 func (r *Recording) Commit(status int) error {
-	if !r.decide(status) {
+	if !r.decide(status) || r.heldBack && !r.hook.failClosed {
 		return nil
 	}
 	err := r.store(r.take(false), r.hook.failClosed)
@@ -66,11 +70,12 @@ func (r *Recording) decide(status int) bool {
 	if status/100 == 1 && status != http.StatusSwitchingProtocols {
 		return false
 	}
-	success := status >= http.StatusOK && status <= 999 && r.hook.success(status)
+	tooLate := r.heldBack && errors.Is(r.ctx.Err(), context.DeadlineExceeded)
+	success := !tooLate && status >= http.StatusOK && status <= 999 && r.hook.success(status)
 	if !success {
 		r.reason = nil // the client sees the failure
 	}
-	if r.decision != undecided {
+	if r.decision != undecided && !tooLate {
 		return false
 	}
 	r.decision = handlerFailed
@@ -91,19 +96,15 @@ func (r *Recording) Discard(reason error) {
 
 // Finish says that the handler returned normally. If Commit found a success, the events recorded since are accepted.
 func (r *Recording) Finish() {
-	events := r.take(true)
 	if r.decision == handlerSucceeded {
-		_ = r.store(events, false) // the response has left: store reports what is lost
-	} else {
-		r.report(StageDiscarded, events, r.reason)
+		_ = r.store(r.take(true), false) // the response has left: store reports what is lost
 	}
 }
 
 // errPanicked is why something recorded after a success is discarded.
 var errPanicked = errors.New("fprom: the handler did not return, but its success had left before")
 
-// Close ends the recording; after Finish it does nothing. Defer it: if the handler panics, the events that Commit did
-// not accept are discarded.
+// Close ends the recording: events that were not accepted are discarded. Defer it, since the handler may panic.
 func (r *Recording) Close() {
 	if r.decision == handlerSucceeded {
 		r.reason = errPanicked

@@ -11,7 +11,7 @@ import (
 // writer is the handler's ResponseWriter. What lies below Unwrap would pass Commit by, so it has every optional method itself.
 type writer struct{ x *Exchange }
 
-// flushWriter is the writer where the original has Flush: handlers ask for it before they stream.
+// flushWriter is the writer where Flush works: handlers ask for it before they stream.
 type flushWriter struct{ writer }
 
 func (w writer) Header() http.Header         { return w.x.w.Header() }
@@ -41,10 +41,7 @@ func (w writer) ReadFrom(src io.Reader) (int64, error) {
 func (w flushWriter) Flush() { _ = w.FlushError() } // Flush has no error to give
 
 // FlushError is what http.ResponseController.Flush calls.
-func (w writer) FlushError() error {
-	if !canFlush(w.x.w) {
-		return fmt.Errorf("fprom: flush: %w", http.ErrNotSupported)
-	}
+func (w flushWriter) FlushError() error {
 	w.x.commit(http.StatusOK)
 	return http.NewResponseController(w.x.w).Flush()
 }
