@@ -1,7 +1,6 @@
 package fprom
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 )
@@ -25,7 +24,8 @@ func (x *Exchange) Request() *http.Request { return &x.inner }
 // what it unwraps to has it. Hijack, Push, ReadFrom and Unwrap are always there; if the original has no Hijack or Push, they
 // return http.ErrNotSupported. An adapter of a framework that needs a richer type calls Commit, Discard and Refuse itself.
 func (x *Exchange) Writer() http.ResponseWriter {
-	if canFlush(x.w) {
+	flushes := func(w http.ResponseWriter) bool { _, ok := w.(http.Flusher); return ok }
+	if reaches(x.w, flushes) {
 		return flushWriter{writer{x}}
 	}
 	return writer{x}
@@ -50,21 +50,6 @@ func (x *Exchange) Finish() {
 func (x *Exchange) Close() {
 	x.Recording.Close()
 	x.outer.Pattern, x.outer.MultipartForm = x.inner.Pattern, x.inner.MultipartForm
-}
-
-// inTimeoutHandler reports whether an http.TimeoutHandler is around, and nothing between hides it.
-func inTimeoutHandler(w http.ResponseWriter, r *http.Request) bool {
-	if _, ok := r.Context().Deadline(); !ok {
-		return false
-	}
-	for fmt.Sprintf("%T", w) != "*http.timeoutWriter" {
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return false
-		}
-		w = u.Unwrap()
-	}
-	return true
 }
 
 // Refuse answers 503 in place of the handler's response; call it when Commit has returned an error. Of the header only what

@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -51,7 +52,8 @@ func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 	x := &Exchange{w: w, outer: r}
 	x.begin(h, r.Context(), r.Header)
 	x.inner = *r.WithContext(x.ctx) //nolint:contextcheck // it is r's context, with the Recording
-	x.heldBack = inTimeoutHandler(w, r)
+	_, limited := r.Context().Deadline()
+	x.heldBack = limited && reaches(w, func(w http.ResponseWriter) bool { return fmt.Sprintf("%T", w) == "*http.timeoutWriter" })
 	if h.failClosed {
 		x.before = w.Header().Clone()
 	}

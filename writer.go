@@ -46,17 +46,16 @@ func (w flushWriter) FlushError() error {
 	return http.NewResponseController(w.x.w).Flush()
 }
 
-func canFlush(w http.ResponseWriter) bool {
-	for {
-		switch t := w.(type) {
-		case http.Flusher, interface{ FlushError() error }:
-			return true
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = t.Unwrap()
-		default:
+// reaches reports whether w, or a ResponseWriter that it unwraps to, is wanted.
+func reaches(w http.ResponseWriter, wanted func(http.ResponseWriter) bool) bool {
+	for !wanted(w) {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
 			return false
 		}
+		w = u.Unwrap()
 	}
+	return true
 }
 
 func (w writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
