@@ -98,11 +98,19 @@ func hashOf(safeKey string) keyHash {
 func (w *work) put(p *put) (ok bool, err error) {
 	stands := w.find(p)
 	if id := w.ids.Get([]byte(p.safe)); stands == nil && id != nil {
-		seq, done := binary.BigEndian.Uint64(id), w.done.Get(id)
-		if done == nil {
+		seq, b := binary.BigEndian.Uint64(id), w.done.Get(id)
+		done := b != nil
+		if !done {
+			b = w.dead.Get(id)
+		}
+		switch r, damaged := decode(seq, b); {
+		case damaged == nil && fprom.SafeKey(r.Key) != p.safe: // a flipped bit made it the id of another event
+		case !done:
 			err = w.unbury(seq, p.safe)
-		} else if stands, err = decode(seq, done); err != nil {
+		case damaged != nil:
 			return true, nil //nolint:nilerr // the id is remembered; with what amount nobody knows any more
+		default:
+			stands = r
 		}
 	}
 	if err != nil || stands == nil {
