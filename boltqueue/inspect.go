@@ -24,7 +24,7 @@ type Info struct {
 // file is locked against writers, for some milliseconds or as long as it takes to read a large file. If a process has the
 // file open, the error is ErrLocked: see Dial. Other errors are those of Open; fs.ErrNotExist if there is no file.
 func Inspect(path string) (info Info, err error) {
-	q := newQueue(path, nil)
+	q := newQueue(path, []Option{WithoutRun()})
 	err = guard(func() error {
 		stat, err := os.Stat(path)
 		if err != nil {

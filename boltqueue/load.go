@@ -62,6 +62,10 @@ func (w *work) load() (damaged []uint64, err error) {
 			w.stats.Oldest = r.RecordedAt
 		}
 		w.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)
+		if w.q.noRun {
+			w.enlist(r, seq)
+			continue
+		}
 		if len(items) == cap(items) {
 			items = make([]item, 0, 1000)
 		}

@@ -23,7 +23,8 @@ const (
 	damagedID = "damaged:" // and its seq: the key of an entry that cannot be read
 )
 
-// Entries implements fprom.Outbox.
+// Entries implements fprom.Outbox. It looks at all events after Filter.After and about since Filter.Since, but for those of
+// Filter.Keys of one Filter.Kind, which it finds at once, unless they are cancellations.
 func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
 		left := f.Limit
@@ -57,6 +58,12 @@ func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entr
 		err = q.unusable()
 		q.mu.Unlock()
 		end, keys := uint64(0), keysOf(f)
+		read := func(tx *bbolt.Tx) ([]fprom.Entry, uint64) { return readPage(tx, f, keys, after, end) }
+		if err == nil && hasPlaces(f) {
+			var seqs []uint64
+			seqs, err = q.places(ctx, f)
+			read = func(tx *bbolt.Tx) ([]fprom.Entry, uint64) { return readSeqs(tx, f, seqs, after, end) }
+		}
 		if err == nil {
 			err = q.view(func(tx *bbolt.Tx) error {
 				after, end = max(after, before(tx, f.Since)), tx.Bucket(bucketWaiting).Sequence()
@@ -69,7 +76,7 @@ func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entr
 				break
 			}
 			err = q.view(func(tx *bbolt.Tx) error {
-				page, after = readPage(tx, f, keys, after, end)
+				page, after = read(tx)
 				return nil
 			})
 			if err == nil && len(page) > 0 && !yield(page, nil) {
@@ -100,6 +107,9 @@ func before(tx *bbolt.Tx, since time.Time) uint64 {
 	return binary.BigEndian.Uint64(k[8:])
 }
 
+// buckets are where entries are.
+var buckets = map[fprom.State][]byte{fprom.StateWaiting: bucketWaiting, fprom.StateDone: bucketDone, fprom.StateDead: bucketDead}
+
 // readPage returns the entries after a seq that f selects, and how far it came.
 func readPage(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, after, end uint64) (page []fprom.Entry, last uint64) {
 	type source struct {
@@ -108,9 +118,7 @@ func readPage(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, after, end uin
 		k, v  []byte
 	}
 	var sources []*source
-	for state, bucket := range map[fprom.State][]byte{
-		fprom.StateWaiting: bucketWaiting, fprom.StateDone: bucketDone, fprom.StateDead: bucketDead,
-	} {
+	for state, bucket := range buckets {
 		if f.State == "" || f.State == state {
 			s := &source{c: tx.Bucket(bucket).Cursor(), state: state}
 			s.k, s.v = s.c.Seek(seqKey(after + 1))

@@ -24,6 +24,7 @@ type Queue struct {
 	wait      time.Duration
 	mustExist bool
 	noSocket  bool
+	noRun     bool
 	commitTx  func(*bbolt.Tx) error
 
 	db       *bbolt.DB
@@ -41,7 +42,7 @@ type Queue struct {
 
 	mu       sync.Mutex
 	requests []*request       // not yet taken by the committer
-	stats    fprom.QueueStats // what does not change with the line
+	stats    fprom.QueueStats // what does not change with the line; without one also what waits
 	writing  bool             // the committer has requests in hand
 	closing  bool
 	broken   error // the file is not usable any more
@@ -95,6 +96,10 @@ func WithWait(d time.Duration) Option { return func(q *Queue) { q.wait = d } }
 // tests with testing/synctest, where time stands still while a socket waits for somebody.
 func WithoutSocket() Option { return func(q *Queue) { q.noSocket = true } }
 
+// WithoutRun opens the outbox to look at it and to feed it, not to deliver: Run and Flush are errors. What waits is not put in
+// line then, which takes the most of the memory.
+func WithoutRun() Option { return func(q *Queue) { q.noRun = true } }
+
 // WithoutCreate makes Open fail with fs.ErrNotExist if there is no file.
 func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 
@@ -121,7 +126,7 @@ func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
 		return fprom.QueueStats{}, err
 	}
 	s, n := q.stats, q.line.Waiting()
-	s.Pending, s.Bulk, s.Delivering = n.Live, n.Bulk, q.line.Running()
+	s.Pending, s.Bulk, s.Delivering = s.Pending+n.Live, s.Bulk+n.Bulk, q.line.Running()
 	return s, nil
 }
 
@@ -140,6 +145,9 @@ func (q *Queue) status(ctx context.Context) (fprom.QueueStats, error) {
 
 // Flush implements fprom.Queue. It needs a Run that delivers. Outcomes count when they are on disk.
 func (q *Queue) Flush(ctx context.Context) error {
+	if q.noRun {
+		return errNoRun
+	}
 	err := q.line.Flush(ctx)
 	if errors.Is(err, backlog.ErrNotDue) {
 		return fmt.Errorf("%w: %w", fprom.ErrNotDue, err)

@@ -19,10 +19,15 @@ const (
 	logEvery   = time.Minute
 )
 
+var errNoRun = errors.New("fprom: the outbox was opened with boltqueue.WithoutRun: nothing is delivered from it here")
+
 // Run implements fprom.Queue. A worker takes the next message only when the outcome of its last one is on disk: while the
 // disk takes none, nothing more is sent than there are workers. Messages that were under way when an earlier process died are
 // delivered again, with the number of that attempt.
 func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	if q.noRun {
+		return errNoRun
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	q.mu.Lock()

@@ -131,19 +131,25 @@ func (w *work) put(p *put) (ok bool, err error) {
 
 // find is the message with the same key that waits; nil if there is none.
 func (w *work) find(p *put) *record {
-	seq := w.keys[p.hash]
-	if low, ok := w.q.keys[p.hash]; seq == 0 && ok { // what waits is among the last 1<<32
-		end := w.waiting.Sequence()
-		seq = end - uint64(uint32(end)-low)
-	}
-	if seq == 0 {
-		return nil
-	}
+	seq := w.waits(p.hash)
 	r, err := decode(seq, w.waiting.Get(seqKey(seq)))
 	if err != nil || fprom.SafeKey(r.Key) != p.safe {
 		return nil
 	}
 	return r
+}
+
+// waits is the seq of what waits and has a key with this hash; 0 if there is none.
+func (w *work) waits(hash keyHash) uint64 {
+	if seq, ok := w.keys[hash]; ok {
+		return seq
+	}
+	low, ok := w.q.keys[hash]
+	if !ok {
+		return 0
+	}
+	end := w.waiting.Sequence() // what waits is among the last 1<<32
+	return end - uint64(uint32(end)-low)
 }
 
 // store adds a message at the end of what waits.
@@ -154,8 +160,20 @@ func (w *work) store(p *put) error {
 	}
 	w.dirty = true
 	w.keys[p.hash] = seq
-	w.added = append(w.added, p.item(seq))
+	w.enlist(p.record, seq)
 	return w.waiting.Put(seqKey(seq), seal(seq, p.encoded))
+}
+
+// enlist puts in line what waits, or counts it where there is no line.
+func (w *work) enlist(r *record, seq uint64) {
+	switch {
+	case !w.q.noRun:
+		w.added = append(w.added, r.item(seq))
+	case r.Bulk:
+		w.stats.Bulk++
+	default:
+		w.stats.Pending++
+	}
 }
 
 // read is a message that waits.
