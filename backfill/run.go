@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -54,12 +52,8 @@ type Progress struct {
 	Left      time.Duration // until everything that waits in the outbox is delivered, at the account's limit
 }
 
-// How many rows are looked up in the outbox at once, and how many are put: a Put holds up live events, if only for
-// milliseconds.
-const (
-	batch    = 1000
-	putBatch = 500
-)
+// batch is how many rows are looked up in the outbox at once, and put: that holds up live events, if only for milliseconds.
+const batch = 1000
 
 // Run reads sales from r and puts them into the outbox, behind live events. An error is a *HeaderError, a
 // *fprom.ValidationError of an option, ctx's, r's or the outbox's; the Result says how far it came. Rows that cannot be
@@ -79,7 +73,7 @@ func Run(ctx context.Context, r io.Reader, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	l := &loader{Options: o, rejects: w, twins: newTwins(), start: time.Now(), kind: in.format.Kind, index: &index{maphash.MakeSeed(), map[uint64]uint64{}}}
+	l := &loader{Options: o, rejects: w, twins: newTwins(), start: time.Now(), kind: in.format.Kind, index: newIndex()}
 	l.result.Since = l.start
 	err = l.load(ctx, in)
 	if cerr := w.close(); err == nil {
@@ -100,8 +94,7 @@ type loader struct {
 	start   time.Time
 	pending []pending // the batch
 	kind    string
-	index   *index
-	indexed bool // index has the whole outbox
+	index   *index // what the outbox has of the batch; in a dry run also the rows before it
 }
 
 // pending is a row on its way.
@@ -188,15 +181,6 @@ func (l *loader) store(ctx context.Context) error {
 }
 
 func (l *loader) put(ctx context.Context, fresh []pending) error {
-	for part := range slices.Chunk(fresh, putBatch) {
-		if err := l.putPart(ctx, part); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *loader) putPart(ctx context.Context, fresh []pending) error {
 	ms := make([]fprom.Message, len(fresh))
 	for i, p := range fresh {
 		ms[i] = p.msg

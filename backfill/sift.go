@@ -9,23 +9,29 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// indexAfter is how many rows are looked up in the outbox batch by batch. For a longer file the outbox is read once, since a
-// lookup may have to look at everything that waits, and that grows with every batch.
-const indexAfter = 5000
-
-// index knows which keys are in the outbox and in the rows before, with their money: two numbers each.
+// index knows keys and their money by hashes, of 12 bytes together.
 type index struct {
 	seed maphash.Seed
-	of   map[uint64]uint64
+	of   map[keyHash]uint32
 }
 
-func (x *index) hash(key string) uint64 { return maphash.String(x.seed, fprom.SafeKey(key)) }
+// keyHash is a hash of 64 bits, in two halves: so an entry of the map takes no room that it does not use.
+type keyHash struct{ high, low uint32 }
 
-func (x *index) add(key string, money money) { x.of[x.hash(key)] = maphash.Comparable(x.seed, money) }
+func newIndex() *index { return &index{maphash.MakeSeed(), map[keyHash]uint32{}} }
+
+func (x *index) hash(key string) keyHash {
+	h := maphash.String(x.seed, fprom.SafeKey(key))
+	return keyHash{uint32(h >> 32), uint32(h)}
+}
+
+func (x *index) hashMoney(m money) uint32 { return uint32(maphash.Comparable(x.seed, m)) }
+
+func (x *index) add(key string, m money) { x.of[x.hash(key)] = x.hashMoney(m) }
 
 func (x *index) find(key string, m money) (known, same bool) {
 	h, known := x.of[x.hash(key)]
-	return known, h == maphash.Comparable(x.seed, m)
+	return known, h == x.hashMoney(m)
 }
 
 // money is what two events with one key must have in common.
@@ -44,22 +50,21 @@ func moneyOf(e fprom.Event) money {
 	return money{}
 }
 
-// sift takes out of the batch what the outbox has, and what the rows have twice.
+// sift takes out of the batch what the outbox has, and what the rows have twice. The outbox has the batches before it too,
+// but in a dry run: there the index keeps them.
 func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
-	known := l.index
-	if l.result.Rows <= indexAfter {
-		if err := l.lookUp(ctx); err != nil {
-			return nil, err
-		}
-	} else if !l.indexed {
-		if err := l.readOutbox(ctx, fprom.Filter{}); err != nil {
-			return nil, err
-		}
-		l.indexed = true
+	if len(l.pending) == 0 {
+		return nil, nil
+	}
+	if !l.DryRun {
+		clear(l.index.of)
+	}
+	if err := l.lookUp(ctx); err != nil {
+		return nil, err
 	}
 	for _, p := range l.pending {
 		m := moneyOf(p.row.Event)
-		switch is, same := known.find(p.msg.Key, m); {
+		switch is, same := l.index.find(p.msg.Key, m); {
 		case is && !same:
 			if err := l.conflict(p); err != nil {
 				return nil, err
@@ -67,31 +72,24 @@ func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 		case is:
 			l.result.Known++
 		default:
-			known.add(p.msg.Key, m)
+			l.index.add(p.msg.Key, m)
 			fresh = append(fresh, p)
 		}
 	}
 	return fresh, nil
 }
 
+// lookUp takes what the outbox has of the batch into the index. A dead letter is left out: its key is free.
 func (l *loader) lookUp(ctx context.Context) error {
-	if len(l.pending) == 0 {
-		return nil
-	}
 	keys := make([]string, len(l.pending))
 	for i, p := range l.pending {
 		keys[i] = p.msg.Key
 	}
-	return l.readOutbox(ctx, fprom.Filter{Keys: keys})
-}
-
-// readOutbox takes entries into the index. A dead letter is left out: its key is free.
-func (l *loader) readOutbox(ctx context.Context, f fprom.Filter) error {
-	for e, err := range l.Outbox.Entries(ctx, f) {
+	for e, err := range l.Outbox.Entries(ctx, fprom.Filter{Keys: keys, Kind: l.kind}) {
 		if err != nil {
 			return fmt.Errorf("fprom: look rows up in the outbox: %w", err)
 		}
-		if e.State == fprom.StateDead || e.Damaged || e.Kind != l.kind {
+		if e.State == fprom.StateDead || e.Damaged {
 			continue
 		}
 		l.index.add(e.Key, money{e.Amount, e.Currency})

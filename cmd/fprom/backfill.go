@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -60,6 +62,9 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 	}
 	if flags.rate < 2 {
 		return usage("--rate %d: must be at least 2", flags.rate)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25) // the keys of a million rows stay in memory: so little else may lie about in it
 	}
 	format, err := flags.read()
 	if err != nil {

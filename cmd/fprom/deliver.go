@@ -20,10 +20,17 @@ func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f fun
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(where); isDatabase(where) || !flags.deliver || !errors.Is(err, fs.ErrNotExist) {
+	if isDatabase(where) || !flags.deliver {
 		return a.withOutbox(ctx, f)
 	}
-	if flags.dry { // nothing is made: an empty one elsewhere has the same answers
+	_, err = os.Stat(where)
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case !missing:
+		if err := lookForFile(where); err != nil {
+			return err
+		}
+	case flags.dry: // nothing is made: an empty one elsewhere has the same answers
 		dir, err := os.MkdirTemp("", "fprom")
 		if err != nil {
 			return err

@@ -60,7 +60,7 @@ func (a *app) open(ctx context.Context, where string) (fprom.Outbox, func() erro
 	if err := lookForFile(where); err != nil {
 		return nil, nil, err
 	}
-	box, err := boltqueue.OpenOrDial(where, boltqueue.WithLogger(a.logger()), boltqueue.WithoutCreate())
+	box, err := boltqueue.OpenOrDial(where, boltqueue.WithLogger(a.logger()), boltqueue.WithoutCreate(), boltqueue.WithoutRun())
 	if err != nil {
 		return nil, nil, err
 	}
