@@ -35,7 +35,6 @@ var _ fprom.Outbox = (*remote)(nil)
 func Dial(path string) (fprom.Outbox, error) {
 	d := &net.Dialer{Timeout: dialTimeout}
 	r := &remote{path: path, client: &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DisableKeepAlives: true, // the service may be another one by the next call
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -72,7 +71,7 @@ func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 }
 
 // call asks the service.
-func (r *remote) call(ctx context.Context, method, operation string, request wireRequest) (answer wireAnswer, err error) {
+func (r *remote) call(ctx context.Context, operation string, request wireRequest) (answer wireAnswer, err error) {
 	if r.closed.Load() {
 		return answer, fprom.ErrQueueClosed
 	}
@@ -83,7 +82,7 @@ func (r *remote) call(ctx context.Context, method, operation string, request wir
 	if len(body) > maxRequest {
 		return answer, fmt.Errorf("fprom: a request of %d bytes to the service of the outbox %q; at most %d are taken: put fewer events at once", len(body), r.path, maxRequest)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://outbox/"+operation, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://outbox/"+operation, bytes.NewReader(body))
 	if err != nil {
 		return answer, err
 	}
@@ -101,12 +100,8 @@ func (r *remote) call(ctx context.Context, method, operation string, request wir
 	return answer, answer.err()
 }
 
-func (r *remote) post(ctx context.Context, operation string, request wireRequest) (wireAnswer, error) {
-	return r.call(ctx, http.MethodPost, operation, request)
-}
-
 func (r *remote) Put(ctx context.Context, ms ...fprom.Message) error {
-	_, err := r.post(ctx, "put", wireRequest{Messages: ms})
+	_, err := r.call(ctx, "put", wireRequest{Messages: ms})
 	return err
 }
 
@@ -119,12 +114,12 @@ func (r *remote) Run(context.Context, int, func(context.Context, fprom.Message) 
 
 func (r *remote) Flush(ctx context.Context) error {
 	deadline, _ := ctx.Deadline()
-	_, err := r.post(ctx, "flush", wireRequest{Deadline: deadline})
+	_, err := r.call(ctx, "flush", wireRequest{Deadline: deadline})
 	return err
 }
 
 func (r *remote) Stats(ctx context.Context) (s fprom.QueueStats, err error) {
-	a, err := r.call(ctx, http.MethodGet, "status", wireRequest{})
+	a, err := r.call(ctx, "status", wireRequest{})
 	if a.QueueStats != nil {
 		s = *a.QueueStats
 	}
@@ -140,7 +135,7 @@ func (r *remote) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.En
 	return func(yield func(fprom.Entry, error) bool) {
 		f := f // it may be ranged over again
 		for {
-			a, err := r.post(ctx, "entries", wireRequest{Filter: f})
+			a, err := r.call(ctx, "entries", wireRequest{Filter: f})
 			if err != nil {
 				yield(fprom.Entry{}, err)
 				return
@@ -162,21 +157,21 @@ func (r *remote) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.En
 }
 
 func (r *remote) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
-	a, err := r.post(ctx, "redrive", wireRequest{Filter: f})
+	a, err := r.call(ctx, "redrive", wireRequest{Filter: f})
 	return a.N, err
 }
 
 func (r *remote) Drop(ctx context.Context, f fprom.Filter) (int, error) {
-	a, err := r.post(ctx, "drop", wireRequest{Filter: f})
+	a, err := r.call(ctx, "drop", wireRequest{Filter: f})
 	return a.N, err
 }
 
 func (r *remote) Forget(ctx context.Context, customer string) (int, error) {
-	a, err := r.post(ctx, "forget", wireRequest{Filter: fprom.Filter{Customer: customer}})
+	a, err := r.call(ctx, "forget", wireRequest{Filter: fprom.Filter{Customer: customer}})
 	return a.N, err
 }
 
 func (r *remote) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
-	a, err := r.post(ctx, "history", wireRequest{From: from, To: to, Step: step})
+	a, err := r.call(ctx, "history", wireRequest{From: from, To: to, Step: step})
 	return a.Buckets, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log"
@@ -28,13 +29,9 @@ const (
 
 // socket serves the outbox to other processes of the same user.
 type socket struct {
-	q      *Queue
 	path   string
 	server *http.Server
 	stop   context.CancelFunc
-	status chan struct{} // one request of each sort at a time
-	reads  chan struct{}
-	writes chan struct{}
 	ended  chan struct{}
 }
 
@@ -60,13 +57,15 @@ func (q *Queue) listen() *socket {
 		_ = l.Close()
 		return warn("see the error", err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	s := &socket{
-		q: q, path: path, stop: stop, ended: make(chan struct{}),
-		status: make(chan struct{}, 1), reads: make(chan struct{}, 1), writes: make(chan struct{}, 1),
+	mux := http.NewServeMux()
+	for name, f := range operations {
+		mux.HandleFunc("POST /"+name, q.handler(name, f))
 	}
+	mux.HandleFunc("GET /status", q.handler("status", operations["status"]))
+	ctx, stop := context.WithCancel(context.Background())
+	s := &socket{path: path, stop: stop, ended: make(chan struct{})}
 	s.server = &http.Server{
-		Handler: s.routes(), BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: mux, BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: log.New(io.Discard, "", 0),
 		ReadHeaderTimeout: socketTimeout, ReadTimeout: socketTimeout, IdleTimeout: socketTimeout, MaxHeaderBytes: 4 << 10,
 	}
 	go func() {
@@ -91,90 +90,36 @@ func (s *socket) close() {
 	_ = os.Remove(s.path)
 }
 
-func (s *socket) routes() http.Handler {
-	mux, q := http.NewServeMux(), s.q
-	mux.HandleFunc("GET /status", s.handle(s.status, func(ctx context.Context, _ wireRequest, a *wireAnswer) error {
-		stats, err := q.status(ctx)
-		a.QueueStats = &stats
-		return err
-	}))
-	mux.HandleFunc("POST /entries", s.handle(s.reads, s.entries))
-	mux.HandleFunc("POST /history", s.handle(s.reads, func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
-		a.Buckets, err = q.History(ctx, r.From, r.To, r.Step)
-		return err
-	}))
-	mux.HandleFunc("POST /flush", s.handle(nil, s.flush)) // it only waits
-	for name, f := range map[string]func(context.Context, wireRequest, *wireAnswer) error{
-		"put": func(ctx context.Context, r wireRequest, _ *wireAnswer) error { return q.Put(ctx, r.Messages...) },
-		"redrive": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
-			a.N, err = q.Redrive(ctx, r.Filter)
-			return err
-		},
-		"drop": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
-			a.N, err = q.Drop(ctx, r.Filter)
-			return err
-		},
-		"forget": func(ctx context.Context, r wireRequest, a *wireAnswer) (err error) {
-			a.N, err = q.Forget(ctx, r.Customer)
-			return err
-		},
-	} {
-		mux.HandleFunc("POST /"+name, s.handle(s.writes, f))
-	}
-	return mux
-}
-
-func (s *socket) entries(ctx context.Context, r wireRequest, a *wireAnswer) error {
-	limit := r.Limit
-	if limit <= 0 || limit > socketEntries {
-		r.Limit = socketEntries
-	}
-	for e, err := range s.q.Entries(ctx, r.Filter) {
-		if err != nil {
-			return err
-		}
-		a.Events = append(a.Events, e)
-	}
-	if n := len(a.Events); n == r.Limit && n != limit {
-		a.Next = a.Events[n-1].Cursor
-	}
-	return nil
-}
-
-func (s *socket) flush(ctx context.Context, r wireRequest, _ *wireAnswer) error {
-	if !r.Deadline.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, r.Deadline)
-		defer cancel()
-	}
-	return s.q.Flush(ctx)
-}
-
-// handle makes a handler of f, which runs when it has its turn, if it needs one.
-func (s *socket) handle(turn chan struct{}, f func(context.Context, wireRequest, *wireAnswer) error) http.HandlerFunc {
+// handler serves one request of a sort at a time. After one that only reads, its turn rests for a while: however many ask,
+// checkouts have most of the processor. Writes wait for the disk and need no rest; flush only waits and takes no turn.
+func (q *Queue) handler(name string, do operation) http.HandlerFunc {
+	turn := make(chan struct{}, 1)
+	rests := name == "status" || name == "entries" || name == "history"
 	return func(w http.ResponseWriter, r *http.Request) {
 		var request wireRequest
 		var answer wireAnswer
+		var err error
 		status := http.StatusOK
 		if r.Method == http.MethodPost {
-			if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&request); err != nil {
-				status = http.StatusBadRequest
-				answer.Error = "fprom: the request is not the JSON that this release reads: " + err.Error()
-			}
+			err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&request)
 		}
-		if turn != nil {
-			select {
-			case turn <- struct{}{}:
-				defer s.rest(turn, time.Now())
-			case <-r.Context().Done():
-				return
+		if err != nil {
+			status, err = http.StatusBadRequest, fmt.Errorf("fprom: the request is not the JSON that this release reads: %w", err)
+		} else {
+			if name != "flush" {
+				select {
+				case turn <- struct{}{}:
+					defer giveBack(turn, rests, time.Now())
+				case <-r.Context().Done():
+					return
+				}
 			}
-		}
-		if status == http.StatusOK {
-			if err := f(r.Context(), request, &answer); err != nil {
+			if err = do(r.Context(), q, request, &answer); err != nil {
 				status = http.StatusInternalServerError
-				answer.fail(err)
 			}
+		}
+		if err != nil {
+			answer.fail(err)
 		}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(socketTimeout))
 		w.Header().Set("Content-Type", "application/json")
@@ -183,12 +128,10 @@ func (s *socket) handle(turn chan struct{}, f func(context.Context, wireRequest,
 	}
 }
 
-// rest gives the turn back after a while, so that however many ask, checkouts have most of the processor. Writes wait for
-// the disk, and need no rest.
-func (s *socket) rest(turn chan struct{}, since time.Time) {
-	if turn == s.writes {
+func giveBack(turn chan struct{}, rests bool, since time.Time) {
+	if rests {
+		time.AfterFunc(min(max(restFactor*time.Since(since), minRest), maxRest), func() { <-turn })
+	} else {
 		<-turn
-		return
 	}
-	time.AfterFunc(min(max(restFactor*time.Since(since), minRest), maxRest), func() { <-turn })
 }
