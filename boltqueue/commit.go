@@ -1,14 +1,15 @@
 package boltqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 type request struct {
 	apply func(*work) error
 	put   bool
+	taken atomic.Bool // by the committer, or back by who wants it no longer
 	done  chan error
 }
 
@@ -52,7 +54,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		return nil
 	}
 	var conflicts []string
-	err := q.request(ctx, true, func(w *work) error {
+	err := q.write(ctx, true, func(w *work) error {
 		for i, p := range puts {
 			ok, err := w.put(p)
 			if err != nil {
@@ -79,32 +81,30 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	return nil
 }
 
-// do waits until what apply does is on disk, or ctx ends.
-func (q *Queue) do(ctx context.Context, apply func(*work) error) error {
-	return q.request(ctx, false, apply)
-}
-
-func (q *Queue) request(ctx context.Context, put bool, apply func(*work) error) error {
-	if err := ctx.Err(); err != nil {
+// write waits until what apply does is on disk, or ctx ends.
+func (q *Queue) write(ctx context.Context, put bool, apply func(*work) error) error {
+	if err := cmp.Or(ctx.Err(), q.usable()); err != nil {
 		return err
 	}
-	r := &request{apply, put, make(chan error, 1)}
-	q.mu.Lock()
-	if err := q.unusable(); err != nil {
-		q.mu.Unlock()
-		return err
+	r := &request{apply: apply, put: put, done: make(chan error, 1)}
+	select {
+	case q.requests <- r:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	q.requests = append(q.requests, r)
-	q.mu.Unlock()
-	signal(q.kick)
 	select {
 	case err := <-r.done:
 		return err
 	case <-ctx.Done():
-		q.mu.Lock() // if no commit has begun with it, it is not stored
-		q.requests = slices.DeleteFunc(q.requests, func(other *request) bool { return other == r })
-		q.mu.Unlock()
+		r.taken.Store(true) // if no commit has begun with it, it is not stored
 		return ctx.Err()
+	case <-q.done:
+		select {
+		case err := <-r.done:
+			return err
+		default:
+			return q.usable()
+		}
 	}
 }
 
@@ -115,24 +115,30 @@ func (q *Queue) run() {
 	ticker := time.NewTicker(pruneEvery)
 	defer ticker.Stop()
 	for {
-		q.mu.Lock()
-		n := min(len(q.requests), q.limit)
-		group := q.requests[:n:n]
-		q.requests = q.requests[n:]
-		q.writing = n > 0
-		end := q.broken != nil || q.closing && n == 0
-		q.mu.Unlock()
-		switch {
-		case end:
+		select {
+		case r := <-q.requests:
+			q.commit(q.gather(r))
+		case <-ticker.C:
+			q.commit([]*request{{apply: (*work).prune, done: make(chan error, 1)}})
+		case <-q.life.Done():
 			return
-		case n > 0:
-			q.commit(group)
-			continue
+		}
+	}
+}
+
+// gather is r with what else waits.
+func (q *Queue) gather(r *request) (group []*request) {
+	for {
+		if !r.taken.Swap(true) {
+			group = append(group, r)
+		}
+		if len(group) == q.limit {
+			return group
 		}
 		select {
-		case <-q.kick:
-		case <-ticker.C:
-			q.commit([]*request{{(*work).prune, false, make(chan error, 1)}})
+		case r = <-q.requests:
+		default:
+			return group
 		}
 	}
 }
@@ -151,23 +157,19 @@ func (q *Queue) commit(group []*request) {
 		return
 	}
 	w, err := q.transact(group)
-	if err == nil && w.dirty {
+	switch {
+	case err == nil:
 		q.limit = min(2*q.limit, maxGroup)
-	}
-	if err != nil {
+		w.takeOver()
+		hit("stored")
+	case diskFull(err) && slices.ContainsFunc(group, func(r *request) bool { return !r.put }):
+		q.reserve.release(q.now())
+		fallthrough
+	default:
 		q.limit = 1
-		if diskFull(err) && slices.ContainsFunc(group, func(r *request) bool { return !r.put }) {
-			q.reserve.release(q.now())
-		}
-		for _, r := range group {
-			r.done <- err
-		}
-		return
 	}
-	w.takeOver()
-	hit("stored")
 	for _, r := range group {
-		r.done <- nil
+		r.done <- err
 	}
 }
 
@@ -178,6 +180,9 @@ func (q *Queue) freePages() int {
 
 // transact applies the group, and commits it if it changes anything. A panic of bbolt means that the file is damaged.
 func (q *Queue) transact(group []*request) (w *work, err error) {
+	if err := q.usable(); err != nil {
+		return nil, err
+	}
 	tx, err := q.db.Begin(true)
 	if err != nil {
 		return nil, q.breakDown(err)
@@ -200,23 +205,13 @@ func (q *Queue) transact(group []*request) (w *work, err error) {
 	hit("before-commit")
 	id := tx.ID()
 	if err := q.commitTx(tx); err != nil {
-		if syncFailed(err) || q.lastCommit() >= id {
+		if q.lastCommit() >= id {
 			return w, q.breakDown(fmt.Errorf("the disk did not confirm a write; restart the service and check the disk: %w", err))
 		}
 		return w, fmt.Errorf("fprom: the outbox %s could not be written; what it has is kept, and all goes on when the disk takes writes again: %w", q.path, err)
 	}
 	hit("committed")
 	return w, nil
-}
-
-// syncFailed reports whether err comes from fdatasync or from File.Sync, after which nobody knows what is on disk. Some file
-// systems find out then only that the disk is full.
-func syncFailed(err error) bool {
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		return path.Op == "sync"
-	}
-	no, ok := errors.AsType[syscall.Errno](err)
-	return ok && !diskFull(no)
 }
 
 // lastCommit is the id of the last commit that can be seen. One whose meta page was written, but not confirmed, is seen.

@@ -28,21 +28,8 @@ func SetFailpoint(f func(name string)) { failpoint = f }
 // CheckPages checks the structure of a file.
 func CheckPages(path string) error { return examine(path, nil) }
 
-// Block keeps the committer from beginning a transaction until release is called.
-func (q *Queue) Block() (release func() error, err error) {
-	tx, err := q.db.Begin(true)
-	if err != nil {
-		return nil, err
-	}
-	return tx.Rollback, nil
-}
-
 // Waiting is the number of requests that no commit has taken.
-func (q *Queue) Waiting() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.requests)
-}
+func (q *Queue) Waiting() int { return len(q.requests) }
 
 // Commits is the number of commits of the file so far.
 func (q *Queue) Commits() int { return q.lastCommit() }
@@ -52,13 +39,6 @@ func (q *Queue) SetFormatVersion(version uint16) error {
 	return q.db.Update(func(tx *bbolt.Tx) error {
 		return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint16([]byte(formatName), version))
 	})
-}
-
-// Taken reports whether the committer has taken all requests, and is not done with them.
-func (q *Queue) Taken() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.requests) == 0 && q.writing
 }
 
 // Keys is how many keys all buckets have.

@@ -2,11 +2,13 @@ package boltqueue
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,13 +52,7 @@ func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Ent
 func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entry, error] {
 	return func(yield func([]fprom.Entry, error) bool) {
 		after, err := parseSeq(f.After)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		q.mu.Lock()
-		err = q.unusable()
-		q.mu.Unlock()
+		err = cmp.Or(err, q.usable())
 		end, keys := uint64(0), keysOf(f)
 		read := func(tx *bbolt.Tx) ([]fprom.Entry, uint64) { return readPage(tx, f, keys, after, end) }
 		if err == nil && hasPlaces(f) {
@@ -72,12 +68,9 @@ func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entr
 		}
 		for err == nil && after < end {
 			var page []fprom.Entry
-			if err = ctx.Err(); err != nil {
-				break
-			}
 			err = q.view(func(tx *bbolt.Tx) error {
 				page, after = read(tx)
-				return nil
+				return ctx.Err()
 			})
 			if err == nil && len(page) > 0 && !yield(page, nil) {
 				return
@@ -107,50 +100,43 @@ func before(tx *bbolt.Tx, since time.Time) uint64 {
 	return binary.BigEndian.Uint64(k[8:])
 }
 
-// buckets are where entries are.
-var buckets = map[fprom.State][]byte{fprom.StateWaiting: bucketWaiting, fprom.StateDone: bucketDone, fprom.StateDead: bucketDead}
+// states are where entries are, the shortest first.
+var states = []struct {
+	fprom.State
+	bucket []byte
+}{{fprom.StateDead, bucketDead}, {fprom.StateWaiting, bucketWaiting}, {fprom.StateDone, bucketDone}}
 
-// readPage returns the entries after a seq that f selects, and how far it came.
-func readPage(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, after, end uint64) (page []fprom.Entry, last uint64) {
-	type source struct {
-		c     *bbolt.Cursor
-		state fprom.State
-		k, v  []byte
-	}
-	var sources []*source
-	for state, bucket := range buckets {
-		if f.State == "" || f.State == state {
-			s := &source{c: tx.Bucket(bucket).Cursor(), state: state}
-			s.k, s.v = s.c.Seek(seqKey(after + 1))
-			sources = append(sources, s)
+// readPage returns some entries after a seq that f selects, and how far it came.
+func readPage(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, after, end uint64) ([]fprom.Entry, uint64) {
+	found := map[uint64]fprom.Entry{}
+	for _, s := range states {
+		if f.State != "" && f.State != s.State {
+			continue
 		}
-	}
-	for range pageScan {
-		var next *source
-		for _, s := range sources {
-			if s.k != nil && (next == nil || bytes.Compare(s.k, next.k) < 0) {
-				next = s
+		c, read, matched := tx.Bucket(s.bucket).Cursor(), 0, 0
+		for k, v := c.Seek(seqKey(after + 1)); k != nil; k, v = c.Next() {
+			seq := binary.BigEndian.Uint64(k)
+			if seq > end {
+				break
+			}
+			if keys == nil || keys[safeKeyIn(v)] { // most are not worth more
+				if e := entryOf(seq, v, s.State); f.Match(e) {
+					found[seq] = e
+					matched++
+				}
+			}
+			if read++; read == pageScan || matched == pageSize {
+				end = seq
 			}
 		}
-		if next == nil {
-			return page, end
-		}
-		seq := binary.BigEndian.Uint64(next.k)
-		if seq > end {
-			return page, end
-		}
-		if keys == nil || keys[safeKeyIn(next.v)] { // most are not worth more
-			if e := entryOf(seq, next.v, next.state); f.Match(e) {
-				page = append(page, e)
-			}
-		}
-		after = seq
-		if len(page) == pageSize {
-			break
-		}
-		next.k, next.v = next.c.Next()
 	}
-	return page, after
+	var page []fprom.Entry
+	for _, seq := range slices.Sorted(maps.Keys(found)) {
+		if seq <= end {
+			page = append(page, found[seq])
+		}
+	}
+	return page, end
 }
 
 // keysOf are the SafeKeys that the keys of a filter may mean; nil: any.
@@ -213,7 +199,7 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*work, ui
 			return total, err
 		}
 		n := 0
-		err = q.do(ctx, func(w *work) error {
+		err = q.write(ctx, false, func(w *work) error {
 			n = 0
 			for _, e := range page {
 				seq, err := parseSeq(e.Cursor)
@@ -253,17 +239,11 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 	for at := from; at.Before(to); at = at.Add(step) {
 		buckets = append(buckets, fprom.Bucket{Start: at})
 	}
-	q.mu.Lock()
-	err := q.unusable()
-	q.mu.Unlock()
-	end := timeKey(to, 0)
+	err, end := q.usable(), timeKey(to, 0)
 	for next := timeKey(from, 0); err == nil && next != nil; {
-		if err = ctx.Err(); err != nil {
-			break
-		}
 		err = q.view(func(tx *bbolt.Tx) error {
 			next = count(tx, buckets, next, end, step)
-			return nil
+			return ctx.Err()
 		})
 	}
 	if err != nil {

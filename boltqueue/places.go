@@ -18,7 +18,7 @@ func hasPlaces(f fprom.Filter) bool {
 func (q *Queue) places(ctx context.Context, f fprom.Filter) (seqs []uint64, err error) {
 	for keys := range slices.Chunk(f.Keys, pageSize) { // puts have their turn between
 		var found []uint64
-		err := q.do(ctx, func(w *work) error {
+		err := q.write(ctx, false, func(w *work) error {
 			found = found[:0]
 			for _, k := range keys {
 				for _, safe := range []string{fprom.SafeKey(k), fprom.SafeKey(f.Kind + ":" + k)} {
@@ -47,9 +47,9 @@ func readSeqs(tx *bbolt.Tx, f fprom.Filter, seqs []uint64, after, end uint64) (p
 		if seq <= after {
 			continue
 		}
-		for state, bucket := range buckets {
-			if b := tx.Bucket(bucket).Get(seqKey(seq)); b != nil {
-				if e := entryOf(seq, b, state); f.Match(e) {
+		for _, s := range states {
+			if b := tx.Bucket(s.bucket).Get(seqKey(seq)); b != nil {
+				if e := entryOf(seq, b, s.State); f.Match(e) {
 					page = append(page, e)
 				}
 			}

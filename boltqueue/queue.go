@@ -27,26 +27,23 @@ type Queue struct {
 	noRun     bool
 	commitTx  func(*bbolt.Tx) error
 
+	life context.Context //nolint:containedctx // the queue's own: it ends with Close, or when the file is not usable any more
+	end  context.CancelCauseFunc
+
 	db       *bbolt.DB
 	line     *backlog.Line[struct{}] // what waits, by seq
-	kick     chan struct{}           // there are requests
-	done     chan struct{}           // closed when the committer has ended
+	requests chan *request
+	done     chan struct{} // closed when the committer has ended
 	watched  atomic.Pointer[func() fprom.Stats]
-	complain sync.Mutex // see log
-	logged   time.Time
 
 	// Of the committer alone.
 	keys    map[keyHash]uint32 // what waits → the lower half of its seq
 	limit   int                // requests in one commit: a full disk may have room for few
 	reserve reserve
 
-	mu       sync.Mutex
-	requests []*request       // not yet taken by the committer
-	stats    fprom.QueueStats // what does not change with the line; without one also what waits
-	writing  bool             // the committer has requests in hand
-	closing  bool
-	broken   error // the file is not usable any more
-	stopRun  context.CancelFunc
+	mu     sync.Mutex
+	stats  fprom.QueueStats // what does not change with the line; without one also what waits
+	logged time.Time        // see log
 
 	closeOnce sync.Once
 	closeErr  error
@@ -106,8 +103,9 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
-		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, kick: make(chan struct{}, 1), done: make(chan struct{}), limit: maxGroup,
+		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, requests: make(chan *request, maxGroup), done: make(chan struct{}), limit: maxGroup,
 	}
+	q.life, q.end = context.WithCancelCause(context.Background())
 	for _, o := range opts {
 		o(q)
 	}
@@ -120,11 +118,11 @@ func (q *Queue) now() time.Time { return q.start.Add(time.Since(q.start)) }
 
 // Stats implements fprom.Queue. It reads nothing from the file.
 func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if err := q.unusable(); err != nil {
+	if err := q.usable(); err != nil {
 		return fprom.QueueStats{}, err
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	s, n := q.stats, q.line.Waiting()
 	s.Pending, s.Bulk, s.Delivering = s.Pending+n.Live, s.Bulk+n.Bulk, q.line.Running()
 	return s, nil
@@ -160,11 +158,8 @@ func (q *Queue) Flush(ctx context.Context) error {
 func (q *Queue) Close() error {
 	q.closeOnce.Do(func() {
 		q.socket.close()
-		q.mu.Lock()
-		q.closing = true
-		q.mu.Unlock()
+		q.end(fprom.ErrQueueClosed)
 		q.line.Close(fprom.ErrQueueClosed)
-		signal(q.kick)
 		<-q.done
 		if err := guard(q.db.Close); err != nil {
 			q.closeErr = fmt.Errorf("fprom: close the outbox %s: %w", q.path, err)
@@ -173,39 +168,16 @@ func (q *Queue) Close() error {
 	return q.closeErr
 }
 
-// unusable must be called with q.mu held.
-func (q *Queue) unusable() error {
-	if q.broken != nil {
-		return q.broken
-	}
-	if q.closing {
-		return fprom.ErrQueueClosed
-	}
-	return nil
-}
+// usable is the error of all calls when the queue is closed, or the file is not usable any more.
+func (q *Queue) usable() error { return context.Cause(q.life) }
 
 // breakDown puts the queue out of use: every call returns err from now on.
 func (q *Queue) breakDown(err error) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.broken == nil {
-		q.broken = fmt.Errorf("fprom: the outbox %s is out of use: %w", q.path, err)
+	err = fmt.Errorf("fprom: the outbox %s is out of use: %w", q.path, err)
+	q.end(err)
+	if errors.Is(q.usable(), err) { // it is the first one
 		q.logger.Error("fprom: the outbox is out of use until it is opened again", slog.String("path", q.path), slog.Any("error", err))
-		for _, r := range q.requests {
-			r.done <- q.broken
-		}
-		q.requests = nil
-		q.line.Close(q.broken)
-		if q.stopRun != nil {
-			q.stopRun()
-		}
 	}
-	return q.broken
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	q.line.Close(err)
+	return err
 }

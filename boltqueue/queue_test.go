@@ -41,10 +41,25 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
+// gate holds up commits between hold and release.
+type gate struct {
+	mu   sync.Mutex
+	held chan struct{} // one for each commit that is held up
+}
+
+func (g *gate) pass() error {
+	if g.held != nil {
+		g.held <- struct{}{}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return nil
+}
+
 func TestPutsShareCommits(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	q := open(t, dir)
+	var g gate
+	q := open(t, t.TempDir(), boltqueue.WithFailures(g.pass, whole))
 	before := q.Commits()
 	for i := range 10 {
 		put(t, q, sale(t, i, 100))
@@ -57,25 +72,21 @@ func TestPutsShareCommits(t *testing.T) {
 		t.Errorf("a put of known events took %d commits, want 0", n-10)
 	}
 
-	release, err := q.Block()
-	if err != nil {
-		t.Fatal(err)
-	}
+	g.mu.Lock()
+	g.held = make(chan struct{}, 2)
+	before = q.Commits()
 	const n = 64
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() { put(t, q, sale(t, 100+i, 100)) })
-		for i == 0 && !q.Taken() { // the committer waits with the first one
-			time.Sleep(time.Millisecond)
+		if i == 0 {
+			<-g.held // the committer is held up with the first one
 		}
 	}
 	for q.Waiting() < n-1 {
 		time.Sleep(time.Millisecond)
 	}
-	before = q.Commits()
-	if err := release(); err != nil {
-		t.Fatal(err)
-	}
+	g.mu.Unlock()
 	wg.Wait()
 	if got := q.Commits() - before; got != 2 {
 		t.Errorf("%d puts at once took %d commits, want 2: the first had begun", n, got)
@@ -87,18 +98,14 @@ func TestPutsShareCommits(t *testing.T) {
 
 func TestPutWithContext(t *testing.T) {
 	t.Parallel()
-	q := open(t, t.TempDir())
-	release, err := q.Block()
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := gate{held: make(chan struct{}, 2)}
+	q := open(t, t.TempDir(), boltqueue.WithFailures(g.pass, whole))
 	begun := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	first := sale(t, "begun", 100)
+	g.mu.Lock()
 	go func() { begun <- q.Put(ctx, first) }()
-	for !q.Taken() { // until the committer has it
-		time.Sleep(time.Millisecond)
-	}
+	<-g.held // the committer has it
 	short, end := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer end()
 	if err := q.Put(short, sale(t, "waiting", 100)); !errors.Is(err, context.DeadlineExceeded) {
@@ -111,9 +118,7 @@ func TestPutWithContext(t *testing.T) {
 	if err := q.Put(ctx, sale(t, "ended", 100)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Put with an ended context: %v", err)
 	}
-	if err := release(); err != nil {
-		t.Fatal(err)
-	}
+	g.mu.Unlock()
 	put(t, q, first, sale(t, "last", 100))
 	if s := stats(t, q); s.Pending != 2 {
 		t.Errorf("%d messages are pending, want 2: the one whose commit had begun, and the last", s.Pending)

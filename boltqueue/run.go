@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,24 +29,20 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 	if q.noRun {
 		return errNoRun
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	q.mu.Lock()
-	err := q.unusable()
-	if !q.line.Running() {
-		q.stopRun = stop
-	}
-	q.mu.Unlock()
-	if err != nil {
+	if err := q.usable(); err != nil {
 		return err
 	}
-	err = q.line.Run(ctx, workers, func(ctx context.Context, it *item) { q.deliver(ctx, it, deliver) })
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(q.life, stop)()
+	err := q.line.Run(ctx, workers, func(ctx context.Context, it *item) { q.deliver(ctx, it, deliver) })
 	if errors.Is(err, backlog.ErrInUse) {
 		return fprom.ErrQueueInUse
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return errors.Join(err, q.broken)
+	if broken := q.usable(); !errors.Is(broken, fprom.ErrQueueClosed) {
+		err = cmp.Or(err, broken)
+	}
+	return err
 }
 
 // deliver reads the message of it, delivers it, and writes its outcome.
@@ -109,14 +106,11 @@ func (q *Queue) settle(ctx context.Context, it *item, m fprom.Message, res fprom
 func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*work) error) bool {
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
 		ended := ctx.Err() != nil
-		err := q.do(context.WithoutCancel(ctx), apply)
+		err := q.write(context.WithoutCancel(ctx), false, apply)
 		if err == nil {
 			return true
 		}
-		q.mu.Lock()
-		usable := q.unusable() == nil
-		q.mu.Unlock()
-		if !usable || ended {
+		if ended || q.usable() != nil {
 			q.logger.Error("fprom: an outcome could not be written to the outbox; its event will be sent again, which its event id makes safe",
 				slog.String("path", q.path), slog.Any("error", err))
 			q.line.Retry(it, time.Millisecond, false)
@@ -134,10 +128,14 @@ func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*work) er
 
 // log says at most once a minute what goes wrong.
 func (q *Queue) log(text string, err error) {
-	q.complain.Lock()
-	defer q.complain.Unlock()
-	if now := q.now(); now.Sub(q.logged) >= logEvery {
+	q.mu.Lock()
+	now := q.now()
+	due := now.Sub(q.logged) >= logEvery
+	if due {
 		q.logged = now
+	}
+	q.mu.Unlock()
+	if due {
 		q.logger.Error(text, slog.String("path", q.path), slog.Any("error", err))
 	}
 }
