@@ -10,9 +10,10 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// bbolt trusts the pages of a file: a damaged page number ends the process or lets it loop for ever, also in bbolt's own
-// check. So before bbolt walks a file, checkPages looks whether its pages form a tree: each is in the file and is used once,
-// its elements lie within it, and keys ascend. A page is its id (8), flags (2), count (2), overflow (4), then its elements.
+// bbolt trusts the pages of a file. A flipped byte in one of them ends the process or lets it loop for ever, also in bbolt's
+// own check and in its search for free pages at each opening, since both follow the pages in a goroutine that nothing guards.
+// So before bbolt follows them, checkPages looks whether they form a tree: each is in the file and is used once, its elements
+// lie within it, and keys ascend. A page is its id (8), flags (2), count (2), overflow (4), then its elements.
 const (
 	pageHead    = 16
 	boltMagic   = 0xED0CDAED
@@ -31,7 +32,7 @@ type checker struct {
 	seen []bool // pages
 }
 
-// checkPages checks a file that bbolt has opened to read, but not walked.
+// checkPages checks a file that bbolt has opened to read, but not followed.
 func checkPages(tx *bbolt.Tx, f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -81,42 +82,39 @@ func (c *checker) elements(id uint64, b, low, high []byte, depth int) error {
 		return damaged(id, "is too short")
 	}
 	flags, count := native.Uint16(b[8:]), uint64(native.Uint16(b[10:]))
-	if flags != pageBranch && flags != pageLeaf || pageHead*(1+count) > uint64(len(b)) || flags == pageBranch && count == 0 {
+	branch := flags == pageBranch
+	if !branch && flags != pageLeaf || pageHead*(1+count) > uint64(len(b)) || branch && count == 0 {
 		return damaged(id, "is of no known kind")
 	}
-	var keys [][]byte
+	child := uint64(0) // the page between low and the next key
 	for i := range count {
 		e := b[pageHead*(1+i):]
-		size := [2]uint64{uint64(native.Uint32(e[4:])), 0} // of key and value
-		pos := uint64(native.Uint32(e))
-		if flags == pageLeaf {
-			pos, size = uint64(native.Uint32(e[4:])), [2]uint64{uint64(native.Uint32(e[8:])), uint64(native.Uint32(e[12:]))}
+		at, end := uint64(native.Uint32(e[4:])), uint64(native.Uint32(e[8:])) // where the key is
+		value := uint64(native.Uint32(e[12:]))                                // its length
+		if branch {
+			at, end, value = uint64(native.Uint32(e)), uint64(native.Uint32(e[4:])), 0
 		}
-		if pos < pageHead*(count-i) || pos+size[0]+size[1] > uint64(len(e)) {
+		if end += at; at < pageHead*(count-i) || end+value > uint64(len(e)) {
 			return damaged(id, "has an element outside of it")
 		}
-		key, value := e[pos:pos+size[0]], e[pos+size[0]:pos+size[0]+size[1]]
-		if i == 0 && bytes.Compare(key, low) < 0 || i > 0 && bytes.Compare(key, keys[i-1]) <= 0 || high != nil && bytes.Compare(key, high) >= 0 {
+		key := e[at:end]
+		if order := bytes.Compare(key, low); order < 0 || order == 0 && i > 0 || high != nil && bytes.Compare(key, high) >= 0 {
 			return damaged(id, "is not in order")
 		}
-		keys = append(keys, key)
-		if flags == pageLeaf && native.Uint32(e)&leafBucket != 0 {
-			if err := c.bucket(id, value, depth); err != nil {
-				return err
-			}
+		var err error
+		switch {
+		case branch && i > 0:
+			err = c.tree(child, low, key, depth+1)
+		case !branch && native.Uint32(e)&leafBucket != 0:
+			err = c.bucket(id, e[end:end+value], depth)
 		}
-	}
-	if flags == pageLeaf {
-		return nil
-	}
-	for i, key := range keys {
-		end := high
-		if i+1 < len(keys) {
-			end = keys[i+1]
-		}
-		if err := c.tree(native.Uint64(b[pageHead*(1+i)+8:]), key, end, depth+1); err != nil {
+		if err != nil {
 			return err
 		}
+		low, child = key, native.Uint64(e[8:])
+	}
+	if branch {
+		return c.tree(child, low, high, depth+1)
 	}
 	return nil
 }
@@ -131,18 +129,13 @@ func (c *checker) bucket(id uint64, value []byte, depth int) error {
 	return c.elements(id, value[bucketValue:], nil, nil, depth+1)
 }
 
-// hasMagic reports whether one of the two heads of the file at path is like bbolt's.
+// hasMagic reports whether the file at path begins like one of bbolt.
 func hasMagic(path string) bool {
 	f, err := os.Open(path) //nolint:gosec // the caller's path
 	if err != nil {
 		return false
 	}
 	defer func() { _ = f.Close() }()
-	for _, at := range []int{0, os.Getpagesize()} {
-		var b [4]byte
-		if _, err := f.ReadAt(b[:], int64(at)+pageHead); err == nil && native.Uint32(b[:]) == boltMagic {
-			return true
-		}
-	}
-	return false
+	b, _ := io.ReadAll(io.LimitReader(f, 2*int64(os.Getpagesize())))
+	return bytes.Contains(b, native.AppendUint32(nil, boltMagic))
 }

@@ -1,7 +1,6 @@
 package boltqueue
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,12 +20,10 @@ func (q *Queue) create() error {
 		return errors.New("the path is empty")
 	}
 	info, err := os.Stat(q.path)
-	switch {
-	case err == nil && info.IsDir():
-		return &fs.PathError{Op: "open", Path: q.path, Err: syscall.EISDIR}
-	case err == nil && info.Mode().Perm()&0o200 == 0:
+	if err == nil && info.Mode().Perm()&0o200 == 0 {
 		return fmt.Errorf("the file is read-only (mode %v): %w", info.Mode().Perm(), fs.ErrPermission)
-	case err == nil || !errors.Is(err, fs.ErrNotExist) || q.mustExist:
+	}
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || q.mustExist {
 		return err
 	}
 	dir := filepath.Dir(q.path)
@@ -42,7 +39,7 @@ func (q *Queue) create() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(db.Update(initialise), db.Close()); err != nil {
+	if err := db.Close(); err != nil {
 		return err
 	}
 	if err := os.Link(tmp, q.path); err != nil && !errors.Is(err, fs.ErrExist) { // another process may be faster
@@ -63,29 +60,12 @@ func makeTemp(path string) (string, error) {
 }
 
 func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // it knows no such thing
-		return nil
-	}
 	d, err := os.Open(dir) //nolint:gosec // the caller's path
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
-	if errors.Is(err, syscall.EINVAL) { // not every system can
+	if err = d.Sync(); errors.Is(err, syscall.EINVAL) || runtime.GOOS == "windows" { // not every system can
 		err = nil
 	}
 	return errors.Join(err, d.Close())
-}
-
-// initialise makes an outbox of an empty database.
-func initialise(tx *bbolt.Tx) error {
-	if tx.Bucket(bucketMeta) != nil {
-		return nil
-	}
-	for _, name := range allBuckets {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
-	}
-	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint16([]byte(formatName), formatVersion))
 }

@@ -55,12 +55,7 @@ const compactStep = 1 << 20 // bytes in one transaction
 // It needs disk space for the copy beside the file. After an error, or if the process dies, the old file is there; the copy,
 // named path + ".new-" and a number, is left only if the process died.
 func Compact(path string) error {
-	err := guard(func() error {
-		if err := examine(path, nil); err != nil {
-			return err
-		}
-		return compact(path)
-	})
+	err := guard(func() error { return compact(path) })
 	if err != nil {
 		return fmt.Errorf("fprom: compact the outbox %q: %w", path, err)
 	}
@@ -68,9 +63,9 @@ func Compact(path string) error {
 }
 
 func compact(path string) (err error) {
-	src, err := bbolt.Open(path, 0o600, options(false, nil)) // keeps the lock until the new file is in place
+	src, err := openFile(path) // it keeps the lock until the new file is in place
 	if err != nil {
-		return explain(err, path)
+		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	tmp, err := makeTemp(path)

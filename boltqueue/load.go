@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"go.etcd.io/bbolt"
 )
 
 // maxDelay: a retry that is due later than this was written under a wrong clock. It is made at once.
@@ -15,32 +16,35 @@ const maxDelay = 24 * time.Hour
 
 // load reads what waits. Of an empty file it makes an outbox.
 func (q *Queue) load() error {
-	tx, err := q.db.Begin(true)
-	if err != nil {
+	var damaged []uint64
+	err := q.db.Update(func(tx *bbolt.Tx) error {
+		if tx.Bucket(bucketMeta) == nil {
+			if err := initialise(tx); err != nil {
+				return err
+			}
+		}
+		w := q.newWork(tx)
+		var err error
+		damaged, err = w.load()
+		for _, seq := range damaged {
+			err = errors.Join(err, w.quarantine(seq))
+		}
+		w.takeOver()
 		return err
-	}
-	fresh := tx.Bucket(bucketMeta) == nil
-	if fresh {
-		err = initialise(tx)
-	}
-	if err != nil {
-		return errors.Join(err, tx.Rollback())
-	}
-	w := q.newWork(tx)
-	damaged, err := w.load()
-	for _, seq := range damaged {
-		err = errors.Join(err, w.quarantine(seq))
-	}
-	if err != nil || !fresh && len(damaged) == 0 {
-		err = errors.Join(err, tx.Rollback())
-	} else {
-		err = tx.Commit()
-	}
+	})
 	if len(damaged) > 0 && err == nil {
 		q.logger.Error("fprom: stored events are damaged; they are dead letters now", slog.String("path", q.path), slog.Int("events", len(damaged)))
 	}
-	w.takeOver()
 	return err
+}
+
+func initialise(tx *bbolt.Tx) error {
+	for _, name := range allBuckets {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint16([]byte(formatName), formatVersion))
 }
 
 // load puts what waits in line, counts the rest, and returns the seqs of damaged records.

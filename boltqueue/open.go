@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -71,34 +72,35 @@ func (q *Queue) open() error {
 		return err
 	}
 	return guard(func() (err error) {
-		if err := examine(q.path, nil); err != nil {
+		if q.db, err = openFile(q.path); err != nil {
 			return err
 		}
-		var file *os.File
-		if q.db, err = bbolt.Open(q.path, 0o600, options(false, &file)); err != nil {
-			return explain(err, q.path)
-		}
-		if err = replaced(file, q.path); err == nil {
-			err = q.load()
-		}
-		if err != nil {
+		if err = q.load(); err != nil {
 			err = errors.Join(err, q.db.Close())
 		}
 		return err
 	})
 }
 
-// replaced: Compact may have put another file in the place of the one that was opened, before it was locked.
-func replaced(file *os.File, path string) error {
-	mine, err := file.Stat()
+// openFile checks the file at path, and opens and locks it.
+func openFile(path string) (*bbolt.DB, error) {
+	if err := examine(path, nil); err != nil {
+		return nil, err
+	}
+	var file *os.File
+	db, err := bbolt.Open(path, 0o600, options(false, &file))
 	if err != nil {
-		return err
+		return nil, explain(err, path)
 	}
-	current, err := os.Stat(path)
-	if err == nil && !os.SameFile(mine, current) {
-		err = ErrLocked
+	mine, err := file.Stat()
+	current, err2 := os.Stat(path)
+	if err = errors.Join(err, err2); err == nil && !os.SameFile(mine, current) {
+		err = ErrLocked // by a Compact that has put another file in its place meanwhile
 	}
-	return err
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 // options: the list of free pages is never written but always made from the tree, whose form examine has checked: a list on
@@ -144,13 +146,15 @@ func examine(path string, look func(*bbolt.Tx) error) (err error) {
 			}
 			return ErrForeign
 		}
-		switch version := decodeFormat(meta.Get(keyFormat)); {
-		case version == 0:
+		version, ok := bytes.CutPrefix(meta.Get(keyFormat), []byte(formatName))
+		if !ok || len(version) != 2 {
 			return ErrForeign
-		case version < formatVersion:
+		}
+		switch v := binary.BigEndian.Uint16(version); {
+		case v < formatVersion:
 			return ErrOldFormat
-		case version > formatVersion:
-			return fmt.Errorf("%w (format %d, known: %d)", ErrNewerFormat, version, formatVersion)
+		case v > formatVersion:
+			return fmt.Errorf("%w (format %d, known: %d)", ErrNewerFormat, v, formatVersion)
 		}
 		for _, name := range allBuckets {
 			if tx.Bucket(name) == nil {
@@ -162,14 +166,6 @@ func examine(path string, look func(*bbolt.Tx) error) (err error) {
 		}
 		return nil
 	})
-}
-
-// decodeFormat returns the version, 0 if b is not a format record.
-func decodeFormat(b []byte) uint16 {
-	if len(b) != len(formatName)+2 || string(b[:len(formatName)]) != formatName {
-		return 0
-	}
-	return binary.BigEndian.Uint16(b[len(formatName):])
 }
 
 // guard makes an error of a panic or a page fault within f.
