@@ -17,6 +17,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// hit is called between the states of an event. Only tests set it.
+var hit = func(string) {}
+
 // request is something to write. Those that arrive while a commit runs share the next one. An error of apply fails them all.
 type request struct {
 	apply func(*work) error

@@ -23,7 +23,7 @@ func WithFailures(before, after func() error) Option {
 }
 
 // SetFailpoint is for a process that tests itself; it must be called before Open.
-func SetFailpoint(f func(name string)) { failpoint = f }
+func SetFailpoint(f func(name string)) { hit = f }
 
 // CheckPages checks the structure of a file.
 func CheckPages(path string) error { return examine(path, nil) }

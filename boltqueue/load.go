@@ -75,8 +75,8 @@ func (w *work) load() (damaged []uint64, err error) {
 		}
 		items = append(items, r.item(seq))
 		it := &items[len(items)-1]
-		switch wait := r.due.Sub(now); {
-		case r.due.IsZero():
+		switch wait := r.at.Sub(now); {
+		case r.at.IsZero():
 			w.q.line.Add(it)
 		case wait > maxDelay:
 			w.q.line.AddTried(it, 0)

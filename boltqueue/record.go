@@ -31,7 +31,7 @@ import (
 //	flags (1)
 //	digest (8)      of the message
 //	recorded at (8) Unix nanoseconds; 0: unknown
-//	due (8)         Unix nanoseconds; 0: never tried
+//	at (8)          when it has its next turn, or had its outcome, in Unix nanoseconds; 0: never tried
 //	attempts (4)
 //	key, kind, customer, body of the message, each after its length (uvarint)
 //	JSON            of an fprom.Entry: what was answered. Nothing before the first answer
@@ -66,8 +66,8 @@ const (
 type record struct {
 	fprom.Message
 	flags byte
-	due   time.Time
-	told  []byte // JSON
+	at    time.Time // of its next turn, if it waits, or of its outcome; zero: never tried
+	told  []byte    // JSON
 }
 
 func newRecord(m fprom.Message) *record {
@@ -86,22 +86,25 @@ func (r *record) entry(seq uint64, state fprom.State) fprom.Entry {
 		_ = json.Unmarshal(r.told, &e) // it has a checksum
 	}
 	e.State, e.Cursor = state, formatSeq(seq)
-	if state == fprom.StateWaiting && r.due.After(time.Now()) { // else it is under way, or about to be
-		e.NextAttempt = r.due
+	switch {
+	case state != fprom.StateWaiting:
+		e.SettledAt = r.at
+	case r.at.After(time.Now()): // else it is under way, or about to be
+		e.NextAttempt = r.at
 	}
 	return e
 }
 
-// answer notes what deliver said, and when; not settled: it is tried again.
-func (r *record) answer(res fprom.Result, failure error, attempts int, settled time.Time) (err error) {
+// answer notes what deliver said, and at what time that is settled or it is tried again.
+func (r *record) answer(res fprom.Result, failure error, attempts int, at time.Time, settled bool) (err error) {
 	e := fprom.NewEntry(r.Message)
-	e.Settle(res, failure, settled)
-	if settled.IsZero() {
+	e.Settle(res, failure, at)
+	if !settled {
 		e.Outcome = fprom.Undelivered
 	}
-	r.Attempt = attempts
+	r.Attempt, r.at = attempts, at
 	r.told, err = json.Marshal(fprom.Entry{
-		Outcome: e.Outcome, Amount: e.Amount, Currency: e.Currency, SettledAt: e.SettledAt, Reason: e.Reason,
+		Outcome: e.Outcome, Amount: e.Amount, Currency: e.Currency, Reason: e.Reason,
 		StatusCode: e.StatusCode, ID: e.ID, Commissions: e.Commissions, CommissionIDs: e.CommissionIDs,
 	})
 	return err
@@ -130,7 +133,7 @@ func (r *record) encode() []byte {
 	b[4] = r.flags
 	binary.BigEndian.PutUint64(b[5:], r.Digest)
 	binary.BigEndian.PutUint64(b[13:], nanos(r.RecordedAt))
-	binary.BigEndian.PutUint64(b[21:], nanos(r.due))
+	binary.BigEndian.PutUint64(b[21:], nanos(r.at))
 	binary.BigEndian.PutUint32(b[29:], uint32(r.Attempt))
 	b = appendText(b, r.Key)
 	b = appendText(b, r.Kind)
@@ -158,7 +161,7 @@ func decode(seq uint64, b []byte) (*record, error) {
 	if len(b) < headSize || binary.BigEndian.Uint32(b) != checksum(seq, b) {
 		return nil, errDamagedRecord
 	}
-	r := &record{flags: b[4], due: timeOf(b[21:])}
+	r := &record{flags: b[4], at: timeOf(b[21:])}
 	r.Digest, r.RecordedAt, r.Attempt = binary.BigEndian.Uint64(b[5:]), timeOf(b[13:]), int(binary.BigEndian.Uint32(b[29:]))
 	r.Bulk = r.flags&flagBulk != 0
 	b = b[headSize:]

@@ -196,11 +196,10 @@ func (w *work) postpone(seq uint64, attempts int, res fprom.Result, failure erro
 	if err != nil {
 		return err
 	}
-	r.due = due
 	if fprom.IsSetAside(failure) {
 		r.flags |= flagAside
 	}
-	return errors.Join(r.answer(res, failure, attempts, time.Time{}), w.write(w.waiting, seq, r))
+	return errors.Join(r.answer(res, failure, attempts, due, false), w.write(w.waiting, seq, r))
 }
 
 // finish writes the outcome of a message: it is done, or dead.
@@ -210,7 +209,7 @@ func (w *work) finish(seq uint64, attempts int, res fprom.Result, failure error)
 		return err
 	}
 	at, safe, repeats := w.q.now().UTC(), fprom.SafeKey(r.Key), r.Repeats()
-	err = r.answer(res, failure, attempts, at)
+	err = r.answer(res, failure, attempts, at, true)
 	bucket, what := w.done, []byte(res.Outcome)
 	if failure != nil {
 		bucket, what = w.dead, []byte(fprom.StateDead)
