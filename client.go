@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -105,13 +104,8 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 	return v
 }
 
-// roundTrip recovers a panic of the transport, which is the caller's code: then nothing is known of the attempt.
-func (c *client) roundTrip(req *http.Request, m Message) (v verdict) {
-	defer func() {
-		if p := recover(); p != nil {
-			v = transient(0, c.scrub(&panicError{p, debug.Stack()}))
-		}
-	}()
+// roundTrip makes the call. The transport is the caller's code.
+func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	resp, err := c.transport.RoundTrip(req)
 	switch {
 	case err != nil:

@@ -88,7 +88,7 @@ func (t *Tracker) pace(ctx context.Context, bulk bool, p *pass) error {
 		return err
 	}
 	if q, ok := t.queue.(Limiter); ok && t.gate.valid(p) {
-		return q.Admit(ctx, t.perMinute)
+		return t.guard(ctx, "the Queue's Admit", func() error { return q.Admit(ctx, t.perMinute) })
 	}
 	return nil
 }
@@ -101,7 +101,11 @@ func (t *Tracker) post(ctx context.Context, m Message, queued bool) verdict {
 		defer cancel()
 		defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // calls is the Tracker's, and only ends the attempt
 	}
-	v := t.client.post(ctx, m)
+	var v verdict
+	if err := t.guard(ctx, "the transport", func() error { v = t.client.post(ctx, m); return nil }); err != nil {
+		v = transient(0, fmt.Errorf("fprom: %s: %w", m.name(), err)) // nothing is known of the attempt
+		v.sent = true
+	}
 	if v.sent {
 		t.counts.called()
 	}
@@ -120,7 +124,8 @@ func (t *Tracker) conclude(ctx context.Context, p *pass, m Message, queued bool,
 	pause := t.gate.answered(p, m, s, v)
 	// Refused events may be at fault themselves: each process finds out on its own.
 	if q, ok := t.queue.(Limiter); ok && pause > 0 && v.class != classSuspected {
-		if err := q.Pause(context.WithoutCancel(ctx), pause, v.err); err != nil {
+		tell := func() error { return q.Pause(context.WithoutCancel(ctx), pause, v.err) }
+		if err := t.guard(ctx, "the Queue's Pause", tell); err != nil {
 			t.say(ctx, slog.LevelWarn, "the pause could not be told to the other processes", "error", err)
 		}
 	}

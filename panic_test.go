@@ -104,7 +104,7 @@ func TestPanicsOfForeignCode(t *testing.T) {
 				if r, err := tracker.Track(t.Context(), sale("d")); r.Outcome != fprom.Tracked {
 					t.Errorf("Track: %v, %v", r.Outcome, err)
 				}
-				if s := tracker.Stats(); s.Tracked != 4 || s.Breaker != "closed" || name != "transport" && s.Panics == 0 {
+				if s := tracker.Stats(); s.Tracked != 4 || s.Breaker != "closed" || s.Panics == 0 {
 					t.Errorf("stats %+v", s)
 				}
 			})
@@ -183,4 +183,44 @@ func TestPanicOfTheLoggerInRecord(t *testing.T) {
 	if tracker.Stats().Panics == 0 {
 		t.Error("the logger was not called")
 	}
+}
+
+// panickyLimiter is a queue that is shared, and panics.
+type panickyLimiter struct {
+	*recorder
+	admit, pause bomb
+}
+
+func (q *panickyLimiter) Admit(context.Context, int) error {
+	q.admit.tick()
+	return nil
+}
+
+func (q *panickyLimiter) Pause(context.Context, time.Duration, error) error {
+	q.pause.tick()
+	return nil
+}
+
+// A panic of a shared queue does not reach the caller of Track.
+func TestPanicOfALimiter(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &panickyLimiter{recorder: newRecorder()}
+		q.admit.left.Store(1)
+		q.pause.left.Store(1)
+		cfg := config(script(reply{status: 401}, ok()))
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		for _, what := range []string{"Admit", "Pause"} {
+			if _, err := tracker.Track(t.Context(), sale("a")); err == nil {
+				t.Errorf("%s: no error", what)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		if r, err := tracker.Track(t.Context(), sale("a")); r.Outcome != fprom.Tracked {
+			t.Errorf("Track: %v, %v", r.Outcome, err)
+		}
+		if s := tracker.Stats(); s.Panics != 2 {
+			t.Errorf("%d panics counted, want 2", s.Panics)
+		}
+	})
 }

@@ -76,9 +76,12 @@ func (t *Tracker) end(ctx context.Context) {
 
 	var undelivered error
 	if q, ok := t.queue.(UndeliveredLister); ok {
-		if left := eventsOf(q.Undelivered()); len(left) > 0 {
-			undelivered = &UndeliveredError{Events: left}
-		}
+		undelivered = t.guard(ctx, "the Queue's Undelivered", func() error {
+			if left := eventsOf(q.Undelivered()); len(left) > 0 {
+				return &UndeliveredError{Events: left}
+			}
+			return nil
+		})
 	}
 	closing := t.guard(ctx, "the Queue's Close", t.queue.Close)
 	if closing != nil {
