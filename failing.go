@@ -97,6 +97,7 @@ func (f *failing) failed(key string, v *verdict) {
 	now := time.Now()
 	e := f.events[key]
 	if e == nil {
+		v.news = true
 		f.rate += (1 - f.rate) / 16
 		if len(f.events) < maxFailing {
 			f.events[key] = &failure{since: now, last: now, good: f.good}

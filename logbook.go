@@ -53,16 +53,18 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 		switch v := s.verdict; {
 		case v.class == classAskAgain:
 			text = "no such referral yet; asked again later"
+		case v.class == classSuspected: // which is about the account only if others are refused too: then it pauses
+			if text = "FirstPromoter refused this event; it is kept and tried again later"; v.news && !v.alone {
+				level = slog.LevelWarn
+			}
 		case v.alone && v.news:
 			level, text = slog.LevelWarn, "this event fails while others are delivered; it is kept, and tried again less and less often"
 		case !v.alone:
-			level, more = l.trouble(slog.LevelWarn)
-			if text = "delivery fails; the events are kept and tried again"; v.class == classSuspected {
-				text = "FirstPromoter refused this event; it is kept and tried again later"
-			}
+			level, more = l.trouble(slog.LevelWarn, v.news)
+			text = "delivery fails; the events are kept and tried again"
 		}
 	case StagePaused:
-		level, more = l.trouble(slog.LevelError)
+		level, more = l.trouble(slog.LevelError, true)
 	case StageDiscarded:
 		if s.Err != nil {
 			level, text = slog.LevelWarn, "NOT TRACKED: the client saw a success, but what the handler recorded is discarded"
@@ -90,11 +92,15 @@ func (l *logbook) delivered(s Step) (slog.Level, string) {
 	return slog.LevelDebug, "delivered"
 }
 
-// trouble counts a failure. Its level is debug unless a line is due.
-func (l *logbook) trouble(level slog.Level) (slog.Level, []slog.Attr) {
+// trouble counts a failure. Its level is debug unless a line is due. An event that failed before begins no trouble: since
+// then others were delivered.
+func (l *logbook) trouble(level slog.Level, news bool) (slog.Level, []slog.Attr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
+	if l.since.IsZero() && !news {
+		return slog.LevelDebug, nil
+	}
 	l.failures++
 	if l.since.IsZero() {
 		l.since, l.said = now, now

@@ -45,6 +45,41 @@ func TestLogOfAnOutage(t *testing.T) {
 	}
 }
 
+// Events that fail while others are delivered are no outage: each is in the log when that begins, and not with each attempt.
+func TestLogOfBadEvents(t *testing.T) {
+	for name, test := range map[string]struct {
+		bad   reply
+		again int // lines that delivery works again, for each event at most
+		loud  int // warnings for each event at most
+	}{"refused": {poisons["403"], 0, 1}, "failing": {poisons["500"], 1, 2}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log bytes.Buffer
+				cfg := config(&fake{answer: func(_ int, c call) reply {
+					if c.kind == "refund" {
+						return test.bad
+					}
+					return ok()
+				}})
+				cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				tracker := start(t, cfg)
+				const refunds = 20
+				for i := range 20 * refunds {
+					enqueue(t, tracker, sale(strconv.Itoa(i)))
+					if i%20 == 0 {
+						enqueue(t, tracker, refund(strconv.Itoa(i)))
+					}
+					time.Sleep(10 * time.Second)
+				}
+				loud, again := strings.Count(log.String(), "level=WARN"), strings.Count(log.String(), "works again")
+				if loud < refunds || loud > test.loud*refunds || again > test.again*refunds || strings.Contains(log.String(), "level=ERROR") {
+					t.Errorf("%d bad events: %d warnings, and %d times that delivery works again:\n%s", refunds, loud, again, log.String())
+				}
+			})
+		})
+	}
+}
+
 // The first lines of a process say what runs, and that it works.
 func TestLogOfTheFirstEvents(t *testing.T) {
 	bubble(t, func(t *testing.T) {

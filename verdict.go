@@ -99,7 +99,7 @@ type verdict struct {
 	aside   bool          // the later events of the customer may pass
 	held    bool          // no attempt is spent
 	alone   bool          // the event fails while others succeed
-	news    bool          // and did not before
+	news    bool          // its first failure, or the first one alone
 	warn    string        // what an operator should look at, although it is an outcome
 	sent    bool
 	elapsed time.Duration
