@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ var poisons = map[string]reply{
 	"403":              {status: 403, body: `{"message":"You don't have enough rights to perform this action","code":"forbidden"}`, after: 100 * time.Millisecond},
 	"404 page":         {status: 404, body: htmlPage, after: 100 * time.Millisecond},
 	"302":              {status: 302, header: header("Location", "/login"), after: 100 * time.Millisecond},
+	"401":              {status: 401, after: 100 * time.Millisecond},
 	"500":              {status: 500, after: 100 * time.Millisecond},
 	"409 without JSON": {status: 409, body: htmlPage, after: 100 * time.Millisecond},
 	"hang":             {hang: true},
@@ -37,6 +39,31 @@ func TestBadEventsDoNotStopOthers(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 5, 20, 200} {
 		queuetest.TestBadEvents(t, func(*testing.T) fprom.Queue { return fprom.NewMemoryQueue(0) }, n, slices.Collect(maps.Keys(queuetest.BadAnswers))...)
+	}
+}
+
+// TestUnauthorizedEvents: a 401 pauses the account at once; but not again and again for an event that alone gets it.
+func TestUnauthorizedEvents(t *testing.T) {
+	for _, n := range []int{1, 20} {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				cfg := config(poisoned(poisons["401"]))
+				cfg.RequestsPerMinute, cfg.Burst = 400, 0
+				tracker := start(t, cfg)
+				for i := range n {
+					enqueue(t, tracker, sale(fmt.Sprint("bad", i)))
+				}
+				for i := range 4000 {
+					enqueue(t, tracker, sale(fmt.Sprint("ok", i)))
+				}
+				time.Sleep(5 * time.Minute)
+				before := tracker.Stats().Tracked
+				time.Sleep(5 * time.Minute)
+				if rate := (tracker.Stats().Tracked - before) / 5; rate < 296 {
+					t.Errorf("%d sales a minute, want 80 %% of 370", rate)
+				}
+			})
+		})
 	}
 }
 

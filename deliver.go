@@ -73,6 +73,9 @@ func (t *Tracker) try(ctx context.Context, m Message, queued bool, s standing) (
 	}
 	v = t.post(ctx, m, queued)
 	v.waited = waited
+	if v.class == classUnauthorized && s.suspect { // others were answered since: it is this event's alone
+		v.class = classSuspected
+	}
 	t.conclude(ctx, p, m, queued, s, &v)
 	return v, false
 }
@@ -141,7 +144,7 @@ func (t *Tracker) conclude(ctx context.Context, p *pass, m Message, queued bool,
 		t.askAgain(m, v)
 	case v.class == classTransient && t.retry.MaxAttempts > 0 && m.Attempt >= t.retry.MaxAttempts:
 		v.class, v.err = classRejected, fmt.Errorf("%w (given up after %d attempts)", v.err, m.Attempt)
-	case v.class == classTransient, v.class == classSuspected:
+	case v.class == classTransient, v.class == classSuspected, v.class == classUnauthorized:
 		t.failing.failed(m.Key, v)
 	}
 }
