@@ -49,8 +49,8 @@ func (h *Hook) reporter() *Tracker {
 //	next.ServeHTTP(x.Writer(), x.Request())
 //	x.Finish()
 func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
-	x := &Exchange{w: w, outer: r}
-	x.begin(h, r.Context(), r.Header)
+	x := &Exchange{Recording: Recording{hook: h, cookies: r.Header}, w: w, outer: r}
+	x.ctx = context.WithValue(r.Context(), recordingKey{}, &x.Recording)
 	x.inner = *r.WithContext(x.ctx) //nolint:contextcheck // it is r's context, with the Recording
 	_, limited := r.Context().Deadline()
 	x.heldBack = limited && reaches(w, func(w http.ResponseWriter) bool { return fmt.Sprintf("%T", w) == "*http.timeoutWriter" })
@@ -71,7 +71,7 @@ func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 //	}
 //	rec.Finish()
 func (h *Hook) Begin(ctx context.Context, header http.Header) *Recording {
-	r := new(Recording)
-	r.begin(h, ctx, header)
+	r := &Recording{hook: h, cookies: header}
+	r.ctx = context.WithValue(ctx, recordingKey{}, r)
 	return r
 }

@@ -39,10 +39,6 @@ const (
 
 type recordingKey struct{}
 
-func (r *Recording) begin(h *Hook, ctx context.Context, header http.Header) {
-	r.hook, r.ctx, r.cookies = h, context.WithValue(ctx, recordingKey{}, r), header
-}
-
 // Context is the request's context, in which Record works.
 func (r *Recording) Context() context.Context { return r.ctx }
 
