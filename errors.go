@@ -50,7 +50,7 @@ func (e *ConflictError) Error() string {
 	if len(e.Keys) == 0 {
 		return ErrConflict.Error()
 	}
-	return ErrConflict.Error() + ": " + maskKey(e.Keys[0])
+	return ErrConflict.Error() + ": " + Message{Key: e.Keys[0]}.name()
 }
 
 // Unwrap returns ErrConflict.
@@ -115,7 +115,7 @@ func (e *UndeliveredError) Error() string {
 			names = append(names, "…")
 			break
 		}
-		names = append(names, maskKey(ev.facts().key()))
+		names = append(names, ev.message().name())
 	}
 	return "fprom: shut down with undelivered events: " + strconv.Itoa(len(e.Events)) + " (" + strings.Join(names, ", ") +
 		"); store them, or use a durable queue (boltqueue)"

@@ -1,19 +1,13 @@
 package fprom
 
-import (
-	"cmp"
-	"encoding/binary"
-	"hash/fnv"
-	"strings"
-	"time"
-)
+import "time"
 
 // Event is a Sale, a Refund, a Signup or a Cancellation. Pass it by value.
 type Event interface {
 	// Validate reports the first field that FirstPromoter would refuse, as a *ValidationError.
 	Validate() error
 
-	facts() facts
+	message() Message // without Body and RecordedAt
 }
 
 // Sale is one payment that the billing provider confirmed: a first, a one-time or a recurring charge. Report every
@@ -91,37 +85,16 @@ const (
 	KindCancellation = "cancellation"
 )
 
-// facts are what is asked of an event whatever its kind.
-type facts struct {
-	kind     string
-	id       string // the event id; empty for kinds that have none
-	customer string
-	amount   int64
-	currency string
+func (e Sale) message() Message {
+	return messageOf(KindSale, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
 }
 
-func (e Sale) facts() facts {
-	return facts{KindSale, e.EventID, customerOf(e.Email, e.UID), e.Amount, e.Currency}
+func (e Refund) message() Message {
+	return messageOf(KindRefund, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
 }
 
-func (e Refund) facts() facts {
-	return facts{KindRefund, e.EventID, customerOf(e.Email, e.UID), e.Amount, e.Currency}
-}
+func (e Signup) message() Message { return messageOf(KindSignup, "", e.Email, e.UID, 0, "") }
 
-func (e Signup) facts() facts { return facts{kind: KindSignup, customer: customerOf(e.Email, e.UID)} }
-
-func (e Cancellation) facts() facts {
-	return facts{kind: KindCancellation, customer: customerOf(e.Email, e.UID)}
-}
-
-func customerOf(email, uid string) string { return cmp.Or(strings.ToLower(email), uid) }
-
-// key is the Message.Key.
-func (f facts) key() string { return f.kind + ":" + cmp.Or(f.id, f.customer) }
-
-// digest is the Message.Digest: FNV-1a over the amount and the currency.
-func (f facts) digest() uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(f.amount)), f.currency...))
-	return h.Sum64()
+func (e Cancellation) message() Message {
+	return messageOf(KindCancellation, "", e.Email, e.UID, 0, "")
 }

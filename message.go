@@ -1,11 +1,14 @@
 package fprom
 
 import (
+	"cmp"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
 )
@@ -35,12 +38,18 @@ func newMessage(e Event, visitor Attribution) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	body, err := json.Marshal(e)
-	if err != nil {
-		return Message{}, err
-	}
-	f := e.facts()
-	return Message{Key: f.key(), Kind: f.kind, Body: body, Customer: f.customer, RecordedAt: time.Now(), Digest: f.digest()}, nil
+	m := e.message()
+	m.RecordedAt = time.Now()
+	m.Body, err = json.Marshal(e)
+	return m, err
+}
+
+// messageOf is what every event has. id is empty for kinds that have none. Digest is FNV-1a over the amount and the currency.
+func messageOf(kind, id, email, uid string, amount int64, currency string) Message {
+	customer := cmp.Or(strings.ToLower(email), uid)
+	digest := fnv.New64a()
+	_, _ = digest.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(amount)), currency...))
+	return Message{Key: kind + ":" + cmp.Or(id, customer), Kind: kind, Customer: customer, Digest: digest.Sum64()}
 }
 
 // Event returns the event that m was made of, with its currency in lower case. The error says that m cannot be read.
@@ -73,12 +82,13 @@ func decode[E Event](body []byte) (Event, error) {
 
 // Money returns the amount and the currency of a sale or a refund. For other kinds, and if m cannot be read, both are zero.
 func (m Message) Money() (amount int64, currency string) {
-	e, err := m.Event()
-	if err != nil {
-		return 0, ""
+	switch e, _ := m.Event(); e := e.(type) {
+	case Sale:
+		return e.Amount, e.Currency
+	case Refund:
+		return e.Amount, e.Currency
 	}
-	f := e.facts()
-	return f.amount, f.currency
+	return 0, ""
 }
 
 // Repeats reports whether the same Key is a new event once the event before has its outcome. It is so for cancellations:
@@ -97,11 +107,8 @@ func SafeKey(key string) string {
 }
 
 // name is Key without an e-mail address in clear, for logs and errors.
-func (m Message) name() string { return maskKey(m.Key) }
-
-// maskKey masks the part of a key from its first address on.
-func maskKey(key string) string {
-	kind, id, _ := strings.Cut(key, ":")
+func (m Message) name() string {
+	kind, id, _ := strings.Cut(m.Key, ":")
 	return kind + ":" + MaskEmail(id)
 }
 
