@@ -37,10 +37,11 @@
 // A full disk is an error of Put, and Put works again when there is space. What the file has is delivered all the same:
 // beside it lies a reserve of 256 KiB (its name ends in .reserve), which is given up when an outcome finds no space, and made
 // anew when there is. Outcomes that cannot be written even so wait in their worker and are tried again; an error log says so
-// once a minute, and no more events are sent meanwhile. If the process ends before, those events are sent again. When the disk does not confirm a write, or a page of the file cannot be understood,
-// the queue is out of use until the process opens the file again. Open checks the form of the whole file. Every event has a
-// checksum: a damaged one is not sent but becomes a dead letter. A copy of the file is a backup only if no process had it
-// open.
+// once a minute, and no more events are sent meanwhile. If the process ends before, those events are sent again.
+//
+// When the disk does not confirm a write, or a page of the file cannot be understood, the queue is out of use until the
+// process opens the file again. Open checks the form of the whole file. Every event has a checksum: a damaged one is not sent
+// but becomes a dead letter. A copy of the file is a backup only if no process had it open.
 //
 // # Personal data
 //
@@ -50,7 +51,7 @@
 //
 // # Space
 //
-// A waiting sale takes about 450 bytes of the file and 110 bytes of memory, a remembered one as much of the file and none of
-// memory. To open a file takes about two seconds for a million events that wait, and one for each million remembered. The file never shrinks by itself: freed pages are used again. Compact rewrites it while no process has it
-// open.
+// A waiting sale takes about 300 bytes of the file and 85 to 100 bytes of memory, a remembered one as much of the file and none
+// of memory. To open a file takes about two seconds for a million events that wait, and one for each million remembered. The
+// file never shrinks by itself: freed pages are used again. Compact rewrites it while no process has it open.
 package boltqueue

@@ -12,41 +12,24 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Info is what Inspect tells about a file.
-type Info struct {
-	fprom.QueueStats
-	Format   int   // version of the file format; 0 of an empty file
-	Size     int64 // of the file, in bytes
-	Writable bool  // this process may write it
-}
-
-// Inspect looks at an outbox without creating or changing anything, and checks that Open would take it. While it looks, the
-// file is locked against writers, for some milliseconds or as long as it takes to read a large file. If a process has the
+// Inspect says what an outbox has, without creating or changing anything, and checks that Open would take it. While it looks,
+// the file is locked against writers, for some milliseconds or as long as it takes to read a large file. If a process has the
 // file open, the error is ErrLocked: see Dial. Other errors are those of Open; fs.ErrNotExist if there is no file.
-func Inspect(path string) (info Info, err error) {
+func Inspect(path string) (fprom.QueueStats, error) {
 	q := newQueue(path, []Option{WithoutRun()})
-	err = guard(func() error {
-		stat, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		info.Size = stat.Size()
+	err := guard(func() error {
 		return examine(path, func(tx *bbolt.Tx) error {
 			w := q.newWork(tx)
 			damaged, err := w.load()
-			info.Format, w.stats.Dead = formatVersion, w.stats.Dead+len(damaged)
+			w.stats.Dead += len(damaged)
 			w.takeOver()
 			return err
 		})
 	})
 	if err != nil {
-		return Info{}, fmt.Errorf("fprom: inspect the outbox %q: %w", path, err)
+		return fprom.QueueStats{}, fmt.Errorf("fprom: inspect the outbox %q: %w", path, err)
 	}
-	info.QueueStats, err = q.Stats(context.Background())
-	if f, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil { //nolint:gosec // the caller's path
-		info.Writable = f.Close() == nil
-	}
-	return info, err
+	return q.Stats(context.Background())
 }
 
 const compactStep = 1 << 20 // bytes in one transaction

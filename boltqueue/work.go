@@ -132,6 +132,9 @@ func (w *work) put(p *put) (ok bool, err error) {
 // find is the message with the same key that waits; nil if there is none.
 func (w *work) find(p *put) *record {
 	seq := w.waits(p.hash)
+	if seq == 0 {
+		return nil
+	}
 	r, err := decode(seq, w.waiting.Get(seqKey(seq)))
 	if err != nil || fprom.SafeKey(r.Key) != p.safe {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/fpromtest"
 )
@@ -304,7 +305,7 @@ func (d *demo) refundScene() scene {
 
 // closing ends the shop in order, and looks at everything that arrived and at what is left.
 func (d *demo) closing() scene {
-	var info boltqueue.Info
+	var info fprom.QueueStats
 	return scene{
 		"all of it", fmt.Sprintf("%d commissions, max %d calls/min", len(d.sold), perMinute),
 		func(ctx context.Context) (err error) {
