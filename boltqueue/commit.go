@@ -94,6 +94,8 @@ func (q *Queue) write(ctx context.Context, put bool, apply func(*work) error) er
 	case q.requests <- r:
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-q.done:
+		return q.usable()
 	}
 	select {
 	case err := <-r.done:

@@ -34,7 +34,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer context.AfterFunc(q.life, stop)()
+	defer context.AfterFunc(q.life, stop)() //nolint:contextcheck // the queue may end before ctx does
 	err := q.line.Run(ctx, workers, func(ctx context.Context, it *item) { q.deliver(ctx, it, deliver) })
 	if errors.Is(err, backlog.ErrInUse) {
 		return fprom.ErrQueueInUse
