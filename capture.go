@@ -68,10 +68,7 @@ func (c *capture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // referral is the id to keep, "" if there is none or another one is kept.
 func (c *capture) referral(r *http.Request) string {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.URL.RawQuery == "" {
-		return ""
-	}
-	if !c.overwrite && cookie(r.Header["Cookie"], cookieRef) != "" {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !c.overwrite && cookie(r.Header["Cookie"], cookieRef) != "" {
 		return ""
 	}
 	query := r.URL.Query()

@@ -67,7 +67,7 @@ func (r *Recording) decide(status int) bool {
 		return false
 	}
 	tooLate := r.heldBack && errors.Is(r.ctx.Err(), context.DeadlineExceeded)
-	success := !tooLate && status >= http.StatusOK && status <= 999 && r.hook.success(status)
+	success := !tooLate && status >= http.StatusOK && r.hook.success(status)
 	if !success {
 		r.reason = nil // the client sees the failure
 	}
