@@ -79,7 +79,11 @@ func (f Format) complete(header []string, fields []field, taken map[field]string
 			return headerError("%q is not the API's name: it is %s. Rename the column, or map it: %s=%s", name, is, name, is)
 		}
 	}
-	for _, is := range []field{eventIDField, amountField} {
+	needed := []field{eventIDField, amountField}
+	if f.NeedDate {
+		needed = append(needed, createdAtField)
+	}
+	for _, is := range needed {
 		if slices.Contains(fieldsOf(f.Kind), is) && taken[is] == "" {
 			return headerError("none says %s. Rename one, or map it: COLUMN=%s. There are %s", is, is, list(header))
 		}

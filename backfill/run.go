@@ -26,6 +26,8 @@ type Options struct {
 	Columns func([]Column)
 	// Progress, if set, is called after every batch, with the counts so far.
 	Progress func(Progress)
+	// Refused, if set, is called for each row that needs a person, with the reason.
+	Refused func(line int, reason error)
 	// Warn, if set, is called for rows that look like one payment under two event ids.
 	Warn func(Warning)
 }
@@ -125,12 +127,12 @@ func (l *loader) load(ctx context.Context, in *Reader) error {
 func (l *loader) add(row Row) error {
 	if row.Err != nil {
 		l.result.Invalid++
-		return l.rejects.add(row, row.Err)
+		return l.refuse(row, row.Err)
 	}
 	msg, err := fprom.NewMessage(row.Event)
 	if err != nil {
 		l.result.Invalid++
-		return l.rejects.add(row, err)
+		return l.refuse(row, err)
 	}
 	msg.Bulk = true
 	l.warn(row, msg)
@@ -206,7 +208,14 @@ func (l *loader) put(ctx context.Context, fresh []pending) error {
 
 func (l *loader) conflict(p pending) error {
 	l.result.Conflicts++
-	return l.rejects.add(p.row, fprom.ErrConflict)
+	return l.refuse(p.row, fprom.ErrConflict)
+}
+
+func (l *loader) refuse(row Row, reason error) error {
+	if l.Refused != nil {
+		l.Refused(row.Line, reason)
+	}
+	return l.rejects.add(row, reason)
 }
 
 func (l *loader) progress(ctx context.Context) Progress {

@@ -64,6 +64,11 @@ func (r Report) Clean() bool {
 	return missing+len(r.Foreign)+len(r.AmountDiffers)+len(r.Doubled) == 0
 }
 
+// Empty reports whether no sale and no refund of ours is in the days that were compared.
+func (r Report) Empty() bool {
+	return r.Matched+r.NoCommission+r.NotReferral+r.Waiting+len(r.Missing)+len(r.AmountDiffers)+len(r.Doubled)+len(r.Denied) == 0
+}
+
 // Advice says what mends the differences, a sentence each. It is empty for a clean report.
 func (r Report) Advice() (lines []string) {
 	say := func(n int, text string) {

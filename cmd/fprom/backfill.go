@@ -92,10 +92,15 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 	}
 	defer own.end(ctx)
 	p := a.progress(0, "rows")
-	warned := 0
+	warned, refused := 0, 0
 	result, err := backfill.Run(ctx, r, backfill.Options{
 		Format: format, Outbox: box, DryRun: flags.dry, RejectsPath: flags.rejects, RequestsPerMinute: flags.rate,
 		Columns: a.noteColumns,
+		Refused: func(line int, err error) {
+			if refused++; refused <= 5 && flags.rejects == "" {
+				a.note("line %d: %s", line, reason(err))
+			}
+		},
 		Warn: func(w backfill.Warning) {
 			if warned++; warned <= 10 {
 				a.note("%v", w)
@@ -114,17 +119,18 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 		a.note("and %d more rows that look like one payment under two event ids", warned-10)
 	}
 	if err != nil {
-		return backfillError(err, result)
+		return backfillError(err, result, flags.dry)
 	}
 	if (flags.deliver || flags.wait > 0 && result.Queued > 0) && !flags.dry { // what an earlier run left is delivered, too
 		if result.Outcomes, err = a.followBulk(ctx, own, result, flags); err != nil {
+			a.note("the rows are in the outbox, and none is lost: run the same command again to go on")
 			return err
 		}
 	}
 	return a.showBackfill(result, flags)
 }
 
-func backfillError(err error, r backfill.Result) error {
+func backfillError(err error, r backfill.Result, dry bool) error {
 	_, header := errors.AsType[*backfill.HeaderError](err)
 	_, option := errors.AsType[*fprom.ValidationError](err)
 	switch {
@@ -134,8 +140,10 @@ func backfillError(err error, r backfill.Result) error {
 		return failed("%w", err)
 	case option:
 		return usage("%w", err)
+	case dry:
+		return failed("%w; %s read before, and nothing was stored: mend it and run it again", err, count(r.Rows, "row"))
 	default:
-		return failed("%w; %d rows were read and %d queued before: mend it and run it again, what is queued is not queued twice", err, r.Rows, r.Queued)
+		return failed("%w; %s read and %d queued before: mend it and run it again, what is queued is not queued twice", err, count(r.Rows, "row"), r.Queued)
 	}
 }
 
@@ -189,7 +197,7 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 
 func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 	if r.Invalid+r.Conflicts > 0 && flags.rejects == "" {
-		a.note("to see the rows that need a person, add --rejects FILE and run it again")
+		a.note("to get all rows that need a person into a file, with their reasons, add --rejects FILE and run it again")
 	}
 	queued := "queued"
 	if flags.dry {

@@ -107,3 +107,44 @@ func TestBackfillDelivers(t *testing.T) {
 		}
 	})
 }
+
+// What a new user does first, and what each mistake is answered with.
+func TestBackfillFirstSteps(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	e, file := account(fake), past(t, 3, "bad_1,cust9@example.com,12x,USD")
+	none := filepath.Join(t.TempDir(), "none.db")
+	for _, c := range []struct {
+		name string
+		e    env
+		args []string
+		code int
+		says string
+	}{
+		{"a dry run needs no outbox and no account", env{}, []string{"--amount", "minor", "--dry-run"}, 3, "there is no outbox: all rows are taken as new"},
+		{"it says what is wrong with a row", env{}, []string{"--amount", "minor", "--dry-run"}, 3, "line 5: Amount: is not a whole number such as 1999"},
+		{"a dry run for an outbox that is to be made", env{}, []string{"--amount", "minor", "--dry-run", "--outbox", none}, 3, "there is no outbox " + none},
+		{"no outbox", e, []string{"--amount", "minor"}, 2, "no outbox is named"},
+		{"a wrong path", e, []string{"--amount", "minor", "--outbox", none}, 1, "check the path and $FPROM_OUTBOX. The service makes it when it starts; where no service is to deliver the rows, --deliver makes it"},
+		{"another database", e, []string{"--amount", "minor", "--deliver", "--outbox", "mysql://x"}, 2, "begins with postgres://"},
+		{"no account", env{}, []string{"--amount", "minor", "--deliver", "--outbox", none}, 2, "$FIRSTPROMOTER_API_KEY"},
+		{"a mixed column", env{}, []string{"--amount", "major", "--decimal", ",", "--dry-run", "--map", "amount=email", "--map", "email=amount"}, 3, "0 would be queued"},
+	} {
+		r := fprom(t, c.e, append([]string{"backfill", file}, c.args...)...).want(t, c.code)
+		if !strings.Contains(r.err+r.out, c.says) {
+			t.Errorf("%s: no %q in %s", c.name, c.says, r)
+		}
+	}
+	if _, err := os.Stat(none); err == nil {
+		t.Error("an outbox was made")
+	}
+	wrong := e.with(env{"FIRSTPROMOTER_API_KEY": "wrong-key-000"})
+	r := fprom(t, wrong, "backfill", file, "--amount", "minor", "--deliver", "--outbox", none).want(t, 4)
+	if !strings.Contains(r.err, "run the same command again to go on") || !strings.Contains(r.err, "fprom doctor says which") {
+		t.Error(r)
+	}
+	fprom(t, e, "backfill", file, "--amount", "minor", "--deliver", "--outbox", none, "--rate", "30000").want(t, 3)
+	if n := len(fake.Commissions()); n != 3 {
+		t.Errorf("%d commissions", n)
+	}
+}

@@ -11,36 +11,51 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/firstpromoter"
 )
 
 // withBackfillOutbox opens the outbox for f. Only --deliver makes one that is missing: of a wrong path nobody else would
 // ever deliver.
 func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f func(fprom.Outbox) error) error {
 	where, err := a.location()
-	if err != nil {
-		return err
-	}
-	if isDatabase(where) || !flags.deliver {
-		return a.withOutbox(ctx, f)
-	}
-	_, err = os.Stat(where)
-	missing := errors.Is(err, fs.ErrNotExist)
+	_, serr := os.Stat(where)
+	missing := err != nil || errors.Is(serr, fs.ErrNotExist) && !strings.Contains(where, "://")
 	switch {
+	case missing && flags.dry:
+		a.note("there is no outbox%s: all rows are taken as new", hint(err == nil, " "+where))
+		return a.withEmptyOutbox(f)
+	case err != nil:
+		return err
+	case missing && !flags.deliver:
+		return failed("outbox %s: there is no such file: check the path and $%s. The service makes it when it starts; where no service is to deliver the rows, --deliver makes it and delivers them here", where, envOutbox)
+	case !flags.deliver || isDatabase(where):
+		return a.withOutbox(ctx, f)
 	case !missing:
 		if err := lookForFile(where); err != nil {
 			return err
 		}
-	case flags.dry: // nothing is made: an empty one elsewhere has the same answers
-		dir, err := os.MkdirTemp("", "fprom")
-		if err != nil {
+	default: // before a file is made
+		if _, err := companyClient(firstpromoter.Config{}); err != nil {
 			return err
 		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		where = filepath.Join(dir, "fprom.db")
 	}
 	box, err := boltqueue.OpenOrDial(where, boltqueue.WithLogger(a.logger()))
 	if err != nil {
 		return failed("%w", err)
+	}
+	return errors.Join(f(box), box.Close())
+}
+
+// withEmptyOutbox is for what stores nothing.
+func (a *app) withEmptyOutbox(f func(fprom.Outbox) error) error {
+	dir, err := os.MkdirTemp("", "fprom")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	box, err := boltqueue.Open(filepath.Join(dir, "fprom.db"), boltqueue.WithLogger(a.logger()), boltqueue.WithoutRun())
+	if err != nil {
+		return err
 	}
 	return errors.Join(f(box), box.Close())
 }

@@ -81,15 +81,23 @@ func exitCode(err error) int {
 	}
 }
 
+// reason is err without the name of the library, which each error begins with, also where another is around it.
+func reason(err error) string {
+	return strings.ReplaceAll(strings.TrimPrefix(err.Error(), "fprom: "), ": fprom: ", ": ")
+}
+
 // report writes err for the reader of stderr.
 func report(w io.Writer, asJSON bool, err error) {
 	code := exitCode(err)
-	text := strings.TrimPrefix(err.Error(), "fprom: ")
+	text := reason(err)
 	if code == exitInterrupted {
 		text = "interrupted; what was done is kept, run it again to go on"
 	}
 	if text == "" {
 		return
+	}
+	if code == exitRefused {
+		text += "; fprom doctor says which of them is wrong"
 	}
 	if asJSON {
 		_ = json.NewEncoder(w).Encode(struct {

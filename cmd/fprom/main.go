@@ -34,12 +34,12 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	a := newApp(in, out, errs)
 	root := a.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
 	if _, ran := errors.AsType[*exitError](err); !ran { // cobra's own: a flag, an argument, a command
-		err = usage("%w; see fprom --help", err)
+		err = usage("%w; see %s --help", err, cmd.CommandPath())
 	}
 	report(errs, isJSON(formatOf(args)), err)
 	return exitCode(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -74,10 +75,14 @@ func (a *app) runReconcile(ctx context.Context, flags reconcileFlags) error {
 	}
 	defer end()
 	compare := func(box fprom.Outbox) error { return a.compare(ctx, client, box, sales, flags) }
-	if flags.sales != "" && a.where == "" { // also where $FPROM_OUTBOX is set: the file alone was asked for
+	switch {
+	case flags.sales != "" && a.where == "": // also where $FPROM_OUTBOX is set: the file alone was asked for
 		return compare(nil)
+	case a.where == "" && os.Getenv(envOutbox) == "":
+		return usage("say what was sent: --outbox FILE, --outbox postgres://… or $%s; or --sales FILE, a list of sales, where there is no outbox", envOutbox)
+	default:
+		return a.withOutbox(ctx, compare)
 	}
-	return a.withOutbox(ctx, compare)
 }
 
 func (s *reconcileFlags) readDays(today time.Time) error {
@@ -117,12 +122,12 @@ func (a *app) readSales(flags reconcileFlags) (iter.Seq2[reconcile.Sale, error],
 	refused := 0
 	sales, err := reconcile.File(file, format, func(r backfill.Row) {
 		if refused++; refused <= 10 {
-			a.note("line %d makes no sale: %v", r.Line, r.Err)
+			a.note("line %d makes no sale: %s", r.Line, reason(r.Err))
 		}
 	})
 	if err != nil {
 		end()
-		return nil, nil, backfillError(err, backfill.Result{})
+		return nil, nil, backfillError(err, backfill.Result{}, false)
 	}
 	return sales, func() {
 		end()
@@ -134,9 +139,6 @@ func (a *app) readSales(flags reconcileFlags) (iter.Seq2[reconcile.Sale, error],
 
 func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fprom.Outbox, sales iter.Seq2[reconcile.Sale, error], flags reconcileFlags) error {
 	o := reconcile.Options{Client: client, From: flags.days[0], To: flags.days[1], Outbox: box, Sales: sales, Full: flags.full, Decided: a.became}
-	if flags.redrive && sales == nil {
-		a.note("the outbox has erased the customers of what is done: what is missing can be sent again only with --sales FILE, a list with the same event ids")
-	}
 	if flags.redrive {
 		t, err := fprom.New(fprom.Config{RequestsPerMinute: flags.rate, Logger: a.logger()})
 		if err != nil {
@@ -164,6 +166,10 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 	}
 	if err := a.show(report, func(w io.Writer) { reportText(w, report) }); err != nil {
 		return err
+	}
+	if sales != nil && report.Empty() {
+		a.note("nothing was compared: no sale of %s is of %s to %s; say of which days its sales are with --from and --to", flags.sales, flags.days[0].Format(time.DateOnly), flags.days[1].Format(time.DateOnly))
+		return errNeedsPerson
 	}
 	if !report.Clean() {
 		return errNeedsPerson

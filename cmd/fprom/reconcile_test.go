@@ -98,6 +98,9 @@ func TestReconcileAFile(t *testing.T) {
 	if v.Redriven == nil || v.Redriven.Tracked != 1 || fake.Count("sale", "old_4") != 1 {
 		t.Errorf("%+v", v)
 	}
+	if r := fprom(t, e, append(args, "--from", today(-3), "--to", today(-2))...).want(t, 3); !strings.Contains(r.err, "nothing was compared: no sale of") {
+		t.Error(r)
+	}
 	for _, c := range []struct {
 		change env
 		code   int
@@ -137,4 +140,26 @@ func TestWhy(t *testing.T) {
 		fprom(t, e.with(env{"FIRSTPROMOTER_API_KEY": "wrong-key-000"}), "why", "bob@example.com").want(t, 4)
 		fprom(t, e.with(env{"FIRSTPROMOTER_API_URL": "http://" + closedPort(t) + "/api/v2/track"}), "why", "bob@example.com").want(t, 5)
 	})
+}
+
+func TestReconcileSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
+	undated := past(t, 2)
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{nil, 2, "or --sales FILE"},
+		{[]string{"--sales", undated, "--amount", "minor"}, 1, "none says created_at"},
+		{[]string{"--sales", undated}, 2, "--amount is missing"},
+		{[]string{"--outbox", "none.db"}, 1, "there is no such file"},
+		{[]string{"--outbox", "none.db", "--from", "yesterday"}, 2, "is not a day"},
+		{[]string{"--outbox", "none.db", "--changes", "none.jsonl"}, 1, "check --changes"},
+	} {
+		if r := fprom(t, account(fake), append([]string{"reconcile"}, c.args...)...).want(t, c.code); !strings.Contains(r.err, c.says) {
+			t.Errorf("no %q in %s", c.says, r)
+		}
+	}
 }

@@ -14,11 +14,7 @@ import (
 func reportText(w io.Writer, r reconcile.Report) {
 	rows := [][]string{{"DAY", "OURS", "THEIRS", ""}}
 	for _, d := range r.Days {
-		row := []string{d.Day, strconv.Itoa(d.Ours), strconv.Itoa(d.Theirs), hint(d.Ours != d.Theirs, "differs")}
-		if d.Theirs < 0 {
-			row[2], row[3] = "", "no totals"
-		}
-		rows = append(rows, row)
+		rows = append(rows, []string{d.Day, strconv.Itoa(d.Ours), strconv.Itoa(d.Theirs), hint(d.Ours != d.Theirs, "differs")})
 	}
 	if len(r.Days) > 0 {
 		table(w, rows)
@@ -30,7 +26,7 @@ func reportText(w io.Writer, r reconcile.Report) {
 	}{{"missing", r.Missing}, {"foreign", r.Foreign}, {"amount differs", r.AmountDiffers}, {"doubled", r.Doubled}, {"denied", r.Denied}} {
 		entriesText(w, c.name, c.entries)
 	}
-	if d := r.Redriven; d != nil {
+	if d := r.Redriven; d != nil && len(r.Missing) > 0 {
 		_, _ = fmt.Fprintf(w, "sent again: %d tracked, %d duplicate, %d not a referral, %d failed, %d without a customer\n", d.Tracked, d.Duplicate, d.NotReferral, d.Failed, d.NoCustomer)
 	}
 	for _, line := range r.Advice() {
@@ -39,7 +35,11 @@ func reportText(w io.Writer, r reconcile.Report) {
 	if r.Unidentified > 0 {
 		_, _ = fmt.Fprintf(w, "%s that could be of no sale of ours, without an event id or of refunds that the list does not have: see Commissions in FirstPromoter\n", count(r.Unidentified, "commission"))
 	}
-	if r.Clean() && r.Next == "" {
+	switch {
+	case r.Next != "":
+	case r.Empty():
+		_, _ = fmt.Fprintln(w, "no sale of ours is in these days")
+	case r.Clean():
 		_, _ = fmt.Fprintln(w, "all is as it should be")
 	}
 }
