@@ -43,7 +43,7 @@ const (
 // put them again, which stores nothing twice. A full disk is an error, and Put works again when there is space. A message
 // may have 1 MiB.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
-	puts := make([]*put, len(ms))
+	puts := make([]put, len(ms))
 	for i, m := range ms {
 		if n := len(m.Body) + len(m.Key) + len(m.Customer); n > maxMessage {
 			return fmt.Errorf("fprom: a %s of %d bytes; at most %d can be stored", m.Kind, n, maxMessage)
@@ -56,23 +56,20 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if len(ms) == 0 {
 		return nil
 	}
-	var conflicts []string
-	err := q.write(ctx, true, func(w *work) error {
-		for i, p := range puts {
-			ok, err := w.put(p)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				conflicts = append(conflicts, ms[i].Key)
-			}
+	err := q.write(ctx, true, func(w *work) (err error) {
+		for i := 0; i < len(puts) && err == nil; i++ {
+			err = w.put(&puts[i])
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	var conflicts []string
 	for _, p := range puts {
+		if p.conflict {
+			conflicts = append(conflicts, p.Key)
+		}
 		if p.Kind == fprom.KindSale && !p.Bulk && p.age > repeatedFor {
 			q.logger.Warn("fprom: an event id came again long after its first event, and nothing is stored: if it is another payment, that earns nothing; each payment needs an id of its own",
 				slog.String("event", p.safe), slog.Duration("after", p.age.Round(time.Hour)))

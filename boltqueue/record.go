@@ -70,15 +70,6 @@ type record struct {
 	told  []byte    // JSON
 }
 
-func newRecord(m fprom.Message) *record {
-	r := &record{Message: m}
-	r.Attempt = 0
-	if m.Bulk {
-		r.flags = flagBulk
-	}
-	return r
-}
-
 // entry is what is to tell of it, with the customer in clear.
 func (r *record) entry(seq uint64, state fprom.State) fprom.Entry {
 	e := fprom.NewEntry(r.Message)

@@ -83,6 +83,11 @@ func checkTorn(t *testing.T, torn []byte, events map[string]string) {
 			t.Errorf("an entry of %s, which was never put", e.Key)
 		}
 	}
+	for e, err := range q.Entries(context.WithoutCancel(ctx), fprom.Filter{Keys: []string{"none"}}) {
+		if err == nil {
+			t.Errorf("an entry of %s, and not of the key that was never put", e.Key)
+		}
+	}
 	_ = q.Close()
 	for key, n := range delivered {
 		if n > 1 {

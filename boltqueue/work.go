@@ -71,16 +71,22 @@ func (w *work) takeOver() {
 
 // put is a message to store.
 type put struct {
-	*record
-	encoded []byte
-	safe    string        // SafeKey of the message
-	hash    keyHash       // of it
-	age     time.Duration // of the event that has its key, if there is one with the same digest
+	record
+	encoded  []byte
+	safe     string        // SafeKey of the message
+	hash     keyHash       // of it
+	conflict bool          // it is known with another digest
+	age      time.Duration // of the event that has its key, if there is one with the same digest
 }
 
-func newPut(m fprom.Message) *put {
-	r, safe := newRecord(m), fprom.SafeKey(m.Key)
-	return &put{record: r, encoded: r.encode(), safe: safe, hash: hashOf(safe)}
+func newPut(m fprom.Message) put {
+	p := put{record: record{Message: m}, safe: fprom.SafeKey(m.Key)}
+	p.Attempt, p.hash = 0, hashOf(p.safe)
+	if m.Bulk {
+		p.flags = flagBulk
+	}
+	p.encoded = p.encode()
+	return p
 }
 
 // keyHash is the hash of a SafeKey. Should two messages have the same, the first is not recognised while both wait: put again
@@ -94,8 +100,8 @@ func hashOf(safeKey string) keyHash {
 	return keyHash{uint32(h >> 32), uint32(h)}
 }
 
-// put reports whether the message is stored, or known with the same digest.
-func (w *work) put(p *put) (ok bool, err error) {
+// put stores a message, unless its key is known.
+func (w *work) put(p *put) (err error) {
 	stands := w.find(p)
 	if id := w.ids.Get([]byte(p.safe)); stands == nil && id != nil {
 		seq, b := binary.BigEndian.Uint64(id), w.done.Get(id)
@@ -108,25 +114,26 @@ func (w *work) put(p *put) (ok bool, err error) {
 		case !done:
 			err = w.unbury(seq, p.safe)
 		case damaged != nil:
-			return true, nil //nolint:nilerr // the id is remembered; with what amount nobody knows any more
+			return nil //nolint:nilerr // the id is remembered; with what amount nobody knows any more
 		default:
 			stands = r
 		}
 	}
 	if err != nil || stands == nil {
-		return true, errors.Join(err, w.store(p))
+		return errors.Join(err, w.store(p))
 	}
 	if stands.Digest == p.Digest {
 		p.age = p.RecordedAt.Sub(stands.RecordedAt)
-		return true, nil
+		return nil
 	}
+	p.conflict = true
 	k := conflictKey(p.safe, p.Digest)
 	if w.conflicted.Get(k) != nil {
-		return false, nil
+		return nil
 	}
 	w.dirty = true
 	w.stats.Conflicts++
-	return false, w.conflicted.Put(k, []byte{})
+	return w.conflicted.Put(k, []byte{})
 }
 
 // find is the message with the same key that waits; nil if there is none.
@@ -163,7 +170,7 @@ func (w *work) store(p *put) error {
 	}
 	w.dirty = true
 	w.keys[p.hash] = seq
-	w.enlist(p.record, seq)
+	w.enlist(&p.record, seq)
 	return w.waiting.Put(seqKey(seq), seal(seq, p.encoded))
 }
 
@@ -257,7 +264,7 @@ func (w *work) redrive(seq uint64) (bool, error) {
 		return false, nil //nolint:nilerr // it stays
 	}
 	p := newPut(r.Message)
-	return true, errors.Join(w.unbury(seq, p.safe), w.store(p))
+	return true, errors.Join(w.unbury(seq, p.safe), w.store(&p))
 }
 
 // drop removes a dead letter for good.
