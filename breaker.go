@@ -1,6 +1,7 @@
 package fprom
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -19,23 +20,14 @@ type BreakerConfig struct {
 }
 
 func (c BreakerConfig) withDefaults() BreakerConfig {
-	if c.Failures == 0 {
-		c.Failures = 5
-	}
-	if c.OpenFor == 0 {
-		c.OpenFor = time.Second
-	}
-	return c
+	return BreakerConfig{Failures: cmp.Or(c.Failures, 5), OpenFor: cmp.Or(c.OpenFor, time.Second)}
 }
 
 func (c BreakerConfig) validate() error {
-	switch {
-	case c.Failures < 0 || c.Failures > 1<<31-1:
-		return &ValidationError{"Config.Breaker.Failures", "is out of range"}
-	case c.OpenFor < 0:
-		return &ValidationError{"Config.Breaker.OpenFor", "is negative"}
-	}
-	return nil
+	return cmp.Or(
+		invalid(c.Failures < 0, "Config.Breaker.Failures", "is negative"),
+		invalid(c.OpenFor < 0, "Config.Breaker.OpenFor", "is negative"),
+	)
 }
 
 var errFailure = errors.New("failure")

@@ -20,23 +20,14 @@ type DedupeConfig struct {
 }
 
 func (c DedupeConfig) withDefaults() DedupeConfig {
-	if c.TTL == 0 {
-		c.TTL = 24 * time.Hour
-	}
-	if c.MaxEntries == 0 {
-		c.MaxEntries = 1 << 18
-	}
-	return c
+	return DedupeConfig{TTL: cmp.Or(c.TTL, 24*time.Hour), MaxEntries: cmp.Or(c.MaxEntries, 1<<18)}
 }
 
 func (c DedupeConfig) validate() error {
-	switch {
-	case c.TTL < 0:
-		return &ValidationError{"Config.Dedupe.TTL", "is negative"}
-	case c.MaxEntries < 0:
-		return &ValidationError{"Config.Dedupe.MaxEntries", "is negative"}
-	}
-	return nil
+	return cmp.Or(
+		invalid(c.TTL < 0, "Config.Dedupe.TTL", "is negative"),
+		invalid(c.MaxEntries < 0, "Config.Dedupe.MaxEntries", "is negative"),
+	)
 }
 
 // dedupe knows what this process has done with an event id: being stored, stored, being sent, done. Ids are in two

@@ -1,6 +1,7 @@
 package fprom
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -27,15 +28,9 @@ type RetryConfig struct {
 }
 
 func (c RetryConfig) withDefaults() RetryConfig {
-	if c.Base == 0 {
-		c.Base = time.Second
-	}
-	if c.Max == 0 {
-		c.Max = max(time.Minute, c.Base)
-	}
-	if c.ProbeInterval == 0 {
-		c.ProbeInterval = time.Second
-	}
+	c.Base = cmp.Or(c.Base, time.Second)
+	c.Max = cmp.Or(c.Max, max(time.Minute, c.Base))
+	c.ProbeInterval = cmp.Or(c.ProbeInterval, time.Second)
 	if c.NotFound == nil {
 		c.NotFound = []time.Duration{30 * time.Second, 5 * time.Minute, time.Hour}
 	}
@@ -43,19 +38,14 @@ func (c RetryConfig) withDefaults() RetryConfig {
 }
 
 func (c RetryConfig) validate() error {
-	switch {
-	case c.Base < 0:
-		return &ValidationError{"Config.Retry.Base", "is negative"}
-	case c.Max < 0 || c.Max > 0 && c.Max < c.Base:
-		return &ValidationError{"Config.Retry.Max", "is less than Base"}
-	case c.MaxAttempts < 0:
-		return &ValidationError{"Config.Retry.MaxAttempts", "is negative (0 means for ever)"}
-	case c.ProbeInterval < 0:
-		return &ValidationError{"Config.Retry.ProbeInterval", "is negative"}
-	case !slices.IsSorted(c.NotFound) || len(c.NotFound) > 0 && c.NotFound[0] < 0:
-		return &ValidationError{"Config.Retry.NotFound", "is negative or does not ascend: it lists ages of the sale"}
-	}
-	return nil
+	return cmp.Or(
+		invalid(c.Base < 0, "Config.Retry.Base", "is negative"),
+		invalid(c.Max < c.Base, "Config.Retry.Max", "is less than Base"),
+		invalid(c.MaxAttempts < 0, "Config.Retry.MaxAttempts", "is negative (0 means for ever)"),
+		invalid(c.ProbeInterval < 0, "Config.Retry.ProbeInterval", "is negative"),
+		invalid(!slices.IsSorted(c.NotFound) || len(c.NotFound) > 0 && c.NotFound[0] < 0,
+			"Config.Retry.NotFound", "is negative or does not ascend: it lists ages of the sale"),
+	)
 }
 
 // RetryDelay is how long a queue waits before it offers an event again, whose delivery number attempt (1 for the
