@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/backlog"
 )
 
 var (
@@ -28,9 +30,9 @@ var (
 	// ErrQueueClosed is returned by the methods of a Queue after Close, and wrapped by New's error if Config.Queue is closed.
 	ErrQueueClosed = errors.New("fprom: the queue is closed; open a new one")
 	// ErrQueueInUse is wrapped by New's error if another Tracker delivers from Config.Queue, and returned by a second Run.
-	ErrQueueInUse = errors.New("fprom: another Tracker delivers from this queue; give each Tracker a queue of its own")
+	ErrQueueInUse = backlog.ErrInUse
 	// ErrNotDue is wrapped by the error of Flush if what is left is not due before its context's deadline.
-	ErrNotDue = errors.New("fprom: what is left is not due before the deadline")
+	ErrNotDue = backlog.ErrNotDue
 	// ErrNoCredentials is New's error if both the API key and the account id are missing, in the Config and in the
 	// environment. In development, use a nil *Tracker then: it drops everything. It is a *ValidationError; if only one of the
 	// two is missing, that is a mistake and another *ValidationError.

@@ -3,7 +3,6 @@ package fprom
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -53,23 +52,30 @@ func NewMemoryQueue(size int) Queue {
 func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch {
-	case q.closed:
+	if q.closed {
 		return ErrQueueClosed
-	case len(q.keys)+len(ms) > q.size && len(q.keys)+q.unknown(ms) > q.size:
-		return ErrQueueFull
 	}
 	var conflicts []string
+	added := make([]*memoryItem, 0, 4)
 	for _, m := range ms {
 		if it := q.keys[m.Key]; it == nil {
 			m.Attempt = 0
 			q.seq++
 			it = &memoryItem{Value: kept{Message: m}, Seq: q.seq, Lane: backlog.LaneOf(m.Customer), Bulk: m.Bulk}
 			q.keys[m.Key] = it
-			q.line.Add(it)
+			added = append(added, it)
 		} else if it.Value.Digest != m.Digest {
 			conflicts = append(conflicts, m.Key)
 		}
+	}
+	if len(added) > 0 && len(q.keys) > q.size {
+		for _, it := range added {
+			delete(q.keys, it.Value.Key)
+		}
+		return ErrQueueFull
+	}
+	for _, it := range added {
+		q.line.Add(it)
 	}
 	if len(conflicts) > 0 {
 		return &ConflictError{Keys: conflicts}
@@ -77,30 +83,12 @@ func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 	return nil
 }
 
-// unknown is the number of keys in ms that are not stored.
-func (q *memoryQueue) unknown(ms []Message) int {
-	keys := make(map[string]bool, len(ms))
-	for _, m := range ms {
-		if q.keys[m.Key] == nil {
-			keys[m.Key] = true
-		}
-	}
-	return len(keys)
-}
-
 func (q *memoryQueue) Run(ctx context.Context, workers int, deliver func(context.Context, Message) (Result, error)) error {
-	err := q.line.Run(ctx, workers, func(ctx context.Context, it *memoryItem) {
-		q.mu.Lock()
+	return q.line.Run(ctx, workers, func(ctx context.Context, it *memoryItem) {
 		it.Value.Attempt++
-		m := it.Value.Message
-		q.mu.Unlock()
-		r, err := recovered(ctx, deliver, m)
+		r, err := recovered(ctx, deliver, it.Value.Message)
 		q.settle(ctx, it, r, err)
 	})
-	if errors.Is(err, backlog.ErrInUse) {
-		return ErrQueueInUse
-	}
-	return err
 }
 
 // recovered makes an error of a panic in deliver.
@@ -136,13 +124,7 @@ func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, r Result, err 
 	q.line.Done(it)
 }
 
-func (q *memoryQueue) Flush(ctx context.Context) error {
-	err := q.line.Flush(ctx)
-	if errors.Is(err, backlog.ErrNotDue) {
-		return fmt.Errorf("%w: %w", ErrNotDue, err)
-	}
-	return err
-}
+func (q *memoryQueue) Flush(ctx context.Context) error { return q.line.Flush(ctx) }
 
 func (q *memoryQueue) Stats(context.Context) (QueueStats, error) {
 	q.mu.Lock()
@@ -177,9 +159,9 @@ func (q *memoryQueue) Undelivered() []Message {
 		}
 	}
 	slices.SortFunc(left, func(a, b *memoryItem) int { return cmp.Compare(a.Seq, b.Seq) })
-	var ms []Message
-	for _, it := range left {
-		ms = append(ms, it.Value.Message)
+	ms := make([]Message, len(left))
+	for i, it := range left {
+		ms[i] = it.Value.Message
 	}
 	return ms
 }

@@ -146,11 +146,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 	if q.noRun {
 		return errNoRun
 	}
-	err := q.line.Flush(ctx)
-	if errors.Is(err, backlog.ErrNotDue) {
-		return fmt.Errorf("%w: %w", fprom.ErrNotDue, err)
-	}
-	return err
+	return q.line.Flush(ctx)
 }
 
 // Close ends the socket, closes the file and releases its lock. Messages without an outcome stay in the file. Call it after

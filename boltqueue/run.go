@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/internal/backlog"
 	"go.etcd.io/bbolt"
 )
 
@@ -36,9 +35,6 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 	defer stop()
 	defer context.AfterFunc(q.life, stop)() //nolint:contextcheck // the queue may end before ctx does
 	err := q.line.Run(ctx, workers, func(ctx context.Context, it *item) { q.deliver(ctx, it, deliver) })
-	if errors.Is(err, backlog.ErrInUse) {
-		return fprom.ErrQueueInUse
-	}
 	if broken := q.usable(); !errors.Is(broken, fprom.ErrQueueClosed) {
 		err = cmp.Or(err, broken)
 	}

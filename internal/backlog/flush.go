@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ErrNotDue is wrapped by Flush's error if what is left is not due before the deadline.
-var ErrNotDue = errors.New("not due before the deadline")
+// ErrNotDue is fprom.ErrNotDue: Flush's error wraps it if what is left is not due before the deadline.
+var ErrNotDue = errors.New("fprom: what is left is not due before the deadline")
 
 // Flush waits until every message that is in the line now has left it, or ctx ends. Its error wraps ErrNotDue as soon as
 // nothing of what is left is under way or due before ctx's deadline.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ErrInUse is Run's error if another Run is under way.
-var ErrInUse = errors.New("another Run is under way")
+// ErrInUse is fprom.ErrQueueInUse: Run's error if another Run is under way.
+var ErrInUse = errors.New("fprom: another Tracker delivers from this queue; give each Tracker a queue of its own")
 
 const never = time.Duration(math.MaxInt64)
 
