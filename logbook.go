@@ -22,55 +22,76 @@ type logbook struct {
 	failures int       // in it
 }
 
-// levels are what is logged of a step, where nothing else is said in step.
-var levels = map[Stage]struct {
-	level slog.Level
-	text  string
-}{
-	StageEnqueued:  {slog.LevelDebug, "enqueued"},
-	StageDelivered: {slog.LevelDebug, "delivered"},
-	StageRetry:     {slog.LevelDebug, "not delivered; tried again later"},
-	StagePaused:    {slog.LevelDebug, "all delivery is paused; what is queued is kept"},
-	StageDead:      {slog.LevelError, "the event is given up; it is a dead letter: list it with the tool's \"fprom dead list\", and send it again with \"fprom dead redrive\""},
-	StageDiscarded: {slog.LevelDebug, "the handler failed: what it recorded is not sent"},
-	StageLost:      {slog.LevelError, "LOST: the request succeeded, but its event could not be stored; report it by hand"},
-	StageConflict:  {slog.LevelError, "NOT TRACKED: the event id is already used with another amount; each payment needs an id of its own"},
+// step logs s, if it is worth it.
+func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
+	if s.Stage == StageDelivered || s.Stage == StageDead {
+		l.worksAgain(ctx, t)
+	}
+	level, text, more := l.line(t, s)
+	if !t.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("event", s.Message.name())}
+	if s.Result.Outcome != "" {
+		attrs = append(attrs, slog.String("outcome", string(s.Result.Outcome)), slog.Int("status", s.Result.StatusCode))
+	}
+	if s.Message.Attempt > 0 {
+		attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
+	}
+	if s.Err != nil {
+		attrs = append(attrs, slog.String("error", withoutName(s.Err.Error(), s.Message)))
+	}
+	t.log.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
 }
 
-func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
-	level, text := levels[s.Stage].level, levels[s.Stage].text
-	var more []slog.Attr
-	switch s.Stage { //nolint:exhaustive // the others are logged as in levels
+// line is what is logged of s.
+func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more []slog.Attr) {
+	level, text = slog.LevelDebug, string(s.Stage)
+	switch s.Stage {
+	case StageEnqueued:
 	case StageDelivered:
-		l.worksAgain(ctx, t)
 		level, text = l.delivered(s)
+	case StageRetry:
+		return l.retry(s.verdict)
+	case StagePaused:
+		level, more = l.trouble(slog.LevelError, true)
+		text = "all delivery is paused; what is queued is kept"
 	case StageDead:
-		l.worksAgain(ctx, t)
+		level, text = slog.LevelError, "the event is given up; it is a dead letter: list it with the tool's \"fprom dead list\", and send it again with \"fprom dead redrive\""
 		if _, volatile := t.queue.(UndeliveredLister); volatile {
 			text = "the event is given up; the queue in memory does not keep it: report it by hand, or use a durable queue (boltqueue)"
 		}
-	case StageRetry:
-		switch v := s.verdict; {
-		case v.class == classAskAgain:
-			text = "no such referral yet; asked again later"
-		case v.class == classSuspected: // which is about the account only if others are refused too: then it pauses
-			if text = "FirstPromoter refused this event; it is kept and tried again later"; v.news && !v.alone {
-				level = slog.LevelWarn
-			}
-		case v.alone && v.news:
-			level, text = slog.LevelWarn, "this event fails while others are delivered; it is kept, and tried again less and less often"
-		case !v.alone:
-			level, more = l.trouble(slog.LevelWarn, v.news)
-			text = "delivery fails; the events are kept and tried again"
-		}
-	case StagePaused:
-		level, more = l.trouble(slog.LevelError, true)
 	case StageDiscarded:
-		if s.Err != nil {
+		if text = "the handler failed: what it recorded is not sent"; s.Err != nil {
 			level, text = slog.LevelWarn, "NOT TRACKED: the client saw a success, but what the handler recorded is discarded"
 		}
+	case StageLost:
+		level, text = slog.LevelError, "LOST: the request succeeded, but its event could not be stored; report it by hand"
+	case StageConflict:
+		level, text = slog.LevelError, "NOT TRACKED: the event id is already used with another amount; each payment needs an id of its own"
 	}
-	l.write(ctx, t, level, text, s, more)
+	return level, text, more
+}
+
+// retry is how it is logged that an event is tried again. One that is refused or fails alone is no trouble of FirstPromoter's.
+func (l *logbook) retry(v *verdict) (level slog.Level, text string, more []slog.Attr) {
+	level = slog.LevelDebug
+	switch {
+	case v.class == classAskAgain:
+		text = "no such referral yet; asked again later"
+	case v.class == classSuspected:
+		if text = "FirstPromoter refused this event; it is kept and tried again later"; v.news && !v.alone {
+			level = slog.LevelWarn
+		}
+	case v.alone && v.news:
+		level, text = slog.LevelWarn, "this event fails while others are delivered; it is kept, and tried again less and less often"
+	case v.alone:
+		text = "not delivered; tried again later"
+	default:
+		text = "delivery fails; the events are kept and tried again"
+		level, more = l.trouble(slog.LevelWarn, v.news)
+	}
+	return level, text, more
 }
 
 // delivered is how a delivery is logged: the first one, and the first that is no referral, are for people who look
@@ -128,23 +149,6 @@ func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 	}
 	t.log.LogAttrs(ctx, slog.LevelInfo, "fprom: delivery works again",
 		slog.Duration("after", time.Since(since).Round(time.Second)), slog.Int("failures", failures), slog.Int("waiting", waiting))
-}
-
-func (*logbook) write(ctx context.Context, t *Tracker, level slog.Level, text string, s Step, more []slog.Attr) {
-	if !t.log.Enabled(ctx, level) {
-		return
-	}
-	attrs := []slog.Attr{slog.String("event", s.Message.name())}
-	if s.Result.Outcome != "" {
-		attrs = append(attrs, slog.String("outcome", string(s.Result.Outcome)), slog.Int("status", s.Result.StatusCode))
-	}
-	if s.Message.Attempt > 0 {
-		attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
-	}
-	if s.Err != nil {
-		attrs = append(attrs, slog.String("error", withoutName(s.Err.Error(), s.Message)))
-	}
-	t.log.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
 }
 
 // withoutName is the text of an error without the name of its event, which stands beside it.
