@@ -117,24 +117,22 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
-	if err != nil || len(body) > maxResponse {
-		return c.unreadable(m, resp, err)
+	if err == nil && len(body) <= maxResponse {
+		return c.classify(m, resp, body)
 	}
-	return c.classify(m, resp, body)
+	// What concerns the account says so by its status alone, but for a 404, which may be an answer to the event.
+	if v := c.classify(m, resp, nil); v.class > classTransient && resp.StatusCode != http.StatusNotFound {
+		return v
+	}
+	if err != nil {
+		return transient(resp.StatusCode, fmt.Errorf("read the answer: %w", c.scrub(err)))
+	}
+	return c.foreign(m, resp.StatusCode)
 }
 
-// unreadable is the verdict on an answer whose body broke off with err, or is too long if err is nil. What concerns the
-// account says so by its status alone.
-func (c *client) unreadable(m Message, resp *http.Response, err error) verdict {
-	v := c.classify(m, resp, nil)
-	switch {
-	case v.class == classThrottled, v.class == classUnauthorized, resp.StatusCode == http.StatusForbidden, resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return v
-	case err != nil:
-		return transient(resp.StatusCode, fmt.Errorf("read the answer: %w", c.scrub(err)))
-	default:
-		return transient(resp.StatusCode, &APIError{StatusCode: resp.StatusCode, foreign: true})
-	}
+// foreign is the verdict on an answer that is not FirstPromoter's.
+func (c *client) foreign(m Message, status int) verdict {
+	return transient(status, &APIError{StatusCode: status, foreign: c.base + "/" + m.Kind})
 }
 
 // clean makes text of an answer fit for logs and errors: short, printable, without key and addresses.
@@ -149,17 +147,16 @@ func (c *client) clean(s string) string {
 			return r
 		}
 	}, strings.ToValidUTF8(s, "?"))
-	words := strings.Fields(strings.ReplaceAll(s, c.key, "[API key]"))
+	if c != nil { // a hook without a Tracker has none
+		s = strings.ReplaceAll(s, c.key, "[API key]")
+	}
+	words := strings.Fields(s)
 	for i, w := range words {
 		if strings.Contains(w, "@") {
 			words[i] = MaskEmail(w)
 		}
 	}
-	s = strings.Join(words, " ")
-	if len(s) > maxMessage {
-		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
-	}
-	return s
+	return shorten(strings.Join(words, " "), maxMessage)
 }
 
 // scrub keeps the key and addresses out of an error of the transport, whose text may quote what a server sent.

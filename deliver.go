@@ -90,7 +90,7 @@ func (t *Tracker) pace(ctx context.Context, bulk bool, p *pass) error {
 	if err := wait(ctx); err != nil {
 		return err
 	}
-	if q, ok := t.queue.(Limiter); ok && t.gate.valid(p) {
+	if q, ok := t.queue.(Limiter); ok && t.gate.begin(p) {
 		return t.guard(ctx, "the Queue's Admit", func() error { return q.Admit(ctx, t.perMinute) })
 	}
 	return nil

@@ -2,7 +2,6 @@ package fprom
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -73,8 +72,7 @@ type APIError struct {
 	Message    string        // FirstPromoter's "message", shortened; empty for an answer that is not FirstPromoter's JSON
 	RetryAfter time.Duration // the wait that a 429 or 503 asked for, clamped to 1 s–15 min; 0 if none
 
-	foreign bool   // the answer is not FirstPromoter's: a proxy's page, a wrong base URL
-	url     string // that was called, where the answer lets doubt it
+	foreign string // the URL that was called, if the answer is not FirstPromoter's: a proxy's page, a wrong base URL
 }
 
 func (e *APIError) Error() string {
@@ -85,25 +83,15 @@ func (e *APIError) Error() string {
 	switch {
 	case e.Message != "":
 		return s + ": " + e.Message
-	case e.foreign && e.url != "":
-		return s + ": " + e.url + " gave no answer of FirstPromoter's API; check Config.BaseURL ($FIRSTPROMOTER_API_URL; the default is " + DefaultBaseURL + ") and any proxy between"
-	case e.foreign:
-		return s + ": not an answer of FirstPromoter's API; check Config.BaseURL ($FIRSTPROMOTER_API_URL) and any proxy between"
+	case e.foreign != "" && e.StatusCode < 500 && e.RetryAfter == 0:
+		return s + ": " + e.foreign + " gave no answer of FirstPromoter's API; check Config.BaseURL ($FIRSTPROMOTER_API_URL; the default is " + DefaultBaseURL + ") and any proxy between"
 	default:
 		return s
 	}
 }
 
 // rejected reports whether the answer is FirstPromoter's verdict that the event itself is wrong.
-func (e *APIError) rejected() bool { return ruleOf(e.StatusCode, !e.foreign) == classRejected }
-
-// panicError is a panic of foreign code: a transport, an Observer, a Queue.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+func (e *APIError) rejected() bool { return ruleOf(e.StatusCode, e.foreign == "") == classRejected }
 
 // UndeliveredError is returned by Shutdown if the queue is not durable and the context ended before the queue was empty.
 type UndeliveredError struct {

@@ -114,20 +114,13 @@ func (g *gate) await(ctx context.Context, d time.Duration, tried bool) {
 	*waiting--
 }
 
-// begin is called when the attempt of p is about to be sent. It reports whether the gate was not shut since enter.
+// begin is called when the attempt of p goes on. It reports whether the gate was not shut since enter.
 func (g *gate) begin(p *pass) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.probe == p {
 		g.patience = time.Now().Add(probePatience)
 	}
-	return p.epoch == g.epoch
-}
-
-// valid reports whether the gate was not shut since enter gave out p.
-func (g *gate) valid(p *pass) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	return p.epoch == g.epoch
 }
 

@@ -3,6 +3,7 @@ package fprom
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"time"
@@ -69,7 +70,7 @@ func (t *Tracker) say(ctx context.Context, level slog.Level, text string, attrs 
 // panicked counts and logs a panic; a Logger that panics again is left alone.
 func (t *Tracker) panicked(ctx context.Context, what string, p any) {
 	t.counts.update(func(s *Stats) { s.Panics++ })
-	err := &panicError{p, debug.Stack()}
 	defer func() { _ = recover() }()
-	t.log.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the event is kept, and the program goes on", slog.String("error", t.client.clean(err.Error())), slog.String("stack", string(err.stack)))
+	t.log.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the program goes on",
+		slog.String("error", t.client.clean(fmt.Sprint(p))), slog.String("stack", string(debug.Stack())))
 }

@@ -7,13 +7,6 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Bounds of what Retry-After may ask for, and what is waited without it.
-const (
-	minRetryAfter     = time.Second
-	maxRetryAfter     = 15 * time.Minute
-	defaultRetryAfter = time.Minute
-)
-
 // window is FirstPromoter's minute and 2 s of margin: two calls sent 62 s apart may arrive up to 2 s closer together.
 const window = 62 * time.Second
 
@@ -49,7 +42,7 @@ func (p *pacer) wait(ctx context.Context) error {
 	}
 	defer func() { <-p.turn }()
 	r := p.limit.Reserve()
-	if err := sleep(ctx, r.Delay()); err != nil {
+	if err := sleepOr(ctx, r.Delay(), nil); err != nil {
 		r.Cancel()
 		return err
 	}
@@ -64,17 +57,8 @@ func (p *pacer) waitSpare(ctx context.Context) error {
 		if missing <= 0 && len(p.turn) == 0 && p.limit.Allow() {
 			return nil
 		}
-		if err := sleep(ctx, time.Duration(max(missing, 0.1)/float64(p.limit.Limit())*float64(time.Second))); err != nil {
-			return err
-		}
+		d := max(missing, 0.1) / float64(p.limit.Limit()) * float64(time.Second)
+		_ = sleepOr(ctx, time.Duration(d), nil)
 	}
 	return ctx.Err()
-}
-
-// sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	return sleepOr(ctx, d, nil)
 }

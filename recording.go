@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"sync"
 )
@@ -140,21 +139,18 @@ func (r *Recording) store(events []Message, refuse bool) error {
 }
 
 // enqueue makes an error of a panic: the customer has paid.
-func (r *Recording) enqueue(ms []Message) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("fprom: Enqueue: %w", &panicError{p, debug.Stack()})
-		}
-	}()
+func (r *Recording) enqueue(ms []Message) error {
 	ctx := context.WithoutCancel(r.ctx)
-	if t := r.hook.tracker; t != nil {
-		return t.enqueue(ctx, ms)
-	}
-	events := make([]Event, len(ms))
-	for i, m := range ms {
-		events[i], _ = m.Event() // cannot fail: record made m of an event
-	}
-	return r.hook.enqueuer.Enqueue(ctx, events...)
+	return r.hook.reporter().guard(ctx, "Enqueue", func() error {
+		if t := r.hook.tracker; t != nil {
+			return t.enqueue(ctx, ms)
+		}
+		events := make([]Event, len(ms))
+		for i, m := range ms {
+			events[i], _ = m.Event() // cannot fail: record made m of an event
+		}
+		return r.hook.enqueuer.Enqueue(ctx, events...)
+	})
 }
 
 // report says what becomes of events that are not stored.

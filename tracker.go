@@ -70,12 +70,9 @@ func New(cfg Config) (*Tracker, error) {
 
 // announce is the one line that says what runs here.
 func (t *Tracker) announce(cfg Config) {
-	host := cfg.BaseURL
-	if u, err := url.Parse(cfg.BaseURL); err == nil {
-		host = u.Host
-	}
+	base, _ := url.Parse(cfg.BaseURL) // as Config's check did
 	_, volatile := cfg.Queue.(UndeliveredLister)
-	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", cfg.AccountID, "host", host,
+	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", cfg.AccountID, "host", base.Host,
 		"queue", fmt.Sprintf("%T", cfg.Queue), "durable", !volatile, "version", Version)
 }
 
@@ -105,7 +102,7 @@ func (t *Tracker) run() {
 			return
 		}
 		t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again in a second", "error", err)
-		if sleep(t.running, time.Second) != nil {
+		if sleepOr(t.running, time.Second, nil) != nil {
 			return
 		}
 	}
