@@ -84,25 +84,13 @@ func (w *work) load() (damaged []uint64, err error) {
 			w.q.line.AddTried(it, wait)
 		}
 	}
-	w.count()
-	return damaged, nil
-}
-
-// count counts what does not wait.
-func (w *work) count() {
 	w.stats.Dead, w.stats.Conflicts = w.dead.Stats().KeyN, w.conflicted.Stats().KeyN
-	w.stats.Ledger = w.ids.Stats().KeyN
-	_ = w.dead.ForEach(func(k, v []byte) error { // those that can be read have an id, too
-		if _, err := decode(binary.BigEndian.Uint64(k), v); err == nil {
-			w.stats.Ledger--
-		}
-		return nil
-	})
-	c := w.times.Cursor()
-	for k, v := c.Last(); k != nil; k, v = c.Prev() {
+	w.stats.Ledger = w.ids.Stats().KeyN - w.stats.Dead // dead letters have ids, too
+	times := w.times.Cursor()
+	for k, v := times.Last(); k != nil && w.stats.LastSuccess.IsZero(); k, v = times.Prev() {
 		if string(v) != string(fprom.StateDead) {
 			w.stats.LastSuccess = timeOf(k)
-			break
 		}
 	}
+	return damaged, nil
 }

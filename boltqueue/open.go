@@ -49,7 +49,7 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	q.reserve.make()
 	go q.run()
 	if !q.noSocket {
-		q.socket = q.listen()
+		q.unlisten = q.listen()
 	}
 	return q, nil
 }

@@ -22,7 +22,7 @@ const (
 	pageSize  = 100  // entries read, or changed, at once
 	pageScan  = 2000 // records looked at in one read of the file
 	maxSteps  = 10_000
-	damagedID = "damaged:" // and its seq: the key of an entry that cannot be read
+	damagedID = "damaged:"
 )
 
 // Entries implements fprom.Outbox. It looks at all events after Filter.After and about since Filter.Since, but for those of
@@ -154,10 +154,13 @@ func keysOf(f fprom.Filter) map[string]bool {
 	return keys
 }
 
+// damagedKey is the key of an entry that cannot be read.
+func damagedKey(seq uint64) string { return damagedID + formatSeq(seq) }
+
 func entryOf(seq uint64, b []byte, state fprom.State) fprom.Entry {
 	r, err := decode(seq, b)
 	if err != nil {
-		return fprom.Entry{Key: damagedID + formatSeq(seq), State: state, Outcome: fprom.Undelivered, Reason: err.Error(), Damaged: true, Cursor: formatSeq(seq)}
+		return fprom.Entry{Key: damagedKey(seq), State: state, Outcome: fprom.Undelivered, Reason: err.Error(), Damaged: true, Cursor: formatSeq(seq)}
 	}
 	return r.entry(seq, state)
 }
@@ -262,11 +265,7 @@ func count(tx *bbolt.Tx, buckets []fprom.Bucket, from, end []byte, step time.Dur
 		}
 		at := time.Unix(0, int64(binary.BigEndian.Uint64(k)))
 		if i := int(at.Sub(buckets[0].Start) / step); i >= 0 && i < len(buckets) {
-			state := fprom.StateDone
-			if string(v) == string(fprom.StateDead) {
-				state = fprom.StateDead
-			}
-			buckets[i].Add(state, fprom.Outcome(v))
+			buckets[i].Add(fprom.State(v), fprom.Outcome(v)) // it is one of both
 		}
 		k, v = c.Next()
 	}

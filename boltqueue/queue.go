@@ -47,7 +47,7 @@ type Queue struct {
 
 	closeOnce sync.Once
 	closeErr  error
-	socket    *socket
+	unlisten  func()
 }
 
 type item = backlog.Item[struct{}]
@@ -104,6 +104,7 @@ func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
 		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, requests: make(chan *request, maxGroup), done: make(chan struct{}), limit: maxGroup,
+		unlisten: func() {},
 	}
 	q.life, q.end = context.WithCancelCause(context.Background())
 	for _, o := range opts {
@@ -153,9 +154,9 @@ func (q *Queue) Flush(ctx context.Context) error {
 // Run returned. Further calls do nothing and return the same error.
 func (q *Queue) Close() error {
 	q.closeOnce.Do(func() {
-		q.socket.close()
 		q.end(fprom.ErrQueueClosed)
 		q.line.Close(fprom.ErrQueueClosed)
+		q.unlisten()
 		<-q.done
 		if err := guard(q.db.Close); err != nil {
 			q.closeErr = fmt.Errorf("fprom: close the outbox %s: %w", q.path, err)

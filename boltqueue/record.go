@@ -18,7 +18,8 @@ import (
 //	waiting    seq (8)                  the record of a message without an outcome
 //	dead       seq (8)                  the record of a dead letter
 //	done       seq (8)                  the record of a message that is done: no customer, no body
-//	ids        SafeKey of the message   seq (8). Of dead letters, and of what is done unless it may be put again
+//	ids        SafeKey of the message   seq (8). Of dead letters, "damaged:" and its seq if it cannot be read, and of
+//	                                    what is done unless it may be put again
 //	times      settled at (8), seq (8)  the outcome, or "dead": for History and for what is too old
 //	conflicts  SafeKey, 0, digest (8)   nothing. Pairs that were refused
 //

@@ -27,20 +27,13 @@ const (
 	socketEntries = 500 // in one answer
 )
 
-// socket serves the outbox to other processes of the same user.
-type socket struct {
-	path   string
-	server *http.Server
-	stop   context.CancelFunc
-	ended  chan struct{}
-}
-
-// listen serves FILE.sock. The outbox works without it, so what is wrong is only logged.
-func (q *Queue) listen() *socket {
+// listen serves the outbox to other processes of the same user, on FILE.sock, and returns what ends that. The outbox works
+// without it, so what is wrong is only logged.
+func (q *Queue) listen() (end func()) {
 	path := q.path + socketSuffix
-	warn := func(why string, err error) *socket {
+	warn := func(why string, err error) func() {
 		q.logger.Warn("fprom: no socket beside the outbox: other processes cannot see it; "+why, slog.String("path", path), slog.Any("error", err))
-		return nil
+		return func() {}
 	}
 	if len(path) > maxSocketPath {
 		return warn("use a path of at most 98 bytes, such as a relative one, or WithoutSocket", errors.New("the path is too long"))
@@ -62,32 +55,24 @@ func (q *Queue) listen() *socket {
 		mux.HandleFunc("POST /"+name, q.handler(name, f))
 	}
 	mux.HandleFunc("GET /status", q.handler("status", operations["status"]))
-	ctx, stop := context.WithCancel(context.Background())
-	s := &socket{path: path, stop: stop, ended: make(chan struct{})}
-	s.server = &http.Server{
-		Handler: mux, BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: log.New(io.Discard, "", 0),
+	server := &http.Server{
+		Handler: mux, ErrorLog: log.New(io.Discard, "", 0),
 		ReadHeaderTimeout: socketTimeout, ReadTimeout: socketTimeout, IdleTimeout: socketTimeout, MaxHeaderBytes: 4 << 10,
 	}
+	ended := make(chan struct{})
 	go func() {
-		defer close(s.ended)
-		_ = s.server.Serve(l)
+		defer close(ended)
+		_ = server.Serve(l)
 	}()
-	return s
-}
-
-// close ends what is under way and removes the socket.
-func (s *socket) close() {
-	if s == nil {
-		return
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+		<-ended
+		_ = os.Remove(path)
 	}
-	s.stop()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if s.server.Shutdown(ctx) != nil {
-		_ = s.server.Close()
-	}
-	<-s.ended
-	_ = os.Remove(s.path)
 }
 
 // handler serves one request of a sort at a time. After one that only reads, its turn rests for a while: however many ask,

@@ -245,10 +245,10 @@ func (w *work) quarantine(seq uint64) error {
 	w.dirty = true
 	w.stats.Dead++
 	b := bytes.Clone(w.waiting.Get(seqKey(seq)))
-	return errors.Join(w.waiting.Delete(seqKey(seq)), w.dead.Put(seqKey(seq), b))
+	return errors.Join(w.waiting.Delete(seqKey(seq)), w.dead.Put(seqKey(seq), b), w.ids.Put([]byte(damagedKey(seq)), seqKey(seq)))
 }
 
-// unbury removes a dead letter and its key, if that is known.
+// unbury removes a dead letter and its key.
 func (w *work) unbury(seq uint64, safeKey string) error {
 	w.dirty = true
 	if w.dead.Get(seqKey(seq)) != nil {
@@ -273,7 +273,7 @@ func (w *work) drop(seq uint64) (bool, error) {
 	if b == nil {
 		return false, nil
 	}
-	safe := ""
+	safe := damagedKey(seq)
 	if r, err := decode(seq, b); err == nil {
 		safe = fprom.SafeKey(r.Key)
 	}
