@@ -63,7 +63,7 @@ func (c *Comparison) problem(now time.Time) (p problem, is bool) {
 }
 
 func (c *Comparison) tile(now time.Time) tile {
-	const label = "Compared"
+	const label = "Compared with FirstPromoter"
 	note := count(c.Days, "day") + ", " + age(now.Sub(c.At)) + " ago"
 	switch p, bad := c.problem(now); {
 	case c.At.IsZero():

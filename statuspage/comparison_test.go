@@ -72,7 +72,7 @@ func TestComparison(t *testing.T) {
 				t.Errorf("%s: %+v", tt.name, c)
 			}
 			body := get(t, h, "/").Body.String()
-			if want := "<h2>Compared</h2><p>" + tt.tile + "</p><small>" + tt.note + "</small>"; strings.Contains(body, want) != (tt.c != nil) {
+			if want := "<h2>Compared with FirstPromoter</h2><p>" + tt.tile + "</p><small>" + tt.note + "</small>"; strings.Contains(body, want) != (tt.c != nil) {
 				t.Errorf("%s: the page has no %s", tt.name, want)
 			}
 			if !strings.Contains(body, tt.what) || !strings.Contains(body, `"banner `+tt.level+`"`) {
