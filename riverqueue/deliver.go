@@ -11,51 +11,44 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Conditions on a row x of the ledger. A time of its own that is more than a minute ahead was written before the
-// database's clock stepped back, and does not count.
+// ready is true for a row l of the ledger that may be delivered now: no delivery of it is under way, it is due, and no event
+// of its customer is under way, or came earlier and is not set aside.
+const ready = `l.state = 'waiting' AND l.claimed_until <= clock_timestamp() AND l.next_attempt <= clock_timestamp() AND NOT EXISTS (
+		SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer AND o.customer <> '' AND o.state = 'waiting'
+		AND o.key <> l.key AND (o.seq < l.seq AND NOT o.aside OR o.claimed_until > clock_timestamp()))`
+
 const (
-	sane = `(x.touched_at <= clock_timestamp() + interval '1 minute')`
-	busy = `(x.claimed_until > clock_timestamp() AND ` + sane + `)`
-	due  = `(x.next_attempt <= clock_timestamp() OR NOT ` + sane + `)`
-)
-
-// of is a condition on another row than x.
-func of(row, condition string) string { return strings.ReplaceAll(condition, "x.", row+".") }
-
-// blocked is true for a row l that must wait for another event of its customer: one that is under way, or an earlier one
-// that is not set aside.
-var blocked = `(l.customer <> '' AND EXISTS (SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer AND o.state = 'waiting'
-	AND o.customer <> '' AND o.key <> l.key AND (o.seq < l.seq AND NOT o.aside OR ` + of("o", busy) + `)))`
-
-// livelier are the live events of the customer of l: what they wait for is as urgent as they are.
-const livelier = `SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer AND o.customer <> '' AND o.state = 'waiting' AND NOT o.bulk`
-
-var (
 	// While the lock is held, nobody else begins or ends a delivery for the customer of the event $1.
 	lockSQL = `SELECT pg_advisory_xact_lock(hashtextextended('$schema/$account/' || CASE customer WHEN '' THEN 'key/' || key ELSE 'customer/' || customer END, 7306040937))
 		FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1`
-	claimSQL = `UPDATE $schema.fprom_ledger l SET generation = generation + 1, touched_at = clock_timestamp(), claimed_until = clock_timestamp() + make_interval(secs => $2::float8)
-		WHERE account_id = $account AND key = $1 AND state = 'waiting' AND NOT ` + of("l", busy) + ` AND ` + of("l", due) + ` AND NOT ` + blocked + `
-		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk,
-			bulk AND NOT EXISTS (` + livelier + `)`
-	// Why it was not claimed.
-	lookSQL = `SELECT l.state = 'waiting' AND NOT ` + of("l", busy) + `, CASE WHEN ` + of("l", due) + ` THEN 0 ELSE extract(epoch FROM l.next_attempt - clock_timestamp()) END::float8,
-			l.aside, l.bulk, coalesce(h.key, ''), coalesce(h.bulk, false)
-		FROM $schema.fprom_ledger l LEFT JOIN LATERAL (SELECT * FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer AND o.customer <> ''
-			AND o.state = 'waiting' AND o.seq < l.seq AND NOT o.aside ORDER BY o.seq LIMIT 1) h ON true
-		WHERE l.account_id = $account AND l.key = $1`
+	// A bulk event begins only where no live one could.
+	claimSQL = `UPDATE $schema.fprom_ledger l SET generation = generation + 1, claimed_until = clock_timestamp() + make_interval(secs => $2)
+		WHERE l.account_id = $account AND l.key = $1 AND ` + ready + `
+			AND NOT (l.bulk AND EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND NOT l.bulk AND ` + ready + `))
+		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk`
+	// In how many seconds to try again what was not claimed; null: not at all, as another job will come for it; -1: a live
+	// event waits for another of its customer.
+	laterSQL = `SELECT CASE WHEN ` + ready + ` THEN 0 WHEN l.state <> 'waiting' OR l.claimed_until > clock_timestamp() THEN NULL
+			WHEN l.next_attempt > clock_timestamp() THEN extract(epoch FROM l.next_attempt - clock_timestamp()) WHEN l.aside THEN 1 WHEN NOT l.bulk THEN -1 END::float8
+		FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.key = $1`
+	// The bulk events that the live event $1 waits for become live.
+	lendSQL = `WITH h AS MATERIALIZED (SELECT customer, seq FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1 AND state = 'waiting' AND NOT bulk),
+		b AS (UPDATE $schema.fprom_ledger SET bulk = false WHERE account_id = $account AND customer = (SELECT customer FROM h) AND customer <> ''
+			AND state = 'waiting' AND bulk AND seq < (SELECT seq FROM h) RETURNING key, seq, bulk)
+		` + jobsSQL + `now() FROM b ORDER BY seq LIMIT 1`
 	settleSQL = `UPDATE $schema.fprom_ledger SET state = $3, outcome = $4, reason = $5, status_code = $6, promoter_event = $7, commissions = $8, attempts = $9,
-			settled_at = clock_timestamp(), touched_at = clock_timestamp(), claimed_until = '-infinity', next_attempt = '-infinity', aside = false, forget = false,
+			settled_at = clock_timestamp(), claimed_until = '-infinity', next_attempt = '-infinity', aside = false, forget = false,
 			customer = CASE WHEN $3 = 'done' OR forget THEN '' ELSE customer END, body = CASE WHEN $3 = 'done' OR forget THEN NULL ELSE body END,
 			clear_key = CASE WHEN $3 = 'done' OR forget THEN NULL ELSE clear_key END
 		WHERE account_id = $account AND key = $1 AND generation = $2 AND state = 'waiting'`
-	againSQL = `UPDATE $schema.fprom_ledger SET attempts = $3, reason = $4, status_code = $5, aside = aside OR $6, next_attempt = clock_timestamp() + make_interval(secs => $7::float8),
-			touched_at = clock_timestamp(), claimed_until = '-infinity'
+	againSQL = `UPDATE $schema.fprom_ledger SET attempts = $3, reason = $4, status_code = $5, aside = aside OR $6,
+			next_attempt = clock_timestamp() + make_interval(secs => $7), claimed_until = '-infinity'
 		WHERE account_id = $account AND key = $1 AND generation = $2 AND state = 'waiting'`
-	// The event of a customer whose turn it is.
-	nextSQL = `SELECT l.key, l.bulk AND NOT EXISTS (` + livelier + `), l.recorded_at
-		FROM (SELECT * FROM $schema.fprom_ledger x WHERE x.account_id = $account AND x.customer = $1 AND x.customer <> '' AND x.state = 'waiting' AND NOT x.aside
-			ORDER BY x.seq LIMIT 1) l WHERE ` + of("l", due)
+	// The customer's next event gets a job, in the place of its age.
+	nextSQL = `WITH n AS MATERIALIZED (SELECT key, bulk, recorded_at FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.customer = $1 AND l.customer <> ''
+			AND l.key <> $2 AND NOT l.aside AND ` + ready + ` ORDER BY l.seq LIMIT 1),
+		j AS (` + jobsSQL + `recorded_at FROM n)
+		SELECT ` + notifySQL + ` FROM n WHERE NOT bulk`
 )
 
 // claimed is an event that this process delivers.
@@ -63,34 +56,22 @@ type claimed struct {
 	message    fprom.Message
 	key        string // in the ledger
 	generation int
-	delivery   delivery
 }
 
-// next is an event that may be delivered now.
-type next struct {
-	found bool
-	key   string
-	bulk  bool
-	since time.Time // when it was recorded
-}
-
-// claim begins the delivery of an event. A nil event and no time: nothing is to do now, and if there will be, another job
-// says so. A time: the job is to come back after it.
+// claim begins the delivery of an event. Without one, later is when to try again: 0 is soon, with the job in hand, and less
+// is never.
 func (q *Queue) claim(ctx context.Context, key string) (c *claimed, later time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
 	c = &claimed{key: key}
 	m := &c.message
-	var got, known, free, aside, isBulk bool
+	var got, known bool
 	var body string
 	var digest int64
-	var wait float64
-	var head next
+	var secs *float64
 	err = q.batch(ctx, func(b *pgx.Batch) {
 		b.Queue(q.store.sql(lockSQL), key)
 		scan(b.Queue(q.store.sql(claimSQL), key, (q.cfg.Rescue*5/6).Seconds()), &got,
-			&c.generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk, &c.delivery.bulk)
-		scan(b.Queue(q.store.sql(lookSQL), key), &known, &free, &wait, &aside, &isBulk, &head.key, &head.bulk)
+			&c.generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
+		scan(b.Queue(q.store.sql(laterSQL), key), &known, &secs)
 	})
 	switch {
 	case err != nil:
@@ -98,87 +79,53 @@ func (q *Queue) claim(ctx context.Context, key string) (c *claimed, later time.D
 	case got:
 		m.Body, m.Digest = []byte(body), uint64(digest)
 		return c, 0, nil
-	case !known || !free: // it has its outcome, or is under way by another wake-up
-		return nil, 0, nil
-	case wait > 0:
-		return nil, time.Duration(wait * float64(time.Second)), nil
-	case aside: // the end of the one that is under way wakes the next in the order, and this one is out of it
-		return nil, time.Second, nil
-	case head.key != "" && head.bulk && !isBulk: // what waits behind a bulk event lends it its own urgency
-		q.wake(ctx, next{found: true, key: head.key, since: time.Now()})
+	case secs == nil:
+		return nil, -1, nil
+	case *secs < 0:
+		_, err := q.pool.Exec(context.WithoutCancel(ctx), q.store.sql(lendSQL), key)
+		return nil, -1, err
 	}
-	return nil, 0, nil
+	return nil, time.Duration(*secs * float64(time.Second)), nil
 }
 
-// settle writes the outcome into the ledger, and wakes the next event of the customer.
-func (q *Queue) settle(ctx context.Context, ended <-chan struct{}, c *claimed, r fprom.Result, why error) error {
+// conclude stores what became of the delivery. A delivery that ctx cut short does not count.
+func (q *Queue) conclude(run, ctx context.Context, c *claimed, r fprom.Result, why error) error {
 	e := fprom.NewEntry(c.message)
 	e.Settle(r, why, time.Now())
-	q.note(ctx, ended, c, settleSQL, c.key, c.generation, string(e.State), string(e.Outcome), storable(e.Reason), e.StatusCode, e.ID, e.CommissionIDs, e.Attempts)
-	return nil
-}
-
-// again puts the event off.
-func (q *Queue) again(ctx context.Context, ended <-chan struct{}, c *claimed, r fprom.Result, why error, interrupted bool) error {
-	wait := fprom.RetryDelay(c.message.Attempt, why)
-	attempts := c.message.Attempt
-	if interrupted || fprom.IsHeld(why) {
-		attempts--
+	if why == nil || fprom.IsPermanent(why) {
+		q.note(run, c, settleSQL, c.key, c.generation, string(e.State), string(e.Outcome), storable(e.Reason), e.StatusCode, e.ID, e.CommissionIDs, e.Attempts)
+		return nil
 	}
-	if over(ended) {
+	wait := fprom.RetryDelay(e.Attempts, why)
+	if run.Err() != nil {
 		wait = 0 // for another replica, or for this one after its restart
 	}
-	e := fprom.NewEntry(c.message)
-	e.Settle(r, why, time.Now())
-	q.note(ctx, ended, c, againSQL, c.key, c.generation, attempts, storable(e.Reason), e.StatusCode, fprom.IsSetAside(why), wait.Seconds())
+	if ctx.Err() != nil || fprom.IsHeld(why) {
+		e.Attempts--
+	}
+	q.note(run, c, againSQL, c.key, c.generation, e.Attempts, storable(e.Reason), e.StatusCode, fprom.IsSetAside(why), wait.Seconds())
 	return river.JobSnooze(wait)
 }
 
 // note stores how a delivery ended, if it is still the last one that began, and wakes the next event of the customer. The
 // database may be away: what is in hand is kept trying until Run ends. Then the event is delivered once more, which the
 // event id makes safe.
-func (q *Queue) note(ctx context.Context, ended <-chan struct{}, c *claimed, sql string, args ...any) {
-	var n next
+func (q *Queue) note(run context.Context, c *claimed, sql string, args ...any) {
 	for {
-		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-		err := q.batch(once, func(b *pgx.Batch) {
+		err := q.batch(run, func(b *pgx.Batch) {
 			b.Queue(q.store.sql(lockSQL), c.key)
 			b.Queue(q.store.sql(sql), args...)
-			scan(b.Queue(q.store.sql(nextSQL), c.message.Customer), &n.found, &n.key, &n.bulk, &n.since)
+			b.Queue(q.store.sql(nextSQL), c.message.Customer, c.key)
 		})
-		cancel()
 		if err == nil {
-			break
+			return
 		}
 		q.outage.failed("store how a delivery ended", err)
-		if over(ended) {
+		if run.Err() != nil {
 			q.log.Error("fprom: riverqueue: how a delivery ended could not be stored before the end; the event is sent again by another process", "key", c.key)
 			return
 		}
-		wait(ended, pollTime) // if that ends it, there is one last try
-	}
-	if n.key != c.key {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-		defer cancel()
-		q.wake(ctx, n)
-	}
-}
-
-// wake makes a River job for n, in the place of its age. If that fails, the sweep does it.
-func (q *Queue) wake(ctx context.Context, n next) {
-	if !n.found {
-		return
-	}
-	err := pgx.BeginTxFunc(ctx, q.pool, readCommitted, func(tx pgx.Tx) error {
-		job, err := q.store.pgx.InsertTx(ctx, tx, wakeUp{n.key}, jobOptions(n.bulk))
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, q.store.sql(`UPDATE $schema.river_job SET scheduled_at = least(scheduled_at, $2) WHERE id = $1`), job.Job.ID, n.since)
-		return err
-	})
-	if err != nil {
-		q.outage.failed("wake the next event of a customer", err)
+		_ = q.sleep(run, pollTime) // if that ends it, there is one last try
 	}
 }
 

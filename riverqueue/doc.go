@@ -21,16 +21,17 @@
 // or deleted by hand. What is sent is what stands in the ledger; one delivery of an event is under way at a time; an event
 // without a job gets a new one within a minute, or within Config.Rescue after its process died. So River's UI shows how
 // busy the queue is, and the methods of fprom.Outbox (Entries, Redrive, Drop, …) show and change the events. Pausing the
-// queue "fprom" in River stops delivery everywhere; Stats and the log say so.
+// queue "fprom" in River stops the delivery of live events everywhere, "fprom_bulk" that of bulk ones; Stats and the log say
+// so of the first.
 //
 // Events of one customer are delivered one at a time, in the order they were put (of transactions that overlap, in either
-// order). A rejected event is a dead letter in the ledger. Bulk events come after all live ones; one that a live event of its
-// customer waits for is live itself.
+// order). A rejected event is a dead letter in the ledger. Bulk events come after all live ones, and leave so many of the
+// account's calls unused that live ones go as if they were not there; one that a live event of its customer waits for
+// becomes live itself.
 //
-// The rate limit is a row that gives every call of every replica a time of its own, 5 % below fprom.Config's
-// RequestsPerMinute; a 429 or a refused key pauses all replicas through it, and afterwards one call at a time tries whether
-// the account works. A call that was on its way then still arrives. While the database is away nothing is sent. Circuit
-// breakers stay local.
+// The rate limit is a token bucket in a row that all replicas share, 5 % below fprom.Config's RequestsPerMinute; a 429 or a
+// refused key pauses all replicas through it. A call that was on its way then still arrives. While the database is away
+// nothing is sent. Circuit breakers stay local.
 //
 // Flush waits for the events of all replicas. The Tracker's Shutdown does not: what is open then is delivered by the
 // others, or by the next process.

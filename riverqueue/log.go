@@ -56,23 +56,14 @@ func (o *outage) lasts() bool {
 	return !o.since.IsZero()
 }
 
-// riverLog is the logger of River: its reports of normal work are left out, those of a failing database join ours.
-func riverLog(log *slog.Logger, o *outage) *slog.Logger {
-	return slog.New(riverHandler{log.Handler(), o})
-}
-
-type riverHandler struct {
-	slog.Handler
-	outage *outage
-}
+// riverHandler is the log of River: its reports of normal work are left out, the others join the outage.
+type riverHandler struct{ outage *outage }
 
 // Enabled implements slog.Handler.
-func (h riverHandler) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
-}
+func (riverHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
 
 // Handle implements slog.Handler.
-func (h riverHandler) Handle(ctx context.Context, r slog.Record) error {
+func (h riverHandler) Handle(_ context.Context, r slog.Record) error {
 	var failure any
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "err" || a.Key == "error" {
@@ -80,20 +71,12 @@ func (h riverHandler) Handle(ctx context.Context, r slog.Record) error {
 		}
 		return failure == nil
 	})
-	if failure != nil {
-		h.outage.failed("River: "+r.Message, failure)
-		return nil
-	}
-	r.Message = "fprom: riverqueue: River: " + r.Message
-	return h.Handler.Handle(ctx, r)
+	h.outage.failed("River: "+r.Message, failure)
+	return nil
 }
 
 // WithAttrs implements slog.Handler.
-func (h riverHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return riverHandler{h.Handler.WithAttrs(attrs), h.outage}
-}
+func (h riverHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 
 // WithGroup implements slog.Handler.
-func (h riverHandler) WithGroup(name string) slog.Handler {
-	return riverHandler{h.Handler.WithGroup(name), h.outage}
-}
+func (h riverHandler) WithGroup(string) slog.Handler { return h }

@@ -2,12 +2,10 @@ package riverqueue
 
 import (
 	"context"
-	"embed"
+	_ "embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,49 +13,31 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-//go:embed migrations/*.sql
-var migrationFiles embed.FS
+var (
+	//go:embed migrations/001_ledger.sql
+	ledgerSQL string
+	//go:embed migrations/002_record.sql
+	recordSQL string
+
+	// migrations make the versions of this package's tables, the first at index 0.
+	migrations = []string{ledgerSQL, recordSQL}
+)
 
 // ErrSchema is wrapped by the errors of a Queue whose tables are missing, too old, or too new for this program.
 var ErrSchema = errors.New("fprom: riverqueue: the database does not have the tables of this version")
-
-// migrations returns the SQL of each version of this package's tables, the first at index 0.
-func migrations() ([]string, error) {
-	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	all := make([]string, len(names))
-	for i, name := range names {
-		if !strings.HasPrefix(name, fmt.Sprintf("migrations/%03d_", i+1)) {
-			return nil, fmt.Errorf("fprom: riverqueue: %s is not migration %d", name, i+1)
-		}
-		b, err := migrationFiles.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		all[i] = string(b)
-	}
-	return all, nil
-}
 
 // Migrate brings River's tables and those of this package to the current version. What is there already is left alone:
 // the right to create is needed only where something is missing. Any number of processes may call it at once; each step is
 // one transaction that holds one connection, also through a pooler in transaction mode. A database that a newer version of
 // this package has migrated is left as it is; if this program cannot work with it, the error wraps ErrSchema.
 func (q *Queue) Migrate(ctx context.Context) error {
-	all, err := migrations()
-	if err != nil {
-		return err
-	}
 	m, err := rivermigrate.New(riverpgxv5.New(q.pool), &rivermigrate.Config{Schema: q.cfg.Schema, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return fmt.Errorf("fprom: riverqueue: migrate: %w", err)
 	}
 	for more := true; more; {
 		if err := pgx.BeginTxFunc(ctx, q.pool, readCommitted, func(tx pgx.Tx) error {
-			more, err = q.migrateOnce(ctx, tx, m, all)
+			more, err = q.migrateOnce(ctx, tx, m)
 			return err
 		}); err != nil {
 			return fmt.Errorf("fprom: riverqueue: migrate schema %q: %w", q.cfg.Schema, err)
@@ -67,7 +47,7 @@ func (q *Queue) Migrate(ctx context.Context) error {
 }
 
 // migrateOnce makes one step if one is missing. No other process is in a step of this schema meanwhile.
-func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migrator[pgx.Tx], all []string) (more bool, err error) {
+func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migrator[pgx.Tx]) (more bool, err error) {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 7306040937))`, "migrate/"+q.cfg.Schema); err != nil {
 		return false, err
 	}
@@ -79,50 +59,45 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 		_, err := tx.Exec(ctx, prologue(q.cfg.Schema))
 		return true, err
 	}
-	have, err := q.store.version(ctx, pgxSession{tx: tx}, len(all))
-	if err != nil || have > len(all) {
+	have, err := q.store.version(ctx, pgxQuery(tx))
+	if err != nil || have > len(migrations) {
 		return false, err
 	}
 	res, err := m.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{MaxSteps: 1}) //nolint:staticcheck // deprecated since it may run several steps in one transaction: this is one
 	if err != nil || len(res.Versions) > 0 {
 		return true, err
 	}
-	if have == len(all) {
+	if have == len(migrations) {
 		return false, nil
 	}
-	_, err = tx.Exec(ctx, q.store.sql(all[have]))
+	_, err = tx.Exec(ctx, q.store.sql(migrations[have]))
 	return true, err
 }
 
-// version is what the database has. An error says that this program, which knows the versions up to known, cannot work
-// with it at all.
-func (s *store) version(ctx context.Context, db session, known int) (have int, err error) {
+// version is what the database has. An error says that this program cannot work with it at all.
+func (s *store) version(ctx context.Context, db query) (have int, err error) {
 	var needed int
-	err = db.queryRow(ctx, s.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0) FROM $schema.fprom_migration m`)).Scan(&have, &needed)
+	err = db(ctx, s.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0) FROM $schema.fprom_migration m`)).Scan(&have, &needed)
 	if err != nil {
 		return 0, explain(err)
 	}
-	if needed > known {
+	if known := len(migrations); needed > known {
 		return have, fmt.Errorf("%w: schema %q has version %d, which needs a program that knows version %d, and this one knows %d: deploy the newer release of riverqueue", ErrSchema, s.schema, have, needed, known)
 	}
 	return have, nil
 }
 
 // check makes sure once that this program can work with the tables.
-func (s *store) check(ctx context.Context, db session) error {
+func (s *store) check(ctx context.Context, db query) error {
 	if s.sound.Load() {
 		return nil
 	}
-	all, err := migrations()
+	have, err := s.version(ctx, db)
 	if err != nil {
 		return err
 	}
-	have, err := s.version(ctx, db, len(all))
-	if err != nil {
-		return err
-	}
-	if have < len(all) {
-		return fmt.Errorf("%w: schema %q has version %d, this program needs %d: call Migrate", ErrSchema, s.schema, have, len(all))
+	if have < len(migrations) {
+		return fmt.Errorf("%w: schema %q has version %d, this program needs %d: call Migrate", ErrSchema, s.schema, have, len(migrations))
 	}
 	s.sound.Store(true)
 	return nil
@@ -173,11 +148,7 @@ func MigrationSQL(schema string) ([]string, error) {
 		fmt.Fprintf(&done, "INSERT INTO %s.river_migration (line, version) VALUES ('main', %d) ON CONFLICT DO NOTHING;\n", s.schema, v.Version)
 	}
 	steps = append(steps, done.String())
-	all, err := migrations()
-	if err != nil {
-		return nil, err
-	}
-	for i, sql := range all {
+	for i, sql := range migrations {
 		steps = append(steps, fmt.Sprintf("-- fprom, version %d\n%s", i+1, s.sql(sql)))
 	}
 	return steps, nil

@@ -6,18 +6,19 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"github.com/fprom-go/fprom"
 )
 
-// Of each pair of a key and a generation: an entry that was put again, or redriven, since it was read is another one.
+// The row locks of theseSQL leave out what was put again or redriven meanwhile.
 const (
-	these = `(account_id, key, generation) IN (SELECT $account::integer, * FROM unnest($1::text[], $2::integer[])) AND state = 'dead'`
-
-	redriveSQL = `UPDATE $schema.fprom_ledger SET state = 'waiting', settled_at = NULL, outcome = '', attempts = 0, generation = generation + 1
-		WHERE ` + these + ` AND body IS NOT NULL RETURNING key, bulk`
-	dropSQL   = `DELETE FROM $schema.fprom_ledger WHERE ` + these + ` RETURNING key, bulk`
+	theseSQL   = `WITH f AS MATERIALIZED (SELECT l.key FROM $schema.fprom_ledger l WHERE ` + filterSQL + ` ORDER BY l.seq LIMIT $11 FOR UPDATE), `
+	redriveSQL = theseSQL + `w AS (UPDATE $schema.fprom_ledger l SET state = 'waiting', settled_at = NULL, outcome = '', attempts = 0, generation = generation + 1
+			FROM f WHERE l.account_id = $account AND l.key = f.key AND l.state = 'dead' AND l.body IS NOT NULL RETURNING l.key, l.bulk, l.seq),
+		j AS (` + jobsSQL + `now() FROM w ORDER BY seq)
+		SELECT count(*) FROM w`
+	dropSQL = theseSQL + `w AS (DELETE FROM $schema.fprom_ledger l USING f WHERE l.account_id = $account AND l.key = f.key AND l.state = 'dead' RETURNING 1)
+		SELECT count(*) FROM w`
 	forgetSQL = `WITH later AS (UPDATE $schema.fprom_ledger SET forget = true WHERE account_id = $account AND state = 'waiting' AND customer <> '' AND customer = ANY($1)),
 		now AS (UPDATE $schema.fprom_ledger SET customer = '', body = NULL, clear_key = NULL WHERE account_id = $account AND state = 'dead' AND customer = ANY($1) RETURNING 1)
 		SELECT count(*) FROM now`
@@ -27,48 +28,34 @@ const (
 
 // Redrive implements fprom.Outbox. Retrying an old job in River's UI does not do it: a job is no more than a wake-up.
 func (q *Queue) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
-	return q.change(ctx, f, "redrive", redriveSQL, func(tx pgx.Tx, back []river.InsertManyParams) error {
-		return pgxSession{tx, q.store.pgx}.insertJobs(ctx, back)
-	})
+	n, err := q.change(ctx, f, "redrive", redriveSQL)
+	if n > 0 {
+		q.ring(ctx)
+	}
+	return n, err
 }
 
 // Drop implements fprom.Outbox.
 func (q *Queue) Drop(ctx context.Context, f fprom.Filter) (int, error) {
-	return q.change(ctx, f, "drop", dropSQL, func(pgx.Tx, []river.InsertManyParams) error { return nil })
+	return q.change(ctx, f, "drop", dropSQL)
 }
 
-// change runs a statement on the dead letters that f selects, a page of them in one transaction with then.
-func (q *Queue) change(ctx context.Context, f fprom.Filter, what, sql string, then func(pgx.Tx, []river.InsertManyParams) error) (n int, err error) {
+// change runs a statement on the dead letters that f selects.
+func (q *Queue) change(ctx context.Context, f fprom.Filter, what, sql string) (n int, err error) {
+	if err := q.open(); err != nil {
+		return 0, err
+	}
 	f.State = fprom.StateDead
-	err = q.pages(ctx, f, func(some []found) (bool, error) {
-		var keys []string
-		var generations []int
-		for _, e := range some {
-			keys, generations = append(keys, e.Key), append(generations, e.generation)
-		}
-		if len(keys) == 0 {
-			return true, nil
-		}
-		return true, pgx.BeginTxFunc(ctx, q.pool, readCommitted, func(tx pgx.Tx) error {
-			rows, err := tx.Query(ctx, q.store.sql(sql), keys, generations)
-			if err != nil {
-				return err
-			}
-			changed, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p river.InsertManyParams, err error) {
-				var key string
-				var bulk bool
-				err = row.Scan(&key, &bulk)
-				return river.InsertManyParams{Args: wakeUp{key}, InsertOpts: jobOptions(bulk)}, err
-			})
-			if err != nil || len(changed) == 0 {
-				return err
-			}
-			n += len(changed)
-			return then(tx, changed)
-		})
-	})
+	var limit *int
+	if f.Limit > 0 {
+		limit = &f.Limit
+	}
+	args, err := filterArgs(f)
+	if err == nil {
+		err = q.pool.QueryRow(ctx, q.store.sql(sql), append(args, limit)...).Scan(&n)
+	}
 	if err != nil {
-		return n, fmt.Errorf("fprom: riverqueue: %s: %w", what, explain(err))
+		return 0, fmt.Errorf("fprom: riverqueue: %s: %w", what, explain(err))
 	}
 	return n, nil
 }

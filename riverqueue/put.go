@@ -6,43 +6,30 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
 
 	"github.com/fprom-go/fprom"
 )
 
-// Put stores messages and the River jobs that wake them in one transaction.
+// Put stores messages and the River jobs that wake them in one statement.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if err := q.open(); err != nil {
 		return err
 	}
-	if len(ms) == 0 {
-		return nil
+	err := q.store.put(ctx, pgxQuery(q.pool), ms, false)
+	for try := 1; try < 3 && sqlState(err) == "40P01"; try++ { // a deadlock with a transaction that called EnqueueTx more than once
+		err = q.store.put(ctx, pgxQuery(q.pool), ms, false)
 	}
-	if err := q.store.check(ctx, pgxSession{tx: q.pool}); err != nil {
+	if err == nil || errors.Is(err, fprom.ErrConflict) {
+		q.ring(ctx)
 		return err
 	}
-	for try := 1; ; try++ {
-		var conflict error
-		err := pgx.BeginTxFunc(ctx, q.pool, readCommitted, func(tx pgx.Tx) (err error) {
-			conflict, err = q.store.put(ctx, pgxSession{tx, q.store.pgx}, ms)
-			return err
-		})
-		if try < 3 && sqlState(err) == "40P01" { // a deadlock with transactions that called EnqueueTx more than once
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("fprom: riverqueue: put: %w", explain(err))
-		}
-		return conflict
-	}
+	return fmt.Errorf("fprom: riverqueue: put: %w", explain(err))
 }
 
-var defaultStore = sync.OnceValues(func() (*store, error) { return newStore(nil, DefaultSchema) })
+var defaultStore = store{schema: DefaultSchema}
 
 // EnqueueTx stores events in the caller's transaction, in the tables of DefaultSchema: with its commit they will be
 // delivered, without it they never existed. Call it beside the statement that marks the order as paid. It needs no
@@ -62,163 +49,149 @@ var defaultStore = sync.OnceValues(func() (*store, error) { return newStore(nil,
 //
 // A Tracker neither counts nor observes these events before their delivery.
 func EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
-	s, err := defaultStore()
-	if err != nil {
-		return err
-	}
-	return s.enqueue(ctx, pgxSession{tx, s.pgx}, events)
+	return defaultStore.enqueue(ctx, pgxQuery(tx), events)
 }
 
 // EnqueueSQLTx is EnqueueTx for a transaction of database/sql, and of what builds on it (sqlx, GORM, ent, bun), with
 // PostgreSQL's driver github.com/jackc/pgx/v5/stdlib or github.com/lib/pq.
 func EnqueueSQLTx(ctx context.Context, tx *sql.Tx, events ...fprom.Event) error {
-	s, err := defaultStore()
-	if err != nil {
-		return err
-	}
-	return s.enqueue(ctx, sqlSession{tx, s.std}, events)
+	return defaultStore.enqueue(ctx, sqlQuery(tx), events)
 }
 
 // EnqueueTx stores events in the caller's transaction, in the schema of q. See the package function of this name.
 func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
-	return q.store.enqueue(ctx, pgxSession{tx, q.store.pgx}, events)
+	return q.store.enqueue(ctx, pgxQuery(tx), events)
 }
 
 // EnqueueSQLTx stores events in the caller's transaction, in the schema of q. See the package function of this name.
 func (q *Queue) EnqueueSQLTx(ctx context.Context, tx *sql.Tx, events ...fprom.Event) error {
-	return q.store.enqueue(ctx, sqlSession{tx, q.store.std}, events)
+	return q.store.enqueue(ctx, sqlQuery(tx), events)
 }
 
-func (s *store) enqueue(ctx context.Context, tx session, events []fprom.Event) error {
-	ms := make([]fprom.Message, 0, len(events))
-	for _, e := range events {
-		m, err := fprom.NewMessage(e)
-		if err != nil {
+func (s *store) enqueue(ctx context.Context, tx query, events []fprom.Event) error {
+	ms := make([]fprom.Message, len(events))
+	for i, e := range events {
+		var err error
+		if ms[i], err = fprom.NewMessage(e); err != nil {
 			return err
 		}
-		ms = append(ms, m)
 	}
+	err := s.put(ctx, tx, ms, true)
+	if err == nil || errors.Is(err, fprom.ErrConflict) {
+		return err
+	}
+	return fmt.Errorf("fprom: riverqueue: enqueue: %w", explain(err))
+}
+
+// row is a message as putSQL takes it.
+type row struct {
+	Key      string    `json:"key"` // fprom.SafeKey
+	ClearKey *string   `json:"clear_key"`
+	Kind     string    `json:"kind"`
+	Customer string    `json:"customer"`
+	Body     string    `json:"body"`
+	Amount   int64     `json:"amount"`
+	Currency string    `json:"currency"`
+	Digest   int64     `json:"digest"` // fprom.Message.Digest, bit for bit
+	Bulk     bool      `json:"bulk"`
+	Repeats  bool      `json:"repeats"`
+	At       time.Time `json:"recorded_at"`
+
+	key string // Message.Key
+}
+
+func rowsOf(ms []fprom.Message) []row {
+	rows := make([]row, len(ms))
+	for i, m := range ms {
+		r := row{
+			Key: fprom.SafeKey(m.Key), Kind: m.Kind, Customer: m.Customer, Body: string(m.Body), Digest: int64(m.Digest),
+			Bulk: m.Bulk, Repeats: m.Repeats(), At: m.RecordedAt, key: m.Key,
+		}
+		r.Amount, r.Currency = m.Money()
+		if r.Key != m.Key {
+			r.ClearKey = &m.Key
+		}
+		rows[i] = r
+	}
+	return rows
+}
+
+// putSQL takes rows with different keys ($1) and says of each key whether it is stored (true), or asks for other money
+// than what is stored (false). Of a key that another transaction changed meanwhile it says nothing. A dead letter, or a
+// cancellation that is done, is replaced. $2: notify the replicas. New rows are written in the order of their keys, so that
+// two transactions with the same keys do not wait for each other.
+const putSQL = `WITH m AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq') AS seq FROM jsonb_to_recordset($1::text::jsonb) AS m(key text, clear_key text,
+		kind text, customer text, body text, amount bigint, currency text, digest bigint, bulk boolean, repeats boolean, recorded_at timestamptz)),
+	fresh AS (INSERT INTO $schema.fprom_ledger (account_id, key, clear_key, seq, kind, customer, body, amount, currency, digest, bulk, recorded_at)
+		SELECT $account, key, clear_key, seq, kind, customer, body, amount, currency, digest, bulk, recorded_at FROM m ORDER BY key
+		ON CONFLICT (account_id, key) DO NOTHING RETURNING key, seq, bulk),
+	known AS MATERIALIZED (SELECT l.id, m.key, m.digest, l.digest = m.digest AS same, l.state = 'dead' OR l.state = 'done' AND m.repeats AS free
+		FROM m CROSS JOIN LATERAL (SELECT ctid AS id, digest, state FROM $schema.fprom_ledger WHERE account_id = $account AND key = m.key LIMIT 1) l
+		WHERE m.key NOT IN (SELECT key FROM fresh)),
+	again AS (UPDATE $schema.fprom_ledger l SET clear_key = m.clear_key, seq = m.seq, customer = m.customer, body = m.body, amount = m.amount,
+			currency = m.currency, digest = m.digest, bulk = m.bulk, recorded_at = m.recorded_at, state = 'waiting', generation = l.generation + 1, attempts = 0,
+			settled_at = NULL, outcome = '', reason = '', status_code = 0, promoter_event = 0, commissions = NULL
+		FROM m JOIN known k USING (key) WHERE l.ctid = k.id AND k.free AND l.state <> 'waiting' RETURNING l.key, l.seq, l.bulk),
+	stored AS (SELECT * FROM fresh UNION ALL SELECT * FROM again),
+	refused AS (INSERT INTO $schema.fprom_conflict (account_id, key, digest) SELECT $account, key, digest FROM known
+		WHERE NOT free AND NOT same ORDER BY key ON CONFLICT DO NOTHING),
+	jobs AS (` + jobsSQL + `now() FROM stored ORDER BY seq)
+	SELECT coalesce((SELECT jsonb_object_agg(key, ok) FROM (SELECT key, true AS ok FROM stored UNION ALL SELECT key, same FROM known WHERE NOT free) a), '{}')::text
+		|| coalesce((SELECT ` + notifySQL + `::text WHERE $2 AND EXISTS (SELECT 1 FROM stored WHERE NOT bulk)), '')`
+
+// put stores what is new of ms. The error is a *fprom.ConflictError if the rest is stored.
+func (s *store) put(ctx context.Context, db query, ms []fprom.Message, notify bool) error {
 	if len(ms) == 0 {
 		return nil
 	}
-	if err := s.check(ctx, tx); err != nil {
+	if err := s.check(ctx, db); err != nil {
 		return err
 	}
-	conflict, err := s.put(ctx, tx, ms)
-	if err != nil {
-		return fmt.Errorf("fprom: riverqueue: enqueue: %w", explain(err))
-	}
-	return conflict
-}
-
-// put stores what is new of ms. conflict is a *fprom.ConflictError if one of them asks for other money than what is stored.
-func (s *store) put(ctx context.Context, tx session, ms []fprom.Message) (conflict, err error) {
-	var p putting
-	rest := make([]record, len(ms))
-	for i := range ms {
-		rest[i] = recordOf(i, &ms[i])
-	}
-	for tries := 0; len(rest) > 0; tries++ {
-		if tries == 3 {
-			return nil, errors.New("events with the same ids come and go in other transactions; try again")
+	var refused []string
+	rows := rowsOf(ms)
+	for try := 0; len(rows) > 0; try++ {
+		if try > len(ms)+2 {
+			return errors.New("events with the same ids come and go in other transactions; try again")
 		}
-		stored, err := s.write(ctx, tx, insertSQL, rest)
+		now, later := unique(rows)
+		in, err := json.Marshal(now)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		var met []record
-		for _, r := range rest {
-			if stored[r.Key] {
-				stored[r.Key] = false // a second one with this key meets it
-				p.fresh = append(p.fresh, r)
-			} else {
-				met = append(met, r)
+		var out string
+		if err := db(ctx, s.sql(putSQL), string(in), notify).Scan(&out); err != nil {
+			return err
+		}
+		var stored map[string]bool
+		if err := json.Unmarshal([]byte(out), &stored); err != nil {
+			return err
+		}
+		for _, r := range now {
+			ok, told := stored[r.Key]
+			switch {
+			case !told:
+				later = append(later, r)
+			case !ok:
+				refused = append(refused, r.key)
 			}
 		}
-		if rest, err = s.meet(ctx, tx, met, &p); err != nil {
-			return nil, err
-		}
+		rows = later
 	}
-	if len(p.refused) > 0 {
-		conflict = &fprom.ConflictError{Keys: p.refused}
+	if len(refused) > 0 {
+		return &fprom.ConflictError{Keys: refused}
 	}
-	return conflict, s.wakeAll(ctx, tx, p.fresh)
+	return nil
 }
 
-// putting is what became of the messages of one put.
-type putting struct {
-	fresh   []record // stored
-	refused []string // Message.Key of those that ask for other money
-}
-
-// meet compares rs with the rows that have their keys: an equal one is a redelivery, other money is a conflict, and a dead
-// letter or a cancellation that is done is replaced. It returns those whose rows another transaction changed meanwhile.
-func (s *store) meet(ctx context.Context, tx session, rs []record, p *putting) (again []record, err error) {
-	if len(rs) == 0 {
-		return nil, nil
-	}
-	keys := make([]string, len(rs))
-	for i, r := range rs {
-		keys[i] = r.Key
-	}
-	in, err := json.Marshal(keys)
-	if err != nil {
-		return nil, err
-	}
-	type row struct {
-		Key    string
-		Digest int64
-		State  fprom.State
-	}
-	var known []row
-	if err := s.read(ctx, tx, knownSQL, in, &known); err != nil {
-		return nil, err
-	}
-	rows := make(map[string]row, len(known))
-	for _, k := range known {
-		rows[k.Key] = k
-	}
-	var revive, refuse []record
-	for _, r := range rs {
-		k, ok := rows[r.Key]
-		switch {
-		case !ok: // dropped or pruned this moment
-			again = append(again, r)
-		case k.State == fprom.StateDead, k.State == fprom.StateDone && r.message.Repeats():
-			rows[r.Key] = row{r.Key, r.Digest, fprom.StateWaiting}
-			revive = append(revive, r)
-		case k.Digest != r.Digest:
-			refuse, p.refused = append(refuse, r), append(p.refused, r.message.Key)
-		}
-	}
-	if len(refuse) > 0 {
-		if _, err := s.write(ctx, tx, refuseSQL, refuse); err != nil {
-			return nil, err
-		}
-	}
-	if len(revive) == 0 {
-		return again, nil
-	}
-	won, err := s.write(ctx, tx, reviveSQL, revive)
-	for _, r := range revive {
-		if won[r.Key] {
-			p.fresh = append(p.fresh, r)
+// unique are the first rows with each key, and the rest.
+func unique(rows []row) (first, rest []row) {
+	seen := map[string]bool{}
+	for _, r := range rows {
+		if seen[r.Key] {
+			rest = append(rest, r)
 		} else {
-			again = append(again, r)
+			first, seen[r.Key] = append(first, r), true
 		}
 	}
-	return again, err
-}
-
-// wakeAll makes a River job of each record.
-func (s *store) wakeAll(ctx context.Context, tx session, rs []record) error {
-	if len(rs) == 0 {
-		return nil
-	}
-	slices.SortFunc(rs, func(a, b record) int { return a.N - b.N })
-	jobs := make([]river.InsertManyParams, len(rs))
-	for i, r := range rs {
-		jobs[i] = river.InsertManyParams{Args: wakeUp{r.Key}, InsertOpts: jobOptions(r.Bulk)}
-	}
-	return tx.insertJobs(ctx, jobs)
+	return first, rest
 }

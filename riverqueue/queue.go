@@ -67,17 +67,20 @@ func (c Config) withDefaults() (Config, error) {
 type Queue struct {
 	cfg    Config
 	pool   *pgxpool.Pool
-	store  *store
+	store  store
 	log    *slog.Logger
-	outage *outage
+	outage outage
 
 	running atomic.Bool
 	closed  chan struct{}
 	closing sync.Once
 
-	line   *line
-	slots  slots         // held with the turn of line
-	pauses atomic.Uint64 // calls of Pause
+	liveTurn, bulkTurn chan struct{} // held by the call that asks for its slot
+	bulkBegins         chan struct{} // held by the bulk event that asks whether it may begin
+	limit              atomic.Int64  // the account's, as this process knows it
+	pauses             atomic.Uint64 // calls of Pause
+	ringing            atomic.Bool   // see ring
+	rang               atomic.Int64  // when, in nanoseconds
 }
 
 var (
@@ -100,13 +103,9 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	if pool.Config().MaxConns < minConns {
 		return nil, &fprom.ValidationError{Field: "pool", Reason: "has fewer than 4 connections"}
 	}
-	s, err := newStore(pool, cfg.Schema)
-	if err != nil {
-		return nil, err
-	}
 	return &Queue{
-		cfg: cfg, pool: pool, store: s, log: cfg.Logger, outage: &outage{log: cfg.Logger}, closed: make(chan struct{}),
-		line: newLine(),
+		cfg: cfg, pool: pool, store: store{schema: cfg.Schema}, log: cfg.Logger, outage: outage{log: cfg.Logger}, closed: make(chan struct{}),
+		liveTurn: make(chan struct{}, 1), bulkTurn: make(chan struct{}, 1), bulkBegins: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -129,8 +128,10 @@ func (q *Queue) open() error {
 // readCommitted lets each statement see what is committed before it, whatever the database's default is.
 var readCommitted = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 
-// batch runs statements in one transaction and one round trip.
+// batch runs statements in one transaction and one round trip, which the end of ctx does not cut short.
 func (q *Queue) batch(ctx context.Context, fill func(*pgx.Batch)) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
+	defer cancel()
 	b := &pgx.Batch{}
 	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
 	fill(b)
@@ -156,14 +157,23 @@ func scan(s *pgx.QueuedQuery, found *bool, dest ...any) {
 	})
 }
 
+// take waits until it can put something into ch.
+func (q *Queue) take(ctx context.Context, ch chan struct{}) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-q.closed:
+		return fprom.ErrQueueClosed
+	case ch <- struct{}{}:
+	}
+	if ctx.Err() != nil {
+		<-ch
+	}
+	return ctx.Err()
+}
+
 // sleep waits for d, the end of ctx or Close.
 func (q *Queue) sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if d <= 0 {
-		return nil
-	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -172,6 +182,6 @@ func (q *Queue) sleep(ctx context.Context, d time.Duration) error {
 	case <-q.closed:
 		return fprom.ErrQueueClosed
 	case <-timer.C:
-		return nil
+		return ctx.Err()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -28,7 +29,8 @@ const (
 type deliverFunc = func(context.Context, fprom.Message) (fprom.Result, error)
 
 // Run delivers the events of the schema until ctx ends, beside the Run of any other process, which it says nothing about.
-// While the database cannot be reached, or has no tables that fit, Run waits for it.
+// Bulk events are in at most half of the workers. While the database cannot be reached, or has no tables that fit, Run waits
+// for it.
 func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	if err := q.open(); err != nil {
 		return err
@@ -38,15 +40,13 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 	}
 	defer q.running.Store(false)
 	for ctx.Err() == nil {
-		err := q.store.check(ctx, pgxSession{tx: q.pool})
+		err := q.store.check(ctx, pgxQuery(q.pool))
 		if err == nil {
-			err = q.work(ctx, workers, deliver)
+			err = q.work(ctx, min(max(workers, 1), river.QueueNumWorkersMax), deliver)
 		}
 		if err != nil && ctx.Err() == nil {
 			q.outage.failed("begin to deliver", err)
-			if q.sleep(ctx, time.Second) != nil {
-				break
-			}
+			_ = q.sleep(ctx, time.Second)
 		}
 	}
 	return nil
@@ -54,16 +54,19 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 
 // work runs a River client and the upkeep until ctx ends. An error means that they did not start.
 func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
-	w := &worker{q: q, ended: ctx.Done(), deliver: deliver}
+	hands := make(chan struct{}, n)
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, w); err != nil {
-		return err
-	}
+	river.AddWorker(workers, river.WorkFunc(func(job context.Context, j *river.Job[wakeUp]) error {
+		return q.wake(ctx, job, j, hands, deliver)
+	}))
+	host, _ := os.Hostname()
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
-		ID: replicaID(), Schema: q.cfg.Schema, Logger: riverLog(q.log, q.outage), Workers: workers,
-		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue,
-		Queues:                      map[string]river.QueueConfig{jobQueue: {MaxWorkers: min(max(n, 1), river.QueueNumWorkersMax), FetchCooldown: fetchCooldown}},
-		CompletedJobRetentionPeriod: completedJobs,
+		ID: fmt.Sprintf("%.60s_%d_%s", host, os.Getpid(), rand.Text()[:10]), Schema: q.cfg.Schema, Logger: slog.New(riverHandler{&q.outage}), Workers: workers,
+		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue, CompletedJobRetentionPeriod: completedJobs,
+		Queues: map[string]river.QueueConfig{
+			liveQueue: {MaxWorkers: n, FetchCooldown: fetchCooldown},
+			bulkQueue: {MaxWorkers: max(n/2, 1), FetchCooldown: fetchCooldown},
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("fprom: riverqueue: %w", err)
@@ -83,110 +86,80 @@ func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
 	var upkeep sync.WaitGroup
 	upkeep.Go(func() { q.upkeep(ctx) })
 	<-ctx.Done()
-	w.stop(ctx, client)
+	// The deliveries under way have their time, and River then a moment to note how its jobs ended. What it cannot note is a
+	// wake-up too many.
+	go func() {
+		for range n {
+			hands <- struct{}{}
+		}
+		time.AfterFunc(stopTime, end)
+	}()
+	if err := client.Stop(life); err != nil {
+		q.outage.failed("end", err)
+	}
 	upkeep.Wait()
 	return nil
 }
 
-func replicaID() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return fmt.Sprintf("%.60s_%d_%s", host, os.Getpid(), rand.Text()[:10])
-}
-
-// worker is what River calls for each job.
-type worker struct {
-	river.WorkerDefaults[wakeUp]
-	q       *Queue
-	ended   <-chan struct{} // closed when Run is to end
-	deliver deliverFunc
-	under   sync.RWMutex // read-held by each call of Work
-}
-
-// stop waits for the deliveries under way, and a moment for River to note how its jobs ended. What it cannot note is a
-// wake-up too many.
-func (w *worker) stop(ctx context.Context, client interface{ Stop(context.Context) error }) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+// wake is what River calls for a job. Whatever is wrong with the job, the ledger knows better.
+func (q *Queue) wake(run, ctx context.Context, job *river.Job[wakeUp], hands chan struct{}, deliver deliverFunc) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() {
-		w.under.Lock() // nobody begins to read now
-		defer w.under.Unlock()
-		time.AfterFunc(stopTime, cancel)
-	}()
-	if err := client.Stop(ctx); err != nil {
-		w.q.outage.failed("end", err)
-	}
-}
-
-// NextRetry implements river.Worker for a job that River rescued.
-func (w *worker) NextRetry(*river.Job[wakeUp]) time.Time { return time.Now() }
-
-// Work takes a wake-up. Whatever is wrong with it, the ledger knows better.
-func (w *worker) Work(ctx context.Context, job *river.Job[wakeUp]) error {
-	w.under.RLock()
-	defer w.under.RUnlock()
-	if over(w.ended) {
-		return river.JobSnooze(0) // for another replica, or for this one after its restart
-	}
-	q := w.q
-	c, later, err := q.claim(ctx, fprom.SafeKey(job.Args.Key))
-	for ; err != nil; c, later, err = q.claim(ctx, fprom.SafeKey(job.Args.Key)) {
-		q.outage.failed("begin a delivery", err)
-		if wait(w.ended, pollTime); over(w.ended) || ctx.Err() != nil {
-			return river.JobSnooze(0)
-		}
-	}
+	defer context.AfterFunc(run, cancel)()
+	c, later, err := q.begin(ctx, job, hands)
 	switch {
-	case later > 0:
+	case err != nil: // the end: for another replica, or for this one after its restart
+		return river.JobSnooze(0)
+	case c == nil && later > 0:
 		return river.JobSnooze(later)
 	case c == nil:
 		return nil
 	}
-	m := c.message
-	dctx, cancel := context.WithCancel(context.WithValue(ctx, deliveryKey{}, &c.delivery))
-	defer cancel()
-	go func() {
-		select {
-		case <-w.ended:
-			cancel()
-		case <-dctx.Done():
+	defer func() { <-hands }()
+	if c.message.Bulk {
+		ctx = context.WithValue(ctx, bulkKey{}, true)
+	}
+	result, err := q.call(ctx, c.message, deliver)
+	return q.conclude(run, ctx, c, result, err)
+}
+
+// begin claims the event of a job, and with it one of hands. One bulk event of this process at a time waits until no live
+// event could begin. The error is ctx's.
+func (q *Queue) begin(ctx context.Context, job *river.Job[wakeUp], hands chan struct{}) (*claimed, time.Duration, error) {
+	if job.Queue == bulkQueue {
+		if err := q.take(ctx, q.bulkBegins); err != nil {
+			return nil, 0, err
 		}
-	}()
-	result, err := w.call(dctx, m)
-	done := err == nil || fprom.IsPermanent(err)
-	q.concludeProbe(ctx, &c.delivery, done)
-	if done {
-		return q.settle(ctx, w.ended, c, result, err)
+		defer func() { <-q.bulkBegins }()
 	}
-	return q.again(ctx, w.ended, c, result, err, dctx.Err() != nil)
-}
-
-func over(ended <-chan struct{}) bool {
-	select {
-	case <-ended:
-		return true
-	default:
-		return false
-	}
-}
-
-// wait waits for d, or until ended.
-func wait(ended <-chan struct{}, d time.Duration) {
-	select {
-	case <-ended:
-	case <-time.After(d):
+	for {
+		if err := q.take(ctx, hands); err != nil {
+			return nil, 0, err
+		}
+		c, later, err := q.claim(ctx, fprom.SafeKey(job.Args.Key))
+		if c != nil {
+			return c, 0, nil
+		}
+		<-hands
+		if err == nil && later != 0 {
+			return nil, later, nil
+		}
+		if err != nil {
+			q.outage.failed("begin a delivery", err)
+		}
+		if err := q.sleep(ctx, pollTime); err != nil {
+			return nil, 0, err
+		}
 	}
 }
 
 // call is deliver, whose panic is an error of this delivery.
-func (w *worker) call(ctx context.Context, m fprom.Message) (result fprom.Result, err error) {
+func (q *Queue) call(ctx context.Context, m fprom.Message, deliver deliverFunc) (result fprom.Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			w.q.log.Error("fprom: riverqueue: a delivery panicked; its event is tried again", "key", fprom.SafeKey(m.Key), "panic", p, "stack", string(debug.Stack()))
+			q.log.Error("fprom: riverqueue: a delivery panicked; its event is tried again", "key", fprom.SafeKey(m.Key), "panic", p, "stack", string(debug.Stack()))
 			result, err = fprom.Result{Outcome: fprom.Undelivered}, fmt.Errorf("the delivery panicked: %v", p)
 		}
 	}()
-	return w.deliver(ctx, m)
+	return deliver(ctx, m)
 }

@@ -17,13 +17,16 @@ var statsSQL = `SELECT
 	` + counted(`state = 'dead'`, "fprom_ledger_dead") + `,
 	` + counted(`state <> 'waiting'`, "fprom_ledger_settled") + `,
 	(SELECT count(*) FROM $schema.fprom_conflict WHERE account_id = $account),
-	least((SELECT recorded_at FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk ORDER BY seq LIMIT 1),
-		(SELECT recorded_at FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk ORDER BY seq LIMIT 1)),
+	(SELECT recorded_at FROM ` + waiting + ` ORDER BY seq LIMIT 1),
 	(SELECT settled_at FROM $schema.fprom_ledger WHERE account_id = $account AND state <> 'waiting' AND state = 'done' ORDER BY settled_at DESC LIMIT 1),
 	EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now()),
-	EXISTS (SELECT 1 FROM $schema.river_queue WHERE name = '` + jobQueue + `' AND paused_at IS NOT NULL),
-	CASE WHEN ` + inPause + ` THEN paused_until END, CASE WHEN ` + inPause + ` OR probing THEN pause_reason ELSE '' END
+	` + pausedInRiver + `,
+	CASE WHEN ` + inPause + ` THEN paused_until END, CASE WHEN ` + inPause + ` THEN pause_reason ELSE '' END
 	FROM $schema.fprom_account WHERE account_id = $account`
+
+// waiting are the events without an outcome, in the form for which PostgreSQL uses the indexes of live and bulk ones.
+const waiting = `(SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk
+	UNION ALL SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk) l`
 
 func counted(which, index string) string {
 	return fmt.Sprintf(`(SELECT CASE WHEN n < %d THEN n ELSE greatest(n, (SELECT reltuples FROM pg_class WHERE oid = '$schema.%s'::regclass)::bigint) END
@@ -57,23 +60,15 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 
 const markSQL = `SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`
 
-// firstSQL is the place of the first event that waits: each index tells it at once.
-const firstSQL = `least((SELECT min(seq) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk),
-	(SELECT min(seq) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk))`
+// firstSQL is the place of the first event that waits.
+const firstSQL = `min(seq) FROM ` + waiting
 
 // leftSQL: is one left that was stored before the mark $1, and is one of those under way, or due in $2 seconds with nothing
-// before it that is not?
-var leftSQL = `SELECT coalesce(` + firstSQL + ` <= $1, false), ` + soon(`NOT l.bulk`) + ` OR ` + soon(`l.bulk`)
-
-func soon(which string) string {
-	return `EXISTS (SELECT 1 FROM (SELECT * FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.state = 'waiting' AND ` + which + ` AND l.seq <= $1
-		AND (` + of("l", busy) + ` OR ` + dueIn("l") + ` AND NOT EXISTS (SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer
-			AND o.customer <> '' AND o.state = 'waiting' AND o.seq < l.seq AND NOT o.aside AND NOT ` + of("o", busy) + ` AND NOT ` + dueIn("o") + `)) ORDER BY l.seq LIMIT 1) l)`
-}
-
-func dueIn(row string) string {
-	return `(` + of(row, due) + ` OR $2::float8 IS NULL OR ` + row + `.next_attempt <= clock_timestamp() + make_interval(secs => $2::float8))`
-}
+// of its customer before it that is neither?
+const leftSQL = `WITH w AS (SELECT *, claimed_until > clock_timestamp() AS busy, next_attempt <= clock_timestamp() + make_interval(secs => $2) AS due FROM ` + waiting + ` WHERE seq <= $1)
+	SELECT EXISTS (SELECT 1 FROM w), EXISTS (SELECT 1 FROM w WHERE busy OR due AND NOT EXISTS (SELECT 1 FROM $schema.fprom_ledger o
+		WHERE o.account_id = $account AND o.customer = w.customer AND o.customer <> '' AND o.state = 'waiting' AND o.seq < w.seq AND NOT o.aside
+			AND o.claimed_until <= clock_timestamp() AND o.next_attempt > clock_timestamp() + make_interval(secs => $2)))`
 
 // Flush waits until every event of the schema that was stored before the call, by whichever process, has an outcome.
 func (q *Queue) Flush(ctx context.Context) error {
@@ -90,10 +85,9 @@ func (q *Queue) Flush(ctx context.Context) error {
 	}
 	for wait := fastest; ; wait = min(2*wait, slowest) {
 		var left, soon bool
-		var secs *float64
+		secs := 1e9 // without a deadline, everything is due some time
 		if end, ok := ctx.Deadline(); ok {
-			s := time.Until(end).Seconds()
-			secs = &s
+			secs = time.Until(end).Seconds()
 		}
 		err := q.pool.QueryRow(ctx, q.store.sql(leftSQL), mark, secs).Scan(&left, &soon)
 		switch {

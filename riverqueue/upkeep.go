@@ -4,23 +4,25 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // pausedReason is said while River's own queue is paused.
-const pausedReason = "the queue fprom is paused in River: resume it in River's UI, or with River's CLI or client"
+const (
+	pausedReason  = "the queue fprom is paused in River: resume it in River's UI, or with River's CLI or client"
+	pausedInRiver = `EXISTS (SELECT 1 FROM $schema.river_queue WHERE name = '` + liveQueue + `' AND paused_at IS NOT NULL)`
+)
 
-// The events at the front that may be delivered now and have no job: it was deleted or cancelled by hand, or is lost with its
-// process. One that River will rescue itself is in hand for longer than a delivery may take.
-var sweepSQL = `SELECT f.key, f.bulk, f.recorded_at FROM (` + front(`NOT l.bulk`) + ` UNION ALL ` + front(`l.bulk`) + `) f
-	WHERE NOT EXISTS (SELECT 1 FROM $schema.river_job j WHERE j.args @> jsonb_build_object('key', f.key) AND j.kind = '` + jobKind + `'
-		AND (j.state IN ('available', 'pending', 'retryable', 'scheduled') OR j.state = 'running' AND j.attempted_at > now() - make_interval(secs => $1::float8)))`
+// sweepSQL makes jobs of the events at the front that may be delivered now and have none: it was deleted or cancelled by
+// hand, or is lost with its process. One that River will rescue itself is in hand for longer than a delivery may take.
+const sweepSQL = `WITH l AS (` + front + ` NOT l.bulk` + frontEnd + ` UNION ALL ` + front + ` l.bulk` + frontEnd + `),
+	j AS (` + jobsSQL + `recorded_at FROM l WHERE NOT EXISTS (SELECT 1 FROM $schema.river_job j WHERE j.args @> jsonb_build_object('key', l.key) AND j.kind = '` + jobKind + `'
+		AND (j.state IN ('available', 'pending', 'scheduled') OR j.state = 'running' AND j.attempted_at > now() - make_interval(secs => $1))) RETURNING 1)
+	SELECT count(*) FROM j`
 
-func front(which string) string {
-	return `(SELECT l.key, l.bulk, l.recorded_at FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.state = 'waiting' AND ` + which + `
-		AND NOT ` + of("l", busy) + ` AND ` + of("l", due) + ` AND NOT ` + blocked + ` ORDER BY l.seq LIMIT 1000)`
-}
+const (
+	front    = `(SELECT l.key, l.bulk, l.recorded_at FROM $schema.fprom_ledger l WHERE l.account_id = $account AND ` + ready + ` AND`
+	frontEnd = ` ORDER BY l.seq LIMIT 1000)`
+)
 
 const pruneSQL = `DELETE FROM $schema.fprom_ledger WHERE ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
 	WHERE account_id = $account AND state = 'done' AND settled_at < now() - make_interval(secs => $1::float8) ORDER BY settled_at LIMIT 1000))`
@@ -44,7 +46,7 @@ func (q *Queue) upkeep(ctx context.Context) {
 		}
 		if err == nil && time.Since(warned) > 10*time.Minute {
 			var paused bool
-			if paused, err = q.pausedInRiver(ctx); paused {
+			if err = q.pool.QueryRow(ctx, q.store.sql(`SELECT `+pausedInRiver)).Scan(&paused); paused {
 				warned = time.Now()
 				q.log.Warn("fprom: riverqueue: nothing is delivered: " + pausedReason)
 			}
@@ -64,20 +66,10 @@ func (q *Queue) upkeep(ctx context.Context) {
 func (q *Queue) sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	rows, err := q.pool.Query(ctx, q.store.sql(sweepSQL), q.cfg.Rescue.Seconds())
-	if err != nil {
-		return err
-	}
-	lost, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (next, error) {
-		n := next{found: true}
-		err := row.Scan(&n.key, &n.bulk, &n.since)
-		return n, err
-	})
-	for _, n := range lost {
-		q.wake(ctx, n)
-	}
-	if len(lost) > 0 {
-		q.log.Info("fprom: riverqueue: events had lost their job in River and got a new one", "events", len(lost))
+	var lost int
+	err := q.pool.QueryRow(ctx, q.store.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost)
+	if lost > 0 {
+		q.log.Info("fprom: riverqueue: events had lost their job in River and got a new one", "events", lost)
 	}
 	return err
 }
@@ -95,9 +87,4 @@ func (q *Queue) prune(ctx context.Context) error {
 	}
 	_, err := q.pool.Exec(ctx, q.store.sql(`DELETE FROM $schema.fprom_conflict WHERE refused_at < now() - make_interval(secs => $1::float8)`), q.cfg.Retention.Seconds())
 	return err
-}
-
-func (q *Queue) pausedInRiver(ctx context.Context) (paused bool, err error) {
-	err = q.pool.QueryRow(ctx, q.store.sql(`SELECT EXISTS (SELECT 1 FROM $schema.river_queue WHERE name = '`+jobQueue+`' AND paused_at IS NOT NULL)`)).Scan(&paused)
-	return paused, err
 }

@@ -22,7 +22,6 @@ CREATE TABLE $schema.fprom_ledger (
 	state          text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'dead')),
 	generation     integer NOT NULL DEFAULT 0,               -- of the last delivery that began; an outcome must name it
 	attempts       integer NOT NULL DEFAULT 0,               -- deliveries that count
-	touched_at     timestamptz NOT NULL DEFAULT '-infinity', -- when a delivery last began or failed
 	claimed_until  timestamptz NOT NULL DEFAULT '-infinity', -- a delivery is under way until then, unless it ends before
 	next_attempt   timestamptz NOT NULL DEFAULT '-infinity',
 	aside          boolean NOT NULL DEFAULT false,           -- later events of the customer may pass
@@ -85,14 +84,11 @@ CREATE TABLE $schema.fprom_account (
 	account_id          integer PRIMARY KEY,
 	requests_per_minute integer NOT NULL DEFAULT 0,                -- 0: no replica has said it yet
 	next_slot           timestamptz NOT NULL DEFAULT '-infinity',  -- no call before this time
-	clock_steps         integer NOT NULL DEFAULT 0,                -- how often the database's clock was seen to step back
 	paused_until        timestamptz NOT NULL DEFAULT '-infinity',
-	pause_reason        text NOT NULL DEFAULT '',
-	probing             boolean NOT NULL DEFAULT false,            -- after a pause, until a call showed that the account works
-	probe_until         timestamptz NOT NULL DEFAULT '-infinity'   -- the one probe under way has its answer by then
+	pause_reason        text NOT NULL DEFAULT ''
 );
-INSERT INTO $schema.fprom_account (account_id, next_slot, paused_until, pause_reason, probing, probe_until)
-SELECT 1, next_slot, paused_until, pause_reason, probing, probe_until FROM $schema.fprom_account_1;
+INSERT INTO $schema.fprom_account (account_id, next_slot, paused_until, pause_reason)
+SELECT 1, next_slot, paused_until, pause_reason FROM $schema.fprom_account_1;
 DROP TABLE $schema.fprom_account_1;
 DROP TABLE $schema.fprom_replica;
 
