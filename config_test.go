@@ -81,7 +81,7 @@ func TestBaseURL(t *testing.T) {
 		"http://api.firstpromoter.com", "https://api.firstpromoter.com/?key=x", "https://api.firstpromoter.com?", "//api.firstpromoter.com",
 		"api.firstpromoter.com", "/api", "https://", "https://:443", "https://user:pw@api.firstpromoter.com", "https://user@api.firstpromoter.com",
 		"https://api.firstpromoter.com/#x", "ftp://api.firstpromoter.com", "https:api.firstpromoter.com", "https://a b", "https://a\n", "https://[::1",
-		"https://a:port", "http://127.0.0.1.example.com", "http://localhost.example.com", "http://0.0.0.0", "http://10.0.0.1", "http://[::2]",
+		"https://a:port", "https://a/track ", "http://127.0.0.1.example.com", "http://localhost.example.com", "http://0.0.0.0", "http://10.0.0.1", "http://[::2]",
 		"http://127.1", "http://2130706433", "http://0x7f000001", "javascript:alert(1)", "http://user@localhost", "https://a/%zz",
 	} {
 		cfg := config(always(ok()))

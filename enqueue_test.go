@@ -3,6 +3,7 @@ package fprom_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -56,6 +57,31 @@ func TestEnqueueWithAConflict(t *testing.T) {
 			t.Errorf("%d calls", len(f.seen()))
 		}
 	})
+}
+
+// What the queue refuses as a conflict is not taken for stored, whether the error names it or not.
+func TestConflictOfTheQueue(t *testing.T) {
+	for name, conflict := range map[string]error{
+		"named": &fprom.ConflictError{Keys: []string{"sale:a"}}, "not named": fmt.Errorf("put: %w", fprom.ErrConflict),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				q := newRecorder()
+				q.onPut = func([]fprom.Message, func() error) error { return conflict }
+				cfg := config(always(ok()))
+				cfg.Queue = q
+				tracker := start(t, cfg)
+				for range 2 {
+					if err := tracker.Enqueue(t.Context(), sale("a")); !errors.Is(err, fprom.ErrConflict) {
+						t.Errorf("Enqueue: %v", err)
+					}
+				}
+				if s := tracker.Stats(); s.Enqueued != 0 || s.Conflicts != 2 || q.puts != 2 {
+					t.Errorf("%d puts, %+v", q.puts, s)
+				}
+			})
+		})
+	}
 }
 
 // The second that the queue may take is for all events together.

@@ -41,20 +41,27 @@ func TestEnqueuerWithoutTracker(t *testing.T) { // not parallel: slog.Default is
 			w.WriteHeader(status)
 		}
 	}
-	hook := fprom.NewHook(&accepted{err: errors.New("no place")})
-	for status, want := range map[int][]string{
-		http.StatusOK:         {"level=ERROR", "LOST", "no place", "event=sale:42", "event=cancellation:a***@e***"},
-		http.StatusBadGateway: {"level=DEBUG", "not sent", "event=sale:42", "event=cancellation:a***@e***"},
+	var refused accepted
+	hook := fprom.NewHook(&refused)
+	for _, c := range []struct {
+		status int
+		err    error
+		want   []string
+	}{
+		{http.StatusOK, errors.New("no place"), []string{"level=ERROR", "LOST", "no place", "event=sale:42", "event=cancellation:a***@e***"}},
+		{http.StatusOK, &fprom.ConflictError{Keys: []string{"sale:42"}}, []string{"level=ERROR", "NOT TRACKED", "sale:42"}},
+		{http.StatusBadGateway, nil, []string{"level=DEBUG", "not sent", "event=sale:42", "event=cancellation:a***@e***"}},
 	} {
 		log.Reset()
-		serve(t, hook, "", handler(status))
-		for _, part := range want {
+		refused.err = c.err
+		serve(t, hook, "", handler(c.status))
+		for _, part := range c.want {
 			if !strings.Contains(log.String(), part) {
-				t.Errorf("status %d: no %q in the log:\n%s", status, part, log.String())
+				t.Errorf("status %d, %v: no %q in the log:\n%s", c.status, c.err, part, log.String())
 			}
 		}
 		if strings.Contains(log.String(), "ann@example.com") {
-			t.Errorf("status %d: an e-mail address in the log:\n%s", status, log.String())
+			t.Errorf("status %d, %v: an e-mail address in the log:\n%s", c.status, c.err, log.String())
 		}
 	}
 }

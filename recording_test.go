@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fprom-go/fprom"
 )
@@ -96,6 +98,33 @@ func TestNotAccepted(t *testing.T) {
 		}
 		if w := serve(t, fprom.NewHook(enqueuer, fprom.WithFailClosed()), "", handler); w.Code != c.failClosed {
 			t.Errorf("%s, WithFailClosed: status %d, want %d", c.name, w.Code, c.failClosed)
+		}
+	}
+}
+
+// TestRequestsTimeIsOver: a request whose context has ended succeeds all the same, where no http.TimeoutHandler answers in
+// its place, and what is told to the Observer does not end with it.
+func TestRequestsTimeIsOver(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	for status, want := range map[int]fprom.Stage{http.StatusOK: fprom.StageEnqueued, http.StatusBadGateway: fprom.StageDiscarded} {
+		var stages []fprom.Stage
+		cfg := config(nil)
+		cfg.Queue = sink{}
+		cfg.Observer = func(ctx context.Context, s fprom.Step) {
+			stages = append(stages, s.Stage)
+			if ctx.Err() != nil {
+				t.Errorf("%s: the context has ended", s.Stage)
+			}
+		}
+		x := fprom.NewHook(start(t, cfg)).Wrap(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody))
+		record(t, x.Request(), validSale("1"))
+		x.Writer().WriteHeader(status)
+		x.Finish()
+		x.Close()
+		if !slices.Equal(stages, []fprom.Stage{want}) {
+			t.Errorf("status %d: %v, want %v", status, stages, want)
 		}
 	}
 }
