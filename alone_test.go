@@ -1,11 +1,14 @@
 package fprom_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -190,4 +193,113 @@ func TestNothingIsGivenUpInAnOutage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFailuresByChance: where every second attempt fails, whatever the event, none is taken for one that fails alone.
+func TestFailuresByChance(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var mu sync.Mutex
+		rng := rand.New(rand.NewPCG(1, 1))
+		f := &fake{answer: func(int, call) reply {
+			mu.Lock()
+			defer mu.Unlock()
+			if rng.IntN(2) == 0 {
+				return reply{status: 500, after: 100 * time.Millisecond}
+			}
+			return reply{status: 200, body: okBody, after: 100 * time.Millisecond}
+		}}
+		tracker := start(t, config(f))
+		for i := range 300 {
+			enqueue(t, tracker, sale(fmt.Sprint("s", i)))
+		}
+		flush(t, tracker, 7*time.Minute) // an event that fails alone waits longer
+	})
+}
+
+// TestBreakerOverlooksWhatFailsAlone: an event that fails while others succeed does not open the breaker again.
+func TestBreakerOverlooksWhatFailsAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := poisoned(reply{status: 500})
+		cfg := config(f)
+		cfg.Breaker.Failures = 1
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("bad"))
+		for i := range 1200 {
+			time.Sleep(500 * time.Millisecond)
+			if b := tracker.Stats().Breaker; b != "closed" && i > 60 {
+				t.Fatalf("the breaker is %s", b)
+			}
+			enqueue(t, tracker, sale(fmt.Sprint("good", i)))
+		}
+		if n := f.count("bad"); n < 3 {
+			t.Errorf("%d attempts, want some after the breaker closed", n)
+		}
+	})
+}
+
+// TestBadEventsInAGreedyQueue: the others keep their rate also where the queue has no rule of its own for tried events.
+func TestBadEventsInAGreedyQueue(t *testing.T) {
+	t.Parallel()
+	queuetest.TestBadEvents(t, func(*testing.T) fprom.Queue { return &greedy{tried: map[time.Time][]fprom.Message{}} }, 200, "hang", "500", "403")
+}
+
+// greedy delivers what is due, tried events first, with as many workers as there are.
+type greedy struct {
+	sink
+	mu    sync.Mutex
+	fresh []fprom.Message
+	tried map[time.Time][]fprom.Message // by the time they are due
+}
+
+func (q *greedy) Put(_ context.Context, ms ...fprom.Message) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.fresh = append(q.fresh, ms...)
+	return nil
+}
+
+func (q *greedy) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range workers {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				m, ok := q.next()
+				if !ok {
+					time.Sleep(100 * time.Millisecond)
+					continue
+				}
+				if _, err := deliver(ctx, m); err != nil {
+					q.again(m, time.Now().Add(fprom.RetryDelay(m.Attempt, err)))
+				}
+			}
+		})
+	}
+	return nil
+}
+
+func (q *greedy) next() (m fprom.Message, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for at, ms := range q.tried {
+		if !at.After(time.Now()) {
+			if m, q.tried[at] = ms[0], ms[1:]; len(ms) == 1 {
+				delete(q.tried, at)
+			}
+			m.Attempt++
+			return m, true
+		}
+	}
+	if len(q.fresh) > 0 {
+		m, q.fresh = q.fresh[0], q.fresh[1:]
+		m.Attempt++
+		return m, true
+	}
+	return m, false
+}
+
+func (q *greedy) again(m fprom.Message, at time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.tried[at] = append(q.tried[at], m)
 }
