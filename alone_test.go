@@ -303,3 +303,34 @@ func (q *greedy) again(m fprom.Message, at time.Time) {
 	defer q.mu.Unlock()
 	q.tried[at] = append(q.tried[at], m)
 }
+
+// TestGivenUpIsForgotten: events that ran out of attempts leave the memory of what fails, which is bounded.
+func TestGivenUpIsForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(_ int, c call) reply {
+			switch {
+			case strings.Contains(c.body, `"event_id":"bad`):
+				return reply{status: 500}
+			case c.kind == fprom.KindRefund:
+				return reply{status: 403}
+			}
+			return ok()
+		}}
+		cfg := config(f)
+		cfg.Retry.MaxAttempts, cfg.Breaker.Failures = 2, 1_000_000
+		tracker := start(t, cfg)
+		const bad = 10_000
+		for i := range bad {
+			enqueue(t, tracker, sale(fmt.Sprint("bad", i)))
+		}
+		flush(t, tracker, time.Hour)
+		enqueue(t, tracker, refund("refused"))
+		for i := range 600 {
+			enqueue(t, tracker, sale(fmt.Sprint("good", i)))
+			time.Sleep(6 * time.Second)
+		}
+		if n := f.count("refused"); n > 20 || tracker.Stats().Rejected != bad {
+			t.Errorf("%d attempts for a refused event within an hour; %d given up", n, tracker.Stats().Rejected)
+		}
+	})
+}

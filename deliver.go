@@ -142,10 +142,8 @@ func (t *Tracker) conclude(ctx context.Context, p *pass, m Message, queued bool,
 	case !queued:
 	case v.class == classDone && v.Outcome == NotReferral:
 		t.askAgain(m, v)
-	case v.class == classTransient && t.retry.MaxAttempts > 0 && m.Attempt >= t.retry.MaxAttempts:
-		v.class, v.err = classRejected, fmt.Errorf("%w (given up after %d attempts)", v.err, m.Attempt)
 	case v.class == classTransient, v.class == classSuspected, v.class == classUnauthorized:
-		t.failing.failed(m.Key, v)
+		t.failing.failed(m, v)
 	}
 }
 

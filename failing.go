@@ -24,7 +24,8 @@ const chance = 1e-4
 // attempts that fail explains: then neither FirstPromoter nor the account is at fault. Such an event backs off to an hour,
 // and says nothing about the breaker. The memory is of this process: after a restart the hours are counted anew.
 type failing struct {
-	places int // events that failed before which may be under way at once
+	places      int // events that failed before which may be under way at once
+	maxAttempts int // RetryConfig.MaxAttempts
 
 	mu     sync.Mutex
 	events map[string]*failure
@@ -43,8 +44,8 @@ type failure struct {
 	proved bool          // it fails alone
 }
 
-func newFailing(workers int) *failing {
-	return &failing{places: max(workers/2, 1), events: map[string]*failure{}}
+func newFailing(workers, maxAttempts int) *failing {
+	return &failing{places: max(workers/2, 1), maxAttempts: maxAttempts, events: map[string]*failure{}}
 }
 
 // standing is what is known of a queued event before an attempt.
@@ -90,17 +91,21 @@ func (f *failing) succeeded(key string) {
 	delete(f.events, key)
 }
 
-// failed notes a failure of the event with this key, and says in v what follows from it.
-func (f *failing) failed(key string, v *verdict) {
+// failed notes a failure of m, and says in v what follows from it.
+func (f *failing) failed(m Message, v *verdict) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if v.class == classTransient && f.maxAttempts > 0 && m.Attempt >= f.maxAttempts {
+		f.giveUp(m, v, fmt.Sprintf("after %d attempts", m.Attempt))
+		return
+	}
 	now := time.Now()
-	e := f.events[key]
+	e := f.events[m.Key]
 	if e == nil {
 		v.news = true
 		f.rate += (1 - f.rate) / 16
 		if len(f.events) < maxFailing {
-			f.events[key] = &failure{since: now, last: now, good: f.good}
+			f.events[m.Key] = &failure{since: now, last: now, good: f.good}
 		}
 		return
 	}
@@ -111,8 +116,7 @@ func (f *failing) failed(key string, v *verdict) {
 	e.last, e.good = now, f.good
 	switch {
 	case e.alone >= giveUpAfter:
-		delete(f.events, key)
-		v.class, v.err = classRejected, fmt.Errorf("%w (given up after it failed for a day while others were delivered)", v.err)
+		f.giveUp(m, v, "after it failed for a day while others were delivered")
 		return
 	case !e.proved && e.times > 0 && math.Pow(max(f.rate, 0.01), float64(e.times+1)) <= chance:
 		e.proved, v.news = true, true
@@ -125,6 +129,12 @@ func (f *failing) failed(key string, v *verdict) {
 	if !v.aside && now.Sub(e.since) >= setAsideAfter && now.Sub(f.trial) >= setAsideAfter {
 		f.trial, v.aside = now, true
 	}
+}
+
+// giveUp makes m a dead letter. Called with mu held.
+func (f *failing) giveUp(m Message, v *verdict, why string) {
+	delete(f.events, m.Key)
+	v.class, v.err = classRejected, fmt.Errorf("%w (given up %s)", v.err, why)
 }
 
 // jitter is d and up to a tenth more, so that events that failed together do not come back together.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -152,16 +153,11 @@ func (q *memoryQueue) Close() error {
 func (q *memoryQueue) Undelivered() []Message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var left []*memoryItem
-	for _, it := range q.keys {
+	var left []Message
+	for _, it := range slices.SortedFunc(maps.Values(q.keys), func(a, b *memoryItem) int { return cmp.Compare(a.Seq, b.Seq) }) {
 		if !it.Value.answered {
-			left = append(left, it)
+			left = append(left, it.Value.Message)
 		}
 	}
-	slices.SortFunc(left, func(a, b *memoryItem) int { return cmp.Compare(a.Seq, b.Seq) })
-	ms := make([]Message, len(left))
-	for i, it := range left {
-		ms[i] = it.Value.Message
-	}
-	return ms
+	return left
 }

@@ -42,7 +42,7 @@ func (t *Tracker) observe(ctx context.Context, s Step) {
 	if t == nil {
 		return
 	}
-	t.counts.count(s)
+	t.counts.update(func(stats *Stats) { stats.count(s) })
 	_ = t.guard(ctx, "the Logger", func() error { t.logbook.step(ctx, t, s); return nil })
 	if t.observer != nil {
 		_ = t.guard(ctx, "the Observer", func() error { t.observer(ctx, s); return nil })

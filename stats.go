@@ -37,15 +37,9 @@ type Stats struct {
 
 // counters are what a Tracker counts itself.
 type counters struct {
-	mu      sync.Mutex
-	stats   Stats      // without what Tracker.Stats asks others for
-	seconds [60]second // the calls of the last minute
-}
-
-// second counts the calls of one second.
-type second struct {
-	unix  int64
-	calls int
+	mu    sync.Mutex
+	stats Stats       // without what Tracker.Stats asks others for
+	calls []time.Time // to FirstPromoter, of the last minute and some before
 }
 
 // update changes the counters.
@@ -57,15 +51,19 @@ func (c *counters) update(f func(s *Stats)) {
 
 // called counts a call to FirstPromoter.
 func (c *counters) called() {
-	c.update(func(stats *Stats) {
-		stats.Attempts++
-		now := time.Now().Unix()
-		s := &c.seconds[now%60]
-		if s.unix != now {
-			*s = second{unix: now}
-		}
-		s.calls++
+	c.update(func(s *Stats) {
+		s.Attempts++
+		c.calls = append(c.recent(), time.Now())
 	})
+}
+
+// recent is the calls of the last minute. Called with mu held.
+func (c *counters) recent() []time.Time {
+	i := 0
+	for i < len(c.calls) && time.Since(c.calls[i]) >= time.Minute {
+		i++
+	}
+	return c.calls[i:]
 }
 
 // put notes how a Put ended.
@@ -78,50 +76,32 @@ func (c *counters) put(err error) {
 }
 
 // count adds a step to the counters.
-func (c *counters) count(step Step) {
-	c.update(func(s *Stats) {
-		switch step.Stage {
-		case StageEnqueued:
-			s.Enqueued++
-		case StageDelivered:
-			s.delivered(step.Result.Outcome)
-		case StageRetry:
-			s.Retries++
-		case StageDead:
-			s.Rejected++
-		case StageDiscarded:
-			s.Discarded++
-		case StageLost:
-			s.Lost++
-		case StageConflict:
-			s.Conflicts++
-		case StagePaused: // an attempt that is made again, and counted by Attempts
+func (s *Stats) count(step Step) {
+	switch step.Stage {
+	case StageEnqueued:
+		s.Enqueued++
+	case StageDelivered:
+		s.LastSuccess = time.Now()
+		switch step.Result.Outcome {
+		case Tracked:
+			s.Tracked++
+		case NotReferral:
+			s.NotReferral++
+		default:
+			s.Duplicate++
 		}
-	})
-}
-
-func (s *Stats) delivered(o Outcome) {
-	s.LastSuccess = time.Now()
-	switch o {
-	case Tracked:
-		s.Tracked++
-	case NotReferral:
-		s.NotReferral++
-	case Duplicate, Rejected, Undelivered:
-		s.Duplicate++
+	case StageRetry:
+		s.Retries++
+	case StageDead:
+		s.Rejected++
+	case StageDiscarded:
+		s.Discarded++
+	case StageLost:
+		s.Lost++
+	case StageConflict:
+		s.Conflicts++
+	case StagePaused: // an attempt that is made again, and counted by Attempts
 	}
-}
-
-func (c *counters) snapshot() Stats {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s, now := c.stats, time.Now().Unix()
-	for _, second := range c.seconds {
-		if now-second.unix < 60 {
-			s.LastMinute += second.calls
-		}
-	}
-	return s
 }
 
 // Stats returns a snapshot. It asks the queue, so it is not for a hot path.
@@ -129,7 +109,11 @@ func (t *Tracker) Stats() Stats {
 	if t == nil {
 		return Stats{}
 	}
-	s := t.counts.snapshot()
+	var s Stats
+	t.counts.update(func(counted *Stats) {
+		s = *counted
+		s.LastMinute = len(t.counts.recent())
+	})
 	s.RequestsPerMinute = t.perMinute
 	var reason error
 	if s.Breaker, s.PausedUntil, reason = t.gate.state(); reason != nil {

@@ -51,7 +51,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	t := &Tracker{
 		client: newClient(cfg), queue: cfg.Queue, workers: cfg.Workers, perMinute: cfg.RequestsPerMinute,
-		dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers), gate: newGate(cfg.Breaker, cfg.Retry),
+		dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers, cfg.Retry.MaxAttempts), gate: newGate(cfg.Breaker, cfg.Retry),
 		limit: newPacer(cfg.RequestsPerMinute, cfg.Burst), retry: cfg.Retry, log: cfg.Logger, observer: cfg.Observer,
 		ran: make(chan struct{}), ended: make(chan struct{}),
 	}
