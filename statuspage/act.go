@@ -18,14 +18,19 @@ func (p *page) act(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this request comes from another site and is refused", http.StatusForbidden)
 		return
 	}
-	o := p.outbox()
-	if o == nil {
-		http.Error(w, "the queue in memory keeps no dead letters", http.StatusConflict)
-		return
-	}
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, "the form cannot be read", http.StatusBadRequest)
+		return
+	}
+	o, end, err := p.outbox()
+	if err != nil {
+		http.Error(w, "not done: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer end()
+	if o == nil {
+		http.Error(w, "the queue in memory keeps no dead letters", http.StatusConflict)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), actTimeout)

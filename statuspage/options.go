@@ -23,6 +23,9 @@ type Options struct {
 	Writable bool
 	// Outbox is what the page shows. Default: the queue of the Tracker.
 	Outbox fprom.Outbox
+	// Open, if set, opens what the page shows, in place of Outbox. The page opens it for each look and closes it after that:
+	// so a file that only one process can have is free for its service. One call at a time.
+	Open func() (fprom.Outbox, error)
 	// Name is shown at the top, to tell the page of one service from that of another. Default none.
 	Name string
 	// OldestAge is how long an event may wait until the page and readyz say that something is wrong. Default 2 h: a sale
@@ -56,15 +59,16 @@ type page struct {
 	tracker *fprom.Tracker
 	cross   *http.CrossOriginProtection
 
+	opened   sync.Mutex // held while the outbox is open, with Options.Open
 	mu       sync.Mutex // held while the outbox is read: those who ask meanwhile get the same answer
 	last     snapshot
 	trail    trail
 	redriven time.Time // when this page last did
 }
 
-// Handler is the status page of t. A nil t with Options.Outbox shows an outbox without its service, as "fprom page"
-// does; a nil t without one, as in development, says that nothing is tracked. The error is a *fprom.ValidationError that names
-// the field of o.
+// Handler is the status page of t. A nil t with Options.Outbox or Open shows an outbox without its service, as "fprom page"
+// does; a nil t without one, as in development, says that nothing is tracked. The error is a *fprom.ValidationError that
+// names the field of o.
 func Handler(t *fprom.Tracker, o Options) (http.Handler, error) {
 	o, err := o.withDefaults()
 	if err != nil {

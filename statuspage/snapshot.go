@@ -43,12 +43,20 @@ type snapshot struct {
 	nothing bool             // neither a Tracker nor an Outbox
 }
 
-func (p *page) outbox() fprom.Outbox {
-	if p.Outbox != nil {
-		return p.Outbox
+// outbox is what the page shows; nil if there is none. Call end after its use.
+func (p *page) outbox() (o fprom.Outbox, end func(), err error) {
+	if p.Open != nil {
+		p.opened.Lock()
+		if o, err = p.Open(); err != nil {
+			p.opened.Unlock()
+			return nil, nil, err
+		}
+		return o, func() { defer p.opened.Unlock(); _ = o.Close() }, nil // it was only read, or answered what it did
 	}
-	o, _ := p.tracker.Outbox()
-	return o
+	if o = p.Outbox; o == nil {
+		o, _ = p.tracker.Outbox()
+	}
+	return o, func() {}, nil
 }
 
 // look returns the last snapshot while it is fresh, else a new one.
@@ -81,10 +89,7 @@ func (p *page) gather(ctx context.Context) snapshot {
 		stats := p.tracker.Stats() //nolint:contextcheck // it has a time-out of its own
 		s.service, s.queue = &stats, stats.Queue
 	}
-	if o := p.outbox(); o != nil {
-		s.durable, s.nothing = true, false
-		s.broken = s.read(ctx, o)
-	}
+	s.broken = s.read(ctx, p)
 	if p.Compared != nil {
 		c := p.Compared()
 		s.compare = &c
@@ -98,8 +103,17 @@ func (p *page) gather(ctx context.Context) snapshot {
 	return s
 }
 
-// read reads the outbox. What could be read before an error stays.
-func (s *snapshot) read(ctx context.Context, o fprom.Outbox) error {
+// read reads the outbox, if there is one. What could be read before an error stays.
+func (s *snapshot) read(ctx context.Context, p *page) error {
+	o, end, err := p.outbox()
+	if err == nil && o == nil {
+		return nil
+	}
+	s.durable, s.nothing = true, false
+	if err != nil {
+		return err
+	}
+	defer end()
 	q, err := o.Stats(ctx)
 	if err != nil {
 		return err

@@ -106,8 +106,13 @@ func (p *page) servePage(w http.ResponseWriter, r *http.Request) {
 func (p *page) dead(ctx context.Context, s snapshot, after string) (rows []row, next string) {
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
+	o, end, err := p.outbox()
+	if err != nil {
+		return nil, ""
+	}
+	defer end()
 	cursor := ""
-	for e, err := range p.outbox().Entries(ctx, fprom.Filter{State: fprom.StateDead, Limit: deadShown + 1, After: after}) {
+	for e, err := range o.Entries(ctx, fprom.Filter{State: fprom.StateDead, Limit: deadShown + 1, After: after}) {
 		if err != nil {
 			break // the page says so above if the outbox cannot be read; a cursor of another time shows nothing
 		}

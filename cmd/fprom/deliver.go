@@ -92,7 +92,7 @@ func (d *deliverer) begin(ctx context.Context) error {
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	if err := d.box.Run(ended, 1, nil); errors.Is(err, boltqueue.ErrServed) {
-		return failed("another process has the outbox open and does not deliver it (fprom page?): end it, or start the service")
+		return failed("another process has the outbox open and does not deliver it (another fprom?): end it, or start the service")
 	}
 	d.tracker, err = fprom.New(fprom.Config{Queue: d.box, RequestsPerMinute: d.rate, Logger: d.a.logger()})
 	if err != nil {

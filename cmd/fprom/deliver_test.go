@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -53,15 +52,10 @@ func TestBackfillWithRefusedCredentials(t *testing.T) {
 func TestBackfillBesideOneThatOnlyLooks(t *testing.T) {
 	t.Parallel()
 	p := inFile(t)
-	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
 	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
 	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
-	looks := command(t, e, "page", "--addr", "127.0.0.1:0")
-	if err := looks.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = looks.Process.Kill(); _ = looks.Wait() }()
-	eventually(t, func() bool { _, err := os.Stat(p.where + ".sock"); return err == nil })
+	looks := p.open(t)
+	defer func() { _ = looks.Close() }()
 	if r := fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=5s").want(t, 1); !strings.Contains(r.err, "does not deliver it") {
 		t.Error(r)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/statuspage"
 )
 
@@ -57,17 +59,33 @@ func (a *app) runPage(ctx context.Context, flags pageFlags) error {
 	if isJSON(a.format) {
 		return usage("--output %s: the page runs on and on; it has status.json", a.format)
 	}
-	return a.withOutbox(ctx, func(box fprom.Outbox) error {
-		h, err := statuspage.Handler(nil, statuspage.Options{
-			Auth: pageAuth(password), Challenge: pageChallenge(password), Writable: flags.writable, Outbox: box, Name: flags.name, RequestsPerMinute: flags.rate,
-		})
+	opts := statuspage.Options{
+		Auth: pageAuth(password), Challenge: pageChallenge(password), Writable: flags.writable, Name: flags.name, RequestsPerMinute: flags.rate,
+	}
+	serve := func(box fprom.Outbox) error {
+		opts.Outbox = box
+		h, err := statuspage.Handler(nil, opts)
 		if err != nil {
 			return usage("%w", err)
 		}
 		return a.serve(ctx, flags.addr, h, func(url string) {
 			_, _ = fmt.Fprintf(a.errs, "the status page is at %s/\nCtrl-C ends it.\n", url)
 		})
-	})
+	}
+	where, err := a.location()
+	if err != nil {
+		return err
+	}
+	if isDatabase(where) {
+		return a.withOutbox(ctx, serve)
+	}
+	if err := a.withOutbox(ctx, func(fprom.Outbox) error { return nil }); err != nil { // what is wrong with it is said now
+		return err
+	}
+	opts.Open = func() (fprom.Outbox, error) { // for each look, so that a service can start meanwhile
+		return boltqueue.OpenOrDial(where, boltqueue.WithLogger(slog.New(slog.DiscardHandler)), boltqueue.WithoutCreate(), boltqueue.WithoutRun(), boltqueue.WithoutSocket())
+	}
+	return serve(nil)
 }
 
 // pageAuth asks for the password. Without one it takes requests for a loopback host only: a name of a foreign site that

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestPage(t *testing.T) {
@@ -36,8 +37,37 @@ func TestPage(t *testing.T) {
 	})
 }
 
+// A service can start while the page of its outbox is open, and the page goes on with it and after it.
+func TestPageTakesNothingFromTheService(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	fake, e := filled(t, p)
+	url, end := page(t, e, "127.0.0.1:0")
+	defer end()
+	look := func(state string) {
+		t.Helper()
+		if body, code := ask(t, url, nil); code != http.StatusOK || !strings.Contains(body, "sale:bad_1") || !strings.Contains(body, state) {
+			t.Errorf("%d, want one that says %q: %.300s", code, state, body)
+		}
+		time.Sleep(1500 * time.Millisecond) // the page shows the same for a second
+	}
+	look("no process delivers")
+	_, stop := serve(t, p, fake) // fails the test if the file is held
+	look("delivery is on")
+	stop()
+	look("no process delivers")
+}
+
 // visit starts the page, asks for it once, and ends it with Ctrl-C.
 func visit(t *testing.T, e env, addr string, set func(*http.Request)) (string, int) {
+	t.Helper()
+	url, end := page(t, e, addr)
+	defer end()
+	return ask(t, url, set)
+}
+
+// page starts the page, until end ends it with Ctrl-C.
+func page(t *testing.T, e env, addr string) (url string, end func()) {
 	t.Helper()
 	cmd := command(t, e, "page", "--addr", addr)
 	errs, err := cmd.StderrPipe()
@@ -54,7 +84,19 @@ func visit(t *testing.T, e env, addr string, set func(*http.Request)) (string, i
 		t.Fatalf("%v: %s", err, line)
 	}
 	go func() { _, _ = io.Copy(io.Discard, lines) }()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+m[1]+"/", http.NoBody)
+	return "http://127.0.0.1:" + m[1] + "/", func() {
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("after Ctrl-C: %v", err)
+		}
+	}
+}
+
+func ask(t *testing.T, url string, set func(*http.Request)) (string, int) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,12 +111,6 @@ func visit(t *testing.T, e env, addr string, set func(*http.Request)) (string, i
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("after Ctrl-C: %v", err)
 	}
 	return string(body), resp.StatusCode
 }
