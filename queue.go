@@ -74,5 +74,5 @@ type QueueStats struct {
 	PausedUntil time.Time `json:"paused_until,omitzero"`  // end of a pause of the account; zero if there is none, or none is known
 	PauseReason string    `json:"pause_reason,omitempty"` // why
 	Breaker     string    `json:"breaker,omitempty"`      // of the process that delivers, if it is one and known: see Stats
-	LastMinute  int       `json:"last_minute"`            // calls to FirstPromoter in the last 60 s, if known
+	LastMinute  *int      `json:"last_minute,omitempty"`  // calls to FirstPromoter in the last 60 s, of all processes; nil if unknown
 }

@@ -137,7 +137,7 @@ func (q *Queue) status(ctx context.Context) (fprom.QueueStats, error) {
 	s, err := q.Stats(ctx)
 	if watch := q.watched.Load(); watch != nil && err == nil && s.Delivering {
 		t := (*watch)()
-		s.PausedUntil, s.PauseReason, s.Breaker, s.LastMinute = t.PausedUntil, t.PauseReason, t.Breaker, t.LastMinute
+		s.PausedUntil, s.PauseReason, s.Breaker, s.LastMinute = t.PausedUntil, t.PauseReason, t.Breaker, &t.LastMinute
 	}
 	return s, err
 }

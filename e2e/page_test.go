@@ -25,7 +25,7 @@ import (
 
 // busy is the outbox of a shop with a sale a minute, and some that wait.
 func busy() *outboxtest.Outbox {
-	o := &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true, Breaker: "closed", LastMinute: 37}}
+	o := &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true, Breaker: "closed", LastMinute: new(37)}}
 	for i := range 1440 {
 		outcome := fprom.Tracked
 		switch {

@@ -53,7 +53,7 @@ func TestIsNotBuiltForEverybodyByMistake(t *testing.T) {
 
 // full is an outbox with as much as a page shows, and with text that comes from outside.
 func full() *outboxtest.Outbox {
-	o := &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true, LastMinute: 123, Breaker: "closed"}}
+	o := &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true, LastMinute: new(123), Breaker: "closed"}}
 	for i := range 3000 {
 		outcome := []fprom.Outcome{fprom.Tracked, fprom.NotReferral, fprom.Duplicate}[i%3]
 		o.Events = append(o.Events, outboxtest.Event(fmt.Sprintf("%s%d", strings.Repeat("k", 60), i), fprom.StateDone, outcome, time.Duration(3000-i)*29*time.Second))

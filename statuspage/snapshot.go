@@ -30,6 +30,7 @@ type snapshot struct {
 	took    time.Duration
 	service *fprom.Stats     // nil without a Tracker
 	queue   fprom.QueueStats // with what the Tracker knows better
+	own     bool             // the calls of the last minute are those of this process
 	durable bool             // there is an Outbox
 	day     []fprom.Bucket   // the last 24 h in half hours
 	hour    []fprom.Bucket   // the last hour in minutes
@@ -145,7 +146,9 @@ func (s *snapshot) merge() {
 	if !t.PausedUntil.IsZero() {
 		s.queue.PausedUntil, s.queue.PauseReason = t.PausedUntil, t.PauseReason
 	}
-	s.queue.LastMinute = max(s.queue.LastMinute, t.LastMinute) // that of the outbox counts all replicas
+	if s.queue.LastMinute == nil {
+		s.queue.LastMinute, s.own = &t.LastMinute, true
+	}
 	if t.LastSuccess.After(s.queue.LastSuccess) {
 		s.queue.LastSuccess = t.LastSuccess
 	}

@@ -12,7 +12,7 @@ import (
 func (p *page) tiles(s snapshot) []tile {
 	tiles := []tile{
 		lostTile(s.service), p.oldestTile(s), successTile(s), waitingTile(s.queue),
-		deadTile(s.queue), p.limitTile(s.queue), breakerTile(s.queue), pauseTile(s.queue, s.at),
+		deadTile(s.queue), p.limitTile(s), breakerTile(s.queue), pauseTile(s.queue, s.at),
 	}
 	if s.compare != nil {
 		tiles = append(tiles, s.compare.tile(s.at))
@@ -63,8 +63,15 @@ func deadTile(q fprom.QueueStats) tile {
 	return tile{"Dead letters", grouped(q.Dead), "given up, see below", levelWarn}
 }
 
-func (p *page) limitTile(q fprom.QueueStats) tile {
-	return tile{"Calls last minute", grouped(q.LastMinute), "of " + grouped(p.RequestsPerMinute) + " allowed", ""}
+func (p *page) limitTile(s snapshot) tile {
+	if s.queue.LastMinute == nil {
+		return tile{"Calls last minute", "–", "only the service knows", ""}
+	}
+	note := "of " + grouped(p.RequestsPerMinute) + " allowed"
+	if s.own {
+		note = "by this process, " + note
+	}
+	return tile{"Calls last minute", grouped(*s.queue.LastMinute), note, ""}
 }
 
 func breakerTile(q fprom.QueueStats) tile {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/nethttpadapter"
 	"github.com/fprom-go/fprom/statuspage"
 )
@@ -71,6 +72,32 @@ func TestWithQueueInMemory(t *testing.T) {
 	w := httptest.NewRecorder()
 	if h.ServeHTTP(w, r); w.Code != http.StatusConflict {
 		t.Errorf("redrive answered %d, want 409: there are no dead letters to see", w.Code)
+	}
+}
+
+// How many calls were made is shown if the outbox or the service knows it, never as 0 if neither does.
+func TestCallsOfTheLastMinute(t *testing.T) {
+	t.Parallel()
+	tr := tracker(t, fpromtest.NewServer(t).Config())
+	for name, c := range map[string]struct {
+		tracker    *fprom.Tracker
+		known      *int
+		want, json string
+	}{
+		"unknown":    {nil, nil, "only the service knows", ""},
+		"none":       {nil, new(0), "of 400 allowed", `"last_minute": 0`},
+		"some":       {nil, new(123), "of 400 allowed", `"last_minute": 123`},
+		"of service": {tr, nil, "by this process, of 400 allowed", `"last_minute": 0`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := handler(t, c.tracker, statuspage.Options{Public: true, Outbox: &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true, Breaker: "closed", LastMinute: c.known}}})
+			if body := get(t, h, "/").Body.String(); !strings.Contains(body, ">"+c.want) {
+				t.Errorf("the page does not say %q", c.want)
+			}
+			if body := get(t, h, "/status.json").Body.String(); !strings.Contains(body, c.json) || (c.json == "") == strings.Contains(body, "last_minute") {
+				t.Errorf("%s", body)
+			}
+		})
 	}
 }
 

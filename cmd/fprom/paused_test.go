@@ -53,3 +53,23 @@ func execIn(t *testing.T, p place, sql string) {
 		t.Fatal(err)
 	}
 }
+
+// While a service sends, the calls of the last minute are what it made, or are left out: never 0.
+func TestCallsOfTheLastMinute(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+		tracker, _ := serve(t, p, fake)
+		if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 1999, "USD")); err != nil {
+			t.Fatal(err)
+		}
+		flush(t, tracker)
+		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+		if r := fprom(t, e, "status").want(t, 0); strings.Contains(r.out, "last minute") && !strings.Contains(r.out, "last minute   1 call\n") {
+			t.Error(r)
+		}
+		if r := fprom(t, e, "status", "-o", "json").want(t, 0); !strings.Contains(r.out, `"last_minute": 1`) && !strings.Contains(r.out, `"last_minute": null`) {
+			t.Error(r)
+		}
+	})
+}

@@ -11,7 +11,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// statusJSON is what status tells. Times are UTC, null where there is none.
+// statusJSON is what status tells. Times are UTC. What is unknown is null.
 type statusJSON struct {
 	Pending     int        `json:"pending"`
 	Bulk        int        `json:"bulk"`
@@ -24,7 +24,7 @@ type statusJSON struct {
 	PausedUntil *time.Time `json:"paused_until"`
 	PauseReason *string    `json:"pause_reason"`
 	Breaker     string     `json:"breaker"`
-	LastMinute  int        `json:"last_minute"`
+	LastMinute  *int       `json:"last_minute"`
 }
 
 func (a *app) status() *cobra.Command {
@@ -79,7 +79,9 @@ func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
 	if s.Breaker != "" {
 		row("breaker", "%s", s.Breaker)
 	}
-	row("last minute", "%s", count(s.LastMinute, "call"))
+	if s.LastMinute != nil {
+		row("last minute", "%s", count(*s.LastMinute, "call"))
+	}
 }
 
 func delivering(s fprom.QueueStats) string {
