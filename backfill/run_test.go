@@ -245,7 +245,12 @@ func TestDeliveredToTheEnd(t *testing.T) {
 			t.Fatalf("%+v %v", got, err)
 		}
 		var waiting []int
-		o, err := backfill.Wait(t.Context(), box, got.Since, func(n int) { waiting = append(waiting, n) })
+		o, err := backfill.Wait(t.Context(), box, got.Since, func(n int, so backfill.Outcomes) {
+			if n+so.Tracked+so.Dead != 501 {
+				t.Errorf("%d wait, %+v", n, so)
+			}
+			waiting = append(waiting, n)
+		})
 		if want := (backfill.Outcomes{Tracked: 500, Dead: 1}); err != nil || o != want || len(waiting) < 60 {
 			t.Errorf("%+v %v after %d looks", o, err, len(waiting))
 		}

@@ -16,19 +16,27 @@ type Outcomes struct {
 	Dead        int `json:"dead"`
 }
 
+func outcomesOf(b fprom.Bucket) Outcomes {
+	return Outcomes{Tracked: b.Tracked, NotReferral: b.NotReferral, Duplicate: b.Duplicate, Dead: b.Dead}
+}
+
 // Wait returns when no bulk event waits in the outbox any more, with the outcomes of those put since a time (Result.Since).
-// Something must deliver meanwhile. progress, if set, gets the number of bulk events that wait, every second. The error is
-// ctx's or the outbox's.
-func Wait(ctx context.Context, outbox fprom.Outbox, since time.Time, progress func(waiting int)) (Outcomes, error) {
+// Something must deliver meanwhile. progress, if set, gets the number of bulk events that wait, and the outcomes of all
+// events since Wait began, live ones among them, every second. The error is ctx's or the outbox's.
+func Wait(ctx context.Context, outbox fprom.Outbox, since time.Time, progress func(waiting int, settled Outcomes)) (Outcomes, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	so := tally{from: time.Now()}
 	for {
 		stats, err := outbox.Stats(ctx)
+		if err == nil && progress != nil {
+			var settled Outcomes
+			if settled, err = so.far(ctx, outbox, time.Now()); err == nil {
+				progress(stats.Bulk, settled)
+			}
+		}
 		if err != nil {
 			return Outcomes{}, fmt.Errorf("fprom: wait for the outbox: %w", err)
-		}
-		if progress != nil {
-			progress(stats.Bulk)
 		}
 		if stats.Bulk == 0 {
 			return outcomes(ctx, outbox, since)
@@ -41,21 +49,39 @@ func Wait(ctx context.Context, outbox fprom.Outbox, since time.Time, progress fu
 	}
 }
 
-func outcomes(ctx context.Context, outbox fprom.Outbox, since time.Time) (o Outcomes, err error) {
-	for e, err := range outbox.Entries(ctx, fprom.Filter{Since: since}) {
-		switch {
-		case err != nil:
-			return o, fmt.Errorf("fprom: count the outcomes: %w", err)
-		case !e.Bulk:
-		case e.State == fprom.StateDead:
-			o.Dead++
-		case e.Outcome == fprom.Tracked:
-			o.Tracked++
-		case e.Outcome == fprom.NotReferral:
-			o.NotReferral++
-		case e.Outcome == fprom.Duplicate:
-			o.Duplicate++
+// tally counts the outcomes since a time. What was counted is not read again, but for the last seconds: an outcome has its time
+// before it is stored.
+type tally struct {
+	done fprom.Bucket
+	from time.Time
+}
+
+const stored = 10 * time.Second // after which all outcomes of a second are
+
+func (t *tally) far(ctx context.Context, outbox fprom.Outbox, now time.Time) (Outcomes, error) {
+	buckets, err := outbox.History(ctx, t.from, now, time.Second)
+	sum := t.done
+	for _, b := range buckets {
+		sum.Tracked += b.Tracked
+		sum.NotReferral += b.NotReferral
+		sum.Duplicate += b.Duplicate
+		sum.Dead += b.Dead
+		if end := b.Start.Add(time.Second); now.Sub(end) > stored {
+			t.done, t.from = sum, end
 		}
 	}
-	return o, nil
+	return outcomesOf(sum), err
+}
+
+func outcomes(ctx context.Context, outbox fprom.Outbox, since time.Time) (Outcomes, error) {
+	var b fprom.Bucket
+	for e, err := range outbox.Entries(ctx, fprom.Filter{Since: since}) {
+		if err != nil {
+			return outcomesOf(b), fmt.Errorf("fprom: count the outcomes: %w", err)
+		}
+		if e.Bulk {
+			b.Add(e.State, e.Outcome)
+		}
+	}
+	return outcomesOf(b), nil
 }

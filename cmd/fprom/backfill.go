@@ -175,13 +175,13 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 	p := a.progress(0, "delivered")
 	defer p.end()
 	first := 0
-	o, err := backfill.Wait(limited, own.box, r.Since, func(waiting int) {
+	o, err := backfill.Wait(limited, own.box, r.Since, func(waiting int, settled backfill.Outcomes) {
 		if err := errors.Join(own.begin(ctx), own.refused()); err != nil {
 			stop(err)
 		}
 		first = max(first, waiting)
 		p.expect(int64(first))
-		p.detail("at the account's limit " + span(backfill.TimeLeft(waiting, flags.rate)) + " left")
+		p.detail(fmt.Sprintf("with live events %s; at the account's limit %s left", outcomesText(settled), span(backfill.TimeLeft(waiting, flags.rate))))
 		p.set(int64(first - waiting))
 	})
 	switch {
@@ -209,7 +209,7 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 			_, _ = fmt.Fprintf(w, "rows that need a person: %s\n", r.RejectsFile)
 		}
 		if o := r.Outcomes; o != nil {
-			_, _ = fmt.Fprintf(w, "%d tracked, %d not a referral, %d duplicate, %d dead\n", o.Tracked, o.NotReferral, o.Duplicate, o.Dead)
+			_, _ = fmt.Fprintln(w, outcomesText(*o))
 		} else if r.Queued > 0 {
 			_, _ = fmt.Fprintf(w, "at %d calls a minute their delivery takes %s\n", flags.rate, span(backfill.TimeLeft(r.Queued, flags.rate)))
 		}
@@ -218,4 +218,8 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 		return errNeedsPerson
 	}
 	return err
+}
+
+func outcomesText(o backfill.Outcomes) string {
+	return fmt.Sprintf("%d tracked, %d not a referral, %d duplicate, %d dead", o.Tracked, o.NotReferral, o.Duplicate, o.Dead)
 }

@@ -253,15 +253,18 @@ func (q *Outbox) Drop(_ context.Context, f fprom.Filter) (int, error) {
 	return q.dead(f, func(r *row) { r.entry = fprom.Entry{}; delete(q.byKey, fprom.SafeKey(r.msg.Key)) }), nil
 }
 
-// History implements fprom.Outbox: one bucket.
-func (q *Outbox) History(_ context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
-	b := fprom.Bucket{Start: from.Truncate(step)}
+// History implements fprom.Outbox.
+func (q *Outbox) History(_ context.Context, from, to time.Time, step time.Duration) (buckets []fprom.Bucket, err error) {
+	from = from.Truncate(step)
+	for at := from; at.Before(to); at = at.Add(step) {
+		buckets = append(buckets, fprom.Bucket{Start: at})
+	}
 	for _, e := range q.selected(fprom.Filter{}) {
 		if !e.SettledAt.Before(from) && e.SettledAt.Before(to) {
-			b.Add(e.State, e.Outcome)
+			buckets[e.SettledAt.Sub(from)/step].Add(e.State, e.Outcome)
 		}
 	}
-	return []fprom.Bucket{b}, nil
+	return buckets, nil
 }
 
 // Forget implements fprom.Outbox.
