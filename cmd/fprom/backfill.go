@@ -121,13 +121,17 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 	if err != nil {
 		return backfillError(err, result, flags.dry)
 	}
-	if (flags.deliver || flags.wait > 0 && result.Queued > 0) && !flags.dry { // what an earlier run left is delivered, too
+	follow := (flags.deliver || flags.wait > 0) && !flags.dry // also what an earlier run left
+	if follow {
 		if result.Outcomes, err = a.followBulk(ctx, own, result, flags); err != nil {
 			a.note("the rows are in the outbox, and none is lost: run the same command again to go on")
 			return err
 		}
 	}
-	return a.showBackfill(result, flags)
+	if err := a.showBackfill(result, flags); err != nil || !follow || result.Outcomes != nil {
+		return err
+	}
+	return errNeedsPerson // not all have an outcome
 }
 
 func backfillError(err error, r backfill.Result, dry bool) error {
@@ -160,7 +164,7 @@ func (a *app) noteColumns(columns []backfill.Column) {
 
 // followBulk waits until no bulk event waits.
 func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result, flags backfillFlags) (*backfill.Outcomes, error) {
-	if s, err := own.box.Stats(ctx); err == nil && !s.Delivering && !flags.deliver { // the own delivery begins in a moment
+	if s, err := own.box.Stats(ctx); err == nil && s.Bulk > 0 && !s.Delivering && !flags.deliver { // the own delivery begins in a moment
 		a.note("nobody delivers this outbox now: the rows are sent when the service starts, or with --deliver")
 		return nil, nil
 	}

@@ -79,7 +79,7 @@ func TestBackfillDelivers(t *testing.T) {
 		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
 		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
 		file := past(t, 60)
-		if r := fprom(t, e, "backfill", file, "--amount", "minor", "--wait").want(t, 0); !strings.Contains(r.err, "nobody delivers") {
+		if r := fprom(t, e, "backfill", file, "--amount", "minor", "--wait").want(t, 3); !strings.Contains(r.err, "nobody delivers") {
 			t.Error(r)
 		}
 		cmd := command(t, e, "backfill", file, "--amount", "minor", "--deliver", "--rate", "1200")
@@ -147,4 +147,20 @@ func TestBackfillFirstSteps(t *testing.T) {
 	if n := len(fake.Commissions()); n != 3 {
 		t.Errorf("%d commissions", n)
 	}
+}
+
+// Whoever waits in vain learns it from the exit status, also in a run that finds the rows in the outbox.
+func TestBackfillNotDoneInTime(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+		fake.Inject(fpromtest.Status(500).OnEvent("past_1"))
+		serve(t, p, fake)
+		e, file := account(fake).with(env{"FPROM_OUTBOX": p.where}), past(t, 3)
+		for range 2 {
+			if r := fprom(t, e, "backfill", file, "--amount", "minor", "--wait=1500ms").want(t, 3); !strings.Contains(r.err, "not all rows have an outcome") {
+				t.Error(r)
+			}
+		}
+	})
 }
