@@ -37,10 +37,14 @@ func Record(ctx context.Context, events ...Event) error {
 // MiddlewareOption changes what an adapter's Middleware does: WithFailClosed, WithRefIDCookie, WithSuccess.
 type MiddlewareOption func(*Hook)
 
-// WithSuccess says which final status (200 or more) is a success. Default: every status below 400. Whatever the rule, a
-// handler that panics, hijacks its connection or exceeds the time of an http.TimeoutHandler has failed.
+// WithSuccess says which final status (200 or more) is a success. Default, also for nil: every status below 400. Whatever the
+// rule, a handler that panics, hijacks its connection or exceeds the time of an http.TimeoutHandler has failed.
 func WithSuccess(success func(status int) bool) MiddlewareOption {
-	return func(h *Hook) { h.success = success }
+	return func(h *Hook) {
+		if success != nil {
+			h.success = success
+		}
+	}
 }
 
 // WithFailClosed is for webhooks. If an event cannot be accepted, the response is 503 instead of the handler's, and the

@@ -282,6 +282,7 @@ func options(wrap Wrap) []Case {
 		}, Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "Service Unavailable\n"},
 		{Name: "WithFailClosed", Options: closed, Handler: page, Want: []string{"stored sale:1", "status 201"}, WantStatus: 201, WantBody: "thank"},
 		{Name: "WithSuccess, no", Options: created, Handler: answer(200), Want: []string{"discarded sale:1", "status 200"}, WantStatus: 200},
+		{Name: "WithSuccess of nil", Options: []fprom.MiddlewareOption{fprom.WithSuccess(nil)}, Handler: answer(200), Want: []string{"stored sale:1", "status 200"}, WantStatus: 200},
 		{Name: "WithSuccess, yes", Options: created, Handler: answer(201), Want: []string{"stored sale:1", "status 201"}, WantStatus: 201},
 		{Name: "inside a middleware without tracker", Outer: nested, Handler: answer(200), Want: []string{"stored sale:1", "status 200"}, WantStatus: 200},
 		{Name: "around a middleware without tracker", Inner: nested, Handler: answer(200), Want: []string{"status 200"}, WantStatus: 200},
