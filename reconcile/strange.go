@@ -96,23 +96,23 @@ func (r *run) judgeStrange(ctx context.Context, s span) error {
 // lookUpAtOnce is how many keys an outbox is asked for at once.
 const lookUpAtOnce = 500
 
+// dropKnown takes out of strange what is ours. A refund's commission may have the sale's id.
 func (r *run) dropKnown(ctx context.Context) error {
-	var keys []string
+	var ids []string
 	for key, rows := range r.strange {
-		if r.told[key] {
-			continue
+		if !r.told[key] {
+			ids = append(ids, rows[0].EventID)
 		}
-		keys = append(keys, fprom.KindSale+":"+rows[0].EventID, fprom.KindRefund+":"+rows[0].EventID)
 	}
-	for part := range slices.Chunk(keys, lookUpAtOnce) {
-		for e, err := range r.Outbox.Entries(ctx, fprom.Filter{Keys: part}) {
-			if err != nil {
-				return fmt.Errorf("fprom: read the outbox: %w", err)
-			}
-			id := strings.TrimPrefix(e.Key, e.Kind+":")
-			delete(r.strange, keyOf(e.Kind, id))
-			if e.Kind == fprom.KindSale { // a refund's commission may have the sale's id
-				delete(r.strange, keyOf(fprom.KindRefund, id))
+	for part := range slices.Chunk(ids, lookUpAtOnce) {
+		for kind, known := range map[string][]string{fprom.KindSale: {fprom.KindSale, fprom.KindRefund}, fprom.KindRefund: {fprom.KindRefund}} {
+			for e, err := range r.Outbox.Entries(ctx, fprom.Filter{Keys: part, Kind: kind}) {
+				if err != nil {
+					return fmt.Errorf("fprom: read the outbox: %w", err)
+				}
+				for _, k := range known {
+					delete(r.strange, keyOf(k, strings.TrimPrefix(e.Key, kind+":")))
+				}
 			}
 		}
 	}
