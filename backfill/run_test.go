@@ -15,6 +15,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/backfill"
+	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/internal/memoutbox"
 )
@@ -268,6 +269,54 @@ func TestDeliveredToTheEnd(t *testing.T) {
 			}
 		}
 		if err := tracker.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// asleep is an outbox on a machine that sleeps for five hours while it is followed.
+type asleep struct {
+	fprom.Outbox
+	n int
+}
+
+func (a *asleep) Stats(ctx context.Context) (fprom.QueueStats, error) {
+	if a.n++; a.n == 2 {
+		time.Sleep(5 * time.Hour)
+	}
+	return a.Outbox.Stats(ctx)
+}
+
+func TestFollowedOverASleep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, err := boltqueue.Open(filepath.Join(t.TempDir(), "fprom.db"), boltqueue.WithoutSocket())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := message(t, fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 100})
+		m.Bulk = true
+		if err := q.Put(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- q.Run(ctx, 1, func(context.Context, fprom.Message) (fprom.Result, error) {
+				time.Sleep(time.Hour)
+				return fprom.Result{Outcome: fprom.Tracked}, nil
+			})
+		}()
+		var last backfill.Outcomes
+		o, err := backfill.Wait(t.Context(), &asleep{Outbox: q}, time.Now(), func(_ int, settled backfill.Outcomes) { last = settled })
+		if want := (backfill.Outcomes{Tracked: 1}); err != nil || o != want || last != want {
+			t.Errorf("%+v, %+v while it was followed, %v", o, last, err)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := q.Close(); err != nil {
 			t.Error(err)
 		}
 	})

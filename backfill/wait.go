@@ -26,7 +26,7 @@ func outcomesOf(b fprom.Bucket) Outcomes {
 func Wait(ctx context.Context, outbox fprom.Outbox, since time.Time, progress func(waiting int, settled Outcomes)) (Outcomes, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	so := tally{from: time.Now()}
+	so := tally{from: time.Now().Truncate(time.Second)}
 	for {
 		stats, err := outbox.Stats(ctx)
 		if err == nil && progress != nil {
@@ -53,24 +53,33 @@ func Wait(ctx context.Context, outbox fprom.Outbox, since time.Time, progress fu
 // before it is stored.
 type tally struct {
 	done fprom.Bucket
-	from time.Time
+	from time.Time // a whole second
 }
 
-const stored = 10 * time.Second // after which all outcomes of a second are
+const (
+	stored = 10 * time.Second   // after which all outcomes of a second are
+	piece  = 5000 * time.Second // of a history, which has a bound: the machine may have slept
+)
 
 func (t *tally) far(ctx context.Context, outbox fprom.Outbox, now time.Time) (Outcomes, error) {
-	buckets, err := outbox.History(ctx, t.from, now, time.Second)
 	sum := t.done
-	for _, b := range buckets {
-		sum.Tracked += b.Tracked
-		sum.NotReferral += b.NotReferral
-		sum.Duplicate += b.Duplicate
-		sum.Dead += b.Dead
-		if end := b.Start.Add(time.Second); now.Sub(end) > stored {
-			t.done, t.from = sum, end
+	for from := t.from; from.Before(now); from = from.Add(piece) {
+		to := from.Add(min(piece, now.Sub(from)))
+		buckets, err := outbox.History(ctx, from, to, time.Second)
+		if err != nil {
+			return Outcomes{}, err
+		}
+		for _, b := range buckets {
+			sum.Tracked += b.Tracked
+			sum.NotReferral += b.NotReferral
+			sum.Duplicate += b.Duplicate
+			sum.Dead += b.Dead
+			if end := b.Start.Add(time.Second); now.Sub(end) > stored {
+				t.done, t.from = sum, end
+			}
 		}
 	}
-	return outcomesOf(sum), err
+	return outcomesOf(sum), nil
 }
 
 func outcomes(ctx context.Context, outbox fprom.Outbox, since time.Time) (Outcomes, error) {
