@@ -18,6 +18,8 @@ const maxRecord = 1 << 20
 type Reader struct {
 	format Format
 	csv    *csv.Reader
+	raw    bytes.Buffer // what csv has read from the row's beginning on
+	rawAt  int64        // where that is
 	limit  *limitedReader
 	lines  *bufio.Scanner
 	header []string
@@ -82,7 +84,7 @@ func headline(r *bufio.Reader) []byte {
 }
 
 func (in *Reader) readHeader(r *bufio.Reader) error {
-	in.csv = csv.NewReader(r)
+	in.csv = csv.NewReader(io.TeeReader(r, &in.raw))
 	in.csv.Comma = separator(r)
 	in.csv.FieldsPerRecord = -1
 	in.csv.ReuseRecord = true
@@ -147,9 +149,12 @@ func (in *Reader) Rows() iter.Seq2[Row, error] {
 
 func (in *Reader) csvRow() (Row, error) {
 	in.limit.n = 0
+	start := in.csv.InputOffset()
+	in.raw.Next(int(start - in.rawAt))
+	in.rawAt = start
 	record, err := in.csv.Read()
 	if err != nil {
-		return in.badCSV(record, err)
+		return in.badCSV(err)
 	}
 	r := Row{Record: record}
 	r.Line, _ = in.csv.FieldPos(0)
@@ -166,8 +171,8 @@ func (in *Reader) csvRow() (Row, error) {
 	return r, nil
 }
 
-// badCSV turns a row that is no CSV into a refused one; any other error ends the reading.
-func (in *Reader) badCSV(record []string, err error) (Row, error) {
+// badCSV turns a row that is no CSV into a refused one, which has all that stands there; any other error ends the reading.
+func (in *Reader) badCSV(err error) (Row, error) {
 	p, ok := errors.AsType[*csv.ParseError](err)
 	switch {
 	case errors.Is(err, io.EOF):
@@ -177,6 +182,9 @@ func (in *Reader) badCSV(record []string, err error) (Row, error) {
 	case !ok:
 		return Row{}, fmt.Errorf("fprom: read the file: %w", err)
 	}
+	lazy := csv.NewReader(bytes.NewReader(in.raw.Bytes()[:in.csv.InputOffset()-in.rawAt]))
+	lazy.Comma, lazy.LazyQuotes = in.csv.Comma, true
+	record, _ := lazy.Read() // it takes a quote for what it is
 	return Row{Line: p.StartLine, Record: record, Err: fmt.Errorf("fprom: the row is no CSV: %w", p.Err)}, nil
 }
 

@@ -61,7 +61,7 @@ func (w *rejects) open() error {
 	return w.csv.Write(append(pick(w.header, w.keep), lineColumn, reasonColumn))
 }
 
-// add writes a row. record and line may be shorter than they should, where the row could not be read.
+// add writes a row, which may have fewer or more fields than the header.
 func (w *rejects) add(r Row, reason error) error {
 	if w.path == "" {
 		return nil
@@ -73,7 +73,11 @@ func (w *rejects) add(r Row, reason error) error {
 	}
 	text := strings.TrimPrefix(reason.Error(), "fprom: ")
 	if w.csv != nil {
-		return w.csv.Write(append(pick(r.Record, w.keep), strconv.Itoa(r.Line), text))
+		fields := append(pick(r.Record, w.keep), strconv.Itoa(r.Line), text)
+		if n := len(w.header); len(r.Record) > n {
+			fields = append(fields, r.Record[n:]...) // that the header has not
+		}
+		return w.csv.Write(fields)
 	}
 	o := map[string]json.RawMessage{}
 	if json.Unmarshal(r.JSON, &o) != nil || o == nil {

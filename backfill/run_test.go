@@ -132,6 +132,28 @@ func TestRejectsCanBeMended(t *testing.T) {
 	}
 }
 
+// Nothing of a row that cannot be taken apart is missing in the rejects file.
+func TestRejectsLoseNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, row, want string }{
+		{"a bare quote", `ch_1,5" disk,ann@example.com,100`, `ch_1,"5"" disk",ann@example.com,100,3,`},
+		{"a quote that goes on", `ch_1,"5" disk,ann@example.com,100`, `ch_1,"5"" disk,ann@example.com,100`},
+		{"too many fields", `ch_1,,ann@example.com,1,000,USD`, `,000,USD`},
+	} {
+		box, path := memoutbox.New(), filepath.Join(t.TempDir(), "rejects")
+		text := "event_id,note,email,amount\nch_0,,ann@example.com,5\n" + c.row + "\nch_2,,ann@example.com,5\n"
+		for range 2 { // also of its own rejects
+			if got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, Outbox: box, RejectsPath: path}); err != nil || got.Invalid != 1 && got.Rows != 1 {
+				t.Fatalf("%s: %+v %v", c.name, got, err)
+			}
+			b, _ := os.ReadFile(path)
+			if text = string(b); !strings.Contains(text, c.want) {
+				t.Errorf("%s: no %q in %q", c.name, c.want, text)
+			}
+		}
+	}
+}
+
 func TestRejectsFileIsMadeOnlyIfNeeded(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rejects.csv")
