@@ -196,8 +196,8 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// TestErrorBesideASuccess: a note in c.Errors beside a 200 takes the sale away, and the reason is said. Where the chain
-// returns without a response, another middleware makes it of c.Errors, which is no news.
+// TestErrorBesideASuccess: a note in c.Errors beside a success takes the sale away, and the reason is said. Where the chain
+// returns without a response and a status, another middleware makes them of c.Errors, which is no news.
 func TestErrorBesideASuccess(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -208,6 +208,8 @@ func TestErrorBesideASuccess(t *testing.T) {
 		{"a note and 200", func(c *gin.Context) { fail(c); c.String(http.StatusOK, "Thank you") }, "fprom: ginadapter: c.Errors is set: declined"},
 		{"502", func(c *gin.Context) { fail(c); c.String(http.StatusBadGateway, "no") }, ""},
 		{"nothing written", fail, ""},
+		{"a note and 204", func(c *gin.Context) { fail(c); c.Status(http.StatusNoContent) }, "fprom: ginadapter: c.Errors is set: declined"},
+		{"502 without a body", func(c *gin.Context) { fail(c); c.Status(http.StatusBadGateway) }, ""},
 	} {
 		var reasons []string
 		tracker, err := fprom.New(fprom.Config{

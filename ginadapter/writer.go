@@ -44,10 +44,10 @@ func (w *writer) failed() error {
 	return w.c.Errors.Last()
 }
 
-// finish is for a chain that returned normally. Where nothing is written yet, the response to c.Errors is another
-// middleware's to make.
+// finish is for a chain that returned normally. Where it wrote nothing and left Gin's default status, the response to
+// c.Errors is another middleware's to make.
 func (w *writer) finish() {
-	if w.failed() != nil && !w.Written() {
+	if w.failed() != nil && !w.Written() && w.Status() == http.StatusOK {
 		w.x.Discard(nil)
 	}
 	w.commit()
