@@ -70,6 +70,10 @@ func TestMatrix(t *testing.T) {
 	adaptertest.RunBuffered(t, wrap)
 }
 
+func TestMemory(t *testing.T) { // not parallel: it measures the process
+	adaptertest.MemoryBuffered(t, wrap)
+}
+
 // sell records a sale as a Fiber handler does.
 func sell(c fiber.Ctx) {
 	if err := fiberadapter.Record(c, adaptertest.Sale("1")); err != nil {

@@ -20,6 +20,12 @@ func Memory(t *testing.T, wrap Wrap) {
 	t.Run("uploads beside an open stream", func(t *testing.T) { besideAStream(t, wrap) })
 }
 
+// MemoryBuffered is Memory for an adapter that gets no net/http request, so that it cannot keep one.
+func MemoryBuffered(t *testing.T, wrap Wrap) {
+	t.Helper()
+	t.Run("nested on one CPU", func(t *testing.T) { nestedOnOneCPU(t, wrap) })
+}
+
 func nestedOnOneCPU(t *testing.T, wrap Wrap) {
 	t.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
