@@ -30,7 +30,8 @@ func AttributionFrom(r *http.Request) Attribution {
 }
 
 // Metadata returns the attribution as metadata for the billing provider's checkout or payment, under the keys fp_tid and
-// fp_ref. The provider hands it back in its webhooks. Empty parts are left out; the map is never nil.
+// fp_ref. The provider hands it back in its webhooks. Empty parts are left out; the map is never nil. A visitor can forge
+// fp_ref, and name any promoter, since it comes from the cookie _fprom_ref: if you do not trust it, set a.RefID to "" before.
 func (a Attribution) Metadata() map[string]string {
 	m := map[string]string{"fp_tid": a.TID, "fp_ref": a.RefID}
 	maps.DeleteFunc(m, func(_, id string) bool { return id == "" })

@@ -10,8 +10,12 @@ import (
 
 // Stats is a snapshot of a Tracker. The counters are of this process, since New.
 type Stats struct {
-	Enqueued    uint64 `json:"enqueued"` // accepted and stored
-	Known       uint64 `json:"known"`    // accepted again: a repeat of an event that was already stored or delivered
+	// Enqueued is how many events the queue has accepted. After a restart that includes repeats that only the queue's ledger
+	// knows: it takes them without a word, and stores nothing.
+	Enqueued uint64 `json:"enqueued"`
+	// Known is how many events were accepted again: repeats of what this process has stored or delivered (see DedupeConfig).
+	// A repeat that only the queue's ledger knows is counted as Enqueued.
+	Known       uint64 `json:"known"`
 	Attempts    uint64 `json:"attempts"` // calls made to FirstPromoter
 	Tracked     uint64 `json:"tracked"`
 	NotReferral uint64 `json:"not_referral"`
