@@ -17,7 +17,7 @@ const maxBody = 1 << 20
 // Handler is the webhook endpoint of a provider: it verifies, converts, enqueues, and answers as the package documentation
 // says. The packages below have one that needs no Provider. A nil *fprom.Tracker drops the events. In Gin: gin.WrapH.
 func Handler(t fprom.Enqueuer, v Provider, secret string, opts ...Option) http.Handler {
-	h := &handler{Provider: v, t: t, config: v.config(secret, opts)}
+	h := &handler{Provider: v, t: t, config: v.config(secret, opts), refused: refusals{of: map[string]*refused{}}}
 	if h.Refused == 0 {
 		h.Refused = http.StatusUnauthorized
 	}

@@ -39,12 +39,13 @@ func (h *handler) logSkip(ctx context.Context, log *slog.Logger, x *Explanation)
 // refusals are counted, and said at most once a minute and reason: anyone can send a webhook that is not signed.
 type refusals struct {
 	mu sync.Mutex
-	of map[string]*refused
+	of map[string]*refused // by reason: those of the last minute
 }
 
+// refused is what was not said yet of one reason.
 type refused struct {
-	said       time.Time
-	suppressed int
+	count int
+	last  error
 }
 
 func (r *refusals) warn(ctx context.Context, log *slog.Logger, err error) {
@@ -52,28 +53,32 @@ func (r *refusals) warn(ctx context.Context, log *slog.Logger, err error) {
 	if why := new(refusal); errors.As(err, &why) {
 		reason = why.reason
 	}
-	if n, now := r.count(reason); now {
-		log.WarnContext(ctx, "fprom: a webhook was refused (said at most once a minute)", slog.String("reason", reason), slog.Any("error", err), slog.Int("suppressed", n))
-	}
-}
-
-// count counts a refusal, and reports whether to say so now, and how many were not said before.
-func (r *refusals) count(reason string) (suppressed int, now bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.of == nil {
-		r.of = map[string]*refused{}
-	}
-	f := r.of[reason]
-	if f == nil {
+	f, waits := r.of[reason]
+	if !waits {
 		f = &refused{}
 		r.of[reason] = f
 	}
-	if !f.said.IsZero() && time.Since(f.said) < time.Minute {
-		f.suppressed++
-		return 0, false
+	f.count, f.last = f.count+1, err
+	if !waits {
+		r.say(ctx, log, reason)
 	}
-	suppressed = f.suppressed
-	*f = refused{said: time.Now()}
-	return suppressed, true
+}
+
+// say says what was refused since the last time, and again after a minute, until a minute had none. Called with mu held.
+func (r *refusals) say(ctx context.Context, log *slog.Logger, reason string) {
+	f := r.of[reason]
+	n := f.count
+	if f.count = 0; n == 0 {
+		delete(r.of, reason)
+		return
+	}
+	time.AfterFunc(time.Minute, func() { //nolint:contextcheck // the request is long over
+		defer func() { _ = recover() }() // a logger's panic must not end the process; in a request net/http sees to it
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.say(context.Background(), log, reason)
+	})
+	log.WarnContext(ctx, "fprom: a webhook was refused (said at most once a minute)", slog.String("reason", reason), slog.Any("error", f.last), slog.Int("count", n))
 }

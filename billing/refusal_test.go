@@ -60,7 +60,8 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 }
 
-// Anyone can send unsigned webhooks, and a secret can be rotated on any day: one line a minute and reason.
+// Anyone can send unsigned webhooks, and a secret can be rotated on any day: one line a minute and reason, and the lines
+// together count all, also those of the last minute.
 func TestRefusalsAreSaidOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -72,14 +73,49 @@ func TestRefusalsAreSaidOnceAMinute(t *testing.T) {
 				billingtest.Post(h, []byte("{}"), sign([]byte("[]")))
 			}
 			time.Sleep(time.Minute)
+			synctest.Wait()
 		}
-		for text, n := range map[string]int{"level=WARN": 6, "reason=no-header": 3, "reason=mismatch": 3, "suppressed=0": 2, "suppressed=99": 4} {
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		for text, n := range map[string]int{"level=WARN": 8, "reason=no-header": 4, "reason=mismatch": 4, "count=1\n": 2, "count=99\n": 2, "count=100\n": 4} {
 			if got := strings.Count(log.String(), text); got != n {
 				t.Errorf("logged %q %d times, want %d:\n%s", text, got, n, log.String())
 			}
 		}
+		billingtest.Post(h, []byte("{}"), nil)
+		if !strings.HasSuffix(log.String(), "count=1\n") || strings.Count(log.String(), "level=WARN") != 9 {
+			t.Errorf("after an hour without: logged %s", log.String())
+		}
 	})
 }
+
+// A logger that panics when the minute is over does not end the process.
+func TestLoggerThatPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		lines := 0
+		h := lemonsqueezy.Handler(&billingtest.Sink{}, secret, billing.WithLogger(slog.New(slog.NewTextHandler(writerFunc(func([]byte) (int, error) {
+			if lines++; lines > 1 {
+				panic("no")
+			}
+			return 0, nil
+		}), nil))))
+		for range 2 {
+			if got := billingtest.Post(h, []byte("{}"), nil); got != http.StatusUnauthorized {
+				t.Errorf("status %d", got)
+			}
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if lines != 2 {
+			t.Errorf("%d lines, want 2", lines)
+		}
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // A secret that is missing is said before the first webhook comes, unless nothing is tracked anyhow.
 func TestEmptySecretIsSaidAtOnce(t *testing.T) {
