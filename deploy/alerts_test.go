@@ -99,6 +99,12 @@ func TestAlertsFire(t *testing.T) {
 		{"a quiet night", map[string]string{`fprom_last_success_timestamp_seconds`: "0x240"}, nil},
 		{"dead letters", map[string]string{`fprom_outbox_size{state="dead"}`: "0x200 2x40"}, []string{"FpromDeadLetters"}},
 		{"a commission is missing", map[string]string{`fprom_reconcile_missing`: "0x220 1x20"}, []string{"FpromMissing"}},
+		{"a commission is doubled", map[string]string{
+			`fprom_reconcile_differences{verdict="doubled"}`: "0x220 2x20", `fprom_reconcile_differences{verdict="missing"}`: "0x240",
+		}, []string{"FpromDiffers"}},
+		{"the comparison fails", map[string]string{`fprom_reconcile_failed`: "0x200 1x40"}, []string{"FpromNotCompared"}},
+		{"no comparison last night", map[string]string{`fprom_reconcile_failed`: "0x240", `fprom_reconcile_timestamp_seconds`: "-90000x240"}, []string{"FpromNotCompared"}},
+		{"compared last night", map[string]string{`fprom_reconcile_failed`: "0x240", `fprom_reconcile_timestamp_seconds`: "-70000x240"}, nil},
 		{"conflict", map[string]string{`fprom_events_total{kind="sale",outcome="conflict"}`: "0x220 1x20"}, []string{"FpromConflict"}},
 		{"service is down", map[string]string{
 			`fprom_outbox_size{state="waiting"}`: "0x200 stale", `fprom_outbox_size{state="bulk"}`: "", `fprom_outbox_size{state="dead"}`: "",

@@ -21,6 +21,9 @@
 //	fprom.last_success.timestamp    s                           when the last event was done; absent if unknown
 //	fprom.rate_limit.limit          {attempt}                   calls a minute that are allowed
 //	fprom.reconcile.missing         {event}                     sent, answered with a commission, and not at FirstPromoter: see WatchReconcile
+//	fprom.reconcile.differences     {event}       verdict       missing, foreign, amount_differs, doubled: see WatchReconcile
+//	fprom.reconcile.failed          {comparison}                1 if the last comparison failed; then the two above are absent
+//	fprom.reconcile.timestamp       s                           when the last comparison ended; absent before the first
 //	fprom.panics                    {panic}                     of the service's own code that fprom calls
 //
 // The kinds are sale, refund, signup, cancellation and other. No value comes from an event, so the number of time series

@@ -66,7 +66,8 @@ func watched(t *testing.T, stats fprom.Stats, fixed ...attribute.KeyValue) (*ote
 	if _, err := m.Watch(func() fprom.Stats { return stats }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.WatchReconcile(func() (int, bool) { return 4, true }); err != nil {
+	found := map[string]int{"missing": 4, "doubled": 5}
+	if _, err := m.WatchReconcile(func() (time.Time, map[string]int, error) { return time.Unix(1_800_000_000, 0), found, nil }); err != nil {
 		t.Fatal(err)
 	}
 	return m, reader
@@ -111,6 +112,12 @@ func TestFigures(t *testing.T) {
 		"fprom.rate_limit.limit{account=a}":                   400,
 		"fprom.panics{account=a}":                             1,
 		"fprom.reconcile.missing{account=a}":                  4,
+
+		"fprom.reconcile.differences{account=a,verdict=missing}": 4,
+		"fprom.reconcile.differences{account=a,verdict=doubled}": 5,
+		"fprom.reconcile.differences{account=a,verdict=foreign}": 0,
+		"fprom.reconcile.failed{account=a}":                      0,
+		"fprom.reconcile.timestamp{account=a}":                   1_800_000_000,
 	} {
 		if v, ok := got[series]; !ok || v != want {
 			t.Errorf("%s is %v (there: %v), want %v", series, v, ok, want)

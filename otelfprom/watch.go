@@ -3,6 +3,7 @@ package otelfprom
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.opentelemetry.io/otel/metric"
 
@@ -61,25 +62,35 @@ func (m *Metrics) observe(o metric.Observer, g gauges, s fprom.Stats) {
 	o.ObserveInt64(g.limit, int64(s.RequestsPerMinute), m.fixed)
 }
 
-// WatchReconcile asks missing at each collection for how many commissions the last comparison with FirstPromoter missed;
-// false if there was none yet. With reconcile.Nightly:
-//
-//	metrics.WatchReconcile(func() (int, bool) {
-//		last := nightly.Last()
-//		return len(last.Report.Missing), !last.At.IsZero() && last.Err == nil
-//	})
-//
-// Errors are those of the provider.
-func (m *Metrics) WatchReconcile(missing func() (n int, ok bool)) (metric.Registration, error) {
-	gauge, err := m.meter.Int64ObservableGauge("fprom.reconcile.missing", metric.WithUnit("{event}"),
-		metric.WithDescription("Commissions that the last comparison with FirstPromoter missed."))
-	if err != nil {
+// WatchReconcile asks last, which is the Figures of a reconcile.Nightly, at each collection for the last comparison with
+// FirstPromoter. Errors are those of the provider.
+func (m *Metrics) WatchReconcile(last func() (at time.Time, differences map[string]int, err error)) (metric.Registration, error) {
+	var errs [4]error
+	missing, err := m.meter.Int64ObservableGauge("fprom.reconcile.missing", metric.WithUnit("{event}"), metric.WithDescription("Commissions that the last comparison with FirstPromoter missed."))
+	errs[0] = err
+	differences, err := m.meter.Int64ObservableGauge("fprom.reconcile.differences", metric.WithUnit("{event}"), metric.WithDescription("Events that differ in the last comparison with FirstPromoter."))
+	errs[1] = err
+	failed, err := m.meter.Int64ObservableGauge("fprom.reconcile.failed", metric.WithUnit("{comparison}"), metric.WithDescription("1 if the last comparison with FirstPromoter failed."))
+	errs[2] = err
+	compared, err := m.meter.Float64ObservableGauge("fprom.reconcile.timestamp", metric.WithUnit("s"), metric.WithDescription("When the last comparison with FirstPromoter ended, in seconds since 1970."))
+	errs[3] = err
+	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
 	return m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		if n, ok := missing(); ok {
-			o.ObserveInt64(gauge, int64(n), m.fixed)
+		at, found, err := last()
+		if at.IsZero() {
+			return nil
+		}
+		o.ObserveFloat64(compared, float64(at.UnixMilli())/1000, m.fixed)
+		o.ObserveInt64(failed, figures.Bit(err != nil), m.fixed)
+		if err != nil {
+			return nil //nolint:nilerr // it is the comparison's
+		}
+		o.ObserveInt64(missing, int64(found["missing"]), m.fixed)
+		for _, verdict := range figures.Verdicts {
+			o.ObserveInt64(differences, int64(found[verdict]), m.fixed, with("verdict", verdict))
 		}
 		return nil
-	}, gauge)
+	}, missing, differences, failed, compared)
 }

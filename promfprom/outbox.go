@@ -1,6 +1,8 @@
 package promfprom
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fprom-go/fprom"
@@ -16,6 +18,9 @@ var (
 	lastSuccess = desc("fprom_last_success_timestamp_seconds", "When the last event was done, in seconds since 1970.")
 	limit       = desc("fprom_rate_limit_limit", "Calls a minute that are allowed.")
 	missing     = desc("fprom_reconcile_missing", "Commissions that the last comparison with FirstPromoter missed.")
+	differences = desc("fprom_reconcile_differences", "Events that differ in the last comparison with FirstPromoter.", "verdict")
+	failed      = desc("fprom_reconcile_failed", "1 if the last comparison with FirstPromoter failed.")
+	compared    = desc("fprom_reconcile_timestamp_seconds", "When the last comparison with FirstPromoter ended, in seconds since 1970.")
 	panics      = desc("fprom_panics_total", "Panics of the service's own code that fprom calls.")
 )
 
@@ -23,11 +28,15 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
-// collect sends what is asked for at each collection.
-func collect(ch chan<- prometheus.Metric, s fprom.Stats) {
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+func gauges(ch chan<- prometheus.Metric) func(d *prometheus.Desc, v float64, labels ...string) {
+	return func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+}
+
+// collect sends what is asked for at each collection.
+func collect(ch chan<- prometheus.Metric, s fprom.Stats) {
+	gauge := gauges(ch)
 	ch <- prometheus.MustNewConstMetric(lost, prometheus.CounterValue, float64(s.Lost))
 	for state, n := range figures.Sizes(s.Queue) {
 		gauge(size, float64(n), state)
@@ -42,4 +51,21 @@ func collect(ch chan<- prometheus.Metric, s fprom.Stats) {
 	}
 	gauge(limit, float64(s.RequestsPerMinute))
 	ch <- prometheus.MustNewConstMetric(panics, prometheus.CounterValue, float64(s.Panics))
+}
+
+func collectCompared(ch chan<- prometheus.Metric, last func() (time.Time, map[string]int, error)) {
+	at, found, err := last()
+	if at.IsZero() {
+		return
+	}
+	gauge := gauges(ch)
+	gauge(compared, float64(at.UnixMilli())/1000)
+	gauge(failed, float64(figures.Bit(err != nil)))
+	if err != nil {
+		return
+	}
+	gauge(missing, float64(found["missing"]))
+	for _, verdict := range figures.Verdicts {
+		gauge(differences, float64(found[verdict]), verdict)
+	}
 }

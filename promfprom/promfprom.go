@@ -21,6 +21,9 @@
 //	fprom_last_success_timestamp_seconds                    when the last event was done; absent if unknown
 //	fprom_rate_limit_limit                                  calls a minute that are allowed
 //	fprom_reconcile_missing                                 sent, answered with a commission, and not at FirstPromoter: see WatchReconcile
+//	fprom_reconcile_differences              verdict        missing, foreign, amount_differs, doubled: see WatchReconcile
+//	fprom_reconcile_failed                                  1 if the last comparison failed; then the two above are absent
+//	fprom_reconcile_timestamp_seconds                       when the last comparison ended; absent before the first
 //	fprom_panics_total                                      of the service's own code that fprom calls
 //
 // The kinds are sale, refund, signup, cancellation and other. No value comes from an event, so the number of time series
@@ -30,6 +33,7 @@ package promfprom
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -43,7 +47,7 @@ type Metrics struct {
 	attempt, delivery          *prometheus.HistogramVec
 	wait                       prometheus.Histogram
 	stats                      atomic.Pointer[func() fprom.Stats]
-	missing                    atomic.Pointer[func() (int, bool)]
+	compared                   atomic.Pointer[func() (time.Time, map[string]int, error)]
 }
 
 var _ prometheus.Collector = (*Metrics)(nil)
@@ -97,21 +101,18 @@ func (m *Metrics) Observe(_ context.Context, s fprom.Step) {
 // Watch makes each collection ask stats, which is the Tracker's Stats. Without it the metrics of the outbox are absent.
 func (m *Metrics) Watch(stats func() fprom.Stats) { m.stats.Store(&stats) }
 
-// WatchReconcile makes each collection ask missing for how many commissions the last comparison with FirstPromoter missed;
-// false if there was none yet. With reconcile.Nightly:
-//
-//	metrics.WatchReconcile(func() (int, bool) {
-//		last := nightly.Last()
-//		return len(last.Report.Missing), !last.At.IsZero() && last.Err == nil
-//	})
-func (m *Metrics) WatchReconcile(missing func() (n int, ok bool)) { m.missing.Store(&missing) }
+// WatchReconcile makes each collection ask last, which is the Figures of a reconcile.Nightly, for the last comparison with
+// FirstPromoter. Without it its metrics are absent.
+func (m *Metrics) WatchReconcile(last func() (at time.Time, differences map[string]int, err error)) {
+	m.compared.Store(&last)
+}
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.collectors() {
 		c.Describe(ch)
 	}
-	for _, d := range []*prometheus.Desc{lost, size, oldestAge, breaker, paused, lastSuccess, panics, limit, missing} {
+	for _, d := range []*prometheus.Desc{lost, size, oldestAge, breaker, paused, lastSuccess, panics, limit, missing, differences, failed, compared} {
 		ch <- d
 	}
 }
@@ -124,10 +125,8 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	if stats := m.stats.Load(); stats != nil {
 		collect(ch, (*stats)())
 	}
-	if ask := m.missing.Load(); ask != nil {
-		if n, ok := (*ask)(); ok {
-			ch <- prometheus.MustNewConstMetric(missing, prometheus.GaugeValue, float64(n))
-		}
+	if last := m.compared.Load(); last != nil {
+		collectCompared(ch, *last)
 	}
 }
 

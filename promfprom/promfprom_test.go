@@ -1,6 +1,7 @@
 package promfprom_test
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ func TestFigures(t *testing.T) {
 			Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, LastSuccess: at},
 		}
 	})
-	m.WatchReconcile(func() (int, bool) { return 4, true })
+	m.WatchReconcile(func() (time.Time, map[string]int, error) { return at, map[string]int{"missing": 4, "doubled": 5}, nil })
 	sale := fprom.Message{Kind: fprom.KindSale, RecordedAt: time.Now()}
 	for _, s := range []fprom.Step{
 		{Stage: fprom.StageEnqueued, Message: sale},
@@ -76,6 +77,18 @@ fprom_panics_total 1
 # HELP fprom_paused 1 while all delivery is paused.
 # TYPE fprom_paused gauge
 fprom_paused 1
+# HELP fprom_reconcile_differences Events that differ in the last comparison with FirstPromoter.
+# TYPE fprom_reconcile_differences gauge
+fprom_reconcile_differences{verdict="amount_differs"} 0
+fprom_reconcile_differences{verdict="doubled"} 5
+fprom_reconcile_differences{verdict="foreign"} 0
+fprom_reconcile_differences{verdict="missing"} 4
+# HELP fprom_reconcile_failed 1 if the last comparison with FirstPromoter failed.
+# TYPE fprom_reconcile_failed gauge
+fprom_reconcile_failed 0
+# HELP fprom_reconcile_timestamp_seconds When the last comparison with FirstPromoter ended, in seconds since 1970.
+# TYPE fprom_reconcile_timestamp_seconds gauge
+fprom_reconcile_timestamp_seconds 1.8e+09
 # HELP fprom_reconcile_missing Commissions that the last comparison with FirstPromoter missed.
 # TYPE fprom_reconcile_missing gauge
 fprom_reconcile_missing 4
@@ -101,12 +114,35 @@ fprom_rate_limit_wait_duration_seconds_count 2
 `
 	err := testutil.CollectAndCompare(m, strings.NewReader(want), "fprom_attempts_total", "fprom_breaker_status", "fprom_enqueued_total",
 		"fprom_last_success_timestamp_seconds", "fprom_lost_total", "fprom_outbox_oldest_age_seconds", "fprom_outbox_size", "fprom_paused", "fprom_panics_total",
-		"fprom_reconcile_missing", "fprom_rate_limit_limit", "fprom_rate_limit_wait_duration_seconds")
+		"fprom_reconcile_differences", "fprom_reconcile_failed", "fprom_reconcile_timestamp_seconds", "fprom_reconcile_missing", "fprom_rate_limit_limit", "fprom_rate_limit_wait_duration_seconds")
 	if err != nil {
 		t.Error(err)
 	}
 	if problems, err := testutil.CollectAndLint(m); err != nil || len(problems) > 0 {
 		t.Errorf("Prometheus' own rules for names: %v, %v", problems, err)
+	}
+}
+
+// A comparison that failed has found nothing, and one that was not made is not there.
+func TestComparisonThatFailed(t *testing.T) {
+	t.Parallel()
+	m := promfprom.New()
+	at := time.Time{}
+	m.WatchReconcile(func() (time.Time, map[string]int, error) { return at, nil, errors.New("503") })
+	names := []string{"fprom_reconcile_differences", "fprom_reconcile_failed", "fprom_reconcile_timestamp_seconds", "fprom_reconcile_missing"}
+	if n := testutil.CollectAndCount(m, names...); n != 0 {
+		t.Errorf("%d series before the first one", n)
+	}
+	at = time.Unix(1_800_000_000, 0)
+	if err := testutil.CollectAndCompare(m, strings.NewReader(`
+# HELP fprom_reconcile_failed 1 if the last comparison with FirstPromoter failed.
+# TYPE fprom_reconcile_failed gauge
+fprom_reconcile_failed 1
+# HELP fprom_reconcile_timestamp_seconds When the last comparison with FirstPromoter ended, in seconds since 1970.
+# TYPE fprom_reconcile_timestamp_seconds gauge
+fprom_reconcile_timestamp_seconds 1.8e+09
+`), names...); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -45,6 +45,16 @@ func (n *Nightly) Last() Last {
 	return n.last
 }
 
+// Figures are those of the last comparison, for the metrics of otelfprom and promfprom: when it ended (zero: there was none
+// yet), how many events differ by verdict ("missing", "foreign", "amount_differs", "doubled"), and why it failed.
+func (n *Nightly) Figures() (at time.Time, differences map[string]int, err error) {
+	last := n.Last()
+	r := last.Report
+	return last.At, map[string]int{
+		"missing": len(r.Missing), "foreign": len(r.Foreign), "amount_differs": len(r.AmountDiffers), "doubled": len(r.Doubled),
+	}, last.Err
+}
+
 // Run compares at once, and then every night, until ctx ends. Its error is ctx's, or a *fprom.ValidationError of a field.
 func (n *Nightly) Run(ctx context.Context) error {
 	at, days := n.At, n.Days

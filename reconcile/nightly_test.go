@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/figures"
 	"github.com/fprom-go/fprom/internal/memoutbox"
 	"github.com/fprom-go/fprom/reconcile"
 )
@@ -60,6 +62,10 @@ func TestNightly(t *testing.T) {
 		synctest.Wait()
 		if got := n.Last(); len(nights) != 4 || len(got.Report.Missing) != 1 || !strings.Contains(log.String(), "missing=1") {
 			t.Errorf("%d nights, %+v, %s", len(nights), got, log.String())
+		}
+		at, differences, err := n.Figures()
+		if keys := slices.Sorted(maps.Keys(differences)); err != nil || at != n.Last().At || differences["missing"] != 1 || !slices.Equal(keys, slices.Sorted(slices.Values(figures.Verdicts))) {
+			t.Errorf("%v %v %v, want those that are exported as metrics", at, differences, err)
 		}
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {

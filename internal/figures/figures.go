@@ -25,6 +25,9 @@ var Results = []string{string(fprom.Tracked), string(fprom.NotReferral), string(
 // BreakerStates are all values of the attribute state of the breaker.
 var BreakerStates = []string{"closed", "half-open", "open"}
 
+// Verdicts are all values of the attribute verdict: what a comparison with FirstPromoter calls a difference.
+var Verdicts = []string{"missing", "foreign", "amount_differs", "doubled"}
+
 // AttemptBuckets are for one call, in seconds.
 var AttemptBuckets = []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
