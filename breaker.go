@@ -9,9 +9,9 @@ import (
 )
 
 // BreakerConfig says when the circuit breaker stops calling a FirstPromoter that fails. Failures are time-outs,
-// connection errors, 5xx, 408, 425, and a 200 that is not FirstPromoter's. Rejected and refused events, 429 and attempts
-// that the caller cancelled are neither success nor failure; so is a failure of an event that fails while others
-// succeed. The zero value means the defaults.
+// connection errors, 5xx, 408, 425, and a 200 that is not FirstPromoter's. These count neither
+// as success nor as failure: rejected and refused events, 429, attempts that the caller cancelled, and the failures of an
+// event that fails while others succeed. The zero value means the defaults.
 type BreakerConfig struct {
 	// Failures in a row open the breaker. Default 5.
 	Failures int

@@ -26,7 +26,7 @@
 //
 // Applications use [New], [Config], [Tracker], the events ([Sale], [Refund], [Signup], [Cancellation]), [Record] and
 // [AttributionFrom]. Operators use [Outbox], which every durable queue is. [Hook] is for writing adapters. [Queue], [Message]
-// and the questions that one asks of an error ([IsPermanent], [IsHeld], [IsSetAside], [RetryDelay]) are for writing queues.
+// and the functions that classify an error ([IsPermanent], [IsHeld], [IsSetAside], [RetryDelay]) are for writing queues.
 //
 // The middleware is in nethttpadapter and ginadapter, and in the modules echoadapter and fiberadapter. Package boltqueue is
 // a queue that outlives the process; module riverqueue is one for several replicas. Packages billing/… turn the providers'

@@ -40,9 +40,9 @@ type (
 var _ UndeliveredLister = (*memoryQueue)(nil)
 
 // NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0) that lives and dies with the
-// process. Put never blocks: it answers ErrQueueFull. What is left at the end is in Shutdown's *UndeliveredError, but for
-// sales that FirstPromoter answered with NotReferral and that were to be asked about again: there the answer stands.
-// Dead letters are logged and observed (StageDead), but only counted, not kept.
+// process. Put never blocks: it answers ErrQueueFull. Shutdown returns what is left in an *UndeliveredError. A sale that
+// FirstPromoter answered with NotReferral, and that only waits to be asked about again, is not in it. Dead letters are not
+// kept: they are logged, counted, and given to the Observer (StageDead).
 func NewMemoryQueue(size int) Queue {
 	if size <= 0 {
 		size = DefaultQueueSize

@@ -91,8 +91,8 @@ func (m Message) Money() (amount int64, currency string) {
 	return 0, ""
 }
 
-// Repeats reports whether the same Key is a new event once the event before has its outcome. It is so for cancellations:
-// they have no id of their own, and a customer can cancel more than once.
+// Repeats reports whether the Key can be used for a new event after the event before it has its outcome. It is so for
+// cancellations: they have no id of their own, and a customer can cancel more than once.
 func (m Message) Repeats() bool { return m.Kind == KindCancellation }
 
 // SafeKey returns a Message.Key in a form that may be shown and kept: if the key has an e-mail address in it, what follows

@@ -64,15 +64,15 @@ type Watcher interface {
 // QueueStats is what a queue tells about itself.
 type QueueStats struct {
 	Pending     int       `json:"pending"`                // live messages without an outcome, those under way included
-	Bulk        int       `json:"bulk"`                   // the same of those with Message.Bulk
+	Bulk        int       `json:"bulk"`                   // the same count for messages with Message.Bulk
 	Oldest      time.Time `json:"oldest,omitzero"`        // RecordedAt of the oldest of both; zero if there is none
-	Dead        int       `json:"dead"`                   // dead letters kept; of the queue in memory how many there were
+	Dead        int       `json:"dead"`                   // dead letters kept; the queue in memory keeps none, and counts them
 	Ledger      int       `json:"ledger"`                 // event ids remembered with their outcome
 	Conflicts   int       `json:"conflicts"`              // pairs of an event id and another amount that were refused and are remembered
 	Delivering  bool      `json:"delivering"`             // some process runs the queue
 	LastSuccess time.Time `json:"last_success,omitzero"`  // when the last event was done; zero if unknown
 	PausedUntil time.Time `json:"paused_until,omitzero"`  // end of a pause of the account; zero if there is none, or none is known
 	PauseReason string    `json:"pause_reason,omitempty"` // why
-	Breaker     string    `json:"breaker,omitempty"`      // of the process that delivers, if it is one and known: see Stats
+	Breaker     string    `json:"breaker,omitempty"`      // Stats.Breaker of the process that delivers; empty if several do, or unknown
 	LastMinute  *int      `json:"last_minute,omitempty"`  // calls to FirstPromoter in the last 60 s, of all processes; nil if unknown
 }

@@ -48,9 +48,9 @@ func (c RetryConfig) validate() error {
 	)
 }
 
-// RetryDelay is how long a queue waits before it offers an event again, whose delivery number attempt (1 for the
-// first) ended with err: exponential with full jitter, capped (RetryConfig of the Tracker that made err), and at least
-// as long as FirstPromoter asked for. Safe for concurrent use.
+// RetryDelay is how long a queue waits before it delivers an event again. attempt is the number of the delivery that
+// failed (1 for the first), and err is its error. The wait is random; its bound doubles with each attempt, up to
+// RetryConfig.Max of the Tracker that made err. It is at least as long as FirstPromoter asked for. Safe for concurrent use.
 func RetryDelay(attempt int, err error) time.Duration {
 	var floor time.Duration
 	c := RetryConfig{}.withDefaults()

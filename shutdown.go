@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Flush returns nil when every event accepted before the call has an outcome or is a dead letter. It returns an error that
-// wraps ErrNotDue as soon as none of those that are left is due before ctx's deadline (a sale whose referral FirstPromoter
-// does not know is open for an hour, RetryConfig.NotFound), and ctx's error when ctx ends. Give ctx a deadline: an outage
-// has no end of its own. Flush of a nil *Tracker returns nil.
+// Flush returns nil when every event accepted before the call has an outcome or is a dead letter. When all
+// that is left is due only after ctx's deadline, Flush does not wait for it and returns an error that wraps ErrNotDue: a
+// sale whose referral FirstPromoter does not know is asked about for an hour (RetryConfig.NotFound). When ctx ends, Flush
+// returns its error. Give ctx a deadline: an outage may last. Flush of a nil *Tracker returns nil.
 func (t *Tracker) Flush(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -26,14 +26,14 @@ func (t *Tracker) Flush(ctx context.Context) error {
 const stubborn = 3 * time.Second
 
 // Shutdown stops accepting events, delivers what is queued and due before ctx's deadline, stops the workers and closes
-// the queue. What is left then stays in a durable queue for the next process, and the error is nil; of a queue in memory
-// it is returned in an *UndeliveredError. A queue that is shared with other processes (a Limiter) is not drained: they go
-// on with it, and a rolling restart need not wait for everybody's backlog. An attempt that is under way may go on until
-// ctx ends, then it is cut short; a durable queue sends its event again, and the event id makes that safe.
+// the queue. What is left then stays in a durable queue for the next process, and the error is nil. What is left in a queue
+// in memory is returned in an *UndeliveredError. A queue that is shared with other processes (a Limiter) is not drained:
+// they go on with it, and a rolling restart need not wait for everybody's backlog. An attempt that is under way may go on
+// until ctx ends, then it is cut short; a durable queue sends its event again, and the event id makes that safe.
 //
-// Give ctx a deadline: a long backlog takes its time under the rate limit. Every call obeys its own ctx, and the first
-// ctx to end cuts the end short for all. All calls return the same error, but ctx's if a transport or a queue does not
-// end within three seconds after it. Shutdown of a nil *Tracker returns nil.
+// Give ctx a deadline: a long backlog takes its time under the rate limit. If there are several calls,
+// the first ctx that ends cuts the shutdown short for all, and all return the same error. If a transport or a queue still
+// works three seconds after ctx has ended, Shutdown returns ctx's error. Shutdown of a nil *Tracker returns nil.
 func (t *Tracker) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil

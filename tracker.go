@@ -41,9 +41,9 @@ type Tracker struct {
 	endErr    error
 }
 
-// New checks cfg, starts the delivery of what the queue holds, and returns the Tracker. The error is a *ValidationError
-// that names the field of cfg, which is ErrNoCredentials if there are none; or it wraps ErrQueueInUse or
-// ErrQueueClosed. Nothing is sent until there is an event. Call Shutdown at the end.
+// New checks cfg, starts the delivery of what the queue holds, and returns the Tracker. If a field of cfg
+// is wrong, the error is a *ValidationError that names it; if there are no credentials at all, it is ErrNoCredentials. If
+// the queue cannot be used, the error wraps ErrQueueInUse or ErrQueueClosed. Nothing is sent until there is an event. Call Shutdown at the end.
 func New(cfg Config) (*Tracker, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -108,12 +108,16 @@ func (t *Tracker) run() {
 	}
 }
 
-// Track makes one attempt now, under the rate limit and after any pause of the account: give ctx a deadline. Its error
-// is nil exactly for the outcomes Tracked, NotReferral and Duplicate. Rejected comes with its *APIError, or with an error
-// that wraps ErrConflict if the event id is already used with another amount; Undelivered with ErrCircuitOpen (nothing
-// was sent), ErrPaused (ctx ended in a pause; nothing was sent), an error that wraps ErrUnauthorized, an *APIError or the
-// network's error, or ctx's error. An event with the same id that is being sent by another call is waited for; one that
-// waits in the queue is not sent again by it.
+// Track makes one attempt now, under the rate limit and after any pause of the account: give ctx a deadline. The error
+// goes with the outcome:
+//
+//   - Tracked, NotReferral, Duplicate: nil
+//   - Rejected: an *APIError, or an error that wraps ErrConflict if the event id is already used with another amount
+//   - Undelivered, nothing was sent: ErrCircuitOpen, or an error that wraps ErrPaused if ctx ended in a pause
+//   - Undelivered otherwise: an error that wraps ErrUnauthorized, an *APIError, the network's error, or ctx's error
+//
+// If another call sends an event with the same id, Track waits for its answer. If the event is in the queue too, the queue
+// does not send it after Track has delivered it.
 func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 	none := Result{Outcome: Undelivered}
 	if t == nil {
