@@ -50,12 +50,12 @@ func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 	})
 }
 
-// count tells the breaker of an answer. A probe that was given up for slow counts only if it succeeds. Called with mu held.
-func (g *gate) count(p *pass, s standing, v *verdict) {
+// count tells the breaker of an answer. Called with mu held.
+func (g *gate) count(s standing, v *verdict) {
 	var failure error
 	switch {
 	case v.class == classDone:
-	case v.class == classTransient && !s.suspect && (g.probe == p || g.open()):
+	case v.class == classTransient && !s.suspect:
 		failure = errFailure
 	default:
 		return

@@ -10,7 +10,7 @@ import (
 )
 
 // probePatience is how long others wait for a probe. Then the next one begins, so that an event that hangs cannot keep
-// all others waiting until its time-out; what it is answered then still counts if it is good.
+// all others waiting until its time-out; what it is answered then still counts.
 const probePatience = time.Second
 
 // gate is where events wait, in the hands of the workers, while FirstPromoter fails (the circuit breaker, breaker.go) or
@@ -140,7 +140,7 @@ func (g *gate) answered(p *pass, m Message, s standing, v *verdict) (pause time.
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if p.epoch == g.epoch {
-		g.count(p, s, v)
+		g.count(s, v)
 		pause = g.judge(m, s, v)
 	}
 	v.held = v.class == classSuspected && g.reason != nil || v.class > classSuspected

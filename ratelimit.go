@@ -32,9 +32,6 @@ func (p *pacer) wait(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if len(p.turn) == 0 && p.limit.Allow() { // nobody waits
-		return nil
-	}
 	select {
 	case p.turn <- struct{}{}:
 	case <-ctx.Done():
