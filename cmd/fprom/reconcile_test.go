@@ -60,8 +60,23 @@ func TestReconcileAnOutbox(t *testing.T) {
 				t.Errorf("no %q in %s", part, text)
 			}
 		}
+		alone := fprom(t, e, append(args, "--full", "--redrive")...).want(t, 3)
+		for _, part := range []string{"1 without a customer", "1 not sent again: the outbox erases a customer once an event is done", "Add --sales FILE"} {
+			if !strings.Contains(alone.out, part) {
+				t.Errorf("no %q in %s", part, alone)
+			}
+		}
 		if n := fake.Count("sale", "") - calls; n != 0 {
 			t.Errorf("%d tracking calls", n)
+		}
+		sales := filepath.Join(t.TempDir(), "sales.csv")
+		if err := os.WriteFile(sales, []byte("event_id,email,amount,currency,created_at\nch_3,c3@example.com,1000,USD,"+today(0)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		v = verdicts{}
+		fprom(t, e, append(args, "--full", "--redrive", "--outbox", p.where, "--sales", sales, "--amount", "minor", "-o", "json")...).want(t, 3).object(t, &v)
+		if r := v.Redriven; r == nil || r.Tracked+r.Duplicate != 1 || fake.Count("sale", "ch_3") != 2 {
+			t.Errorf("with the customers: %+v", v)
 		}
 	})
 }
