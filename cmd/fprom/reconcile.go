@@ -51,6 +51,7 @@ The calls count against the account's limit, which tracking needs as well: see -
 	f.BoolVar(&flags.redrive, "redrive", false, "send what is missing again, under its own event id: what FirstPromoter has is not paid twice")
 	f.IntVar(&flags.rate, "rate", firstpromoter.DefaultRate, "calls a minute")
 	a.outboxFlag(cmd)
+	a.personalFlag(cmd)
 	a.changesFlag(cmd)
 	return cmd
 }
@@ -155,6 +156,9 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 	}
 	report, err := reconcile.Run(ctx, o)
 	p.end()
+	if !a.personal {
+		maskIDs(report)
+	}
 	if err != nil {
 		if report.Next != "" {
 			a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)

@@ -81,6 +81,25 @@ func TestReconcileAnOutbox(t *testing.T) {
 	})
 }
 
+// An event id that is an address is shown in clear only if that is asked for, in every form of the output.
+func TestReconcileMasksAddresses(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	fake.AddPastSale(fpromtest.PastSale{EventID: "kim@example.com", Email: "kim@example.com", Amount: 1000, Currency: "USD"})
+	p := inFile(t)
+	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
+	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+	for _, form := range []string{"text", "json", "jsonl"} {
+		args := []string{"reconcile", "--from", today(-1), "--to", today(0), "--rate", "6000", "--full", "-o", form}
+		if r := fprom(t, e, args...).want(t, 3); strings.Contains(r.out, "kim@") || !strings.Contains(r.out, "sha256-") {
+			t.Errorf("%s", r)
+		}
+		if r := fprom(t, e, append(args, "--personal")...).want(t, 3); !strings.Contains(r.out, "kim@example.com") {
+			t.Errorf("%s", r)
+		}
+	}
+}
+
 // An old integration's sales, from a file, without any outbox; then what is missing is sent.
 func TestReconcileAFile(t *testing.T) {
 	t.Parallel()

@@ -44,6 +44,15 @@ func reportText(w io.Writer, r reconcile.Report) {
 	}
 }
 
+// maskIDs puts the hash that fprom events shows in place of an event id that has an address in it.
+func maskIDs(r reconcile.Report) {
+	for _, entries := range [][]reconcile.Entry{r.Missing, r.Foreign, r.AmountDiffers, r.Doubled, r.Denied} {
+		for i, e := range entries {
+			entries[i].EventID = strings.TrimPrefix(fprom.SafeKey(":"+e.EventID), ":")
+		}
+	}
+}
+
 func entriesText(w io.Writer, name string, all []reconcile.Entry) {
 	const most = 20
 	if len(all) == 0 {
@@ -57,7 +66,7 @@ func entriesText(w io.Writer, name string, all []reconcile.Entry) {
 			theirs = inUnits(e.TheirAmount, e.TheirCurrency)
 		}
 		rows = append(rows, []string{
-			fprom.MaskEmail(e.EventID), e.Kind, inUnits(e.Amount, e.Currency), theirs, stamp(e.SettledAt), strings.Trim(fmt.Sprint(e.CommissionIDs), "[]"),
+			e.EventID, e.Kind, inUnits(e.Amount, e.Currency), theirs, stamp(e.SettledAt), strings.Trim(fmt.Sprint(e.CommissionIDs), "[]"),
 		})
 	}
 	table(w, rows)
