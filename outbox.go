@@ -23,7 +23,7 @@ type Outbox interface {
 	// Filter.State: what waits cannot be dropped.
 	Drop(ctx context.Context, f Filter) (int, error)
 	// History counts the outcomes between from and to in intervals of step. It reads the ledger, so it survives restarts and
-	// counts all replicas. Every interval has a Bucket, also an empty one; at most 10,000. from is rounded down to step.
+	// counts all replicas. It has the outcome that stands now: a dead letter that is redriven, dropped or put again counts no more. Every interval has a Bucket, also an empty one; at most 10,000. from is rounded down to step.
 	History(ctx context.Context, from, to time.Time, step time.Duration) ([]Bucket, error)
 	// Forget erases a person: customer is an e-mail address or a uid. It returns how many events it changed. Events
 	// that are done or dead lose customer and body; event ids and sums stay. An event that still waits is kept, since a

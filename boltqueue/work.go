@@ -248,13 +248,16 @@ func (w *work) quarantine(seq uint64) error {
 	return errors.Join(w.waiting.Delete(seqKey(seq)), w.dead.Put(seqKey(seq), b), w.ids.Put([]byte(damagedKey(seq)), seqKey(seq)))
 }
 
-// unbury removes a dead letter and its key.
-func (w *work) unbury(seq uint64, safeKey string) error {
+// unbury removes a dead letter, its key and its outcome.
+func (w *work) unbury(seq uint64, safeKey string) (err error) {
 	w.dirty = true
-	if w.dead.Get(seqKey(seq)) != nil {
+	if b := w.dead.Get(seqKey(seq)); b != nil {
 		w.stats.Dead--
+		if r, damaged := decode(seq, b); damaged == nil {
+			err = w.times.Delete(timeKey(r.at, seq))
+		}
 	}
-	return errors.Join(w.dead.Delete(seqKey(seq)), w.ids.Delete([]byte(safeKey)))
+	return errors.Join(err, w.dead.Delete(seqKey(seq)), w.ids.Delete([]byte(safeKey)))
 }
 
 // redrive puts a dead letter at the end of what waits, if it has all that is to be sent.

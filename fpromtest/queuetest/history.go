@@ -37,6 +37,12 @@ func (o reopener) testHistory() {
 		s.rig = o.open()
 	}
 	s.checkSums(sum)
+	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{Limit: 1})
+	s.changed("Redrive of one", n, err, 1)
+	n, err = s.outbox().Drop(s.t.Context(), fprom.Filter{Limit: 1})
+	s.changed("Drop of another", n, err, 1)
+	sum.Dead -= 2
+	s.checkSums(sum)
 }
 
 func (s *scene) checkHistory(when string, from, to time.Time, want map[time.Time]*fprom.Bucket) {
