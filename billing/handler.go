@@ -56,6 +56,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
+		h.refused.warn(r.Context(), h.log, &refusal{"unread-body", "the body cannot be read, or is larger than 1 MiB: " + err.Error()})
 		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 			return http.StatusRequestEntityTooLarge
 		}

@@ -31,6 +31,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		{"empty body", secret, nil, sign(body), "empty-body", "does a middleware read it"},
 		{"wrong secret", "another", body, sign(body), "mismatch", "is the secret that of this webhook"},
 		{"changed body", secret, append(bytes.Clone(body), ' '), sign(body), "mismatch", "does the body arrive unchanged"},
+		{"too large", secret, make([]byte, 1<<20+1), sign(body), "unread-body", "the body cannot be read, or is larger than 1 MiB"},
 		{"newline", secret + "\n", body, sign(body), "secret-space", "white space around it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,7 +50,11 @@ func TestRefusalsSayWhy(t *testing.T) {
 			if strings.Contains(log.String(), strings.TrimSpace(tt.secret)) {
 				t.Errorf("the log contains the secret: %s", log.String())
 			}
-			if got := w.Body.String(); w.Code != http.StatusUnauthorized || strings.Count(got, "\n") != 1 || strings.Contains(got, "secret") {
+			want := http.StatusUnauthorized
+			if tt.reason == "unread-body" {
+				want = http.StatusRequestEntityTooLarge
+			}
+			if got := w.Body.String(); w.Code != want || strings.Count(got, "\n") != 1 || strings.Contains(got, "secret") {
 				t.Errorf("answered %d %q", w.Code, got)
 			}
 		})
