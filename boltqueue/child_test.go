@@ -2,13 +2,16 @@ package boltqueue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -64,15 +67,28 @@ func failpointAt(spec string) func(name string) {
 	}
 }
 
-// killAfterAnswer is the failpoint between FirstPromoter's answer and the Tracker.
-type killAfterAnswer struct {
+// lossy loses some answers, and is the failpoint between FirstPromoter's answer and the Tracker. It loses the first answer to
+// an event only: one that failed more often than the others would wait for minutes.
+type lossy struct {
 	http.RoundTripper
-	hit func(name string)
+	hit      func(name string)
+	answered sync.Map // bodies
 }
 
-func (t killAfterAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := r.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	event, err := io.ReadAll(body)
+	if err != nil {
+		return nil, err
+	}
 	res, err := t.RoundTripper.RoundTrip(r)
 	t.hit("sent")
+	if _, again := t.answered.LoadOrStore(string(event), true); !again && err == nil && rand.IntN(5) == 0 {
+		return nil, errors.Join(errors.New("the answer is lost"), res.Body.Close())
+	}
 	return res, err
 }
 
@@ -88,7 +104,7 @@ func shop(path string) error {
 		BaseURL: os.Getenv(envURL), APIKey: os.Getenv(envKey), AccountID: os.Getenv(envAccount), Queue: outbox, Workers: 8,
 		RequestsPerMinute: 1_000_000, Burst: 1000, Breaker: fprom.BreakerConfig{OpenFor: 20 * time.Millisecond},
 		Retry:      fprom.RetryConfig{Base: 5 * time.Millisecond, Max: 50 * time.Millisecond},
-		HTTPClient: &http.Client{Transport: killAfterAnswer{http.DefaultTransport, hit}},
+		HTTPClient: &http.Client{Transport: &lossy{RoundTripper: http.DefaultTransport, hit: hit}},
 	})
 	if err != nil {
 		return err
