@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func BenchmarkMemory(b *testing.B) {
 		for _, h := range []http.Handler{load.handler, load.wrap(load.handler)} {
 			before, after := leftBehind(b, h, load.body, n)
 			row = append(row, kib(before), kib(after))
-			metric(b, float64(after-before)/float64(n), load.name, fmt.Sprint(len(row)/2), "B/request")
+			metric(b, float64(after-before)/float64(n), load.name, strconv.Itoa(len(row)/2), "B/request")
 		}
 		rows = append(rows, row)
 	}
