@@ -195,25 +195,36 @@ func TestNothingIsGivenUpInAnOutage(t *testing.T) {
 	}
 }
 
-// TestFailuresByChance: where every second attempt fails, whatever the event, none is taken for one that fails alone.
+// TestFailuresByChance: where many attempts fail, whatever the event, none is taken for one that fails alone, also where
+// retries are quick.
 func TestFailuresByChance(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var mu sync.Mutex
-		rng := rand.New(rand.NewPCG(1, 1))
-		f := &fake{answer: func(int, call) reply {
-			mu.Lock()
-			defer mu.Unlock()
-			if rng.IntN(2) == 0 {
-				return reply{status: 500, after: 100 * time.Millisecond}
-			}
-			return reply{status: 200, body: okBody, after: 100 * time.Millisecond}
-		}}
-		tracker := start(t, config(f))
-		for i := range 300 {
-			enqueue(t, tracker, sale(fmt.Sprint("s", i)))
-		}
-		flush(t, tracker, 7*time.Minute) // an event that fails alone waits longer
-	})
+	for name, test := range map[string]struct {
+		retry  fprom.RetryConfig
+		oneIn  int // so many attempts fails
+		events int
+	}{"usual": {fprom.RetryConfig{}, 2, 300}, "quick": {fprom.RetryConfig{Base: 5 * time.Millisecond, Max: 50 * time.Millisecond}, 5, 15_000}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var mu sync.Mutex
+				rng := rand.New(rand.NewPCG(1, 1))
+				f := &fake{answer: func(int, call) reply {
+					mu.Lock()
+					defer mu.Unlock()
+					if rng.IntN(test.oneIn) == 0 {
+						return reply{status: 500, after: time.Millisecond}
+					}
+					return reply{status: 200, body: okBody, after: time.Millisecond}
+				}}
+				cfg := config(f)
+				cfg.Retry, cfg.Breaker.OpenFor = test.retry, 20*time.Millisecond
+				tracker := start(t, cfg)
+				for i := range test.events {
+					enqueue(t, tracker, sale(fmt.Sprint("s", i)))
+				}
+				flush(t, tracker, 7*time.Minute) // an event that fails alone waits longer
+			})
+		})
+	}
 }
 
 // TestBreakerOverlooksWhatFailsAlone: an event that fails while others succeed does not open the breaker again.

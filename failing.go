@@ -16,8 +16,12 @@ const (
 	maxFailing     = 10_000            // events remembered; beyond it the others are treated as if they had not failed
 )
 
-// chance is how unlikely it must be that an event failed so often by chance, before it counts as failing alone.
-const chance = 1e-4
+// Before an event counts as failing alone, it must be so unlikely that it failed so often by chance, and others must have
+// succeeded beside it for so long: a short fault makes quick retries fail together.
+const (
+	chance      = 1e-4
+	provedAfter = 2 * time.Second
+)
 
 // failing remembers the queued events whose last attempt failed or was refused. They have half of the workers at most. An
 // event fails alone if others got good answers between its failures, and if it failed more often than the part of first
@@ -118,7 +122,7 @@ func (f *failing) failed(m Message, v *verdict) {
 	case e.alone >= giveUpAfter:
 		f.giveUp(m, v, "after it failed for a day while others were delivered")
 		return
-	case !e.proved && e.times > 0 && math.Pow(max(f.rate, 0.01), float64(e.times+1)) <= chance:
+	case !e.proved && e.alone >= provedAfter && math.Pow(max(f.rate, 0.01), float64(e.times+1)) <= chance:
 		e.proved, v.news = true, true
 	}
 	if v.alone = e.proved; e.proved {
