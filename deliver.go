@@ -42,7 +42,7 @@ func (t *Tracker) attempt(ctx context.Context, m Message, queued bool) verdict {
 	var s standing
 	if queued {
 		var wait time.Duration
-		if s, wait = t.failing.enter(m.Key); wait > 0 {
+		if s, wait = t.failing.enter(m); wait > 0 {
 			v = unsent(m, errOthersFirst)
 			v.wait = wait
 			return v
@@ -81,19 +81,30 @@ func (t *Tracker) try(ctx context.Context, m Message, queued bool, s standing) (
 }
 
 // pace waits for this process's limit, then for the one it shares with others, if the queue has one. An attempt that is no
-// longer valid must not take from that: it may be the one probe of all processes.
+// longer valid must not take from that, nor keep a probe waiting that stands in line behind it: it leaves the line when the
+// gate is shut, which is no error.
 func (t *Tracker) pace(ctx context.Context, bulk bool, p *pass) error {
+	open, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.shut:
+			cancel()
+		case <-open.Done():
+		}
+	}()
 	wait := t.limit.wait
 	if bulk {
 		wait = t.limit.waitSpare
 	}
-	if err := wait(ctx); err != nil {
-		return err
+	err := wait(open)
+	if q, ok := t.queue.(Limiter); ok && err == nil && t.gate.begin(p) {
+		err = t.guard(ctx, "the Queue's Admit", func() error { return q.Admit(open, t.perMinute) })
 	}
-	if q, ok := t.queue.(Limiter); ok && t.gate.begin(p) {
-		return t.guard(ctx, "the Queue's Admit", func() error { return q.Admit(ctx, t.perMinute) })
+	if open.Err() != nil && ctx.Err() == nil {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // post sends m. A queued attempt goes on when the queue's ctx ends, until Shutdown cuts it.

@@ -62,10 +62,14 @@ var errOthersFirst = errors.New("it failed before, and others come first now")
 
 // enter begins an attempt; leave must end it. If all places are taken the event is to come again after wait: about ten ask
 // in a second.
-func (f *failing) enter(key string) (s standing, wait time.Duration) {
+func (f *failing) enter(m Message) (s standing, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e := f.events[key]
+	e := f.events[m.Key]
+	if e == nil && m.Attempt > 1 && len(f.events) < maxFailing { // it failed in another process, or before a restart
+		e = &failure{since: time.Now(), last: time.Now(), good: f.good}
+		f.events[m.Key] = e
+	}
 	switch {
 	case e == nil:
 		return standing{}, 0

@@ -22,6 +22,7 @@ type gate struct {
 	breaker  *gobreaker.CircuitBreaker[struct{}] // only called with mu held
 	said     string                              // its state in the log
 	epoch    uint64                              // counts how often the gate was shut
+	ends     chan struct{}                       // closed with the epoch
 	until    time.Time                           // nothing probes before
 	probe    *pass                               // under way
 	patience time.Time                           // when the next one may begin although probe is under way; zero until that is sent
@@ -37,10 +38,13 @@ type gate struct {
 }
 
 // pass lets one attempt through the gate.
-type pass struct{ epoch uint64 }
+type pass struct {
+	epoch uint64
+	shut  <-chan struct{} // closed when the gate is shut
+}
 
 func newGate(b BreakerConfig, r RetryConfig) *gate {
-	g := &gate{firstProbe: r.ProbeInterval, row: map[string]struct{}{}}
+	g := &gate{firstProbe: r.ProbeInterval, row: map[string]struct{}{}, ends: make(chan struct{})}
 	g.breaker = g.newBreaker(b)
 	g.said = g.breaker.State().String()
 	return g
@@ -52,7 +56,7 @@ func (g *gate) enter(ctx context.Context, queued, tried bool) (*pass, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {
-		err, p := ctx.Err(), &pass{g.epoch}
+		err, p := ctx.Err(), &pass{g.epoch, g.ends}
 		switch {
 		case err != nil && g.reason != nil:
 			return nil, fmt.Errorf("%w (%w): %w", ErrPaused, g.reason, err)
@@ -149,7 +153,9 @@ func (g *gate) answered(p *pass, m Message, s standing, v *verdict) (pause time.
 
 // shut lets nothing through before d is over, and then only probes. Called with mu held.
 func (g *gate) shut(d time.Duration) {
+	close(g.ends)
 	g.epoch++
+	g.ends = make(chan struct{})
 	g.until, g.probe = time.Now().Add(d), nil
 	g.changed.broadcast()
 }

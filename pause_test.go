@@ -286,3 +286,64 @@ func TestTwoRefusedEventsPauseNobody(t *testing.T) {
 		}
 	})
 }
+
+// sharedLine is a queue whose shared limit lets three attempts pass.
+type sharedLine struct {
+	fprom.Queue
+	admitted, left atomic.Int32
+}
+
+func (s *sharedLine) Admit(ctx context.Context, _ int) error {
+	if s.admitted.Add(1) <= 3 {
+		return nil
+	}
+	<-ctx.Done()
+	s.left.Add(1)
+	return ctx.Err()
+}
+
+func (*sharedLine) Pause(context.Context, time.Duration, error) error { return nil }
+
+// Who waits for the limit when the account is paused leaves the line: a probe must not stand behind it.
+func TestPauseEmptiesTheLine(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &sharedLine{Queue: fprom.NewMemoryQueue(0)}
+		cfg := config(always(reply{status: 403, body: `{"message":"no"}`, after: 50 * time.Millisecond}))
+		cfg.Queue, cfg.Workers = q, 5
+		tracker := start(t, cfg)
+		for i := range 5 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(500 * time.Millisecond)
+		if n := q.left.Load(); n != 2 {
+			t.Errorf("%d of the two that waited for the limit left the line when the account was paused", n)
+		}
+	})
+}
+
+// elsewhere is a queue whose events have failed in another process.
+type elsewhere struct{ fprom.Queue }
+
+func (e elsewhere) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	return e.Queue.Run(ctx, workers, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
+		m.Attempt++
+		return deliver(ctx, m)
+	})
+}
+
+// Events that were refused in another process say nothing new in this one: they do not pause it.
+func TestRefusedElsewhere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(reply{status: 403, body: `{"message":"no"}`})
+		cfg := config(f)
+		cfg.Queue = elsewhere{fprom.NewMemoryQueue(0)}
+		tracker := start(t, cfg)
+		for i := range 5 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(10 * time.Second)
+		if s := tracker.Stats(); !s.PausedUntil.IsZero() || len(f.seen()) < 5 {
+			t.Errorf("%d calls, paused until %v", len(f.seen()), s.PausedUntil)
+		}
+	})
+}
