@@ -64,9 +64,10 @@ screenshots: ## take the pictures of docs/operations.md anew
 	@scripts/setup.sh chromium
 	FPROM_SCREENSHOTS=$(CURDIR)/docs/images go -C e2e test -tags e2e -count=1 -run Screenshots ./...
 
-kill: setup ## the long crash tests: 500 times SIGKILL of a shop, three replicas and their PostgreSQL
+kill: setup ## the long tests: 500 times SIGKILL of a shop, three replicas and their PostgreSQL, 240 bad events before the others
 	FPROM_KILLS=500 go test -timeout 60m -run Kill -v ./boltqueue
 	FPROM_KILL_LIMIT=400 FPROM_KILL_SALES=1024 go -C riverqueue test -timeout 15m -run TestKill -v .
+	FPROM_BAD_EVENTS=long go -C riverqueue test -timeout 15m -run TestBadEvents -v .
 
 bench: ## the benchmarks against peers and floors, side by side (quiet machine, about 10 minutes)
 	go -C bench test -run '^$$' -bench . -timeout 30m .
