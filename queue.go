@@ -42,7 +42,7 @@ type Queue interface {
 // Limiter is a Queue that shares the account's limit with other processes.
 type Limiter interface {
 	// Admit is called before every attempt, and waits for the limit of requestsPerMinute (Config.RequestsPerMinute) that all
-	// processes share. An attempt follows unless Pause was called meanwhile.
+	// processes share. ctx ends when the account is paused meanwhile; otherwise an attempt follows.
 	Admit(ctx context.Context, requestsPerMinute int) error
 	// Pause tells the other processes that an answer pauses the account for d.
 	Pause(ctx context.Context, d time.Duration, reason error) error

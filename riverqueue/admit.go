@@ -40,12 +40,8 @@ const (
 //
 // requestsPerMinute becomes the account's limit, for all replicas. One that comes with another number says so in its log, and
 // so do the others: the number of the last one that started is kept.
-//
-// If Pause is called in this process while Admit waits, Admit returns nil at once and has taken no call: the Tracker
-// makes none then, but waits for the end of its pause and asks again.
 func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
-	began, turn := q.pauses.Load(), q.liveTurn
-	bulk := ctx.Value(bulkKey{}) != nil
+	turn, bulk := q.liveTurn, ctx.Value(bulkKey{}) != nil
 	if bulk {
 		turn = q.bulkTurn
 	}
@@ -53,7 +49,7 @@ func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 		return err
 	}
 	defer func() { <-turn }()
-	for q.pauses.Load() == began {
+	for {
 		wait, err := q.slot(ctx, requestsPerMinute, bulk)
 		switch {
 		case ctx.Err() != nil:
@@ -69,7 +65,6 @@ func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 			return err
 		}
 	}
-	return nil
 }
 
 // slot takes a call if there is one now. Otherwise it says how long to wait before asking again.
@@ -99,7 +94,6 @@ func (q *Queue) slot(ctx context.Context, perMinute int, bulk bool) (wait time.D
 
 // Pause tells all replicas that the account is paused for d.
 func (q *Queue) Pause(ctx context.Context, d time.Duration, reason error) error {
-	q.pauses.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if _, err := q.pool.Exec(ctx, q.store.sql(pauseSQL), d.Seconds(), storable(reason.Error())); err != nil {

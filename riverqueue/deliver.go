@@ -21,10 +21,10 @@ const (
 	// While the lock is held, nobody else begins or ends a delivery for the customer of the event $1.
 	lockSQL = `SELECT pg_advisory_xact_lock(hashtextextended('$schema/$account/' || CASE customer WHEN '' THEN 'key/' || key ELSE 'customer/' || customer END, 7306040937))
 		FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1`
-	// A bulk event begins only where no live one could.
+	// A bulk event, and one that was ($3), begins only where no other live one could.
 	claimSQL = `UPDATE $schema.fprom_ledger l SET generation = generation + 1, claimed_until = clock_timestamp() + make_interval(secs => $2)
 		WHERE l.account_id = $account AND l.key = $1 AND ` + ready + `
-			AND NOT (l.bulk AND EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND NOT l.bulk AND ` + ready + `))
+			AND NOT ((l.bulk OR $3) AND EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND NOT l.bulk AND l.key <> $1 AND ` + ready + `))
 		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk`
 	// In how many seconds to try again what was not claimed; null: not at all, as another job will come for it; -1: a live
 	// event waits for another of its customer.
@@ -34,8 +34,9 @@ const (
 	// The bulk events that the live event $1 waits for become live.
 	lendSQL = `WITH h AS MATERIALIZED (SELECT customer, seq FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1 AND state = 'waiting' AND NOT bulk),
 		b AS (UPDATE $schema.fprom_ledger SET bulk = false WHERE account_id = $account AND customer = (SELECT customer FROM h) AND customer <> ''
-			AND state = 'waiting' AND bulk AND seq < (SELECT seq FROM h) RETURNING key, seq, bulk)
-		` + jobsSQL + `now() FROM b ORDER BY seq LIMIT 1`
+			AND state = 'waiting' AND bulk AND seq < (SELECT seq FROM h) RETURNING key, seq, bulk),
+		j AS (` + jobsSQL + `now() FROM b ORDER BY seq LIMIT 1)
+		SELECT ` + notifySQL + ` WHERE EXISTS (SELECT 1 FROM b)`
 	settleSQL = `UPDATE $schema.fprom_ledger SET state = $3, outcome = $4, reason = $5, status_code = $6, promoter_event = $7, commissions = $8, attempts = $9,
 			settled_at = clock_timestamp(), claimed_until = '-infinity', next_attempt = '-infinity', aside = false, forget = false,
 			customer = CASE WHEN $3 = 'done' OR forget THEN '' ELSE customer END, body = CASE WHEN $3 = 'done' OR forget THEN NULL ELSE body END,
@@ -60,7 +61,7 @@ type claimed struct {
 
 // claim begins the delivery of an event. Without one, later is when to try again: 0 is soon, with the job in hand, and less
 // is never.
-func (q *Queue) claim(ctx context.Context, key string) (c *claimed, later time.Duration, err error) {
+func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, later time.Duration, err error) {
 	c = &claimed{key: key}
 	m := &c.message
 	var got, known bool
@@ -69,7 +70,7 @@ func (q *Queue) claim(ctx context.Context, key string) (c *claimed, later time.D
 	var secs *float64
 	err = q.batch(ctx, func(b *pgx.Batch) {
 		b.Queue(q.store.sql(lockSQL), key)
-		scan(b.Queue(q.store.sql(claimSQL), key, (q.cfg.Rescue*5/6).Seconds()), &got,
+		scan(b.Queue(q.store.sql(claimSQL), key, (q.cfg.Rescue*5/6).Seconds(), bulk), &got,
 			&c.generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
 		scan(b.Queue(q.store.sql(laterSQL), key), &known, &secs)
 	})

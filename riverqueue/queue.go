@@ -78,7 +78,6 @@ type Queue struct {
 	liveTurn, bulkTurn chan struct{} // held by the call that asks for its slot
 	bulkBegins         chan struct{} // held by the bulk event that asks whether it may begin
 	limit              atomic.Int64  // the account's, as this process knows it
-	pauses             atomic.Uint64 // calls of Pause
 	ringing            atomic.Bool   // see ring
 	rang               atomic.Int64  // when, in nanoseconds
 }

@@ -136,7 +136,7 @@ func (q *Queue) begin(ctx context.Context, job *river.Job[wakeUp], hands chan st
 		if err := q.take(ctx, hands); err != nil {
 			return nil, 0, err
 		}
-		c, later, err := q.claim(ctx, fprom.SafeKey(job.Args.Key))
+		c, later, err := q.claim(ctx, fprom.SafeKey(job.Args.Key), job.Queue == bulkQueue)
 		if c != nil {
 			return c, 0, nil
 		}
