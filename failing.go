@@ -66,9 +66,8 @@ func (f *failing) enter(m Message) (s standing, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e := f.events[m.Key]
-	if e == nil && m.Attempt > 1 && len(f.events) < maxFailing { // it failed in another process, or before a restart
-		e = &failure{since: time.Now(), last: time.Now(), good: f.good}
-		f.events[m.Key] = e
+	if e == nil && m.Attempt > 1 { // it failed in another process, or before a restart
+		e = f.first(m.Key)
 	}
 	switch {
 	case e == nil:
@@ -99,6 +98,17 @@ func (f *failing) succeeded(key string) {
 	delete(f.events, key)
 }
 
+// first notes the first failure of an event that is known here; nil if too many are. Called with mu held.
+func (f *failing) first(key string) *failure {
+	f.rate += (1 - f.rate) / 16
+	if len(f.events) >= maxFailing {
+		return nil
+	}
+	e := &failure{since: time.Now(), last: time.Now(), good: f.good}
+	f.events[key] = e
+	return e
+}
+
 // failed notes a failure of m, and says in v what follows from it.
 func (f *failing) failed(m Message, v *verdict) {
 	f.mu.Lock()
@@ -111,10 +121,7 @@ func (f *failing) failed(m Message, v *verdict) {
 	e := f.events[m.Key]
 	if e == nil {
 		v.news = true
-		f.rate += (1 - f.rate) / 16
-		if len(f.events) < maxFailing {
-			f.events[m.Key] = &failure{since: now, last: now, good: f.good}
-		}
+		f.first(m.Key)
 		return
 	}
 	if e.good != f.good {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -326,8 +327,33 @@ type elsewhere struct{ fprom.Queue }
 
 func (e elsewhere) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	return e.Queue.Run(ctx, workers, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
-		m.Attempt++
+		if !strings.HasPrefix(m.Key, "sale:good") {
+			m.Attempt++
+		}
 		return deliver(ctx, m)
+	})
+}
+
+// One failure in another process and two in this one do not prove that an event fails alone.
+func TestFailedElsewhere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(_ int, c call) reply {
+			if c.has("fails") {
+				return reply{status: 500, after: time.Second}
+			}
+			return ok()
+		}}
+		cfg := config(f)
+		cfg.Queue = elsewhere{fprom.NewMemoryQueue(0)}
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("fails"))
+		for i := range 60 {
+			enqueue(t, tracker, sale("good"+strconv.Itoa(i)))
+			time.Sleep(time.Second)
+		}
+		if n := f.count("fails"); n < 3 {
+			t.Errorf("%d attempts in a minute", n)
+		}
 	})
 }
 
