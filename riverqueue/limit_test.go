@@ -18,37 +18,6 @@ import (
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
-// TestClockStepsBack: times that the database gave out before its clock was set back do not stop delivery, and the log says
-// what happened.
-func TestClockStepsBack(t *testing.T) {
-	t.Parallel()
-	for name, sql := range map[string]string{
-		"calls": `UPDATE $s.fprom_account SET next_slot = now() + interval '1 hour'`,
-		"pause": `UPDATE $s.fprom_account SET paused_until = now() + interval '1 hour'`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var log lines
-			cfg := riverqueue.Config{Schema: newSchema(t), Logger: log.logger()}
-			q, pool := open(t, cfg)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			if err := q.Admit(ctx, 6000); err != nil {
-				t.Fatal(err)
-			}
-			put(t, q, sale("1", "ann", 100), sale("2", "ann", 100))
-			execSQL(t, pool, strings.ReplaceAll(sql, "$s", cfg.Schema))
-			start(t, q, func(ctx context.Context, _ fprom.Message) error { return q.Admit(ctx, 6000) })
-			if err := q.Flush(ctx); err != nil {
-				t.Fatalf("nothing is delivered after the clock stepped back: %v", err)
-			}
-			if n := log.count("clock stepped back"); n != 1 {
-				t.Errorf("%d warnings:\n%s", n, strings.Join(log.all(), "\n"))
-			}
-		})
-	}
-}
-
 // TestLimitOfTheAccount: the limit is the account's. A replica with another number says so and the others keep to it.
 func TestLimitOfTheAccount(t *testing.T) {
 	t.Parallel()

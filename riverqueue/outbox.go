@@ -10,14 +10,15 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// The row locks of theseSQL leave out what was put again or redriven meanwhile.
+// The row locks of theseSQL leave out what was put again, redriven or forgotten meanwhile.
 const (
-	theseSQL   = `WITH f AS MATERIALIZED (SELECT l.key FROM $schema.fprom_ledger l WHERE ` + filterSQL + ` ORDER BY l.seq LIMIT $11 FOR UPDATE), `
-	redriveSQL = theseSQL + `w AS (UPDATE $schema.fprom_ledger l SET state = 'waiting', settled_at = NULL, outcome = '', attempts = 0, generation = generation + 1
-			FROM f WHERE l.account_id = $account AND l.key = f.key AND l.state = 'dead' AND l.body IS NOT NULL RETURNING l.key, l.bulk, l.seq),
+	theseSQL   = `WITH f AS MATERIALIZED (SELECT l.key FROM $schema.fprom_ledger l WHERE ` + filterSQL
+	lockedSQL  = ` ORDER BY l.seq LIMIT $11 FOR UPDATE), `
+	redriveSQL = theseSQL + ` AND l.body IS NOT NULL` + lockedSQL + `w AS (UPDATE $schema.fprom_ledger l SET state = 'waiting', settled_at = NULL, outcome = '', attempts = 0, generation = generation + 1
+			FROM f WHERE l.account_id = $account AND l.key = f.key AND l.state = 'dead' RETURNING l.key, l.bulk, l.seq),
 		j AS (` + jobsSQL + `now() FROM w ORDER BY seq)
 		SELECT count(*) FROM w`
-	dropSQL = theseSQL + `w AS (DELETE FROM $schema.fprom_ledger l USING f WHERE l.account_id = $account AND l.key = f.key AND l.state = 'dead' RETURNING 1)
+	dropSQL = theseSQL + lockedSQL + `w AS (DELETE FROM $schema.fprom_ledger l USING f WHERE l.account_id = $account AND l.key = f.key AND l.state = 'dead' RETURNING 1)
 		SELECT count(*) FROM w`
 	forgetSQL = `WITH later AS (UPDATE $schema.fprom_ledger SET forget = true WHERE account_id = $account AND state = 'waiting' AND customer <> '' AND customer = ANY($1)),
 		now AS (UPDATE $schema.fprom_ledger SET customer = '', body = NULL, clear_key = NULL WHERE account_id = $account AND state = 'dead' AND customer = ANY($1) RETURNING 1)
@@ -82,13 +83,12 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 		return nil, &fprom.ValidationError{Field: "step", Reason: "is not positive"}
 	}
 	from = from.Truncate(step)
-	n := int((to.Sub(from) + step - 1) / step)
-	if n > most {
-		return nil, &fprom.ValidationError{Field: "step", Reason: "makes more than 10,000 intervals"}
+	if d := to.Sub(from); d/step > most || d/step == most && d%step > 0 {
+		return nil, &fprom.ValidationError{Field: "step", Reason: "makes more than 10,000 intervals; take a larger step or a shorter time"}
 	}
-	buckets := make([]fprom.Bucket, max(n, 0))
-	for i := range buckets {
-		buckets[i].Start = from.Add(time.Duration(i) * step)
+	var buckets []fprom.Bucket
+	for at := from; at.Before(to); at = at.Add(step) {
+		buckets = append(buckets, fprom.Bucket{Start: at})
 	}
 	rows, err := q.pool.Query(ctx, q.store.sql(historySQL), from, to, step.Seconds())
 	if err != nil {

@@ -13,10 +13,13 @@ const (
 )
 
 // sweepSQL makes jobs of the events at the front that may be delivered now and have none: it was deleted or cancelled by
-// hand, or is lost with its process. One that River will rescue itself is in hand for longer than a delivery may take.
+// hand, or is lost with its process. One that River will rescue itself is in hand for longer than a delivery may take. One
+// whose time lies ahead is from before the database's clock stepped back, or of a replica whose clock is wrong: the event is
+// due now.
 const sweepSQL = `WITH l AS (` + front + ` NOT l.bulk` + frontEnd + ` UNION ALL ` + front + ` l.bulk` + frontEnd + `),
 	j AS (` + jobsSQL + `recorded_at FROM l WHERE NOT EXISTS (SELECT 1 FROM $schema.river_job j WHERE j.args @> jsonb_build_object('key', l.key) AND j.kind = '` + jobKind + `'
-		AND (j.state IN ('available', 'pending', 'scheduled') OR j.state = 'running' AND j.attempted_at > now() - make_interval(secs => $1))) RETURNING 1)
+		AND (j.state IN ('available', 'pending', 'scheduled') AND j.scheduled_at < now() + interval '1 minute'
+			OR j.state = 'running' AND j.attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute')) RETURNING 1)
 	SELECT count(*) FROM j`
 
 const (

@@ -1,0 +1,68 @@
+package riverqueue_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// TestClockStepsBack: times that the database gave out before its clock was set back do not stop delivery, and the log says
+// what happened.
+func TestClockStepsBack(t *testing.T) {
+	t.Parallel()
+	for name, sql := range map[string]string{
+		"calls": `UPDATE $s.fprom_account SET next_slot = now() + interval '1 hour'`,
+		"pause": `UPDATE $s.fprom_account SET paused_until = now() + interval '1 hour'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log lines
+			cfg := riverqueue.Config{Schema: newSchema(t), Logger: log.logger()}
+			q, pool := open(t, cfg)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if err := q.Admit(ctx, 6000); err != nil {
+				t.Fatal(err)
+			}
+			put(t, q, sale("1", "ann", 100), sale("2", "ann", 100))
+			execSQL(t, pool, strings.ReplaceAll(sql, "$s", cfg.Schema))
+			start(t, q, func(ctx context.Context, _ fprom.Message) error { return q.Admit(ctx, 6000) })
+			if err := q.Flush(ctx); err != nil {
+				t.Fatalf("nothing is delivered after the clock stepped back: %v", err)
+			}
+			if n := log.count("clock stepped back"); n != 1 {
+				t.Errorf("%d warnings:\n%s", n, strings.Join(log.all(), "\n"))
+			}
+		})
+	}
+}
+
+// TestClockStepsBackForJobs: River keeps times too. A job whose time lies ahead, since the database's clock stepped back or
+// the clock of the replica that made it is wrong, does not hold up an event that is due.
+func TestClockStepsBackForJobs(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, sql string }{
+		{"new", `UPDATE $s.river_job SET scheduled_at = now() + interval '1 hour'`},
+		{"put off", `UPDATE $s.river_job SET state = 'scheduled', scheduled_at = now() + interval '1 hour'`},
+		{"under way when its process died", `UPDATE $s.river_job SET state = 'running', attempt = 1, attempted_by = ARRAY['dead'], attempted_at = now() + interval '1 hour'`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := quick(t)
+			q, pool := open(t, cfg)
+			put(t, q, sale("1", "ann", 100))
+			execSQL(t, pool, strings.ReplaceAll(tt.sql, "$s", cfg.Schema))
+			var r record
+			start(t, q, r.deliver)
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			defer cancel()
+			if err := q.Flush(ctx); err != nil || r.count("sale:1") == 0 {
+				t.Errorf("%d deliveries, %v: an event waits until the clock is where it was", r.count("sale:1"), err)
+			}
+		})
+	}
+}
