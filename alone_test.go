@@ -22,6 +22,7 @@ var poisons = map[string]reply{
 	"404 page":         {status: 404, body: htmlPage, after: 100 * time.Millisecond},
 	"302":              {status: 302, header: header("Location", "/login"), after: 100 * time.Millisecond},
 	"401":              {status: 401, after: 100 * time.Millisecond},
+	"503 and later":    {status: 503, header: header("Retry-After", "60"), after: 100 * time.Millisecond},
 	"500":              {status: 500, after: 100 * time.Millisecond},
 	"409 without JSON": {status: 409, body: htmlPage, after: 100 * time.Millisecond},
 	"hang":             {hang: true},

@@ -73,8 +73,12 @@ func (t *Tracker) try(ctx context.Context, m Message, queued bool, s standing) (
 	}
 	v = t.post(ctx, m, queued)
 	v.waited = waited
-	if v.class == classUnauthorized && s.suspect { // others were answered since: it is this event's alone
+	switch { // others were answered since: it is this event's alone
+	case !s.suspect:
+	case v.class == classUnauthorized:
 		v.class = classSuspected
+	case v.class == classThrottled && v.StatusCode == http.StatusServiceUnavailable:
+		v.class = classTransient
 	}
 	t.conclude(ctx, p, m, queued, s, &v)
 	return v, false
@@ -153,7 +157,7 @@ func (t *Tracker) conclude(ctx context.Context, p *pass, m Message, queued bool,
 	case !queued:
 	case v.class == classDone && v.Outcome == NotReferral:
 		t.askAgain(m, v)
-	case v.class == classTransient, v.class == classSuspected, v.class == classUnauthorized:
+	case v.class >= classTransient && v.class != classUnknown && v.StatusCode != http.StatusTooManyRequests:
 		t.failing.failed(m, v)
 	}
 }

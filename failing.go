@@ -137,7 +137,7 @@ func (f *failing) failed(m Message, v *verdict) {
 		e.proved, v.news = true, true
 	}
 	if v.alone = e.proved; e.proved {
-		v.wait = jitter(min(max(e.alone, firstAloneWait), time.Hour))
+		v.wait = max(v.wait, jitter(min(max(e.alone, firstAloneWait), time.Hour)))
 		v.aside = e.alone >= setAsideAfter
 	}
 	// An event behind this one may be the only one that could succeed: now and then one of them is tried.

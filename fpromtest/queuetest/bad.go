@@ -22,6 +22,11 @@ var BadAnswers = map[string]func(*http.Request) (*http.Response, error){
 	"302":              answer(http.StatusFound, ""),
 	"500":              answer(http.StatusInternalServerError, ""),
 	"409 without JSON": answer(http.StatusConflict, "<!DOCTYPE html><html></html>"),
+	"503 and later": func(r *http.Request) (*http.Response, error) {
+		resp, err := answer(http.StatusServiceUnavailable, "")(r)
+		resp.Header.Set("Retry-After", "60")
+		return resp, err
+	},
 	"hang": func(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
@@ -42,13 +47,18 @@ const (
 
 // TestBadEvents checks that events which alone get a bad answer each time do not stop the others: bad of them are put
 // first, and from the fifth minute on the others keep at least 80 % of their rate. It runs a Tracker with the queue in a
-// synctest bubble, so the queue must not wait for a network. answers are keys of BadAnswers.
+// synctest bubble, so the queue must not wait for a network. answers are keys of BadAnswers. With "503 and later" 5
+// are bad at most: the account pauses when an event gets it for the first time.
 func TestBadEvents(t *testing.T, open func(t *testing.T) fprom.Queue, bad int, answers ...string) {
 	t.Helper()
 	for _, name := range answers {
-		t.Run(fmt.Sprint(name, " ", bad), func(t *testing.T) {
+		n := bad
+		if name == "503 and later" {
+			n = min(n, 5)
+		}
+		t.Run(fmt.Sprint(name, " ", n), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { badEvents(t, open(t), bad, BadAnswers[name]) })
+			synctest.Test(t, func(t *testing.T) { badEvents(t, open(t), n, BadAnswers[name]) })
 		})
 	}
 }
