@@ -9,6 +9,8 @@ import (
 // pollTime is how often a process that waits for the database, or for the end of a pause, looks again.
 const pollTime = 500 * time.Millisecond
 
+const steppedBack = "fprom: riverqueue: the database's clock stepped back; times that it gave out before are ignored. Look after its time synchronization"
+
 // bulkKey marks the context of a delivery of a bulk event.
 type bulkKey struct{}
 
@@ -87,7 +89,7 @@ func (q *Queue) slot(ctx context.Context, perMinute int, bulk bool) (wait time.D
 		q.log.Warn("fprom: riverqueue: a replica changed the account's limit; give all the same Config.RequestsPerMinute", "was", known, "is", limit)
 	}
 	if stepped {
-		q.log.Warn("fprom: riverqueue: the database's clock stepped back; times that it gave out before are ignored. Look after its time synchronization")
+		q.log.Warn(steppedBack)
 	}
 	return time.Duration(secs * float64(time.Second)), nil
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/riverqueue"
+	"github.com/fprom-go/fprom/fpromtest"
 )
 
 // TestClockStepsBack: times that the database gave out before its clock was set back do not stop delivery, and the log says
@@ -17,11 +17,16 @@ func TestClockStepsBack(t *testing.T) {
 	for name, sql := range map[string]string{
 		"calls": `UPDATE $s.fprom_account SET next_slot = now() + interval '1 hour'`,
 		"pause": `UPDATE $s.fprom_account SET paused_until = now() + interval '1 hour'`,
+		"claim": `WITH j AS (UPDATE $s.river_job SET state = 'running', attempt = 1, attempted_by = ARRAY['dead'], attempted_at = now() + interval '2 hours')
+			UPDATE $s.fprom_ledger SET generation = 1, claimed_until = now() + interval '2 hours'`,
+		"retry": `WITH j AS (UPDATE $s.river_job SET state = 'scheduled', scheduled_at = now() + interval '2 hours')
+			UPDATE $s.fprom_ledger SET attempts = 1, next_attempt = now() + interval '2 hours'`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var log lines
-			cfg := riverqueue.Config{Schema: newSchema(t), Logger: log.logger()}
+			cfg := quick(t)
+			cfg.Logger = log.logger()
 			q, pool := open(t, cfg)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
@@ -64,5 +69,32 @@ func TestClockStepsBackForJobs(t *testing.T) {
 				t.Errorf("%d deliveries, %v: an event waits until the clock is where it was", r.count("sale:1"), err)
 			}
 		})
+	}
+}
+
+// TestLongWait: a wait that is longer than what the clock check takes for possible is cut to an hour, so that the event is
+// not asked about without end.
+func TestLongWait(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0)) // knows no lead
+	trackers, queues := fleet(t, 1, fake, func(c *fprom.Config) { c.Retry.NotFound = []time.Duration{3 * time.Hour} })
+	s := sale("1", "ann", 100)
+	s.TID = "tid"
+	begun := time.Now()
+	if err := trackers[0].Enqueue(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	next := func() (at time.Time) {
+		for _, e := range entriesOf(t, queues[0], fprom.Filter{State: fprom.StateWaiting}) {
+			at = e.NextAttempt
+		}
+		return at
+	}
+	waitFor(t, "the first answer", func() bool { return !next().IsZero() })
+	if at := next(); at.Before(begun.Add(59*time.Minute)) || at.After(time.Now().Add(time.Hour)) {
+		t.Errorf("the next attempt is in %v, want an hour", time.Until(at))
+	}
+	if n := len(fake.Requests()); n != 1 {
+		t.Errorf("%d calls, want 1", n)
 	}
 }

@@ -11,11 +11,20 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
+// Times of the ledger that lie further ahead than can be are from before the database's clock stepped back, and count as past.
+const (
+	underWay = ` BETWEEN clock_timestamp() AND clock_timestamp() + interval '$rescue seconds' + interval '1 minute'` // a claimed_until
+	notDue   = ` BETWEEN clock_timestamp() AND clock_timestamp() + interval '61 minutes'`                            // a next_attempt
+
+	// maxWait is the longest wait that next_attempt is given. An event that is asked too early waits once more.
+	maxWait = time.Hour
+)
+
 // ready is true for a row l of the ledger that may be delivered now: no delivery of it is under way, it is due, and no event
 // of its customer is under way, or came earlier and is not set aside.
-const ready = `l.state = 'waiting' AND l.claimed_until <= clock_timestamp() AND l.next_attempt <= clock_timestamp() AND NOT EXISTS (
+const ready = `l.state = 'waiting' AND l.claimed_until NOT` + underWay + ` AND l.next_attempt NOT` + notDue + ` AND NOT EXISTS (
 		SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer AND o.customer <> '' AND o.state = 'waiting'
-		AND o.key <> l.key AND (o.seq < l.seq AND NOT o.aside OR o.claimed_until > clock_timestamp()))`
+		AND o.key <> l.key AND (o.seq < l.seq AND NOT o.aside OR o.claimed_until` + underWay + `))`
 
 const (
 	// While the lock is held, nobody else begins or ends a delivery for the customer of the event $1.
@@ -28,8 +37,8 @@ const (
 		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk`
 	// In how many seconds to try again what was not claimed; null: not at all, as another job will come for it; -1: a live
 	// event waits for another of its customer.
-	laterSQL = `SELECT CASE WHEN ` + ready + ` THEN 0 WHEN l.state <> 'waiting' OR l.claimed_until > clock_timestamp() THEN NULL
-			WHEN l.next_attempt > clock_timestamp() THEN extract(epoch FROM l.next_attempt - clock_timestamp()) WHEN l.aside THEN 1 WHEN NOT l.bulk THEN -1 END::float8
+	laterSQL = `SELECT CASE WHEN ` + ready + ` THEN 0 WHEN l.state <> 'waiting' OR l.claimed_until` + underWay + ` THEN NULL
+			WHEN l.next_attempt` + notDue + ` THEN extract(epoch FROM l.next_attempt - clock_timestamp()) WHEN l.aside THEN 1 WHEN NOT l.bulk THEN -1 END::float8
 		FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.key = $1`
 	// The bulk events that the live event $1 waits for become live.
 	lendSQL = `WITH h AS MATERIALIZED (SELECT customer, seq FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1 AND state = 'waiting' AND NOT bulk),
@@ -97,7 +106,7 @@ func (q *Queue) conclude(run, ctx context.Context, c *claimed, r fprom.Result, w
 		q.note(run, c, settleSQL, c.key, c.generation, string(e.State), string(e.Outcome), storable(e.Reason), e.StatusCode, e.ID, e.CommissionIDs, e.Attempts)
 		return nil
 	}
-	wait := fprom.RetryDelay(e.Attempts, why)
+	wait := min(fprom.RetryDelay(e.Attempts, why), maxWait)
 	if run.Err() != nil {
 		wait = 0 // for another replica, or for this one after its restart
 	}

@@ -33,7 +33,7 @@ const filterSQL = `l.account_id = $account AND l.seq > $1
 	AND ($10::integer = 0 OR l.status_code = $10)`
 
 const entriesSQL = `SELECT key, kind, state, outcome, amount, currency, customer, bulk, recorded_at, coalesce(settled_at, '0001-01-01Z'), attempts,
-	CASE WHEN next_attempt > clock_timestamp() THEN next_attempt ELSE '0001-01-01Z' END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
+	CASE WHEN next_attempt` + notDue + ` THEN next_attempt ELSE '0001-01-01Z' END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
 	FROM $schema.fprom_ledger l WHERE ` + filterSQL + ` ORDER BY l.seq LIMIT $11`
 
 var kinds = []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation}

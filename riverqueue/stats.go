@@ -65,10 +65,11 @@ const firstSQL = `min(seq) FROM ` + waiting
 
 // leftSQL: is one left that was stored before the mark $1, and is one of those under way, or due in $2 seconds with nothing
 // of its customer before it that is neither?
-const leftSQL = `WITH w AS (SELECT *, claimed_until > clock_timestamp() AS busy, next_attempt <= clock_timestamp() + make_interval(secs => $2) AS due FROM ` + waiting + ` WHERE seq <= $1)
+const leftSQL = `WITH w AS (SELECT *, claimed_until` + underWay + ` AS busy, next_attempt <= clock_timestamp() + make_interval(secs => $2) OR next_attempt NOT` + notDue + ` AS due FROM ` + waiting + ` WHERE seq <= $1)
 	SELECT EXISTS (SELECT 1 FROM w), EXISTS (SELECT 1 FROM w WHERE busy OR due AND NOT EXISTS (SELECT 1 FROM $schema.fprom_ledger o
 		WHERE o.account_id = $account AND o.customer = w.customer AND o.customer <> '' AND o.state = 'waiting' AND o.seq < w.seq AND NOT o.aside
-			AND o.claimed_until <= clock_timestamp() AND o.next_attempt > clock_timestamp() + make_interval(secs => $2)))`
+			AND o.claimed_until NOT` + underWay + ` AND o.next_attempt` + notDue + `
+			AND o.next_attempt > clock_timestamp() + make_interval(secs => $2)))`
 
 // Flush waits until every event of the schema that was stored before the call, by whichever process, has an outcome.
 func (q *Queue) Flush(ctx context.Context) error {

@@ -3,6 +3,7 @@ package riverqueue
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -40,12 +41,13 @@ const account = "1"
 // store is the tables in a schema.
 type store struct {
 	schema string
+	rescue time.Duration
 	sound  atomic.Bool // they are those of this version
 }
 
-// sql puts the schema and the account into a statement.
+// sql puts the schema, the account and the seconds of Config.Rescue into a statement.
 func (s *store) sql(text string) string {
-	return strings.NewReplacer("$schema", s.schema, "$account", account).Replace(text)
+	return strings.NewReplacer("$schema", s.schema, "$account", account, "$rescue", strconv.FormatFloat(s.rescue.Seconds(), 'f', -1, 64)).Replace(text)
 }
 
 // query runs a statement that returns one row. What goes in and out of it is text or a boolean, so that it works with every

@@ -17,13 +17,14 @@ const (
 // whose time lies ahead is from before the database's clock stepped back, or of a replica whose clock is wrong: the event is
 // due now.
 const sweepSQL = `WITH l AS (` + front + ` NOT l.bulk` + frontEnd + ` UNION ALL ` + front + ` l.bulk` + frontEnd + `),
-	j AS (` + jobsSQL + `recorded_at FROM l WHERE NOT EXISTS (SELECT 1 FROM $schema.river_job j WHERE j.args @> jsonb_build_object('key', l.key) AND j.kind = '` + jobKind + `'
+	m AS MATERIALIZED (SELECT * FROM l WHERE NOT EXISTS (SELECT 1 FROM $schema.river_job j WHERE j.args @> jsonb_build_object('key', l.key) AND j.kind = '` + jobKind + `'
 		AND (j.state IN ('available', 'pending', 'scheduled') AND j.scheduled_at < now() + interval '1 minute'
-			OR j.state = 'running' AND j.attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute')) RETURNING 1)
-	SELECT count(*) FROM j`
+			OR j.state = 'running' AND j.attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute'))),
+	j AS (` + jobsSQL + `recorded_at FROM m)
+	SELECT count(*), count(*) FILTER (WHERE ahead) FROM m`
 
 const (
-	front    = `(SELECT l.key, l.bulk, l.recorded_at FROM $schema.fprom_ledger l WHERE l.account_id = $account AND ` + ready + ` AND`
+	front    = `(SELECT l.key, l.bulk, l.recorded_at, greatest(l.claimed_until, l.next_attempt) > clock_timestamp() AS ahead FROM $schema.fprom_ledger l WHERE l.account_id = $account AND ` + ready + ` AND`
 	frontEnd = ` ORDER BY l.seq LIMIT 1000)`
 )
 
@@ -69,8 +70,11 @@ func (q *Queue) upkeep(ctx context.Context) {
 func (q *Queue) sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	var lost int
-	err := q.pool.QueryRow(ctx, q.store.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost)
+	var lost, ahead int
+	err := q.pool.QueryRow(ctx, q.store.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead)
+	if ahead > 0 {
+		q.log.Warn(steppedBack, "events", ahead)
+	}
 	if lost > 0 {
 		q.log.Info("fprom: riverqueue: events had lost their job in River and got a new one", "events", lost)
 	}
