@@ -1,6 +1,7 @@
 package fprom_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -107,6 +108,34 @@ func TestOrderBehindAskingAgain(t *testing.T) {
 		checkTimes(t, asked(f, "ch_1"), []time.Duration{0, 30 * time.Second, 5 * time.Minute})
 		checkTimes(t, asked(f, "ch_2"), []time.Duration{0})
 		checkTimes(t, asked(f, "re_1"), []time.Duration{5 * time.Minute})
+	})
+}
+
+// When the process ends nobody asks again: what waits behind such sales is delivered, not handed back.
+func TestShutdownBehindAskingAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(_ int, c call) reply {
+			if c.has("re_1") {
+				return ok()
+			}
+			return unknownYet
+		}}
+		tracker, err := fprom.New(config(f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, back := referred(), refund("re_1")
+		next.EventID, back.Email = "ch_2", next.Email
+		enqueue(t, tracker, referred())
+		time.Sleep(10 * time.Minute)
+		enqueue(t, tracker, next, back)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := tracker.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		checkTimes(t, asked(f, "ch_2"), []time.Duration{10 * time.Minute})
+		checkTimes(t, asked(f, "re_1"), []time.Duration{10 * time.Minute})
 	})
 }
 
