@@ -24,15 +24,15 @@ const (
 	warnFirst   = "FirstPromoter knew this event id before its first attempt: if it is the id of an older payment, this one earns nothing; each payment needs an id of its own"
 )
 
-// outcome is the verdict on an answer that has an error status but is a success.
-func (a answer) outcome(m Message, status int, ours bool) (verdict, bool) {
+// outcome is the verdict on an answer that has an error status but is a success. began: of this process.
+func (a answer) outcome(m Message, status int, ours bool, began time.Time) (verdict, bool) {
 	v := verdict{Result: Result{Outcome: Duplicate, StatusCode: status}}
 	switch {
 	case status == http.StatusNotFound && a.notFound(m.Kind):
 		v.Outcome = NotReferral
 		return v, true
 	case status == http.StatusConflict && ours:
-		if m.Attempt <= 1 {
+		if m.Attempt <= 1 && !m.RecordedAt.Before(began) {
 			v.warn = warnFirst
 		}
 		if !a.sameID(m) {

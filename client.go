@@ -31,10 +31,11 @@ type client struct {
 	key       string
 	account   string
 	timeout   time.Duration
+	began     time.Time // events recorded before may have been sent by an earlier process
 }
 
 func newClient(cfg Config) *client {
-	c := &client{base: cfg.BaseURL, key: cfg.APIKey, account: cfg.AccountID, timeout: cfg.Timeout, closeIdle: func() {}}
+	c := &client{base: cfg.BaseURL, key: cfg.APIKey, account: cfg.AccountID, timeout: cfg.Timeout, began: time.Now(), closeIdle: func() {}}
 	if cfg.HTTPClient != nil {
 		c.transport = cfg.HTTPClient.Transport
 	}

@@ -137,6 +137,29 @@ func TestLoudDuplicates(t *testing.T) {
 	}
 }
 
+// An attempt that the end of a process cut may have arrived: what this process has not recorded itself is no old id.
+func TestDuplicateOfAnEarlierProcess(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := newRecorder()
+		m, err := fprom.NewMessage(sale("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Put(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		var log bytes.Buffer
+		cfg := config(always(object(409, `{"message":"The 'sale' event with the id 'a' already exists."}`)))
+		cfg.Queue, cfg.Logger = q, slog.New(slog.NewTextHandler(&log, nil))
+		tracker := start(t, cfg)
+		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); s.Duplicate != 1 || strings.Contains(log.String(), "level=WARN") {
+			t.Errorf("%d duplicates; logged:\n%s", s.Duplicate, log.String())
+		}
+	})
+}
+
 // A 204 on a sale, which version 2 of the API does not document, is asked about again before it counts.
 func TestNoContentOnASale(t *testing.T) {
 	bubble(t, func(t *testing.T) {

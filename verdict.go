@@ -106,7 +106,7 @@ func (c *client) classify(m Message, resp *http.Response, body []byte) verdict {
 		return verdict{Result: Result{Outcome: NotReferral, StatusCode: status}}
 	}
 	answer, ours := parseAnswer(body)
-	if v, ok := answer.outcome(m, status, ours); ok {
+	if v, ok := answer.outcome(m, status, ours, c.began); ok {
 		return v
 	}
 	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
