@@ -6,8 +6,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/riverqueue"
 )
 
 type panicking struct {
@@ -40,5 +42,41 @@ func TestPanickingLogger(t *testing.T) {
 	flush(t, q)
 	if lines.Load() < 2 {
 		t.Errorf("%d lines were logged, want those of the sweep and of the delivery", lines.Load())
+	}
+}
+
+// TestRenewalUnderAnOldID: where a subscription's id is used for each of its payments, all but the first earn nothing. The log
+// says so. A webhook that is repeated for some days, a file that is sent twice and a second sign-up are no news.
+func TestRenewalUnderAnOldID(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for _, tt := range []struct {
+		name  string
+		after time.Duration
+		bulk  bool
+		event fprom.Event
+		want  int // lines
+	}{
+		{"a month later", 30 * day, false, sale("sub_1", "ann", 4900), 1},
+		{"repeated for days", 4 * day, false, sale("sub_1", "ann", 4900), 0},
+		{"bulk", 30 * day, true, sale("sub_1", "ann", 4900), 0},
+		{"sign-up", 30 * day, false, fprom.Signup{Email: "ann@example.com", TID: "tid"}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var log lines
+			q, _ := open(t, riverqueue.Config{Logger: log.logger()})
+			m := message(t, tt.event)
+			if err := q.Put(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			m.RecordedAt, m.Bulk = m.RecordedAt.Add(tt.after), tt.bulk
+			if err := q.Put(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			if n := log.count("came again long after"); n != tt.want {
+				t.Errorf("%d warnings, want %d:\n%s", n, tt.want, strings.Join(log.all(), "\n"))
+			}
+		})
 	}
 }

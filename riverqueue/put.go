@@ -1,11 +1,13 @@
 package riverqueue
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -83,6 +85,9 @@ func (s *store) enqueue(ctx context.Context, tx query, events []fprom.Event) err
 	return fmt.Errorf("fprom: riverqueue: enqueue: %w", explain(err))
 }
 
+// repeatedFor is how long providers repeat a webhook, and some days more. What comes later is rather a renewal.
+const repeatedFor = 6 * 24 * time.Hour
+
 // row is a message as putSQL takes it.
 type row struct {
 	Key      string    `json:"key"` // fprom.SafeKey
@@ -116,8 +121,8 @@ func rowsOf(ms []fprom.Message) []row {
 	return rows
 }
 
-// putSQL takes rows with different keys ($1) and says of each key whether it is stored (true), or asks for other money
-// than what is stored (false). Of a key that another transaction changed meanwhile it says nothing. A dead letter, or a
+// putSQL takes rows with different keys ($1) and says of each key how many seconds older the event is that stands under it: 0
+// if it was stored now, null if it asks for other money. Of a key that another transaction changed meanwhile it says nothing. A dead letter, or a
 // cancellation that is done, is replaced. $2: notify the replicas. New rows are written in the order of their keys, so that
 // two transactions with the same keys do not wait for each other.
 const putSQL = `WITH m AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq') AS seq FROM jsonb_to_recordset($1::text::jsonb) AS m(key text, clear_key text,
@@ -125,8 +130,9 @@ const putSQL = `WITH m AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq') A
 	fresh AS (INSERT INTO $schema.fprom_ledger (account_id, key, clear_key, seq, kind, customer, body, amount, currency, digest, bulk, recorded_at)
 		SELECT $account, key, clear_key, seq, kind, customer, body, amount, currency, digest, bulk, recorded_at FROM m ORDER BY key
 		ON CONFLICT (account_id, key) DO NOTHING RETURNING key, seq, bulk),
-	known AS MATERIALIZED (SELECT l.id, m.key, m.digest, l.digest = m.digest AS same, l.state = 'dead' OR l.state = 'done' AND m.repeats AS free
-		FROM m CROSS JOIN LATERAL (SELECT ctid AS id, digest, state FROM $schema.fprom_ledger WHERE account_id = $account AND key = m.key LIMIT 1) l
+	known AS MATERIALIZED (SELECT l.id, m.key, m.digest, l.digest = m.digest AS same, l.state = 'dead' OR l.state = 'done' AND m.repeats AS free,
+			extract(epoch FROM m.recorded_at - l.recorded_at) AS age
+		FROM m CROSS JOIN LATERAL (SELECT ctid AS id, digest, state, recorded_at FROM $schema.fprom_ledger WHERE account_id = $account AND key = m.key LIMIT 1) l
 		WHERE m.key NOT IN (SELECT key FROM fresh)),
 	again AS (UPDATE $schema.fprom_ledger l SET clear_key = m.clear_key, seq = m.seq, customer = m.customer, body = m.body, amount = m.amount,
 			currency = m.currency, digest = m.digest, bulk = m.bulk, recorded_at = m.recorded_at, state = 'waiting', generation = l.generation + 1, attempts = 0,
@@ -136,7 +142,7 @@ const putSQL = `WITH m AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq') A
 	refused AS (INSERT INTO $schema.fprom_conflict (account_id, key, digest) SELECT $account, key, digest FROM known
 		WHERE NOT free AND NOT same ORDER BY key ON CONFLICT DO NOTHING),
 	jobs AS (` + jobsSQL + `now() FROM stored ORDER BY seq)
-	SELECT coalesce((SELECT jsonb_object_agg(key, ok) FROM (SELECT key, true AS ok FROM stored UNION ALL SELECT key, same FROM known WHERE NOT free) a), '{}')::text
+	SELECT coalesce((SELECT jsonb_object_agg(key, age) FROM (SELECT key, 0 AS age FROM stored UNION ALL SELECT key, CASE WHEN same THEN age END FROM known WHERE NOT free) a), '{}')::text
 		|| coalesce((SELECT ` + notifySQL + `::text WHERE $2 AND EXISTS (SELECT 1 FROM stored WHERE NOT bulk)), '')`
 
 // put stores what is new of ms. The error is a *fprom.ConflictError if the rest is stored.
@@ -162,17 +168,20 @@ func (s *store) put(ctx context.Context, db query, ms []fprom.Message, notify bo
 		if err := db(ctx, s.sql(putSQL), string(in), notify).Scan(&out); err != nil {
 			return err
 		}
-		var stored map[string]bool
-		if err := json.Unmarshal([]byte(out), &stored); err != nil {
+		var ages map[string]*float64
+		if err := json.Unmarshal([]byte(out), &ages); err != nil {
 			return err
 		}
 		for _, r := range now {
-			ok, told := stored[r.Key]
+			age, told := ages[r.Key]
 			switch {
 			case !told:
 				later = append(later, r)
-			case !ok:
+			case age == nil:
 				refused = append(refused, r.key)
+			case r.Kind == fprom.KindSale && !r.Bulk && *age > repeatedFor.Seconds():
+				cmp.Or(s.log, slog.Default()).Warn("fprom: an event id came again long after its first event, and nothing is stored: if it is another payment, that earns nothing; each payment needs an id of its own",
+					"event", r.Key, "after", time.Duration(*age*float64(time.Second)).Round(time.Hour))
 			}
 		}
 		rows = later

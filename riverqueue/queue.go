@@ -105,7 +105,7 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 		return nil, &fprom.ValidationError{Field: "pool", Reason: "has fewer than 4 connections"}
 	}
 	return &Queue{
-		cfg: cfg, pool: pool, store: store{schema: cfg.Schema, rescue: cfg.Rescue}, log: cfg.Logger, outage: outage{log: cfg.Logger}, closed: make(chan struct{}),
+		cfg: cfg, pool: pool, store: store{schema: cfg.Schema, rescue: cfg.Rescue, log: cfg.Logger}, log: cfg.Logger, outage: outage{log: cfg.Logger}, closed: make(chan struct{}),
 		liveTurn: make(chan struct{}, 1), bulkTurn: make(chan struct{}, 1), bulkBegins: make(chan struct{}, 1),
 	}, nil
 }

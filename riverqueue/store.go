@@ -3,6 +3,7 @@ package riverqueue
 import (
 	"context"
 	"database/sql"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -42,7 +43,8 @@ const account = "1"
 type store struct {
 	schema string
 	rescue time.Duration
-	sound  atomic.Bool // they are those of this version
+	log    *slog.Logger // nil: slog.Default()
+	sound  atomic.Bool  // they are those of this version
 }
 
 // sql puts the schema, the account and the seconds of Config.Rescue into a statement.
