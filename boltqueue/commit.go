@@ -147,7 +147,7 @@ func (q *Queue) gather(r *request) (group []*request) {
 
 // commit does what the group asks for in one transaction, and answers.
 func (q *Queue) commit(group []*request) {
-	if !q.reserve.admits(q.now(), q.freePages) {
+	if !q.reserve.admits(q.now(), len(q.keys), q.freeSpace) {
 		group = slices.DeleteFunc(group, func(r *request) bool {
 			if r.put {
 				r.done <- fmt.Errorf("fprom: the outbox %s takes no more: %w: what is left is for the outcomes of what it has", q.path, syscall.ENOSPC)
@@ -175,9 +175,10 @@ func (q *Queue) commit(group []*request) {
 	}
 }
 
-func (q *Queue) freePages() int {
+// freeSpace is what the file has room for without growing.
+func (q *Queue) freeSpace() int64 {
 	s := q.db.Stats()
-	return s.FreePageN + s.PendingPageN
+	return int64(s.FreePageN+s.PendingPageN) * int64(q.db.Info().PageSize)
 }
 
 // transact applies the group, and commits it if it changes anything. A panic of bbolt means that the file is damaged.

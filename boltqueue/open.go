@@ -45,8 +45,7 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	if err := q.openOrWait(); err != nil {
 		return nil, fmt.Errorf("fprom: open the outbox %q: %w", path, err)
 	}
-	q.reserve.path = path + ".reserve"
-	q.reserve.make()
+	q.reserve.open(path+".reserve", q.now(), len(q.keys))
 	go q.run()
 	if !q.noSocket {
 		q.unlisten = q.listen()

@@ -107,8 +107,7 @@ func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*work) er
 			return true
 		}
 		if ended || q.usable() != nil {
-			q.logger.Error("fprom: an outcome could not be written to the outbox; its event will be sent again, which its event id makes safe",
-				slog.String("path", q.path), slog.Any("error", err))
+			q.log("fprom: outcomes could not be written to the outbox before the end; their events will be sent again, which their event ids make safe", err)
 			q.line.Retry(it, time.Millisecond, false)
 			return false
 		}
