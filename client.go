@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -110,6 +111,9 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	resp, err := c.transport.RoundTrip(req)
 	switch {
 	case err != nil:
+		if _, ok := errors.AsType[*net.OpError](err); ok {
+			err = fmt.Errorf("%w; check the network, DNS and any proxy, and Config.BaseURL ($FIRSTPROMOTER_API_URL)", err)
+		}
 		return transient(0, c.scrub(err))
 	case resp == nil:
 		return transient(0, errors.New("the transport gave neither an answer nor an error"))

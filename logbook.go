@@ -38,8 +38,8 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 	if s.Message.Attempt > 0 {
 		attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
 	}
-	if s.Err != nil {
-		attrs = append(attrs, slog.String("error", withoutName(s.Err.Error(), s.Message)))
+	if s.Err != nil && s.Stage != StageConflict { // whose text says it all
+		attrs = append(attrs, slog.String("error", strings.TrimPrefix(plain(s.Err), s.Message.name()+": ")))
 	}
 	t.log.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
 }
@@ -68,7 +68,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 	case StageLost:
 		level, text = slog.LevelError, "LOST: the request succeeded, but its event could not be stored; report it by hand"
 	case StageConflict:
-		level, text = slog.LevelError, "NOT TRACKED: the event id is already used with another amount; each payment needs an id of its own"
+		level, text = slog.LevelError, "NOT TRACKED: the event id is already used with another amount or currency; each payment needs an id of its own"
 	}
 	return level, text, more
 }
@@ -151,8 +151,5 @@ func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 		slog.Duration("after", time.Since(since).Round(time.Second)), slog.Int("failures", failures), slog.Int("waiting", waiting))
 }
 
-// withoutName is the text of an error without the name of its event, which stands beside it.
-func withoutName(text string, m Message) string {
-	text = strings.TrimPrefix(text, "fprom: ")
-	return strings.TrimPrefix(strings.TrimPrefix(text, m.name()), ": ")
-}
+// plain is the text of an error without the name of the library, which each line begins with.
+func plain(err error) string { return strings.ReplaceAll(err.Error(), "fprom: ", "") }

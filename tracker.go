@@ -82,13 +82,13 @@ var taken sync.Map
 // take refuses a queue that is closed, or that another Tracker of this process delivers from.
 func (t *Tracker) take(q Queue) error {
 	if _, err := t.queueStats(); errors.Is(err, ErrQueueClosed) {
-		return fmt.Errorf("fprom: Config.Queue: %w", err)
+		return fmt.Errorf("%w (Config.Queue)", err)
 	}
 	if !canBeKey(q) {
 		return nil
 	}
 	if _, other := taken.LoadOrStore(q, t); other {
-		return fmt.Errorf("fprom: Config.Queue: %w", ErrQueueInUse)
+		return fmt.Errorf("%w (Config.Queue)", ErrQueueInUse)
 	}
 	return nil
 }

@@ -127,6 +127,8 @@ func (c *client) classify(m Message, resp *http.Response, body []byte) verdict {
 			wait = defaultRetryAfter
 		}
 		v.wait, e.RetryAfter = wait, wait
+	case status == http.StatusForbidden:
+		v.err = fmt.Errorf("the API key may lack the permission for this, or the account id is wrong: %w: %w", e, ErrUnauthorized)
 	case refused:
 		v.err = fmt.Errorf("%w: %w", ErrUnauthorized, e)
 	}

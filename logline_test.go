@@ -1,0 +1,60 @@
+package fprom_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// A line of the log says each thing once, and what to check.
+func TestLinesSayItOnce(t *testing.T) {
+	unknownHost := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "firstpromoter.test", IsNotFound: true}}
+	for name, test := range map[string]struct {
+		reply reply
+		once  string
+	}{
+		"conflict":   {ok(), "already used"},
+		"401":        {reply{status: 401}, "refused the API key"},
+		"403":        {poisons["403"], "may lack the permission for this, or the account id is wrong: 403"},
+		"no network": {reply{err: unknownHost}, "no such host; check the network"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log bytes.Buffer
+				cfg := config(always(test.reply))
+				cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+				tracker := start(t, cfg)
+				enqueue(t, tracker, refund("a"))
+				if name == "conflict" {
+					other := refund("a")
+					other.Amount++
+					conflicting(t, tracker, other)
+				}
+				time.Sleep(10 * time.Second)
+				lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+				if len(lines) != 1 || strings.Count(lines[0], test.once) != 1 || strings.Count(lines[0], "fprom: ") != 1 {
+					t.Errorf("want one line, and %q once:\n%s", test.once, log.String())
+				}
+			})
+		})
+	}
+}
+
+// The errors of New name the library once.
+func TestErrorOfAClosedQueue(t *testing.T) {
+	t.Parallel()
+	q := fprom.NewMemoryQueue(0)
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config(always(ok()))
+	cfg.Queue = q
+	if _, err := fprom.New(cfg); err == nil || strings.Count(err.Error(), "fprom: ") != 1 || !strings.Contains(err.Error(), "Config.Queue") {
+		t.Errorf("New: %v", err)
+	}
+}
