@@ -90,3 +90,27 @@ func TestConflictWithTrack(t *testing.T) {
 		})
 	}
 }
+
+// What the cache has forgotten the queue may still know.
+func TestConflictThatTheQueueFinds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(reply{status: 500})
+		cfg := config(f)
+		cfg.Dedupe.TTL = time.Minute
+		var seen steps
+		cfg.Observer = seen.observe
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("x"))
+		time.Sleep(time.Hour)
+		other := sale("x")
+		other.Amount++
+		enqueue(t, tracker, sale("x"))
+		conflicting(t, tracker, other, other)
+		if got := seen.of(fprom.StageConflict); len(got) != 2 || !errors.Is(got[0].Err, fprom.ErrConflict) {
+			t.Errorf("conflicts: %+v", got)
+		}
+		if s := tracker.Stats(); s.Queue.Pending != 1 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -104,115 +103,6 @@ func TestPauseIsTold(t *testing.T) {
 	})
 }
 
-// foreignQueue delivers a message that no Tracker made, as a store that another release wrote may.
-type foreignQueue struct {
-	m    fprom.Message
-	said chan error
-}
-
-func (foreignQueue) Put(context.Context, ...fprom.Message) error { return nil }
-
-func (q foreignQueue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
-	time.Sleep(time.Minute)
-	_, err := deliver(ctx, q.m)
-	q.said <- err
-	<-ctx.Done()
-	return nil
-}
-
-func TestMessageOfAnUnknownKind(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		f := always(reply{status: 429, header: header("Retry-After", "59")})
-		q := foreignQueue{fprom.Message{Key: "gift:1", Kind: "gift/../sale", Body: []byte(`{}`), Attempt: 1}, make(chan error, 1)}
-		cfg := config(f)
-		cfg.Queue = q
-		tracker := start(t, cfg)
-		_, _ = tracker.Track(t.Context(), sale("x"))
-		if err := <-q.said; !fprom.IsPermanent(err) {
-			t.Errorf("the queue is told %v", err)
-		}
-		s := tracker.Stats()
-		if len(f.seen()) != 1 || s.Attempts != 1 {
-			t.Errorf("%d calls, %d attempts, want 1", len(f.seen()), s.Attempts)
-		}
-		if s.PausedUntil.IsZero() {
-			t.Error("a message that was not sent ended the pause")
-		}
-	})
-}
-
-// What the cache has forgotten the queue may still know.
-func TestConflictThatTheQueueFinds(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		f := always(reply{status: 500})
-		cfg := config(f)
-		cfg.Dedupe.TTL = time.Minute
-		var seen steps
-		cfg.Observer = seen.observe
-		tracker := start(t, cfg)
-		enqueue(t, tracker, sale("x"))
-		time.Sleep(time.Hour)
-		other := sale("x")
-		other.Amount++
-		enqueue(t, tracker, sale("x"))
-		conflicting(t, tracker, other, other)
-		if got := seen.of(fprom.StageConflict); len(got) != 2 || !errors.Is(got[0].Err, fprom.ErrConflict) {
-			t.Errorf("conflicts: %+v", got)
-		}
-		if s := tracker.Stats(); s.Queue.Pending != 1 {
-			t.Errorf("stats %+v", s)
-		}
-	})
-}
-
-func TestPutOfSeveral(t *testing.T) {
-	t.Parallel()
-	messages := func(ids ...string) (ms []fprom.Message) {
-		for _, id := range ids {
-			m, err := fprom.NewMessage(sale(id))
-			if err != nil {
-				t.Fatal(err)
-			}
-			ms = append(ms, m)
-		}
-		return ms
-	}
-	pending := func(q fprom.Queue) int {
-		s, err := q.(interface {
-			Stats(context.Context) (fprom.QueueStats, error)
-		}).Stats(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Pending
-	}
-	q := fprom.NewMemoryQueue(4)
-	other := sale("a")
-	other.Amount++
-	conflict, err := fprom.NewMessage(other)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, step := range []struct {
-		ms      []fprom.Message
-		err     error
-		pending int
-	}{
-		{nil, nil, 0},
-		{messages("a", "b", "a"), nil, 2},
-		{messages("c", "d", "e"), fprom.ErrQueueFull, 2},
-		{append(messages("c"), conflict), fprom.ErrConflict, 3},
-		{append(messages("c"), conflict), fprom.ErrConflict, 3},
-		{messages("a", "b", "c", "d", "a", "d"), nil, 4},
-		{messages("a"), nil, 4},
-		{messages("e"), fprom.ErrQueueFull, 4},
-	} {
-		if err := q.Put(t.Context(), step.ms...); !errors.Is(err, step.err) || pending(q) != step.pending {
-			t.Errorf("Put %s: %v, %d pending; want %v, %d", strconv.Itoa(i), err, pending(q), step.err, step.pending)
-		}
-	}
-}
-
 // The other processes go on with a shared queue, so Shutdown does not wait for it.
 func TestShutdownDoesNotDrainASharedQueue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -230,10 +120,3 @@ func TestShutdownDoesNotDrainASharedQueue(t *testing.T) {
 		}
 	})
 }
-
-// Flush, Stats and Close implement fprom.Queue.
-func (foreignQueue) Flush(context.Context) error { return nil }
-
-func (foreignQueue) Stats(context.Context) (fprom.QueueStats, error) { return fprom.QueueStats{}, nil }
-
-func (foreignQueue) Close() error { return nil }

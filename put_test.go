@@ -1,0 +1,87 @@
+package fprom_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/fprom-go/fprom"
+)
+
+// fullDisk is a queue that stores nothing while err is set.
+type fullDisk struct {
+	fprom.Queue
+	err error
+}
+
+func (q *fullDisk) Put(ctx context.Context, m ...fprom.Message) error {
+	if q.err != nil {
+		return q.err
+	}
+	return q.Queue.Put(ctx, m...)
+}
+
+// Stats say why the last event was not stored, until one is.
+func TestStatsSayWhyNothingIsStored(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &fullDisk{Queue: fprom.NewMemoryQueue(10), err: errors.New("no space left on device")}
+		cfg := config(always(ok()))
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		for _, want := range []string{"no space left on device", ""} {
+			if err := tracker.Enqueue(t.Context(), sale("a")); (err == nil) != (want == "") {
+				t.Errorf("error %v, want %q", err, want)
+			}
+			if got := tracker.Stats().PutError; got != want {
+				t.Errorf("PutError %q, want %q", got, want)
+			}
+			q.err = nil
+		}
+	})
+}
+
+func TestPutOfSeveral(t *testing.T) {
+	t.Parallel()
+	messages := func(ids ...string) (ms []fprom.Message) {
+		for _, id := range ids {
+			m, err := fprom.NewMessage(sale(id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ms = append(ms, m)
+		}
+		return ms
+	}
+	pending := func(q fprom.Queue) int {
+		s, err := q.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Pending
+	}
+	q := fprom.NewMemoryQueue(4)
+	other := sale("a")
+	other.Amount++
+	conflict, err := fprom.NewMessage(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, step := range []struct {
+		ms      []fprom.Message
+		err     error
+		pending int
+	}{
+		{nil, nil, 0},
+		{messages("a", "b", "a"), nil, 2},
+		{messages("c", "d", "e"), fprom.ErrQueueFull, 2},
+		{append(messages("c"), conflict), fprom.ErrConflict, 3},
+		{append(messages("c"), conflict), fprom.ErrConflict, 3},
+		{messages("a", "b", "c", "d", "a", "d"), nil, 4},
+		{messages("a"), nil, 4},
+		{messages("e"), fprom.ErrQueueFull, 4},
+	} {
+		if err := q.Put(t.Context(), step.ms...); !errors.Is(err, step.err) || pending(q) != step.pending {
+			t.Errorf("Put %d: %v, %d pending; want %v, %d", i, err, pending(q), step.err, step.pending)
+		}
+	}
+}
