@@ -9,13 +9,13 @@ import (
 )
 
 // BreakerConfig says when the circuit breaker stops calling a FirstPromoter that fails. Failures are time-outs,
-// connection errors, 5xx, 408, 425, and a 200 that is not FirstPromoter's. These count neither
-// as success nor as failure: rejected and refused events, 429, attempts that the caller cancelled, and the failures of an
-// event that fails while others succeed. The zero value means the defaults.
+// connection errors, 5xx, 408, 421, 425, other 4xx without JSON, and a 200 that is not FirstPromoter's. These count neither
+// as success nor as failure: rejected and refused events, 429, 503 with Retry-After, attempts that the caller cancelled, and
+// the failures of an event that failed before, if others succeeded since. The zero value means the defaults.
 type BreakerConfig struct {
 	// Failures in a row open the breaker. Default 5.
 	Failures int
-	// OpenFor is how long it stays open before one attempt probes (half-open). Default 1 s.
+	// OpenFor is how long it stays open before an attempt probes (half-open), and again after each that fails. Default 1 s.
 	OpenFor time.Duration
 }
 

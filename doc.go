@@ -58,7 +58,8 @@
 // "With JSON" means a JSON object, as FirstPromoter sends it; an answer without one is a proxy's. A sale is asked about
 // again on the schedule of RetryConfig.NotFound, since its sign-up may be on its way. An event that fails or is refused
 // while others succeed waits longer and longer, up to an hour. After an hour it lets the later events of its customer
-// pass, and after a day it is a dead letter.
+// pass, and after a day it is a dead letter. That is so, too, for one that alone gets 401, or 503 with Retry-After, after the
+// pause that its first such answer begins.
 //
 // The answers are those of https://docs.firstpromoter.com/api-reference-v2/api-admin/tracking-api.
 package fprom

@@ -125,14 +125,16 @@ func IsPermanent(err error) bool {
 }
 
 // IsSetAside reports whether the event that err is about has failed on its own for an hour: a queue keeps it as before,
-// but lets the later events of its customer pass, until it is delivered.
+// but lets the later events of its customer pass, until it is delivered. Where nothing succeeds, so that nobody knows whose
+// fault it is, one event an hour is set aside after an hour: one behind it may be the only one that can succeed.
 func IsSetAside(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
 	return ok && d.aside
 }
 
 // IsHeld reports whether err is no failure of the event: the whole account waits (429, a refused key, a wrong endpoint),
-// delivery was interrupted, or the answer may have come too early (RetryConfig.NotFound). A queue keeps such an event
+// delivery was interrupted, other events that failed before come first, or the answer may have come too early
+// (RetryConfig.NotFound). A queue keeps such an event
 // without counting an attempt.
 func IsHeld(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)

@@ -60,8 +60,8 @@ type standing struct {
 
 var errOthersFirst = errors.New("it failed before, and others come first now")
 
-// enter begins an attempt; leave must end it. If all places are taken the event is to come again after wait: about ten ask
-// in a second.
+// enter begins an attempt; leave must end it. If all places are taken the event is to come again after wait, so that
+// some twenty ask in a second.
 func (f *failing) enter(m Message) (s standing, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -45,7 +45,7 @@ const (
 	classRejected                  // the event is wrong
 	classTransient                 // failed; again later
 	classSuspected                 // refused: the account's fault, or this event's alone
-	classThrottled                 // the account is over its limit
+	classThrottled                 // the account is told to wait
 	classUnauthorized              // the key or the account id is wrong
 	classUnknown                   // nothing was sent, or the caller's ctx ended before an answer
 )
