@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -153,9 +154,9 @@ func TestReserveSuffices(t *testing.T) {
 		before, reserve := size("fprom.db"), size("fprom.db.reserve")
 		commission := fprom.Commission{ID: 123_456_789}
 		ctx, cancel := context.WithCancel(t.Context())
-		left := 4000
-		err := q.Run(ctx, 1, func(context.Context, fprom.Message) (fprom.Result, error) {
-			if left--; left == 0 {
+		var delivered atomic.Int64
+		err := q.Run(ctx, 64, func(context.Context, fprom.Message) (fprom.Result, error) {
+			if delivered.Add(1) == 4000 {
 				cancel()
 			}
 			return fprom.Result{Outcome: fprom.Tracked, StatusCode: 200, ID: 123_456_789, Commissions: []fprom.Commission{commission}}, nil
