@@ -121,23 +121,30 @@ func rowsOf(ms []fprom.Message) []row {
 	return rows
 }
 
+const (
+	fields  = `key, clear_key, seq, kind, customer, body, amount, currency, digest, bulk, recorded_at`
+	columns = `account_id, ` + fields
+)
+
 // putSQL takes rows with different keys ($1) and says of each key how many seconds older the event is that stands under it: 0
 // if it was stored now, null if it asks for other money. Of a key that another transaction changed meanwhile it says nothing. A dead letter, or a
 // cancellation that is done, is replaced. $2: notify the replicas. New rows are written in the order of their keys, so that
-// two transactions with the same keys do not wait for each other.
+// two transactions with the same keys do not wait for each other. A row is replaced by way of ON CONFLICT, which uses the
+// primary key whatever the plan is: PostgreSQL keeps one that it made for an empty ledger.
 const putSQL = `WITH m AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq') AS seq FROM jsonb_to_recordset($1::text::jsonb) AS m(key text, clear_key text,
 		kind text, customer text, body text, amount bigint, currency text, digest bigint, bulk boolean, repeats boolean, recorded_at timestamptz)),
-	fresh AS (INSERT INTO $schema.fprom_ledger (account_id, key, clear_key, seq, kind, customer, body, amount, currency, digest, bulk, recorded_at)
-		SELECT $account, key, clear_key, seq, kind, customer, body, amount, currency, digest, bulk, recorded_at FROM m ORDER BY key
+	fresh AS (INSERT INTO $schema.fprom_ledger (` + columns + `) SELECT $account, ` + fields + ` FROM m ORDER BY key
 		ON CONFLICT (account_id, key) DO NOTHING RETURNING key, seq, bulk),
-	known AS MATERIALIZED (SELECT l.id, m.key, m.digest, l.digest = m.digest AS same, l.state = 'dead' OR l.state = 'done' AND m.repeats AS free,
+	known AS MATERIALIZED (SELECT m.key, m.digest, l.digest = m.digest AS same, l.state = 'dead' OR l.state = 'done' AND m.repeats AS free,
 			extract(epoch FROM m.recorded_at - l.recorded_at) AS age
-		FROM m CROSS JOIN LATERAL (SELECT ctid AS id, digest, state, recorded_at FROM $schema.fprom_ledger WHERE account_id = $account AND key = m.key LIMIT 1) l
+		FROM m CROSS JOIN LATERAL (SELECT digest, state, recorded_at FROM $schema.fprom_ledger WHERE account_id = $account AND key = m.key LIMIT 1) l
 		WHERE m.key NOT IN (SELECT key FROM fresh)),
-	again AS (UPDATE $schema.fprom_ledger l SET clear_key = m.clear_key, seq = m.seq, customer = m.customer, body = m.body, amount = m.amount,
-			currency = m.currency, digest = m.digest, bulk = m.bulk, recorded_at = m.recorded_at, state = 'waiting', generation = l.generation + 1, attempts = 0,
+	again AS (INSERT INTO $schema.fprom_ledger AS l (` + columns + `) SELECT $account, ` + fields + ` FROM m WHERE key IN (SELECT key FROM known WHERE free) ORDER BY key
+		ON CONFLICT (account_id, key) DO UPDATE SET clear_key = EXCLUDED.clear_key, seq = EXCLUDED.seq, customer = EXCLUDED.customer, body = EXCLUDED.body,
+			amount = EXCLUDED.amount, currency = EXCLUDED.currency, digest = EXCLUDED.digest, bulk = EXCLUDED.bulk, recorded_at = EXCLUDED.recorded_at,
+			state = 'waiting', generation = l.generation + 1, attempts = 0,
 			settled_at = NULL, outcome = '', reason = '', status_code = 0, promoter_event = 0, commissions = NULL
-		FROM m JOIN known k USING (key) WHERE l.ctid = k.id AND k.free AND l.state <> 'waiting' RETURNING l.key, l.seq, l.bulk),
+		WHERE l.state <> 'waiting' RETURNING key, seq, bulk),
 	stored AS (SELECT * FROM fresh UNION ALL SELECT * FROM again),
 	refused AS (INSERT INTO $schema.fprom_conflict (account_id, key, digest) SELECT $account, key, digest FROM known
 		WHERE NOT free AND NOT same ORDER BY key ON CONFLICT DO NOTHING),
