@@ -1,6 +1,7 @@
 package fprom
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"html"
@@ -104,19 +105,10 @@ func parseAnswer(body []byte) (a answer, ok bool) {
 		_ = json.Unmarshal(o[name], &s) // not a string: as if it were absent
 		return s
 	}
-	a = answer{code: str("code"), message: str("message"), transaction: str("transaction_id")}
-	if a.message == "" {
-		a.message = str("error")
-	}
-	return a, true
+	return answer{code: str("code"), message: cmp.Or(str("message"), str("error")), transaction: str("transaction_id")}, true
 }
 
-func (a answer) text() string {
-	if a.message != "" {
-		return a.message
-	}
-	return a.transaction
-}
+func (a answer) text() string { return cmp.Or(a.message, a.transaction) }
 
 // notFound reports whether the answer is FirstPromoter's "not a referral". Sign-ups have no code.
 func (a answer) notFound(kind string) bool {

@@ -144,7 +144,7 @@ func (t *Tracker) conclude(ctx context.Context, p *pass, m Message, queued bool,
 	if q, ok := t.queue.(Limiter); ok && pause > 0 && v.class != classSuspected {
 		tell := func() error { return q.Pause(context.WithoutCancel(ctx), pause, v.err) }
 		if err := t.guard(ctx, "the Queue's Pause", tell); err != nil {
-			t.say(ctx, slog.LevelWarn, "the pause could not be told to the other processes", "error", err)
+			t.say(ctx, slog.LevelWarn, "the pause could not be told to the other processes", "error", plain(err))
 		}
 	}
 	if from, to := t.gate.flipped(); from != to {

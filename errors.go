@@ -76,10 +76,7 @@ type APIError struct {
 }
 
 func (e *APIError) Error() string {
-	s := strconv.Itoa(e.StatusCode)
-	if t := http.StatusText(e.StatusCode); t != "" {
-		s += " " + t
-	}
+	s := strings.TrimSpace(strconv.Itoa(e.StatusCode) + " " + http.StatusText(e.StatusCode))
 	switch {
 	case e.Message != "":
 		return s + ": " + e.Message

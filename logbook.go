@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -151,5 +152,5 @@ func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 		slog.Duration("after", time.Since(since).Round(time.Second)), slog.Int("failures", failures), slog.Int("waiting", waiting))
 }
 
-// plain is the text of an error without the name of the library, which each line begins with.
-func plain(err error) string { return strings.ReplaceAll(err.Error(), "fprom: ", "") }
+// plain is the text of an error, if any, without the name of the library, which each line begins with.
+func plain(err error) string { return strings.ReplaceAll(fmt.Sprint(err), "fprom: ", "") }

@@ -132,9 +132,7 @@ func (q *memoryQueue) letPass() (found bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, it := range q.keys {
-		if it.Value.answered && q.line.Pass(it) {
-			found = true
-		}
+		found = it.Value.answered && q.line.Pass(it) || found
 	}
 	return found
 }

@@ -64,15 +64,7 @@ func (t *Tracker) guard(ctx context.Context, what string, f func() error) (err e
 
 // say logs what is about no single event.
 func (t *Tracker) say(ctx context.Context, level slog.Level, text string, attrs ...any) {
-	_ = t.guard(ctx, "the Logger", func() error {
-		for i, a := range attrs {
-			if err, ok := a.(error); ok {
-				attrs[i] = plain(err)
-			}
-		}
-		t.log.Log(ctx, level, "fprom: "+text, attrs...)
-		return nil
-	})
+	_ = t.guard(ctx, "the Logger", func() error { t.log.Log(ctx, level, "fprom: "+text, attrs...); return nil })
 }
 
 // panicked counts and logs a panic; a Logger that panics again is left alone.

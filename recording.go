@@ -127,7 +127,7 @@ func (r *Recording) store(events []Message, refuse bool) error {
 	case err == nil:
 	case errors.Is(err, ErrConflict): // the others are stored, and sending the same again would help nobody
 		if r.hook.tracker == nil { // a Tracker has said it
-			r.hook.reporter().say(r.ctx, slog.LevelError, "NOT TRACKED: an event of the handler is refused; the others are stored", "error", err)
+			r.hook.reporter().say(r.ctx, slog.LevelError, "NOT TRACKED: an event of the handler is refused; the others are stored", "error", plain(err))
 		}
 	case refuse:
 		r.report(StageDiscarded, events, err)

@@ -71,7 +71,7 @@ func (t *Tracker) end(ctx context.Context) {
 			err = t.Flush(ctx) // nobody will ask about what is in front again
 		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {
-			t.say(ctx, slog.LevelError, "the queue could not be drained", "error", err)
+			t.say(ctx, slog.LevelError, "the queue could not be drained", "error", plain(err))
 		}
 	}
 	t.stop()

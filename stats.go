@@ -125,7 +125,7 @@ func (t *Tracker) Stats() Stats {
 	}
 	var err error
 	if s.Queue, err = t.queueStats(); err != nil && !errors.Is(err, ErrQueueClosed) {
-		t.say(t.running, slog.LevelWarn, "the queue gives no statistics", "error", err)
+		t.say(t.running, slog.LevelWarn, "the queue gives no statistics", "error", plain(err))
 	}
 	if !s.Queue.Oldest.IsZero() {
 		s.OldestAge = time.Since(s.Queue.Oldest)

@@ -101,7 +101,7 @@ func (t *Tracker) run() {
 		if t.running.Err() != nil {
 			return
 		}
-		t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again in a second", "error", err)
+		t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again in a second", "error", plain(err))
 		if sleepOr(t.running, time.Second, nil) != nil {
 			return
 		}
