@@ -62,11 +62,3 @@ func (g *gate) count(s standing, v *verdict) {
 	}
 	_, _ = g.breaker.Execute(func() (struct{}, error) { return struct{}{}, failure })
 }
-
-// flipped is how the breaker has changed since it was called before, for the log.
-func (g *gate) flipped() (from, to string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	from, g.said = g.said, g.breaker.State().String()
-	return from, g.said
-}

@@ -147,9 +147,6 @@ func (t *Tracker) conclude(ctx context.Context, p *pass, m Message, queued bool,
 			t.say(ctx, slog.LevelWarn, "the pause could not be told to the other processes", "error", plain(err))
 		}
 	}
-	if from, to := t.gate.flipped(); from != to {
-		t.say(ctx, slog.LevelDebug, "circuit breaker", "from", from, "to", to)
-	}
 	if v.good() {
 		t.failing.succeeded(m.Key)
 	}

@@ -20,7 +20,6 @@ type gate struct {
 
 	mu       sync.Mutex
 	breaker  *gobreaker.CircuitBreaker[struct{}] // only called with mu held
-	said     string                              // its state in the log
 	epoch    uint64                              // counts how often the gate was shut
 	ends     chan struct{}                       // closed with the epoch
 	until    time.Time                           // nothing probes before
@@ -46,7 +45,6 @@ type pass struct {
 func newGate(b BreakerConfig, r RetryConfig) *gate {
 	g := &gate{firstProbe: r.ProbeInterval, row: map[string]struct{}{}, ends: make(chan struct{})}
 	g.breaker = g.newBreaker(b)
-	g.said = g.breaker.State().String()
 	return g
 }
 

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,49 +28,27 @@ func TestLoggerMayAskForStats(t *testing.T) {
 		if b := tracker.Stats().Breaker; b != "closed" {
 			t.Errorf("the breaker is %s", b)
 		}
-		got := h.said()
-		if len(got) < 2 || got[0] != "closed→open" || got[len(got)-1] != "open→closed" {
-			t.Errorf("logged %v", got)
+		if h.lines.Load() < 4 {
+			t.Errorf("%d lines, want some of the outage", h.lines.Load())
 		}
 	})
 }
 
-// asking is a slog.Handler that asks for Stats with every record, and keeps what is said of the breaker.
+// asking is a slog.Handler that asks for Stats with every record, and counts them.
 type asking struct {
 	slog.Handler
 	tracker atomic.Pointer[fprom.Tracker]
-	mu      sync.Mutex
-	changes []string
+	lines   atomic.Int32
 }
 
 func (h *asking) Enabled(context.Context, slog.Level) bool { return true }
 
-func (h *asking) Handle(_ context.Context, r slog.Record) error {
+func (h *asking) Handle(context.Context, slog.Record) error {
+	h.lines.Add(1)
 	if tracker := h.tracker.Load(); tracker != nil { // nil in New
 		tracker.Stats()
 	}
-	var from, to string
-	r.Attrs(func(a slog.Attr) bool {
-		switch a.Key {
-		case "from":
-			from = a.Value.String()
-		case "to":
-			to = a.Value.String()
-		}
-		return true
-	})
-	if from != "" {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.changes = append(h.changes, from+"→"+to)
-	}
 	return nil
-}
-
-func (h *asking) said() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Clone(h.changes)
 }
 
 // A referral that is not known yet is nothing that an operator must know.
