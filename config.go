@@ -100,15 +100,12 @@ func validBaseURL(s string) error {
 	if err != nil || strings.Contains(s, " ") {
 		return &ValidationError{field, "is not a URL; the default is " + DefaultBaseURL}
 	}
+	loopback := strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), "localhost") || net.ParseIP(u.Hostname()).IsLoopback()
 	return cmp.Or(
 		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "must begin with https:// and a host; the default is "+DefaultBaseURL),
 		invalid(u.User != nil || strings.ContainsAny(s, "?#"), field, "must have no user, query or fragment"),
-		invalid(u.Scheme == "http" && !isLoopback(u.Hostname()), field, "must be https: plain http would show the API key to the network; it is taken for loopback hosts only"),
+		invalid(u.Scheme == "http" && !loopback, field, "must be https: plain http would show the API key to the network; it is taken for loopback hosts only"),
 	)
-}
-
-func isLoopback(host string) bool {
-	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 // Format prints the Config without the key, whatever the verb.

@@ -73,11 +73,10 @@ func (t *Tracker) try(ctx context.Context, m Message, queued bool, s standing) (
 	}
 	v = t.post(ctx, m, queued)
 	v.waited = waited
-	switch { // others were answered since: it is this event's alone
-	case !s.suspect:
-	case v.class == classUnauthorized:
+	switch { // where others were answered since it is this event's alone
+	case s.suspect && v.class == classUnauthorized:
 		v.class = classSuspected
-	case v.class == classThrottled && v.StatusCode == http.StatusServiceUnavailable:
+	case s.suspect && v.class == classThrottled && v.StatusCode == http.StatusServiceUnavailable:
 		v.class = classTransient
 	}
 	t.conclude(ctx, p, m, queued, s, &v)

@@ -87,9 +87,6 @@ func (e *APIError) Error() string {
 	}
 }
 
-// rejected reports whether the answer is FirstPromoter's verdict that the event itself is wrong.
-func (e *APIError) rejected() bool { return ruleOf(e.StatusCode, e.foreign == "") == classRejected }
-
 // UndeliveredError is returned by Shutdown if the queue is not durable and the context ended before the queue was empty.
 type UndeliveredError struct {
 	Events []Event // oldest first
@@ -118,7 +115,7 @@ func IsPermanent(err error) bool {
 		return true
 	}
 	a, ok := errors.AsType[*APIError](err)
-	return ok && a.rejected()
+	return ok && ruleOf(a.StatusCode, a.foreign == "") == classRejected
 }
 
 // IsSetAside reports whether the event that err is about has failed on its own for an hour: a queue keeps it as before,

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -97,7 +96,6 @@ func recovered(ctx context.Context, deliver func(context.Context, Message) (Resu
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("fprom: the delivery of %s panicked: %v", m.name(), p)
-			slog.ErrorContext(ctx, "fprom: a delivery panicked; it is tried again", "event", m.name(), "panic", p)
 		}
 	}()
 	return deliver(ctx, m)
