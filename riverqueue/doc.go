@@ -33,6 +33,9 @@
 // refused key pauses all replicas through it. A call that was on its way then still arrives. While the database is away
 // nothing is sent. Circuit breakers stay local.
 //
+// Between two attempts an event waits an hour at most, whatever fprom.RetryConfig says: a time that lies further ahead is from
+// before the database's clock stepped back, and counts as past.
+//
 // Flush waits for the events of all replicas. The Tracker's Shutdown does not: what is open then is delivered by the
 // others, or by the next process.
 //
