@@ -36,6 +36,7 @@ func TestLinesSayItOnce(t *testing.T) {
 					conflicting(t, tracker, other)
 				}
 				time.Sleep(10 * time.Second)
+				settle()
 				lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 				if len(lines) != 1 || strings.Count(lines[0], test.once) != 1 || strings.Count(lines[0], "fprom: ") != 1 {
 					t.Errorf("want one line, and %q once:\n%s", test.once, log.String())
