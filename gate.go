@@ -188,6 +188,9 @@ func (s *signal) broadcast() {
 
 // sleepOr waits for d, for changed or for the end of ctx, which alone is an error.
 func sleepOr(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
