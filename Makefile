@@ -41,8 +41,9 @@ lint: ## golangci-lint (the first run builds it: some minutes)
 	@go -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@for m in $(MODULES); do echo "== lint $$m"; (cd $$m && $(CURDIR)/bin/golangci-lint run --config $(CURDIR)/.golangci.yml ./...); done
 
-alloc: ## the allocations of a request, which are exact only without the race detector
+alloc: ## the allocations of a request and the memory of a backfill, which are exact only without the race detector
 	@echo "== allocations"; go test -count=1 -run Alloc . ./nethttpadapter ./ginadapter
+	@echo "== memory of a backfill"; go test -count=1 -run AMillionRows ./backfill
 
 gin-newest: ## test the Gin adapter with the newest Gin as well
 	@scripts/gin-newest.sh $(NEWEST_GIN)

@@ -57,7 +57,7 @@ func TestAMillionRows(t *testing.T) {
 		bound uint64
 	}{{false, 12 << 20}, {true, 40 << 20}} {
 		rows := 1_000_000
-		if testing.Short() {
+		if testing.Short() || raceEnabled {
 			rows = 100_000
 		}
 		runtime.GC()
