@@ -89,13 +89,7 @@ func (t *Tracker) try(ctx context.Context, m Message, queued bool, s standing) (
 func (t *Tracker) pace(ctx context.Context, bulk bool, p *pass) error {
 	open, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() {
-		select {
-		case <-p.shut:
-			cancel()
-		case <-open.Done():
-		}
-	}()
+	defer context.AfterFunc(p.good, cancel)() //nolint:contextcheck // the pass is the gate's, and only ends the wait
 	wait := t.limit.wait
 	if bulk {
 		wait = t.limit.waitSpare

@@ -20,8 +20,8 @@ type gate struct {
 
 	mu       sync.Mutex
 	breaker  *gobreaker.CircuitBreaker[struct{}] // only called with mu held
-	epoch    uint64                              // counts how often the gate was shut
-	ends     chan struct{}                       // closed with the epoch
+	passes   context.Context                     //nolint:containedctx // ends when the gate is shut, and with it what passes given out since are good for
+	void     context.CancelFunc                  // ends passes
 	until    time.Time                           // nothing probes before
 	probe    *pass                               // under way
 	patience time.Time                           // when the next one may begin although probe is under way; zero until that is sent
@@ -38,12 +38,12 @@ type gate struct {
 
 // pass lets one attempt through the gate.
 type pass struct {
-	epoch uint64
-	shut  <-chan struct{} // closed when the gate is shut
+	good context.Context //nolint:containedctx // ends when the gate is shut
 }
 
 func newGate(b BreakerConfig, r RetryConfig) *gate {
-	g := &gate{firstProbe: r.ProbeInterval, row: map[string]struct{}{}, ends: make(chan struct{})}
+	g := &gate{firstProbe: r.ProbeInterval, row: map[string]struct{}{}}
+	g.passes, g.void = context.WithCancel(context.Background())
 	g.breaker = g.newBreaker(b)
 	return g
 }
@@ -54,7 +54,7 @@ func (g *gate) enter(ctx context.Context, queued, tried bool) (*pass, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {
-		err, p := ctx.Err(), &pass{g.epoch, g.ends}
+		err, p := ctx.Err(), &pass{g.passes}
 		switch {
 		case err != nil && g.reason != nil:
 			return nil, fmt.Errorf("%w (%w): %w", ErrPaused, g.reason, err)
@@ -123,7 +123,7 @@ func (g *gate) begin(p *pass) bool {
 	if g.probe == p {
 		g.patience = time.Now().Add(probePatience)
 	}
-	return p.epoch == g.epoch
+	return p.good.Err() == nil
 }
 
 // leave ends the attempt of p, whatever came of it.
@@ -141,7 +141,7 @@ func (g *gate) leave(p *pass) {
 func (g *gate) answered(p *pass, m Message, s standing, v *verdict) (pause time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p.epoch == g.epoch {
+	if p.good.Err() == nil {
 		g.count(s, v)
 		pause = g.judge(m, s, v)
 	}
@@ -151,9 +151,8 @@ func (g *gate) answered(p *pass, m Message, s standing, v *verdict) (pause time.
 
 // shut lets nothing through before d is over, and then only probes. Called with mu held.
 func (g *gate) shut(d time.Duration) {
-	close(g.ends)
-	g.epoch++
-	g.ends = make(chan struct{})
+	g.void()
+	g.passes, g.void = context.WithCancel(context.Background())
 	g.until, g.probe = time.Now().Add(d), nil
 	g.changed.broadcast()
 }
