@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"runtime/debug"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/renewal"
 	"go.etcd.io/bbolt"
 )
 
@@ -32,9 +32,6 @@ const (
 	maxMessage = 1 << 20 // bytes of a message
 	maxKey     = 1 << 10 // bytes of its key
 	maxGroup   = 4096    // requests in one commit
-
-	// repeatedFor is how long providers repeat a webhook, and some days more. What comes later is rather a renewal.
-	repeatedFor = 6 * 24 * time.Hour
 )
 
 // Put implements fprom.Queue. When it returns nil, the messages are on disk.
@@ -70,10 +67,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		if p.conflict {
 			conflicts = append(conflicts, p.Key)
 		}
-		if p.Kind == fprom.KindSale && !p.Bulk && p.age > repeatedFor {
-			q.logger.Warn("fprom: an event id came again long after its first event, and nothing is stored: if it is another payment, that earns nothing; each payment needs an id of its own",
-				slog.String("event", p.safe), slog.Duration("after", p.age.Round(time.Hour)))
-		}
+		renewal.Warn(q.logger, p.Kind, p.safe, p.Bulk, p.age)
 	}
 	if len(conflicts) > 0 {
 		return &fprom.ConflictError{Keys: conflicts}

@@ -202,36 +202,20 @@ func TestRetentionForEver(t *testing.T) {
 	}
 }
 
-// TestRenewalUnderAnOldID: where a subscription's id is used for each of its payments, all but the first earn nothing. The log
-// says so. A webhook that is repeated for some days, a file that is sent twice and a second sign-up are no news.
+// TestRenewalUnderAnOldID: a sale that is known since long before is in the log, and one that a webhook repeats is not.
 func TestRenewalUnderAnOldID(t *testing.T) {
 	t.Parallel()
-	const day = 24 * time.Hour
-	for _, tt := range []struct {
-		name  string
-		after time.Duration
-		bulk  bool
-		event fprom.Event
-		want  int // lines
-	}{
-		{"a month later", 30 * day, false, fprom.Sale{EventID: "sub_1", Email: "ann@example.com", Amount: 4900}, 1},
-		{"repeated for days", 4 * day, false, fprom.Sale{EventID: "sub_1", Email: "ann@example.com", Amount: 4900}, 0},
-		{"bulk", 30 * day, true, fprom.Sale{EventID: "sub_1", Email: "ann@example.com", Amount: 4900}, 0},
-		{"sign-up", 30 * day, false, fprom.Signup{Email: "ann@example.com", TID: "tid"}, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			var log bytes.Buffer
-			q := open(t, t.TempDir(), boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-			m := message(t, tt.event)
-			put(t, q, m)
-			deliver(t, q, nil)
-			m.RecordedAt, m.Bulk = m.RecordedAt.Add(tt.after), tt.bulk
-			put(t, q, m)
-			if got := strings.Count(log.String(), "level=WARN"); got != tt.want {
-				t.Errorf("%d warnings, want %d:\n%s", got, tt.want, log.String())
-			}
-		})
+	for _, days := range []int{4, 30} {
+		var log bytes.Buffer
+		q := open(t, t.TempDir(), boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		m := sale(t, "sub_1", 4900)
+		put(t, q, m)
+		deliver(t, q, nil)
+		m.RecordedAt = m.RecordedAt.AddDate(0, 0, days)
+		put(t, q, m)
+		if got := strings.Contains(log.String(), "came again long after"); got != (days == 30) {
+			t.Errorf("after %d days: %q", days, log.String())
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/renewal"
 )
 
 // Put stores messages and the River jobs that wake them in one statement.
@@ -84,9 +85,6 @@ func (s *store) enqueue(ctx context.Context, tx query, events []fprom.Event) err
 	}
 	return fmt.Errorf("fprom: riverqueue: enqueue: %w", explain(err))
 }
-
-// repeatedFor is how long providers repeat a webhook, and some days more. What comes later is rather a renewal.
-const repeatedFor = 6 * 24 * time.Hour
 
 // row is a message as putSQL takes it.
 type row struct {
@@ -186,9 +184,8 @@ func (s *store) put(ctx context.Context, db query, ms []fprom.Message, notify bo
 				later = append(later, r)
 			case age == nil:
 				refused = append(refused, r.key)
-			case r.Kind == fprom.KindSale && !r.Bulk && *age > repeatedFor.Seconds():
-				cmp.Or(s.log, slog.Default()).Warn("fprom: an event id came again long after its first event, and nothing is stored: if it is another payment, that earns nothing; each payment needs an id of its own",
-					"event", r.Key, "after", time.Duration(*age*float64(time.Second)).Round(time.Hour))
+			default:
+				renewal.Warn(cmp.Or(s.log, slog.Default()), r.Kind, r.Key, r.Bulk, time.Duration(*age*float64(time.Second)))
 			}
 		}
 		rows = later
