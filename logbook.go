@@ -2,11 +2,12 @@ package fprom
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // repeatEvery is how often a trouble that lasts is in the log.
@@ -153,4 +154,4 @@ func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 }
 
 // plain is the text of an error, if any, without the name of the library, which each line begins with.
-func plain(err error) string { return strings.ReplaceAll(fmt.Sprint(err), "fprom: ", "") }
+func plain(err error) string { return safelog.Text(err) }

@@ -59,7 +59,7 @@
 //
 // # Answers of a Handler
 //
-//	405  not a POST                                413  the body is larger than 1 MiB; logged like 401
+//	405  not a POST; logged like 401               413  the body is larger than 1 MiB; logged like 401
 //	400 or 401  the signature is wrong (which of them: as the provider's documentation has it); logged as a warning at
 //	            most once a minute and reason
 //	422  a signed payload that cannot be read, or an event that cannot be valid; logged as an error

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // maxBody is the largest webhook that a handler reads.
@@ -69,7 +70,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 			h.refused.warn(ctx, h.log, err)
 			return h.Refused
 		}
-		h.log.WarnContext(ctx, "fprom: the signature of a webhook cannot be checked now; the provider will send it again", slog.Any("error", err))
+		h.log.WarnContext(ctx, "fprom: the signature of a webhook cannot be checked now; the provider will send it again", safelog.Error(err))
 		return http.StatusServiceUnavailable
 	}
 	xs := h.run(ctx, body, h.config)
@@ -105,10 +106,10 @@ func (h *handler) accept(ctx context.Context, xs []Explanation) int {
 		case x.Err == nil:
 			h.logSkip(ctx, log, &x)
 		case fprom.IsPermanent(x.Err):
-			log.ErrorContext(ctx, "fprom: a signed webhook cannot be read; after the cause is gone, let the provider send it again", slog.Any("error", x.Err))
+			log.ErrorContext(ctx, "fprom: a signed webhook cannot be read; after the cause is gone, let the provider send it again", safelog.Error(x.Err))
 			status = max(status, http.StatusUnprocessableEntity)
 		default:
-			log.WarnContext(ctx, "fprom: a webhook could not be accepted; the provider will send it again", slog.Any("error", x.Err))
+			log.WarnContext(ctx, "fprom: a webhook could not be accepted; the provider will send it again", safelog.Error(x.Err))
 			status = http.StatusServiceUnavailable
 		}
 	}
@@ -135,7 +136,7 @@ func (h *handler) enqueue(ctx context.Context, events []fprom.Event) error {
 		}
 	default:
 		h.log.ErrorContext(ctx, "fprom: an event of a webhook is not tracked, since its id was used before with another amount or currency: enter the difference by hand",
-			slog.Any("error", err))
+			safelog.Error(err))
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // said remembers what was said.
@@ -80,5 +82,5 @@ func (r *refusals) say(ctx context.Context, log *slog.Logger, reason string) {
 		defer r.mu.Unlock()
 		r.say(context.Background(), log, reason)
 	})
-	log.WarnContext(ctx, "fprom: a webhook was refused (said at most once a minute)", slog.String("reason", reason), slog.Any("error", f.last), slog.Int("count", n))
+	log.WarnContext(ctx, "fprom: a webhook was refused (said at most once a minute)", slog.String("reason", reason), safelog.Error(f.last), slog.Int("count", n))
 }

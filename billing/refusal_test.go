@@ -65,6 +65,20 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 }
 
+// The queue's error stands in a line of the log, which begins with the name of the library as the error does.
+func TestLinesNameTheLibraryOnce(t *testing.T) {
+	t.Parallel()
+	body := read(t, "lemonsqueezy/testdata/one_time.json")
+	for _, err := range []error{fprom.ErrQueueFull, fprom.ErrConflict, &fprom.ValidationError{Field: "Amount", Reason: "is zero"}} {
+		var log bytes.Buffer
+		h := lemonsqueezy.Handler(&billingtest.Sink{Err: err}, secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		billingtest.Post(h, body, sign(body))
+		if strings.Count(log.String(), "\n") != 1 || strings.Count(log.String(), "fprom: ") != 1 {
+			t.Errorf("logged %s", log.String())
+		}
+	}
+}
+
 // Anyone can send unsigned webhooks, and a secret can be rotated on any day: one line a minute and reason, and the lines
 // together count all, also those of the last minute.
 func TestRefusalsAreSaidOnceAMinute(t *testing.T) {

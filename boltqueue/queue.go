@@ -173,7 +173,7 @@ func (q *Queue) breakDown(err error) error {
 	err = fmt.Errorf("fprom: the outbox %s is out of use: %w", q.path, err)
 	q.end(err)
 	if errors.Is(q.usable(), err) { // it is the first one
-		q.logger.Error("fprom: the outbox is out of use until it is opened again", slog.String("path", q.path), slog.Any("error", err))
+		q.logger.Error("fprom: the outbox is out of use until it is opened again", slog.String("path", q.path), safelog.Error(err))
 	}
 	q.line.Close(err)
 	return err

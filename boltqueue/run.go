@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 	"go.etcd.io/bbolt"
 )
 
@@ -131,7 +132,7 @@ func (q *Queue) log(text string, err error) {
 	}
 	q.mu.Unlock()
 	if due {
-		q.logger.Error(text, slog.String("path", q.path), slog.Any("error", err))
+		q.logger.Error(text, slog.String("path", q.path), safelog.Error(err))
 	}
 }
 

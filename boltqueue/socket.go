@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // The bounds of the socket.
@@ -32,7 +34,7 @@ const (
 func (q *Queue) listen() (end func()) {
 	path := q.path + socketSuffix
 	warn := func(why string, err error) func() {
-		q.logger.Warn("fprom: no socket beside the outbox: other processes cannot see it; "+why, slog.String("path", path), slog.Any("error", err))
+		q.logger.Warn("fprom: no socket beside the outbox: other processes cannot see it; "+why, slog.String("path", path), safelog.Error(err))
 		return func() {}
 	}
 	if len(path) > maxSocketPath {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Webhook is a message of FirstPromoter's that something changed (https://docs.firstpromoter.com, "Webhooks v2").
@@ -149,7 +150,7 @@ func (h *receiver) take(ctx context.Context, id string, body []byte) int {
 	}
 	if err := h.handle(ctx, hook); err != nil {
 		h.seen.release(hook.ID)
-		h.Logger.Error("fprom: a FirstPromoter webhook was not handled; FirstPromoter delivers it again", "webhook", hook.ID, "type", hook.Type, "error", err)
+		h.Logger.Error("fprom: a FirstPromoter webhook was not handled; FirstPromoter delivers it again", slog.String("webhook", hook.ID), slog.String("type", hook.Type), safelog.Error(err))
 		return http.StatusInternalServerError
 	}
 	return http.StatusOK

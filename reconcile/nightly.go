@@ -9,6 +9,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Nightly compares the last days every night, for a service. Fill in the fields and call Run once; Last may be called at any
@@ -99,7 +100,7 @@ func (n *Nightly) compare(ctx context.Context, days int) {
 	}
 	switch {
 	case err != nil:
-		log.Error("fprom: the nightly comparison with FirstPromoter failed; it is made again next night", "error", err)
+		log.Error("fprom: the nightly comparison with FirstPromoter failed; it is made again next night", safelog.Error(err))
 	case !r.Clean():
 		log.Warn("fprom: FirstPromoter has not what was sent: run fprom reconcile to see what differs", "missing", len(r.Missing), "foreign", len(r.Foreign),
 			"amount_differs", len(r.AmountDiffers), "doubled", len(r.Doubled), "days", days)

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // reminder is how often an outage that goes on is logged.
@@ -32,7 +34,7 @@ func (o *outage) failed(what string, err any) {
 		return
 	}
 	o.log.Warn("fprom: riverqueue: the database fails, and delivery waits for it; what is stored is kept",
-		"what", what, "error", err, "further_failures", o.quiet)
+		slog.String("what", what), safelog.Error(err), slog.Int("further_failures", o.quiet))
 	o.said, o.quiet = now, 0
 }
 

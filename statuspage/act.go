@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 const actTimeout = 30 * time.Second
@@ -25,7 +26,7 @@ func (p *page) act(w http.ResponseWriter, r *http.Request) {
 	}
 	o, end, err := p.outbox()
 	if err != nil {
-		http.Error(w, "not done: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "not done: "+safelog.Text(err), http.StatusInternalServerError)
 		return
 	}
 	defer end()
@@ -41,7 +42,7 @@ func (p *page) act(w http.ResponseWriter, r *http.Request) {
 	case done == "":
 		http.Error(w, "the form says nothing that this page can do", http.StatusBadRequest)
 	case err != nil:
-		http.Error(w, "not done: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "not done: "+safelog.Text(err), http.StatusInternalServerError)
 	default:
 		w.Header().Set("Location", "?"+done+"="+strconv.Itoa(n))
 		w.WriteHeader(http.StatusSeeOther)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Comparison is the last comparison of what was sent with what FirstPromoter has. With reconcile.Nightly:
@@ -37,7 +39,7 @@ func (c *Comparison) json() *comparisonJSON {
 	}
 	j := &comparisonJSON{At: c.At.UTC(), Days: c.Days, Missing: c.Missing, Do: append([]string{}, c.Do...)}
 	if c.Err != nil {
-		j.Error = c.Err.Error()
+		j.Error = safelog.Text(c.Err)
 	}
 	return j
 }
@@ -52,7 +54,7 @@ func (c *Comparison) problem(now time.Time) (p problem, is bool) {
 	do := "`fprom reconcile` lists what differs. " + strings.Join(c.Do, ". ") + "."
 	switch {
 	case c.Err != nil:
-		return problem{levelWarn, fmt.Sprintf("The comparison with FirstPromoter failed %s: %s.", when, strings.TrimRight(strings.TrimPrefix(c.Err.Error(), "fprom: "), ". ")), "It is made again by itself; `fprom reconcile` makes it now."}, true
+		return problem{levelWarn, fmt.Sprintf("The comparison with FirstPromoter failed %s: %s.", when, strings.TrimRight(safelog.Text(c.Err), ". ")), "It is made again by itself; `fprom reconcile` makes it now."}, true
 	case c.Missing > 0:
 		return problem{levelFail, fmt.Sprintf("%s: %s missing.", found, count(c.Missing, "commission")+" "+isAre(c.Missing)), do}, true
 	case len(c.Do) > 0:

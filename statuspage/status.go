@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // status is status.json.
@@ -30,7 +31,7 @@ func (p *page) serveStatus(w http.ResponseWriter, r *http.Request) {
 		out.Problems = []problem{}
 	}
 	if err := s.ready(p.OldestAge); err != nil {
-		out.Ready, out.Why = false, err.Error()
+		out.Ready, out.Why = false, safelog.Text(err)
 	}
 	body, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
@@ -47,7 +48,7 @@ func (p *page) serveReady(w http.ResponseWriter, r *http.Request, seen bool) {
 	case err == nil:
 		plain(w, http.StatusOK, "ok")
 	case seen:
-		plain(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
+		plain(w, http.StatusServiceUnavailable, "not ready: "+safelog.Text(err))
 	default:
 		plain(w, http.StatusServiceUnavailable, "not ready")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Config says which transactions to report.
@@ -83,7 +84,7 @@ func (p *Poller) Run(ctx context.Context) {
 		if err := p.Poll(ctx, last.Add(-p.config.Window)); err == nil {
 			last = now
 		} else if ctx.Err() == nil {
-			p.log.WarnContext(ctx, "fprom: the transactions of Shopify could not be reported; they are read again at the next poll", slog.Any("error", err))
+			p.log.WarnContext(ctx, "fprom: the transactions of Shopify could not be reported; they are read again at the next poll", safelog.Error(err))
 		}
 		if pause(ctx, p.config.Interval) != nil {
 			return
@@ -100,7 +101,7 @@ func (p *Poller) newest(ctx context.Context) time.Time {
 	var newest time.Time
 	for e, err := range p.config.Outbox.Entries(ctx, fprom.Filter{}) {
 		if err != nil {
-			p.log.WarnContext(ctx, "fprom: the outbox does not say where the last poll ended; transactions older than the window may be missing: call Poll with an earlier moment", slog.Any("error", err))
+			p.log.WarnContext(ctx, "fprom: the outbox does not say where the last poll ended; transactions older than the window may be missing: call Poll with an earlier moment", safelog.Error(err))
 			return now
 		}
 		if strings.Contains(e.Key, transactionID) && e.RecordedAt.After(newest) && e.RecordedAt.Before(now) {
@@ -155,7 +156,7 @@ func (p *Poller) report(ctx context.Context, edges []edge) error {
 					err = nil
 					continue
 				}
-				p.log.ErrorContext(ctx, "fprom: a transaction is not tracked, since its id was used before with another amount or currency", slog.Any("error", err))
+				p.log.ErrorContext(ctx, "fprom: a transaction is not tracked, since its id was used before with another amount or currency", safelog.Error(err))
 				err = nil
 			}
 			if err != nil {
@@ -184,7 +185,7 @@ func (p *Poller) explain(ctx context.Context, x billing.Explanation) {
 		return
 	}
 	if wrong {
-		log.ErrorContext(ctx, "fprom: a transaction of Shopify cannot be read", slog.Any("error", x.Err))
+		log.ErrorContext(ctx, "fprom: a transaction of Shopify cannot be read", safelog.Error(x.Err))
 	} else {
 		log.WarnContext(ctx, "fprom: nothing tracked: a commission may be lost", slog.String("reason", string(x.Skipped)), slog.String("detail", x.Detail))
 	}

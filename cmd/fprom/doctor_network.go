@@ -236,7 +236,7 @@ func plain(err error) string {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	return clean(err.Error())
+	return clean(reason(err))
 }
 
 // jsonBody reports whether an answer begins as JSON does.

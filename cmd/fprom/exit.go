@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // The exit statuses.
@@ -81,10 +81,8 @@ func exitCode(err error) int {
 	}
 }
 
-// reason is err without the name of the library, which each error begins with, also where another is around it.
-func reason(err error) string {
-	return strings.ReplaceAll(strings.TrimPrefix(err.Error(), "fprom: "), ": fprom: ", ": ")
-}
+// reason is err without the name of the library.
+func reason(err error) string { return safelog.Text(err) }
 
 // report writes err for the reader of stderr.
 func report(w io.Writer, asJSON bool, err error) {
