@@ -51,31 +51,38 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
+	ctx := r.Context()
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return http.StatusMethodNotAllowed
+		return h.refuse(ctx, http.StatusMethodNotAllowed,
+			&refusal{"method", "webhooks come by POST, and this is another method: does a redirect turn it into GET, or does a probe or a browser look here?"})
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		h.refused.warn(r.Context(), h.log, &refusal{"unread-body", "the body cannot be read, or is larger than 1 MiB: " + err.Error()})
+		status := http.StatusBadRequest
 		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-			return http.StatusRequestEntityTooLarge
+			status = http.StatusRequestEntityTooLarge
 		}
-		return http.StatusBadRequest
+		return h.refuse(ctx, status, &refusal{"unread-body", "the body cannot be read, or is larger than 1 MiB: " + err.Error()})
 	}
-	ctx := r.Context()
 	if err := h.check(ctx, r.Header, body, h.config); err != nil {
-		h.observe(ctx, []Explanation{{Provider: h.Name, Err: err}})
 		if errors.Is(err, ErrSignature) {
-			h.refused.warn(ctx, h.log, err)
-			return h.Refused
+			return h.refuse(ctx, h.Refused, err)
 		}
+		h.observe(ctx, []Explanation{{Provider: h.Name, Err: err}})
 		h.log.WarnContext(ctx, "fprom: the signature of a webhook cannot be checked now; the provider will send it again", safelog.Error(err))
 		return http.StatusServiceUnavailable
 	}
 	xs := h.run(ctx, body, h.config)
 	status := h.accept(ctx, xs)
 	h.observe(ctx, xs)
+	return status
+}
+
+// refuse tells the observer and, at most once a minute and reason, the log why a request is not taken for the provider's.
+func (h *handler) refuse(ctx context.Context, status int, err error) int {
+	h.observe(ctx, []Explanation{{Provider: h.Name, Err: err}})
+	h.refused.warn(ctx, h.log, err)
 	return status
 }
 

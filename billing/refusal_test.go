@@ -2,6 +2,8 @@ package billing_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -25,36 +27,39 @@ func TestRefusalsSayWhy(t *testing.T) {
 		name, secret string
 		body         []byte
 		change       func(*http.Request)
+		status       int
 		reason, text string
 	}{
-		{"no header", secret, body, nil, "no-header", "the header X-Signature is missing"},
-		{"empty body", secret, nil, sign(body), "empty-body", "does a middleware read it"},
-		{"wrong secret", "another", body, sign(body), "mismatch", "is the secret that of this webhook"},
-		{"changed body", secret, append(bytes.Clone(body), ' '), sign(body), "mismatch", "does the body arrive unchanged"},
-		{"too large", secret, make([]byte, 1<<20+1), sign(body), "unread-body", "the body cannot be read, or is larger than 1 MiB"},
-		{"newline", secret + "\n", body, sign(body), "secret-space", "white space around it"},
+		{"no header", secret, body, nil, 401, "no-header", "the header X-Signature is missing"},
+		{"empty body", secret, nil, sign(body), 401, "empty-body", "does a middleware read it"},
+		{"wrong secret", "another", body, sign(body), 401, "mismatch", "is the secret that of this webhook"},
+		{"changed body", secret, append(bytes.Clone(body), ' '), sign(body), 401, "mismatch", "does the body arrive unchanged"},
+		{"too large", secret, make([]byte, 1<<20+1), sign(body), 413, "unread-body", "the body cannot be read, or is larger than 1 MiB"},
+		{"newline", secret + "\n", body, sign(body), 401, "secret-space", "white space around it"},
+		{"GET", secret, nil, get, 405, "method", "does a redirect turn it into GET"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			h := lemonsqueezy.Handler(&billingtest.Sink{}, tt.secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+			var observed []error
+			h := lemonsqueezy.Handler(&billingtest.Sink{}, tt.secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+				billing.WithObserver(func(_ context.Context, x billing.Explanation) { observed = append(observed, x.Err) }))
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(tt.body))
 			if tt.change != nil {
 				tt.change(r)
 			}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
+			if len(observed) != 1 || !errors.Is(observed[0], billing.ErrSignature) {
+				t.Errorf("the observer saw %v", observed)
+			}
 			if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "reason="+tt.reason) || !strings.Contains(log.String(), tt.text) {
 				t.Errorf("logged %q, want reason %s, %q", log.String(), tt.reason, tt.text)
 			}
 			if strings.Contains(log.String(), strings.TrimSpace(tt.secret)) {
 				t.Errorf("the log contains the secret: %s", log.String())
 			}
-			want := http.StatusUnauthorized
-			if tt.reason == "unread-body" {
-				want = http.StatusRequestEntityTooLarge
-			}
-			if got := w.Body.String(); w.Code != want || strings.Count(got, "\n") != 1 || strings.Contains(got, "secret") {
+			if got := w.Body.String(); w.Code != tt.status || strings.Count(got, "\n") != 1 || strings.Contains(got, "secret") {
 				t.Errorf("answered %d %q", w.Code, got)
 			}
 		})
@@ -64,6 +69,8 @@ func TestRefusalsSayWhy(t *testing.T) {
 		t.Errorf("an API key for a secret: %v", err)
 	}
 }
+
+func get(r *http.Request) { r.Method = http.MethodGet }
 
 // The queue's error stands in a line of the log, which begins with the name of the library as the error does.
 func TestLinesNameTheLibraryOnce(t *testing.T) {
@@ -90,19 +97,20 @@ func TestRefusalsAreSaidOnceAMinute(t *testing.T) {
 			for range 100 {
 				billingtest.Post(h, []byte("{}"), nil)
 				billingtest.Post(h, []byte("{}"), sign([]byte("[]")))
+				billingtest.Post(h, nil, get)
 			}
 			time.Sleep(time.Minute)
 			synctest.Wait()
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		for text, n := range map[string]int{"level=WARN": 8, "reason=no-header": 4, "reason=mismatch": 4, "count=1\n": 2, "count=99\n": 2, "count=100\n": 4} {
+		for text, n := range map[string]int{"level=WARN": 12, "reason=no-header": 4, "reason=mismatch": 4, "reason=method": 4, "count=1\n": 3, "count=99\n": 3, "count=100\n": 6} {
 			if got := strings.Count(log.String(), text); got != n {
 				t.Errorf("logged %q %d times, want %d:\n%s", text, got, n, log.String())
 			}
 		}
 		billingtest.Post(h, []byte("{}"), nil)
-		if !strings.HasSuffix(log.String(), "count=1\n") || strings.Count(log.String(), "level=WARN") != 9 {
+		if !strings.HasSuffix(log.String(), "count=1\n") || strings.Count(log.String(), "level=WARN") != 13 {
 			t.Errorf("after an hour without: logged %s", log.String())
 		}
 	})
