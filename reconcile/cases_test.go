@@ -265,3 +265,22 @@ func TestSumsTell(t *testing.T) {
 		})
 	}
 }
+
+// A lost sale and a foreign commission of one day leave its number of sales as it is; the sum shows them, also beside a list.
+func TestSumOfAListOfSales(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.InMemory())
+	noon := monday.Add(12 * time.Hour)
+	fake.AddPastSale(fpromtest.PastSale{EventID: "ch_1", Email: "ann@example.com", Amount: 4900, Currency: "USD", At: noon})
+	fake.AddPastSale(fpromtest.PastSale{EventID: "in_9", Email: "bob@example.com", Amount: 2000, Currency: "USD", At: noon})
+	o := (&world{fake: fake, days: 1}).options(t)
+	o.Sales = func(yield func(reconcile.Sale, error) bool) {
+		_ = yield(reconcile.Sale{At: noon, Event: fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 4900, Currency: "USD"}}, nil) &&
+			yield(reconcile.Sale{At: noon, Event: fprom.Sale{EventID: "ch_7", Email: "ann@example.com", Amount: 1900, Currency: "USD"}}, nil)
+	}
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found(t, r, []string{"ch_7"}, []string{"in_9"}, nil, nil)
+}

@@ -133,7 +133,7 @@ func (r *run) sums(counts map[day]int) (sums map[day]int64, tells bool) {
 	sums = map[day]int64{}
 	for _, e := range r.ours {
 		switch {
-		case e.outcome == "" || e.currency != r.ours[0].currency:
+		case e.currency != r.ours[0].currency:
 			return nil, false
 		case e.silent || e.outcome == fprom.NotReferral:
 		case e.kind == fprom.KindSale:
