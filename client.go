@@ -121,6 +121,9 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols { // the connection is ours: no context ends the body
+		return c.foreign(m, resp.StatusCode)
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err == nil && len(body) <= maxResponse {
 		return c.classify(m, resp, body)
