@@ -39,11 +39,10 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 	if len(ms) == 0 {
 		return nil
 	}
-	t.accepting.RLock()
-	defer t.accepting.RUnlock()
-	if t.closed {
+	if !t.accepting.TryRLock() { // nobody waits for a Put or an Observer that Shutdown waits for
 		return fmt.Errorf("%w: %s", ErrClosed, ms[0].name())
 	}
+	defer t.accepting.RUnlock()
 	conflicts, err := t.store(ctx, ms)
 	if err != nil {
 		return fmt.Errorf("fprom: %s was not stored: %w", ms[0].name(), err)

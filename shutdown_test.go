@@ -189,6 +189,43 @@ func TestShutdownWaitsForThePutUnderWay(t *testing.T) {
 	}
 }
 
+// Shutdown may wait for an event that is being stored; nobody else does. Not in a bubble: Shutdown waits for a lock.
+func TestNoEnqueueWaitsForShutdown(t *testing.T) {
+	t.Parallel()
+	observed, goOn := make(chan struct{}, 1), make(chan struct{})
+	cfg := config(always(ok()))
+	cfg.Observer = func(_ context.Context, s fprom.Step) {
+		if s.Stage == fprom.StageEnqueued {
+			observed <- struct{}{}
+			<-goOn
+		}
+	}
+	tracker := start(t, cfg)
+	go func() { _ = tracker.Enqueue(context.Background(), sale("a")) }()
+	<-observed
+	ended := make(chan error, 1)
+	go func() { ended <- tracker.Shutdown(t.Context()) }()
+	refused := make(chan error, 1)
+	go func() {
+		for err := error(nil); !errors.Is(err, fprom.ErrClosed); { // until Shutdown has begun
+			_, err = tracker.Track(t.Context(), sale("b"))
+		}
+		refused <- tracker.Enqueue(t.Context(), sale("c"))
+	}()
+	select {
+	case err := <-refused:
+		if !errors.Is(err, fprom.ErrClosed) {
+			t.Errorf("Enqueue: %v, want ErrClosed", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("an event waits for the Observer of another one")
+	}
+	close(goOn)
+	if err := <-ended; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
 // closing is a Queue that says when it is closed.
 type closing struct {
 	fprom.Queue

@@ -29,8 +29,7 @@ type Tracker struct {
 	observer  func(context.Context, Step)
 	counts    counters
 
-	accepting sync.RWMutex // held for reading while events are put into the queue
-	closed    bool
+	accepting sync.RWMutex    // held for reading while events are put into the queue, and for good from Shutdown on
 	running   context.Context //nolint:containedctx // ends with the Tracker: stop ends it
 	stop      context.CancelFunc
 	calls     context.Context //nolint:containedctx // of the attempts: they may outlive running until cut ends it
@@ -127,12 +126,10 @@ func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 	if err != nil {
 		return none, err
 	}
-	t.accepting.RLock()
-	closed := t.closed
-	t.accepting.RUnlock()
-	if closed {
+	if !t.accepting.TryRLock() {
 		return none, fmt.Errorf("%w: %s", ErrClosed, m.name())
 	}
+	t.accepting.RUnlock()
 	m.Attempt = 1
 	v := t.attempt(ctx, m, false)
 	t.report(ctx, m, v, false)
