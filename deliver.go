@@ -157,7 +157,10 @@ func (t *Tracker) askAgain(m Message, v *verdict) {
 	if m.Kind != KindSale || v.StatusCode != http.StatusNoContent && !attributed(m) {
 		return
 	}
-	age := max(time.Since(m.RecordedAt), 0) // a clock that was ahead when it was recorded must not make it wait longer
+	age := time.Since(m.RecordedAt)
+	if age < 0 { // the clock was ahead when it was recorded, and may have been by years
+		age = min(-age, time.Since(t.client.began))
+	}
 	for _, at := range t.retry.NotFound {
 		if age < at {
 			v.class, v.held, v.wait = classAskAgain, true, at-age

@@ -184,22 +184,30 @@ func TestNoContentOnASale(t *testing.T) {
 	})
 }
 
-// A clock that was ahead when a sale was recorded does not make it wait for years.
+// A clock that was ahead when a sale was recorded makes it wait neither shorter nor for years.
 func TestRecordedInTheFuture(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		f := always(unknownYet)
-		q := newRecorder()
-		q.onPut = func(ms []fprom.Message, put func() error) error {
-			ms[0].RecordedAt = ms[0].RecordedAt.AddDate(3, 0, 0)
-			return put()
-		}
-		cfg := config(f)
-		cfg.Queue = q
-		tracker := start(t, cfg)
-		enqueue(t, tracker, referred())
-		time.Sleep(time.Minute)
-		if n := len(f.seen()); n < 2 {
-			t.Errorf("%d calls in a minute, want the second after 30 s", n)
-		}
-	})
+	for _, ahead := range []time.Duration{time.Second, time.Hour, 3 * 365 * 24 * time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(unknownYet)
+				q := newRecorder()
+				q.onPut = func(ms []fprom.Message, put func() error) error {
+					ms[0].RecordedAt = ms[0].RecordedAt.Add(ahead)
+					return put()
+				}
+				cfg := config(f)
+				cfg.Queue = q
+				tracker := start(t, cfg)
+				enqueue(t, tracker, referred())
+				time.Sleep(time.Minute)
+				if n := len(f.seen()); n < 2 {
+					t.Errorf("%d calls in a minute, want the second after 30 s", n)
+				}
+				time.Sleep(2 * time.Hour)
+				if n := tracker.Stats().NotReferral; n != 1 {
+					t.Errorf("after two hours and %d calls it has no outcome", len(f.seen()))
+				}
+			})
+		})
+	}
 }
