@@ -69,6 +69,15 @@ func TestConflictWithTrack(t *testing.T) {
 			flush(t, tracker, time.Minute)
 			track(t, tracker, other, fprom.Rejected)
 		},
+		"Track before the queue's attempt": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
+			enqueue(t, tracker, sale("sub_1"))
+			track(t, tracker, other, fprom.Rejected)
+			flush(t, tracker, time.Minute)
+			if s := tracker.Stats(); s.Tracked != 1 || s.Queue.Dead != 0 {
+				t.Errorf("%d tracked, %d given up: what was accepted first must stand", s.Tracked, s.Queue.Dead)
+			}
+		},
 		"Enqueue during Track": func(t *testing.T, tracker *fprom.Tracker) {
 			t.Helper()
 			go track(t, tracker, sale("sub_1"), fprom.Tracked)

@@ -114,15 +114,15 @@ func (d *dedupe) stored(m Message, ok bool) {
 	d.rest(m.Key, k)
 }
 
-// begin starts to send m, which ends with finish, unless it is a repeat of what was delivered, or a conflict. If another
-// call sends m, begin waits for that one's verdict.
-func (d *dedupe) begin(ctx context.Context, m Message) (repeat bool, err error) {
+// begin starts to send m, which ends with finish, unless it is a repeat of what was delivered, or a conflict with that or,
+// if m is not queued, with what is. If another call sends m, begin waits for that one's verdict.
+func (d *dedupe) begin(ctx context.Context, m Message, queued bool) (repeat bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
 		k := cmp.Or(d.find(m.Key), &known{})
 		switch {
-		case k.fate == fateDone && k.digest != m.Digest:
+		case k.digest != m.Digest && (k.fate == fateDone || !queued && k.fate == fateStored && !k.storing):
 			return false, &ConflictError{Keys: []string{m.Key}}
 		case k.fate == fateDone:
 			return true, nil

@@ -27,7 +27,7 @@ func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 // attempt takes m through the stages: dedupe → failing → gate → pace → client, and its verdict back through them. queued
 // attempts wait at an open breaker; the others fail there.
 func (t *Tracker) attempt(ctx context.Context, m Message, queued bool) verdict {
-	repeat, err := t.dedupe.begin(ctx, m)
+	repeat, err := t.dedupe.begin(ctx, m, queued)
 	switch {
 	case errors.Is(err, ErrConflict):
 		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: ErrConflict})
