@@ -7,6 +7,8 @@
 //	func FuzzEvents(f *testing.F)   { suite.FuzzEvents(f) }
 //	func FuzzHandler(f *testing.F)  { suite.FuzzHandler(f, "Acme-Signature") }
 //
+// OneSale and PartialRefunds check what the provider tells twice, and what it gives back in parts.
+//
 // The fixtures are webhooks in testdata/*.json (or *.xml, where the provider sends that). Beside each is a golden file: how the webhook is explained, and what is
 // posted to FirstPromoter for it. With UPDATE_GOLDEN=1 in the environment the tests write them: read them before you commit.
 package billingtest

@@ -13,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/paddle"
@@ -45,10 +44,6 @@ func payment(_ context.Context, id string) (billing.Payment, error) {
 }
 
 func options(fixture string) (billing.Provider, []billing.Option) {
-	return paddle.Provider(), optionsOf(fixture)
-}
-
-func optionsOf(fixture string) []billing.Option {
 	has := func(s string) bool { return strings.Contains(fixture, s) }
 	var opts []billing.Option
 	if has("trial_signup") {
@@ -63,7 +58,7 @@ func optionsOf(fixture string) []billing.Option {
 	if has("customer_lookup") || has("refund_partial") || has("refund_tax") || has("at_once") || has("chargeback") {
 		opts = append(opts, billing.WithCustomer(customer))
 	}
-	return opts
+	return paddle.Provider(), opts
 }
 
 func TestGolden(t *testing.T)  { t.Parallel(); suite.Golden(t) }
@@ -104,23 +99,13 @@ func TestVerify(t *testing.T) {
 }
 
 // transaction.paid and .completed are one payment, however often they come.
-func TestOnePaymentOneSale(t *testing.T) {
+func TestOneSale(t *testing.T) {
 	t.Parallel()
-	got := suite.Deliver(t, []string{"paid.json", "subscription.json", "paid.json", "subscription.json"})
-	if len(got) != 1 || got[0].(fprom.Sale).EventID != "txn_01jsub" {
-		t.Errorf("accepted %v", got)
-	}
+	suite.OneSale(t, "txn_01jsub", "paid.json", "subscription.json")
 }
 
 // Two partial refunds, the first told twice and before the sale, give back the whole sale.
-func TestRefunds(t *testing.T) {
+func TestPartialRefunds(t *testing.T) {
 	t.Parallel()
-	got := suite.Deliver(t, []string{"refund_pending.json", "refund_partial_1.json", "one_time.json", "refund_partial_1.json", "refund_partial_2.json"}, billing.WithCustomer(customer))
-	if len(got) != 3 {
-		t.Fatalf("accepted %v", got)
-	}
-	first, sale, second := got[0].(fprom.Refund), got[1].(fprom.Sale), got[2].(fprom.Refund)
-	if first.Amount+second.Amount != sale.Amount || first.SaleEventID != sale.EventID || second.SaleEventID != sale.EventID {
-		t.Errorf("%+v and %+v of %+v", first, second, sale)
-	}
+	suite.PartialRefunds(t, []string{"refund_pending.json", "refund_partial_1.json", "one_time.json", "refund_partial_1.json", "refund_partial_2.json"}, billing.WithCustomer(customer))
 }

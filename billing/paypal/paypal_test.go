@@ -46,24 +46,10 @@ func TestOnePaymentIsOneSale(t *testing.T) {
 }
 
 // A refund names its sale by the same id, also where it comes first; two partial refunds are two refunds that add up.
-func TestRefundsNameTheirSale(t *testing.T) {
+func TestPartialRefunds(t *testing.T) {
 	t.Parallel()
-	for _, fixtures := range [][]string{
-		{"refund_partial_2.json", "capture_completed.json", "refund_partial_1.json", "refund_partial_2.json", "refund_pending.json"},
-		{"sale_refund_partial_1.json", "subscription_sale.json", "sale_refund_partial_2_old_negative.json"},
-	} {
-		got := suite.Deliver(t, fixtures)
-		if len(got) != 3 {
-			t.Fatalf("%v: got %+v, want a sale and two refunds", fixtures, got)
-		}
-		first, sale, second := got[0].(fprom.Refund), got[1].(fprom.Sale), got[2].(fprom.Refund)
-		if first.SaleEventID != sale.EventID || second.SaleEventID != sale.EventID || first.EventID == second.EventID {
-			t.Errorf("%v: got %+v", fixtures, got)
-		}
-		if first.Amount+second.Amount != sale.Amount {
-			t.Errorf("%v: %d and %d were given back of %d", fixtures, first.Amount, second.Amount, sale.Amount)
-		}
-	}
+	suite.PartialRefunds(t, []string{"refund_partial_2.json", "capture_completed.json", "refund_partial_1.json", "refund_partial_2.json", "refund_pending.json"})
+	suite.PartialRefunds(t, []string{"sale_refund_partial_1.json", "subscription_sale.json", "sale_refund_partial_2_old_negative.json"})
 }
 
 func TestLookups(t *testing.T) {

@@ -13,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/polar"
@@ -46,20 +45,17 @@ func customer(context.Context, string) (billing.Customer, error) {
 }
 
 func options(fixture string) (billing.Provider, []billing.Option) {
-	return polar.Provider(), optionsOf(fixture)
-}
-
-func optionsOf(fixture string) []billing.Option {
 	has := func(s string) bool { return strings.Contains(fixture, s) }
+	var opts []billing.Option
 	switch {
 	case has("trial_signup"):
-		return []billing.Option{billing.WithTrialSignups()}
+		opts = append(opts, billing.WithTrialSignups())
 	case has("refund_partial"):
-		return []billing.Option{billing.WithPayment(payment)}
+		opts = append(opts, billing.WithPayment(payment))
 	case has("customer_lookup"):
-		return []billing.Option{billing.WithCustomer(customer)}
+		opts = append(opts, billing.WithCustomer(customer))
 	}
-	return nil
+	return polar.Provider(), opts
 }
 
 func TestGolden(t *testing.T)  { t.Parallel(); suite.Golden(t) }
@@ -113,23 +109,13 @@ func TestVerify(t *testing.T) {
 }
 
 // The order is created, paid and updated: one sale.
-func TestOnePaymentOneSale(t *testing.T) {
+func TestOneSale(t *testing.T) {
 	t.Parallel()
-	got := suite.Deliver(t, []string{"order_created.json", "order_updated.json", "subscription.json", "subscription.json", "order_updated.json"})
-	if len(got) != 1 {
-		t.Errorf("accepted %v, want one sale", got)
-	}
+	suite.OneSale(t, "8f4a2c1e-0000-4000-8000-000000000001", "order_created.json", "order_updated.json", "subscription.json")
 }
 
 // Two partial refunds, before the sale and told again by the order's sum, give back the whole sale.
-func TestRefunds(t *testing.T) {
+func TestPartialRefunds(t *testing.T) {
 	t.Parallel()
-	got := suite.Deliver(t, []string{"refund_pending.json", "refund_partial_1.json", "one_time.json", "refund_partial_2.json", "order_refunded.json", "refund_partial_1.json"}, billing.WithPayment(payment))
-	if len(got) != 3 {
-		t.Fatalf("accepted %v", got)
-	}
-	first, sale, second := got[0].(fprom.Refund), got[1].(fprom.Sale), got[2].(fprom.Refund)
-	if first.Amount+second.Amount != sale.Amount || first.SaleEventID != sale.EventID || second.SaleEventID != sale.EventID {
-		t.Errorf("%+v and %+v of %+v", first, second, sale)
-	}
+	suite.PartialRefunds(t, []string{"refund_pending.json", "refund_partial_1.json", "one_time.json", "refund_partial_2.json", "order_refunded.json", "refund_partial_1.json"}, billing.WithPayment(payment))
 }

@@ -1,7 +1,6 @@
 package recurly_test
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,7 +13,10 @@ import (
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-var suite = billingtest.Suite{Provider: recurly.Provider(), Sign: sign, Sale: "invoice.xml", For: options, SharedSecret: true, Nothing: "<nothing/>"}
+var suite = billingtest.Suite{
+	Provider: recurly.Provider(), Sign: sign, Sale: "invoice.xml", SharedSecret: true, Nothing: "<nothing/>",
+	For: billingtest.ByName(recurly.Provider(), billing.Payment{}),
+}
 
 func sign(h http.Header, body []byte, secret string) {
 	if err := fpromtest.SignWebhook("recurly", h, body, secret, time.Now()); err != nil {
@@ -26,16 +28,6 @@ func TestGolden(t *testing.T)  { t.Parallel(); suite.Golden(t) }
 func TestHandler(t *testing.T) { t.Parallel(); suite.HandlerTable(t) }
 func FuzzEvents(f *testing.F)  { suite.FuzzEvents(f) }
 func FuzzHandler(f *testing.F) { suite.FuzzHandler(f, "Authorization") }
-
-func options(fixture string) (billing.Provider, []billing.Option) {
-	var opts []billing.Option
-	if strings.Contains(fixture, "lookup") {
-		opts = append(opts, billing.WithCustomer(func(context.Context, string) (billing.Customer, error) {
-			return billing.Customer{TID: "tid-of-customer"}, nil
-		}))
-	}
-	return recurly.Provider(), opts
-}
 
 // One invoice, however it is announced and how often, is one sale, and its refund one refund.
 func TestOnePaymentOneSale(t *testing.T) {
