@@ -39,13 +39,7 @@ func past(t *testing.T, n int, lines ...string) string {
 func TestBackfill(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
-		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-		tracker, _ := serve(t, p, fake)
-		if err := tracker.Enqueue(t.Context(), sale("past_0", "cust0@example.com", 500, "USD"), sale("past_1", "cust1@example.com", 7, "USD")); err != nil {
-			t.Fatal(err)
-		}
-		flush(t, tracker)
-		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+		fake, e, _ := sold(t, p, sale("past_0", "cust0@example.com", 500, "USD"), sale("past_1", "cust1@example.com", 7, "USD"))
 		file := past(t, 20, "bad_1,cust99@example.com,19.99,USD", "bad_2,,100,USD")
 		rejects := filepath.Join(t.TempDir(), "rejects.csv")
 		fprom(t, e, "backfill", file, "--amount", "minor", "--dry-run").want(t, 3).golden(t, "backfill_dry.txt")

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -10,37 +9,10 @@ import (
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// put stores messages in an outbox that no service has.
-func put(t *testing.T, p place, change func(*root.Message), events ...root.Event) {
-	t.Helper()
-	box := p.open(t)
-	for _, e := range events {
-		m, err := root.NewMessage(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if change != nil {
-			change(&m)
-		}
-		if err := box.Put(t.Context(), m); err != nil && !errors.Is(err, root.ErrConflict) {
-			t.Fatal(err)
-		}
-	}
-	if err := box.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestDoctorOnALiveOutbox(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
-		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-		tracker, _ := serve(t, p, fake)
-		if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 1999, "USD")); err != nil {
-			t.Fatal(err)
-		}
-		flush(t, tracker)
-		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+		fake, e, _ := sold(t, p, sale("ch_1", "jane@example.com", 1999, "USD"))
 		r := fprom(t, e, "doctor").want(t, 0)
 		r.out = outboxName.ReplaceAllString(r.out, "OUTBOX can be opened")
 		r.golden(t, "doctor.txt")

@@ -13,15 +13,6 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-func TestStatus(t *testing.T) {
-	t.Parallel()
-	everywhere(t, func(t *testing.T, p place) {
-		_, e := filled(t, p)
-		fprom(t, e, "status").want(t, 0).golden(t, "status.txt")
-		fprom(t, e, "status", "-o", "json").want(t, 0).golden(t, "status.json")
-	})
-}
-
 type list struct {
 	Events []struct{ Key, Customer string }
 	Next   *string

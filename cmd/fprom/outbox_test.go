@@ -123,6 +123,39 @@ func serve(t *testing.T, p place, fake *fpromtest.Server) (tracker *root.Tracker
 	return tracker, stop
 }
 
+// sold is a service that has reported these sales, and an operator's environment beside it.
+func sold(t *testing.T, p place, events ...root.Event) (fake *fpromtest.Server, e env, stop func()) {
+	t.Helper()
+	fake = fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	tracker, stop := serve(t, p, fake)
+	if err := tracker.Enqueue(t.Context(), events...); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, tracker)
+	return fake, account(fake).with(env{"FPROM_OUTBOX": p.where}), stop
+}
+
+// put stores messages in an outbox that no service has.
+func put(t *testing.T, p place, change func(*root.Message), events ...root.Event) {
+	t.Helper()
+	box := p.open(t)
+	for _, e := range events {
+		m, err := root.NewMessage(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if change != nil {
+			change(&m)
+		}
+		if err := box.Put(t.Context(), m); err != nil && !errors.Is(err, root.ErrConflict) {
+			t.Fatal(err)
+		}
+	}
+	if err := box.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func flush(t *testing.T, tracker *root.Tracker) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

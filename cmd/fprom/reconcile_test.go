@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	root "github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
@@ -28,15 +29,11 @@ func today(n int) string { return time.Now().UTC().AddDate(0, 0, n).Format(time.
 func TestReconcileAnOutbox(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
-		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-		tracker, _ := serve(t, p, fake)
+		var events []root.Event
 		for i := range 12 {
-			if err := tracker.Enqueue(t.Context(), sale(fmt.Sprintf("ch_%d", i), fmt.Sprintf("c%d@example.com", i), 1000, "USD")); err != nil {
-				t.Fatal(err)
-			}
+			events = append(events, sale(fmt.Sprintf("ch_%d", i), fmt.Sprintf("c%d@example.com", i), 1000, "USD"))
 		}
-		flush(t, tracker)
-		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+		fake, e, _ := sold(t, p, events...)
 		args := []string{"reconcile", "--from", today(-1), "--to", today(0), "--rate", "6000"}
 		var v verdicts
 		fprom(t, e, append(args, "--full", "-o", "json")...).want(t, 0).object(t, &v)

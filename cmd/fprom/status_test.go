@@ -7,25 +7,26 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/fprom-go/fprom/fpromtest"
 )
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		_, e := filled(t, p)
+		fprom(t, e, "status").want(t, 0).golden(t, "status.txt")
+		fprom(t, e, "status", "-o", "json").want(t, 0).golden(t, "status.json")
+	})
+}
 
 // Who paused the queue in River learns that this is why nothing is delivered, and is not told to start a service that runs.
 func TestPausedInRiver(t *testing.T) {
 	t.Parallel()
 	p := inDatabase(t)
-	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-	tracker, stop := serve(t, p, fake)
-	if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 1999, "USD")); err != nil {
-		t.Fatal(err)
-	}
-	flush(t, tracker)
+	fake, e, stop := sold(t, p, sale("ch_1", "jane@example.com", 1999, "USD"))
 	stop()
 	execIn(t, p, `UPDATE $s.river_queue SET paused_at = now()`)
 	put(t, p, nil, sale("ch_2", "jane@example.com", 1999, "USD"))
 	serve(t, p, fake)
-	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
 	for _, command := range []string{"status", "doctor"} {
 		if r := fprom(t, e, command); !strings.Contains(r.out, "paused in River") || strings.Contains(r.out, "start the service") {
 			t.Errorf("%s", r)
@@ -58,13 +59,7 @@ func execIn(t *testing.T, p place, sql string) {
 func TestCallsOfTheLastMinute(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
-		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-		tracker, _ := serve(t, p, fake)
-		if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 1999, "USD")); err != nil {
-			t.Fatal(err)
-		}
-		flush(t, tracker)
-		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+		_, e, _ := sold(t, p, sale("ch_1", "jane@example.com", 1999, "USD"))
 		if r := fprom(t, e, "status").want(t, 0); strings.Contains(r.out, "last minute") && !strings.Contains(r.out, "last minute   1 call\n") {
 			t.Error(r)
 		}
