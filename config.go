@@ -75,8 +75,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, ErrNoCredentials
 	}
 	return c, cmp.Or(
-		validCredential("Config.APIKey", c.APIKey),
-		validCredential("Config.AccountID", c.AccountID),
+		validCredential("Config.APIKey", "$FIRSTPROMOTER_API_KEY", c.APIKey),
+		validCredential("Config.AccountID", "$FIRSTPROMOTER_ACCOUNT_ID", c.AccountID),
 		validBaseURL(c.BaseURL),
 		invalid(c.Timeout < time.Millisecond, "Config.Timeout", "is negative or less than a millisecond: it needs a unit, as in 10 * time.Second"),
 		invalid(c.RequestsPerMinute < 2, "Config.RequestsPerMinute", "must be at least 2"),
@@ -86,10 +86,10 @@ func (c Config) withDefaults() (Config, error) {
 	)
 }
 
-func validCredential(field, s string) error {
+func validCredential(field, variable, s string) error {
 	wrong := func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'<>{}$", r) }
 	return cmp.Or(
-		invalid(s == "", field, "is missing: set it or its environment variable ($FIRSTPROMOTER_API_KEY, $FIRSTPROMOTER_ACCOUNT_ID)"),
+		invalid(s == "", field, "is missing: set it or "+variable),
 		invalid(strings.ContainsFunc(s, wrong), field, "contains white space, a quote or another character that no credential has: set it to what FirstPromoter shows under Settings → Integrations → Manage API keys, without \"Bearer\"; trim it if it was read from a file"),
 	)
 }

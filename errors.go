@@ -35,7 +35,7 @@ var (
 	// ErrNoCredentials is New's error if both the API key and the account id are missing, in the Config and in the
 	// environment. In development, use a nil *Tracker then: it drops everything. It is a *ValidationError; if only one of the
 	// two is missing, that is a mistake and another *ValidationError.
-	ErrNoCredentials error = &ValidationError{"Config.APIKey", "is missing, and so is Config.AccountID: set them or $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID, or use a nil *Tracker in development"}
+	ErrNoCredentials error = &ValidationError{"Config.APIKey", "is missing, and so is Config.AccountID: set $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID; in development go on with a nil *Tracker, which drops everything"}
 	// ErrConflict is wrapped by the error of an event whose id is already used with another amount or currency. What was
 	// stored first stands, the new event was not stored; everything else in the same call was.
 	ErrConflict = errors.New("fprom: this event id is already used with another amount or currency: is a subscription id used where each payment needs an id of its own?")
