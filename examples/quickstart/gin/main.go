@@ -17,31 +17,38 @@ import (
 )
 
 func main() {
-	tracker, err := fprom.New(fprom.Config{}) // $FIRSTPROMOTER_API_KEY, $FIRSTPROMOTER_ACCOUNT_ID
-	if errors.Is(err, fprom.ErrNoCredentials) {
-		log.Print("nothing is reported: ", err) // as in development: tracker is nil, and drops everything
-	} else if err != nil {
+	tracker, err := fprom.New(fprom.Config{}) // reads $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID
+	if err != nil {
 		log.Fatal(err)
 	}
 	engine := gin.Default()
 	engine.Use(ginadapter.Middleware(tracker))
 	engine.POST("/checkout", checkout)
 	server := &http.Server{Addr: "127.0.0.1:8080", Handler: engine, ReadHeaderTimeout: 5 * time.Second}
-
+	go func() {
+		if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+			log.Fatal(err)
+		}
+	}()
 	stopped, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	go func() { log.Print(server.ListenAndServe()); stop() }()
 	<-stopped.Done()
+	stop() // a second Ctrl-C ends the process at once
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	// First the handlers end, which record sales. Then the tracker delivers what they recorded.
 	if err := errors.Join(server.Shutdown(ctx), tracker.Shutdown(ctx)); err != nil {
 		log.Fatal(err)
 	}
 }
 
 func checkout(c *gin.Context) {
-	// Charge the card here.
-	sale := fprom.Sale{EventID: c.PostForm("payment"), Email: c.PostForm("email"), Amount: 4900, Currency: "USD"}
+	// Charge the card here. If it is declined, answer with an error status: then nothing is reported.
+	sale := fprom.Sale{
+		EventID:  c.PostForm("payment"), // the id of this payment, never of the customer or the subscription
+		Email:    c.PostForm("email"),
+		Amount:   4900, // $49.00: cents, before tax
+		Currency: "USD",
+	}
 	if err := ginadapter.Record(c, sale); err != nil {
 		log.Print("sale not reported: ", err) // the customer has paid: that is no reason to fail
 	}

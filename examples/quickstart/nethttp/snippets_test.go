@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log"
 	"net/http"
 	"os"
@@ -12,15 +13,25 @@ import (
 	"github.com/fprom-go/fprom/statuspage"
 )
 
-// The pieces of the README that need no test of their own: it is enough that they compile.
+// The pieces of the README and of docs that need no test of their own: it is enough that they compile.
 
 func durable() (*fprom.Tracker, error) {
-	outbox, err := boltqueue.Open("fprom.db") // one file for one process; Shutdown closes it
+	outbox, err := boltqueue.Open("fprom.db") // give it to the tracker: fprom.New(fprom.Config{Queue: outbox})
 	if err != nil {
 		log.Fatal(err)
 	}
-	tracker, err := fprom.New(fprom.Config{Queue: outbox})
-	return tracker, err
+	return fprom.New(fprom.Config{Queue: outbox})
+}
+
+func signup(w http.ResponseWriter, r *http.Request) {
+	email := r.FormValue("email")
+	if fprom.AttributionFrom(r).TID != "" { // in the sign-up's handler: a promoter brought this visitor
+		err := fprom.Record(r.Context(), fprom.Signup{Email: email}) // the middleware adds the TID
+		if err != nil {
+			log.Print("sign-up not reported: ", err)
+		}
+	}
+	fmt.Fprintln(w, "Welcome!")
 }
 
 func referralLinks(tracker *fprom.Tracker, mux http.Handler) http.Handler {
