@@ -32,6 +32,7 @@ const (
 	maxMessage = 1 << 20 // bytes of a message
 	maxKey     = 1 << 10 // bytes of its key
 	maxGroup   = 4096    // requests in one commit
+	letGoEvery = 16      // commits: some MiB of a file that grows fast
 )
 
 // Put implements fprom.Queue. When it returns nil, the messages are on disk.
@@ -166,6 +167,9 @@ func (q *Queue) commit(group []*request) {
 	}
 	for _, r := range group {
 		r.done <- err
+	}
+	if q.commits++; q.commits%letGoEvery == 0 {
+		_ = q.view(letGo)
 	}
 }
 

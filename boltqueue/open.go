@@ -74,7 +74,10 @@ func (q *Queue) open() error {
 		if q.db, err = openFile(q.path); err != nil {
 			return err
 		}
-		if err = q.load(); err != nil {
+		if err = q.load(); err == nil {
+			err = q.db.View(letGo)
+		}
+		if err != nil {
 			err = errors.Join(err, q.db.Close())
 		}
 		return err

@@ -39,6 +39,7 @@ type Queue struct {
 	// Of the committer alone.
 	keys    map[keyHash]uint32 // what waits → the lower half of its seq
 	limit   int                // requests in one commit: a full disk may have room for few
+	commits int                // see letGo
 	reserve reserve
 
 	mu     sync.Mutex
