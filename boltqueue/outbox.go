@@ -58,7 +58,10 @@ func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entr
 		if err == nil && hasPlaces(f) {
 			var seqs []uint64
 			seqs, err = q.places(ctx, f)
-			read = func(tx *bbolt.Tx) ([]fprom.Entry, uint64) { return readSeqs(tx, f, seqs, after, end) }
+			read = func(tx *bbolt.Tx) ([]fprom.Entry, uint64) { return readSeqs(tx, f, keys, seqs, after, end) }
+		}
+		if keys != nil {
+			f.Keys = nil // they are found in keys
 		}
 		if err == nil {
 			err = q.view(func(tx *bbolt.Tx) error {
@@ -120,7 +123,7 @@ func readPage(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, after, end uin
 				break
 			}
 			if keys == nil || keys[safeKeyIn(v)] { // most are not worth more
-				if e := entryOf(seq, v, s.State); f.Match(e) {
+				if e := entryOf(seq, v, s.State); (keys == nil || keys[e.Key]) && f.Match(e) {
 					found[seq] = e
 					matched++
 				}
