@@ -14,7 +14,7 @@ import (
 // the client sees the success. If t is nil (also a nil *fprom.Tracker) events are validated and dropped.
 //
 // A handler succeeds if the chain returns no error and its status is a success (fprom.WithSuccess). One that returns an error
-// has failed: Fiber makes the response of the error later. Fiber sends nothing before the chain has returned, so everything
+// has failed: Fiber makes the response of the error later. So has one that Fiber's timeout middleware has given up. Fiber sends nothing before the chain has returned, so everything
 // is accepted before; the function of SendStreamWriter runs after that, and can record nothing. A middleware further out that
 // changes the status comes too late: put this one outside of it. It may stand before or after Fiber's recover middleware.
 //
@@ -31,13 +31,15 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) fiber.Handler 
 		c.SetContext(rec.Context())
 		defer func() {
 			rec.Close()
-			c.SetContext(ctx)
+			if !c.IsAbandoned() {
+				c.SetContext(ctx)
+			}
 		}()
 		err := c.Next()
-		if err != nil || c.RequestCtx().Hijacked() {
-			rec.Discard(nil)
-		}
-		if rec.Commit(c.Response().StatusCode()) != nil {
+		switch {
+		case c.IsAbandoned(), err != nil, c.RequestCtx().Hijacked(): // abandoned: it took too long, and its handler may still use c
+			return err
+		case rec.Commit(c.Response().StatusCode()) != nil:
 			err = refuse(c, &before.Header)
 		}
 		rec.Finish()

@@ -9,10 +9,12 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/middleware/adaptor"
 	"github.com/gofiber/fiber/v3/middleware/recover"
+	"github.com/gofiber/fiber/v3/middleware/timeout"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/fiberadapter"
@@ -108,6 +110,11 @@ func TestFiber(t *testing.T) {
 		}, want: discarded("402"), wantStatus: 402},
 		{name: "panic, recover outside", outer: []any{recover.New()}, handler: func(c fiber.Ctx) error { sell(c); panic("no") }, want: discarded("500"), wantStatus: 500},
 		{name: "panic, recover inside", inner: []any{recover.New()}, handler: func(c fiber.Ctx) error { sell(c); panic("no") }, want: discarded("500"), wantStatus: 500},
+		{name: "abandoned, as by the timeout middleware", handler: func(c fiber.Ctx) error {
+			sell(c)
+			c.Abandon()
+			return c.SendString("too late")
+		}, want: discarded("200"), wantStatus: 200},
 		{name: "redirect", handler: func(c fiber.Ctx) error { sell(c); return c.Redirect().To("/thanks") }, want: []string{"stored sale:1", "status 303"}, wantStatus: 303},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -170,6 +177,39 @@ func TestOwnServer(t *testing.T) {
 	}
 	if got := fullJournal.Entries(); !slices.Equal(got, []string{"discarded sale:1"}) {
 		t.Errorf("happened %q", got)
+	}
+}
+
+// TestTimeout: a handler that its time is up for still uses the fiber.Ctx, which nobody else may touch.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	tracker, j := adaptertest.NewTracker(t, false)
+	app := fiber.New()
+	app.Use(fiberadapter.Middleware(tracker))
+	answered, ended := make(chan struct{}), make(chan struct{})
+	app.Get("/", timeout.New(func(c fiber.Ctx) error {
+		defer close(ended)
+		sell(c)
+		for {
+			_ = c.Context()
+			select {
+			case <-answered:
+				return nil
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}, timeout.Config{Timeout: 50 * time.Millisecond}))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	t.Cleanup(func() { _ = app.Shutdown() })
+	res := get(t, "http://"+l.Addr().String()+"/")
+	close(answered)
+	<-ended
+	if got := j.Entries(); res.StatusCode != http.StatusRequestTimeout || !slices.Equal(got, []string{"discarded sale:1"}) {
+		t.Errorf("status %d, happened %q", res.StatusCode, got)
 	}
 }
 
