@@ -134,7 +134,9 @@ func validEmail(s string) error {
 }
 
 func validText(field, s string) error {
-	invisible := func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
+	invisible := func(r rune) bool {
+		return !unicode.IsPrint(r) && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+	}
 	return cmp.Or(
 		invalid(len(s) > maxText, field, "is longer than 255 bytes"),
 		invalid(!utf8.ValidString(s), field, "is not valid UTF-8"),
