@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"html"
 	"math"
 	"net/http"
@@ -25,30 +26,35 @@ const (
 	warnFirst   = "FirstPromoter knew this event id before its first attempt: if it is the id of an older payment, this one earns nothing; each payment needs an id of its own"
 )
 
-// outcome is the verdict on an answer that has an error status but is a success. began: of this process.
-func (a answer) outcome(m Message, status int, ours bool, began time.Time) (verdict, bool) {
-	v := verdict{Result: Result{Outcome: Duplicate, StatusCode: status}}
-	switch {
-	case status == http.StatusNotFound && a.notFound(m.Kind):
-		v.Outcome = NotReferral
-		return v, true
-	case status == http.StatusConflict && ours:
-		if m.Attempt <= 1 && !m.RecordedAt.Before(began) {
-			v.warn = warnFirst
-		}
-		if !a.sameID(m) {
-			v.warn = warnOtherID
-		}
-		return v, true
-	default:
-		return v, status == http.StatusUnprocessableEntity && ours && m.Kind == KindSignup && a.signedUp()
-	}
+// answer is what FirstPromoter says.
+type answer struct {
+	has           trait
+	id            int64
+	commissions   []Commission
+	code, message string
+	wait          time.Duration // Retry-After
 }
 
-// tracked reads a 200: anything but FirstPromoter's object for this event is no success. Every such object has an id, and
-// where one is missing the event is asked about again: if it was registered after all, the answer is a 409.
-func (c *client) tracked(m Message, status int, body []byte) verdict {
-	var a struct {
+// read reads an answer to m. broken: its body could not be read to the end.
+func read(m Message, resp *http.Response, body []byte, broken bool) (a answer) {
+	switch {
+	case broken:
+		a.has = unread
+	case resp.StatusCode < 300:
+		a.readSuccess(m, body)
+	default:
+		a.readError(m.Kind, body)
+	}
+	if a.wait = parseRetryAfter(resp.Header, time.Now()); a.wait > 0 {
+		a.has |= retryAfter
+	}
+	return a
+}
+
+// readSuccess reads FirstPromoter's object for this event. Every such object has an id, and where one is missing the event
+// is sent again: if it was registered after all, the answer is a 409.
+func (a *answer) readSuccess(m Message, body []byte) {
+	var o struct {
 		ID          json.RawMessage `json:"id"`
 		EventID     string          `json:"event_id"`
 		Commissions []struct {
@@ -58,27 +64,101 @@ func (c *client) tracked(m Message, status int, body []byte) verdict {
 			} `json:"promoter_campaign"`
 		} `json:"commissions"`
 	}
-	if !utf8.Valid(body) {
-		return c.foreign(m, status)
+	err := json.Unmarshal(body, &o)
+	_, odd := errors.AsType[*json.UnmarshalTypeError](err) // a field of another type: the rest was read
+	id := eventID(m)
+	switch {
+	case err != nil && !odd, !utf8.Valid(body), len(o.ID) == 0, string(o.ID) == "null":
+		return
+	case o.EventID != "" && id != "" && !sameText(o.EventID, id):
+		return
 	}
-	if err := json.Unmarshal(body, &a); err != nil {
-		if _, odd := errors.AsType[*json.UnmarshalTypeError](err); !odd { // a field of another type: the rest was read
-			return c.foreign(m, status)
-		}
+	a.has = ours
+	_ = json.Unmarshal(o.ID, &a.id) // one that is no int64 stays 0
+	for _, c := range o.Commissions {
+		c.PromoterID = c.Campaign.PromoterID
+		a.commissions = append(a.commissions, c.Commission)
 	}
-	if len(a.ID) == 0 || string(a.ID) == "null" {
-		return c.foreign(m, status)
+}
+
+// readError reads a JSON object. Names are matched exactly, unlike encoding/json does for structs: they decide whether a
+// sale is given up.
+func (a *answer) readError(kind string, body []byte) {
+	var o map[string]json.RawMessage
+	if !utf8.Valid(body) || json.Unmarshal(body, &o) != nil || o == nil {
+		return
 	}
-	if id := eventID(m); a.EventID != "" && id != "" && !sameText(a.EventID, id) {
-		return c.foreign(m, status)
+	text := func(name string) (s string) {
+		_ = json.Unmarshal(o[name], &s) // not a string: as if it were absent
+		return s
 	}
-	r := Result{Outcome: Tracked, StatusCode: status}
-	_ = json.Unmarshal(a.ID, &r.ID) // one that is no int64 stays 0
-	for _, commission := range a.Commissions {
-		commission.PromoterID = commission.Campaign.PromoterID
-		r.Commissions = append(r.Commissions, commission.Commission)
+	a.has, a.code, a.message = ours, text("code"), cmp.Or(text("message"), text("error"), text("transaction_id"))
+	visitor := kind == KindSignup && strings.HasPrefix(a.message, "Visitor") // sign-ups have no code
+	if a.code == "not_found" || a.code == "" && (visitor || strings.HasPrefix(a.message, "Referral")) {
+		a.has |= noReferral
 	}
-	return verdict{Result: r}
+	if strings.Contains(a.message, "already") {
+		a.has |= signedUp
+	}
+}
+
+// classify says what an answer means. broken is why its body could not be read to the end.
+func (c *client) classify(m Message, resp *http.Response, body []byte, broken error) verdict {
+	status := resp.StatusCode
+	a := read(m, resp, body, broken != nil || len(body) > maxResponse)
+	r := ruleOf(status, a.has, m.Kind)
+	v := verdict{Result: Result{Outcome: r.outcome, StatusCode: status}, class: r.class}
+	if r.outcome == Tracked {
+		v.ID, v.Commissions = a.id, a.commissions
+	}
+	if r.outcome == Duplicate {
+		v.warn = a.doubt(m, c.began)
+	}
+	if r.class <= classAskAgain {
+		return v
+	}
+	e := &APIError{StatusCode: status, Code: c.clean(a.code), Message: c.clean(a.message)}
+	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
+	if a.has&ours == 0 && (!refused || len(body) > 0) { // FirstPromoter's own 401 has no body
+		e.foreign = c.base + "/" + m.Kind
+	}
+	v.err = e
+	switch {
+	case r.class == classBusy, r.class == classThrottled:
+		v.wait = cmp.Or(a.wait, defaultRetryAfter)
+		e.RetryAfter = v.wait
+	case r.class == classUnauthorized:
+		v.err = fmt.Errorf("%w: %w", ErrUnauthorized, e)
+	case refused:
+		v.err = fmt.Errorf("the API key may lack the permission for this, or the account id is wrong: %w: %w", e, ErrUnauthorized)
+	case r.class == classTransient && broken != nil:
+		v.err = fmt.Errorf("read the answer: %w", c.scrub(broken))
+	}
+	return v
+}
+
+// doubt is what makes a duplicate of a sale or refund suspicious. began: of this process.
+func (a *answer) doubt(m Message, began time.Time) string {
+	switch {
+	case eventID(m) == "":
+		return ""
+	case !a.sameID(m):
+		return warnOtherID
+	case m.Attempt <= 1 && !m.RecordedAt.Before(began):
+		return warnFirst
+	default:
+		return ""
+	}
+}
+
+// sameID reports whether a 409 does not name another event than m.
+func (a *answer) sameID(m Message) bool {
+	_, rest, ok := strings.Cut(a.message, "with the id '")
+	if !ok {
+		return true
+	}
+	i := strings.LastIndex(rest, "' already")
+	return i < 0 || sameText(html.UnescapeString(rest[:i]), eventID(m))
 }
 
 // eventID is the event id in the key of a sale or a refund; empty for the other kinds.
@@ -91,61 +171,20 @@ func eventID(m Message) string {
 
 func sameText(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
-// answer is what FirstPromoter says with an error status.
-type answer struct{ code, message, transaction string }
-
-// parseAnswer reads a JSON object. Names are matched exactly, unlike encoding/json does for structs: they decide
-// whether a sale is given up.
-func parseAnswer(body []byte) (a answer, ok bool) {
-	var o map[string]json.RawMessage
-	if !utf8.Valid(body) || json.Unmarshal(body, &o) != nil || o == nil {
-		return answer{}, false
-	}
-	str := func(name string) (s string) {
-		_ = json.Unmarshal(o[name], &s) // not a string: as if it were absent
-		return s
-	}
-	return answer{code: str("code"), message: cmp.Or(str("message"), str("error")), transaction: str("transaction_id")}, true
-}
-
-func (a answer) text() string { return cmp.Or(a.message, a.transaction) }
-
-// notFound reports whether the answer is FirstPromoter's "not a referral". Sign-ups have no code.
-func (a answer) notFound(kind string) bool {
-	if a.code != "" {
-		return a.code == "not_found"
-	}
-	return kind == KindSignup && strings.HasPrefix(a.message, "Visitor") || strings.HasPrefix(a.message, "Referral")
-}
-
-// sameID reports whether a 409 does not name another event than m.
-func (a answer) sameID(m Message) bool {
-	_, rest, ok := strings.Cut(a.message, "with the id '")
-	if !ok {
-		return true
-	}
-	i := strings.LastIndex(rest, "' already")
-	return i < 0 || eventID(m) == "" || sameText(html.UnescapeString(rest[:i]), eventID(m))
-}
-
-// signedUp reports whether a 422 says that the lead has signed up before.
-func (a answer) signedUp() bool { return strings.Contains(a.text(), "already") }
-
-// retryAfter reads the header: seconds or a date, clamped. ok is false where it says nothing usable.
-func retryAfter(h http.Header, now time.Time) (d time.Duration, ok bool) {
+// parseRetryAfter reads the header: seconds or a date, clamped. 0: it says nothing usable.
+func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	s := strings.TrimSpace(h.Get("Retry-After"))
 	n, err := strconv.ParseInt(s, 10, 64)
+	d := time.Duration(max(n, 0)) * time.Second
 	switch {
-	case err == nil && n > math.MaxInt64/int64(time.Second):
-		return 0, false // 292 years and more are no time but a fault
-	case err == nil:
-		d = time.Duration(max(n, 0)) * time.Second
-	default:
+	case n > math.MaxInt64/int64(time.Second):
+		return 0 // 292 years and more are no time but a fault
+	case err != nil:
 		t, err := http.ParseTime(s)
 		if err != nil {
-			return 0, false
+			return 0
 		}
 		d = t.Sub(now)
 	}
-	return min(max(d, minRetryAfter), maxRetryAfter), true
+	return min(max(d, minRetryAfter), maxRetryAfter)
 }

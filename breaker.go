@@ -54,7 +54,7 @@ func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 func (g *gate) count(s standing, v *verdict) {
 	var failure error
 	switch {
-	case v.class == classDone:
+	case v.class <= classAskAgain:
 	case v.class == classTransient && !s.suspect:
 		failure = errFailure
 	default:

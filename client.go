@@ -114,33 +114,18 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 		if _, ok := errors.AsType[*net.OpError](err); ok {
 			err = fmt.Errorf("%w; check the network, DNS and any proxy, and Config.BaseURL ($FIRSTPROMOTER_API_URL)", err)
 		}
-		return transient(0, c.scrub(err))
+		return transient(c.scrub(err))
 	case resp == nil:
-		return transient(0, errors.New("the transport gave neither an answer nor an error"))
+		return transient(errors.New("the transport gave neither an answer nor an error"))
 	case resp.Body == nil: // a stand-in for a transport may leave it out
 		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusSwitchingProtocols { // the connection is ours: no context ends the body
-		return c.foreign(m, resp.StatusCode)
+		return c.classify(m, resp, nil, nil)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
-	if err == nil && len(body) <= maxResponse {
-		return c.classify(m, resp, body)
-	}
-	// What concerns the account says so by its status alone, but for a 404, which may be an answer to the event.
-	if v := c.classify(m, resp, nil); v.class > classTransient && resp.StatusCode != http.StatusNotFound {
-		return v
-	}
-	if err != nil {
-		return transient(resp.StatusCode, fmt.Errorf("read the answer: %w", c.scrub(err)))
-	}
-	return c.foreign(m, resp.StatusCode)
-}
-
-// foreign is the verdict on an answer that is not FirstPromoter's.
-func (c *client) foreign(m Message, status int) verdict {
-	return transient(status, &APIError{StatusCode: status, foreign: c.base + "/" + m.Kind})
+	return c.classify(m, resp, body, err)
 }
 
 // clean makes text of an answer fit for logs and errors: short, printable, without key and addresses.

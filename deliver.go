@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 )
 
 // deliver is what the queue calls for each message; its error tells the queue what to do with it. A panic in it is
 // foreign code's or a fault of ours: the event is kept.
 func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
-	v := transient(0, errRecovered)
+	v := transient(errRecovered)
 	_ = t.guard(ctx, "the delivery of "+m.name(), func() error {
 		v = t.attempt(ctx, m, true)
 		t.report(ctx, m, v, true)
@@ -76,7 +75,7 @@ func (t *Tracker) try(ctx context.Context, m Message, queued bool, s standing) (
 	switch { // where others were answered since it is this event's alone
 	case s.suspect && v.class == classUnauthorized:
 		v.class = classSuspected
-	case s.suspect && v.class == classThrottled && v.StatusCode == http.StatusServiceUnavailable:
+	case s.suspect && v.class == classBusy:
 		v.class = classTransient
 	}
 	t.conclude(ctx, p, m, queued, s, &v)
@@ -114,7 +113,7 @@ func (t *Tracker) post(ctx context.Context, m Message, queued bool) verdict {
 	}
 	var v verdict
 	if err := t.guard(ctx, "the transport", func() error { v = t.client.post(ctx, m); return nil }); err != nil {
-		v = transient(0, fmt.Errorf("fprom: %s: %w", m.name(), err)) // nothing is known of the attempt
+		v = transient(fmt.Errorf("fprom: %s: %w", m.name(), err)) // nothing is known of the attempt
 		v.sent = true
 	}
 	if v.sent {
@@ -144,17 +143,17 @@ func (t *Tracker) conclude(ctx context.Context, p *pass, m Message, queued bool,
 		t.failing.succeeded(m.Key)
 	}
 	switch {
-	case !queued:
-	case v.class == classDone && v.Outcome == NotReferral:
-		t.askAgain(m, v)
-	case v.class >= classTransient && v.class != classUnknown && v.StatusCode != http.StatusTooManyRequests:
+	case v.Outcome == NotReferral:
+		t.askAgain(m, queued, v)
+	case queued && v.class >= classTransient && v.class < classThrottled:
 		t.failing.failed(m, v)
 	}
 }
 
 // askAgain puts off a NotReferral that may have come too early (RetryConfig.NotFound).
-func (t *Tracker) askAgain(m Message, v *verdict) {
-	if m.Kind != KindSale || v.StatusCode != http.StatusNoContent && !attributed(m) {
+func (t *Tracker) askAgain(m Message, queued bool, v *verdict) {
+	early := v.class == classAskAgain || attributed(m)
+	if v.class = classDone; !queued || !early {
 		return
 	}
 	age := time.Since(m.RecordedAt)
@@ -186,9 +185,11 @@ func (t *Tracker) report(ctx context.Context, m Message, v verdict, queued bool)
 		s.Stage = StageDelivered
 	case v.class == classRejected:
 		s.Stage = StageDead
-	case v.class == classThrottled, v.class == classUnauthorized, v.class == classSuspected && v.held:
+	case v.class == classUnknown:
+		return
+	case v.class >= classSuspected && v.held:
 		s.Stage = StagePaused
-	case v.class == classUnknown, !queued:
+	case !queued:
 		return
 	default:
 		s.Stage = StageRetry

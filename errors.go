@@ -115,7 +115,7 @@ func IsPermanent(err error) bool {
 		return true
 	}
 	a, ok := errors.AsType[*APIError](err)
-	return ok && ruleOf(a.StatusCode, a.foreign == "") == classRejected
+	return ok && a.foreign == "" && ruleOf(a.StatusCode, ours, "").class == classRejected
 }
 
 // IsSetAside reports whether the event that err is about has failed on its own for an hour: a queue keeps it as before,

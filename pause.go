@@ -20,7 +20,7 @@ func (g *gate) judge(m Message, s standing, v *verdict) time.Duration {
 		clear(g.row)
 		g.reason, g.backoff, g.refused = nil, 0, 0
 		g.changed.broadcast()
-	case v.class == classThrottled:
+	case v.class == classBusy, v.class == classThrottled:
 		return g.pause(v.wait, v.err)
 	case v.class == classUnauthorized:
 		g.backoff = min(max(2*g.backoff, g.firstProbe), slow)

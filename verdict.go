@@ -1,8 +1,7 @@
 package fprom
 
 import (
-	"fmt"
-	"net/http"
+	"slices"
 	"time"
 )
 
@@ -36,7 +35,7 @@ type Commission struct {
 	PromoterID int64  `json:"-"`
 }
 
-// class is what an answer means for the breaker, the pause and the queue.
+// class is what an answer means for the breaker, the pause and the queue. Those after classTransient are about the account.
 type class int
 
 const (
@@ -45,32 +44,57 @@ const (
 	classRejected                  // the event is wrong
 	classTransient                 // failed; again later
 	classSuspected                 // refused: the account's fault, or this event's alone
-	classThrottled                 // the account is told to wait
 	classUnauthorized              // the key or the account id is wrong
+	classBusy                      // FirstPromoter cannot serve now, and says how long
+	classThrottled                 // the account is told to wait
 	classUnknown                   // nothing was sent, or the caller's ctx ended before an answer
 )
 
-// ruleOf is the table of the package documentation, for all answers that are no outcome. ours: with a JSON object, as
-// FirstPromoter sends it.
-func ruleOf(status int, ours bool) class {
-	switch {
-	case status == http.StatusTooManyRequests:
-		return classThrottled
-	case status == http.StatusUnauthorized:
-		return classUnauthorized
-	case status >= 300 && status < 400, status == http.StatusForbidden, status == http.StatusNotFound:
-		return classSuspected
-	case status < 400 || status >= 500 || !ours:
-		return classTransient
-	}
-	switch status {
-	case http.StatusRequestTimeout, http.StatusMisdirectedRequest, http.StatusTooEarly:
-		return classTransient
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
-		return classRejected
-	default:
-		return classSuspected
-	}
+// trait is what an answer has beside its status.
+type trait uint8
+
+const (
+	unread     trait = 1 << iota // the body broke off or is too long
+	ours                         // FirstPromoter's: of a success its object about this event, otherwise a JSON object
+	noReferral                   // FirstPromoter's words for "not a referral"
+	signedUp                     // FirstPromoter's words for "this lead has signed up before"
+	retryAfter                   // a usable Retry-After
+)
+
+// rule is a row of the table of answers.
+type rule struct {
+	status  []int  // 3 is 300 to 399; none: any
+	has     trait  // 0: whatever it has
+	kind    string // of the event; empty: any
+	class   class
+	outcome Outcome
+}
+
+// answers is the table of the package documentation. The first row that fits an answer says what it means.
+var answers = []rule{
+	{[]int{401}, 0, "", classUnauthorized, Undelivered},
+	{[]int{429}, 0, "", classThrottled, Undelivered},
+	{[]int{503}, retryAfter, "", classBusy, Undelivered},
+	{[]int{3, 403}, 0, "", classSuspected, Undelivered},
+	{nil, unread, "", classTransient, Undelivered}, // only the account is judged by the status alone
+	{[]int{200, 201}, ours, "", classDone, Tracked},
+	{[]int{204}, 0, KindSale, classAskAgain, NotReferral},
+	{[]int{204}, 0, "", classDone, NotReferral},
+	{[]int{404}, noReferral, "", classDone, NotReferral},
+	{[]int{409}, ours, "", classDone, Duplicate},
+	{[]int{422}, signedUp, KindSignup, classDone, Duplicate},
+	{[]int{400, 413, 415, 422}, ours, "", classRejected, Rejected},
+	{[]int{408, 421, 425}, 0, "", classTransient, Undelivered},
+	{[]int{404}, 0, "", classSuspected, Undelivered},
+	{[]int{4}, ours, "", classSuspected, Undelivered},
+	{nil, 0, "", classTransient, Undelivered},
+}
+
+func ruleOf(status int, has trait, kind string) rule {
+	return answers[slices.IndexFunc(answers, func(r rule) bool {
+		fits := r.status == nil || slices.Contains(r.status, status) || slices.Contains(r.status, status/100)
+		return fits && has&r.has == r.has && (r.kind == "" || r.kind == kind)
+	})]
 }
 
 // verdict is what one attempt came to. err is nil exactly for classDone.
@@ -89,48 +113,9 @@ type verdict struct {
 	waited  time.Duration // for the rate limit
 }
 
-func transient(status int, err error) verdict {
-	return verdict{Result: Result{Outcome: Undelivered, StatusCode: status}, class: classTransient, err: err}
+func transient(err error) verdict {
+	return verdict{Result: Result{Outcome: Undelivered}, class: classTransient, err: err}
 }
 
 // good reports whether FirstPromoter judged the event, which proves that the account works.
 func (v verdict) good() bool { return v.sent && v.class <= classRejected }
-
-// classify is the table in the package documentation.
-func (c *client) classify(m Message, resp *http.Response, body []byte) verdict {
-	status := resp.StatusCode
-	switch status {
-	case http.StatusOK, http.StatusCreated:
-		return c.tracked(m, status, body)
-	case http.StatusNoContent:
-		return verdict{Result: Result{Outcome: NotReferral, StatusCode: status}}
-	}
-	answer, ours := parseAnswer(body)
-	if v, ok := answer.outcome(m, status, ours, c.began); ok {
-		return v
-	}
-	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
-	e := &APIError{StatusCode: status, Code: c.clean(answer.code), Message: c.clean(answer.text())}
-	if !ours && (!refused || len(body) > 0) { // FirstPromoter's own 401 has no body
-		e.foreign = c.base + "/" + m.Kind
-	}
-	v := verdict{Result: Result{Outcome: Undelivered, StatusCode: status}, class: ruleOf(status, ours), err: e}
-	wait, asked := retryAfter(resp.Header, time.Now())
-	if status == http.StatusServiceUnavailable && asked {
-		v.class = classThrottled
-	}
-	switch {
-	case v.class == classRejected:
-		v.Outcome = Rejected
-	case v.class == classThrottled:
-		if !asked {
-			wait = defaultRetryAfter
-		}
-		v.wait, e.RetryAfter = wait, wait
-	case status == http.StatusForbidden:
-		v.err = fmt.Errorf("the API key may lack the permission for this, or the account id is wrong: %w: %w", e, ErrUnauthorized)
-	case refused:
-		v.err = fmt.Errorf("%w: %w", ErrUnauthorized, e)
-	}
-	return v
-}
