@@ -23,7 +23,7 @@ var hit = func(string) {}
 // request is something to write. Those that arrive while a commit runs share the next one. An error of apply fails them all.
 type request struct {
 	apply func(*work) error
-	put   bool
+	size  int         // of what is put, in bytes; 0: nothing
 	taken atomic.Bool // by the committer, or back by who wants it no longer
 	done  chan error
 }
@@ -41,7 +41,7 @@ const (
 // put them again, which stores nothing twice. A full disk is an error, and Put works again when there is space. A message
 // may have 1 MiB.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
-	puts := make([]put, len(ms))
+	puts, size := make([]put, len(ms)), 0
 	for i, m := range ms {
 		if n := len(m.Body) + len(m.Key) + len(m.Customer); n > maxMessage {
 			return fmt.Errorf("fprom: a %s of %d bytes; at most %d can be stored", m.Kind, n, maxMessage)
@@ -50,11 +50,12 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 			return fmt.Errorf("fprom: a %s whose key has %d bytes; 1 to %d can be stored: use fprom.NewMessage", m.Kind, n, maxKey)
 		}
 		puts[i] = newPut(m)
+		size += len(puts[i].encoded)
 	}
 	if len(ms) == 0 {
 		return nil
 	}
-	err := q.write(ctx, true, func(w *work) (err error) {
+	err := q.write(ctx, size, func(w *work) (err error) {
 		for i := 0; i < len(puts) && err == nil; i++ {
 			err = w.put(&puts[i])
 		}
@@ -77,11 +78,11 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 }
 
 // write waits until what apply does is on disk, or ctx ends.
-func (q *Queue) write(ctx context.Context, put bool, apply func(*work) error) error {
+func (q *Queue) write(ctx context.Context, size int, apply func(*work) error) error {
 	if err := cmp.Or(ctx.Err(), q.usable()); err != nil {
 		return err
 	}
-	r := &request{apply: apply, put: put, done: make(chan error, 1)}
+	r := &request{apply: apply, size: size, done: make(chan error, 1)}
 	select {
 	case q.requests <- r:
 	case <-ctx.Done():
@@ -129,7 +130,7 @@ func (q *Queue) gather(r *request) (group []*request) {
 		if !r.taken.Swap(true) {
 			group = append(group, r)
 		}
-		if len(group) == q.limit {
+		if len(group) == maxGroup {
 			return group
 		}
 		select {
@@ -142,28 +143,25 @@ func (q *Queue) gather(r *request) (group []*request) {
 
 // commit does what the group asks for in one transaction, and answers.
 func (q *Queue) commit(group []*request) {
-	if !q.reserve.admits(q.now(), len(q.keys), q.freeSpace) {
+	size := 0
+	for _, r := range group {
+		size += r.size
+	}
+	if size > 0 && !q.reserve.admits(q.db, q.now(), size, len(q.keys)) {
 		group = slices.DeleteFunc(group, func(r *request) bool {
-			if r.put {
+			if r.size > 0 {
 				r.done <- fmt.Errorf("fprom: the outbox %s takes no more: %w: what is left is for the outcomes of what it has", q.path, syscall.ENOSPC)
 			}
-			return r.put
+			return r.size > 0
 		})
 	}
 	if len(group) == 0 {
 		return
 	}
 	w, err := q.transact(group)
-	switch {
-	case err == nil:
-		q.limit = min(2*q.limit, maxGroup)
+	if err == nil {
 		w.takeOver()
 		hit("stored")
-	case diskFull(err) && slices.ContainsFunc(group, func(r *request) bool { return !r.put }):
-		q.reserve.release(q.now())
-		fallthrough
-	default:
-		q.limit = 1
 	}
 	for _, r := range group {
 		r.done <- err
@@ -171,12 +169,6 @@ func (q *Queue) commit(group []*request) {
 	if q.commits++; q.commits%letGoEvery == 0 {
 		_ = q.view(letGo)
 	}
-}
-
-// freeSpace is what the file has room for without growing.
-func (q *Queue) freeSpace() int64 {
-	s := q.db.Stats()
-	return int64(s.FreePageN+s.PendingPageN) * int64(q.db.Info().PageSize)
 }
 
 // transact applies the group, and commits it if it changes anything. A panic of bbolt means that the file is damaged.

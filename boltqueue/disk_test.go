@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -160,43 +159,37 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestReserve: on a disk without any space left, what the outbox has is delivered all the same, and puts do not take what
-// that needs.
+// TestReserve: on a full disk puts do not take what the outcomes of what waits need, and what the outbox has is delivered.
 func TestReserve(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	full := func() error { // as long as the reserve has the last of the space
-		if _, err := os.Stat(filepath.Join(dir, "fprom.db.reserve")); err == nil {
-			return syscall.ENOSPC
+	synctest.Test(t, func(t *testing.T) {
+		var d disk
+		q := open(t, t.TempDir(), boltqueue.WithAllocate(func(*os.File, int64, int64) error { return d.failure() }))
+		waiting := 0
+		fill := func(n int) (err error) {
+			for end := waiting + n; waiting < end && err == nil; {
+				if err = q.Put(t.Context(), sale(t, waiting, 100)); err == nil {
+					waiting++
+				}
+			}
+			return err
 		}
-		return nil
-	}
-	var d disk
-	q := open(t, dir, discard, boltqueue.WithFailures(func() error {
-		if d.failure() != nil {
-			return full()
+		d.fail(syscall.ENOSPC)
+		if err := fill(2000); !errors.Is(err, syscall.ENOSPC) || waiting < 100 {
+			t.Errorf("a full disk after %d puts: %v", waiting, err)
 		}
-		return nil
-	}, whole))
-	for i := range 20 {
-		put(t, q, sale(t, i, 100))
-	}
-	d.fail(syscall.ENOSPC)
-	if err := q.Put(t.Context(), sale(t, "late", 100)); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("Put on a full disk: %v", err)
-	}
-	if got := deliver(t, q, nil); len(got) != 20 {
-		t.Errorf("delivered %d events from a full disk, want 20", len(got))
-	}
-	if err := q.Put(t.Context(), sale(t, "late", 100)); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("Put into what the reserve has set free: %v", err)
-	}
-	d.fail(nil)
-	closeQueue(t, q)
-	q = open(t, dir) // there is space again
-	put(t, q, sale(t, "late", 100))
-	if got := deliver(t, q, nil); len(got) != 1 {
-		t.Errorf("delivered %d events with space again, want 1", len(got))
-	}
-	onlyOutbox(t, dir)
+		if got := deliver(t, q, nil); len(got) != waiting {
+			t.Errorf("delivered %d events from a full disk, want %d", len(got), waiting)
+		}
+		d.fail(nil)
+		time.Sleep(time.Second)
+		put(t, q, sale(t, "late", 100))
+		if got := deliver(t, q, nil); len(got) != 1 {
+			t.Errorf("delivered %d events with space again, want 1", len(got))
+		}
+		d.fail(errors.ErrUnsupported)
+		if err := fill(1000); err != nil {
+			t.Errorf("where nothing can be reserved: %v", err)
+		}
+	})
 }

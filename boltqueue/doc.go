@@ -34,11 +34,10 @@
 //
 // # When something is wrong with the disk
 //
-// A full disk is an error of Put, and Put works again when there is space. What the file has is delivered all the same:
-// beside it lies a reserve of 256 KiB and 320 bytes for each event that waits (its name ends in .reserve). It is given up
-// when an outcome finds no space, and made anew when there is. If the reserve is not enough, each worker keeps its outcome
-// until it can be written, and sends nothing meanwhile; an error log says so once a minute. If the process ends before,
-// those events are sent again.
+// A full disk is an error of Put, and Put works again when there is space. What the file has is delivered all the same: on
+// Linux it always has 256 KiB of the disk, and 320 bytes for each event that waits, that only outcomes may use. Elsewhere, or if
+// that is not enough, each worker keeps its outcome until it can be written, and sends nothing meanwhile; an error log says so
+// once a minute. If the process ends before, those events are sent again.
 //
 // When the disk does not confirm a write, or a page of the file cannot be understood, the queue is out of use until the
 // process opens the file again. Open checks the form of the whole file. Every event has a checksum: a damaged one is not sent

@@ -2,6 +2,7 @@ package boltqueue
 
 import (
 	"encoding/binary"
+	"os"
 
 	"go.etcd.io/bbolt"
 )
@@ -20,6 +21,11 @@ func WithFailures(before, after func() error) Option {
 			return after()
 		}
 	}
+}
+
+// WithAllocate replaces what takes disk space for the reserve.
+func WithAllocate(take func(f *os.File, from, to int64) error) Option {
+	return func(q *Queue) { q.reserve.take = take }
 }
 
 // SetFailpoint is for a process that tests itself; it must be called before Open.

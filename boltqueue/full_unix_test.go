@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -125,48 +124,4 @@ func putMessage(q *boltqueue.Queue, id string) error {
 		return err
 	}
 	return q.Put(context.Background(), m)
-}
-
-// TestReserveSuffices: the reserve has room for what the outcomes take more than the events that wait.
-func TestReserveSuffices(t *testing.T) {
-	t.Parallel()
-	for _, id := range []string{"ch_%d", "ch_3MmlLrLkdIwHu7ix0snN%04d", "an-event-id-that-is-much-longer-than-those-of-the-providers-%04d"} {
-		dir := t.TempDir()
-		size := func(name string) int64 {
-			var info syscall.Stat_t
-			if err := syscall.Stat(filepath.Join(dir, name), &info); err != nil {
-				t.Fatal(err)
-			}
-			return info.Blocks * 512 // what it takes on disk: the file has holes at its end
-		}
-		q := open(t, dir)
-		for batch := range 40 {
-			var ms []fprom.Message
-			for i := range 100 {
-				m, err := fprom.NewMessage(fprom.Sale{EventID: fmt.Sprintf(id, 100*batch+i), UID: "u", Amount: 100})
-				if err != nil {
-					t.Fatal(err)
-				}
-				ms = append(ms, m)
-			}
-			put(t, q, ms...)
-		}
-		before, reserve := size("fprom.db"), size("fprom.db.reserve")
-		commission := fprom.Commission{ID: 123_456_789}
-		ctx, cancel := context.WithCancel(t.Context())
-		var delivered atomic.Int64
-		err := q.Run(ctx, 64, func(context.Context, fprom.Message) (fprom.Result, error) {
-			if delivered.Add(1) == 4000 {
-				cancel()
-			}
-			return fprom.Result{Outcome: fprom.Tracked, StatusCode: 200, ID: 123_456_789, Commissions: []fprom.Commission{commission}}, nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%s: %d bytes more, %d in the reserve", id, size("fprom.db")-before, reserve)
-		if grown := size("fprom.db") - before; grown > reserve {
-			t.Errorf("%s: 4,000 outcomes took %d bytes more, and the reserve has %d", id, grown, reserve)
-		}
-	}
 }

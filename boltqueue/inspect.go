@@ -46,7 +46,7 @@ func Compact(path string) error {
 }
 
 func compact(path string) (err error) {
-	src, err := openFile(path) // it keeps the lock until the new file is in place
+	src, _, err := openFile(path) // it keeps the lock until the new file is in place
 	if err != nil {
 		return err
 	}

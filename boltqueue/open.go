@@ -45,7 +45,7 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	if err := q.openOrWait(); err != nil {
 		return nil, fmt.Errorf("fprom: open the outbox %q: %w", path, err)
 	}
-	q.reserve.open(path+".reserve", q.now(), len(q.keys))
+	q.reserve.admits(q.db, q.now(), 0, len(q.keys))
 	go q.run()
 	if !q.noSocket {
 		q.unlisten = q.listen()
@@ -71,7 +71,7 @@ func (q *Queue) open() error {
 		return err
 	}
 	return guard(func() (err error) {
-		if q.db, err = openFile(q.path); err != nil {
+		if q.db, q.reserve.file, err = openFile(q.path); err != nil {
 			return err
 		}
 		if err = q.load(); err == nil {
@@ -85,14 +85,13 @@ func (q *Queue) open() error {
 }
 
 // openFile checks the file at path, and opens and locks it.
-func openFile(path string) (*bbolt.DB, error) {
+func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
 	if err := examine(path, nil); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var file *os.File
-	db, err := bbolt.Open(path, 0o600, options(false, &file))
+	db, err = bbolt.Open(path, 0o600, options(false, &file))
 	if err != nil {
-		return nil, explain(err, path)
+		return nil, nil, explain(err, path)
 	}
 	mine, err := file.Stat()
 	current, err2 := os.Stat(path)
@@ -100,9 +99,9 @@ func openFile(path string) (*bbolt.DB, error) {
 		err = ErrLocked // by a Compact that has put another file in its place meanwhile
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, nil, errors.Join(err, db.Close())
 	}
-	return db, nil
+	return db, file, nil
 }
 
 // options: the list of free pages is never written but always made from the tree, whose form examine has checked: a list on

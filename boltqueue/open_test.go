@@ -317,7 +317,7 @@ func inspect(t *testing.T, path string) (fprom.QueueStats, int64) {
 	return s, info.Size()
 }
 
-// onlyOutbox: there is nothing in dir but the file and its reserve, for their owner alone.
+// onlyOutbox: there is nothing in dir but the file, for its owner alone.
 func onlyOutbox(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -331,7 +331,7 @@ func onlyOutbox(t *testing.T, dir string) {
 			t.Errorf("%s has mode %v, %v; want 0600", e.Name(), info.Mode().Perm(), err)
 		}
 	}
-	if !slices.Equal(names, []string{"fprom.db", "fprom.db.reserve"}) {
+	if !slices.Equal(names, []string{"fprom.db"}) {
 		t.Errorf("the directory has %v", names)
 	}
 }

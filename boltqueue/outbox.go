@@ -205,7 +205,7 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*work, ui
 			return total, err
 		}
 		n := 0
-		err = q.write(ctx, false, func(w *work) error {
+		err = q.write(ctx, 0, func(w *work) error {
 			n = 0
 			for _, e := range page {
 				seq, err := parseSeq(e.Cursor)

@@ -18,7 +18,7 @@ func hasPlaces(f fprom.Filter) bool {
 func (q *Queue) places(ctx context.Context, f fprom.Filter) (seqs []uint64, err error) {
 	for keys := range slices.Chunk(f.Keys, pageSize) { // puts have their turn between
 		var found []uint64
-		err := q.write(ctx, false, func(w *work) error {
+		err := q.write(ctx, 0, func(w *work) error {
 			found = found[:0]
 			for _, k := range keys {
 				for _, safe := range []string{fprom.SafeKey(k), fprom.SafeKey(f.Kind + ":" + k)} {

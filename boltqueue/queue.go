@@ -38,7 +38,6 @@ type Queue struct {
 
 	// Of the committer alone.
 	keys    map[keyHash]uint32 // what waits → the lower half of its seq
-	limit   int                // requests in one commit: a full disk may have room for few
 	commits int                // see letGo
 	reserve reserve
 
@@ -104,8 +103,8 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
-		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, requests: make(chan *request, maxGroup), done: make(chan struct{}), limit: maxGroup,
-		unlisten: func() {},
+		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, requests: make(chan *request, maxGroup), done: make(chan struct{}),
+		unlisten: func() {}, reserve: reserve{take: allocate},
 	}
 	q.life, q.end = context.WithCancelCause(context.Background())
 	for _, o := range opts {
