@@ -1,7 +1,6 @@
 package boltqueue
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/renewal"
@@ -24,14 +22,13 @@ var hit = func(string) {}
 type request struct {
 	apply func(*work) error
 	size  int         // of what is put, in bytes; 0: nothing
-	taken atomic.Bool // by the committer, or back by who wants it no longer
+	taken atomic.Bool // by a commit, or back by who wants it no longer
 	done  chan error
 }
 
 const (
 	maxMessage = 1 << 20 // bytes of a message
 	maxKey     = 1 << 10 // bytes of its key
-	maxGroup   = 4096    // requests in one commit
 	letGoEvery = 16      // commits: some MiB of a file that grows fast
 )
 
@@ -79,16 +76,16 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 
 // write waits until what apply does is on disk, or ctx ends.
 func (q *Queue) write(ctx context.Context, size int, apply func(*work) error) error {
-	if err := cmp.Or(ctx.Err(), q.usable()); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	r := &request{apply: apply, size: size, done: make(chan error, 1)}
-	select {
-	case q.requests <- r:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-q.done:
-		return q.usable()
+	q.mu.Lock()
+	q.requests = append(q.requests, r)
+	first := len(q.requests) == 1
+	q.mu.Unlock()
+	if first {
+		go q.commit()
 	}
 	select {
 	case err := <-r.done:
@@ -96,58 +93,27 @@ func (q *Queue) write(ctx context.Context, size int, apply func(*work) error) er
 	case <-ctx.Done():
 		r.taken.Store(true) // if no commit has begun with it, it is not stored
 		return ctx.Err()
-	case <-q.done:
-		select {
-		case err := <-r.done:
-			return err
-		default:
-			return q.usable()
-		}
 	}
 }
 
-// run is the committer: the one goroutine that writes.
-func (q *Queue) run() {
+// commit does in one transaction what is asked for when the one before is done, and answers.
+func (q *Queue) commit() {
+	q.writing.Lock()
+	defer q.writing.Unlock()
 	debug.SetPanicOnFault(true) // a page that cannot be read is an error, not the end of the process
-	defer close(q.done)
-	ticker := time.NewTicker(pruneEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case r := <-q.requests:
-			q.commit(q.gather(r))
-		case <-ticker.C:
-			q.commit([]*request{{apply: (*work).prune, done: make(chan error, 1)}})
-		case <-q.life.Done():
-			return
-		}
-	}
-}
-
-// gather is r with what else waits.
-func (q *Queue) gather(r *request) (group []*request) {
-	for {
-		if !r.taken.Swap(true) {
-			group = append(group, r)
-		}
-		if len(group) == maxGroup {
-			return group
-		}
-		select {
-		case r = <-q.requests:
-		default:
-			return group
-		}
-	}
-}
-
-// commit does what the group asks for in one transaction, and answers.
-func (q *Queue) commit(group []*request) {
+	q.mu.Lock()
+	group := q.requests
+	q.requests = nil
+	q.mu.Unlock()
 	size := 0
-	for _, r := range group {
+	group = slices.DeleteFunc(group, func(r *request) bool {
+		if r.taken.Swap(true) {
+			return true
+		}
 		size += r.size
-	}
-	if size > 0 && !q.reserve.admits(q.db, q.now(), size, len(q.keys)) {
+		return false
+	})
+	if size > 0 && q.usable() == nil && !q.reserve.admits(q.db, q.now(), size, len(q.keys)) {
 		group = slices.DeleteFunc(group, func(r *request) bool {
 			if r.size > 0 {
 				r.done <- fmt.Errorf("fprom: the outbox %s takes no more: %w: what is left is for the outcomes of what it has", q.path, syscall.ENOSPC)

@@ -35,7 +35,11 @@ func SetFailpoint(f func(name string)) { hit = f }
 func CheckPages(path string) error { return examine(path, nil) }
 
 // Waiting is the number of requests that no commit has taken.
-func (q *Queue) Waiting() int { return len(q.requests) }
+func (q *Queue) Waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.requests)
+}
 
 // Commits is the number of commits of the file so far.
 func (q *Queue) Commits() int { return q.lastCommit() }

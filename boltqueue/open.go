@@ -46,7 +46,6 @@ func Open(path string, opts ...Option) (*Queue, error) {
 		return nil, fmt.Errorf("fprom: open the outbox %q: %w", path, err)
 	}
 	q.reserve.admits(q.db, q.now(), 0, len(q.keys))
-	go q.run()
 	if !q.noSocket {
 		q.unlisten = q.listen()
 	}

@@ -30,20 +30,19 @@ type Queue struct {
 	life context.Context //nolint:containedctx // the queue's own: it ends with Close, or when the file is not usable any more
 	end  context.CancelCauseFunc
 
-	db       *bbolt.DB
-	line     *backlog.Line[struct{}] // what waits, by seq
-	requests chan *request
-	done     chan struct{} // closed when the committer has ended
-	watched  atomic.Pointer[func() fprom.Stats]
+	db      *bbolt.DB
+	line    *backlog.Line[struct{}] // what waits, by seq
+	watched atomic.Pointer[func() fprom.Stats]
 
-	// Of the committer alone.
+	writing sync.Mutex         // held by the commit that is under way; it guards the next three
 	keys    map[keyHash]uint32 // what waits → the lower half of its seq
 	commits int                // see letGo
 	reserve reserve
 
-	mu     sync.Mutex
-	stats  fprom.QueueStats // what does not change with the line; without one also what waits
-	logged time.Time        // see log
+	mu       sync.Mutex
+	requests []*request       // for the next commit
+	stats    fprom.QueueStats // what does not change with the line; without one also what waits
+	logged   time.Time        // see log
 
 	closeOnce sync.Once
 	closeErr  error
@@ -65,8 +64,9 @@ const DefaultRetention = 400 * 24 * time.Hour
 
 const maxRetention = 100 * 365 * 24 * time.Hour // with more, times leave the range of Unix nanoseconds
 
-// WithRetention sets how long the ledger remembers an event id after the event's outcome. A duplicate that comes after that
-// is sent again, and left to FirstPromoter to recognise. 0 or less: DefaultRetention; at most 100 years.
+// WithRetention sets how long the ledger remembers an event id after the event's outcome; later outcomes remove what is older.
+// A duplicate that comes after that is sent again, and left to FirstPromoter to recognise. 0 or less: DefaultRetention; at
+// most 100 years.
 func WithRetention(d time.Duration) Option {
 	return func(q *Queue) {
 		if d > 0 {
@@ -103,8 +103,7 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
-		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, requests: make(chan *request, maxGroup), done: make(chan struct{}),
-		unlisten: func() {}, reserve: reserve{take: allocate},
+		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, reserve: reserve{take: allocate},
 	}
 	q.life, q.end = context.WithCancelCause(context.Background())
 	for _, o := range opts {
@@ -157,7 +156,8 @@ func (q *Queue) Close() error {
 		q.end(fprom.ErrQueueClosed)
 		q.line.Close(fprom.ErrQueueClosed)
 		q.unlisten()
-		<-q.done
+		q.writing.Lock() // the last commit is done
+		defer q.writing.Unlock()
 		if err := guard(q.db.Close); err != nil {
 			q.closeErr = fmt.Errorf("fprom: close the outbox %s: %w", q.path, err)
 		}

@@ -237,7 +237,7 @@ func (w *work) finish(seq uint64, attempts int, res fprom.Result, failure error)
 		w.stats.Ledger++
 	}
 	w.keys[hashOf(safe)] = 0
-	return errors.Join(err, w.waiting.Delete(seqKey(seq)), w.write(bucket, seq, r), w.times.Put(timeKey(at, seq), what))
+	return errors.Join(err, w.waiting.Delete(seqKey(seq)), w.write(bucket, seq, r), w.times.Put(timeKey(at, seq), what), w.prune())
 }
 
 // quarantine makes a dead letter of a record that cannot be read.
@@ -297,22 +297,16 @@ func (w *work) forget(seq uint64) (bool, error) {
 	return false, w.write(w.waiting, seq, r)
 }
 
-// How much is forgotten at once, and how often.
-const (
-	pruneEvery = time.Minute
-	pruneMost  = 1000
-)
+const pruneMost = 20 // ids with each outcome
 
 // prune forgets ids whose outcome is too old. Dead letters stay.
 func (w *work) prune() error {
-	c := w.times.Cursor()
-	end := timeKey(w.q.now().Add(-w.q.retention), 0)
+	c, end := w.times.Cursor(), timeKey(w.q.now().Add(-w.q.retention), 0)
 	for range pruneMost {
 		k, _ := c.First()
 		if k == nil || bytes.Compare(k, end) >= 0 {
 			break
 		}
-		w.dirty = true
 		if err := errors.Join(w.forgetID(bytes.Clone(k[8:])), c.Delete()); err != nil {
 			return err
 		}
