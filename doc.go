@@ -16,7 +16,7 @@
 //	}
 //
 // If the handler succeeds, the Tracker stores the event in its queue before the response leaves. It delivers the event
-// in the background, under the account's rate limit and through a circuit breaker, again and again until FirstPromoter
+// in the background, under the account's rate limit and through a circuit breaker, and tries again until FirstPromoter
 // has answered. Outside of a handler call [Tracker.Enqueue], or [Tracker.Track] for one attempt now. Call
 // [Tracker.Shutdown] before the process ends: it delivers what is queued.
 //
@@ -57,9 +57,9 @@
 //
 // "With JSON" means a JSON object, as FirstPromoter sends it; an answer without one is a proxy's. A sale is asked about
 // again on the schedule of RetryConfig.NotFound, since its sign-up may be on its way. An event that fails or is refused
-// while others succeed waits longer and longer, up to an hour. After an hour it lets the later events of its customer
-// pass, and after a day it is a dead letter. That is so, too, for one that alone gets 401, or 503 with Retry-After, after the
-// pause that its first such answer begins.
+// while others succeed waits longer and longer, up to an hour. After an hour the later events of its customer no longer
+// wait for it, and after a day it is a dead letter. The same holds for an event that alone gets 401, or 503 with
+// Retry-After: its first such answer pauses all delivery, the next ones do not.
 //
 // The answers are those of https://docs.firstpromoter.com/api-reference-v2/api-admin/tracking-api.
 package fprom

@@ -10,9 +10,9 @@
 // Nothing is guessed per row: an amount is read as Format says or the row is refused. Refused rows go to a file with the
 // original columns, the line and the reason, ready to be mended and run again.
 //
-// Memory does not grow with the file, but in a dry run: there 30 bytes a row are kept, by which a row that comes twice is
-// known. Else the outbox knows it.
+// Memory does not grow with the file. Only a dry run keeps 30 bytes a row, to find rows that come twice; otherwise the
+// outbox finds them.
 //
-// To go on after an interruption, run it again: the outbox knows every event id, and a row that it has is not queued
-// twice. So a row's event id must be the one that live events of the same payment have.
+// After an interruption run it again: the outbox knows every event id, and does not queue a row that it has. So a row's
+// event id must be the one that live events of the same payment have.
 package backfill

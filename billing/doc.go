@@ -2,14 +2,14 @@
 //
 //	http.Handle("POST /webhooks/stripe", stripe.Handler(tracker, os.Getenv("STRIPE_WEBHOOK_SECRET")))
 //
-// A Provider says how one of them signs, and what its payloads mean; Handler does the rest, as an http.Handler (in Gin:
-// gin.WrapH). Check, Events and Explain of a Provider do the parts of it: the signature over the raw body, payload to
-// events (none for what is not money), and where each field came from. Payloads are read as JSON; no SDK is needed.
+// A Provider says how one of them signs, and what its payloads mean. Handler does the rest; it is an http.Handler (in Gin:
+// gin.WrapH). A Provider's Check verifies the signature of a raw body, Events turns a payload into events (none for what
+// is not money), and Explain says where each field came from. Payloads are read as JSON; no SDK is needed.
 //
 // The packages: stripe, paddle (Paddle Billing), lemonsqueezy, revenuecat, polar, razorpay, paypal, whop, dodo (Dodo
 // Payments), fastspring, creem, chargebee and recurly; and shopify, which polls, since Shopify's webhooks about apps carry no
-// amounts. Each begins with the table of the events to subscribe to, the fields read, and why; and says what of it is not
-// verified. What only one provider has is an option of its package:
+// amounts. Each begins with a table of the events to subscribe to, the fields read, and why. At its end it says what could
+// not be verified. An option that only one provider has is in that provider's package:
 //
 //	billing.Handler(tracker, stripe.Provider(stripe.WithClientReferenceTID()), secret, billing.WithTestMode())
 //
@@ -26,8 +26,8 @@
 // # Attribution
 //
 // A webhook carries no cookies. Put what the browser knows into the provider's metadata at checkout
-// (fprom.AttributionFrom(r).Metadata()), together with the uid of the sign-up. The right place for fp_tid is the one that the
-// provider repeats in what it says about the payment:
+// (fprom.AttributionFrom(r).Metadata()), together with the uid of the sign-up. The right place for fp_tid is one that the
+// provider repeats in its webhooks about the payment:
 //
 //	Stripe Checkout, mode=subscription   subscription_data.metadata
 //	Stripe Checkout, mode=payment        metadata, and payment_intent_data.metadata for the refunds
@@ -60,7 +60,7 @@
 // # Answers of a Handler
 //
 //	405  not a POST; logged like 401               413  the body is larger than 1 MiB; logged like 401
-//	400 or 401  the signature is wrong (which of them: as the provider's documentation has it); logged as a warning at
+//	400 or 401  the signature is wrong (which of the two, the provider's documentation says); logged as a warning at
 //	            most once a minute and reason
 //	422  a signed payload that cannot be read, or an event that cannot be valid; logged as an error
 //	503  an event could not be accepted, or a lookup failed
@@ -68,9 +68,9 @@
 //	     again would not mend: it is logged as an error
 //
 // The first webhook of each type that is skipped because another one reports the same money is logged as a warning: an
-// endpoint that is subscribed to the wrong types would lose every sale. Test mode is skipped, logged once, and answered 200,
-// so that "stripe trigger" shows nothing at FirstPromoter without WithTestMode. A signing secret that is empty is logged as
-// an error at once, by Handler.
+// endpoint that is subscribed to the wrong types would lose every sale. Test mode is skipped, logged once, and answered 200:
+// "stripe trigger" has no effect at FirstPromoter without WithTestMode. Handler logs an empty signing secret as an error at
+// once.
 //
 // On 422 and 503 the provider sends the webhook again, and what was accepted already is recognized by its event id. 422
 // is deliberate: sending again does not help by itself, but the provider shows the failure and keeps the payload until the

@@ -11,13 +11,13 @@
 //
 // An event that Put accepted is delivered, however often the process dies, until FirstPromoter gave its verdict; it has no
 // age limit. An event whose verdict was not yet on disk when the process died is delivered again, and its event id makes
-// that harmless. The file remembers the outcomes of delivered events for 400 days (WithRetention), so that a redelivered
-// webhook is recognised after any restart, and the same id with another amount is fprom.ErrConflict. A sale whose id comes
-// again after more than six days is a warning in the log: a subscription's id may be used for each of its payments.
-// Cancellations are shown, but a customer may cancel again.
+// that harmless. The file remembers the outcomes of delivered events for 400 days (WithRetention). So a webhook that comes
+// again is recognised after any restart, and the same id with another amount is fprom.ErrConflict. If the id of a sale comes
+// again after more than six days, the log warns: a subscription's id may be used for each of its payments. Cancellations
+// are listed, but do not block another one: a customer may cancel again.
 //
-// A rejected event becomes a dead letter: see Queue.Entries, Queue.Redrive and Queue.Drop. Its event id is free again: a Put
-// of the same id replaces the dead letter, so that a corrected event can be sent.
+// A rejected event becomes a dead letter: see Queue.Entries, Queue.Redrive and Queue.Drop. Its event id is free: a corrected
+// event with the same id replaces the dead letter.
 //
 // # One process
 //
@@ -30,28 +30,28 @@
 //
 //	curl --unix-socket fprom.db.sock http://outbox/status
 //
-// It shows what the file has, so customers too if asked to, and no key. WithoutSocket turns it off.
+// It shows what the file has: customers too if asked to, but never the API key. WithoutSocket turns it off.
 //
 // # When something is wrong with the disk
 //
 // A full disk is an error of Put, and Put works again when there is space. What the file has is delivered all the same: on
-// Linux it always has 256 KiB of the disk, and 320 bytes for each event that waits, that only outcomes may use. Elsewhere, or if
-// that is not enough, each worker keeps its outcome until it can be written, and sends nothing meanwhile; an error log says so
+// Linux it reserves 256 KiB of the disk, and 320 bytes for each event that waits, for outcomes. If that is not enough, or on
+// another system, each worker keeps its outcome until it can be written, and sends nothing meanwhile; the log says so at ERROR
 // once a minute. If the process ends before, those events are sent again.
 //
 // When the disk does not confirm a write, or a page of the file cannot be understood, the queue is out of use until the
-// process opens the file again. Open checks the form of the whole file. Every event has a checksum: a damaged one is not sent
-// but becomes a dead letter. A copy of the file is a backup only if no process had it open.
+// process opens the file again. Open checks the form of the whole file. Every event has a checksum: a damaged one is not sent;
+// it becomes a dead letter. A copy of the file is a backup only if no process had it open.
 //
 // # Personal data
 //
 // The customer and the body of an event are in the file while it waits and while it is a dead letter; Queue.Forget erases
-// them. Of what is done the event id, sums, times and FirstPromoter's ids stay, and ids that are addresses only as hashes.
-// Erased bytes may stay in unused pages until these are used again, or until Compact.
+// them. Once it is done, the event id, the amount, times and FirstPromoter's ids stay; an event id with an address in it
+// stays as a hash. Erased bytes may stay in unused pages until these are used again, or until Compact.
 //
 // # Space
 //
-// A waiting sale takes about 300 bytes of the file and up to 100 bytes of memory, a remembered one about 250 bytes of the file
-// and none of memory. To open a file takes about two seconds for a million events that wait, and one for each million
-// remembered. The file never shrinks by itself: freed pages are used again. Compact rewrites it while no process has it open.
+// A waiting sale takes about 300 bytes of the file and up to 100 bytes of memory. A remembered event id takes about as much of
+// the file, and no memory. Open takes a second or two for each million of events. The file never shrinks by itself: freed
+// pages are used again. Compact rewrites it while no process has it open.
 package boltqueue

@@ -1,5 +1,5 @@
 // Package firstpromoter reads FirstPromoter's Company API, version 2: campaigns, commissions, referrals, promoters and
-// the daily totals. It is what fprom's doctor and reconciliation stand on; it changes nothing at FirstPromoter.
+// the daily totals. The command fprom doctor and package reconcile use it. It changes nothing at FirstPromoter.
 //
 //	client, err := firstpromoter.New(firstpromoter.Config{}) // the credentials of the environment, as fprom.New
 //	for c, err := range client.Commissions(ctx, firstpromoter.CommissionQuery{From: monday, To: sunday}) {
@@ -7,8 +7,8 @@
 //	}
 //
 // Every call counts against the account's 400 a minute, which tracking needs as well
-// (https://docs.firstpromoter.com/api-reference-v2/api-admin/introduction): a Client keeps to a rate of its own, 60 calls a
-// minute unless Config.Rate says otherwise.
+// (https://docs.firstpromoter.com/api-reference-v2/api-admin/introduction). So a Client makes at most 60 calls a minute,
+// unless Config.Rate says otherwise.
 //
 // FirstPromoter's answers contain credentials of promoters. A Client decodes the fields of the types below and drops the
 // rest: no answer is kept, logged or quoted.

@@ -18,12 +18,12 @@
 // referral sale, WithAllLeads makes every sale one; AddPromoter adds promoters with leads of their own. Every sale earns
 // 20 %; currencies are not converted.
 //
-// A sale with a tid, ref_id or promo code that leads to nobody is asked about again for an hour, and Flush waits for that:
-// make the visitor known with AddVisitor, or set fprom.Config.Retry.NotFound to an empty slice, or use a bubble's time.
+// A sale whose tid, ref_id or promo code leads to nobody is sent again for an hour, and Flush waits for that. To avoid it,
+// make the visitor known with AddVisitor, set fprom.Config.Retry.NotFound to an empty slice, or use a bubble's time.
 //
 // # Answers
 //
-// The documentation (https://docs.firstpromoter.com, API reference v2, tracking) is followed where it says something:
+// The Server follows the documentation (https://docs.firstpromoter.com, API reference v2, tracking) where it says something:
 //
 //	401, empty   the key is missing or wrong
 //	403          the key is right, Account-ID is not

@@ -2,9 +2,9 @@
 //
 //	report, err := reconcile.Run(ctx, reconcile.Options{Client: client, Outbox: outbox, From: monday, To: sunday})
 //
-// It reads an outbox, or a file of sales where there is none (File): so it also finds what an old integration lost. It works
-// in two stages: the totals of the days by one call, then the commissions of the days that differ, a hundred a call.
-// Options.Full reads the commissions of all days.
+// It reads an outbox. Without one it reads a file of sales (File), so it also finds what an old integration lost. It works in
+// two stages: first it reads the totals of the days, in one call, then the commissions of the days that differ, a hundred a
+// call. Options.Full reads the commissions of all days.
 //
 // # Verdicts
 //
@@ -24,7 +24,7 @@
 // null. So days are compared in the zone in which they agree best, the edges of a range are read a day further, rows are
 // found by the commission ids of the answer first, and what seems to be missing is asked for by name before it is called so.
 //
-// Days that agree in their totals are taken as right unless Options.Full is set. The totals are the number of sales and, where
-// all are in the account's currency, their sum. So a missing and a doubled sale of one amount on one day hide each other there,
-// and where currencies are mixed, of any amount.
+// Days whose totals agree are taken as right unless Options.Full is set. The totals are the number of sales and, if all are in
+// the account's currency, their sum. So a missing and a doubled sale of the same amount on one day hide each other. Where
+// currencies are mixed, their amounts need not even be the same.
 package reconcile

@@ -13,8 +13,8 @@
 //	GET  healthz       200 while the process answers
 //	GET  readyz        200 while events can be stored and sent, else 503
 //
-// healthz and readyz are open to everybody, as a prober has no session; to those whom Auth refuses they say yes or no
-// and nothing else. A readyz that fails is for an alarm, not for a load balancer: the shop can sell while FirstPromoter is away.
+// healthz and readyz are open to everybody, since a prober has no session. To those whom Auth refuses they say yes or no
+// and nothing else. Use readyz for an alarm, not for a load balancer: the shop can sell while FirstPromoter does not answer.
 //
 // Customers are masked. The state is that of the outbox, so it survives restarts and counts all replicas; with the queue
 // in memory the page shows what this process knows.
