@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,6 +65,8 @@ func (d *doctor) file(where string) bool {
 		return fail("run it as the user of the service", "%s", plain(err))
 	case info.IsDir():
 		return fail("name the file in it", "is a folder")
+	case info.Size() == 0:
+		return fail(emptyFix, emptyFile)
 	}
 	if _, err := boltqueue.Inspect(where); err != nil && !errors.Is(err, boltqueue.ErrLocked) { // one that a process has is asked later
 		fix, problem := outboxProblem(err)
@@ -84,6 +87,15 @@ func (d *doctor) file(where string) bool {
 
 // outboxProblem says in a line what is wrong, and what to do.
 func outboxProblem(err error) (fix, problem string) {
+	if fix, problem = knownProblem(err); problem == "" {
+		fix, problem = "look at the reason; docs/operations.md says more", plain(err)
+	}
+	return fix, problem
+}
+
+// knownProblem is outboxProblem for what an outbox is known to suffer from; otherwise empty.
+func knownProblem(err error) (fix, problem string) {
+	socket, isSocket := errors.AsType[*url.Error](err)
 	pg, isPg := errors.AsType[*pgconn.PgError](err)
 	_, noConnection := errors.AsType[*pgconn.ConnectError](err)
 	switch {
@@ -113,8 +125,10 @@ func outboxProblem(err error) (fix, problem string) {
 		return "check the database's name in the address", "PostgreSQL has no such database"
 	case noConnection:
 		return "check host and port in the address, and that PostgreSQL runs and lets this machine in", "PostgreSQL cannot be reached"
+	case isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
+		return "run the command again", "the service that has it open ended, or does not answer"
 	default:
-		return "look at the reason; docs/operations.md says more", plain(err)
+		return "", ""
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/url"
@@ -20,6 +21,8 @@ import (
 const (
 	envOutbox = "FPROM_OUTBOX"
 	noOutbox  = "no outbox is named: use --outbox FILE or --outbox postgres://…, or set $" + envOutbox
+	emptyFile = "is an empty file, which no service has opened yet"
+	emptyFix  = "check the path and $" + envOutbox
 	dbTimeout = 15 * time.Second
 )
 
@@ -49,8 +52,34 @@ func (a *app) withOutbox(ctx context.Context, f func(fprom.Outbox) error) error 
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(box), end())
+	err = errors.Join(f(box), end())
+	_, coded := errors.AsType[*exitError](err)
+	if _, file := errors.AsType[*fs.PathError](err); coded || file { // of the command's own
+		return err
+	}
+	return inWords(where, err)
 }
+
+// inWords is err as doctor says it, where it is of the outbox.
+func inWords(where string, err error) error {
+	if err == nil {
+		return nil
+	}
+	fix, problem := knownProblem(err)
+	if problem == "" {
+		return err
+	}
+	return &unusable{fmt.Sprintf("outbox %s: %s; %s", shown(where), problem, fix), err}
+}
+
+// unusable is an error of an outbox in other words.
+type unusable struct {
+	text string
+	err  error
+}
+
+func (e *unusable) Error() string { return e.text }
+func (e *unusable) Unwrap() error { return e.err }
 
 // open opens the outbox at where. The function ends its use.
 func (a *app) open(ctx context.Context, where string) (fprom.Outbox, func() error, error) {
@@ -62,7 +91,7 @@ func (a *app) open(ctx context.Context, where string) (fprom.Outbox, func() erro
 	}
 	box, err := boltqueue.OpenOrDial(where, boltqueue.WithLogger(a.logger()), boltqueue.WithoutCreate(), boltqueue.WithoutRun())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, inWords(where, err)
 	}
 	return box, box.Close, nil
 }
@@ -80,6 +109,8 @@ func lookForFile(where string) error {
 		return err
 	case info.IsDir():
 		return failed("outbox %s: is a folder; name the file in it", where)
+	case info.Size() == 0:
+		return failed("outbox %s: %s; %s", where, emptyFile, emptyFix)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -162,6 +163,39 @@ func flush(t *testing.T, tracker *root.Tracker) {
 	defer cancel()
 	if err := tracker.Flush(ctx); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is wrong with an outbox is said in the words of doctor, and in one line.
+func TestOutboxInWords(t *testing.T) {
+	t.Parallel()
+	held := inFile(t)
+	box, err := boltqueue.Open(held.where, boltqueue.WithoutSocket(), boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = box.Close() })
+	empty := filepath.Join(t.TempDir(), "fprom.db")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ where, says string }{
+		{held.where, "another process has the file open"},
+		{empty, "is an empty file"},
+		{"postgres://nobody@127.0.0.1:1/shop", "PostgreSQL cannot be reached"},
+		{inDatabase(t).where, "the tables are missing"},
+	} {
+		for _, args := range [][]string{{"status"}, {"events", "-o", "jsonl"}, {"dead", "list"}} {
+			if r := fprom(t, env{"FPROM_OUTBOX": c.where}, args...).want(t, 1); !strings.Contains(r.err, c.says) || strings.Contains(r.err, "boltqueue.Dial") || strings.Count(r.err, "\n") != 1 {
+				t.Errorf("no %q in %s", c.says, r)
+			}
+		}
+		if r := fprom(t, env{"FPROM_OUTBOX": c.where}, "doctor"); !strings.Contains(r.out, c.says) {
+			t.Errorf("no %q in %s", c.says, r)
+		}
+	}
+	if info, err := os.Stat(empty); err != nil || info.Size() != 0 {
+		t.Errorf("the empty file became %v, %v", info, err)
 	}
 }
 
