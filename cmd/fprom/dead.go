@@ -34,7 +34,7 @@ type deadListJSON struct {
 }
 
 func deadOf(e fprom.Entry) deadJSON {
-	return deadJSON{e.Key, e.Kind, e.Amount, e.Currency, e.Customer, e.Reason, e.StatusCode, e.Attempts, utc(e.SettledAt), e.Damaged}
+	return deadJSON{e.Key, e.Kind, e.Amount, e.Currency, e.Customer, because(e), e.StatusCode, e.Attempts, utc(e.SettledAt), e.Damaged}
 }
 
 func (a *app) dead() *cobra.Command {

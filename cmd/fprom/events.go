@@ -48,7 +48,7 @@ func (a *app) eventOf(e fprom.Entry) eventJSON {
 	return eventJSON{
 		Key: e.Key, Kind: e.Kind, State: string(e.State), Outcome: string(e.Outcome), Amount: e.Amount, Currency: e.Currency,
 		Customer: e.Customer, Bulk: e.Bulk, RecordedAt: utc(e.RecordedAt), SettledAt: utc(e.SettledAt), Attempts: e.Attempts,
-		NextAttempt: utc(e.NextAttempt), Reason: e.Reason, Status: e.StatusCode, ID: e.ID, Commissions: e.Commissions,
+		NextAttempt: utc(e.NextAttempt), Reason: because(e), Status: e.StatusCode, ID: e.ID, Commissions: e.Commissions,
 		CommissionIDs: ids, Damaged: e.Damaged, CommissionStatus: a.statuses(e),
 	}
 }

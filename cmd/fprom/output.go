@@ -80,9 +80,9 @@ func writeLine(w io.Writer, kind string, v any) error {
 // table writes rows in columns. The first row is the header.
 func table(w io.Writer, rows [][]string) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, r := range rows {
+	for n, r := range rows {
 		for i, c := range r {
-			if r[i] = clean(c); c == "" {
+			if r[i] = clean(c); c == "" && n > 0 {
 				r[i] = "-"
 			}
 		}
