@@ -1,10 +1,13 @@
 package main_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	root "github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
@@ -119,6 +122,52 @@ func TestConfirmedIsWhatWasShown(t *testing.T) {
 			t.Errorf("exit %d, left %q: %s", code, got, out)
 		}
 	})
+}
+
+// A service that is restarted while its redriven events are followed ends nothing: they are followed to their outcomes.
+func TestRedriveFollowsARestart(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	put(t, p, nil, sale("bad_1", "jane@example.com", 1250, "USD"))
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
+	fake.Inject(fpromtest.Status(400))
+	_, stop := serve(t, p, fake)
+	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+	eventually(t, func() bool { return len(dead(t, e)) == 1 })
+	stop()
+	first := p.open(t)
+	running, end := context.WithCancel(t.Context())
+	tried, ended := make(chan bool), make(chan bool)
+	go func() {
+		defer close(ended)
+		_ = first.Run(running, 1, func(ctx context.Context, _ root.Message) (root.Result, error) {
+			close(tried)
+			<-ctx.Done()
+			return root.Result{}, ctx.Err()
+		})
+	}()
+	eventually(t, func() bool { // it delivers
+		stats, err := first.Stats(t.Context())
+		return err == nil && stats.Delivering
+	})
+	var out, errs strings.Builder
+	cmd := command(t, e, "dead", "redrive", "bad_1", "--yes", "--wait=30s")
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-tried
+	end()
+	<-ended
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2500 * time.Millisecond) // it looks once a second
+	serve(t, p, fake)
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 3 || !strings.Contains(errs.String(), "asked again until it answers") || !strings.Contains(out.String(), "1 dead letter redriven: 0 done, 1 dead again") {
+		t.Errorf("exit %d: %s%s", code, out.String(), errs.String())
+	}
 }
 
 // Long work shows a bar on a terminal, and takes it away at its end.

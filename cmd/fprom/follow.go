@@ -43,22 +43,17 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 	}
 	p := a.progress(int64(n), "outcomes")
 	defer p.end()
-	deadline := time.Now().Add(most)
-	for {
-		v := followedJSON{Redriven: n, Events: []eventJSON{}}
-		found, err := entries(box.Entries(ctx, fprom.Filter{Keys: keys, Personal: a.personal}))
-		if err != nil {
-			return err
-		}
-		for _, e := range found {
-			switch e.State {
-			case fprom.StateWaiting:
-				v.Waiting++
-			case fprom.StateDead:
-				v.Dead++
-			case fprom.StateDone:
-			}
-			v.Events = append(v.Events, a.eventOf(e))
+	v, said := followedJSON{Redriven: n, Waiting: n, Events: []eventJSON{}}, false
+	var found []fprom.Entry
+	for deadline := time.Now().Add(most); ; {
+		now, err := entries(box.Entries(ctx, fprom.Filter{Keys: keys, Personal: a.personal}))
+		switch {
+		case err == nil:
+			v, found = a.tally(n, now), now
+		case ctx.Err() == nil && !said: // a service that is restarted: they go on when it is back
+			_, problem := outboxProblem(err)
+			a.note("%s redriven; the outbox is asked again until it answers: %s", count(n, "dead letter"), problem)
+			said = true
 		}
 		p.set(int64(n - v.Waiting))
 		if v.Waiting == 0 || time.Now().After(deadline) {
@@ -71,6 +66,22 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 		case <-time.After(followPause):
 		}
 	}
+}
+
+// tally counts what became of n redriven events.
+func (a *app) tally(n int, found []fprom.Entry) followedJSON {
+	v := followedJSON{Redriven: n, Events: []eventJSON{}}
+	for _, e := range found {
+		switch e.State {
+		case fprom.StateWaiting:
+			v.Waiting++
+		case fprom.StateDead:
+			v.Dead++
+		case fprom.StateDone:
+		}
+		v.Events = append(v.Events, a.eventOf(e))
+	}
+	return v
 }
 
 func (a *app) showFollowed(v followedJSON, found []fprom.Entry) error {
