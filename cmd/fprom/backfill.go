@@ -38,7 +38,7 @@ knows what it has, and nothing is sent twice.`,
 		Example: `  fprom backfill past.csv --amount major --dry-run
   fprom backfill past.csv --amount minor --rejects rejects.csv
   fprom backfill export.csv --amount major --decimal , --map 'Invoice ID=event_id' --deliver --wait`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1, "FILE"),
 		RunE: command(func(ctx context.Context, args []string) error { return a.runBackfill(ctx, args[0], flags) }),
 	}
 	flags.register(cmd)

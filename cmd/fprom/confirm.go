@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// confirm asks before what cannot be undone. Without a terminal only --yes is an answer.
-func (a *app) confirm(ctx context.Context, yes bool, question string) error {
+// confirm asks before what cannot be undone. Without a terminal only --yes is an answer: the error says to add flags.
+func (a *app) confirm(ctx context.Context, yes bool, flags, question string) error {
 	if yes {
 		return nil
 	}
 	if !a.terminal.in || !a.terminal.errs {
-		return usage("%s: there is no terminal to ask on; add --yes to do it, --dry-run to see what it would do", question)
+		return usage("%s: there is no terminal to ask on; add %s", question, flags)
 	}
 	_, _ = fmt.Fprintf(a.errs, "%s? [y/N] ", question)
 	answer := make(chan string, 1)

@@ -39,7 +39,7 @@ func deadOf(e fprom.Entry) deadJSON {
 
 func (a *app) dead() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "dead", Short: "List, send again or drop the dead letters", Args: cobra.NoArgs,
+		Use: "dead", Short: "List, send again or drop the dead letters", Args: known, SuggestionsMinimumDistance: 2,
 		Long: `A dead letter is an event that FirstPromoter refused for good. list shows them with the reason, redrive sends them again under
 their own event ids (so that no commission is paid twice), drop removes them and frees their event ids.`,
 		Example: `  fprom dead list
@@ -179,9 +179,16 @@ func (a *app) deadChange(c change) *cobra.Command {
 // selected is the filter, which must select something: nothing said must not mean all.
 func (s *changeFlags) selected(keys []string, now time.Time) (fprom.Filter, error) {
 	f, err := s.filter(keys, now)
+	for _, key := range keys {
+		if _, err := time.ParseDuration(key); err == nil && s.wait > 0 {
+			return f, usage("%s: is taken for a key; write --wait=%s", key, key)
+		}
+	}
 	switch empty := reflect.DeepEqual(f, fprom.Filter{Keys: keys, Limit: f.Limit}) && len(keys) == 0; {
 	case err != nil:
 		return f, err
+	case s.wait < 0:
+		return f, usage("--wait %s: is negative", s.wait)
 	case empty && !s.all:
 		return f, usage("say which: keys, --all, or a filter such as --since, --reason, --status")
 	case !empty && s.all:
@@ -204,7 +211,7 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 	}
 	n := 0
 	if len(plan) > 0 && !flags.dry {
-		if err := a.confirm(ctx, flags.yes, fmt.Sprintf("%s %s", c.verb, count(len(plan), "dead letter"))); err != nil {
+		if err := a.confirm(ctx, flags.yes, "--yes to do it, --dry-run to see what it would do", fmt.Sprintf("%s %s", c.verb, count(len(plan), "dead letter"))); err != nil {
 			return err
 		}
 		if n, err = c.applyTo(ctx, box, plan); err != nil {

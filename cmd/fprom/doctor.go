@@ -38,7 +38,7 @@ type doctor struct {
 func (a *app) doctor() *cobra.Command {
 	d := &doctor{a: a}
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Check settings, network, credentials and outbox, and say what to do", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Check settings, network, credentials and outbox, and say what to do", Args: takes(0, 0, ""),
 		Long: `Check everything between the service and its commissions: the settings in the environment, name lookup, connection and TLS, the
 clock, the credentials (by reading the campaigns), the outbox, what waits in it, and whether another integration reports sales
 beside it. It creates nothing and sends no event. Run it where the service runs, with the service's environment.`,

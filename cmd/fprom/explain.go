@@ -49,7 +49,7 @@ Nothing is sent and no signature is checked. The exit status is 3 where money mo
 Providers: ` + strings.Join(explain.Providers(), ", "),
 		Example: `  fprom explain stripe invoice.json
   pbpaste | fprom explain --test-mode polar`,
-		Args: cobra.RangeArgs(1, 2), ValidArgs: explain.Providers(),
+		Args: takes(1, 2, "PROVIDER and FILE"), ValidArgs: explain.Providers(),
 		RunE: command(func(_ context.Context, args []string) error {
 			var opts []billing.Option
 			if testMode {

@@ -42,7 +42,7 @@ type arrivalJSON struct {
 func (a *app) fake() *cobra.Command {
 	var flags fakeFlags
 	cmd := &cobra.Command{
-		Use: "fake", Short: "Run a fake FirstPromoter, for development", Args: cobra.NoArgs,
+		Use: "fake", Short: "Run a fake FirstPromoter, for development", Args: takes(0, 0, ""),
 		Long: `Run a fake FirstPromoter (tracking and Company API) and show what reaches it. It keeps everything in memory and ends with Ctrl-C.
 It says at its start what to set so that a service, or fprom itself, talks to it.
 

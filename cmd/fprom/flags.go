@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/fprom-go/fprom"
 )
@@ -23,6 +27,43 @@ func oneOf(flag, value string, known []string) error {
 		return nil
 	}
 	return usage("%s %s: is not one of %s", flag, strconv.Quote(value), strings.Join(known, ", "))
+}
+
+// takes is a cobra.PositionalArgs of so many arguments, which are named in an error.
+func takes(least, most int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least, slices.Contains(args, ""):
+			return fmt.Errorf("say %s", names)
+		case len(args) > most && most == 0:
+			return fmt.Errorf("unexpected argument %q", args[0])
+		case len(args) > most:
+			return fmt.Errorf("unexpected argument %q: there is room for %s only", args[most], names)
+		}
+		return nil
+	}
+}
+
+// known is a cobra.PositionalArgs of a command that only has commands below it.
+func known(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	mean := ""
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		mean = "; did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q%s", args[0], mean)
+}
+
+// flagError is the error of a value that a flag does not take, in words.
+func flagError(_ *cobra.Command, err error) error {
+	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	what := map[string]string{"int": "whole number", "duration": "span such as 90s or 10m", "bool": "true or false"}
+	return fmt.Errorf("--%s %q: is no %s", wrong.GetFlag().Name, wrong.GetValue(), cmp.Or(what[wrong.GetFlag().Value.Type()], "value of it"))
 }
 
 // outboxFlag lets cmd and those below it name the outbox.
@@ -80,8 +121,13 @@ func (s *filterFlags) filter(keys []string, now time.Time) (fprom.Filter, error)
 	if f.Since, err = moment("--since", s.since, now); err != nil {
 		return f, err
 	}
-	f.Until, err = moment("--until", s.until, now)
-	return f, err
+	if f.Until, err = moment("--until", s.until, now); err != nil {
+		return f, err
+	}
+	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
+		return f, usage("--until %s: is not after --since %s", s.until, s.since)
+	}
+	return f, nil
 }
 
 // moment reads a time: a span before now, a day (UTC) or a time.

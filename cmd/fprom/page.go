@@ -30,7 +30,7 @@ type pageFlags struct {
 func (a *app) pageCommand() *cobra.Command {
 	var flags pageFlags
 	cmd := &cobra.Command{
-		Use: "page", Short: "Show the status page of an outbox", Args: cobra.NoArgs,
+		Use: "page", Short: "Show the status page of an outbox", Args: takes(0, 0, ""),
 		Long: `Serve the status page of an outbox until Ctrl-C. On an address of this machine (loopback) it is open to whoever is on it; on any
 other $` + envPagePassword + ` must be set, and browsers ask for it (any user name). Customers are masked.`,
 		Example: `  fprom page

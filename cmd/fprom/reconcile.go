@@ -28,7 +28,7 @@ type reconcileFlags struct {
 func (a *app) reconcile() *cobra.Command {
 	flags := reconcileFlags{fileFlags: fileFlags{kind: fprom.KindSale}}
 	cmd := &cobra.Command{
-		Use: "reconcile", Short: "Compare what was sent with what FirstPromoter has", Args: cobra.NoArgs,
+		Use: "reconcile", Short: "Compare what was sent with what FirstPromoter has", Args: takes(0, 0, ""),
 		Long: `Compare the outbox, or a file of sales, with FirstPromoter's commissions, and say what is missing, foreign, doubled or of another
 amount. Days whose totals agree are not read further, unless --full. It prints what mends, and changes nothing unless --redrive.
 

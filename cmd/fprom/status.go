@@ -29,7 +29,7 @@ type statusJSON struct {
 
 func (a *app) status() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show what waits, what is dead and who delivers", Args: cobra.NoArgs,
+		Use: "status", Short: "Show what waits, what is dead and who delivers", Args: takes(0, 0, ""),
 		Long: "Show what waits in the outbox, the oldest of it, what is dead, and who delivers. It changes nothing.",
 		Example: `  fprom status
   fprom status --outbox postgres://shop@db/shop -o json`,

@@ -49,7 +49,7 @@ sale is that sale's. --list names all samples. To the service a sample is a paym
   fprom trigger stripe invoice.paid --to http://localhost:8080/webhooks/stripe --secret whsec_… --tid b1a2
   fprom trigger stripe invoice.paid@2022-11-15 --to http://localhost:8080/webhooks/stripe --id 7 --override data.object.amount_paid=500
   fprom trigger polar order.paid --to http://localhost:8080/webhooks/polar --outbox fprom.db -o json`,
-		Args: cobra.MaximumNArgs(2), ValidArgsFunction: sampleNames,
+		Args: takes(0, 2, "PROVIDER and EVENT"), ValidArgsFunction: sampleNames,
 		RunE: command(func(ctx context.Context, args []string) error {
 			if flags.list {
 				return a.listSamples()
@@ -153,7 +153,7 @@ func (a *app) confirmSample(ctx context.Context, provider string, flags triggerF
 	if err != nil || loopback(u.Hostname()) {
 		return err
 	}
-	return a.confirm(ctx, flags.yes, fmt.Sprintf("send a sample payment to %s, which takes it for a real one", u.Host))
+	return a.confirm(ctx, flags.yes, "--yes to do it", fmt.Sprintf("send a sample payment to %s, which takes it for a real one", u.Host))
 }
 
 // send posts the body once. It follows no redirect, which would drop the body.

@@ -15,7 +15,7 @@ import (
 
 func (a *app) why() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "why EMAIL|UID|EVENT-ID", Short: "Say why a sale earned nothing", Args: cobra.ExactArgs(1),
+		Use: "why EMAIL|UID|EVENT-ID", Short: "Say why a sale earned nothing", Args: takes(1, 1, "EMAIL, UID or EVENT-ID"),
 		Long: `Say why a sale earned nothing: no lead; lead expired, denied or moved; promoter blocked, rejected or archived; plan excluded; or
 that it did earn. It makes at most three calls. With an outbox an event id says more.`,
 		Example: `  fprom why ann@example.com
