@@ -44,10 +44,9 @@ func main() {
 func checkout(c *gin.Context) {
 	// Charge the card here. If it is declined, answer with an error status: then nothing is reported.
 	sale := fprom.Sale{
-		EventID:  c.PostForm("payment"), // the id of this payment, never of the customer or the subscription
-		Email:    c.PostForm("email"),
-		Amount:   4900, // $49.00: cents, before tax
-		Currency: "USD",
+		EventID: c.PostForm("payment"), // the id of this payment, never of the customer or the subscription
+		Email:   c.PostForm("email"),
+		Amount:  4900, Currency: "USD", // $49.00: cents, before tax
 	}
 	if err := ginadapter.Record(c, sale); err != nil {
 		log.Print("sale not reported: ", err) // the customer has paid: that is no reason to fail

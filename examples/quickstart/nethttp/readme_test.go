@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestReadme holds the README and docs/adapters.md to the code that is compiled here and in the examples: each of its Go blocks is in one of
-// these files, line for line, whatever the indentation.
+// TestReadme holds the README and some documents to the code that is compiled here: each of their Go blocks is in one of these
+// files, line for line, whatever the indentation.
 func TestReadme(t *testing.T) {
-	readme := read(t, "../../../README.md") + read(t, "../../../docs/adapters.md")
+	readme := read(t, "../../../README.md") + read(t, "../../../docs/adapters.md") + read(t, "../../../docs/webhooks.md")
 	var files []string
 	for _, file := range []string{"main.go", "main_test.go", "../gin/main.go", "snippets_test.go"} {
 		files = append(files, unindented(read(t, file)))

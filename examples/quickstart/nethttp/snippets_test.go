@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
 	"os"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/billing/stripe"
 	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/nethttpadapter"
-	"github.com/fprom-go/fprom/statuspage"
 )
 
 // The pieces of the README and of docs that need no test of their own: it is enough that they compile.
@@ -39,14 +44,38 @@ func referralLinks(tracker *fprom.Tracker, mux http.Handler) http.Handler {
 	return handler
 }
 
-func webhooks(tracker *fprom.Tracker, mux *http.ServeMux) {
-	mux.Handle("POST /webhooks/stripe", stripe.Handler(tracker, os.Getenv("STRIPE_WEBHOOK_SECRET")))
+func webhooks(tracker *fprom.Tracker, mux *http.ServeMux, engine *gin.Engine) {
+	handler := stripe.Handler(tracker, os.Getenv("STRIPE_WEBHOOK_SECRET"))
+	mux.Handle("POST /webhooks/stripe", handler)
+	engine.POST("/webhooks/stripe", gin.WrapH(handler)) // Gin
 }
 
-func page(tracker *fprom.Tracker, mux *http.ServeMux, isAdmin func(*http.Request) bool) error {
-	page, err := statuspage.Handler(tracker, statuspage.Options{Auth: isAdmin})
-	mux.Handle("/fprom/", page)
+func metadata(r *http.Request, user struct{ ID string }) map[string]string {
+	metadata := fprom.AttributionFrom(r).Metadata() // fp_tid and fp_ref; a visitor can forge fp_ref: delete it if that matters
+	metadata["fp_uid"] = user.ID                    // the UID of the Signup
+	return metadata
+}
+
+func withOption(tracker *fprom.Tracker, secret string) http.Handler {
+	handler := billing.Handler(tracker, stripe.Provider(stripe.WithClientReferenceTID()), secret)
+	return handler
+}
+
+type counter interface{ Inc() }
+
+func withObserver(tracker *fprom.Tracker, secret string, refused interface{ WithLabelValues(...string) counter }) http.Handler {
+	handler := stripe.Handler(tracker, secret, billing.WithObserver(func(_ context.Context, x billing.Explanation) {
+		if errors.Is(x.Err, billing.ErrSignature) {
+			refused.WithLabelValues(x.Provider).Inc()
+		}
+	}))
+	return handler
+}
+
+func webhook(recorder http.ResponseWriter, handler http.Handler, secret string) error {
+	r, err := fpromtest.Webhook("stripe", "invoice.paid", fpromtest.WebhookConfig{Secret: secret, TID: "visitor-1"})
+	handler.ServeHTTP(recorder, r)
 	return err
 }
 
-var _ = []any{durable, referralLinks, webhooks, page}
+var _ = []any{durable, referralLinks, webhooks, metadata, withOption, withObserver, webhook}
