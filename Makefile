@@ -43,7 +43,7 @@ lint: ## golangci-lint (the first run builds it: some minutes)
 
 alloc: ## the allocations of a request and the memory of a backfill, which are exact only without the race detector
 	@echo "== allocations"; go test -count=1 -run Alloc . ./nethttpadapter ./ginadapter
-	@echo "== memory of a backfill"; go test -count=1 -run AMillionRows ./backfill
+	@echo "== memory of a backfill"; go test -count=1 -run AMillionRows ./backfill; go -C cmd/fprom test -count=1 -run AMillionRows .
 
 gin-newest: ## test the Gin adapter with the newest Gin as well
 	@scripts/gin-newest.sh $(NEWEST_GIN)

@@ -64,7 +64,7 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 		return usage("--rate %d: must be at least 2", flags.rate)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25) // the keys of a million rows stay in memory: so little else may lie about in it
+		debug.SetGCPercent(15) // the keys of a million rows stay in memory: so little else may lie about in it
 	}
 	format, err := flags.read()
 	if err != nil {
