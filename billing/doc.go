@@ -88,7 +88,7 @@
 //     (BeforeTax), and call Draft.Metadata before the other fields. Read every value with Node.Text, Node.Int and
 //     Node.Decimal: then Explain says where it came from.
 //  3. Test it with package billingtest: webhooks in testdata, golden files, the answers of the handler, and two fuzz targets.
-//  4. Write down the table: event, fields, and why; and what you could not verify. Within this module, add the provider to
+//  4. Write down the table: events, fields, and why; and what you could not verify. In this module also add the provider to
 //     billing/explain.
 //
 // The module examples/acmepay is a complete one.

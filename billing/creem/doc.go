@@ -9,7 +9,7 @@
 //	subscription.canceled                   cancellation
 //
 // Why: the first payment of a subscription is announced by checkout.completed and by subscription.paid, under different
-// ids. It is taken from subscription.paid, as the later ones are; subscription.active says nothing more. The order's and
+// ids. It is taken from subscription.paid, like all later ones; subscription.active adds nothing. The order's and
 // the transaction's amount is before tax, after discounts; amount_paid is what the customer paid, and tax_amount the tax in
 // it. subscription.scheduled_cancel only asks for the end of the period, and an expired subscription may still be paid.
 //

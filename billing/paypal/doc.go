@@ -53,7 +53,7 @@
 // # Amounts
 //
 // PayPal's amounts are decimal strings in units of the currency. HUF, JPY and TWD have no decimals at PayPal; FirstPromoter
-// wants hundredths of HUF and TWD all the same, which is taken care of.
+// wants hundredths of HUF and TWD, so those are converted.
 //
 // Checked against what PayPal's webhook simulator sent: the signature, and the shapes of captures, sales, refunds
 // and subscriptions. Not verified: that the sales of a subscription carry its custom_id in custom, that refunds carry

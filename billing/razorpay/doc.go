@@ -14,8 +14,8 @@
 // subscription.charged. Only the last has the plan and the notes of the subscription. The event id is therefore that of
 // the payment, the same in all of them; and a payment that has an invoice is taken from subscription.charged (where the
 // invoice is a subscription's) or from invoice.paid alone, so that it does not depend on the order of delivery which
-// plan, notes and tax a sale has. WithPaymentCaptured turns this round, for accounts that subscribe to nothing but
-// payment.captured. A payment without an invoice is the same sale in order.paid and payment.captured. Subscribe to
+// plan, notes and tax a sale has. WithPaymentCaptured takes it from payment.captured instead, for accounts that subscribe to
+// nothing else. A payment without an invoice is the same sale in order.paid and payment.captured. Subscribe to
 // both: only order.paid has the notes of the order, and the payments of QR codes and virtual accounts have no order and come
 // as payment.captured alone.
 //
@@ -46,8 +46,8 @@
 //
 // # Amounts
 //
-// Razorpay's minor units are those of ISO 4217: 0 digits for JPY and others, 3 for BHD IQD JOD KWD OMR TND, of which the last is
-// 0. What FirstPromoter expects of three-decimal currencies is not documented: hundredths are sent (billing.WithExponents).
+// Razorpay's minor units are those of ISO 4217: 0 digits for JPY and others, 3 for BHD IQD JOD KWD OMR TND, the last of
+// which is always 0. What FirstPromoter expects of three-decimal currencies is not documented: hundredths are sent (billing.WithExponents).
 //
 // # Signature
 //

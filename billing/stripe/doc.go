@@ -31,7 +31,7 @@
 //
 // # Where to put fp_tid
 //
-// Stripe copies the metadata of a session to nothing else: put Attribution.Metadata() where the sale will carry it.
+// Stripe does not copy a session's metadata to other objects: put Attribution.Metadata() where the sale will carry it.
 //
 //	Checkout, mode=subscription     subscription_data.metadata
 //	Checkout, mode=payment          metadata, and payment_intent_data.metadata for the refunds
@@ -64,15 +64,15 @@
 // else against previous_attributes. A payload with neither (fetched by API, or cut) fails (422).
 //
 // A dispute is a refund, as in FirstPromoter's own connection; billing.WithoutDisputes leaves disputes alone. Inquiries
-// (status warning_…) move no money and are skipped. A dispute that is won is not sold again,
-// nor a refund that fails after it succeeded.
+// (status warning_…) move no money and are skipped. If a dispute is won, or a
+// refund fails after it succeeded, the sale is not reported again.
 //
 // # Amounts
 //
 // Stripe's minor units: 0 digits for BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF, 3 for BHD JOD KWD OMR TND, 2
 // for the others, among them ISK and UGX, which Stripe keeps at 2 though they have none. What FirstPromoter expects of
 // three-decimal currencies is not documented: hundredths are sent (billing.WithExponents). Shipping is part of the
-// amount. What was paid out of band counts as far as amount_paid says so.
+// amount. A payment outside of Stripe counts if amount_paid includes it.
 //
 // Not verified: from which API version on an endpoint gets refund.created: where it never comes, use
 // WithChargeRefunded. charge.refund.updated is read like refund.updated.
