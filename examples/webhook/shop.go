@@ -22,8 +22,8 @@ var catalog = map[string]product{
 	"pro":    {Price: 2000, Tax: 420, Subscription: true},
 }
 
-// newShop returns the shop's handler. It needs no middleware: nothing is sold in its requests, but at Stripe, which tells
-// the webhook's handler about it, and that knows which of Stripe's events is a sale, its id, and its amount before tax.
+// newShop returns the shop's handler. It needs no middleware: the customer pays at Stripe, whose webhook reports it. The
+// webhook's handler knows which of Stripe's events is a sale, its id, and its amount before tax.
 func newShop(tracker *fprom.Tracker, provider *pretendStripe, secret string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /webhooks/stripe", stripe.Handler(tracker, secret))
