@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -27,76 +28,66 @@ type wireAnswer struct {
 	N                 int            `json:"n,omitzero"`     // how many were changed
 	Buckets           []fprom.Bucket `json:"buckets,omitempty"`
 	Error             string         `json:"error,omitempty"`
-	Code              string         `json:"code,omitempty"` // one of wireCodes
 	Keys              []string       `json:"keys,omitempty"` // of a conflict
 }
 
-// operation does what a request asks for.
-type operation func(context.Context, *Queue, wireRequest, *wireAnswer) error
+// operations are the paths of the socket.
+var operations = []string{"status", "entries", "history", "put", "redrive", "drop", "forget", "flush"}
 
-// operations are those that the socket serves, by their path.
-var operations = map[string]operation{
-	"status": func(ctx context.Context, q *Queue, _ wireRequest, a *wireAnswer) error {
-		s, err := q.status(ctx)
+// operate does what a request asks for.
+func (q *Queue) operate(ctx context.Context, operation string, r wireRequest) (a wireAnswer, err error) {
+	switch operation {
+	case "status":
+		var s fprom.QueueStats
+		s, err = q.status(ctx)
 		a.QueueStats = &s
-		return err
-	},
-	"entries": func(ctx context.Context, q *Queue, r wireRequest, a *wireAnswer) error {
-		limit := r.Limit
-		if limit <= 0 || limit > socketEntries {
-			r.Limit = socketEntries
-		}
-		for e, err := range q.Entries(ctx, r.Filter) {
-			if err != nil {
-				return err
-			}
-			a.Events = append(a.Events, e)
-		}
-		if n := len(a.Events); n == r.Limit && n != limit {
-			a.Next = a.Events[n-1].Cursor
-		}
-		return nil
-	},
-	"history": func(ctx context.Context, q *Queue, r wireRequest, a *wireAnswer) (err error) {
+	case "entries":
+		a.Events, a.Next, err = q.someEntries(ctx, r.Filter)
+	case "history":
 		a.Buckets, err = q.History(ctx, r.From, r.To, r.Step)
-		return err
-	},
-	"flush": func(ctx context.Context, q *Queue, r wireRequest, _ *wireAnswer) error {
+	case "put":
+		err = q.Put(ctx, r.Messages...)
+	case "redrive":
+		a.N, err = q.Redrive(ctx, r.Filter)
+	case "drop":
+		a.N, err = q.Drop(ctx, r.Filter)
+	case "forget":
+		a.N, err = q.Forget(ctx, r.Customer)
+	case "flush":
 		if !r.Deadline.IsZero() {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithDeadline(ctx, r.Deadline)
 			defer cancel()
 		}
-		return q.Flush(ctx)
-	},
-	"put": func(ctx context.Context, q *Queue, r wireRequest, _ *wireAnswer) error {
-		return q.Put(ctx, r.Messages...)
-	},
-	"redrive": func(ctx context.Context, q *Queue, r wireRequest, a *wireAnswer) (err error) {
-		a.N, err = q.Redrive(ctx, r.Filter)
-		return err
-	},
-	"drop": func(ctx context.Context, q *Queue, r wireRequest, a *wireAnswer) (err error) {
-		a.N, err = q.Drop(ctx, r.Filter)
-		return err
-	},
-	"forget": func(ctx context.Context, q *Queue, r wireRequest, a *wireAnswer) (err error) {
-		a.N, err = q.Forget(ctx, r.Customer)
-		return err
-	},
+		err = q.Flush(ctx)
+	}
+	return a, err
 }
 
-// wireCodes are the errors that callers ask for.
-var wireCodes = map[string]error{
-	"closed": fprom.ErrQueueClosed, "not_due": fprom.ErrNotDue, "deadline": context.DeadlineExceeded,
+// someEntries are as many as fit in an answer, and after which to go on.
+func (q *Queue) someEntries(ctx context.Context, f fprom.Filter) (events []fprom.Entry, next string, err error) {
+	limit := f.Limit
+	if limit <= 0 || limit > socketEntries {
+		f.Limit = socketEntries
+	}
+	for e, err := range q.Entries(ctx, f) {
+		if err != nil {
+			return nil, "", err
+		}
+		events = append(events, e)
+	}
+	if n := len(events); n == f.Limit && n != limit {
+		next = events[n-1].Cursor
+	}
+	return events, next, nil
 }
+
+// known are the errors that callers ask for. They are told by their texts.
+var known = []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded}
 
 func (a *wireAnswer) fail(err error) {
-	a.Error = err.Error()
-	for code, known := range wireCodes {
-		if errors.Is(err, known) {
-			a.Code = code
-		}
+	if err != nil {
+		a.Error = err.Error()
 	}
 	if c, ok := errors.AsType[*fprom.ConflictError](err); ok {
 		a.Keys = c.Keys
@@ -104,14 +95,16 @@ func (a *wireAnswer) fail(err error) {
 }
 
 func (a *wireAnswer) err() error {
-	switch known := wireCodes[a.Code]; {
-	case a.Error == "":
+	if a.Error == "" {
 		return nil
-	case len(a.Keys) > 0:
-		return &fprom.ConflictError{Keys: a.Keys}
-	case known != nil:
-		return fmt.Errorf("%w: the service of the outbox says: %s", known, a.Error)
-	default:
-		return errors.New(a.Error)
 	}
+	if len(a.Keys) > 0 {
+		return &fprom.ConflictError{Keys: a.Keys}
+	}
+	for _, err := range known {
+		if strings.Contains(a.Error, err.Error()) {
+			return fmt.Errorf("%w: the service of the outbox says: %s", err, a.Error)
+		}
+	}
+	return errors.New(a.Error)
 }
