@@ -12,9 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-const tmpPattern = ".new-*"
-
-// create makes a new outbox if there is no file. It appears complete or not at all, whatever happens.
+// create makes a new outbox if there is no file.
 func (q *Queue) create() error {
 	if q.path == "" {
 		return errors.New("the path is empty")
@@ -30,33 +28,59 @@ func (q *Queue) create() error {
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("the directory %q: %w", dir, err)
 	}
-	tmp, err := makeTemp(q.path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp) }()
-	db, err := bbolt.Open(tmp, 0o600, options(false, nil))
-	if err != nil {
-		return err
-	}
-	if err := db.Close(); err != nil {
-		return err
-	}
-	if err := os.Link(tmp, q.path); err != nil && !errors.Is(err, fs.ErrExist) { // another process may be faster
-		if err := os.Rename(tmp, q.path); err != nil { // a file system without links
-			return err
+	return place(q.path, func(*bbolt.DB) error { return nil }, func(made string) error {
+		if err := os.Link(made, q.path); err == nil || errors.Is(err, fs.ErrExist) { // another process may be faster
+			return nil
 		}
-	}
-	return syncDir(dir)
+		return os.Rename(made, q.path) // a file system without links
+	})
 }
 
-// makeTemp makes an empty file with mode 0600 beside path.
-func makeTemp(path string) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+tmpPattern)
+// Compact rewrites the file at path without its unused space, while no process has it open; else the error is ErrLocked.
+// It needs disk space for the copy beside the file. After an error, or if the process dies, the old file is there; the copy,
+// named path + ".new-" and a number, is left only if the process died.
+func Compact(path string) error {
+	err := guard(func() (err error) {
+		src, _, err := openFile(path) // it keeps the lock until the new file is in place
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, src.Close()) }()
+		const step = 1 << 20 // bytes in one transaction
+		return place(path, func(dst *bbolt.DB) error { return bbolt.Compact(dst, src, step) }, func(made string) error {
+			if runtime.GOOS == "windows" { // it does not replace a file that is open
+				_ = src.Close()
+			}
+			return os.Rename(made, path)
+		})
+	})
 	if err != nil {
-		return "", err
+		return fmt.Errorf("fprom: compact the outbox %q: %w", path, err)
 	}
-	return f.Name(), f.Close()
+	return nil
+}
+
+// place makes a database with mode 0600 beside path, fills it, and lets it be moved to path. It appears there complete or not
+// at all, whatever happens.
+func place(path string, fill func(*bbolt.DB) error, move func(made string) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	o := options(false, nil)
+	o.NoSync = true // until it is full
+	db, err := bbolt.Open(f.Name(), 0o600, o)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := errors.Join(fill(db), db.Sync(), db.Close()); err != nil {
+		return err
+	}
+	if err := move(f.Name()); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 func syncDir(dir string) error {

@@ -2,6 +2,7 @@ package boltqueue
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/fprom-go/fprom"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -166,6 +168,26 @@ func examine(path string, look func(*bbolt.Tx) error) (err error) {
 		}
 		return nil
 	})
+}
+
+// Inspect says what an outbox has, without creating or changing anything, and checks that Open would take it. While it looks,
+// the file is locked against writers, for some milliseconds or as long as it takes to read a large file. If a process has the
+// file open, the error is ErrLocked: see Dial. Other errors are those of Open; fs.ErrNotExist if there is no file.
+func Inspect(path string) (fprom.QueueStats, error) {
+	q := newQueue(path, []Option{WithoutRun()})
+	err := guard(func() error {
+		return examine(path, func(tx *bbolt.Tx) error {
+			w := q.newWork(tx)
+			damaged, err := w.load()
+			w.stats.Dead += len(damaged)
+			w.takeOver()
+			return err
+		})
+	})
+	if err != nil {
+		return fprom.QueueStats{}, fmt.Errorf("fprom: inspect the outbox %q: %w", path, err)
+	}
+	return q.Stats(context.Background())
 }
 
 // guard makes an error of a panic or a page fault within f.
