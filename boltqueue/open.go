@@ -44,7 +44,14 @@ const (
 // Opening reads the whole file once: that all of it is where it belongs, and what waits.
 func Open(path string, opts ...Option) (*Queue, error) {
 	q := newQueue(path, opts)
-	if err := q.openOrWait(); err != nil {
+	end, err := q.now().Add(q.wait), guard(q.open)
+	if q.wait > 0 && errors.Is(err, ErrLocked) {
+		q.logger.Info("fprom: another process has the outbox; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
+		for ; errors.Is(err, ErrLocked) && q.now().Before(end); err = guard(q.open) {
+			time.Sleep(waitStep) //nolint:forbidigo // there is no context: Open blocks
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("fprom: open the outbox %q: %w", path, err)
 	}
 	q.reserve.admits(q.db, q.now(), 0, len(q.keys))
@@ -54,35 +61,17 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	return q, nil
 }
 
-func (q *Queue) openOrWait() error {
-	for end, told := q.now().Add(q.wait), false; ; told = true {
-		err := q.open()
-		if !errors.Is(err, ErrLocked) || q.wait <= 0 || q.now().After(end) {
-			return err
-		}
-		if !told {
-			q.logger.Info("fprom: another process has the outbox; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
-		}
-		time.Sleep(waitStep) //nolint:forbidigo // there is no context: Open blocks
-	}
-}
-
-func (q *Queue) open() error {
+func (q *Queue) open() (err error) {
 	if err := q.create(); err != nil {
 		return err
 	}
-	return guard(func() (err error) {
-		if q.db, q.reserve.file, err = openFile(q.path); err != nil {
-			return err
-		}
-		if err = q.load(); err == nil {
-			err = q.db.View(letGo)
-		}
-		if err != nil {
-			err = errors.Join(err, q.db.Close())
-		}
+	if q.db, q.reserve.file, err = openFile(q.path); err != nil {
 		return err
-	})
+	}
+	if err := q.load(); err != nil {
+		return errors.Join(err, q.db.Close())
+	}
+	return q.db.View(letGo)
 }
 
 // openFile checks the file at path, and opens and locks it.

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -19,10 +18,9 @@ import (
 )
 
 const (
-	pageSize  = 100  // entries read, or changed, at once
-	pageScan  = 2000 // records looked at in one read of the file
-	maxSteps  = 10_000
-	damagedID = "damaged:"
+	pageSize = 100  // entries read, or changed, at once
+	pageScan = 2000 // records looked at in one read of the file
+	maxSteps = 10_000
 )
 
 // Entries implements fprom.Outbox. It looks at all events after Filter.After and about since Filter.Since, but for those of
@@ -91,12 +89,8 @@ func before(tx *bbolt.Tx, since time.Time) uint64 {
 		return 0
 	}
 	c := tx.Bucket(bucketTimes).Cursor()
-	k, _ := c.Seek(timeKey(since, 0))
-	if k != nil {
-		k, _ = c.Prev()
-	} else {
-		k, _ = c.Last()
-	}
+	c.Seek(timeKey(since, 0)) // or to behind the last one
+	k, _ := c.Prev()
 	if len(k) != 16 {
 		return 0
 	}
@@ -122,7 +116,7 @@ func readPage(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, after, end uin
 			if seq > end {
 				break
 			}
-			if keys == nil || keys[safeKeyIn(v)] { // most are not worth more
+			if keys == nil || keys[safeKeyIn(v)] || s.State == fprom.StateDead { // most are not worth more
 				if e := entryOf(seq, v, s.State); (keys == nil || keys[e.Key]) && f.Match(e) {
 					found[seq] = e
 					matched++
@@ -151,14 +145,14 @@ func keysOf(f fprom.Filter) map[string]bool {
 			keys[fprom.SafeKey(kind+":"+k)] = true
 		}
 	}
-	if len(keys) == 0 || slices.ContainsFunc(f.Keys, func(k string) bool { return strings.HasPrefix(k, damagedID) }) {
+	if len(keys) == 0 {
 		return nil
 	}
 	return keys
 }
 
 // damagedKey is the key of an entry that cannot be read.
-func damagedKey(seq uint64) string { return damagedID + formatSeq(seq) }
+func damagedKey(seq uint64) string { return "damaged:" + formatSeq(seq) }
 
 func entryOf(seq uint64, b []byte, state fprom.State) fprom.Entry {
 	r, err := decode(seq, b)

@@ -44,16 +44,9 @@ func (q *Queue) places(ctx context.Context, f fprom.Filter) (seqs []uint64, err 
 // readSeqs is readPage of some seqs, in their order.
 func readSeqs(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, seqs []uint64, after, end uint64) (page []fprom.Entry, last uint64) {
 	for _, seq := range seqs {
-		if seq <= after || len(page) == pageSize {
-			continue
-		}
-		last = seq
-		for _, s := range states {
-			if b := tx.Bucket(s.bucket).Get(seqKey(seq)); b != nil {
-				if e := entryOf(seq, b, s.State); (keys == nil || keys[e.Key]) && f.Match(e) {
-					page = append(page, e)
-				}
-			}
+		if seq > after && len(page) < pageSize {
+			found, _ := readPage(tx, f, keys, seq-1, seq)
+			page, last = append(page, found...), seq
 		}
 	}
 	if len(page) < pageSize {

@@ -95,7 +95,12 @@ func WithoutSocket() Option { return func(q *Queue) { q.noSocket = true } }
 
 // WithoutRun opens the outbox to look at it and to feed it, not to deliver: Run and Flush are errors. What waits is not put in
 // line then, which takes the most of the memory.
-func WithoutRun() Option { return func(q *Queue) { q.noRun = true } }
+func WithoutRun() Option {
+	return func(q *Queue) {
+		q.noRun = true
+		q.line.Close(errNoRun)
+	}
+}
 
 // WithoutCreate makes Open fail with fs.ErrNotExist if there is no file.
 func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
@@ -142,12 +147,7 @@ func (q *Queue) status(ctx context.Context) (fprom.QueueStats, error) {
 }
 
 // Flush implements fprom.Queue. It needs a Run that delivers. Outcomes count when they are on disk.
-func (q *Queue) Flush(ctx context.Context) error {
-	if q.noRun {
-		return errNoRun
-	}
-	return q.line.Flush(ctx)
-}
+func (q *Queue) Flush(ctx context.Context) error { return q.line.Flush(ctx) }
 
 // Close ends the socket, closes the file and releases its lock. Messages without an outcome stay in the file. Call it after
 // Run returned. Further calls do nothing and return the same error.

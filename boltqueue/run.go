@@ -26,12 +26,6 @@ var errNoRun = errors.New("fprom: the outbox was opened with boltqueue.WithoutRu
 // disk takes none, nothing more is sent than there are workers. Messages that were under way when an earlier process died are
 // delivered again, with the number of that attempt.
 func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
-	if q.noRun {
-		return errNoRun
-	}
-	if err := q.usable(); err != nil {
-		return err
-	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(q.life, stop)() //nolint:contextcheck // the queue may end before ctx does
@@ -113,12 +107,10 @@ func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*work) er
 			return false
 		}
 		q.log("fprom: the outbox could not be written; trying again, nothing more is sent meanwhile", err)
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-		case <-timer.C:
+		case <-time.After(wait):
 		}
-		timer.Stop()
 	}
 }
 
