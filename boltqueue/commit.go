@@ -154,7 +154,7 @@ func (q *Queue) transact(group []*request) (w *work, err error) {
 	}()
 	w = q.newWork(tx)
 	err = w.apply(group)
-	if err != nil || !w.dirty {
+	if stats := tx.Stats(); err != nil || stats.GetNodeCount() == 0 { // nothing is changed
 		err = errors.Join(err, tx.Rollback())
 		if errors.Is(err, ErrDamaged) {
 			err = q.breakDown(err)

@@ -131,11 +131,7 @@ func (q *Queue) log(text string, err error) {
 // read is the record of a message that waits.
 func (q *Queue) read(seq uint64) (r *record, err error) {
 	err = q.view(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketWaiting).Get(seqKey(seq))
-		if b == nil {
-			return fmt.Errorf("%w: event %d is gone", ErrDamaged, seq)
-		}
-		r, err = decode(seq, b)
+		r, err = decode(seq, tx.Bucket(bucketWaiting).Get(seqKey(seq)))
 		return err
 	})
 	return r, err

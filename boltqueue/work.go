@@ -17,7 +17,6 @@ type work struct {
 	q                                           *Queue
 	waiting, dead, done, ids, times, conflicted *bbolt.Bucket
 
-	dirty bool
 	stats fprom.QueueStats   // see Queue.stats
 	keys  map[keyHash]uint64 // changes of Queue.keys; 0: it waits no more
 	added []item
@@ -102,7 +101,12 @@ func hashOf(safeKey string) keyHash {
 
 // put stores a message, unless its key is known.
 func (w *work) put(p *put) (err error) {
-	stands := w.find(p)
+	var stands *record
+	if seq := w.waits(p.hash); seq != 0 {
+		if r, err := w.read(seq); err == nil && fprom.SafeKey(r.Key) == p.safe {
+			stands = r
+		}
+	}
 	if id := w.ids.Get([]byte(p.safe)); stands == nil && id != nil {
 		seq, b := binary.BigEndian.Uint64(id), w.done.Get(id)
 		done := b != nil
@@ -131,22 +135,8 @@ func (w *work) put(p *put) (err error) {
 	if w.conflicted.Get(k) != nil {
 		return nil
 	}
-	w.dirty = true
 	w.stats.Conflicts++
 	return w.conflicted.Put(k, []byte{})
-}
-
-// find is the message with the same key that waits; nil if there is none.
-func (w *work) find(p *put) *record {
-	seq := w.waits(p.hash)
-	if seq == 0 {
-		return nil
-	}
-	r, err := decode(seq, w.waiting.Get(seqKey(seq)))
-	if err != nil || fprom.SafeKey(r.Key) != p.safe {
-		return nil
-	}
-	return r
 }
 
 // waits is the seq of what waits and has a key with this hash; 0 if there is none.
@@ -168,7 +158,6 @@ func (w *work) store(p *put) error {
 	if err != nil {
 		return err
 	}
-	w.dirty = true
 	w.keys[p.hash] = seq
 	w.enlist(&p.record, seq)
 	return w.waiting.Put(seqKey(seq), seal(seq, p.encoded))
@@ -196,7 +185,6 @@ func (w *work) read(seq uint64) (*record, error) {
 }
 
 func (w *work) write(bucket *bbolt.Bucket, seq uint64, r *record) error {
-	w.dirty = true
 	return bucket.Put(seqKey(seq), seal(seq, r.encode()))
 }
 
@@ -242,7 +230,6 @@ func (w *work) finish(seq uint64, attempts int, res fprom.Result, failure error)
 
 // quarantine makes a dead letter of a record that cannot be read.
 func (w *work) quarantine(seq uint64) error {
-	w.dirty = true
 	w.stats.Dead++
 	b := bytes.Clone(w.waiting.Get(seqKey(seq)))
 	return errors.Join(w.waiting.Delete(seqKey(seq)), w.dead.Put(seqKey(seq), b), w.ids.Put([]byte(damagedKey(seq)), seqKey(seq)))
@@ -250,7 +237,6 @@ func (w *work) quarantine(seq uint64) error {
 
 // unbury removes a dead letter, its key and its outcome.
 func (w *work) unbury(seq uint64, safeKey string) (err error) {
-	w.dirty = true
 	if b := w.dead.Get(seqKey(seq)); b != nil {
 		w.stats.Dead--
 		if r, damaged := decode(seq, b); damaged == nil {
