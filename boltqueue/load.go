@@ -2,9 +2,7 @@ package boltqueue
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -16,26 +14,14 @@ const maxDelay = 24 * time.Hour
 
 // load reads what waits. Of an empty file it makes an outbox.
 func (q *Queue) load() error {
-	var damaged []uint64
-	err := q.db.Update(func(tx *bbolt.Tx) error {
+	return q.db.Update(func(tx *bbolt.Tx) error {
 		if tx.Bucket(bucketMeta) == nil {
 			if err := initialise(tx); err != nil {
 				return err
 			}
 		}
-		w := q.newWork(tx)
-		var err error
-		damaged, err = w.load()
-		for _, seq := range damaged {
-			err = errors.Join(err, w.quarantine(seq))
-		}
-		w.takeOver()
-		return err
+		return q.newWork(tx).load()
 	})
-	if len(damaged) > 0 && err == nil {
-		q.logger.Error("fprom: stored events are damaged; they are dead letters now", slog.String("path", q.path), slog.Int("events", len(damaged)))
-	}
-	return err
 }
 
 func initialise(tx *bbolt.Tx) error {
@@ -47,25 +33,25 @@ func initialise(tx *bbolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint16([]byte(formatName), formatVersion))
 }
 
-// load puts what waits in line, counts the rest, and returns the seqs of damaged records.
-func (w *work) load() (damaged []uint64, err error) {
+// load puts what waits in line, and counts the rest. A damaged record is found again when it is its turn.
+func (w *work) load() error {
 	now, end, c := time.Now(), w.waiting.Sequence(), w.waiting.Cursor()
 	w.q.keys = make(map[keyHash]uint32, w.waiting.Stats().KeyN)
 	var items []item // a thousand at once: one by one they would leave holes in the memory
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		seq := binary.BigEndian.Uint64(k)
 		if len(k) != 8 || seq > end {
-			return nil, fmt.Errorf("%w: the numbers of the events", ErrDamaged)
+			return fmt.Errorf("%w: the numbers of the events", ErrDamaged)
 		}
 		r, err := decode(seq, v)
 		if err != nil {
-			damaged = append(damaged, seq)
-			continue
+			r = &record{}
+		} else {
+			w.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)
 		}
 		if w.stats.Oldest.IsZero() {
 			w.stats.Oldest = r.RecordedAt
 		}
-		w.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)
 		if w.q.noRun {
 			w.enlist(r, seq)
 			continue
@@ -92,5 +78,6 @@ func (w *work) load() (damaged []uint64, err error) {
 			w.stats.LastSuccess = timeOf(k)
 		}
 	}
-	return damaged, nil
+	w.takeOver()
+	return nil
 }

@@ -165,13 +165,7 @@ func examine(path string, look func(*bbolt.Tx) error) (err error) {
 func Inspect(path string) (fprom.QueueStats, error) {
 	q := newQueue(path, []Option{WithoutRun()})
 	err := guard(func() error {
-		return examine(path, func(tx *bbolt.Tx) error {
-			w := q.newWork(tx)
-			damaged, err := w.load()
-			w.stats.Dead += len(damaged)
-			w.takeOver()
-			return err
-		})
+		return examine(path, func(tx *bbolt.Tx) error { return q.newWork(tx).load() })
 	})
 	if err != nil {
 		return fprom.QueueStats{}, fmt.Errorf("fprom: inspect the outbox %q: %w", path, err)
