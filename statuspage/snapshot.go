@@ -17,7 +17,7 @@ const (
 	keepFor       = time.Second     // and ten times as long as it took to read, so that pages left open cost little
 	redriveTakes  = 2 * time.Minute
 	recentShown   = 15
-	readAtMost    = 20_000 // entries for one picture
+	readAtMost    = 20_000 // of those that wait, for the picture of the backlog
 	slots         = 96     // of the backlog
 	slotLength    = 15 * time.Minute
 	barLength     = 30 * time.Minute
@@ -127,7 +127,7 @@ func (s *snapshot) read(ctx context.Context, p *page) error {
 	if s.hour, err = o.History(ctx, now.Add(-59*time.Minute), now, time.Minute); err != nil {
 		return fmt.Errorf("the history: %w", err)
 	}
-	if s.backlog, err = waited(ctx, o, now); err != nil {
+	if s.backlog, err = waited(ctx, o, now, q.Pending+q.Bulk); err != nil {
 		return fmt.Errorf("what waits: %w", err)
 	}
 	if err = s.readRecent(ctx, o); err != nil {
@@ -154,14 +154,21 @@ func (s *snapshot) merge() {
 	}
 }
 
-// waited is, for each slot, how many of those that wait now waited already.
-func waited(ctx context.Context, o fprom.Outbox, now time.Time) ([]int, error) {
+// waited is, for each slot, how many of the n that wait now waited already. Those that are not read have come with the last
+// one that is.
+func waited(ctx context.Context, o fprom.Outbox, now time.Time, n int) ([]int, error) {
 	counts := make([]int, slots)
+	read, slot := 0, 0
 	for e, err := range o.Entries(ctx, fprom.Filter{State: fprom.StateWaiting, Limit: readAtMost}) {
 		if err != nil {
 			return nil, err
 		}
-		counts[slotOf(e.RecordedAt, now)]++
+		slot = slotOf(e.RecordedAt, now)
+		counts[slot]++
+		read++
+	}
+	if read == readAtMost {
+		counts[slot] += max(n-read, 0)
 	}
 	for i := 1; i < slots; i++ {
 		counts[i] += counts[i-1]
@@ -175,11 +182,12 @@ func slotOf(t, now time.Time) int {
 }
 
 // readRecent reads the newest entries, the newest first. An Outbox ranges from the oldest on: so it begins where it began the
-// last time, and the first time a day ago, or a month if nothing happened since. A ledger can be too large for that.
+// last time, and the first time a day ago, or a month if nothing happened since. A ledger can be too large for one look: then
+// the next one goes on from there.
 func (s *snapshot) readRecent(ctx context.Context, o fprom.Outbox) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, recentTimeout)
 	defer cancel()
-	f := fprom.Filter{After: s.from, Limit: readAtMost}
+	f := fprom.Filter{After: s.from}
 	if s.from == "" {
 		f.Since = s.at.Add(-day)
 		if s.queue.Pending+s.queue.Bulk == 0 && !slices.ContainsFunc(s.day, func(b fprom.Bucket) bool { return total(b) > 0 }) {
@@ -188,17 +196,18 @@ func (s *snapshot) readRecent(ctx context.Context, o fprom.Outbox) (err error) {
 	}
 	s.recent, s.from, err = last(ctx, o, f)
 	if s.large = ctx.Err() != nil; s.large {
-		return nil
+		s.recent, err = nil, nil
 	}
 	return err
 }
 
-// last are the last entries that f selects, the last one first, and the cursor before them if there is one.
+// last are the last entries that f selects, the last one first, and the cursor before them if there is one. With an error
+// they are those that were read before it.
 func last(ctx context.Context, o fprom.Outbox, f fprom.Filter) (found []fprom.Entry, before string, err error) {
 	before = f.After
 	for e, err := range o.Entries(ctx, f) {
 		if err != nil {
-			return nil, "", err
+			return found, before, err
 		}
 		if len(found) == recentShown {
 			before = found[0].Cursor

@@ -67,6 +67,9 @@ func (o *Outbox) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.En
 		after, _ := strconv.Atoi(f.After)
 		n := 0
 		for i, e := range entries {
+			if i < after {
+				continue
+			}
 			if f.State == "" {
 				wait(ctx, o.Slow)
 			}
@@ -74,7 +77,7 @@ func (o *Outbox) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.En
 				yield(fprom.Entry{}, ctx.Err())
 				return
 			}
-			if i < after || !f.Match(e) {
+			if !f.Match(e) {
 				continue
 			}
 			if f.Limit > 0 && n == f.Limit {
