@@ -96,7 +96,8 @@ type loader struct {
 	start   time.Time
 	pending []pending // the batch
 	kind    string
-	index   *index // what the outbox has of the batch; in a dry run also the rows before it
+	index   *index // see sift
+	looked  bool   // through the outbox
 }
 
 // pending is a row on its way.

@@ -51,16 +51,21 @@ func moneyOf(e fprom.Event) money {
 }
 
 // sift takes out of the batch what the outbox has, and what the rows have twice. The outbox has the batches before it too,
-// but in a dry run: there the index keeps them.
+// but in a dry run: there the index keeps them. It keeps all, also for events without an id of their own, which an outbox
+// does not find by their keys: it is looked through once.
 func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 	if len(l.pending) == 0 {
 		return nil, nil
 	}
-	if !l.DryRun {
+	repeats := fprom.Message{Kind: l.kind}.Repeats()
+	if !l.DryRun && !repeats {
 		clear(l.index.of)
 	}
-	if err := l.lookUp(ctx); err != nil {
-		return nil, err
+	if !repeats || !l.looked {
+		if err := l.lookUp(ctx, !repeats); err != nil {
+			return nil, err
+		}
+		l.looked = true
 	}
 	for _, p := range l.pending {
 		m := moneyOf(p.row.Event)
@@ -79,13 +84,15 @@ func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 	return fresh, nil
 }
 
-// lookUp takes what the outbox has of the batch into the index. A dead letter is left out: its key is free.
-func (l *loader) lookUp(ctx context.Context) error {
-	keys := make([]string, len(l.pending))
-	for i, p := range l.pending {
-		keys[i] = p.msg.Key
+// lookUp takes what the outbox has, of the batch alone or at all, into the index. A dead letter is left out: its key is free.
+func (l *loader) lookUp(ctx context.Context, batch bool) error {
+	f := fprom.Filter{Kind: l.kind}
+	if batch {
+		for _, p := range l.pending {
+			f.Keys = append(f.Keys, p.msg.Key)
+		}
 	}
-	for e, err := range l.Outbox.Entries(ctx, fprom.Filter{Keys: keys, Kind: l.kind}) {
+	for e, err := range l.Outbox.Entries(ctx, f) {
 		if err != nil {
 			return fmt.Errorf("fprom: look rows up in the outbox: %w", err)
 		}
