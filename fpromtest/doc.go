@@ -26,7 +26,6 @@
 // The Server follows the documentation (https://docs.firstpromoter.com, API reference v2, tracking) where it says something:
 //
 //	401, empty   the key is missing or wrong
-//	403          the key is right, Account-ID is not
 //	429          more than WithRateLimit requests in 60 seconds; the ones answered with 429 do not count
 //	400          neither email nor uid; event_id missing; amount not a positive integer (a refund's may be a string)
 //	409          the event id was used for this kind before
@@ -36,9 +35,10 @@
 //	204          a refund to a lead without sales, or of a sale that the lead did not make
 //	404, HTML    any other path or method
 //
-// Where it is silent the Server chooses: addresses are compared without regard to case, a body that is not declared as
-// JSON has no fields, a cancellation of an unknown lead is a 404 like a sale's, a 429 of the limit has no Retry-After,
-// and the messages of the 400 for event_id and of the 403 are invented.
+// Where it is silent the Server chooses: a right key with a missing or another Account-ID is a 403 (a 401 would be as good),
+// addresses are compared without regard to case, a body that is not declared as JSON has no fields, a cancellation of an
+// unknown lead is a 404 like a sale's, a 429 of the limit has no Retry-After, and the messages of the 400 for event_id and
+// of the 403 are invented.
 //
 // # Company API
 //
