@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,14 +33,16 @@ const (
 	BecauseNoSale       = "no sale"             // the lead is good, and FirstPromoter has no sale of it
 	BecauseNoCommission = "no commission"       // the sale arrived and earned nothing: plan excluded, reward used up
 	BecauseDenied       = "commission denied"   // somebody denied it
+	BecauseDeleted      = "commission deleted"  // somebody deleted it: only where Why is told of it
 	BecauseMissing      = "commission missing"  // the answer had one, FirstPromoter has none
 	BecauseEarned       = "earned a commission" // it did earn
 )
 
 // Why says why a sale earned nothing, in at most three calls. what is a customer's e-mail address, a uid or an event id.
-// outbox may be nil; with it an event id says more. Errors are the client's and the outbox's.
-func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox, what string) (Reason, error) {
-	w := &why{client: client, what: strings.TrimSpace(what)}
+// outbox may be nil; with it an event id says more. decided, if given, is as Options.Decided. Errors are the client's and the
+// outbox's.
+func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox, what string, decided ...func(commission int64) string) (Reason, error) {
+	w := &why{client: client, what: strings.TrimSpace(what), decided: decided}
 	before := client.Calls()
 	r, err := w.ask(ctx, outbox)
 	r.Calls = client.Calls() - before
@@ -47,8 +50,9 @@ func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox,
 }
 
 type why struct {
-	client *firstpromoter.Client
-	what   string
+	client  *firstpromoter.Client
+	what    string
+	decided []func(commission int64) string
 }
 
 func (w *why) ask(ctx context.Context, outbox fprom.Outbox) (Reason, error) {
@@ -97,11 +101,21 @@ func (w *why) event(ctx context.Context, e fprom.Entry) (Reason, error) {
 		return Reason{}, err
 	case len(rows) > 0:
 		return earned(rows), nil
+	case w.deleted(e.CommissionIDs):
+		return Reason{Verdict: BecauseDeleted, Detail: fmt.Sprintf("Somebody deleted the commission %d in FirstPromoter. If that was wrong, make it there again (Commissions): the event id is used up.", e.CommissionIDs[0])}, nil
 	case e.Commissions > 0:
 		return Reason{Verdict: BecauseMissing, Detail: "FirstPromoter's answer had a commission, and now it has none: somebody deleted it, or it was lost. fprom reconcile finds all of them."}, nil
 	default:
 		return nothingEarned(), nil
 	}
+}
+
+// deleted reports whether somebody deleted all of an event's commissions, as far as is known.
+func (w *why) deleted(commissions []int64) bool {
+	stands := func(id int64) bool {
+		return !slices.ContainsFunc(w.decided, func(decided func(int64) string) bool { return decided(id) == firstpromoter.StatusDeleted })
+	}
+	return len(commissions) > 0 && !slices.ContainsFunc(commissions, stands)
 }
 
 // customer explains the sales of a customer: the lead, its promoter, its commissions.

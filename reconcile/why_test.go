@@ -43,12 +43,17 @@ func TestWhy(t *testing.T) {
 		{Key: "sale:ch_dead", State: fprom.StateDead, Outcome: fprom.Rejected, Reason: "400: Error. Amount blank or invalid."},
 		{Key: "sale:ch_none", State: fprom.StateDone, Outcome: fprom.Tracked},
 		{Key: "sale:ch_gone", State: fprom.StateDone, Outcome: fprom.Tracked, Commissions: 1, CommissionIDs: []int64{999}},
+		{Key: "sale:ch_deleted", State: fprom.StateDone, Outcome: fprom.Tracked, Commissions: 2, CommissionIDs: []int64{998, 997}},
+		{Key: "sale:ch_half", State: fprom.StateDone, Outcome: fprom.Tracked, Commissions: 2, CommissionIDs: []int64{998, 996}},
 		{Key: "sale:ch_404", State: fprom.StateDone, Outcome: fprom.NotReferral},
 		{Key: "sale:ch_denied", State: fprom.StateDone, Outcome: fprom.Tracked, Commissions: 1},
 		{Key: "sale:ch_many_a", State: fprom.StateDone, Outcome: fprom.Duplicate},
 	} {
 		e.Kind, e.RecordedAt = fprom.KindSale, time.Now()
 		box.Add(e)
+	}
+	decided := func(id int64) string {
+		return map[int64]string{998: firstpromoter.StatusDeleted, 997: firstpromoter.StatusDeleted, 996: firstpromoter.StatusDenied}[id]
 	}
 	for _, c := range []struct {
 		what, verdict string
@@ -70,6 +75,8 @@ func TestWhy(t *testing.T) {
 		{"ch_dead", reconcile.BecauseDead, 0},
 		{"ch_none", reconcile.BecauseNoCommission, 1},
 		{"ch_gone", reconcile.BecauseMissing, 1},
+		{"ch_deleted", reconcile.BecauseDeleted, 1},
+		{"ch_half", reconcile.BecauseMissing, 1},
 		{"ch_404", reconcile.BecauseNotReferral, 0},
 		{"ch_denied", reconcile.BecauseDenied, 1},
 		{"ch_many_a", reconcile.BecauseEarned, 1},
@@ -80,7 +87,7 @@ func TestWhy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := reconcile.Why(t.Context(), client, box, c.what)
+			r, err := reconcile.Why(t.Context(), client, box, c.what, decided)
 			if err != nil || r.Verdict != c.verdict || r.Calls != c.calls || r.Detail == "" || strings.Contains(r.Detail, "@") {
 				t.Errorf("%+v %v, want %q in %d calls", r, err, c.verdict, c.calls)
 			}

@@ -148,6 +148,18 @@ func TestDeniedAndDeletedCommissions(t *testing.T) {
 		if len(report.Denied) != 1 || report.Denied[0].EventID != "ch_1" || report.Denied[0].Status != "denied" {
 			t.Errorf("%+v", report)
 		}
+		deleted := denied
+		deleted.ID, deleted.Commission.Status = "w2", firstpromoter.StatusDeleted
+		fake.Lose("ch_1")
+		if r := fprom(t, e, "why", "ch_1").want(t, 0); !strings.Contains(r.out, "commission missing") {
+			t.Error(r)
+		}
+		if err := changes.Add(deleted); err != nil {
+			t.Fatal(err)
+		}
+		if r := fprom(t, e, "why", "ch_1", "--changes", file).want(t, 0); !strings.Contains(r.out, "commission deleted") {
+			t.Error(r)
+		}
 		for _, wrong := range []string{file + ".none", os.Args[0]} {
 			if r := fprom(t, e, "events", "--changes", wrong).want(t, 1); !strings.Contains(r.err, "check --changes") {
 				t.Error(r)

@@ -17,7 +17,8 @@ func (a *app) why() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "why EMAIL|UID|EVENT-ID", Short: "Say why a sale earned nothing", Args: takes(1, 1, "EMAIL, UID or EVENT-ID"),
 		Long: `Say why a sale earned nothing: no lead; lead expired, denied or moved; promoter blocked, rejected or archived; plan excluded; or
-that it did earn. It makes at most three calls. With an outbox an event id says more.`,
+that it did earn. It makes at most three calls. With an outbox an event id says more, and with --changes whether somebody deleted
+its commissions.`,
 		Example: `  fprom why ann@example.com
   fprom why in_1RbasilSub0001 --outbox fprom.db -o json`,
 		RunE: command(func(ctx context.Context, args []string) error {
@@ -25,8 +26,11 @@ that it did earn. It makes at most three calls. With an outbox an event id says 
 			if err != nil {
 				return err
 			}
+			if err := a.readChanges(); err != nil {
+				return err
+			}
 			return a.withOptionalOutbox(ctx, func(box fprom.Outbox) error {
-				reason, err := reconcile.Why(ctx, client, box, args[0])
+				reason, err := reconcile.Why(ctx, client, box, args[0], a.became)
 				if err != nil {
 					return err
 				}
@@ -37,6 +41,7 @@ that it did earn. It makes at most three calls. With an outbox an event id says 
 		}),
 	}
 	a.outboxFlag(cmd)
+	a.changesFlag(cmd)
 	return cmd
 }
 
