@@ -65,13 +65,14 @@ SELECT n.key, unnest(o.conflicts) FROM $schema.fprom_ledger_1 o JOIN $schema.fpr
 DROP TABLE $schema.fprom_ledger_1;
 
 ALTER TABLE $schema.fprom_ledger ADD PRIMARY KEY (account_id, key);
-CREATE UNIQUE INDEX fprom_ledger_seq ON $schema.fprom_ledger (account_id, seq);
+-- The account is no index's first column that PostgreSQL could take for a key in its place: while the table is empty, it sees no difference.
+CREATE UNIQUE INDEX fprom_ledger_seq ON $schema.fprom_ledger (seq, account_id);
 CREATE INDEX fprom_ledger_live ON $schema.fprom_ledger (account_id, seq) WHERE state = 'waiting' AND NOT bulk;
 CREATE INDEX fprom_ledger_bulk ON $schema.fprom_ledger (account_id, seq) WHERE state = 'waiting' AND bulk;
 CREATE INDEX fprom_ledger_lane ON $schema.fprom_ledger (account_id, customer, seq) WHERE state = 'waiting' AND customer <> '';
 CREATE INDEX fprom_ledger_dead ON $schema.fprom_ledger (account_id, seq) WHERE state = 'dead';
 CREATE INDEX fprom_ledger_settled ON $schema.fprom_ledger (account_id, settled_at) WHERE state <> 'waiting';
-CREATE INDEX fprom_ledger_recorded ON $schema.fprom_ledger (account_id, recorded_at);
+CREATE INDEX fprom_ledger_recorded ON $schema.fprom_ledger (recorded_at, account_id);
 
 -- No job has a customer or a body in it any more.
 UPDATE $schema.river_job j SET args = jsonb_build_object('key', CASE WHEN strpos(substr(j.args->>'key', strpos(j.args->>'key', ':') + 1), '@') = 0 THEN j.args->>'key'
