@@ -50,7 +50,8 @@ var defaultStore = store{schema: DefaultSchema}
 // (40001): run the whole transaction again, as always there. All events of a transaction belong into one call: two calls
 // with the same ids in another order can deadlock with each other, as two UPDATEs can.
 //
-// A Tracker neither counts nor observes these events before their delivery.
+// Delivery begins some milliseconds after the commit, or, if the process stored other events in the 20 ms before the call,
+// within a second. A Tracker neither counts nor observes these events before that.
 func EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
 	return defaultStore.enqueue(ctx, pgxQuery(tx), events)
 }
@@ -79,7 +80,7 @@ func (s *store) enqueue(ctx context.Context, tx query, events []fprom.Event) err
 			return err
 		}
 	}
-	err := s.put(ctx, tx, ms, true)
+	err := s.put(ctx, tx, ms, s.rings())
 	if err == nil || errors.Is(err, fprom.ErrConflict) {
 		return err
 	}

@@ -81,7 +81,6 @@ type Queue struct {
 	bulkBegins         chan struct{} // held by the bulk event that asks whether it may begin
 	limit              atomic.Int64  // the account's, as this process knows it
 	ringing            atomic.Bool   // see ring
-	rang               atomic.Int64  // when, in nanoseconds
 }
 
 var (

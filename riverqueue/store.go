@@ -45,6 +45,7 @@ type store struct {
 	rescue time.Duration
 	log    *slog.Logger // nil: slog.Default()
 	sound  atomic.Bool  // they are those of this version
+	rang   atomic.Int64 // when the replicas were last notified of what was put, in nanoseconds
 }
 
 // sql puts the schema, the account and the seconds of Config.Rescue into a statement.
@@ -71,18 +72,25 @@ func sqlQuery(tx *sql.Tx) query {
 	}
 }
 
-// ringGap is how often Put notifies the replicas at most.
+// ringGap is how often a process notifies the replicas of what was put, at most: PostgreSQL lets transactions that notify
+// commit only one after the other.
 const ringGap = 20 * time.Millisecond
 
-// ring tells the replicas of what was put, once for all Puts of ringGap and outside of their statements: PostgreSQL lets
-// transactions that notify commit only one after the other.
+// rings says that a caller's transaction is to notify. Of what others store within ringGap the replicas learn by the next
+// notification, or when they look, within a second.
+func (s *store) rings() bool {
+	last, now := s.rang.Load(), time.Now().UnixNano()
+	return now-last >= int64(ringGap) && s.rang.CompareAndSwap(last, now)
+}
+
+// ring notifies the replicas once for all Puts of ringGap, outside of their statements.
 func (q *Queue) ring(ctx context.Context) {
 	if q.ringing.Swap(true) {
 		return
 	}
-	last := time.Unix(0, q.rang.Load())
+	last := time.Unix(0, q.store.rang.Load())
 	time.AfterFunc(max(time.Until(last.Add(ringGap)), 0), func() {
-		q.rang.Store(time.Now().UnixNano())
+		q.store.rang.Store(time.Now().UnixNano())
 		q.ringing.Store(false)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 		defer cancel()
