@@ -72,6 +72,47 @@ func TestAdmitLifted(t *testing.T) {
 	}
 }
 
+// TestCallsOfTheLastMinute: Stats knows the calls of all replicas, and those of the last minute alone.
+func TestCallsOfTheLastMinute(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	a, pool := open(t, cfg)
+	b, _ := open(t, cfg)
+	calls := func() int {
+		t.Helper()
+		s, err := b.Stats(t.Context())
+		if err != nil || s.LastMinute == nil {
+			t.Fatalf("Stats: %+v, %v", s, err)
+		}
+		return *s.LastMinute
+	}
+	if n := calls(); n != 0 {
+		t.Errorf("%d calls before the first", n)
+	}
+	for range 50 {
+		if err := a.Admit(t.Context(), 3000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Admit(t.Context(), 3000); err != nil {
+		t.Fatal(err)
+	}
+	if n := calls(); n != 51 {
+		t.Errorf("%d calls, want 51", n)
+	}
+	// A minute later, as the row knows it.
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_account SET calls = ARRAY(SELECT c - 60 * 1000000 FROM unnest(calls) WITH ORDINALITY AS c(c, i) ORDER BY i)`)
+	if n := calls(); n != 0 {
+		t.Errorf("%d calls of the last minute, want 0: they are older", n)
+	}
+	if err := b.Admit(t.Context(), 3000); err != nil {
+		t.Fatal(err)
+	}
+	if n := calls(); n != 1 {
+		t.Errorf("%d calls of the last minute, want 1", n)
+	}
+}
+
 func TestPause(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t)}

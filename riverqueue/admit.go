@@ -22,11 +22,12 @@ type bulkKey struct{}
 const slotSQL = `WITH a AS MATERIALIZED (SELECT requests_per_minute AS was, CASE WHEN $2 THEN $1 ELSE requests_per_minute END AS n, next_slot, paused_until
 		FROM $schema.fprom_account WHERE account_id = $account FOR UPDATE),
 	b AS MATERIALIZED (SELECT *, clock_timestamp() AS now, make_interval(secs => 62 / (0.95 * n)) AS apart, floor(n / 40.0) AS spare FROM a),
-	c AS MATERIALIZED (SELECT *, next_slot > now + apart + interval '1 minute' OR paused_until > now + interval '16 minutes' AS stepped FROM b),
+	c AS MATERIALIZED (SELECT *, floor(extract(epoch FROM now))::bigint AS sec, next_slot > now + apart + interval '1 minute' OR paused_until > now + interval '16 minutes' AS stepped FROM b),
 	d AS MATERIALIZED (SELECT *, CASE WHEN stepped OR was = 0 THEN now ELSE greatest(next_slot, paused_until, now - apart * spare) END AS slot FROM c),
 	e AS MATERIALIZED (SELECT *, extract(epoch FROM slot + apart * spare * $3::integer - now)::float8 AS wait FROM d),
 	u AS (UPDATE $schema.fprom_account SET requests_per_minute = n, next_slot = CASE WHEN wait <= 0 THEN slot + apart ELSE slot END,
-			paused_until = CASE WHEN stepped THEN '-infinity' ELSE e.paused_until END
+			paused_until = CASE WHEN stepped THEN '-infinity' ELSE e.paused_until END,
+			calls[(sec % 60 + 1)::integer] = greatest(calls[(sec % 60 + 1)::integer], sec * 1000000) + (wait <= 0)::integer
 		FROM e WHERE account_id = $account AND (wait <= 0 OR stepped OR was <> n))
 	SELECT wait, was, n, stepped FROM e`
 

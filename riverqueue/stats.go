@@ -21,6 +21,7 @@ var statsSQL = `SELECT
 	(SELECT settled_at FROM $schema.fprom_ledger WHERE account_id = $account AND state <> 'waiting' AND state = 'done' ORDER BY settled_at DESC LIMIT 1),
 	EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now()),
 	` + pausedInRiver + `,
+	(SELECT coalesce(sum(c % 1000000), 0)::integer FROM unnest(calls) c, extract(epoch FROM clock_timestamp()) now WHERE c / 1000000 BETWEEN now - 60 AND now),
 	CASE WHEN ` + inPause + ` THEN paused_until END, CASE WHEN ` + inPause + ` THEN pause_reason ELSE '' END
 	FROM $schema.fprom_account WHERE account_id = $account`
 
@@ -42,7 +43,7 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	}
 	var oldest, success, paused *time.Time
 	var stopped bool
-	err := q.pool.QueryRow(ctx, q.store.sql(statsSQL)).Scan(&s.Pending, &s.Bulk, &s.Dead, &s.Ledger, &s.Conflicts, &oldest, &success, &s.Delivering, &stopped, &paused, &s.PauseReason)
+	err := q.pool.QueryRow(ctx, q.store.sql(statsSQL)).Scan(&s.Pending, &s.Bulk, &s.Dead, &s.Ledger, &s.Conflicts, &oldest, &success, &s.Delivering, &stopped, &s.LastMinute, &paused, &s.PauseReason)
 	if err != nil {
 		return s, fmt.Errorf("fprom: riverqueue: stats: %w", explain(err))
 	}

@@ -86,7 +86,8 @@ CREATE TABLE $schema.fprom_account (
 	requests_per_minute integer NOT NULL DEFAULT 0,                -- 0: no replica has said it yet
 	next_slot           timestamptz NOT NULL DEFAULT '-infinity',  -- no call before this time
 	paused_until        timestamptz NOT NULL DEFAULT '-infinity',
-	pause_reason        text NOT NULL DEFAULT ''
+	pause_reason        text NOT NULL DEFAULT '',
+	calls               bigint[] NOT NULL DEFAULT '{}'             -- of each second of a minute: the second, times a million, and the calls in it
 );
 INSERT INTO $schema.fprom_account (account_id, next_slot, paused_until, pause_reason)
 SELECT 1, next_slot, paused_until, pause_reason FROM $schema.fprom_account_1;
