@@ -41,6 +41,7 @@ func TestMigrateData(t *testing.T) {
 	all := []old{
 		{sale("done", "ann", 100), "done", "completed", false, fprom.StateDone},
 		{fprom.Signup{Email: "signedup@example.com", TID: "t"}, "done", "completed", false, fprom.StateDone},
+		{sale("older", "ann", 150), "done", "", false, fprom.StateDone},
 		{sale("head", "ann", 200), "head", "scheduled", false, fprom.StateWaiting},
 		{sale("parked", "ann", 300), "parked", "completed", true, fprom.StateWaiting},
 		{sale("queued", "ben", 400), "queued", "available", false, fprom.StateWaiting},
@@ -67,12 +68,15 @@ func TestMigrateData(t *testing.T) {
 	for i, e := range es {
 		m := message(t, all[i].event)
 		amount, currency := m.Money()
-		if e.Key != fprom.SafeKey(m.Key) || e.State != all[i].want || e.State == fprom.StateDone && e.Customer != "" ||
-			e.State == fprom.StateWaiting && (e.Customer != m.Customer || e.Amount != amount || e.Currency != currency) {
+		if all[i].job == "" && !all[i].inLedger { // nobody knows it any more
+			amount, currency = 0, ""
+		}
+		if e.Key != fprom.SafeKey(m.Key) || e.State != all[i].want || e.Amount != amount || e.Currency != currency ||
+			e.State == fprom.StateDone && e.Customer != "" || e.State == fprom.StateWaiting && e.Customer != m.Customer {
 			t.Errorf("entry %d: %+v, want %s of %+v", i, e, all[i].want, m)
 		}
 	}
-	if s, err := q.Stats(t.Context()); err != nil || s.Conflicts != 2 || s.Pending != 4 || s.Dead != 3 || s.Ledger != 2 {
+	if s, err := q.Stats(t.Context()); err != nil || s.Conflicts != 2 || s.Pending != 4 || s.Dead != 3 || s.Ledger != 3 {
 		t.Errorf("Stats: %+v, %v", s, err)
 	}
 	if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
@@ -95,7 +99,7 @@ func TestMigrateData(t *testing.T) {
 		t.Errorf("order of a customer: %+v", r.calls)
 	}
 	noAddresses(t, pool, schema, "dead")
-	if err := q.Put(t.Context(), message(t, all[0].event), message(t, all[2].event)); err != nil {
+	if err := q.Put(t.Context(), message(t, all[0].event), message(t, all[3].event)); err != nil {
 		t.Errorf("Put of what is remembered: %v", err)
 	}
 }

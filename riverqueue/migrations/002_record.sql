@@ -39,14 +39,15 @@ CREATE TABLE $schema.fprom_ledger (
 INSERT INTO $schema.fprom_ledger (key, clear_key, seq, kind, customer, body, amount, currency, digest, recorded_at, state, attempts, settled_at, reason)
 SELECT n.key, CASE WHEN n.state <> 'done' AND n.key <> o.key THEN o.key END, o.seq, o.kind,
 	CASE WHEN n.state = 'done' THEN '' ELSE o.customer END, CASE WHEN n.state <> 'done' THEN n.body END,
-	CASE WHEN n.state <> 'done' THEN coalesce((n.body::jsonb->>'amount')::bigint, 0) ELSE 0 END,
-	CASE WHEN n.state <> 'done' THEN coalesce(n.body::jsonb->>'currency', '') ELSE '' END,
+	coalesce((n.body::jsonb->>'amount')::bigint, 0), coalesce(n.body::jsonb->>'currency', ''),
 	o.digest, o.recorded_at, n.state, o.attempts, CASE WHEN n.state <> 'waiting' THEN coalesce(o.settled_at, now()) END,
 	CASE WHEN n.state = 'dead' AND n.body IS NULL THEN 'its job, and with it its body, was deleted' WHEN n.state = 'done' THEN '' ELSE coalesce(o.reason, '') END
 FROM $schema.fprom_ledger_1 o
 LEFT JOIN LATERAL (SELECT j.args->>'body' AS body FROM $schema.river_job j
-	WHERE o.state <> 'done' AND o.body IS NULL AND j.kind = 'fprom_event' AND j.args @> jsonb_build_object('key', o.key)
-	AND j.state NOT IN ('cancelled', 'discarded', 'completed') ORDER BY j.id DESC LIMIT 1) j ON true
+	WHERE o.body IS NULL AND j.kind = 'fprom_event' AND j.args @> jsonb_build_object('key', o.key)
+	AND (o.state = 'done' OR j.state NOT IN ('cancelled', 'discarded', 'completed'))
+	AND (o.state <> 'done' OR o.settled_at > now() - interval '2 days') -- River keeps the jobs of a day
+	ORDER BY j.id DESC LIMIT 1) j ON true
 CROSS JOIN LATERAL (SELECT coalesce(o.body, j.body) AS body,
 	CASE WHEN o.state IN ('done', 'dead') THEN o.state WHEN coalesce(o.body, j.body) IS NULL THEN 'dead' ELSE 'waiting' END AS state,
 	CASE WHEN strpos(substr(o.key, strpos(o.key, ':') + 1), '@') = 0 THEN o.key
