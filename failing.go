@@ -3,6 +3,7 @@ package fprom
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -101,6 +102,9 @@ func (f *failing) succeeded(key string) {
 // first notes the first failure of an event that is known here; nil if too many are. Called with mu held.
 func (f *failing) first(key string) *failure {
 	f.rate += (1 - f.rate) / 16
+	if len(f.events) >= maxFailing { // those that do not come again have been delivered by another process
+		maps.DeleteFunc(f.events, func(_ string, e *failure) bool { return time.Since(e.last) > 2*setAsideAfter })
+	}
 	if len(f.events) >= maxFailing {
 		return nil
 	}
