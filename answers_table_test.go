@@ -17,6 +17,7 @@ type verdict struct {
 	queue   string // done, dead, again (an attempt is spent), held (none is)
 	breaker string // success, failure, neither
 	pause   time.Duration
+	alone   bool  // a single one pauses nobody, though it says how long to wait
 	is      error // what errors.Is finds, if anything
 }
 
@@ -67,6 +68,11 @@ func suspected(name string, r reply) verdict {
 
 func throttled(name string, pause time.Duration, r reply) verdict {
 	return verdict{name: name, reply: r, outcome: fprom.Undelivered, queue: "held", breaker: "neither", pause: pause}
+}
+
+func (v verdict) single() verdict {
+	v.alone = true
+	return v
 }
 
 func (v verdict) of(e fprom.Event) verdict {
@@ -190,7 +196,7 @@ func verdicts() []verdict {
 
 		throttled("429", time.Minute, typed(429, "text/plain", "Retry later\n")),
 		throttled("429 broken off", 5*time.Second, reply{status: 429, header: header("Retry-After", "5"), stream: broken("x")}),
-		throttled("503 with Retry-After", 3*time.Second, reply{status: 503, header: header("Retry-After", "3")}),
+		throttled("503 with Retry-After", 3*time.Second, reply{status: 503, header: header("Retry-After", "3")}).single(),
 	}
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, to := range []string{"https://elsewhere.test/sale", "/other", "http://firstpromoter.test/api/v2/track/sale", ":not a URL"} {

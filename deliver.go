@@ -187,7 +187,7 @@ func (t *Tracker) report(ctx context.Context, m Message, v verdict, queued bool)
 		s.Stage = StageDead
 	case v.class == classUnknown:
 		return
-	case v.class >= classSuspected && v.held:
+	case v.paused:
 		s.Stage = StagePaused
 	case !queued:
 		return

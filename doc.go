@@ -51,15 +51,16 @@
 //	400, 413, 415, 422 with JSON                     Rejected     –        dead letter
 //	401                                              –            –        kept; all delivery pauses and probes
 //	403; 404 otherwise; 3xx; other 4xx with JSON     –            –        waits alone; three events in a row pause the account
-//	429; 503 with Retry-After                        –            –        kept; all delivery pauses for Retry-After, else 60 s
+//	503 with Retry-After                             –            –        likewise, and each time for Retry-After
+//	429                                              –            –        kept; all delivery pauses for Retry-After, else 60 s
 //	408, 421, 425, 5xx; time-out, reset, DNS, TLS;   –            failure  again, with backoff
 //	other 4xx without JSON
 //
 // "With JSON" means a JSON object, as FirstPromoter sends it; an answer without one is a proxy's. A sale is asked about
 // again on the schedule of RetryConfig.NotFound, since its sign-up may be on its way. An event that fails or is refused
 // while others succeed waits longer and longer, up to an hour. After an hour the later events of its customer no longer
-// wait for it, and after a day it is a dead letter. The same holds for an event that alone gets 401, or 503 with
-// Retry-After: its first such answer pauses all delivery, the next ones do not.
+// wait for it, and after a day it is a dead letter. The same holds for an event that alone gets 401: its
+// first such answer pauses all delivery, the next ones do not.
 //
 // The answers are those of https://docs.firstpromoter.com/api-reference-v2/api-admin/tracking-api.
 package fprom

@@ -145,7 +145,8 @@ func (g *gate) answered(p *pass, m Message, s standing, v *verdict) (pause time.
 		g.count(s, v)
 		pause = g.judge(m, s, v)
 	}
-	v.held = v.class == classSuspected && g.reason != nil || v.class > classSuspected
+	v.paused = g.reason != nil && v.class >= classSuspected
+	v.held = v.paused || v.class > classSuspected
 	return pause
 }
 

@@ -20,7 +20,7 @@ func (g *gate) judge(m Message, s standing, v *verdict) time.Duration {
 		clear(g.row)
 		g.reason, g.backoff, g.refused = nil, 0, 0
 		g.changed.broadcast()
-	case v.class == classBusy, v.class == classThrottled:
+	case v.class == classThrottled, v.class == classBusy && (g.reason != nil || g.inARow(m, s)):
 		return g.pause(v.wait, v.err)
 	case v.class == classUnauthorized:
 		g.backoff = min(max(2*g.backoff, g.firstProbe), slow)
@@ -30,12 +30,18 @@ func (g *gate) judge(m Message, s standing, v *verdict) time.Duration {
 			return g.pause(slow, v.err)
 		}
 		return g.pause(g.firstProbe, v.err)
-	case v.class == classSuspected && !s.tried: // one that was refused before says nothing new
-		if g.row[m.Key] = struct{}{}; len(g.row) >= refusalsToPause {
-			return g.pause(g.firstProbe, v.err)
-		}
+	case v.class == classSuspected && g.inARow(m, s):
+		return g.pause(g.firstProbe, v.err)
 	}
 	return 0
+}
+
+// inARow notes that m was refused, and reports whether that is the account's: one that was refused before says nothing new.
+func (g *gate) inARow(m Message, s standing) bool {
+	if !s.tried {
+		g.row[m.Key] = struct{}{}
+	}
+	return !s.tried && len(g.row) >= refusalsToPause
 }
 
 // pause begins the pause, or prolongs it.

@@ -2,7 +2,9 @@ package fprom_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -42,7 +44,10 @@ func TestRetryAfter(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					f := always(reply{status: status, header: header("Retry-After", test.value)})
 					tracker := start(t, config(f))
-					_, err := tracker.Track(t.Context(), sale("ch_1"))
+					var err error
+					for i := range map[int]int{429: 1, 503: 3}[status] { // three of 503 in a row pause the account
+						_, err = tracker.Track(t.Context(), sale(strconv.Itoa(i)))
+					}
 					want := test.want
 					if want == 0 && status == 429 {
 						want = time.Minute
@@ -62,6 +67,45 @@ func TestRetryAfter(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A 503 with Retry-After pauses the account as refused events do: where a tenth of the events alone get it, the others go
+// out at once. In an outage three calls find out, and then one at a time asks as often as FirstPromoter wants.
+func TestEventsThatAreToComeLater(t *testing.T) {
+	later := reply{status: 503, header: header("Retry-After", "60"), after: 100 * time.Millisecond}
+	t.Run("a tenth", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			f := poisoned(later)
+			tracker := start(t, config(f))
+			for i := range 600 {
+				id := fmt.Sprint("good", i)
+				if i%10 == 0 {
+					id = fmt.Sprint("bad", i)
+				}
+				enqueue(t, tracker, sale(id))
+				time.Sleep(time.Second)
+			}
+			if s := tracker.Stats(); s.Tracked < 539 || s.Rejected != 0 {
+				t.Errorf("%d of 540 tracked, %d given up", s.Tracked, s.Rejected)
+			}
+		})
+	})
+	t.Run("outage", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			f := always(later)
+			tracker := start(t, config(f))
+			for i := range 600 {
+				enqueue(t, tracker, sale(strconv.Itoa(i)))
+				time.Sleep(time.Second)
+			}
+			if n := len(f.seen()); n < 3+8 || n > 3+10 {
+				t.Errorf("%d calls in ten minutes, want 3 and one a minute", n)
+			}
+			if s := tracker.Stats(); s.Retries != 2 || s.PausedUntil.IsZero() {
+				t.Errorf("%d retries, paused until %v; want 2 before the pause", s.Retries, s.PausedUntil)
+			}
+		})
+	})
 }
 
 // near allows for the moment in which the attempt waited for its token.

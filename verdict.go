@@ -105,6 +105,7 @@ type verdict struct {
 	wait    time.Duration // what the event must wait; 0: by backoff
 	aside   bool          // the later events of the customer may pass
 	held    bool          // no attempt is spent
+	paused  bool          // the account is paused, by this answer or an earlier one
 	alone   bool          // the event fails while others succeed
 	news    bool          // its first failure, or the first one alone
 	warn    string        // what an operator should look at, although it is an outcome
