@@ -8,7 +8,7 @@ export GOWORK := off
 FUZZTIME ?= 3s
 NEWEST_GIN ?= v1.12.0
 
-.PHONY: help test check build vet unit setup fmt lint alloc gin-newest fuzz bench-short short e2e screenshots kill bench cover
+.PHONY: help test check build vet unit setup fmt lint alloc gin-newest fuzz bench-short short e2e screenshots kill bench cover $(addprefix unit@,$(MODULES))
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,14 +24,19 @@ check: ## linter, formatting, allocations, the newest Gin, the status page in a 
 setup: ## install a C compiler (for the race detector) and PostgreSQL, if they are missing (Debian, as root)
 	@scripts/setup.sh
 
+# With the race detector too, as the tests are: so all is compiled once.
 build: ## build every module
-	@for m in $(MODULES); do echo "== build $$m"; go -C $$m build -o /dev/null ./...; done
+	@for m in $(MODULES); do echo "== build $$m"; go -C $$m build -race -o /dev/null ./...; done
 
 vet: ## go vet every module
-	@for m in $(MODULES); do echo "== vet $$m"; go -C $$m vet ./...; done
+	@for m in $(MODULES); do echo "== vet $$m"; go -C $$m vet -race ./...; done
 
-unit: ## the tests of every module, with the race detector
-	@for m in $(MODULES); do echo "== test $$m"; go -C $$m test -race -timeout 15m ./...; done
+unit: ## the tests of every module, with the race detector; riverqueue's wait for a database most of the time
+	@echo "== test two modules at a time; what a module prints comes when it has ended"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(addprefix unit@,riverqueue $(filter-out riverqueue,$(MODULES)))
+
+$(addprefix unit@,$(MODULES)): unit@%:
+	@echo "== test $*"; go -C $* test -race -timeout 15m ./...
 
 fmt: ## fail if gofmt would change a file
 	@files=$$(git ls-files '*.go' | xargs -r gofmt -l); if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
