@@ -16,7 +16,6 @@ type capture struct {
 	params    []string
 	domain    string
 	overwrite bool
-	forwarded bool
 }
 
 // CaptureReferral is for sites whose visitors block FirstPromoter's script. It keeps the referral id of a promoter's link
@@ -28,8 +27,8 @@ type capture struct {
 // cannot be an id is ignored (see AttributionFrom).
 //
 // A cookie that is there already stays: the first promoter keeps the visitor (see WithLastClick). The cookie has
-// SameSite=Lax and Path=/, and is Secure if the request came over TLS (see WithForwardedProto). Scripts can read it, since
-// FirstPromoter's script uses the same one.
+// SameSite=Lax and Path=/, and is Secure if the request came over TLS or X-Forwarded-Proto says https: a visitor who forges
+// that header only marks a cookie of their own. Scripts can read it, since FirstPromoter's script uses the same one.
 func CaptureReferral(next http.Handler, opts ...CaptureOption) http.Handler {
 	c := &capture{next: next, params: captureParams}
 	for _, o := range opts {
@@ -41,10 +40,6 @@ func CaptureReferral(next http.Handler, opts ...CaptureOption) http.Handler {
 // WithLastClick replaces a cookie that is there already: the last promoter's link wins, and the 60 days begin again.
 // Default: the first promoter's link wins.
 func WithLastClick() CaptureOption { return func(c *capture) { c.overwrite = true } }
-
-// WithForwardedProto is for servers behind a proxy that ends TLS. It makes the cookie Secure also if the header
-// X-Forwarded-Proto says https. A visitor can send that header too; the only effect is that this cookie is marked Secure.
-func WithForwardedProto() CaptureOption { return func(c *capture) { c.forwarded = true } }
 
 // WithCookieDomain sets the cookie for a domain and all below it, such as "example.com" where links lead to
 // www.example.com and the checkout is at app.example.com. Default: the host of the request only.
@@ -60,7 +55,7 @@ func (c *capture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if id := c.referral(r); id != "" {
 		http.SetCookie(w, &http.Cookie{ //nolint:gosec // scripts share it, and plain HTTP has it too (see CaptureReferral)
 			Name: cookieRef, Value: id, Path: "/", Domain: c.domain, MaxAge: captureMaxAge, SameSite: http.SameSiteLaxMode,
-			Secure: r.TLS != nil || c.forwarded && r.Header.Get("X-Forwarded-Proto") == "https",
+			Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
 		})
 	}
 	c.next.ServeHTTP(w, r)

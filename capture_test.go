@@ -50,9 +50,8 @@ func TestCaptureReferral(t *testing.T) {
 		{name: "broken cookie is replaced", target: "/?fpr=anna", cookie: "_fprom_ref=undefined", want: "_fprom_ref=anna" + attributes},
 		{name: "last click", target: "/?fpr=anna", cookie: "_fprom_ref=bert", opts: []fprom.CaptureOption{fprom.WithLastClick()}, want: "_fprom_ref=anna" + attributes},
 		{name: "TLS", target: "/?fpr=anna", tls: true, want: "_fprom_ref=anna" + secure},
-		{name: "proxy not trusted", target: "/?fpr=anna", proto: "https", want: "_fprom_ref=anna" + attributes},
-		{name: "proxy", target: "/?fpr=anna", proto: "https", opts: []fprom.CaptureOption{fprom.WithForwardedProto()}, want: "_fprom_ref=anna" + secure},
-		{name: "proxy without TLS", target: "/?fpr=anna", proto: "http", opts: []fprom.CaptureOption{fprom.WithForwardedProto()}, want: "_fprom_ref=anna" + attributes},
+		{name: "proxy", target: "/?fpr=anna", proto: "https", want: "_fprom_ref=anna" + secure},
+		{name: "proxy without TLS", target: "/?fpr=anna", proto: "http", want: "_fprom_ref=anna" + attributes},
 		{
 			name: "domain", target: "/?fpr=anna", opts: []fprom.CaptureOption{fprom.WithCookieDomain("example.com")},
 			want: "_fprom_ref=anna" + strings.Replace(attributes, "; Max-Age", "; Domain=example.com; Max-Age", 1),
@@ -136,7 +135,7 @@ func ExampleCaptureReferral_gin() {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.GET("/", func(c *gin.Context) { c.String(http.StatusOK, "welcome") })
-	server := &http.Server{Handler: fprom.CaptureReferral(engine, fprom.WithForwardedProto())}
+	server := &http.Server{Handler: fprom.CaptureReferral(engine)}
 
 	w := httptest.NewRecorder()
 	server.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/?via=anna", http.NoBody))
