@@ -73,7 +73,7 @@ func (d *dedupe) store(ctx context.Context, ms []Message) (fresh, conflicts []Me
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for d.storing(ms) {
-		if err := d.wait(ctx); err != nil {
+		if err := d.ended.wait(ctx, &d.mu, time.Hour); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -131,7 +131,7 @@ func (d *dedupe) begin(ctx context.Context, m Message, queued bool) (repeat bool
 			d.active[m.Key] = k
 			return false, nil
 		}
-		if err := d.wait(ctx); err != nil {
+		if err := d.ended.wait(ctx, &d.mu, time.Hour); err != nil {
 			return false, err
 		}
 	}
@@ -190,17 +190,4 @@ func (d *dedupe) find(key string) *known {
 		}
 	}
 	return nil
-}
-
-// wait waits until a call has ended. Called with mu held, which it gives up meanwhile.
-func (d *dedupe) wait(ctx context.Context) error {
-	ended := d.ended.watch()
-	d.mu.Unlock()
-	defer d.mu.Lock()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-ended:
-		return nil
-	}
 }

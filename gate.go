@@ -108,11 +108,8 @@ func (g *gate) await(ctx context.Context, d time.Duration, tried bool) {
 	if tried {
 		waiting = &g.tried
 	}
-	changed := g.changed.watch()
 	*waiting++
-	g.mu.Unlock()
-	_ = sleepOr(ctx, d, changed) // enter looks at ctx
-	g.mu.Lock()
+	_ = g.changed.wait(ctx, &g.mu, d) // enter looks at ctx
 	*waiting--
 }
 
@@ -168,15 +165,18 @@ func (g *gate) state() (breaker string, until time.Time, reason error) {
 	return g.breaker.State().String(), until, g.reason
 }
 
-// signal wakes all who watch. Its methods are called with the lock of what it belongs to.
+// signal wakes all who wait for it. Its methods are called with the lock of what it belongs to.
 type signal struct{ ch chan struct{} }
 
-// watch returns a channel that is closed by the next broadcast.
-func (s *signal) watch() <-chan struct{} {
+// wait waits for d, for a broadcast or for the end of ctx, which alone is an error. It gives up mu meanwhile.
+func (s *signal) wait(ctx context.Context, mu *sync.Mutex, d time.Duration) error {
 	if s.ch == nil {
 		s.ch = make(chan struct{})
 	}
-	return s.ch
+	changed := s.ch
+	mu.Unlock()
+	defer mu.Lock()
+	return sleepOr(ctx, d, changed)
 }
 
 func (s *signal) broadcast() {
