@@ -120,7 +120,7 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 	e := &APIError{StatusCode: status, Code: c.clean(a.code), Message: c.clean(a.message)}
 	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
 	if a.has&ours == 0 && (!refused || len(body) > 0) { // FirstPromoter's own 401 has no body
-		e.foreign = c.base + "/" + m.Kind
+		e.foreign = c.cfg.BaseURL + "/" + m.Kind
 	}
 	v.err = e
 	switch {

@@ -26,36 +26,33 @@ const (
 // client makes one HTTP attempt and says what the answer means. It calls the transport itself, without http.Client: so
 // no redirect is ever followed and no cookie kept.
 type client struct {
+	cfg       Config
 	transport http.RoundTripper
 	closeIdle func()
-	base      string // without trailing slash
-	key       string
-	account   string
-	timeout   time.Duration
 	began     time.Time // events recorded before may have been sent by an earlier process
 }
 
 func newClient(cfg Config) *client {
-	c := &client{base: cfg.BaseURL, key: cfg.APIKey, account: cfg.AccountID, timeout: cfg.Timeout, began: time.Now(), closeIdle: func() {}}
+	c := &client{cfg: cfg, began: time.Now(), closeIdle: func() {}}
 	if cfg.HTTPClient != nil {
 		c.transport = cfg.HTTPClient.Transport
 	}
 	if c.transport == nil {
-		c.useDefaultTransport(cfg.Workers)
+		c.useDefaultTransport()
 	}
 	return c
 }
 
 // useDefaultTransport takes a copy of http.DefaultTransport, or that itself if the program has replaced it.
-func (c *client) useDefaultTransport(workers int) {
+func (c *client) useDefaultTransport() {
 	standard, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		c.transport = http.DefaultTransport
 		return
 	}
 	t := standard.Clone()
-	t.MaxIdleConnsPerHost = max(workers, t.MaxIdleConnsPerHost)
-	t.MaxIdleConns = max(workers, t.MaxIdleConns)
+	t.MaxIdleConnsPerHost = max(c.cfg.Workers, t.MaxIdleConnsPerHost)
+	t.MaxIdleConns = max(c.cfg.Workers, t.MaxIdleConns)
 	t.MaxResponseHeaderBytes = 64 << 10
 	t.DisableCompression = true                                                                  // no answer grows when it is read
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second} // a dead connection is noticed
@@ -67,15 +64,15 @@ func (c *client) request(ctx context.Context, m Message) (*http.Request, error) 
 	if !slices.Contains([]string{KindSale, KindRefund, KindSignup, KindCancellation}, m.Kind) {
 		return nil, fmt.Errorf("unknown kind %q", m.Kind)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/"+m.Kind, bytes.NewReader(m.Body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.BaseURL+"/"+m.Kind, bytes.NewReader(m.Body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header = http.Header{
 		"Accept":          {"application/json"},
 		"Accept-Encoding": {"identity"},
-		"Account-Id":      {c.account},
-		"Authorization":   {"Bearer " + c.key},
+		"Account-Id":      {c.cfg.AccountID},
+		"Authorization":   {"Bearer " + c.cfg.APIKey},
 		"Content-Type":    {"application/json"},
 		"User-Agent":      {userAgent},
 	}
@@ -84,7 +81,7 @@ func (c *client) request(ctx context.Context, m Message) (*http.Request, error) 
 
 // post sends m once.
 func (c *client) post(ctx context.Context, m Message) verdict {
-	attempt, cancel := context.WithTimeout(ctx, c.timeout)
+	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	req, err := c.request(attempt, m)
 	if err != nil {
@@ -98,7 +95,7 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 	case ctx.Err() != nil:
 		v.class, v.err = classUnknown, ctx.Err()
 	case attempt.Err() != nil:
-		v.err = fmt.Errorf("no answer within %v (Config.Timeout): %w", c.timeout, v.err)
+		v.err = fmt.Errorf("no answer within %v (Config.Timeout): %w", c.cfg.Timeout, v.err)
 	}
 	if v.err != nil {
 		v.err = fmt.Errorf("fprom: %s: %w", m.name(), v.err)
@@ -141,7 +138,7 @@ func (c *client) clean(s string) string {
 		}
 	}, strings.ToValidUTF8(s, "?"))
 	if c != nil { // a hook without a Tracker has none
-		s = strings.ReplaceAll(s, c.key, "[API key]")
+		s = strings.ReplaceAll(s, c.cfg.APIKey, "[API key]")
 	}
 	words := strings.Fields(s)
 	for i, w := range words {
@@ -154,7 +151,7 @@ func (c *client) clean(s string) string {
 
 // scrub keeps the key and addresses out of an error of the transport, whose text may quote what a server sent.
 func (c *client) scrub(err error) error {
-	if s := err.Error(); strings.Contains(s, c.key) || strings.Contains(s, "@") {
+	if s := err.Error(); strings.Contains(s, c.cfg.APIKey) || strings.Contains(s, "@") {
 		return errors.New(c.clean(s))
 	}
 	return err

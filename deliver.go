@@ -20,7 +20,7 @@ func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 	if v.class == classDone {
 		return v.Result, nil
 	}
-	return v.Result, &deliveryError{v, t.retry}
+	return v.Result, &deliveryError{v, t.cfg.Retry}
 }
 
 // attempt takes m through the stages: dedupe → failing → gate → pace → client, and its verdict back through them. queued
@@ -94,8 +94,8 @@ func (t *Tracker) pace(ctx context.Context, bulk bool, p *pass) error {
 		wait = t.limit.waitSpare
 	}
 	err := wait(open)
-	if q, ok := t.queue.(Limiter); ok && err == nil && t.gate.begin(p) {
-		err = t.guard(ctx, "the Queue's Admit", func() error { return q.Admit(open, t.perMinute) })
+	if q, ok := t.cfg.Queue.(Limiter); ok && err == nil && t.gate.begin(p) {
+		err = t.guard(ctx, "the Queue's Admit", func() error { return q.Admit(open, t.cfg.RequestsPerMinute) })
 	}
 	if open.Err() != nil && ctx.Err() == nil {
 		return nil
@@ -133,7 +133,7 @@ func unsent(m Message, err error) verdict {
 func (t *Tracker) conclude(ctx context.Context, p *pass, m Message, queued bool, s standing, v *verdict) {
 	pause := t.gate.answered(p, m, s, v)
 	// Refused events may be at fault themselves: each process finds out on its own.
-	if q, ok := t.queue.(Limiter); ok && pause > 0 && v.class != classSuspected {
+	if q, ok := t.cfg.Queue.(Limiter); ok && pause > 0 && v.class != classSuspected {
 		tell := func() error { return q.Pause(context.WithoutCancel(ctx), pause, v.err) }
 		if err := t.guard(ctx, "the Queue's Pause", tell); err != nil {
 			t.say(ctx, slog.LevelWarn, "the pause could not be told to the other processes", "error", plain(err))
@@ -160,7 +160,7 @@ func (t *Tracker) askAgain(m Message, queued bool, v *verdict) {
 	if age < 0 { // the clock was ahead when it was recorded, and may have been by years
 		age = min(-age, time.Since(t.client.began))
 	}
-	for _, at := range t.retry.NotFound {
+	for _, at := range t.cfg.Retry.NotFound {
 		if age < at {
 			v.class, v.held, v.wait = classAskAgain, true, at-age
 			v.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", m.name(), v.wait.Round(time.Second))

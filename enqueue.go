@@ -61,7 +61,7 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 // store puts what is new to this process into the queue. conflicts is what this process or the queue knows with other money.
 func (t *Tracker) store(ctx context.Context, ms []Message) (conflicts []Message, err error) {
 	bounded := ctx
-	if _, quick := t.queue.(*memoryQueue); !quick { // which never waits
+	if _, quick := t.cfg.Queue.(*memoryQueue); !quick { // which never waits
 		var cancel context.CancelFunc
 		bounded, cancel = context.WithTimeout(ctx, putTimeout)
 		defer cancel()
@@ -74,7 +74,7 @@ func (t *Tracker) store(ctx context.Context, ms []Message) (conflicts []Message,
 	if len(fresh) == 0 {
 		return conflicts, nil
 	}
-	err = t.guard(ctx, "the Queue's Put", func() error { return t.queue.Put(bounded, fresh...) })
+	err = t.guard(ctx, "the Queue's Put", func() error { return t.cfg.Queue.Put(bounded, fresh...) })
 	c, conflict := errors.AsType[*ConflictError](err)
 	if conflict = conflict || errors.Is(err, ErrConflict); conflict {
 		err = nil

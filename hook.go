@@ -36,7 +36,7 @@ func (h *Hook) reporter() *Tracker {
 	if h.tracker != nil {
 		return h.tracker
 	}
-	return &Tracker{log: slog.Default()}
+	return &Tracker{cfg: Config{Logger: slog.Default()}}
 }
 
 // Wrap begins the recording of one net/http request. Give the handler the Writer and the Request of the Exchange in place of

@@ -30,7 +30,7 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 		l.worksAgain(ctx, t)
 	}
 	level, text, more := l.line(t, s)
-	if !t.log.Enabled(ctx, level) {
+	if !t.cfg.Logger.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("event", s.Message.name())}
@@ -43,7 +43,7 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 	if s.Err != nil && s.Stage != StageConflict { // whose text says it all
 		attrs = append(attrs, slog.String("error", strings.TrimPrefix(plain(s.Err), s.Message.name()+": ")))
 	}
-	t.log.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
+	t.cfg.Logger.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
 }
 
 // line is what is logged of s.
@@ -60,7 +60,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 		text = "all delivery is paused; what is queued is kept"
 	case StageDead:
 		level, text = slog.LevelError, "the event is given up; it is a dead letter: list it with the tool's \"fprom dead list\", and send it again with \"fprom dead redrive\""
-		if _, volatile := t.queue.(UndeliveredLister); volatile {
+		if _, volatile := t.cfg.Queue.(UndeliveredLister); volatile {
 			text = "the event is given up; the queue in memory does not keep it: report it by hand, or use a durable queue (boltqueue)"
 		}
 	case StageDiscarded:
@@ -149,7 +149,7 @@ func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 	if q, err := t.queueStats(); err == nil { //nolint:contextcheck // it has a time of its own
 		waiting = q.Pending + q.Bulk
 	}
-	t.log.LogAttrs(ctx, slog.LevelInfo, "fprom: delivery works again",
+	t.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "fprom: delivery works again",
 		slog.Duration("after", time.Since(since).Round(time.Second)), slog.Int("failures", failures), slog.Int("waiting", waiting))
 }
 

@@ -44,8 +44,8 @@ func (t *Tracker) observe(ctx context.Context, s Step) {
 	}
 	t.counts.update(func(stats *Stats) { stats.count(s) })
 	_ = t.guard(ctx, "the Logger", func() error { t.logbook.step(ctx, t, s); return nil })
-	if t.observer != nil {
-		_ = t.guard(ctx, "the Observer", func() error { t.observer(ctx, s); return nil })
+	if t.cfg.Observer != nil {
+		_ = t.guard(ctx, "the Observer", func() error { t.cfg.Observer(ctx, s); return nil })
 	}
 }
 
@@ -64,13 +64,13 @@ func (t *Tracker) guard(ctx context.Context, what string, f func() error) (err e
 
 // say logs what is about no single event.
 func (t *Tracker) say(ctx context.Context, level slog.Level, text string, attrs ...any) {
-	_ = t.guard(ctx, "the Logger", func() error { t.log.Log(ctx, level, "fprom: "+text, attrs...); return nil })
+	_ = t.guard(ctx, "the Logger", func() error { t.cfg.Logger.Log(ctx, level, "fprom: "+text, attrs...); return nil })
 }
 
 // panicked counts and logs a panic; a Logger that panics again is left alone.
 func (t *Tracker) panicked(ctx context.Context, what string, p any) {
 	t.counts.update(func(s *Stats) { s.Panics++ })
 	defer func() { _ = recover() }()
-	t.log.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the program goes on",
+	t.cfg.Logger.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the program goes on",
 		slog.String("error", t.client.clean(fmt.Sprint(p))), slog.String("stack", string(debug.Stack())))
 }

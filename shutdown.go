@@ -16,7 +16,7 @@ func (t *Tracker) Flush(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	if err := t.guard(ctx, "the Queue's Flush", func() error { return t.queue.Flush(ctx) }); err != nil {
+	if err := t.guard(ctx, "the Queue's Flush", func() error { return t.cfg.Queue.Flush(ctx) }); err != nil {
 		return fmt.Errorf("fprom: flush: %w", err)
 	}
 	return nil
@@ -63,9 +63,9 @@ func (t *Tracker) end(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // the ctx of a later call has ended
-	if _, shared := t.queue.(Limiter); !shared {
+	if _, shared := t.cfg.Queue.(Limiter); !shared {
 		err := t.Flush(ctx)
-		for q, ok := t.queue.(*memoryQueue); ok && errors.Is(err, ErrNotDue) && q.letPass(); {
+		for q, ok := t.cfg.Queue.(*memoryQueue); ok && errors.Is(err, ErrNotDue) && q.letPass(); {
 			err = t.Flush(ctx) // nobody will ask about what is in front again
 		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {
@@ -77,7 +77,7 @@ func (t *Tracker) end(ctx context.Context) {
 	t.cut()
 
 	var undelivered error
-	if q, ok := t.queue.(UndeliveredLister); ok {
+	if q, ok := t.cfg.Queue.(UndeliveredLister); ok {
 		undelivered = t.guard(ctx, "the Queue's Undelivered", func() error {
 			if left := eventsOf(q.Undelivered()); len(left) > 0 {
 				return &UndeliveredError{Events: left}
@@ -85,13 +85,13 @@ func (t *Tracker) end(ctx context.Context) {
 			return nil
 		})
 	}
-	closing := t.guard(ctx, "the Queue's Close", t.queue.Close)
+	closing := t.guard(ctx, "the Queue's Close", t.cfg.Queue.Close)
 	if closing != nil {
 		closing = fmt.Errorf("fprom: close the queue: %w", closing)
 	}
 	t.endErr = errors.Join(undelivered, closing)
-	if canBeKey(t.queue) {
-		taken.Delete(t.queue)
+	if canBeKey(t.cfg.Queue) {
+		taken.Delete(t.cfg.Queue)
 	}
 	t.client.closeIdle()
 }

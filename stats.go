@@ -118,7 +118,7 @@ func (t *Tracker) Stats() Stats {
 		s = *counted
 		s.LastMinute = len(t.counts.recent())
 	})
-	s.RequestsPerMinute = t.perMinute
+	s.RequestsPerMinute = t.cfg.RequestsPerMinute
 	var reason error
 	if s.Breaker, s.PausedUntil, reason = t.gate.state(); reason != nil {
 		s.PauseReason = reason.Error()
@@ -138,7 +138,7 @@ func (t *Tracker) queueStats() (q QueueStats, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	err = t.guard(ctx, "the Queue's Stats", func() (err error) {
-		q, err = t.queue.Stats(ctx)
+		q, err = t.cfg.Queue.Stats(ctx)
 		return err
 	})
 	return q, err
@@ -149,6 +149,6 @@ func (t *Tracker) Outbox() (Outbox, bool) {
 	if t == nil {
 		return nil, false
 	}
-	o, ok := t.queue.(Outbox)
+	o, ok := t.cfg.Queue.(Outbox)
 	return o, ok
 }

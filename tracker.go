@@ -15,19 +15,14 @@ import (
 // safe for concurrent use. A nil *Tracker is valid: Enqueue and Track return ErrNoTracker, Flush and Shutdown nil, and a
 // middleware with it tracks nothing.
 type Tracker struct {
-	client    *client
-	queue     Queue
-	workers   int
-	perMinute int
-	dedupe    *dedupe
-	failing   *failing
-	gate      *gate
-	limit     *pacer
-	retry     RetryConfig
-	log       *slog.Logger
-	logbook   logbook
-	observer  func(context.Context, Step)
-	counts    counters
+	cfg     Config // with the defaults filled in
+	client  *client
+	dedupe  *dedupe
+	failing *failing
+	gate    *gate
+	limit   *pacer
+	logbook logbook
+	counts  counters
 
 	accepting sync.RWMutex    // held for reading while events are put into the queue, and for good from Shutdown on
 	running   context.Context //nolint:containedctx // ends with the Tracker: stop ends it
@@ -49,12 +44,11 @@ func New(cfg Config) (*Tracker, error) {
 		return nil, err
 	}
 	t := &Tracker{
-		client: newClient(cfg), queue: cfg.Queue, workers: cfg.Workers, perMinute: cfg.RequestsPerMinute,
-		dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers, cfg.Retry.MaxAttempts), gate: newGate(cfg.Breaker, cfg.Retry),
-		limit: newPacer(cfg.RequestsPerMinute, cfg.Burst), retry: cfg.Retry, log: cfg.Logger, observer: cfg.Observer,
+		cfg: cfg, client: newClient(cfg), dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers, cfg.Retry.MaxAttempts),
+		gate: newGate(cfg.Breaker, cfg.Retry), limit: newPacer(cfg.RequestsPerMinute, cfg.Burst),
 		ran: make(chan struct{}), ended: make(chan struct{}),
 	}
-	if err := t.take(cfg.Queue); err != nil {
+	if err := t.take(); err != nil {
 		return nil, err
 	}
 	t.running, t.stop = context.WithCancel(context.Background())
@@ -62,31 +56,31 @@ func New(cfg Config) (*Tracker, error) {
 	if w, ok := cfg.Queue.(Watcher); ok {
 		w.Watch(t.Stats)
 	}
-	t.announce(cfg)
+	t.announce()
 	go t.run()
 	return t, nil
 }
 
 // announce is the one line that says what runs here.
-func (t *Tracker) announce(cfg Config) {
-	base, _ := url.Parse(cfg.BaseURL) // as Config's check did
-	_, volatile := cfg.Queue.(UndeliveredLister)
-	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", cfg.AccountID, "host", base.Host,
-		"queue", fmt.Sprintf("%T", cfg.Queue), "durable", !volatile, "version", Version)
+func (t *Tracker) announce() {
+	base, _ := url.Parse(t.cfg.BaseURL) // as Config's check did
+	_, volatile := t.cfg.Queue.(UndeliveredLister)
+	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", t.cfg.AccountID, "host", base.Host,
+		"queue", fmt.Sprintf("%T", t.cfg.Queue), "durable", !volatile, "version", Version)
 }
 
 // taken are the queues that Trackers deliver from.
 var taken sync.Map
 
 // take refuses a queue that is closed, or that another Tracker of this process delivers from.
-func (t *Tracker) take(q Queue) error {
+func (t *Tracker) take() error {
 	if _, err := t.queueStats(); errors.Is(err, ErrQueueClosed) {
 		return fmt.Errorf("%w (Config.Queue)", err)
 	}
-	if !canBeKey(q) {
+	if !canBeKey(t.cfg.Queue) {
 		return nil
 	}
-	if _, other := taken.LoadOrStore(q, t); other {
+	if _, other := taken.LoadOrStore(t.cfg.Queue, t); other {
 		return fmt.Errorf("%w (Config.Queue)", ErrQueueInUse)
 	}
 	return nil
@@ -96,7 +90,7 @@ func (t *Tracker) take(q Queue) error {
 func (t *Tracker) run() {
 	defer close(t.ran)
 	for {
-		err := t.guard(t.running, "the Queue's Run", func() error { return t.queue.Run(t.running, t.workers, t.deliver) })
+		err := t.guard(t.running, "the Queue's Run", func() error { return t.cfg.Queue.Run(t.running, t.cfg.Workers, t.deliver) })
 		if t.running.Err() != nil {
 			return
 		}
@@ -142,5 +136,5 @@ func (t *Tracker) Format(f fmt.State, _ rune) {
 		_, _ = io.WriteString(f, "fprom.Tracker(nil)")
 		return
 	}
-	_, _ = io.WriteString(f, "fprom.Tracker("+t.client.base+")")
+	_, _ = io.WriteString(f, "fprom.Tracker("+t.cfg.BaseURL+")")
 }
