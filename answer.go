@@ -26,7 +26,6 @@ const (
 	warnFirst   = "FirstPromoter knew this event id before its first attempt: if it is the id of an older payment, this one earns nothing; each payment needs an id of its own"
 )
 
-// answer is what FirstPromoter says.
 type answer struct {
 	has           trait
 	id            int64

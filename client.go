@@ -59,7 +59,6 @@ func (c *client) useDefaultTransport() {
 	c.transport, c.closeIdle = t, t.CloseIdleConnections
 }
 
-// request makes the request for m.
 func (c *client) request(ctx context.Context, m Message) (*http.Request, error) {
 	if !slices.Contains([]string{KindSale, KindRefund, KindSignup, KindCancellation}, m.Kind) {
 		return nil, fmt.Errorf("unknown kind %q", m.Kind)
@@ -79,7 +78,6 @@ func (c *client) request(ctx context.Context, m Message) (*http.Request, error) 
 	return req, nil
 }
 
-// post sends m once.
 func (c *client) post(ctx context.Context, m Message) verdict {
 	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()

@@ -169,7 +169,6 @@ func (t *Tracker) askAgain(m Message, queued bool, v *verdict) {
 	}
 }
 
-// attributed reports whether a sale says itself who brought the customer.
 func attributed(m Message) bool {
 	e, err := m.Event()
 	sale, ok := e.(Sale)

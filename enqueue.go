@@ -34,7 +34,6 @@ func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 	return t.enqueue(context.WithoutCancel(ctx), ms)
 }
 
-// enqueue is Enqueue of what NewMessage made.
 func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 	if len(ms) == 0 {
 		return nil

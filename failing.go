@@ -88,7 +88,6 @@ func (f *failing) leave(s standing) {
 	}
 }
 
-// succeeded notes a good answer to the event with this key.
 func (f *failing) succeeded(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -24,7 +24,6 @@ type logbook struct {
 	failures int       // in it
 }
 
-// step logs s, if it is worth it.
 func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 	if s.Stage == StageDelivered || s.Stage == StageDead {
 		l.worksAgain(ctx, t)
@@ -46,7 +45,6 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 	t.cfg.Logger.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
 }
 
-// line is what is logged of s.
 func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more []slog.Attr) {
 	level, text = slog.LevelDebug, string(s.Stage)
 	switch s.Stage {
@@ -136,7 +134,6 @@ func (l *logbook) trouble(level slog.Level, news bool) (slog.Level, []slog.Attr)
 	return level, []slog.Attr{slog.Duration("since", now.Sub(l.since).Round(time.Second)), slog.Int("failures", l.failures)}
 }
 
-// worksAgain says that the trouble is over.
 func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 	l.mu.Lock()
 	since, failures := l.since, l.failures

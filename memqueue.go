@@ -101,7 +101,6 @@ func recovered(ctx context.Context, deliver func(context.Context, Message) (Resu
 	return deliver(ctx, m)
 }
 
-// settle takes what deliver answered.
 func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, r Result, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

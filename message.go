@@ -121,7 +121,6 @@ func MaskEmail(s string) string {
 	return fmt.Sprintf("%.1s***@%.1s***", local, host)
 }
 
-// shorten cuts s to n bytes.
 func shorten(s string, n int) string {
 	if len(s) <= n {
 		return s

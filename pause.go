@@ -44,7 +44,6 @@ func (g *gate) inARow(m Message, s standing) bool {
 	return !s.tried && len(g.row) >= refusalsToPause
 }
 
-// pause begins the pause, or prolongs it.
 func (g *gate) pause(d time.Duration, reason error) time.Duration {
 	g.reason = reason
 	g.shut(d)

@@ -26,7 +26,6 @@ type Recording struct {
 	closed bool      // guarded by mu: the handler has returned, and nothing can be recorded any more
 }
 
-// decision is what Commit or Discard decided.
 type decision uint8
 
 const (
@@ -153,7 +152,6 @@ func (r *Recording) enqueue(ms []Message) error {
 	})
 }
 
-// report says what becomes of events that are not stored.
 func (r *Recording) report(stage Stage, events []Message, err error) {
 	for _, m := range events {
 		r.hook.reporter().observe(context.WithoutCancel(r.ctx), Step{Stage: stage, Message: m, Err: err})

@@ -55,7 +55,6 @@ func (t *Tracker) Shutdown(ctx context.Context) error {
 	}
 }
 
-// end is what Shutdown does, once.
 func (t *Tracker) end(ctx context.Context) {
 	defer close(t.ended)
 	t.accepting.Lock() // waits for the events that are being stored, and is never given up

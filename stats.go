@@ -39,21 +39,18 @@ type Stats struct {
 	RequestsPerMinute int       `json:"requests_per_minute"`   // the limit (Config.RequestsPerMinute)
 }
 
-// counters are what a Tracker counts itself.
 type counters struct {
 	mu    sync.Mutex
 	stats Stats       // without what Tracker.Stats asks others for
 	calls []time.Time // to FirstPromoter, of the last minute and some before
 }
 
-// update changes the counters.
 func (c *counters) update(f func(s *Stats)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f(&c.stats)
 }
 
-// called counts a call to FirstPromoter.
 func (c *counters) called() {
 	c.update(func(s *Stats) {
 		s.Attempts++
@@ -70,7 +67,6 @@ func (c *counters) recent() []time.Time {
 	return c.calls[i:]
 }
 
-// put notes how a Put ended.
 func (c *counters) put(err error) {
 	c.update(func(s *Stats) {
 		if s.PutError = ""; err != nil {
@@ -79,7 +75,6 @@ func (c *counters) put(err error) {
 	})
 }
 
-// count adds a step to the counters.
 func (s *Stats) count(step Step) {
 	switch step.Stage {
 	case StageEnqueued:

@@ -69,7 +69,6 @@ func (t *Tracker) announce() {
 		"queue", fmt.Sprintf("%T", t.cfg.Queue), "durable", !volatile, "version", Version)
 }
 
-// taken are the queues that Trackers deliver from.
 var taken sync.Map
 
 // take refuses a queue that is closed, or that another Tracker of this process delivers from.
@@ -86,7 +85,6 @@ func (t *Tracker) take() error {
 	return nil
 }
 
-// run keeps the queue running until Shutdown.
 func (t *Tracker) run() {
 	defer close(t.ran)
 	for {

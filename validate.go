@@ -86,7 +86,6 @@ func (e Signup) Validate() error {
 // Validate reports the first wrong field.
 func (e Cancellation) Validate() error { return validCustomer(e.Email, e.UID) }
 
-// invalid is an error if wrong.
 func invalid(wrong bool, field, reason string) error {
 	if wrong {
 		return &ValidationError{field, reason}

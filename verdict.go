@@ -50,7 +50,6 @@ const (
 	classUnknown                   // nothing was sent, or the caller's ctx ended before an answer
 )
 
-// trait is what an answer has beside its status.
 type trait uint8
 
 const (
@@ -61,7 +60,6 @@ const (
 	retryAfter                   // a usable Retry-After
 )
 
-// rule is a row of the table of answers.
 type rule struct {
 	status  []int  // 3 is 300 to 399; none: any
 	has     trait  // 0: whatever it has
