@@ -1,7 +1,6 @@
 package fprom
 
 import (
-	"cmp"
 	"errors"
 	"time"
 
@@ -18,19 +17,6 @@ type BreakerConfig struct {
 	// OpenFor is how long it stays open before an attempt probes (half-open), and again after each that fails. Default 1 s.
 	OpenFor time.Duration
 }
-
-func (c BreakerConfig) withDefaults() BreakerConfig {
-	return BreakerConfig{Failures: cmp.Or(c.Failures, 5), OpenFor: cmp.Or(c.OpenFor, time.Second)}
-}
-
-func (c BreakerConfig) validate() error {
-	return cmp.Or(
-		invalid(c.Failures < 0, "Config.Breaker.Failures", "is negative"),
-		invalid(c.OpenFor < 0, "Config.Breaker.OpenFor", "is negative"),
-	)
-}
-
-var errFailure = errors.New("failure")
 
 // newBreaker makes the breaker of g. gobreaker only counts, and keeps its state; who probes and who waits is the gate's.
 func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
@@ -56,7 +42,7 @@ func (g *gate) count(s standing, v *verdict) {
 	switch {
 	case v.class <= classAskAgain:
 	case v.class == classTransient && !s.suspect:
-		failure = errFailure
+		failure = errors.New("failure")
 	default:
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -55,8 +56,7 @@ type Config struct {
 	Observer func(context.Context, Step)
 }
 
-// withDefaults fills in what is zero. The error names the field that is wrong.
-func (c Config) withDefaults() (Config, error) {
+func (c Config) withDefaults() Config {
 	c.APIKey = cmp.Or(c.APIKey, os.Getenv("FIRSTPROMOTER_API_KEY"))
 	c.AccountID = cmp.Or(c.AccountID, os.Getenv("FIRSTPROMOTER_ACCOUNT_ID"))
 	c.BaseURL = strings.TrimRight(cmp.Or(c.BaseURL, os.Getenv("FIRSTPROMOTER_API_URL"), DefaultBaseURL), "/")
@@ -64,17 +64,30 @@ func (c Config) withDefaults() (Config, error) {
 	c.RequestsPerMinute = cmp.Or(c.RequestsPerMinute, 400)
 	c.Burst = cmp.Or(c.Burst, max(min(20, c.RequestsPerMinute/20), 1))
 	c.Workers = cmp.Or(c.Workers, 64)
-	c.Breaker, c.Dedupe, c.Retry = c.Breaker.withDefaults(), c.Dedupe.withDefaults(), c.Retry.withDefaults()
+	c.Breaker.Failures = cmp.Or(c.Breaker.Failures, 5)
+	c.Breaker.OpenFor = cmp.Or(c.Breaker.OpenFor, time.Second)
+	c.Dedupe.TTL = cmp.Or(c.Dedupe.TTL, 24*time.Hour)
+	c.Dedupe.MaxEntries = cmp.Or(c.Dedupe.MaxEntries, 1<<18)
+	c.Retry.Base = cmp.Or(c.Retry.Base, time.Second)
+	c.Retry.Max = cmp.Or(c.Retry.Max, max(time.Minute, c.Retry.Base))
+	c.Retry.ProbeInterval = cmp.Or(c.Retry.ProbeInterval, time.Second)
+	if c.Retry.NotFound == nil {
+		c.Retry.NotFound = []time.Duration{30 * time.Second, 5 * time.Minute, time.Hour}
+	}
 	if c.Queue == nil {
 		c.Queue = NewMemoryQueue(DefaultQueueSize)
 	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	return c
+}
+
+// validate names the first field that is wrong.
+func (c Config) validate() error {
 	if c.APIKey == "" && c.AccountID == "" {
-		return c, ErrNoCredentials
+		return ErrNoCredentials
 	}
-	return c, cmp.Or(
+	early := c.Retry.NotFound
+	return cmp.Or(
 		validCredential("Config.APIKey", "$FIRSTPROMOTER_API_KEY", c.APIKey),
 		validCredential("Config.AccountID", "$FIRSTPROMOTER_ACCOUNT_ID", c.AccountID),
 		validBaseURL(c.BaseURL),
@@ -82,7 +95,15 @@ func (c Config) withDefaults() (Config, error) {
 		invalid(c.RequestsPerMinute < 2, "Config.RequestsPerMinute", "must be at least 2"),
 		invalid(c.Burst < 1 || c.Burst >= c.RequestsPerMinute, "Config.Burst", "must be between 1 and RequestsPerMinute-1"),
 		invalid(c.Workers < 0, "Config.Workers", "is negative"),
-		c.Breaker.validate(), c.Dedupe.validate(), c.Retry.validate(),
+		invalid(c.Breaker.Failures < 0, "Config.Breaker.Failures", "is negative"),
+		invalid(c.Breaker.OpenFor < 0, "Config.Breaker.OpenFor", "is negative"),
+		invalid(c.Dedupe.TTL < 0, "Config.Dedupe.TTL", "is negative"),
+		invalid(c.Dedupe.MaxEntries < 0, "Config.Dedupe.MaxEntries", "is negative"),
+		invalid(c.Retry.Base < 0, "Config.Retry.Base", "is negative"),
+		invalid(c.Retry.Max < c.Retry.Base, "Config.Retry.Max", "is less than Base"),
+		invalid(c.Retry.MaxAttempts < 0, "Config.Retry.MaxAttempts", "is negative (0 means for ever)"),
+		invalid(c.Retry.ProbeInterval < 0, "Config.Retry.ProbeInterval", "is negative"),
+		invalid(!slices.IsSorted(early) || len(early) > 0 && early[0] < 0, "Config.Retry.NotFound", "is negative or does not ascend: it lists ages of the sale"),
 	)
 }
 

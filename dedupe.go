@@ -19,17 +19,6 @@ type DedupeConfig struct {
 	MaxEntries int
 }
 
-func (c DedupeConfig) withDefaults() DedupeConfig {
-	return DedupeConfig{TTL: cmp.Or(c.TTL, 24*time.Hour), MaxEntries: cmp.Or(c.MaxEntries, 1<<18)}
-}
-
-func (c DedupeConfig) validate() error {
-	return cmp.Or(
-		invalid(c.TTL < 0, "Config.Dedupe.TTL", "is negative"),
-		invalid(c.MaxEntries < 0, "Config.Dedupe.MaxEntries", "is negative"),
-	)
-}
-
 // dedupe knows what this process has done with an event id: being stored, stored, being sent, done. Ids are in two
 // generations of go-cache: when the young one is full or a TTL old it becomes the old one, and the old one is dropped as
 // a whole. So nothing ever sweeps, and no call waits for a sweep. What a call is under way for is kept apart, so that it

@@ -1,10 +1,8 @@
 package fprom
 
 import (
-	"cmp"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"time"
 )
 
@@ -27,33 +25,12 @@ type RetryConfig struct {
 	NotFound []time.Duration
 }
 
-func (c RetryConfig) withDefaults() RetryConfig {
-	c.Base = cmp.Or(c.Base, time.Second)
-	c.Max = cmp.Or(c.Max, max(time.Minute, c.Base))
-	c.ProbeInterval = cmp.Or(c.ProbeInterval, time.Second)
-	if c.NotFound == nil {
-		c.NotFound = []time.Duration{30 * time.Second, 5 * time.Minute, time.Hour}
-	}
-	return c
-}
-
-func (c RetryConfig) validate() error {
-	return cmp.Or(
-		invalid(c.Base < 0, "Config.Retry.Base", "is negative"),
-		invalid(c.Max < c.Base, "Config.Retry.Max", "is less than Base"),
-		invalid(c.MaxAttempts < 0, "Config.Retry.MaxAttempts", "is negative (0 means for ever)"),
-		invalid(c.ProbeInterval < 0, "Config.Retry.ProbeInterval", "is negative"),
-		invalid(!slices.IsSorted(c.NotFound) || len(c.NotFound) > 0 && c.NotFound[0] < 0,
-			"Config.Retry.NotFound", "is negative or does not ascend: it lists ages of the sale"),
-	)
-}
-
 // RetryDelay is how long a queue waits before it delivers an event again. attempt is the number of the delivery that
 // failed (1 for the first), and err is its error. The wait is random; its bound doubles with each attempt, up to
 // RetryConfig.Max of the Tracker that made err. It is at least as long as FirstPromoter asked for. Safe for concurrent use.
 func RetryDelay(attempt int, err error) time.Duration {
 	var floor time.Duration
-	c := RetryConfig{}.withDefaults()
+	c := RetryConfig{Base: time.Second, Max: time.Minute}
 	if d, ok := errors.AsType[*deliveryError](err); ok {
 		if d.wait > 0 {
 			return d.wait

@@ -39,8 +39,8 @@ type Tracker struct {
 // is wrong, the error is a *ValidationError that names it; if there are no credentials at all, it is ErrNoCredentials. If
 // the queue cannot be used, the error wraps ErrQueueInUse or ErrQueueClosed. Nothing is sent until there is an event. Call Shutdown at the end.
 func New(cfg Config) (*Tracker, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	t := &Tracker{
