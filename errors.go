@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -93,16 +94,11 @@ type UndeliveredError struct {
 }
 
 func (e *UndeliveredError) Error() string {
-	names := make([]string, 0, 6)
-	for _, ev := range e.Events {
-		if len(names) == 5 {
-			names = append(names, "…")
-			break
-		}
+	var names []string
+	for _, ev := range e.Events[:min(5, len(e.Events))] {
 		names = append(names, ev.message().name())
 	}
-	return "fprom: shut down with undelivered events: " + strconv.Itoa(len(e.Events)) + " (" + strings.Join(names, ", ") +
-		"); store them, or use a durable queue (boltqueue)"
+	return fmt.Sprintf("fprom: shut down with undelivered events: %d (the first: %s); store them, or use a durable queue (boltqueue)", len(e.Events), strings.Join(names, ", "))
 }
 
 // IsPermanent reports whether err says that sending the event again cannot help: FirstPromoter rejected it, or it is
