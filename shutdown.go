@@ -42,15 +42,13 @@ func (t *Tracker) Shutdown(ctx context.Context) error {
 	defer context.AfterFunc(ctx, t.cut)()
 	select {
 	case <-t.ended:
-		return t.endErr
 	case <-ctx.Done():
+		_ = sleepOr(context.WithoutCancel(ctx), stubborn, t.ended)
 	}
-	timer := time.NewTimer(stubborn)
-	defer timer.Stop()
 	select {
 	case <-t.ended:
 		return t.endErr
-	case <-timer.C:
+	default:
 		return fmt.Errorf("fprom: shutdown: a delivery or the queue has not ended: %w", ctx.Err())
 	}
 }
