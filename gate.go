@@ -60,7 +60,7 @@ func (g *gate) enter(ctx context.Context, queued, tried bool) (*pass, error) {
 			return nil, fmt.Errorf("%w (%w): %w", ErrPaused, g.reason, err)
 		case err != nil:
 			return nil, err
-		case g.open():
+		case g.reason == nil && g.breaker.State() == gobreaker.StateClosed:
 			return p, nil
 		}
 		wait := g.untilProbe(tried)
@@ -74,10 +74,6 @@ func (g *gate) enter(ctx context.Context, queued, tried bool) (*pass, error) {
 		}
 		g.await(ctx, wait, tried)
 	}
-}
-
-func (g *gate) open() bool {
-	return g.reason == nil && g.breaker.State() == gobreaker.StateClosed
 }
 
 // untilProbe is how long an event must wait before it may ask again whether it is the next probe; 0: it is. In a pause those
