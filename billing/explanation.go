@@ -92,6 +92,13 @@ func (x Explanation) String() string {
 	return b.String()
 }
 
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
 func kindOf(e fprom.Event) string {
 	switch e.(type) {
 	case fprom.Sale:

@@ -128,7 +128,7 @@ func (v Provider) convert(ctx context.Context, root any, err error, c *config) E
 	switch {
 	case p.err != nil:
 		x.Tracked, x.Skipped, x.Detail = nil, "", ""
-		x.Err = &prefixed{"fprom: " + v.Name + " webhook " + orDash(x.Type) + " " + orDash(x.ID) + ": ", p.err}
+		x.Err = &prefixed{"fprom: " + strings.Join(strings.Fields(v.Name+" webhook "+x.Type+" "+x.ID), " ") + ": ", p.err}
 	case len(x.Tracked) > 0:
 		x.Skipped, x.Detail = "", ""
 	case x.Skipped == "":
@@ -160,10 +160,3 @@ type prefixed struct {
 
 func (e *prefixed) Error() string { return e.prefix + strings.TrimPrefix(e.err.Error(), "fprom: ") }
 func (e *prefixed) Unwrap() error { return e.err }
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
