@@ -170,6 +170,14 @@ func TestRedriveFollowsARestart(t *testing.T) {
 	}
 }
 
+// Who gives no file on a terminal is told that it is waited for.
+func TestExplainAsksTheTerminal(t *testing.T) {
+	t.Parallel()
+	if out, code := onTerminal(t, nil, "{}\n\x04", "explain", "stripe"); code != 0 || !strings.Contains(out, "not-money") {
+		t.Errorf("exit %d: %q", code, out)
+	}
+}
+
 // Long work shows a bar on a terminal, and takes it away at its end.
 func TestBar(t *testing.T) {
 	t.Parallel()

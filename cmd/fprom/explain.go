@@ -90,6 +90,9 @@ func (a *app) explainPayload(args []string, opts []billing.Option) error {
 
 func (a *app) payload(files []string) ([]byte, error) {
 	in := a.in
+	if a.terminal.in && (len(files) == 0 || files[0] == "-") {
+		a.note("reads the payload from the terminal until Ctrl-D")
+	}
 	if len(files) > 0 && files[0] != "-" {
 		f, err := os.Open(files[0])
 		if err != nil {

@@ -100,6 +100,12 @@ func (a *app) root() *cobra.Command {
 	complete(root, "output", formats...)
 	complete(root, "progress", progressModes...)
 	root.AddCommand(a.doctor(), a.status(), a.events(), a.dead(), a.backfill(), a.reconcile(), a.why(), a.explain(), a.trigger(), a.fake(), a.pageCommand())
+	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"})
+	help.Args = func(_ *cobra.Command, args []string) error {
+		cmd, rest, _ := root.Find(args)
+		return known(cmd, rest)
+	}
 	return root
 }
 

@@ -48,7 +48,7 @@ func onTerminalAfter(t *testing.T, e env, meanwhile func(), answer string, args 
 		for typed := false; ; {
 			n, err := master.Read(buf) // an error when the other side is closed
 			_, _ = shown.Write(buf[:n])
-			if !typed && strings.HasSuffix(shown.String(), "[y/N] ") {
+			if asks := strings.HasSuffix(shown.String(), "[y/N] ") || strings.HasSuffix(shown.String(), "Ctrl-D\r\n"); asks && !typed {
 				typed = true
 				meanwhile()
 				_, _ = io.WriteString(master, answer)

@@ -101,6 +101,8 @@ func TestUsage(t *testing.T) {
 		{"status --nonsense", 2, "unknown flag"},
 		{"statu", 2, "did you mean status?"},
 		{"dead lst", 2, "did you mean list?"},
+		{"help nosuch", 2, `unknown command "nosuch"`},
+		{"help dead lst", 2, "did you mean list?"},
 		{"status more", 2, `unexpected argument "more"`},
 		{"status -o yaml", 2, "is not one of text, json, jsonl"},
 		{"status --progress loud", 2, "auto, bar, plain, none"},
