@@ -39,6 +39,44 @@ func TestDoctorNamesWhatWaits(t *testing.T) {
 	})
 }
 
+// What waits is old when the page and the alarms call it old: an unknown visitor's sale is asked about for an hour, and a
+// bulk load takes its time.
+func TestDoctorOnOldEvents(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		ago    time.Duration
+		bulk   bool
+		status string
+	}{
+		{"tried again", 90 * time.Minute, false, "ok"},
+		{"late", 3 * time.Hour, false, "warn"},
+		{"far too late", 7 * time.Hour, false, "fail"},
+		{"bulk load under way", 7 * time.Hour, true, "ok"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := inFile(t)
+			put(t, p, func(m *root.Message) { m.RecordedAt, m.Bulk = time.Now().Add(-c.ago), c.bulk },
+				sale("old", "kim@example.com", 700, "USD"))
+			fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
+			fake.Inject(fpromtest.Status(500).OnEvent("old"))
+			tracker, _ := serve(t, p, fake)
+			if err := tracker.Enqueue(t.Context(), sale("ch_1", "bob@example.com", 1999, "USD")); err != nil { // an outcome
+				t.Fatal(err)
+			}
+			eventually(t, func() bool { return fake.Count("sale", "old") > 0 && tracker.Stats().NotReferral == 1 })
+			var v checks
+			fprom(t, account(fake).with(env{"FPROM_OUTBOX": p.where}), "doctor", "-o", "json").object(t, &v)
+			for _, check := range v.Checks {
+				if check.Name == "delivery" && check.Status != c.status {
+					t.Errorf("delivery is %s, want %s: %s", check.Status, c.status, check.Detail)
+				}
+			}
+		})
+	}
+}
+
 func TestDoctorNamesAPause(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {

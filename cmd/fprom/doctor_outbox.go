@@ -132,8 +132,9 @@ func knownProblem(err error) (fix, problem string) {
 	}
 }
 
+// How old the oldest event may be. An hour is normal for a customer whom FirstPromoter does not know yet.
 const (
-	oldWarn = 10 * time.Minute
+	oldWarn = 2 * time.Hour
 	oldFail = 6 * time.Hour
 )
 
@@ -146,7 +147,7 @@ func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
 	}
 	d.delivery(s)
 	if s.Dead > 0 {
-		d.warn("dead_letters", "fprom dead list shows the reasons; then fprom dead redrive or drop", "%s: FirstPromoter refused them for good", count(s.Dead, "dead letter"))
+		d.warn("dead_letters", "fprom dead list shows the reasons; then fprom dead redrive or drop", "%s, which FirstPromoter refused for good", count(s.Dead, "dead letter"))
 	} else {
 		d.ok("dead_letters", "none")
 	}
@@ -163,6 +164,9 @@ func (d *doctor) delivery(s fprom.QueueStats) {
 	if !s.Oldest.IsZero() {
 		age = time.Since(s.Oldest)
 	}
+	late := func(limit time.Duration) bool { // a bulk load takes hours: then it counts that some event was done
+		return age > limit && (s.Bulk == 0 || time.Since(s.LastSuccess) > limit)
+	}
 	switch {
 	case !s.PausedUntil.IsZero() && s.PausedUntil.After(time.Now()):
 		d.fail("delivery", exitAttention, "the reason says what to mend; nothing is lost meanwhile", "delivery is paused until %s: %s", stamp(s.PausedUntil), s.PauseReason)
@@ -174,9 +178,9 @@ func (d *doctor) delivery(s fprom.QueueStats) {
 		d.fail("delivery", exitAttention, "start the service that delivers from this outbox", "nobody delivers, and %s, the oldest for %s", events(waiting), span(age))
 	case !s.Delivering:
 		d.warn("delivery", "normal while the service is stopped; else check that it uses this outbox", "nobody delivers from this outbox now")
-	case age > oldFail:
+	case late(oldFail):
 		d.fail("delivery", exitAttention, "fprom events --state waiting --limit 5 shows why the oldest waits", "the oldest of %d waits for %s", waiting, span(age))
-	case age > oldWarn && s.Pending > 0:
+	case late(oldWarn):
 		d.warn("delivery", "fprom events --state waiting --limit 5 shows why the oldest waits", "the oldest of %d waits for %s", waiting, span(age))
 	default:
 		d.ok("delivery", "a service delivers; %s", events(waiting))
