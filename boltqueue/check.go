@@ -20,7 +20,6 @@ const (
 	pageBranch  = 0x01
 	pageLeaf    = 0x02
 	leafBucket  = 0x01
-	maxDepth    = 32
 	bucketValue = 16 // bytes of the value of a bucket: its root page (8), a sequence (8); if the root is 0 the content follows
 )
 
@@ -43,7 +42,7 @@ func checkPages(tx *bbolt.Tx, f *os.File) error {
 	}
 	c := &checker{f: f, size: uint64(tx.DB().Info().PageSize)}
 	c.seen = make([]bool, uint64(tx.Size())/c.size)
-	return c.tree(uint64(tx.Cursor().Bucket().Root()), nil, nil, 0)
+	return c.tree(uint64(tx.Cursor().Bucket().Root()), nil, nil)
 }
 
 func damaged(id uint64, what string) error {
@@ -51,11 +50,11 @@ func damaged(id uint64, what string) error {
 }
 
 // tree checks the page with that id and all below it. Its keys are from low on and before high, where that is set.
-func (c *checker) tree(id uint64, low, high []byte, depth int) error {
+func (c *checker) tree(id uint64, low, high []byte) error {
 	n, pages := uint64(1), uint64(len(c.seen))
 	var b []byte
 	for len(b) != int(n*c.size) { // again, if it turns out to be a longer one
-		if id < 2 || id >= pages || n > pages-id || depth > maxDepth {
+		if id < 2 || id >= pages || n > pages-id {
 			return damaged(id, "is out of place")
 		}
 		b = make([]byte, n*c.size)
@@ -73,11 +72,11 @@ func (c *checker) tree(id uint64, low, high []byte, depth int) error {
 	if native.Uint64(b) != id {
 		return damaged(id, "is another one")
 	}
-	return c.elements(id, b, low, high, depth)
+	return c.elements(id, b, low, high)
 }
 
 // elements checks what is in a page, or in the value of a small bucket, which is made like one.
-func (c *checker) elements(id uint64, b, low, high []byte, depth int) error {
+func (c *checker) elements(id uint64, b, low, high []byte) error {
 	if len(b) < pageHead {
 		return damaged(id, "is too short")
 	}
@@ -104,9 +103,9 @@ func (c *checker) elements(id uint64, b, low, high []byte, depth int) error {
 		var err error
 		switch {
 		case branch && i > 0:
-			err = c.tree(child, low, key, depth+1)
+			err = c.tree(child, low, key)
 		case !branch && native.Uint32(e)&leafBucket != 0:
-			err = c.bucket(id, e[end:end+value], depth)
+			err = c.bucket(id, e[end:end+value])
 		}
 		if err != nil {
 			return err
@@ -114,19 +113,19 @@ func (c *checker) elements(id uint64, b, low, high []byte, depth int) error {
 		low, child = key, native.Uint64(e[8:])
 	}
 	if branch {
-		return c.tree(child, low, high, depth+1)
+		return c.tree(child, low, high)
 	}
 	return nil
 }
 
-func (c *checker) bucket(id uint64, value []byte, depth int) error {
-	if len(value) < bucketValue || depth > maxDepth {
+func (c *checker) bucket(id uint64, value []byte) error {
+	if len(value) < bucketValue {
 		return damaged(id, "has a bucket that cannot be")
 	}
 	if root := native.Uint64(value); root != 0 {
-		return c.tree(root, nil, nil, depth+1)
+		return c.tree(root, nil, nil)
 	}
-	return c.elements(id, value[bucketValue:], nil, nil, depth+1)
+	return c.elements(id, value[bucketValue:], nil, nil)
 }
 
 // hasMagic reports whether the file at path begins like one of bbolt.
