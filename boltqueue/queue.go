@@ -31,7 +31,8 @@ type Queue struct {
 	end  context.CancelCauseFunc
 
 	db      *bbolt.DB
-	line    *backlog.Line[struct{}] // what waits, by seq
+	line    *backlog.Line[struct{}]          // what waits, by seq
+	stats   atomic.Pointer[fprom.QueueStats] // what does not change with the line; without one also what waits
 	watched atomic.Pointer[func() fprom.Stats]
 
 	writing sync.Mutex         // held by the commit that is under way; it guards the next three
@@ -40,9 +41,8 @@ type Queue struct {
 	reserve reserve
 
 	mu       sync.Mutex
-	requests []*request       // for the next commit
-	stats    fprom.QueueStats // what does not change with the line; without one also what waits
-	logged   time.Time        // see log
+	requests []*request // for the next commit
+	logged   time.Time  // see log
 
 	closeOnce sync.Once
 	closeErr  error
@@ -110,6 +110,7 @@ func newQueue(path string, opts []Option) *Queue {
 		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
 		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, reserve: reserve{take: allocate},
 	}
+	q.stats.Store(&fprom.QueueStats{})
 	q.life, q.end = context.WithCancelCause(context.Background())
 	for _, o := range opts {
 		o(q)
@@ -126,9 +127,7 @@ func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
 	if err := q.usable(); err != nil {
 		return fprom.QueueStats{}, err
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	s, n := q.stats, q.line.Waiting()
+	s, n := *q.stats.Load(), q.line.Waiting()
 	s.Pending, s.Bulk, s.Delivering = s.Pending+n.Live, s.Bulk+n.Bulk, q.line.Running()
 	return s, nil
 }

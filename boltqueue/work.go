@@ -23,15 +23,12 @@ type work struct {
 }
 
 func (q *Queue) newWork(tx *bbolt.Tx) *work {
-	w := &work{q: q, keys: map[keyHash]uint64{}}
+	w := &work{q: q, stats: *q.stats.Load(), keys: map[keyHash]uint64{}}
 	w.waiting, w.dead, w.done = tx.Bucket(bucketWaiting), tx.Bucket(bucketDead), tx.Bucket(bucketDone)
 	w.ids, w.times, w.conflicted = tx.Bucket(bucketIDs), tx.Bucket(bucketTimes), tx.Bucket(bucketConflicts)
 	for _, b := range []*bbolt.Bucket{w.waiting, w.dead, w.done, w.times} {
 		b.FillPercent = 1 // they grow at their end
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	w.stats = q.stats
 	return w
 }
 
@@ -60,9 +57,8 @@ func (w *work) takeOver() {
 			w.q.keys[hash] = uint32(seq)
 		}
 	}
-	w.q.mu.Lock()
-	w.q.stats = w.stats
-	w.q.mu.Unlock()
+	stats := w.stats
+	w.q.stats.Store(&stats)
 	for i := range w.added {
 		w.q.line.Add(&w.added[i])
 	}
