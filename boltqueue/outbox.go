@@ -51,15 +51,13 @@ func (q *Queue) scan(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entr
 	return func(yield func([]fprom.Entry, error) bool) {
 		after, err := parseSeq(f.After)
 		err = cmp.Or(err, q.usable())
-		end, keys := uint64(0), keysOf(f)
-		read := func(tx *bbolt.Tx) ([]fprom.Entry, uint64) { return readPage(tx, f, keys, after, end) }
-		if err == nil && hasPlaces(f) {
+		end, names := uint64(0), names(f)
+		f.Keys = nil // they are found in names
+		read := func(tx *bbolt.Tx) ([]fprom.Entry, uint64) { return readPage(tx, f, names, after, end) }
+		if err == nil && names != nil && f.Kind != "" && !(fprom.Message{Kind: f.Kind}).Repeats() {
 			var seqs []uint64
-			seqs, err = q.places(ctx, f)
-			read = func(tx *bbolt.Tx) ([]fprom.Entry, uint64) { return readSeqs(tx, f, keys, seqs, after, end) }
-		}
-		if keys != nil {
-			f.Keys = nil // they are found in keys
+			seqs, err = q.places(ctx, names)
+			read = func(tx *bbolt.Tx) ([]fprom.Entry, uint64) { return readSeqs(tx, f, names, seqs, after, end) }
 		}
 		if err == nil {
 			err = q.view(func(tx *bbolt.Tx) error {
@@ -104,7 +102,7 @@ var states = []struct {
 }{{fprom.StateDead, bucketDead}, {fprom.StateWaiting, bucketWaiting}, {fprom.StateDone, bucketDone}}
 
 // readPage returns some entries after a seq that f selects, and how far it came.
-func readPage(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, after, end uint64) ([]fprom.Entry, uint64) {
+func readPage(tx *bbolt.Tx, f fprom.Filter, names map[string]bool, after, end uint64) ([]fprom.Entry, uint64) {
 	found := map[uint64]fprom.Entry{}
 	for _, s := range states {
 		if f.State != "" && f.State != s.State {
@@ -116,8 +114,8 @@ func readPage(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, after, end uin
 			if seq > end {
 				break
 			}
-			if keys == nil || keys[safeKeyIn(v)] || s.State == fprom.StateDead { // most are not worth more
-				if e := entryOf(seq, v, s.State); (keys == nil || keys[e.Key]) && f.Match(e) {
+			if names == nil || names[safeKeyIn(v)] || s.State == fprom.StateDead { // most are not worth more
+				if e := entryOf(seq, v, s.State); (names == nil || names[e.Key]) && f.Match(e) {
 					found[seq] = e
 					matched++
 				}
@@ -134,21 +132,6 @@ func readPage(tx *bbolt.Tx, f fprom.Filter, keys map[string]bool, after, end uin
 		}
 	}
 	return page, end
-}
-
-// keysOf are the SafeKeys that the keys of a filter may mean; nil: any.
-func keysOf(f fprom.Filter) map[string]bool {
-	keys := map[string]bool{}
-	for _, k := range f.Keys {
-		keys[fprom.SafeKey(k)] = true
-		for _, kind := range []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation} {
-			keys[fprom.SafeKey(kind+":"+k)] = true
-		}
-	}
-	if len(keys) == 0 {
-		return nil
-	}
-	return keys
 }
 
 // damagedKey is the key of an entry that cannot be read.
@@ -200,10 +183,9 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*work, ui
 		}
 		n := 0
 		err = q.write(ctx, 0, func(w *work) error {
-			n = 0
 			for _, e := range page {
 				seq, err := parseSeq(e.Cursor)
-				if err != nil || f.Limit > 0 && total+n >= f.Limit {
+				if err != nil || f.Limit > 0 && total+n == f.Limit {
 					return err
 				}
 				done, err := apply(w, seq)
@@ -219,7 +201,7 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*work, ui
 		if err != nil {
 			return total, err
 		}
-		if total += n; f.Limit > 0 && total >= f.Limit {
+		if total += n; f.Limit > 0 && total == f.Limit {
 			break
 		}
 	}
