@@ -42,11 +42,11 @@ type Sale struct {
 
 // Progress is where Run is.
 type Progress struct {
-	Stage string        // "days", "commissions", "missing", "redrive"
+	Stage string        // "days", "commissions", "customers", "missing", "redrive"
 	Calls int           // to FirstPromoter so far
 	Rows  int           // commissions read so far
-	Done  int           // days whose commissions are read
-	Total int           // days to read
+	Done  int           // days whose commissions are read; in the stage of customers, or of missing ones, these
+	Total int           // of how many
 	Left  time.Duration // about, at the client's rate
 }
 

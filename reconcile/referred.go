@@ -50,8 +50,9 @@ func (r *run) findLeads(ctx context.Context, events []*event) error {
 		pages += c.Referrals / 100
 	}
 	if len(wanted) > max(pages, 10) {
-		return r.listLeads(ctx)
+		return r.listLeads(ctx, pages)
 	}
+	done := 0
 	for name, customer := range wanted {
 		by := "uid"
 		if strings.Contains(name, "@") {
@@ -65,15 +66,21 @@ func (r *run) findLeads(ctx context.Context, events []*event) error {
 			return err
 		}
 		r.asked[name] = true
+		done++
+		r.progress("customers", done, len(wanted), len(wanted)-done)
 	}
 	return nil
 }
 
-// listLeads reads all referrals. A customer who is one twice counts since the first time.
-func (r *run) listLeads(ctx context.Context) error {
+// listLeads reads all referrals, of about so many pages. A customer who is one twice counts since the first time.
+func (r *run) listLeads(ctx context.Context, pages int) error {
+	n := 0
 	for l, err := range r.Client.Referrals(ctx, firstpromoter.ReferralQuery{}) {
 		if err != nil {
 			return err
+		}
+		if n++; n%100 == 0 {
+			r.progress("customers", n, 100*pages, max(pages-n/100, 0))
 		}
 		for _, name := range []string{strings.ToLower(l.Email), strings.ToLower(l.UID)} {
 			if was, ok := r.leads[name]; name != "" && (!ok || was.Created.After(l.Created)) {

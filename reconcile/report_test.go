@@ -147,6 +147,35 @@ func TestCallsAndJSON(t *testing.T) {
 	})
 }
 
+// Whoever waits sees what goes on, also while the customers of a list are looked for: that takes a call each, or one for a
+// hundred referrals.
+func TestProgressOfCustomers(t *testing.T) {
+	t.Parallel()
+	for _, perDay := range []int{30, 600} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, fpromtest.Company{}, 1, perDay)
+			w.spoil(0)
+			o := w.options(t)
+			o.Sales = w.list()
+			calls, begin, end := 0, time.Duration(0), time.Duration(-1)
+			o.Progress = func(p reconcile.Progress) {
+				if p.Calls > calls+3 { // a page of commissions, the list of campaigns, a customer
+					t.Errorf("%d calls without a word before %+v", p.Calls-calls, p)
+				}
+				if calls = p.Calls; p.Stage == "customers" {
+					begin, end = max(begin, p.Left), p.Left
+				}
+			}
+			if _, err := reconcile.Run(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+			if begin == 0 || end < 0 || end >= begin {
+				t.Errorf("%d a day: at first %v left, at last %v", perDay, begin, end)
+			}
+		})
+	}
+}
+
 // A provider's export, as it comes: only what was paid is expected, and what was not is not foreign.
 func TestFile(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"os"
 	"time"
 
@@ -148,11 +149,12 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 		defer func() { _ = t.Shutdown(context.WithoutCancel(ctx)) }()
 		o.Redrive = t.Track
 	}
-	p := a.progress(0, "days")
+	p := a.progress(0, "calls")
 	o.Progress = func(now reconcile.Progress) {
-		p.expect(int64(now.Total))
-		p.detail(fmt.Sprintf("%s: %s, %s, about %s left", now.Stage, count(now.Calls, "call"), count(now.Rows, "commission"), span(now.Left)))
-		p.set(int64(now.Done))
+		left := math.Round(now.Left.Minutes() * float64(client.Rate()))
+		p.expect(int64(now.Calls) + int64(left))
+		p.detail(fmt.Sprintf("%s: %d of %d; %s read", now.Stage, now.Done, now.Total, count(now.Rows, "commission")))
+		p.set(int64(now.Calls))
 	}
 	report, err := reconcile.Run(ctx, o)
 	p.end()
