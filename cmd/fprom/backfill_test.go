@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	root "github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/fpromtest"
@@ -157,4 +158,15 @@ func TestBackfillNotDoneInTime(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Who waits no longer gets an answer soon, although the rows are not delivered.
+func TestBackfillUnreachable(t *testing.T) {
+	t.Parallel()
+	e := env{"FIRSTPROMOTER_API_KEY": "key-1234567890", "FIRSTPROMOTER_ACCOUNT_ID": "acct", "FIRSTPROMOTER_API_URL": "http://127.0.0.1:9/api/v2/track"}
+	begin := time.Now()
+	r := fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--outbox", filepath.Join(t.TempDir(), "new.db"), "--wait=1s").want(t, 3)
+	if d := time.Since(begin); d > 10*time.Second || !strings.Contains(r.err, "not all rows have an outcome") {
+		t.Errorf("after %v: %s", d, r)
+	}
 }

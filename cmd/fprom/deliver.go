@@ -111,11 +111,7 @@ func (d *deliverer) refused() error {
 
 // end leaves what is not sent in the outbox.
 func (d *deliverer) end(ctx context.Context) {
-	most := 15 * time.Second
-	if d.refused() != nil || ctx.Err() != nil {
-		most = 2 * time.Second
-	}
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := d.tracker.Shutdown(limited); err != nil {
 		d.a.note("%v", err)

@@ -37,11 +37,18 @@ func takes(least, most int, names string) cobra.PositionalArgs {
 			return fmt.Errorf("say %s", names)
 		case len(args) > most && most == 0:
 			return fmt.Errorf("unexpected argument %q", args[0])
+		case len(args) > most && aDuration(args[most]) && cmd.Flags().Changed("wait"):
+			return fmt.Errorf("unexpected argument %q: the time of --wait needs a =: --wait=%s", args[most], args[most])
 		case len(args) > most:
 			return fmt.Errorf("unexpected argument %q: there is room for %s only", args[most], names)
 		}
 		return nil
 	}
+}
+
+func aDuration(s string) bool {
+	_, err := time.ParseDuration(s)
+	return err == nil
 }
 
 // known is a cobra.PositionalArgs of a command that only has commands below it.

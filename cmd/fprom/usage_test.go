@@ -141,6 +141,7 @@ func TestUsage(t *testing.T) {
 		{"reconcile --rate 0", 2, "--rate"},
 		{"reconcile", 2, "FIRSTPROMOTER_API_KEY"},
 		{"why", 2, "say EMAIL, UID or EVENT-ID"},
+		{"backfill past.csv --wait 20s", 2, "--wait=20s"},
 		{"why ann@example.com ch_1", 2, `unexpected argument "ch_1"`},
 		{"why ann@example.com", 2, "FIRSTPROMOTER_API_KEY"},
 		{"page --addr nowhere", 2, "host:port"},
