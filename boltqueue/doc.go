@@ -53,5 +53,5 @@
 //
 // A waiting sale takes about 300 bytes of the file and up to 100 bytes of memory. A remembered event id takes about as much of
 // the file, and no memory. Open takes a second or two for each million of events. The file never shrinks by itself: freed
-// pages are used again. Compact rewrites it while no process has it open.
+// pages are used again, and so is the space that was kept for outcomes. Compact rewrites it while no process has it open.
 package boltqueue

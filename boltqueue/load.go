@@ -61,12 +61,13 @@ func (w *work) load() error {
 		}
 		items = append(items, r.item(seq))
 		it := &items[len(items)-1]
-		switch wait := r.at.Sub(now); {
-		case r.at.IsZero():
+		wait := r.at.Sub(now)
+		if wait > maxDelay {
+			wait = 0
+		}
+		if r.at.IsZero() {
 			w.q.line.Add(it)
-		case wait > maxDelay:
-			w.q.line.AddTried(it, 0)
-		default:
+		} else {
 			w.q.line.AddTried(it, wait)
 		}
 	}

@@ -31,10 +31,7 @@ var (
 	ErrDamaged = errors.New("the file is damaged; keep a copy, then restore it from a backup or start with a new file")
 )
 
-const (
-	lockTimeout = 200 * time.Millisecond // somebody may just look at the file
-	waitStep    = 200 * time.Millisecond
-)
+const lockTimeout = 200 * time.Millisecond // somebody may just look at the file
 
 // Open opens the outbox in the file at path, and creates it with mode 0600 if there is none or if it is empty. The
 // directory must exist. The file is locked until Close: a second Open, of any process, is ErrLocked at once (see WithWait).
@@ -48,7 +45,7 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	if q.wait > 0 && errors.Is(err, ErrLocked) {
 		q.logger.Info("fprom: another process has the outbox; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
 		for ; errors.Is(err, ErrLocked) && q.now().Before(end); err = guard(q.open) {
-			time.Sleep(waitStep) //nolint:forbidigo // there is no context: Open blocks
+			time.Sleep(lockTimeout) //nolint:forbidigo // there is no context: Open blocks
 		}
 	}
 	if err != nil {

@@ -214,7 +214,7 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 		return nil, errors.New("fprom: history: the step must be positive")
 	}
 	from = from.Truncate(step)
-	if to.Sub(from) > maxSteps*step && to.Sub(from)/step >= maxSteps {
+	if (to.Sub(from)-1)/step >= maxSteps {
 		return nil, fmt.Errorf("fprom: history: more than %d intervals; take a larger step or a shorter time", maxSteps)
 	}
 	var buckets []fprom.Bucket

@@ -81,7 +81,7 @@ func TestPutsShareCommits(t *testing.T) {
 	for i := range n {
 		wg.Go(func() { put(t, q, sale(t, 100+i, 100)) })
 		if i == 0 {
-			<-g.held // the committer is held up with the first one
+			<-g.held // the commit is held up with the first one
 		}
 	}
 	for q.Waiting() < n-1 {
@@ -106,7 +106,7 @@ func TestPutWithContext(t *testing.T) {
 	first := sale(t, "begun", 100)
 	g.mu.Lock()
 	go func() { begun <- q.Put(ctx, first) }()
-	<-g.held // the committer has it
+	<-g.held // a commit has it
 	short, end := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer end()
 	if err := q.Put(short, sale(t, "waiting", 100)); !errors.Is(err, context.DeadlineExceeded) {

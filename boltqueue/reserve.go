@@ -10,7 +10,7 @@ import (
 )
 
 // reserve keeps room for the outcomes of what waits, so that they can be written when the disk is full: free pages, and disk
-// space that the file has beyond the last page in use. Puts are refused where they would take of it. Only the committer uses it.
+// space that the file has beyond the last page in use. Puts are refused where they would take of it. Only one commit at a time uses it.
 type reserve struct {
 	file   *os.File
 	take   func(f *os.File, from, to int64) error // allocate, but for tests
