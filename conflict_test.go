@@ -100,6 +100,31 @@ func TestConflictWithTrack(t *testing.T) {
 	}
 }
 
+// In a queue that other processes deliver from, too, only the queue knows what became of an event: a dead letter's id is free.
+func TestCorrectedAfterItDiedElsewhere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := &shared{recorder: newRecorder()}
+		q.onPut = func(_ []fprom.Message, put func() error) error {
+			if q.puts == 1 {
+				return nil // another process takes it, and FirstPromoter rejects it
+			}
+			return put()
+		}
+		f := always(ok())
+		cfg := config(f)
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		corrected := sale("a")
+		corrected.Amount++
+		enqueue(t, tracker, sale("a"), corrected)
+		flush(t, tracker, time.Minute)
+		conflicting(t, tracker, sale("a")) // this process has delivered the other one
+		if n := len(f.seen()); n != 1 || q.puts != 2 {
+			t.Errorf("%d calls, %d puts; want 1 and 2", n, q.puts)
+		}
+	})
+}
+
 // What the cache has forgotten the queue may still know.
 func TestConflictThatTheQueueFinds(t *testing.T) {
 	bubble(t, func(t *testing.T) {

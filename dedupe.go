@@ -92,7 +92,7 @@ func (d *dedupe) storing(ms []Message) bool {
 	})
 }
 
-// stored ends what store began: ok says whether the queue has the event.
+// stored ends what store began: ok says whether the queue has the event, and will until this process has delivered it.
 func (d *dedupe) stored(m Message, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -79,9 +79,10 @@ func (t *Tracker) store(ctx context.Context, ms []Message) (conflicts []Message,
 		err = nil
 	}
 	t.counts.put(err)
+	_, shared := t.cfg.Queue.(Limiter) // another process may give an event up, and its id is free again: only the queue knows
 	for _, m := range fresh {
 		refused := conflict && (c == nil || slices.Contains(c.Keys, m.Key)) // an error without keys does not say which
-		t.dedupe.stored(m, err == nil && !refused)
+		t.dedupe.stored(m, err == nil && !refused && !shared)
 		switch {
 		case refused:
 			conflicts = append(conflicts, m)

@@ -13,8 +13,8 @@ type Stats struct {
 	// Enqueued is how many events the queue has accepted. After a restart that includes repeats that only the queue's ledger
 	// knows: it takes them without a word, and stores nothing.
 	Enqueued uint64 `json:"enqueued"`
-	// Known is how many events were accepted again: repeats of what this process has stored or delivered (see DedupeConfig).
-	// A repeat that only the queue's ledger knows is counted as Enqueued.
+	// Known is how many events were accepted again: repeats of what this process has stored or delivered (see DedupeConfig). A
+	// repeat that only the queue's ledger knows is counted as Enqueued: in a shared queue (a Limiter) also one that waits.
 	Known       uint64 `json:"known"`
 	Attempts    uint64 `json:"attempts"` // calls made to FirstPromoter
 	Tracked     uint64 `json:"tracked"`
