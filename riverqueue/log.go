@@ -18,7 +18,6 @@ type outage struct {
 	mu    sync.Mutex
 	since time.Time // zero: the database works
 	said  time.Time // when the last line was
-	quiet int       // failures since then
 }
 
 // failed is for what did not work because of the database. Waiting goes on.
@@ -30,12 +29,11 @@ func (o *outage) failed(what string, err any) {
 		o.since = now
 	}
 	if now.Sub(o.said) < reminder {
-		o.quiet++
 		return
 	}
 	o.log.Warn("fprom: riverqueue: the database fails, and delivery waits for it; what is stored is kept",
-		slog.String("what", what), safelog.Error(err), slog.Int("further_failures", o.quiet))
-	o.said, o.quiet = now, 0
+		slog.String("what", what), safelog.Error(err))
+	o.said = now
 }
 
 // over is for every success.
@@ -45,17 +43,10 @@ func (o *outage) over() {
 	if o.since.IsZero() {
 		return
 	}
-	if o.said.After(o.since) || o.said.Equal(o.since) {
-		o.log.Info("fprom: riverqueue: the database works again", "after", time.Since(o.since).Round(time.Millisecond), "further_failures", o.quiet)
-		o.quiet = 0
+	if !o.said.Before(o.since) {
+		o.log.Info("fprom: riverqueue: the database works again", "after", time.Since(o.since).Round(time.Millisecond))
 	}
 	o.since = time.Time{}
-}
-
-func (o *outage) lasts() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return !o.since.IsZero()
 }
 
 // riverHandler is the log of River: its reports of normal work are left out, the others join the outage.

@@ -28,33 +28,16 @@ const (
 	frontEnd = ` ORDER BY l.seq LIMIT 1000)`
 )
 
-const pruneSQL = `DELETE FROM $schema.fprom_ledger WHERE ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
-	WHERE account_id = $account AND state = 'done' AND settled_at < now() - make_interval(secs => $1::float8) ORDER BY settled_at LIMIT 1000))`
+// pruneSQL forgets what was delivered longer than Config.Retention ago: at most 5,000 events a minute, of which the account can
+// make no more.
+const pruneSQL = `WITH c AS (DELETE FROM $schema.fprom_conflict WHERE refused_at < now() - make_interval(secs => $1::float8))
+	DELETE FROM $schema.fprom_ledger WHERE ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
+		WHERE account_id = $account AND state = 'done' AND settled_at < now() - make_interval(secs => $1::float8) ORDER BY settled_at LIMIT 5000))`
 
 // upkeep runs beside the deliveries until ctx ends. Each replica does all of it: to do it twice does no harm.
 func (q *Queue) upkeep(ctx context.Context) {
-	every := min(time.Minute, q.cfg.Rescue/3)
-	var swept, pruned, warned time.Time
-	for {
-		if q.sleep(ctx, min(every, 5*time.Second)+rand.N(time.Second)) != nil {
-			return
-		}
-		var err error
-		if time.Since(swept) > every || q.outage.lasts() {
-			swept = time.Now()
-			err = q.sweep(ctx)
-		}
-		if err == nil && time.Since(pruned) > time.Hour {
-			pruned = time.Now()
-			err = q.prune(ctx)
-		}
-		if err == nil && time.Since(warned) > 10*time.Minute {
-			var paused bool
-			if err = q.pool.QueryRow(ctx, q.store.sql(`SELECT `+pausedInRiver)).Scan(&paused); paused {
-				warned = time.Now()
-				q.log.Warn("fprom: riverqueue: nothing is delivered: " + pausedReason)
-			}
-		}
+	for wait := rand.N(time.Second); q.sleep(ctx, wait) == nil; wait = min(time.Minute, q.cfg.Rescue/3) {
+		err := q.tend(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -66,32 +49,27 @@ func (q *Queue) upkeep(ctx context.Context) {
 	}
 }
 
-// sweep makes the jobs that are missing.
-func (q *Queue) sweep(ctx context.Context) error {
+// tend makes the jobs that are missing, forgets what is old, and says that River's queue is paused.
+func (q *Queue) tend(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var lost, ahead int
-	err := q.pool.QueryRow(ctx, q.store.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead)
+	if err := q.pool.QueryRow(ctx, q.store.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead); err != nil {
+		return err
+	}
 	if ahead > 0 {
 		q.log.Warn(steppedBack, "events", ahead)
 	}
 	if lost > 0 {
 		q.log.Info("fprom: riverqueue: events had lost their job in River and got a new one", "events", lost)
 	}
-	return err
-}
-
-// prune forgets what was delivered longer than Config.Retention ago, a thousand at a time.
-func (q *Queue) prune(ctx context.Context) error {
-	for range 100 {
-		tag, err := q.pool.Exec(ctx, q.store.sql(pruneSQL), q.cfg.Retention.Seconds())
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() < 1000 {
-			break
-		}
+	if _, err := q.pool.Exec(ctx, q.store.sql(pruneSQL), q.cfg.Retention.Seconds()); err != nil {
+		return err
 	}
-	_, err := q.pool.Exec(ctx, q.store.sql(`DELETE FROM $schema.fprom_conflict WHERE refused_at < now() - make_interval(secs => $1::float8)`), q.cfg.Retention.Seconds())
+	var paused bool
+	err := q.pool.QueryRow(ctx, q.store.sql(`SELECT `+pausedInRiver)).Scan(&paused)
+	if paused {
+		q.log.Warn("fprom: riverqueue: nothing is delivered: " + pausedReason)
+	}
 	return err
 }

@@ -107,7 +107,8 @@ func TestStatsOfMany(t *testing.T) {
 func TestPausedInRiver(t *testing.T) {
 	t.Parallel()
 	var log lines
-	cfg := riverqueue.Config{Schema: newSchema(t), Logger: log.logger()}
+	cfg := quick(t)
+	cfg.Logger = log.logger()
 	q, pool := open(t, cfg)
 	var r record
 	start(t, q, r.deliver)
