@@ -35,8 +35,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-const minConns = 4
-
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,39}$`)
 
 func (c Config) withDefaults() (Config, error) {
@@ -89,9 +87,8 @@ var (
 )
 
 // New returns the queue in the database of pool. It does not connect: call Migrate first where the tables may be missing
-// or old. The pool stays the caller's: close it after the Tracker's Shutdown. It must allow 4 connections at least; better
-// is a pool that only this queue uses, see the package documentation. An error is a *fprom.ValidationError that names the
-// field of cfg.
+// or old. The pool stays the caller's: close it after the Tracker's Shutdown. Best is one that only this queue uses, see the
+// package documentation. An error is a *fprom.ValidationError that names the field of cfg.
 func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -99,9 +96,6 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	}
 	if pool == nil {
 		return nil, &fprom.ValidationError{Field: "pool", Reason: "is nil"}
-	}
-	if pool.Config().MaxConns < minConns {
-		return nil, &fprom.ValidationError{Field: "pool", Reason: "has fewer than 4 connections"}
 	}
 	return &Queue{
 		cfg: cfg, pool: pool, store: store{schema: cfg.Schema, rescue: cfg.Rescue, log: cfg.Logger}, log: cfg.Logger, outage: outage{log: cfg.Logger}, closed: make(chan struct{}),
