@@ -2,10 +2,8 @@ package riverqueue
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -59,9 +57,8 @@ func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
 	river.AddWorker(workers, river.WorkFunc(func(job context.Context, j *river.Job[wakeUp]) error {
 		return q.wake(ctx, job, j, hands, deliver)
 	}))
-	host, _ := os.Hostname()
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
-		ID: fmt.Sprintf("%.60s_%d_%s", host, os.Getpid(), rand.Text()[:10]), Schema: q.cfg.Schema, Logger: slog.New(riverHandler{&q.outage}), Workers: workers,
+		Schema: q.cfg.Schema, Logger: slog.New(riverHandler{&q.outage}), Workers: workers,
 		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue, CompletedJobRetentionPeriod: completedJobs,
 		Queues: map[string]river.QueueConfig{
 			liveQueue: {MaxWorkers: n, FetchCooldown: fetchCooldown},
