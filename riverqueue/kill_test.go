@@ -21,6 +21,7 @@ import (
 // FirstPromoter misbehaves. FPROM_KILL_LIMIT and FPROM_KILL_SALES make it longer: the limit is per minute, and there
 // should be more sales than that.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	limit, sales := intEnv(t, "FPROM_KILL_LIMIT", 600), intEnv(t, "FPROM_KILL_SALES", 512)
 	const buyers = 64
 	server, dbURL := ownServer(t)

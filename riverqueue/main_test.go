@@ -2,6 +2,7 @@ package riverqueue_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -26,6 +27,12 @@ var database string
 func TestMain(m *testing.M) {
 	if role := os.Getenv("FPROM_TEST_ROLE"); role != "" {
 		os.Exit(playRole(role))
+	}
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // mostly, the tests wait
+		if err := f.Value.Set("8"); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(run(m))
 }
