@@ -176,3 +176,23 @@ func TestColumns(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Dates are read as providers and databases write them. One in a zone that only has a name is none: which zone EST is, only
+// the machine knows that wrote it.
+func TestDates(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"2026-03-10T12:00:00Z": noon, "2026-03-10T12:00:00.000Z": noon, "2026-03-10T14:00:00+02:00": noon, "2026-03-10T14:00:00.000+0200": noon,
+		"2026-03-10 12:00": noon, "2026-03-10 12:00:00": noon, "2026-03-10T12:00": noon, "2026-03-10T12:00:00": noon,
+		"2026-03-10 12:00:00 UTC": noon, "2026-03-10 12:00:00 GMT": noon, "2026-03-10 13:00:00 +0100": noon,
+		"2026-03-10 12:00:00+00": noon, "2026-03-10 17:30:00.000000+05:30": noon, "2026-03-10": noon.Add(-12 * time.Hour), // PostgreSQL
+		"1773144000": noon, "1773144000000": noon,
+		"2026-03-10 12:00:00 EST": {}, "2026-03-10 12:00:00 CET": {}, "10/03/2026": {}, "10.03.2026": {}, "2026-02-30": {}, "12:00": {}, "17": {},
+	} {
+		rows, err := read(t, "event_id,email,amount,created_at\nch_1,ann@example.com,1,"+text+"\n", backfill.Format{Amount: backfill.Minor})
+		if err != nil || len(rows) != 1 || rows[0].Err != nil || !rows[0].At.Equal(want) {
+			t.Errorf("%s: %v %+v, want %v", text, err, rows, want)
+		}
+	}
+}

@@ -121,11 +121,12 @@ func paid(status string) error {
 var errStatus = errors.New(`fprom: the status is none of a paid sale; if the column means something else, leave it out: map it to "-"`)
 
 var timeLayouts = []string{
-	time.RFC3339Nano, time.DateTime, "2006-01-02 15:04", time.DateOnly, "2006-01-02T15:04:05", "2006-01-02 15:04:05 MST",
-	"2006-01-02 15:04:05Z07:00", "2006-01-02T15:04",
+	time.RFC3339Nano, time.DateTime, "2006-01-02 15:04", time.DateOnly, "2006-01-02T15:04:05", "2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 GMT",
+	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05 -0700", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04",
 }
 
-// parseTime reads a date, in UTC where it names no zone; zero if it is none.
+// parseTime reads a date, in UTC where it names no zone; zero if it is none. A zone must be a number or UTC: other names mean
+// several ones.
 func parseTime(s string) time.Time {
 	if s == "" {
 		return time.Time{}
@@ -135,8 +136,12 @@ func parseTime(s string) time.Time {
 			return t
 		}
 	}
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n > 1e8 && n < 1e11 && !strings.HasPrefix(s, "+") {
+	switch n, err := strconv.ParseInt(s, 10, 64); {
+	case err != nil || n <= 1e8 || n >= 1e14 || strings.HasPrefix(s, "+"):
+		return time.Time{}
+	case n < 1e11:
 		return time.Unix(n, 0).UTC() // Stripe's API
+	default:
+		return time.UnixMilli(n).UTC() // JavaScript
 	}
-	return time.Time{}
 }
