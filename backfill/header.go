@@ -3,6 +3,8 @@ package backfill
 import (
 	"slices"
 	"strings"
+
+	"github.com/fprom-go/fprom"
 )
 
 // Column is a column of a CSV file and the field that it was taken for; "" if it is left out.
@@ -90,6 +92,9 @@ func (f Format) complete(header []string, fields []field, taken map[field]string
 	}
 	if taken[emailField] == "" && taken[uidField] == "" {
 		return headerError("none names the customer. Rename one to email or uid, or map it: COLUMN=email. There are %s", list(header))
+	}
+	if f.Kind == fprom.KindSignup && taken[tidField] == "" && taken[refIDField] == "" {
+		return headerError("none says tid or ref_id, and a signup needs one of them. Rename one, or map it: COLUMN=ref_id. There are %s", list(header))
 	}
 	return nil
 }

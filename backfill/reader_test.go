@@ -93,6 +93,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"order_id", "order_id,email,amount\n", "it is event_id", minor},
 		{"no customer", "event_id,amount\n", "customer", minor},
 		{"no id", "email,amount\n", "event_id", minor},
+		{"a sign-up of nobody", "email,created_at\n", "tid or ref_id", backfill.Format{Kind: fprom.KindSignup}},
 		{"two ids", "id,transaction_id,email,amount\n", "both say event_id", minor},
 		{"the same name twice", "event_id,email,email,amount\n", "both say email", minor},
 		{"no such column to map", "event_id,email,amount\n", "no column", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Invoice": "event_id"}}},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,8 +42,14 @@ func newRejects(path string, input any, in *Reader) (*rejects, error) {
 	if in.csv != nil {
 		w.comma = in.csv.Comma
 	}
-	if was, err := os.Stat(path); path != "" && err == nil && w.input != nil && os.SameFile(was, w.input) {
+	if path == "" {
+		return w, nil
+	}
+	if was, err := os.Stat(path); err == nil && w.input != nil && os.SameFile(was, w.input) {
 		return nil, errors.New("fprom: the rejects file is the file that is read: name another one")
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil { // the first row for it may be the last of the file
+		return nil, fmt.Errorf("fprom: the folder of the rejects file: %w", err)
 	}
 	return w, nil
 }

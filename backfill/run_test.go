@@ -168,6 +168,10 @@ func TestRejectsFileIsMadeOnlyIfNeeded(t *testing.T) {
 	if b, _ := os.ReadFile(f.Name()); string(b) != sales(1) {
 		t.Error("the input was written over")
 	}
+	box := memoutbox.New()
+	if got, err := backfill.Run(t.Context(), strings.NewReader(sales(3)), backfill.Options{Format: minor, Outbox: box, RejectsPath: filepath.Join(path, "none", "rejects.csv")}); err == nil || got.Rows > 0 {
+		t.Errorf("a rejects file in no folder: %+v %v", got, err)
+	}
 }
 
 // However often it is interrupted, run to the end it has stored each row once, and counted it once per run.
