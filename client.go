@@ -83,7 +83,7 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 	defer cancel()
 	req, err := c.request(attempt, m)
 	if err != nil {
-		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: fmt.Errorf("fprom: %s: %w", m.name(), err)}
+		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: fmt.Errorf("fprom: %s: %w", SafeKey(m.Key), err)}
 	}
 	start := time.Now()
 	v := c.roundTrip(req, m)
@@ -96,7 +96,7 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 		v.err = fmt.Errorf("no answer within %v (Config.Timeout): %w", c.cfg.Timeout, v.err)
 	}
 	if v.err != nil {
-		v.err = fmt.Errorf("fprom: %s: %w", m.name(), v.err)
+		v.err = fmt.Errorf("fprom: %s: %w", SafeKey(m.Key), v.err)
 	}
 	return v
 }

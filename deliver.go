@@ -12,7 +12,7 @@ import (
 // foreign code's or a fault of ours: the event is kept.
 func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 	v := transient(errRecovered)
-	_ = t.guard(ctx, "the delivery of "+m.name(), func() error {
+	_ = t.guard(ctx, "the delivery of "+SafeKey(m.Key), func() error {
 		v = t.attempt(ctx, m, true)
 		t.report(ctx, m, v, true)
 		return nil
@@ -113,7 +113,7 @@ func (t *Tracker) post(ctx context.Context, m Message, queued bool) verdict {
 	}
 	var v verdict
 	if err := t.guard(ctx, "the transport", func() error { v = t.client.post(ctx, m); return nil }); err != nil {
-		v = transient(fmt.Errorf("fprom: %s: %w", m.name(), err)) // nothing is known of the attempt
+		v = transient(fmt.Errorf("fprom: %s: %w", SafeKey(m.Key), err)) // nothing is known of the attempt
 		v.sent = true
 	}
 	if v.sent {
@@ -124,7 +124,7 @@ func (t *Tracker) post(ctx context.Context, m Message, queued bool) verdict {
 
 func unsent(m Message, err error) verdict {
 	if !errors.Is(err, ErrCircuitOpen) {
-		err = fmt.Errorf("fprom: %s was not sent: %w", m.name(), err)
+		err = fmt.Errorf("fprom: %s was not sent: %w", SafeKey(m.Key), err)
 	}
 	return verdict{Result: Result{Outcome: Undelivered}, class: classUnknown, held: true, err: err}
 }
@@ -163,7 +163,7 @@ func (t *Tracker) askAgain(m Message, queued bool, v *verdict) {
 	for _, at := range t.cfg.Retry.NotFound {
 		if age < at {
 			v.class, v.held, v.wait = classAskAgain, true, at-age
-			v.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", m.name(), v.wait.Round(time.Second))
+			v.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(m.Key), v.wait.Round(time.Second))
 			return
 		}
 	}

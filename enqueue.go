@@ -39,12 +39,12 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 		return nil
 	}
 	if !t.accepting.TryRLock() { // nobody waits for a Put or an Observer that Shutdown waits for
-		return fmt.Errorf("%w: %s", ErrClosed, ms[0].name())
+		return fmt.Errorf("%w: %s", ErrClosed, SafeKey(ms[0].Key))
 	}
 	defer t.accepting.RUnlock()
 	conflicts, err := t.store(ctx, ms)
 	if err != nil {
-		return fmt.Errorf("fprom: %s was not stored: %w", ms[0].name(), err)
+		return fmt.Errorf("fprom: %s was not stored: %w", SafeKey(ms[0].Key), err)
 	}
 	if len(conflicts) == 0 {
 		return nil

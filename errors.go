@@ -52,7 +52,7 @@ func (e *ConflictError) Error() string {
 	if len(e.Keys) == 0 {
 		return ErrConflict.Error()
 	}
-	return ErrConflict.Error() + ": " + Message{Key: e.Keys[0]}.name()
+	return ErrConflict.Error() + ": " + SafeKey(e.Keys[0])
 }
 
 // Unwrap returns ErrConflict.
@@ -96,7 +96,7 @@ type UndeliveredError struct {
 func (e *UndeliveredError) Error() string {
 	var names []string
 	for _, ev := range e.Events[:min(5, len(e.Events))] {
-		names = append(names, ev.message().name())
+		names = append(names, SafeKey(ev.message().Key))
 	}
 	return fmt.Sprintf("fprom: shut down with undelivered events: %d (the first: %s); store them, or use a durable queue (boltqueue)", len(e.Events), strings.Join(names, ", "))
 }

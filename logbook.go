@@ -32,7 +32,7 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 	if !t.cfg.Logger.Enabled(ctx, level) {
 		return
 	}
-	attrs := []slog.Attr{slog.String("event", s.Message.name())}
+	attrs := []slog.Attr{slog.String("event", SafeKey(s.Message.Key))}
 	if s.Result.Outcome != "" {
 		attrs = append(attrs, slog.String("outcome", string(s.Result.Outcome)), slog.Int("status", s.Result.StatusCode))
 	}
@@ -40,7 +40,7 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 		attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
 	}
 	if s.Err != nil && s.Stage != StageConflict { // whose text says it all
-		attrs = append(attrs, slog.String("error", strings.TrimPrefix(plain(s.Err), s.Message.name()+": ")))
+		attrs = append(attrs, slog.String("error", strings.TrimPrefix(plain(s.Err), SafeKey(s.Message.Key)+": ")))
 	}
 	t.cfg.Logger.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
 }

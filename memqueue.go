@@ -95,7 +95,7 @@ func (q *memoryQueue) Run(ctx context.Context, workers int, deliver func(context
 func recovered(ctx context.Context, deliver func(context.Context, Message) (Result, error), m Message) (r Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("fprom: the delivery of %s panicked: %v", m.name(), p)
+			err = fmt.Errorf("fprom: the delivery of %s panicked: %v", SafeKey(m.Key), p)
 		}
 	}()
 	return deliver(ctx, m)

@@ -69,7 +69,7 @@ func (m Message) Event() (Event, error) {
 		err = errors.New("unknown kind")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("fprom: stored message %s of kind %q: %w", m.name(), m.Kind, err)
+		return nil, fmt.Errorf("fprom: stored message %s of kind %q: %w", SafeKey(m.Key), m.Kind, err)
 	}
 	return e, nil
 }
@@ -104,12 +104,6 @@ func SafeKey(key string) string {
 	}
 	sum := sha256.Sum256([]byte(id))
 	return kind + ":sha256-" + hex.EncodeToString(sum[:16])
-}
-
-// name is Key without an e-mail address in clear, for logs and errors.
-func (m Message) name() string {
-	kind, id, _ := strings.Cut(m.Key, ":")
-	return kind + ":" + MaskEmail(id)
 }
 
 // MaskEmail keeps the first letter of each side of an e-mail address: "j***@e***". Text without "@" stays as it is.

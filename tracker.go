@@ -119,7 +119,7 @@ func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 		return none, err
 	}
 	if !t.accepting.TryRLock() {
-		return none, fmt.Errorf("%w: %s", ErrClosed, m.name())
+		return none, fmt.Errorf("%w: %s", ErrClosed, SafeKey(m.Key))
 	}
 	t.accepting.RUnlock()
 	m.Attempt = 1
