@@ -70,7 +70,6 @@ func (c Config) withDefaults() Config {
 	c.Dedupe.MaxEntries = cmp.Or(c.Dedupe.MaxEntries, 1<<18)
 	c.Retry.Base = cmp.Or(c.Retry.Base, time.Second)
 	c.Retry.Max = cmp.Or(c.Retry.Max, max(time.Minute, c.Retry.Base))
-	c.Retry.ProbeInterval = cmp.Or(c.Retry.ProbeInterval, time.Second)
 	if c.Retry.NotFound == nil {
 		c.Retry.NotFound = []time.Duration{30 * time.Second, 5 * time.Minute, time.Hour}
 	}
@@ -102,7 +101,6 @@ func (c Config) validate() error {
 		invalid(c.Retry.Base < 0, "Config.Retry.Base", "is negative"),
 		invalid(c.Retry.Max < c.Retry.Base, "Config.Retry.Max", "is less than Base"),
 		invalid(c.Retry.MaxAttempts < 0, "Config.Retry.MaxAttempts", "is negative (0 means for ever)"),
-		invalid(c.Retry.ProbeInterval < 0, "Config.Retry.ProbeInterval", "is negative"),
 		invalid(!slices.IsSorted(early) || len(early) > 0 && early[0] < 0, "Config.Retry.NotFound", "is negative or does not ascend: it lists ages of the sale"),
 	)
 }

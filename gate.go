@@ -16,8 +16,6 @@ const probePatience = time.Second
 // gate is where events wait, in the hands of the workers, while FirstPromoter fails (the circuit breaker, breaker.go) or
 // the account is paused (pause.go). When the time is up one event at a time probes, until an answer opens the gate again.
 type gate struct {
-	firstProbe time.Duration // RetryConfig.ProbeInterval
-
 	mu       sync.Mutex
 	breaker  *gobreaker.CircuitBreaker[struct{}] // only called with mu held
 	passes   context.Context                     //nolint:containedctx // ends when the gate is shut, and with it what passes given out since are good for
@@ -41,8 +39,8 @@ type pass struct {
 	good context.Context //nolint:containedctx // ends when the gate is shut
 }
 
-func newGate(b BreakerConfig, r RetryConfig) *gate {
-	g := &gate{firstProbe: r.ProbeInterval, row: map[string]struct{}{}}
+func newGate(b BreakerConfig) *gate {
+	g := &gate{row: map[string]struct{}{}}
 	g.passes, g.void = context.WithCancel(context.Background())
 	g.breaker = g.newBreaker(b)
 	return g

@@ -7,14 +7,14 @@ const (
 	// events' own fault.
 	refusalsToPause = 3
 	// quickProbes is how many events probe a second apart. If all were refused it is the account, and probes slow down.
-	quickProbes      = 250
-	maxProbeInterval = time.Minute
+	quickProbes   = 250
+	probeInterval = time.Second // after a 401 it doubles, up to slowProbes
+	slowProbes    = time.Minute
 )
 
 // judge begins and ends the pauses of the account. It returns how long the account pauses by v; 0 if it does not. Called
 // with mu held.
 func (g *gate) judge(m Message, s standing, v *verdict) time.Duration {
-	slow := max(maxProbeInterval, g.firstProbe)
 	switch {
 	case v.good():
 		clear(g.row)
@@ -23,15 +23,13 @@ func (g *gate) judge(m Message, s standing, v *verdict) time.Duration {
 	case v.class == classThrottled, v.class == classBusy && (g.reason != nil || g.inARow(m, s)):
 		return g.pause(v.wait, v.err)
 	case v.class == classUnauthorized:
-		g.backoff = min(max(2*g.backoff, g.firstProbe), slow)
+		g.backoff = min(max(2*g.backoff, probeInterval), slowProbes)
 		return g.pause(g.backoff, v.err)
-	case v.class == classSuspected && g.reason != nil:
+	case v.class == classSuspected && (g.reason != nil || g.inARow(m, s)):
 		if g.refused++; g.refused > quickProbes {
-			return g.pause(slow, v.err)
+			return g.pause(slowProbes, v.err)
 		}
-		return g.pause(g.firstProbe, v.err)
-	case v.class == classSuspected && g.inARow(m, s):
-		return g.pause(g.firstProbe, v.err)
+		return g.pause(probeInterval, v.err)
 	}
 	return 0
 }

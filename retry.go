@@ -15,10 +15,6 @@ type RetryConfig struct {
 	// MaxAttempts makes an event a dead letter after so many failed attempts. 0: tried for ever, unless it fails for a day
 	// while others succeed. Waiting for an open breaker, a pause or the rate limit spends no attempt.
 	MaxAttempts int
-	// ProbeInterval is how long the account pauses at first after a 401, or after three different events were refused in a
-	// row. Then one event at a time probes. After a 401 the interval doubles up to one minute; otherwise it becomes a minute
-	// when 250 events were refused. Default 1 s.
-	ProbeInterval time.Duration
 	// NotFound: a sale that carries a TID, RefID or PromoCode and is answered "no such referral" is asked about again
 	// when it is this old, before the answer is taken as final: the sign-up may be on its way. Default 30 s, 5 min and
 	// 1 h; an empty slice that is not nil takes the first answer. Track asks once, whatever this says.

@@ -45,7 +45,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	t := &Tracker{
 		cfg: cfg, client: newClient(cfg), dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers, cfg.Retry.MaxAttempts),
-		gate: newGate(cfg.Breaker, cfg.Retry), limit: newPacer(cfg.RequestsPerMinute, cfg.Burst),
+		gate: newGate(cfg.Breaker), limit: newPacer(cfg.RequestsPerMinute, cfg.Burst),
 		ran: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if err := t.take(); err != nil {
