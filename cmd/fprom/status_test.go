@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,8 +14,13 @@ func TestStatus(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
 		_, e := filled(t, p)
-		fprom(t, e, "status").want(t, 0).golden(t, "status.txt")
-		fprom(t, e, "status", "-o", "json").want(t, 0).golden(t, "status.json")
+		calls := regexp.MustCompile(`last minute +6 calls\n`) // riverqueue counts them without a service too: TestCallsOfTheLastMinute
+		text := fprom(t, e, "status").want(t, 0)
+		text.out = calls.ReplaceAllString(text.out, "")
+		text.golden(t, "status.txt")
+		object := fprom(t, e, "status", "-o", "json").want(t, 0)
+		object.out = strings.Replace(object.out, `"last_minute": 6`, `"last_minute": null`, 1)
+		object.golden(t, "status.json")
 	})
 }
 
