@@ -69,7 +69,10 @@ func (a *app) deadList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.showDead(found, n, next)
+				if err := a.showDead(found, n, next); err != nil {
+					return err
+				}
+				return noneMissing(keys, found, next)
 			})
 		}),
 	}
@@ -77,6 +80,14 @@ func (a *app) deadList() *cobra.Command {
 	cmd.Flags().StringVar(&flags.after, "after", "", "go on after the place that an earlier list ended with")
 	a.personalFlag(cmd)
 	return cmd
+}
+
+// noneMissing is the error of keys that no dead letter has, unless there are more of them.
+func noneMissing(keys []string, found []fprom.Entry, next *string) error {
+	if missing := unseen(keys, found); len(missing) > 0 && next == nil {
+		return failed("no dead letter has the key %s; see fprom dead list", missing[0])
+	}
+	return nil
 }
 
 func (a *app) showDead(found []fprom.Entry, n int, next *string) error {
@@ -203,8 +214,8 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 	if err != nil {
 		return err
 	}
-	if missing := unseen(f.Keys, plan); len(missing) > 0 {
-		return failed("no dead letter has the key %s; see fprom dead list", missing[0])
+	if err := noneMissing(f.Keys, plan, nil); err != nil {
+		return err
 	}
 	if flags.dry || !flags.yes && a.terminal.in {
 		a.showPlan(c, plan, flags.dry)

@@ -98,7 +98,7 @@ func (a *app) listEvents(ctx context.Context, box fprom.Outbox, f fprom.Filter) 
 	if err := a.showEvents(found, n, f, next); err != nil {
 		return err
 	}
-	if missing := unseen(f.Keys, found); len(missing) > 0 {
+	if missing := unseen(f.Keys, found); len(missing) > 0 && next == nil {
 		return failed("not among the selected events: %s; events are forgotten after the ledger's time, and when they are dropped", strings.Join(missing, ", "))
 	}
 	return nil
@@ -120,7 +120,8 @@ func (a *app) showEvents(found []fprom.Entry, n int, f fprom.Filter, next *strin
 func (a *app) list(ctx context.Context, box fprom.Outbox, f fprom.Filter, asLine func(fprom.Entry) any) (found []fprom.Entry, n int, next *string, err error) {
 	limit, last := f.Limit, ""
 	if limit > 0 {
-		f.Limit++ // to know whether there is more
+		limit = max(limit, len(f.Keys)) // what is named is not left out
+		f.Limit = limit + 1             // to know whether there is more
 	}
 	for e, err := range box.Entries(ctx, f) {
 		switch {

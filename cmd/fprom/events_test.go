@@ -10,8 +10,33 @@ import (
 	"testing"
 	"time"
 
+	root "github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
 )
+
+// Events that are named are all shown, also where there are more than a list has by default; one that is not there is an error.
+func TestNamedEvents(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	var sales []root.Event
+	keys := []string{}
+	for i := range 60 {
+		keys = append(keys, "ch_"+strconv.Itoa(i))
+		sales = append(sales, sale(keys[i], "jane@example.com", 100, "USD"))
+	}
+	put(t, p, nil, sales...)
+	e := env{"FPROM_OUTBOX": p.where}
+	var l list
+	fprom(t, e, append([]string{"events", "-o", "json"}, keys...)...).want(t, 0).object(t, &l)
+	if len(l.Events) != 60 {
+		t.Errorf("%d of 60 events", len(l.Events))
+	}
+	for _, args := range [][]string{{"events", "ch_1", "ch_99"}, {"dead", "list", "ch_1"}} {
+		if r := fprom(t, e, args...).want(t, 1); !strings.Contains(r.err, args[len(args)-1]) {
+			t.Error(r)
+		}
+	}
+}
 
 type list struct {
 	Events []struct{ Key, Customer string }

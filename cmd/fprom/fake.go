@@ -84,8 +84,11 @@ func (a *app) runFake(ctx context.Context, flags fakeFlags) error {
 		s.Inject(f)
 	}
 	return a.serve(ctx, flags.addr, s, func(url string) {
-		_, _ = fmt.Fprintf(a.errs, "a fake FirstPromoter is at %s; in the service's shell:\n  export %s=%s/api/v2/track\n  export %s=%s\n  export %s=%s\nCtrl-C ends it.\n",
-			url, envURL, url, envKey, s.APIKey, envAccount, s.AccountID)
+		a.note("a fake FirstPromoter is at %s; in the service's shell:", url)
+		for _, v := range [][2]string{{envURL, url + "/api/v2/track"}, {envKey, s.APIKey}, {envAccount, s.AccountID}} {
+			a.note("  export %s=%s", v[0], v[1])
+		}
+		a.note("Ctrl-C ends it.")
 		go a.journal(ctx, s)
 	})
 }

@@ -153,8 +153,11 @@ func TestFake(t *testing.T) {
 	}
 	e := env{}
 	for lines := bufio.NewScanner(errs); len(e) < 3 && lines.Scan(); {
-		if m := regexp.MustCompile(`export (\w+)=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+		if m := regexp.MustCompile(`export (\w+)=([^\s"]+)`).FindStringSubmatch(lines.Text()); m != nil {
 			e[m[1]] = m[2]
+		}
+		if !json.Valid(lines.Bytes()) {
+			t.Errorf("no JSON: %s", lines.Text())
 		}
 	}
 	fprom(t, e, "doctor").want(t, 5)
