@@ -32,6 +32,8 @@ type Format struct {
 	// Decimal is the decimal mark of Major amounts, '.' or ','. Default '.'. There is no thousands separator: an amount with
 	// the other mark ends the reading, since a column of mixed forms cannot be trusted.
 	Decimal rune
+	// Currency is that of the rows that name none. Default: the account's own, whose major amounts are taken to have hundredths.
+	Currency string
 	// Notify lets FirstPromoter send its promoters mails about these events. Default: no mails.
 	Notify bool
 	// NeedDate refuses rows without a created_at that can be read.
@@ -48,9 +50,12 @@ func (f Format) withDefaults() (Format, error) {
 	if f.Decimal == 0 {
 		f.Decimal = '.'
 	}
+	_, err := fprom.ParseAmount("1", f.Currency)
 	switch {
 	case fieldsOf(f.Kind) == nil:
 		return f, bad("Kind", "must be sale, refund, signup or cancellation")
+	case err != nil:
+		return f, bad("Currency", "is not an ISO 4217 code such as USD")
 	case f.Decimal != '.' && f.Decimal != ',':
 		return f, bad("Decimal", "must be a point or a comma")
 	case f.Amount == Minor || f.Amount == Major:

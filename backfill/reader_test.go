@@ -103,6 +103,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"an array", "[{}]", "JSONL", minor},
 		{"no form of amounts", "event_id,email,amount\n", "Format.Amount", backfill.Format{}},
 		{"an unknown kind", "event_id,email,amount\n", "Format.Kind", backfill.Format{Kind: "order"}},
+		{"an unknown currency", "event_id,email,amount\n", "Format.Currency", backfill.Format{Amount: backfill.Major, Currency: "US"}},
 		{"an odd decimal mark", "event_id,email,amount\n", "Format.Decimal", backfill.Format{Amount: backfill.Major, Decimal: '\''}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -194,6 +195,34 @@ func TestDates(t *testing.T) {
 		rows, err := read(t, "event_id,email,amount,created_at\nch_1,ann@example.com,1,"+text+"\n", backfill.Format{Amount: backfill.Minor})
 		if err != nil || len(rows) != 1 || rows[0].Err != nil || !rows[0].At.Equal(want) {
 			t.Errorf("%s: %v %+v, want %v", text, err, rows, want)
+		}
+	}
+}
+
+// What an amount without a currency means, only the operator knows: 1500 may be yen.
+func TestCurrencyOfRowsWithoutOne(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		currency string
+		want     []fprom.Sale
+	}{
+		{"", []fprom.Sale{{Amount: 150000}, {Amount: 700, Currency: "EUR"}}},
+		{"JPY", []fprom.Sale{{Amount: 1500, Currency: "JPY"}, {Amount: 700, Currency: "EUR"}}},
+	} {
+		for _, text := range []string{
+			"event_id,email,amount,currency\nch_1,ann@example.com,1500,\nch_1,ann@example.com,7,EUR\n",
+			`{"event_id":"ch_1","email":"ann@example.com","amount":1500}` + "\n" + `{"event_id":"ch_1","email":"ann@example.com","amount":7,"currency":"EUR"}`,
+		} {
+			rows, err := read(t, text, backfill.Format{Amount: backfill.Major, Currency: c.currency})
+			if err != nil || len(rows) != 2 {
+				t.Fatal(rows, err)
+			}
+			for i, r := range rows {
+				c.want[i].EventID, c.want[i].Email, c.want[i].SkipEmailNotification = "ch_1", "ann@example.com", true
+				if r.Event != fprom.Event(c.want[i]) {
+					t.Errorf("%q: %+v, want %+v", c.currency, r, c.want[i])
+				}
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package backfill
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 	"strings"
@@ -29,6 +30,7 @@ type values [fieldCount]string
 // fill makes the event of a row.
 func (f Format) fill(r *Row, v *values) {
 	r.EventID = v[eventIDField]
+	v[currencyField] = cmp.Or(v[currencyField], f.Currency)
 	r.At = parseTime(v[createdAtField])
 	if r.At.IsZero() && (f.NeedDate || f.Kind == fprom.KindSignup && v[createdAtField] != "") {
 		r.Err = &fprom.ValidationError{Field: "CreatedAt", Reason: "is missing or not a date such as 2026-03-10T12:00:00Z"}

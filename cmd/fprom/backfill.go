@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 	warned, refused := 0, 0
 	result, err := backfill.Run(ctx, r, backfill.Options{
 		Format: format, Outbox: box, DryRun: flags.dry, RejectsPath: flags.rejects, RequestsPerMinute: flags.rate,
-		Columns: a.noteColumns,
+		Columns: func(columns []backfill.Column) { a.noteColumns(columns, flags) },
 		Refused: func(line int, err error) {
 			if refused++; refused <= 5 && flags.rejects == "" {
 				a.note("line %d: %s", line, reason(err))
@@ -119,6 +120,9 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 		a.note("and %d more rows that look like one payment under two event ids", warned-10)
 	}
 	if err != nil {
+		if errors.Is(err, context.Canceled) && !flags.dry {
+			a.note("%s read, %d queued before the interruption", count(result.Rows, "row"), result.Queued)
+		}
 		return backfillError(err, result, flags.dry)
 	}
 	follow := (flags.deliver || flags.wait > 0) && !flags.dry // also what an earlier run left
@@ -151,7 +155,7 @@ func backfillError(err error, r backfill.Result, dry bool) error {
 	}
 }
 
-func (a *app) noteColumns(columns []backfill.Column) {
+func (a *app) noteColumns(columns []backfill.Column, flags backfillFlags) {
 	taken := make([]string, len(columns))
 	for i, c := range columns {
 		taken[i] = c.Name + " → " + c.Field
@@ -160,6 +164,10 @@ func (a *app) noteColumns(columns []backfill.Column) {
 		}
 	}
 	a.note("columns: %s", strings.Join(taken, ", "))
+	currency := slices.ContainsFunc(columns, func(c backfill.Column) bool { return c.Field == "currency" })
+	if flags.amount == string(backfill.Major) && flags.currency == "" && !currency {
+		a.note("no column says the currency: amounts are the account's, with hundredths; where it has none, such as JPY, add --currency JPY")
+	}
 }
 
 // followBulk waits until no bulk event waits.

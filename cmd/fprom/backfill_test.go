@@ -119,6 +119,8 @@ func TestBackfillFirstSteps(t *testing.T) {
 		{"a dry run needs no outbox and no account", env{}, []string{"--amount", "minor", "--dry-run"}, 3, "there is no outbox: all rows are taken as new"},
 		{"it says what is wrong with a row", env{}, []string{"--amount", "minor", "--dry-run"}, 3, "line 5: Amount: is not a whole number such as 1999"},
 		{"a dry run for an outbox that is to be made", env{}, []string{"--amount", "minor", "--dry-run", "--outbox", none}, 3, "there is no outbox " + none},
+		{"an unknown currency", env{}, []string{"--amount", "major", "--currency", "US", "--dry-run"}, 2, "is not an ISO 4217 code"},
+		{"no column of a currency", env{}, []string{"--amount", "major", "--map", "currency=-", "--dry-run"}, 3, "add --currency JPY"},
 		{"no outbox", e, []string{"--amount", "minor"}, 2, "no outbox is named"},
 		{"a wrong path", e, []string{"--amount", "minor", "--outbox", none}, 1, "check the path and $FPROM_OUTBOX. The service makes it when it starts; where no service is to deliver the rows, --deliver makes it"},
 		{"another database", e, []string{"--amount", "minor", "--deliver", "--outbox", "mysql://x"}, 2, "begins with postgres://"},

@@ -9,14 +9,15 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/backfill"
+	"github.com/fprom-go/fprom/money"
 )
 
 var amountForms = []string{string(backfill.Minor), string(backfill.Major)}
 
 // fileFlags say how a file of sales is read.
 type fileFlags struct {
-	kind, amount, decimal string
-	columns               []string
+	kind, amount, decimal, currency string
+	columns                         []string
 }
 
 func (s *fileFlags) register(cmd *cobra.Command) {
@@ -24,18 +25,22 @@ func (s *fileFlags) register(cmd *cobra.Command) {
 	f.StringArrayVar(&s.columns, "map", nil, "column=field: what a column is, such as 'Invoice ID=event_id'; column=- leaves it out; may be repeated")
 	f.StringVar(&s.amount, "amount", "", "what amounts are: minor (1999) or major (19.99)")
 	f.StringVar(&s.decimal, "decimal", ".", "decimal mark of major amounts: . or ,")
+	f.StringVar(&s.currency, "currency", "", "currency of the rows that name none (default the account's, whose major amounts have hundredths)")
 	complete(cmd, "amount", amountForms...)
 	complete(cmd, "decimal", ".", ",")
 }
 
 // read checks the flags.
 func (s *fileFlags) read() (backfill.Format, error) {
-	f := backfill.Format{Kind: s.kind, Amount: backfill.AmountForm(s.amount), Map: map[string]string{}}
-	money := s.kind == fprom.KindSale || s.kind == fprom.KindRefund
+	f := backfill.Format{Kind: s.kind, Amount: backfill.AmountForm(s.amount), Currency: s.currency, Map: map[string]string{}}
+	_, known := money.Exponent(s.currency)
+	isMoney := s.kind == fprom.KindSale || s.kind == fprom.KindRefund
 	switch {
 	case s.decimal != "." && s.decimal != ",":
 		return f, usage("--decimal %q: is neither . nor ,", s.decimal)
-	case s.amount == "" && money:
+	case !known:
+		return f, usage("--currency %q: is not an ISO 4217 code such as USD", s.currency)
+	case s.amount == "" && isMoney:
 		return f, usage("--amount is missing: say minor (1999 is 19.99 USD) or major (19.99)")
 	case s.amount != "":
 		if err := oneOf("--amount", s.amount, amountForms); err != nil {
