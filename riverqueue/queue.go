@@ -1,7 +1,9 @@
 package riverqueue
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"regexp"
 	"sync"
@@ -38,18 +40,10 @@ type Config struct {
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,39}$`)
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Schema == "" {
-		c.Schema = DefaultSchema
-	}
-	if c.Rescue == 0 {
-		c.Rescue = 3 * time.Minute
-	}
-	if c.Retention == 0 {
-		c.Retention = 400 * 24 * time.Hour
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Schema = cmp.Or(c.Schema, DefaultSchema)
+	c.Rescue = cmp.Or(c.Rescue, 3*time.Minute)
+	c.Retention = cmp.Or(c.Retention, 400*24*time.Hour)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.Logger = safelog.New(c.Logger) // River's goroutines call it
 	switch {
 	case !schemaName.MatchString(c.Schema):
@@ -139,15 +133,12 @@ func (q *Queue) batch(ctx context.Context, fill func(*pgx.Batch)) error {
 
 // scan reads the row of a statement of a batch, if there is one, into dest.
 func scan(s *pgx.QueuedQuery, found *bool, dest ...any) {
-	s.Query(func(rows pgx.Rows) error {
-		defer rows.Close()
-		if *found = rows.Next(); *found {
-			if err := rows.Scan(dest...); err != nil {
-				return err
-			}
+	s.QueryRow(func(row pgx.Row) error {
+		err := row.Scan(dest...)
+		if *found = err == nil; errors.Is(err, pgx.ErrNoRows) {
+			return nil
 		}
-		rows.Close()
-		return rows.Err()
+		return err
 	})
 }
 
