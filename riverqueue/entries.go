@@ -32,8 +32,11 @@ const filterSQL = `l.account_id = $account AND l.seq > $1
 	AND ($9::text = '' OR strpos(lower(l.reason), lower($9)) > 0)
 	AND ($10::integer = 0 OR l.status_code = $10)`
 
-const entriesSQL = `SELECT key, kind, state, outcome, amount, currency, customer, bulk, recorded_at, coalesce(settled_at, '0001-01-01Z'), attempts,
-	CASE WHEN next_attempt` + notDue + ` THEN next_attempt ELSE '0001-01-01Z' END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
+// noTime is Go's zero time.
+const noTime = `'0001-01-01Z'::timestamptz`
+
+const entriesSQL = `SELECT key, kind, state, outcome, amount, currency, customer, bulk, recorded_at, coalesce(settled_at, ` + noTime + `), attempts,
+	CASE WHEN next_attempt` + notDue + ` THEN next_attempt ELSE ` + noTime + ` END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
 	FROM $schema.fprom_ledger l WHERE ` + filterSQL + ` ORDER BY l.seq LIMIT $11`
 
 var kinds = []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation}
@@ -107,10 +110,7 @@ func (q *Queue) entries(ctx context.Context, f fprom.Filter, n int) ([]fprom.Ent
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.pool.Query(ctx, q.store.sql(entriesSQL), append(args, n)...)
-	if err != nil {
-		return nil, err
-	}
+	rows, _ := q.pool.Query(ctx, q.store.sql(entriesSQL), append(args, n)...) // CollectRows returns its error
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e fprom.Entry, err error) {
 		err = row.Scan(&e.Key, &e.Kind, &e.State, &e.Outcome, &e.Amount, &e.Currency, &e.Customer, &e.Bulk, &e.RecordedAt, &e.SettledAt, &e.Attempts,
 			&e.NextAttempt, &e.Reason, &e.StatusCode, &e.ID, &e.CommissionIDs, &e.Cursor)

@@ -90,14 +90,11 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 	for at := from; at.Before(to); at = at.Add(step) {
 		buckets = append(buckets, fprom.Bucket{Start: at})
 	}
-	rows, err := q.pool.Query(ctx, q.store.sql(historySQL), from, to, step.Seconds())
-	if err != nil {
-		return nil, fmt.Errorf("fprom: riverqueue: history: %w", explain(err))
-	}
+	rows, _ := q.pool.Query(ctx, q.store.sql(historySQL), from, to, step.Seconds()) // ForEachRow returns its error
 	var i, count int
 	var state fprom.State
 	var outcome fprom.Outcome
-	_, err = pgx.ForEachRow(rows, []any{&i, &state, &outcome, &count}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&i, &state, &outcome, &count}, func() error {
 		if i >= 0 && i < len(buckets) {
 			for range count {
 				buckets[i].Add(state, outcome)

@@ -17,12 +17,12 @@ var statsSQL = `SELECT
 	` + counted(`state = 'dead'`, "fprom_ledger_dead") + `,
 	` + counted(`state <> 'waiting'`, "fprom_ledger_settled") + `,
 	(SELECT count(*) FROM $schema.fprom_conflict WHERE account_id = $account),
-	(SELECT recorded_at FROM ` + waiting + ` ORDER BY seq LIMIT 1),
-	(SELECT settled_at FROM $schema.fprom_ledger WHERE account_id = $account AND state <> 'waiting' AND state = 'done' ORDER BY settled_at DESC LIMIT 1),
+	coalesce((SELECT recorded_at FROM ` + waiting + ` ORDER BY seq LIMIT 1), ` + noTime + `),
+	coalesce((SELECT settled_at FROM $schema.fprom_ledger WHERE account_id = $account AND state <> 'waiting' AND state = 'done' ORDER BY settled_at DESC LIMIT 1), ` + noTime + `),
 	EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now()),
 	` + pausedInRiver + `,
 	(SELECT coalesce(sum(c % 1000000), 0)::integer FROM unnest(calls) c, extract(epoch FROM clock_timestamp()) now WHERE c / 1000000 BETWEEN now - 60 AND now),
-	CASE WHEN ` + inPause + ` THEN paused_until END, CASE WHEN ` + inPause + ` THEN pause_reason ELSE '' END
+	CASE WHEN ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END, CASE WHEN ` + inPause + ` THEN pause_reason ELSE '' END
 	FROM $schema.fprom_account WHERE account_id = $account`
 
 // waiting are the events without an outcome, in the form for which PostgreSQL uses the indexes of live and bulk ones.
@@ -41,18 +41,13 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	if err := q.open(); err != nil {
 		return s, err
 	}
-	var oldest, success, paused *time.Time
 	var stopped bool
-	err := q.pool.QueryRow(ctx, q.store.sql(statsSQL)).Scan(&s.Pending, &s.Bulk, &s.Dead, &s.Ledger, &s.Conflicts, &oldest, &success, &s.Delivering, &stopped, &s.LastMinute, &paused, &s.PauseReason)
+	err := q.pool.QueryRow(ctx, q.store.sql(statsSQL)).Scan(&s.Pending, &s.Bulk, &s.Dead, &s.Ledger, &s.Conflicts, &s.Oldest, &s.LastSuccess,
+		&s.Delivering, &stopped, &s.LastMinute, &s.PausedUntil, &s.PauseReason)
 	if err != nil {
 		return s, fmt.Errorf("fprom: riverqueue: stats: %w", explain(err))
 	}
 	s.Ledger = max(s.Ledger-s.Dead, 0) // counted together, by one index
-	for to, at := range map[*time.Time]*time.Time{&s.Oldest: oldest, &s.LastSuccess: success, &s.PausedUntil: paused} {
-		if at != nil {
-			*to = *at
-		}
-	}
 	if stopped {
 		s.PauseReason, s.Delivering = pausedReason, false
 	}
