@@ -65,9 +65,15 @@ func (r *Recording) decide(status int) bool {
 		return false
 	}
 	tooLate := r.heldBack && errors.Is(r.ctx.Err(), context.DeadlineExceeded)
-	success := !tooLate && status >= http.StatusOK && r.hook.success(status)
-	if !success {
+	success := status >= http.StatusOK && r.hook.success(status)
+	switch {
+	case !success:
 		r.reason = nil // the client sees the failure
+	case tooLate:
+		success = false
+		if r.decision != handlerFailed {
+			r.reason = errTooLate
+		}
 	}
 	if r.decision != undecided && !tooLate {
 		return false
@@ -94,6 +100,9 @@ func (r *Recording) Finish() {
 		_ = r.store(r.take(true), false) // the response has left: store reports what is lost
 	}
 }
+
+// errTooLate is why something recorded before a success is discarded.
+var errTooLate = errors.New("fprom: the request's deadline passed before the handler returned: an http.TimeoutHandler has answered 503, unless a middleware inside it has set a shorter deadline; set such a deadline outside of the TimeoutHandler, and report the event by hand if the customer has paid")
 
 // errPanicked is why something recorded after a success is discarded.
 var errPanicked = errors.New("fprom: the handler did not return, but its success had left before")

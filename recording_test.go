@@ -179,3 +179,30 @@ func TestDiscardedBesideASuccess(t *testing.T) {
 		}
 	}
 }
+
+// TestDeadlineInsideATimeoutHandler: under an http.TimeoutHandler a request whose deadline has passed counts as answered with
+// 503. With a shorter deadline inside, the client sees a success: so the log warns of what is discarded, but of no declined card.
+func TestDeadlineInsideATimeoutHandler(t *testing.T) {
+	t.Parallel()
+	for status, warns := range map[int]bool{http.StatusOK: true, http.StatusPaymentRequired: false} {
+		var log bytes.Buffer
+		cfg := config(nil)
+		cfg.Queue = sink{}
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		hook := fprom.NewHook(start(t, cfg))
+		shorter := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithDeadline(r.Context(), time.Unix(0, 0))
+			defer cancel()
+			x := hook.Wrap(w, r.WithContext(ctx))
+			defer x.Close()
+			record(t, x.Request(), validSale("1"))
+			x.Writer().WriteHeader(status)
+			x.Finish()
+		})
+		w := httptest.NewRecorder()
+		http.TimeoutHandler(shorter, time.Minute, "").ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody))
+		if w.Code != status || strings.Contains(log.String(), "NOT TRACKED") != warns {
+			t.Errorf("status %d, the log says %q, want a warning: %v", w.Code, log.String(), warns)
+		}
+	}
+}
