@@ -84,7 +84,7 @@ func (r Report) Advice() (lines []string) {
 	} else {
 		say(len(r.Missing), "missing: add --redrive to send them again under their own event ids, so that nothing is paid twice. An outbox has erased the customers: it needs --sales FILE beside it, such as the payment provider's export")
 	}
-	say(len(r.Foreign), "foreign: another integration reports sales too. Disconnect it in FirstPromoter (Settings → Integrations), or stop reporting here; deny the commissions that are for a sale of ours")
+	say(len(r.Foreign), "foreign: another integration reports sales too, or the list that was compared (--sales) lacks some of these days. Disconnect the other one in FirstPromoter (Settings → Integrations), or stop reporting here; deny the commissions that are for a sale of ours")
 	say(len(r.AmountDiffers), "with another amount: an amount cannot be changed in FirstPromoter. Refund the event, and report the sale again under another event id")
 	say(len(r.Doubled), "doubled: deny one of the commissions in FirstPromoter (Commissions → Deny)")
 	return lines
