@@ -45,7 +45,12 @@ func fill(ctx context.Context, dir string) (r backfill.Result, err error) {
 		return r, err
 	}
 	defer f.Close()
-	return backfill.Run(ctx, f, backfill.Options{Format: backfill.Format{Amount: backfill.Minor}, Outbox: q})
+	return backfill.Run(ctx, f, backfill.Options{Format: backfill.Format{Amount: backfill.Minor}, Outbox: q, Progress: func(backfill.Progress) {
+		if os.Getenv(childEnv) != "" { // be killed
+			fmt.Println("a batch is stored")
+			time.Sleep(20 * time.Millisecond)
+		}
+	}})
 }
 
 // Killed at any moment and run again, a backfill has every row in the outbox once.
@@ -60,13 +65,20 @@ func TestKilledAndRunAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed := 0
-	for range kills {
+	for i := range kills {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), childEnv+"="+dir)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20*time.Millisecond + rand.N(150*time.Millisecond))
+		if i%2 == 0 { // in the middle; else sometimes while it opens the outbox
+			_, _ = out.Read(make([]byte, 1))
+		}
+		time.Sleep(rand.N(40 * time.Millisecond))
 		_ = cmd.Process.Kill() // one that has ended is none that was killed
 		if err := cmd.Wait(); err != nil {
 			killed++
