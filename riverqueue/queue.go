@@ -151,10 +151,11 @@ func (q *Queue) take(ctx context.Context, ch chan struct{}) error {
 		return fprom.ErrQueueClosed
 	case ch <- struct{}{}:
 	}
-	if ctx.Err() != nil {
+	err := cmp.Or(ctx.Err(), q.open()) // select takes any that is ready
+	if err != nil {
 		<-ch
 	}
-	return ctx.Err()
+	return err
 }
 
 // sleep waits for d, the end of ctx or Close.
