@@ -194,7 +194,7 @@ func TestPaceOfACustomer(t *testing.T) {
 	flush(t, q)
 	d := time.Since(begun)
 	t.Logf("%v an event", d/n)
-	if d > n*100*time.Millisecond {
+	if d > n*300*time.Millisecond { // with polls alone it is 500 ms
 		t.Errorf("%d events of one customer took %v", n, d)
 	}
 }
