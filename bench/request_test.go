@@ -81,11 +81,15 @@ func BenchmarkRequestPaced(b *testing.B) {
 	table(b, fmt.Sprintf("%d rounds of %d requests of each, 1 ms apart", rounds, n), rows)
 }
 
-// requests are the contenders of the two, and how many sales the last one has recorded.
+// requests are the contenders of the two, and how many sales the last one has recorded. All make an id and an address.
 func requests(b *testing.B, t *fprom.Tracker) (cs []contender, sold *atomic.Uint64) {
 	b.Helper()
 	sold = new(atomic.Uint64)
-	bare := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(ok) })
+	var bought atomic.Uint64
+	bare := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		sinkString = saleID(int(bought.Add(1)))[3:] + "@example.com"
+		_, _ = w.Write(ok)
+	})
 	sale := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := saleID(int(sold.Add(1)))
 		if err := fprom.Record(r.Context(), fprom.Sale{EventID: id, Email: id[3:] + "@example.com", Amount: 1999, Currency: "USD", Plan: "pro"}); err != nil {
