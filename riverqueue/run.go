@@ -158,5 +158,8 @@ func (q *Queue) call(ctx context.Context, m fprom.Message, deliver deliverFunc) 
 			result, err = fprom.Result{Outcome: fprom.Undelivered}, fmt.Errorf("the delivery panicked: %v", p)
 		}
 	}()
+	if err := ctx.Err(); err != nil { // it ended while the event was claimed
+		return fprom.Result{Outcome: fprom.Undelivered}, err
+	}
 	return deliver(ctx, m)
 }
