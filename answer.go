@@ -129,7 +129,7 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 	case r.class == classUnauthorized:
 		v.err = fmt.Errorf("%w: %w", ErrUnauthorized, e)
 	case refused:
-		v.err = fmt.Errorf("the API key may lack the permission for this, or the account id is wrong: %w: %w", e, ErrUnauthorized)
+		v.err = fmt.Errorf("%w; the key may also lack the permission for this: %w", ErrUnauthorized, e)
 	case r.class == classTransient && broken != nil:
 		v.err = fmt.Errorf("read the answer: %w", c.scrub(broken))
 	}

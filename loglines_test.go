@@ -20,7 +20,7 @@ func TestLinesSayItOnce(t *testing.T) {
 	}{
 		"conflict":   {ok(), "already used"},
 		"401":        {reply{status: 401}, "refused the API key"},
-		"403":        {poisons["403"], "may lack the permission for this, or the account id is wrong: 403"},
+		"403":        {poisons["403"], "the API key or the account id"},
 		"no network": {reply{err: unknownHost}, "no such host; check the network"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -61,6 +61,9 @@ func (t *Tracker) end(ctx context.Context) {
 	defer cancel()
 	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // the ctx of a later call has ended
 	if _, shared := t.cfg.Queue.(Limiter); !shared {
+		if q, err := t.queueStats(); err == nil && q.Pending+q.Bulk > 0 { //nolint:contextcheck // it has a time of its own
+			t.say(ctx, slog.LevelInfo, "shutdown: what waits is delivered, as far as it is due before the deadline", "waiting", q.Pending+q.Bulk)
+		}
 		err := t.Flush(ctx)
 		for q, ok := t.cfg.Queue.(*memoryQueue); ok && errors.Is(err, ErrNotDue) && q.letPass(); {
 			err = t.Flush(ctx) // nobody will ask about what is in front again

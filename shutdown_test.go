@@ -1,11 +1,14 @@
 package fprom_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,12 +19,18 @@ import (
 func TestShutdownDrains(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := script(reply{status: 500}, reply{status: 429, header: header("Retry-After", "5")}, reply{status: 200, body: okBody, after: time.Second})
-		tracker := start(t, config(f))
+		var log bytes.Buffer
+		cfg := config(f)
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		tracker := start(t, cfg)
 		for i := range 100 {
 			enqueue(t, tracker, sale(strconv.Itoa(i)))
 		}
 		if err := tracker.Shutdown(t.Context()); err != nil {
 			t.Errorf("Shutdown: %v", err)
+		}
+		if !strings.Contains(log.String(), "before the deadline\" waiting=100") {
+			t.Errorf("the log does not say what Shutdown waits for: %s", log.String())
 		}
 		if s := tracker.Stats(); s.Tracked != 100 || s.Queue.Pending != 0 {
 			t.Errorf("stats %+v", s)
