@@ -233,8 +233,9 @@ func TestLiveBesideBulk(t *testing.T) {
 	}
 }
 
-// liveBesideBulk puts live events for ten minutes, and returns their mean age and how many bulk ones were delivered.
-func liveBesideBulk(t *testing.T, gap time.Duration, bulk int) (mean time.Duration, delivered int) {
+// liveBesideBulk puts live events for ten minutes, and returns which age 99 of 100 do not exceed, and how many bulk ones were
+// delivered. Of so many customers two share a lane now and then: then a live event waits for a bulk one.
+func liveBesideBulk(t *testing.T, gap time.Duration, bulk int) (age time.Duration, delivered int) {
 	t.Helper()
 	cfg := config(always(reply{status: 200, body: okBody, after: 100 * time.Millisecond}))
 	cfg.RequestsPerMinute, cfg.Burst, cfg.Workers, cfg.Queue = 0, 0, 0, fprom.NewMemoryQueue(200_000)
@@ -269,8 +270,6 @@ func liveBesideBulk(t *testing.T, gap time.Duration, bulk int) (mean time.Durati
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	_ = tracker.Shutdown(ended)
-	for _, age := range ages {
-		mean += age / time.Duration(len(ages))
-	}
-	return mean, delivered
+	slices.Sort(ages)
+	return ages[len(ages)*99/100], delivered
 }
