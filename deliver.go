@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // deliver is what the queue calls for each message; its error tells the queue what to do with it. A panic in it is
@@ -136,7 +138,7 @@ func (t *Tracker) conclude(ctx context.Context, p *pass, m Message, queued bool,
 	if q, ok := t.cfg.Queue.(Limiter); ok && pause > 0 && v.class != classSuspected {
 		tell := func() error { return q.Pause(context.WithoutCancel(ctx), pause, v.err) }
 		if err := t.guard(ctx, "the Queue's Pause", tell); err != nil {
-			t.say(ctx, slog.LevelWarn, "the pause could not be told to the other processes", "error", plain(err))
+			t.say(ctx, slog.LevelWarn, "the pause could not be told to the other processes", safelog.Error(err))
 		}
 	}
 	if v.good() {

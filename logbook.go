@@ -40,7 +40,7 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 		attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
 	}
 	if s.Err != nil && s.Stage != StageConflict { // whose text says it all
-		attrs = append(attrs, slog.String("error", strings.TrimPrefix(plain(s.Err), SafeKey(s.Message.Key)+": ")))
+		attrs = append(attrs, slog.String("error", strings.TrimPrefix(safelog.Text(s.Err), SafeKey(s.Message.Key)+": ")))
 	}
 	t.cfg.Logger.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
 }
@@ -149,6 +149,3 @@ func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 	t.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "fprom: delivery works again",
 		slog.Duration("after", time.Since(since).Round(time.Second)), slog.Int("failures", failures), slog.Int("waiting", waiting))
 }
-
-// plain is the text of an error, if any, without the name of the library, which each line begins with.
-func plain(err error) string { return safelog.Text(err) }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Recording is for writing adapters (see Hook). It holds the events that one request recorded until the request has
@@ -135,7 +137,7 @@ func (r *Recording) store(events []Message, refuse bool) error {
 	case err == nil:
 	case errors.Is(err, ErrConflict): // the others are stored, and sending the same again would help nobody
 		if r.hook.tracker == nil { // a Tracker has said it
-			r.hook.reporter().say(r.ctx, slog.LevelError, "NOT TRACKED: an event of the handler is refused; the others are stored", "error", plain(err))
+			r.hook.reporter().say(r.ctx, slog.LevelError, "NOT TRACKED: an event of the handler is refused; the others are stored", safelog.Error(err))
 		}
 	case refuse:
 		r.report(StageDiscarded, events, err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Flush returns nil when every event accepted before the call has an outcome or is a dead letter. When all
@@ -69,7 +71,7 @@ func (t *Tracker) end(ctx context.Context) {
 			err = t.Flush(ctx) // nobody will ask about what is in front again
 		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {
-			t.say(ctx, slog.LevelError, "the queue could not be drained", "error", plain(err))
+			t.say(ctx, slog.LevelError, "the queue could not be drained", safelog.Error(err))
 		}
 	}
 	t.stop()

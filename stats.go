@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Stats is a snapshot of a Tracker. The counters are of this process, since New.
@@ -120,7 +122,7 @@ func (t *Tracker) Stats() Stats {
 	}
 	var err error
 	if s.Queue, err = t.queueStats(); err != nil && !errors.Is(err, ErrQueueClosed) {
-		t.say(t.running, slog.LevelWarn, "the queue gives no statistics", "error", plain(err))
+		t.say(t.running, slog.LevelWarn, "the queue gives no statistics", safelog.Error(err))
 	}
 	if !s.Queue.Oldest.IsZero() {
 		s.OldestAge = time.Since(s.Queue.Oldest)

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Tracker reports events to FirstPromoter. Make one per FirstPromoter account with New and share it: all methods are
@@ -92,7 +94,7 @@ func (t *Tracker) run() {
 		if t.running.Err() != nil {
 			return
 		}
-		t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again in a second", "error", plain(err))
+		t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again in a second", safelog.Error(err))
 		if sleepOr(t.running, time.Second, nil) != nil {
 			return
 		}

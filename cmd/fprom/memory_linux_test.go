@@ -8,11 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
-
-	"github.com/fprom-go/fprom/boltqueue"
 )
 
 // A million rows into the file of an outbox: less than 64 MiB of memory, with the pages of files that are mapped. Run
@@ -22,14 +19,7 @@ func TestAMillionRows(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		rows = 100_000
 	}
-	path := filepath.Join(t.TempDir(), "fprom.db")
-	q, err := boltqueue.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := q.Close(); err != nil {
-		t.Fatal(err)
-	}
+	path := emptyOutbox(t)
 	const most = 64 << 10 // KiB
 	for _, c := range []struct {
 		name   string
