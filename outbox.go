@@ -103,6 +103,22 @@ func (b *Bucket) Add(s State, o Outcome) {
 	}
 }
 
+// NewBuckets returns the empty Buckets of Outbox.History, or its error, a *ValidationError. It is for implementations of Outbox.
+func NewBuckets(from, to time.Time, step time.Duration) ([]Bucket, error) {
+	if step <= 0 {
+		return nil, &ValidationError{"step", "is not positive"}
+	}
+	from = from.Truncate(step)
+	if (to.Sub(from)-1)/step >= 10_000 {
+		return nil, &ValidationError{"step", "makes more than 10,000 intervals; take a larger step or a shorter time"}
+	}
+	var buckets []Bucket
+	for at := from; at.Before(to); at = at.Add(step) {
+		buckets = append(buckets, Bucket{Start: at})
+	}
+	return buckets, nil
+}
+
 // NewEntry returns m as a waiting Entry, with the customer in clear. It is for implementations of Outbox.
 func NewEntry(m Message) Entry {
 	amount, currency := m.Money()

@@ -20,7 +20,6 @@ import (
 const (
 	pageSize = 100  // entries read, or changed, at once
 	pageScan = 2000 // records looked at in one read of the file
-	maxSteps = 10_000
 )
 
 // Entries implements fprom.Outbox. It looks at all events after Filter.After and about since Filter.Since, but for those of
@@ -210,19 +209,10 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*work, ui
 
 // History implements fprom.Outbox. It reads only the outcomes of that time. It remembers them for as long as event ids.
 func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
-	if step <= 0 {
-		return nil, errors.New("fprom: history: the step must be positive")
-	}
-	from = from.Truncate(step)
-	if (to.Sub(from)-1)/step >= maxSteps {
-		return nil, fmt.Errorf("fprom: history: more than %d intervals; take a larger step or a shorter time", maxSteps)
-	}
-	var buckets []fprom.Bucket
-	for at := from; at.Before(to); at = at.Add(step) {
-		buckets = append(buckets, fprom.Bucket{Start: at})
-	}
-	err, end := q.usable(), timeKey(to, 0)
-	for next := timeKey(from, 0); err == nil && next != nil; {
+	buckets, err := fprom.NewBuckets(from, to, step)
+	err = cmp.Or(err, q.usable())
+	end := timeKey(to, 0)
+	for next := timeKey(from.Truncate(step), 0); err == nil && next != nil; {
 		err = q.view(func(tx *bbolt.Tx) error {
 			next = count(tx, buckets, next, end, step)
 			return ctx.Err()

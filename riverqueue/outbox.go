@@ -75,26 +75,19 @@ func (q *Queue) Forget(ctx context.Context, customer string) (n int, err error) 
 
 // History implements fprom.Outbox.
 func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
-	const most = 10_000
 	if err := q.open(); err != nil {
 		return nil, err
 	}
-	if step <= 0 {
-		return nil, &fprom.ValidationError{Field: "step", Reason: "is not positive"}
+	buckets, err := fprom.NewBuckets(from, to, step)
+	if err != nil {
+		return nil, err
 	}
 	from = from.Truncate(step)
-	if d := to.Sub(from); d/step > most || d/step == most && d%step > 0 {
-		return nil, &fprom.ValidationError{Field: "step", Reason: "makes more than 10,000 intervals; take a larger step or a shorter time"}
-	}
-	var buckets []fprom.Bucket
-	for at := from; at.Before(to); at = at.Add(step) {
-		buckets = append(buckets, fprom.Bucket{Start: at})
-	}
 	rows, _ := q.pool.Query(ctx, q.store.sql(historySQL), from, to, step.Seconds()) // ForEachRow returns its error
 	var i, count int
 	var state fprom.State
 	var outcome fprom.Outcome
-	_, err := pgx.ForEachRow(rows, []any{&i, &state, &outcome, &count}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&i, &state, &outcome, &count}, func() error {
 		if i >= 0 && i < len(buckets) {
 			for range count {
 				buckets[i].Add(state, outcome)

@@ -254,11 +254,12 @@ func (q *Outbox) Drop(_ context.Context, f fprom.Filter) (int, error) {
 }
 
 // History implements fprom.Outbox.
-func (q *Outbox) History(_ context.Context, from, to time.Time, step time.Duration) (buckets []fprom.Bucket, err error) {
-	from = from.Truncate(step)
-	for at := from; at.Before(to); at = at.Add(step) {
-		buckets = append(buckets, fprom.Bucket{Start: at})
+func (q *Outbox) History(_ context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
+	buckets, err := fprom.NewBuckets(from, to, step)
+	if err != nil {
+		return nil, err
 	}
+	from = from.Truncate(step)
 	for _, e := range q.selected(fprom.Filter{}) {
 		if !e.SettledAt.Before(from) && e.SettledAt.Before(to) {
 			buckets[e.SettledAt.Sub(from)/step].Add(e.State, e.Outcome)
