@@ -3,7 +3,6 @@ package fprom
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -86,19 +85,9 @@ func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 func (q *memoryQueue) Run(ctx context.Context, workers int, deliver func(context.Context, Message) (Result, error)) error {
 	return q.line.Run(ctx, workers, func(ctx context.Context, it *memoryItem) {
 		it.Value.Attempt++
-		r, err := recovered(ctx, deliver, it.Value.Message)
+		r, err := backlog.Recovered(ctx, deliver, it.Value.Message)
 		q.settle(ctx, it, r, err)
 	})
-}
-
-// recovered makes an error of a panic in deliver.
-func recovered(ctx context.Context, deliver func(context.Context, Message) (Result, error), m Message) (r Result, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("fprom: the delivery of %s panicked: %v", SafeKey(m.Key), p)
-		}
-	}()
-	return deliver(ctx, m)
 }
 
 func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, r Result, err error) {

@@ -157,6 +157,21 @@ func (f Filter) Match(e Entry) bool {
 		(f.StatusCode == 0 || f.StatusCode == e.StatusCode)
 }
 
+// SafeKeys returns every Entry.Key that f.Keys may name; nil if any will do. It is for implementations of Outbox.
+func (f Filter) SafeKeys() (keys []string) {
+	kinds := []string{f.Kind}
+	if f.Kind == "" {
+		kinds = []string{KindSale, KindRefund, KindSignup, KindCancellation}
+	}
+	for _, k := range f.Keys {
+		keys = append(keys, SafeKey(k))
+		for _, kind := range kinds {
+			keys = append(keys, SafeKey(kind+":"+k))
+		}
+	}
+	return keys
+}
+
 // Show returns e as f wants it shown: the customer is masked unless f.Personal. It is for implementations of Outbox.
 func (f Filter) Show(e Entry) Entry {
 	if !f.Personal {

@@ -15,16 +15,9 @@ func names(f fprom.Filter) map[string]bool {
 	if len(f.Keys) == 0 {
 		return nil
 	}
-	kinds := []string{f.Kind}
-	if f.Kind == "" {
-		kinds = []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation}
-	}
 	names := map[string]bool{}
-	for _, k := range f.Keys {
-		names[fprom.SafeKey(k)] = true
-		for _, kind := range kinds {
-			names[fprom.SafeKey(kind+":"+k)] = true
-		}
+	for _, k := range f.SafeKeys() {
+		names[k] = true
 	}
 	return names
 }

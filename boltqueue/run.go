@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/backlog"
 	"github.com/fprom-go/fprom/internal/safelog"
 	"go.etcd.io/bbolt"
 )
@@ -54,20 +54,9 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 	hit("leased")
 	m := r.Message
 	m.Attempt++
-	res, err := q.recovered(ctx, deliver, m)
+	res, err := backlog.Recovered(ctx, deliver, m)
 	hit("answered")
 	q.settle(ctx, it, m, res, err)
-}
-
-// recovered makes an error of a panic in deliver.
-func (q *Queue) recovered(ctx context.Context, deliver func(context.Context, fprom.Message) (fprom.Result, error), m fprom.Message) (res fprom.Result, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("fprom: the delivery of %s panicked: %v", fprom.SafeKey(m.Key), p)
-			q.logger.ErrorContext(ctx, "fprom: a delivery panicked; it is tried again", slog.String("event", fprom.SafeKey(m.Key)), slog.Any("panic", p))
-		}
-	}()
-	return deliver(ctx, m)
 }
 
 // settle writes what deliver said. A delivery that was cut short by the end of ctx says nothing.

@@ -39,8 +39,6 @@ const entriesSQL = `SELECT key, kind, state, outcome, amount, currency, customer
 	CASE WHEN next_attempt` + notDue + ` THEN next_attempt ELSE ` + noTime + ` END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
 	FROM $schema.fprom_ledger l WHERE ` + filterSQL + ` ORDER BY l.seq LIMIT $11`
 
-var kinds = []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation}
-
 // filterArgs are the arguments of filterSQL.
 func filterArgs(f fprom.Filter) ([]any, error) {
 	after := int64(-1)
@@ -50,18 +48,12 @@ func filterArgs(f fprom.Filter) ([]any, error) {
 			return nil, &fprom.ValidationError{Field: "Filter.After", Reason: "is no Entry.Cursor of this queue"}
 		}
 	}
-	var keys, customers []string
-	for _, k := range f.Keys {
-		keys = append(keys, k, fprom.SafeKey(k))
-		for _, kind := range kinds {
-			keys = append(keys, fprom.SafeKey(kind+":"+k))
-		}
-	}
+	var customers []string
 	if f.Customer != "" {
 		customers = both(f.Customer)
 	}
 	return []any{
-		pgx.QueryExecModeExec, after, keys, string(f.State), string(f.Outcome), f.Kind, customers, timeOrNull(f.Since), timeOrNull(f.Until), f.Reason, f.StatusCode,
+		pgx.QueryExecModeExec, after, f.SafeKeys(), string(f.State), string(f.Outcome), f.Kind, customers, timeOrNull(f.Since), timeOrNull(f.Until), f.Reason, f.StatusCode,
 	}, nil
 }
 

@@ -35,13 +35,13 @@ func TestPanickingLogger(t *testing.T) {
 	var n atomic.Int64
 	start(t, q, func(context.Context, fprom.Message) error {
 		if n.Add(1) == 1 {
-			panic("a delivery too") // a worker of River says so
+			panic("a delivery too")
 		}
 		return nil
 	})
 	flush(t, q)
-	if lines.Load() < 2 {
-		t.Errorf("%d lines were logged, want those of the sweep and of the delivery", lines.Load())
+	if lines.Load() == 0 {
+		t.Error("no line was logged, want that of the sweep")
 	}
 }
 

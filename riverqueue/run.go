@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/backlog"
 )
 
 const (
@@ -116,7 +116,10 @@ func (q *Queue) wake(run, ctx context.Context, job *river.Job[wakeUp], hands cha
 	if c.message.Bulk {
 		ctx = context.WithValue(ctx, bulkKey{}, true)
 	}
-	result, err := q.call(ctx, c.message, deliver)
+	var result fprom.Result
+	if err = ctx.Err(); err == nil { // it did not end while the event was claimed
+		result, err = backlog.Recovered(ctx, deliver, c.message)
+	}
 	return q.conclude(run, ctx, c, result, err)
 }
 
@@ -148,18 +151,4 @@ func (q *Queue) begin(ctx context.Context, job *river.Job[wakeUp], hands chan st
 			return nil, 0, err
 		}
 	}
-}
-
-// call is deliver, whose panic is an error of this delivery.
-func (q *Queue) call(ctx context.Context, m fprom.Message, deliver deliverFunc) (result fprom.Result, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			q.log.Error("fprom: riverqueue: a delivery panicked; its event is tried again", "key", fprom.SafeKey(m.Key), "panic", p, "stack", string(debug.Stack()))
-			result, err = fprom.Result{Outcome: fprom.Undelivered}, fmt.Errorf("the delivery panicked: %v", p)
-		}
-	}()
-	if err := ctx.Err(); err != nil { // it ended while the event was claimed
-		return fprom.Result{Outcome: fprom.Undelivered}, err
-	}
-	return deliver(ctx, m)
 }

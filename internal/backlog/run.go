@@ -3,6 +3,7 @@ package backlog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -41,6 +42,16 @@ func (l *Line[T]) Run(ctx context.Context, workers int, deliver func(context.Con
 	l.timer.Stop()
 	l.running = false
 	return nil
+}
+
+// Recovered calls deliver, whose panic is an error of this delivery. A Tracker recovers and logs its own.
+func Recovered[M, R any](ctx context.Context, deliver func(context.Context, M) (R, error), m M) (r R, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("fprom: the delivery panicked: %v", p)
+		}
+	}()
+	return deliver(ctx, m)
 }
 
 // Running reports whether a Run is under way.
