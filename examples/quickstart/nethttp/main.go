@@ -41,12 +41,12 @@ func main() {
 
 func checkout(w http.ResponseWriter, r *http.Request) {
 	// Charge the card here. If it is declined, answer with an error status: then nothing is reported.
-	sale := fprom.Sale{
+	err := fprom.Record(r.Context(), fprom.Sale{
 		EventID: r.FormValue("payment"), // the id of this payment, never of the customer or the subscription
 		Email:   r.FormValue("email"),
 		Amount:  4900, Currency: "USD", // $49.00: cents, before tax
-	}
-	if err := fprom.Record(r.Context(), sale); err != nil {
+	})
+	if err != nil {
 		log.Print("sale not reported: ", err) // the customer has paid: that is no reason to fail
 	}
 	fmt.Fprintln(w, "Thank you!")

@@ -21,7 +21,7 @@ import (
 // The pieces of the README and of docs that need no test of their own: it is enough that they compile.
 
 func durable() (*fprom.Tracker, error) {
-	outbox, err := boltqueue.Open("fprom.db") // give it to the tracker: fprom.New(fprom.Config{Queue: outbox})
+	outbox, err := boltqueue.Open("fprom.db")
 	if err != nil {
 		log.Fatal(err)
 	}
