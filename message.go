@@ -46,7 +46,7 @@ func newMessage(e Event, visitor Attribution) (Message, error) {
 
 // messageOf is what every event has. id is empty for kinds that have none. Digest is FNV-1a over the amount and the currency.
 func messageOf(kind, id, email, uid string, amount int64, currency string) Message {
-	customer := cmp.Or(strings.ToLower(email), uid)
+	customer := strings.Clone(cmp.Or(strings.ToLower(email), uid)) // Fiber reuses the memory of a request's strings
 	digest := fnv.New64a()
 	_, _ = digest.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(amount)), currency...))
 	return Message{Key: kind + ":" + cmp.Or(id, customer), Kind: kind, Customer: customer, Digest: digest.Sum64()}
