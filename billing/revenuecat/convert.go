@@ -35,15 +35,24 @@ func (s settings) convert(p *billing.Payload) {
 	}
 }
 
-func (s settings) purchase(p *billing.Payload, e billing.Node) {
-	switch period := e.Text("period_type").S; {
+// bought reports whether this customer bought something. If not, the event is skipped.
+func bought(p *billing.Payload, e billing.Node) bool {
+	switch {
 	case e.Bool("is_family_share"):
 		p.Skip(billing.NotMoney, "is_family_share: another customer paid")
-		return
-	case period == "PROMOTIONAL" || e.Text("store").S == "PROMOTIONAL":
+		return false
+	case e.Text("period_type").S == "PROMOTIONAL" || e.Text("store").S == "PROMOTIONAL":
 		p.Skip(billing.NothingPaid, "granted, not bought")
+		return false
+	}
+	return true
+}
+
+func (s settings) purchase(p *billing.Payload, e billing.Node) {
+	if !bought(p, e) {
 		return
-	case period == "TRIAL":
+	}
+	if e.Text("period_type").S == "TRIAL" {
 		trial(p, e)
 		return
 	}
@@ -67,6 +76,9 @@ func trial(p *billing.Payload, e billing.Node) {
 }
 
 func (s settings) refund(p *billing.Payload, e billing.Node) {
+	if !bought(p, e) {
+		return
+	}
 	if e.Text("period_type").S == "TRIAL" {
 		p.Skip(billing.NothingPaid, "a trial was cancelled: nothing was paid")
 		return
