@@ -76,10 +76,12 @@ func giveBack(p *billing.Payload, o billing.Node) {
 	d := p.Refund()
 	d.ID(o.Text("id"))
 	d.Metadata(o.At("metadata"), paid.At("metadata"))
-	d.Payment(paid.Text("id"))
+	total, tax := d.Payment(paid.Text("id"))
+	if paid.Has("total") {
+		total, tax = paid.Decimal("total", digits), paid.Decimal("tax_amount", digits)
+	}
 	d.SaleID(paid.Text("id"))
 	customer(d, o, paid)
-	gross := o.Decimal("amount", digits)
-	d.Amount(billing.BeforeTax(gross, paid.Decimal("total", digits), paid.Decimal("tax_amount", digits)), currency, digits)
+	d.Amount(billing.BeforeTax(o.Decimal("amount", digits), total, tax), currency, digits)
 	d.Add()
 }
