@@ -41,7 +41,9 @@ func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 	}
 	list := o.Each("refunds.data")
 	for i := range list { // the newest comes first
-		if r := list[len(list)-1-i]; r.Text("status").S == "succeeded" {
+		r := list[len(list)-1-i]
+		// A pending refund counts at once, as it does in amount_refunded: charge.refunded does not come again.
+		if status := r.Text("status").S; status != "failed" && status != "canceled" {
 			s.refundOfCharge(p, o, r.Text("id"), r.Int("amount"))
 		}
 	}
