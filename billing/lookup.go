@@ -84,6 +84,9 @@ func (d *Draft) Payment(id Text) (total, tax Int) {
 		d.p.fail(fmt.Errorf("look up payment %s: %w", id.S, notPermanent(err)))
 		return Int{}, Int{}
 	}
+	if known == (Payment{}) { // unknown: nothing is known of earlier refunds either
+		return Int{}, Int{}
+	}
 	d.known = &known
 	from := "Payment(" + id.From + ")"
 	d.Email(Text{known.Email, from})

@@ -32,7 +32,7 @@ func refundedBefore(sum int64) billing.Option {
 		if id != "order:1001" {
 			return billing.Payment{}, errors.New("asked for " + id)
 		}
-		return billing.Payment{Refunded: sum}, nil
+		return billing.Payment{Total: 12100, Tax: 2100, Refunded: sum}, nil
 	})
 }
 
@@ -191,5 +191,16 @@ func TestPartialRefunds(t *testing.T) {
 	}
 	if sum != 10000 {
 		t.Errorf("refunded %d, want 10000", sum)
+	}
+}
+
+// A payment that the application does not know does not say that nothing was refunded before: the sum of both refunds is
+// not taken back on top of the first one.
+func TestPartialRefundsOfUnknownPayment(t *testing.T) {
+	t.Parallel()
+	unknown := billing.WithPayment(func(context.Context, string) (billing.Payment, error) { return billing.Payment{}, nil })
+	got := suite.Deliver(t, []string{"refund_partial_1.json", "refund_partial_2.json"}, unknown)
+	if len(got) != 1 || got[0].(fprom.Refund).Amount != 3000 {
+		t.Errorf("accepted %v, want the first refund alone", got)
 	}
 }
