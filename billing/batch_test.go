@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 
@@ -32,22 +30,24 @@ var batch = billing.Provider{
 	},
 }
 
-// calls is an Enqueuer that keeps what each call brought.
+// calls is an Enqueuer that keeps the event ids of each call.
 type calls struct {
 	ids      []string
-	conflict string // an event id that was used with another amount
+	conflict string // an event id that is already used with another amount
 }
 
 func (c *calls) Enqueue(_ context.Context, events ...fprom.Event) error {
 	var ids []string
+	var err error
 	for _, e := range events {
-		ids = append(ids, e.(fprom.Sale).EventID)
-	}
-	if slices.Contains(ids, c.conflict) {
-		return fmt.Errorf("%w: %s", fprom.ErrConflict, c.conflict)
+		if id := e.(fprom.Sale).EventID; id != c.conflict {
+			ids = append(ids, id)
+		} else {
+			err = &fprom.ConflictError{Keys: []string{"sale:" + id}}
+		}
 	}
 	c.ids = append(c.ids, strings.Join(ids, "+"))
-	return nil
+	return err
 }
 
 func TestBatch(t *testing.T) {
@@ -66,7 +66,7 @@ func TestBatch(t *testing.T) {
 		{name: "one cannot be read", events: paid("a", `"ten"`) + "," + paid("b", "2"), want: "b", status: 422, text: "id=a"},
 		{name: "no customer", events: `{"type":"paid","id":"x","amount":1,"currency":"usd"},` + paid("b", "2"), want: "b", status: 200, text: "no-customer"},
 		{name: "none", status: 200},
-		{name: "conflict", events: paid("a", "1") + "," + paid("b", "2") + "," + paid("c", "3"), conflict: "b", want: "a c", status: 200, text: "level=ERROR"},
+		{name: "conflict", events: paid("a", "1") + "," + paid("b", "2") + "," + paid("c", "3"), conflict: "b", want: "a+c", status: 200, text: "sale:b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

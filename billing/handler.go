@@ -123,8 +123,8 @@ func (h *handler) accept(ctx context.Context, xs []Explanation) int {
 	return status
 }
 
-// enqueue accepts all events or none. An event whose id was used with another amount is lost in any case, and said in the
-// log: sending it again would not change that, and it must not keep the others.
+// enqueue accepts all events or none, except an event whose id is already used with another amount: it is only logged, since
+// sending it again would not help, and the other events are stored.
 func (h *handler) enqueue(ctx context.Context, events []fprom.Event) error {
 	if isNil(h.t) || len(events) == 0 {
 		return nil
@@ -133,19 +133,12 @@ func (h *handler) enqueue(ctx context.Context, events []fprom.Event) error {
 	switch {
 	case errors.Is(err, fprom.ErrNoTracker):
 		return nil
-	case !errors.Is(err, fprom.ErrConflict):
-		return err
-	case len(events) > 1:
-		for _, e := range events {
-			if err := h.enqueue(ctx, []fprom.Event{e}); err != nil {
-				return err
-			}
-		}
-	default:
+	case errors.Is(err, fprom.ErrConflict):
 		h.log.ErrorContext(ctx, "fprom: an event of a webhook is not tracked, since its id was used before with another amount or currency: enter the difference by hand",
 			safelog.Error(err))
+		return nil
 	}
-	return nil
+	return err
 }
 
 // isNil reports whether nothing is tracked, as in development without credentials.

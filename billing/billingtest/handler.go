@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -18,47 +17,48 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// Sink is an Enqueuer that keeps what it accepts, by Message.Key, as a tracker's dedupe does: an event that it has is
-// accepted and not kept again, one with another amount or currency is an error that wraps fprom.ErrConflict.
+// Sink is an Enqueuer for tests that keeps the events in memory. Like a Tracker it keeps an event id once, and returns a
+// *fprom.ConflictError for an event id that comes again with another amount or currency; the other events are kept.
 type Sink struct {
-	Err error // what Enqueue answers
+	Err error // Enqueue returns it, and keeps nothing
 
-	mu     sync.Mutex
-	events []fprom.Event
-	keys   map[string]uint64
+	mu      sync.Mutex
+	events  []fprom.Event
+	digests map[string]uint64 // by Message.Key
 }
 
-// Enqueue implements fprom.Enqueuer: all events or none.
+// Enqueue implements fprom.Enqueuer.
 func (s *Sink) Enqueue(_ context.Context, events ...fprom.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.Err != nil {
 		return s.Err
 	}
-	var fresh []fprom.Event
-	keys := map[string]uint64{}
-	for _, e := range events {
+	messages := make([]fprom.Message, len(events))
+	for i, e := range events {
 		m, err := fprom.NewMessage(e)
 		if err != nil {
 			return err
 		}
-		before, known := s.keys[m.Key]
-		if !known {
-			before, known = keys[m.Key]
-		}
+		messages[i] = m
+	}
+	if s.digests == nil {
+		s.digests = map[string]uint64{}
+	}
+	conflict := &fprom.ConflictError{}
+	for i, m := range messages {
+		digest, known := s.digests[m.Key]
 		switch {
 		case !known:
-			keys[m.Key] = m.Digest
-			fresh = append(fresh, e)
-		case before != m.Digest:
-			return fprom.ErrConflict
+			s.digests[m.Key] = m.Digest
+			s.events = append(s.events, events[i])
+		case digest != m.Digest:
+			conflict.Keys = append(conflict.Keys, m.Key)
 		}
 	}
-	if s.keys == nil {
-		s.keys = map[string]uint64{}
+	if len(conflict.Keys) > 0 {
+		return conflict
 	}
-	maps.Copy(s.keys, keys)
-	s.events = append(s.events, fresh...)
 	return nil
 }
 

@@ -146,25 +146,17 @@ func (p *Poller) report(ctx context.Context, edges []edge) error {
 		p.explain(ctx, m)
 	}
 	events := x.Events()
-	if len(events) > 0 {
-		err = p.t.Enqueue(ctx, events...)
+	if len(events) == 0 || p.t == nil {
+		return nil
 	}
-	if errors.Is(err, fprom.ErrConflict) { // one of them: it must not keep the others
-		for _, e := range events {
-			if err = p.t.Enqueue(ctx, e); errors.Is(err, fprom.ErrConflict) {
-				if !p.first(err.Error()) {
-					err = nil
-					continue
-				}
-				p.log.ErrorContext(ctx, "fprom: a transaction is not tracked, since its id was used before with another amount or currency", safelog.Error(err))
-				err = nil
-			}
-			if err != nil {
-				break
-			}
+	err = p.t.Enqueue(ctx, events...)
+	switch {
+	case errors.Is(err, fprom.ErrNoTracker):
+		return nil
+	case errors.Is(err, fprom.ErrConflict): // the other events are stored
+		if p.first(err.Error()) {
+			p.log.ErrorContext(ctx, "fprom: a transaction is not tracked, since its id was used before with another amount or currency", safelog.Error(err))
 		}
-	}
-	if errors.Is(err, fprom.ErrNoTracker) {
 		return nil
 	}
 	return err

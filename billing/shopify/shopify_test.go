@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"log/slog"
@@ -172,25 +171,16 @@ func TestPollSince(t *testing.T) {
 	})
 }
 
-// conflicting is a queue that knows one event id with another amount.
-type conflicting struct{ *billingtest.Sink }
-
-func (c conflicting) Enqueue(ctx context.Context, events ...fprom.Event) error {
-	for _, e := range events {
-		if e.(fprom.Sale).EventID == "t2" {
-			return fmt.Errorf("%w: sale:t2", fprom.ErrConflict)
-		}
-	}
-	return c.Sink.Enqueue(ctx, events...)
-}
-
 // One transaction that is wrong keeps no other, and is said once.
 func TestOneWrong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
 		api := &partners{t: t, transactions: []transaction{{"t4", "4", now}, {"t3", "x", now.Add(-1)}, {"t2", "2", now.Add(-2)}, {"t1", "1", now.Add(-3)}}}
-		sink := conflicting{&billingtest.Sink{}}
+		sink := &billingtest.Sink{}
+		if err := sink.Enqueue(t.Context(), fprom.Sale{EventID: "t2", UID: "ada", Amount: 1, Currency: "usd"}); err != nil {
+			t.Fatal(err)
+		}
 		var log bytes.Buffer
 		p := poller(t, sink, api, &log)
 		for range 3 {
@@ -198,7 +188,7 @@ func TestOneWrong(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if got := ids(sink.Events()); got != "t1 t4" {
+		if got := ids(sink.Events()); got != "t2 t1 t4" {
 			t.Errorf("reported %s", got)
 		}
 		if strings.Count(log.String(), "cannot be read") != 1 || strings.Count(log.String(), "used before") != 1 {
@@ -268,4 +258,15 @@ func TestRunAfterALongTime(t *testing.T) {
 			t.Errorf("reported %q", got)
 		}
 	})
+}
+
+// Without a tracker nothing is reported, and nothing panics.
+func TestNoTracker(t *testing.T) {
+	t.Parallel()
+	for _, tracker := range []fprom.Enqueuer{nil, (*fprom.Tracker)(nil)} {
+		api := &partners{t: t, transactions: []transaction{{"t1", "1", time.Now()}}}
+		if err := poller(t, tracker, api, io.Discard).Poll(t.Context(), time.Now().Add(-time.Hour)); err != nil || api.calls != 1 {
+			t.Errorf("%T: %v after %d calls", tracker, err, api.calls)
+		}
+	}
 }
