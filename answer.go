@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Bounds of what Retry-After may ask for, and what is waited without it.
@@ -116,7 +118,7 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 	if r.class <= classAskAgain {
 		return v
 	}
-	e := &APIError{StatusCode: status, Code: c.clean(a.code), Message: c.clean(a.message)}
+	e := &APIError{StatusCode: status, Code: safelog.Foreign(a.code, c.cfg.APIKey), Message: safelog.Foreign(a.message, c.cfg.APIKey)}
 	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
 	if a.has&ours == 0 && (!refused || len(body) > 0) { // FirstPromoter's own 401 has no body
 		e.foreign = c.cfg.BaseURL + "/" + m.Kind

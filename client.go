@@ -11,7 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Version is the version of this module, as in the User-Agent of every call.
@@ -20,7 +21,6 @@ const Version = "0.2.0"
 const (
 	userAgent   = "fprom-go/" + Version + " (+https://github.com/fprom-go/fprom)"
 	maxResponse = 256 << 10 // of an answer's body; FirstPromoter's have about 1 KiB per commission
-	maxMessage  = 200       // of a message that is kept from an answer
 )
 
 // client makes one HTTP attempt and says what the answer means. It calls the transport itself, without http.Client: so
@@ -123,34 +123,10 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	return c.classify(m, resp, body, err)
 }
 
-// clean makes text of an answer fit for logs and errors: short, printable, without key and addresses.
-func (c *client) clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		default:
-			return r
-		}
-	}, strings.ToValidUTF8(s, "?"))
-	if c != nil { // a hook without a Tracker has none
-		s = strings.ReplaceAll(s, c.cfg.APIKey, "[API key]")
-	}
-	words := strings.Fields(s)
-	for i, w := range words {
-		if strings.Contains(w, "@") {
-			words[i] = MaskEmail(w)
-		}
-	}
-	return shorten(strings.Join(words, " "), maxMessage)
-}
-
 // scrub keeps the key and addresses out of an error of the transport, whose text may quote what a server sent.
 func (c *client) scrub(err error) error {
 	if s := err.Error(); strings.Contains(s, c.cfg.APIKey) || strings.Contains(s, "@") {
-		return errors.New(c.clean(s))
+		return errors.New(safelog.Foreign(s, c.cfg.APIKey))
 	}
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Stage is a point on the way of an event.
@@ -72,5 +74,5 @@ func (t *Tracker) panicked(ctx context.Context, what string, p any) {
 	t.counts.update(func(s *Stats) { s.Panics++ })
 	defer func() { _ = recover() }()
 	t.cfg.Logger.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the program goes on",
-		slog.String("error", t.client.clean(fmt.Sprint(p))), slog.String("stack", string(debug.Stack())))
+		slog.String("error", safelog.Foreign(fmt.Sprint(p), t.cfg.APIKey)), slog.String("stack", string(debug.Stack())))
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 const (
@@ -94,7 +95,7 @@ func (c *Client) once(ctx context.Context, path string, query url.Values) (a ans
 		if attempt.Err() != nil && ctx.Err() == nil {
 			err = fmt.Errorf("no answer within %v (Config.Timeout)", c.cfg.Timeout)
 		}
-		return answer{}, 0, minWait, fmt.Errorf("%w: %s", ErrUnreachable, c.clean(err.Error()))
+		return answer{}, 0, minWait, fmt.Errorf("%w: %s", ErrUnreachable, safelog.Foreign(err.Error(), c.cfg.APIKey))
 	}
 	call.Date, _ = http.ParseTime(head.header.Get("Date"))
 	wait, err = c.judge(head, body)
@@ -141,7 +142,7 @@ func (c *Client) judge(h head, body []byte) (wait time.Duration, err error) {
 	}
 	var said struct{ Code, Message text }
 	ours := isJSON(body) && json.Unmarshal(body, &said) == nil
-	apiErr := &fprom.APIError{StatusCode: status, Code: c.clean(string(said.Code)), Message: c.clean(string(said.Message))}
+	apiErr := &fprom.APIError{StatusCode: status, Code: safelog.Foreign(string(said.Code), c.cfg.APIKey), Message: safelog.Foreign(string(said.Message), c.cfg.APIKey)}
 	asked, isAsked := retryAfter(h.header, time.Now())
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:

@@ -1,5 +1,5 @@
-// Package safelog makes a caller's Logger safe to call from goroutines of one's own, since its handler is foreign code, and
-// says how an error stands in a line.
+// Package safelog makes loggers and texts that are foreign safe: a handler may panic, a text may contain the key, an address or
+// control characters.
 package safelog
 
 import (
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"unicode"
 )
 
 // Text is the text of err, an error or what panicked, without the name of the library: the line that it stands in begins
@@ -15,6 +16,37 @@ func Text(err any) string { return strings.ReplaceAll(fmt.Sprint(err), "fprom: "
 
 // Error is the attribute "error" of a line, with the Text of err.
 func Error(err any) slog.Attr { return slog.String("error", Text(err)) }
+
+const maxForeign = 200 // bytes
+
+// Foreign makes a text of a server, a transport or a panic fit for logs and errors: short, in one line, printable, without
+// the secret and without e-mail addresses.
+func Foreign(s, secret string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		default:
+			return r
+		}
+	}, strings.ToValidUTF8(s, "?"))
+	if secret != "" {
+		s = strings.ReplaceAll(s, secret, "[API key]")
+	}
+	words := strings.Fields(s)
+	for i, w := range words {
+		if strings.Contains(w, "@") || strings.Contains(w, "%40") {
+			words[i] = "[address]"
+		}
+	}
+	s = strings.Join(words, " ")
+	if len(s) > maxForeign {
+		s = strings.ToValidUTF8(s[:maxForeign], "") + "…"
+	}
+	return s
+}
 
 // New returns a Logger like l, in which a panic of the handler ends. What was to be logged is lost then.
 func New(l *slog.Logger) *slog.Logger { return slog.New(handler{l.Handler()}) }

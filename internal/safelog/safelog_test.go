@@ -3,6 +3,7 @@ package safelog_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/fprom-go/fprom/internal/safelog"
@@ -28,5 +29,24 @@ func TestText(t *testing.T) {
 		if got := safelog.Error(tt.err); got.Key != "error" || got.Value.String() != tt.want {
 			t.Errorf("attribute %v", got)
 		}
+	}
+}
+
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{
+		"":                                   "",
+		"  two\n\x1b[31mlines\t":             "two [31mlines",
+		"key k-1, k-1":                       "key [API key], [API key]",
+		"of ann@example.com and ann%40b.com": "of [address] and [address]",
+		"not UTF-8: \xff":                    "not UTF-8: ?",
+		strings.Repeat("é", 150):             strings.Repeat("é", 100) + "…",
+	} {
+		if got := safelog.Foreign(s, "k-1"); got != want {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
+	if got := safelog.Foreign("no key", ""); got != "no key" {
+		t.Errorf("without a secret: %q", got)
 	}
 }
