@@ -30,7 +30,7 @@ type gate struct {
 
 	reason  error               // why the account is paused; nil if it is not
 	backoff time.Duration       // the last interval of probing after a 401
-	refused int                 // probes refused in this pause
+	refused int                 // answers that refused an event since the last good one
 	row     map[string]struct{} // keys refused in a row, with no good answer between
 }
 

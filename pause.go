@@ -6,7 +6,8 @@ const (
 	// refusalsToPause is how many different events must be refused in a row before the account is paused: fewer can be the
 	// events' own fault.
 	refusalsToPause = 3
-	// quickProbes is how many events probe a second apart. If all were refused it is the account, and probes slow down.
+	// quickProbes is how many events probe a second apart. If so many were refused without a good answer between, whichever
+	// they are, it is the account, and probes slow down.
 	quickProbes   = 250
 	probeInterval = time.Second // after a 401 it doubles, up to slowProbes
 	slowProbes    = time.Minute
@@ -20,16 +21,23 @@ func (g *gate) judge(m Message, s standing, v *verdict) time.Duration {
 		clear(g.row)
 		g.reason, g.backoff, g.refused = nil, 0, 0
 		g.changed.broadcast()
-	case v.class == classThrottled, v.class == classBusy && (g.reason != nil || g.inARow(m, s)):
+	case v.class == classThrottled:
 		return g.pause(v.wait, v.err)
 	case v.class == classUnauthorized:
 		g.backoff = min(max(2*g.backoff, probeInterval), slowProbes)
 		return g.pause(g.backoff, v.err)
-	case v.class == classSuspected && (g.reason != nil || g.inARow(m, s)):
-		if g.refused++; g.refused > quickProbes {
+	case v.class == classSuspected, v.class == classBusy:
+		g.refused++
+		many := g.refused > quickProbes
+		switch {
+		case g.reason == nil && !g.inARow(m, s) && !many:
+		case v.class == classBusy:
+			return g.pause(v.wait, v.err)
+		case many:
 			return g.pause(slowProbes, v.err)
+		default:
+			return g.pause(probeInterval, v.err)
 		}
-		return g.pause(probeInterval, v.err)
 	}
 	return 0
 }

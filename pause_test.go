@@ -270,6 +270,37 @@ func TestRefusedEventsPauseTheAccount(t *testing.T) {
 	}
 }
 
+// Few calls are made with a refused key also where every event failed before, so that three of them in a row say nothing.
+func TestRefusedAfterAnOutage(t *testing.T) {
+	refused := map[string]reply{
+		"refused": {status: 403, body: `{"message":"no"}`},
+		"busy":    {status: 503, header: header("Retry-After", "60")},
+	}
+	for name, r := range refused {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				begin := time.Now()
+				f := &fake{answer: func(int, call) reply {
+					if time.Since(begin) < time.Hour {
+						return reply{status: 500}
+					}
+					return r
+				}}
+				tracker := start(t, config(f))
+				for i := range 300 {
+					enqueue(t, tracker, sale(strconv.Itoa(i)))
+				}
+				time.Sleep(2 * time.Hour)
+				before := len(f.seen())
+				time.Sleep(time.Hour)
+				if n := len(f.seen()) - before; n > 61 || n < 50 {
+					t.Errorf("%d calls in the second hour, want one a minute", n)
+				}
+			})
+		})
+	}
+}
+
 // Two refused events pause nobody.
 func TestTwoRefusedEventsPauseNobody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
