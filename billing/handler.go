@@ -18,7 +18,7 @@ const maxBody = 1 << 20
 // Handler is the webhook endpoint of a provider: it verifies, converts, enqueues, and answers as the package documentation
 // says. The packages below have one that needs no Provider. A nil *fprom.Tracker drops the events. In Gin: gin.WrapH.
 func Handler(t fprom.Enqueuer, v Provider, secret string, opts ...Option) http.Handler {
-	h := &handler{Provider: v, t: t, config: v.config(secret, opts), refused: refusals{of: map[string]*refused{}}}
+	h := &handler{Provider: v, t: t, config: v.config(secret, opts)}
 	if h.Refused == 0 {
 		h.Refused = http.StatusUnauthorized
 	}
@@ -36,7 +36,7 @@ type handler struct {
 	log    *slog.Logger
 
 	skipped said
-	refused refusals
+	refused safelog.Refusals
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -82,7 +82,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 // refuse tells the observer and, at most once a minute and reason, the log why a request is not taken for the provider's.
 func (h *handler) refuse(ctx context.Context, status int, err error) int {
 	h.observe(ctx, []Explanation{{Provider: h.Name, Err: err}})
-	h.refused.warn(ctx, h.log, err)
+	h.warnRefused(ctx, err)
 	return status
 }
 

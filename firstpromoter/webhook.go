@@ -72,33 +72,37 @@ func WebhookHandler(o WebhookOptions) (http.Handler, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	o.Logger = o.Logger.With(slog.String("provider", "firstpromoter"))
 	return &receiver{WebhookOptions: o, seen: newSeen()}, nil
 }
 
 type receiver struct {
 	WebhookOptions
-	seen *seen
+	seen    *seen
+	refused safelog.Refusals
 }
 
 func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	refuse := func(status int, reason, text string) {
+		h.refused.Warn(r.Context(), h.Logger, reason, errors.New(text))
+		w.WriteHeader(status)
+	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		w.WriteHeader(http.StatusMethodNotAllowed)
+		refuse(http.StatusMethodNotAllowed, "method", "webhooks come by POST")
 		return
 	}
 	if !h.authorized(r) {
-		h.Logger.Warn("fprom: a FirstPromoter webhook without the right header or Basic Auth was refused; are they the subscription's?")
-		w.WriteHeader(http.StatusUnauthorized)
+		refuse(http.StatusUnauthorized, "secret", "the header or the Basic Auth is not that of WebhookOptions: compare it with the subscription in FirstPromoter")
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
 	if err != nil {
-		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		refuse(http.StatusRequestEntityTooLarge, "unread-body", "the body cannot be read, or is larger than 1 MiB: "+err.Error())
 		return
 	}
 	if !h.signed(r.Header.Get("X-Webhook-Signature"), body) {
-		h.Logger.Warn("fprom: a FirstPromoter webhook without a right signature was refused; is the secret key the subscription's?")
-		w.WriteHeader(http.StatusUnauthorized)
+		refuse(http.StatusUnauthorized, "signature", "the signature is missing or wrong: is the subscription's secret key in WebhookOptions.SigningSecrets?")
 		return
 	}
 	w.WriteHeader(h.take(r.Context(), r.Header.Get("X-Event-Id"), body))

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fprom-go/fprom/firstpromoter"
 )
@@ -100,6 +102,27 @@ func TestWebhooksAreRefusedWithoutTheSecret(t *testing.T) {
 			t.Errorf("%+v is taken", o)
 		}
 	}
+}
+
+// Anyone can send webhooks without the secret: one line a minute and reason counts them all.
+func TestRefusedWebhooksAreLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		h := receiver(t, firstpromoter.WebhookOptions{SigningSecrets: []string{"s"}, RequireSignature: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		for range 100 {
+			deliver(t, h, "{}")
+			deliver(t, h, "{}", func(r *http.Request) { r.Header.Del("X-Fprom-Secret") })
+			deliver(t, h, "{}", func(r *http.Request) { r.Method = http.MethodGet })
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		for text, n := range map[string]int{"level=WARN": 6, "provider=firstpromoter": 6, "reason=secret": 2, "reason=signature": 2, "reason=method": 2, "count=1\n": 3, "count=99\n": 3} {
+			if got := strings.Count(log.String(), text); got != n {
+				t.Errorf("logged %q %d times, want %d:\n%s", text, got, n, log.String())
+			}
+		}
+	})
 }
 
 func TestWebhookIsTakenOnce(t *testing.T) {
