@@ -10,9 +10,9 @@ import (
 // Column is a column of a CSV file and the field that it was taken for; "" if it is left out.
 type Column struct{ Name, Field string }
 
-// columns decides what each column of a header means.
-func (f Format) columns(header []string) ([]field, error) {
-	mapped, err := f.mapped(header)
+// columns decides what each column of a header means. A line of JSONL may lack a column that Map names.
+func (f Format) columns(header []string, mayLack bool) ([]field, error) {
+	mapped, err := f.mapped(header, mayLack)
 	if err != nil {
 		return nil, err
 	}
@@ -29,32 +29,35 @@ func (f Format) columns(header []string) ([]field, error) {
 		fields[i], taken[is] = is, header[i]
 		return nil
 	}
-	// What is mapped goes first, then a field's own name, then other names for it.
+	settled := map[field]bool{} // fields that no later name may give
+	// Map goes first, then a field's own name, then other names for it.
 	for _, know := range []func(i int, name string) field{
 		func(i int, _ string) field { return mapped[i] },
 		func(_ int, name string) field { return namedField(name) },
 		func(_ int, name string) field { return aliases[plain(name)] },
 	} {
-		before := make(map[field]bool, len(taken))
-		for is := range taken {
-			before[is] = true
-		}
 		for i, name := range header {
 			is := know(i, name)
 			_, isMapped := mapped[i]
-			if is == noField || fields[i] != noField || isMapped && mapped[i] != is || before[is] || !slices.Contains(allowed, is) {
+			if is == noField || fields[i] != noField || isMapped && mapped[i] != is || settled[is] || !slices.Contains(allowed, is) {
 				continue
 			}
 			if err := take(i, is); err != nil {
 				return nil, err
 			}
 		}
+		for is := range taken {
+			settled[is] = true
+		}
+		for _, to := range f.Map {
+			settled[namedField(to)] = true
+		}
 	}
 	return fields, f.complete(header, fields, taken)
 }
 
 // mapped is what Format.Map says, by the index of the column.
-func (f Format) mapped(header []string) (map[int]field, error) {
+func (f Format) mapped(header []string, mayLack bool) (map[int]field, error) {
 	mapped := map[int]field{}
 	for name, to := range f.Map {
 		i := slices.Index(header, name)
@@ -63,13 +66,15 @@ func (f Format) mapped(header []string) (map[int]field, error) {
 		}
 		is := namedField(to)
 		switch {
-		case i < 0:
+		case i < 0 && !mayLack:
 			return nil, headerError("there is no column %q to map; there are %s", name, list(header))
 		case to == "" || to == "-":
 		case is == noField || !slices.Contains(fieldsOf(f.Kind), is):
 			return nil, headerError("a %s has no field %q; it has %s", f.Kind, to, names(fieldsOf(f.Kind)))
 		}
-		mapped[i] = is
+		if i >= 0 {
+			mapped[i] = is
+		}
 	}
 	return mapped, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -73,19 +74,8 @@ func (in *Reader) object(r *Row, line []byte) {
 
 // learn decides what the names of an object mean.
 func (in *Reader) learn(o map[string]json.RawMessage) error {
-	names := make([]string, 0, len(o))
-	for name := range o {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	format := in.format
-	format.Map = map[string]string{}
-	for name, to := range in.format.Map {
-		if _, ok := o[name]; ok {
-			format.Map[name] = to
-		}
-	}
-	fields, err := format.columns(names)
+	names := slices.Sorted(maps.Keys(o))
+	fields, err := in.format.columns(names, true)
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (in *Reader) readHeader(r *bufio.Reader) error {
 	for i, name := range record {
 		in.header[i] = strings.Clone(name)
 	}
-	in.fields, err = in.format.columns(in.header)
+	in.fields, err = in.format.columns(in.header, false)
 	return err
 }
 

@@ -51,6 +51,7 @@ func TestForms(t *testing.T) {
 		{"a column that is left out", "event_id,email,amount,currency,status,created_at\nch_1,ann@example.com,1999,USD,shipped,2026-03-10T12:30:00Z\n", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"status": "-"}}},
 		{"a rejects file", "event_id,email,amount,currency,created_at,line,reason\nch_1,ann@example.com,1999,USD,2026-03-10T12:30:00Z,7,bad\n", minor},
 		{"JSONL", "{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"amount\":1999,\"currency\":\"USD\",\"created_at\":\"2026-03-10T12:30:00Z\",\"lines\":[1,{}]}\n", minor},
+		{"JSONL with a mapped name in another case", "{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"Net\":1999,\"amount\":2399,\"currency\":\"USD\",\"created_at\":1773145800}", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"net": "amount"}}},
 		{"JSONL with texts, other names and no line end", "\n{\"id\":\"ch_1\",\"customer_email\":\"ann@example.com\",\"amount\":\"19.99\",\"currency\":\"USD\",\"created\":1773145800,\"uid\":null}", major},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -142,6 +143,17 @@ func TestRowsThatAreRefused(t *testing.T) {
 				t.Errorf("line %d: %v, want %q", r.Line, r.Err, c.says)
 			}
 		})
+	}
+}
+
+// A line of JSONL without the mapped amount is refused: another member that is named amount is not what was asked for.
+func TestJSONLWithoutAMappedAmount(t *testing.T) {
+	t.Parallel()
+	const line = `{"event_id":"ch_%d","email":"ann@example.com","currency":"USD","amount":2399%s}` + "\n"
+	f := backfill.Format{Amount: backfill.Minor, Map: map[string]string{"net": "amount"}}
+	rows, err := read(t, fmt.Sprintf(line, 1, `,"net":1999`)+fmt.Sprintf(line, 2, ""), f)
+	if err != nil || len(rows) != 2 || rows[0].Err != nil || rows[1].Err == nil || !strings.Contains(rows[1].Err.Error(), "none says amount") {
+		t.Errorf("%+v %v", rows, err)
 	}
 }
 

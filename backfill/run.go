@@ -149,7 +149,7 @@ func (l *loader) warn(row Row, msg fprom.Message) {
 	if !ok {
 		return
 	}
-	other, found := l.twins.see(row.Line, row.At, sale.EventID, msg.Customer, sale.Currency, sale.Amount)
+	other, found := l.twins.see(row.Line, row.At, sale.EventID, msg.Customer, moneyOf(sale))
 	if !found {
 		return
 	}

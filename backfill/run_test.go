@@ -223,7 +223,7 @@ func TestTwinsAreNamed(t *testing.T) {
 	t.Parallel()
 	text := "event_id,email,amount,currency,created_at\n" +
 		"ch_1,ann@example.com,1999,USD,2026-03-10T12:30:05Z\n" +
-		"in_1,Ann@Example.com,1999,USD,2026-03-10T12:30:40Z\n" + // the same payment?
+		"in_1,Ann@Example.com,1999,usd,2026-03-10T12:30:40Z\n" + // the same payment?
 		"ch_1,ann@example.com,1999,USD,2026-03-10T12:30:05Z\n" + // the same id
 		"ch_2,ann@example.com,1999,USD,2026-03-10T12:31:05Z\n" + // another minute
 		"ch_3,bob@example.com,1999,USD,2026-03-10T12:30:05Z\n" + // another customer

@@ -46,11 +46,11 @@ func (t *twins) hash(parts ...string) uint64 {
 }
 
 // see notes a row and returns the line of its twin.
-func (t *twins) see(line int, at time.Time, id, customer, currency string, amount int64) (other int, found bool) {
+func (t *twins) see(line int, at time.Time, id, customer string, m money) (other int, found bool) {
 	if at.IsZero() || customer == "" {
 		return 0, false
 	}
-	key := t.hash(customer, currency, strconv.FormatInt(amount, 10), strconv.FormatInt(at.Unix()/60, 10))
+	key := t.hash(customer, m.currency, strconv.FormatInt(m.amount, 10), strconv.FormatInt(at.Unix()/60, 10))
 	own := t.hash(id)
 	last, seen := t.now[key]
 	if !seen {
