@@ -48,10 +48,15 @@ type CommissionQuery struct {
 	Search string
 	// IDs are FirstPromoter's ids of commissions, at most 100.
 	IDs []int64
+	// NewestFirst lists the newest commissions first. Default: the oldest first.
+	NewestFirst bool
 }
 
 func (q CommissionQuery) values() url.Values {
-	v := url.Values{"sorting[created_at]": {"asc"}} // what is added meanwhile is at the end
+	v := url.Values{"sorting[created_at]": {"asc"}} // a commission that is added meanwhile comes last
+	if q.NewestFirst {
+		v.Set("sorting[created_at]", "desc")
+	}
 	setDay(v, "filters[created_at][from]", q.From)
 	setDay(v, "filters[created_at][to]", q.To)
 	if q.Search != "" {
@@ -108,8 +113,8 @@ func (w wireCommission) commission() Commission {
 	}
 }
 
-// Commissions lists the commissions of q, each once, oldest first; rows that changed places while the list was read come
-// later. The first error ends it.
+// Commissions lists the commissions of q, each once. Rows that changed places while the list was read come later. The first
+// error ends it.
 func (c *Client) Commissions(ctx context.Context, q CommissionQuery) iter.Seq2[Commission, error] {
 	return func(yield func(Commission, error) bool) {
 		rows := list(ctx, c, "commissions", q.values(), func(w wireCommission) int64 { return int64(w.ID) })

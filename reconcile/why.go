@@ -200,19 +200,20 @@ func earned(rows []firstpromoter.Commission) Reason {
 			denied++
 		}
 	}
-	last := rows[len(rows)-1]
+	newest := rows[0]
 	if denied == len(rows) {
-		return Reason{Verdict: BecauseDenied, Detail: fmt.Sprintf("Somebody denied the commission %d in FirstPromoter (Commissions). Approve it there if that was wrong.", last.ID)}
+		return Reason{Verdict: BecauseDenied, Detail: fmt.Sprintf("Somebody denied the commission %d in FirstPromoter (Commissions). Approve it there if that was wrong.", newest.ID)}
 	}
-	return Reason{Verdict: BecauseEarned, Detail: fmt.Sprintf("FirstPromoter has the commission %d of %s (%s).", last.ID, last.Created.Format(time.DateOnly), last.Status)}
+	return Reason{Verdict: BecauseEarned, Detail: fmt.Sprintf("FirstPromoter has the commission %d of %s (%s).", newest.ID, newest.Created.Format(time.DateOnly), newest.Status)}
 }
 
 func nothingEarned() Reason {
 	return Reason{Verdict: BecauseNoCommission, Detail: "The sale arrived and earned nothing: its plan is excluded from rewards, the reward is for the first sale only, or it is used up. The campaign's rewards in FirstPromoter say which."}
 }
 
-// commissions reads one page.
+// commissions reads one page, the newest first.
 func (w *why) commissions(ctx context.Context, q firstpromoter.CommissionQuery, is func(firstpromoter.Commission) bool) (rows []firstpromoter.Commission, err error) {
+	q.NewestFirst = true
 	n := 0
 	for c, err := range w.client.Commissions(ctx, q) {
 		if err != nil {

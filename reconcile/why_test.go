@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -30,12 +31,19 @@ func TestWhy(t *testing.T) {
 	once.AddLead("once@example.com")
 	once.MaxRewards(1)
 	for i := range 25 {
-		s.AddPastSale(fpromtest.PastSale{EventID: "ch_many_" + string(rune('a'+i)), Email: "many@example.com", Amount: 100})
+		s.AddPastSale(fpromtest.PastSale{EventID: "ch_many_" + string(rune('a'+i)), Email: "many@example.com", Amount: 100, At: time.Now().Add(time.Duration(i-30) * time.Hour)})
 	}
 	s.AddPastSale(fpromtest.PastSale{EventID: "ch_denied", Email: "d@example.com", Amount: 100})
 	s.Deny("ch_denied")
 	s.AddPastSale(fpromtest.PastSale{EventID: "ch_first", Email: "once@example.com", Amount: 100})
 	s.Lose("ch_first") // so that the customer has bought, and has no commission
+
+	newest := int64(0)
+	for _, c := range s.Commissions() {
+		if strings.HasPrefix(c.EventID, "ch_many_") {
+			newest = max(newest, c.ID)
+		}
+	}
 
 	box := memoutbox.New()
 	for _, e := range []fprom.Entry{
@@ -90,6 +98,9 @@ func TestWhy(t *testing.T) {
 			r, err := reconcile.Why(t.Context(), client, box, c.what, decided)
 			if err != nil || r.Verdict != c.verdict || r.Calls != c.calls || r.Detail == "" || strings.Contains(r.Detail, "@") {
 				t.Errorf("%+v %v, want %q in %d calls", r, err, c.verdict, c.calls)
+			}
+			if c.what == "many@example.com" && !strings.Contains(r.Detail, fmt.Sprint(newest)) {
+				t.Errorf("%q does not name the newest commission, %d", r.Detail, newest)
 			}
 			if b, _ := json.Marshal(r); !strings.HasPrefix(string(b), `{"verdict":"`) {
 				t.Errorf("%s", b)
