@@ -21,7 +21,7 @@ func (d *doctor) callFirstPromoter(ctx context.Context) bool {
 	if d.company == "" {
 		return false
 	}
-	a := d.get(ctx, "/campaigns")
+	a := d.get(ctx, "/campaigns?per_page=100")
 	if ctx.Err() != nil || !d.network(a) {
 		return false
 	}

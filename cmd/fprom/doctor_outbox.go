@@ -48,7 +48,7 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 // file looks at the file without changing it. It reports whether it may be opened.
 func (d *doctor) file(where string) bool {
 	fail := func(fix, format string, args ...any) bool {
-		d.fail("outbox", exitAttention, fix, where+": "+format, args...)
+		d.fail("outbox", exitAttention, fix, "%s: %s", where, fmt.Sprintf(format, args...))
 		return false
 	}
 	if strings.Contains(where, "://") {

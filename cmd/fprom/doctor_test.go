@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -55,6 +57,20 @@ func status(code int, header http.Header, body string) http.HandlerFunc {
 		}
 		w.WriteHeader(code)
 		_, _ = w.Write([]byte(body))
+	}
+}
+
+// campaigns answers with n campaigns in pages; the 21st has links of its own.
+func campaigns(n int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		page, size := 1, 20
+		_, _ = fmt.Sscan(r.FormValue("page"), &page)
+		_, _ = fmt.Sscan(r.FormValue("per_page"), &size)
+		list := []map[string]any{}
+		for i := (page-1)*size + 1; i <= min(page*size, n); i++ {
+			list = append(list, map[string]any{"id": i, "name": fmt.Sprint("Campaign ", i), "ref_token_param": map[bool]string{true: "aff", false: "fpr"}[i == 21], "visitor_cookie_life": 60})
+		}
+		_ = json.NewEncoder(w).Encode(list)
 	}
 }
 
@@ -132,6 +148,7 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		{name: "clock a little ahead", env: at(dated(-45 * time.Second)), exit: 0, check: "clock", says: `ahead`},
 		{name: "an own parameter", env: at(campaign("aff", "60")), exit: 0, check: "campaigns", says: `\?aff=.*WithQueryParams\("aff"\)`},
 		{name: "cookie life", env: at(campaign("via", "30")), exit: 0, check: "campaigns", says: `30 days.*60`},
+		{name: "the 21st campaign", env: at(answering(t, campaigns(30))), exit: 0, check: "campaigns", says: `campaign "Campaign 21".*\?aff=`},
 		{name: "no campaign", env: at(answering(t, status(200, nil, `[]`))), exit: 0, check: "campaigns", says: `no campaign`},
 		{name: "no outbox named", env: env{"FPROM_OUTBOX": ""}, exit: 0, check: "outbox", says: `FPROM_OUTBOX`},
 	} {
@@ -191,6 +208,8 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 		{"missing", filepath.Join(dir, "such.db"), `does not exist.*FPROM_OUTBOX`, 3},
 		{"no folder", filepath.Join(dir, "no", "such.db"), `neither the file nor its folder`, 3},
 		{"a folder", dir, `is a folder`, 3},
+		{"a percent sign", filepath.Join(dir, "100%d.db"), `100%d\.db: the file does not exist`, 3},
+		{"a password among the parameters", "postgres://shop@" + closedPort(t) + "/shop?password=geheim123", `PostgreSQL cannot be reached`, 3},
 		{"foreign", file("foreign.db", strings.Repeat("this is no outbox\n", 500), 0o600), `no outbox of fprom`, 3},
 		{"truncated", file("short.db", string(whole[:len(whole)/2]), 0o600), `damaged.*backup`, 3},
 		{"read-only", file("ro.db", string(whole), 0o400), `cannot be written: permission denied`, 3},

@@ -145,7 +145,7 @@ func databaseConfig(where string) (*pgxpool.Config, string, error) {
 	u.RawQuery = query.Encode()
 	cfg, err := pgxpool.ParseConfig(u.String())
 	if err != nil {
-		return nil, "", usage("outbox %s: cannot be read as an address of PostgreSQL", u.Redacted())
+		return nil, "", usage("outbox %s: cannot be read as an address of PostgreSQL", shown(where))
 	}
 	cfg.MinConns, cfg.MaxConns, cfg.ConnConfig.ConnectTimeout = 0, max(cfg.MaxConns, 4), dbTimeout
 	return cfg, schema, nil
@@ -164,6 +164,13 @@ func shown(where string) string {
 	u, err := url.Parse(where)
 	if err != nil {
 		return scheme(where) + "://…"
+	}
+	query := u.Query()
+	for name := range query {
+		if strings.Contains(name, "password") {
+			query.Set(name, "xxxxx")
+			u.RawQuery = query.Encode()
+		}
 	}
 	return u.Redacted()
 }
