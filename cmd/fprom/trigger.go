@@ -180,8 +180,7 @@ func send(ctx context.Context, provider string, body []byte, flags triggerFlags)
 // lookFor finds the events of the webhook in the outbox; a service may answer a little before it shows them.
 func (a *app) lookFor(ctx context.Context, want []fprom.Event) (found []eventJSON, err error) {
 	found = []eventJSON{}
-	var f fprom.Filter
-	f.Personal = a.personal
+	f := fprom.Filter{Personal: a.personal}
 	for _, e := range want {
 		m, err := fprom.NewMessage(e)
 		if err != nil {
@@ -192,16 +191,17 @@ func (a *app) lookFor(ctx context.Context, want []fprom.Event) (found []eventJSO
 	if len(f.Keys) == 0 {
 		return found, nil
 	}
-	return found, a.withOutbox(ctx, func(box fprom.Outbox) error {
+	err = a.withOutbox(ctx, func(box fprom.Outbox) error {
 		for range 20 {
 			all, err := entries(box.Entries(ctx, f))
 			if err != nil {
 				return err
 			}
-			if len(all) >= len(f.Keys) {
-				for _, e := range all {
-					found = append(found, a.eventOf(e))
-				}
+			found = found[:0]
+			for _, e := range all {
+				found = append(found, a.eventOf(e))
+			}
+			if len(found) >= len(f.Keys) {
 				return nil
 			}
 			select {
@@ -212,6 +212,7 @@ func (a *app) lookFor(ctx context.Context, want []fprom.Event) (found []eventJSO
 		}
 		return nil
 	})
+	return found, err
 }
 
 func triggerText(w io.Writer, v triggerJSON, x billing.Explanation, looked bool) {

@@ -115,6 +115,47 @@ func TestTriggerLooksIntoTheOutbox(t *testing.T) {
 	})
 }
 
+// Of a webhook with two events, of which the outbox has one, that one is shown.
+func TestTriggerShowsAPart(t *testing.T) {
+	t.Parallel()
+	var events []json.RawMessage
+	for _, id := range []string{"7", "8"} {
+		b, err := fpromtest.WebhookBody("fastspring", "order.completed", fpromtest.WebhookConfig{ID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body struct{ Events []json.RawMessage }
+		if err := json.Unmarshal(b, &body); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, body.Events...)
+	}
+	both, err := json.Marshal(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := inFile(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	tracker, _ := serve(t, p, fake)
+	provider, _ := explain.Provider("fastspring")
+	first, err := fpromtest.WebhookBody("fastspring", "order.completed", fpromtest.WebhookConfig{ID: "7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range explain.Explain(provider.Name, first).Events() {
+		if err := tracker.Enqueue(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	idle := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(idle.Close)
+	var v struct{ Tracked []struct{ Key string } }
+	fprom(t, env{"FPROM_OUTBOX": p.where}, "trigger", "fastspring", "order.completed", "--to", idle.URL, "--secret", "x", "--override", "events="+string(both), "-o", "json").want(t, 3).object(t, &v)
+	if len(v.Tracked) != 1 {
+		t.Errorf("%+v", v)
+	}
+}
+
 func TestTriggerShowsTheAnswer(t *testing.T) {
 	t.Parallel()
 	var got map[string]any
