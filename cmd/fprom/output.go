@@ -20,25 +20,24 @@ const (
 
 var formats = []string{formatText, formatJSON, formatJSONL}
 
-// formatOf finds --output in arguments that may be wrong otherwise: also the error about them keeps to it.
+// formatOf finds the last --output in args. The other arguments may be wrong: the error about them has this format, too.
 func formatOf(args []string) string {
+	format := formatText
 	for i, a := range args {
 		name, value, has := strings.Cut(a, "=")
 		switch {
 		case a == "--":
-			return formatText
+			return format
 		case name == "-o" || name == "--output":
 			if !has && i+1 < len(args) {
 				value = args[i+1]
 			}
+			format = value
 		case strings.HasPrefix(a, "-o"):
-			value = a[2:]
-		default:
-			continue
+			format = a[2:]
 		}
-		return value
 	}
-	return formatText
+	return format
 }
 
 func isJSON(format string) bool { return format == formatJSON || format == formatJSONL }

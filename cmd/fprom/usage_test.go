@@ -72,6 +72,7 @@ func TestErrorsKeepToTheForm(t *testing.T) {
 		{"fake --output=json", true},
 		{"status --nonsense --output json", true},
 		{"nonsense -o jsonl", true},
+		{"status --nonsense -o text -o json", true},
 		{"status --nonsense", false},
 		{"status -o yaml", false},
 		{"status --nonsense -- -o json", false},
