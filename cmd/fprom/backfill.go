@@ -72,7 +72,7 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 		return err
 	}
 	format.Notify = flags.notify
-	file, size, end, err := a.openFile(path)
+	file, size, end, err := a.openFile(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 	})
 	switch {
 	case err == nil || ctx.Err() != nil:
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(limited.Err(), context.DeadlineExceeded): // not a time-out of the outbox
 		a.note("not all rows have an outcome within %s; the outbox keeps them, and they are sent when it is delivered", most)
 		return nil, nil
 	case limited.Err() != nil:

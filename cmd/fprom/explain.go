@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -50,7 +49,7 @@ Providers: ` + strings.Join(explain.Providers(), ", "),
 		Example: `  fprom explain stripe invoice.json
   pbpaste | fprom explain --test-mode polar`,
 		Args: takes(1, 2, "PROVIDER and FILE"), ValidArgs: explain.Providers(),
-		RunE: command(func(_ context.Context, args []string) error {
+		RunE: command(func(ctx context.Context, args []string) error {
 			var opts []billing.Option
 			if testMode {
 				opts = append(opts, billing.WithTestMode())
@@ -58,7 +57,7 @@ Providers: ` + strings.Join(explain.Providers(), ", "),
 			if trials {
 				opts = append(opts, billing.WithTrialSignups())
 			}
-			return a.explainPayload(args, opts)
+			return a.explainPayload(ctx, args, opts)
 		}),
 	}
 	cmd.Flags().BoolVar(&testMode, "test-mode", false, "explain test payloads as if they were live")
@@ -66,11 +65,11 @@ Providers: ` + strings.Join(explain.Providers(), ", "),
 	return cmd
 }
 
-func (a *app) explainPayload(args []string, opts []billing.Option) error {
+func (a *app) explainPayload(ctx context.Context, args []string, opts []billing.Option) error {
 	if !slices.Contains(explain.Providers(), args[0]) {
 		return usage("provider %q: is not one of %s", args[0], strings.Join(explain.Providers(), ", "))
 	}
-	payload, err := a.payload(args[1:])
+	payload, err := a.payload(ctx, args[1:])
 	if err != nil {
 		return err
 	}
@@ -88,19 +87,19 @@ func (a *app) explainPayload(args []string, opts []billing.Option) error {
 	return nil
 }
 
-func (a *app) payload(files []string) ([]byte, error) {
-	in := a.in
-	if a.terminal.in && (len(files) == 0 || files[0] == "-") {
+func (a *app) payload(ctx context.Context, files []string) ([]byte, error) {
+	path := "-"
+	if len(files) > 0 {
+		path = files[0]
+	}
+	if path == "-" && a.terminal.in {
 		a.note("reads the payload from the terminal until Ctrl-D")
 	}
-	if len(files) > 0 && files[0] != "-" {
-		f, err := os.Open(files[0])
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = f.Close() }()
-		in = f
+	in, _, end, err := a.openFile(ctx, path)
+	if err != nil {
+		return nil, err
 	}
+	defer end()
 	b, err := io.ReadAll(io.LimitReader(in, maxPayload+1))
 	if err == nil && len(b) > maxPayload {
 		err = failed("the payload is larger than 1 MiB")

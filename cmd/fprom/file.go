@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 	"strings"
@@ -59,9 +60,9 @@ func (s *fileFlags) read() (backfill.Format, error) {
 }
 
 // openFile opens a file of rows, and says how large it is: 0 if that is not known.
-func (a *app) openFile(path string) (r io.Reader, size int64, end func(), err error) {
+func (a *app) openFile(ctx context.Context, path string) (r io.Reader, size int64, end func(), err error) {
 	if path == "-" {
-		return a.in, 0, func() {}, nil
+		return a.stdin(ctx), 0, func() {}, nil
 	}
 	f, err := os.Open(path) //nolint:gosec // the operator's path
 	if err != nil {
@@ -79,6 +80,22 @@ func (a *app) openFile(path string) (r io.Reader, size int64, end func(), err er
 		size = info.Size()
 	}
 	return f, size, func() { _ = f.Close() }, nil
+}
+
+// stdin reads stdin until ctx ends, also while nothing comes from a pipe or a terminal.
+func (a *app) stdin(ctx context.Context) io.Reader {
+	if f, ok := a.in.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			return f
+		}
+	}
+	r, w := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
+	go func() { // a read cannot be interrupted; the process ends with it
+		_, err := io.Copy(w, a.in)
+		_ = w.CloseWithError(err)
+	}()
+	return r
 }
 
 // offset is how far a file was read.

@@ -14,10 +14,12 @@ const followPause = time.Second
 
 // followed is what became of redriven events.
 type followedJSON struct {
-	Redriven int         `json:"redriven"`
-	Waiting  int         `json:"waiting"` // still, when the time was over
+	Redriven int         `json:"redriven"` // by this command; Events may have one that somebody else redrove
+	Waiting  int         `json:"waiting"`  // still, when the time was over
 	Dead     int         `json:"dead_again"`
 	Events   []eventJSON `json:"events"`
+
+	done int
 }
 
 // entries collects a range.
@@ -55,7 +57,7 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 			a.note("%s redriven; the outbox is asked again until it answers: %s", count(n, "dead letter"), problem)
 			said = true
 		}
-		p.set(int64(n - v.Waiting))
+		p.set(int64(v.done + v.Dead))
 		if v.Waiting == 0 || time.Now().After(deadline) {
 			p.end()
 			return a.showFollowed(v, found)
@@ -78,6 +80,7 @@ func (a *app) tally(n int, found []fprom.Entry) followedJSON {
 		case fprom.StateDead:
 			v.Dead++
 		case fprom.StateDone:
+			v.done++
 		}
 		v.Events = append(v.Events, a.eventOf(e))
 	}
@@ -87,7 +90,7 @@ func (a *app) tally(n int, found []fprom.Entry) followedJSON {
 func (a *app) showFollowed(v followedJSON, found []fprom.Entry) error {
 	err := a.show(v, func(w io.Writer) {
 		a.eventsTable(w, found)
-		_, _ = fmt.Fprintf(w, "%s redriven: %d done, %d dead again, %d still waiting\n", count(v.Redriven, "dead letter"), v.Redriven-v.Dead-v.Waiting, v.Dead, v.Waiting)
+		_, _ = fmt.Fprintf(w, "%s redriven: %d done, %d dead again, %d still waiting\n", count(v.Redriven, "dead letter"), v.done, v.Dead, v.Waiting)
 	})
 	if err == nil && v.Dead+v.Waiting > 0 {
 		return errNeedsPerson

@@ -39,3 +39,33 @@ func TestReconcileInterrupted(t *testing.T) {
 		t.Errorf("what was found before the interruption is not told: %q", out.String())
 	}
 }
+
+// Ctrl-C ends a command that reads from a pipe in which nothing comes.
+func TestInterruptedWhileItReads(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"backfill", "-", "--amount", "minor"}, {"explain", "stripe"}} {
+		cmd := command(t, env{"FPROM_OUTBOX": emptyOutbox(t)}, args...)
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var errs strings.Builder
+		cmd.Stderr = &errs
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := in.Write([]byte("event_id,email,amount,currency\nch_1,jane@example.com,100,USD\n")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // it waits for more
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		kill := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait()
+		kill.Stop()
+		if code := cmd.ProcessState.ExitCode(); code != 130 {
+			t.Errorf("%s: exit %d: %s", args[0], code, errs.String())
+		}
+	}
+}

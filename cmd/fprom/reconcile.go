@@ -61,7 +61,7 @@ func (a *app) runReconcile(ctx context.Context, flags reconcileFlags) error {
 	if flags.rate < 2 {
 		return usage("--rate %d: must be at least 2", flags.rate)
 	}
-	if err := flags.readDays(time.Now().UTC()); err != nil {
+	if err := flags.readDays(time.Now().UTC().Truncate(24 * time.Hour)); err != nil {
 		return err
 	}
 	client, err := companyClient(firstpromoter.Config{Rate: flags.rate})
@@ -71,7 +71,7 @@ func (a *app) runReconcile(ctx context.Context, flags reconcileFlags) error {
 	if err := a.readChanges(); err != nil {
 		return err
 	}
-	sales, end, err := a.readSales(flags)
+	sales, end, err := a.readSales(ctx, flags)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s *reconcileFlags) readDays(today time.Time) error {
 }
 
 // readSales opens the file of sales, if there is one. Rows that make no sale are told on stderr.
-func (a *app) readSales(flags reconcileFlags) (iter.Seq2[reconcile.Sale, error], func(), error) {
+func (a *app) readSales(ctx context.Context, flags reconcileFlags) (iter.Seq2[reconcile.Sale, error], func(), error) {
 	if flags.sales == "" {
 		return nil, func() {}, nil
 	}
@@ -117,7 +117,7 @@ func (a *app) readSales(flags reconcileFlags) (iter.Seq2[reconcile.Sale, error],
 	if err != nil {
 		return nil, nil, err
 	}
-	file, _, end, err := a.openFile(flags.sales)
+	file, _, end, err := a.openFile(ctx, flags.sales)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -173,7 +173,7 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 	if err := a.show(report, func(w io.Writer) { reportText(w, report) }); err != nil {
 		return err
 	}
-	if sales != nil && report.Empty() {
+	if box == nil && report.Empty() {
 		a.note("nothing was compared: no sale of %s is of %s to %s; say of which days its sales are with --from and --to", flags.sales, flags.days[0].Format(time.DateOnly), flags.days[1].Format(time.DateOnly))
 		return errNeedsPerson
 	}

@@ -97,6 +97,30 @@ func TestReconcileMasksAddresses(t *testing.T) {
 	}
 }
 
+// The days may be named without their beginning, also where the last one is the first by default.
+func TestReconcileUntilADay(t *testing.T) {
+	t.Parallel()
+	e := account(fpromtest.NewServer(t)).with(env{"FPROM_OUTBOX": emptyOutbox(t)})
+	var v struct{ Days []struct{ Day string } }
+	fprom(t, e, "reconcile", "--to", today(-7), "-o", "json").want(t, 0).object(t, &v)
+	if len(v.Days) != 1 || v.Days[0].Day != today(-7) {
+		t.Errorf("%+v", v)
+	}
+}
+
+// Beside an outbox a list of sales is not what is compared: an outbox without events of these days is no reason for a person to look.
+func TestReconcileAnOutboxWithoutEvents(t *testing.T) {
+	t.Parallel()
+	e := account(fpromtest.NewServer(t))
+	sales := filepath.Join(t.TempDir(), "sales.csv")
+	if err := os.WriteFile(sales, []byte("event_id,email,amount,currency,created_at\nch_1,a@example.com,1000,USD,"+today(-1)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := fprom(t, e, "reconcile", "--outbox", emptyOutbox(t), "--sales", sales, "--amount", "minor").want(t, 0); strings.Contains(r.err, "no sale of "+sales) {
+		t.Error(r)
+	}
+}
+
 // An old integration's sales, from a file, without any outbox; then what is missing is sent.
 func TestReconcileAFile(t *testing.T) {
 	t.Parallel()

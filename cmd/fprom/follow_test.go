@@ -1,0 +1,70 @@
+package main // an outbox that fails in a certain way is no file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/backfill"
+	"github.com/fprom-go/fprom/internal/memoutbox"
+)
+
+// silent is an outbox that stops answering.
+type silent struct {
+	fprom.Outbox
+	after int // calls
+}
+
+func (s *silent) Stats(ctx context.Context) (fprom.QueueStats, error) {
+	if s.after--; s.after < 0 {
+		return fprom.QueueStats{}, fmt.Errorf("dial the database: %w", context.DeadlineExceeded)
+	}
+	stats, err := s.Outbox.Stats(ctx)
+	stats.Delivering = true
+	return stats, err
+}
+
+// An outbox that does not answer in time is an error: it is not the end of --wait.
+func TestTheOutboxStopsToAnswer(t *testing.T) {
+	t.Parallel()
+	box := memoutbox.New()
+	m, err := fprom.NewMessage(fprom.Sale{EventID: "ch_1", Email: "jane@example.com", Amount: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Bulk = true
+	if err := box.Put(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	var errs strings.Builder
+	a := &app{errs: &errs, bars: progressNone, format: formatText}
+	own := &deliverer{a: a, box: &silent{Outbox: box, after: 2}}
+	_, err = a.followBulk(t.Context(), own, backfill.Result{}, backfillFlags{wait: time.Hour, rate: 400})
+	if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(errs.String(), "within 1h") {
+		t.Errorf("%v, %s", err, errs.String())
+	}
+}
+
+// What somebody else redrove while the question stood on the terminal is shown, and not counted as ours.
+func TestFollowedBySomebodyElseToo(t *testing.T) {
+	t.Parallel()
+	box := memoutbox.New()
+	for _, key := range []string{"sale:ch_1", "sale:ch_2"} {
+		box.Add(fprom.Entry{Key: key, Kind: fprom.KindSale, State: fprom.StateDead})
+	}
+	var out strings.Builder
+	a := newApp(strings.NewReader(""), &out, &out)
+	a.bars, a.format = progressNone, formatText
+	plan, err := entries(box.Entries(t.Context(), fprom.Filter{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = a.follow(t.Context(), &silent{Outbox: box, after: 1}, plan, 1, time.Nanosecond)
+	if strings.Contains(out.String(), "-1 done") {
+		t.Error(out.String())
+	}
+}
