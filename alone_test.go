@@ -196,6 +196,35 @@ func TestNothingIsGivenUpInAnOutage(t *testing.T) {
 	}
 }
 
+// TestNothingIsGivenUpByChance: where hardly an attempt succeeds it is not the fault of the events that fail, however long it
+// lasts.
+func TestNothingIsGivenUpByChance(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const outage, events = 48 * time.Hour, 100
+		begin := time.Now()
+		f := &fake{answer: func(n int, _ call) reply {
+			if time.Since(begin) < outage && n%50 != 0 {
+				return reply{status: 500}
+			}
+			return ok()
+		}}
+		cfg := config(f)
+		cfg.RequestsPerMinute, cfg.Burst = 2, 1
+		tracker := start(t, cfg)
+		for i := range events {
+			enqueue(t, tracker, sale(fmt.Sprint("s", i)))
+		}
+		time.Sleep(outage)
+		if s := tracker.Stats(); s.Tracked == 0 || s.Queue.Pending == 0 {
+			t.Fatalf("%d tracked and %d waiting at the end of the outage, want some of both", s.Tracked, s.Queue.Pending)
+		}
+		flush(t, tracker, 2*time.Hour)
+		if s := tracker.Stats(); s.Tracked != events || s.Rejected != 0 {
+			t.Errorf("%d tracked, %d given up, want %d and 0", s.Tracked, s.Rejected, events)
+		}
+	})
+}
+
 // TestFailuresByChance: where many attempts fail, whatever the event, none is taken for one that fails alone, also where
 // retries are quick.
 func TestFailuresByChance(t *testing.T) {

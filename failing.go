@@ -133,7 +133,7 @@ func (f *failing) failed(m Message, v *verdict) {
 	}
 	e.last, e.good = now, f.good
 	switch {
-	case e.alone >= giveUpAfter:
+	case e.proved && e.alone >= giveUpAfter:
 		f.giveUp(m, v, "after it failed for a day while others were delivered")
 		return
 	case !e.proved && e.alone >= provedAfter && math.Pow(max(f.rate, 0.01), float64(e.times+1)) <= chance:
