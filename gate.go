@@ -149,6 +149,18 @@ func (g *gate) shut(d time.Duration) {
 	g.changed.broadcast()
 }
 
+// shutUntil waits until the gate is shut beyond deadline, so that nothing is sent before. false: ctx has ended.
+func (g *gate) shutUntil(ctx context.Context, deadline time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for !g.until.After(deadline) {
+		if g.changed.wait(ctx, &g.mu, time.Hour) != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // state is what Stats says of the gate; until is zero if the account is not paused.
 func (g *gate) state() (breaker string, until time.Time, reason error) {
 	g.mu.Lock()
