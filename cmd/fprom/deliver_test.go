@@ -60,3 +60,18 @@ func TestBackfillBesideOneThatOnlyLooks(t *testing.T) {
 		t.Error(r)
 	}
 }
+
+// One connection to the database is enough for every command, also for one that delivers.
+func TestOneConnection(t *testing.T) {
+	t.Parallel()
+	p := inDatabase(t)
+	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	e := account(fake).with(env{"FPROM_OUTBOX": p.where + "&pool_max_conns=1"})
+	for _, args := range [][]string{{"status"}, {"events"}, {"backfill", past(t, 20), "--amount", "minor", "--deliver", "--wait=30s", "--rate", "30000"}, {"dead", "list"}} {
+		fprom(t, e, args...).want(t, 0)
+	}
+	if n := len(fake.Commissions()); n != 21 {
+		t.Errorf("%d commissions", n)
+	}
+}

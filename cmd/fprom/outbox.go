@@ -147,7 +147,7 @@ func databaseConfig(where string) (*pgxpool.Config, string, error) {
 	if err != nil {
 		return nil, "", usage("outbox %s: cannot be read as an address of PostgreSQL", shown(where))
 	}
-	cfg.MinConns, cfg.MaxConns, cfg.ConnConfig.ConnectTimeout = 0, max(cfg.MaxConns, 4), dbTimeout
+	cfg.ConnConfig.ConnectTimeout = dbTimeout
 	return cfg, schema, nil
 }
 
