@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/currency"
 )
 
 const deadShown = 15
@@ -140,7 +141,7 @@ func newRow(e fprom.Entry, now time.Time) row {
 	}
 	r.At, r.Ago = at.UTC().Format("2006-01-02 15:04:05")+" UTC", age(now.Sub(at))+" ago"
 	if e.Amount != 0 {
-		r.Money = money(e.Amount, e.Currency)
+		r.Money = currency.Format(e.Amount, e.Currency)
 	}
 	switch {
 	case e.Damaged:

@@ -2,10 +2,7 @@ package statuspage
 
 import (
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/fprom-go/fprom/internal/currency"
 )
 
 // age is d in its two largest units at most: "45 s", "12 min", "3 h 5 min", "2 d 4 h".
@@ -36,26 +33,6 @@ func grouped(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
-}
-
-// money is an amount in minor units as people write it: "49.00 USD". Without a currency it is the account's.
-func money(amount int64, code string) string {
-	digits := 2
-	if c, ok := currency.Lookup(code); ok {
-		digits = c.Digits
-	}
-	sign := ""
-	if amount < 0 {
-		sign = "−"
-	}
-	s := strings.TrimPrefix(strconv.FormatInt(amount, 10), "-")
-	if digits > 0 {
-		if len(s) <= digits {
-			s = strings.Repeat("0", digits+1-len(s)) + s
-		}
-		s = s[:len(s)-digits] + "." + s[len(s)-digits:]
-	}
-	return strings.TrimSpace(sign + s + " " + strings.ToUpper(code))
 }
 
 // clip cuts s to n characters.

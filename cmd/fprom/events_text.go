@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/money"
+	"github.com/fprom-go/fprom/internal/currency"
 )
 
 func (a *app) eventsText(w io.Writer, found []fprom.Entry, f fprom.Filter, next *string) {
@@ -76,20 +76,7 @@ func amount(e fprom.Entry) string {
 	if e.Kind != fprom.KindSale && e.Kind != fprom.KindRefund {
 		return ""
 	}
-	return inUnits(e.Amount, e.Currency)
-}
-
-// inUnits is an amount of minor units in units of the currency.
-func inUnits(n int64, currency string) string {
-	digits, _ := money.Exponent(currency)
-	s := strconv.FormatInt(n, 10)
-	if digits > 0 {
-		sign := hint(n < 0, "-")
-		s = strings.TrimPrefix(s, "-")
-		s = strings.Repeat("0", max(digits+1-len(s), 0)) + s
-		s = sign + s[:len(s)-digits] + "." + s[len(s)-digits:]
-	}
-	return strings.TrimSpace(s + " " + strings.ToUpper(currency))
+	return currency.Format(e.Amount, e.Currency)
 }
 
 // because is the reason without the name of the event, which is beside it.

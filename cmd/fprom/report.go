@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/currency"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -63,10 +64,10 @@ func entriesText(w io.Writer, name string, all []reconcile.Entry) {
 	for _, e := range all[:min(len(all), most)] {
 		theirs := ""
 		if e.TheirAmount != 0 {
-			theirs = inUnits(e.TheirAmount, e.TheirCurrency)
+			theirs = currency.Format(e.TheirAmount, e.TheirCurrency)
 		}
 		rows = append(rows, []string{
-			e.EventID, e.Kind, inUnits(e.Amount, e.Currency), theirs, stamp(e.SettledAt), strings.Trim(fmt.Sprint(e.CommissionIDs), "[]"),
+			e.EventID, e.Kind, currency.Format(e.Amount, e.Currency), theirs, stamp(e.SettledAt), strings.Trim(fmt.Sprint(e.CommissionIDs), "[]"),
 		})
 	}
 	table(w, rows)

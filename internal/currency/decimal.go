@@ -83,3 +83,21 @@ func MulDiv(a, num, den int64) int64 {
 	}
 	return int64(q)
 }
+
+// Format writes an amount of FirstPromoter's minor units in units of the currency, followed by its code: "49.00 USD". An empty
+// or unknown code is taken to have hundredths.
+func Format(amount int64, code string) string {
+	digits := 2
+	if c, ok := Lookup(code); ok {
+		digits = c.Digits
+	}
+	sign, s := "", strconv.FormatInt(amount, 10)
+	if amount < 0 {
+		sign, s = "-", s[1:]
+	}
+	if digits > 0 {
+		s = strings.Repeat("0", max(digits+1-len(s), 0)) + s
+		s = s[:len(s)-digits] + "." + s[len(s)-digits:]
+	}
+	return strings.TrimSpace(sign + s + " " + strings.ToUpper(code))
+}
