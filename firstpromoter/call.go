@@ -18,39 +18,34 @@ import (
 )
 
 const (
-	maxBody      = 16 << 20 // of an answer; a page of 100 commissions has about 130 KiB
+	maxBody      = 16 << 20 // bytes of an answer; a page of 100 commissions has about 130 KiB
 	maxThrottled = 10       // 429s in a row for one call
 	minWait      = time.Second
 	maxWait      = 15 * time.Minute
-	noRetryAfter = time.Minute // what is waited after a 429 without Retry-After
+	noRetryAfter = time.Minute // the wait after a 429 without Retry-After
 )
 
-// answer is a good answer.
+// answer is what FirstPromoter answered to one call.
 type answer struct {
-	body []byte
-	next bool // a Link header says that there is a next page
-}
-
-// head is what comes before an answer's body.
-type head struct {
 	status int
 	header http.Header
+	body   []byte
 }
 
-// get makes a call, again where that can help, and returns the answer's JSON.
+// get makes a call, repeats it where a retry can help, and returns an answer whose body is JSON.
 func (c *Client) get(ctx context.Context, path string, query url.Values) (answer, error) {
 	throttled := 0
 	for attempt := 1; ; attempt++ {
-		a, status, wait, err := c.once(ctx, path, query)
+		a, wait, err := c.once(ctx, path, query)
 		if err == nil {
 			return a, nil
 		}
 		switch {
 		case ctx.Err() != nil:
 			return answer{}, ctx.Err()
-		case wait == 0, attempt >= c.cfg.Attempts && status != http.StatusTooManyRequests, throttled == maxThrottled:
+		case wait == 0, attempt >= c.cfg.Attempts && a.status != http.StatusTooManyRequests, throttled == maxThrottled:
 			return answer{}, fmt.Errorf("fprom: GET /company/%s: %w", label(path), err)
-		case status == http.StatusTooManyRequests:
+		case a.status == http.StatusTooManyRequests: // does not count as an attempt
 			throttled++
 			attempt--
 		default:
@@ -62,7 +57,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (answer
 	}
 }
 
-// label is the path without what names a person.
+// label is the path without the part that names a person.
 func label(path string) string {
 	name, _, _ := strings.Cut(path, "/")
 	if name == "reports" {
@@ -71,46 +66,46 @@ func label(path string) string {
 	return name
 }
 
-// once makes one call. wait is 0 where trying again cannot help, else the least time to wait before.
-func (c *Client) once(ctx context.Context, path string, query url.Values) (a answer, status int, wait time.Duration, err error) {
+// once makes one call. wait is the shortest wait before a retry; 0 if a retry cannot help.
+func (c *Client) once(ctx context.Context, path string, query url.Values) (a answer, wait time.Duration, err error) {
 	if c.cfg.Admit != nil {
 		if err := c.cfg.Admit(ctx); err != nil {
-			return answer{}, 0, 0, err
+			return a, 0, err
 		}
 	}
 	if err := c.pace.wait(ctx); err != nil {
-		return answer{}, 0, 0, err
+		return a, 0, err
 	}
 	c.calls.Add(1)
 	start := time.Now()
 	call := Call{Path: label(path)}
 	if c.cfg.Observer != nil {
-		defer func() { call.Status, call.Wait = status, wait; c.cfg.Observer(call) }()
+		defer func() { call.Status, call.Wait = a.status, wait; c.cfg.Observer(call) }()
 	}
 	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	head, body, err := c.roundTrip(attempt, path, query)
+	a, err = c.roundTrip(attempt, path, query)
 	call.Elapsed = time.Since(start)
 	if err != nil {
 		if attempt.Err() != nil && ctx.Err() == nil {
 			err = fmt.Errorf("no answer within %v (Config.Timeout)", c.cfg.Timeout)
 		}
-		return answer{}, 0, minWait, fmt.Errorf("%w: %s", ErrUnreachable, safelog.Foreign(err.Error(), c.cfg.APIKey))
+		return a, minWait, fmt.Errorf("%w: %s", ErrUnreachable, safelog.Foreign(err.Error(), c.cfg.APIKey))
 	}
-	call.Date, _ = http.ParseTime(head.header.Get("Date"))
-	wait, err = c.judge(head, body)
-	return answer{body, hasNext(head.header)}, head.status, wait, err
+	call.Date, _ = http.ParseTime(a.header.Get("Date"))
+	wait, err = c.judge(a)
+	return a, wait, err
 }
 
-// roundTrip calls the transport itself, without http.Client: so no redirect is followed, and Account-ID reaches no other host.
-func (c *Client) roundTrip(ctx context.Context, path string, query url.Values) (h head, body []byte, err error) {
+// roundTrip uses the transport without an http.Client. So it follows no redirect, and no other host gets the Account-ID.
+func (c *Client) roundTrip(ctx context.Context, path string, query url.Values) (answer, error) {
 	u := c.cfg.BaseURL + "/" + path
 	if len(query) > 0 {
 		u += "?" + query.Encode()
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, http.NoBody)
 	if err != nil {
-		return head{}, nil, errors.New("the address cannot be called")
+		return answer{}, errors.New("the address cannot be called")
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Account-Id", c.cfg.AccountID)
@@ -118,32 +113,32 @@ func (c *Client) roundTrip(ctx context.Context, path string, query url.Values) (
 	req.Header.Set("User-Agent", "fprom-go")
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return head{}, nil, err
+		return answer{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
-		return head{}, nil, fmt.Errorf("read the answer: %w", err)
+		return answer{}, fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxBody {
-		return head{}, nil, errors.New("the answer is larger than 16 MiB")
+		return answer{}, errors.New("the answer is larger than 16 MiB")
 	}
-	return head{resp.StatusCode, resp.Header}, body, nil
+	return answer{resp.StatusCode, resp.Header, body}, nil
 }
 
-// judge says what an answer means, and after which time it is worth asking again.
-func (c *Client) judge(h head, body []byte) (wait time.Duration, err error) {
-	status := h.status
+// judge returns the error that an answer means, and the shortest wait before a retry.
+func (c *Client) judge(a answer) (wait time.Duration, err error) {
+	status := a.status
 	if status == http.StatusOK {
-		if isJSON(body) {
+		if isJSON(a.body) {
 			return 0, nil
 		}
 		return 0, fmt.Errorf("%w: 200 without JSON", ErrNotFirstPromoter)
 	}
 	var said struct{ Code, Message text }
-	ours := isJSON(body) && json.Unmarshal(body, &said) == nil
+	ours := isJSON(a.body) && json.Unmarshal(a.body, &said) == nil
 	apiErr := &fprom.APIError{StatusCode: status, Code: safelog.Foreign(string(said.Code), c.cfg.APIKey), Message: safelog.Foreign(string(said.Message), c.cfg.APIKey)}
-	asked, isAsked := retryAfter(h.header, time.Now())
+	asked, isAsked := retryAfter(a.header, time.Now())
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return 0, fmt.Errorf("%w: %w", fprom.ErrUnauthorized, apiErr)
@@ -169,7 +164,7 @@ func isJSON(body []byte) bool {
 	return len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b)
 }
 
-// hasNext reads Link headers: documented nowhere, seen by one integration.
+// hasNext reports whether a Link header names a next page. FirstPromoter documents no such header; one integration saw it.
 func hasNext(h http.Header) bool {
 	for _, line := range h.Values("Link") {
 		for link := range strings.SplitSeq(line, ",") {
@@ -182,7 +177,7 @@ func hasNext(h http.Header) bool {
 	return false
 }
 
-// retryAfter reads the header: seconds or a date, clamped to 1 s–15 min.
+// retryAfter reads the Retry-After header, which has seconds or a date. The result is between 1 s and 15 min.
 func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	s := strings.TrimSpace(h.Get("Retry-After"))
 	d := time.Duration(0)

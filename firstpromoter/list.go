@@ -119,7 +119,7 @@ func (p *pass[row]) page(ctx context.Context, n int) (rows []row, next bool, err
 	if err != nil {
 		return nil, false, fmt.Errorf("fprom: GET /company/%s: %w", label(p.path), err)
 	}
-	return rows, a.next, nil
+	return rows, hasNext(a.header), nil
 }
 
 // decodeList takes a bare array, and the {"data":[…]} that some lists are wrapped in.
