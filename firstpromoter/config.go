@@ -70,7 +70,7 @@ func New(cfg Config) (*Client, error) {
 	cfg.Rate = cmp.Or(cfg.Rate, DefaultRate)
 	cfg.Attempts = cmp.Or(cfg.Attempts, 4)
 	base, err := CompanyURL(cfg.BaseURL)
-	err = first(
+	err = cmp.Or(
 		checkCredential("Config.APIKey", "FIRSTPROMOTER_API_KEY", cfg.APIKey),
 		checkCredential("Config.AccountID", "FIRSTPROMOTER_ACCOUNT_ID", cfg.AccountID),
 		err, cfg.checkNumbers(),
@@ -87,15 +87,6 @@ func New(cfg Config) (*Client, error) {
 		c.transport = defaultTransport()
 	}
 	return c, nil
-}
-
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (c Config) checkNumbers() error {

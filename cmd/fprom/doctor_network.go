@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -111,10 +112,10 @@ func (d *doctor) network(a *answer) bool {
 		d.fail("dns", exitUnreachable, "check the spelling, and the resolver of this machine or container (/etc/resolv.conf)", "the name %s is not found: %s", name, dnsProblem(a.lookup))
 		return false
 	case net.ParseIP(name) == nil && a.addresses > 0:
-		d.ok("dns", "%s has %s", name, addresses(a.addresses))
+		d.ok("dns", "%s has %d address%s", name, a.addresses, hint(a.addresses != 1, "es"))
 	}
 	if a.connected == "" {
-		problem, fix := connectProblem(firstError(a.connectErr, a.err), d.timeout)
+		problem, fix := connectProblem(cmp.Or(a.connectErr, a.err, errors.New("no reason is known")), d.timeout)
 		d.fail("connection", exitUnreachable, fix, "%s cannot be reached: %s", a.host, problem)
 		return false
 	}
@@ -131,22 +132,6 @@ func (d *doctor) network(a *answer) bool {
 	d.ok("connection", "connected to %s, answer after %s", a.connected, span(a.done.Sub(a.start)))
 	d.certificate(a)
 	return true
-}
-
-func addresses(n int) string {
-	if n == 1 {
-		return "1 address"
-	}
-	return count(n, "addresse")
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return errors.New("no reason is known")
 }
 
 func (d *doctor) certificate(a *answer) {

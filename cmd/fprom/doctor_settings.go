@@ -1,17 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
 )
 
 const (
@@ -105,25 +106,22 @@ func similar(env string) string {
 	return ""
 }
 
-// address checks the API's address and derives that of the Company API.
+// address checks the API's address and derives the Company API's. No line quotes a wrong address: a key may be in it.
 func (d *doctor) address() {
-	v := os.Getenv(envURL)
-	if v == "" {
-		v = fprom.DefaultBaseURL
+	v := cmp.Or(os.Getenv(envURL), fprom.DefaultBaseURL)
+	company, err := firstpromoter.CompanyURL(v)
+	u, _ := url.Parse(v)
+	problem := "must end in /track, the tracking API's path"
+	if wrong, ok := errors.AsType[*fprom.ValidationError](err); ok {
+		problem = wrong.Reason
+	} else if err != nil {
+		problem = firstpromoter.ErrV1.Error()
 	}
-	u, problem := readAddress(v)
-	if problem != nil {
-		d.fail("api_url", exitAttention, "unset $"+envURL+", or set it to "+fprom.DefaultBaseURL, "$%s: %v", envURL, problem)
-		return
-	}
-	path := strings.TrimSuffix(u.Path, "/")
-	base, isTrack := strings.CutSuffix(path, "/track")
-	d.company = u.Scheme + "://" + u.Host + base + "/company"
 	switch {
-	case !isTrack:
-		d.company = ""
-		d.fail("api_url", exitAttention, "it must end with /track: "+fprom.DefaultBaseURL, "$%s: the path %q is not that of the tracking API", envURL, u.Path)
-	case base != "/api/v2":
+	case err != nil || !strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/track"):
+		d.fail("api_url", exitAttention, "unset $"+envURL+", or set it to "+fprom.DefaultBaseURL+", without quotes or blanks", "$%s: %s", envURL, problem)
+		return
+	case strings.TrimRight(u.Path, "/") != "/api/v2/track":
 		d.warn("api_url", "FirstPromoter's is "+fprom.DefaultBaseURL, "$%s: the path %q is not FirstPromoter's /api/v2/track; right only for a proxy of your own", envURL, u.Path)
 	case os.Getenv(envURL) == "":
 		d.ok("api_url", "%s (the default)", v)
@@ -132,26 +130,7 @@ func (d *doctor) address() {
 	default:
 		d.ok("api_url", "%s", u)
 	}
-}
-
-// readAddress says why v cannot be the tracking API's address. The error never quotes v: a key may have slipped into it.
-func readAddress(v string) (*url.URL, error) {
-	u, err := url.Parse(v)
-	switch {
-	case strings.ContainsFunc(v, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"'`<>{}", r) }):
-		return nil, errors.New("has white space, quotes or a placeholder in it")
-	case err != nil:
-		return nil, errors.New("is not a URL")
-	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return nil, errors.New("must begin with https:// and a host")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("must have no user, query or fragment")
-	case strings.Contains(u.Path+"/", "/api/v1/") || slices.Contains([]string{"firstpromoter.com", "www.firstpromoter.com"}, u.Hostname()):
-		return nil, errors.New("is the address of API v1, which takes other fields and another key; fprom speaks v2")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return nil, errors.New("must be https: plain http shows the API key to the network; it is taken for loopback hosts only")
-	}
-	return u, nil
+	d.company = company
 }
 
 func loopback(host string) bool {
