@@ -4,13 +4,10 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
 )
-
-const hour = time.Hour
 
 // verdict is what became of one of our events.
 type verdict string

@@ -18,7 +18,7 @@ func (r *run) referred(ctx context.Context, events []*event) (left []*event, err
 	for _, e := range events {
 		lead, ok := r.leads[strings.ToLower(e.customer)]
 		switch {
-		case !ok, !lead.Created.IsZero() && lead.Created.After(e.at.Add(24*hour)): // a sale can make its lead, and dates may be days
+		case !ok, !lead.Created.IsZero() && lead.Created.After(e.at.Add(24*time.Hour)): // a sale can make its lead, and dates may be days
 			r.conclude(e, notReferral)
 		case lead.Expired, lead.State == "denied":
 			r.conclude(e, noCommission)

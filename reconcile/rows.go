@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
@@ -115,7 +116,7 @@ func (r *run) refundOf(c firstpromoter.Commission) *event {
 		return nil
 	}
 	for _, e := range r.ourRefunds {
-		if len(e.rows) == 0 && (e.sale == "" || e.sale == sale.id) && sameAmount(e, c) && c.Created.Sub(e.at).Abs() < 48*hour {
+		if len(e.rows) == 0 && (e.sale == "" || e.sale == sale.id) && sameAmount(e, c) && c.Created.Sub(e.at).Abs() < 48*time.Hour {
 			return e
 		}
 	}

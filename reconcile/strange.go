@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
@@ -46,7 +47,7 @@ func earnedBy(e *event, c firstpromoter.Commission) bool {
 
 // nearest is the event that fits and is nearest in time, within two days.
 func nearest(events []*event, c firstpromoter.Commission, fits func(*event, firstpromoter.Commission) bool) (best *event) {
-	least := 48 * hour
+	least := 48 * time.Hour
 	for _, e := range events {
 		if d := c.Created.Sub(e.at).Abs(); fits(e, c) && d <= least {
 			best, least = e, d

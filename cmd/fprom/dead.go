@@ -117,14 +117,14 @@ func deadTable(w io.Writer, found []fprom.Entry) {
 
 // change is what is done to dead letters.
 type change struct {
-	verb, done, short, long, example string
-	field                            string // of the JSON
-	apply                            func(context.Context, fprom.Outbox, fprom.Filter) (int, error)
+	verb, short, long, example string
+	done                       string // the participle, and the field of the JSON
+	apply                      func(context.Context, fprom.Outbox, fprom.Filter) (int, error)
 }
 
 var (
 	redriving = change{
-		verb: "redrive", done: "redriven", short: "Send dead letters again, under their own event ids", field: "redriven",
+		verb: "redrive", done: "redriven", short: "Send dead letters again, under their own event ids",
 		long: `Send dead letters again, under their own event ids: what FirstPromoter has already is not paid twice. Mend the reason first,
 or they are refused again. --wait follows them to their outcomes; the exit status is then 3 if one is dead again.`,
 		example: `  fprom dead redrive --all --dry-run
@@ -133,7 +133,7 @@ or they are refused again. --wait follows them to their outcomes; the exit statu
 		apply: func(ctx context.Context, box fprom.Outbox, f fprom.Filter) (int, error) { return box.Redrive(ctx, f) },
 	}
 	dropping = change{
-		verb: "drop", done: "dropped", short: "Remove dead letters; their event ids are free again", field: "dropped",
+		verb: "drop", done: "dropped", short: "Remove dead letters; their event ids are free again",
 		long: "Remove dead letters for good: they are never sent. Their event ids are free again, for a corrected event.",
 		example: `  fprom dead drop sale:ch_123
   fprom dead drop --reason "test mode" --dry-run`,
@@ -255,7 +255,7 @@ func (a *app) showPlan(c change, plan []fprom.Entry, dry bool) {
 }
 
 func (a *app) showChange(c change, n, selected int, dry bool) error {
-	v := map[string]any{c.field: n, "selected": selected, "dry_run": dry}
+	v := map[string]any{c.done: n, "selected": selected, "dry_run": dry}
 	return a.show(v, func(w io.Writer) {
 		if !dry {
 			_, _ = fmt.Fprintf(w, "%s %s\n", count(n, "dead letter"), c.done)
