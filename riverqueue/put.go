@@ -143,7 +143,7 @@ const putSQL = `WITH m AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq') A
 			amount = EXCLUDED.amount, currency = EXCLUDED.currency, digest = EXCLUDED.digest, bulk = EXCLUDED.bulk, recorded_at = EXCLUDED.recorded_at,
 			state = 'waiting', generation = l.generation + 1, attempts = 0,
 			settled_at = NULL, outcome = '', reason = '', status_code = 0, promoter_event = 0, commissions = NULL
-		WHERE l.state <> 'waiting' RETURNING key, seq, bulk),
+		WHERE l.state = 'dead' OR l.state = 'done' AND (SELECT repeats FROM m WHERE m.key = l.key) RETURNING key, seq, bulk),
 	stored AS (SELECT * FROM fresh UNION ALL SELECT * FROM again),
 	refused AS (INSERT INTO $schema.fprom_conflict (account_id, key, digest) SELECT $account, key, digest FROM known
 		WHERE NOT free AND NOT same ORDER BY key ON CONFLICT DO NOTHING),
