@@ -20,9 +20,10 @@ const (
 		SELECT count(*) FROM w`
 	dropSQL = theseSQL + lockedSQL + `w AS (DELETE FROM $schema.fprom_ledger l USING f WHERE l.account_id = $account AND l.key = f.key AND l.state = 'dead' RETURNING 1)
 		SELECT count(*) FROM w`
-	forgetSQL = `WITH later AS (UPDATE $schema.fprom_ledger SET forget = true WHERE account_id = $account AND state = 'waiting' AND customer <> '' AND customer = ANY($1)),
-		now AS (UPDATE $schema.fprom_ledger SET customer = '', body = NULL, clear_key = NULL WHERE account_id = $account AND state = 'dead' AND customer = ANY($1) RETURNING 1)
-		SELECT count(*) FROM now`
+	forgetSQL = `WITH f AS (UPDATE $schema.fprom_ledger SET forget = state = 'waiting', customer = CASE state WHEN 'waiting' THEN customer ELSE '' END,
+			body = CASE state WHEN 'waiting' THEN body END, clear_key = CASE state WHEN 'waiting' THEN clear_key END
+			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY($1) RETURNING state)
+		SELECT count(*) FROM f WHERE state = 'dead'`
 	historySQL = `SELECT floor(extract(epoch FROM settled_at - $1::timestamptz) / $3::float8)::integer, state, outcome, count(*) FROM $schema.fprom_ledger
 		WHERE account_id = $account AND state <> 'waiting' AND settled_at >= $1 AND settled_at < $2 GROUP BY 1, 2, 3`
 )

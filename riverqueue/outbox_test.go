@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
 )
@@ -33,4 +35,67 @@ func TestLimitCountsWhatIsChanged(t *testing.T) {
 	if n, err := q.Redrive(t.Context(), fprom.Filter{Limit: 1}); n != 1 || err != nil {
 		t.Errorf("Redrive of one: %d, %v", n, err)
 	}
+}
+
+// TestForgetBesideOthers: Forget erases a customer although the event gets its outcome, or is redriven, at the same moment.
+func TestForgetBesideOthers(t *testing.T) {
+	t.Parallel()
+	customerOf := func(t *testing.T, pool *pgxpool.Pool, schema string) (c string) {
+		t.Helper()
+		if err := pool.QueryRow(t.Context(), `SELECT customer FROM `+schema+`.fprom_ledger`).Scan(&c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	rejected := func(context.Context, fprom.Message) error { return errRejected }
+	t.Run("outcome", func(t *testing.T) {
+		t.Parallel()
+		cfg := riverqueue.Config{Schema: newSchema(t)}
+		q, pool := open(t, cfg)
+		put(t, q, sale("1", "ann", 100))
+		release := make(chan func(), 1)
+		start(t, q, func(context.Context, fprom.Message) error {
+			release <- hold(t, pool, cfg.Schema, "sale:1")
+			return errRejected
+		})
+		free := <-release
+		waiters(t, pool, cfg.Schema, 1)
+		forgot := make(chan error, 1)
+		go func() { _, err := q.Forget(t.Context(), "ann@example.com"); forgot <- err }()
+		waiters(t, pool, cfg.Schema, 2)
+		free()
+		if err := <-forgot; err != nil {
+			t.Fatal(err)
+		}
+		flush(t, q)
+		if c := customerOf(t, pool, cfg.Schema); c != "" {
+			t.Errorf("the dead letter still has its customer %s", c)
+		}
+	})
+	t.Run("redrive", func(t *testing.T) {
+		t.Parallel()
+		cfg := riverqueue.Config{Schema: newSchema(t)}
+		q, pool := open(t, cfg)
+		put(t, q, sale("1", "ann", 100))
+		stop := start(t, q, rejected)
+		flush(t, q)
+		stop()
+		free := hold(t, pool, cfg.Schema, "sale:1")
+		done := make(chan error, 2)
+		go func() { _, err := q.Redrive(t.Context(), fprom.Filter{}); done <- err }()
+		waiters(t, pool, cfg.Schema, 1)
+		go func() { _, err := q.Forget(t.Context(), "ann@example.com"); done <- err }()
+		waiters(t, pool, cfg.Schema, 2)
+		free()
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		start(t, q, rejected)
+		flush(t, q)
+		if c := customerOf(t, pool, cfg.Schema); c != "" {
+			t.Errorf("the dead letter still has its customer %s", c)
+		}
+	})
 }
