@@ -29,9 +29,10 @@ const (
 )
 
 // pruneSQL forgets what was delivered longer than Config.Retention ago: at most 5,000 events a minute, of which the account can
-// make no more.
+// make no more. PostgreSQL before 15.15 does not look at ctid again in a row that another transaction changed meanwhile, but at
+// state.
 const pruneSQL = `WITH c AS (DELETE FROM $schema.fprom_conflict WHERE refused_at < now() - make_interval(secs => $1::float8))
-	DELETE FROM $schema.fprom_ledger WHERE ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
+	DELETE FROM $schema.fprom_ledger WHERE state = 'done' AND ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
 		WHERE account_id = $account AND state = 'done' AND settled_at < now() - make_interval(secs => $1::float8) ORDER BY settled_at LIMIT 5000))`
 
 // upkeep runs beside the deliveries until ctx ends. Each replica does all of it: to do it twice does no harm.

@@ -219,3 +219,33 @@ func TestPutDeadlock(t *testing.T) {
 		t.Errorf("Put: %v", err)
 	}
 }
+
+// TestPruneOfWhatComesAgain: a cancellation that was forgotten by its age, at the moment in which the customer cancels again,
+// is not forgotten with it.
+func TestPruneOfWhatComesAgain(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t), Retention: 24 * time.Hour}
+	q, pool := open(t, cfg)
+	var r record
+	e := fprom.Cancellation{UID: "ann"}
+	put(t, q, e)
+	stop := start(t, q, r.deliver)
+	flush(t, q)
+	stop()
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET settled_at = now() - interval '2 days'`)
+	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		if err := q.EnqueueTx(t.Context(), tx, e); err != nil {
+			return err
+		}
+		start(t, q, r.deliver)
+		waiters(t, pool, cfg.Schema, 1)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	waiters(t, pool, cfg.Schema, 0)
+	flush(t, q)
+	if n := r.count("cancellation:ann"); n != 2 || entries(t, pool, cfg.Schema) != 1 {
+		t.Errorf("%d deliveries, want both", n)
+	}
+}
