@@ -98,3 +98,24 @@ func TestLongWait(t *testing.T) {
 		t.Errorf("%d calls, want 1", n)
 	}
 }
+
+// TestRecordedAhead: the clock of the process that recorded the events of a customer is ahead. They follow each other at
+// once all the same.
+func TestRecordedAhead(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	q, pool := open(t, cfg)
+	var ms []fprom.Message
+	for _, id := range []string{"1", "2", "3"} {
+		m := message(t, sale(id, "ann", 100))
+		m.RecordedAt = time.Now().Add(time.Hour)
+		ms = append(ms, m)
+	}
+	if err := q.Put(t.Context(), ms...); err != nil {
+		t.Fatal(err)
+	}
+	execSQL(t, pool, `DELETE FROM `+cfg.Schema+`.river_job`) // all are lost
+	var r record
+	start(t, q, r.deliver)
+	flush(t, q)
+}

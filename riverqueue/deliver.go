@@ -57,7 +57,7 @@ const (
 	// The customer's next event gets a job, in the place of its age.
 	nextSQL = `WITH n AS MATERIALIZED (SELECT key, bulk, recorded_at FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.customer = $1 AND l.customer <> ''
 			AND l.key <> $2 AND NOT l.aside AND ` + ready + ` ORDER BY l.seq LIMIT 1),
-		j AS (` + jobsSQL + `recorded_at FROM n)
+		j AS (` + jobsSQL + `least(recorded_at, now()) FROM n)
 		SELECT ` + notifySQL + ` FROM n WHERE NOT bulk`
 )
 

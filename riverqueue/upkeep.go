@@ -20,7 +20,7 @@ const sweepSQL = `WITH l AS (` + front + ` NOT l.bulk` + frontEnd + ` UNION ALL 
 	m AS MATERIALIZED (SELECT * FROM l WHERE NOT EXISTS (SELECT 1 FROM $schema.river_job j WHERE j.args @> jsonb_build_object('key', l.key) AND j.kind = '` + jobKind + `'
 		AND (j.state IN ('available', 'pending', 'scheduled') AND j.scheduled_at < now() + interval '1 minute'
 			OR j.state = 'running' AND j.attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute'))),
-	j AS (` + jobsSQL + `recorded_at FROM m)
+	j AS (` + jobsSQL + `least(recorded_at, now()) FROM m)
 	SELECT count(*), count(*) FILTER (WHERE ahead) FROM m`
 
 const (
