@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // pollTime is how often a process that waits for the database, or for the end of a pause, looks again.
@@ -79,7 +81,7 @@ func (q *Queue) slot(ctx context.Context, perMinute int, bulk bool) (wait time.D
 		behindSpare = 1
 	}
 	known := int(q.limit.Load())
-	if err := q.pool.QueryRow(ctx, q.store.sql(slotSQL), perMinute, known == 0, behindSpare).Scan(&secs, &was, &limit, &stepped); err != nil {
+	if err := q.row(ctx, q.store.sql(slotSQL), perMinute, known == 0, behindSpare).Scan(&secs, &was, &limit, &stepped); err != nil {
 		return 0, err
 	}
 	if known == 0 {
@@ -99,7 +101,7 @@ func (q *Queue) slot(ctx context.Context, perMinute int, bulk bool) (wait time.D
 func (q *Queue) Pause(ctx context.Context, d time.Duration, reason error) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if _, err := q.pool.Exec(ctx, q.store.sql(pauseSQL), d.Seconds(), storable(reason.Error())); err != nil {
+	if err := q.batch(ctx, func(b *pgx.Batch) { b.Queue(q.store.sql(pauseSQL), d.Seconds(), storable(reason.Error())) }); err != nil {
 		return fmt.Errorf("fprom: riverqueue: pause: %w", err)
 	}
 	return nil

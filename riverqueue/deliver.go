@@ -77,7 +77,7 @@ func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, l
 	var body string
 	var digest int64
 	var secs *float64
-	err = q.batch(ctx, func(b *pgx.Batch) {
+	err = q.finish(ctx, func(b *pgx.Batch) {
 		b.Queue(q.store.sql(lockSQL), key)
 		scan(b.Queue(q.store.sql(claimSQL), key, (q.cfg.Rescue*5/6).Seconds(), bulk), &got,
 			&c.generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
@@ -92,8 +92,7 @@ func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, l
 	case secs == nil:
 		return nil, -1, nil
 	case *secs < 0:
-		_, err := q.pool.Exec(context.WithoutCancel(ctx), q.store.sql(lendSQL), key)
-		return nil, -1, err
+		return nil, -1, q.finish(ctx, func(b *pgx.Batch) { b.Queue(q.store.sql(lendSQL), key) })
 	}
 	return nil, time.Duration(*secs * float64(time.Second)), nil
 }
@@ -122,7 +121,7 @@ func (q *Queue) conclude(run, ctx context.Context, c *claimed, r fprom.Result, w
 // event id makes safe.
 func (q *Queue) note(run context.Context, c *claimed, sql string, args ...any) {
 	for {
-		err := q.batch(run, func(b *pgx.Batch) {
+		err := q.finish(run, func(b *pgx.Batch) {
 			b.Queue(q.store.sql(lockSQL), c.key)
 			b.Queue(q.store.sql(sql), args...)
 			b.Queue(q.store.sql(nextSQL), c.message.Customer, c.key)

@@ -1,9 +1,11 @@
 package riverqueue_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -196,5 +198,49 @@ func TestPaceOfACustomer(t *testing.T) {
 	t.Logf("%v an event", d/n)
 	if d > n*300*time.Millisecond { // with polls alone it is 500 ms
 		t.Errorf("%d events of one customer took %v", n, d)
+	}
+}
+
+// TestSerializableByDefault: where the database makes every transaction SERIALIZABLE unless it says otherwise, replicas store
+// events and share the limit as they do elsewhere.
+func TestSerializableByDefault(t *testing.T) {
+	t.Parallel()
+	schema := newSchema(t)
+	const perMinute, each = 30_000, 40
+	var r record
+	var queues []*riverqueue.Queue
+	for range 3 {
+		pool := newPool(t, withQuery(t, database, "default_transaction_isolation", "serializable"))
+		t.Cleanup(pool.Close)
+		q, err := riverqueue.New(pool, riverqueue.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler)})
+		if err == nil {
+			err = q.Migrate(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		queues = append(queues, q)
+		start(t, q, func(ctx context.Context, m fprom.Message) error {
+			return cmp.Or(q.Admit(ctx, perMinute), r.deliver(ctx, m))
+		})
+	}
+	var wg sync.WaitGroup
+	for g := range 12 {
+		wg.Go(func() {
+			for i := range each {
+				q, id := queues[g%len(queues)], fmt.Sprintf("%d_%d", g, i)
+				if err := q.Put(t.Context(), message(t, sale(id, id, 100))); err != nil {
+					t.Error(err)
+				}
+				if err := q.Pause(t.Context(), time.Millisecond, errRejected); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	flush(t, queues[0])
+	if n := len(r.calls); n != 12*each {
+		t.Errorf("%d deliveries, want %d", n, 12*each)
 	}
 }

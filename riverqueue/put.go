@@ -22,8 +22,9 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		return err
 	}
 	err := q.store.put(ctx, pgxQuery(q.pool), ms, false)
-	for try := 1; try < 3 && sqlState(err) == "40P01"; try++ { // a deadlock with a transaction that called EnqueueTx more than once
-		err = q.store.put(ctx, pgxQuery(q.pool), ms, false)
+	// A deadlock with a transaction that called EnqueueTx more than once, or the database's default is SERIALIZABLE.
+	for try := 1; try < 3 && (sqlState(err) == "40P01" || sqlState(err) == "40001"); try++ {
+		err = q.store.put(ctx, q.row, ms, false)
 	}
 	if err == nil || errors.Is(err, fprom.ErrConflict) {
 		q.ring(ctx)

@@ -116,10 +116,29 @@ func (q *Queue) open() error {
 // readCommitted lets each statement see what is committed before it, whatever the database's default is.
 var readCommitted = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 
-// batch runs statements in one transaction and one round trip, which the end of ctx does not cut short.
-func (q *Queue) batch(ctx context.Context, fill func(*pgx.Batch)) error {
+// finish is batch, which the end of ctx does not cut short.
+func (q *Queue) finish(ctx context.Context, fill func(*pgx.Batch)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 	defer cancel()
+	return q.batch(ctx, fill)
+}
+
+// row is the query of this pool: a statement in a batch of its own.
+func (q *Queue) row(ctx context.Context, sql string, args ...any) interface{ Scan(dest ...any) error } {
+	return scanner(func(dest ...any) error {
+		return q.batch(ctx, func(b *pgx.Batch) {
+			b.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(dest...) })
+		})
+	})
+}
+
+type scanner func(dest ...any) error
+
+// Scan runs the statement.
+func (s scanner) Scan(dest ...any) error { return s(dest...) }
+
+// batch runs statements in one transaction and one round trip.
+func (q *Queue) batch(ctx context.Context, fill func(*pgx.Batch)) error {
 	b := &pgx.Batch{}
 	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
 	fill(b)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // pausedReason is said while River's own queue is paused.
@@ -55,7 +57,7 @@ func (q *Queue) tend(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var lost, ahead int
-	if err := q.pool.QueryRow(ctx, q.store.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead); err != nil {
+	if err := q.row(ctx, q.store.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead); err != nil {
 		return err
 	}
 	if ahead > 0 {
@@ -64,7 +66,7 @@ func (q *Queue) tend(ctx context.Context) error {
 	if lost > 0 {
 		q.log.Info("fprom: riverqueue: events had lost their job in River and got a new one", "events", lost)
 	}
-	if _, err := q.pool.Exec(ctx, q.store.sql(pruneSQL), q.cfg.Retention.Seconds()); err != nil {
+	if err := q.batch(ctx, func(b *pgx.Batch) { b.Queue(q.store.sql(pruneSQL), q.cfg.Retention.Seconds()) }); err != nil {
 		return err
 	}
 	var paused bool
