@@ -46,10 +46,15 @@ func newMessage(e Event, visitor Attribution) (Message, error) {
 
 // messageOf is what every event has. id is empty for kinds that have none. Digest is FNV-1a over the amount and the currency.
 func messageOf(kind, id, email, uid string, amount int64, currency string) Message {
-	customer := strings.Clone(cmp.Or(strings.ToLower(email), uid)) // Fiber reuses the memory of a request's strings
+	customer := cmp.Or(strings.ToLower(email), uid)
+	text := kind + ":" + id + customer // a copy, since Fiber reuses the memory of a request's strings
+	key := text[:len(text)-len(customer)]
+	if id == "" {
+		key = text
+	}
 	digest := fnv.New64a()
 	_, _ = digest.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(amount)), currency...))
-	return Message{Key: kind + ":" + cmp.Or(id, customer), Kind: kind, Customer: customer, Digest: digest.Sum64()}
+	return Message{Key: key, Kind: kind, Customer: text[len(text)-len(customer):], Digest: digest.Sum64()}
 }
 
 // Event returns the event that m was made of, with its currency in lower case. The error says that m cannot be read.
