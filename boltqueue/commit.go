@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +77,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 
 // write waits until what apply does is on disk, or ctx ends.
 func (q *Queue) write(ctx context.Context, size int, apply func(*work) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), q.usable()); err != nil {
 		return err
 	}
 	r := &request{apply: apply, size: size, done: make(chan error, 1)}
@@ -113,7 +114,7 @@ func (q *Queue) commit() {
 		size += r.size
 		return false
 	})
-	if size > 0 && q.usable() == nil && !q.reserve.admits(q.db, q.now(), size, len(q.keys)) {
+	if size > 0 && q.usable() == nil && !q.admits(size) {
 		group = slices.DeleteFunc(group, func(r *request) bool {
 			if r.size > 0 {
 				r.done <- fmt.Errorf("fprom: the outbox %s takes no more: %w: what is left is for the outcomes of what it has", q.path, syscall.ENOSPC)
@@ -137,21 +138,33 @@ func (q *Queue) commit() {
 	}
 }
 
+// admits reports whether the disk has room for puts of so many bytes.
+func (q *Queue) admits(size int) (ok bool) {
+	err := guard(func() error {
+		ok = q.reserve.admits(q.db, q.now(), size, len(q.keys))
+		return nil
+	})
+	if err != nil {
+		_ = q.breakDown(err)
+	}
+	return ok || err != nil
+}
+
 // transact applies the group, and commits it if it changes anything. A panic of bbolt means that the file is damaged.
 func (q *Queue) transact(group []*request) (w *work, err error) {
 	if err := q.usable(); err != nil {
 		return nil, err
 	}
-	tx, err := q.db.Begin(true)
-	if err != nil {
-		return nil, q.breakDown(err)
-	}
+	var tx *bbolt.Tx
 	defer func() {
 		if p := recover(); p != nil {
-			_ = guard(tx.Rollback)
+			_ = guard(tx.Rollback) // also if tx is nil
 			err = q.breakDown(fmt.Errorf("%w: %v", ErrDamaged, p))
 		}
 	}()
+	if tx, err = q.db.Begin(true); err != nil {
+		return nil, q.breakDown(err)
+	}
 	w = q.newWork(tx)
 	err = w.apply(group)
 	if stats := tx.Stats(); err != nil || stats.GetNodeCount() == 0 { // nothing is changed

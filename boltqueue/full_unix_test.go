@@ -125,3 +125,34 @@ func putMessage(q *boltqueue.Queue, id string) error {
 	}
 	return q.Put(context.Background(), m)
 }
+
+// TestCutWhileOpen: a file that is cut while it is open makes errors at once, and ends neither the process nor the checkout.
+func TestCutWhileOpen(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "fprom.db")
+	q, err := boltqueue.Open(path, boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, sale(t, 1, 100))
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	for i := range 3 {
+		if err := q.Put(t.Context(), sale(t, 2+i, 100)); !errors.Is(err, boltqueue.ErrDamaged) {
+			t.Errorf("Put: %v, want ErrDamaged", err)
+		}
+	}
+	for _, err := range q.Entries(t.Context(), fprom.Filter{}) {
+		if !errors.Is(err, boltqueue.ErrDamaged) {
+			t.Errorf("Entries: %v, want ErrDamaged", err)
+		}
+	}
+	if err := q.Close(); err == nil {
+		t.Error("Close says nothing")
+	}
+	if d := time.Since(begin); d > 10*time.Second {
+		t.Errorf("all that took %v", d)
+	}
+}

@@ -51,7 +51,7 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fprom: open the outbox %q: %w", path, err)
 	}
-	q.reserve.admits(q.db, q.now(), 0, len(q.keys))
+	q.admits(0)
 	if !q.noSocket {
 		q.unlisten = q.listen()
 	}

@@ -155,10 +155,22 @@ func (q *Queue) Close() error {
 		q.end(fprom.ErrQueueClosed)
 		q.line.Close(fprom.ErrQueueClosed)
 		q.unlisten()
-		q.writing.Lock() // the last commit is done
-		defer q.writing.Unlock()
-		if err := guard(q.db.Close); err != nil {
-			q.closeErr = fmt.Errorf("fprom: close the outbox %s: %w", q.path, err)
+		closed, patience := make(chan error, 1), (<-chan time.Time)(nil)
+		if !errors.Is(q.usable(), fprom.ErrQueueClosed) { // see view
+			patience = time.After(time.Second)
+		}
+		go func() {
+			q.writing.Lock() // the last commit is done
+			defer q.writing.Unlock()
+			closed <- guard(q.db.Close)
+		}()
+		select {
+		case q.closeErr = <-closed:
+		case <-patience:
+			q.closeErr = errors.New("it could not be closed, and stays locked until the process ends")
+		}
+		if q.closeErr != nil {
+			q.closeErr = fmt.Errorf("fprom: close the outbox %s: %w", q.path, q.closeErr)
 		}
 	})
 	return q.closeErr

@@ -126,6 +126,10 @@ func (q *Queue) read(seq uint64) (r *record, err error) {
 	return r, err
 }
 
+// view reads the file. After a page could not be read bbolt may wait for a lock of its own for ever.
 func (q *Queue) view(f func(*bbolt.Tx) error) error {
+	if err := q.usable(); err != nil {
+		return err
+	}
 	return guard(func() error { return q.db.View(f) })
 }
