@@ -20,7 +20,7 @@ const (
 	completedJobs = time.Hour
 	// fetchCooldown bounds how often a free worker asks for the next job.
 	fetchCooldown = 5 * time.Millisecond
-	// stopTime is what River has for its own end after the last delivery; while the database is away it would take long.
+	// stopTime is how long River may store how its jobs ended. A job whose end is not stored wakes its event once more.
 	stopTime = 5 * time.Second
 )
 
@@ -60,6 +60,7 @@ func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
 		Schema: q.cfg.Schema, Logger: slog.New(riverHandler{&q.outage}), Workers: workers,
 		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue, CompletedJobRetentionPeriod: completedJobs,
+		SoftStopTimeout: q.cfg.Rescue, // so that the end of ctx does not cancel the jobs: each has a context that ends with it
 		Queues: map[string]river.QueueConfig{
 			liveQueue: {MaxWorkers: n, FetchCooldown: fetchCooldown},
 			bulkQueue: {MaxWorkers: max(n/2, 1), FetchCooldown: fetchCooldown},
@@ -68,31 +69,19 @@ func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
 	if err != nil {
 		return fmt.Errorf("fprom: riverqueue: %w", err)
 	}
-	// The end of ctx must not cut short what River has under way, but its start.
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	unless := context.AfterFunc(ctx, end)
-	if err := client.Start(life); err != nil {
+	if err := client.Start(ctx); err != nil {
 		return fmt.Errorf("fprom: riverqueue: %w", err)
 	}
 	q.outage.over()
-	if !unless() { // ctx ended in between
-		<-client.Stopped()
-		return nil
-	}
 	var upkeep sync.WaitGroup
 	upkeep.Go(func() { q.upkeep(ctx) })
 	<-ctx.Done()
-	// The deliveries under way have their time, and River then a moment to note how its jobs ended. What it cannot note is a
-	// wake-up too many.
-	go func() {
-		for range n {
-			hands <- struct{}{}
-		}
-		time.AfterFunc(stopTime, end)
-	}()
-	if err := client.Stop(life); err != nil {
-		q.outage.failed("end", err)
+	for range n {
+		hands <- struct{}{} // waits for the deliveries under way
+	}
+	select {
+	case <-client.Stopped():
+	case <-time.After(stopTime):
 	}
 	upkeep.Wait()
 	return nil
