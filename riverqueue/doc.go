@@ -4,7 +4,7 @@
 //
 //	pool, err := pgxpool.New(ctx, databaseURL)
 //	queue, err := riverqueue.New(pool, riverqueue.Config{})
-//	err = queue.Migrate(ctx) // or run MigrationSQL with the tool of your choice
+//	err = queue.Migrate(ctx) // makes the tables; see Deploying
 //	tracker, err := fprom.New(fprom.Config{Queue: queue})
 //
 // EnqueueTx, or EnqueueSQLTx for database/sql, stores an event in the transaction that marks the order as paid: both are
@@ -55,7 +55,7 @@
 // the older release go on and may be restarted, unless they cannot work with the new tables; then their errors wrap
 // ErrSchema. That is so for migration 2: stop all replicas of version 1 first. It copies the ledger, about a minute for a
 // million rows. If the schema is current, Migrate creates nothing: SELECT, INSERT, UPDATE and DELETE on the tables and USAGE
-// on the sequences are enough.
+// on the sequences are enough. docs/replicas.md says how to make the tables with a migration tool.
 //
 // The schema must be the package's own (Config.Schema): the leader of another River in it would discard jobs that it does
 // not know. The clocks of the replicas should agree to a second: River compares them with the database's.

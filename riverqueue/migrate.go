@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
@@ -56,7 +55,8 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 		return false, err
 	}
 	if missing {
-		_, err := tx.Exec(ctx, prologue(q.cfg.Schema))
+		_, err := tx.Exec(ctx, q.store.sql(`CREATE SCHEMA IF NOT EXISTS $schema;
+			CREATE TABLE IF NOT EXISTS $schema.fprom_migration (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`))
 		return true, err
 	}
 	have, err := q.store.version(ctx, pgxQuery(tx))
@@ -118,38 +118,4 @@ func sqlState(err error) string {
 		return pg.SQLState()
 	}
 	return ""
-}
-
-func prologue(schema string) string {
-	return fmt.Sprintf(`CREATE SCHEMA IF NOT EXISTS %s;
-CREATE TABLE IF NOT EXISTS %[1]s.fprom_migration (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
-`, schema)
-}
-
-// MigrationSQL returns what Migrate does to a database without these tables, River's included, as SQL for psql or a
-// migration tool: steps, each of which must be committed before the next. An empty schema means DefaultSchema. Each
-// begins with a comment that names it; Migrate takes a database that was made with them for current.
-func MigrationSQL(schema string) ([]string, error) {
-	cfg, err := Config{Schema: schema}.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	s := &store{schema: cfg.Schema}
-	m, err := rivermigrate.New(riverpgxv5.New(nil), &rivermigrate.Config{Schema: s.schema, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, fmt.Errorf("fprom: riverqueue: %w", err)
-	}
-	steps := []string{"-- schema\n" + prologue(s.schema)}
-	var done strings.Builder
-	done.WriteString("-- River's migrations are done\n")
-	for _, v := range m.AllVersions() {
-		sql := strings.TrimSpace(strings.ReplaceAll(v.SQLUp, "/* TEMPLATE: schema */", s.schema+"."))
-		steps = append(steps, fmt.Sprintf("-- River, version %d\n%s\n", v.Version, sql))
-		fmt.Fprintf(&done, "INSERT INTO %s.river_migration (line, version) VALUES ('main', %d) ON CONFLICT DO NOTHING;\n", s.schema, v.Version)
-	}
-	steps = append(steps, done.String())
-	for i, sql := range migrations {
-		steps = append(steps, fmt.Sprintf("-- fprom, version %d\n%s", i+1, s.sql(sql)))
-	}
-	return steps, nil
 }

@@ -2,7 +2,9 @@ package riverqueue_test
 
 import (
 	"context"
+	"log/slog"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
@@ -31,13 +35,7 @@ func TestMigrateData(t *testing.T) {
 	schema := newSchema(t)
 	pool := newPool(t, database)
 	t.Cleanup(pool.Close)
-	steps, err := riverqueue.MigrationSQL(schema)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, sql := range steps[:len(steps)-1] {
-		execSQL(t, pool, sql)
-	}
+	makeVersion1(t, pool, schema)
 	all := []old{
 		{sale("done", "ann", 100), "done", "completed", false, fprom.StateDone},
 		{fprom.Signup{Email: "signedup@example.com", TID: "t"}, "done", "completed", false, fprom.StateDone},
@@ -102,6 +100,25 @@ func TestMigrateData(t *testing.T) {
 	if err := q.Put(t.Context(), message(t, all[0].event), message(t, all[3].event)); err != nil {
 		t.Errorf("Put of what is remembered: %v", err)
 	}
+}
+
+// makeVersion1 makes the tables of version 1, with River's.
+func makeVersion1(t *testing.T, pool *pgxpool.Pool, schema string) {
+	t.Helper()
+	execSQL(t, pool, `CREATE SCHEMA `+schema)
+	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := river.Migrate(t.Context(), rivermigrate.DirectionUp, nil); err != nil {
+		t.Fatal(err)
+	}
+	execSQL(t, pool, `CREATE TABLE `+schema+`.fprom_migration (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`)
+	ledger, err := os.ReadFile("migrations/001_ledger.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	execSQL(t, pool, strings.ReplaceAll(string(ledger), "$schema", schema))
 }
 
 func (o old) insert(t *testing.T, pool *pgxpool.Pool, schema string) {

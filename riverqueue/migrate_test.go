@@ -74,44 +74,6 @@ func TestNewerSchema(t *testing.T) {
 	}
 }
 
-// TestMigrationSQL: what is printed makes the same tables without Migrate.
-func TestMigrationSQL(t *testing.T) {
-	t.Parallel()
-	printed, migrated := riverqueue.Config{Schema: newSchema(t)}, riverqueue.Config{Schema: newSchema(t)}
-	_, pool := open(t, migrated)
-	steps, err := riverqueue.MigrationSQL(printed.Schema)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx := t.Context()
-	for _, sql := range steps {
-		if _, err := pool.Exec(ctx, sql); err != nil {
-			t.Fatalf("%v\n%s", err, sql)
-		}
-	}
-	columns := func(schema string) (all string) {
-		err := pool.QueryRow(ctx, `SELECT string_agg(concat_ws(' ', table_name, column_name, data_type, is_nullable, replace(column_default, $1, 's')), E'\n' ORDER BY table_name, ordinal_position)
-			FROM information_schema.columns WHERE table_schema = $1`, schema).Scan(&all)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return all
-	}
-	if a, b := columns(printed.Schema), columns(migrated.Schema); a != b {
-		t.Errorf("MigrationSQL makes\n%s\nMigrate makes\n%s", a, b)
-	}
-	q, err := riverqueue.New(pool, printed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := q.Put(ctx, message(t, sale("1", "ann", 100))); err != nil {
-		t.Errorf("Put into printed tables: %v", err)
-	}
-	if err := q.Migrate(ctx); err != nil {
-		t.Errorf("Migrate of printed tables: %v", err)
-	}
-}
-
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t, database)

@@ -114,7 +114,7 @@ func knownProblem(err error) (fix, problem string) {
 	case errors.Is(err, fs.ErrPermission):
 		return "run it as the user of the service, and let that user write the file and its folder", "permission denied"
 	case errors.Is(err, riverqueue.ErrSchema):
-		return "call Queue.Migrate when the service starts, or run riverqueue.MigrationSQL; check ?schema=", "the tables are missing or of another version"
+		return "call riverqueue's Queue.Migrate when the service starts; check ?schema=", "the tables are missing or of another version"
 	case errors.Is(err, errReplica):
 		return "name the primary server in the address", errReplica.Error()
 	case errors.Is(err, errNoRights), isPg && pg.Code == "42501":
