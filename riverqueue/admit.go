@@ -81,7 +81,7 @@ func (q *Queue) slot(ctx context.Context, perMinute int, bulk bool) (wait time.D
 		behindSpare = 1
 	}
 	known := int(q.limit.Load())
-	if err := q.row(ctx, q.store.sql(slotSQL), perMinute, known == 0, behindSpare).Scan(&secs, &was, &limit, &stepped); err != nil {
+	if err := q.row(ctx, q.sql(slotSQL), perMinute, known == 0, behindSpare).Scan(&secs, &was, &limit, &stepped); err != nil {
 		return 0, err
 	}
 	if known == 0 {
@@ -89,10 +89,10 @@ func (q *Queue) slot(ctx context.Context, perMinute int, bulk bool) (wait time.D
 	}
 	q.limit.Store(int64(limit))
 	if known != limit && known != 0 {
-		q.log.Warn("fprom: riverqueue: a replica changed the account's limit; give all the same Config.RequestsPerMinute", "was", known, "is", limit)
+		q.cfg.Logger.Warn("fprom: riverqueue: a replica changed the account's limit; give all the same Config.RequestsPerMinute", "was", known, "is", limit)
 	}
 	if stepped {
-		q.log.Warn(steppedBack)
+		q.cfg.Logger.Warn(steppedBack)
 	}
 	return time.Duration(secs * float64(time.Second)), nil
 }
@@ -101,7 +101,7 @@ func (q *Queue) slot(ctx context.Context, perMinute int, bulk bool) (wait time.D
 func (q *Queue) Pause(ctx context.Context, d time.Duration, reason error) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := q.batch(ctx, func(b *pgx.Batch) { b.Queue(q.store.sql(pauseSQL), d.Seconds(), storable(reason.Error())) }); err != nil {
+	if err := q.batch(ctx, func(b *pgx.Batch) { b.Queue(q.sql(pauseSQL), d.Seconds(), storable(reason.Error())) }); err != nil {
 		return fmt.Errorf("fprom: riverqueue: pause: %w", err)
 	}
 	return nil

@@ -78,10 +78,10 @@ func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, l
 	var digest int64
 	var secs *float64
 	err = q.finish(ctx, func(b *pgx.Batch) {
-		b.Queue(q.store.sql(lockSQL), key)
-		scan(b.Queue(q.store.sql(claimSQL), key, (q.cfg.Rescue*5/6).Seconds(), bulk), &got,
+		b.Queue(q.sql(lockSQL), key)
+		scan(b.Queue(q.sql(claimSQL), key, (q.cfg.Rescue*5/6).Seconds(), bulk), &got,
 			&c.generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
-		scan(b.Queue(q.store.sql(laterSQL), key), &known, &secs)
+		scan(b.Queue(q.sql(laterSQL), key), &known, &secs)
 	})
 	switch {
 	case err != nil:
@@ -92,7 +92,7 @@ func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, l
 	case secs == nil:
 		return nil, -1, nil
 	case *secs < 0:
-		return nil, -1, q.finish(ctx, func(b *pgx.Batch) { b.Queue(q.store.sql(lendSQL), key) })
+		return nil, -1, q.finish(ctx, func(b *pgx.Batch) { b.Queue(q.sql(lendSQL), key) })
 	}
 	return nil, time.Duration(*secs * float64(time.Second)), nil
 }
@@ -122,16 +122,16 @@ func (q *Queue) conclude(run, ctx context.Context, c *claimed, r fprom.Result, w
 func (q *Queue) note(run context.Context, c *claimed, sql string, args ...any) {
 	for {
 		err := q.finish(run, func(b *pgx.Batch) {
-			b.Queue(q.store.sql(lockSQL), c.key)
-			b.Queue(q.store.sql(sql), args...)
-			b.Queue(q.store.sql(nextSQL), c.message.Customer, c.key)
+			b.Queue(q.sql(lockSQL), c.key)
+			b.Queue(q.sql(sql), args...)
+			b.Queue(q.sql(nextSQL), c.message.Customer, c.key)
 		})
 		if err == nil {
 			return
 		}
 		q.outage.failed("store how a delivery ended", err)
 		if run.Err() != nil {
-			q.log.Error("fprom: riverqueue: how a delivery ended could not be stored before the end; the event is sent again by another process", "key", c.key)
+			q.cfg.Logger.Error("fprom: riverqueue: how a delivery ended could not be stored before the end; the event is sent again by another process", "key", c.key)
 			return
 		}
 		_ = q.sleep(run, pollTime) // if that ends it, there is one last try

@@ -7,7 +7,7 @@
 //	err = queue.Migrate(ctx) // makes the tables; see Deploying
 //	tracker, err := fprom.New(fprom.Config{Queue: queue})
 //
-// EnqueueTx, or EnqueueSQLTx for database/sql, stores an event in the transaction that marks the order as paid: both are
+// Queue.EnqueueTx, or Queue.EnqueueSQLTx for database/sql, stores an event in the transaction that marks the order as paid: both are
 // committed, or neither is. No middleware fills in who brought the customer then: call fprom.AttributionFrom(r).Apply(&sale).
 //
 // # What is promised

@@ -102,7 +102,7 @@ func (q *Queue) entries(ctx context.Context, f fprom.Filter, n int) ([]fprom.Ent
 	if err != nil {
 		return nil, err
 	}
-	rows, _ := q.pool.Query(ctx, q.store.sql(entriesSQL), append(args, n)...) // CollectRows returns its error
+	rows, _ := q.pool.Query(ctx, q.sql(entriesSQL), append(args, n)...) // CollectRows returns its error
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e fprom.Entry, err error) {
 		err = row.Scan(&e.Key, &e.Kind, &e.State, &e.Outcome, &e.Amount, &e.Currency, &e.Customer, &e.Bulk, &e.RecordedAt, &e.SettledAt, &e.Attempts,
 			&e.NextAttempt, &e.Reason, &e.StatusCode, &e.ID, &e.CommissionIDs, &e.Cursor)

@@ -55,11 +55,11 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 		return false, err
 	}
 	if missing {
-		_, err := tx.Exec(ctx, q.store.sql(`CREATE SCHEMA IF NOT EXISTS $schema;
+		_, err := tx.Exec(ctx, q.sql(`CREATE SCHEMA IF NOT EXISTS $schema;
 			CREATE TABLE IF NOT EXISTS $schema.fprom_migration (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`))
 		return true, err
 	}
-	have, err := q.store.version(ctx, pgxQuery(tx))
+	have, err := q.version(ctx, tx.QueryRow)
 	if err != nil || have > len(migrations) {
 		return false, err
 	}
@@ -70,36 +70,36 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 	if have == len(migrations) {
 		return false, nil
 	}
-	_, err = tx.Exec(ctx, q.store.sql(migrations[have]))
+	_, err = tx.Exec(ctx, q.sql(migrations[have]))
 	return true, err
 }
 
 // version is what the database has. An error says that this program cannot work with it at all.
-func (s *store) version(ctx context.Context, db query) (have int, err error) {
+func (q *Queue) version(ctx context.Context, db queryRow) (have int, err error) {
 	var needed int
-	err = db(ctx, s.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0) FROM $schema.fprom_migration m`)).Scan(&have, &needed)
+	err = db(ctx, q.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0) FROM $schema.fprom_migration m`)).Scan(&have, &needed)
 	if err != nil {
 		return 0, explain(err)
 	}
 	if known := len(migrations); needed > known {
-		return have, fmt.Errorf("%w: schema %q has version %d, which needs a program that knows version %d, and this one knows %d: deploy the newer release of riverqueue", ErrSchema, s.schema, have, needed, known)
+		return have, fmt.Errorf("%w: schema %q has version %d, which needs a program that knows version %d, and this one knows %d: deploy the newer release of riverqueue", ErrSchema, q.cfg.Schema, have, needed, known)
 	}
 	return have, nil
 }
 
 // check makes sure once that this program can work with the tables.
-func (s *store) check(ctx context.Context, db query) error {
-	if s.sound.Load() {
+func (q *Queue) check(ctx context.Context, db queryRow) error {
+	if q.schemaChecked.Load() {
 		return nil
 	}
-	have, err := s.version(ctx, db)
+	have, err := q.version(ctx, db)
 	if err != nil {
 		return err
 	}
 	if have < len(migrations) {
-		return fmt.Errorf("%w: schema %q has version %d, this program needs %d: call Migrate", ErrSchema, s.schema, have, len(migrations))
+		return fmt.Errorf("%w: schema %q has version %d, this program needs %d: call Migrate", ErrSchema, q.cfg.Schema, have, len(migrations))
 	}
-	s.sound.Store(true)
+	q.schemaChecked.Store(true)
 	return nil
 }
 

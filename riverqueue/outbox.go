@@ -54,7 +54,7 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, what, sql string) (n
 	}
 	args, err := filterArgs(f)
 	if err == nil {
-		err = q.pool.QueryRow(ctx, q.store.sql(sql), append(args, limit)...).Scan(&n)
+		err = q.pool.QueryRow(ctx, q.sql(sql), append(args, limit)...).Scan(&n)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("fprom: riverqueue: %s: %w", what, explain(err))
@@ -67,7 +67,7 @@ func (q *Queue) Forget(ctx context.Context, customer string) (n int, err error) 
 	if err := q.open(); err != nil || customer == "" {
 		return 0, err
 	}
-	err = q.pool.QueryRow(ctx, q.store.sql(forgetSQL), both(customer)).Scan(&n)
+	err = q.pool.QueryRow(ctx, q.sql(forgetSQL), both(customer)).Scan(&n)
 	if err != nil {
 		return n, fmt.Errorf("fprom: riverqueue: forget: %w", explain(err))
 	}
@@ -84,7 +84,7 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 		return nil, err
 	}
 	from = from.Truncate(step)
-	rows, _ := q.pool.Query(ctx, q.store.sql(historySQL), from, to, step.Seconds()) // ForEachRow returns its error
+	rows, _ := q.pool.Query(ctx, q.sql(historySQL), from, to, step.Seconds()) // ForEachRow returns its error
 	var i, count int
 	var state fprom.State
 	var outcome fprom.Outcome

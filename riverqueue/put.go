@@ -1,13 +1,11 @@
 package riverqueue
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,10 +19,10 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if err := q.open(); err != nil {
 		return err
 	}
-	err := q.store.put(ctx, pgxQuery(q.pool), ms, false)
+	err := q.put(ctx, q.row, ms, false)
 	// A deadlock with a transaction that called EnqueueTx more than once, or the database's default is SERIALIZABLE.
 	for try := 1; try < 3 && (sqlState(err) == "40P01" || sqlState(err) == "40001"); try++ {
-		err = q.store.put(ctx, q.row, ms, false)
+		err = q.put(ctx, q.row, ms, false)
 	}
 	if err == nil || errors.Is(err, fprom.ErrConflict) {
 		q.ring(ctx)
@@ -33,12 +31,9 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	return fmt.Errorf("fprom: riverqueue: put: %w", explain(err))
 }
 
-var defaultStore = store{schema: DefaultSchema}
-
-// EnqueueTx stores events in the caller's transaction, in the tables of DefaultSchema: with its commit they will be
-// delivered, without it they never existed. Call it beside the statement that marks the order as paid. It needs no
-// Tracker and no Queue in this process; some process must run a Tracker on the same schema. For another schema use the
-// method of Queue. With database/sql use EnqueueSQLTx.
+// EnqueueTx stores events in the caller's transaction: with its commit they will be delivered, without it they never
+// existed. Call it beside the statement that marks the order as paid. It needs no Tracker in this process; some process
+// must run a Tracker on the same schema. With database/sql use EnqueueSQLTx.
 //
 // No middleware fills in who brought the customer, as it does for fprom.Record: call fprom.AttributionFrom(r).Apply(&sale)
 // first, or keep the Attribution with the order.
@@ -53,27 +48,19 @@ var defaultStore = store{schema: DefaultSchema}
 //
 // Delivery begins some milliseconds after the commit, or, if the process stored other events in the 20 ms before the call,
 // within a second. A Tracker neither counts nor observes these events before that.
-func EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
-	return defaultStore.enqueue(ctx, pgxQuery(tx), events)
+func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
+	return q.enqueue(ctx, tx.QueryRow, events)
 }
 
 // EnqueueSQLTx is EnqueueTx for a transaction of database/sql, and of what builds on it (sqlx, GORM, ent, bun), with
 // PostgreSQL's driver github.com/jackc/pgx/v5/stdlib or github.com/lib/pq.
-func EnqueueSQLTx(ctx context.Context, tx *sql.Tx, events ...fprom.Event) error {
-	return defaultStore.enqueue(ctx, sqlQuery(tx), events)
-}
-
-// EnqueueTx stores events in the caller's transaction, in the schema of q. See the package function of this name.
-func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
-	return q.store.enqueue(ctx, pgxQuery(tx), events)
-}
-
-// EnqueueSQLTx stores events in the caller's transaction, in the schema of q. See the package function of this name.
 func (q *Queue) EnqueueSQLTx(ctx context.Context, tx *sql.Tx, events ...fprom.Event) error {
-	return q.store.enqueue(ctx, sqlQuery(tx), events)
+	return q.enqueue(ctx, func(ctx context.Context, sql string, args ...any) pgx.Row {
+		return tx.QueryRowContext(ctx, sql, args...)
+	}, events)
 }
 
-func (s *store) enqueue(ctx context.Context, tx query, events []fprom.Event) error {
+func (q *Queue) enqueue(ctx context.Context, tx queryRow, events []fprom.Event) error {
 	ms := make([]fprom.Message, len(events))
 	for i, e := range events {
 		var err error
@@ -81,7 +68,7 @@ func (s *store) enqueue(ctx context.Context, tx query, events []fprom.Event) err
 			return err
 		}
 	}
-	err := s.put(ctx, tx, ms, s.rings())
+	err := q.put(ctx, tx, ms, q.rings())
 	if err == nil || errors.Is(err, fprom.ErrConflict) {
 		return err
 	}
@@ -153,11 +140,11 @@ const putSQL = `WITH m AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq') A
 		|| coalesce((SELECT ` + notifySQL + `::text WHERE $2 AND EXISTS (SELECT 1 FROM stored WHERE NOT bulk)), '')`
 
 // put stores what is new of ms. The error is a *fprom.ConflictError if the rest is stored.
-func (s *store) put(ctx context.Context, db query, ms []fprom.Message, notify bool) error {
+func (q *Queue) put(ctx context.Context, db queryRow, ms []fprom.Message, notify bool) error {
 	if len(ms) == 0 {
 		return nil
 	}
-	if err := s.check(ctx, db); err != nil {
+	if err := q.check(ctx, db); err != nil {
 		return err
 	}
 	var refused []string
@@ -172,7 +159,7 @@ func (s *store) put(ctx context.Context, db query, ms []fprom.Message, notify bo
 			return err
 		}
 		var out string
-		if err := db(ctx, s.sql(putSQL), string(in), notify).Scan(&out); err != nil {
+		if err := db(ctx, q.sql(putSQL), string(in), notify).Scan(&out); err != nil {
 			return err
 		}
 		var ages map[string]*float64
@@ -187,7 +174,7 @@ func (s *store) put(ctx context.Context, db query, ms []fprom.Message, notify bo
 			case age == nil:
 				refused = append(refused, r.key)
 			default:
-				renewal.Warn(cmp.Or(s.log, slog.Default()), r.Kind, r.Key, r.Bulk, time.Duration(*age*float64(time.Second)))
+				renewal.Warn(q.cfg.Logger, r.Kind, r.Key, r.Bulk, time.Duration(*age*float64(time.Second)))
 			}
 		}
 		rows = later

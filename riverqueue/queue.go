@@ -61,13 +61,13 @@ func (c Config) withDefaults() (Config, error) {
 type Queue struct {
 	cfg    Config
 	pool   *pgxpool.Pool
-	store  store
-	log    *slog.Logger
 	outage outage
 
-	running atomic.Bool
-	closed  chan struct{}
-	closing sync.Once
+	running       atomic.Bool
+	schemaChecked atomic.Bool  // the tables are fit for this program
+	rang          atomic.Int64 // when the replicas were last notified of what was put, in nanoseconds
+	closed        chan struct{}
+	closing       sync.Once
 
 	liveTurn, bulkTurn chan struct{} // held by the call that asks for its slot
 	bulkBegins         chan struct{} // held by the bulk event that asks whether it may begin
@@ -92,7 +92,7 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 		return nil, &fprom.ValidationError{Field: "pool", Reason: "is nil"}
 	}
 	return &Queue{
-		cfg: cfg, pool: pool, store: store{schema: cfg.Schema, rescue: cfg.Rescue, log: cfg.Logger}, log: cfg.Logger, outage: outage{log: cfg.Logger}, closed: make(chan struct{}),
+		cfg: cfg, pool: pool, outage: outage{log: cfg.Logger}, closed: make(chan struct{}),
 		liveTurn: make(chan struct{}, 1), bulkTurn: make(chan struct{}, 1), bulkBegins: make(chan struct{}, 1),
 	}, nil
 }
@@ -124,7 +124,7 @@ func (q *Queue) finish(ctx context.Context, fill func(*pgx.Batch)) error {
 }
 
 // row is the query of this pool: a statement in a batch of its own.
-func (q *Queue) row(ctx context.Context, sql string, args ...any) interface{ Scan(dest ...any) error } {
+func (q *Queue) row(ctx context.Context, sql string, args ...any) pgx.Row {
 	return scanner(func(dest ...any) error {
 		return q.batch(ctx, func(b *pgx.Batch) {
 			b.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(dest...) })

@@ -38,7 +38,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 	}
 	defer q.running.Store(false)
 	for ctx.Err() == nil {
-		err := q.store.check(ctx, pgxQuery(q.pool))
+		err := q.check(ctx, q.pool.QueryRow)
 		if err == nil {
 			err = q.work(ctx, min(max(workers, 1), river.QueueNumWorkersMax), deliver)
 		}

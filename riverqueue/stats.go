@@ -42,7 +42,7 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 		return s, err
 	}
 	var stopped bool
-	err := q.pool.QueryRow(ctx, q.store.sql(statsSQL)).Scan(&s.Pending, &s.Bulk, &s.Dead, &s.Ledger, &s.Conflicts, &s.Oldest, &s.LastSuccess,
+	err := q.pool.QueryRow(ctx, q.sql(statsSQL)).Scan(&s.Pending, &s.Bulk, &s.Dead, &s.Ledger, &s.Conflicts, &s.Oldest, &s.LastSuccess,
 		&s.Delivering, &stopped, &s.LastMinute, &s.PausedUntil, &s.PauseReason)
 	if err != nil {
 		return s, fmt.Errorf("fprom: riverqueue: stats: %w", explain(err))
@@ -74,7 +74,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 		return err
 	}
 	var mark int64
-	if err := q.pool.QueryRow(ctx, q.store.sql(markSQL)).Scan(&mark); err != nil {
+	if err := q.pool.QueryRow(ctx, q.sql(markSQL)).Scan(&mark); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -86,7 +86,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 		if end, ok := ctx.Deadline(); ok {
 			secs = time.Until(end).Seconds()
 		}
-		err := q.pool.QueryRow(ctx, q.store.sql(leftSQL), mark, secs).Scan(&left, &soon)
+		err := q.pool.QueryRow(ctx, q.sql(leftSQL), mark, secs).Scan(&left, &soon)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

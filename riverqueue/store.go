@@ -2,11 +2,8 @@ package riverqueue
 
 import (
 	"context"
-	"database/sql"
-	"log/slog"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,38 +36,15 @@ const (
 // account is the one FirstPromoter account of a schema. Every key has it, so that a schema may hold more one day.
 const account = "1"
 
-// store is the tables in a schema.
-type store struct {
-	schema string
-	rescue time.Duration
-	log    *slog.Logger // nil: slog.Default()
-	sound  atomic.Bool  // they are those of this version
-	rang   atomic.Int64 // when the replicas were last notified of what was put, in nanoseconds
-}
-
 // sql puts the schema, the account and the seconds of Config.Rescue into a statement.
-func (s *store) sql(text string) string {
-	return strings.NewReplacer("$schema", s.schema, "$account", account, "$rescue", strconv.FormatFloat(s.rescue.Seconds(), 'f', -1, 64)).Replace(text)
+func (q *Queue) sql(text string) string {
+	rescue := strconv.FormatFloat(q.cfg.Rescue.Seconds(), 'f', -1, 64)
+	return strings.NewReplacer("$schema", q.cfg.Schema, "$account", account, "$rescue", rescue).Replace(text)
 }
 
-// query runs a statement that returns one row. What goes in and out of it is text or a boolean, so that it works with every
-// driver of database/sql.
-type query func(ctx context.Context, sql string, args ...any) interface{ Scan(dest ...any) error }
-
-func pgxQuery(db interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-},
-) query {
-	return func(ctx context.Context, sql string, args ...any) interface{ Scan(dest ...any) error } {
-		return db.QueryRow(ctx, sql, args...)
-	}
-}
-
-func sqlQuery(tx *sql.Tx) query {
-	return func(ctx context.Context, sql string, args ...any) interface{ Scan(dest ...any) error } {
-		return tx.QueryRowContext(ctx, sql, args...)
-	}
-}
+// queryRow runs a statement that returns one row, by pgx or by database/sql. Arguments and results are text or boolean: every
+// driver knows these.
+type queryRow func(ctx context.Context, sql string, args ...any) pgx.Row
 
 // ringGap is how often a process notifies the replicas of what was put, at most: PostgreSQL lets transactions that notify
 // commit only one after the other.
@@ -78,9 +52,9 @@ const ringGap = 20 * time.Millisecond
 
 // rings says that a caller's transaction is to notify. Of what others store within ringGap the replicas learn by the next
 // notification, or when they look, within a second.
-func (s *store) rings() bool {
-	last, now := s.rang.Load(), time.Now().UnixNano()
-	return now-last >= int64(ringGap) && s.rang.CompareAndSwap(last, now)
+func (q *Queue) rings() bool {
+	last, now := q.rang.Load(), time.Now().UnixNano()
+	return now-last >= int64(ringGap) && q.rang.CompareAndSwap(last, now)
 }
 
 // ring notifies the replicas once for all Puts of ringGap, outside of their statements.
@@ -88,12 +62,12 @@ func (q *Queue) ring(ctx context.Context) {
 	if q.ringing.Swap(true) {
 		return
 	}
-	last := time.Unix(0, q.store.rang.Load())
+	last := time.Unix(0, q.rang.Load())
 	time.AfterFunc(max(time.Until(last.Add(ringGap)), 0), func() {
-		q.store.rang.Store(time.Now().UnixNano())
+		q.rang.Store(time.Now().UnixNano())
 		q.ringing.Store(false)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 		defer cancel()
-		_, _ = q.pool.Exec(ctx, q.store.sql(`SELECT `+notifySQL)) // otherwise they look within a second
+		_, _ = q.pool.Exec(ctx, q.sql(`SELECT `+notifySQL)) // otherwise they look within a second
 	})
 }

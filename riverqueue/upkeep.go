@@ -57,22 +57,22 @@ func (q *Queue) tend(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var lost, ahead int
-	if err := q.row(ctx, q.store.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead); err != nil {
+	if err := q.row(ctx, q.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead); err != nil {
 		return err
 	}
 	if ahead > 0 {
-		q.log.Warn(steppedBack, "events", ahead)
+		q.cfg.Logger.Warn(steppedBack, "events", ahead)
 	}
 	if lost > 0 {
-		q.log.Info("fprom: riverqueue: events had lost their job in River and got a new one", "events", lost)
+		q.cfg.Logger.Info("fprom: riverqueue: events had lost their job in River and got a new one", "events", lost)
 	}
-	if err := q.batch(ctx, func(b *pgx.Batch) { b.Queue(q.store.sql(pruneSQL), q.cfg.Retention.Seconds()) }); err != nil {
+	if err := q.batch(ctx, func(b *pgx.Batch) { b.Queue(q.sql(pruneSQL), q.cfg.Retention.Seconds()) }); err != nil {
 		return err
 	}
 	var paused bool
-	err := q.pool.QueryRow(ctx, q.store.sql(`SELECT `+pausedInRiver)).Scan(&paused)
+	err := q.pool.QueryRow(ctx, q.sql(`SELECT `+pausedInRiver)).Scan(&paused)
 	if paused {
-		q.log.Warn("fprom: riverqueue: nothing is delivered: " + pausedReason)
+		q.cfg.Logger.Warn("fprom: riverqueue: nothing is delivered: " + pausedReason)
 	}
 	return err
 }
