@@ -30,11 +30,7 @@ const (
 
 // Redrive implements fprom.Outbox. Retrying an old job in River's UI does not do it: a job is no more than a wake-up.
 func (q *Queue) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
-	n, err := q.change(ctx, f, "redrive", redriveSQL)
-	if n > 0 {
-		q.ring(ctx)
-	}
-	return n, err
+	return q.change(ctx, f, "redrive", redriveSQL)
 }
 
 // Drop implements fprom.Outbox.

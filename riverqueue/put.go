@@ -19,13 +19,11 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if err := q.open(); err != nil {
 		return err
 	}
-	err := q.put(ctx, q.row, ms, false)
-	// A deadlock with a transaction that called EnqueueTx more than once, or the database's default is SERIALIZABLE.
-	for try := 1; try < 3 && (sqlState(err) == "40P01" || sqlState(err) == "40001"); try++ {
-		err = q.put(ctx, q.row, ms, false)
+	err := q.put(ctx, q.row, ms)
+	for try := 1; try < 3 && sqlState(err) == "40P01"; try++ { // a deadlock with a transaction that called EnqueueTx more than once
+		err = q.put(ctx, q.row, ms)
 	}
 	if err == nil || errors.Is(err, fprom.ErrConflict) {
-		q.ring(ctx)
 		return err
 	}
 	return fmt.Errorf("fprom: riverqueue: put: %w", explain(err))
@@ -68,7 +66,7 @@ func (q *Queue) enqueue(ctx context.Context, tx queryRow, events []fprom.Event) 
 			return err
 		}
 	}
-	err := q.put(ctx, tx, ms, q.rings())
+	err := q.put(ctx, tx, ms)
 	if err == nil || errors.Is(err, fprom.ErrConflict) {
 		return err
 	}
@@ -140,7 +138,7 @@ const putSQL = `WITH m AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq') A
 		|| coalesce((SELECT ` + notifySQL + `::text WHERE $2 AND EXISTS (SELECT 1 FROM stored WHERE NOT bulk)), '')`
 
 // put stores what is new of ms. The error is a *fprom.ConflictError if the rest is stored.
-func (q *Queue) put(ctx context.Context, db queryRow, ms []fprom.Message, notify bool) error {
+func (q *Queue) put(ctx context.Context, db queryRow, ms []fprom.Message) error {
 	if len(ms) == 0 {
 		return nil
 	}
@@ -159,7 +157,7 @@ func (q *Queue) put(ctx context.Context, db queryRow, ms []fprom.Message, notify
 			return err
 		}
 		var out string
-		if err := db(ctx, q.sql(putSQL), string(in), notify).Scan(&out); err != nil {
+		if err := db(ctx, q.sql(putSQL), string(in), q.mayNotify()).Scan(&out); err != nil {
 			return err
 		}
 		var ages map[string]*float64

@@ -65,14 +65,13 @@ type Queue struct {
 
 	running       atomic.Bool
 	schemaChecked atomic.Bool  // the tables are fit for this program
-	rang          atomic.Int64 // when the replicas were last notified of what was put, in nanoseconds
+	lastNotify    atomic.Int64 // see mayNotify; in nanoseconds
 	closed        chan struct{}
 	closing       sync.Once
 
 	liveTurn, bulkTurn chan struct{} // held by the call that asks for its slot
 	bulkBegins         chan struct{} // held by the bulk event that asks whether it may begin
 	limit              atomic.Int64  // the account's, as this process knows it
-	ringing            atomic.Bool   // see ring
 }
 
 var (

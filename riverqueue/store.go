@@ -46,28 +46,13 @@ func (q *Queue) sql(text string) string {
 // driver knows these.
 type queryRow func(ctx context.Context, sql string, args ...any) pgx.Row
 
-// ringGap is how often a process notifies the replicas of what was put, at most: PostgreSQL lets transactions that notify
-// commit only one after the other.
-const ringGap = 20 * time.Millisecond
+// notifyGap is the time between two notifications of new events by one process, at least: PostgreSQL commits transactions
+// that notify one after the other.
+const notifyGap = 20 * time.Millisecond
 
-// rings says that a caller's transaction is to notify. Of what others store within ringGap the replicas learn by the next
-// notification, or when they look, within a second.
-func (q *Queue) rings() bool {
-	last, now := q.rang.Load(), time.Now().UnixNano()
-	return now-last >= int64(ringGap) && q.rang.CompareAndSwap(last, now)
-}
-
-// ring notifies the replicas once for all Puts of ringGap, outside of their statements.
-func (q *Queue) ring(ctx context.Context) {
-	if q.ringing.Swap(true) {
-		return
-	}
-	last := time.Unix(0, q.rang.Load())
-	time.AfterFunc(max(time.Until(last.Add(ringGap)), 0), func() {
-		q.rang.Store(time.Now().UnixNano())
-		q.ringing.Store(false)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-		defer cancel()
-		_, _ = q.pool.Exec(ctx, q.sql(`SELECT `+notifySQL)) // otherwise they look within a second
-	})
+// mayNotify reports whether a statement that stores events may notify the replicas. Without a notification they find the
+// events within a second.
+func (q *Queue) mayNotify() bool {
+	last, now := q.lastNotify.Load(), time.Now().UnixNano()
+	return now-last >= int64(notifyGap) && q.lastNotify.CompareAndSwap(last, now)
 }
