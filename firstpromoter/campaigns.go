@@ -15,13 +15,13 @@ type Campaign struct {
 	LandingURL    string
 	RefTokenParam string // the query parameter of promoters' links, such as "fpr"
 	CookieDays    int    // how long a visitor is remembered
-	Promoters     int    // the campaign's figures, 0 where the answer has none
+	Promoters     int    // this figure and the next two are 0 if the answer lacks them
 	Referrals     int
 	Customers     int
 }
 
-// Campaigns returns the account's campaigns. It is the call that proves the credentials: it creates nothing and its answer
-// has no personal data.
+// Campaigns returns the account's campaigns. Use it to check the credentials: it creates nothing, and the answer has no
+// personal data.
 func (c *Client) Campaigns(ctx context.Context) ([]Campaign, error) {
 	type wire struct {
 		ID      number `json:"id"`

@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// Changes is a file of what FirstPromoter's webhooks said about commissions: one JSON object a line, about 150 bytes, without
-// personal data. An event of ours names its commissions (fprom.Entry.CommissionIDs); Status says what became of them. It is
-// safe for concurrent use; one process writes it, others may read it (ReadChanges).
+// Changes is a file with the status of commissions, as FirstPromoter's webhooks report it: one JSON object a line, about 150
+// bytes, no personal data. The commissions of an event are in fprom.Entry.CommissionIDs. Changes is safe for concurrent use.
+// One process writes the file; others may read it (ReadChanges).
 type Changes struct {
 	mu      sync.Mutex
-	file    *os.File // nil: only read
-	size    int64    // of the whole lines
-	latest  map[int64]Change
-	webhook map[string]bool
+	file    *os.File         // nil after ReadChanges and Close
+	size    int64            // bytes of complete lines
+	latest  map[int64]Change // by commission
+	webhook map[string]bool  // ids of the webhooks in the file
 }
 
 // Change is one line.
@@ -33,8 +33,8 @@ type Change struct {
 	At         time.Time `json:"at"`
 }
 
-// OpenChanges opens the file, and makes it if it does not exist. A last line that was torn off by a crash is cut away:
-// FirstPromoter delivers that webhook again. Another file is refused, and not changed.
+// OpenChanges opens the file, and creates it if it does not exist. It removes an incomplete last line, which a crash left:
+// FirstPromoter sends that webhook again. A file that OpenChanges did not write is an error, and stays as it is.
 func OpenChanges(path string) (*Changes, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the path is the caller's
 	if err != nil {
@@ -55,7 +55,7 @@ func OpenChanges(path string) (*Changes, error) {
 	return c, nil
 }
 
-// ReadChanges reads the file as it is now. Nothing can be added.
+// ReadChanges reads the file once. Add returns an error then.
 func ReadChanges(path string) (*Changes, error) {
 	f, err := os.Open(path) //nolint:gosec // the path is the caller's
 	if err != nil {
@@ -69,15 +69,15 @@ func ReadChanges(path string) (*Changes, error) {
 	return c, nil
 }
 
-// begin is how every line begins.
-const begin = `{"webhook":`
+// linePrefix is the beginning of every line.
+const linePrefix = `{"webhook":`
 
-// read takes in whole lines, and returns how many bytes they are.
+// read reads the complete lines, and returns their length in bytes.
 func (c *Changes) read(r io.Reader) (whole int64, err error) {
 	buf := bufio.NewReader(r)
-	if b, err := buf.Peek(len(begin)); err != nil && !errors.Is(err, io.EOF) {
+	if b, err := buf.Peek(len(linePrefix)); err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
-	} else if !strings.HasPrefix(begin, string(b)) {
+	} else if !strings.HasPrefix(linePrefix, string(b)) {
 		return 0, errors.New("it is another file, which OpenChanges did not write; nothing was changed")
 	}
 	for {
@@ -107,7 +107,7 @@ func (c *Changes) note(x Change) {
 	c.latest[x.Commission] = x
 }
 
-// Add notes a webhook, and returns when it is on disk. Webhooks of other things than commissions are left out.
+// Add stores a webhook, and returns when it is on disk. It ignores webhooks that are not about commissions.
 func (c *Changes) Add(w Webhook) error {
 	if !strings.HasPrefix(w.Type, "commission.") {
 		return nil
@@ -129,7 +129,7 @@ func (c *Changes) Add(w Webhook) error {
 	if err == nil {
 		err = c.file.Sync()
 	}
-	if err != nil { // half a line must not spoil the next one
+	if err != nil { // remove the incomplete line
 		_, serr := c.file.Seek(c.size, io.SeekStart)
 		return fmt.Errorf("fprom: the file of changes: %w", errors.Join(err, c.file.Truncate(c.size), serr))
 	}
@@ -144,7 +144,7 @@ func (c *Changes) seen(webhook string) bool {
 	return webhook != "" && c.webhook[webhook]
 }
 
-// Status is what became of a commission: "pending", "approved", "denied", "deleted"; empty if no webhook said.
+// Status returns the last status of a commission: "pending", "approved", "denied" or "deleted"; empty if no webhook named it.
 func (c *Changes) Status(commission int64) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

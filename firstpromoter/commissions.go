@@ -32,19 +32,19 @@ type Commission struct {
 	Email, UID                     string // of the referral
 }
 
-// Refund reports whether the commission takes money back. How a refund's commission looks is documented nowhere: the type
-// says so, or an amount below zero.
+// Refund reports whether the commission takes money back: its type is "refund", or an amount is negative. FirstPromoter does
+// not document what the commission of a refund looks like.
 func (c Commission) Refund() bool {
 	return c.Type == "refund" || c.SaleAmount < 0 || c.OriginalAmount < 0 || c.Amount < 0
 }
 
 // CommissionQuery says which commissions to list. The zero value means all.
 type CommissionQuery struct {
-	// From and To are days, by their date, of the commission's creation. In which time zone FirstPromoter's days begin, and
-	// whether To is included, is documented nowhere: ask for a day more on both sides, and look at Created.
+	// From and To are the first and the last date of creation. FirstPromoter does not document the time zone of a date, nor
+	// whether To is included: ask for one day more on both sides, and look at Created.
 	From, To time.Time
-	// Search finds commissions by event id, or by the referral's e-mail address or uid. Whether parts of them match is
-	// documented nowhere.
+	// Search finds commissions by event id, or by the referral's e-mail address or uid. FirstPromoter does not document
+	// whether a part of one is enough.
 	Search string
 	// IDs are FirstPromoter's ids of commissions, at most 100.
 	IDs []int64

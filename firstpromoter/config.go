@@ -16,40 +16,40 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// DefaultRate is how many calls a minute a Client makes unless Config.Rate says otherwise: less than a sixth of what
-// FirstPromoter allows an account, so that tracking keeps the rest.
+// DefaultRate is the default of Config.Rate, in calls a minute. It is less than a sixth of what FirstPromoter allows an
+// account: tracking needs the rest.
 const DefaultRate = 60
 
-// Config configures a Client. The zero value takes everything from the environment, as fprom.Config does. It is never
-// printed by this package.
+// Config configures a Client. The zero value takes everything from the environment, as fprom.Config does. This package
+// never prints it.
 type Config struct {
 	// APIKey and AccountID are FirstPromoter's credentials. Default: $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID.
 	APIKey, AccountID string
-	// BaseURL is the address of the tracking API (as fprom.Config.BaseURL) or of the Company API: the one is derived from
-	// the other, see CompanyURL. http is taken for loopback hosts only. Default: $FIRSTPROMOTER_API_URL, else
-	// fprom.DefaultBaseURL.
+	// BaseURL is the address of the tracking API (as fprom.Config.BaseURL) or of the Company API; see CompanyURL. Plain http
+	// is allowed for loopback hosts only. Default: $FIRSTPROMOTER_API_URL, else fprom.DefaultBaseURL.
 	BaseURL string
-	// HTTPClient lends its Transport; redirects are never followed. Default: a transport like http.DefaultTransport.
+	// HTTPClient provides the Transport; nothing else of it is used. Redirects are never followed. Default: a transport like
+	// http.DefaultTransport.
 	HTTPClient *http.Client
 	// Timeout bounds one call. Default 30 s.
 	Timeout time.Duration
 	// Rate is the number of calls a minute, at least 1; no 60-second window gets more. Default DefaultRate.
 	Rate int
-	// Attempts is how often a call is made that gets no answer or a 5xx, with a growing pause between. Default 4.
+	// Attempts is the largest number of attempts for a call that gets no answer or a 5xx, with backoff. Default 4.
 	Attempts int
-	// Admit, if set, is called before every call and may wait: for a limit that is shared with a Tracker's queue.
+	// Admit, if set, is called before every call and may wait. It is for a rate limit that is shared with a Tracker's queue.
 	Admit func(context.Context) error
 	// Observer, if set, is called after every call, on the caller's goroutine.
 	Observer func(Call)
 }
 
-// Call is one call that was made, for progress and diagnosis. It has nothing of the answer's body.
+// Call describes one call, for progress and diagnosis. It contains nothing of the answer's body.
 type Call struct {
 	Path    string        // such as "commissions"
 	Status  int           // 0: no answer
 	Date    time.Time     // of the answer's Date header: FirstPromoter's clock; zero if there is none
 	Elapsed time.Duration // until the answer was read
-	Wait    time.Duration // how long the Client waits before it tries again; 0: it does not
+	Wait    time.Duration // the shortest wait before a retry; 0: a retry cannot help
 }
 
 // Client reads the Company API. It is safe for concurrent use.
@@ -111,13 +111,13 @@ func defaultTransport() http.RoundTripper {
 	return t
 }
 
-// Calls is the number of calls made so far, those that failed and were made again included.
+// Calls is the number of calls so far, including failed ones and retries.
 func (c *Client) Calls() int { return int(c.calls.Load()) }
 
 // BaseURL is the address that the Client calls.
 func (c *Client) BaseURL() string { return c.cfg.BaseURL }
 
-// Rate is the number of calls a minute that the Client keeps to.
+// Rate is the Client's limit, in calls a minute.
 func (c *Client) Rate() int { return c.cfg.Rate }
 
 // Format prints the address and nothing else, whatever the verb.
@@ -158,7 +158,7 @@ func CompanyURL(base string) (string, error) {
 	return u.String(), nil
 }
 
-// isV1 knows https://firstpromoter.com/api/v1/track and what else has that path.
+// isV1 reports whether an address is that of API v1: https://firstpromoter.com/api/v1/track, or its path on another host.
 func isV1(host, path string) bool {
 	return strings.Contains(path+"/", "/api/v1/") ||
 		strings.EqualFold(strings.TrimPrefix(strings.ToLower(host), "www."), "firstpromoter.com")

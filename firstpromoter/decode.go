@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// The documentation leaves open whether a field is null, a number or a string; these take all of them, and leave out what
-// they cannot read, so that one odd field does not hide a row.
+// FirstPromoter does not document whether a field is null, a number or a string. The types below accept all of these. A value
+// that they cannot read is zero: one odd field must not hide a row.
 
-// text is a string, or a number as one.
+// text is a string. A number is taken as it is written.
 type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {
@@ -39,7 +39,7 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// flag is a boolean, or what languages take for one.
+// flag is a boolean: true, 1 or yes.
 type flag bool
 
 func (f *flag) UnmarshalJSON(b []byte) error {

@@ -10,14 +10,14 @@
 // (https://docs.firstpromoter.com/api-reference-v2/api-admin/introduction). So a Client makes at most 60 calls a minute,
 // unless Config.Rate says otherwise.
 //
-// FirstPromoter's answers contain credentials of promoters. A Client decodes the fields of the types below and drops the
-// rest: no answer is kept, logged or quoted.
+// FirstPromoter's answers contain promoters' credentials. A Client decodes only the fields of the types below. It does not
+// keep, log or quote an answer.
 //
 // # Errors
 //
 //	errors.Is(err, fprom.ErrUnauthorized)  401, 403: the key or the account id
 //	errors.Is(err, ErrUnreachable)         no answer: DNS, connection, TLS, time-out
-//	errors.Is(err, ErrNotFirstPromoter)    an answer of something else: HTML, a redirect, a 404 without JSON
+//	errors.Is(err, ErrNotFirstPromoter)    the answer is not FirstPromoter's: HTML, a redirect, a 404 without JSON
 //	errors.Is(err, ErrNotFound)            FirstPromoter has no such record
 //	errors.As(err, *fprom.APIError)        any other answer with an error status
 package firstpromoter

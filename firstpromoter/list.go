@@ -16,12 +16,12 @@ const (
 	maxPasses = 12  // over a list whose rows change places while it is read
 )
 
-// list reads every row of a list once. No total and no next page are documented, and neither is a stable order, so:
+// list yields every row of a list once. FirstPromoter documents no total, no next page and no stable order. So:
 //
-//   - a pass over the list ends at an empty page, at one with fewer rows than a page has, and at one that brings no new row
-//     (where page is not honoured, each is the first one);
-//   - rows that come twice in a pass have changed places, and others may have been missed: then another pass follows, with
-//     pages of another size so that other rows are at their edges, until one brings nothing twice, or two nothing new.
+//   - A pass over the list ends at an empty page, at a page that is not full, and at a page without a new row (a server that
+//     ignores the page number always answers with the first page).
+//   - A row that comes twice in a pass shows that rows changed places, and that the pass may have missed others. Then another
+//     pass follows, with another page size. The last pass is one without repeated rows, or the second one without new rows.
 func list[row any](ctx context.Context, c *Client, path string, query url.Values, id func(row) int64) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		seen := map[int64]bool{}
@@ -49,14 +49,14 @@ type pass[row any] struct {
 	size   int // rows of a page
 	id     func(row) int64
 
-	seen     map[int64]bool // in any pass
-	inPass   map[int64]bool
-	last     map[int64]bool // the page before
-	fresh    int            // rows that no pass before had
+	seen     map[int64]bool // ids of all passes
+	inPass   map[int64]bool // ids of this pass
+	last     map[int64]bool // ids of the page before
+	fresh    int            // rows that no earlier pass had
 	repeated bool           // a row came twice
 }
 
-// run yields the rows that no pass before had. It returns false when the caller wants no more, or after an error.
+// run yields the rows that no earlier pass had. It returns false if the caller stops, and after an error.
 func (p *pass[row]) run(ctx context.Context, yield func(row, error) bool) bool {
 	size := p.size
 	for page := 1; ; page++ {
@@ -67,7 +67,7 @@ func (p *pass[row]) run(ctx context.Context, yield func(row, error) bool) bool {
 			return false
 		}
 		if page == 1 && (len(rows) == 20 || len(rows) == 25 || len(rows) == 50) {
-			size = len(rows) // per_page was not honoured: these are usual defaults
+			size = len(rows) // the server ignores per_page: these are usual defaults
 		}
 		fresh, more := p.take(rows, yield)
 		if !more {
@@ -79,7 +79,7 @@ func (p *pass[row]) run(ctx context.Context, yield func(row, error) bool) bool {
 	}
 }
 
-// take yields what is new of a page. It returns how many rows this pass had not seen yet.
+// take yields the new rows of a page. fresh is the number of rows that are new to this pass. more is false if the caller stops.
 func (p *pass[row]) take(rows []row, yield func(row, error) bool) (fresh int, more bool) {
 	ids := make(map[int64]bool, len(rows))
 	same := len(rows) == len(p.last)
@@ -122,7 +122,7 @@ func (p *pass[row]) page(ctx context.Context, n int) (rows []row, next bool, err
 	return rows, hasNext(a.header), nil
 }
 
-// decodeList takes a bare array, and the {"data":[…]} that some lists are wrapped in.
+// decodeList decodes an array, or the object {"data":[…]} that some lists are.
 func decodeList[row any](body []byte) ([]row, error) {
 	var rows []row
 	if b := bytes.TrimSpace(body); b[0] == '{' {

@@ -11,9 +11,9 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// DayTotals is what FirstPromoter counted on one day of the account's time zone, which is documented nowhere. Sales and
-// revenue count every tracked sale of referred customers, also those that earned no commission; refunds are taken off the
-// revenue. FirstPromoter refreshes them every 3 minutes (help centre, "Reports overview").
+// DayTotals is what FirstPromoter counted on one day. It does not document the time zone of a day. Sales and Revenue count
+// every tracked sale of a referred customer, also one without a commission. Refunds are subtracted from Revenue. FirstPromoter
+// refreshes the totals every 3 minutes (help centre, "Reports overview").
 type DayTotals struct {
 	Day     time.Time // midnight UTC of the date
 	Sales   int
@@ -21,7 +21,7 @@ type DayTotals struct {
 	Revenue int64 // minor units of the account's currency
 }
 
-// Overview returns the totals of the days from the date of from to that of to
+// Overview returns the totals of the days from the date of from to the date of to
 // (https://docs.firstpromoter.com/api-reference-v2/api-admin/reports). Days on which nothing happened may be missing.
 func (c *Client) Overview(ctx context.Context, from, to time.Time) ([]DayTotals, error) {
 	ask := func(start, end string) (answer, error) {
@@ -29,7 +29,7 @@ func (c *Client) Overview(ctx context.Context, from, to time.Time) ([]DayTotals,
 			"columns[]": {"sales_count", "refunds_count", "revenue_amount"}, "group_by": {"day"}, "start_date": {start}, "end_date": {end},
 		})
 	}
-	// The schema has date-times here, and days everywhere else.
+	// The schema wants date-times here, and dates in all other calls.
 	a, err := ask(from.Format(time.DateOnly)+"T00:00:00Z", to.Format(time.DateOnly)+"T23:59:59Z")
 	if e, ok := errors.AsType[*fprom.APIError](err); ok && e.StatusCode == http.StatusUnprocessableEntity {
 		a, err = ask(from.Format(time.DateOnly), to.Format(time.DateOnly))
@@ -63,7 +63,7 @@ func (c *Client) Overview(ctx context.Context, from, to time.Time) ([]DayTotals,
 	return days, nil
 }
 
-// dateOf reads the date that a day or a date-time begins with.
+// dateOf reads the date at the beginning of s.
 func dateOf(s string) (time.Time, bool) {
 	t, err := time.Parse(time.DateOnly, s[:min(len(s), len(time.DateOnly))])
 	return t, err == nil

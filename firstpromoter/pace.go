@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// pacer lets calls through at an even rate, after a small burst: burst and what flows in within a minute make perMinute
-// together, so that no 60 seconds get more.
+// pacer spaces calls evenly, after a small burst. The burst and the calls of the next minute are perMinute together, so that no
+// 60 seconds get more.
 type pacer struct {
 	mu    sync.Mutex
 	step  time.Duration // between two calls

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Promoter is somebody who brings customers (https://docs.firstpromoter.com/api-reference-v2/api-admin/promoters). Of
-// FirstPromoter's record only these fields are read: it has credentials of the promoter as well.
+// Promoter is somebody who brings customers (https://docs.firstpromoter.com/api-reference-v2/api-admin/promoters).
+// FirstPromoter's record also contains the promoter's credentials: only these fields are read.
 type Promoter struct {
 	ID        int64
 	Archived  time.Time // zero: not archived
 	Campaigns []PromoterCampaign
 }
 
-// PromoterCampaign is a promoter's place in a campaign.
+// PromoterCampaign is a promoter's membership in a campaign.
 type PromoterCampaign struct {
 	ID, CampaignID int64
 	State          string // "pending", "accepted", "rejected", "blocked", "inactive", "not_set"

@@ -25,7 +25,7 @@ type Referral struct {
 
 // ReferralQuery says which referrals to list. The zero value means all.
 type ReferralQuery struct {
-	Search string // e-mail address, uid, username or website; whether parts match is documented nowhere
+	Search string // e-mail address, uid, username or website; FirstPromoter does not document whether a part is enough
 }
 
 type wireReferral struct {
@@ -50,7 +50,7 @@ func (w wireReferral) referral() Referral {
 	}
 }
 
-// A moved referral's address may end in a note.
+// movedNote may stand at the end of the address of a moved referral.
 const movedNote = " (moved)"
 
 func isMoved(s text) bool            { return strings.HasSuffix(string(s), movedNote) }

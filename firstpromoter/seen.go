@@ -2,10 +2,10 @@ package firstpromoter
 
 import "sync"
 
-// rememberedIDs is how many webhook ids are remembered at least. FirstPromoter retries for about 17 hours.
+// rememberedIDs is the smallest number of webhook ids that are remembered. FirstPromoter retries for about 17 hours.
 const rememberedIDs = 10_000
 
-// seen knows which webhooks were there, in two generations.
+// seen remembers the ids of handled webhooks, in two generations.
 type seen struct {
 	mu       sync.Mutex
 	now, old map[string]bool

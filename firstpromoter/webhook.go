@@ -18,43 +18,43 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// Webhook is a message of FirstPromoter's that something changed (https://docs.firstpromoter.com, "Webhooks v2").
+// Webhook is FirstPromoter's message that something changed (https://docs.firstpromoter.com, "Webhooks v2").
 type Webhook struct {
 	ID       string // of the webhook, not of a sale
 	Type     string // such as "commission.denied"; the documented list is not complete
 	EntityID int64  // of the commission, referral, … that changed
 	At       time.Time
-	// Commission is what a commission.* webhook says of the commission: its ID, Status, Amount, Unit, Created and referral.
-	// Whether the sale's event id and amount are there is documented nowhere.
+	// Commission is set by commission.* webhooks: its ID, Status, Amount, Unit, Created and referral. FirstPromoter does not
+	// document whether they have the sale's event id and amount.
 	Commission Commission
 	Was        string // the status before, if it changed
 }
 
-// WebhookOptions configures WebhookHandler. A secret of one's own is required: Header, or User and Password.
+// WebhookOptions configures WebhookHandler. A secret is required: Header and Value, or User and Password.
 type WebhookOptions struct {
 	// Header and Value are a header that was added to the subscription in FirstPromoter, such as X-Fprom-Secret.
 	Header, Value string
 	// User and Password are the subscription's Basic Auth.
 	User, Password string
-	// SigningSecrets are the subscription's secret keys, the old one too after a change. A signature is verified where a
-	// webhook has one: FirstPromoter's guide no longer promises it.
+	// SigningSecrets are the subscription's secret keys; after a change the old key, too. A signature is verified if a webhook
+	// has one: FirstPromoter's guide no longer promises signatures.
 	SigningSecrets []string
 	// RequireSignature refuses webhooks without a signature.
 	RequireSignature bool
-	// Changes, if set, notes what became of commissions, and knows across restarts which webhooks were there.
+	// Changes, if set, stores the status of commissions, and remembers handled webhooks over restarts.
 	Changes *Changes
-	// On, if set, is called once for every webhook. With an error FirstPromoter delivers it again. Return soon:
-	// FirstPromoter waits for 30 seconds by default.
+	// On, if set, is called for every webhook, and called again if On or Changes failed: FirstPromoter sends the webhook again
+	// then. Return soon: FirstPromoter waits for 30 seconds by default.
 	On func(context.Context, Webhook) error
-	// Logger gets what is refused and what fails. Default slog.Default().
+	// Logger gets refusals and failures. Default slog.Default().
 	Logger *slog.Logger
 }
 
 const maxWebhook = 1 << 20
 
-// WebhookHandler receives FirstPromoter's webhooks, version 2. It answers 200 to what was taken, was there before or is of
-// no use, 401 to what does not have the secrets, and 500 where On or Changes failed, so that FirstPromoter delivers again. The
-// error is a *fprom.ValidationError of an option.
+// WebhookHandler receives FirstPromoter's webhooks, version 2. It answers 200 to a webhook that it handled, has handled before
+// or does not need, 401 to one without the secrets, and 500 if On or Changes failed, so that FirstPromoter sends it again. The
+// error is a *fprom.ValidationError that names an option.
 func WebhookHandler(o WebhookOptions) (http.Handler, error) {
 	bad := func(field, reason string) (http.Handler, error) {
 		return nil, &fprom.ValidationError{Field: "WebhookOptions." + field, Reason: reason}
@@ -136,7 +136,7 @@ func (h *receiver) signed(signature string, body []byte) bool {
 	return false
 }
 
-// take handles a webhook that is FirstPromoter's, and returns the status to answer.
+// take handles an authenticated webhook, and returns the status of the answer.
 func (h *receiver) take(ctx context.Context, id string, body []byte) int {
 	hook, test, err := parseWebhook(body)
 	if err != nil {
@@ -209,7 +209,7 @@ func parseWebhook(body []byte) (hook Webhook, test bool, err error) {
 	return hook, bool(probe.Test), nil
 }
 
-// statusOf is the commission's status after an event: its type says it where the data may be older.
+// statusOf is the commission's status after an event. The event's type decides, since the data may be older.
 func statusOf(event, status string) string {
 	switch s := strings.TrimPrefix(event, "commission."); s {
 	case StatusApproved, StatusDenied, StatusPending, StatusDeleted:
@@ -218,7 +218,7 @@ func statusOf(event, status string) string {
 	return status
 }
 
-// What a commission may be.
+// The statuses of a commission.
 const (
 	StatusPending  = "pending"
 	StatusApproved = "approved"
