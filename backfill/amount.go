@@ -7,12 +7,12 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// ErrMixedAmounts is wrapped by the error that ends the reading of a file whose amounts have another mark than
+// ErrMixedAmounts is wrapped by the error that ends the reading of a file in which an amount has another mark than
 // Format.Decimal.
 var ErrMixedAmounts = errors.New(`the amount has another mark than the decimal mark that was stated: take thousands separators out, or state the other mark (--decimal)`)
 
-// ParseAmount reads an amount as f says, in FirstPromoter's minor units. Digits and one decimal mark are all it takes, and a
-// leading minus: no thousands separator, no sign of a currency, no exponent. The error is a *fprom.ValidationError of
+// ParseAmount reads an amount in the form of f, and returns it in FirstPromoter's minor units. It accepts digits, one decimal
+// mark and a leading minus: no thousands separator, no currency sign, no exponent. The error is a *fprom.ValidationError of
 // "Amount" or "Currency", or wraps ErrMixedAmounts.
 func (f Format) ParseAmount(s, currency string) (int64, error) {
 	s = strings.TrimSpace(s)
@@ -58,5 +58,5 @@ func minorAmount(s string) (int64, error) {
 	return n, nil
 }
 
-// isNumber reports whether s has digits and marks only.
+// isNumber reports whether s consists of digits, points and commas.
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789.,") == "" }

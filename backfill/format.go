@@ -13,9 +13,9 @@ type AmountForm string
 
 // Forms of an amount.
 const (
-	// Minor is whole numbers in FirstPromoter's minor units, as fprom.Sale.Amount: 1999 is 19.99 USD, and 1999 JPY.
+	// Minor means whole numbers in FirstPromoter's minor units, as in fprom.Sale.Amount: 1999 is 19.99 USD, and 1999 JPY.
 	Minor AmountForm = "minor"
-	// Major is units of the currency, with Format.Decimal before the fraction: 19.99 USD.
+	// Major means units of the currency, with Format.Decimal before the fraction: 19.99 USD.
 	Major AmountForm = "major"
 )
 
@@ -23,20 +23,20 @@ const (
 type Format struct {
 	// Kind is what the rows are: fprom.KindSale, KindRefund, KindSignup or KindCancellation. Default KindSale.
 	Kind string
-	// Map names the field of a column: {"Invoice ID": "event_id"}. It goes before what the names of columns say. The field ""
-	// or "-" leaves a column out. Fields have the names of the events' JSON form, such as "event_id", and two more: "status"
-	// (a row whose status is none of a paid sale is refused) and "discount" (taken off the amount).
+	// Map gives the field of a column: {"Invoice ID": "event_id"}. Then no other column gives this field. The field "" or "-"
+	// leaves a column out. The fields are those of the events' JSON form, such as "event_id", and two more: "status" (a row is
+	// refused unless it is the status of a paid sale) and "discount" (subtracted from the amount).
 	Map map[string]string
 	// Amount is required for sales and refunds.
 	Amount AmountForm
-	// Decimal is the decimal mark of Major amounts, '.' or ','. Default '.'. There is no thousands separator: an amount with
-	// the other mark ends the reading, since a column of mixed forms cannot be trusted.
+	// Decimal is the decimal mark of Major amounts, '.' or ','. Default '.'. There is no thousands separator. An amount with the
+	// other mark ends the reading, since a column of mixed forms cannot be trusted.
 	Decimal rune
-	// Currency is that of the rows that name none. Default: the account's own, whose major amounts are taken to have hundredths.
+	// Currency is the currency of rows without one. Default: the account's own. Its Major amounts are taken to have hundredths.
 	Currency string
 	// Notify lets FirstPromoter send its promoters mails about these events. Default: no mails.
 	Notify bool
-	// NeedDate refuses rows without a created_at that can be read.
+	// NeedDate refuses rows without a readable created_at.
 	NeedDate bool
 }
 
@@ -116,7 +116,7 @@ func fieldsOf(kind string) []field {
 	return nil
 }
 
-// namedField finds a field by its own name, however it is written: "event_id", "EventID", "Event ID".
+// namedField finds a field by its own name in any spelling: "event_id", "EventID", "Event ID".
 func namedField(name string) field {
 	for f := noField + 1; f < fieldCount; f++ {
 		if plain(fieldNames[f]) == plain(name) {
@@ -126,8 +126,7 @@ func namedField(name string) field {
 	return noField
 }
 
-// aliases are other names of fields: of Stripe's exports (payments: id, Amount, Currency, Customer Email, Created date
-// (UTC), Status, metadata) and of Paddle's reports (transactions).
+// aliases are the names of fields in Stripe's exports of payments and in Paddle's reports of transactions, as plain writes them.
 var aliases = map[string]field{
 	"id": eventIDField, "transactionid": eventIDField,
 	"customeremail": emailField,
@@ -139,10 +138,10 @@ var aliases = map[string]field{
 	"fpuidmetadata":     uidField, "fptidmetadata": tidField, "fprefmetadata": refIDField,
 }
 
-// refused are names that look right and are not: FirstPromoter's own website guide has them.
+// refused are wrong names of fields that FirstPromoter's own website guide uses.
 var refused = map[string]field{"saleamount": amountField, "orderid": eventIDField}
 
-// plain is a name without what people write differently.
+// plain is a name in lower case without blanks and punctuation.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -156,7 +155,7 @@ func plain(s string) string {
 	}, s)
 }
 
-// HeaderError says that a file's columns do not make events.
+// HeaderError says why a file's columns cannot make events.
 type HeaderError struct{ Reason string }
 
 func (e *HeaderError) Error() string { return "fprom: the file's columns: " + e.Reason }

@@ -7,7 +7,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Column is a column of a CSV file and the field that it was taken for; "" if it is left out.
+// Column is a column of a CSV file and its field; "" if the column is left out.
 type Column struct{ Name, Field string }
 
 // columns decides what each column of a header means. A line of JSONL may lack a column that Map names.
@@ -21,7 +21,7 @@ func (f Format) columns(header []string, mayLack bool) ([]field, error) {
 	taken := map[field]string{}
 	take := func(i int, is field) error {
 		if other, ok := taken[is]; ok {
-			if is == createdAtField { // is only shown
+			if is == createdAtField { // it is only shown
 				return nil
 			}
 			return headerError("%q and %q both say %s: name one with a mapping, such as %s=%s", other, header[i], is, other, is)
@@ -29,8 +29,8 @@ func (f Format) columns(header []string, mayLack bool) ([]field, error) {
 		fields[i], taken[is] = is, header[i]
 		return nil
 	}
-	settled := map[field]bool{} // fields that no later name may give
-	// Map goes first, then a field's own name, then other names for it.
+	settled := map[field]bool{} // fields that have their column already
+	// Map goes first, then a field's own name, then its aliases.
 	for _, know := range []func(i int, name string) field{
 		func(i int, _ string) field { return mapped[i] },
 		func(_ int, name string) field { return namedField(name) },
@@ -56,7 +56,7 @@ func (f Format) columns(header []string, mayLack bool) ([]field, error) {
 	return fields, f.complete(header, fields, taken)
 }
 
-// mapped is what Format.Map says, by the index of the column.
+// mapped returns the fields of Format.Map by the index of the column.
 func (f Format) mapped(header []string, mayLack bool) (map[int]field, error) {
 	mapped := map[int]field{}
 	for name, to := range f.Map {
@@ -79,7 +79,7 @@ func (f Format) mapped(header []string, mayLack bool) (map[int]field, error) {
 	return mapped, nil
 }
 
-// complete reports what is missing to make events.
+// complete returns an error if a required column is missing.
 func (f Format) complete(header []string, fields []field, taken map[field]string) error {
 	for i, name := range header {
 		if is := refused[plain(name)]; is != noField && fields[i] == noField && taken[is] == "" && slices.Contains(fieldsOf(f.Kind), is) {

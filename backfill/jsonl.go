@@ -40,7 +40,7 @@ func (in *Reader) jsonRow() (Row, error) {
 	}
 }
 
-// object reads one line of JSONL. What the names of its members mean is decided as for a header.
+// object reads one line of JSONL. Its names are treated as a header.
 func (in *Reader) object(r *Row, line []byte) {
 	var o map[string]json.RawMessage
 	if json.Unmarshal(line, &o) != nil || o == nil {
@@ -72,7 +72,7 @@ func (in *Reader) object(r *Row, line []byte) {
 	in.format.fill(r, &v)
 }
 
-// learn decides what the names of an object mean.
+// learn decides what the names of an object mean, for the lines with the same names.
 func (in *Reader) learn(o map[string]json.RawMessage) error {
 	names := slices.Sorted(maps.Keys(o))
 	fields, err := in.format.columns(names, true)

@@ -11,26 +11,26 @@ import (
 	"strings"
 )
 
-// maxRecord bounds a row, so that an unclosed quote does not take in the rest of the file.
+// maxRecord is the largest row in bytes: an unclosed quote must not swallow the rest of the file.
 const maxRecord = 1 << 20
 
 // Reader reads rows as a stream. It is not safe for concurrent use.
 type Reader struct {
 	format Format
 	csv    *csv.Reader
-	raw    bytes.Buffer // what csv has read from the row's beginning on
-	rawAt  int64        // where that is
+	raw    bytes.Buffer // the input of csv from the beginning of the row
+	rawAt  int64        // offset of raw in the input
 	limit  *limitedReader
 	lines  *bufio.Scanner
 	header []string
 	fields []field
-	known  map[string]field // of JSONL: what names mean
-	line   int              // of the last row
+	known  map[string]field // fields of JSONL by name
+	line   int              // number of the last row's line
 }
 
-// NewReader reads the beginning of a file and finds out what its columns mean. It takes CSV with a comma, a semicolon or
-// a tab between the fields, with or without a byte order mark, and JSONL: one object a line. The error is a *HeaderError, a
-// *fprom.ValidationError of a field of f, or r's.
+// NewReader reads the beginning of a file and finds the field of each column. It accepts CSV with a comma, a semicolon or a tab
+// between the fields, with or without a byte order mark, and JSONL: one object a line. The error is a *HeaderError, a
+// *fprom.ValidationError of a field of f, or an error of r.
 func NewReader(r io.Reader, f Format) (*Reader, error) {
 	f, err := f.withDefaults()
 	if err != nil {
@@ -62,7 +62,7 @@ func NewReader(r io.Reader, f Format) (*Reader, error) {
 	}
 }
 
-// first is the first byte that is no white space, 0 if there is none.
+// first is the first byte that is not white space, or 0.
 func first(r *bufio.Reader) byte {
 	if b := headline(r); len(b) > 0 {
 		return b[0]
@@ -70,8 +70,8 @@ func first(r *bufio.Reader) byte {
 	return 0
 }
 
-// headline is the first line that is not blank, or what the buffer holds of it. It reads no further than it must: the
-// file may be a pipe.
+// headline is the first line that is not blank, or as much of it as fits into the buffer. It reads no further than it must:
+// the file may be a pipe.
 func headline(r *bufio.Reader) []byte {
 	for {
 		_, err := r.Peek(r.Buffered() + 1)
@@ -100,7 +100,7 @@ func (in *Reader) readHeader(r *bufio.Reader) error {
 	return err
 }
 
-// separator is what the header has most of.
+// separator is the most frequent of comma, semicolon and tab in the header.
 func separator(r *bufio.Reader) rune {
 	line := headline(r)
 	best, most := ',', bytes.Count(line, []byte{','})
@@ -112,7 +112,7 @@ func separator(r *bufio.Reader) rune {
 	return best
 }
 
-// Columns says what the columns of a CSV file were taken for. It is nil for JSONL.
+// Columns returns the columns of a CSV file with their fields. It is nil for JSONL.
 func (in *Reader) Columns() []Column {
 	if in.csv == nil {
 		return nil
@@ -124,8 +124,7 @@ func (in *Reader) Columns() []Column {
 	return c
 }
 
-// Rows ranges over the rows. A row that makes no event has an Err; an error beside the row ends the reading. Rows can be
-// ranged over once.
+// Rows ranges over the rows, once. A row that makes no event has an Err. The error beside the row ends the reading.
 func (in *Reader) Rows() iter.Seq2[Row, error] {
 	next := in.csvRow
 	if in.csv == nil {
@@ -171,7 +170,7 @@ func (in *Reader) csvRow() (Row, error) {
 	return r, nil
 }
 
-// badCSV turns a row that is no CSV into a refused one, which has all that stands there; any other error ends the reading.
+// badCSV returns a row that is not valid CSV as a refused row with its whole text. Any other error ends the reading.
 func (in *Reader) badCSV(err error) (Row, error) {
 	p, ok := errors.AsType[*csv.ParseError](err)
 	switch {
@@ -184,13 +183,13 @@ func (in *Reader) badCSV(err error) (Row, error) {
 	}
 	lazy := csv.NewReader(bytes.NewReader(in.raw.Bytes()[:in.csv.InputOffset()-in.rawAt]))
 	lazy.Comma, lazy.LazyQuotes = in.csv.Comma, true
-	record, _ := lazy.Read() // it takes a quote for what it is
+	record, _ := lazy.Read() // LazyQuotes accepts a stray quote
 	return Row{Line: p.StartLine, Record: record, Err: fmt.Errorf("fprom: the row is no CSV: %w", p.Err)}, nil
 }
 
 var errTooLarge = errors.New("a row is larger than 1 MiB: is a quote not closed?")
 
-// limitedReader fails when a row takes too much; n is set to 0 before each.
+// limitedReader fails when a row is too large. n counts the bytes of the row: it is set to 0 before each.
 type limitedReader struct {
 	r io.Reader
 	n int

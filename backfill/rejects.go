@@ -13,12 +13,12 @@ import (
 	"strings"
 )
 
-// rejects writes the rows that need a person. The file comes into being with the first of them.
+// rejects writes the rows that need a person. The first of them creates the file.
 type rejects struct {
 	path   string
-	input  os.FileInfo // must not be written over; nil if it is no file
+	input  os.FileInfo // the input, which must not be overwritten; nil if it is no file
 	header []string    // of CSV; nil: JSONL
-	keep   []int       // columns of the input that are written
+	keep   []int       // indexes of the input's columns that are written
 	comma  rune
 
 	file *os.File
@@ -26,13 +26,13 @@ type rejects struct {
 	csv  *csv.Writer
 }
 
-// The columns that are added; those of an earlier rejects file are replaced.
+// The columns that are added. They replace those of an earlier rejects file.
 const lineColumn, reasonColumn = "line", "reason"
 
 func newRejects(path string, input any, in *Reader) (*rejects, error) {
 	w := &rejects{path: path, header: in.header}
 	if f, ok := input.(*os.File); ok {
-		w.input, _ = f.Stat() // not to be told: the check below is left out
+		w.input, _ = f.Stat() // after an error the check below is left out
 	}
 	for i, name := range in.header {
 		if name != lineColumn && name != reasonColumn {
@@ -48,7 +48,7 @@ func newRejects(path string, input any, in *Reader) (*rejects, error) {
 	if was, err := os.Stat(path); err == nil && w.input != nil && os.SameFile(was, w.input) {
 		return nil, errors.New("fprom: the rejects file is the file that is read: name another one")
 	}
-	if _, err := os.Stat(filepath.Dir(path)); err != nil { // the first row for it may be the last of the file
+	if _, err := os.Stat(filepath.Dir(path)); err != nil { // checked now, since the first row for it may come late
 		return nil, fmt.Errorf("fprom: the folder of the rejects file: %w", err)
 	}
 	return w, nil
@@ -82,7 +82,7 @@ func (w *rejects) add(r Row, reason error) error {
 	if w.csv != nil {
 		fields := append(pick(r.Record, w.keep), strconv.Itoa(r.Line), text)
 		if n := len(w.header); len(r.Record) > n {
-			fields = append(fields, r.Record[n:]...) // that the header has not
+			fields = append(fields, r.Record[n:]...) // fields without a column
 		}
 		return w.csv.Write(fields)
 	}
@@ -116,7 +116,7 @@ func pick(record []string, columns []int) []string {
 	return out
 }
 
-// flush brings what was added into the file.
+// flush writes the buffered rows to the file.
 func (w *rejects) flush() error {
 	if w.file == nil {
 		return nil
@@ -144,7 +144,7 @@ func (w *rejects) close() error {
 	return err
 }
 
-// copied is r with a record of its own.
+// copied is r with copies of Record and JSON.
 func (r Row) copied() Row {
 	r.Record, r.JSON = slices.Clone(r.Record), slices.Clone(r.JSON)
 	return r

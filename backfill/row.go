@@ -14,9 +14,9 @@ import (
 type Row struct {
 	Line    int         // of the file, from 1
 	Event   fprom.Event // a valid one, unless Err is set
-	EventID string      // as the row has it, also where Event is nil
-	At      time.Time   // created_at; zero if there is none, or none that can be read
-	Err     error       // why the row makes no event; it never has the row's values
+	EventID string      // of the row, also if Event is nil
+	At      time.Time   // created_at; zero if it is missing or cannot be read
+	Err     error       // why the row makes no event; the text never contains values of the row
 
 	// Record has the original columns of a CSV row, and JSON the original line of a JSONL row. Both are valid until the
 	// next row is read.
@@ -24,7 +24,7 @@ type Row struct {
 	JSON   []byte
 }
 
-// values are a row's texts by field.
+// values are the texts of a row by field.
 type values [fieldCount]string
 
 // fill makes the event of a row.
@@ -86,7 +86,7 @@ func (f Format) event(v *values, at time.Time) (fprom.Event, error) {
 	return sale, nil
 }
 
-// amount is the amount less its discount.
+// amount returns the amount minus the discount.
 func (f Format) amount(v *values) (int64, error) {
 	n, err := f.ParseAmount(v[amountField], v[currencyField])
 	if err != nil || v[discountField] == "" {
@@ -110,7 +110,7 @@ func parseQuantity(s string) (int, error) {
 	return n, nil
 }
 
-// paid refuses a row whose status says that no money came.
+// paid returns an error if the status is not that of a paid sale.
 func paid(status string) error {
 	switch plain(status) {
 	case "", "paid", "succeeded", "success", "successful", "complete", "completed", "captured", "settled", "approved",
@@ -120,15 +120,15 @@ func paid(status string) error {
 	return errStatus
 }
 
-var errStatus = errors.New(`fprom: the status is none of a paid sale; if the column means something else, leave it out: map it to "-"`)
+var errStatus = errors.New(`fprom: the status is not that of a paid sale; if the column means something else, leave it out: map it to "-"`)
 
 var timeLayouts = []string{
 	time.RFC3339Nano, time.DateTime, "2006-01-02 15:04", time.DateOnly, "2006-01-02T15:04:05", "2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 GMT",
 	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05 -0700", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04",
 }
 
-// parseTime reads a date, in UTC where it names no zone; zero if it is none. A zone must be a number or UTC: other names mean
-// several ones.
+// parseTime reads a date. Without a zone it is in UTC. A zone must be a number, UTC or GMT: other names are ambiguous. The result
+// is zero if s is no date.
 func parseTime(s string) time.Time {
 	if s == "" {
 		return time.Time{}

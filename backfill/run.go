@@ -13,16 +13,16 @@ import (
 // Options configures Run.
 type Options struct {
 	Format
-	// Outbox is where the rows go, and what knows the ones that were there before. Required.
+	// Outbox gets the rows. It knows the rows of earlier runs. Required.
 	Outbox fprom.Outbox
-	// DryRun stores nothing, and counts what would happen.
+	// DryRun stores nothing, and counts what a run would store.
 	DryRun bool
-	// RejectsPath names the file for the rows that need a person: those that make no event, and those whose event id is in
-	// the outbox with another amount. It is written over, and not made without such a row. Default none.
+	// RejectsPath names the file for the rows that need a person: rows that make no event, and rows whose event id is in the
+	// outbox with another amount. Run overwrites the file, but only if there is such a row. Default none.
 	RejectsPath string
 	// RequestsPerMinute is the account's limit, for Progress.Left. Default 400, which is FirstPromoter's limit.
 	RequestsPerMinute int
-	// Columns, if set, is called once with what the columns were taken for; not for JSONL.
+	// Columns, if set, is called once with the columns and their fields; not for JSONL.
 	Columns func([]Column)
 	// Progress, if set, is called after every batch, with the counts so far.
 	Progress func(Progress)
@@ -35,31 +35,31 @@ type Options struct {
 // Result counts what became of the rows. It is what fprom backfill prints as JSON.
 type Result struct {
 	Rows        int    `json:"rows"`
-	Queued      int    `json:"queued"`    // stored; in a dry run what would be
-	Known       int    `json:"known"`     // were in the outbox before, with the same amount
-	Conflicts   int    `json:"conflicts"` // were there with another amount: not stored
-	Invalid     int    `json:"invalid"`   // make no event
+	Queued      int    `json:"queued"`    // rows that were stored, or would be without DryRun
+	Known       int    `json:"known"`     // rows that the outbox has already, with the same amount
+	Conflicts   int    `json:"conflicts"` // rows that the outbox has with another amount: not stored
+	Invalid     int    `json:"invalid"`   // rows that make no event
 	RejectsFile string `json:"rejects_file"`
 	Warnings    int    `json:"warnings"`
-	*Outcomes          // after Wait
+	*Outcomes          // what Wait returned, if the caller sets it
 
-	// Since is when the oldest of these rows was put into the outbox: for Wait.
+	// Since is when the oldest of these rows was put into the outbox. It is for Wait.
 	Since time.Time `json:"-"`
 }
 
-// Progress is where Run is.
+// Progress says how far Run has come.
 type Progress struct {
 	Result
 	PerSecond float64       // rows read
-	Left      time.Duration // until everything that waits in the outbox is delivered, at the account's limit
+	Left      time.Duration // until all waiting events of the outbox are delivered, at the account's limit
 }
 
-// batch is how many rows are looked up in the outbox at once, and put: that holds up live events, if only for milliseconds.
+// batch is how many rows are looked up and put at once. Each batch delays live events by milliseconds.
 const batch = 1000
 
-// Run reads sales from r and puts them into the outbox, behind live events. An error is a *HeaderError, a
-// *fprom.ValidationError of an option, ctx's, r's or the outbox's; the Result says how far it came. Rows that cannot be
-// used are no error: they are counted, and in the rejects file. Run it again to go on.
+// Run reads sales from r and puts them into the outbox, behind live events. The error is a *HeaderError, a
+// *fprom.ValidationError of an option, or an error of ctx, r or the outbox. The Result says how far Run came; call it again to
+// go on. A row that cannot be used is no error: it is counted, and written to the rejects file.
 func Run(ctx context.Context, r io.Reader, o Options) (Result, error) {
 	in, err := NewReader(r, o.Format)
 	if err != nil {
@@ -87,7 +87,7 @@ func Run(ctx context.Context, r io.Reader, o Options) (Result, error) {
 	return l.result, err
 }
 
-// loader takes rows to the outbox.
+// loader is one Run.
 type loader struct {
 	Options
 	result  Result
@@ -97,10 +97,10 @@ type loader struct {
 	pending []pending // the batch
 	kind    string
 	index   *index // see sift
-	looked  bool   // through the outbox
+	looked  bool   // the whole outbox is in index
 }
 
-// pending is a row on its way.
+// pending is a row of the batch.
 type pending struct {
 	row Row
 	msg fprom.Message
@@ -124,7 +124,7 @@ func (l *loader) load(ctx context.Context, in *Reader) error {
 	return l.store(ctx)
 }
 
-// add takes a row into the batch, or refuses it.
+// add adds a row to the batch, or refuses it.
 func (l *loader) add(row Row) error {
 	if row.Err != nil {
 		l.result.Invalid++
@@ -159,7 +159,7 @@ func (l *loader) warn(row Row, msg fprom.Message) {
 	}
 }
 
-// store ends a batch.
+// store puts the batch into the outbox.
 func (l *loader) store(ctx context.Context) error {
 	defer func() { l.pending = l.pending[:0] }()
 	if err := ctx.Err(); err != nil {
@@ -190,7 +190,7 @@ func (l *loader) put(ctx context.Context, fresh []pending) error {
 	}
 	err := l.Outbox.Put(ctx, ms...)
 	refused := map[string]bool{}
-	if c, ok := errors.AsType[*fprom.ConflictError](err); ok { // put by somebody else since sift looked
+	if c, ok := errors.AsType[*fprom.ConflictError](err); ok { // another process put them after sift
 		for _, k := range c.Keys {
 			refused[k] = true
 		}
@@ -235,7 +235,7 @@ func (l *loader) progress(ctx context.Context) Progress {
 	return p
 }
 
-// TimeLeft is how long n events take at a limit of calls a minute.
+// TimeLeft is how long n events take at perMinute calls a minute.
 func TimeLeft(n, perMinute int) time.Duration {
 	return time.Duration(n) * time.Minute / time.Duration(max(perMinute, 1))
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// index knows keys and their money by hashes, of 12 bytes together.
+// index maps keys to their money. It stores hashes only, in 12 bytes an entry.
 type index struct {
 	seed maphash.Seed
 	of   map[keyHash]uint32
 }
 
-// keyHash is a hash of 64 bits, in two halves: so an entry of the map takes no room that it does not use.
+// keyHash is a hash of 64 bits in two halves: so an entry of the map needs no padding.
 type keyHash struct{ high, low uint32 }
 
 func newIndex() *index { return &index{maphash.MakeSeed(), map[keyHash]uint32{}} }
@@ -34,7 +34,7 @@ func (x *index) find(key string, m money) (known, same bool) {
 	return known, h == x.hashMoney(m)
 }
 
-// money is what two events with one key must have in common.
+// money must be the same in two events with one key.
 type money struct {
 	amount   int64
 	currency string
@@ -50,9 +50,9 @@ func moneyOf(e fprom.Event) money {
 	return money{}
 }
 
-// sift takes out of the batch what the outbox has, and what the rows have twice. The outbox has the batches before it too,
-// but in a dry run: there the index keeps them. It keeps all, also for events without an id of their own, which an outbox
-// does not find by their keys: it is looked through once.
+// sift returns the rows of the batch that are new: neither in the outbox nor twice in the file. The outbox has the batches
+// before, but not in a dry run: then the index keeps their keys. It also keeps all keys of events that have no id of their own
+// (cancellations), since an outbox does not find these by key: it is read through once.
 func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 	if len(l.pending) == 0 {
 		return nil, nil
@@ -84,7 +84,7 @@ func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 	return fresh, nil
 }
 
-// lookUp takes what the outbox has, of the batch alone or at all, into the index. A dead letter is left out: its key is free.
+// lookUp adds events of the outbox to the index: those of the batch, or all. It leaves out dead letters: their keys are free.
 func (l *loader) lookUp(ctx context.Context, batch bool) error {
 	f := fprom.Filter{Kind: l.kind}
 	if batch {

@@ -7,9 +7,9 @@ import (
 )
 
 // Warning says that two rows look like one payment under two event ids: the same customer, amount, currency and minute.
-// Both were taken: only a person can tell.
+// Both are used: only a person can decide.
 type Warning struct {
-	Line, Other int // of the file
+	Line, Other int // lines of the file
 }
 
 // String is the warning as a sentence.
@@ -18,11 +18,11 @@ func (w Warning) String() string {
 		" have the same customer, amount and minute under different event ids: if that was one payment, refund one of them"
 }
 
-// remembered is how many rows each of the two generations of twins holds. Files are sorted by time, or nearly: twins are near
-// each other.
+// remembered is the size of each of the two generations of twins. Twins are near each other, since files are nearly sorted by
+// time.
 const remembered = 1 << 15
 
-// twins finds rows that look like one payment, among the last rows.
+// twins finds rows that look like one payment among the last rows.
 type twins struct {
 	seed     maphash.Seed
 	now, old map[uint64]twin
@@ -45,7 +45,7 @@ func (t *twins) hash(parts ...string) uint64 {
 	return h.Sum64()
 }
 
-// see notes a row and returns the line of its twin.
+// see remembers a row and returns the line of its twin.
 func (t *twins) see(line int, at time.Time, id, customer string, m money) (other int, found bool) {
 	if at.IsZero() || customer == "" {
 		return 0, false

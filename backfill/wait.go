@@ -8,7 +8,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Outcomes counts what FirstPromoter said to the rows that were queued.
+// Outcomes counts the queued rows by their outcome.
 type Outcomes struct {
 	Tracked     int `json:"tracked"`
 	NotReferral int `json:"not_referral"`
@@ -20,18 +20,18 @@ func outcomesOf(b fprom.Bucket) Outcomes {
 	return Outcomes{Tracked: b.Tracked, NotReferral: b.NotReferral, Duplicate: b.Duplicate, Dead: b.Dead}
 }
 
-// Wait returns when no bulk event waits in the outbox any more, with the outcomes of those put since a time (Result.Since).
-// Something must deliver meanwhile. progress, if set, gets the number of bulk events that wait, and the outcomes of all
-// events since Wait began, live ones among them, every second. The error is ctx's or the outbox's.
+// Wait returns when no bulk event waits in the outbox any more. It returns the outcomes of the bulk events that were put since
+// a time (Result.Since). A service must deliver meanwhile. progress, if set, is called every second with the number of waiting
+// bulk events and the outcomes of all events since Wait began, including live ones. The error is that of ctx or of the outbox.
 func Wait(ctx context.Context, outbox fprom.Outbox, since time.Time, progress func(waiting int, settled Outcomes)) (Outcomes, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	so := tally{from: time.Now().Truncate(time.Second)}
+	count := tally{from: time.Now().Truncate(time.Second)}
 	for {
 		stats, err := outbox.Stats(ctx)
 		if err == nil && progress != nil {
 			var settled Outcomes
-			if settled, err = so.far(ctx, outbox, time.Now()); err == nil {
+			if settled, err = count.until(ctx, outbox, time.Now()); err == nil {
 				progress(stats.Bulk, settled)
 			}
 		}
@@ -49,19 +49,18 @@ func Wait(ctx context.Context, outbox fprom.Outbox, since time.Time, progress fu
 	}
 }
 
-// tally counts the outcomes since a time. What was counted is not read again, but for the last seconds: an outcome has its time
-// before it is stored.
+// tally counts the outcomes since a time. It reads only the last seconds again: an outcome gets its time before it is stored.
 type tally struct {
-	done fprom.Bucket
-	from time.Time // a whole second
+	done fprom.Bucket // the outcomes before from
+	from time.Time    // a whole second
 }
 
 const (
-	stored = 10 * time.Second   // after which all outcomes of a second are
-	piece  = 5000 * time.Second // of a history, which has a bound: the machine may have slept
+	stored = 10 * time.Second   // an outcome is stored this soon
+	piece  = 5000 * time.Second // read at once: History has a limit, and the machine may have slept
 )
 
-func (t *tally) far(ctx context.Context, outbox fprom.Outbox, now time.Time) (Outcomes, error) {
+func (t *tally) until(ctx context.Context, outbox fprom.Outbox, now time.Time) (Outcomes, error) {
 	sum := t.done
 	for from := t.from; from.Before(now); from = from.Add(piece) {
 		to := from.Add(min(piece, now.Sub(from)))
