@@ -11,7 +11,7 @@ import (
 // day numbers days: 0 is 1970-01-01.
 type day int
 
-// dayOf is the day of t in a zone that is offset east of UTC.
+// dayOf is the day of t in the zone that is offset east of UTC.
 func dayOf(t time.Time, offset time.Duration) day {
 	seconds := t.Unix() + int64(offset/time.Second)
 	d := seconds / 86400
@@ -32,7 +32,7 @@ type span struct{ from, to day }
 func (s span) has(d day) bool { return s.from <= d && d <= s.to }
 func (s span) len() int       { return int(s.to-s.from) + 1 }
 
-// readTotals reads how many sales FirstPromoter counts by day, and their sum, with a day more on both sides. A day that it leaves out has none.
+// readTotals reads FirstPromoter's sales and revenue by day, with one day more on both sides. A missing day has none.
 func (r *run) readTotals(ctx context.Context) error {
 	rows, err := r.Client.Overview(ctx, (r.days.from - 1).date(), (r.days.to + 1).date())
 	if err != nil {
@@ -46,7 +46,7 @@ func (r *run) readTotals(ctx context.Context) error {
 	return nil
 }
 
-// slot is a quarter of an hour: the finest that zones differ by.
+// slot is the smallest difference between two time zones.
 const slot = 15 * time.Minute
 
 // times counts sales by slot.
@@ -63,31 +63,31 @@ func (t times) byDay(offset time.Duration) map[day]int {
 	return counts
 }
 
-// zones are how far east of UTC days begin somewhere, in minutes.
+// zones are the offsets of the world's time zones, in minutes east of UTC.
 var zones = []int{
 	-660, -600, -570, -540, -480, -420, -360, -300, -240, -210, -180, -150, -120, -60, 60, 120, 180, 210, 240, 270, 300, 330, 345,
 	360, 390, 420, 480, 525, 540, 570, 600, 630, 660, 720, 765, 780, 825, 840,
 }
 
-// chance is by how many sales days may differ by chance: with fewer no zone is taken for better than another.
-const chance = 6
+// noise is how many sales days may differ by chance. A zone must be better than UTC by more.
+const noise = 6
 
-// fit is the zone in which the days' sales are nearest to what FirstPromoter counts: UTC, unless another one makes the
-// difference much smaller.
-func (r *run) fit(t times, s span) time.Duration {
-	utc := r.apart(t, s, 0)
-	best, least := time.Duration(0), min(utc/2, utc-chance)
+// bestZone is the zone in which our sales by day are nearest to FirstPromoter's: UTC, unless another zone makes the difference
+// much smaller.
+func (r *run) bestZone(t times, s span) time.Duration {
+	utc := r.difference(t, s, 0)
+	best, least := time.Duration(0), min(utc/2, utc-noise)
 	for _, m := range zones {
 		offset := time.Duration(m) * time.Minute
-		if n := r.apart(t, s, offset); n < least || n == least && best == 0 {
+		if n := r.difference(t, s, offset); n < least || n == least && best == 0 {
 			best, least = offset, n
 		}
 	}
 	return best
 }
 
-// apart is by how many sales the days differ in a zone.
-func (r *run) apart(t times, s span, offset time.Duration) (n int) {
+// difference is the sum of the differences of all days in a zone, in sales.
+func (r *run) difference(t times, s span, offset time.Duration) (n int) {
 	counts := t.byDay(offset)
 	for d := s.from; d <= s.to; d++ {
 		n += max(counts[d]-r.totals[d], r.totals[d]-counts[d])
@@ -95,8 +95,8 @@ func (r *run) apart(t times, s span, offset time.Duration) (n int) {
 	return n
 }
 
-// compareDays is the first stage: which days' commissions must be read. Totals are compared in the zone that fits, events
-// belong to their day in UTC.
+// compareDays is the first stage: it decides of which days the commissions must be read. It compares totals in the best zone.
+// Events belong to their day in UTC.
 func (r *run) compareDays() {
 	t := times{}
 	for _, e := range r.ours {
@@ -104,7 +104,7 @@ func (r *run) compareDays() {
 			t.add(e.at)
 		}
 	}
-	r.offset = r.fit(t, span{r.days.from - 1, r.days.to + 1})
+	r.offset = r.bestZone(t, span{r.days.from - 1, r.days.to + 1})
 	counts := t.byDay(r.offset)
 	for d := r.days.from; d <= r.days.to; d++ {
 		r.report.Days = append(r.report.Days, Day{Day: d.String(), Ours: counts[d], Theirs: r.totals[d]})
@@ -113,12 +113,12 @@ func (r *run) compareDays() {
 		d := dayOf(e.at, 0)
 		r.byDay[d] = append(r.byDay[d], e)
 	}
-	sums, tells := r.sums(counts)
+	sums, canCompare := r.sums(counts)
 	for d := r.days.from - 1; d <= r.days.to+1; d++ {
-		if !r.Full && counts[d] == r.totals[d] && (!tells || sums[d] == r.revenue[d]) {
+		if !r.Full && counts[d] == r.totals[d] && (!canCompare || sums[d] == r.revenue[d]) {
 			continue
 		}
-		for _, n := range []day{d - 1, d, d + 1} { // a day of another zone touches two of ours
+		for _, n := range []day{d - 1, d, d + 1} { // a day of another zone overlaps two days of UTC
 			if r.days.has(n) {
 				r.read[n] = true
 			}
@@ -127,19 +127,19 @@ func (r *run) compareDays() {
 	r.report.Zone = zoneName(r.offset)
 }
 
-// sums are the days' sums, and whether they can be compared with FirstPromoter's revenue: all sales are in one currency, and it
-// is the account's. That is not documented to be readable: it shows in a day that agrees. A few days that do not are read.
-func (r *run) sums(counts map[day]int) (sums map[day]int64, tells bool) {
+// sums returns our sums by day, and whether they can be compared with FirstPromoter's revenue. For that all sales must be in the
+// account's currency. No documented call names this currency: so at least one day must agree, or fewer than three may differ.
+func (r *run) sums(counts map[day]int) (sums map[day]int64, canCompare bool) {
 	sums = map[day]int64{}
 	for _, e := range r.ours {
 		switch {
 		case e.currency != r.ours[0].currency:
 			return nil, false
-		case e.silent || e.outcome == fprom.NotReferral:
+		case e.ignored || e.outcome == fprom.NotReferral:
 		case e.kind == fprom.KindSale:
 			sums[dayOf(e.at, r.offset)] += e.amount
 		default:
-			sums[dayOf(e.at, r.offset)] -= e.amount // refunds are taken off the revenue
+			sums[dayOf(e.at, r.offset)] -= e.amount // FirstPromoter subtracts refunds from the revenue
 		}
 	}
 	agree, differ := 0, 0
@@ -163,10 +163,10 @@ func zoneName(offset time.Duration) string {
 	return fmt.Sprintf("%c%02d:%02d", sign, offset/time.Hour, offset%time.Hour/time.Minute)
 }
 
-// maxSpan bounds what is read at once, so that an interruption costs no more.
+// maxSpan is how many days are read at once. An interruption costs no more than these.
 const maxSpan = 14
 
-// spans are the days to read, in order, in pieces.
+// spans are the days to read, in order, as ranges of at most maxSpan days.
 func (r *run) spans() (all []span) {
 	for d := r.days.from; d <= r.days.to; d++ {
 		switch n := len(all); {

@@ -2,29 +2,29 @@
 //
 //	report, err := reconcile.Run(ctx, reconcile.Options{Client: client, Outbox: outbox, From: monday, To: sunday})
 //
-// It reads an outbox. Without one it reads a file of sales (File), so it also finds what an old integration lost. It works in
-// two stages: first it reads the totals of the days, in one call, then the commissions of the days that differ, a hundred a
-// call. Options.Full reads the commissions of all days.
+// What was sent is in an outbox. Without an outbox Run reads a file of sales (File), so it also finds what an old integration
+// lost. It works in two stages: first it reads the totals of the days in one call, then the commissions of the days that differ,
+// a hundred a call. Options.Full reads the commissions of all days.
 //
 // # Verdicts
 //
 //	matched         FirstPromoter has a commission with the right amount
-//	no commission   FirstPromoter's answer had none: a used-up reward, an excluded plan. Normal
-//	missing         the answer had commissions, FirstPromoter has none
+//	no commission   FirstPromoter's answer had none: the reward is used up, the plan is excluded. This is normal
+//	missing         the answer had commissions, FirstPromoter has none now
 //	foreign         a commission whose event id is not ours: a native connection, an old integration
 //	amount differs  the commission is for another amount or currency
 //	doubled         the same commission twice
 //
-// A file of sales knows no answers: there a sale is missing if its customer is a referral and FirstPromoter has no
-// commission for it, unless FirstPromoter's totals of the day say that all of the day's sales arrived.
+// A file of sales has no answers. There a sale is missing if its customer is a referral and FirstPromoter has no commission for
+// it, unless FirstPromoter's total of the day shows that all sales of the day arrived.
 //
 // # What is not known
 //
-// FirstPromoter documents neither the time zone of a day, nor a total of rows, nor their order, and an event id may be
-// null. So days are compared in the zone in which they agree best, the edges of a range are read a day further, rows are
-// found by the commission ids of the answer first, and what seems to be missing is asked for by name before it is called so.
+// FirstPromoter documents neither the time zone of a day nor the number and the order of rows, and an event id may be null. So
+// Run compares days in the zone in which they agree best, and reads one day more on both sides. It finds commissions by the ids
+// in the answer first, and searches for each event that seems to be missing.
 //
-// Days whose totals agree are taken as right unless Options.Full is set. The totals are the number of sales and, if all are in
-// the account's currency, their sum. So a missing and a doubled sale of the same amount on one day hide each other. Where
-// currencies are mixed, their amounts need not even be the same.
+// Days whose totals agree are taken as right unless Options.Full is set. The totals are the number of sales and, if all sales are
+// in the account's currency, their sum. So a missing sale and a doubled sale of the same amount on one day hide each other. With
+// several currencies the amounts may even differ.
 package reconcile

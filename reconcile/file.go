@@ -7,9 +7,9 @@ import (
 	"github.com/fprom-go/fprom/backfill"
 )
 
-// File reads a file of sales for Options.Sales, as backfill reads it: a provider's export, an old integration's log. Every
-// row needs a date. refused, if set, gets the rows that make no sale; nothing is expected of those, but their event ids are
-// ours. The error is that of backfill.NewReader.
+// File reads a file of sales for Options.Sales, as package backfill does: a provider's export, or the log of an old integration.
+// Every row needs a date. refused, if set, is called for each row that makes no sale. Run expects no commission for such a row,
+// but knows its event id. The error is that of backfill.NewReader.
 func File(r io.Reader, f backfill.Format, refused func(backfill.Row)) (iter.Seq2[Sale, error], error) {
 	f.NeedDate = true
 	in, err := backfill.NewReader(r, f)

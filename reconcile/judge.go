@@ -9,7 +9,7 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-// verdict is what became of one of our events.
+// verdict is the result for one of our events.
 type verdict string
 
 const (
@@ -19,10 +19,10 @@ const (
 	waiting      verdict = "waiting"
 	deleted      verdict = "deleted"
 	missing      verdict = "missing"
-	differs      verdict = "differs" // in amount, or doubled
+	differs      verdict = "differs" // another amount, or doubled
 )
 
-// conclude counts a verdict.
+// conclude sets and counts a verdict.
 func (r *run) conclude(e *event, v verdict) {
 	e.verdict = v
 	switch v {
@@ -49,10 +49,10 @@ func (r *run) deny(e *event, status string) {
 	r.report.Denied = append(r.report.Denied, entry)
 }
 
-// early gives the verdicts for which no commission is looked at.
-func (r *run) early(e *event) bool {
+// judgeByOutcome judges the events whose commissions do not matter. It reports whether e is one.
+func (r *run) judgeByOutcome(e *event) bool {
 	switch {
-	case e.silent:
+	case e.ignored:
 		r.conclude(e, waiting)
 	case e.outcome == fprom.NotReferral:
 		r.conclude(e, notReferral)
@@ -67,7 +67,7 @@ func (r *run) judgeUnread(s span) {
 	for d := s.from; d <= s.to; d++ {
 		for _, e := range r.byDay[d] {
 			switch status := r.decision(e); {
-			case r.early(e):
+			case r.judgeByOutcome(e):
 			case status == firstpromoter.StatusDeleted:
 				r.conclude(e, deleted)
 			case status == firstpromoter.StatusDenied:
@@ -82,16 +82,16 @@ func (r *run) judgeUnread(s span) {
 	}
 }
 
-// judge judges the events of days whose commissions were read, and the commissions of these days that are not ours.
+// judge judges the events of days whose commissions were read, and the foreign commissions of these days.
 func (r *run) judge(ctx context.Context, s span) error {
-	if err := r.judgeStrange(ctx, s); err != nil {
+	if err := r.judgeForeign(ctx, s); err != nil {
 		return err
 	}
 	var without []*event
 	for d := s.from; d <= s.to; d++ {
 		for _, e := range r.byDay[d] {
 			switch {
-			case r.early(e):
+			case r.judgeByOutcome(e):
 			case len(e.rows) == 0:
 				without = append(without, e)
 			default:
@@ -102,7 +102,7 @@ func (r *run) judge(ctx context.Context, s span) error {
 	return r.judgeMissing(ctx, s, without)
 }
 
-// judgeLate looks again at the events that got a commission after their verdict: it is a second one, days later.
+// judgeLate judges events again that got another commission after their verdict, on a later day.
 func (r *run) judgeLate() {
 	for _, e := range r.late {
 		if e.verdict == matched && doubled(e) {

@@ -8,12 +8,12 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-// judgeMissing judges the events without a commission: whether one was to be expected, and whether it is elsewhere.
+// judgeMissing judges the events without a commission. If one is expected, it searches for the commission first.
 func (r *run) judgeMissing(ctx context.Context, s span, without []*event) error {
 	var expected []*event
 	for _, e := range without {
 		if e.outcome != "" && e.earned == 0 || e.kind == fprom.KindRefund && !r.refunds {
-			r.conclude(e, noCommission) // the answer had none; or this account shows no commissions of refunds
+			r.conclude(e, noCommission) // the answer had none, or this account has no commissions of refunds
 		} else {
 			expected = append(expected, e)
 		}
@@ -23,10 +23,10 @@ func (r *run) judgeMissing(ctx context.Context, s span, without []*event) error 
 		if err != nil {
 			return err
 		}
-		expected = r.notArrived(s, referred)
+		expected = r.dropArrived(s, referred)
 	}
 	r.progress("missing", 0, len(expected), len(expected))
-	if err := r.askFor(ctx, expected); err != nil {
+	if err := r.searchMissing(ctx, expected); err != nil {
 		return err
 	}
 	for _, e := range expected {
@@ -42,7 +42,7 @@ func (r *run) judgeMissing(ctx context.Context, s span, without []*event) error 
 	return nil
 }
 
-// decision is "deleted" if somebody deleted every commission of an event, "denied" if each is denied or deleted, else empty.
+// decision is "deleted" if every commission of an event was deleted, "denied" if every one was denied or deleted, else empty.
 func (r *run) decision(e *event) (status string) {
 	if r.Decided == nil {
 		return ""
@@ -58,15 +58,15 @@ func (r *run) decision(e *event) (status string) {
 	return status
 }
 
-// askFor looks for events by name: their commissions may have been made on another day, or have been missed where a list
-// changed while it was read. Commission ids are asked for a hundred at a time, event ids one by one.
-func (r *run) askFor(ctx context.Context, events []*event) error {
+// searchMissing searches for the commissions of events: by commission id, a hundred a call, or by event id, one a call. A
+// commission may be of another day, or may have been missed in a list that changed while it was read.
+func (r *run) searchMissing(ctx context.Context, events []*event) error {
 	var ids []int64
 	for _, e := range events {
 		ids = append(ids, e.earnedID...)
 	}
 	for part := range slices.Chunk(ids, 100) {
-		if err := r.ask(ctx, firstpromoter.CommissionQuery{IDs: part}); err != nil {
+		if err := r.search(ctx, firstpromoter.CommissionQuery{IDs: part}); err != nil {
 			return err
 		}
 	}
@@ -74,7 +74,7 @@ func (r *run) askFor(ctx context.Context, events []*event) error {
 		if len(e.rows) > 0 || len(e.earnedID) > 0 {
 			continue
 		}
-		if err := r.ask(ctx, firstpromoter.CommissionQuery{Search: e.id}); err != nil {
+		if err := r.search(ctx, firstpromoter.CommissionQuery{Search: e.id}); err != nil {
 			return err
 		}
 		r.progress("missing", i+1, len(events), len(events)-i-1)
@@ -82,21 +82,21 @@ func (r *run) askFor(ctx context.Context, events []*event) error {
 	return nil
 }
 
-func (r *run) ask(ctx context.Context, q firstpromoter.CommissionQuery) error {
+func (r *run) search(ctx context.Context, q firstpromoter.CommissionQuery) error {
 	for c, err := range r.Client.Commissions(ctx, q) {
 		if err != nil {
 			return err
 		}
 		if !r.seen[c.ID] && r.owner(c) != nil {
-			r.take(c)
+			r.assign(c)
 		}
 	}
 	return nil
 }
 
-// notArrived takes out the events of days on which FirstPromoter counts just our sales: they arrived, and earned nothing.
-// Unless most days agree, the zone may be the wrong one: then the days beside must agree too.
-func (r *run) notArrived(s span, events []*event) (left []*event) {
+// dropArrived returns the events without those of days on which FirstPromoter's total is ours: these arrived, and earned nothing.
+// If fewer than two thirds of the days agree, the zone may be wrong: then the days before and after must agree, too.
+func (r *run) dropArrived(s span, events []*event) (left []*event) {
 	offset, expected := r.arrivals(s, events)
 	agrees := func(d day) bool { return !s.has(d) || r.totals[d] == expected[d] }
 	active, agreeing := 0, 0

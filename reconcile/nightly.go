@@ -12,16 +12,15 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// Nightly compares the last days every night, for a service. Fill in the fields and call Run once; Last may be called at any
-// time, for a status page or for metrics. It changes nothing at FirstPromoter.
+// Nightly compares the last days every night, in a service. Fill in the fields and call Run once. Last may be called at any
+// time, for a status page or for metrics. Nightly changes nothing at FirstPromoter.
 type Nightly struct {
 	Client  *firstpromoter.Client
 	Outbox  fprom.Outbox
 	Decided func(commission int64) string // as in Options
-	// Days is how many days are compared, today not included. FirstPromoter's totals of the days that agree cost one call.
-	// Default 7.
+	// Days is how many days are compared, without today. If all totals agree, this takes one call. Default 7.
 	Days int
-	// At is the time of the day, in UTC. Default 3 hours.
+	// At is the time of day in UTC, as the time since midnight. Default 3 hours.
 	At time.Duration
 	// Done, if set, gets every report.
 	Done func(Report, error)
@@ -46,8 +45,8 @@ func (n *Nightly) Last() Last {
 	return n.last
 }
 
-// Figures are those of the last comparison, for the metrics of otelfprom and promfprom: when it ended (zero: there was none
-// yet), how many events differ by verdict ("missing", "foreign", "amount_differs", "doubled"), and why it failed.
+// Figures returns the last comparison for the metrics of otelfprom and promfprom: when it ended (zero: there was none yet), the
+// number of events by verdict ("missing", "foreign", "amount_differs", "doubled"), and why it failed.
 func (n *Nightly) Figures() (at time.Time, differences map[string]int, err error) {
 	last := n.Last()
 	r := last.Report
@@ -56,7 +55,7 @@ func (n *Nightly) Figures() (at time.Time, differences map[string]int, err error
 	}, last.Err
 }
 
-// Run compares at once, and then every night, until ctx ends. Its error is ctx's, or a *fprom.ValidationError of a field.
+// Run compares now and then every night, until ctx ends. The error is that of ctx, or a *fprom.ValidationError of a field.
 func (n *Nightly) Run(ctx context.Context) error {
 	at, days := n.At, n.Days
 	if at == 0 {
@@ -100,9 +99,9 @@ func (n *Nightly) compare(ctx context.Context, days int) {
 	}
 	switch {
 	case err != nil:
-		log.Error("fprom: the nightly comparison with FirstPromoter failed; it is made again next night", safelog.Error(err))
+		log.Error("fprom: the nightly comparison with FirstPromoter failed; it runs again next night", safelog.Error(err))
 	case !r.Clean():
-		log.Warn("fprom: FirstPromoter has not what was sent: run fprom reconcile to see what differs", "missing", len(r.Missing), "foreign", len(r.Foreign),
+		log.Warn("fprom: FirstPromoter's commissions differ from what was sent: run fprom reconcile to see what differs", "missing", len(r.Missing), "foreign", len(r.Foreign),
 			"amount_differs", len(r.AmountDiffers), "doubled", len(r.Doubled), "days", days)
 	}
 	if n.Done != nil {

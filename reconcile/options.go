@@ -15,19 +15,19 @@ type Options struct {
 	Client *firstpromoter.Client
 	// From and To are the first and the last day to compare, by their dates. Required.
 	From, To time.Time
-	// Outbox is what was sent. It or Sales is required.
+	// Outbox has what was sent. Outbox or Sales is required.
 	Outbox fprom.Outbox
-	// Sales is what should have been sent (see File). Beside an Outbox it is not compared: it lends Redrive the customers,
-	// whom the outbox has forgotten.
+	// Sales is what should have been sent (see File). With an Outbox it is not compared: it only provides the customers for
+	// Redrive, since the outbox has erased them.
 	Sales iter.Seq2[Sale, error]
 	// Full reads the commissions of all days, not only of those whose totals differ.
 	Full bool
-	// Decided, if set, says what somebody made of a commission: "denied", "deleted" or "" for nothing;
-	// firstpromoter.Changes.Status is such a function. A sale whose commissions were all deleted is in Report.Denied then, and
-	// not missing; and those that were denied are there also where the day's commissions are not read.
+	// Decided, if set, returns whether somebody "denied" or "deleted" a commission; any other result means neither.
+	// firstpromoter.Changes.Status is such a function. Then a sale whose commissions were all deleted is in Report.Denied and not
+	// missing, and Report.Denied also covers days whose commissions are not read.
 	Decided func(commission int64) string
-	// Redrive, if set, sends what is missing again under its own event id; Tracker.Track is such a function. What FirstPromoter
-	// knows already it refuses as a duplicate, so nothing is paid twice. Default: nothing is changed.
+	// Redrive, if set, sends each missing event again under its own event id; Tracker.Track is such a function. FirstPromoter
+	// refuses an id that it has as a duplicate, so nothing is paid twice. Default: Run changes nothing.
 	Redrive func(context.Context, fprom.Event) (fprom.Result, error)
 	// Progress, if set, is called after every step.
 	Progress func(Progress)
@@ -35,19 +35,19 @@ type Options struct {
 
 // Sale is a sale or a refund that should have arrived at FirstPromoter.
 type Sale struct {
-	Event fprom.Event // a fprom.Sale or fprom.Refund; nil: only the id is known, and nothing is expected of it
+	Event fprom.Event // a fprom.Sale or fprom.Refund; nil: only the id is known, and no commission is expected
 	ID    string      // event id; default: that of Event
 	At    time.Time   // when it was made
 }
 
-// Progress is where Run is.
+// Progress says how far Run has come.
 type Progress struct {
 	Stage string        // "days", "commissions", "customers", "missing", "redrive"
 	Calls int           // to FirstPromoter so far
 	Rows  int           // commissions read so far
-	Done  int           // days whose commissions are read; in the stage of customers, or of missing ones, these
-	Total int           // of how many
-	Left  time.Duration // about, at the client's rate
+	Done  int           // what is done of the stage: days, customers or events
+	Total int           // all days, customers or events of the stage
+	Left  time.Duration // an estimate, at the client's rate
 }
 
 func (o Options) validate() error {

@@ -10,19 +10,19 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-// event is one of ours.
+// event is a sale or a refund of ours.
 type event struct {
 	id, kind string
 	amount   int64
 	currency string // lower case
 	at       time.Time
-	outcome  fprom.Outcome // empty: nothing is known of an answer
-	silent   bool          // nothing is expected: it waits, is a dead letter, or only its id is known
+	outcome  fprom.Outcome // empty: no answer is known
+	ignored  bool          // no commission is expected: it waits, is a dead letter, or only its id is known
 	earned   int           // commissions in the answer
 	earnedID []int64
-	customer string // of a file
-	sale     string // of a refund: the sale's id, if known
-	body     fprom.Event
+	customer string      // known from a file only
+	sale     string      // the sale's id of a refund, if known
+	body     fprom.Event // for Redrive
 
 	rows    []firstpromoter.Commission
 	verdict verdict // empty: none yet
@@ -30,10 +30,10 @@ type event struct {
 
 // counted reports whether FirstPromoter counts the event as a sale.
 func (e *event) counted() bool {
-	return e.kind == fprom.KindSale && !e.silent && e.outcome != fprom.NotReferral
+	return e.kind == fprom.KindSale && !e.ignored && e.outcome != fprom.NotReferral
 }
 
-// keyOf is what an event is known by. FirstPromoter might change the case of an id.
+// keyOf is the key in byKey. It is in lower case, since FirstPromoter might change the case of an id.
 func keyOf(kind, id string) string {
 	return strings.ToLower(fprom.SafeKey(kind + ":" + strings.TrimSpace(id)))
 }
@@ -53,12 +53,12 @@ func (r *run) add(e *event) {
 	}
 }
 
-// before is how much earlier an event may have been recorded than delivered, to be found by its day.
-const before = 35 * 24 * time.Hour
+// maxDelay is the longest time between the recording and the delivery of an event that Run still reads.
+const maxDelay = 35 * 24 * time.Hour
 
-// loadOutbox reads what was recorded around the days.
+// loadOutbox reads the events that may have been delivered on the days.
 func (r *run) loadOutbox(ctx context.Context) error {
-	f := fprom.Filter{Since: r.days.from.date().Add(-before), Until: (r.days.to + 3).date()}
+	f := fprom.Filter{Since: r.days.from.date().Add(-maxDelay), Until: (r.days.to + 3).date()}
 	for e, err := range r.Outbox.Entries(ctx, f) {
 		if err != nil {
 			return fmt.Errorf("fprom: read the outbox: %w", err)
@@ -70,14 +70,14 @@ func (r *run) loadOutbox(ctx context.Context) error {
 	return nil
 }
 
-// fromEntry is nil for kinds that earn nothing.
+// fromEntry returns nil for kinds that earn nothing.
 func fromEntry(e fprom.Entry) *event {
 	if e.Kind != fprom.KindSale && e.Kind != fprom.KindRefund {
 		return nil
 	}
 	own := &event{
 		id: strings.TrimPrefix(e.Key, e.Kind+":"), kind: e.Kind, amount: e.Amount, currency: strings.ToLower(e.Currency),
-		at: e.SettledAt, outcome: e.Outcome, silent: e.State != fprom.StateDone || e.Damaged, earned: e.Commissions, earnedID: e.CommissionIDs,
+		at: e.SettledAt, outcome: e.Outcome, ignored: e.State != fprom.StateDone || e.Damaged, earned: e.Commissions, earnedID: e.CommissionIDs,
 	}
 	if own.at.IsZero() {
 		own.at = e.RecordedAt
@@ -91,7 +91,7 @@ func (r *run) loadSales() error {
 		if err != nil {
 			return err
 		}
-		own := &event{id: s.ID, at: s.At, kind: fprom.KindSale, silent: s.Event == nil}
+		own := &event{id: s.ID, at: s.At, kind: fprom.KindSale, ignored: s.Event == nil}
 		switch e := s.Event.(type) {
 		case fprom.Sale:
 			own.id, own.amount, own.currency, own.customer = e.EventID, e.Amount, strings.ToLower(e.Currency), customerOf(e.Email, e.UID)
@@ -103,7 +103,7 @@ func (r *run) loadSales() error {
 			continue
 		}
 		if r.Outbox != nil {
-			r.lend(own, s.Event)
+			r.addBody(own, s.Event)
 			continue
 		}
 		if r.Redrive != nil {
@@ -114,8 +114,8 @@ func (r *run) loadSales() error {
 	return nil
 }
 
-// lend gives an event of the outbox its body.
-func (r *run) lend(own *event, body fprom.Event) {
+// addBody adds the body and the customer of a listed sale to the same event of the outbox.
+func (r *run) addBody(own *event, body fprom.Event) {
 	if e := r.byKey[keyOf(own.kind, own.id)]; e != nil && body != nil && e.amount == own.amount {
 		e.body, e.customer, e.sale = body, own.customer, own.sale
 	}

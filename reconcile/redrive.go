@@ -8,7 +8,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// redrive sends what is missing again. An event that cannot be sent does not stop the others; refused credentials do.
+// redrive sends the missing events again. An event that fails does not stop the others, but refused credentials do.
 func (r *run) redrive(ctx context.Context) error {
 	n := &Redriven{}
 	r.report.Redriven = n
@@ -33,7 +33,7 @@ func (r *run) redrive(ctx context.Context) error {
 			n.Duplicate++
 		case res.Outcome == fprom.NotReferral:
 			n.NotReferral++
-		default: // no error: it is tracked
+		default: // no error means tracked
 			n.Tracked++
 		}
 		r.progress("redrive", i+1, len(r.lost), 0)

@@ -10,7 +10,7 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-// referred leaves out the events of customers whom nobody referred, and counts them.
+// referred returns the events of referred customers. It gives the others their verdict.
 func (r *run) referred(ctx context.Context, events []*event) (left []*event, err error) {
 	if err := r.findLeads(ctx, events); err != nil {
 		return nil, err
@@ -18,7 +18,7 @@ func (r *run) referred(ctx context.Context, events []*event) (left []*event, err
 	for _, e := range events {
 		lead, ok := r.leads[strings.ToLower(e.customer)]
 		switch {
-		case !ok, !lead.Created.IsZero() && lead.Created.After(e.at.Add(24*time.Hour)): // a sale can make its lead, and dates may be days
+		case !ok, !lead.Created.IsZero() && lead.Created.After(e.at.Add(24*time.Hour)): // a sale can create its lead, and a date may have no time
 			r.conclude(e, notReferral)
 		case lead.Expired, lead.State == "denied":
 			r.conclude(e, noCommission)
@@ -72,7 +72,7 @@ func (r *run) findLeads(ctx context.Context, events []*event) error {
 	return nil
 }
 
-// listLeads reads all referrals, of about so many pages. A customer who is one twice counts since the first time.
+// listLeads reads all referrals, about so many pages. If a customer is a referral twice, the older one counts.
 func (r *run) listLeads(ctx context.Context, pages int) error {
 	n := 0
 	for l, err := range r.Client.Referrals(ctx, firstpromoter.ReferralQuery{}) {
@@ -92,8 +92,8 @@ func (r *run) listLeads(ctx context.Context, pages int) error {
 	return nil
 }
 
-// arrivals is how many sales FirstPromoter must have counted by day if all of ours arrived: those with a commission, foreign
-// ones, doubled ones, and the events whose commission is missing; in the zone that fits best.
+// arrivals returns the number of sales by day that FirstPromoter must have counted if all of ours arrived: those with a
+// commission, foreign ones, doubled ones, and the events without a commission. It also returns the best zone.
 func (r *run) arrivals(s span, without []*event) (time.Duration, map[day]int) {
 	t := times{}
 	for _, e := range r.ours {
@@ -105,7 +105,7 @@ func (r *run) arrivals(s span, without []*event) (time.Duration, map[day]int) {
 			t.add(e.rows[0].Created)
 		}
 	}
-	for _, rows := range r.strange {
+	for _, rows := range r.foreign {
 		if kindOf(rows[0]) == fprom.KindSale {
 			t.add(rows[0].Created)
 		}
@@ -120,6 +120,6 @@ func (r *run) arrivals(s span, without []*event) (time.Duration, map[day]int) {
 			t.add(e.at)
 		}
 	}
-	offset := r.fit(t, s)
+	offset := r.bestZone(t, s)
 	return offset, t.byDay(offset)
 }

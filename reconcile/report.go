@@ -11,14 +11,14 @@ type Report struct {
 	Matched       int       `json:"matched"`
 	NoCommission  int       `json:"no_commission"`
 	NotReferral   int       `json:"not_referral"` // sales of customers whom nobody referred
-	Waiting       int       `json:"waiting"`      // events of these days that are not delivered, or are dead letters
-	Unidentified  int       `json:"unidentified"` // commissions that could be nobody's of ours: without an event id, or of refunds where the list of sales has none
+	Waiting       int       `json:"waiting"`      // events of these days that still wait or are dead letters
+	Unidentified  int       `json:"unidentified"` // commissions that fit no event of ours: without an event id, or of refunds if the list of sales has none
 	Missing       []Entry   `json:"missing"`
 	Foreign       []Entry   `json:"foreign"`
 	AmountDiffers []Entry   `json:"amount_differs"`
 	Doubled       []Entry   `json:"doubled"`
-	Denied        []Entry   `json:"denied"`         // every commission of the sale was denied or deleted: somebody's decision, no difference
-	Zone          string    `json:"zone"`           // in which the days of FirstPromoter and ours agree best, such as "+00:00"
+	Denied        []Entry   `json:"denied"`         // sales whose commissions were all denied or deleted: somebody's decision, no difference
+	Zone          string    `json:"zone"`           // the time zone in which the days agree best, such as "+00:00"
 	Calls         int       `json:"calls"`          // to FirstPromoter
 	Next          string    `json:"next,omitempty"` // after an interruption: the day to go on from
 	Redriven      *Redriven `json:"redriven,omitempty"`
@@ -29,33 +29,33 @@ type Day struct {
 	Day    string `json:"day"`
 	Ours   int    `json:"ours"`   // sales that FirstPromoter should count
 	Theirs int    `json:"theirs"` // sales that it counts
-	Read   bool   `json:"read"`   // its commissions were read
+	Read   bool   `json:"read"`   // whether its commissions were read
 }
 
 // Entry is one event with a difference.
 type Entry struct {
 	EventID       string    `json:"event_id"`
 	Kind          string    `json:"kind"`
-	Amount        int64     `json:"amount"` // ours; of a foreign one theirs
+	Amount        int64     `json:"amount"` // our amount; FirstPromoter's for a foreign commission
 	Currency      string    `json:"currency"`
-	SettledAt     time.Time `json:"settled_at,omitzero"` // when it was delivered; in a file of sales its date; of a foreign one when it was created
+	SettledAt     time.Time `json:"settled_at,omitzero"` // when it was delivered; the date in a file of sales; the creation of a foreign commission
 	CommissionIDs []int64   `json:"commission_ids"`
-	TheirAmount   int64     `json:"their_amount,omitempty"` // of amount_differs
+	TheirAmount   int64     `json:"their_amount,omitempty"` // FirstPromoter's, in amount_differs
 	TheirCurrency string    `json:"their_currency,omitempty"`
-	Status        string    `json:"status,omitempty"` // of denied: "denied" or "deleted"
+	Status        string    `json:"status,omitempty"` // in denied: "denied" or "deleted"
 }
 
-// Redriven counts what became of the missing ones that were sent again.
+// Redriven counts the missing events that were sent again by their outcome.
 type Redriven struct {
 	Tracked     int    `json:"tracked"`
-	Duplicate   int    `json:"duplicate"`    // FirstPromoter has the event and still no commission: only its support can tell
-	NotReferral int    `json:"not_referral"` // FirstPromoter has no such customer, or not any more
+	Duplicate   int    `json:"duplicate"`    // FirstPromoter has the event, but no commission: ask its support
+	NotReferral int    `json:"not_referral"` // FirstPromoter does not know the customer, or no longer
 	Failed      int    `json:"failed"`
-	NoCustomer  int    `json:"no_customer"`      // the outbox has erased the customer: give Options.Sales
-	Reason      string `json:"reason,omitempty"` // why the first of Failed did
+	NoCustomer  int    `json:"no_customer"`      // not sent: the outbox has erased the customer; set Options.Sales
+	Reason      string `json:"reason,omitempty"` // why the first one failed
 }
 
-// Clean reports whether nothing needs a person. What was missing and arrived with Options.Redrive needs nobody.
+// Clean reports whether nothing needs a person. A missing event that Options.Redrive got tracked needs nobody.
 func (r Report) Clean() bool {
 	missing := len(r.Missing)
 	if r.Redriven != nil {
@@ -64,12 +64,12 @@ func (r Report) Clean() bool {
 	return missing+len(r.Foreign)+len(r.AmountDiffers)+len(r.Doubled) == 0
 }
 
-// Empty reports whether no sale and no refund of ours is in the days that were compared.
+// Empty reports whether the compared days have no sale and no refund of ours.
 func (r Report) Empty() bool {
 	return r.Matched+r.NoCommission+r.NotReferral+r.Waiting+len(r.Missing)+len(r.AmountDiffers)+len(r.Doubled)+len(r.Denied) == 0
 }
 
-// Advice says what mends the differences, a sentence each. It is empty for a clean report.
+// Advice says how to mend the differences, one string for each kind. It is empty for a clean report.
 func (r Report) Advice() (lines []string) {
 	say := func(n int, text string) {
 		if n > 0 {
@@ -90,7 +90,7 @@ func (r Report) Advice() (lines []string) {
 	return lines
 }
 
-// empty makes the lists of a report lists, so that JSON shows [] and not null.
+// empty replaces nil lists, so that JSON shows [] and not null.
 func (r *Report) empty() {
 	for _, l := range []*[]Entry{&r.Missing, &r.Foreign, &r.AmountDiffers, &r.Doubled, &r.Denied} {
 		if *l == nil {

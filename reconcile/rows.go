@@ -8,7 +8,7 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-// compareCommissions is the second stage. It goes on day by day, so that after an interruption the days before are done.
+// compareCommissions is the second stage. It goes from day to day: after an interruption the earlier days are done.
 func (r *run) compareCommissions(ctx context.Context) error {
 	spans := r.spans()
 	done, next := 0, r.days.from
@@ -33,13 +33,13 @@ func (r *run) compareCommissions(ctx context.Context) error {
 	return nil
 }
 
-// giveUp says where to go on.
+// giveUp notes in the report the day at which the next run goes on.
 func (r *run) giveUp(d day) {
 	r.report.Next = d.String()
 	r.report.Days = r.report.Days[:d-r.days.from]
 }
 
-// pages is about how many calls the days need.
+// pages estimates the number of calls for the days.
 func (r *run) pages(spans []span) (n int) {
 	for _, s := range spans {
 		rows := 0
@@ -51,8 +51,8 @@ func (r *run) pages(spans []span) (n int) {
 	return n
 }
 
-// readSpan reads the commissions of some days. Where a day begins and whether the last one is included is unknown: so it
-// asks for more, and looks at when a commission was created.
+// readSpan reads the commissions of some days. FirstPromoter documents neither the zone of a day nor whether the last one is
+// included: so it asks for more days, and the caller looks at Created.
 func (r *run) readSpan(ctx context.Context, s span, done, pages int) error {
 	q := firstpromoter.CommissionQuery{From: (s.from - 1).date(), To: (s.to + 2).date()}
 	n := 0
@@ -60,7 +60,7 @@ func (r *run) readSpan(ctx context.Context, s span, done, pages int) error {
 		if err != nil {
 			return err
 		}
-		r.take(c)
+		r.assign(c)
 		if n++; n%100 == 0 {
 			r.progress("commissions", done, len(r.read), max(pages-n/100, 0))
 		}
@@ -68,8 +68,8 @@ func (r *run) readSpan(ctx context.Context, s span, done, pages int) error {
 	return nil
 }
 
-// take gives a commission to the event that it belongs to.
-func (r *run) take(c firstpromoter.Commission) {
+// assign adds a commission to its event.
+func (r *run) assign(c firstpromoter.Commission) {
 	if r.seen[c.ID] {
 		return
 	}
@@ -82,17 +82,17 @@ func (r *run) take(c firstpromoter.Commission) {
 		if e.verdict != "" {
 			r.late = append(r.late, e)
 		}
-	case c.Type != "" && c.Type != "sale" && c.Type != "refund": // by hand, or for a lead
+	case c.Type != "" && c.Type != "sale" && c.Type != "refund": // made by hand, or for a lead
 	case c.EventID == "":
 		r.nameless = append(r.nameless, c)
 	default:
 		key := keyOf(kindOf(c), c.EventID)
-		r.strange[key] = append(r.strange[key], c)
+		r.foreign[key] = append(r.foreign[key], c)
 	}
 }
 
-// owner finds the event of ours that a commission is for. The ids in FirstPromoter's answer go before the event id: that
-// may be null, and in a refund's commission may be the sale's.
+// owner returns the event of ours that earned a commission, or nil. The commission ids in FirstPromoter's answer go before the
+// event id, which may be null, and may be the sale's in the commission of a refund.
 func (r *run) owner(c firstpromoter.Commission) *event {
 	if e := r.byCommission[c.ID]; e != nil {
 		return e
@@ -109,7 +109,7 @@ func (r *run) owner(c firstpromoter.Commission) *event {
 	return r.refundOf(c)
 }
 
-// refundOf finds the refund of ours that a commission with the sale's event id is for; the sale itself if that is all.
+// refundOf returns the refund of ours that fits a commission with the sale's event id, or else the sale, or nil.
 func (r *run) refundOf(c firstpromoter.Commission) *event {
 	sale := r.byKey[keyOf(fprom.KindSale, c.EventID)]
 	if sale == nil {

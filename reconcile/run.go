@@ -13,32 +13,32 @@ type run struct {
 	report  Report
 	days    span
 	offset  time.Duration    // of the zone in which days are compared
-	totals  map[day]int      // sales that FirstPromoter counts
-	revenue map[day]int64    // their sum, less refunds
-	read    map[day]bool     // days whose commissions are read
-	byDay   map[day][]*event // ours
+	totals  map[day]int      // FirstPromoter's number of sales
+	revenue map[day]int64    // FirstPromoter's sum of sales minus refunds
+	read    map[day]bool     // days whose commissions must be read
+	byDay   map[day][]*event // our events
 
 	ours         []*event
 	ourRefunds   []*event
 	byKey        map[string]*event
 	byCommission map[int64]*event
-	late         []*event // got a commission after their verdict
-	lost         []*event // what is missing
+	late         []*event // events that got a commission after their verdict
+	lost         []*event // missing events
 
 	seen     map[int64]bool                        // ids of the commissions that were read
-	strange  map[string][]firstpromoter.Commission // event ids that are not ours, by key
-	told     map[string]bool                       // those that are in the report
-	nameless []firstpromoter.Commission            // commissions without an event id that are nobody's yet
-	refunds  bool                                  // FirstPromoter has commissions of refunds here
+	foreign  map[string][]firstpromoter.Commission // commissions with an event id that is not ours, by key
+	reported map[string]bool                       // keys of foreign that are in the report
+	nameless []firstpromoter.Commission            // commissions without an event id that have no event yet
+	refunds  bool                                  // this account has commissions of refunds
 
 	leads  map[string]firstpromoter.Referral // referrals by customer
-	asked  map[string]bool                   // customers who were looked for
+	asked  map[string]bool                   // customers whom findLeads has looked up
 	listed bool                              // all referrals are in leads
 }
 
-// Run compares, and changes nothing unless Options.Redrive is set. Errors: a *fprom.ValidationError of an option, ctx's, the
-// client's (see package firstpromoter) or the outbox's. After an interruption the Report covers the days until Report.Next:
-// run it again from there.
+// Run compares. It changes nothing unless Options.Redrive is set. The error is a *fprom.ValidationError of an option, or an error
+// of ctx, the client (see package firstpromoter) or the outbox. After an interruption the Report covers the days before
+// Report.Next: call Run again from that day.
 func Run(ctx context.Context, o Options) (Report, error) {
 	if err := o.validate(); err != nil {
 		return Report{}, err
@@ -46,7 +46,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	r := &run{
 		Options: o, days: span{dateOf(o.From), dateOf(o.To)}, read: map[day]bool{}, byDay: map[day][]*event{},
 		byKey: map[string]*event{}, byCommission: map[int64]*event{},
-		seen: map[int64]bool{}, strange: map[string][]firstpromoter.Commission{}, told: map[string]bool{},
+		seen: map[int64]bool{}, foreign: map[string][]firstpromoter.Commission{}, reported: map[string]bool{},
 		leads: map[string]firstpromoter.Referral{}, asked: map[string]bool{},
 	}
 	calls := o.Client.Calls()
@@ -56,7 +56,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return r.report, err
 }
 
-// dateOf is the day that t names where it is.
+// dateOf is the date of t in its own location.
 func dateOf(t time.Time) day {
 	y, m, d := t.Date()
 	return dayOf(time.Date(y, m, d, 0, 0, 0, 0, time.UTC), 0)

@@ -7,6 +7,7 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
+// theirMoney is FirstPromoter's amount in the currency of the sale if it names one, else in the account's.
 func theirMoney(c firstpromoter.Commission) (amount int64, currency string) {
 	if c.OriginalCurrency != "" || c.OriginalAmount != 0 {
 		return c.OriginalAmount, strings.ToUpper(c.OriginalCurrency)
@@ -14,7 +15,7 @@ func theirMoney(c firstpromoter.Commission) (amount int64, currency string) {
 	return c.SaleAmount, ""
 }
 
-// wrongAmount is a commission for another amount or currency than the event's. A split one may show a part.
+// wrongAmount returns a commission with another amount or currency, or nil. A split one may have a part of the amount.
 func wrongAmount(e *event) *firstpromoter.Commission {
 	for i, c := range e.rows {
 		switch {
@@ -26,8 +27,8 @@ func wrongAmount(e *event) *firstpromoter.Commission {
 	return nil
 }
 
-// sameAmount compares without the sign, which a refund's commission may have or not; in the sale's currency where both name
-// one, else the amount before or after the conversion may be meant.
+// sameAmount compares the amounts without their signs, since the commission of a refund may be negative. If both name a currency,
+// it compares in this one. Otherwise the amount before or after the conversion may match.
 func sameAmount(e *event, c firstpromoter.Commission) bool {
 	original, converted := abs(c.OriginalAmount), abs(c.SaleAmount)
 	if e.currency != "" && c.OriginalCurrency != "" {
@@ -38,8 +39,8 @@ func sameAmount(e *event, c firstpromoter.Commission) bool {
 
 func abs(n int64) int64 { return max(n, -n) }
 
-// doubled reports whether an event has one commission twice. One sale may make several: for tiers, for a split, for the
-// referral; they differ in promoter, tier or reward. A denied one does not count.
+// doubled reports whether an event has the same commission twice. One sale may have several (tiers, a split, the referral): these
+// differ in promoter, tier or reward. Denied commissions do not count.
 func doubled(e *event) bool {
 	type what struct {
 		promoter, campaign, reward int64

@@ -24,7 +24,7 @@ type Reason struct {
 const (
 	BecauseWaiting      = "waiting"             // it is not delivered yet
 	BecauseDead         = "dead letter"         // it was given up
-	BecauseNotReferral  = "not a referral"      // FirstPromoter answered that; the outbox has forgotten the customer
+	BecauseNotReferral  = "not a referral"      // FirstPromoter's answer; the outbox has erased the customer
 	BecauseNoLead       = "no lead"             // FirstPromoter does not know the customer
 	BecauseLeadExpired  = "lead expired"        //
 	BecauseLeadDenied   = "lead denied"         //
@@ -33,14 +33,14 @@ const (
 	BecauseNoSale       = "no sale"             // the lead is good, and FirstPromoter has no sale of it
 	BecauseNoCommission = "no commission"       // the sale arrived and earned nothing: plan excluded, reward used up
 	BecauseDenied       = "commission denied"   // somebody denied it
-	BecauseDeleted      = "commission deleted"  // somebody deleted it: only where Why is told of it
+	BecauseDeleted      = "commission deleted"  // somebody deleted it; only with decided
 	BecauseMissing      = "commission missing"  // the answer had one, FirstPromoter has none
-	BecauseEarned       = "earned a commission" // it did earn
+	BecauseEarned       = "earned a commission" // it earned one
 )
 
-// Why says why a sale earned nothing, in at most three calls. what is a customer's e-mail address, a uid or an event id.
-// outbox may be nil; with it an event id says more. decided, if given, is as Options.Decided. Errors are the client's and the
-// outbox's.
+// Why says why a sale earned nothing, in at most three calls. what is a customer's e-mail address, a uid or an event id. outbox
+// may be nil; an event id says more with it. decided is optional, see Options.Decided. The error is that of the client or of
+// the outbox.
 func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox, what string, decided ...func(commission int64) string) (Reason, error) {
 	w := &why{client: client, what: strings.TrimSpace(what), decided: decided}
 	before := client.Calls()
@@ -61,7 +61,7 @@ func (w *why) ask(ctx context.Context, outbox fprom.Outbox) (Reason, error) {
 			switch {
 			case err != nil:
 				return Reason{}, fmt.Errorf("fprom: read the outbox: %w", err)
-			case e.Kind == fprom.KindSale, e.Kind == fprom.KindRefund: // a sign-up or a cancellation has the customer's name for an id
+			case e.Kind == fprom.KindSale, e.Kind == fprom.KindRefund: // the key of a sign-up or a cancellation is its customer
 				return w.event(ctx, e)
 			}
 		}
@@ -81,13 +81,13 @@ func (w *why) event(ctx context.Context, e fprom.Entry) (Reason, error) {
 		if e.Reason != "" {
 			text += ": " + e.Reason
 		}
-		return Reason{Verdict: BecauseWaiting, Detail: text + ". Nothing is to be done, unless the reason names something."}, nil
+		return Reason{Verdict: BecauseWaiting, Detail: text + ". You need to do nothing, unless the reason says so."}, nil
 	case e.State == fprom.StateDead:
 		return Reason{Verdict: BecauseDead, Detail: "It was given up: " + e.Reason + ". Mend the cause, then: fprom dead redrive " + e.Key}, nil
 	case e.Outcome == fprom.NotReferral && e.Customer != "":
 		return w.customer(ctx, map[bool]string{true: "email", false: "uid"}[strings.Contains(e.Customer, "@")], e.Customer)
 	case e.Outcome == fprom.NotReferral:
-		return Reason{Verdict: BecauseNotReferral, Detail: "FirstPromoter answered that the customer is no referral. Why, it can say for the customer: fprom why EMAIL"}, nil
+		return Reason{Verdict: BecauseNotReferral, Detail: "FirstPromoter answered that the customer is no referral. To see why, ask for the customer: fprom why EMAIL"}, nil
 	}
 	q := firstpromoter.CommissionQuery{Search: strings.TrimPrefix(e.Key, e.Kind+":")}
 	if n := len(e.CommissionIDs); n > 0 {
@@ -102,23 +102,23 @@ func (w *why) event(ctx context.Context, e fprom.Entry) (Reason, error) {
 	case len(rows) > 0:
 		return earned(rows), nil
 	case w.deleted(e.CommissionIDs):
-		return Reason{Verdict: BecauseDeleted, Detail: fmt.Sprintf("Somebody deleted the commission %d in FirstPromoter. If that was wrong, make it there again (Commissions): the event id is used up.", e.CommissionIDs[0])}, nil
+		return Reason{Verdict: BecauseDeleted, Detail: fmt.Sprintf("Somebody deleted the commission %d in FirstPromoter. If that was wrong, create it there again (Commissions): the event id cannot be used again.", e.CommissionIDs[0])}, nil
 	case e.Commissions > 0:
-		return Reason{Verdict: BecauseMissing, Detail: "FirstPromoter's answer had a commission, and now it has none: somebody deleted it, or it was lost. fprom reconcile finds all of them."}, nil
+		return Reason{Verdict: BecauseMissing, Detail: "FirstPromoter's answer had a commission, but FirstPromoter has none now: somebody deleted it, or it was lost. fprom reconcile finds all such sales."}, nil
 	default:
 		return nothingEarned(), nil
 	}
 }
 
-// deleted reports whether somebody deleted all of an event's commissions, as far as is known.
+// deleted reports whether decided says that somebody deleted all of an event's commissions.
 func (w *why) deleted(commissions []int64) bool {
-	stands := func(id int64) bool {
+	exists := func(id int64) bool {
 		return !slices.ContainsFunc(w.decided, func(decided func(int64) string) bool { return decided(id) == firstpromoter.StatusDeleted })
 	}
-	return len(commissions) > 0 && !slices.ContainsFunc(commissions, stands)
+	return len(commissions) > 0 && !slices.ContainsFunc(commissions, exists)
 }
 
-// customer explains the sales of a customer: the lead, its promoter, its commissions.
+// customer explains the sales of a customer by the lead, its promoter and its commissions.
 func (w *why) customer(ctx context.Context, by, customer string) (Reason, error) {
 	lead, err := w.client.Referral(ctx, by, customer)
 	switch {
@@ -150,7 +150,7 @@ func (w *why) customer(ctx context.Context, by, customer string) (Reason, error)
 	}
 }
 
-// noLead tells an unknown customer from an event id of another integration.
+// noLead explains an unknown customer. If what is the event id of another integration, it names the commission.
 func (w *why) noLead(ctx context.Context, by string) (Reason, error) {
 	if by == "uid" && w.what != "" {
 		rows, err := w.commissions(ctx, firstpromoter.CommissionQuery{Search: w.what}, func(c firstpromoter.Commission) bool { return strings.EqualFold(c.EventID, w.what) })

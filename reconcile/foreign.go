@@ -12,22 +12,22 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-// nameByCustomer finds the sales that commissions without an event id are for, by customer, amount and time; what is left
-// then by customer and time, as the amount may be what is wrong. It is for a list of sales: an outbox has the commissions' ids.
+// nameByCustomer finds the sale of each commission without an event id: by customer, amount and time, and then by customer and time
+// only, since the amount may be wrong. It is for a list of sales: an outbox has the commissions' ids.
 func (r *run) nameByCustomer() {
 	if len(r.nameless) == 0 || r.Outbox != nil {
 		return
 	}
 	open := map[[2]string][]*event{} // by customer and kind
 	for _, e := range r.ours {
-		if len(e.rows) == 0 && e.customer != "" && !e.silent {
+		if len(e.rows) == 0 && e.customer != "" && !e.ignored {
 			who := [2]string{strings.ToLower(e.customer), e.kind}
 			open[who] = append(open[who], e)
 		}
 	}
 	slices.SortStableFunc(r.nameless, func(a, b firstpromoter.Commission) int { return a.Created.Compare(b.Created) })
 	for _, fits := range []func(*event, firstpromoter.Commission) bool{
-		func(e *event, c firstpromoter.Commission) bool { return !earnedBy(e, c) && sameAmount(e, c) },
+		func(e *event, c firstpromoter.Commission) bool { return !hasCommissionOf(e, c) && sameAmount(e, c) },
 		func(e *event, _ firstpromoter.Commission) bool { return len(e.rows) == 0 },
 	} {
 		r.nameless = slices.DeleteFunc(r.nameless, func(c firstpromoter.Commission) bool {
@@ -40,12 +40,12 @@ func (r *run) nameByCustomer() {
 	}
 }
 
-// earnedBy reports whether an event has a commission of c's promoter already.
-func earnedBy(e *event, c firstpromoter.Commission) bool {
+// hasCommissionOf reports whether an event has a commission of c's promoter already.
+func hasCommissionOf(e *event, c firstpromoter.Commission) bool {
 	return slices.ContainsFunc(e.rows, func(x firstpromoter.Commission) bool { return x.PromoterID == c.PromoterID && x.Tier == c.Tier })
 }
 
-// nearest is the event that fits and is nearest in time, within two days.
+// nearest returns the fitting event that is nearest in time, within two days, or nil.
 func nearest(events []*event, c firstpromoter.Commission, fits func(*event, firstpromoter.Commission) bool) (best *event) {
 	least := 48 * time.Hour
 	for _, e := range events {
@@ -56,9 +56,9 @@ func nearest(events []*event, c firstpromoter.Commission, fits func(*event, firs
 	return best
 }
 
-// judgeStrange lists the commissions of some days whose event ids are not ours. An outbox is asked again for their ids: an
+// judgeForeign reports the commissions of some days whose event ids are not ours. It looks their ids up in the outbox first: an
 // event may have been recorded long before, or just now.
-func (r *run) judgeStrange(ctx context.Context, s span) error {
+func (r *run) judgeForeign(ctx context.Context, s span) error {
 	r.nameByCustomer()
 	for _, c := range r.nameless {
 		if s.has(dayOf(c.Created, 0)) {
@@ -71,12 +71,12 @@ func (r *run) judgeStrange(ctx context.Context, s span) error {
 		}
 	}
 	var found []Entry
-	for key, rows := range r.strange {
-		if r.told[key] || !s.has(dayOf(rows[0].Created, 0)) {
+	for key, rows := range r.foreign {
+		if r.reported[key] || !s.has(dayOf(rows[0].Created, 0)) {
 			continue
 		}
-		r.told[key] = true
-		if r.Outbox == nil && len(r.ourRefunds) == 0 && kindOf(rows[0]) == fprom.KindRefund { // of a list of sales alone nobody knows its refunds
+		r.reported[key] = true
+		if r.Outbox == nil && len(r.ourRefunds) == 0 && kindOf(rows[0]) == fprom.KindRefund { // a list of sales without refunds says nothing about them
 			r.report.Unidentified += len(rows)
 			continue
 		}
@@ -94,14 +94,14 @@ func (r *run) judgeStrange(ctx context.Context, s span) error {
 	return nil
 }
 
-// lookUpAtOnce is how many keys an outbox is asked for at once.
+// lookUpAtOnce is how many keys are looked up in an outbox at once.
 const lookUpAtOnce = 500
 
-// dropKnown takes out of strange what is ours. A refund's commission may have the sale's id.
+// dropKnown removes our events from foreign. The commission of a refund may have the sale's id.
 func (r *run) dropKnown(ctx context.Context) error {
 	var ids []string
-	for key, rows := range r.strange {
-		if !r.told[key] {
+	for key, rows := range r.foreign {
+		if !r.reported[key] {
 			ids = append(ids, rows[0].EventID)
 		}
 	}
@@ -112,7 +112,7 @@ func (r *run) dropKnown(ctx context.Context) error {
 					return fmt.Errorf("fprom: read the outbox: %w", err)
 				}
 				for _, k := range known {
-					delete(r.strange, keyOf(k, strings.TrimPrefix(e.Key, kind+":")))
+					delete(r.foreign, keyOf(k, strings.TrimPrefix(e.Key, kind+":")))
 				}
 			}
 		}
