@@ -30,12 +30,11 @@ func convert(p *billing.Payload) {
 func customer(p *billing.Payload, d *billing.Draft, c billing.Node) {
 	d.Metadata(c.At("subscription.meta_data"), c.At("customer.meta_data"))
 	k := p.Keys()
-	for _, o := range []billing.Node{c.At("subscription"), c.At("customer")} {
-		for key, take := range map[string]func(billing.Text){k.TID: d.TID, k.RefID: d.RefID, k.UID: d.UID, k.Email: d.Email} {
-			if key != "" {
-				take(o.Text("cf_" + key))
-			}
-		}
+	for _, o := range []billing.Node{c.At("subscription"), c.At("customer")} { // custom fields
+		d.TID(o.Text("cf_" + k.TID))
+		d.RefID(o.Text("cf_" + k.RefID))
+		d.UID(o.Text("cf_" + k.UID))
+		d.Email(o.Text("cf_" + k.Email))
 	}
 	d.Email(c.Text("customer.email"))
 	id := c.Text("customer.id", "transaction.customer_id", "subscription.customer_id")
@@ -87,11 +86,11 @@ func refund(p *billing.Payload, c billing.Node) {
 }
 
 func trial(p *billing.Payload, c billing.Node) {
-	d := p.Signup()
-	customer(p, d, c)
-	if !p.TrialSignups() || !d.Attributed() {
+	if !p.TrialSignups() {
 		p.Skip(billing.NothingPaid, "the subscription begins; payment_succeeded reports what is paid")
 		return
 	}
+	d := p.Signup()
+	customer(p, d, c)
 	d.Add()
 }

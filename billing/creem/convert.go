@@ -89,12 +89,12 @@ func paid(p *billing.Payload, o billing.Node) {
 }
 
 func trial(p *billing.Payload, o billing.Node) {
-	d := p.Signup()
-	customer(d, o)
-	if !p.TrialSignups() || !d.Attributed() {
+	if !p.TrialSignups() {
 		p.Skip(billing.NothingPaid, "a trial; subscription.paid reports its first payment")
 		return
 	}
+	d := p.Signup()
+	customer(d, o)
 	d.Add()
 }
 

@@ -1,6 +1,9 @@
 package creem_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -39,4 +42,16 @@ func TestOneSale(t *testing.T) {
 func TestPartialRefunds(t *testing.T) {
 	t.Parallel()
 	suite.PartialRefunds(t, []string{"refund_partial_1.json", "one_time.json", "refund_partial_1.json", "refund_partial_2.json"})
+}
+
+// An event that leads to nothing asks nobody for the customer: a lookup that fails must not make Creem send it again.
+func TestTrialAsksForNoCustomer(t *testing.T) {
+	t.Parallel()
+	fails := billing.WithCustomer(func(context.Context, string) (billing.Customer, error) {
+		return billing.Customer{}, errors.New("the API of Creem does not answer")
+	})
+	body := bytes.ReplaceAll(billingtest.Read(t, "subscription_trialing.json"), []byte("fp_tid"), []byte("other"))
+	if events, err := creem.Provider().Events(body, fails); err != nil || len(events) != 0 {
+		t.Errorf("%v, %v, want nothing", events, err)
+	}
 }

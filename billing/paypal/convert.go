@@ -134,12 +134,12 @@ func linked(r billing.Node, rel, kind string) billing.Text {
 }
 
 func activated(p *billing.Payload, r billing.Node) {
-	d := p.Signup()
-	subscriber(p, d, r)
-	if !p.TrialSignups() || !d.Attributed() {
+	if !p.TrialSignups() {
 		p.Skip(billing.NotMoney, "the subscription begins: PAYMENT.SALE.COMPLETED reports what is paid")
 		return
 	}
+	d := p.Signup()
+	subscriber(p, d, r)
 	d.Add()
 }
 

@@ -150,11 +150,11 @@ func authenticated(p *billing.Payload, e entities) {
 		p.Skip(billing.OtherEvent, "subscription.charged or invoice.paid reports what was paid")
 		return
 	}
-	d := p.Signup()
-	customer(d, e)
-	if !p.TrialSignups() || !d.Attributed() {
+	if !p.TrialSignups() {
 		p.Skip(billing.NotFinal, "the subscription begins; subscription.charged reports what is paid")
 		return
 	}
+	d := p.Signup()
+	customer(d, e)
 	d.Add()
 }

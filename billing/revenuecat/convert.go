@@ -66,12 +66,12 @@ func (s settings) purchase(p *billing.Payload, e billing.Node) {
 }
 
 func trial(p *billing.Payload, e billing.Node) {
-	d := p.Signup()
-	customer(d, e)
-	if !p.TrialSignups() || !d.Attributed() {
+	if !p.TrialSignups() {
 		p.Skip(billing.NothingPaid, "a trial; RENEWAL with is_trial_conversion reports its first payment")
 		return
 	}
+	d := p.Signup()
+	customer(d, e)
 	d.Add()
 }
 
