@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -90,24 +89,6 @@ func TestBatch(t *testing.T) {
 	x := batch.Explain([]byte(`{"events":[{"type":"other","id":"x"},` + paid("a", `"ten"`) + "," + paid("b", "2") + `]}`))
 	if x.ID != "x" || len(x.More) != 2 || !fprom.IsPermanent(x.Err) || len(x.Events()) != 1 || strings.Count(x.String(), "test ") < 3 {
 		t.Errorf("%+v", x)
-	}
-}
-
-// An application that has structs of its own reads the JSON, and adds events that are ready.
-func TestAddEvent(t *testing.T) {
-	t.Parallel()
-	v := billing.Provider{Name: "test", Convert: func(p *billing.Payload) {
-		p.Add(fprom.Cancellation{UID: string(p.Root.At("user").JSON())})
-		p.Add(fprom.Cancellation{})
-	}}
-	events, err := v.Events([]byte(`{"user":[1, 2]}`))
-	var wrong *fprom.ValidationError
-	if len(events) != 0 || !errors.As(err, &wrong) {
-		t.Errorf("got %v, %v: the second is not valid", events, err)
-	}
-	v.Convert = func(p *billing.Payload) { p.Add(fprom.Cancellation{UID: string(p.Root.At("user").JSON())}) }
-	if events, err := v.Events([]byte(`{"user":[1, 2]}`)); err != nil || len(events) != 1 || events[0] != (fprom.Cancellation{UID: "[1,2]"}) {
-		t.Errorf("got %v, %v", events, err)
 	}
 }
 

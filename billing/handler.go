@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/safelog"
@@ -35,7 +36,7 @@ type handler struct {
 	config *config
 	log    *slog.Logger
 
-	skipped said
+	logged  sync.Map // what is logged only once: types of events, and TestMode
 	refused safelog.Refusals
 }
 

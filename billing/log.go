@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 )
 
-// said remembers what was said.
-type said struct{ names sync.Map }
-
-// first reports whether name was not said before.
-func (s *said) first(name string) bool {
-	_, before := s.names.LoadOrStore(name, true)
+// first reports whether nothing was logged under this name yet.
+func (h *handler) first(name string) bool {
+	_, before := h.logged.LoadOrStore(name, true)
 	return !before
 }
 
@@ -23,11 +19,11 @@ func (h *handler) logSkip(ctx context.Context, log *slog.Logger, x *Explanation)
 	case NoCustomer, NoAmount:
 		level, text = slog.LevelWarn, "fprom: nothing tracked: a commission may be lost"
 	case OtherEvent:
-		if h.skipped.first(x.Type) {
+		if h.first(x.Type) {
 			level, text = slog.LevelWarn, "fprom: nothing tracked: let the provider send the event that reports this money (said once for each type)"
 		}
 	case TestMode:
-		if h.skipped.first(string(TestMode)) {
+		if h.first(string(TestMode)) {
 			level, text = slog.LevelInfo, "fprom: nothing tracked of test mode; billing.WithTestMode changes that (said once)"
 		}
 	case NotMoney, NotFinal, NothingPaid:

@@ -44,15 +44,6 @@ func (p *Payload) Exponent(currency string) (digits int, ok bool) {
 	return digits, ok && currency != ""
 }
 
-// Add tracks an event that was made without a Draft. One that is not valid fails the payload.
-func (p *Payload) Add(e fprom.Event) {
-	if err := e.Validate(); err != nil {
-		p.fail(err)
-		return
-	}
-	p.out.Tracked = append(p.out.Tracked, Tracked{Event: e})
-}
-
 // Event names the payload: the event's type and the id that the provider gave the event.
 func (p *Payload) Event(eventType, id Text) { p.out.Type, p.out.ID = eventType.S, id.S }
 
@@ -111,15 +102,6 @@ func parse(payload []byte) (any, error) {
 		return nil, &fprom.ValidationError{Field: "payload", Reason: "is not a JSON object"}
 	}
 	return v, nil
-}
-
-// JSON is the value as JSON, for those who read it into a struct.
-func (n Node) JSON() []byte {
-	b, err := json.Marshal(n.v)
-	if err != nil { // it came from JSON
-		return []byte("null")
-	}
-	return b
 }
 
 // At follows a path of member names and array indexes such as "lines.data.0.price".

@@ -29,11 +29,15 @@ type Delivery struct {
 // MatchHMAC reports whether one of signatures (raw bytes) is the HMAC-SHA256 of the concatenated message under one of
 // the secrets. Every combination is compared, in constant time.
 func (d Delivery) MatchHMAC(signatures [][]byte, message ...[]byte) bool {
+	return matchHMAC(d.keys(), signatures, message...)
+}
+
+func (d Delivery) keys() [][]byte {
 	keys := make([][]byte, len(d.Secrets))
 	for i, s := range d.Secrets {
 		keys[i] = []byte(s)
 	}
-	return matchHMAC(keys, signatures, message...)
+	return keys
 }
 
 // MatchText reports whether text is one of the secrets, in constant time.
@@ -141,11 +145,7 @@ func StandardWebhooks(_ context.Context, d Delivery) error {
 // StandardWebhooksText is StandardWebhooks for providers that take the secret's characters for the key, not what they
 // stand for in base64.
 func StandardWebhooksText(_ context.Context, d Delivery) error {
-	keys := make([][]byte, len(d.Secrets))
-	for i, s := range d.Secrets {
-		keys[i] = []byte(s)
-	}
-	return standardWebhooks(d, keys)
+	return standardWebhooks(d, d.keys())
 }
 
 // standardWebhooks: webhook-signature: v1,<base64>[ v1,<base64>…]; HMAC-SHA256 over "<id>.<timestamp>.<body>".
