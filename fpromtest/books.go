@@ -2,6 +2,7 @@ package fpromtest
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,8 +133,8 @@ func (s *Server) AddPastSale(p PastSale) {
 func (s *Server) Lose(eventID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.books.rows = drop(s.books.rows, func(r *bookRow) bool { return r.EventID == eventID })
-	s.books.tracked = drop(s.books.tracked, func(e *bookEvent) bool { return e.id == eventID })
+	s.books.rows = slices.DeleteFunc(s.books.rows, func(r *bookRow) bool { return r.EventID == eventID })
+	s.books.tracked = slices.DeleteFunc(s.books.tracked, func(e *bookEvent) bool { return e.id == eventID })
 }
 
 // Forget is Lose, after which FirstPromoter takes the event id again.
@@ -143,15 +144,6 @@ func (s *Server) Forget(eventID string) {
 	defer s.mu.Unlock()
 	delete(s.account.events, "sale:"+eventID)
 	delete(s.account.events, "refund:"+eventID)
-}
-
-func drop[T any](all []T, bad func(T) bool) (kept []T) {
-	for _, x := range all {
-		if !bad(x) {
-			kept = append(kept, x)
-		}
-	}
-	return kept
 }
 
 // Double books the commissions of an event a second time.

@@ -40,7 +40,7 @@ func (s *Server) exchange(ctx context.Context, r *http.Request) (reply, error) {
 		rep = s.processAndNote(e)
 	}
 	if f.hang || f.delay > 0 {
-		if err := s.hold(ctx, in); err != nil {
+		if err := s.wait(ctx, f.delay, in.done); err != nil {
 			return reply{}, err
 		}
 	}
@@ -126,17 +126,18 @@ func (s *Server) trap(r Request) reply {
 	return jsonReply(http.StatusOK, object{"id": 1, "etype": "sale"})
 }
 
-// hold lets a request hang or wait.
-func (s *Server) hold(ctx context.Context, in *Injection) error {
+// wait waits for d (0: without end) or until done is closed. It returns an error if the client goes or the server closes
+// before.
+func (s *Server) wait(ctx context.Context, d time.Duration, done <-chan struct{}) error {
 	var over <-chan time.Time
-	if d := in.fault.delay; d > 0 {
+	if d > 0 {
 		t := time.NewTimer(d)
 		defer t.Stop()
 		over = t.C
 	}
 	select {
 	case <-over:
-	case <-in.done:
+	case <-done:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.closed:
@@ -145,24 +146,12 @@ func (s *Server) hold(ctx context.Context, in *Injection) error {
 	return nil
 }
 
-// pause waits for d, or until the client goes or the server closes.
+// pause waits for d, which may be 0, while a body is sent.
 func (s *Server) pause(ctx context.Context, d time.Duration) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	if d <= 0 {
-		return nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
 		return ctx.Err()
-	case <-s.closed:
-		return errClosed
 	}
+	return s.wait(ctx, d, nil)
 }
 
 // ServeHTTP answers a request that came over a socket. It makes the Server an http.Handler that can be mounted
