@@ -7,7 +7,8 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// event is the event; a field that may be missing and is not valid is left out, so that it costs the label, not the sale.
+// event returns the event that the draft holds. An optional field with an invalid value is left out: the sale must not be lost
+// because of a plan name.
 func (d *Draft) event() fprom.Event {
 	optional := map[string]struct {
 		name  string
@@ -47,7 +48,7 @@ func (d *Draft) build() fprom.Event {
 	}
 }
 
-// wire is the fields of each kind, in the order in which they are explained.
+// wire lists the fields of each kind in the order in which Explain shows them.
 var wire = map[string][]string{
 	fprom.KindSale:         {"event_id", "email", "uid", "amount", "currency", "quantity", "plan", "promo_code", "tid", "ref_id"},
 	fprom.KindRefund:       {"event_id", "email", "uid", "amount", "currency", "quantity", "sale_event_id"},
@@ -55,7 +56,7 @@ var wire = map[string][]string{
 	fprom.KindCancellation: {"email", "uid"},
 }
 
-// trace is the origin of the fields that the event has.
+// trace returns where the fields of the event came from, in the order of wire.
 func (d *Draft) trace() []Field {
 	var out []Field
 	for _, name := range wire[d.kind] {
@@ -68,7 +69,7 @@ func (d *Draft) trace() []Field {
 	return out
 }
 
-// mask leaves the first letter of each side of an address.
+// mask keeps the first letter of each side of an e-mail address.
 func mask(email string) string {
 	local, host, ok := strings.Cut(email, "@")
 	if !ok || local == "" || host == "" {

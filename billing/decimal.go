@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Decimal is the decimal number at path times 10^digits, rounded half to even: 19.99 with 2 digits is 1999. It is read as
-// it is written, without floating point, from a JSON number or a string. Absent, null and "" are no number; anything
-// else, and anything beyond 2^53, fails the payload.
+// Decimal reads the decimal number at path and returns it times 10^digits, rounded half to even: 19.99 with 2 digits is 1999.
+// It reads a JSON number or a string, without floating point. If the value is absent, null or "", OK is false. A value that is
+// not a number, or is above 2^53, fails the payload.
 func (n Node) Decimal(path string, digits int) Int {
 	at := n.At(path)
 	r := at.Rat()
@@ -18,7 +18,8 @@ func (n Node) Decimal(path string, digits int) Int {
 	return at.Scaled(r, digits, at.path)
 }
 
-// Rat is the decimal number at the node, exactly; nil if there is none. Anything else than a number fails the payload.
+// Rat returns the exact decimal number of the node, or nil if the value is absent, null or "". A value that is not a number fails
+// the payload.
 func (n Node) Rat() *big.Rat {
 	if n.v == nil || n.v == "" {
 		return nil
@@ -39,8 +40,8 @@ func (n Node) Rat() *big.Rat {
 	return r
 }
 
-// Scaled is r times 10^digits, rounded half to even, as an Int that came from a path or a formula. Digits outside 0–18 make
-// it zero; what is beyond 2^53 fails the payload.
+// Scaled returns r times 10^digits, rounded half to even. from says where r came from: a path or a formula. With digits outside
+// 0–18 the result is zero. A result above 2^53 fails the payload.
 func (n Node) Scaled(r *big.Rat, digits int, from string) Int {
 	if digits < 0 || digits > 18 {
 		return Int{From: from, OK: true}

@@ -2,14 +2,14 @@
 //
 //	http.Handle("POST /webhooks/stripe", stripe.Handler(tracker, os.Getenv("STRIPE_WEBHOOK_SECRET")))
 //
-// A Provider says how one of them signs, and what its payloads mean. Handler does the rest; it is an http.Handler (in Gin:
-// gin.WrapH). A Provider's Check verifies the signature of a raw body, Events turns a payload into events (none for what
-// is not money), and Explain says where each field came from. Payloads are read as JSON; no SDK is needed.
+// Each package below billing has a Handler, which is an http.Handler (in Gin use gin.WrapH). A Provider describes how one provider
+// signs and what its payloads mean. Its Check verifies the signature of a raw body, Events turns a payload into events, and Explain
+// says where each field came from. No SDK of a provider is needed.
 //
 // The packages: stripe, paddle (Paddle Billing), lemonsqueezy, revenuecat, polar, razorpay, paypal, whop, dodo (Dodo
-// Payments), fastspring, creem, chargebee and recurly; and shopify, which polls, since Shopify's webhooks about apps carry no
-// amounts. Each begins with a table of the events to subscribe to, the fields read, and why. At its end it says what could
-// not be verified. An option that only one provider has is in that provider's package:
+// Payments), fastspring, creem, chargebee and recurly. Package shopify polls instead, because Shopify's webhooks about apps carry no
+// amounts. The documentation of each package lists the events to subscribe to and the fields that are read, gives the reasons, and
+// says at the end what is not verified. Options of one provider are in its package:
 //
 //	billing.Handler(tracker, stripe.Provider(stripe.WithClientReferenceTID()), secret, billing.WithTestMode())
 //
@@ -18,16 +18,15 @@
 //
 // # What they send
 //
-// The amount is what was paid before taxes, in FirstPromoter's minor units, computed in integers: paid × (total − tax) /
-// total. It holds for prices with and without tax, for partial payments, discounts and credit. The event id is the id of
-// the payment or the refund, never of the delivery or the subscription, so that a payment that is announced by several
-// webhooks, or several times, is one sale. Test mode and zero amounts are skipped.
+// The amount is the payment before taxes in FirstPromoter's minor units, computed in integers: paid × (total − tax) / total. This
+// is right for prices with and without tax, for partial payments, discounts and credit. The event id is the id of the payment or
+// of the refund, never of the delivery or the subscription: several webhooks about one payment are one sale. Payloads of test mode
+// and zero amounts are skipped.
 //
 // # Attribution
 //
-// A webhook carries no cookies. Put what the browser knows into the provider's metadata at checkout
-// (fprom.AttributionFrom(r).Metadata()), together with the uid of the sign-up. The right place for fp_tid is one that the
-// provider repeats in its webhooks about the payment:
+// A webhook carries no cookies. At checkout, put fprom.AttributionFrom(r).Metadata() and the uid of the sign-up into the provider's
+// metadata. Choose a place that the provider repeats in its webhooks about the payment:
 //
 //	Stripe Checkout, mode=subscription   subscription_data.metadata
 //	Stripe Checkout, mode=payment        metadata, and payment_intent_data.metadata for the refunds
@@ -54,42 +53,39 @@
 //	fp_ref         a promoter's referral id           fp_email       where the payload has no address
 //	fp_plan        instead of the provider's price    fp_promo_code  the coupon
 //
-// WithKeys changes these names. A value that FirstPromoter would refuse is left out; the sale is sent all the same. Use the
-// same e-mail address and uid in all events of a customer.
+// WithKeys changes these names. A value that FirstPromoter would refuse is left out, and the sale is sent without it. Use the same
+// e-mail address and uid in all events of a customer.
 //
 // # Answers of a Handler
 //
-//	405  not a POST; logged like 401               413  the body is larger than 1 MiB; logged like 401
-//	400 or 401  the signature is wrong (which of the two, the provider's documentation says); logged as a warning at
-//	            most once a minute and reason
-//	422  a signed payload that cannot be read, or an event that cannot be valid; logged as an error
-//	503  an event could not be accepted, or a lookup failed
-//	200  everything else; also for an event whose id was used with another amount (fprom.ErrConflict), which sending
-//	     again would not mend: it is logged as an error
+//	405         the method is not POST
+//	413         the body is larger than 1 MiB
+//	400 or 401  the signature is wrong; the package of the provider says which status it is
+//	422         a signed payload cannot be read, or its event is not valid; logged as an error
+//	503         an event was not accepted, or a lookup failed
+//	200         everything else, also an event id that is already used with another amount (fprom.ErrConflict), because sending
+//	            it again would not help; this is logged as an error
 //
-// The first webhook of each type that is skipped because another one reports the same money is logged as a warning: an
-// endpoint that is subscribed to the wrong types would lose every sale. Test mode is skipped, logged once, and answered 200:
-// "stripe trigger" has no effect at FirstPromoter without WithTestMode. Handler logs an empty signing secret as an error at
-// once.
+// 405, 413, 400 and 401 are logged as a warning, at most once a minute for each reason. An event type that is skipped because another
+// type reports the same money is logged as a warning once: an endpoint that is subscribed to the wrong types would lose every sale.
+// Test mode is logged once and answered 200: "stripe trigger" has no effect without WithTestMode. An empty signing secret is
+// logged as an error when the Handler is made.
 //
-// On 422 and 503 the provider sends the webhook again, and what was accepted already is recognized by its event id. 422
-// is deliberate: sending again does not help by itself, but the provider shows the failure and keeps the payload until the
-// cause is gone, whereas a 200 would lose the commission.
+// After 422 and 503 the provider sends the webhook again; events that are accepted already are recognized by their ids. 422 is
+// deliberate: the provider shows the failure and keeps the payload until you have removed the cause. A 200 would lose the commission.
 //
 // # A provider that is not here
 //
 // Write a Provider, in your own module or as a package billing/<name>:
 //
-//  1. Provider.Verify: HMACSHA256, StandardWebhooks, Stamped, SharedSecret, BasicAuth, or a function of your own.
-//  2. Provider.Convert: Payload.Event first; Payload.SkipTest if it is test mode; then, by the type of the event, fill in
-//     one Draft per event (Payload.Sale, Refund, Cancellation, Signup), or say with Payload.Skip why there is none. The event
-//     id is that of the payment or the refund, so that a payment that is announced twice is one sale; choose one family
-//     of types for each kind of payment, and skip the others with OtherEvent. Take the amount that was paid, less its tax
-//     (BeforeTax), and call Draft.Metadata before the other fields. Read every value with Node.Text, Node.Int and
-//     Node.Decimal: then Explain says where it came from.
+//  1. Provider.Verify: HMACSHA256, StandardWebhooks, Stamped, SharedSecret, BasicAuth, or your own function.
+//  2. Provider.Convert: call Payload.Event, and Payload.SkipTest for test mode. Then fill in one Draft for each event (Payload.Sale,
+//     Refund, Cancellation, Signup), or say with Payload.Skip why there is none. Take the id of the payment or the refund as the
+//     event id. If several types of events report one payment, choose one of them and skip the others with OtherEvent. Subtract
+//     the tax from the amount that was paid (BeforeTax). Call Draft.Metadata before the other fields.
 //  3. Test it with package billingtest: webhooks in testdata, golden files, the answers of the handler, and two fuzz targets.
-//  4. Write down the table: events, fields, and why; and what you could not verify. In this module also add the provider to
-//     billing/explain.
+//  4. Document the events, the fields, the reasons, and what you could not verify. In this module, add the provider to
+//     billing/explain as well.
 //
-// The module examples/acmepay is a complete one.
+// The module examples/acmepay is a complete example.
 package billing

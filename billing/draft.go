@@ -9,15 +9,15 @@ import (
 	"github.com/fprom-go/fprom/money"
 )
 
-// Draft is an event that is being filled in; Add tracks it. It holds the fields of every kind: those that its kind does
-// not have are left out. Of each field the first value given counts.
+// Draft is an event while its fields are set. Add finishes it. A Draft has the fields of every kind of event; Add leaves out
+// those that its own kind does not have. If a field is set twice, the first value stays.
 type Draft struct {
 	p      *Payload
 	kind   string
 	e      fprom.Sale
 	saleID string
 	amount Int
-	known  *Payment // what the option WithPayment said
+	known  *Payment // the answer of WithPayment; nil if there is none
 	fields []Field
 }
 
@@ -51,13 +51,13 @@ func (d *Draft) forget(name string, field *string) {
 	}
 }
 
-// ID is the event id: of the payment or the refund.
+// ID sets the event id: the id of the payment or of the refund.
 func (d *Draft) ID(t Text) { d.set("event_id", &d.e.EventID, t) }
 
-// SaleID is the event id of the sale that is refunded.
+// SaleID sets the event id of the sale that a refund belongs to.
 func (d *Draft) SaleID(t Text) { d.set("sale_event_id", &d.saleID, t) }
 
-// Email is the customer's address; the first one given counts. Something that is no address is left out.
+// Email sets the customer's e-mail address. A text that is not an address is left out.
 func (d *Draft) Email(t Text) {
 	if d.e.Email == "" && (fprom.Cancellation{Email: t.S}).Validate() == nil {
 		d.e.Email = t.S
@@ -65,26 +65,26 @@ func (d *Draft) Email(t Text) {
 	}
 }
 
-// UID is the customer's id in the application; the first one given counts.
+// UID sets the customer's id in the application.
 func (d *Draft) UID(t Text) {
 	if (fprom.Cancellation{UID: t.S}).Validate() == nil {
 		d.set("uid", &d.e.UID, t)
 	}
 }
 
-// TID is the visitor's tracking id; the first one given counts.
+// TID sets the visitor's tracking id.
 func (d *Draft) TID(t Text) { d.set("tid", &d.e.TID, t) }
 
-// RefID is a promoter's referral id; the first one given counts.
+// RefID sets a promoter's referral id.
 func (d *Draft) RefID(t Text) { d.set("ref_id", &d.e.RefID, t) }
 
-// Plan is the provider's plan or price id; the first one given counts.
+// Plan sets the provider's plan or price id.
 func (d *Draft) Plan(t Text) { d.set("plan", &d.e.Plan, t) }
 
-// PromoCode is the coupon; the first one given counts.
+// PromoCode sets the coupon.
 func (d *Draft) PromoCode(t Text) { d.set("promo_code", &d.e.PromoCode, t) }
 
-// Quantity is the number of items; less than 1 is left out.
+// Quantity sets the number of items. A number below 1 is left out.
 func (d *Draft) Quantity(i Int) {
 	if d.e.Quantity == 0 && i.N > 0 && i.N < 1<<31 {
 		d.e.Quantity = int(i.N)
@@ -92,8 +92,8 @@ func (d *Draft) Quantity(i Int) {
 	}
 }
 
-// Metadata takes what the application put into the provider's metadata (WithKeys); the first node that has a key
-// counts. Call it before Email, UID, Plan and PromoCode are taken from elsewhere.
+// Metadata sets the fields that the application has put into the provider's metadata (see WithKeys). If several nodes have a key,
+// the first one counts. Call Metadata before Email, UID, Plan and PromoCode, so that its values win.
 func (d *Draft) Metadata(nodes ...Node) {
 	k := d.p.config.keys
 	for _, n := range nodes {
@@ -105,7 +105,7 @@ func (d *Draft) Metadata(nodes ...Node) {
 			if t := at.text(); t.S != "" {
 				return t
 			}
-			return at.Text("value") // RevenueCat's attributes are objects
+			return at.Text("value") // RevenueCat: {"fp_tid": {"value": "…"}}
 		}
 		d.Email(get(k.Email))
 		d.UID(get(k.UID))
@@ -116,20 +116,20 @@ func (d *Draft) Metadata(nodes ...Node) {
 	}
 }
 
-// HasCustomer reports whether the customer is known.
+// HasCustomer reports whether an e-mail address or a uid is set.
 func (d *Draft) HasCustomer() bool { return d.e.Email != "" || d.e.UID != "" }
 
-// Attributed reports whether a tid or a ref_id is known.
+// Attributed reports whether a tid or a ref_id is set.
 func (d *Draft) Attributed() bool { return d.e.TID != "" || d.e.RefID != "" }
 
-// Minor is the money before taxes in the minor units of ISO 4217, as most providers have them.
+// Minor sets the amount before taxes, in the minor units of ISO 4217. Most providers use these.
 func (d *Draft) Minor(n Int, currency Text) {
 	digits, _ := money.ISOExponent(currency.S)
 	d.Amount(n, currency, digits)
 }
 
-// Amount is the money before taxes in the provider's minor units, which have so many decimal digits. For amounts in
-// units of the currency, such as 19.99, read them with Node.Decimal and the digits that Payload.Exponent says.
+// Amount sets the amount before taxes, in the provider's minor units. digits is the number of decimal digits of these units. If
+// the provider sends amounts such as 19.99, read them with Node.Decimal and the digits of Payload.Exponent.
 func (d *Draft) Amount(n Int, currency Text, digits int) {
 	want, ok := d.p.Exponent(currency.S)
 	if !ok {
@@ -145,8 +145,8 @@ func (d *Draft) Amount(n Int, currency Text, digits int) {
 	d.set("currency", &d.e.Currency, currency)
 }
 
-// Add tracks the event, or says why not: with an amount of zero or less it is skipped, as is a sign-up without a tid and a
-// ref_id, and an event without a customer. A sale or refund without an amount fails the payload.
+// Add finishes the draft: the event will be tracked. Add skips the event if its amount is zero or less, if it is a sign-up without
+// a tid and a ref_id, or if it has no customer. A sale or a refund without an amount fails the payload.
 func (d *Draft) Add() {
 	money := d.kind == fprom.KindSale || d.kind == fprom.KindRefund
 	switch {

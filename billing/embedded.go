@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Embedded is the object that the string at path holds, as JSON ({"a":"1"}) or as a query string (a=1&b=2), for
-// providers whose metadata is one string. It is absent if the string is neither.
+// Embedded reads the string at path as an object: JSON ({"a":"1"}) or a query string (a=1&b=2). It is for providers whose
+// metadata is one string. If the string is neither, the node is absent.
 func (n Node) Embedded(path string) Node {
 	at := n.At(path)
 	s := strings.TrimSpace(at.text().S)

@@ -8,7 +8,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Reason is why a payload led to no event.
+// Reason says why an event of a provider was skipped.
 type Reason string
 
 // The reasons.
@@ -17,38 +17,38 @@ const (
 	OtherEvent  Reason = "other-event"  // the same money is reported by another event of the provider
 	NotFinal    Reason = "not-final"    // pending, failed or not ended: another event follows if money moves
 	NothingPaid Reason = "nothing-paid" // the amount before taxes is zero: a trial, a full discount, credit
-	TestMode    Reason = "test-mode"    // a test payload (see WithTestMode)
-	NoCustomer  Reason = "no-customer"  // money, but nothing names the customer: a commission may be lost
+	TestMode    Reason = "test-mode"    // a payload of test mode (see WithTestMode)
+	NoCustomer  Reason = "no-customer"  // money moved, but the payload does not name the customer: a commission may be lost
 	NoAmount    Reason = "no-amount"    // money moved, but the payload does not say how much: report it by hand
 )
 
-// Field is one field of an event and where it came from.
+// Field is one field of an event, with its origin.
 type Field struct {
 	Name  string // FirstPromoter's name, such as "event_id"
-	Value string // e-mail addresses are shortened
-	From  string // path in the payload, or a formula over paths
+	Value string // e-mail addresses are masked
+	From  string // a path in the payload, or a formula with paths
 }
 
-// Tracked is one event and the origin of its fields.
+// Tracked is one event with the origin of its fields.
 type Tracked struct {
 	Event  fprom.Event
 	Fields []Field
 }
 
-// Explanation says what an event of a provider led to, and why.
+// Explanation says what was made of one event of a provider, and why.
 type Explanation struct {
 	Provider string
 	Type     string    // the provider's type of event
 	ID       string    // the provider's id of the event
-	Tracked  []Tracked // in the order in which they are enqueued
-	Skipped  Reason    // why nothing was tracked; empty if something was, or Err is set
-	Detail   string    // more on Skipped
-	Err      error     // the payload cannot be read, an option's lookup failed, or an event was not accepted
-	// More is the other events of a body that holds several (Provider.Batch). Err is then the first of all their errors.
+	Tracked  []Tracked // in the order of enqueueing
+	Skipped  Reason    // why nothing was tracked; empty if something was tracked, or if Err is set
+	Detail   string    // explains Skipped
+	Err      error     // the payload is wrong, the lookup of an option failed, or an event was not accepted
+	// More holds the second and all further events of a body (see Provider.Batch). Err is then the first error of all events.
 	More []Explanation
 }
 
-// join is the explanations of one body as one.
+// join makes one explanation of those of one body.
 func join(xs []Explanation) Explanation {
 	x := xs[0]
 	x.More = xs[1:]
@@ -58,7 +58,7 @@ func join(xs []Explanation) Explanation {
 	return x
 }
 
-// Events are the events alone, those of More included.
+// Events returns all events, with those of More.
 func (x Explanation) Events() []fprom.Event {
 	var events []fprom.Event
 	for _, t := range x.Tracked {
@@ -70,7 +70,7 @@ func (x Explanation) Events() []fprom.Event {
 	return events
 }
 
-// String is for people: one line a field.
+// String returns a text for people, with one line for each field.
 func (x Explanation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s\n", x.Provider, orDash(x.Type), orDash(x.ID))

@@ -16,8 +16,9 @@ import (
 // maxBody is the largest webhook that a handler reads.
 const maxBody = 1 << 20
 
-// Handler is the webhook endpoint of a provider: it verifies, converts, enqueues, and answers as the package documentation
-// says. The packages below have one that needs no Provider. A nil *fprom.Tracker drops the events. In Gin: gin.WrapH.
+// Handler returns the webhook endpoint of a provider. It verifies the signature, converts the payload and enqueues the events. The
+// package documentation lists its answers. Each package below billing has a shorter Handler without the Provider. With a nil
+// *fprom.Tracker the events are dropped. In Gin use gin.WrapH.
 func Handler(t fprom.Enqueuer, v Provider, secret string, opts ...Option) http.Handler {
 	h := &handler{Provider: v, t: t, config: v.config(secret, opts)}
 	if h.Refused == 0 {
@@ -43,7 +44,7 @@ type handler struct {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := h.serve(w, r)
 	if status == http.StatusOK {
-		w.WriteHeader(status) // some providers want an empty answer
+		w.WriteHeader(status) // some providers want an empty body
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -80,7 +81,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 	return status
 }
 
-// refuse tells the observer and, at most once a minute and reason, the log why a request is not taken for the provider's.
+// refuse tells the observer why a request is not from the provider, and logs it at most once a minute for each reason.
 func (h *handler) refuse(ctx context.Context, status int, err error) int {
 	h.observe(ctx, []Explanation{{Provider: h.Name, Err: err}})
 	h.warnRefused(ctx, err)
@@ -96,8 +97,8 @@ func (h *handler) observe(ctx context.Context, xs []Explanation) {
 	}
 }
 
-// accept enqueues the events of a body, those of a part that cannot be read left out, and says in the log what became of
-// each part. The status is that of the worst.
+// accept enqueues the events of one body and logs what became of each part. A part with an error does not stop the others. accept
+// returns the status of the worst part.
 func (h *handler) accept(ctx context.Context, xs []Explanation) int {
 	if err := h.enqueue(ctx, join(xs).Events()); err != nil {
 		for i := range xs {
@@ -142,7 +143,7 @@ func (h *handler) enqueue(ctx context.Context, events []fprom.Event) error {
 	return err
 }
 
-// isNil reports whether nothing is tracked, as in development without credentials.
+// isNil reports whether there is no tracker, as in development without credentials.
 func isNil(t fprom.Enqueuer) bool {
 	tracker, ok := t.(*fprom.Tracker)
 	return t == nil || ok && tracker == nil

@@ -7,17 +7,17 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// maxInt is the largest integer that every JSON reader keeps exact.
+// maxInt is the largest integer that every JSON parser reads exactly.
 const maxInt = 1<<53 - 1
 
-// Int is an integer that knows how it came about. OK is false if there is none.
+// Int is an integer with its origin, such as a path in the payload. OK is false if there is no integer.
 type Int struct {
 	N    int64
 	From string
 	OK   bool
 }
 
-// Or is i, or other where there is no i.
+// Or returns i, or other if i has no integer.
 func (i Int) Or(other Int) Int {
 	if i.OK {
 		return i
@@ -25,7 +25,7 @@ func (i Int) Or(other Int) Int {
 	return other
 }
 
-// Minus is i − o; i where there is no o, none where there is no i.
+// Minus returns i − o. If o has no integer it returns i; if i has none, the result has none.
 func (i Int) Minus(o Int) Int {
 	if !i.OK || !o.OK {
 		return i
@@ -33,7 +33,7 @@ func (i Int) Minus(o Int) Int {
 	return Int{saturate(i.N, -o.N), i.From + " − " + group(o.From), true}
 }
 
-// Plus is i + o; the one that exists where there is only one.
+// Plus returns i + o. If only one of them has an integer, it returns that one.
 func (i Int) Plus(o Int) Int {
 	if !i.OK || !o.OK {
 		return i.Or(o)
@@ -41,7 +41,7 @@ func (i Int) Plus(o Int) Int {
 	return Int{saturate(i.N, o.N), i.From + " + " + o.From, true}
 }
 
-// Abs is i without its sign.
+// Abs returns i without its sign.
 func (i Int) Abs() Int {
 	if i.N < 0 {
 		i.N = -i.N
@@ -49,8 +49,8 @@ func (i Int) Abs() Int {
 	return i
 }
 
-// BeforeTax is the part of paid that is not tax (fprom.BeforeTax), where total contains tax. Without a total or a tax
-// it is paid.
+// BeforeTax returns the part of paid that is not tax, if total contains tax (see fprom.BeforeTax). If total or tax is unknown, it
+// returns paid.
 func BeforeTax(paid, total, tax Int) Int {
 	if !paid.OK || !total.OK || !tax.OK {
 		return paid
@@ -62,8 +62,8 @@ func BeforeTax(paid, total, tax Int) Int {
 	return Int{n, group(paid.From) + " × (" + total.From + " − " + group(tax.From) + ") / " + group(total.From), true}
 }
 
-// Share is paid × net / total: the part of paid that is not tax, where total without tax is net. Without a net or a
-// total it is not known.
+// Share returns paid × net / total: the part of paid that is not tax, if net is total without tax. If net or total is unknown, the
+// result is unknown.
 func Share(paid, net, total Int) Int {
 	if !paid.OK || !net.OK || !total.OK {
 		return Int{}

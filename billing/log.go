@@ -12,7 +12,8 @@ func (h *handler) first(name string) bool {
 	return !before
 }
 
-// logSkip says why nothing is tracked: always where money moved, and once where every sale could be lost in silence.
+// logSkip logs why an event was skipped. Lost money is a warning each time. An event type that another one replaces is a warning
+// once: an endpoint that is subscribed to the wrong types would lose every sale.
 func (h *handler) logSkip(ctx context.Context, log *slog.Logger, x *Explanation) {
 	level, text := slog.LevelDebug, "fprom: nothing tracked"
 	switch x.Skipped {
@@ -33,7 +34,7 @@ func (h *handler) logSkip(ctx context.Context, log *slog.Logger, x *Explanation)
 
 // warnRefused logs why a webhook was refused.
 func (h *handler) warnRefused(ctx context.Context, err error) {
-	reason := "signature" // of a check that says no more
+	reason := "signature" // the check gave no other reason
 	if why := new(refusal); errors.As(err, &why) {
 		reason = why.reason
 	}

@@ -9,51 +9,50 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Customer is what an application knows of a provider's customer. Empty fields are unknown.
+// Customer is what an application knows about a provider's customer. An empty field is unknown.
 type Customer struct {
 	Email, UID string // as in the customer's sign-up and sales
 	TID        string // the visitor's tracking id
 	RefID      string // a promoter's referral id
 }
 
-// Payment is what an application knows of an earlier payment. Empty fields are unknown.
+// Payment is what an application knows about an earlier payment. An empty field is unknown.
 type Payment struct {
-	SaleEventID string // the event id with which the payment was reported
+	SaleEventID string // the event id of the sale that reported the payment
 	Email, UID  string // the customer, as in that sale
-	Total, Tax  int64  // what was charged with taxes, and the taxes in it, in the provider's minor units
-	// Refunded is what was given back before this refund, with taxes, in the provider's minor units: for providers
-	// whose refunds only tell the sum (Lemon Squeezy).
+	Total, Tax  int64  // the charge including taxes, and these taxes, in the provider's minor units
+	// Refunded is the sum of all earlier refunds, including taxes, in the provider's minor units. Only Lemon Squeezy needs it: its
+	// refunds carry the sum alone.
 	Refunded int64
 }
 
-// Ledger knows which events were reported before, and what FirstPromoter said. An fprom.Outbox is one: the queues of
-// boltqueue and riverqueue are. Some packages of providers have an option for it.
+// Ledger lists the events of a durable queue with FirstPromoter's answers. An fprom.Outbox is a Ledger, such as the queues of
+// boltqueue and riverqueue. See stripe.WithOutbox and lemonsqueezy.WithOutbox.
 type Ledger interface {
 	Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error]
 }
 
-// WithCustomer asks f what is known of a provider's customer id, where the payload names the customer no other way, and
-// for sales that carry neither a tid nor a ref_id, so that those in the metadata of the provider's customer count. What
-// the payload says is kept. Give the e-mail address or uid that the customer's sales are reported with. An error makes
-// the Handler answer 503; the zero Customer means unknown. The request's context bounds it; Events and Explain use the
-// background.
+// WithCustomer sets a function that looks up a provider's customer id. It is called if the payload has neither an e-mail address
+// nor a uid, and for sales and sign-ups that have neither a tid nor a ref_id. Values of the payload are kept. f must return the
+// e-mail address or uid of the customer's other events; the zero Customer means unknown. If f returns an error, the Handler answers
+// 503. ctx is the request's context; Events and Explain pass context.Background().
 func WithCustomer(f func(ctx context.Context, customerID string) (Customer, error)) Option {
 	return func(c *config) { c.customer = f }
 }
 
-// WithPayment asks f what is known of the payment that a refund or a dispute takes back: the sale's event id, the
-// customer, and the taxes, so that only the part before taxes is taken back. Which id f is asked with is said by the
-// package of the provider. An error makes the Handler answer 503; the zero Payment means unknown.
+// WithPayment sets a function that looks up the payment that a refund or a dispute takes back: the event id of its sale, the
+// customer, and the taxes. With the taxes, only the amount before taxes is taken back. The provider's package says which id f gets.
+// The zero Payment means unknown. If f returns an error, the Handler answers 503.
 func WithPayment(f func(ctx context.Context, paymentID string) (Payment, error)) Option {
 	return func(c *config) { c.payment = f }
 }
 
-// Customer asks the option WithCustomer for the customer of the provider's id, if the payload named none, or if it is a
-// sale or a sign-up without attribution. What the payload says is kept.
+// Customer looks up the provider's customer id with WithCustomer, if no customer is set, or if a sale or a sign-up is not
+// attributed. Fields that are set already stay.
 func (d *Draft) Customer(id Text) {
 	ask := d.p.config.customer
-	brings := d.kind == fprom.KindSale || d.kind == fprom.KindSignup
-	if ask == nil || id.S == "" || d.p.err != nil || d.HasCustomer() && (d.Attributed() || !brings) {
+	attributable := d.kind == fprom.KindSale || d.kind == fprom.KindSignup
+	if ask == nil || id.S == "" || d.p.err != nil || d.HasCustomer() && (d.Attributed() || !attributable) {
 		return
 	}
 	known, err := ask(d.p.ctx, id.S)
@@ -72,8 +71,8 @@ func (d *Draft) Customer(id Text) {
 	}
 }
 
-// Payment asks the option WithPayment for the payment of the provider's id, and takes the customer and the sale's event
-// id from it, where they are not known. The totals of that payment are returned for BeforeTax.
+// Payment looks up the provider's payment id with WithPayment, and sets the customer and the event id of the sale if they are not
+// set yet. It returns the payment's total and tax for BeforeTax.
 func (d *Draft) Payment(id Text) (total, tax Int) {
 	ask := d.p.config.payment
 	if ask == nil || id.S == "" || d.p.err != nil {
@@ -84,7 +83,7 @@ func (d *Draft) Payment(id Text) (total, tax Int) {
 		d.p.fail(fmt.Errorf("look up payment %s: %w", id.S, notPermanent(err)))
 		return Int{}, Int{}
 	}
-	if known == (Payment{}) { // unknown: nothing is known of earlier refunds either
+	if known == (Payment{}) { // unknown, and so are earlier refunds
 		return Int{}, Int{}
 	}
 	d.known = &known
@@ -98,7 +97,7 @@ func (d *Draft) Payment(id Text) (total, tax Int) {
 	return Int{known.Total, from + ".Total", true}, Int{known.Tax, from + ".Tax", true}
 }
 
-// Refunded is what was given back before, if the option WithPayment was asked.
+// Refunded returns the sum of earlier refunds that Payment has looked up.
 func (d *Draft) Refunded() Int {
 	if d.known == nil {
 		return Int{}
@@ -106,7 +105,7 @@ func (d *Draft) Refunded() Int {
 	return Int{d.known.Refunded, "Payment.Refunded", true}
 }
 
-// notPermanent keeps a lookup's error from looking like a verdict on the event.
+// notPermanent hides that a lookup's error is permanent: only an error of the event itself is answered 422.
 func notPermanent(err error) error {
 	if fprom.IsPermanent(err) {
 		return errors.New(err.Error())

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Option changes how webhooks are verified and converted, for any provider. What only one provider has is an option of
-// its package, for its function Provider.
+// Option changes how webhooks of any provider are verified and converted. A provider's package may have further options for its
+// function Provider.
 type Option func(*config)
 
 // config is what options set.
@@ -26,7 +26,7 @@ type config struct {
 	payment   func(ctx context.Context, paymentID string) (Payment, error)
 }
 
-// newConfig is the defaults. The secret may be empty where nothing is verified.
+// newConfig returns the defaults. secret is empty if no signature is checked.
 func newConfig(secret string) *config {
 	return &config{
 		secrets: []string{secret}, tolerance: defaultTolerance, disputes: true, logger: slog.Default(),
@@ -34,36 +34,36 @@ func newConfig(secret string) *config {
 	}
 }
 
-// WithSecrets accepts further signing secrets, for as long as a rotation takes.
+// WithSecrets accepts further signing secrets. Use it while you change the secret.
 func WithSecrets(secrets ...string) Option {
 	return func(c *config) { c.secrets = append(c.secrets, secrets...) }
 }
 
-// WithTolerance is how far a signed time stamp may be from now; the default is 5 minutes (RevenueCat: 3 hours, PayPal:
-// 4 days). 0 or less accepts any, and with it a replay of an old webhook. Some providers sign no time.
+// WithTolerance sets how far a signed time stamp may be from now. The default is 5 minutes (RevenueCat: 3 hours, PayPal: 4 days).
+// 0 or less accepts any time stamp, and so a replay of an old webhook. Some providers sign no time stamp.
 func WithTolerance(d time.Duration) Option {
 	return func(c *config) { c.tolerance = d }
 }
 
-// WithTestMode tracks the payloads of the provider's test mode too. They are skipped by default.
+// WithTestMode also tracks payloads of the provider's test mode. By default they are skipped.
 func WithTestMode() Option {
 	return func(c *config) { c.testMode = true }
 }
 
-// WithTrialSignups makes a Signup of the start of a trial or of another subscription or order that costs nothing, if its
-// metadata has a tid or a ref_id. By default it leads to no event: the application reports sign-ups where they happen.
+// WithTrialSignups reports a Signup when a trial, or another subscription or order without a charge, begins and its metadata has a
+// tid or a ref_id. By default no event is reported: the application reports sign-ups itself.
 func WithTrialSignups() Option {
 	return func(c *config) { c.signups = true }
 }
 
-// WithoutDisputes leaves disputes and chargebacks alone. By default they are refunds where the provider announces them.
+// WithoutDisputes ignores disputes and chargebacks. By default they are reported as refunds.
 func WithoutDisputes() Option {
 	return func(c *config) { c.disputes = false }
 }
 
-// WithExponents overrides the number of decimal digits that FirstPromoter expects for a currency (money.Exponent), by
-// ISO 4217 code in any case. What it expects for three-decimal currencies is not documented; by default they are sent
-// in hundredths. Digits outside 0–18 make the amount zero.
+// WithExponents overrides the number of decimal digits that FirstPromoter expects for a currency (see money.Exponent). The map is
+// keyed by ISO 4217 code in any case. FirstPromoter does not document three-decimal currencies; by default their amounts are sent in
+// hundredths. Digits outside 0–18 make the amount zero.
 func WithExponents(digits map[string]int) Option {
 	lower := make(map[string]int, len(digits))
 	for code, n := range digits {
@@ -72,8 +72,7 @@ func WithExponents(digits map[string]int) Option {
 	return func(c *config) { c.exponents = lower }
 }
 
-// Keys are the names under which a provider's metadata carries what the browser and the application know. One that is
-// empty is not read.
+// Keys are the names of the entries that are read from a provider's metadata. An entry with an empty name is not read.
 type Keys struct {
 	TID       string // the visitor's tracking id; default fp_tid
 	RefID     string // a promoter's referral id; default fp_ref
@@ -83,12 +82,12 @@ type Keys struct {
 	PromoCode string // the coupon; default fp_promo_code
 }
 
-// WithKeys replaces the names of the metadata entries.
+// WithKeys replaces the names of the metadata entries: all of them, so set each one that you need.
 func WithKeys(k Keys) Option {
 	return func(c *config) { c.keys = k }
 }
 
-// WithLogger is where a Handler logs; the default is slog.Default().
+// WithLogger sets the logger of a Handler. The default is slog.Default().
 func WithLogger(l *slog.Logger) Option {
 	return func(c *config) {
 		if l != nil {
@@ -97,9 +96,9 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithObserver calls f once for every event of every webhook, after they were enqueued: to count what was tracked,
-// skipped and refused. Of a webhook whose signature is wrong f gets no more than Provider and Err, which wraps
-// ErrSignature. f must be quick and safe for concurrent use.
+// WithObserver calls f once for each event of a webhook, after enqueueing, so that you can count what was tracked, skipped and
+// refused. If the signature is wrong, only Provider and Err are set, and Err wraps ErrSignature. f must be quick and safe for
+// concurrent use.
 func WithObserver(f func(context.Context, Explanation)) Option {
 	return func(c *config) { c.observer = f }
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/fprom-go/fprom/money"
 )
 
-// Payload is one event of a provider while it is converted. Convert names it with Event, and then either fills in one
-// Draft for each event of FirstPromoter's (Sale, Refund, Cancellation, Signup) or says with Skip why there is none. Values
-// are read with Node.Text, Node.Int and Node.Decimal, and computed with the methods of Int: so Explain can say where each
-// came from. A value of the wrong type fails the payload by itself; Fail does it for other reasons.
+// Payload is one event of a provider while it is converted. Provider.Convert names it with Event. Then it fills in one Draft for
+// each event for FirstPromoter (Sale, Refund, Cancellation, Signup), or calls Skip to say why there is none. Read values with
+// Node.Text, Node.Int and Node.Decimal, and compute with the methods of Int: they remember the origin for Explain. A value of
+// the wrong type fails the payload; call Fail for other errors.
 type Payload struct {
 	Root Node // the JSON object
 
-	ctx    context.Context //nolint:containedctx // lives as long as one conversion, for the options that look things up
+	ctx    context.Context //nolint:containedctx // of one conversion; for the lookups of options
 	config *config
 	out    Explanation
 	err    error
@@ -28,14 +28,14 @@ type Payload struct {
 // TrialSignups reports whether WithTrialSignups is set.
 func (p *Payload) TrialSignups() bool { return p.config.signups }
 
-// Disputes reports whether disputes are refunds: they are without WithoutDisputes.
+// Disputes reports whether disputes are reported as refunds. It is false with WithoutDisputes.
 func (p *Payload) Disputes() bool { return p.config.disputes }
 
-// Keys are the names of the metadata entries (WithKeys).
+// Keys returns the names of the metadata entries (WithKeys).
 func (p *Payload) Keys() Keys { return p.config.keys }
 
-// Exponent is the number of decimal digits of FirstPromoter's minor unit of a currency (fprom/money, or WithExponents). ok
-// is false for what is not an ISO 4217 code.
+// Exponent returns the number of decimal digits of FirstPromoter's minor unit of a currency (money.Exponent or WithExponents). ok
+// is false if currency is not an ISO 4217 code.
 func (p *Payload) Exponent(currency string) (digits int, ok bool) {
 	digits, ok = money.Exponent(currency)
 	if e, set := p.config.exponents[strings.ToLower(currency)]; set {
@@ -44,17 +44,17 @@ func (p *Payload) Exponent(currency string) (digits int, ok bool) {
 	return digits, ok && currency != ""
 }
 
-// Event names the payload: the event's type and the id that the provider gave the event.
+// Event sets the type and the id of the provider's event, for logs and Explain.
 func (p *Payload) Event(eventType, id Text) { p.out.Type, p.out.ID = eventType.S, id.S }
 
-// Skip says why nothing is tracked. The first reason counts.
+// Skip says why nothing is tracked. If it is called twice, the first reason stays.
 func (p *Payload) Skip(r Reason, detail string) {
 	if p.out.Skipped == "" {
 		p.out.Skipped, p.out.Detail = r, detail
 	}
 }
 
-// SkipTest skips a payload of test mode, unless they are accepted. It reports whether it did.
+// SkipTest skips the payload if test is true and WithTestMode is not set. It reports whether it skipped.
 func (p *Payload) SkipTest(test bool, detail string) bool {
 	if !test || p.config.testMode {
 		return false
@@ -63,13 +63,13 @@ func (p *Payload) SkipTest(test bool, detail string) bool {
 	return true
 }
 
-// Context is the request's, or the background in Events and Explain: for look-ups of a Provider's own.
+// Context returns the request's context, for lookups of a Provider itself. In Events and Explain it is context.Background().
 func (p *Payload) Context() context.Context { return p.ctx }
 
-// Later gives the payload up for now, because of a look-up that failed: the Handler answers 503. The first error counts.
+// Later stops the conversion because a lookup failed. The Handler answers 503, and the provider sends the webhook again.
 func (p *Payload) Later(err error) { p.fail(notPermanent(err)) }
 
-// Fail gives the payload up because of a value that cannot be right: the Handler answers 422. The first one counts.
+// Fail stops the conversion because the value at path is wrong. The Handler answers 422.
 func (p *Payload) Fail(path, reason string) {
 	p.fail(&fprom.ValidationError{Field: path, Reason: reason})
 }
@@ -80,14 +80,14 @@ func (p *Payload) fail(err error) {
 	}
 }
 
-// Node is a place in the payload. A place that does not exist is a Node too; everything read from it is absent.
+// Node is a value in the payload. A path that does not exist gives an absent Node; everything read from it is absent, too.
 type Node struct {
 	p    *Payload
 	v    any
 	path string
 }
 
-// Text is a string and the path it was read from. The empty string is absent.
+// Text is a string with the path it was read from. An empty string is absent.
 type Text struct{ S, From string }
 
 func parse(payload []byte) (any, error) {
@@ -104,7 +104,7 @@ func parse(payload []byte) (any, error) {
 	return v, nil
 }
 
-// At follows a path of member names and array indexes such as "lines.data.0.price".
+// At returns the value at a path of member names and array indexes, such as "lines.data.0.price".
 func (n Node) At(path string) Node {
 	for name := range strings.SplitSeq(path, ".") {
 		n = n.Key(name)
@@ -112,7 +112,7 @@ func (n Node) At(path string) Node {
 	return n
 }
 
-// Key is the member of that name, or the element of that index.
+// Key returns the member with that name, or the array element with that index.
 func (n Node) Key(name string) Node {
 	switch v := n.v.(type) {
 	case map[string]any:
@@ -129,7 +129,7 @@ func (n Node) Key(name string) Node {
 	return Node{p: n.p, path: n.path + "." + name}
 }
 
-// Each is the elements of the array at path; none if it is something else.
+// Each returns the elements of the array at path. If the value is not an array it returns none.
 func (n Node) Each(path string) []Node {
 	at := n.At(path)
 	list, _ := at.v.([]any)
@@ -140,10 +140,10 @@ func (n Node) Each(path string) []Node {
 	return out
 }
 
-// Has reports whether there is a value other than null at path.
+// Has reports whether there is a value at path that is not null.
 func (n Node) Has(path string) bool { return n.At(path).v != nil }
 
-// Exists reports whether there is a value at path, be it null.
+// Exists reports whether there is a value at path. It may be null.
 func (n Node) Exists(path string) bool {
 	i := strings.LastIndexByte(path, '.')
 	parent := n
@@ -155,10 +155,10 @@ func (n Node) Exists(path string) bool {
 	return ok
 }
 
-// Bool is the boolean at path; false if it is absent.
+// Bool returns the boolean at path, or false if there is none.
 func (n Node) Bool(path string) bool { return n.At(path).v == true }
 
-// Text is the string or number at the first of paths that has one. Numbers are taken as they are written.
+// Text returns the first string or number that is found at one of the paths. A number keeps its JSON form.
 func (n Node) Text(paths ...string) Text {
 	for _, path := range paths {
 		if t := n.At(path).text(); t.S != "" {
@@ -178,8 +178,8 @@ func (n Node) text() Text {
 	return Text{}
 }
 
-// Int is the integer at path: a JSON number or a string. Absent, null and "" are no integer; anything else, and
-// anything beyond 2^53, fails the payload.
+// Int returns the integer at path: a JSON number or a string. If the value is absent, null or "", OK is false. A value that is not
+// an integer, or is above 2^53, fails the payload.
 func (n Node) Int(path string) Int {
 	at := n.At(path)
 	if at.v == nil || at.v == "" {
@@ -194,7 +194,7 @@ func (n Node) Int(path string) Int {
 	return Int{N: i, From: at.path, OK: true}
 }
 
-// Sum is the sum of the integer at path in every element of the array at list; no integer if there is no array.
+// Sum adds the integers at path of all elements of the array at list. If there is no array, OK is false.
 func (n Node) Sum(list, path string) Int {
 	at := n.At(list)
 	if _, ok := at.v.([]any); !ok {

@@ -13,42 +13,42 @@ import (
 // defaultTolerance is how far a signed time stamp may be from now.
 const defaultTolerance = 5 * time.Minute
 
-// Provider is what is particular to one billing provider: how it signs, and what its payloads mean. The packages below
-// billing have one each; write your own for any other (see the package documentation).
+// Provider describes one billing provider: how it signs webhooks, and what its payloads mean. Each package below billing has one.
+// To write another, see the package documentation.
 type Provider struct {
-	// Name is in logs, in errors and in Explanation.Provider, such as "stripe".
+	// Name is the name in logs, errors and Explanation.Provider, such as "stripe".
 	Name string
-	// Verify checks that a webhook comes from the provider: HMACSHA256, StandardWebhooks, Stamped.Verify, SharedSecret,
-	// BasicAuth, or a function of your own.
+	// Verify checks that a webhook is from the provider. Use HMACSHA256, StandardWebhooks, Stamped.Verify, SharedSecret, BasicAuth,
+	// or your own function.
 	Verify Verifier
-	// Convert says what a payload means: see Payload. It may be called by several goroutines at once.
+	// Convert makes events from a payload; see Payload. It must be safe for concurrent use.
 	Convert func(*Payload)
 
-	// Decode reads a body that is not JSON, such as XML or a form, into an object whose values are strings, objects
-	// (map[string]any), arrays ([]any) and nil. Its error fails the payload. nil: the body is JSON.
+	// Decode parses a body that is not JSON, such as XML or a form. Values are strings, objects (map[string]any), arrays ([]any) and
+	// nil. An error fails the payload. Nil: the body is JSON.
 	Decode func(body []byte) (map[string]any, error)
-	// Batch is the path of the array of events, for providers that send several in one body, such as "events". Convert is
-	// called for each of them. Empty: the body is one event.
+	// Batch is the path of the array of events, such as "events", if one body may hold several. Convert is called for each element.
+	// Empty: the body is one event.
 	Batch string
-	// Refused is the status that answers a wrong signature; 0: 401.
+	// Refused is the status for a wrong signature. 0: 401.
 	Refused int
-	// Header is one that every webhook of the provider has. If it is missing, that is what a refusal says.
+	// Header is a header that every webhook of the provider has. If it is missing, the log line about the refusal says so.
 	Header string
-	// SecretPrefix is how every signing secret of the provider begins, if they all do. If a secret does not, that is what
-	// a refusal says.
+	// SecretPrefix is the prefix of every signing secret of the provider. If the signature is wrong and a secret has another prefix,
+	// the log line says so. Empty: secrets have no common prefix.
 	SecretPrefix string
-	// Tolerance is how far the signed time stamp may be from now without WithTolerance; 0: 5 minutes.
+	// Tolerance is the default of WithTolerance. 0: 5 minutes.
 	Tolerance time.Duration
 }
 
-// Check verifies the signature of a webhook with that body, which must be as it was received. The error wraps ErrSignature
-// if the webhook is not the provider's.
+// Check verifies the signature of a webhook. body must be the bytes as received. If the webhook is not from the provider, the error
+// wraps ErrSignature.
 func (v Provider) Check(h http.Header, body []byte, secret string, opts ...Option) error {
 	return v.check(context.Background(), h, body, v.config(secret, opts))
 }
 
-// Events converts a payload whose signature was checked. It returns no event and no error for what is not money; Explain
-// says why. The error is a *fprom.ValidationError if the payload cannot be read, else that of an option's lookup.
+// Events converts a payload to events. It does not check the signature. For a payload that is not about money it returns no event
+// and no error; Explain says why. If the payload is wrong, the error is a *fprom.ValidationError; other errors are those of a lookup.
 func (v Provider) Events(payload []byte, opts ...Option) ([]fprom.Event, error) {
 	x := v.Explain(payload, opts...)
 	if x.Err != nil {
@@ -57,18 +57,17 @@ func (v Provider) Events(payload []byte, opts ...Option) ([]fprom.Event, error) 
 	return x.Events(), nil
 }
 
-// Explain converts a payload like Events, and tells which field each value came from, or why nothing is tracked. The
-// signature is not checked.
+// Explain converts a payload like Events. It also says where each value came from, or why nothing is tracked.
 func (v Provider) Explain(payload []byte, opts ...Option) Explanation {
 	return v.ExplainContext(context.Background(), payload, opts...)
 }
 
-// ExplainContext is Explain with a context for the look-ups of WithCustomer and WithPayment.
+// ExplainContext is Explain with a context for the lookups of WithCustomer and WithPayment.
 func (v Provider) ExplainContext(ctx context.Context, payload []byte, opts ...Option) Explanation {
 	return join(v.run(ctx, payload, v.config("", opts)))
 }
 
-// config applies opts to the provider's defaults.
+// config returns the provider's defaults with opts applied.
 func (v Provider) config(secret string, opts []Option) *config {
 	c := newConfig(secret)
 	if v.Tolerance != 0 {
@@ -82,7 +81,7 @@ func (v Provider) config(secret string, opts []Option) *config {
 	return c
 }
 
-// run converts the events of a body, of which there is at least one.
+// run converts all events of a body. The result is never empty.
 func (v Provider) run(ctx context.Context, payload []byte, c *config) []Explanation {
 	root, err := v.decode(payload)
 	if err != nil {
@@ -152,7 +151,7 @@ func (v Provider) check(ctx context.Context, h http.Header, body []byte, c *conf
 	return nil
 }
 
-// prefixed is an error with a prefix, which takes the place of the error's own.
+// prefixed is an error whose text begins with prefix instead of "fprom: ".
 type prefixed struct {
 	prefix string
 	err    error

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// ErrSignature is wrapped by every error of a check that says: this webhook is not from the provider.
+// ErrSignature is wrapped by the errors of Check that mean that a webhook is not from the provider.
 var ErrSignature = errors.New("the signature is wrong")
 
-// refusal is why a webhook is taken for one that is not the provider's. reason is one word, for logs.
+// refusal says why a webhook is not accepted as the provider's. reason is one word for the log.
 type refusal struct{ reason, text string }
 
 func (e *refusal) Error() string { return e.text }
 func (e *refusal) Unwrap() error { return ErrSignature }
 
-// refuse says what is wrong with a webhook that Verify would refuse, as far as that can be told before.
+// refuse returns the error of a webhook that cannot be verified at all, such as one without the header.
 func (v Provider) refuse(h http.Header, body []byte, c *config) error {
 	switch {
 	case v.Verify == nil:
@@ -31,7 +31,7 @@ func (v Provider) refuse(h http.Header, body []byte, c *config) error {
 	return nil
 }
 
-// mismatch says why Verify may have refused with err.
+// mismatch adds the likely cause to the error of Verify.
 func (v Provider) mismatch(err error, c *config) error {
 	if r := new(refusal); errors.As(err, &r) {
 		return err

@@ -14,20 +14,20 @@ import (
 	"time"
 )
 
-// Verifier checks that a webhook comes from the provider. Its error wraps ErrSignature if it does not; any other error
-// says that this cannot be told now, and is answered 503. It must be safe for concurrent use.
+// Verifier checks that a webhook is from the provider. If it is not, the error wraps ErrSignature. Any other error means that the
+// check failed for now; the Handler answers 503. A Verifier must be safe for concurrent use.
 type Verifier func(context.Context, Delivery) error
 
 // Delivery is a webhook as a Verifier sees it.
 type Delivery struct {
 	Header    http.Header
 	Body      []byte        // as it was received; never empty
-	Secrets   []string      // the signing secret, and those of a rotation: any of them is right; none is empty
-	Tolerance time.Duration // how far a signed time stamp may be from now; 0 or less: any
+	Secrets   []string      // the signing secret and those of WithSecrets: any of them may match; none is empty
+	Tolerance time.Duration // how far a signed time stamp may be from now; 0 or less: any distance
 }
 
-// MatchHMAC reports whether one of signatures (raw bytes) is the HMAC-SHA256 of the concatenated message under one of
-// the secrets. Every combination is compared, in constant time.
+// MatchHMAC reports whether one of the signatures (raw bytes) is the HMAC-SHA256 of the concatenated message with one of the
+// secrets. It compares every pair in constant time.
 func (d Delivery) MatchHMAC(signatures [][]byte, message ...[]byte) bool {
 	return matchHMAC(d.keys(), signatures, message...)
 }
@@ -40,9 +40,9 @@ func (d Delivery) keys() [][]byte {
 	return keys
 }
 
-// MatchText reports whether text is one of the secrets, in constant time.
+// MatchText reports whether text is one of the secrets. It compares in constant time.
 func (d Delivery) MatchText(text string) bool {
-	got := sha256.Sum256([]byte(text)) // of one length, so that the comparison tells nothing
+	got := sha256.Sum256([]byte(text)) // equal lengths, so that the time tells nothing about the secret
 	ok := 0
 	for _, s := range d.Secrets {
 		want := sha256.Sum256([]byte(s))
@@ -51,8 +51,8 @@ func (d Delivery) MatchText(text string) bool {
 	return ok == 1
 }
 
-// CheckTime refuses a signed time stamp (seconds since 1970) that is further from now than the tolerance, in either
-// direction. Call it after the signature was found right.
+// CheckTime returns an error if a signed time stamp (seconds since 1970) is further from now than the tolerance, before or after.
+// Call it after the signature has matched.
 func (d Delivery) CheckTime(unix string) error {
 	sec, err := strconv.ParseInt(unix, 10, 64)
 	if err != nil || sec < 0 || sec > 1<<40 {
@@ -67,7 +67,7 @@ func (d Delivery) CheckTime(unix string) error {
 	return nil
 }
 
-// matchHMAC compares with every key. Empty keys never match.
+// matchHMAC is MatchHMAC with keys. An empty key never matches.
 func matchHMAC(keys, signatures [][]byte, message ...[]byte) bool {
 	ok := 0
 	for _, key := range keys {
@@ -86,8 +86,8 @@ func matchHMAC(keys, signatures [][]byte, message ...[]byte) bool {
 	return ok == 1
 }
 
-// HMACSHA256 is for providers whose header is the HMAC-SHA256 of the body. decode reads the header's value, without
-// white space around it: hex.DecodeString, or base64.StdEncoding.DecodeString.
+// HMACSHA256 returns a Verifier for providers that send the HMAC-SHA256 of the body in a header. decode decodes the trimmed header:
+// hex.DecodeString or base64.StdEncoding.DecodeString.
 func HMACSHA256(header string, decode func(string) ([]byte, error)) Verifier {
 	return func(_ context.Context, d Delivery) error {
 		signature, err := decode(strings.TrimSpace(d.Header.Get(header)))
@@ -98,16 +98,16 @@ func HMACSHA256(header string, decode func(string) ([]byte, error)) Verifier {
 	}
 }
 
-// Stamped describes a header like "t=<unix>,v1=<hex>[,v1=<hex>…]": one HMAC-SHA256 for each secret in use, over the time
-// stamp, a joint, and the body.
+// Stamped describes a header such as "t=<unix>,v1=<hex>[,v1=<hex>…]". Each v1 is the HMAC-SHA256 of time stamp, Joint and body, with
+// one of the provider's current secrets.
 type Stamped struct {
 	Header           string
-	Separator        string // of the parts
-	Stamp, Signature string // the names of the parts
-	Joint            string
+	Separator        string // between the parts, such as ","
+	Stamp, Signature string // the names of the parts, such as "t" and "v1"
+	Joint            string // between time stamp and body, such as "."
 }
 
-// Verify is a Verifier.
+// Verify is the Verifier for the header.
 func (s Stamped) Verify(_ context.Context, d Delivery) error {
 	var stamp string
 	var signatures [][]byte
@@ -128,8 +128,8 @@ func (s Stamped) Verify(_ context.Context, d Delivery) error {
 	return d.CheckTime(stamp)
 }
 
-// StandardWebhooks checks the headers webhook-id, webhook-timestamp and webhook-signature of
-// https://www.standardwebhooks.com. A secret is base64, with or without the prefix whsec_.
+// StandardWebhooks is a Verifier for https://www.standardwebhooks.com (headers webhook-id, webhook-timestamp and webhook-signature).
+// The secret is base64, with or without the prefix whsec_.
 func StandardWebhooks(_ context.Context, d Delivery) error {
 	var keys [][]byte
 	for _, s := range d.Secrets {
@@ -142,8 +142,7 @@ func StandardWebhooks(_ context.Context, d Delivery) error {
 	return standardWebhooks(d, keys)
 }
 
-// StandardWebhooksText is StandardWebhooks for providers that take the secret's characters for the key, not what they
-// stand for in base64.
+// StandardWebhooksText is StandardWebhooks for providers that use the text of the secret as the key and do not decode base64.
 func StandardWebhooksText(_ context.Context, d Delivery) error {
 	return standardWebhooks(d, d.keys())
 }
@@ -165,7 +164,7 @@ func standardWebhooks(d Delivery, keys [][]byte) error {
 	return d.CheckTime(stamp)
 }
 
-// SharedSecret is for providers that send the secret itself in a header. It protects nothing that is sent without TLS.
+// SharedSecret returns a Verifier for providers that send the secret itself in a header. It is safe only over TLS.
 func SharedSecret(header string) Verifier {
 	return func(_ context.Context, d Delivery) error {
 		if !d.MatchText(d.Header.Get(header)) {
@@ -175,8 +174,8 @@ func SharedSecret(header string) Verifier {
 	}
 }
 
-// BasicAuth is a Verifier for providers that send a user name and a password (HTTP basic authentication). The secret is
-// "user:password", or the user name alone where there is no password. It protects nothing that is sent without TLS.
+// BasicAuth is a Verifier for HTTP basic authentication. The secret is "user:password", or only "user" if there is no password. It
+// is safe only over TLS.
 func BasicAuth(_ context.Context, d Delivery) error {
 	r := http.Request{Header: d.Header}
 	user, password, ok := r.BasicAuth()

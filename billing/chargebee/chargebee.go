@@ -7,14 +7,14 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// Provider is Chargebee, for billing.Handler. The webhook's basic authentication is checked: the secret is "user:password".
+// Provider describes Chargebee for billing.Handler. It checks basic authentication: the secret is "user:password".
 func Provider() billing.Provider {
 	return billing.Provider{Name: "chargebee", Header: "Authorization", Verify: billing.BasicAuth, Convert: convert}
 }
 
-// Handler is the webhook endpoint: it verifies (401 if the signature is wrong), converts, enqueues, and answers 200; 503 if
-// an event could not be accepted, 422 if a signed payload cannot be read, so that Chargebee sends it again. A nil
-// *fprom.Tracker drops the events. In Gin: gin.WrapH.
+// Handler returns the webhook endpoint. It checks the signature (401 if it is wrong), converts the payload, enqueues the events and
+// answers 200. It answers 503 if an event was not accepted, and 422 if a signed payload cannot be read; Chargebee then sends
+// the webhook again. With a nil *fprom.Tracker the events are dropped. In Gin use gin.WrapH.
 func Handler(t fprom.Enqueuer, secret string, opts ...billing.Option) http.Handler {
 	return billing.Handler(t, Provider(), secret, opts...)
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// Provider is Creem, for billing.Handler. The header creem-signature is checked with the secret of the webhook. The scheme has no
-// time stamp.
+// Provider describes Creem for billing.Handler. It checks the header creem-signature with the secret of the webhook. The signature
+// has no time stamp.
 func Provider() billing.Provider {
 	const header = "Creem-Signature"
 	return billing.Provider{Name: "creem", Header: header, Verify: billing.HMACSHA256(header, hex.DecodeString), Convert: convert}
 }
 
-// Handler is the webhook endpoint: it verifies (401 if the signature is wrong), converts, enqueues, and answers 200; 503 if
-// an event could not be accepted, 422 if a signed payload cannot be read, so that Creem sends it again. A nil
-// *fprom.Tracker drops the events. In Gin: gin.WrapH.
+// Handler returns the webhook endpoint. It checks the signature (401 if it is wrong), converts the payload, enqueues the events and
+// answers 200. It answers 503 if an event was not accepted, and 422 if a signed payload cannot be read; Creem then sends
+// the webhook again. With a nil *fprom.Tracker the events are dropped. In Gin use gin.WrapH.
 func Handler(t fprom.Enqueuer, secret string, opts ...billing.Option) http.Handler {
 	return billing.Handler(t, Provider(), secret, opts...)
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// Provider is FastSpring, for billing.Handler. The header X-FS-Signature is checked with the HMAC SHA256 secret of the webhook.
-// The scheme has no time stamp.
+// Provider describes FastSpring for billing.Handler. It checks the header X-FS-Signature with the HMAC SHA256 secret of the webhook.
+// The signature has no time stamp.
 func Provider() billing.Provider {
 	const header = "X-Fs-Signature"
 	return billing.Provider{
@@ -18,9 +18,9 @@ func Provider() billing.Provider {
 	}
 }
 
-// Handler is the webhook endpoint: it verifies (401 if the signature is wrong), converts, enqueues, and answers 200; 503 if
-// an event could not be accepted, 422 if a signed payload cannot be read, so that FastSpring sends it again. A nil
-// *fprom.Tracker drops the events. In Gin: gin.WrapH.
+// Handler returns the webhook endpoint. It checks the signature (401 if it is wrong), converts the payload, enqueues the events and
+// answers 200. It answers 503 if an event was not accepted, and 422 if a signed payload cannot be read; FastSpring then sends
+// the webhook again. With a nil *fprom.Tracker the events are dropped. In Gin use gin.WrapH.
 func Handler(t fprom.Enqueuer, secret string, opts ...billing.Option) http.Handler {
 	return billing.Handler(t, Provider(), secret, opts...)
 }

@@ -13,12 +13,12 @@ type Option func(*settings)
 
 type settings struct{ ledger billing.Ledger }
 
-// WithOutbox looks up in the ledger of the durable queue what was given back before, so that every partial refund of an
-// order is reported. See the package documentation.
+// WithOutbox finds earlier refunds in the ledger of the durable queue, so that every partial refund of an order is reported. See
+// the package documentation.
 func WithOutbox(l billing.Ledger) Option { return func(s *settings) { s.ledger = l } }
 
-// Provider is Lemon Squeezy with options of its own, for billing.Handler. The header X-Signature is checked with the signing
-// secret of the webhook. The scheme has no time stamp.
+// Provider describes Lemon Squeezy for billing.Handler. It checks the header X-Signature with the signing secret of the webhook. The
+// signature has no time stamp.
 func Provider(opts ...Option) billing.Provider {
 	var s settings
 	for _, o := range opts {
@@ -28,9 +28,9 @@ func Provider(opts ...Option) billing.Provider {
 	return billing.Provider{Name: "lemonsqueezy", Header: header, Verify: billing.HMACSHA256(header, hex.DecodeString), Convert: s.convert}
 }
 
-// Handler is the webhook endpoint: it verifies (401 if the signature is wrong), converts, enqueues, and answers 200; 503 if
-// an event could not be accepted, 422 if a signed payload cannot be read, so that Lemon Squeezy sends it again. A nil
-// *fprom.Tracker drops the events. In Gin: gin.WrapH.
+// Handler returns the webhook endpoint. It checks the signature (401 if it is wrong), converts the payload, enqueues the events and
+// answers 200. It answers 503 if an event was not accepted, and 422 if a signed payload cannot be read; Lemon Squeezy then sends
+// the webhook again. With a nil *fprom.Tracker the events are dropped. In Gin use gin.WrapH.
 func Handler(t fprom.Enqueuer, secret string, opts ...billing.Option) http.Handler {
 	return billing.Handler(t, Provider(), secret, opts...)
 }

@@ -15,9 +15,8 @@ type Option func(*settings)
 
 type settings struct{ certificates *certStore }
 
-// Provider is PayPal with options of its own, for billing.Handler. PayPal has no signing secret: the secret is the id of
-// the webhook in PayPal's dashboard. The check may fetch a certificate; if that fails, its error does not wrap
-// billing.ErrSignature.
+// Provider describes PayPal for billing.Handler. PayPal has no signing secret: give the id of the webhook in PayPal's dashboard as
+// the secret. The check may fetch a certificate. If that fails, its error does not wrap billing.ErrSignature.
 func Provider(opts ...Option) billing.Provider {
 	s := settings{certificates: defaultCertificates}
 	for _, o := range opts {
@@ -29,19 +28,19 @@ func Provider(opts ...Option) billing.Provider {
 	}
 }
 
-// Handler is the webhook endpoint: it verifies (400 if the signature is wrong), converts, enqueues, and answers 200; 503 if
-// an event could not be accepted or the certificate not be fetched, 422 if a signed payload cannot be read, so that PayPal
-// sends it again, up to 25 times in 3 days. A nil *fprom.Tracker drops the events. In Gin: gin.WrapH.
+// Handler returns the webhook endpoint. It checks the signature (400 if it is wrong), converts the payload, enqueues the events and
+// answers 200. It answers 503 if an event was not accepted or PayPal's certificate could not be fetched, and 422 if a signed
+// payload cannot be read; PayPal then sends the webhook again, up to 25 times in 3 days. With a nil *fprom.Tracker the events are
+// dropped. In Gin use gin.WrapH.
 func Handler(t fprom.Enqueuer, webhookID string, opts ...billing.Option) http.Handler {
 	return billing.Handler(t, Provider(), webhookID, opts...)
 }
 
-// maxCustomID is the length of a custom_id in PayPal's API definition.
+// maxCustomID is the longest custom_id that PayPal's API takes.
 const maxCustomID = 127
 
-// CustomID makes the custom_id of an order or a subscription out of metadata, such as
-// fprom.AttributionFrom(r).Metadata() with fp_uid, fp_total and fp_tax added. The error says that it is too long for
-// PayPal; leave the least important entry out.
+// CustomID makes the custom_id of an order or a subscription from metadata, such as fprom.AttributionFrom(r).Metadata() with fp_uid,
+// fp_total and fp_tax added. It returns an error if the result is too long for PayPal; then leave out the least important entry.
 func CustomID(metadata map[string]string) (string, error) {
 	q := make(url.Values, len(metadata))
 	for name, value := range metadata {

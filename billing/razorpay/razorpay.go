@@ -13,13 +13,12 @@ type Option func(*settings)
 
 type settings struct{ paymentCaptured bool }
 
-// WithPaymentCaptured takes every payment from payment.captured, also those of subscriptions and invoices, and skips
-// order.paid, invoice.paid and subscription.charged. Plans, quantities, the taxes of invoices and the notes of
-// subscriptions are then not known.
+// WithPaymentCaptured takes every payment from payment.captured, including payments of subscriptions and invoices. It skips
+// order.paid, invoice.paid and subscription.charged. Then plans, quantities, taxes of invoices and notes of subscriptions are unknown.
 func WithPaymentCaptured() Option { return func(s *settings) { s.paymentCaptured = true } }
 
-// Provider is Razorpay with options of its own, for billing.Handler. The header X-Razorpay-Signature is checked with the
-// webhook's secret, which is not the API key's. The scheme has no time stamp.
+// Provider describes Razorpay for billing.Handler. It checks the header X-Razorpay-Signature with the webhook's secret, which is not
+// the secret of the API key. The signature has no time stamp.
 func Provider(opts ...Option) billing.Provider {
 	var s settings
 	for _, o := range opts {
@@ -32,9 +31,9 @@ func Provider(opts ...Option) billing.Provider {
 	}
 }
 
-// Handler is the webhook endpoint: it verifies (400 if the signature is wrong), converts, enqueues, and answers 200; 503 if
-// an event could not be accepted, 422 if a signed payload cannot be read, so that Razorpay sends it again for 24 hours. A nil
-// *fprom.Tracker drops the events. In Gin: gin.WrapH.
+// Handler returns the webhook endpoint. It checks the signature (400 if it is wrong), converts the payload, enqueues the events and
+// answers 200. It answers 503 if an event was not accepted, and 422 if a signed payload cannot be read; Razorpay then sends
+// the webhook again for 24 hours. With a nil *fprom.Tracker the events are dropped. In Gin use gin.WrapH.
 func Handler(t fprom.Enqueuer, secret string, opts ...billing.Option) http.Handler {
 	return billing.Handler(t, Provider(), secret, opts...)
 }

@@ -16,12 +16,12 @@ type settings struct{ commission, signature bool }
 // WithCommission also subtracts the store's commission: price × (1 − tax_percentage − commission_percentage).
 func WithCommission() Option { return func(s *settings) { s.commission = true } }
 
-// WithSignature checks X-RevenueCat-Webhook-Signature in place of Authorization; the secret is the webhook's signing
+// WithSignature checks the header X-RevenueCat-Webhook-Signature instead of Authorization. The secret is the webhook's signing
 // secret.
 func WithSignature() Option { return func(s *settings) { s.signature = true } }
 
-// Provider is RevenueCat with options of its own, for billing.Handler. The header Authorization must be the secret, or with
-// WithSignature X-RevenueCat-Webhook-Signature must be right for the body.
+// Provider describes RevenueCat for billing.Handler. The header Authorization must equal the secret. With WithSignature the header
+// X-RevenueCat-Webhook-Signature must sign the body instead.
 func Provider(opts ...Option) billing.Provider {
 	var s settings
 	for _, o := range opts {
@@ -40,9 +40,9 @@ func Provider(opts ...Option) billing.Provider {
 // signature is what WithSignature checks.
 var signature = billing.Stamped{Header: "X-RevenueCat-Webhook-Signature", Separator: ",", Stamp: "t", Signature: "v1", Joint: "."}
 
-// Handler is the webhook endpoint: it verifies (401 if the signature is wrong), converts, enqueues, and answers 200; 503 if
-// an event could not be accepted, 422 if a signed payload cannot be read, so that RevenueCat sends it again, up to 5 times. A nil
-// *fprom.Tracker drops the events. In Gin: gin.WrapH.
+// Handler returns the webhook endpoint. It checks the signature (401 if it is wrong), converts the payload, enqueues the events and
+// answers 200. It answers 503 if an event was not accepted, and 422 if a signed payload cannot be read; RevenueCat then sends
+// the webhook again, up to 5 times. With a nil *fprom.Tracker the events are dropped. In Gin use gin.WrapH.
 func Handler(t fprom.Enqueuer, secret string, opts ...billing.Option) http.Handler {
 	return billing.Handler(t, Provider(), secret, opts...)
 }

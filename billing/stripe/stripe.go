@@ -17,37 +17,34 @@ type settings struct {
 	ledger                               billing.Ledger
 }
 
-// WithClientReferenceTID says that the client_reference_id of a Checkout session is the visitor's tracking id, as
-// FirstPromoter's instructions for payment links and pricing tables have it.
+// WithClientReferenceTID takes the client_reference_id of a Checkout session as the visitor's tracking id. FirstPromoter's
+// instructions for payment links and pricing tables put it there.
 func WithClientReferenceTID() Option { return func(s *settings) { s.referenceTID = true } }
 
-// WithClientReferenceUID says that the client_reference_id of a Checkout session is the customer's id in the application, as
-// at sign-up.
+// WithClientReferenceUID takes the client_reference_id of a Checkout session as the customer's uid, the same as at sign-up.
 func WithClientReferenceUID() Option { return func(s *settings) { s.referenceUID = true } }
 
-// WithOutbox mends a sale that came before its sign-up: where a Checkout session brings the tracking id, and the ledger of the
-// durable queue says that the sale of its invoice was no referral, the sale is sent again, with the tracking id, under the
-// id of the invoice and ":attributed". While that sale has no answer yet the session is answered 503, so that Stripe
-// sends it again later.
+// WithOutbox repairs a sale that was sent before its sign-up. A Checkout session may bring the tracking id when the ledger of the
+// durable queue shows that the sale of its invoice was no referral. Then the sale is sent again with the tracking id; its event id is
+// the invoice id with ":attributed". If that sale has no answer yet, the session is answered 503, and Stripe sends it again later.
 func WithOutbox(l billing.Ledger) Option { return func(s *settings) { s.ledger = l } }
 
-// WithAccounts takes only the events of these accounts, for endpoints of Stripe Connect: "acct_…" is a connected
-// account, the empty string the platform itself. Without it the events of all accounts are taken.
+// WithAccounts takes only events of these accounts. It is for endpoints of Stripe Connect: "acct_…" is a connected account, the
+// empty string is the platform itself. By default the events of all accounts are taken.
 func WithAccounts(ids ...string) Option {
 	return func(s *settings) { s.accounts = ids }
 }
 
-// WithChargeRefunded takes refunds from charge.refunded, and skips refund.created and refund.updated. See the package
-// documentation.
+// WithChargeRefunded takes refunds from charge.refunded and skips refund.created and refund.updated. See the package documentation.
 func WithChargeRefunded() Option { return func(s *settings) { s.useChargeRefunded = true } }
 
-// WithPaymentIntents takes payment_intent.succeeded as a sale of amount_received − amount_details.tax.total_tax_amount,
-// and the payment intent as the sale that a refund names. Only for accounts without invoices: the payment of an
-// invoice is a payment intent too, and would count twice. A Checkout session of the same payment is the same sale.
+// WithPaymentIntents takes payment_intent.succeeded as a sale of amount_received − amount_details.tax.total_tax_amount, and refunds
+// name the payment intent as their sale. Use it only without invoices: the payment of an invoice is a payment intent, too, and would
+// count twice. A Checkout session of the same payment is the same sale.
 func WithPaymentIntents() Option { return func(s *settings) { s.usePaymentIntents = true } }
 
-// Provider is Stripe with options of its own, for billing.Handler. The header Stripe-Signature is checked with the
-// endpoint's signing secret (whsec_…). Its time stamp may be 5 minutes off (billing.WithTolerance).
+// Provider describes Stripe for billing.Handler. It checks the header Stripe-Signature with the signing secret of the endpoint
+// (whsec_…). The time stamp may be 5 minutes off (billing.WithTolerance).
 func Provider(opts ...Option) billing.Provider {
 	var s settings
 	for _, o := range opts {
@@ -61,9 +58,9 @@ func Provider(opts ...Option) billing.Provider {
 
 var signature = billing.Stamped{Header: "Stripe-Signature", Separator: ",", Stamp: "t", Signature: "v1", Joint: "."}
 
-// Handler is the webhook endpoint: it verifies (400 if the signature is wrong), converts, enqueues, and answers 200; 503 if
-// an event could not be accepted, 422 if a signed payload cannot be read, so that Stripe sends it again. A nil
-// *fprom.Tracker drops the events. In Gin: gin.WrapH.
+// Handler returns the webhook endpoint. It checks the signature (400 if it is wrong), converts the payload, enqueues the events and
+// answers 200. It answers 503 if an event was not accepted, and 422 if a signed payload cannot be read; Stripe then sends
+// the webhook again. With a nil *fprom.Tracker the events are dropped. In Gin use gin.WrapH.
 func Handler(t fprom.Enqueuer, secret string, opts ...billing.Option) http.Handler {
 	return billing.Handler(t, Provider(), secret, opts...)
 }
