@@ -1,5 +1,5 @@
-// Package chargebee turns Chargebee's webhooks into FirstPromoter events, for sites that are not connected inside
-// FirstPromoter: one that is connected there must not be tracked here as well, or every sale would count twice.
+// Package chargebee turns Chargebee's webhooks into FirstPromoter events. Do not use it for a site that is connected inside
+// FirstPromoter: every sale would count twice.
 //
 //	subscribe to              event         amount (before taxes)                                event id
 //	payment_succeeded         sale          transaction.amount × (total − tax) / total           transaction txn_…
@@ -7,13 +7,13 @@
 //	payment_refunded          refund        likewise, of the refund's transaction                transaction txn_…; names the sale
 //	subscription_cancelled    cancellation
 //
-// Why: an invoice may be paid in several payments, and a payment is unique to its transaction. payment_initiated and refund_initiated come
-// before the money moves (direct debit), and invoice_updated and invoice_generated announce a payment again. Credits are no payments.
-// subscription_cancellation_scheduled only asks for the end of the term.
+// Why: an invoice may be paid by several payments, and each payment has its own transaction. payment_initiated and refund_initiated
+// come before the money moves (direct debit). invoice_updated and invoice_generated repeat a payment. Credits are not payments.
+// subscription_cancellation_scheduled only requests a cancellation at the end of the term.
 //
 //	field           read from content.…
 //	email           meta_data fp_email; customer.email; else billing.WithCustomer, asked with the customer's id, and
-//	                billing.WithPayment, asked with the id of the transaction that is refunded
+//	                billing.WithPayment, asked with the id of the refunded transaction
 //	uid, tid,       meta_data fp_uid, fp_tid, fp_ref of the subscription or the customer, or their custom fields
 //	ref_id          cf_fp_uid, cf_fp_tid, cf_fp_ref; uid: else the customer's id, only where there is no e-mail address
 //	plan, quantity  meta_data fp_plan; the subscription's first item_price_id, in Product Catalog 1.0 plan_id; its quantity
@@ -22,10 +22,10 @@
 // Put Attribution.Metadata() and fp_uid into meta_data of the customer or the subscription (an API parameter), or make custom
 // fields of these names and fill them at the hosted checkout.
 //
-// Chargebee signs nothing. Protect the webhook with basic authentication (Settings, Configure Chargebee, Webhooks): the
-// secret is "user:password". Test sites have webhooks, and so passwords, of their own: payloads do not say where they come from.
+// Chargebee does not sign webhooks. Protect the webhook with basic authentication (Settings, Configure Chargebee, Webhooks): the
+// secret is "user:password". Payloads do not say whether they are from a test site. Give the webhooks of test sites other passwords.
 //
-// Sources: apidocs.chargebee.com and Chargebee's Go SDK. Not verified against a recorded payload: that content always holds the
-// invoice (without it the gross amount is taken), that refunds hold the invoice that was paid, and that the minor units
-// are those of ISO 4217. Chargebacks are announced by the gateway, and are not read.
+// Sources: apidocs.chargebee.com and Chargebee's Go SDK. Not verified with a recorded payload: that content always holds the
+// invoice (without it the gross amount is taken), that refunds hold the paid invoice, and that the minor units are those of
+// ISO 4217. Chargebacks come from the payment gateway and are not read.
 package chargebee

@@ -67,7 +67,7 @@ func checkout(p *billing.Payload, o billing.Node) {
 	d.Add()
 }
 
-// beforeTax is what was paid of an order or a transaction, without tax.
+// beforeTax returns the payment of an order or a transaction without tax.
 func beforeTax(o billing.Node) billing.Int {
 	return o.Int("amount_paid").Minus(o.Int("tax_amount")).Or(o.Int("amount"))
 }
@@ -98,7 +98,7 @@ func trial(p *billing.Payload, o billing.Node) {
 	d.Add()
 }
 
-// giveBack makes a refund of gross, which a refund or a dispute takes out of a transaction.
+// giveBack reports a refund. gross is the amount that a refund or a dispute takes back from a transaction.
 func giveBack(p *billing.Payload, o billing.Node, gross billing.Int, currency billing.Text) {
 	t := o.At("transaction")
 	sale := t.Text("id")

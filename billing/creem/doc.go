@@ -8,10 +8,10 @@
 //	dispute.created                         refund        amount, likewise                               dispute disp_…, likewise
 //	subscription.canceled                   cancellation
 //
-// Why: the first payment of a subscription is announced by checkout.completed and by subscription.paid, under different
-// ids. It is taken from subscription.paid, like all later ones; subscription.active adds nothing. The order's and
-// the transaction's amount is before tax, after discounts; amount_paid is what the customer paid, and tax_amount the tax in
-// it. subscription.scheduled_cancel only asks for the end of the period, and an expired subscription may still be paid.
+// Why: checkout.completed and subscription.paid both report the first payment of a subscription, with different ids. It is taken
+// from subscription.paid, like all later payments; subscription.active adds nothing. amount of an order or a transaction is before
+// tax and after discounts; amount_paid is what the customer paid, and tax_amount is the tax in it. subscription.scheduled_cancel
+// only requests a cancellation at the end of the period. An expired subscription may still be paid.
 //
 //	field           read from object.…
 //	email           metadata fp_email; customer.email; else billing.WithCustomer, asked with cust_…, and
@@ -25,13 +25,13 @@
 //
 // # Amounts of subscriptions
 //
-// Creem's published example of subscription.paid has no last_transaction. Then the amount is what billing.WithPayment, asked with
-// last_transaction_id, knows (Total − Tax); else the price of the product, which is right without a discount, and before tax only
-// for products whose tax_mode is exclusive.
+// Creem's published example of subscription.paid has no last_transaction. Then the amount is Total − Tax of billing.WithPayment,
+// asked with last_transaction_id. Without that option it is the price of the product. The price is right if there is no discount
+// and the tax_mode of the product is exclusive.
 //
 // The header creem-signature is the HMAC-SHA256 of the body, in hexadecimal; there is no time stamp. Payloads whose mode is
 // not prod are skipped (billing.WithTestMode).
 //
-// Sources: docs.creem.io/code/webhooks and the types of Creem's webhook package. Not verified against a recorded payload:
-// which of order, last_transaction and their amounts are always there, and that a dispute which is won is not announced.
+// Sources: docs.creem.io/code/webhooks and the types of Creem's webhook package. Not verified with a recorded payload: which of
+// order, last_transaction and their amounts are always there, and that Creem sends no event for a dispute that is won.
 package creem

@@ -59,7 +59,7 @@ func refund(p *billing.Payload, o billing.Node) {
 	d.Add()
 }
 
-// dispute takes the whole payment back: the unit of the dispute's own amount is not documented.
+// dispute takes back the whole payment: the unit of the dispute's own amount is not documented.
 func dispute(p *billing.Payload, o billing.Node) {
 	if !p.Disputes() {
 		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")

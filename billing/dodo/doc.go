@@ -7,10 +7,10 @@
 //	dispute.lost, dispute.accepted            refund        what billing.WithPayment says was paid    dispute dp_…, likewise
 //	subscription.cancelled, .expired          cancellation
 //
-// Why: every charge is a payment, the first, a one-time and a recurring one (which has subscription_id) alike.
-// subscription.active and subscription.renewed announce the same charge again, and are skipped. total_amount is what the
-// customer paid, with tax, in the customer's currency; settlement_amount is what Dodo Payments pays out, and is not read.
-// A subscription that is on hold or has failed may go on.
+// Why: every charge is a payment, whether one-time, first or recurring (a recurring one has subscription_id).
+// subscription.active and subscription.renewed repeat a charge and are skipped. total_amount is what the customer paid, with tax, in
+// the customer's currency. settlement_amount is what Dodo Payments pays out and is not read. A subscription that is on hold or has
+// failed may continue.
 //
 //	field           read from data.…
 //	email           metadata fp_email; customer.email; else billing.WithCustomer, asked with customer.customer_id, and
@@ -21,12 +21,11 @@
 //
 // Put Attribution.Metadata() and fp_uid into the metadata of the checkout session, the payment or the subscription.
 //
-// The signature is that of Standard Webhooks; the secret is base64, with or without whsec_. Payloads do not say whether they
-// come from test mode, which has its own webhooks and secrets.
+// The signature is that of Standard Webhooks; the secret is base64, with or without whsec_. Payloads do not say whether they are
+// from test mode. Test mode has its own webhooks and secrets.
 //
-// Sources: docs.dodopayments.com/developer-resources/webhooks and Dodo Payments' Go SDK. Not verified against a recorded
-// payload: that the metadata of a subscription is repeated in its payments (else billing.WithCustomer gives what is
-// known of the customer), that a refund's amount includes tax, and that the minor units are those of ISO 4217. The unit of a dispute's amount is
-// not documented: without billing.WithPayment it is skipped with reason no-amount and a warning. The refund of an older
-// API version has no customer: give billing.WithPayment.
+// Sources: docs.dodopayments.com/developer-resources/webhooks and Dodo Payments' Go SDK. Not verified with a recorded payload: that
+// payments repeat the metadata of their subscription (if not, use billing.WithCustomer), that a refund's amount includes tax, and
+// that the minor units are those of ISO 4217. The unit of a dispute's amount is not documented: without billing.WithPayment a dispute
+// is skipped with reason no-amount and a warning. A refund of an older API version has no customer: use billing.WithPayment.
 package dodo

@@ -1,5 +1,5 @@
-// Package explain finds a billing provider by its name, and tells what one of its payloads leads to, for tools: a shop
-// imports the packages of its providers.
+// Package explain finds a billing provider by its name and explains its payloads. It is for tools, because it imports all providers;
+// a shop imports only the packages that it needs.
 package explain
 
 import (
@@ -39,7 +39,7 @@ var providers = []billing.Provider{
 	stripe.Provider(),
 }
 
-// Provider is the provider of that name, which is that of its package, such as "stripe".
+// Provider returns the provider with this name, which is the name of its package, such as "stripe".
 func Provider(name string) (billing.Provider, bool) {
 	i := slices.IndexFunc(providers, func(v billing.Provider) bool { return v.Name == name })
 	if i < 0 {
@@ -48,7 +48,7 @@ func Provider(name string) (billing.Provider, bool) {
 	return providers[i], true
 }
 
-// Providers are the names that Provider knows, sorted.
+// Providers returns the names that Provider knows, sorted.
 func Providers() []string {
 	names := make([]string, len(providers))
 	for i, v := range providers {
@@ -58,7 +58,7 @@ func Providers() []string {
 	return names
 }
 
-// Explain is Provider.Explain of the provider of that name.
+// Explain calls Provider.Explain of the provider with this name.
 func Explain(provider string, payload []byte, opts ...billing.Option) billing.Explanation {
 	v, ok := Provider(provider)
 	if !ok {

@@ -32,7 +32,7 @@ func convert(p *billing.Payload) {
 	}
 }
 
-// customer reads who bought: o is the order, the return or the subscription, and around what it came in.
+// customer reads the customer. o is the order, the return or the subscription; around is the object that contains it.
 func customer(d *billing.Draft, o, around billing.Node) {
 	d.Metadata(o.At("tags"), around.At("tags"), around.At("subscription.tags"), o.At("original.tags"),
 		o.At("items.0.subscription.tags"), o.At("items.0.attributes"))

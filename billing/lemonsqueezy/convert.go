@@ -46,7 +46,7 @@ func customer(p *billing.Payload, d *billing.Draft, o billing.Node) {
 	d.Customer(o.Text("customer_id"))
 }
 
-// paid reports whether the money came, be it given back since: a refund has an event of its own.
+// paid reports whether the customer has paid. A later refund does not matter here: it has its own event.
 func paid(status string) bool {
 	switch status {
 	case "paid", "refunded", "partial_refund", "partial_refunded":

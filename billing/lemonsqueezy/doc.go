@@ -8,13 +8,12 @@
 //	  subscription_payment_refunded                total                                    sale; see below
 //	subscription_expired             cancellation
 //
-// Why: the first payment of a subscription is announced twice, as an order and as a subscription invoice with
-// billing_reason initial, and neither names the other. It is taken from the order, which also knows the variant; the
-// initial invoice is skipped, and so is its refund (order_refunded tells it). The numbers of orders and
-// invoices overlap, hence the prefixes. subscription_cancelled only starts the grace period; subscription_expired
-// is the end. total − tax holds for prices with and without tax. A status refunded or partial_refund (or
-// partial_refunded, as Lemon Squeezy's package for Laravel spells it) at the sale counts as paid, since the refund has
-// its own event; pending, failed and fraudulent ones do not.
+// Why: Lemon Squeezy reports the first payment of a subscription twice: as an order, and as a subscription invoice with
+// billing_reason initial. Neither names the other. The sale is taken from the order, which also has the variant. The initial invoice
+// and its refund are skipped; order_refunded reports that refund. The prefixes are needed because orders and invoices may have the
+// same number. subscription_cancelled only starts the grace period; subscription_expired is the end. total − tax is right for prices
+// with and without tax. An order that is already refunded or partial_refund (also spelled partial_refunded) is still a sale, because
+// the refund has its own event. An order that is pending, failed or fraudulent is not.
 //
 //	field           read from
 //	email           custom_data fp_email; user_email
@@ -24,16 +23,16 @@
 //
 // # Refunds
 //
-// refunded_amount is the sum of all refunds of an order. A webhook does not tell which part of it is new, so that by
-// default each order or invoice has one refund: its event id is that of the order, and a second partial refund is
-// reported as a conflict (fprom.ErrConflict, logged), not sent. WithOutbox mends that: the ledger of a durable queue knows
-// what was given back before, and each refund is sent with what is new, as "order:<id>", "order:<id>:2" and so on. Without
-// such a queue, billing.WithPayment does, asked with "order:<id>" or "subinv:<id>": its Refunded says how much was given back
-// before, and each refund is sent under the id "order:<id>:<sum>". Payloads from before refunded_amount existed count as refunded in full.
+// refunded_amount is the sum of all refunds of an order. A webhook does not say which part is new. So by default each order or
+// invoice has one refund, whose event id is that of the order; a second partial refund is logged as a conflict (fprom.ErrConflict)
+// and not sent. With WithOutbox every refund is sent: the ledger of the durable queue contains the earlier refunds, and only the new
+// part is taken, as "order:<id>", "order:<id>:2" and so on. Without a durable queue use billing.WithPayment, asked with "order:<id>" or
+// "subinv:<id>": return the earlier refunds in Refunded. Each refund then has the event id "order:<id>:<sum>". A payload without
+// refunded_amount (an older one) counts as refunded in full.
 //
-// The handler answers exactly 200, as Lemon Squeezy wants; on anything else it tries three more times.
+// The handler answers exactly 200, as Lemon Squeezy requires; after any other status Lemon Squeezy tries three more times.
 //
-// Not verified against a published payload: that the first charge after a trial has billing_reason renewal (the invoice
-// at the start of a trial is initial, over zero), that the refund of a first payment sends order_refunded, that
-// refunded_amount includes tax, and that amounts of currencies without cents are in the minor units of ISO 4217.
+// Not verified with a published payload: that the first charge after a trial has billing_reason renewal (the invoice at the start
+// of a trial is initial, with total 0), that order_refunded is sent for the refund of a first payment, that refunded_amount includes
+// tax, and that amounts of currencies without cents are in the minor units of ISO 4217.
 package lemonsqueezy

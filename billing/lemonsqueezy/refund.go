@@ -8,10 +8,10 @@ import (
 	"github.com/fprom-go/fprom/money"
 )
 
-// maxRefunds is how many partial refunds of one order are looked up.
+// maxRefunds bounds the partial refunds of one order that are looked up.
 const maxRefunds = 50
 
-// refund takes back what is new in the sum of all refunds, as far as that is known; see the package documentation.
+// refund takes back the new part of refunded_amount, which is a sum; see the package documentation.
 func (s settings) refund(p *billing.Payload, o billing.Node, sale billing.Text) {
 	sum, total := o.Int("refunded_amount"), o.Int("total")
 	if !sum.OK {
@@ -39,8 +39,8 @@ func (s settings) refund(p *billing.Payload, o billing.Node, sale billing.Text) 
 	d.Add()
 }
 
-// further takes from sum, in Lemon Squeezy's minor units, what the ledger says was given back before, in FirstPromoter's.
-// It reports whether there is anything new.
+// further sets the event id and the amount of a refund: sum less the earlier refunds in the ledger. sum is in Lemon Squeezy's minor
+// units, the ledger in FirstPromoter's. It returns false if nothing is new or the ledger cannot be read.
 func (s settings) further(p *billing.Payload, d *billing.Draft, sale billing.Text, sum billing.Int, currency billing.Text) bool {
 	keys := []string{fprom.KindRefund + ":" + sale.S}
 	for n := 2; n <= maxRefunds; n++ {

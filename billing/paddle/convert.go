@@ -28,7 +28,7 @@ func customer(d *billing.Draft, o billing.Node) {
 	id := o.Text("customer_id", "customer.id")
 	d.Customer(id)
 	if d.Attributed() && !d.HasCustomer() {
-		d.UID(id) // as in FirstPromoter's own connection
+		d.UID(id) // as FirstPromoter's own connection does
 	}
 }
 

@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	maxCerts     = 64               // certificates and failures remembered; PayPal uses a few a year
-	maxCertBytes = 64 << 10         // of one answer
-	fetchTimeout = 10 * time.Second // of one certificate and its issuers
-	badFor       = time.Minute      // a failure is not tried again for so long
-	maxIssuers   = 3                // intermediate certificates that are fetched for one
+	maxCerts     = 64               // certificates and failures that are kept; PayPal uses a few a year
+	maxCertBytes = 64 << 10         // of one response
+	fetchTimeout = 10 * time.Second // for one certificate and its issuers
+	badFor       = time.Minute      // how long a failure is kept
+	maxIssuers   = 3                // intermediate certificates to fetch for one certificate
 )
 
-// WithCertificates replaces how certificates are fetched and which roots are trusted; nil keeps the default: https, no
-// redirects, 10 s; the roots of the system. fetch is asked for PAYPAL-CERT-URL, always https at a host under
-// paypal.com, and for the addresses of the authorities that issued what it returned, in PEM or DER. Its error makes the
-// Handler answer 503, so that PayPal tries again, or 400 if it wraps billing.ErrSignature. Certificates are
-// kept by the option: make it once and use it for all calls. It is safe for concurrent use if fetch is.
+// WithCertificates replaces the fetching of certificates and the trusted roots. Nil keeps the default: https, no redirects, 10 s;
+// the roots of the system. fetch gets PAYPAL-CERT-URL, which is always https at a host under paypal.com, and the addresses of the
+// issuers in the certificates. It returns PEM or DER. If it returns an error, the Handler answers 503, and PayPal tries again; if the
+// error wraps billing.ErrSignature, the answer is 400. The option keeps the certificates: make it once and use it for all calls. It
+// is safe for concurrent use if fetch is.
 func WithCertificates(fetch func(ctx context.Context, url string) ([]byte, error), roots *x509.CertPool) Option {
 	store := newCertStore(fetch, roots)
 	return func(s *settings) { s.certificates = store }
@@ -39,13 +39,13 @@ var defaultCertificates = newCertStore(nil, nil)
 type certStore struct {
 	fetch    func(ctx context.Context, url string) ([]byte, error)
 	roots    *x509.CertPool
-	fetching chan struct{} // held by the one who fetches
+	fetching chan struct{} // a lock that honours a context: one goroutine fetches at a time
 
 	mu    sync.Mutex
 	known map[string]known
 }
 
-// known is a checked certificate, or why there is none.
+// known is a checked certificate, or the error of the check.
 type known struct {
 	cert  *x509.Certificate
 	err   error
@@ -59,7 +59,7 @@ func newCertStore(fetch func(context.Context, string) ([]byte, error), roots *x5
 	return &certStore{fetch: fetch, roots: roots, fetching: make(chan struct{}, 1), known: map[string]known{}}
 }
 
-// get is the certificate at address, checked.
+// get returns the checked certificate at address.
 func (s *certStore) get(ctx context.Context, address string) (*x509.Certificate, error) {
 	if k, ok := s.lookup(address); ok {
 		return k.cert, k.err
@@ -67,7 +67,7 @@ func (s *certStore) get(ctx context.Context, address string) (*x509.Certificate,
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	select {
-	case s.fetching <- struct{}{}: // one at a time: forged requests must not open many connections
+	case s.fetching <- struct{}{}: // forged requests must not open many connections
 		defer func() { <-s.fetching }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the certificate of PayPal: %w", ctx.Err())
@@ -80,7 +80,7 @@ func (s *certStore) get(ctx context.Context, address string) (*x509.Certificate,
 	if err == nil {
 		k.until = cert.NotAfter
 	} else if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return nil, err // the request ended: this says nothing about the address
+		return nil, err // the request has ended: the address may be right
 	}
 	s.keep(address, k)
 	return cert, err
@@ -93,7 +93,7 @@ func (s *certStore) lookup(address string) (known, bool) {
 	return k, ok && time.Now().Before(k.until)
 }
 
-// keep stores k. Failures make room first: anybody can cause them.
+// keep stores k. If the store is full, failures go first: anyone can cause them.
 func (s *certStore) keep(address string, k known) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +133,7 @@ func (s *certStore) load(ctx context.Context, address string) (*x509.Certificate
 	return leaf, nil
 }
 
-// check verifies the chain from leaf to a root, fetching the certificates between where they were not served.
+// check verifies the chain from leaf to a root. It fetches the intermediate certificates that PayPal did not serve.
 func (s *certStore) check(ctx context.Context, leaf *x509.Certificate, pool *x509.CertPool) error {
 	top := leaf
 	for fetched := 0; ; fetched++ {
@@ -191,8 +191,8 @@ var certClient = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// fetchCertificate is the default way. The issuers are at http addresses, as usual: what is read there is checked
-// against the roots.
+// fetchCertificate is the default of WithCertificates. Issuers usually have http addresses. That is safe, because their certificates
+// must lead to a trusted root.
 func fetchCertificate(ctx context.Context, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

@@ -86,8 +86,7 @@ func sale(p *billing.Payload, r billing.Node) {
 	d.Add()
 }
 
-// refund is what a merchant gives back or a dispute takes back, of a capture or of a sale. Older payloads have negative
-// amounts.
+// refund is a refund by the merchant or a loss by a dispute, of a capture or of a sale. Older payloads have negative amounts.
 func refund(p *billing.Payload, r billing.Node) {
 	status := strings.ToUpper(r.Text("status", "state").S)
 	if status == "PENDING" || status == "FAILED" || status == "CANCELLED" {
@@ -120,7 +119,7 @@ func refund(p *billing.Payload, r billing.Node) {
 	d.Add()
 }
 
-// linked is the id at the end of the link of that relation, if it leads to one of that kind of object.
+// linked returns the id from the link with that relation, if its path ends with /kind/id.
 func linked(r billing.Node, rel, kind string) billing.Text {
 	for _, l := range r.Each("links") {
 		href := l.Text("href")
@@ -150,14 +149,14 @@ func subscriber(p *billing.Payload, d *billing.Draft, r billing.Node) {
 	}
 }
 
-// entries reads those of custom_id.
+// entries reads the metadata in custom_id.
 func entries(d *billing.Draft, r billing.Node) billing.Node {
 	custom := r.Embedded(customName(r))
 	d.Metadata(custom)
 	return custom
 }
 
-// customer asks for the customer of id, where no entry names one. A custom_id without entries is the uid if nobody knows better.
+// customer looks up the customer with id, if the metadata names none. A custom_id that is no metadata is the uid of last resort.
 func customer(p *billing.Payload, d *billing.Draft, r, custom billing.Node, id billing.Text) {
 	d.Customer(id)
 	plain := r.Text(customName(r))
@@ -170,10 +169,10 @@ func customName(r billing.Node) string {
 	if r.Has("custom_id") {
 		return "custom_id"
 	}
-	return "custom" // of sales
+	return "custom" // in sales
 }
 
-// holdsEntries tells metadata from an id that happens to have an equals sign.
+// holdsEntries reports whether custom is metadata. An id may have an equals sign, too.
 func holdsEntries(custom billing.Node, k billing.Keys) bool {
 	for _, name := range []string{k.TID, k.RefID, k.UID, k.Email, k.Plan, k.PromoCode, "fp_total", "fp_tax"} {
 		if name != "" && custom.Has(name) {
@@ -183,7 +182,7 @@ func holdsEntries(custom billing.Node, k billing.Keys) bool {
 	return false
 }
 
-// setAmount reads amount of v2 (value, currency_code) or v1 (total, currency), and lets net take the tax off.
+// setAmount reads the amount of v2 (value, currency_code) or v1 (total, currency) and subtracts the tax with net.
 func setAmount(p *billing.Payload, d *billing.Draft, r billing.Node, net func(gross billing.Int, digits int) billing.Int) {
 	currency := r.Text("amount.currency_code", "amount.currency")
 	digits, _ := p.Exponent(currency.S)
@@ -191,7 +190,7 @@ func setAmount(p *billing.Payload, d *billing.Draft, r billing.Node, net func(gr
 	d.Amount(net(gross, digits), currency, digits)
 }
 
-// lessTax takes off the share of fp_tax in fp_total, which is total where custom does not say.
+// lessTax subtracts from paid the share of fp_tax in fp_total. Without fp_total the total is the argument.
 func lessTax(p *billing.Payload, custom billing.Node, paid, total billing.Int, digits int) billing.Int {
 	tax := custom.Decimal("fp_tax", digits)
 	total = custom.Decimal("fp_total", digits).Or(total)

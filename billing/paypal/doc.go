@@ -7,11 +7,11 @@
 //	PAYMENT.SALE.REFUNDED, .REVERSED         refund        amount.total, likewise, without its sign               refund id
 //	BILLING.SUBSCRIPTION.CANCELLED, EXPIRED  cancellation
 //
-// Why: a capture or a sale is money, an order or a subscription is a promise of it. CHECKOUT.ORDER.… is therefore skipped, as
-// is CUSTOMER.DISPUTE.…: what a dispute takes back is announced as REFUNDED or REVERSED (billing.WithoutDisputes skips
-// REVERSED). PayPal sends PAYMENT.SALE.COMPLETED again, weeks later, when it no longer holds the money back
-// (payment_hold_status RELEASED): it has the same sale id, so it is the same sale. ACTIVATED and CREATED of a subscription, which
-// can come in either order, move no money; ACTIVATED is a sign-up with billing.WithTrialSignups.
+// Why: a capture or a sale is a payment; an order or a subscription is not. So CHECKOUT.ORDER.… is skipped. CUSTOMER.DISPUTE.… is
+// skipped because REFUNDED or REVERSED reports the money that a dispute takes back (billing.WithoutDisputes skips REVERSED). If PayPal
+// holds a payment, it sends PAYMENT.SALE.COMPLETED again, weeks later, with payment_hold_status RELEASED. The sale id is the same, so
+// it is the same sale. ACTIVATED and CREATED of a subscription may come in either order and move no money; ACTIVATED is a sign-up
+// with billing.WithTrialSignups.
 //
 //	field           read from resource.…
 //	uid, email,     custom_id (sales: custom), see below; else billing.WithCustomer, asked with the subscription id I-… or
@@ -22,40 +22,40 @@
 //
 // # custom_id carries everything
 //
-// A payment carries neither the payer's address nor, for captures, a tax. What it does carry, on to its refunds, is the
-// custom_id that the application gave at checkout (purchase_units[].custom_id of an order, custom_id of a subscription): up
-// to 127 characters. CustomID makes one that holds what this package reads:
+// A payment contains no address of the payer, and a capture contains no tax. Payments and their refunds contain the custom_id that the
+// application set at checkout (purchase_units[].custom_id of an order, custom_id of a subscription), up to 127 characters. CustomID
+// makes one that this package reads:
 //
 //	fp_uid=user-4711&fp_tid=…&fp_total=119.00&fp_tax=19.00
 //
-// fp_tax is the tax in fp_total, both in units of the currency as in PayPal's own amounts; fp_total is what the customer pays in
-// the end, and is needed for partial captures and refunds. A custom_id that is neither such a string nor begins with "{", as a JSON
-// object of the same entries does, is taken as the uid, if billing.WithCustomer does not know better: applications put all
-// sorts of ids there. Values that cannot be right fail the payload (422).
+// fp_total is what the customer pays in the end, and fp_tax is the tax in it, both in units of the currency as in PayPal's own
+// amounts. Partial captures and refunds need fp_total. custom_id may also be a JSON object with the same entries. Any other custom_id
+// is taken as the uid, unless billing.WithCustomer names the customer: applications put all sorts of ids there. A wrong value, such
+// as a tax above the total, fails the payload (422).
 //
-// The payer's address at PayPal is often another than the customer's in the application: it is used only where nothing
-// else names the customer.
+// The payer's address at PayPal often differs from the customer's address in the application. It is used only if nothing else
+// names the customer.
 //
 // # Verification
 //
-// PayPal signs with a private key; there is no shared secret. The secret of Verify and Handler is the id of the webhook
-// (not of an event), which is part of what is signed: transmission id | transmission time | webhook id | CRC-32 of the
-// body. The certificate is fetched from PAYPAL-CERT-URL, which must be https at a host under paypal.com, checked against the
-// root certificates of the system, for the validity now, and for a name under paypal.com, and kept; PayPal serves it without that
-// of the intermediate authority, which is fetched from where the certificate says. WithCertificates replaces the fetching
-// and the roots. If a certificate cannot be fetched, the Handler answers 503.
+// PayPal signs with a private key; there is no shared secret. Give Handler the id of the webhook (not of an event) as the secret. It
+// is part of the signed text: transmission id | transmission time | webhook id | CRC-32 of the body. The certificate is fetched from
+// PAYPAL-CERT-URL, which must be https at a host under paypal.com. It must be valid now, be issued to a name under paypal.com, and
+// lead to a root certificate of the system. PayPal serves it without the intermediate certificate, which is fetched from the address
+// in the certificate. Certificates are kept. WithCertificates replaces the fetching and the roots. If a certificate cannot be
+// fetched, the Handler answers 503.
 //
-// The transmission time may be 4 days old (or what billing.WithTolerance says): PayPal tries for 3 days, it is not
-// documented whether with a new time, and a replay is recognized by its event ids.
+// The transmission time may be 4 days old (see billing.WithTolerance). PayPal repeats a webhook for 3 days and does not document
+// whether it then signs a new time. A replay is recognized by its event ids.
 //
-// Sandbox payloads are told by their links, and skipped (billing.WithTestMode).
+// Payloads with links to the sandbox are skipped (billing.WithTestMode).
 //
 // # Amounts
 //
-// PayPal's amounts are decimal strings in units of the currency. HUF, JPY and TWD have no decimals at PayPal; FirstPromoter
-// wants hundredths of HUF and TWD, so those are converted.
+// PayPal's amounts are decimal strings in units of the currency. HUF, JPY and TWD have no decimals at PayPal. FirstPromoter expects
+// hundredths of HUF and TWD, so these are converted.
 //
-// Checked against what PayPal's webhook simulator sent: the signature, and the shapes of captures, sales, refunds
-// and subscriptions. Not verified: that the sales of a subscription carry its custom_id in custom, that refunds carry
-// details.tax, and which of REFUNDED and REVERSED follows each outcome of a dispute.
+// Verified with webhooks of PayPal's simulator: the signature, and the form of captures, sales, refunds and subscriptions. Not
+// verified: that the sales of a subscription contain its custom_id in custom, that refunds contain details.tax, and which of
+// REFUNDED and REVERSED follows each outcome of a dispute.
 package paypal

@@ -15,7 +15,7 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// verify: PAYPAL-TRANSMISSION-SIG is the base64 of a SHA256withRSA signature over
+// verify checks PAYPAL-TRANSMISSION-SIG, the base64 of a SHA256withRSA signature over
 // "<transmission id>|<transmission time>|<webhook id>|<CRC-32 of the body, decimal>".
 func (s settings) verify(ctx context.Context, d billing.Delivery) error {
 	h := d.Header
@@ -53,7 +53,7 @@ func (s settings) verify(ctx context.Context, d billing.Delivery) error {
 	return refuse("is the id of the webhook right?")
 }
 
-// certAddress is raw, if it is at PayPal: anybody may send any address.
+// certAddress returns raw if it is an https address of PayPal. Anyone can send any address.
 func certAddress(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	switch {

@@ -6,7 +6,7 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// entities are the objects that a payload may hold; those it does not hold are absent nodes.
+// entities are the objects of a payload. One that is missing is an absent node.
 type entities struct{ payment, order, invoice, subscription, refund, dispute billing.Node }
 
 func (s settings) convert(p *billing.Payload) {
@@ -47,7 +47,7 @@ func (s settings) convert(p *billing.Payload) {
 	}
 }
 
-// reportedBy says which other event reports the payment of this one, if it is not this one.
+// reportedBy returns a text that names the event that reports this payment. It is empty if this event does.
 func (s settings) reportedBy(event string, e entities) string {
 	invoiced := e.payment.Text("invoice_id").S != ""
 	switch {
@@ -64,7 +64,7 @@ func (s settings) reportedBy(event string, e entities) string {
 }
 
 func sale(p *billing.Payload, e entities) {
-	// A payment that was refunded since is a sale too: its refund is reported besides.
+	// A payment that is refunded already is still a sale: the refund has its own event.
 	if status := e.payment.Text("status").S; status != "captured" && (status != "refunded" || !captured(e.payment)) {
 		p.Skip(billing.NotFinal, "the payment's status is "+status)
 		return
@@ -87,7 +87,7 @@ func customer(d *billing.Draft, e entities) {
 	}
 }
 
-// email leaves out the address that Razorpay fills in where the customer gave none.
+// email drops the address that Razorpay fills in if the customer gave none.
 func email(t billing.Text) billing.Text {
 	if strings.EqualFold(t.S, "void@razorpay.com") {
 		return billing.Text{}
@@ -115,7 +115,7 @@ func dispute(p *billing.Payload, e entities) {
 	giveBack(p, e, e.dispute, e.dispute.Int("amount_deducted"))
 }
 
-// giveBack makes a refund of gross, which o (a refund or a dispute) takes out of the payment.
+// giveBack reports a refund. o is a refund or a dispute, and gross is the amount that it takes back from the payment.
 func giveBack(p *billing.Payload, e entities, o billing.Node, gross billing.Int) {
 	paymentID := o.Text("payment_id")
 	if paymentID.S == "" {
@@ -136,7 +136,7 @@ func giveBack(p *billing.Payload, e entities, o billing.Node, gross billing.Int)
 	d.Add()
 }
 
-// captured reports whether the payment was; true if the payload does not say. Razorpay writes true and "1".
+// captured reports whether the payment was captured. It is true if the payload does not say. Razorpay writes true or "1".
 func captured(payment billing.Node) bool {
 	if !payment.Has("captured") {
 		return true

@@ -6,7 +6,7 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// beforeTax is the part of gross that is not sales tax, as the notes say, else the invoice.
+// beforeTax returns the part of gross that is not sales tax, by the notes or else by the invoice.
 func beforeTax(p *billing.Payload, e entities, gross billing.Int) billing.Int {
 	for _, at := range []struct {
 		notes billing.Node
@@ -27,7 +27,7 @@ func beforeTax(p *billing.Payload, e entities, gross billing.Int) billing.Int {
 	return billing.BeforeTax(gross, e.invoice.Int("amount"), e.invoice.Int("tax_amount"))
 }
 
-// note is the part of total that the note of that name gives.
+// note returns the integer in the note with that name. It must lie between 0 and total.
 func note(p *billing.Payload, notes billing.Node, name string, total billing.Int) billing.Int {
 	i := notes.Int(name)
 	if i.OK && (i.N < 0 || i.N > total.N || strings.Contains(notes.Text(name).S, ".")) {

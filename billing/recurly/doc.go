@@ -1,7 +1,7 @@
-// Package recurly turns Recurly's webhooks into FirstPromoter events, for sites that are not connected inside FirstPromoter:
-// one that is connected there must not be tracked here as well, or every sale would count twice.
+// Package recurly turns Recurly's webhooks into FirstPromoter events. Do not use it for a site that is connected inside
+// FirstPromoter: every sale would count twice.
 //
-// Choose the format XML for the webhook endpoint: Recurly's JSON webhooks hold ids only, no amounts and no customers, and fail
+// Choose the format XML for the webhook endpoint. Recurly's JSON webhooks contain only ids, no amounts and no customers, and fail
 // (422).
 //
 //	subscribe to                           event         amount (before taxes)               event id
@@ -10,23 +10,22 @@
 //	  closed_credit_invoice_notification                   origin refund and state closed
 //	expired_subscription_notification      cancellation
 //
-// Why: an invoice has its tax beside its total, a payment has not: successful_payment_notification and
-// successful_refund_notification announce the same money again, and are skipped. Credit invoices of other origins (write_off, gift_card,
-// immediate_change) give no money back. canceled_subscription_notification only asks for the end of the period.
+// Why: an invoice contains its tax, a payment does not. successful_payment_notification and successful_refund_notification report the
+// same money again and are skipped. Credit invoices with another origin (write_off, gift_card, immediate_change) give no money back.
+// canceled_subscription_notification only requests a cancellation at the end of the period.
 //
 //	field           read from
 //	email           account.email; else billing.WithCustomer, asked with the account code
 //	uid             the account code, only where there is no e-mail address
 //	tid, ref_id     billing.WithCustomer: Recurly's webhooks carry no metadata
 //
-// So the tracking id has to reach FirstPromoter another way: report a Signup with the address of the account when the
-// customer registers, or give billing.WithCustomer, which looks up what your application or a custom field of the account
-// knows. A refund does not name its sale.
+// So send the tracking id another way: report a Signup with the address of the account when the customer registers, or give
+// billing.WithCustomer, which may read your database or a custom field of the account. A refund does not name its sale.
 //
-// Recurly signs no XML. Protect the endpoint with basic authentication: the secret is "user:password". The sandbox has
-// endpoints of its own; its payloads do not say where they come from, but for payments.
+// Recurly does not sign XML. Protect the endpoint with basic authentication: the secret is "user:password". Only payloads about
+// payments say whether they are from the sandbox, which has its own endpoints.
 //
-// Sources: docs.recurly.com (charge invoice and credit invoice notifications) and public fixtures of its XML. Not verified
-// against a recorded payload: that origin and state of a refund's credit invoice are refund and closed. An invoice that was
-// paid by credit, or by hand, counts like one paid by card: the webhook does not say how it was paid.
+// Sources: docs.recurly.com (charge invoice and credit invoice notifications) and public fixtures of its XML. Not verified with a
+// recorded payload: that the credit invoice of a refund has the origin refund and the state closed, and that the minor units are
+// those of ISO 4217. An invoice paid by credit or by hand counts like one paid by card: the webhook does not say how it was paid.
 package recurly

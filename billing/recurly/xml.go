@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// maxDepth is how deep elements may lie in each other.
+// maxDepth bounds the nesting of elements.
 const maxDepth = 32
 
-// decode reads a notification: {"name": its element, "content": what is in it}. An element with elements is an object of
-// them, of several with one name the last; any other is its text, or null if it has nil="true". JSON is read as such, so that
-// it can be told what is wrong.
+// decode parses a notification to {"name": root element, "content": its content}. An element with children becomes an object; if
+// children have the same name, the last one counts. Another element becomes its text, or null with nil="true". JSON is parsed too,
+// so that convert can say what is wrong.
 func decode(body []byte) (map[string]any, error) {
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
 		var object map[string]any
@@ -52,7 +52,7 @@ func decode(body []byte) (map[string]any, error) {
 
 func element(d *xml.Decoder, start xml.StartElement, depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, errors.New("the XML elements lie too deep in each other")
+		return nil, errors.New("the XML elements are nested too deep")
 	}
 	var text strings.Builder
 	var object map[string]any

@@ -95,7 +95,7 @@ func (s settings) refund(p *billing.Payload, e billing.Node) {
 	d.Add()
 }
 
-// transaction is the event id of a payment: two stores may use one transaction id.
+// transaction returns the event id of a payment. It contains the store, because two stores may use the same transaction id.
 func transaction(e billing.Node) billing.Text {
 	store, id := e.Text("store"), e.Text("transaction_id")
 	if store.S == "" || id.S == "" {

@@ -7,45 +7,43 @@
 //	  CUSTOMER_SUPPORT
 //	EXPIRATION                            cancellation
 //
-// Why: RevenueCat has no object for a payment; what is unique to one, and the same in its refund, is the transaction id of
-// the store. The same id in two stores is two payments. The id of an event is the same in all its deliveries. A refund has no
-// id of its own, and takes the event's. CANCELLATION for another reason only ends the renewal: the customer keeps what was
-// paid for until EXPIRATION. BILLING_ISSUE, PRODUCT_CHANGE, INVOICE_ISSUANCE, VIRTUAL_CURRENCY_TRANSACTION and the others
-// move no money, or are followed by an event that says so.
+// Why: RevenueCat has no object for a payment. The transaction id of the store is unique to a payment, and its refund has the same
+// one; the same id in two stores means two payments. A refund has no id of its own, so it gets the id of the event, which is the same
+// in all deliveries. CANCELLATION for another reason only ends the renewal: the customer keeps the paid period until EXPIRATION.
+// BILLING_ISSUE, PRODUCT_CHANGE, INVOICE_ISSUANCE, VIRTUAL_CURRENCY_TRANSACTION and the others move no money, or another event
+// reports it.
 //
 //	field            read from event.…
-//	uid              subscriber_attributes fp_uid; else app_user_id, original_app_user_id or one of aliases: the first
-//	                 that is not one of RevenueCat's anonymous ids ($RCAnonymousID:…); else the anonymous id
+//	uid              subscriber_attributes fp_uid; else the first of app_user_id, original_app_user_id and aliases that is
+//	                 not an anonymous id of RevenueCat ($RCAnonymousID:…); else the anonymous id
 //	email            subscriber_attributes fp_email, else $email
 //	tid, ref_id      subscriber_attributes fp_tid and fp_ref: set them in the app, with the SDK's custom attributes
 //	plan             subscriber_attributes fp_plan, else product_id (on Google Play subscription:base-plan)
 //	promo_code       subscriber_attributes fp_promo_code, else offer_code
 //
 // Skipped: environment SANDBOX and the store TEST_STORE (billing.WithTestMode), trials (period_type TRIAL;
-// billing.WithTrialSignups), what was granted (PROMOTIONAL), and what a family member shares (is_family_share), which
-// the store sold to another customer.
+// billing.WithTrialSignups), grants (PROMOTIONAL), and shared purchases (is_family_share), which another family member bought.
+// Refunds of these are skipped, too.
 //
 // # Amounts are estimates
 //
-// The prices of the stores include tax. RevenueCat estimates the share of it, and the store's commission, and sends
-// them as floating-point numbers. They are read as the decimal numbers that they are written as, and rounded once, half
-// to even, in FirstPromoter's minor units. Where tax_percentage is missing or null (older payloads), the gross price is taken. By
-// default a promoter's commission is computed on what the customer paid before taxes; WithCommission also subtracts
-// the store's. Where the price in the purchased currency is unknown, price is taken, in USD; where that is unknown too, the
-// payload fails (422), is logged, and shown as failed by RevenueCat, so that the sale can be entered by hand.
+// The prices of the stores include tax. RevenueCat estimates the tax and the store's commission, and sends both as floating-point
+// numbers. They are read as decimal numbers and rounded once, half to even, to FirstPromoter's minor units. If tax_percentage is
+// missing or null (older payloads), the gross price is taken. By default the amount is what the customer paid before taxes;
+// WithCommission also subtracts the store's commission. If price_in_purchased_currency is unknown, price is taken, in USD. If that is
+// unknown too, the payload fails (422): it is logged, and RevenueCat shows it as failed, so that you can enter the sale by hand.
 //
-// Only the refund of the latest period is notified. One with a price of 0 is skipped with reason no-amount and a warning. REFUND_REVERSED, which takes a refund back, is skipped with a
-// reason: FirstPromoter has no event for it, and whether the refund was notified cannot be told.
+// RevenueCat reports a refund only for the latest period. A refund with a price of 0 is skipped with reason no-amount and a warning.
+// REFUND_REVERSED is skipped: FirstPromoter has no event for it, and it does not say whether the refund was reported.
 //
 // # Verification
 //
-// RevenueCat sends, in the header Authorization, the value that was entered in its dashboard: secret is all of it, with
-// "Bearer " if that was entered. With WithSignature the secret is instead the signing secret of the webhook, and
-// X-RevenueCat-Webhook-Signature is checked, which covers the body. Its time stamp may be 3 hours old (or what
-// billing.WithTolerance says), because it is not documented whether a retry is signed anew, retries take up to 155
-// minutes, and a replay is recognized by its event ids. RevenueCat takes exactly 200 for success and tries 5 more times.
+// RevenueCat sends the text that you entered in its dashboard in the header Authorization. Give all of it as the secret, including
+// "Bearer " if you entered that. With WithSignature the secret is the signing secret of the webhook, and the header
+// X-RevenueCat-Webhook-Signature is checked, which also covers the body. Its time stamp may be 3 hours old (see
+// billing.WithTolerance): retries take up to 155 minutes, and it is not documented whether a retry has a new signature. A replay is
+// recognized by its event ids. For RevenueCat only 200 is a success; it tries 5 more times.
 //
-// Not verified against the published documentation: the signature (it is described alike by independent public
-// implementations), that the price of a refund is always negative (its sign is ignored), and partial refunds of web
-// purchases.
+// Not verified with the published documentation: the signature (independent public implementations describe it alike), that the price
+// of a refund is always negative (its sign is ignored), and partial refunds of web purchases.
 package revenuecat

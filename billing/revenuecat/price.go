@@ -7,7 +7,7 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// price is what was paid with taxes, and its currency.
+// price returns what was paid including taxes, and the currency. from is the origin of the price.
 func price(e billing.Node) (paid *big.Rat, currency, from billing.Text) {
 	if paid = e.Key("price_in_purchased_currency").Rat(); paid != nil {
 		return paid, e.Text("currency"), e.Text("price_in_purchased_currency")
@@ -29,7 +29,7 @@ func (s settings) amount(p *billing.Payload, d *billing.Draft, e billing.Node) {
 	d.Amount(e.Scaled(paid.Mul(paid.Abs(paid), share), digits, from.From+formula), currency, digits)
 }
 
-// afterDeductions is the share of the price that remains without tax and, with WithCommission, without the commission.
+// afterDeductions returns the share of the price that is left without the tax and, with WithCommission, without the commission.
 func (s settings) afterDeductions(p *billing.Payload, e billing.Node) (share *big.Rat, formula string) {
 	share = big.NewRat(1, 1)
 	names := []string{"tax_percentage"}

@@ -37,7 +37,7 @@ func Provider(opts ...Option) billing.Provider {
 	return v
 }
 
-// signature is what WithSignature checks.
+// signature is the check of WithSignature.
 var signature = billing.Stamped{Header: "X-RevenueCat-Webhook-Signature", Separator: ",", Stamp: "t", Signature: "v1", Joint: "."}
 
 // Handler returns the webhook endpoint. It checks the signature (401 if it is wrong), converts the payload, enqueues the events and

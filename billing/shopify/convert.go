@@ -2,7 +2,7 @@ package shopify
 
 import "github.com/fprom-go/fprom/billing"
 
-// provider converts an answer of the Partner API.
+// provider converts a response of the Partner API.
 var provider = billing.Provider{Name: "shopify", Batch: "data.transactions.edges", Convert: convert}
 
 func convert(p *billing.Payload) {

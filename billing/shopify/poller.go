@@ -21,29 +21,29 @@ type Config struct {
 	Organization string // the number in partners.shopify.com/<number>. Required
 	AccessToken  string // of a Partner API client that may view financials. Required
 	AppID        string // such as gid://partners/App/1; empty: all apps of the organization
-	// Outbox says where the polls of an earlier process ended, so that a service misses nothing however long it was down:
-	// give the boltqueue or riverqueue of the Tracker. Without it the first poll reads Window.
+	// Outbox is the boltqueue or riverqueue of the Tracker. The first poll of Run begins where an earlier process ended, so that nothing
+	// is missed. Without it the first poll goes back by Window.
 	Outbox   billing.Ledger
-	Window   time.Duration // how far back each poll reads, at least; default 72 h
+	Window   time.Duration // how far each poll goes back before the last successful one; default 72 h
 	Interval time.Duration // between two polls of Run; default 10 minutes
-	Client   *http.Client  // default: one with a time-out of 30 s
+	Client   *http.Client  // default: a client with a time-out of 30 s
 	Logger   *slog.Logger  // default slog.Default()
 	BaseURL  string        // default https://partners.shopify.com
-	Version  string        // of the Partner API; default 2026-01. Shopify answers with the oldest it still has
+	Version  string        // of the Partner API; default 2026-01. If Shopify has removed it, it uses its oldest version
 }
 
-// Poller asks the Partner API for transactions. It is safe for concurrent use.
+// Poller reads transactions from the Partner API and reports them. It is safe for concurrent use.
 type Poller struct {
 	config Config
 	opts   []billing.Option
 	t      fprom.Enqueuer
 	log    *slog.Logger
 	url    string
-	said   sync.Map // ids of what was logged: a transaction is read many times
+	logged sync.Map // ids of transactions that were logged: each is read many times
 }
 
-// New makes a Poller. Of opts those that concern conversion count: billing.WithCustomer and billing.WithExponents. The
-// error says which field of the Config is missing.
+// New makes a Poller. Of the options only billing.WithCustomer and billing.WithExponents have an effect. If t is nil, transactions are
+// dropped. The error says which field of the Config is missing.
 func New(t fprom.Enqueuer, c Config, opts ...billing.Option) (*Poller, error) {
 	switch {
 	case c.Organization == "":
@@ -75,8 +75,8 @@ func New(t fprom.Enqueuer, c Config, opts ...billing.Option) (*Poller, error) {
 	}, nil
 }
 
-// Run polls at once and then at each Interval until ctx ends. What fails is logged, and tried again at the next one. A
-// poll begins Window before the last one that succeeded, or before the newest transaction in Config.Outbox.
+// Run polls at once and then every Interval, until ctx ends. A poll that fails is logged; the next poll reads its transactions again. A
+// poll begins Window before the last successful poll; the first one begins Window before the newest transaction in Config.Outbox.
 func (p *Poller) Run(ctx context.Context) {
 	last := p.newest(ctx)
 	for {
@@ -92,7 +92,7 @@ func (p *Poller) Run(ctx context.Context) {
 	}
 }
 
-// newest is when the newest transaction that the outbox knows was recorded; now without an outbox, or if it knows none.
+// newest returns when the newest transaction in the outbox was recorded. Without an outbox or a transaction it returns now.
 func (p *Poller) newest(ctx context.Context) time.Time {
 	now := time.Now()
 	if p.config.Outbox == nil {
@@ -114,11 +114,11 @@ func (p *Poller) newest(ctx context.Context) time.Time {
 	return newest
 }
 
-// transactionID is how the ids of transactions begin.
+// transactionID is in the Key of every transaction: the prefix of their ids.
 const transactionID = ":gid://partners/"
 
-// Poll reports every transaction that was recorded since then, the oldest first. Those reported before are recognized by
-// their event ids. One that cannot be read is logged, and keeps no other. The error says that Shopify or the queue failed.
+// Poll reports every transaction since then, the oldest first. Transactions that were reported before are recognized by their event
+// ids. A transaction that cannot be read is logged and does not stop the others. The error says that Shopify or the queue failed.
 func (p *Poller) Poll(ctx context.Context, since time.Time) error {
 	edges, err := p.transactions(ctx, since)
 	if err != nil {
@@ -134,7 +134,7 @@ func (p *Poller) Poll(ctx context.Context, since time.Time) error {
 	return nil
 }
 
-// report enqueues the events of some transactions in one call.
+// report enqueues the events of these transactions in one call.
 func (p *Poller) report(ctx context.Context, edges []edge) error {
 	body, err := json.Marshal(map[string]any{"data": map[string]any{"transactions": map[string]any{"edges": edges}}})
 	if err != nil {
@@ -162,13 +162,13 @@ func (p *Poller) report(ctx context.Context, edges []edge) error {
 	return err
 }
 
-// first reports whether nothing was said about a transaction yet.
+// first reports whether nothing was logged about a transaction yet.
 func (p *Poller) first(id string) bool {
-	_, before := p.said.LoadOrStore(id, true)
+	_, before := p.logged.LoadOrStore(id, true)
 	return !before
 }
 
-// explain says in the log, once, what is not reported.
+// explain logs, once, why a transaction is not reported.
 func (p *Poller) explain(ctx context.Context, x billing.Explanation) {
 	log := p.log.With(slog.String("type", x.Type), slog.String("id", x.ID))
 	wrong := x.Err != nil && len(x.Tracked) == 0 && x.Skipped == ""

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	maxAnswer = 4 << 20                // bytes of a page
-	pageSize  = 100                    // transactions; the most that the API gives
-	pagePause = 300 * time.Millisecond // the API takes 4 requests a second
+	maxAnswer = 4 << 20                // bytes of a response
+	pageSize  = 100                    // transactions; the API's maximum
+	pagePause = 300 * time.Millisecond // the API allows 4 requests a second
 )
 
 const query = `query($since: DateTime, $app: ID, $after: String, $first: Int) {
@@ -32,7 +32,7 @@ const query = `query($since: DateTime, $app: ID, $after: String, $first: Int) {
   }
 }`
 
-// page is an answer of the API, as far as it is needed before it is converted.
+// page is a response of the API: the fields that are needed before the conversion.
 type page struct {
 	Data struct {
 		Transactions struct {
@@ -47,13 +47,13 @@ type page struct {
 	} `json:"errors"`
 }
 
-// edge is one transaction: what converts it gets the JSON.
+// edge is one transaction. Its JSON is converted later.
 type edge struct {
 	Cursor string          `json:"cursor"`
 	Node   json.RawMessage `json:"node"`
 }
 
-// transactions are those recorded since, the oldest first.
+// transactions returns all transactions since then, the oldest first.
 func (p *Poller) transactions(ctx context.Context, since time.Time) ([]edge, error) {
 	var all []edge
 	after := ""

@@ -9,7 +9,7 @@ import (
 
 var errNoAnswerYet = errors.New("the sale of the session's invoice has no answer yet, and may need the session's tracking id")
 
-// again sends the sale of a session's invoice once more, with what the session knows, if it was no referral without it.
+// again sends the sale of a session's invoice a second time, with the attribution of the session, if it was no referral at first.
 func (s settings) again(p *billing.Payload, o billing.Node) {
 	invoice := o.Text("invoice", "invoice.id")
 	if s.ledger == nil || invoice.S == "" {

@@ -97,7 +97,7 @@ func (s settings) session(p *billing.Payload, o billing.Node) {
 	d.Add()
 }
 
-// invoiced makes a sign-up of a session whose payment invoice.paid reports: that does not carry the session's metadata.
+// invoiced reports a sign-up for a session with an invoice. invoice.paid reports its payment, but without the session's metadata.
 func (s settings) invoiced(p *billing.Payload, o billing.Node) {
 	d := p.Signup()
 	s.buyer(d, o)
@@ -112,7 +112,7 @@ func (s settings) invoiced(p *billing.Payload, o billing.Node) {
 	}
 }
 
-// buyer reads who bought in a session.
+// buyer reads the customer and the attribution of a session.
 func (s settings) buyer(d *billing.Draft, o billing.Node) {
 	d.Metadata(o.At("metadata"))
 	reference := o.Text("client_reference_id")

@@ -21,7 +21,7 @@ func (s settings) refund(p *billing.Payload, o billing.Node) {
 	s.giveBack(d, o, o.Int("amount"))
 }
 
-// giveBack completes a refund from a refund or a dispute.
+// giveBack completes the draft of a refund or a dispute.
 func (s settings) giveBack(d *billing.Draft, o billing.Node, gross billing.Int) {
 	paid := o.Text("payment_intent", "payment_intent.id", "charge", "charge.id")
 	total, tax := d.Payment(paid)
@@ -33,7 +33,7 @@ func (s settings) giveBack(d *billing.Draft, o billing.Node, gross billing.Int) 
 	d.Add()
 }
 
-// chargeRefunded makes one refund of each that the charge lists, else one of what is new in the cumulative amount.
+// chargeRefunded reports each refund in the charge's list. Without a list it reports the new part of the cumulative amount.
 func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 	if !s.useChargeRefunded {
 		p.Skip(billing.OtherEvent, "refund.created or refund.updated reports this refund (or see WithChargeRefunded)")
@@ -71,7 +71,7 @@ func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.
 	switch {
 	case o.Has("invoice"): // before basil
 		d.SaleID(o.Text("invoice", "invoice.id"))
-	case o.Exists("invoice") || s.usePaymentIntents: // null: there is none
+	case o.Exists("invoice") || s.usePaymentIntents: // null: the charge has no invoice
 		d.SaleID(o.Text("payment_intent", "payment_intent.id"))
 	}
 	amount(d, o, billing.BeforeTax(gross, total, tax))

@@ -40,7 +40,7 @@ func convert(p *billing.Payload) {
 	}
 }
 
-// customer reads who paid, of a payment or of what belongs to one.
+// customer reads the customer of paid, which is the payment, and of o, which is the payment, its refund or its dispute.
 func customer(d *billing.Draft, o, paid billing.Node) {
 	d.Metadata(o.At("metadata"), paid.At("metadata"), paid.At("membership.metadata"), paid.At("plan.metadata"))
 	d.Email(paid.Text("user.email"))
@@ -68,7 +68,7 @@ func payment(p *billing.Payload, o billing.Node) {
 	d.Add()
 }
 
-// giveBack makes a refund of a refund or a dispute.
+// giveBack reports a refund or a lost dispute.
 func giveBack(p *billing.Payload, o billing.Node) {
 	paid := o.At("payment")
 	currency := o.Text("currency")

@@ -7,9 +7,9 @@
 //	dispute.created, dispute.updated   refund        amount, likewise, of status=lost         dispute dspt_…, likewise
 //	membership.deactivated             cancellation
 //
-// Why: a payment is unique to one charge; the membership is the same at every renewal. total is what the customer paid with
-// tax, whether the tax was on top or included; amount_after_fees is what Whop pays out, and is not read, since a
-// promoter's commission is not computed on Whop's fees. invoice.paid announces a payment again, and is skipped.
+// Why: every charge has its own payment; the membership is the same at every renewal. total is what the customer paid, including tax,
+// whether the tax is on top of the price or in it. amount_after_fees is Whop's payout and is not read. invoice.paid repeats a payment
+// and is skipped.
 //
 //	field           read from data.…
 //	email           metadata fp_email; user.email (payment.user.email), which needs the permission member:email:read; else
@@ -19,14 +19,13 @@
 //	plan            metadata fp_plan; plan.id
 //	promo_code      metadata fp_promo_code; promo_code.code
 //
-// Put Attribution.Metadata() and fp_uid into the metadata of the checkout configuration. A payment of a webhook's old
-// versions (v2, v5) has other fields, and fails (422): make the webhook with version v1.
+// Put Attribution.Metadata() and fp_uid into the metadata of the checkout configuration. A payment of an old webhook version (v2, v5)
+// has other fields and fails (422): create the webhook with version v1.
 //
-// The signature is that of Standard Webhooks, keyed with the secret as it is (ws_…), not decoded from base64. Payloads do not
-// say whether they come from the sandbox, which has its own secrets.
+// The signature is that of Standard Webhooks. The key is the text of the secret (ws_…), not decoded from base64. Payloads do not say
+// whether they are from the sandbox, which has its own secrets.
 //
-// Sources: docs.whop.com/api-reference and Whop's TypeScript SDK. Not verified against a recorded payload of version v1: that a
-// refund's amount includes tax, that the metadata of a checkout is repeated in the payments of renewals, and
-// which fields a dispute's payment has (give billing.WithPayment where the refund of a dispute is skipped with
-// reason no-customer).
+// Sources: docs.whop.com/api-reference and Whop's TypeScript SDK. Not verified with a recorded payload of version v1: that a refund's
+// amount includes tax, that payments of renewals repeat the metadata of the checkout, and which fields a dispute's payment has. If it
+// has no totals, or if a dispute is skipped with reason no-customer, give billing.WithPayment.
 package whop
