@@ -1,10 +1,9 @@
-// Package money turns the amounts of billing providers into FirstPromoter's minor units where fprom.ParseAmount and
-// fprom.BeforeTax do not suffice: for currencies whose unit an account or a provider sees differently.
+// Package money converts amounts of billing providers to FirstPromoter's minor units. Use it where fprom.ParseAmount and
+// fprom.BeforeTax are not enough: for currencies for which a provider or an account uses another minor unit.
 //
-// FirstPromoter takes integers: whole units of the zero-decimal currencies, hundredths of all others. For the
-// three-decimal currencies (BHD, IQD, JOD, KWD, LYD, OMR, TND) and ISK, CLF and UYW it documents nothing beyond "cents";
-// this package takes hundredths, which is unverified. Where an account turns out to expect something else, use
-// ParseDecimal and Rescale with the exponent it expects.
+// FirstPromoter takes integers: whole units of zero-decimal currencies, hundredths of all others. For the three-decimal currencies
+// (BHD, IQD, JOD, KWD, LYD, OMR, TND) and for ISK, CLF and UYW it documents only "cents"; this package uses hundredths, which is not
+// verified. If your account expects something else, use ParseDecimal and Rescale with the exponent that it expects.
 package money
 
 import (
@@ -12,9 +11,9 @@ import (
 	"github.com/fprom-go/fprom/internal/currency"
 )
 
-// Exponent is the number of decimal digits between a unit of currency and FirstPromoter's minor unit: 0 for the
-// zero-decimal currencies (BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF), 2 for all others.
-// The empty currency stands for the account's default and is taken to have 2. ok is false for an unknown code.
+// Exponent returns the number of decimal digits of FirstPromoter's minor unit: 0 for the zero-decimal currencies (BIF CLP DJF GNF JPY
+// KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF), 2 for all others. An empty code stands for the account's default currency and gives 2.
+// ok is false for an unknown code.
 func Exponent(code string) (exponent int, ok bool) {
 	if code == "" {
 		return 2, true
@@ -23,15 +22,15 @@ func Exponent(code string) (exponent int, ok bool) {
 	return c.Digits, ok
 }
 
-// ISOExponent is the number of digits of the currency's minor unit in ISO 4217: 0, 2, 3 or 4. Providers differ from it
-// (see their packages under billing). ok is false for an unknown code.
+// ISOExponent returns the number of decimal digits of the currency's minor unit in ISO 4217: 0, 2, 3 or 4. Some providers use other
+// minor units (see their packages below billing). ok is false for an unknown code.
 func ISOExponent(code string) (exponent int, ok bool) {
 	c, ok := currency.Lookup(code)
 	return c.ISO, ok
 }
 
-// ParseDecimal reads a decimal number as an integer with exponent decimal digits: "19.9" with 2 is 1990. Further digits
-// must be zero. The error is a *fprom.ValidationError of "Amount".
+// ParseDecimal parses a decimal number and returns it times 10^exponent: "19.9" with exponent 2 is 1990. Further digits must be zero.
+// The error is a *fprom.ValidationError of "Amount".
 func ParseDecimal(s string, exponent int) (int64, error) {
 	n, err := currency.ParseDecimal(s, exponent)
 	if err != nil {
@@ -40,6 +39,6 @@ func ParseDecimal(s string, exponent int) (int64, error) {
 	return n, nil
 }
 
-// Rescale turns an amount with from decimal digits into one with to decimal digits, rounding half to even: 1235 fils
-// (3) are 124 hundredths (2). It saturates where the result does not fit, and for exponents outside 0–18 returns 0.
+// Rescale converts an amount with from decimal digits to one with to decimal digits, rounded half to even: 1235 fils (3) are 124
+// hundredths (2). If the result does not fit, it returns the largest or smallest int64. For exponents outside 0–18 it returns 0.
 func Rescale(amount int64, from, to int) int64 { return currency.Rescale(amount, from, to) }

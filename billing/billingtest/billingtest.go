@@ -1,4 +1,4 @@
-// Package billingtest is the test suite that every billing.Provider passes, those of package billing and those of others:
+// Package billingtest is a test suite for any billing.Provider. The providers of this module pass it:
 //
 //	var suite = billingtest.Suite{Provider: acme.Provider(), Sign: sign, Sale: "payment.json"}
 //
@@ -7,10 +7,11 @@
 //	func FuzzEvents(f *testing.F)   { suite.FuzzEvents(f) }
 //	func FuzzHandler(f *testing.F)  { suite.FuzzHandler(f, "Acme-Signature") }
 //
-// OneSale and PartialRefunds check what the provider tells twice, and what it gives back in parts.
+// OneSale and PartialRefunds check payments that the provider reports twice, and refunds in parts.
 //
-// The fixtures are webhooks in testdata/*.json (or *.xml, where the provider sends that). Beside each is a golden file: how the webhook is explained, and what is
-// posted to FirstPromoter for it. With UPDATE_GOLDEN=1 in the environment the tests write them: read them before you commit.
+// The fixtures are webhooks in testdata/*.json (or *.xml, if the provider sends XML). Each has a golden file beside it, with the
+// explanation of the webhook and the requests to FirstPromoter. With UPDATE_GOLDEN=1 in the environment the tests write the golden
+// files: read them before you commit.
 package billingtest
 
 import (
@@ -25,24 +26,24 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// Suite is one provider as the suite sees it.
+// Suite describes the provider under test.
 type Suite struct {
 	Provider billing.Provider
-	// Sign signs body for the present moment: it sets the headers that the provider sends.
+	// Sign sets the headers of a webhook that the provider would sign now.
 	Sign func(h http.Header, body []byte, secret string)
-	// Sale is the fixture of one plain sale, such as "payment.json".
+	// Sale is a fixture that leads to exactly one sale, such as "payment.json".
 	Sale string
-	// For is the provider and the options for a fixture that needs others; nil: Provider and none.
+	// For returns the provider and the options for a fixture. Nil: Provider without options.
 	For func(fixture string) (billing.Provider, []billing.Option)
-	// SharedSecret says that the provider sends the secret itself, and no signature: a changed body cannot be told.
+	// SharedSecret says that the provider sends the secret itself instead of a signature. Then a changed body is not detected.
 	SharedSecret bool
-	// Nothing is a body that means nothing; empty: {}.
+	// Nothing is a body that leads to no event. Empty: {}.
 	Nothing string
-	// Secrets are three different signing secrets, as the provider makes them; empty: base64 after whsec_.
+	// Secrets are three different signing secrets in the provider's form. Empty: base64 with the prefix whsec_.
 	Secrets [3]string
 }
 
-// With is the suite with another provider for every fixture, such as one with other options.
+// With returns the suite with another provider for every fixture, such as one with other options.
 func (s Suite) With(v billing.Provider) Suite {
 	s.Provider, s.For = v, nil
 	return s
@@ -62,7 +63,7 @@ func (s Suite) secret(i int) string {
 	return [...]string{"whsec_dGhlIHNlY3JldA==", "whsec_YW5vdGhlcg==", "whsec_b2xkZXI="}[i]
 }
 
-// Read is the content of a file in testdata.
+// Read returns the content of a file in testdata.
 func Read(tb testing.TB, name string) []byte {
 	tb.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name)) //nolint:gosec // a file of the test
@@ -72,7 +73,7 @@ func Read(tb testing.TB, name string) []byte {
 	return b
 }
 
-// Golden compares what every fixture is explained as, and what is posted for it, with testdata/*.golden.
+// Golden compares the explanation and the requests of every fixture with testdata/*.golden.
 func (s Suite) Golden(t *testing.T) {
 	t.Helper()
 	for _, name := range fixtures(t) {
@@ -113,7 +114,7 @@ func render(t *testing.T, v billing.Provider, payload []byte, opts []billing.Opt
 	return b.String()
 }
 
-// fixtures are the names of testdata/*.json and *.xml.
+// fixtures returns the names of testdata/*.json and *.xml.
 func fixtures(tb testing.TB) []string {
 	tb.Helper()
 	entries, err := os.ReadDir("testdata")

@@ -7,7 +7,7 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// FuzzEvents checks that no payload makes Events panic or give an event that is not valid.
+// FuzzEvents checks that no payload makes Events panic or return an invalid event.
 func (s Suite) FuzzEvents(f *testing.F, opts ...billing.Option) {
 	f.Helper()
 	for _, name := range fixtures(f) {
@@ -28,7 +28,7 @@ func (s Suite) FuzzEvents(f *testing.F, opts ...billing.Option) {
 	})
 }
 
-// FuzzHandler checks that no unsigned bytes lead to an event, whatever the signature's header says.
+// FuzzHandler checks that no body without a right signature leads to an event, whatever the signature header contains.
 func (s Suite) FuzzHandler(f *testing.F, header string) {
 	f.Helper()
 	signed := http.Header{}

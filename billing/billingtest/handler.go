@@ -62,14 +62,14 @@ func (s *Sink) Enqueue(_ context.Context, events ...fprom.Event) error {
 	return nil
 }
 
-// Events is what was accepted so far.
+// Events returns the accepted events.
 func (s *Sink) Events() []fprom.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.events)
 }
 
-// Printer is an Enqueuer that writes what would be posted to FirstPromoter, one line an event, for examples.
+// Printer returns an Enqueuer for examples. It writes the request of each event to w, one line for each.
 func Printer(w io.Writer) fprom.Enqueuer { return printer{w} }
 
 type printer struct{ w io.Writer }
@@ -87,10 +87,10 @@ func (p printer) Enqueue(_ context.Context, events ...fprom.Event) error {
 	return nil
 }
 
-// Quiet is an option that logs nowhere.
+// Quiet returns an option that discards the log.
 func Quiet() billing.Option { return billing.WithLogger(slog.New(slog.DiscardHandler)) }
 
-// Post sends body to h, after change (may be nil) has altered the request, and returns the status.
+// Post sends body to h and returns the status. change may alter the request before; it may be nil.
 func Post(h http.Handler, body []byte, change func(*http.Request)) int {
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/webhook", bytes.NewReader(body))
 	if change != nil {
@@ -101,7 +101,7 @@ func Post(h http.Handler, body []byte, change func(*http.Request)) int {
 	return w.Code
 }
 
-// HandlerTable checks what the handler answers, and what it accepts.
+// HandlerTable checks the answers of the handler and the events that it accepts.
 func (s Suite) HandlerTable(t *testing.T) {
 	t.Helper()
 	v, options := s.of(s.Sale)
@@ -180,7 +180,7 @@ type cut struct{}
 
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// Deliver posts the fixtures, signed, to one handler in this order, and returns what was accepted.
+// Deliver signs the fixtures, posts them to one handler in this order, and returns the accepted events.
 func (s Suite) Deliver(t *testing.T, fixtures []string, opts ...billing.Option) []fprom.Event {
 	t.Helper()
 	sink := &Sink{}

@@ -10,13 +10,13 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// ByName is a Suite.For that gives each fixture the options that its name asks for:
+// ByName returns a Suite.For that derives the options of a fixture from its name:
 //
 //	trial_signup       WithTrialSignups
 //	option_off         WithoutDisputes
 //	test_mode_on       WithTestMode
-//	lookup             WithCustomer, which answers ada@example.com and the tid tid-of-customer
-//	partial, _payment  WithPayment, which answers p with the id that it is asked for as SaleEventID
+//	lookup             WithCustomer, which returns ada@example.com and the tid tid-of-customer
+//	partial, _payment  WithPayment, which returns p with the payment id as SaleEventID
 func ByName(v billing.Provider, p billing.Payment) func(fixture string) (billing.Provider, []billing.Option) {
 	payment := billing.WithPayment(func(_ context.Context, id string) (billing.Payment, error) {
 		p := p
@@ -44,8 +44,8 @@ func ByName(v billing.Provider, p billing.Payment) func(fixture string) (billing
 	}
 }
 
-// OneSale checks that the fixtures, which announce one payment, are one sale of that event id: twice each, and beginning
-// with any of them.
+// OneSale checks that fixtures about one payment lead to one sale with this event id. It delivers each fixture twice, and begins with
+// each of them once.
 func (s Suite) OneSale(t *testing.T, eventID string, fixtures ...string) {
 	t.Helper()
 	for range fixtures {
@@ -61,8 +61,8 @@ func (s Suite) OneSale(t *testing.T, eventID string, fixtures ...string) {
 	}
 }
 
-// PartialRefunds checks that the fixtures, delivered in this order, are one sale and two refunds that name it and give it
-// back whole. Let a refund come before the sale, and one come twice.
+// PartialRefunds delivers the fixtures in this order. It checks that they lead to one sale and two refunds of it, and that the refunds
+// add up to the sale. List one refund before the sale, and one refund twice.
 func (s Suite) PartialRefunds(t *testing.T, fixtures []string, opts ...billing.Option) {
 	t.Helper()
 	var sale fprom.Sale

@@ -1,9 +1,9 @@
-// Package currency knows the currencies and counts in their minor units, for package fprom and package money.
+// Package currency has the table of currencies and the arithmetic of minor units, for package fprom and package money.
 package currency
 
 import "strings"
 
-// iso4217 lists the active currencies with the digits of their minor unit.
+// iso4217 lists the active currencies, each with the number of digits of its minor unit.
 const iso4217 = "" +
 	"aed2afn2all2amd2aoa2ars2aud2awg2azn2bam2bbd2bdt2bhd3bif0bmd2bnd2bob2bov2brl2bsd2btn2bwp2byn2bzd2" +
 	"cad2cdf2che2chf2chw2clf4clp0cny2cop2cou2crc2cup2cve2czk2djf0dkk2dop2dzd2egp2ern2etb2eur2fjd2fkp2" +
@@ -14,7 +14,7 @@ const iso4217 = "" +
 	"usd2usn2uyi0uyu2uyw4uzs2ved2ves2vnd0vuv0wst2xaf0xcd2xcg2xof0xpf0yer2zar2zmw2zwg2" +
 	"ang2bgn2cuc2hrk2sll2zwl2" // replaced since 2023, still in old invoices
 
-// zeroDecimal is the list on which the billing providers agree.
+// zeroDecimal lists the zero-decimal currencies on which the billing providers agree.
 const zeroDecimal = "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf"
 
 // Currency is one currency.
@@ -36,13 +36,13 @@ var currencies = func() map[string]Currency {
 	return m
 }()
 
-// Lookup finds a currency by its code in any case, with blanks around or not.
+// Lookup finds a currency by its code, in any case and with or without blanks around it.
 func Lookup(code string) (Currency, bool) {
 	code = strings.TrimSpace(code)
 	if len(code) != 3 {
 		return Currency{}, false
 	}
-	lower := [3]byte{code[0] | 0x20, code[1] | 0x20, code[2] | 0x20} // makes letters of letters only
+	lower := [3]byte{code[0] | 0x20, code[1] | 0x20, code[2] | 0x20} // only a letter becomes a letter
 	c, ok := currencies[string(lower[:])]
 	return c, ok
 }

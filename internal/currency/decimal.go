@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ParseDecimal reads a decimal number as an integer with exponent decimal digits. Further digits must be zero. The error
-// says what is wrong with the amount, without a prefix.
+// ParseDecimal parses a decimal number and returns it times 10^exponent. Further digits must be zero. The error says what is wrong
+// with the amount, without a prefix.
 func ParseDecimal(s string, exponent int) (int64, error) {
 	digits, negative := strings.CutPrefix(s, "-")
 	whole, frac, point := strings.Cut(digits, ".")
@@ -44,8 +44,8 @@ func allDigits(s string) bool {
 	return s != ""
 }
 
-// Rescale turns an amount with from decimal digits into one with to decimal digits, rounding half to even. It saturates
-// where the result does not fit, and for exponents outside 0–18 returns 0.
+// Rescale converts an amount with from decimal digits to one with to decimal digits, rounded half to even. If the result does not fit,
+// it saturates. For exponents outside 0–18 it returns 0.
 func Rescale(amount int64, from, to int) int64 {
 	if from < 0 || from > 18 || to < 0 || to > 18 {
 		return 0
@@ -60,7 +60,7 @@ func Rescale(amount int64, from, to int) int64 {
 	return MulDiv(amount, num, den)
 }
 
-// MulDiv is a × num / den with a 128-bit product, rounded half to even, saturating. num ≥ 0, den > 0.
+// MulDiv returns a × num / den, rounded half to even and saturated. The product has 128 bits. num ≥ 0, den > 0.
 func MulDiv(a, num, den int64) int64 {
 	const maxInt = 1<<63 - 1
 	negative := a < 0

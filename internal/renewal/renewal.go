@@ -1,5 +1,5 @@
-// Package renewal knows a sale whose event id came again so late that it is rather another payment. Both durable queues warn
-// of it: where the id of a subscription is used for each of its payments, all but the first earn nothing.
+// Package renewal warns if the event id of a sale comes again so late that it is probably a new payment. If an application uses the id
+// of a subscription for each of its payments, all payments but the first earn nothing. Both durable queues use this package.
 package renewal
 
 import (
@@ -9,11 +9,11 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// after is how long providers repeat a webhook, and some days more. What comes later is rather a renewal.
+// after is longer than providers repeat a webhook. A later repetition is probably a renewal.
 const after = 6 * 24 * time.Hour
 
-// Warn says so in the log if an event is rather a renewal. It stores nothing, since the event that has its key is of the same
-// money, and older by age. Bulk events are no news: a file may be sent twice.
+// Warn logs a warning if a repeated event is probably a renewal. age is the age of the stored event with the same key and amount. Bulk
+// events are ignored: a file may be sent twice.
 func Warn(log *slog.Logger, kind, safeKey string, bulk bool, age time.Duration) {
 	if kind != fprom.KindSale || bulk || age <= after {
 		return
