@@ -7,16 +7,16 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Middleware makes Record work in the handlers after it: what a handler recorded is enqueued with t if it succeeds, before
-// the client sees the success. If t is nil (also a nil *fprom.Tracker) events are validated and dropped.
+// Middleware makes Record work in the handlers after it. If a handler succeeds, its recorded events are enqueued with t before the
+// client sees the success. If t is nil, or a nil *fprom.Tracker, events are validated and dropped.
+// It may stand before or after middleware.Recover.
 //
-// A handler succeeds if its status is a success (fprom.WithSuccess). One that returns an error before it has written
-// anything has failed: Echo makes the response of the error later. That is why echo.WrapMiddleware with
-// nethttpadapter.Middleware is wrong: there the middleware sees no error, takes silence for 200, and pays the promoter for a
-// declined card.
+// A handler succeeds if its status is a success (fprom.WithSuccess). A handler that returns an error before it has written anything
+// has failed: Echo writes the error response later. So do not use echo.WrapMiddleware with nethttpadapter.Middleware: it would not
+// see the error, take the status as 200, and pay the promoter for a declined card.
 //
-// The response is untouched unless fprom.WithFailClosed is given, panics pass through, the request's body is not read, and
-// no echo.Context is kept. It may stand before or after middleware.Recover.
+// The response is not changed unless fprom.WithFailClosed is given. Panics pass through, the request's body is not read, and no
+// echo.Context is kept.
 func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) echo.MiddlewareFunc {
 	hook := fprom.NewHook(t, opts...)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {

@@ -10,16 +10,18 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Middleware makes Record work in the handlers after it: what a handler recorded is enqueued with t if it succeeds, before
-// the client sees the success. If t is nil (also a nil *fprom.Tracker) events are validated and dropped.
+// Middleware makes Record work in the handlers after it. If a handler succeeds, its recorded events are enqueued with t before the
+// client sees the success. If t is nil, or a nil *fprom.Tracker, events are validated and dropped.
+// It may stand before or after Fiber's recover middleware.
 //
-// A handler succeeds if the chain returns no error and its status is a success (fprom.WithSuccess). One that returns an error
-// has failed: Fiber makes the response of the error later. So has one that Fiber's timeout middleware has given up. Fiber sends nothing before the chain has returned, so everything
-// is accepted before; the function of SendStreamWriter runs after that, and can record nothing. A middleware further out that
-// changes the status comes too late: put this one outside of it. It may stand before or after Fiber's recover middleware.
+// A handler succeeds if the chain returns no error and its status is a success (fprom.WithSuccess). A handler that returns an error
+// has failed: Fiber writes the error response later. A handler that Fiber's timeout middleware has abandoned has failed, too. Fiber
+// sends the response after the chain has returned, so all events are accepted before. (Exceptions: c.End sends it at once; after
+// c.Drop nothing is sent, so record nothing before it.) The function of SendStreamWriter runs later and cannot record. Put this
+// middleware outside of one that changes the status.
 //
-// The response is untouched unless fprom.WithFailClosed is given, panics pass through, the request's body is not read, and
-// no fiber.Ctx is kept.
+// The response is not changed unless fprom.WithFailClosed is given. Panics pass through, the request's body is not read, and no
+// fiber.Ctx is kept. Record copies the strings of its events, which Fiber reuses for other requests.
 func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) fiber.Handler {
 	hook := fprom.NewHook(t, opts...)
 	return func(c fiber.Ctx) error {
@@ -37,7 +39,7 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) fiber.Handler 
 		}()
 		err := c.Next()
 		switch {
-		case c.IsAbandoned(), err != nil, c.RequestCtx().Hijacked(): // abandoned: it took too long, and its handler may still use c
+		case c.IsAbandoned(), err != nil, c.RequestCtx().Hijacked(): // an abandoned handler took too long and may still use c
 			return err
 		case rec.Commit(c.Response().StatusCode()) != nil:
 			err = refuse(c, &before.Header)
@@ -47,12 +49,12 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) fiber.Handler 
 	}
 }
 
-// Record is fprom.Record with the context of c's request. (c itself is a context that does not lead there.)
+// Record is fprom.Record with the context of c's request. (c itself does not work as that context.)
 func Record(c fiber.Ctx, events ...fprom.Event) error {
 	return fprom.Record(c.Context(), events...)
 }
 
-// cookies are copies: Fiber's strings become those of the next request.
+// cookies copies the Cookie headers: Fiber reuses their memory for the next request.
 func cookies(c fiber.Ctx) http.Header {
 	lines := c.Request().Header.PeekAll(fiber.HeaderCookie)
 	if len(lines) == 0 {
@@ -65,7 +67,7 @@ func cookies(c fiber.Ctx) http.Header {
 	return h
 }
 
-// refuse answers 503 in place of the handler's response; of the header what was there before stays.
+// refuse replaces the handler's response by a 503. Headers that were set before the handler stay.
 func refuse(c fiber.Ctx, before *fasthttp.ResponseHeader) error {
 	c.Response().Reset()
 	before.CopyTo(&c.Response().Header)

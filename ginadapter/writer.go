@@ -11,17 +11,16 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// writer is Gin's ResponseWriter with a call of commit before everything that sends the header. Gin sends it late:
-// WriteHeader only notes the status.
+// writer is Gin's ResponseWriter, but calls commit before each method that sends the header. Gin's WriteHeader only stores the status.
 type writer struct {
 	gin.ResponseWriter
 
 	x       *fprom.Exchange
 	c       *gin.Context // nil when the handler has returned
-	refused bool         // 503 was answered instead of what the handler writes
+	refused bool         // 503 was sent instead of the handler's response
 }
 
-// commit reports whether the response is still the handler's.
+// commit tells the Exchange the status. It reports whether the handler's response may be sent.
 func (w *writer) commit() bool {
 	if w.refused {
 		return false
@@ -36,7 +35,7 @@ func (w *writer) commit() bool {
 	return !w.refused
 }
 
-// failed is the last of c.Errors.
+// failed returns the last of c.Errors.
 func (w *writer) failed() error {
 	if w.c == nil || len(w.c.Errors) == 0 {
 		return nil
@@ -44,8 +43,8 @@ func (w *writer) failed() error {
 	return w.c.Errors.Last()
 }
 
-// finish is for a chain that returned normally. Where it wrote nothing and left Gin's default status, the response to
-// c.Errors is another middleware's to make.
+// finish is called if the chain returned normally. If c.Errors is set, nothing is written, and the status is Gin's default, then a
+// middleware outside will write the error response.
 func (w *writer) finish() {
 	if w.failed() != nil && !w.Written() && w.Status() == http.StatusOK {
 		w.x.Discard(nil)
@@ -54,7 +53,7 @@ func (w *writer) finish() {
 	w.x.Finish()
 }
 
-// end gives c back what it had, unless somebody else has changed it since.
+// end restores the Writer and the Request of c, unless someone else has replaced them.
 func (w *writer) end(original *http.Request) {
 	w.x.Close()
 	c := w.c

@@ -1,9 +1,9 @@
-// Package nethttpadapter reports the sales of net/http handlers to FirstPromoter, also behind routers such as chi or
+// Package nethttpadapter reports the sales of net/http handlers to FirstPromoter. It also works with routers such as chi and
 // gorilla/mux.
 //
-// Frameworks whose handlers return an error need an adapter of their own, because they make the response of the error after
-// this middleware has returned: it sees silence, which is 200. With echo.WrapMiddleware it would pay promoters for declined
-// cards; for Echo there is echoadapter, for Fiber fiberadapter, for Gin ginadapter.
+// Do not use it with a framework whose handlers return an error. Such a framework writes the error response after this middleware has
+// returned. The middleware sees a handler that wrote nothing, which means 200: with echo.WrapMiddleware it would pay promoters for
+// declined cards. Use echoadapter for Echo, fiberadapter for Fiber, and ginadapter for Gin.
 package nethttpadapter
 
 import (
@@ -12,13 +12,13 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Middleware wraps handlers, so that fprom.Record works with their requests' contexts: what a handler recorded is
-// enqueued with t if the handler succeeds, before the client sees the success. If t is nil (also a nil *fprom.Tracker)
-// events are validated and dropped.
+// Middleware wraps a handler, so that fprom.Record works with the context of its request. If the handler succeeds, its recorded
+// events are enqueued with t before the client sees the success. If t is nil, or a nil *fprom.Tracker, events are validated and
+// dropped.
 //
-// The handler's response is untouched unless fprom.WithFailClosed is given, panics pass through, and the request's body is
-// not read. Where middlewares are nested, the innermost one takes the events. An outer middleware that buffers the response
-// and turns a success into an error afterwards comes too late: put this one outside of it.
+// The response is not changed unless fprom.WithFailClosed is given. Panics pass through, and the request's body is not read. If
+// middlewares are nested, the innermost one takes the events. Put this middleware outside of one that buffers the response and may
+// turn a success into an error.
 func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) func(http.Handler) http.Handler {
 	hook := fprom.NewHook(t, opts...)
 	return func(next http.Handler) http.Handler {

@@ -1,5 +1,5 @@
-// Package adaptertest is the test matrix that every adapter passes, over real HTTP. What is the same for all is in
-// Cases; an adapter adds its own with Check.
+// Package adaptertest has the test cases that every adapter must pass, over real HTTP. Run and RunBuffered run the common cases; an
+// adapter runs its own with Check.
 package adaptertest
 
 import (
@@ -22,7 +22,7 @@ import (
 // Wrap serves h in the adapter's framework, with the adapter's middleware around it.
 type Wrap func(t fprom.Enqueuer, h http.Handler, opts ...fprom.MiddlewareOption) http.Handler
 
-// Case is one request and what must come of it.
+// Case is one request with the expected result.
 type Case struct {
 	Name    string
 	Method  string // default POST
@@ -31,17 +31,17 @@ type Case struct {
 	Inner   func(http.Handler) http.Handler // between the middleware and Handler
 	Options []fprom.MiddlewareOption
 	Full    bool // the queue is full
-	Streams bool // the handler needs a ResponseWriter that sends before it returns, or that gives the connection away
+	Streams bool // the handler sends before it returns, or hijacks the connection
 
-	// Want is what happened, in order: "stored sale:1", "discarded sale:1", "lost sale:1", and "status 200" when a
-	// status line left for the client.
+	// Want is the expected journal, in order: "stored sale:1", "discarded sale:1", "lost sale:1", and "status 200" for a status line
+	// that was sent to the client.
 	Want []string
 	// WantStatus is what the client saw, 0 if the connection broke.
 	WantStatus int
 	WantBody   string // if not empty
 }
 
-// Journal is what happened, in order. It is safe for concurrent use.
+// Journal notes what happens, in order. It is safe for concurrent use.
 type Journal struct {
 	mu      sync.Mutex
 	entries []string
@@ -53,7 +53,7 @@ func (j *Journal) add(entry string) {
 	j.entries = append(j.entries, entry)
 }
 
-// Entries is a copy of what happened so far.
+// Entries returns a copy of the journal.
 func (j *Journal) Entries() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -81,7 +81,7 @@ func (queue) Run(ctx context.Context, workers int, _ func(context.Context, fprom
 	return nil
 }
 
-// NewTracker returns a Tracker whose steps are in the journal. With full, it can store nothing.
+// NewTracker returns a Tracker that writes its steps to the Journal. With full, its queue is full.
 func NewTracker(t *testing.T, full bool) (*fprom.Tracker, *Journal) {
 	t.Helper()
 	j := new(Journal)
@@ -101,12 +101,12 @@ func NewTracker(t *testing.T, full bool) (*fprom.Tracker, *Journal) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_ = tracker.Shutdown(ctx) // nothing is ever delivered, so there is nothing to wait for
+		_ = tracker.Shutdown(ctx) // the queue delivers nothing, so do not wait
 	})
 	return tracker, j
 }
 
-// listener writes the status lines that leave its connections to the journal.
+// listener notes the status lines that its connections send.
 type listener struct {
 	net.Listener
 	journal *Journal
@@ -132,11 +132,11 @@ func (c conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// NewServer serves h and writes the status lines that leave to j.
+// NewServer serves h and notes each status line that is sent in j.
 func NewServer(t *testing.T, h http.Handler, j *Journal) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // the panics are wanted
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // cases panic on purpose
 	s.Listener = listener{s.Listener, j}
 	s.Start()
 	t.Cleanup(s.Close)
@@ -163,7 +163,7 @@ func Check(t *testing.T, wrap Wrap, c Case) {
 	}), j)
 	status, body := do(t, s, c.Method)
 	s.Close()
-	handlers.Wait() // Close does not wait for one that hijacked its connection
+	handlers.Wait() // Close does not wait for handlers of hijacked connections
 	if status != c.WantStatus {
 		t.Errorf("the client saw status %d, want %d", status, c.WantStatus)
 	}
@@ -175,7 +175,7 @@ func Check(t *testing.T, wrap Wrap, c Case) {
 	}
 }
 
-// do sends one request and returns what came back, or status 0 if the connection broke before the end.
+// do sends one request and returns the response, or status 0 if the connection broke before the end.
 func do(t *testing.T, s *httptest.Server, method string) (int, string) {
 	t.Helper()
 	if method == "" {
@@ -201,14 +201,14 @@ func do(t *testing.T, s *httptest.Server, method string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
-// Sell records a sale with the event id and fails the request if it is not recorded.
+// Sell records a sale with this event id. It panics if Record returns an error.
 func Sell(r *http.Request, id string) {
 	if err := fprom.Record(r.Context(), Sale(id)); err != nil {
 		panic(err)
 	}
 }
 
-// Sale is a valid one.
+// Sale returns a valid sale.
 func Sale(id string) fprom.Sale {
 	return fprom.Sale{EventID: id, Email: "ann@example.com", Amount: 4900, Currency: "USD"}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// RunBuffered runs the cases for an adapter whose framework sends nothing before its handlers have returned.
+// RunBuffered runs the cases for a framework that sends nothing before its handlers return.
 func RunBuffered(t *testing.T, wrap Wrap) {
 	t.Helper()
 	cases := slices.Concat(statuses(), failures(), bodies(), timeouts(), options(wrap))
@@ -31,7 +31,7 @@ func run(t *testing.T, wrap Wrap, cases []Case) {
 	}
 }
 
-// Run runs all cases, for an adapter whose framework is on net/http.
+// Run runs all cases, for a framework on net/http.
 func Run(t *testing.T, wrap Wrap) {
 	t.Helper()
 	run(t, wrap, slices.Concat(statuses(), failures(), bodies(), timeouts(), options(wrap)))
@@ -49,7 +49,7 @@ func Run(t *testing.T, wrap Wrap) {
 	t.Run("keep-alive", func(t *testing.T) { t.Parallel(); keepAlive(t, wrap) })
 }
 
-// answer records a sale and answers with status; 0: says nothing.
+// answer records a sale and writes status. With 0 it writes nothing.
 func answer(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		Sell(r, "1")
@@ -118,7 +118,7 @@ func failures() []Case {
 
 type controller struct{ *http.ResponseController }
 
-// hijack takes the connection and says 200 on it, as a websocket's handler says 101.
+// hijack takes over the connection and writes a response with status 200 to it, as a websocket handler writes 101.
 func hijack(of func(http.ResponseWriter) http.Hijacker) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		Sell(r, "1")
@@ -207,7 +207,7 @@ func timeouts() []Case {
 	}
 }
 
-// late goes on after the time is over and believes in its success.
+// late ignores the deadline and returns as if it had succeeded.
 func late(end func(http.ResponseWriter)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		Sell(r, "1")
@@ -216,7 +216,7 @@ func late(end func(http.ResponseWriter)) http.HandlerFunc {
 	}
 }
 
-// tooLate are handlers that sell sale 1 and end well, when nobody waits for them any more.
+// tooLate are handlers that record sale 1 and return normally after the deadline.
 func tooLate() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"silent": late(func(http.ResponseWriter) {}),

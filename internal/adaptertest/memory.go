@@ -11,16 +11,15 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Memory checks that a request leaves nothing behind: the heap is as large after nested middlewares as before, and a
-// request that is still under way keeps nothing of those that are over. It measures the whole process: call it from a
-// test that is not parallel.
+// Memory checks that requests leave nothing in memory: the heap does not grow with nested middlewares, and a request that is still
+// running does not keep finished ones. It measures the whole process, so the test must not be parallel.
 func Memory(t *testing.T, wrap Wrap) {
 	t.Helper()
 	t.Run("nested on one CPU", func(t *testing.T) { nestedOnOneCPU(t, wrap) })
 	t.Run("uploads beside an open stream", func(t *testing.T) { besideAStream(t, wrap) })
 }
 
-// MemoryBuffered is Memory for an adapter that gets no net/http request, so that it cannot keep one.
+// MemoryBuffered is Memory for an adapter that gets no net/http request and so cannot keep one.
 func MemoryBuffered(t *testing.T, wrap Wrap) {
 	t.Helper()
 	t.Run("nested on one CPU", func(t *testing.T) { nestedOnOneCPU(t, wrap) })
@@ -33,7 +32,7 @@ func nestedOnOneCPU(t *testing.T, wrap Wrap) {
 	single := wrap(nil, none)
 	both := wrap(nil, wrap(nil, none))
 	before := heap()
-	single.ServeHTTP(httptest.NewRecorder(), newRequest(t)) // a health check, which passes one of the two
+	single.ServeHTTP(httptest.NewRecorder(), newRequest(t)) // a health check, which passes only one of the middlewares
 	for range 20_000 {
 		both.ServeHTTP(httptest.NewRecorder(), newRequest(t))
 	}
@@ -77,7 +76,7 @@ func newRequest(t *testing.T) *http.Request {
 	return httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/checkout", io.NopCloser(http.NoBody))
 }
 
-// heap is what is reachable, in bytes, with what pools hold since the last collection.
+// heap returns the reachable bytes, including what pools still hold.
 func heap() int64 {
 	var m runtime.MemStats
 	runtime.GC()

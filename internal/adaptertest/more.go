@@ -15,7 +15,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// lateOutside: http.TimeoutHandler has answered 503, and the handler in it, which nobody waits for, ends well.
+// lateOutside: the handler returns normally after the http.TimeoutHandler around it has answered 503.
 func lateOutside(t *testing.T, wrap Wrap, handler http.HandlerFunc, opts ...fprom.MiddlewareOption) {
 	t.Helper()
 	tracker, j := NewTracker(t, false)
@@ -36,7 +36,7 @@ func lateOutside(t *testing.T, wrap Wrap, handler http.HandlerFunc, opts ...fpro
 	}
 }
 
-// nested: an event is recorded once and so is accepted once, with two middlewares of one tracker.
+// nested: with two middlewares of one tracker, an event is accepted once.
 func nested(t *testing.T, wrap Wrap) {
 	t.Helper()
 	var got enqueuer
@@ -49,7 +49,7 @@ func nested(t *testing.T, wrap Wrap) {
 	}
 }
 
-// enqueuer keeps what it gets, without a tracker's dedupe.
+// enqueuer keeps all events, without the dedupe of a Tracker.
 type enqueuer struct {
 	events   []fprom.Event
 	canceled []error
@@ -61,7 +61,7 @@ func (e *enqueuer) Enqueue(ctx context.Context, events ...fprom.Event) error {
 	return nil
 }
 
-// clientGone: the customer has paid and closed the browser; that the answer reaches nobody does not matter.
+// clientGone: the customer has paid and closed the browser. The sale is accepted although nobody gets the response.
 func clientGone(t *testing.T, wrap Wrap) {
 	t.Helper()
 	var got enqueuer
@@ -87,7 +87,7 @@ func clientGone(t *testing.T, wrap Wrap) {
 	}
 }
 
-// keepAlive: nothing of a request is seen through what another one left behind.
+// keepAlive: a request that a handler keeps never shows the data of a later request.
 func keepAlive(t *testing.T, wrap Wrap) {
 	t.Helper()
 	const n = 40
@@ -129,7 +129,7 @@ func keepAlive(t *testing.T, wrap Wrap) {
 	}
 }
 
-// pattern: a middleware outside sees the route that a mux inside has found, as it does without the middleware between.
+// pattern: a middleware outside of ours still sees the route that a mux inside has found.
 func pattern(t *testing.T, wrap Wrap) {
 	t.Helper()
 	for name, handler := range map[string]http.HandlerFunc{
@@ -152,8 +152,7 @@ func pattern(t *testing.T, wrap Wrap) {
 	}
 }
 
-// refused: what an inner handler said of its response is not said of the 503 that is answered instead; what a middleware
-// outside has set stays.
+// refused: the headers of the handler's response are not sent with the 503 that replaces it. Headers from a middleware outside stay.
 func refused(t *testing.T, wrap Wrap) {
 	t.Helper()
 	tracker, j := NewTracker(t, true)
@@ -177,7 +176,7 @@ func refused(t *testing.T, wrap Wrap) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Accept-Encoding", "identity") // what arrives is looked at as it is
+	r.Header.Set("Accept-Encoding", "identity") // no compression on the way
 	res, err := s.Client().Do(r)
 	if err != nil {
 		t.Fatal(err)
