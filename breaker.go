@@ -36,12 +36,12 @@ func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 	})
 }
 
-// count tells the breaker of an answer. Called with mu held.
-func (g *gate) count(s standing, v *verdict) {
+// count tells the breaker about an answer. Called with mu held.
+func (g *gate) count(a *attempt, v *verdict) {
 	var failure error
 	switch {
 	case v.class <= classAskAgain:
-	case v.class == classTransient && !s.suspect:
+	case v.class == classTransient && !a.othersSucceeded:
 		failure = errors.New("failure")
 	default:
 		return

@@ -105,19 +105,19 @@ func (d *dedupe) stored(m Message, ok bool) {
 
 // begin starts to send m, which ends with finish, unless it is a repeat of what was delivered, or a conflict with that or,
 // if m is not queued, with what is. If another call sends m, begin waits for that one's verdict.
-func (d *dedupe) begin(ctx context.Context, m Message, queued bool) (repeat bool, err error) {
+func (d *dedupe) begin(ctx context.Context, a *attempt) (repeat bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
-		k := cmp.Or(d.find(m.Key), &known{})
+		k := cmp.Or(d.find(a.Key), &known{})
 		switch {
-		case k.digest != m.Digest && (k.fate == fateDone || !queued && k.fate == fateStored && !k.storing):
-			return false, &ConflictError{Keys: []string{m.Key}}
+		case k.digest != a.Digest && (k.fate == fateDone || !a.queued && k.fate == fateStored && !k.storing):
+			return false, &ConflictError{Keys: []string{a.Key}}
 		case k.fate == fateDone:
 			return true, nil
 		case !k.sending:
 			k.sending = true
-			d.active[m.Key] = k
+			d.active[a.Key] = k
 			return false, nil
 		}
 		if err := d.ended.wait(ctx, &d.mu, time.Hour); err != nil {
@@ -128,18 +128,18 @@ func (d *dedupe) begin(ctx context.Context, m Message, queued bool) (repeat bool
 
 // finish ends what begin started. What is done is remembered; a queued event that is rejected is forgotten, since its queue
 // gives it up now; otherwise it is as before.
-func (d *dedupe) finish(m Message, queued bool, c class) {
+func (d *dedupe) finish(a *attempt, c class) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k := d.active[m.Key]
+	k := d.active[a.Key]
 	k.sending = false
 	switch {
-	case c == classDone && !m.Repeats():
-		k.digest, k.fate = m.Digest, fateDone
-	case c == classDone, c == classRejected && queued:
+	case c == classDone && !a.Repeats():
+		k.digest, k.fate = a.Digest, fateDone
+	case c == classDone, c == classRejected && a.queued:
 		k.fate = fateNone // it may be put again
 	}
-	d.rest(m.Key, k)
+	d.rest(a.Key, k)
 }
 
 // conflicts reports whether this process knows key with other money.

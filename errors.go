@@ -128,7 +128,7 @@ func IsSetAside(err error) bool {
 // without counting an attempt.
 func IsHeld(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
-	return ok && d.held
+	return ok && d.held()
 }
 
 // deliveryError is the verdict that a queue is told about an event that is not done.

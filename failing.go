@@ -53,35 +53,30 @@ func newFailing(workers, maxAttempts int) *failing {
 	return &failing{places: max(workers/2, 1), maxAttempts: maxAttempts, events: map[string]*failure{}}
 }
 
-// standing is what is known of a queued event before an attempt.
-type standing struct {
-	tried   bool // its last attempt failed
-	suspect bool // and others got good answers since
-}
-
 var errOthersFirst = errors.New("it failed before, and others come first now")
 
 // enter begins an attempt; leave must end it. If all places are taken the event is to come again after wait, so that
 // some twenty ask in a second.
-func (f *failing) enter(m Message) (s standing, wait time.Duration) {
+func (f *failing) enter(a *attempt) (wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e := f.events[m.Key]
-	if e == nil && m.Attempt > 1 { // it failed in another process, or before a restart
-		e = f.first(m.Key)
+	e := f.events[a.Key]
+	if e == nil && a.Attempt > 1 { // it failed in another process, or before a restart
+		e = f.first(a.Key)
 	}
 	switch {
 	case e == nil:
-		return standing{}, 0
+		return 0
 	case f.busy >= f.places:
-		return standing{}, time.Second + rand.N(min(time.Duration(len(f.events))*100*time.Millisecond, 5*time.Minute))
+		return time.Second + rand.N(min(time.Duration(len(f.events))*100*time.Millisecond, 5*time.Minute))
 	}
 	f.busy++
-	return standing{tried: true, suspect: e.good != f.good}, 0
+	a.failedBefore, a.othersSucceeded = true, e.good != f.good
+	return 0
 }
 
-func (f *failing) leave(s standing) {
-	if s.tried {
+func (f *failing) leave(a *attempt) {
+	if a.failedBefore {
 		f.mu.Lock()
 		f.busy--
 		f.mu.Unlock()
@@ -112,19 +107,19 @@ func (f *failing) first(key string) *failure {
 	return e
 }
 
-// failed notes a failure of m, and says in v what follows from it.
-func (f *failing) failed(m Message, v *verdict) {
+// failed notes a failed attempt, and sets in v what follows from it.
+func (f *failing) failed(a *attempt, v *verdict) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if v.class == classTransient && f.maxAttempts > 0 && m.Attempt >= f.maxAttempts {
-		f.giveUp(m, v, fmt.Sprintf("after %d attempts", m.Attempt))
+	if v.class == classTransient && f.maxAttempts > 0 && a.Attempt >= f.maxAttempts {
+		f.giveUp(a, v, fmt.Sprintf("after %d attempts", a.Attempt))
 		return
 	}
 	now := time.Now()
-	e := f.events[m.Key]
+	e := f.events[a.Key]
 	if e == nil {
 		v.news = true
-		f.first(m.Key)
+		f.first(a.Key)
 		return
 	}
 	if e.good != f.good {
@@ -134,7 +129,7 @@ func (f *failing) failed(m Message, v *verdict) {
 	e.last, e.good = now, f.good
 	switch {
 	case e.proved && e.alone >= giveUpAfter:
-		f.giveUp(m, v, "after it failed for a day while others were delivered")
+		f.giveUp(a, v, "after it failed for a day while others were delivered")
 		return
 	case !e.proved && e.alone >= provedAfter && math.Pow(max(f.rate, 0.01), float64(e.times+1)) <= chance:
 		e.proved, v.news = true, true
@@ -149,9 +144,9 @@ func (f *failing) failed(m Message, v *verdict) {
 	}
 }
 
-// giveUp makes m a dead letter. Called with mu held.
-func (f *failing) giveUp(m Message, v *verdict, why string) {
-	delete(f.events, m.Key)
+// giveUp makes the event a dead letter. Called with mu held.
+func (f *failing) giveUp(a *attempt, v *verdict, why string) {
+	delete(f.events, a.Key)
 	v.class, v.err = classRejected, fmt.Errorf("%w (given up %s)", v.err, why)
 }
 

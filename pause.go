@@ -13,12 +13,12 @@ const (
 	slowProbes    = time.Minute
 )
 
-// judge begins and ends the pauses of the account. It returns how long the account pauses by v; 0 if it does not. Called
-// with mu held.
-func (g *gate) judge(m Message, s standing, v *verdict) time.Duration {
+// judge begins and ends the pauses of the account. It returns how long the account pauses because of v; 0 if it does not.
+// Called with mu held.
+func (g *gate) judge(a *attempt, v *verdict) time.Duration {
 	switch {
 	case v.good():
-		clear(g.row)
+		clear(g.refusedInRow)
 		g.reason, g.backoff, g.refused = nil, 0, 0
 		g.changed.broadcast()
 	case v.class == classThrottled:
@@ -26,28 +26,25 @@ func (g *gate) judge(m Message, s standing, v *verdict) time.Duration {
 	case v.class == classUnauthorized:
 		g.backoff = min(max(2*g.backoff, probeInterval), slowProbes)
 		return g.pause(g.backoff, v.err)
-	case v.class == classSuspected, v.class == classBusy:
-		g.refused++
-		many := g.refused > quickProbes
-		switch {
-		case g.reason == nil && !g.inARow(m, s) && !many:
-		case v.class == classBusy:
-			return g.pause(v.wait, v.err)
-		case many:
-			return g.pause(slowProbes, v.err)
-		default:
-			return g.pause(probeInterval, v.err)
-		}
+	case v.class != classSuspected && v.class != classBusy, !g.blamesAccount(a):
+	case v.class == classBusy:
+		return g.pause(v.wait, v.err)
+	case g.refused > quickProbes:
+		return g.pause(slowProbes, v.err)
+	default:
+		return g.pause(probeInterval, v.err)
 	}
 	return 0
 }
 
-// inARow notes that m was refused, and reports whether that is the account's: one that was refused before says nothing new.
-func (g *gate) inARow(m Message, s standing) bool {
-	if !s.tried {
-		g.row[m.Key] = struct{}{}
+// blamesAccount notes a refusal, and reports whether the account is the cause, not the event. An event that failed before
+// says nothing new.
+func (g *gate) blamesAccount(a *attempt) bool {
+	g.refused++
+	if g.reason == nil && !a.failedBefore {
+		g.refusedInRow[a.Key] = struct{}{}
 	}
-	return !s.tried && len(g.row) >= refusalsToPause
+	return g.reason != nil || len(g.refusedInRow) >= refusalsToPause || g.refused > quickProbes
 }
 
 func (g *gate) pause(d time.Duration, reason error) time.Duration {

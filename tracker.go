@@ -125,8 +125,9 @@ func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 	}
 	t.accepting.RUnlock()
 	m.Attempt = 1
-	v := t.attempt(ctx, m, false)
-	t.report(ctx, m, v, false)
+	a := &attempt{Message: m}
+	v := t.send(ctx, a)
+	t.report(ctx, a, v)
 	return v.Result, v.err
 }
 

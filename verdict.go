@@ -102,7 +102,6 @@ type verdict struct {
 	err     error
 	wait    time.Duration // what the event must wait; 0: by backoff
 	aside   bool          // the later events of the customer may pass
-	held    bool          // no attempt is spent
 	paused  bool          // the account is paused, by this answer or an earlier one
 	alone   bool          // the event fails while others succeed
 	news    bool          // its first failure, or the first one alone
@@ -118,3 +117,6 @@ func transient(err error) verdict {
 
 // good reports whether FirstPromoter judged the event, which proves that the account works.
 func (v verdict) good() bool { return v.sent && v.class <= classRejected }
+
+// held reports whether the attempt does not count: it is not the event that failed.
+func (v verdict) held() bool { return v.paused || v.class == classAskAgain || v.class > classSuspected }
