@@ -38,9 +38,8 @@ type (
 var _ UndeliveredLister = (*memoryQueue)(nil)
 
 // NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0) that lives and dies with the
-// process. Put never blocks: it answers ErrQueueFull. Shutdown returns what is left in an *UndeliveredError. A sale that
-// FirstPromoter answered with NotReferral, and that only waits to be asked about again, is not in it, and what waits behind
-// it goes. Dead letters are not kept: they are logged, counted, and given to the Observer (StageDead).
+// process. Put never blocks: it returns ErrQueueFull. Shutdown returns what is left in an *UndeliveredError, except sales that
+// FirstPromoter answered with NotReferral and that only wait to be asked about again. Dead letters are not kept: they are logged, counted, and given to the Observer (StageDead).
 func NewMemoryQueue(size int) Queue {
 	if size <= 0 {
 		size = DefaultQueueSize
@@ -112,16 +111,6 @@ func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, r Result, err 
 }
 
 func (q *memoryQueue) Flush(ctx context.Context) error { return q.line.Flush(ctx) }
-
-// letPass lets what waits behind sales that are only asked about again go. It reports whether there was any.
-func (q *memoryQueue) letPass() (found bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, it := range q.keys {
-		found = it.Value.answered && q.line.Pass(it) || found
-	}
-	return found
-}
 
 func (q *memoryQueue) Stats(context.Context) (QueueStats, error) {
 	q.mu.Lock()

@@ -81,9 +81,6 @@ func (t *Tracker) end(ctx context.Context) {
 			t.say(ctx, slog.LevelInfo, "shutdown: what waits is delivered, as far as it is due before the deadline", "waiting", q.Pending+q.Bulk)
 		}
 		err := t.Flush(ctx)
-		for q, ok := t.cfg.Queue.(*memoryQueue); ok && errors.Is(err, ErrNotDue) && q.letPass(); {
-			err = t.Flush(ctx) // nobody will ask about what is in front again
-		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {
 			t.say(ctx, slog.LevelError, "the queue could not be drained", safelog.Error(err))
 		}

@@ -151,15 +151,6 @@ func (l *Line[T]) Retry(it *Item[T], wait time.Duration, aside bool) {
 	l.left.Broadcast()
 }
 
-// Pass lets the later ones of its customer pass it. It reports whether there are any.
-func (l *Line[T]) Pass(it *Item[T]) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	waited := len(l.behind[it.Lane]) > 0
-	l.leaveLane(it)
-	return waited
-}
-
 // Done takes a message that was under way out of the line.
 func (l *Line[T]) Done(it *Item[T]) {
 	l.mu.Lock()
