@@ -70,11 +70,10 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 	}
 }
 
-// untilProbe returns 0 if a is the next probe, else how long it must wait before it asks again. In a pause, events that
-// failed before come after all others. At the breaker they have the first turns, and then fewer and fewer: where all
-// first attempts fail, as through a faulty proxy, only they can succeed.
+// untilProbe returns 0 if a is the next probe, else how long it must wait before it asks again. Events that failed before
+// come after all others. At the breaker they have the first probe of eight: if all first attempts fail, only they can succeed.
 func (g *gate) untilProbe(a *attempt) time.Duration {
-	others, turn := g.failWaiting, g.reason == nil && g.probes&(g.probes-1) == 0 // 0, 1, 2, 4, 8 …
+	others, turn := g.failWaiting, g.reason == nil && g.probes%8 == 0
 	if a.failedBefore {
 		others, turn = g.newWaiting, !turn
 	}
