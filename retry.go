@@ -21,23 +21,20 @@ type RetryConfig struct {
 	NotFound []time.Duration
 }
 
-// RetryDelay is how long a queue waits before it delivers an event again. attempt is the number of the delivery that
-// failed (1 for the first), and err is its error. The wait is random; its bound doubles with each attempt, up to
-// RetryConfig.Max of the Tracker that made err. It is at least as long as FirstPromoter asked for. Safe for concurrent use.
+// RetryDelay returns how long a queue waits before it delivers an event again. attempt is the number of the delivery that
+// failed (1 for the first), and err is what deliver returned. If err asks for a wait, as FirstPromoter's Retry-After does, it
+// is that. Otherwise it is random, and its bound doubles with each attempt up to RetryConfig.Max. Safe for concurrent use.
 func RetryDelay(attempt int, err error) time.Duration {
-	var floor time.Duration
 	c := RetryConfig{Base: time.Second, Max: time.Minute}
 	if d, ok := errors.AsType[*deliveryError](err); ok {
 		if d.wait > 0 {
 			return d.wait
 		}
 		c = d.retry
-	} else if a, ok := errors.AsType[*APIError](err); ok {
-		floor = min(max(a.RetryAfter, 0), maxRetryAfter)
 	}
 	top := c.Base
 	for i := 1; i < attempt && top < c.Max; i++ {
 		top += min(top, c.Max-top)
 	}
-	return max(rand.N(top), floor, time.Millisecond)
+	return max(rand.N(top), time.Millisecond)
 }
