@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -172,20 +171,17 @@ func eventID(m Message) string {
 
 func sameText(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
-// parseRetryAfter reads the header: seconds or a date, clamped. 0: it says nothing usable.
+// parseRetryAfter returns the wait that the header asks for, in seconds or as a date, within the bounds. 0: none that can be
+// read.
 func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	s := strings.TrimSpace(h.Get("Retry-After"))
-	n, err := strconv.ParseInt(s, 10, 64)
-	d := time.Duration(max(n, 0)) * time.Second
-	switch {
-	case n > math.MaxInt64/int64(time.Second):
-		return 0 // 292 years and more are no time but a fault
-	case err != nil:
-		t, err := http.ParseTime(s)
-		if err != nil {
-			return 0
-		}
+	var d time.Duration
+	if n, err := strconv.Atoi(s); err == nil {
+		d = time.Duration(min(max(n, 0), 1e6)) * time.Second // no overflow
+	} else if t, err := http.ParseTime(s); err == nil {
 		d = t.Sub(now)
+	} else {
+		return 0
 	}
 	return min(max(d, minRetryAfter), maxRetryAfter)
 }
