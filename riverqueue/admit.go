@@ -11,27 +11,31 @@ import (
 // pollTime is how often a process that waits for the database, or for the end of a pause, looks again.
 const pollTime = 500 * time.Millisecond
 
-const steppedBack = "fprom: riverqueue: the database's clock stepped back; times that it gave out before are ignored. Look after its time synchronization"
+const steppedBack = "fprom: riverqueue: the database's clock stepped back; times that were stored before are ignored. Check the time synchronization of the database server"
 
 // bulkKey marks the context of a delivery of a bulk event.
 type bulkKey struct{}
 
-// The account's row is a token bucket. next_slot is the time from which on the next call is allowed; the row lets it fall
-// back behind the clock by `spare` calls, which may then follow each other at once. Calls are 5 % below the limit and over
-// 62 seconds, and a fortieth of the limit is spare: even if a call is on its way three seconds longer than another, no 60
-// seconds see more than the limit. A bulk event ($3 = 1) takes a call only when all the spare ones are there, so that live
-// events go as if it were not. A time further ahead than can be is from before the database's clock stepped back.
-const slotSQL = `WITH a AS MATERIALIZED (SELECT requests_per_minute AS was, CASE WHEN $2 THEN $1 ELSE requests_per_minute END AS n, next_slot, paused_until
+// slotSQL takes one call from a token bucket, the row of the account. next_slot is the time of the next call. It falls back
+// behind the clock by the time of at most `spare` calls, and these may then follow each other at once.
+//
+// The rate is 5 % below the limit, and over 62 seconds; a fortieth of the limit is spare. So no 60 seconds have more calls than
+// the limit, although one call may take three seconds longer to FirstPromoter than another. A bulk event takes a call only
+// while all spare ones are left: it does not delay live events.
+const slotSQL = `WITH account AS MATERIALIZED (SELECT requests_per_minute AS was, CASE WHEN @set THEN @per_minute ELSE requests_per_minute END AS n, next_slot, paused_until
 		FROM $schema.fprom_account WHERE account_id = $account FOR UPDATE),
-	b AS MATERIALIZED (SELECT *, clock_timestamp() AS now, make_interval(secs => 62 / (0.95 * n)) AS apart, floor(n / 40.0) AS spare FROM a),
-	c AS MATERIALIZED (SELECT *, floor(extract(epoch FROM now))::bigint AS sec, next_slot > now + apart + interval '1 minute' OR paused_until > now + interval '16 minutes' AS stepped FROM b),
-	d AS MATERIALIZED (SELECT *, CASE WHEN stepped OR was = 0 THEN now ELSE greatest(next_slot, paused_until, now - apart * spare) END AS slot FROM c),
-	e AS MATERIALIZED (SELECT *, extract(epoch FROM slot + apart * spare * $3::integer - now)::float8 AS wait FROM d),
-	u AS (UPDATE $schema.fprom_account SET requests_per_minute = n, next_slot = CASE WHEN wait <= 0 THEN slot + apart ELSE slot END,
-			paused_until = CASE WHEN stepped THEN '-infinity' ELSE e.paused_until END,
-			calls[(sec % 60 + 1)::integer] = greatest(calls[(sec % 60 + 1)::integer], sec * 1000000) + (wait <= 0)::integer
-		FROM e WHERE account_id = $account AND (wait <= 0 OR stepped OR was <> n))
-	SELECT wait, was, n, stepped FROM e`
+	rate AS MATERIALIZED (SELECT *, clock_timestamp() AS now, make_interval(secs => 62 / (0.95 * n)) AS apart, floor(n / 40.0) AS spare FROM account),
+	-- A time further ahead than any that is stored: the clock of the database stepped back.
+	clock AS MATERIALIZED (SELECT *, floor(extract(epoch FROM now))::bigint AS second,
+		next_slot > now + apart + interval '1 minute' OR paused_until > now + interval '16 minutes' AS stepped FROM rate),
+	bucket AS MATERIALIZED (SELECT *, CASE WHEN stepped OR was = 0 THEN now ELSE greatest(next_slot, paused_until, now - apart * spare) END AS slot FROM clock),
+	answer AS MATERIALIZED (SELECT *, extract(epoch FROM slot + CASE WHEN @bulk THEN apart * spare ELSE interval '0' END - now)::float8 AS wait FROM bucket),
+	-- The element of calls for this second of the minute has the second, times a million, plus the calls in it.
+	taken AS (UPDATE $schema.fprom_account SET requests_per_minute = n, next_slot = CASE WHEN wait <= 0 THEN slot + apart ELSE slot END,
+			paused_until = CASE WHEN stepped THEN '-infinity' ELSE answer.paused_until END,
+			calls[(second % 60 + 1)::integer] = greatest(calls[(second % 60 + 1)::integer], second * 1000000) + (wait <= 0)::integer
+		FROM answer WHERE account_id = $account AND (wait <= 0 OR stepped OR was <> n))
+	SELECT wait, was, n, stepped FROM answer`
 
 const (
 	inPause  = `(paused_until > clock_timestamp() AND paused_until <= clock_timestamp() + interval '16 minutes')`
@@ -39,31 +43,29 @@ const (
 		pause_reason = $2 WHERE account_id = $account`
 )
 
-// Admit waits until this process may make one call under the limit that all replicas share, and until no replica has
-// paused the account. While the database cannot be reached nobody may call: Admit waits for it, too. Its error is ctx's, or
-// fprom.ErrQueueClosed.
+// Admit waits until this process may make one call under the limit that all replicas share. In a pause of the account, and
+// while the database cannot be reached, no process may call. The error is ctx's, or fprom.ErrQueueClosed.
 //
-// requestsPerMinute becomes the account's limit, for all replicas. One that comes with another number says so in its log, and
-// so do the others: the number of the last one that started is kept.
+// requestsPerMinute becomes the account's limit, for all replicas: the number of the replica that started last counts. Each
+// replica logs a warning when the number changes.
 func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 	turn, bulk := q.liveTurn, ctx.Value(bulkKey{}) != nil
 	if bulk {
 		turn = q.bulkTurn
 	}
-	if err := q.take(ctx, turn); err != nil {
+	if err := q.acquire(ctx, turn); err != nil {
 		return err
 	}
 	defer func() { <-turn }()
 	for {
-		wait, err := q.slot(ctx, requestsPerMinute, bulk)
+		wait, err := q.takeSlot(ctx, requestsPerMinute, bulk)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			q.outage.failed("ask for leave to call", err)
+			q.outage.failed("wait for the rate limit", err)
 			wait = pollTime
 		case wait <= 0:
-			q.outage.over()
 			return nil
 		}
 		if err := q.sleep(ctx, min(wait, pollTime)); err != nil {
@@ -72,16 +74,14 @@ func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 	}
 }
 
-// slot takes a call if there is one now. Otherwise it says how long to wait before asking again.
-func (q *Queue) slot(ctx context.Context, perMinute int, bulk bool) (wait time.Duration, err error) {
+// takeSlot takes a call. If none is left, it returns how long to wait before asking again.
+func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (wait time.Duration, err error) {
 	var secs float64
-	var was, limit, behindSpare int
+	var was, limit int
 	var stepped bool
-	if bulk {
-		behindSpare = 1
-	}
 	known := int(q.limit.Load())
-	if err := q.row(ctx, q.sql(slotSQL), perMinute, known == 0, behindSpare).Scan(&secs, &was, &limit, &stepped); err != nil {
+	args := pgx.StrictNamedArgs{"per_minute": perMinute, "set": known == 0, "bulk": bulk}
+	if err := q.row(ctx, q.sql(slotSQL), args).Scan(&secs, &was, &limit, &stepped); err != nil {
 		return 0, err
 	}
 	if known == 0 {

@@ -11,54 +11,69 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Times of the ledger that lie further ahead than can be are from before the database's clock stepped back, and count as past.
-const (
-	underWay = ` BETWEEN clock_timestamp() AND clock_timestamp() + interval '$rescue seconds' + interval '1 minute'` // a claimed_until
-	notDue   = ` BETWEEN clock_timestamp() AND clock_timestamp() + interval '61 minutes'`                            // a next_attempt
+// maxWait is the longest time to the next attempt. A later next_attempt counts as past, see notDue.
+const maxWait = time.Hour
 
-	// maxWait is the longest wait that next_attempt is given. An event that is asked too early waits once more.
-	maxWait = time.Hour
-)
+// underWay is true for a row of the ledger whose delivery is under way. A time further ahead than any claim was stored before
+// the database's clock stepped back. It counts as past.
+func underWay(row string) string {
+	return `(` + row + `.claimed_until BETWEEN clock_timestamp() AND clock_timestamp() + interval '$rescue seconds' + interval '1 minute')`
+}
 
-// ready is true for a row l of the ledger that may be delivered now: no delivery of it is under way, it is due, and no event
-// of its customer is under way, or came earlier and is not set aside.
-const ready = `l.state = 'waiting' AND l.claimed_until NOT` + underWay + ` AND l.next_attempt NOT` + notDue + ` AND NOT EXISTS (
+// notDue is true for a row of the ledger whose next attempt is later. A time further ahead than maxWait counts as past, too.
+func notDue(row string) string {
+	return `(` + row + `.next_attempt BETWEEN clock_timestamp() AND clock_timestamp() + interval '61 minutes')`
+}
+
+// ready is true for a row l of the ledger that may be delivered now: it waits, it is due, and no delivery of it is under way.
+// No other event of its customer is under way, and each earlier one is set aside.
+var ready = `l.state = 'waiting' AND NOT ` + underWay("l") + ` AND NOT ` + notDue("l") + ` AND NOT EXISTS (
 		SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer AND o.customer <> '' AND o.state = 'waiting'
-		AND o.key <> l.key AND (o.seq < l.seq AND NOT o.aside OR o.claimed_until` + underWay + `))`
+		AND o.key <> l.key AND (o.seq < l.seq AND NOT o.aside OR ` + underWay("o") + `))`
 
-const (
-	// While the lock is held, nobody else begins or ends a delivery for the customer of the event $1.
+var (
+	// lockSQL locks the customer of the event $1: no other transaction begins or ends a delivery for the customer meanwhile.
 	lockSQL = `SELECT pg_advisory_xact_lock(hashtextextended('$schema/$account/' || CASE customer WHEN '' THEN 'key/' || key ELSE 'customer/' || customer END, 7306040937))
 		FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1`
-	// A bulk event, and one that was ($3), begins only where no other live one could.
-	claimSQL = `UPDATE $schema.fprom_ledger l SET generation = generation + 1, claimed_until = clock_timestamp() + make_interval(secs => $2)
-		WHERE l.account_id = $account AND l.key = $1 AND ` + ready + `
-			AND NOT ((l.bulk OR $3) AND EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND NOT l.bulk AND l.key <> $1 AND ` + ready + `))
+	// claimSQL claims the event @key for @seconds if it is ready. A bulk event, or one whose job is in the bulk queue (@bulk), is
+	// claimed only if no other live event is ready.
+	claimSQL = `UPDATE $schema.fprom_ledger l SET generation = generation + 1, claimed_until = clock_timestamp() + make_interval(secs => @seconds)
+		WHERE l.account_id = $account AND l.key = @key AND ` + ready + `
+			AND NOT ((l.bulk OR @bulk) AND EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND NOT l.bulk AND l.key <> @key AND ` + ready + `))
 		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk`
-	// In how many seconds to try again what was not claimed; null: not at all, as another job will come for it; -1: a live
-	// event waits for another of its customer.
-	laterSQL = `SELECT CASE WHEN ` + ready + ` THEN 0 WHEN l.state <> 'waiting' OR l.claimed_until` + underWay + ` THEN NULL
-			WHEN l.next_attempt` + notDue + ` THEN extract(epoch FROM l.next_attempt - clock_timestamp()) WHEN l.aside THEN 1 WHEN NOT l.bulk THEN -1 END::float8
+	// claimAgainSQL says in how many seconds to try again to claim the event $1. Null means never: another job will wake it, or it
+	// has its outcome. -1 means never, too: it is live and waits for another event of its customer.
+	claimAgainSQL = `SELECT (CASE
+			WHEN ` + ready + ` THEN 0 -- a bulk event behind live ones
+			WHEN l.state <> 'waiting' OR ` + underWay("l") + ` THEN NULL
+			WHEN ` + notDue("l") + ` THEN extract(epoch FROM l.next_attempt - clock_timestamp())
+			WHEN l.aside THEN 1 -- wakeNextSQL does not wake it
+			WHEN NOT l.bulk THEN -1
+		END)::float8
 		FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.key = $1`
-	// The bulk events that the live event $1 waits for become live.
-	lendSQL = `WITH h AS MATERIALIZED (SELECT customer, seq FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1 AND state = 'waiting' AND NOT bulk),
-		b AS (UPDATE $schema.fprom_ledger SET bulk = false WHERE account_id = $account AND customer = (SELECT customer FROM h) AND customer <> ''
-			AND state = 'waiting' AND bulk AND seq < (SELECT seq FROM h) RETURNING key, seq, bulk),
-		j AS (` + jobsSQL + `now() FROM b ORDER BY seq LIMIT 1)
-		SELECT ` + notifySQL + ` WHERE EXISTS (SELECT 1 FROM b)`
-	settleSQL = `UPDATE $schema.fprom_ledger SET state = $3, outcome = $4, reason = $5, status_code = $6, promoter_event = $7, commissions = $8, attempts = $9,
-			settled_at = clock_timestamp(), claimed_until = '-infinity', next_attempt = '-infinity', aside = false, forget = false,
-			customer = CASE WHEN $3 = 'done' OR forget THEN '' ELSE customer END, body = CASE WHEN $3 = 'done' OR forget THEN NULL ELSE body END,
-			clear_key = CASE WHEN $3 = 'done' OR forget THEN NULL ELSE clear_key END
-		WHERE account_id = $account AND key = $1 AND generation = $2 AND state = 'waiting'`
-	againSQL = `UPDATE $schema.fprom_ledger SET attempts = $3, reason = $4, status_code = $5, aside = aside OR $6,
-			next_attempt = clock_timestamp() + make_interval(secs => $7), claimed_until = '-infinity'
-		WHERE account_id = $account AND key = $1 AND generation = $2 AND state = 'waiting'`
-	// The customer's next event gets a job, in the place of its age.
-	nextSQL = `WITH n AS MATERIALIZED (SELECT key, bulk, recorded_at FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.customer = $1 AND l.customer <> ''
+	// makeLiveSQL makes the bulk events live for which the live event $1 waits: the earlier ones of its customer. The first gets a job.
+	makeLiveSQL = `WITH live AS MATERIALIZED (SELECT customer, seq FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1 AND state = 'waiting' AND NOT bulk),
+		earlier AS (UPDATE $schema.fprom_ledger SET bulk = false WHERE account_id = $account AND customer = (SELECT customer FROM live) AND customer <> ''
+			AND state = 'waiting' AND bulk AND seq < (SELECT seq FROM live) RETURNING key, seq, bulk),
+		jobs AS (` + jobsSQL + `now() FROM earlier ORDER BY seq LIMIT 1)
+		SELECT ` + notifySQL + ` WHERE EXISTS (SELECT 1 FROM earlier)`
+	// settleSQL stores an outcome. Customer, body and clear key are erased, unless the event is a dead letter that may be redriven.
+	settleSQL = `UPDATE $schema.fprom_ledger SET state = @state, outcome = @outcome, reason = @reason, status_code = @status, promoter_event = @id,
+			commissions = @commissions, attempts = @attempts, settled_at = clock_timestamp(),
+			claimed_until = '-infinity', next_attempt = '-infinity', aside = false, forget = false,
+			customer = CASE WHEN @state = 'done' OR forget THEN '' ELSE customer END,
+			body = CASE WHEN @state = 'done' OR forget THEN NULL ELSE body END,
+			clear_key = CASE WHEN @state = 'done' OR forget THEN NULL ELSE clear_key END
+		WHERE account_id = $account AND key = @key AND generation = @generation AND state = 'waiting'`
+	// retrySQL stores a failed attempt and the time of the next one.
+	retrySQL = `UPDATE $schema.fprom_ledger SET attempts = @attempts, reason = @reason, status_code = @status, aside = aside OR @aside,
+			next_attempt = clock_timestamp() + make_interval(secs => @wait), claimed_until = '-infinity'
+		WHERE account_id = $account AND key = @key AND generation = @generation AND state = 'waiting'`
+	// wakeNextSQL makes a job for the next event of the customer $1 after that with the key $2. The job has the age of the event.
+	wakeNextSQL = `WITH next AS MATERIALIZED (SELECT key, bulk, recorded_at FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.customer = $1 AND l.customer <> ''
 			AND l.key <> $2 AND NOT l.aside AND ` + ready + ` ORDER BY l.seq LIMIT 1),
-		j AS (` + jobsSQL + `least(recorded_at, now()) FROM n)
-		SELECT ` + notifySQL + ` FROM n WHERE NOT bulk`
+		jobs AS (` + jobsSQL + `least(recorded_at, now()) FROM next)
+		SELECT ` + notifySQL + ` FROM next WHERE NOT bulk`
 )
 
 // claimed is an event that this process delivers.
@@ -68,77 +83,83 @@ type claimed struct {
 	generation int
 }
 
-// claim begins the delivery of an event. Without one, later is when to try again: 0 is soon, with the job in hand, and less
-// is never.
-func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, later time.Duration, err error) {
+// claim begins the delivery of an event. If it cannot, it returns nil and the time after which to try again: zero means soon, by
+// this job, and less means never.
+func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, again time.Duration, err error) {
 	c = &claimed{key: key}
 	m := &c.message
-	var got, known bool
 	var body string
 	var digest int64
 	var secs *float64
 	err = q.finish(ctx, func(b *pgx.Batch) {
 		b.Queue(q.sql(lockSQL), key)
-		scan(b.Queue(q.sql(claimSQL), key, (q.cfg.Rescue*5/6).Seconds(), bulk), &got,
+		scanOptional(b.Queue(q.sql(claimSQL), pgx.StrictNamedArgs{"key": key, "bulk": bulk, "seconds": (q.cfg.Rescue * 5 / 6).Seconds()}),
 			&c.generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
-		scan(b.Queue(q.sql(laterSQL), key), &known, &secs)
+		scanOptional(b.Queue(q.sql(claimAgainSQL), key), &secs)
 	})
 	switch {
 	case err != nil:
 		return nil, 0, err
-	case got:
+	case c.generation > 0: // claimSQL returned a row
 		m.Body, m.Digest = []byte(body), uint64(digest)
 		return c, 0, nil
 	case secs == nil:
 		return nil, -1, nil
 	case *secs < 0:
-		return nil, -1, q.finish(ctx, func(b *pgx.Batch) { b.Queue(q.sql(lendSQL), key) })
+		return nil, -1, q.finish(ctx, func(b *pgx.Batch) { b.Queue(q.sql(makeLiveSQL), key) })
 	}
 	return nil, time.Duration(*secs * float64(time.Second)), nil
 }
 
-// conclude stores what became of the delivery. A delivery that ctx cut short does not count.
-func (q *Queue) conclude(run, ctx context.Context, c *claimed, r fprom.Result, why error) error {
+// settle stores what became of a delivery, and tells River whether to wake the event again. A delivery that ctx cut short is no
+// attempt.
+func (q *Queue) settle(run, ctx context.Context, c *claimed, result fprom.Result, failure error) error {
 	e := fprom.NewEntry(c.message)
-	e.Settle(r, why, time.Now())
-	if why == nil || fprom.IsPermanent(why) {
-		q.note(run, c, settleSQL, c.key, c.generation, string(e.State), string(e.Outcome), storable(e.Reason), e.StatusCode, e.ID, e.CommissionIDs, e.Attempts)
+	e.Settle(result, failure, time.Now())
+	if failure == nil || fprom.IsPermanent(failure) {
+		q.store(run, c, settleSQL, pgx.StrictNamedArgs{
+			"key": c.key, "generation": c.generation, "attempts": e.Attempts, "reason": storable(e.Reason), "status": e.StatusCode,
+			"state": string(e.State), "outcome": string(e.Outcome), "id": e.ID, "commissions": e.CommissionIDs,
+		})
 		return nil
 	}
-	wait := min(fprom.RetryDelay(e.Attempts, why), maxWait)
+	wait := min(fprom.RetryDelay(e.Attempts, failure), maxWait)
 	if run.Err() != nil {
-		wait = 0 // for another replica, or for this one after its restart
+		wait = 0 // another replica delivers it, or this one after its restart
 	}
-	if ctx.Err() != nil || fprom.IsHeld(why) {
+	if ctx.Err() != nil || fprom.IsHeld(failure) {
 		e.Attempts--
 	}
-	q.note(run, c, againSQL, c.key, c.generation, e.Attempts, storable(e.Reason), e.StatusCode, fprom.IsSetAside(why), wait.Seconds())
+	q.store(run, c, retrySQL, pgx.StrictNamedArgs{
+		"key": c.key, "generation": c.generation, "attempts": e.Attempts, "reason": storable(e.Reason), "status": e.StatusCode,
+		"aside": fprom.IsSetAside(failure), "wait": wait.Seconds(),
+	})
 	return river.JobSnooze(wait)
 }
 
-// note stores how a delivery ended, if it is still the last one that began, and wakes the next event of the customer. The
-// database may be away: what is in hand is kept trying until Run ends. Then the event is delivered once more, which the
-// event id makes safe.
-func (q *Queue) note(run context.Context, c *claimed, sql string, args ...any) {
+// store runs settleSQL or retrySQL and wakes the next event of the customer. If the event was claimed again meanwhile, nothing
+// is stored. While the database does not answer, store tries again until Run ends, and then once more. If that fails, the
+// event is delivered again, which the event id makes safe.
+func (q *Queue) store(run context.Context, c *claimed, sql string, args pgx.StrictNamedArgs) {
 	for {
 		err := q.finish(run, func(b *pgx.Batch) {
 			b.Queue(q.sql(lockSQL), c.key)
-			b.Queue(q.sql(sql), args...)
-			b.Queue(q.sql(nextSQL), c.message.Customer, c.key)
+			b.Queue(q.sql(sql), args)
+			b.Queue(q.sql(wakeNextSQL), c.message.Customer, c.key)
 		})
 		if err == nil {
 			return
 		}
-		q.outage.failed("store how a delivery ended", err)
+		q.outage.failed("store the outcome of a delivery", err)
 		if run.Err() != nil {
-			q.cfg.Logger.Error("fprom: riverqueue: how a delivery ended could not be stored before the end; the event is sent again by another process", "key", c.key)
+			q.cfg.Logger.Error("fprom: riverqueue: the outcome of a delivery could not be stored before the end of Run; another process delivers the event again", "event", c.key)
 			return
 		}
-		_ = q.sleep(run, pollTime) // if that ends it, there is one last try
+		_ = q.sleep(run, pollTime)
 	}
 }
 
-// storable makes text of any error fit for PostgreSQL.
+// storable removes from an error's text what PostgreSQL cannot store.
 func storable(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }

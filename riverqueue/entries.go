@@ -1,46 +1,50 @@
 package riverqueue
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fprom-go/fprom"
 )
 
-const page = 500
-
-// filterSQL is true for a row l that a fprom.Filter selects, whose arguments are those of filterArgs. PostgreSQL plans it
-// anew for the arguments of each call (QueryExecModeExec), without what was not asked for, so that the indexes are used. "+ 0"
-// keeps it from looking through the whole ledger in its order.
-const filterSQL = `l.account_id = $account AND l.seq > $1
-	AND ($2::text[] IS NULL OR l.key = ANY($2))
-	AND ($3::text = '' OR l.state = $3)
-	AND ($3::text <> 'waiting' OR l.seq >= (SELECT ` + firstSQL + `))
-	AND ($4::text = '' OR CASE l.state WHEN 'waiting' THEN 'undelivered' ELSE l.outcome END = $4)
-	AND ($5::text = '' OR l.kind = $5)
-	AND ($6::text[] IS NULL OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
-		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY($6))))
-	AND ($7::timestamptz IS NULL OR l.recorded_at >= $7)
-	AND ($7::timestamptz IS NULL OR $1 >= 0 OR l.seq >= (SELECT coalesce(min(seq + 0), 0) FROM $schema.fprom_ledger WHERE account_id = $account AND recorded_at >= $7))
-	AND ($8::timestamptz IS NULL OR l.recorded_at < $8)
-	AND ($9::text = '' OR strpos(lower(l.reason), lower($9)) > 0)
-	AND ($10::integer = 0 OR l.status_code = $10)`
+// pageSize is the number of entries that one statement reads.
+const pageSize = 500
 
 // noTime is Go's zero time.
 const noTime = `'0001-01-01Z'::timestamptz`
 
-const entriesSQL = `SELECT key, kind, state, outcome, amount, currency, customer, bulk, recorded_at, coalesce(settled_at, ` + noTime + `), attempts,
-	CASE WHEN next_attempt` + notDue + ` THEN next_attempt ELSE ` + noTime + ` END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
-	FROM $schema.fprom_ledger l WHERE ` + filterSQL + ` ORDER BY l.seq LIMIT $11`
+// filterSQL is true for a row l of the ledger that a fprom.Filter selects. filterArgs has its arguments.
+const filterSQL = `l.account_id = $account AND l.seq > @after
+	AND (@keys::text[] IS NULL OR l.key = ANY(@keys))
+	AND (@state::text = '' OR l.state = @state)
+	-- Waiting events are among the newest: the others are not read.
+	AND (@state::text <> 'waiting' OR l.seq >= (SELECT ` + firstWaitingSQL + `))
+	AND (@outcome::text = '' OR CASE l.state WHEN 'waiting' THEN 'undelivered' ELSE l.outcome END = @outcome)
+	AND (@kind::text = '' OR l.kind = @kind)
+	AND (@customers::text[] IS NULL OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
+		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY(@customers))))
+	AND (@since::timestamptz = ` + noTime + ` OR l.recorded_at >= @since)
+	-- The first page does not read what is older. With "seq + 0", PostgreSQL takes the index on recorded_at.
+	AND (@since::timestamptz = ` + noTime + ` OR @after >= 0 OR l.seq >= (SELECT coalesce(min(seq + 0), 0) FROM $schema.fprom_ledger
+		WHERE account_id = $account AND recorded_at >= @since))
+	AND (@until::timestamptz = ` + noTime + ` OR l.recorded_at < @until)
+	AND (@reason::text = '' OR strpos(lower(l.reason), lower(@reason)) > 0)
+	AND (@status::integer = 0 OR l.status_code = @status)`
 
-// filterArgs are the arguments of filterSQL.
-func filterArgs(f fprom.Filter) ([]any, error) {
+var entriesSQL = `SELECT key, kind, state, outcome, amount, currency, customer, bulk, recorded_at, coalesce(settled_at, ` + noTime + `), attempts,
+	CASE WHEN ` + notDue("l") + ` THEN next_attempt ELSE ` + noTime + ` END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
+	FROM $schema.fprom_ledger l WHERE ` + filterSQL + ` ORDER BY l.seq LIMIT @limit`
+
+// filterArgs returns the arguments of a statement with filterSQL. In QueryExecModeExec PostgreSQL plans each call for its own
+// values, so that it uses the index that fits.
+func filterArgs(f fprom.Filter, limit int) ([]any, error) {
 	after := int64(-1)
 	if f.After != "" {
 		var err error
@@ -50,59 +54,51 @@ func filterArgs(f fprom.Filter) ([]any, error) {
 	}
 	var customers []string
 	if f.Customer != "" {
-		customers = both(f.Customer)
+		customers = storedForms(f.Customer)
 	}
-	return []any{
-		pgx.QueryExecModeExec, after, f.SafeKeys(), string(f.State), string(f.Outcome), f.Kind, customers, timeOrNull(f.Since), timeOrNull(f.Until), f.Reason, f.StatusCode,
-	}, nil
+	return []any{pgx.QueryExecModeExec, pgx.StrictNamedArgs{
+		"after": after, "keys": f.SafeKeys(), "state": string(f.State), "outcome": string(f.Outcome), "kind": f.Kind, "customers": customers,
+		"since": f.Since, "until": f.Until, "reason": f.Reason, "status": f.StatusCode, "limit": limit,
+	}}, nil
 }
 
-// both are the two ways in which a customer may be stored: an address in lower case, a uid as it is.
-func both(customer string) []string { return []string{customer, strings.ToLower(customer)} }
+// limitOf returns Filter.Limit, or the largest number if there is no limit.
+func limitOf(f fprom.Filter) int { return cmp.Or(max(f.Limit, 0), math.MaxInt) }
 
-func timeOrNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
+// storedForms returns the two forms in which a customer may be stored: an e-mail address in lower case, a uid as it is.
+func storedForms(customer string) []string { return []string{customer, strings.ToLower(customer)} }
 
 // Entries implements fprom.Outbox.
 func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
-		for left := f.Limit; ; {
-			want := page
-			if f.Limit > 0 {
-				want = min(page, left)
-			}
-			some, err := q.entries(ctx, f, want)
+		for left, more := limitOf(f), true; more; {
+			page, err := q.entries(ctx, f, min(left, pageSize))
 			if err != nil {
 				yield(fprom.Entry{}, fmt.Errorf("fprom: riverqueue: entries: %w", explain(err)))
 				return
 			}
-			for _, e := range some {
+			for _, e := range page {
 				if !yield(f.Show(e), nil) {
 					return
 				}
 				f.After = e.Cursor
 			}
-			if left -= len(some); len(some) < page || f.Limit > 0 && left == 0 {
-				return
-			}
+			left -= len(page)
+			more = left > 0 && len(page) == pageSize
 		}
 	}
 }
 
-// entries are the first n that f selects.
-func (q *Queue) entries(ctx context.Context, f fprom.Filter, n int) ([]fprom.Entry, error) {
-	if err := q.open(); err != nil {
+// entries returns the first entries that f selects, at most limit.
+func (q *Queue) entries(ctx context.Context, f fprom.Filter, limit int) ([]fprom.Entry, error) {
+	if err := q.errClosed(); err != nil {
 		return nil, err
 	}
-	args, err := filterArgs(f)
+	args, err := filterArgs(f, limit)
 	if err != nil {
 		return nil, err
 	}
-	rows, _ := q.pool.Query(ctx, q.sql(entriesSQL), append(args, n)...) // CollectRows returns its error
+	rows, _ := q.pool.Query(ctx, q.sql(entriesSQL), args...) // CollectRows returns its error
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e fprom.Entry, err error) {
 		err = row.Scan(&e.Key, &e.Kind, &e.State, &e.Outcome, &e.Amount, &e.Currency, &e.Customer, &e.Bulk, &e.RecordedAt, &e.SettledAt, &e.Attempts,
 			&e.NextAttempt, &e.Reason, &e.StatusCode, &e.ID, &e.CommissionIDs, &e.Cursor)

@@ -9,18 +9,18 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// reminder is how often an outage that goes on is logged.
+// reminder is the time between two lines about one outage.
 const reminder = time.Minute
 
-// outage logs that the database fails: once at the beginning, once a minute, and at the end.
+// outage logs failures of the database: the first one, then one a minute, and the end.
 type outage struct {
 	log   *slog.Logger
 	mu    sync.Mutex
 	since time.Time // zero: the database works
-	said  time.Time // when the last line was
+	said  time.Time // time of the last line
 }
 
-// failed is for what did not work because of the database. Waiting goes on.
+// failed notes that something could not be done because of the database. The caller tries again.
 func (o *outage) failed(what string, err any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -36,7 +36,7 @@ func (o *outage) failed(what string, err any) {
 	o.said = now
 }
 
-// over is for every success.
+// over notes that the database works.
 func (o *outage) over() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -49,7 +49,7 @@ func (o *outage) over() {
 	o.since = time.Time{}
 }
 
-// riverHandler is the log of River: its reports of normal work are left out, the others join the outage.
+// riverHandler is the handler of River's log. It drops information, and takes each warning for a failure of the database.
 type riverHandler struct{ outage *outage }
 
 // Enabled implements slog.Handler.

@@ -18,24 +18,24 @@ var (
 	//go:embed migrations/002_record.sql
 	recordSQL string
 
-	// migrations make the versions of this package's tables, the first at index 0.
+	// migrations has at index i the SQL that makes version i+1 of this package's tables.
 	migrations = []string{ledgerSQL, recordSQL}
 )
 
 // ErrSchema is wrapped by the errors of a Queue whose tables are missing, too old, or too new for this program.
 var ErrSchema = errors.New("fprom: riverqueue: the database does not have the tables of this version")
 
-// Migrate brings River's tables and those of this package to the current version. What is there already is left alone:
-// the right to create is needed only where something is missing. Any number of processes may call it at once; each step is
-// one transaction that holds one connection, also through a pooler in transaction mode. A database that a newer version of
-// this package has migrated is left as it is; if this program cannot work with it, the error wraps ErrSchema.
+// Migrate brings River's tables and those of this package to the current version. It needs the right to create only if
+// something is missing. Any number of processes may call it at once. Each step is one transaction on one connection, so that
+// a pooler in transaction mode does no harm. Migrate does not change a database that a newer version of this package has
+// migrated. If this program cannot work with that version, the error wraps ErrSchema.
 func (q *Queue) Migrate(ctx context.Context) error {
 	m, err := rivermigrate.New(riverpgxv5.New(q.pool), &rivermigrate.Config{Schema: q.cfg.Schema, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return fmt.Errorf("fprom: riverqueue: migrate: %w", err)
 	}
 	for more := true; more; {
-		if err := pgx.BeginTxFunc(ctx, q.pool, readCommitted, func(tx pgx.Tx) error {
+		if err := pgx.BeginTxFunc(ctx, q.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 			more, err = q.migrateOnce(ctx, tx, m)
 			return err
 		}); err != nil {
@@ -45,7 +45,7 @@ func (q *Queue) Migrate(ctx context.Context) error {
 	return nil
 }
 
-// migrateOnce makes one step if one is missing. No other process is in a step of this schema meanwhile.
+// migrateOnce makes the next step, if there is one. A lock keeps other processes from a step of the same schema.
 func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migrator[pgx.Tx]) (more bool, err error) {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 7306040937))`, "migrate/"+q.cfg.Schema); err != nil {
 		return false, err
@@ -63,7 +63,7 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 	if err != nil || have > len(migrations) {
 		return false, err
 	}
-	res, err := m.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{MaxSteps: 1}) //nolint:staticcheck // deprecated since it may run several steps in one transaction: this is one
+	res, err := m.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{MaxSteps: 1}) //nolint:staticcheck // deprecated for several steps in one transaction; this is one step
 	if err != nil || len(res.Versions) > 0 {
 		return true, err
 	}
@@ -74,7 +74,7 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 	return true, err
 }
 
-// version is what the database has. An error says that this program cannot work with it at all.
+// version returns the version of the tables. An error means that this program cannot work with them.
 func (q *Queue) version(ctx context.Context, db queryRow) (have int, err error) {
 	var needed int
 	err = db(ctx, q.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0) FROM $schema.fprom_migration m`)).Scan(&have, &needed)
@@ -87,7 +87,7 @@ func (q *Queue) version(ctx context.Context, db queryRow) (have int, err error) 
 	return have, nil
 }
 
-// check makes sure once that this program can work with the tables.
+// check returns an error if this program cannot work with the tables. It asks the database until the answer is yes.
 func (q *Queue) check(ctx context.Context, db queryRow) error {
 	if q.schemaChecked.Load() {
 		return nil
@@ -103,7 +103,7 @@ func (q *Queue) check(ctx context.Context, db queryRow) error {
 	return nil
 }
 
-// explain says what to do about a missing table.
+// explain makes the error of a missing table say what to do.
 func explain(err error) error {
 	if state := sqlState(err); state == "42P01" || state == "3F000" {
 		return fmt.Errorf("%w: call Migrate: %w", ErrSchema, err)
@@ -111,7 +111,7 @@ func explain(err error) error {
 	return err
 }
 
-// sqlState is the code of an error of PostgreSQL, by whichever driver; else empty.
+// sqlState returns the code of an error of PostgreSQL from any driver, or an empty string.
 func sqlState(err error) string {
 	var pg interface{ SQLState() string }
 	if errors.As(err, &pg) {

@@ -20,20 +20,21 @@ import (
 // DefaultSchema is the PostgreSQL schema of the tables unless Config.Schema names another.
 const DefaultSchema = "fprom"
 
-// Config is the configuration of a Queue. The zero value is sound. All replicas must use the same.
+// Config is the configuration of a Queue. The zero value is ready for use. All replicas must use the same values.
 type Config struct {
 	// Schema holds River's tables and those of this package: a lower-case name of at most 40 letters, digits and
 	// underscores. Do not let another River client run in it: its leader would discard jobs of a kind it does not know.
 	// One schema serves one FirstPromoter account. Default "fprom".
 	Schema string
-	// Rescue is how long after a delivery began it is taken for lost with its process, and its event is given to another
-	// replica. A delivery that takes two thirds of it is cut short. With many workers most of that time is the wait for the
-	// rate limit: the workers of all replicas, divided by the calls a second, must fit. Default 3 min, at least 3 s.
+	// Rescue is the time after which an unfinished delivery counts as lost with its process. Another replica then delivers the
+	// event. A delivery is cancelled after two thirds of Rescue, and most of that time it may wait for the rate limit: two
+	// thirds of Rescue must exceed the number of workers of all replicas, divided by the calls a second. Default 3 min, at
+	// least 3 s.
 	Rescue time.Duration
-	// Retention is how long an event id is remembered after its event was delivered. Dead letters and what waits are kept
-	// for ever. Default 400 days: a yearly renewal under last year's id is still noticed.
+	// Retention is how long an event id is remembered after its event was delivered. Dead letters and waiting events are
+	// never removed. Default 400 days: a yearly renewal under last year's id is still noticed. At least a day.
 	Retention time.Duration
-	// Logger gets what is wrong with the database, and River's warnings. Default slog.Default().
+	// Logger gets warnings about the database, and River's warnings. Default slog.Default().
 	Logger *slog.Logger
 }
 
@@ -44,7 +45,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Rescue = cmp.Or(c.Rescue, 3*time.Minute)
 	c.Retention = cmp.Or(c.Retention, 400*24*time.Hour)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
-	c.Logger = safelog.New(c.Logger) // River's goroutines call it
+	c.Logger = safelog.New(c.Logger) // a panic in a goroutine of River would end the process
 	switch {
 	case !schemaName.MatchString(c.Schema):
 		return c, &fprom.ValidationError{Field: "riverqueue.Config.Schema", Reason: "is not a lower-case name of at most 40 letters, digits and underscores"}
@@ -64,14 +65,14 @@ type Queue struct {
 	outage outage
 
 	running       atomic.Bool
-	schemaChecked atomic.Bool  // the tables are fit for this program
-	lastNotify    atomic.Int64 // see mayNotify; in nanoseconds
 	closed        chan struct{}
 	closing       sync.Once
+	schemaChecked atomic.Bool  // the tables are fit for this program
+	lastNotify    atomic.Int64 // see mayNotify; in nanoseconds
 
-	liveTurn, bulkTurn chan struct{} // held by the call that asks for its slot
-	bulkBegins         chan struct{} // held by the bulk event that asks whether it may begin
-	limit              atomic.Int64  // the account's, as this process knows it
+	limit              atomic.Int64  // the account's calls a minute, as this process last saw it; 0: not yet
+	liveTurn, bulkTurn chan struct{} // semaphores of one: who has it asks the database for leave to call
+	bulkClaim          chan struct{} // semaphore of one: the bulk event that has it tries to be claimed
 }
 
 var (
@@ -79,8 +80,8 @@ var (
 	_ fprom.Limiter = (*Queue)(nil)
 )
 
-// New returns the queue in the database of pool. It does not connect: call Migrate first where the tables may be missing
-// or old. The pool stays the caller's: close it after the Tracker's Shutdown. Best is one that only this queue uses, see the
+// New returns the queue in the database of pool. It does not connect. If the tables may be missing or old, call Migrate first.
+// The caller keeps the pool, and closes it after the Tracker's Shutdown. Best is a pool that only this queue uses, see the
 // package documentation. An error is a *fprom.ValidationError that names the field of cfg.
 func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	cfg, err := cfg.withDefaults()
@@ -92,18 +93,18 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	}
 	return &Queue{
 		cfg: cfg, pool: pool, outage: outage{log: cfg.Logger}, closed: make(chan struct{}),
-		liveTurn: make(chan struct{}, 1), bulkTurn: make(chan struct{}, 1), bulkBegins: make(chan struct{}, 1),
+		liveTurn: make(chan struct{}, 1), bulkTurn: make(chan struct{}, 1), bulkClaim: make(chan struct{}, 1),
 	}, nil
 }
 
-// Close makes what still waits in Admit return. The pool stays open. It is called by the Tracker's Shutdown.
+// Close ends calls of Admit that wait. The pool stays open. The Tracker's Shutdown calls Close.
 func (q *Queue) Close() error {
 	q.closing.Do(func() { close(q.closed) })
 	return nil
 }
 
-// open is fprom.ErrQueueClosed after Close.
-func (q *Queue) open() error {
+// errClosed returns fprom.ErrQueueClosed after Close, and nil before.
+func (q *Queue) errClosed() error {
 	select {
 	case <-q.closed:
 		return fprom.ErrQueueClosed
@@ -112,17 +113,28 @@ func (q *Queue) open() error {
 	}
 }
 
-// readCommitted lets each statement see what is committed before it, whatever the database's default is.
-var readCommitted = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
+// batch runs statements in one transaction and one round trip. If the process dies or stops, it leaves no lock behind. Each
+// statement sees what was committed before it, whatever the database's default is.
+func (q *Queue) batch(ctx context.Context, fill func(*pgx.Batch)) error {
+	b := &pgx.Batch{}
+	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
+	fill(b)
+	b.Queue(`COMMIT`)
+	err := q.pool.SendBatch(ctx, b).Close() // after an error the pool closes the connection, and with it the transaction
+	if err == nil {
+		q.outage.over()
+	}
+	return err
+}
 
-// finish is batch, which the end of ctx does not cut short.
+// finish is batch for what must be stored although ctx has ended.
 func (q *Queue) finish(ctx context.Context, fill func(*pgx.Batch)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 	defer cancel()
 	return q.batch(ctx, fill)
 }
 
-// row is the query of this pool: a statement in a batch of its own.
+// row is batch for one statement that returns one row.
 func (q *Queue) row(ctx context.Context, sql string, args ...any) pgx.Row {
 	return scanner(func(dest ...any) error {
 		return q.batch(ctx, func(b *pgx.Batch) {
@@ -136,56 +148,40 @@ type scanner func(dest ...any) error
 // Scan runs the statement.
 func (s scanner) Scan(dest ...any) error { return s(dest...) }
 
-// batch runs statements in one transaction and one round trip.
-func (q *Queue) batch(ctx context.Context, fill func(*pgx.Batch)) error {
-	b := &pgx.Batch{}
-	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
-	fill(b)
-	b.Queue(`COMMIT`)
-	err := q.pool.SendBatch(ctx, b).Close() // a connection that is still in a transaction is closed by the pool
-	if err == nil {
-		q.outage.over()
-	}
-	return err
-}
-
-// scan reads the row of a statement of a batch, if there is one, into dest.
-func scan(s *pgx.QueuedQuery, found *bool, dest ...any) {
+// scanOptional scans the row that a statement of a batch returns. If it returns none, dest stays as it is.
+func scanOptional(s *pgx.QueuedQuery, dest ...any) {
 	s.QueryRow(func(row pgx.Row) error {
-		err := row.Scan(dest...)
-		if *found = err == nil; errors.Is(err, pgx.ErrNoRows) {
-			return nil
+		if err := row.Scan(dest...); !errors.Is(err, pgx.ErrNoRows) {
+			return err
 		}
-		return err
+		return nil
 	})
 }
 
-// take waits until it can put something into ch.
-func (q *Queue) take(ctx context.Context, ch chan struct{}) error {
+// acquire takes a place of a semaphore, or returns an error if ctx ends or the queue is closed. Receive from sem to release it.
+func (q *Queue) acquire(ctx context.Context, sem chan struct{}) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-q.closed:
 		return fprom.ErrQueueClosed
-	case ch <- struct{}{}:
+	case sem <- struct{}{}:
 	}
-	err := cmp.Or(ctx.Err(), q.open()) // select takes any that is ready
+	err := cmp.Or(ctx.Err(), q.errClosed()) // if several cases are ready, select chooses at random
 	if err != nil {
-		<-ch
+		<-sem
 	}
 	return err
 }
 
 // sleep waits for d, the end of ctx or Close.
 func (q *Queue) sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-q.closed:
 		return fprom.ErrQueueClosed
-	case <-timer.C:
+	case <-time.After(d):
 		return ctx.Err()
 	}
 }

@@ -16,21 +16,20 @@ import (
 
 const (
 	dbTimeout = 10 * time.Second
-	// completedJobs are kept by River so long. They say nothing that the ledger does not.
+	// completedJobs is how long River keeps jobs that ended. They say nothing that the ledger does not.
 	completedJobs = time.Hour
-	// fetchCooldown bounds how often a free worker asks for the next job.
+	// fetchCooldown is the least time between two fetches of jobs by a process.
 	fetchCooldown = 5 * time.Millisecond
-	// stopTime is how long River may store how its jobs ended. A job whose end is not stored wakes its event once more.
+	// stopTime is how long River may store how its last jobs ended. A job whose end is not stored wakes its event once more.
 	stopTime = 5 * time.Second
 )
 
 type deliverFunc = func(context.Context, fprom.Message) (fprom.Result, error)
 
-// Run delivers the events of the schema until ctx ends, beside the Run of any other process, which it says nothing about.
-// Bulk events are in at most half of the workers. While the database cannot be reached, or has no tables that fit, Run waits
-// for it.
+// Run delivers the events of the schema until ctx ends. Other processes may run the same schema. Bulk events take at most half
+// of the workers. While the database cannot be reached, or lacks the tables of this version, Run waits for it.
 func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
-	if err := q.open(); err != nil {
+	if err := q.errClosed(); err != nil {
 		return err
 	}
 	if !q.running.CompareAndSwap(false, true) {
@@ -40,27 +39,27 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 	for ctx.Err() == nil {
 		err := q.check(ctx, q.pool.QueryRow)
 		if err == nil {
-			err = q.work(ctx, min(max(workers, 1), river.QueueNumWorkersMax), deliver)
+			err = q.runClient(ctx, min(max(workers, 1), river.QueueNumWorkersMax), deliver)
 		}
 		if err != nil && ctx.Err() == nil {
-			q.outage.failed("begin to deliver", err)
+			q.outage.failed("start to deliver", err)
 			_ = q.sleep(ctx, time.Second)
 		}
 	}
 	return nil
 }
 
-// work runs a River client and the upkeep until ctx ends. An error means that they did not start.
-func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
-	hands := make(chan struct{}, n)
+// runClient runs a River client and the upkeep until ctx ends. An error means that they did not start.
+func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error {
+	deliveries := make(chan struct{}, n) // a semaphore: River has n workers for live events and more for bulk ones
 	workers := river.NewWorkers()
-	river.AddWorker(workers, river.WorkFunc(func(job context.Context, j *river.Job[wakeUp]) error {
-		return q.wake(ctx, job, j, hands, deliver)
+	river.AddWorker(workers, river.WorkFunc(func(jobCtx context.Context, job *river.Job[wakeUp]) error {
+		return q.work(ctx, jobCtx, job, deliveries, deliver)
 	}))
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
 		Schema: q.cfg.Schema, Logger: slog.New(riverHandler{&q.outage}), Workers: workers,
 		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue, CompletedJobRetentionPeriod: completedJobs,
-		SoftStopTimeout: q.cfg.Rescue, // so that the end of ctx does not cancel the jobs: each has a context that ends with it
+		SoftStopTimeout: q.cfg.Rescue, // without it River would cancel its jobs when ctx ends; work does that
 		Queues: map[string]river.QueueConfig{
 			liveQueue: {MaxWorkers: n, FetchCooldown: fetchCooldown},
 			bulkQueue: {MaxWorkers: max(n/2, 1), FetchCooldown: fetchCooldown},
@@ -77,7 +76,7 @@ func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
 	upkeep.Go(func() { q.upkeep(ctx) })
 	<-ctx.Done()
 	for range n {
-		hands <- struct{}{} // waits for the deliveries under way
+		deliveries <- struct{}{} // waits for the deliveries under way
 	}
 	select {
 	case <-client.Stopped():
@@ -87,54 +86,55 @@ func (q *Queue) work(ctx context.Context, n int, deliver deliverFunc) error {
 	return nil
 }
 
-// wake is what River calls for a job. Whatever is wrong with the job, the ledger knows better.
-func (q *Queue) wake(run, ctx context.Context, job *river.Job[wakeUp], hands chan struct{}, deliver deliverFunc) error {
+// work handles a job of River: it claims the event, delivers it and stores the outcome. run is the context of Run; ctx is that
+// of the job. The job is done if there is nothing to deliver.
+func (q *Queue) work(run, ctx context.Context, job *river.Job[wakeUp], deliveries chan struct{}, deliver deliverFunc) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(run, cancel)()
-	c, later, err := q.begin(ctx, job, hands)
+	c, again, err := q.waitForClaim(ctx, job, deliveries)
 	switch {
-	case err != nil: // the end: for another replica, or for this one after its restart
+	case err != nil: // Run ends: another replica takes the job, or this one after its restart
 		return river.JobSnooze(0)
-	case c == nil && later > 0:
-		return river.JobSnooze(later)
+	case c == nil && again > 0:
+		return river.JobSnooze(again)
 	case c == nil:
 		return nil
 	}
-	defer func() { <-hands }()
+	defer func() { <-deliveries }()
 	if c.message.Bulk {
 		ctx = context.WithValue(ctx, bulkKey{}, true)
 	}
 	var result fprom.Result
-	if err = ctx.Err(); err == nil { // it did not end while the event was claimed
+	if err = ctx.Err(); err == nil { // ctx may have ended while the event was claimed
 		result, err = backlog.Recovered(ctx, deliver, c.message)
 	}
-	return q.conclude(run, ctx, c, result, err)
+	return q.settle(run, ctx, c, result, err)
 }
 
-// begin claims the event of a job, and with it one of hands. One bulk event of this process at a time waits until no live
-// event could begin. The error is ctx's.
-func (q *Queue) begin(ctx context.Context, job *river.Job[wakeUp], hands chan struct{}) (*claimed, time.Duration, error) {
-	if job.Queue == bulkQueue {
-		if err := q.take(ctx, q.bulkBegins); err != nil {
+// waitForClaim claims the event of a job and acquires a place of deliveries. While live events are ready, one bulk event of
+// this process waits here and the others behind it. The error is ctx's.
+func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], deliveries chan struct{}) (*claimed, time.Duration, error) {
+	bulk := job.Queue == bulkQueue
+	if bulk {
+		if err := q.acquire(ctx, q.bulkClaim); err != nil {
 			return nil, 0, err
 		}
-		defer func() { <-q.bulkBegins }()
+		defer func() { <-q.bulkClaim }()
 	}
 	for {
-		if err := q.take(ctx, hands); err != nil {
+		if err := q.acquire(ctx, deliveries); err != nil {
 			return nil, 0, err
 		}
-		c, later, err := q.claim(ctx, fprom.SafeKey(job.Args.Key), job.Queue == bulkQueue)
+		c, again, err := q.claim(ctx, fprom.SafeKey(job.Args.Key), bulk)
 		if c != nil {
 			return c, 0, nil
 		}
-		<-hands
-		if err == nil && later != 0 {
-			return nil, later, nil
-		}
+		<-deliveries
 		if err != nil {
 			q.outage.failed("begin a delivery", err)
+		} else if again != 0 {
+			return nil, again, nil
 		}
 		if err := q.sleep(ctx, pollTime); err != nil {
 			return nil, 0, err

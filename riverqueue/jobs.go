@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// How River knows the jobs of this package. Bulk events have a queue of their own, so that they never take the workers of
+// The names of this package's jobs in River. Bulk events have a queue of their own, so that they never take the workers of
 // live ones.
 const (
 	jobKind   = "fprom_event"
@@ -17,7 +17,7 @@ const (
 	bulkQueue = "fprom_bulk"
 )
 
-// wakeUp is a River job: it says that the event with this key in the ledger may be delivered, and nothing else.
+// wakeUp is a River job: the event with this key in the ledger may be delivered.
 type wakeUp struct {
 	Key string `json:"key"` // fprom.SafeKey
 }
@@ -26,14 +26,15 @@ type wakeUp struct {
 func (wakeUp) Kind() string { return jobKind }
 
 const (
-	// jobsSQL makes jobs of rows with a key and bulk. The time of each, by which River orders them, is to follow.
+	// jobsSQL makes a job of each row with the columns key and bulk. What follows it is the job's time, by which River orders
+	// jobs, and the table of the rows.
 	jobsSQL = `INSERT INTO $schema.river_job (args, kind, max_attempts, queue, scheduled_at)
 		SELECT jsonb_build_object('key', key), '` + jobKind + `', 32767, CASE WHEN bulk THEN '` + bulkQueue + `' ELSE '` + liveQueue + `' END, `
-	// notifySQL tells the replicas that there are jobs of live events. Without it they find them within a second.
+	// notifySQL tells the replicas that live events have jobs. Without it River finds them within a second.
 	notifySQL = `pg_notify('$schema.river_insert', '{"queue": "` + liveQueue + `"}')`
 )
 
-// account is the one FirstPromoter account of a schema. Every key has it, so that a schema may hold more one day.
+// account is the FirstPromoter account of the schema. It is part of every key, so that a schema may have more accounts later.
 const account = "1"
 
 // sql puts the schema, the account and the seconds of Config.Rescue into a statement.
@@ -42,16 +43,15 @@ func (q *Queue) sql(text string) string {
 	return strings.NewReplacer("$schema", q.cfg.Schema, "$account", account, "$rescue", rescue).Replace(text)
 }
 
-// queryRow runs a statement that returns one row, by pgx or by database/sql. Arguments and results are text or boolean: every
-// driver knows these.
+// queryRow runs a statement that returns one row, by pgx or by database/sql. Arguments and results are text or boolean, which
+// every driver knows.
 type queryRow func(ctx context.Context, sql string, args ...any) pgx.Row
 
-// notifyGap is the time between two notifications of new events by one process, at least: PostgreSQL commits transactions
-// that notify one after the other.
+// notifyGap is the least time between two notifications of new events by one process. PostgreSQL commits transactions that
+// notify one after the other.
 const notifyGap = 20 * time.Millisecond
 
-// mayNotify reports whether a statement that stores events may notify the replicas. Without a notification they find the
-// events within a second.
+// mayNotify reports whether a statement that stores events may notify the replicas.
 func (q *Queue) mayNotify() bool {
 	last, now := q.lastNotify.Load(), time.Now().UnixNano()
 	return now-last >= int64(notifyGap) && q.lastNotify.CompareAndSwap(last, now)
