@@ -13,7 +13,7 @@ import (
 
 const actTimeout = 30 * time.Second
 
-// act redrives or drops what a form of the page names. Then it redirects to the page, so that a reload repeats nothing.
+// act redrives or drops the dead letters that a form names. It then redirects to the page, so that a reload repeats nothing.
 func (p *page) act(w http.ResponseWriter, r *http.Request) {
 	if err := p.cross.Check(r); err != nil {
 		http.Error(w, "this request comes from another site and is refused", http.StatusForbidden)
@@ -40,7 +40,7 @@ func (p *page) act(w http.ResponseWriter, r *http.Request) {
 	p.forget(done == "redriven" && n > 0)
 	switch {
 	case done == "":
-		http.Error(w, "the form says nothing that this page can do", http.StatusBadRequest)
+		http.Error(w, "the form does not say redrive or drop, or no dead letter", http.StatusBadRequest)
 	case err != nil:
 		http.Error(w, "not done: "+safelog.Text(err), http.StatusInternalServerError)
 	default:
@@ -49,7 +49,7 @@ func (p *page) act(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// do says what was done and to how many; "" if the form asks for nothing known.
+// do returns what was done, and to how many dead letters. done is "" if the form is not valid.
 func do(ctx context.Context, o fprom.Outbox, form url.Values) (done string, n int, err error) {
 	f := fprom.Filter{State: fprom.StateDead, Keys: form["key"]}
 	switch what, all := form.Get("do"), form.Get("all") != ""; {
@@ -58,7 +58,7 @@ func do(ctx context.Context, o fprom.Outbox, form url.Values) (done string, n in
 	case what == "redrive":
 		n, err = o.Redrive(ctx, f)
 		return "redriven", n, err
-	case what == "drop" && !all: // everything can only be dropped by the command line, which asks first
+	case what == "drop" && !all: // only the command line drops all: it asks first
 		n, err = o.Drop(ctx, f)
 		return "dropped", n, err
 	default:
@@ -66,13 +66,13 @@ func do(ctx context.Context, o fprom.Outbox, form url.Values) (done string, n in
 	}
 }
 
-// notice is what was done before the redirect.
+// notice says what was done before the redirect.
 func notice(q url.Values) string {
 	if n, err := strconv.Atoi(q.Get("redriven")); err == nil && n >= 0 {
-		return count(n, "dead letter") + " " + wasWere(n) + " put back and will be sent again."
+		return plural(n, "dead letter was", "dead letters were") + " put back and will be sent again."
 	}
 	if n, err := strconv.Atoi(q.Get("dropped")); err == nil && n >= 0 {
-		return count(n, "dead letter") + " " + wasWere(n) + " dropped."
+		return plural(n, "dead letter was", "dead letters were") + " dropped."
 	}
 	return ""
 }

@@ -10,18 +10,18 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// The charts are drawn in a box of this size, which the style stretches. Text is outside of it, so that it is not.
+// The size of a chart's box. The style stretches the box, so text stands outside of it.
 const (
 	chartWidth  = 960
 	chartHeight = 200
 )
 
-// chart is one picture.
+// chart is what the template draws.
 type chart struct {
-	Label string // for those who cannot see it
+	Label string // for screen readers
 	Top   string // the number at the upper edge
 	Bars  []bar
-	Area  string // path of an area
+	Area  string // SVG path of an area
 	Line  int    // y of a horizontal line; 0: none
 }
 
@@ -37,7 +37,7 @@ type part struct {
 	Y, Height int
 }
 
-// outcomes draws what became of the events of the last day.
+// outcomes draws the outcomes of the last day.
 func outcomes(day []fprom.Bucket) chart {
 	var sum fprom.Bucket
 	top := 1
@@ -45,13 +45,13 @@ func outcomes(day []fprom.Bucket) chart {
 		top = max(top, total(b))
 		sum.Tracked, sum.NotReferral, sum.Duplicate, sum.Dead = sum.Tracked+b.Tracked, sum.NotReferral+b.NotReferral, sum.Duplicate+b.Duplicate, sum.Dead+b.Dead
 	}
-	c := chart{Top: grouped(top), Label: "Outcomes of the last 24 hours: " + told(sum)}
+	c := chart{Top: grouped(top), Label: "Outcomes of the last 24 hours: " + counts(sum)}
 	for i, b := range day {
 		if total(b) == 0 {
 			continue
 		}
 		width := chartWidth / len(day)
-		one := bar{X: i * width, Width: width - 3, Title: span(b.Start, barLength) + " " + told(b)}
+		one := bar{X: i * width, Width: width - 3, Title: span(b.Start, barLength) + " " + counts(b)}
 		y := chartHeight
 		for _, v := range []struct {
 			class string
@@ -60,7 +60,7 @@ func outcomes(day []fprom.Bucket) chart {
 			if v.n == 0 {
 				continue
 			}
-			h := max(v.n*chartHeight/top, 3) // one among thousands is seen too
+			h := max(v.n*chartHeight/top, 3) // one among thousands must be visible
 			y = max(y-h, 0)
 			one.Parts = append(one.Parts, part{v.class, y, h})
 		}
@@ -69,7 +69,7 @@ func outcomes(day []fprom.Bucket) chart {
 	return c
 }
 
-// use draws how many events a minute had their outcome, against the limit.
+// use draws the outcomes a minute, and the limit.
 func use(hour []fprom.Bucket, limit int) chart {
 	most := 0
 	for _, b := range hour {
@@ -90,25 +90,26 @@ func use(hour []fprom.Bucket, limit int) chart {
 	return c
 }
 
-// backlog draws how many waited.
-func backlog(counts []int) chart {
-	most := slices.Max(counts)
+// backlog draws how many events waited.
+func backlog(waiting []int) chart {
+	most := slices.Max(waiting)
 	top := max(most, 1)
 	var b strings.Builder
 	fmt.Fprintf(&b, "M0,%d", chartHeight)
-	for i, n := range counts {
-		b.WriteString("L" + strconv.Itoa(i*chartWidth/(len(counts)-1)) + "," + strconv.Itoa(chartHeight-n*chartHeight/top))
+	for i, n := range waiting {
+		b.WriteString("L" + strconv.Itoa(i*chartWidth/(len(waiting)-1)) + "," + strconv.Itoa(chartHeight-n*chartHeight/top))
 	}
 	fmt.Fprintf(&b, "L%d,%dZ", chartWidth, chartHeight)
 	return chart{
 		Top: grouped(top), Area: b.String(),
-		Label: fmt.Sprintf("Backlog of the last 24 hours: now %s, at most %s", grouped(counts[len(counts)-1]), grouped(most)),
+		Label: fmt.Sprintf("Backlog of the last 24 hours: now %s, at most %s", grouped(waiting[len(waiting)-1]), grouped(most)),
 	}
 }
 
 func total(b fprom.Bucket) int { return b.Tracked + b.NotReferral + b.Duplicate + b.Dead }
 
-func told(b fprom.Bucket) string {
+// counts says how many events had each outcome.
+func counts(b fprom.Bucket) string {
 	var parts []string
 	for _, v := range []struct {
 		n    int

@@ -8,7 +8,7 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// Comparison is the last comparison of what was sent with what FirstPromoter has. With reconcile.Nightly:
+// Comparison is the last comparison with FirstPromoter (see package reconcile). With reconcile.Nightly:
 //
 //	Compared: func() statuspage.Comparison {
 //		last := nightly.Last()
@@ -19,9 +19,9 @@ import (
 type Comparison struct {
 	At      time.Time // when it ended; zero: there was none yet
 	Err     error     // why it failed
-	Days    int       // that were compared
-	Missing int       // commissions that FirstPromoter answered and does not have
-	Do      []string  // what mends the differences, a sentence each; empty: there are none
+	Days    int       // number of days compared
+	Missing int       // commissions that were in FirstPromoter's answers and are not there now
+	Do      []string  // how to mend the differences, a sentence each; empty: there are none
 }
 
 // comparisonJSON is a Comparison in status.json.
@@ -44,19 +44,19 @@ func (c *Comparison) json() *comparisonJSON {
 	return j
 }
 
-// problem is what is wrong with it, if anything.
+// problem returns what is wrong, if anything.
 func (c *Comparison) problem(now time.Time) (p problem, is bool) {
 	if c == nil || c.At.IsZero() {
 		return problem{}, false
 	}
 	when := age(now.Sub(c.At)) + " ago"
-	found := fmt.Sprintf("%s compared with FirstPromoter %s", count(c.Days, "day")+" "+wasWere(c.Days), when)
-	do := "`fprom reconcile` lists what differs. " + strings.Join(c.Do, ". ") + "."
+	found := plural(c.Days, "day was", "days were") + " compared with FirstPromoter " + when
+	do := strings.Join(append([]string{"`fprom reconcile` lists what differs"}, c.Do...), ". ") + "."
 	switch {
 	case c.Err != nil:
-		return problem{levelWarn, fmt.Sprintf("The comparison with FirstPromoter failed %s: %s.", when, strings.TrimRight(safelog.Text(c.Err), ". ")), "It is made again by itself; `fprom reconcile` makes it now."}, true
+		return problem{levelWarn, fmt.Sprintf("The comparison with FirstPromoter failed %s: %s.", when, strings.TrimRight(safelog.Text(c.Err), ". ")), "It runs again by itself; `fprom reconcile` runs it now."}, true
 	case c.Missing > 0:
-		return problem{levelFail, fmt.Sprintf("%s: %s missing.", found, count(c.Missing, "commission")+" "+isAre(c.Missing)), do}, true
+		return problem{levelFail, found + ": " + plural(c.Missing, "commission is", "commissions are") + " missing.", do}, true
 	case len(c.Do) > 0:
 		return problem{levelWarn, found + ": they differ.", do}, true
 	default:

@@ -44,7 +44,7 @@ func TestComparison(t *testing.T) {
 			},
 			{
 				"failed", &statuspage.Comparison{At: at, Days: 3, Err: errors.New("fprom: GET /company/commissions: no answer")}, "warn", "failed", "5 h ago",
-				"The comparison with FirstPromoter failed 5 h ago: GET /company/commissions: no answer.", "It is made again by itself; `fprom reconcile` makes it now.",
+				"The comparison with FirstPromoter failed 5 h ago: GET /company/commissions: no answer.", "It runs again by itself; `fprom reconcile` runs it now.",
 			},
 		} {
 			o := statuspage.Options{Public: true, Outbox: &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true, Breaker: "closed"}}}

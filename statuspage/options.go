@@ -11,31 +11,31 @@ import (
 
 // Options say who may see the page and what they may do. Either Auth or Public is needed.
 type Options struct {
-	// Auth reports whether a request may see the page. It is called for every request but those of healthz, and must be
-	// safe for concurrent use.
+	// Auth reports whether a request may see the page. It is called for every request except to healthz, and must be safe for
+	// concurrent use.
 	Auth func(*http.Request) bool
-	// Public shows the page to everybody who can reach it. Auth is not asked then.
+	// Public shows the page to everybody who can reach it. Auth is not called then.
 	Public bool
-	// Challenge is sent as WWW-Authenticate to those whom Auth refuses, so that a browser asks for a password:
-	// `Basic realm="fprom"`. Default none: they get 403.
+	// Challenge is the header WWW-Authenticate for those whom Auth refuses, such as `Basic realm="fprom"`: a browser then asks for
+	// a password. Default none: they get 403.
 	Challenge string
-	// Writable lets those who see the page redrive and drop dead letters. Requests of other sites are refused.
+	// Writable lets those who see the page redrive and drop dead letters. Requests from other sites are refused.
 	Writable bool
-	// Outbox is what the page shows. Default: the queue of the Tracker.
+	// Outbox is the outbox that the page shows. Default: the queue of the Tracker.
 	Outbox fprom.Outbox
-	// Open, if set, opens what the page shows, in place of Outbox. The page opens it for each look and closes it after that:
-	// so a file that only one process can have is free for its service. One call at a time.
+	// Open, if set, opens the outbox that the page shows, in place of Outbox. The page closes it after each read: so a file that
+	// only one process can open is free for its service. There is one call at a time.
 	Open func() (fprom.Outbox, error)
-	// Name is shown at the top, to tell the page of one service from that of another. Default none.
+	// Name of the service, shown at the top. Default none.
 	Name string
-	// OldestAge is how long an event may wait until the page and readyz say that something is wrong. Default 2 h: a sale
-	// of a customer whom FirstPromoter does not know yet is asked about for an hour (fprom.RetryConfig.NotFound).
+	// OldestAge is how long an event may wait before the page and readyz report a problem. Default 2 h: a sale of a customer whom
+	// FirstPromoter does not know yet waits for an hour (fprom.RetryConfig.NotFound).
 	OldestAge time.Duration
 	// RequestsPerMinute is the limit of the account, drawn as a line. Default: the Tracker's, else 400, which is
 	// FirstPromoter's.
 	RequestsPerMinute int
-	// Compared, if set, is the last comparison with FirstPromoter, for the page and status.json; of reconcile.Nightly, see
-	// Comparison. It must be safe for concurrent use, and return at once.
+	// Compared, if set, returns the last comparison with FirstPromoter, for the page and status.json; see Comparison. It must be
+	// safe for concurrent use, and return at once.
 	Compared func() Comparison
 }
 
@@ -59,16 +59,16 @@ type page struct {
 	tracker *fprom.Tracker
 	cross   *http.CrossOriginProtection
 
-	opened   sync.Mutex // held while the outbox is open, with Options.Open
-	mu       sync.Mutex // held while the outbox is read: those who ask meanwhile get the same answer
+	opened   sync.Mutex // held while Options.Open's outbox is open
+	mu       sync.Mutex // held while the outbox is read: simultaneous requests share one read
 	last     snapshot
 	trail    trail
-	redriven time.Time // when this page last did
+	redriven time.Time // of the last redrive by this page
 }
 
-// Handler is the status page of t. A nil t with Options.Outbox or Open shows an outbox without its service, as "fprom page"
-// does; a nil t without one, as in development, says that nothing is tracked. The error is a *fprom.ValidationError that
-// names the field of o.
+// Handler returns the status page of t. t may be nil: with Options.Outbox or Open the page then shows an outbox without its
+// service, as "fprom page" does; otherwise it says that nothing is tracked, as in development. The error is a
+// *fprom.ValidationError that names the field of o.
 func Handler(t *fprom.Tracker, o Options) (http.Handler, error) {
 	o, err := o.withDefaults()
 	if err != nil {

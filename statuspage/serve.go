@@ -13,7 +13,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	// Not "no-referrer": browsers then send no usable Origin with a form, and the form would be refused as another site's.
+	// With "no-referrer" browsers send no usable Origin with a form, and act would refuse it as a form of another site.
 	h.Set("Referrer-Policy", "same-origin")
 	what := resource(r)
 	allowed := []string{http.MethodGet, http.MethodHead}
@@ -46,8 +46,8 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// resource is the last part of the path, "" for the page itself. Nothing else of the path counts, so that it does not
-// matter under which prefix the page is mounted, and whether the prefix is stripped.
+// resource is the last part of the path, or "" for the page itself. It ignores the rest of the path: so the page works under
+// any prefix, stripped or not.
 func resource(r *http.Request) string {
 	switch last := path.Base(r.URL.Path); {
 	case last == "healthz" || last == "readyz" || last == "status.json":
@@ -55,7 +55,7 @@ func resource(r *http.Request) string {
 	case strings.HasSuffix(r.URL.Path, "/"):
 		return ""
 	}
-	// The browser must see a slash at the end, or relative links lead elsewhere. A stripped prefix is still in RequestURI.
+	// Relative links need a slash at the end of the page's address. RequestURI still has a stripped prefix.
 	u, err := url.ParseRequestURI(r.RequestURI)
 	if err != nil || strings.HasSuffix(u.Path, "/") {
 		return ""
@@ -63,7 +63,7 @@ func resource(r *http.Request) string {
 	return path.Base(u.Path)
 }
 
-// toSlash redirects to the same address with a slash at the end, relatively, as the prefix is not known.
+// toSlash redirects to the same address with a slash at the end. The redirect is relative, since the prefix is not known.
 func toSlash(w http.ResponseWriter, last string) {
 	w.Header().Set("Location", "./"+url.PathEscape(last)+"/")
 	w.WriteHeader(http.StatusFound)
@@ -84,7 +84,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 	_, _ = w.Write([]byte(text + "\n")) // the client has gone
 }
 
-// policy lets the page load nothing, and only the style and the script that are in it run.
+// policy sets a policy by which the page loads nothing, and only its own style and script are used.
 func policy(h http.Header) (nonce string) {
 	nonce = rand.Text()
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+"'; "+

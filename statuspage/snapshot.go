@@ -13,38 +13,38 @@ import (
 
 const (
 	gatherTimeout = 5 * time.Second
-	recentTimeout = 2 * time.Second // of it
-	keepFor       = time.Second     // and ten times as long as it took to read, so that pages left open cost little
+	recentTimeout = 2 * time.Second // the part of gatherTimeout for the recent events
+	keepFor       = time.Second     // a snapshot is used this long, or ten times as long as its reading took
 	redriveTakes  = 2 * time.Minute
 	recentShown   = 15
-	readAtMost    = 20_000 // of those that wait, for the picture of the backlog
-	slots         = 96     // of the backlog
+	readAtMost    = 20_000 // waiting events that are read for the backlog
+	slots         = 96     // points of the backlog
 	slotLength    = 15 * time.Minute
 	barLength     = 30 * time.Minute
 	day           = 24 * time.Hour
 )
 
-// snapshot is everything that the page knows at a moment.
+// snapshot is everything that the page shows at a moment.
 type snapshot struct {
 	at      time.Time
 	took    time.Duration
 	service *fprom.Stats     // nil without a Tracker
-	queue   fprom.QueueStats // with what the Tracker knows better
-	own     bool             // the calls of the last minute are those of this process
+	queue   fprom.QueueStats // of the outbox, completed by the Tracker
+	own     bool             // LastMinute counts the calls of this process only
 	durable bool             // there is an Outbox
 	day     []fprom.Bucket   // the last 24 h in half hours
 	hour    []fprom.Bucket   // the last hour in minutes
-	backlog []int            // how many waited, by slot; the last one is now
+	backlog []int            // number of waiting events by slot; the last slot is now
 	recent  []fprom.Entry    // newest first
-	from    string           // the cursor before them
-	large   bool             // reading them takes too long
-	broken  error            // the outbox cannot be read
-	compare *Comparison      // the last one with FirstPromoter; nil: none are made
-	redrive bool             // this page has just put dead letters back, whose age says nothing
-	nothing bool             // neither a Tracker nor an Outbox
+	from    string           // the cursor before recent
+	large   bool             // reading recent takes too long
+	broken  error            // why the outbox cannot be read
+	compare *Comparison      // nil without Options.Compared
+	redrive bool             // this page has just redriven dead letters: ignore the age of the oldest event
+	nothing bool             // there is neither a Tracker nor an Outbox
 }
 
-// outbox is what the page shows; nil if there is none. Call end after its use.
+// outbox returns the outbox that the page shows, or nil. The caller must call end after its use.
 func (p *page) outbox() (o fprom.Outbox, end func(), err error) {
 	if p.Open != nil {
 		p.opened.Lock()
@@ -52,7 +52,7 @@ func (p *page) outbox() (o fprom.Outbox, end func(), err error) {
 			p.opened.Unlock()
 			return nil, nil, err
 		}
-		return o, func() { defer p.opened.Unlock(); _ = o.Close() }, nil // it was only read, or answered what it did
+		return o, func() { defer p.opened.Unlock(); _ = o.Close() }, nil // after an action its answer counts
 	}
 	if o = p.Outbox; o == nil {
 		o, _ = p.tracker.Outbox()
@@ -67,14 +67,14 @@ func (p *page) look(ctx context.Context) snapshot {
 	if !p.last.at.IsZero() && time.Since(p.last.at) < max(keepFor, 10*p.last.took) {
 		return p.last
 	}
-	// It is for all who ask, so it does not end with the one who asked first.
+	// The snapshot is for all requests, so the end of the first one must not cancel it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gatherTimeout)
 	defer cancel()
 	p.last = p.gather(ctx)
 	return p.last
 }
 
-// forget makes the next look a new one.
+// forget makes the next look read the outbox again.
 func (p *page) forget(redriven bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +104,7 @@ func (p *page) gather(ctx context.Context) snapshot {
 	return s
 }
 
-// read reads the outbox, if there is one. What could be read before an error stays.
+// read reads the outbox, if there is one. After an error it keeps what it has read.
 func (s *snapshot) read(ctx context.Context, p *page) error {
 	o, end, err := p.outbox()
 	if err == nil && o == nil {
@@ -136,7 +136,7 @@ func (s *snapshot) read(ctx context.Context, p *page) error {
 	return nil
 }
 
-// merge adds to the queue's figures what only the Tracker knows.
+// merge adds the Tracker's figures to the outbox's.
 func (s *snapshot) merge() {
 	t := s.service
 	if t == nil {
@@ -154,8 +154,8 @@ func (s *snapshot) merge() {
 	}
 }
 
-// waited is, for each slot, how many of the n that wait now waited already. Those that are not read have come with the last
-// one that is.
+// waited returns for each slot how many of the n waiting events were waiting then. Events beyond readAtMost are counted in the
+// slot of the last one that was read.
 func waited(ctx context.Context, o fprom.Outbox, now time.Time, n int) ([]int, error) {
 	counts := make([]int, slots)
 	read, slot := 0, 0
@@ -176,14 +176,14 @@ func waited(ctx context.Context, o fprom.Outbox, now time.Time, n int) ([]int, e
 	return counts, nil
 }
 
-// slotOf is the slot of t: the last one ends now, and the first one holds everything before it too.
+// slotOf is the slot of t. The last slot ends now. The first one also has everything before it.
 func slotOf(t, now time.Time) int {
 	return min(max(slots-1-int(now.Sub(t)/slotLength), 0), slots-1)
 }
 
-// readRecent reads the newest entries, the newest first. An Outbox ranges from the oldest on: so it begins where it began the
-// last time, and the first time a day ago, or a month if nothing happened since. A ledger can be too large for one look: then
-// the next one goes on from there.
+// readRecent reads the newest entries, newest first. An Outbox ranges from the oldest on. So readRecent starts at the cursor of
+// the last time; the first time it starts a day ago, or a month ago if nothing happened since. If the ledger is too large for one
+// read, the next one goes on from there.
 func (s *snapshot) readRecent(ctx context.Context, o fprom.Outbox) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, recentTimeout)
 	defer cancel()
@@ -201,8 +201,8 @@ func (s *snapshot) readRecent(ctx context.Context, o fprom.Outbox) (err error) {
 	return err
 }
 
-// last are the last entries that f selects, the last one first, and the cursor before them if there is one. With an error
-// they are those that were read before it.
+// last returns the last entries that f selects, the last one first, and the cursor before them. With an error it returns what it
+// read before.
 func last(ctx context.Context, o fprom.Outbox, f fprom.Filter) (found []fprom.Entry, before string, err error) {
 	before = f.After
 	for e, err := range o.Entries(ctx, f) {
@@ -219,10 +219,10 @@ func last(ctx context.Context, o fprom.Outbox, f fprom.Filter) (found []fprom.En
 	return found, before, nil
 }
 
-// trail remembers how many waited when somebody asked: an outage that is over is in no outbox.
+// trail remembers how many events waited when somebody looked: after an outage no outbox shows its backlog.
 type trail struct {
-	most [slots]int
-	slot int64 // number of the newest slot since 1970
+	most [slots]int // the largest number of waiting events by slot
+	slot int64      // the newest slot, counted since 1970
 }
 
 func (t *trail) note(now time.Time, n int) {
@@ -235,7 +235,7 @@ func (t *trail) note(now time.Time, n int) {
 	t.most[slots-1] = max(t.most[slots-1], n)
 }
 
-// over is the greater of both for each slot.
+// over returns the larger number of both for each slot.
 func (t *trail) over(counts []int) []int {
 	out := make([]int, slots)
 	copy(out, counts)
@@ -245,7 +245,7 @@ func (t *trail) over(counts []int) []int {
 	return out
 }
 
-// ready says why readyz fails, or nil.
+// ready returns why readyz fails, or nil.
 func (s snapshot) ready(limit time.Duration) error {
 	switch {
 	case s.broken != nil:
@@ -255,7 +255,7 @@ func (s snapshot) ready(limit time.Duration) error {
 	case s.refused():
 		return errors.New("FirstPromoter refuses the credentials")
 	case s.late(limit):
-		return fmt.Errorf("the oldest event waits for %s", age(s.at.Sub(s.queue.Oldest)))
+		return fmt.Errorf("the oldest event has waited for %s", age(s.at.Sub(s.queue.Oldest)))
 	default:
 		return nil
 	}

@@ -13,10 +13,10 @@ import (
 type status struct {
 	fprom.QueueStats
 
-	State    string       `json:"state"` // "ok", "warn" or "fail", as the page has it
+	State    string       `json:"state"` // "ok", "warn" or "fail", as on the page
 	Problems []problem    `json:"problems"`
-	Ready    bool         `json:"ready"`             // what readyz says
-	Why      string       `json:"why,omitempty"`     // why not
+	Ready    bool         `json:"ready"`             // as readyz
+	Why      string       `json:"why,omitempty"`     // why not ready
 	Service  *fprom.Stats `json:"service,omitempty"` // of the Tracker in this process, if there is one
 	At       time.Time    `json:"at"`
 
@@ -42,7 +42,7 @@ func (p *page) serveStatus(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(append(body, '\n')) // the client has gone
 }
 
-// serveReady says why only to those who may see the page.
+// serveReady shows the reason only to those who may see the page.
 func (p *page) serveReady(w http.ResponseWriter, r *http.Request, seen bool) {
 	switch err := p.look(r.Context()).ready(p.OldestAge); {
 	case err == nil:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // The levels of a problem, and so of the page.
@@ -16,20 +17,20 @@ const (
 	levelFail = "fail" // commissions are lost, or will not arrive unless somebody acts
 )
 
-// problem is something that is wrong, in words.
+// problem is one thing that is wrong.
 type problem struct {
 	Level string `json:"level"`
 	What  string `json:"what"`
-	Do    string `json:"do"` // what is typed is between backticks
+	Do    string `json:"do"` // what to do; code is between backticks
 }
 
-// piece is a part of a sentence.
+// piece is a part of a sentence: text or code.
 type piece struct {
 	Text string
 	Code bool
 }
 
-// Parts are Do for the page.
+// Parts splits Do into text and code.
 func (p problem) Parts() (parts []piece) {
 	for i, s := range strings.Split(p.Do, "`") {
 		parts = append(parts, piece{s, i%2 == 1})
@@ -42,14 +43,14 @@ func (s snapshot) refused() bool {
 	return !s.queue.PausedUntil.IsZero() && strings.Contains(s.queue.PauseReason, fprom.ErrUnauthorized.Error())
 }
 
-// late reports whether the oldest event has waited for too long. Where a bulk load is under way its events wait for hours:
-// then it counts that some event was done.
+// late reports whether the oldest event has waited for too long. During a bulk load its events wait for hours: then it reports
+// whether no event was done within the limit.
 func (s snapshot) late(limit time.Duration) bool {
 	q := s.queue
 	return !q.Oldest.IsZero() && !s.redrive && s.at.Sub(q.Oldest) > limit && (q.Bulk == 0 || s.at.Sub(q.LastSuccess) > limit)
 }
 
-// problems are what is wrong, the worst first.
+// problems returns what is wrong, the worst first.
 func (p *page) problems(s snapshot) []problem {
 	var all []problem
 	add := func(level, do, what string, args ...any) {
@@ -59,7 +60,7 @@ func (p *page) problems(s snapshot) []problem {
 		add(levelFail, "In development that is right. Elsewhere make a Tracker: see the log of the service's start.", "There is no tracker: nothing is reported to FirstPromoter.")
 	}
 	if s.broken != nil {
-		add(levelFail, "Look at its disk or its database, and at the service's log. The figures below may be missing or wrong.", "The outbox cannot be read: %v.", s.broken)
+		add(levelFail, "Look at its disk or its database, and at the service's log. The figures below may be missing or wrong.", "The outbox cannot be read: %s.", safelog.Text(s.broken))
 	}
 	if t := s.service; t != nil {
 		if t.PutError != "" {
@@ -67,13 +68,13 @@ func (p *page) problems(s snapshot) []problem {
 				"The last event was not stored: %s.", strings.TrimRight(t.PutError, ". "))
 		}
 		if t.Lost > 0 {
-			add(levelFail, "Search the log for `LOST`: it names each one. Send them again with `fprom backfill`, then restart the service to clear this.", "%s could not be stored and %s lost.", count(int(t.Lost), "event"), wasWere(int(t.Lost)))
+			add(levelFail, "Search the log for `LOST`: it names each one. Send them again with `fprom backfill`, then restart the service to clear this.", "%s lost.", plural(int(t.Lost), "event could not be stored and was", "events could not be stored and were"))
 		}
 		if n := int(t.Panics); n > 0 {
 			add(levelWarn, "Search the log for `panicked`, and mend what it names. Nothing is lost by it.", "%s of the service's own code that fprom calls: its transport, Observer, Logger or queue.", count(n, "panic"))
 		}
 		if n := max(int(t.Conflicts), s.queue.Conflicts); n > 0 {
-			add(levelWarn, "Search the log for `NOT TRACKED`: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", count(n, "event")+" "+wasWere(n))
+			add(levelWarn, "Search the log for `NOT TRACKED`: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", plural(n, "event was", "events were"))
 		}
 	}
 	if c, is := s.compare.problem(s.at); is {
@@ -85,13 +86,13 @@ func (p *page) problems(s snapshot) []problem {
 		if !s.durable {
 			do = "Search the log for `dead letter`: the queue in memory does not keep them."
 		}
-		add(levelWarn, do, "%s up: FirstPromoter refused %s.", count(n, "event")+" "+wasWere(n)+" given", itThem(n))
+		add(levelWarn, do, "%s.", plural(n, "event was given up: FirstPromoter refused it", "events were given up: FirstPromoter refused them"))
 	}
 	slices.SortStableFunc(all, func(a, b problem) int { return strings.Compare(a.Level, b.Level) }) // "fail" before "warn"
 	return all
 }
 
-// delivery adds what keeps events from being delivered. Of several reasons the first explains the others.
+// delivery adds the reason why events are not delivered. If there are several, it adds the first: it explains the others.
 func (p *page) delivery(s snapshot, add func(level, do, what string, args ...any)) {
 	q := s.queue
 	waiting := q.Pending + q.Bulk
@@ -124,7 +125,7 @@ func (p *page) delivery(s snapshot, add func(level, do, what string, args ...any
 	}
 }
 
-// headline is the state in a few words.
+// headline says the state in a few words.
 func headline(s snapshot, level string) string {
 	switch level {
 	case levelFail:
@@ -151,47 +152,25 @@ func worst(problems []problem) string {
 }
 
 func waits(n int) string {
-	switch n {
-	case 0:
+	if n == 0 {
 		return "Nothing waits"
-	case 1:
-		return "1 event waits"
-	default:
-		return grouped(n) + " events wait"
 	}
+	return plural(n, "event waits", "events wait")
 }
 
 func untilWhen(t, now time.Time) string {
 	if d := t.Sub(now); d > 0 {
 		return "for another " + age(d)
 	}
-	return "and a single event probes"
+	return "until a probe succeeds"
 }
 
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return grouped(n) + " " + noun + "s"
-}
+func count(n int, noun string) string { return plural(n, noun, noun+"s") }
 
-func wasWere(n int) string {
+// plural is the number and one of both texts.
+func plural(n int, one, many string) string {
 	if n == 1 {
-		return "was"
+		return "1 " + one
 	}
-	return "were"
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-func itThem(n int) string {
-	if n == 1 {
-		return "it"
-	}
-	return "them"
+	return grouped(n) + " " + many
 }

@@ -52,14 +52,14 @@ func TestVerdict(t *testing.T) {
 		})}, "warn", "Something needs", "Delivery is paused, for another 10 min: 429 Too Many Requests.", true},
 		{"paused for hours", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) {
 			q.PausedUntil, q.PauseReason = time.Now().Add(-time.Second), "429 Too Many Requests"
-		}), Events: []fprom.Entry{waiting(3 * time.Hour)}}, "fail", "Commissions need", "Delivery is paused, and a single event probes: 429 Too Many Requests.", false},
+		}), Events: []fprom.Entry{waiting(3 * time.Hour)}}, "fail", "Commissions need", "Delivery is paused, until a probe succeeds: 429 Too Many Requests.", false},
 		{"refused", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) {
 			q.PausedUntil, q.PauseReason = time.Now().Add(time.Second), "fprom: sale:x: 401: "+fprom.ErrUnauthorized.Error()
 		})}, "fail", "Commissions need", "FirstPromoter refuses the API key or the account id. Nothing waits.", false},
 		{"nobody delivers", &outboxtest.Outbox{Events: []fprom.Entry{waiting(time.Minute)}}, "fail", "Commissions need", "No process delivers. 1 event waits.", true},
 		{"paused in the job engine", &outboxtest.Outbox{Status: fprom.QueueStats{PauseReason: "the queue fprom is paused in River: resume it"}, Events: []fprom.Entry{waiting(time.Minute)}}, "fail", "Commissions need", "Nothing is delivered: the queue fprom is paused in River: resume it. 1 event waits.", true},
 		{"nobody delivers, nothing waits", &outboxtest.Outbox{}, "warn", "Something needs", "No process delivers.", true},
-		{"broken", &outboxtest.Outbox{Err: errors.New("connection refused")}, "fail", "Commissions need", "The outbox cannot be read: connection refused.", false},
+		{"broken", &outboxtest.Outbox{Err: errors.New("fprom: connection refused")}, "fail", "Commissions need", "The outbox cannot be read: connection refused.", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -26,7 +26,7 @@ var (
 	pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 )
 
-// icons are a dot in the colour of the level.
+// icons are dots in the colours of the levels.
 var icons = map[string]template.URL{
 	levelOK:   icon("1a7f4b"),
 	levelWarn: icon("b7791f"),
@@ -34,10 +34,10 @@ var icons = map[string]template.URL{
 }
 
 func icon(colour string) template.URL {
-	return template.URL("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%23" + colour + "'/%3E%3C/svg%3E") //nolint:gosec // of constants
+	return template.URL("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%23" + colour + "'/%3E%3C/svg%3E") //nolint:gosec // made of constants
 }
 
-// view is what page.html shows.
+// view is the data of page.html.
 type view struct {
 	Nonce           string
 	Style           template.CSS
@@ -54,7 +54,7 @@ type view struct {
 	Outcomes, Minute chart
 	Backlog          chart
 	Limit            string
-	Totals           *fprom.Stats // of a Tracker without an Outbox
+	Totals           *fprom.Stats // nil with an Outbox
 	Dead             []row
 	DeadCount        int
 	DeadAll          string
@@ -103,7 +103,7 @@ func (p *page) servePage(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(out.Bytes()) // the client has gone
 }
 
-// dead are the dead letters after a cursor, the oldest first, and the cursor of the next page if there is one.
+// dead returns the dead letters after a cursor, oldest first, and the cursor of the next page or "".
 func (p *page) dead(ctx context.Context, s snapshot, after string) (rows []row, next string) {
 	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
@@ -115,7 +115,7 @@ func (p *page) dead(ctx context.Context, s snapshot, after string) (rows []row, 
 	cursor := ""
 	for e, err := range o.Entries(ctx, fprom.Filter{State: fprom.StateDead, Limit: deadShown + 1, After: after}) {
 		if err != nil {
-			break // the page says so above if the outbox cannot be read; a cursor of another time shows nothing
+			break // problems reports an outbox that cannot be read; an old cursor shows nothing
 		}
 		if len(rows) == deadShown {
 			return rows, cursor
@@ -125,7 +125,7 @@ func (p *page) dead(ctx context.Context, s snapshot, after string) (rows []row, 
 	return rows, ""
 }
 
-// reason is why, without the name of the event, which stands beside it.
+// reason is e.Reason without the key, which the page shows beside it.
 func reason(e fprom.Entry) string {
 	return strings.TrimPrefix(strings.TrimPrefix(e.Reason, "fprom: "), e.Key+": ")
 }

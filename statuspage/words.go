@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// age is d in its two largest units at most: "45 s", "12 min", "3 h 5 min", "2 d 4 h".
+// age is d in at most two units: "45 s", "12 min", "3 h 5 min", "2 d 4 h".
 func age(d time.Duration) string {
 	d = max(d, 0)
 	part := func(n time.Duration, unit string) string {
