@@ -13,18 +13,18 @@
 //	fprom.attempt.duration          s          result           one call of FirstPromoter
 //	fprom.rate_limit.wait.duration  s                           how long a call waited for the limit
 //	fprom.delivery.duration         s          kind             from accepted to the outcome: seconds, after an outage hours
-//	fprom.lost                      {event}                     could not be stored, since the service started
+//	fprom.lost                      {event}                     events that could not be stored, since the service started
 //	fprom.outbox.size               {event}    state            waiting, bulk, dead, done
-//	fprom.outbox.oldest_age         s                           of the oldest event that waits; 0 if none does
-//	fprom.breaker.status            {state}    state            1 for the present one of closed, half-open, open
+//	fprom.outbox.oldest_age         s                           age of the oldest waiting event; 0 if none waits
+//	fprom.breaker.status            {state}    state            1 for the present state: closed, half-open or open
 //	fprom.paused                    {pause}                     1 while all delivery is paused
 //	fprom.last_success.timestamp    s                           when the last event was done; absent if unknown
 //	fprom.rate_limit.limit          {attempt}                   calls a minute that are allowed
-//	fprom.reconcile.missing         {event}                     sent, answered with a commission, and not at FirstPromoter: see WatchReconcile
+//	fprom.reconcile.missing         {event}                     commissions that were in answers and are not there now: see WatchReconcile
 //	fprom.reconcile.differences     {event}       verdict       missing, foreign, amount_differs, doubled: see WatchReconcile
 //	fprom.reconcile.failed          {comparison}                1 if the last comparison failed; then the two above are absent
 //	fprom.reconcile.timestamp       s                           when the last comparison ended; absent before the first
-//	fprom.panics                    {panic}                     of the service's own code that fprom calls
+//	fprom.panics                    {panic}                     panics of the service's own code that fprom calls
 //
 // The kinds are sale, refund, signup, cancellation and other. No value comes from an event, so the number of time series
 // does not grow. Through a Prometheus exporter the names are those of promfprom.
@@ -77,7 +77,7 @@ func New(p metric.MeterProvider, fixed ...attribute.KeyValue) (*Metrics, error) 
 	return m, nil
 }
 
-// start makes every series of the counters, so that the first lost event is an increase and not a series that appears.
+// start creates every series of the counters: so the first lost event is an increase, and not a new series.
 func (m *Metrics) start() {
 	ctx := context.Background()
 	for _, kind := range figures.Kinds {

@@ -11,15 +11,15 @@ import (
 	"github.com/fprom-go/fprom/internal/figures"
 )
 
-// gauges are what is asked for at each collection.
+// gauges are the instruments that are read at each collection.
 type gauges struct {
 	lost, panics                 metric.Int64ObservableCounter
 	size, breaker, paused, limit metric.Int64ObservableGauge
 	oldestAge, lastSuccess       metric.Float64ObservableGauge
 }
 
-// Watch asks stats, which is the Tracker's Stats, at each collection. Unregister the Registration before the Tracker is
-// made anew. Errors are those of the provider.
+// Watch calls stats, which is the Tracker's Stats, at each collection. Unregister the Registration before you make a new
+// Tracker. Errors are those of the provider.
 func (m *Metrics) Watch(stats func() fprom.Stats) (metric.Registration, error) {
 	g, err := m.gauges()
 	if err != nil {
@@ -62,11 +62,11 @@ func (m *Metrics) observe(o metric.Observer, g gauges, s fprom.Stats) {
 	o.ObserveInt64(g.limit, int64(s.RequestsPerMinute), m.fixed)
 }
 
-// WatchReconcile asks last, which is the Figures of a reconcile.Nightly, at each collection for the last comparison with
+// WatchReconcile calls last, which is the Figures of a reconcile.Nightly, at each collection. It exports the last comparison with
 // FirstPromoter. Errors are those of the provider.
 func (m *Metrics) WatchReconcile(last func() (at time.Time, differences map[string]int, err error)) (metric.Registration, error) {
 	var errs [4]error
-	missing, err := m.meter.Int64ObservableGauge("fprom.reconcile.missing", metric.WithUnit("{event}"), metric.WithDescription("Commissions that the last comparison with FirstPromoter missed."))
+	missing, err := m.meter.Int64ObservableGauge("fprom.reconcile.missing", metric.WithUnit("{event}"), metric.WithDescription("Commissions that the last comparison with FirstPromoter found missing."))
 	errs[0] = err
 	differences, err := m.meter.Int64ObservableGauge("fprom.reconcile.differences", metric.WithUnit("{event}"), metric.WithDescription("Events that differ in the last comparison with FirstPromoter."))
 	errs[1] = err
@@ -85,7 +85,7 @@ func (m *Metrics) WatchReconcile(last func() (at time.Time, differences map[stri
 		o.ObserveFloat64(compared, float64(at.UnixMilli())/1000, m.fixed)
 		o.ObserveInt64(failed, figures.Bit(err != nil), m.fixed)
 		if err != nil {
-			return nil //nolint:nilerr // it is the comparison's
+			return nil //nolint:nilerr // the comparison's error is a metric
 		}
 		o.ObserveInt64(missing, int64(found["missing"]), m.fixed)
 		for _, verdict := range figures.Verdicts {

@@ -17,7 +17,7 @@ var (
 	paused      = desc("fprom_paused", "1 while all delivery is paused.")
 	lastSuccess = desc("fprom_last_success_timestamp_seconds", "When the last event was done, in seconds since 1970.")
 	limit       = desc("fprom_rate_limit_limit", "Calls a minute that are allowed.")
-	missing     = desc("fprom_reconcile_missing", "Commissions that the last comparison with FirstPromoter missed.")
+	missing     = desc("fprom_reconcile_missing", "Commissions that the last comparison with FirstPromoter found missing.")
 	differences = desc("fprom_reconcile_differences", "Events that differ in the last comparison with FirstPromoter.", "verdict")
 	failed      = desc("fprom_reconcile_failed", "1 if the last comparison with FirstPromoter failed.")
 	compared    = desc("fprom_reconcile_timestamp_seconds", "When the last comparison with FirstPromoter ended, in seconds since 1970.")
@@ -34,7 +34,7 @@ func gauges(ch chan<- prometheus.Metric) func(d *prometheus.Desc, v float64, lab
 	}
 }
 
-// collect sends what is asked for at each collection.
+// collect sends the metrics of the Tracker's Stats.
 func collect(ch chan<- prometheus.Metric, s fprom.Stats) {
 	gauge := gauges(ch)
 	ch <- prometheus.MustNewConstMetric(lost, prometheus.CounterValue, float64(s.Lost))

@@ -13,18 +13,18 @@
 //	fprom_attempt_duration_seconds           result         one call of FirstPromoter
 //	fprom_rate_limit_wait_duration_seconds                  how long a call waited for the limit
 //	fprom_delivery_duration_seconds          kind           from accepted to the outcome: seconds, after an outage hours
-//	fprom_lost_total                                        could not be stored, since the service started
+//	fprom_lost_total                                        events that could not be stored, since the service started
 //	fprom_outbox_size                        state          waiting, bulk, dead, done
-//	fprom_outbox_oldest_age_seconds                         of the oldest event that waits; 0 if none does
-//	fprom_breaker_status                     state          1 for the present one of closed, half-open, open
+//	fprom_outbox_oldest_age_seconds                         age of the oldest waiting event; 0 if none waits
+//	fprom_breaker_status                     state          1 for the present state: closed, half-open or open
 //	fprom_paused                                            1 while all delivery is paused
 //	fprom_last_success_timestamp_seconds                    when the last event was done; absent if unknown
 //	fprom_rate_limit_limit                                  calls a minute that are allowed
-//	fprom_reconcile_missing                                 sent, answered with a commission, and not at FirstPromoter: see WatchReconcile
+//	fprom_reconcile_missing                                 commissions that were in answers and are not there now: see WatchReconcile
 //	fprom_reconcile_differences              verdict        missing, foreign, amount_differs, doubled: see WatchReconcile
 //	fprom_reconcile_failed                                  1 if the last comparison failed; then the two above are absent
 //	fprom_reconcile_timestamp_seconds                       when the last comparison ended; absent before the first
-//	fprom_panics_total                                      of the service's own code that fprom calls
+//	fprom_panics_total                                      panics of the service's own code that fprom calls
 //
 // The kinds are sale, refund, signup, cancellation and other. No value comes from an event, so the number of time series
 // does not grow. Several Trackers of one process are told apart by prometheus.WrapRegistererWith.
@@ -64,7 +64,7 @@ func New() *Metrics {
 		}),
 		delivery: histogram("fprom_delivery_duration_seconds", "Time from accepted to the outcome.", figures.DeliveryBuckets, "kind"),
 	}
-	// Every series is there from the start, so that the first lost event is an increase and not a series that appears.
+	// Create every series: so the first lost event is an increase, and not a new series.
 	for _, kind := range figures.Kinds {
 		m.enqueued.WithLabelValues(kind)
 		m.delivery.WithLabelValues(kind)
@@ -98,11 +98,11 @@ func (m *Metrics) Observe(_ context.Context, s fprom.Step) {
 	}
 }
 
-// Watch makes each collection ask stats, which is the Tracker's Stats. Without it the metrics of the outbox are absent.
+// Watch makes each collection call stats, which is the Tracker's Stats. Without Watch the metrics of the outbox are absent.
 func (m *Metrics) Watch(stats func() fprom.Stats) { m.stats.Store(&stats) }
 
-// WatchReconcile makes each collection ask last, which is the Figures of a reconcile.Nightly, for the last comparison with
-// FirstPromoter. Without it its metrics are absent.
+// WatchReconcile makes each collection call last, which is the Figures of a reconcile.Nightly, for the last comparison with
+// FirstPromoter. Without WatchReconcile the metrics of the comparison are absent.
 func (m *Metrics) WatchReconcile(last func() (at time.Time, differences map[string]int, err error)) {
 	m.compared.Store(&last)
 }

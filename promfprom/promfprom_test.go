@@ -89,7 +89,7 @@ fprom_reconcile_failed 0
 # HELP fprom_reconcile_timestamp_seconds When the last comparison with FirstPromoter ended, in seconds since 1970.
 # TYPE fprom_reconcile_timestamp_seconds gauge
 fprom_reconcile_timestamp_seconds 1.8e+09
-# HELP fprom_reconcile_missing Commissions that the last comparison with FirstPromoter missed.
+# HELP fprom_reconcile_missing Commissions that the last comparison with FirstPromoter found missing.
 # TYPE fprom_reconcile_missing gauge
 fprom_reconcile_missing 4
 # HELP fprom_rate_limit_limit Calls a minute that are allowed.
