@@ -29,7 +29,7 @@ func (a *app) backfill() *cobra.Command {
 	flags := backfillFlags{}
 	cmd := &cobra.Command{
 		Use: "backfill FILE", Short: "Bring past sales in, behind all live events",
-		Long: `Put past sales from CSV or JSONL (FILE, or - for stdin) into the outbox. Live events overtake them under the same limit.
+		Long: `Put past sales from CSV or JSONL (FILE, or - for stdin) into the outbox. Live events are sent before them, under the same limit.
 FirstPromoter dates a sale at its delivery: they count as today's.
 
 Columns have our names (event_id, email, uid, amount, currency, plan, created_at, …) or those of Stripe's and Paddle's exports;
@@ -45,11 +45,11 @@ knows what it has, and nothing is sent twice.`,
 	flags.register(cmd)
 	f := cmd.Flags()
 	f.StringVar(&flags.kind, "kind", fprom.KindSale, "what the rows are: sale, refund, signup or cancellation")
-	f.StringVar(&flags.rejects, "rejects", "", "file for the rows that need a person; written over")
+	f.StringVar(&flags.rejects, "rejects", "", "file for the rows that need a person; overwritten")
 	f.BoolVar(&flags.dry, "dry-run", false, "store nothing; count what would happen")
-	f.BoolVar(&flags.deliver, "deliver", false, "deliver them here if no service does, and wait; makes the outbox if there is none")
+	f.BoolVar(&flags.deliver, "deliver", false, "send the events from here if no service does, and wait; creates a missing outbox")
 	f.BoolVar(&flags.notify, "notify", false, "let FirstPromoter send its promoters mails about these events")
-	f.DurationVar(&flags.wait, "wait", 0, "follow them to their outcomes, at most so long")
+	f.DurationVar(&flags.wait, "wait", 0, "wait for their outcomes, at most this long")
 	f.Lookup("wait").NoOptDefVal = "24h"
 	f.IntVar(&flags.rate, "rate", 400, "calls a minute that the account allows")
 	complete(cmd, "kind", kinds...)
@@ -65,7 +65,7 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 		return usage("--rate %d: must be at least 2", flags.rate)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(15) // the keys of a million rows stay in memory: so little else may lie about in it
+		debug.SetGCPercent(15) // the keys of a million rows stay in memory: collect garbage early
 	}
 	format, err := flags.read()
 	if err != nil {
@@ -85,7 +85,7 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 	})
 }
 
-// fill puts the rows into the outbox, and follows them if that is asked for.
+// fill puts the rows into the outbox, and waits for their outcomes if the flags say so.
 func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int64, format backfill.Format, flags backfillFlags) error {
 	own, err := a.deliverer(ctx, box, flags)
 	if err != nil {
@@ -125,7 +125,7 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 		}
 		return backfillError(err, result, flags.dry)
 	}
-	follow := (flags.deliver || flags.wait > 0) && !flags.dry // also what an earlier run left
+	follow := (flags.deliver || flags.wait > 0) && !flags.dry // also for rows of an earlier run
 	if follow {
 		if result.Outcomes, err = a.followBulk(ctx, own, result, flags); err != nil {
 			a.note("the rows are in the outbox, and none is lost: run the same command again to go on")
@@ -166,13 +166,13 @@ func (a *app) noteColumns(columns []backfill.Column, flags backfillFlags) {
 	a.note("columns: %s", strings.Join(taken, ", "))
 	currency := slices.ContainsFunc(columns, func(c backfill.Column) bool { return c.Field == "currency" })
 	if flags.amount == string(backfill.Major) && flags.currency == "" && !currency {
-		a.note("no column says the currency: amounts are the account's, with hundredths; where it has none, such as JPY, add --currency JPY")
+		a.note("no column names the currency: amounts are taken to be in the account's currency, with hundredths; if it has none, such as JPY, add --currency JPY")
 	}
 }
 
 // followBulk waits until no bulk event waits.
 func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result, flags backfillFlags) (*backfill.Outcomes, error) {
-	if s, err := own.box.Stats(ctx); err == nil && s.Bulk > 0 && !s.Delivering && !flags.deliver { // the own delivery begins in a moment
+	if s, err := own.box.Stats(ctx); err == nil && s.Bulk > 0 && !s.Delivering && !flags.deliver { // our own delivery starts soon
 		a.note("nobody delivers this outbox now: the rows are sent when the service starts, or with --deliver")
 		return nil, nil
 	}

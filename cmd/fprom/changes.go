@@ -15,12 +15,12 @@ import (
 
 const envChanges = "FPROM_CHANGES"
 
-// changesFlag lets cmd name the file of what FirstPromoter's webhooks said.
+// changesFlag adds --changes, the file with FirstPromoter's webhooks.
 func (a *app) changesFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.changes, "changes", "", "file in which the service notes FirstPromoter's webhooks (firstpromoter.OpenChanges): shows which commissions were denied or deleted (default $"+envChanges+")")
+	cmd.Flags().StringVar(&a.changes, "changes", "", "file in which the service stores FirstPromoter's webhooks (firstpromoter.OpenChanges): shows which commissions were denied or deleted (default $"+envChanges+")")
 }
 
-// readChanges lets a.became say what somebody made of a commission. Without a file it says nothing.
+// readChanges sets a.commissionStatus from the file, if one is named.
 func (a *app) readChanges() error {
 	path := cmp.Or(a.changes, os.Getenv(envChanges))
 	if path == "" {
@@ -30,22 +30,22 @@ func (a *app) readChanges() error {
 	if err != nil {
 		return failed("%w; check --changes and $%s: the service makes the file with firstpromoter.OpenChanges", err, envChanges)
 	}
-	a.became = c.Status
+	a.commissionStatus = c.Status
 	return nil
 }
 
-// statuses are what became of an event's commissions, as far as FirstPromoter's webhooks said.
+// statuses are the known statuses of an event's commissions.
 func (a *app) statuses(e fprom.Entry) map[int64]string {
 	all := map[int64]string{}
 	for _, id := range e.CommissionIDs {
-		if s := a.became(id); s != "" {
+		if s := a.commissionStatus(id); s != "" {
 			all[id] = s
 		}
 	}
 	return all
 }
 
-// outcome is an event's outcome, and whether somebody took its commissions away: "tracked, denied", "tracked, 1 of 2 deleted".
+// outcome is an event's outcome, and how many commissions were denied or deleted: "tracked, denied", "tracked, 1 of 2 deleted".
 func (a *app) outcome(e fprom.Entry) string {
 	n, all := map[string]int{}, len(e.CommissionIDs)
 	for _, s := range a.statuses(e) {
@@ -64,7 +64,7 @@ func (a *app) outcome(e fprom.Entry) string {
 	return strings.Join(parts, ", ")
 }
 
-// commissions are the commissions of an event that is done: how many, and each with what became of it.
+// commissions lists the commissions of an event that is done: how many, and each with its status.
 func (a *app) commissions(e fprom.Entry) string {
 	if e.State != fprom.StateDone {
 		return ""

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// confirm asks before what cannot be undone. Without a terminal only --yes is an answer: the error says to add flags.
+// confirm asks question on the terminal, unless yes. Without a terminal the error says which flags to add.
 func (a *app) confirm(ctx context.Context, yes bool, flags, question string) error {
 	if yes {
 		return nil

@@ -77,12 +77,12 @@ func (a *app) deadList() *cobra.Command {
 		}),
 	}
 	flags.register(cmd, 50)
-	cmd.Flags().StringVar(&flags.after, "after", "", "go on after the place that an earlier list ended with")
+	cmd.Flags().StringVar(&flags.after, "after", "", "continue after this cursor, which an earlier list printed")
 	a.personalFlag(cmd)
 	return cmd
 }
 
-// noneMissing is the error of keys that no dead letter has, unless there are more of them.
+// noneMissing returns an error if no dead letter has one of the keys, unless the list goes on.
 func noneMissing(keys []string, found []fprom.Entry, next *string) error {
 	if missing := unseen(keys, found); len(missing) > 0 && next == nil {
 		return failed("no dead letter has the key %s; see fprom dead list", missing[0])
@@ -91,7 +91,7 @@ func noneMissing(keys []string, found []fprom.Entry, next *string) error {
 }
 
 func (a *app) showDead(found []fprom.Entry, n int, next *string) error {
-	if a.format == formatJSONL { // the letters are written already
+	if a.format == formatJSONL { // list has written the dead letters
 		return a.summary(n, next)
 	}
 	v := deadListJSON{Dead: make([]deadJSON, len(found)), Next: next}
@@ -115,7 +115,7 @@ func deadTable(w io.Writer, found []fprom.Entry) {
 	table(w, rows)
 }
 
-// change is what is done to dead letters.
+// change is an action on dead letters.
 type change struct {
 	verb, short, long, example string
 	done                       string // the participle, and the field of the JSON
@@ -125,8 +125,8 @@ type change struct {
 var (
 	redriving = change{
 		verb: "redrive", done: "redriven", short: "Send dead letters again, under their own event ids",
-		long: `Send dead letters again, under their own event ids: what FirstPromoter has already is not paid twice. Mend the reason first,
-or they are refused again. --wait follows them to their outcomes; the exit status is then 3 if one is dead again.`,
+		long: `Send dead letters again, under their own event ids, so that FirstPromoter pays nothing twice. Mend the reason first, or
+FirstPromoter refuses them again. --wait waits for their outcomes; the exit status is then 3 if one is a dead letter again.`,
 		example: `  fprom dead redrive --all --dry-run
   fprom dead redrive sale:ch_123 --wait
   fprom dead redrive --status 400 --since 7d --yes`,
@@ -141,7 +141,7 @@ or they are refused again. --wait follows them to their outcomes; the exit statu
 	}
 )
 
-// applyTo changes what was asked about, and nothing that came since.
+// applyTo changes the dead letters of plan, and none that came later.
 func (c change) applyTo(ctx context.Context, box fprom.Outbox, plan []fprom.Entry) (total int, err error) {
 	for part := range slices.Chunk(plan, 500) {
 		keys := make([]string, len(part))
@@ -156,7 +156,7 @@ func (c change) applyTo(ctx context.Context, box fprom.Outbox, plan []fprom.Entr
 	return total, nil
 }
 
-// changeFlags are those of redrive and drop.
+// changeFlags are the flags of redrive and drop.
 type changeFlags struct {
 	filterFlags
 	all, yes, dry bool
@@ -181,13 +181,13 @@ func (a *app) deadChange(c change) *cobra.Command {
 	f.BoolVar(&flags.yes, "yes", false, "do not ask")
 	f.BoolVar(&flags.dry, "dry-run", false, "show what would be "+c.done+", and change nothing")
 	if c.verb == redriving.verb {
-		f.DurationVar(&flags.wait, "wait", 0, "follow them to their outcomes, at most so long")
+		f.DurationVar(&flags.wait, "wait", 0, "wait for their outcomes, at most this long")
 		f.Lookup("wait").NoOptDefVal = "10m"
 	}
 	return cmd
 }
 
-// selected is the filter, which must select something: nothing said must not mean all.
+// selected returns the filter. It is an error to give neither a key, a filter nor --all.
 func (s *changeFlags) selected(keys []string, now time.Time) (fprom.Filter, error) {
 	f, err := s.filter(keys, now)
 	for _, key := range keys {
@@ -235,7 +235,7 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 	return a.showChange(c, n, len(plan), flags.dry)
 }
 
-// showPlan lists what is selected, on stdout only where it is the result.
+// showPlan lists the selected dead letters: on stdout if that is the result (dry), else on stderr.
 func (a *app) showPlan(c change, plan []fprom.Entry, dry bool) {
 	if a.format != formatText {
 		return

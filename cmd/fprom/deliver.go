@@ -14,8 +14,7 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-// withBackfillOutbox opens the outbox for f. Only --deliver makes one that is missing: of a wrong path nobody else would
-// ever deliver.
+// withBackfillOutbox opens the outbox for f. Only --deliver creates a missing file: no service would deliver from a wrong path.
 func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f func(fprom.Outbox) error) error {
 	where, err := a.location()
 	_, serr := os.Stat(where)
@@ -34,7 +33,7 @@ func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f fun
 		if err := lookForFile(where); err != nil {
 			return err
 		}
-	default: // before a file is made
+	default: // check the credentials before OpenOrDial creates the file
 		if _, err := companyClient(firstpromoter.Config{}); err != nil {
 			return err
 		}
@@ -46,7 +45,7 @@ func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f fun
 	return errors.Join(f(box), box.Close())
 }
 
-// withEmptyOutbox is for what stores nothing.
+// withEmptyOutbox calls f with a temporary outbox, for a dry run.
 func (a *app) withEmptyOutbox(f func(fprom.Outbox) error) error {
 	dir, err := os.MkdirTemp("", "fprom")
 	if err != nil {
@@ -60,16 +59,16 @@ func (a *app) withEmptyOutbox(f func(fprom.Outbox) error) error {
 	return errors.Join(f(box), box.Close())
 }
 
-// deliverer delivers an outbox in this process while nobody else does.
+// deliverer delivers an outbox in this process while no other process does.
 type deliverer struct {
 	a       *app
 	box     fprom.Outbox
 	rate    int
 	wanted  bool
-	tracker *fprom.Tracker // nil: somebody else delivers, or it is not wanted
+	tracker *fprom.Tracker // nil: another process delivers, or it is not wanted
 }
 
-// deliverer is what --deliver asks for. It has begun, unless somebody else delivers.
+// deliverer starts the delivery that --deliver asks for, unless another process delivers.
 func (a *app) deliverer(ctx context.Context, box fprom.Outbox, flags backfillFlags) (*deliverer, error) {
 	d := &deliverer{a: a, box: box, rate: flags.rate, wanted: flags.deliver && !flags.dry}
 	err := d.begin(ctx)
@@ -79,8 +78,8 @@ func (a *app) deliverer(ctx context.Context, box fprom.Outbox, flags backfillFla
 	return d, err
 }
 
-// begin begins if it is wanted and nobody delivers. A process that was killed is taken for alive by a database for a quarter of
-// a minute: so it is called again while the rows are followed.
+// begin starts the delivery if it is wanted and no process delivers. A database takes a killed process for alive for a quarter of
+// a minute: so followBulk calls begin again.
 func (d *deliverer) begin(ctx context.Context) error {
 	if !d.wanted || d.tracker != nil {
 		return nil
@@ -91,6 +90,7 @@ func (d *deliverer) begin(ctx context.Context) error {
 	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
+	// Run with an ended ctx delivers nothing. It only says whether this process may deliver.
 	if err := d.box.Run(ended, 1, nil); errors.Is(err, boltqueue.ErrServed) {
 		return failed("another process has the outbox open and does not deliver it (another fprom?): end it, or start the service")
 	}
@@ -101,7 +101,7 @@ func (d *deliverer) begin(ctx context.Context) error {
 	return nil
 }
 
-// refused is an error while FirstPromoter refuses the credentials.
+// refused returns an error while FirstPromoter refuses the credentials.
 func (d *deliverer) refused() error {
 	if s := d.tracker.Stats(); !s.PausedUntil.IsZero() && strings.Contains(s.PauseReason, fprom.ErrUnauthorized.Error()) {
 		return fprom.ErrUnauthorized
@@ -109,7 +109,7 @@ func (d *deliverer) refused() error {
 	return nil
 }
 
-// end leaves what is not sent in the outbox.
+// end stops the delivery. Events that are not sent stay in the outbox.
 func (d *deliverer) end(ctx context.Context) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
@@ -118,5 +118,5 @@ func (d *deliverer) end(ctx context.Context) {
 	}
 }
 
-// credentialsError is an error of New: a setting is missing or wrong.
+// credentialsError explains an error of New: a setting is missing or wrong.
 func credentialsError(err error) error { return usage("%w; fprom doctor checks all settings", err) }

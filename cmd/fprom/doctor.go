@@ -23,16 +23,16 @@ type checkJSON struct {
 	Fix    string `json:"fix"`
 }
 
-// doctor looks at everything between the service and its commissions, and creates nothing. Each check may need what an
-// earlier one found; what cannot be checked is not.
+// doctor checks everything between the service and its commissions, and creates nothing. A check is left out if one failed that it
+// builds on.
 type doctor struct {
 	a       *app
 	timeout time.Duration
 	checks  []checkJSON
 	exit    int
 
-	key, account string // fit to be sent
-	company      string // address of the Company API; empty if there is none to call
+	key, account string // empty if they cannot be sent
+	company      string // address of the Company API; empty if the setting is wrong
 }
 
 func (a *app) doctor() *cobra.Command {
@@ -117,7 +117,7 @@ func (d *doctor) fail(name string, exit int, fix, format string, args ...any) {
 	d.add(checkJSON{name, checkFail, fmt.Sprintf(format, args...), fix})
 }
 
-// add shows a check at once where that is possible: the next one may take seconds.
+// add shows a check at once, except as JSON: the next one may take seconds.
 func (d *doctor) add(c checkJSON) {
 	d.checks = append(d.checks, c)
 	switch d.a.format {

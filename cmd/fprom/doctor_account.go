@@ -15,8 +15,8 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// callFirstPromoter reads the account's campaigns, which proves the credentials and creates nothing. It reports whether
-// FirstPromoter took them.
+// callFirstPromoter reads the account's campaigns: this checks the credentials and creates nothing. It reports whether
+// FirstPromoter accepted the credentials.
 func (d *doctor) callFirstPromoter(ctx context.Context) bool {
 	if d.company == "" {
 		return false
@@ -38,7 +38,7 @@ const (
 	clockFail = 2 * time.Minute
 )
 
-// clock compares this machine's with the answer's Date header, which has whole seconds.
+// clock compares this machine's clock with the answer's Date header, which has whole seconds.
 func (d *doctor) clock(a *answer) {
 	date, err := http.ParseTime(a.header.Get("Date"))
 	if err != nil || a.header.Get("Age") != "" {
@@ -119,7 +119,7 @@ func redirectHost(h http.Header) string {
 	return u.Host
 }
 
-// campaigns compares what the account's links and cookies are with what fprom.CaptureReferral reads and sets.
+// campaigns compares the campaigns' links and cookies with those of fprom.CaptureReferral.
 func (d *doctor) campaigns(body []byte) {
 	var all []struct {
 		Name  string `json:"name"`
@@ -143,7 +143,7 @@ func (d *doctor) campaigns(body []byte) {
 			d.warn("campaigns", fmt.Sprintf("if the site uses fprom.CaptureReferral, add fprom.WithQueryParams(%q)", param), "campaign %q: links carry ?%s=, which CaptureReferral does not read by itself", c.Name, param)
 		} else if c.Days > 0 && c.Days != days {
 			odd = true
-			d.warn("campaigns", "nothing to do where FirstPromoter's own script sets the cookies; else set the campaign to "+strconv.Itoa(days)+" days, or know that the two differ",
+			d.warn("campaigns", "nothing to do where FirstPromoter's own script sets the cookies; else set the campaign to "+strconv.Itoa(days)+" days, or accept the difference",
 				"campaign %q remembers a visitor for %d days, fprom.CaptureReferral for %d", c.Name, c.Days, days)
 		}
 		if !slices.Contains(params, "?"+param+"=") {
@@ -158,7 +158,7 @@ func (d *doctor) campaigns(body []byte) {
 	}
 }
 
-// captured asks the library itself whether it keeps the id of a link with this parameter, and for how many days.
+// captured reports whether fprom.CaptureReferral reads this query parameter, and how many days its cookie lives.
 func captured(param string) (read bool, days int) {
 	w := &headerOnly{header: http.Header{}}
 	r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/", RawQuery: url.Values{param: {"joe"}}.Encode()}, Header: http.Header{}}

@@ -20,16 +20,16 @@ import (
 
 const maxAnswer = 4 << 20
 
-// answer is what one call brought, step by step.
+// answer is the result of one call, step by step.
 type answer struct {
-	host        string // that was connected to: the proxy's, if there is one
+	host        string // of the connection: the proxy, if there is one
 	proxied     bool
-	lookup      error // of the name
-	addresses   int
-	connected   string // the address
+	lookup      error  // of DNS
+	addresses   int    // from DNS
+	connected   string // the address of the connection
 	connectErr  error
 	tls         *tls.ConnectionState
-	err         error // no answer
+	err         error // why there is no answer
 	status      int
 	header      http.Header
 	body        []byte
@@ -216,7 +216,7 @@ func answerProblem(err error, most time.Duration) (problem, fix string) {
 	}
 }
 
-// plain is the text of a network error without the URL, whose credentials or query it could show.
+// plain is the text of a network error without the URL, which may contain credentials.
 func plain(err error) string {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err

@@ -20,7 +20,7 @@ import (
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
-// outbox checks the outbox, and opens it if it is sound. The function ends its use.
+// outbox checks the outbox, and opens it if it is sound. The caller must call the function after use.
 func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 	where, err := d.a.location()
 	if err != nil {
@@ -68,7 +68,7 @@ func (d *doctor) file(where string) bool {
 	case info.Size() == 0:
 		return fail(emptyFix, emptyFile)
 	}
-	if _, err := boltqueue.Inspect(where); err != nil && !errors.Is(err, boltqueue.ErrLocked) { // one that a process has is asked later
+	if _, err := boltqueue.Inspect(where); err != nil && !errors.Is(err, boltqueue.ErrLocked) { // a locked file is asked through its socket later
 		fix, problem := outboxProblem(err)
 		return fail(fix, "%s", problem)
 	}
@@ -77,7 +77,7 @@ func (d *doctor) file(where string) bool {
 		return fail(fix, "cannot be written: %s", problem)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		d.warn("outbox", "chmod 600 "+where, "%s: others than its owner can open it (mode %v), and it has customers' addresses", where, info.Mode().Perm())
+		d.warn("outbox", "chmod 600 "+where, "%s: other users can open it (mode %v), and it has customers' addresses", where, info.Mode().Perm())
 	}
 	if free, ok := freeSpace(where); ok && free < 64<<20 {
 		d.warn("outbox", "free some space: when the disk is full, checkouts that must be stored fail", "%s: only %d MiB of the disk are free", where, free>>20)
@@ -93,7 +93,7 @@ func outboxProblem(err error) (fix, problem string) {
 	return fix, problem
 }
 
-// knownProblem is outboxProblem for what an outbox is known to suffer from; otherwise empty.
+// knownProblem is outboxProblem for known errors of an outbox, else empty.
 func knownProblem(err error) (fix, problem string) {
 	socket, isSocket := errors.AsType[*url.Error](err)
 	pg, isPg := errors.AsType[*pgconn.PgError](err)
@@ -164,7 +164,7 @@ func (d *doctor) delivery(s fprom.QueueStats) {
 	if !s.Oldest.IsZero() {
 		age = time.Since(s.Oldest)
 	}
-	late := func(limit time.Duration) bool { // a bulk load takes hours: then it counts that some event was done
+	late := func(limit time.Duration) bool { // events of a bulk load wait for hours: then the last success counts
 		return age > limit && (s.Bulk == 0 || time.Since(s.LastSuccess) > limit)
 	}
 	switch {
@@ -194,7 +194,7 @@ func events(n int) string {
 	return fmt.Sprintf("%d events wait", n)
 }
 
-// others looks whether recent commissions are ours: an integration beside this one pays every sale twice.
+// others checks whether recent commissions are ours: a second integration pays every sale twice.
 func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
 	const days, most = 2, 100
 	client, err := firstpromoter.New(firstpromoter.Config{Timeout: d.timeout, Attempts: 1})

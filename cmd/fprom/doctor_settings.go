@@ -57,7 +57,7 @@ func (d *doctor) credential(check, env, what string) string {
 	return v
 }
 
-// masked tells two values apart without showing them.
+// masked shows just enough to tell two values apart.
 func masked(v string) string {
 	if len(v) < 16 {
 		return count(len(v), "character")
@@ -67,7 +67,7 @@ func masked(v string) string {
 
 var placeholder = regexp.MustCompile(`(?i)[<>{}$*…]|^your|change.?me|^x+$|^(the.)?(api.?key|account.?id)$`)
 
-// malformed says what is wrong with a credential that no credential can have.
+// malformed says why a value cannot be a credential.
 func malformed(v string) (problem, fix string) {
 	const quotes = "\"'`“”‘’"
 	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f }
@@ -90,7 +90,7 @@ func malformed(v string) (problem, fix string) {
 	return "", ""
 }
 
-// similar finds a variable whose name was meant to be env.
+// similar finds a set variable whose name resembles env.
 func similar(env string) string {
 	flat := func(s string) string {
 		return strings.NewReplacer("_", "", "-", "", "APIKEY", "KEY", "ACCOUNTID", "ACCOUNT").Replace(strings.ToUpper(s))

@@ -32,7 +32,7 @@ type eventJSON struct {
 	CommissionIDs []int64    `json:"commission_ids"`
 	Damaged       bool       `json:"damaged"`
 
-	CommissionStatus map[int64]string `json:"commission_status"` // by id, as far as --changes has it
+	CommissionStatus map[int64]string `json:"commission_status"` // by commission id, from --changes
 }
 
 type eventsJSON struct {
@@ -81,7 +81,7 @@ It changes nothing.`,
 	f := cmd.Flags()
 	f.StringVar(&flags.state, "state", "", "only waiting, done or dead")
 	f.StringVar(&flags.outcome, "outcome", "", "only "+strings.Join(outcomes, ", "))
-	f.StringVar(&flags.after, "after", "", "go on after the place that an earlier list ended with")
+	f.StringVar(&flags.after, "after", "", "continue after this cursor, which an earlier list printed")
 	complete(cmd, "state", states...)
 	complete(cmd, "outcome", outcomes...)
 	a.outboxFlag(cmd)
@@ -99,13 +99,13 @@ func (a *app) listEvents(ctx context.Context, box fprom.Outbox, f fprom.Filter) 
 		return err
 	}
 	if missing := unseen(f.Keys, found); len(missing) > 0 && next == nil {
-		return failed("not among the selected events: %s; events are forgotten after the ledger's time, and when they are dropped", strings.Join(missing, ", "))
+		return failed("not among the selected events: %s; the ledger forgets events after its time, and dropped ones at once", strings.Join(missing, ", "))
 	}
 	return nil
 }
 
 func (a *app) showEvents(found []fprom.Entry, n int, f fprom.Filter, next *string) error {
-	if a.format == formatJSONL { // the events are written already
+	if a.format == formatJSONL { // list has written the events
 		return a.summary(n, next)
 	}
 	v := eventsJSON{Events: make([]eventJSON, len(found)), Next: next}
@@ -115,13 +115,13 @@ func (a *app) showEvents(found []fprom.Entry, n int, f fprom.Filter, next *strin
 	return a.show(v, func(w io.Writer) { a.eventsText(w, found, f, next) })
 }
 
-// list reads the n entries that f selects, and the cursor for more. Lines of JSON are written as they come, each as asLine
-// has it, and then only those that were named are kept.
+// list reads the entries that f selects. n is their number, and next is the cursor for more, nil at the end. For jsonl it writes
+// asLine of each entry at once, and returns entries only if keys were named.
 func (a *app) list(ctx context.Context, box fprom.Outbox, f fprom.Filter, asLine func(fprom.Entry) any) (found []fprom.Entry, n int, next *string, err error) {
 	limit, last := f.Limit, ""
 	if limit > 0 {
-		limit = max(limit, len(f.Keys)) // what is named is not left out
-		f.Limit = limit + 1             // to know whether there is more
+		limit = max(limit, len(f.Keys)) // show all named events
+		f.Limit = limit + 1             // one more, to know whether the list goes on
 	}
 	for e, err := range box.Entries(ctx, f) {
 		switch {
@@ -143,7 +143,7 @@ func (a *app) list(ctx context.Context, box fprom.Outbox, f fprom.Filter, asLine
 	return found, n, nil, nil
 }
 
-// unseen are the keys that none of found has.
+// unseen returns the keys that no entry of found has.
 func unseen(keys []string, found []fprom.Entry) (missing []string) {
 	for _, k := range keys {
 		seen := false
@@ -157,7 +157,7 @@ func unseen(keys []string, found []fprom.Entry) (missing []string) {
 	return missing
 }
 
-// summary ends a list of lines.
+// summary writes the last line of jsonl.
 func (a *app) summary(n int, next *string) error {
 	return a.line("summary", struct {
 		Count int     `json:"count"`

@@ -79,7 +79,7 @@ func amount(e fprom.Entry) string {
 	return currency.Format(e.Amount, e.Currency)
 }
 
-// because is the reason without the name of the event, which is beside it.
+// because is e.Reason without the key, which is shown beside it.
 func because(e fprom.Entry) string {
 	s := strings.TrimPrefix(e.Reason, "fprom: ")
 	if name, rest, ok := strings.Cut(s, ": "); ok && strings.HasPrefix(name, e.Kind+":") {
@@ -88,7 +88,7 @@ func because(e fprom.Entry) string {
 	return s
 }
 
-// short is a reason in a table; events KEY shows all of it.
+// short is the beginning of a reason, for a table.
 func short(s string) string {
 	const most = 60
 	if r := []rune(s); len(r) > most {

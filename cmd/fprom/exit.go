@@ -36,7 +36,7 @@ const exitTable = `Exit status:
 // exitError is an error with its exit status.
 type exitError struct {
 	code int
-	err  error // nil: everything is said already
+	err  error // nil: nothing more is printed
 }
 
 func (e *exitError) Error() string {
@@ -58,7 +58,7 @@ func failed(format string, args ...any) error {
 	return &exitError{exitFailed, fmt.Errorf(format, args...)}
 }
 
-// errNeedsPerson ends a command that printed its result, which a person must look at.
+// errNeedsPerson ends a command whose printed result needs a person.
 var errNeedsPerson error = &exitError{code: exitAttention}
 
 // exitCode is the status for err, nil included.
@@ -84,7 +84,7 @@ func exitCode(err error) int {
 // reason is err without the name of the library.
 func reason(err error) string { return safelog.Text(err) }
 
-// report writes err for the reader of stderr.
+// report writes err to w, which is stderr.
 func report(w io.Writer, asJSON bool, err error) {
 	code := exitCode(err)
 	text := reason(err)
@@ -95,7 +95,7 @@ func report(w io.Writer, asJSON bool, err error) {
 		return
 	}
 	if code == exitRefused {
-		text += "; fprom doctor says which of them is wrong"
+		text += "; fprom doctor says which one is wrong"
 	}
 	if asJSON {
 		_ = json.NewEncoder(w).Encode(struct {

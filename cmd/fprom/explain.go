@@ -122,7 +122,7 @@ func explanationOf(x billing.Explanation) explanationJSON {
 	return v
 }
 
-// unclear says that money moved which cannot be tracked as it is.
+// unclear reports whether money moved that cannot be tracked as it is.
 func unclear(x billing.Explanation) bool {
 	return x.Skipped == billing.NoCustomer || x.Skipped == billing.NoAmount || slices.ContainsFunc(x.More, unclear)
 }

@@ -44,10 +44,10 @@ func (a *app) fake() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "fake", Short: "Run a fake FirstPromoter, for development", Args: takes(0, 0, ""),
 		Long: `Run a fake FirstPromoter (tracking and Company API) and show what reaches it. It keeps everything in memory and ends with Ctrl-C.
-It says at its start what to set so that a service, or fprom itself, talks to it.
+At its start it prints what to set in the environment of a service, or of fprom itself.
 
-A --fault is a kind and what narrows it, with commas: status=500, status=429, hang, delay=2s, reset, html404, redirect, garbage;
-times=3, for=1m, kind=sale, event=ID, chance=0.1, retry-after=30, processed (it happens after the event was taken).`,
+A --fault is a kind and its conditions, separated by commas: status=500, status=429, hang, delay=2s, reset, html404, redirect, garbage;
+times=3, for=1m, kind=sale, event=ID, chance=0.1, retry-after=30, processed (after the event was accepted).`,
 		Example: `  fprom fake --all-leads
   fprom fake --lead ann@example.com --fault status=500,times=3
   fprom fake --fault status=429,retry-after=30,for=1m -o jsonl`,
@@ -65,7 +65,7 @@ times=3, for=1m, kind=sale, event=ID, chance=0.1, retry-after=30, processed (it 
 
 func (a *app) runFake(ctx context.Context, flags fakeFlags) error {
 	if a.format == formatJSON {
-		return usage("--output json: the fake runs on and on; use jsonl")
+		return usage("--output json: the fake has no single result; use jsonl")
 	}
 	opts := []fpromtest.Option{fpromtest.InMemory(), fpromtest.WithRateLimit(flags.limit)}
 	if flags.allLeads {
@@ -97,7 +97,7 @@ func (a *app) runFake(ctx context.Context, flags fakeFlags) error {
 func (a *app) serve(ctx context.Context, addr string, h http.Handler, ready func(url string)) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return failed("listen: %w; choose another one with --addr", err)
+		return failed("listen: %w; choose another address with --addr", err)
 	}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { _ = srv.Close() })

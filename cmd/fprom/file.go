@@ -23,10 +23,10 @@ type fileFlags struct {
 
 func (s *fileFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&s.columns, "map", nil, "column=field: what a column is, such as 'Invoice ID=event_id'; column=- leaves it out; may be repeated")
-	f.StringVar(&s.amount, "amount", "", "what amounts are: minor (1999) or major (19.99)")
+	f.StringArrayVar(&s.columns, "map", nil, "column=field: the field of a column, such as 'Invoice ID=event_id'; column=- ignores the column; may be repeated")
+	f.StringVar(&s.amount, "amount", "", "form of the amounts: minor (1999) or major (19.99)")
 	f.StringVar(&s.decimal, "decimal", ".", "decimal mark of major amounts: . or ,")
-	f.StringVar(&s.currency, "currency", "", "currency of the rows that name none (default the account's, whose major amounts have hundredths)")
+	f.StringVar(&s.currency, "currency", "", "currency of rows without one (default the account's, whose major amounts are taken to have hundredths)")
 	complete(cmd, "amount", amountForms...)
 	complete(cmd, "decimal", ".", ",")
 }
@@ -59,7 +59,7 @@ func (s *fileFlags) read() (backfill.Format, error) {
 	return f, nil
 }
 
-// openFile opens a file of rows, and says how large it is: 0 if that is not known.
+// openFile opens a file of rows, or stdin for "-". size is 0 if it is not known.
 func (a *app) openFile(ctx context.Context, path string) (r io.Reader, size int64, end func(), err error) {
 	if path == "-" {
 		return a.stdin(ctx), 0, func() {}, nil
@@ -82,7 +82,7 @@ func (a *app) openFile(ctx context.Context, path string) (r io.Reader, size int6
 	return f, size, func() { _ = f.Close() }, nil
 }
 
-// stdin reads stdin until ctx ends, also while nothing comes from a pipe or a terminal.
+// stdin returns a reader of stdin. The end of ctx ends a read that waits for a pipe or a terminal.
 func (a *app) stdin(ctx context.Context) io.Reader {
 	if f, ok := a.in.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
@@ -98,7 +98,7 @@ func (a *app) stdin(ctx context.Context) io.Reader {
 	return r
 }
 
-// offset is how far a file was read.
+// offset is how far a file has been read; 0 if that is not known.
 func offset(r io.Reader) int64 {
 	f, ok := r.(io.Seeker)
 	if !ok {

@@ -10,9 +10,9 @@ import (
 
 const mayWrite = 2 // W_OK
 
-// writable says whether the file, and the folder for what lies beside it, can be written. It writes nothing.
+// writable returns an error if the file, or the folder for its socket, cannot be written. It writes nothing.
 func writable(file string, mode os.FileMode) error {
-	if mode.Perm()&0o200 == 0 { // that root may write it all the same is no help: the library refuses it
+	if mode.Perm()&0o200 == 0 { // the library refuses it even where root could write
 		return &os.PathError{Op: "open", Path: file, Err: os.ErrPermission}
 	}
 	f, err := os.OpenFile(file, os.O_RDWR, 0) //nolint:gosec // the operator's path

@@ -29,7 +29,7 @@ func oneOf(flag, value string, known []string) error {
 	return usage("%s %s: is not one of %s", flag, strconv.Quote(value), strings.Join(known, ", "))
 }
 
-// takes is a cobra.PositionalArgs of so many arguments, which are named in an error.
+// takes is a cobra.PositionalArgs for least to most arguments. Errors call them names.
 func takes(least, most int, names string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -51,7 +51,7 @@ func aDuration(s string) bool {
 	return err == nil
 }
 
-// known is a cobra.PositionalArgs of a command that only has commands below it.
+// known is a cobra.PositionalArgs for a command that only has subcommands.
 func known(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -63,7 +63,7 @@ func known(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q%s", args[0], mean)
 }
 
-// flagError is the error of a value that a flag does not take, in words.
+// flagError explains a value that a flag does not accept.
 func flagError(_ *cobra.Command, err error) error {
 	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
 	if !ok {
@@ -73,7 +73,7 @@ func flagError(_ *cobra.Command, err error) error {
 	return fmt.Errorf("--%s %q: is no %s", wrong.GetFlag().Name, wrong.GetValue(), cmp.Or(what[wrong.GetFlag().Value.Type()], "value of it"))
 }
 
-// outboxFlag lets cmd and those below it name the outbox.
+// outboxFlag adds --outbox to cmd and its subcommands.
 func (a *app) outboxFlag(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&a.where, "outbox", "", "file of boltqueue, or postgres://… of riverqueue (default $FPROM_OUTBOX)")
 }
@@ -93,11 +93,11 @@ func (s *filterFlags) register(cmd *cobra.Command, limit int) {
 	f := cmd.Flags()
 	f.StringVar(&s.kind, "kind", "", "only sale, refund, signup or cancellation")
 	f.StringVar(&s.customer, "customer", "", "only of this e-mail address or uid")
-	f.StringVar(&s.since, "since", "", "recorded at or after: 2h, 7d, 2026-01-31 or 2026-01-31T08:00:00Z")
-	f.StringVar(&s.until, "until", "", "recorded before: as --since")
-	f.StringVar(&s.reason, "reason", "", "only where the last error has this text")
-	f.IntVar(&s.status, "status", 0, "only where the last answer had this status, such as 400")
-	f.IntVar(&s.limit, "limit", limit, "so many at most; 0: all")
+	f.StringVar(&s.since, "since", "", "recorded at or after this time: 2h or 7d ago, 2026-01-31 or 2026-01-31T08:00:00Z")
+	f.StringVar(&s.until, "until", "", "recorded before this time; written as for --since")
+	f.StringVar(&s.reason, "reason", "", "only events whose last error contains this text")
+	f.IntVar(&s.status, "status", 0, "only events whose last answer had this status, such as 400")
+	f.IntVar(&s.limit, "limit", limit, "at most this many; 0: all")
 	complete(cmd, "kind", kinds...)
 }
 

@@ -12,17 +12,17 @@ import (
 
 const followPause = time.Second
 
-// followed is what became of redriven events.
+// followedJSON has the outcomes of redriven events.
 type followedJSON struct {
-	Redriven int         `json:"redriven"` // by this command; Events may have one that somebody else redrove
-	Waiting  int         `json:"waiting"`  // still, when the time was over
+	Redriven int         `json:"redriven"` // by this command; another process may have redriven more of Events
+	Waiting  int         `json:"waiting"`  // when the time was over
 	Dead     int         `json:"dead_again"`
 	Events   []eventJSON `json:"events"`
 
 	done int
 }
 
-// entries collects a range.
+// entries collects the entries of a range.
 func entries(all iter.Seq2[fprom.Entry, error]) (found []fprom.Entry, err error) {
 	for e, err := range all {
 		if err != nil {
@@ -33,7 +33,7 @@ func entries(all iter.Seq2[fprom.Entry, error]) (found []fprom.Entry, err error)
 	return found, nil
 }
 
-// follow waits until the events of plan, which were redriven, have outcomes, and shows them.
+// follow waits for the outcomes of the redriven events of plan, at most so long, and shows them.
 func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, n int, most time.Duration) error {
 	if s, err := box.Stats(ctx); err == nil && !s.Delivering {
 		a.note("nobody delivers this outbox now: they are sent when the service starts")
@@ -45,17 +45,17 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 	}
 	p := a.progress(int64(n), "outcomes")
 	defer p.end()
-	v, said := followedJSON{Redriven: n, Waiting: n, Events: []eventJSON{}}, false
+	v, noted := followedJSON{Redriven: n, Waiting: n, Events: []eventJSON{}}, false
 	var found []fprom.Entry
 	for deadline := time.Now().Add(most); ; {
 		now, err := entries(box.Entries(ctx, fprom.Filter{Keys: keys, Personal: a.personal}))
 		switch {
 		case err == nil:
 			v, found = a.tally(n, now), now
-		case ctx.Err() == nil && !said: // a service that is restarted: they go on when it is back
+		case ctx.Err() == nil && !noted: // the service may be restarting
 			_, problem := outboxProblem(err)
 			a.note("%s redriven; the outbox is asked again until it answers: %s", count(n, "dead letter"), problem)
-			said = true
+			noted = true
 		}
 		p.set(int64(v.done + v.Dead))
 		if v.Waiting == 0 || time.Now().After(deadline) {
@@ -70,7 +70,7 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 	}
 }
 
-// tally counts what became of n redriven events.
+// tally counts the outcomes of n redriven events.
 func (a *app) tally(n int, found []fprom.Entry) followedJSON {
 	v := followedJSON{Redriven: n, Events: []eventJSON{}}
 	for _, e := range found {

@@ -19,7 +19,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -53,18 +53,19 @@ type app struct {
 	where     string // --outbox
 	bars      string // --progress
 	personal  bool
-	changes   string                        // --changes
-	became    func(commission int64) string // see readChanges
+	changes   string // --changes
 	terminal  struct{ in, out, errs bool }
+
+	commissionStatus func(commission int64) string // see readChanges
 }
 
 func newApp(in io.Reader, out, errs io.Writer) *app {
-	a := &app{in: in, out: out, errs: errs, became: func(int64) string { return "" }}
-	is := func(f any) bool {
+	a := &app{in: in, out: out, errs: errs, commissionStatus: func(int64) string { return "" }}
+	isTerminal := func(f any) bool {
 		file, ok := f.(*os.File)
 		return ok && term.IsTerminal(int(file.Fd()))
 	}
-	a.terminal.in, a.terminal.out, a.terminal.errs = is(in), is(out), is(errs)
+	a.terminal.in, a.terminal.out, a.terminal.errs = isTerminal(in), isTerminal(out), isTerminal(errs)
 	return a
 }
 
@@ -96,7 +97,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	f := root.PersistentFlags()
 	f.StringVarP(&a.format, "output", "o", formatText, "how results are written: text, json (one object) or jsonl (one a line)")
-	f.StringVar(&a.bars, "progress", progressAuto, "how long work shows that it goes on: auto, bar, plain (a line every 10 s) or none")
+	f.StringVar(&a.bars, "progress", progressAuto, "how long work shows its progress: auto, bar, plain (a line every 10 s) or none")
 	complete(root, "output", formats...)
 	complete(root, "progress", progressModes...)
 	root.AddCommand(a.doctor(), a.status(), a.events(), a.dead(), a.backfill(), a.reconcile(), a.why(), a.explain(), a.trigger(), a.fake(), a.pageCommand())
@@ -114,7 +115,7 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// checkFlags checks what all commands share.
+// checkFlags checks the flags of all commands.
 func (a *app) checkFlags() error {
 	if err := oneOf("--output", a.format, formats); err != nil {
 		return err
@@ -122,7 +123,7 @@ func (a *app) checkFlags() error {
 	return oneOf("--progress", a.bars, progressModes)
 }
 
-// command makes a cobra.Command's RunE of f: each error gets its exit status.
+// command turns f into a cobra.Command's RunE. Each error gets its exit status.
 func command(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := f(cmd.Context(), args)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// note tells the operator something on stderr that is no result.
+// note writes a message to stderr.
 func (a *app) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if isJSON(a.format) {

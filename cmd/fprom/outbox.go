@@ -54,13 +54,13 @@ func (a *app) withOutbox(ctx context.Context, f func(fprom.Outbox) error) error 
 	}
 	err = errors.Join(f(box), end())
 	_, coded := errors.AsType[*exitError](err)
-	if _, file := errors.AsType[*fs.PathError](err); coded || file { // of the command's own
+	if _, file := errors.AsType[*fs.PathError](err); coded || file { // not an error of the outbox
 		return err
 	}
 	return inWords(where, err)
 }
 
-// inWords is err as doctor says it, where it is of the outbox.
+// inWords returns err in doctor's words, if it is a known problem of an outbox.
 func inWords(where string, err error) error {
 	if err == nil {
 		return nil
@@ -72,7 +72,7 @@ func inWords(where string, err error) error {
 	return &unusable{fmt.Sprintf("outbox %s: %s; %s", shown(where), problem, fix), err}
 }
 
-// unusable is an error of an outbox in other words.
+// unusable is an error of an outbox with a text for the operator.
 type unusable struct {
 	text string
 	err  error
@@ -81,7 +81,7 @@ type unusable struct {
 func (e *unusable) Error() string { return e.text }
 func (e *unusable) Unwrap() error { return e.err }
 
-// open opens the outbox at where. The function ends its use.
+// open opens the outbox at where. The caller must call the function after use.
 func (a *app) open(ctx context.Context, where string) (fprom.Outbox, func() error, error) {
 	if isDatabase(where) {
 		return a.openDatabase(ctx, where)
@@ -96,10 +96,10 @@ func (a *app) open(ctx context.Context, where string) (fprom.Outbox, func() erro
 	return box, box.Close, nil
 }
 
-// lookForFile says what is wrong with the name of a file before anything opens it.
+// lookForFile returns what is wrong with the path of an outbox, before anything opens it.
 func lookForFile(where string) error {
 	if strings.Contains(where, "://") {
-		return usage("outbox %s: is neither a file nor begins with postgres://", scheme(where))
+		return usage("outbox %s: is neither a file nor an address that begins with postgres://", scheme(where))
 	}
 	info, err := os.Stat(where) //nolint:gosec // the operator's path
 	switch {
@@ -133,7 +133,7 @@ func (a *app) openDatabase(ctx context.Context, where string) (fprom.Outbox, fun
 	return box, func() error { defer pool.Close(); return box.Close() }, nil
 }
 
-// databaseConfig takes the schema out of the address, which PostgreSQL would refuse there.
+// databaseConfig removes the parameter schema from the address, since PostgreSQL would refuse it.
 func databaseConfig(where string) (*pgxpool.Config, string, error) {
 	u, err := url.Parse(where)
 	if err != nil {
@@ -175,7 +175,7 @@ func shown(where string) string {
 	return u.Redacted()
 }
 
-// logger writes what the libraries warn of to stderr, in the form of the output.
+// logger writes warnings of the libraries to stderr, in the format of the output.
 func (a *app) logger() *slog.Logger {
 	opts := &slog.HandlerOptions{Level: slog.LevelWarn}
 	if isJSON(a.format) {

@@ -59,7 +59,7 @@ func (a *app) show(v any, text func(w io.Writer)) error {
 	return err
 }
 
-// line writes v, which is encoded as an object, as a line of JSON with its type.
+// line writes the object v as a line of JSON with its type.
 func (a *app) line(kind string, v any) error { return writeLine(a.out, kind, v) }
 
 func writeLine(w io.Writer, kind string, v any) error {
@@ -112,7 +112,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
-// span is d in words that can be compared at a glance.
+// span is d in at most two units.
 func span(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -130,7 +130,7 @@ func span(d time.Duration) string {
 	}
 }
 
-// utc is t for JSON: nil if there is none.
+// utc is t for JSON; nil for the zero time.
 func utc(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

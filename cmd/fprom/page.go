@@ -57,7 +57,7 @@ func (a *app) runPage(ctx context.Context, flags pageFlags) error {
 		return usage("--addr %q: others can reach it: set $%s, or listen on 127.0.0.1", flags.addr, envPagePassword)
 	}
 	if isJSON(a.format) {
-		return usage("--output %s: the page runs on and on; it has status.json", a.format)
+		return usage("--output %s: the page has no result; use its status.json", a.format)
 	}
 	opts := statuspage.Options{
 		Auth: pageAuth(password), Challenge: pageChallenge(password), Writable: flags.writable, Name: flags.name, RequestsPerMinute: flags.rate,
@@ -79,17 +79,17 @@ func (a *app) runPage(ctx context.Context, flags pageFlags) error {
 	if isDatabase(where) {
 		return a.withOutbox(ctx, serve)
 	}
-	if err := a.withOutbox(ctx, func(fprom.Outbox) error { return nil }); err != nil { // what is wrong with it is said now
+	if err := a.withOutbox(ctx, func(fprom.Outbox) error { return nil }); err != nil { // report its problems now
 		return err
 	}
-	opts.Open = func() (fprom.Outbox, error) { // for each look, so that a service can start meanwhile
+	opts.Open = func() (fprom.Outbox, error) { // for each read, so that a service can start meanwhile
 		return boltqueue.OpenOrDial(where, boltqueue.WithLogger(slog.New(slog.DiscardHandler)), boltqueue.WithoutCreate(), boltqueue.WithoutRun(), boltqueue.WithoutSocket())
 	}
 	return serve(nil)
 }
 
-// pageAuth asks for the password. Without one it takes requests for a loopback host only: a name of a foreign site that
-// leads here must not let that site's scripts read the page.
+// pageAuth checks the password. Without a password it accepts only requests to a loopback host: if the name of a foreign site
+// resolves to this machine, that site's scripts must not read the page.
 func pageAuth(password string) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		if password == "" {

@@ -33,7 +33,7 @@ type progress struct {
 
 	mu    sync.Mutex
 	done  int64
-	more  string // what else is to be said
+	more  string // text behind the figures
 	bar   *progressbar.ProgressBar
 	ended chan struct{} // closed at the end
 }
@@ -62,7 +62,7 @@ func (a *app) progress(total int64, what string) *progress {
 	return p
 }
 
-// expect says how much there is in all.
+// expect sets the total.
 func (p *progress) expect(total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,7 +71,7 @@ func (p *progress) expect(total int64) {
 	}
 }
 
-// detail says more.
+// detail sets the text behind the figures.
 func (p *progress) detail(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +80,7 @@ func (p *progress) detail(text string) {
 	}
 }
 
-// set says how much is done.
+// set sets how much is done.
 func (p *progress) set(done int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,7 +90,7 @@ func (p *progress) set(done int64) {
 	}
 }
 
-// tick writes lines, also while one step takes long: a call that FirstPromoter put off for minutes.
+// tick writes a line every ten seconds, also while one step takes long.
 func (p *progress) tick() {
 	t := time.NewTicker(plainEvery)
 	defer t.Stop()
@@ -117,7 +117,7 @@ func (p *progress) isOver() bool {
 	}
 }
 
-// line is what is shown where there is no bar. It needs the lock.
+// line writes one line of progress. The caller holds mu.
 func (p *progress) line(now time.Time) {
 	elapsed := now.Sub(p.start)
 	rate := float64(p.done) / elapsed.Seconds()
@@ -157,7 +157,7 @@ func (p *progress) line(now time.Time) {
 	_, _ = fmt.Fprintf(p.a.errs, "%s: %d%s, %.1f a second%s\n", p.what, p.done, of, rate, rest)
 }
 
-// end takes the bar away. It may be called again.
+// end removes the bar. It may be called more than once.
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -31,11 +31,11 @@ func (a *app) reconcile() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reconcile", Short: "Compare what was sent with what FirstPromoter has", Args: takes(0, 0, ""),
 		Long: `Compare the outbox, or a file of sales, with FirstPromoter's commissions, and say what is missing, foreign, doubled or of another
-amount. Days whose totals agree are not read further, unless --full. It prints what mends, and changes nothing unless --redrive.
+amount. It reads only days whose totals differ, unless --full. It prints how to mend them, and changes nothing unless --redrive.
 
 --sales needs no outbox: it finds what an old integration lost. Its columns are read as fprom backfill reads them, and each row
-needs its date (created_at). Beside --outbox it lends --redrive the customers, whom the outbox has erased: without it nothing of an
-outbox can be sent again.
+needs its date (created_at). With --outbox it only gives --redrive the customers, since the outbox has erased them: without --sales
+nothing of an outbox can be sent again.
 The calls count against the account's limit, which tracking needs as well: see --rate.`,
 		Example: `  fprom reconcile --from 2026-01-01 --to 2026-01-31
   fprom reconcile --sales stripe.csv --amount major --from 2026-01-01 --to 2026-01-31
@@ -49,7 +49,7 @@ The calls count against the account's limit, which tracking needs as well: see -
 	f.StringVar(&flags.from, "from", "", "first day, such as 2026-01-31 (default 7 days ago)")
 	f.StringVar(&flags.to, "to", "", "last day (default yesterday)")
 	f.BoolVar(&flags.full, "full", false, "read the commissions of all days, also of those whose totals agree")
-	f.BoolVar(&flags.redrive, "redrive", false, "send what is missing again, under its own event id: what FirstPromoter has is not paid twice")
+	f.BoolVar(&flags.redrive, "redrive", false, "send missing events again under their own event ids, so that nothing is paid twice")
 	f.IntVar(&flags.rate, "rate", firstpromoter.DefaultRate, "calls a minute")
 	a.outboxFlag(cmd)
 	a.personalFlag(cmd)
@@ -78,7 +78,7 @@ func (a *app) runReconcile(ctx context.Context, flags reconcileFlags) error {
 	defer end()
 	compare := func(box fprom.Outbox) error { return a.compare(ctx, client, box, sales, flags) }
 	switch {
-	case flags.sales != "" && a.where == "": // also where $FPROM_OUTBOX is set: the file alone was asked for
+	case flags.sales != "" && a.where == "": // even if $FPROM_OUTBOX is set: --sales alone means the file alone
 		return compare(nil)
 	case a.where == "" && os.Getenv(envOutbox) == "":
 		return usage("say what was sent: --outbox FILE, --outbox postgres://… or $%s; or --sales FILE, a list of sales, where there is no outbox", envOutbox)
@@ -99,7 +99,7 @@ func (s *reconcileFlags) readDays(today time.Time) error {
 		}
 		s.days[i] = day
 	}
-	if s.to == "" && s.days[1].Before(s.days[0]) { // from today on
+	if s.to == "" && s.days[1].Before(s.days[0]) { // --from is today or later
 		s.days[1] = s.days[0]
 	}
 	if s.days[1].Before(s.days[0]) {
@@ -108,7 +108,7 @@ func (s *reconcileFlags) readDays(today time.Time) error {
 	return nil
 }
 
-// readSales opens the file of sales, if there is one. Rows that make no sale are told on stderr.
+// readSales opens the file of sales, if there is one. Rows that make no sale are named on stderr.
 func (a *app) readSales(ctx context.Context, flags reconcileFlags) (iter.Seq2[reconcile.Sale, error], func(), error) {
 	if flags.sales == "" {
 		return nil, func() {}, nil
@@ -140,7 +140,7 @@ func (a *app) readSales(ctx context.Context, flags reconcileFlags) (iter.Seq2[re
 }
 
 func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fprom.Outbox, sales iter.Seq2[reconcile.Sale, error], flags reconcileFlags) error {
-	o := reconcile.Options{Client: client, From: flags.days[0], To: flags.days[1], Outbox: box, Sales: sales, Full: flags.full, Decided: a.became}
+	o := reconcile.Options{Client: client, From: flags.days[0], To: flags.days[1], Outbox: box, Sales: sales, Full: flags.full, Decided: a.commissionStatus}
 	if flags.redrive {
 		t, err := fprom.New(fprom.Config{RequestsPerMinute: flags.rate, Logger: a.logger()})
 		if err != nil {
@@ -165,7 +165,7 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 		if report.Next != "" {
 			a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
 		}
-		if len(report.Days) > 0 { // the run that goes on does not look at them again
+		if len(report.Days) > 0 { // the next run does not look at these days again
 			err = errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report) }))
 		}
 		return err
@@ -174,7 +174,7 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 		return err
 	}
 	if box == nil && report.Empty() {
-		a.note("nothing was compared: no sale of %s is of %s to %s; say of which days its sales are with --from and --to", flags.sales, flags.days[0].Format(time.DateOnly), flags.days[1].Format(time.DateOnly))
+		a.note("nothing was compared: %s has no sale of %s to %s; name the days of its sales with --from and --to", flags.sales, flags.days[0].Format(time.DateOnly), flags.days[1].Format(time.DateOnly))
 		return errNeedsPerson
 	}
 	if !report.Clean() {

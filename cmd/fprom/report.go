@@ -11,7 +11,7 @@ import (
 	"github.com/fprom-go/fprom/reconcile"
 )
 
-// reportText shows what a comparison found, and what mends it.
+// reportText shows what a comparison found, and how to mend it.
 func reportText(w io.Writer, r reconcile.Report) {
 	rows := [][]string{{"DAY", "OURS", "THEIRS", ""}}
 	for _, d := range r.Days {
@@ -34,7 +34,7 @@ func reportText(w io.Writer, r reconcile.Report) {
 		_, _ = fmt.Fprintf(w, "→ %s\n", clean(line))
 	}
 	if r.Unidentified > 0 {
-		_, _ = fmt.Fprintf(w, "%s that could be of no sale of ours, without an event id or of refunds that the list does not have: see Commissions in FirstPromoter\n", count(r.Unidentified, "commission"))
+		_, _ = fmt.Fprintf(w, "%s without a sale of ours: without an event id, or of refunds that the list does not have. See Commissions in FirstPromoter\n", count(r.Unidentified, "commission"))
 	}
 	switch {
 	case r.Next != "":
@@ -45,7 +45,7 @@ func reportText(w io.Writer, r reconcile.Report) {
 	}
 }
 
-// maskIDs puts the hash that fprom events shows in place of an event id that has an address in it.
+// maskIDs replaces each event id that contains an address by the hash that fprom events shows.
 func maskIDs(r reconcile.Report) {
 	for _, entries := range [][]reconcile.Entry{r.Missing, r.Foreign, r.AmountDiffers, r.Doubled, r.Denied} {
 		for i, e := range entries {

@@ -17,7 +17,7 @@ func sampleNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.She
 	return samplesOf(args[0]), cobra.ShellCompDirectiveNoFileComp
 }
 
-// samplesOf are the events that there are samples of.
+// samplesOf returns the events of a provider that have samples.
 func samplesOf(provider string) (names []string) {
 	for _, s := range fpromtest.Webhooks() {
 		if s.Provider == provider {

@@ -11,7 +11,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// statusJSON is what status tells. Times are UTC. What is unknown is null.
+// statusJSON is the result of status. Times are in UTC. Unknown values are null.
 type statusJSON struct {
 	Pending     int        `json:"pending"`
 	Bulk        int        `json:"bulk"`

@@ -28,7 +28,7 @@ type triggerFlags struct {
 	list, yes bool
 }
 
-// triggerJSON is what became of a webhook.
+// triggerJSON is the result of a sample.
 type triggerJSON struct {
 	Provider string          `json:"provider"`
 	Event    string          `json:"event"`
@@ -43,8 +43,8 @@ func (a *app) trigger() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "trigger PROVIDER EVENT[@VARIANT] --to URL", Short: "Send a signed sample webhook to a service",
 		Long: `Send a sample of a billing provider's webhook to a service, signed as the provider signs it, and show the answer. With an outbox
-also what the service made of it. Each sample is another payment, unless --id says otherwise: a refund with the --id of a
-sale is that sale's. --list names all samples. To the service a sample is a payment: send it to one for tests.`,
+it also shows which events the service stored. Each sample is a new payment, unless --id is given: a refund with the --id of a sale
+belongs to that sale. --list names all samples. The service takes a sample for a real payment: send it to a test service.`,
 		Example: `  fprom trigger --list
   fprom trigger stripe invoice.paid --to http://localhost:8080/webhooks/stripe --secret whsec_… --tid b1a2
   fprom trigger stripe invoice.paid@2022-11-15 --to http://localhost:8080/webhooks/stripe --id 7 --override data.object.amount_paid=500
@@ -59,8 +59,8 @@ sale is that sale's. --list names all samples. To the service a sample is a paym
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.URL, "to", "", "address of the service's webhook endpoint")
-	f.StringVar(&flags.Secret, "secret", "", "signing secret that the endpoint has (default $"+envWebhookSecret+"); for paypal the webhook's id")
-	f.StringVar(&flags.ID, "id", "", "what the ids of payment, refund and customer are made of (default random)")
+	f.StringVar(&flags.Secret, "secret", "", "signing secret of the endpoint (default $"+envWebhookSecret+"); for paypal the webhook's id")
+	f.StringVar(&flags.ID, "id", "", "part of the ids of payment, refund and customer (default random)")
 	f.StringVar(&flags.Email, "email", "", "the customer's address (default jane@example.com)")
 	f.StringVar(&flags.UID, "uid", "", "fp_uid in the metadata")
 	f.StringVar(&flags.TID, "tid", "", "fp_tid in the metadata")
@@ -68,8 +68,8 @@ sale is that sale's. --list names all samples. To the service a sample is a paym
 	f.StringVar(&flags.Plan, "plan", "", "plan, price or product (default plan_pro)")
 	f.Int64Var(&flags.Amount, "amount", 0, "amount before taxes, in hundredths (default 2000)")
 	f.Int64Var(&flags.Tax, "tax", 0, "taxes on it, in hundredths (default 400)")
-	f.StringVar(&flags.Currency, "currency", "", "one with hundredths (default usd)")
-	f.BoolVar(&flags.TestMode, "test-mode", false, "of the provider's test mode")
+	f.StringVar(&flags.Currency, "currency", "", "currency with hundredths (default usd)")
+	f.BoolVar(&flags.TestMode, "test-mode", false, "make a sample of the provider's test mode")
 	f.StringArrayVar(&flags.overrides, "override", nil, "path=value: change a value of the payload, such as data.object.amount_paid=500; may be repeated")
 	f.BoolVar(&flags.list, "list", false, "list the samples")
 	f.BoolVar(&flags.yes, "yes", false, "do not ask before sending to another machine")
@@ -144,7 +144,7 @@ func checkTrigger(args []string, flags *triggerFlags) error {
 	return nil
 }
 
-// confirmSample asks before a sample leaves this machine: to a service it is a payment.
+// confirmSample asks before a sample leaves this machine: a service takes it for a payment.
 func (a *app) confirmSample(ctx context.Context, provider string, flags triggerFlags) error {
 	if provider == "paypal" {
 		a.note("PayPal signs with a key that nobody else has: only an endpoint with fpromtest.PayPalCertificates of the same process takes this sample")
@@ -177,7 +177,7 @@ func send(ctx context.Context, provider string, body []byte, flags triggerFlags)
 	return resp.StatusCode, clean(strings.TrimSpace(string(answer))), err
 }
 
-// lookFor finds the events of the webhook in the outbox; a service may answer a little before it shows them.
+// lookFor finds the events of the webhook in the outbox. It waits up to two seconds: a service may answer before it stores them.
 func (a *app) lookFor(ctx context.Context, want []fprom.Event) (found []eventJSON, err error) {
 	found = []eventJSON{}
 	f := fprom.Filter{Personal: a.personal}

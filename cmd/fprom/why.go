@@ -30,7 +30,7 @@ its commissions.`,
 				return err
 			}
 			return a.withOptionalOutbox(ctx, func(box fprom.Outbox) error {
-				reason, err := reconcile.Why(ctx, client, box, args[0], a.became)
+				reason, err := reconcile.Why(ctx, client, box, args[0], a.commissionStatus)
 				if err != nil {
 					return err
 				}
@@ -54,7 +54,8 @@ func companyClient(cfg firstpromoter.Config) (*firstpromoter.Client, error) {
 	return client, nil
 }
 
-// withOptionalOutbox opens the outbox for f, or goes on without one: nil. One that was named on the command line must open.
+// withOptionalOutbox calls f with the outbox, or with nil if none is named or that of $FPROM_OUTBOX does not open. An outbox that
+// --outbox names must open.
 func (a *app) withOptionalOutbox(ctx context.Context, f func(fprom.Outbox) error) error {
 	if a.where == "" && os.Getenv(envOutbox) == "" {
 		return f(nil)
@@ -64,7 +65,7 @@ func (a *app) withOptionalOutbox(ctx context.Context, f func(fprom.Outbox) error
 	}
 	box, end, err := a.open(ctx, os.Getenv(envOutbox))
 	if err != nil {
-		a.note("without the outbox of $%s: %v", envOutbox, err)
+		a.note("goes on without the outbox of $%s: %v", envOutbox, err)
 		return f(nil)
 	}
 	defer func() { _ = end() }()
