@@ -134,6 +134,14 @@ func TestRetryDelay(t *testing.T) {
 			t.Errorf("attempt %d: %d of 2000 in the lowest tenth and %d in the highest", attempt, low, high)
 		}
 	}
+	for asked, want := range map[time.Duration]time.Duration{
+		90 * time.Second: 90 * time.Second, 365 * 24 * time.Hour: 15 * time.Minute, -time.Hour: 0,
+	} {
+		d := fprom.RetryDelay(1, &fprom.APIError{StatusCode: 429, RetryAfter: asked})
+		if d < want || d > max(want, time.Second) {
+			t.Errorf("asked for %v: %v", asked, d)
+		}
+	}
 	if d := fprom.RetryDelay(1, nil); d <= 0 || d > time.Second {
 		t.Errorf("without an error: %v", d)
 	}
