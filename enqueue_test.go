@@ -119,10 +119,14 @@ func TestEnqueueOfTheSameInAnotherOrder(t *testing.T) {
 	})
 }
 
-// Record says that an id is used with another amount, where this process knows it.
+// Record says that an id is used with another amount, where this process knows it. It is logged and counted as Enqueue's is:
+// the handler may ignore the error.
 func TestRecordOfAConflict(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		tracker := start(t, config(always(ok())))
+		var seen steps
+		cfg := config(always(ok()))
+		cfg.Observer = seen.observe
+		tracker := start(t, cfg)
 		enqueue(t, tracker, sale("a"))
 		other := sale("a")
 		other.Amount++
@@ -144,6 +148,9 @@ func TestRecordOfAConflict(t *testing.T) {
 		}
 		if err := fprom.Record(x.Context(), more); !errors.Is(err, fprom.ErrConflict) {
 			t.Errorf("Record of what the request has recorded with another amount: %v", err)
+		}
+		if got := seen.of(fprom.StageConflict); len(got) != 3 || tracker.Stats().Conflicts != 3 {
+			t.Errorf("conflicts reported: %v", got)
 		}
 	})
 }

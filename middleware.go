@@ -31,7 +31,7 @@ func Record(ctx context.Context, events ...Event) error {
 	if r == nil {
 		return ErrNoMiddleware
 	}
-	return r.record(events)
+	return r.record(events) //nolint:contextcheck // the Recording has the request's
 }
 
 // MiddlewareOption changes what an adapter's Middleware does: WithFailClosed, WithRefIDCookie, WithSuccess.

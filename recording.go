@@ -172,9 +172,16 @@ func (r *Recording) report(stage Stage, events []Message, err error) {
 // errReturned is Record's error when the handler that ctx belongs to has returned.
 var errReturned = fmt.Errorf("fprom: the handler has returned, nothing is recorded; use Enqueue in the background: %w", ErrNoMiddleware)
 
-// record adds events, all or none. An id that this request or a Tracker of this process knows with another amount is refused
-// here; what only the queue knows is found when the event is accepted.
+// record adds events, all or none, and reports the conflict that prevents it.
 func (r *Recording) record(events []Event) error {
+	conflict, err := r.add(events)
+	r.report(StageConflict, conflict, ErrConflict)
+	return err
+}
+
+// add refuses an id that this request or a Tracker of this process knows with another amount; what only the queue knows is
+// found when the event is accepted.
+func (r *Recording) add(events []Event) (conflict []Message, err error) {
 	visitor := r.attribution()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -182,19 +189,19 @@ func (r *Recording) record(events []Event) error {
 	for _, e := range events {
 		m, err := newMessage(e, visitor)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		other := func(before Message) bool { return before.Key == m.Key && before.Digest != m.Digest }
 		if t := r.hook.tracker; slices.ContainsFunc(all, other) || t != nil && t.dedupe.conflicts(m.Key, m.Digest) {
-			return &ConflictError{Keys: []string{m.Key}}
+			return []Message{m}, &ConflictError{Keys: []string{m.Key}}
 		}
 		all = append(all, m)
 	}
 	switch {
 	case r.closed:
-		return errReturned
+		return nil, errReturned
 	case r.hook.enqueuer != nil: // otherwise validated, and dropped
 		r.events = all
 	}
-	return nil
+	return nil, nil
 }
