@@ -80,7 +80,7 @@ func (l *logbook) retry(v *verdict) (level slog.Level, text string, more []slog.
 	case v.class == classAskAgain:
 		text = "no such referral yet; asked again later"
 	case v.class == classSuspected:
-		if text = "FirstPromoter refused this event; it is kept and tried again later"; v.news && !v.alone {
+		if text = "this event was refused; it is kept and tried again later"; v.news && !v.alone {
 			level = slog.LevelWarn
 		}
 	case v.alone && v.news:
