@@ -22,6 +22,7 @@ type fakeFlags struct {
 	addr     string
 	allLeads bool
 	leads    []string
+	visitors []string
 	limit    int
 	faults   []string
 }
@@ -49,6 +50,7 @@ At its start it prints what to set in the environment of a service, or of fprom 
 A --fault is a kind and its conditions, separated by commas: status=500, status=429, hang, delay=2s, reset, html404, redirect, garbage;
 times=3, for=1m, kind=sale, event=ID, chance=0.1, retry-after=30, processed (after the event was accepted).`,
 		Example: `  fprom fake --all-leads
+  fprom fake --visitor visitor-1
   fprom fake --lead ann@example.com --fault status=500,times=3
   fprom fake --fault status=429,retry-after=30,for=1m -o jsonl`,
 		RunE: command(func(ctx context.Context, _ []string) error { return a.runFake(ctx, flags) }),
@@ -57,6 +59,7 @@ times=3, for=1m, kind=sale, event=ID, chance=0.1, retry-after=30, processed (aft
 	f.StringVar(&flags.addr, "addr", fakeAddr, "address to listen on")
 	f.BoolVar(&flags.allLeads, "all-leads", false, "make every customer a lead, so that every sale earns a commission")
 	f.StringArrayVar(&flags.leads, "lead", nil, "e-mail address or uid of a lead; may be repeated")
+	f.StringArrayVar(&flags.visitors, "visitor", nil, "value of the cookie _fprom_tid of a visitor whom a promoter brought; may be repeated")
 	f.IntVar(&flags.limit, "limit", fpromtest.DefaultRateLimit, "calls a minute before the answer is 429; 0: no limit")
 	f.StringArrayVar(&flags.faults, "fault", nil, "what goes wrong; may be repeated")
 	a.personalFlag(cmd)
@@ -75,6 +78,9 @@ func (a *app) runFake(ctx context.Context, flags fakeFlags) error {
 	defer s.Close()
 	for _, l := range flags.leads {
 		s.AddLead(l)
+	}
+	for _, v := range flags.visitors {
+		s.AddVisitor(v)
 	}
 	for _, spec := range flags.faults {
 		f, err := readFault(spec)

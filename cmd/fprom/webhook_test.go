@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -180,7 +181,7 @@ func TestTriggerShowsTheAnswer(t *testing.T) {
 // The fake says what to set, answers as FirstPromoter does, and shows what arrived.
 func TestFake(t *testing.T) {
 	t.Parallel()
-	cmd := command(t, nil, "fake", "--addr", "127.0.0.1:0", "--lead", "jane@example.com", "--fault", "status=500,times=1,kind=company", "-o", "jsonl")
+	cmd := command(t, nil, "fake", "--addr", "127.0.0.1:0", "--lead", "jane@example.com", "--visitor", "visitor-1", "--fault", "status=500,times=1,kind=company", "-o", "jsonl")
 	errs, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -211,13 +212,13 @@ func TestFake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tracker.Shutdown(t.Context()) }()
-	for _, email := range []string{"jane@example.com", "bob@example.com"} {
-		if _, err := tracker.Track(t.Context(), root.Sale{EventID: "ch_" + email[:3], Email: email, Amount: 1999, Currency: "USD"}); err != nil {
+	for email, tid := range map[string]string{"jane@example.com": "", "eve@example.com": "visitor-1", "bob@example.com": ""} {
+		if _, err := tracker.Track(t.Context(), root.Sale{EventID: "ch_" + email[:3], Email: email, TID: tid, Amount: 1999, Currency: "USD"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var seen []string
-	for lines := bufio.NewScanner(out); len(seen) < 4 && lines.Scan(); {
+	for lines := bufio.NewScanner(out); len(seen) < 5 && lines.Scan(); {
 		var v struct {
 			Type, Kind, Fault, Customer string
 			EventID                     string `json:"event_id"`
@@ -229,7 +230,8 @@ func TestFake(t *testing.T) {
 		}
 		seen = append(seen, strings.TrimSpace(strings.Join([]string{v.Kind, v.EventID, v.Customer, http.StatusText(v.Status)}, " ")))
 	}
-	want := "company campaigns  Internal Server Error|company campaigns  OK|sale ch_jan j***@e*** OK|sale ch_bob b***@e*** Not Found"
+	slices.Sort(seen)
+	want := "company campaigns  Internal Server Error|company campaigns  OK|sale ch_bob b***@e*** Not Found|sale ch_eve e***@e*** OK|sale ch_jan j***@e*** OK"
 	if got := strings.Join(seen, "|"); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
