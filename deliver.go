@@ -167,9 +167,10 @@ func (t *Tracker) askAgain(a *attempt, v *verdict) {
 	if age < 0 { // the clock was ahead when the sale was recorded, perhaps by years
 		age = min(-age, time.Since(t.client.began))
 	}
-	for _, at := range t.cfg.Retry.NotFound {
+	for i, at := range t.cfg.Retry.NotFound {
 		if age < at {
 			v.class, v.wait = classAskAgain, at-age
+			v.aside = i == len(t.cfg.Retry.NotFound)-1 // the sign-up may be behind it
 			v.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), v.wait.Round(time.Second))
 			return
 		}

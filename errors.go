@@ -115,7 +115,8 @@ func IsPermanent(err error) bool {
 }
 
 // IsSetAside reports whether the event that err is about has failed on its own for an hour: a queue keeps it as before,
-// but lets the later events of its customer pass, until it is delivered. Where nothing succeeds, so that nobody knows whose
+// but lets the later events of its customer pass, until it is delivered. The same holds for a sale before FirstPromoter is
+// asked about it for the last time (RetryConfig.NotFound): its sign-up may be one of them. Where nothing succeeds, so that nobody knows whose
 // fault it is, one event an hour is set aside after an hour: one behind it may be the only one that can succeed.
 func IsSetAside(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)

@@ -113,6 +113,28 @@ func TestOrderBehindAskingAgain(t *testing.T) {
 	})
 }
 
+// A sign-up that was recorded after its sale goes before the answer to the sale is final.
+func TestSignupBehindItsSale(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{}
+		f.answer = func(_ int, c call) reply {
+			if c.kind == fprom.KindSignup || f.count("visitor") > 0 {
+				return ok()
+			}
+			return unknownYet
+		}
+		tracker := start(t, config(f))
+		s := sale("ch_1")
+		s.PromoCode = "SUMMER" // which is no promoter's
+		enqueue(t, tracker, s, fprom.Signup{Email: s.Email, TID: "visitor"})
+		flush(t, tracker, 3*time.Hour)
+		checkTimes(t, asked(f, "visitor"), []time.Duration{5 * time.Minute})
+		if s := tracker.Stats(); s.Tracked != 2 {
+			t.Errorf("%d tracked, want the sign-up and the sale: %+v", s.Tracked, s)
+		}
+	})
+}
+
 // The queue in memory hands back at Shutdown what waits behind a sale that is asked about again, without the sale.
 func TestShutdownBehindAskingAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -123,7 +145,7 @@ func TestShutdownBehindAskingAgain(t *testing.T) {
 		back := refund("re_1")
 		back.Email, back.Currency = referred().Email, "usd"
 		enqueue(t, tracker, referred())
-		time.Sleep(10 * time.Minute)
+		settle()
 		enqueue(t, tracker, back)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
