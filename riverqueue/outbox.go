@@ -10,11 +10,11 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// selectSQL and lockSelectedSQL lock the dead letters that a filter selects, the oldest first. If another transaction put,
-// redrove or erased one meanwhile, PostgreSQL tests the filter again and leaves it out.
+// selectSQL and lockSelectedSQL lock the dead letters that a filter selects, the oldest first, but for those that another
+// transaction is changing: to wait for it could deadlock with a caller's.
 const (
 	selectSQL       = `SELECT l.key FROM $schema.fprom_ledger l WHERE ` + filterSQL
-	lockSelectedSQL = ` ORDER BY l.seq LIMIT @limit FOR UPDATE`
+	lockSelectedSQL = ` ORDER BY l.seq LIMIT @limit FOR UPDATE SKIP LOCKED`
 )
 
 const (

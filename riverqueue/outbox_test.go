@@ -2,9 +2,11 @@ package riverqueue_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fprom-go/fprom"
@@ -37,7 +39,7 @@ func TestLimitCountsWhatIsChanged(t *testing.T) {
 	}
 }
 
-// TestForgetBesideOthers: Forget erases a customer although the event gets its outcome, or is redriven, at the same moment.
+// TestForgetBesideOthers: Forget erases a customer although the event gets its outcome, or is put again, at the same moment.
 func TestForgetBesideOthers(t *testing.T) {
 	t.Parallel()
 	customerOf := func(t *testing.T, pool *pgxpool.Pool, schema string) (c string) {
@@ -72,7 +74,7 @@ func TestForgetBesideOthers(t *testing.T) {
 			t.Errorf("the dead letter still has its customer %s", c)
 		}
 	})
-	t.Run("redrive", func(t *testing.T) {
+	t.Run("put again", func(t *testing.T) {
 		t.Parallel()
 		cfg := riverqueue.Config{Schema: newSchema(t)}
 		q, pool := open(t, cfg)
@@ -80,17 +82,19 @@ func TestForgetBesideOthers(t *testing.T) {
 		stop := start(t, q, rejected)
 		flush(t, q)
 		stop()
-		free := hold(t, pool, cfg.Schema, "sale:1")
-		done := make(chan error, 2)
-		go func() { _, err := q.Redrive(t.Context(), fprom.Filter{}); done <- err }()
-		waiters(t, pool, cfg.Schema, 1)
-		go func() { _, err := q.Forget(t.Context(), "ann@example.com"); done <- err }()
-		waiters(t, pool, cfg.Schema, 2)
-		free()
-		for range 2 {
-			if err := <-done; err != nil {
-				t.Fatal(err)
+		forgot := make(chan error, 1)
+		if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+			if err := q.EnqueueTx(t.Context(), tx, sale("1", "ann", 100)); err != nil {
+				return err
 			}
+			go func() { _, err := q.Forget(t.Context(), "ann@example.com"); forgot <- err }()
+			waiters(t, pool, cfg.Schema, 1)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-forgot; err != nil {
+			t.Fatal(err)
 		}
 		start(t, q, rejected)
 		flush(t, q)
@@ -98,4 +102,30 @@ func TestForgetBesideOthers(t *testing.T) {
 			t.Errorf("the dead letter still has its customer %s", c)
 		}
 	})
+}
+
+// TestRedriveBesideEnqueueTx: a redrive does not deadlock with a transaction that puts the same dead letters again, which would
+// be the caller's loss.
+func TestRedriveBesideEnqueueTx(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	put(t, q, sale("2", "ann", 100), sale("1", "ben", 100))
+	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
+	flush(t, q)
+	stop()
+	free := hold(t, pool, cfg.Schema, "sale:2")
+	redriven, stored := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := q.Redrive(t.Context(), fprom.Filter{}); redriven <- err }()
+	time.Sleep(300 * time.Millisecond) // it would wait for 2
+	go func() {
+		stored <- pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+			return q.EnqueueTx(t.Context(), tx, sale("1", "ben", 100), sale("2", "ann", 100))
+		})
+	}()
+	time.Sleep(300 * time.Millisecond) // it has 1 and waits for 2
+	free()
+	if err := errors.Join(<-redriven, <-stored); err != nil {
+		t.Error(err)
+	}
 }
