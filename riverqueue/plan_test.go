@@ -1,9 +1,12 @@
 package riverqueue_test
 
 import (
+	"context"
 	"strconv"
 	"testing"
+	"time"
 
+	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
@@ -33,5 +36,61 @@ func TestPlansOfAnEmptyLedger(t *testing.T) {
 	})
 	if read > 20*events {
 		t.Errorf("%d rows were read to put and to deliver %d events", read, events)
+	}
+}
+
+// rowsRead is how many rows of the ledger fn reads through a queue with connections of its own.
+func rowsRead(t *testing.T, schema string, fn func(*riverqueue.Queue)) (n int) {
+	t.Helper()
+	watch, pool := newPool(t, database), newPool(t, withQuery(t, database, "application_name", schema))
+	defer watch.Close()
+	count := func() int {
+		waitFor(t, "the connections to end", func() bool {
+			return countRows(t, watch, `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1`, schema) == 0
+		})
+		return countRows(t, watch, `SELECT seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes i WHERE i.relid = t.relid)
+			FROM pg_stat_user_tables t WHERE schemaname = $1 AND relname = 'fprom_ledger'`, schema)
+	}
+	before := count()
+	q, err := riverqueue.New(pool, riverqueue.Config{Schema: schema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fn(q)
+	pool.Close() // a connection tells the statistics when it ends
+	return count() - before
+}
+
+// TestPlansOfABacklog: to look at a queue must not read all that waits, where that is most of the ledger.
+func TestPlansOfABacklog(t *testing.T) {
+	t.Parallel()
+	const events = 100_000
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	_, pool := open(t, cfg)
+	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, body, digest, recorded_at)
+		SELECT 'sale:' || i, i, 'sale', 'c' || i, repeat('x', 150), 0, now() FROM generate_series(1, $1::integer) i`, events)
+	execSQL(t, pool, `VACUUM ANALYZE `+cfg.Schema+`.fprom_ledger`)
+	for name, look := range map[string]func(*riverqueue.Queue){
+		"Stats": func(q *riverqueue.Queue) {
+			if s, err := q.Stats(t.Context()); s.Oldest.IsZero() || err != nil {
+				t.Errorf("Stats: %+v, %v", s, err)
+			}
+		},
+		"Entries": func(q *riverqueue.Queue) {
+			if n := len(entriesOf(t, q, fprom.Filter{State: fprom.StateWaiting, Limit: 10})); n != 10 {
+				t.Errorf("%d entries", n)
+			}
+		},
+		"Flush": func(q *riverqueue.Queue) {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if err := q.Flush(ctx); err == nil {
+				t.Error("Flush: nothing waits")
+			}
+		},
+	} {
+		if n := rowsRead(t, cfg.Schema, look); n > 25_000 { // Stats counts up to 20,000
+			t.Errorf("%s read %d rows", name, n)
+		}
 	}
 }

@@ -25,9 +25,10 @@ var statsSQL = `SELECT
 	CASE WHEN ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END, CASE WHEN ` + inPause + ` THEN pause_reason ELSE '' END
 	FROM $schema.fprom_account WHERE account_id = $account`
 
-// waitingSQL is a table l of the events without an outcome. Written as a union, it uses the indexes of live and of bulk events.
-const waitingSQL = `(SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk
-	UNION ALL SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk) l`
+// waitingSQL is a table l of the events without an outcome. Written as a union of two parts in order, it uses the indexes of live
+// and of bulk events.
+const waitingSQL = `((SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk ORDER BY seq)
+	UNION ALL (SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk ORDER BY seq)) l`
 
 // countSQL counts the events for which a condition is true. index is the index of this condition, whose size PostgreSQL
 // estimates.
