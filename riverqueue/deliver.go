@@ -52,9 +52,9 @@ var (
 		END)::float8
 		FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.key = $1`
 	// makeLiveSQL makes the bulk events live for which the live event $1 waits: the earlier ones of its customer. The first gets a job.
-	makeLiveSQL = `WITH live AS MATERIALIZED (SELECT customer, seq FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1 AND state = 'waiting' AND NOT bulk),
-		earlier AS (UPDATE $schema.fprom_ledger SET bulk = false WHERE account_id = $account AND customer = (SELECT customer FROM live) AND customer <> ''
-			AND state = 'waiting' AND bulk AND seq < (SELECT seq FROM live) RETURNING key, seq, bulk),
+	makeLiveSQL = `WITH event AS MATERIALIZED (SELECT customer, seq, state = 'waiting' AND NOT bulk AS live FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1),
+		earlier AS (UPDATE $schema.fprom_ledger SET bulk = false WHERE account_id = $account AND customer = (SELECT customer FROM event WHERE live) AND customer <> ''
+			AND state = 'waiting' AND bulk AND seq < (SELECT seq FROM event) RETURNING key, seq, bulk),
 		jobs AS (` + jobsSQL + `now() FROM earlier ORDER BY seq LIMIT 1)
 		SELECT ` + notifySQL + ` WHERE EXISTS (SELECT 1 FROM earlier)`
 	// settleSQL stores an outcome. Customer, body and clear key are erased, unless the event is a dead letter that may be redriven.

@@ -94,3 +94,33 @@ func TestPlansOfABacklog(t *testing.T) {
 		}
 	}
 }
+
+// TestPlansOfPairs is TestPlansOfAnEmptyLedger for events that wait for an earlier one of their customer.
+func TestPlansOfPairs(t *testing.T) {
+	t.Parallel()
+	const pairs = 300
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	open(t, cfg)
+	n := rowsRead(t, cfg.Schema, func(q *riverqueue.Queue) {
+		var r record
+		pair := func(i int) {
+			buyer := "buyer" + strconv.Itoa(i)
+			put(t, q, sale(buyer+"a", buyer, 100), sale(buyer+"b", buyer, 100))
+		}
+		stop := start(t, q, r.deliver)
+		for i := range 40 {
+			pair(i)
+			flush(t, q)
+		}
+		stop()
+		for i := range pairs {
+			pair(40 + i)
+		}
+		stop = start(t, q, r.deliver)
+		flush(t, q)
+		stop()
+	})
+	if n > 100*pairs {
+		t.Errorf("%d rows were read to put and to deliver %d events", n, 2*pairs)
+	}
+}
