@@ -156,7 +156,7 @@ func (a *app) arrival(r fpromtest.Request) {
 		return
 	}
 	e := fprom.Entry{Kind: v.Kind, Amount: v.Amount, Currency: v.Currency}
-	_, _ = fmt.Fprintln(a.out, clean(fmt.Sprintf("%s %d %-12s %-28s %-16s %s %s", r.Time.Format(time.TimeOnly), v.Status, v.Kind, v.EventID, v.Customer, amount(e), v.Fault)))
+	_, _ = fmt.Fprintln(a.out, clean(fmt.Sprintf("%s %d %-12s %-28s %-16s %s %s", r.Time.UTC().Format("15:04:05Z"), v.Status, v.Kind, v.EventID, v.Customer, amount(e), v.Fault)))
 }
 
 // readFault reads a --fault.

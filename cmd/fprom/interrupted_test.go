@@ -1,6 +1,9 @@
 package main_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,5 +70,31 @@ func TestInterruptedWhileItReads(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); code != 130 {
 			t.Errorf("%s: exit %d: %s", args[0], code, errs.String())
 		}
+	}
+}
+
+// Ctrl-C is no answer of the endpoint.
+func TestTriggerInterrupted(t *testing.T) {
+	t.Parallel()
+	asked := make(chan bool)
+	shop := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(asked)
+		<-r.Context().Done()
+	}))
+	t.Cleanup(shop.Close)
+	cmd := command(t, nil, "trigger", "stripe", "invoice.paid", "--to", shop.URL, "--secret", "x")
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit %d: %s", code, errs.String())
 	}
 }

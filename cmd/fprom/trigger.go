@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -169,7 +170,10 @@ func send(ctx context.Context, provider string, body []byte, flags triggerFlags)
 		return 0, "", usage("--secret: %w", err)
 	}
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-	if err != nil {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return 0, "", err
+	case err != nil:
 		return 0, "", failed("the endpoint does not answer: %s; is the service running?", plain(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
