@@ -83,29 +83,30 @@ type receiver struct {
 }
 
 func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	refuse := func(status int, reason, text string) {
-		h.refused.Warn(r.Context(), h.Logger, reason, errors.New(text))
-		w.WriteHeader(status)
-	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		refuse(http.StatusMethodNotAllowed, "method", "webhooks come by POST")
+		h.refuse(w, r, http.StatusMethodNotAllowed, "method", "webhooks come by POST")
 		return
 	}
 	if !h.authorized(r) {
-		refuse(http.StatusUnauthorized, "secret", "the header or the Basic Auth is not that of WebhookOptions: compare it with the subscription in FirstPromoter")
+		h.refuse(w, r, http.StatusUnauthorized, "secret", "the header or the Basic Auth is not that of WebhookOptions: compare it with the subscription in FirstPromoter")
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhook))
 	if err != nil {
-		refuse(http.StatusRequestEntityTooLarge, "unread-body", "the body cannot be read, or is larger than 1 MiB: "+err.Error())
+		h.refuse(w, r, http.StatusRequestEntityTooLarge, "unread-body", "the body cannot be read, or is larger than 1 MiB: "+err.Error())
 		return
 	}
 	if !h.signed(r.Header.Get("X-Webhook-Signature"), body) {
-		refuse(http.StatusUnauthorized, "signature", "the signature is missing or wrong: is the subscription's secret key in WebhookOptions.SigningSecrets?")
+		h.refuse(w, r, http.StatusUnauthorized, "signature", "the signature is missing or wrong: is the subscription's secret key in WebhookOptions.SigningSecrets?")
 		return
 	}
 	w.WriteHeader(h.take(r.Context(), r.Header.Get("X-Event-Id"), body))
+}
+
+func (h *receiver) refuse(w http.ResponseWriter, r *http.Request, status int, reason, text string) {
+	h.refused.Warn(r.Context(), h.Logger, reason, errors.New(text))
+	w.WriteHeader(status)
 }
 
 func (h *receiver) authorized(r *http.Request) bool {

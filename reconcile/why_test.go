@@ -2,7 +2,7 @@ package reconcile_test
 
 import (
 	"encoding/json"
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +99,7 @@ func TestWhy(t *testing.T) {
 			if err != nil || r.Verdict != c.verdict || r.Calls != c.calls || r.Detail == "" || strings.Contains(r.Detail, "@") {
 				t.Errorf("%+v %v, want %q in %d calls", r, err, c.verdict, c.calls)
 			}
-			if c.what == "many@example.com" && !strings.Contains(r.Detail, fmt.Sprint(newest)) {
+			if c.what == "many@example.com" && !strings.Contains(r.Detail, strconv.FormatInt(newest, 10)) {
 				t.Errorf("%q does not name the newest commission, %d", r.Detail, newest)
 			}
 			if b, _ := json.Marshal(r); !strings.HasPrefix(string(b), `{"verdict":"`) {
