@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// DefaultRefID is the referral id of the promoter that every fresh Server has.
+	// DefaultRefID is the referral id of the promoter that every new Server has.
 	DefaultRefID = "ada"
 
 	rewardPercent    = 20
@@ -23,11 +23,11 @@ type Promoter struct {
 	s          *Server
 	banned     bool
 	archived   bool
-	maxRewards int       // by each customer; 0: no limit
-	recruiter  *Promoter // of a second tier
+	maxRewards int       // sales of each customer that earn; 0: no limit
+	recruiter  *Promoter // earns in the second tier
 }
 
-// account is the state that requests change; Server.mu guards it.
+// account is the state that requests change. Server.mu guards it.
 type account struct {
 	nextID    int64
 	promoters []*Promoter
@@ -47,15 +47,15 @@ type lead struct {
 	promoter  *Promoter
 	signedUp  bool
 	sales     map[string]bool // by event id
-	customer  time.Time       // since when
+	customer  time.Time       // of the first sale
 	cancelled time.Time
 	created   time.Time
-	state     string // where it is not to be told by the others, such as "denied"
+	state     string // "denied" or "moved"; empty: it follows from the other fields
 	expired   bool
-	rewards   int // that the promoter had by it
+	rewards   int // sales that have earned a commission
 }
 
-// gone reports whether FirstPromoter takes no sales of the lead any more.
+// gone reports whether FirstPromoter no longer takes sales of the lead.
 func (l *lead) gone() bool { return l.expired || l.state == "denied" || l.state == "moved" }
 
 func newAccount() account {
@@ -70,7 +70,7 @@ func (a *account) id() int64 {
 	return a.nextID
 }
 
-// promoter finds a promoter by referral id; the default one comes into being when it is asked for.
+// promoter finds a promoter by referral id. It creates the default promoter at the first call.
 func (a *account) promoter(s *Server, refID string) *Promoter {
 	for _, p := range a.promoters {
 		if p.RefID == refID {
@@ -111,7 +111,7 @@ func (a *account) addLead(p *Promoter, email, uid string) *lead {
 	return l
 }
 
-// referrer is the promoter whom a visitor id, a referral id or a promo code stands for; nil if none does.
+// referrer returns the promoter of the visitor id, the referral id or the promo code, or nil.
 func (a *account) referrer(s *Server, b Body) *Promoter {
 	if p := a.visitors[b.TID]; b.TID != "" && p != nil {
 		return p
@@ -124,14 +124,14 @@ func (a *account) referrer(s *Server, b Body) *Promoter {
 	return a.codes[strings.ToLower(b.PromoCode)]
 }
 
-// Promoter is the default promoter, whose referral id is DefaultRefID.
+// Promoter returns the default promoter, whose referral id is DefaultRefID.
 func (s *Server) Promoter() *Promoter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.account.promoter(s, DefaultRefID)
 }
 
-// AddPromoter adds a promoter with a referral id of your choice, and returns the one that has it already.
+// AddPromoter adds a promoter with this referral id. If there is one already, it returns that.
 func (s *Server) AddPromoter(refID string) *Promoter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,8 +150,8 @@ func (s *Server) AddVisitor(tid string) { s.Promoter().AddVisitor(tid) }
 // AddPromoCode gives the default promoter a coupon; see Promoter.AddPromoCode.
 func (s *Server) AddPromoCode(code string) { s.Promoter().AddPromoCode(code) }
 
-// AddLead makes a customer a lead of p, as if they had signed up. customer is an e-mail address, or a uid if it has
-// no "@"; an address may be followed by the uid of the same customer. A lead that exists moves to p.
+// AddLead makes a customer a lead of p, as a sign-up does. customer is an e-mail address, or a uid if it has no "@". After an address
+// you may give the uid of the same customer. An existing lead moves to p.
 func (p *Promoter) AddLead(customer string, uid ...string) {
 	email, id := customer, ""
 	if !strings.Contains(customer, "@") {
@@ -176,7 +176,7 @@ func (p *Promoter) AddVisitor(tid string) {
 	p.s.account.visitors[tid] = p
 }
 
-// AddPromoCode makes a coupon p's: a sale with it creates the lead. Case does not matter.
+// AddPromoCode gives p a coupon: a sale with it creates a lead of p. Case does not matter.
 func (p *Promoter) AddPromoCode(code string) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
@@ -190,8 +190,8 @@ func (p *Promoter) Archive() {
 	p.archived = true
 }
 
-// SetLeadState gives a lead a state: "denied" or "moved" (to another promoter, who has a lead of their own then), or
-// "expired". Sales of it are answered with 404. customer is an e-mail address, or a uid if it has no "@".
+// SetLeadState sets the state of a lead: "denied", "expired", or "moved" (to another promoter, who then has a new lead). Its sales are
+// answered with 404. customer is an e-mail address, or a uid if it has no "@".
 func (s *Server) SetLeadState(customer, state string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

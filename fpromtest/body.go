@@ -11,7 +11,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Body is what a request asked for. Fields that the request left out are zero.
+// Body is the body of a request. Fields that the request left out are zero.
 type Body struct {
 	EventID     string `json:"event_id"`
 	Email       string `json:"email"`
@@ -30,10 +30,10 @@ type Body struct {
 
 	SkipEmailNotification bool `json:"skip_email_notification"`
 
-	amountOK bool // an integer in the form that the kind documents
+	amountOK bool // amount has the documented form of the kind
 }
 
-// number takes what the documentation calls integer here and string there.
+// number reads an integer or a string: the documentation has both.
 type number struct {
 	n      int64
 	valid  bool
@@ -50,8 +50,8 @@ func (v *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// decodeBody reads a request's JSON object. A text where the JSON has another type counts as blank. Like a server that
-// parses by content type it finds no fields in a body that does not say that it is JSON.
+// decodeBody reads a request's JSON object. A field with the wrong type counts as missing. A body whose content type is not JSON has no
+// fields, as on a server that parses by content type. It returns false if the body is not JSON.
 func decodeBody(kind string, header http.Header, raw []byte) (Body, bool) {
 	var b Body
 	if t, _, err := mime.ParseMediaType(header.Get("Content-Type")); err != nil || t != "application/json" {
@@ -73,7 +73,7 @@ func decodeBody(kind string, header http.Header, raw []byte) (Body, bool) {
 	return b, true
 }
 
-// eventID is what makes the request of this kind one of a kind: the event id, or the customer where there is none.
+// eventID returns what identifies a request among those of its kind: the event id, or the customer if the kind has no event id.
 func (b Body) eventID(kind string) string {
 	if kind == fprom.KindSale || kind == fprom.KindRefund {
 		return b.EventID

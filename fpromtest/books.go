@@ -9,7 +9,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// books are what the Company API shows: commissions, and the sales that the reports count. Server.mu guards them.
+// books is the data of the Company API: commissions, and the events that the reports count. Server.mu guards it.
 type books struct {
 	rows    []*bookRow
 	tracked []*bookEvent
@@ -36,14 +36,14 @@ type bookEvent struct {
 	copies   int
 }
 
-// convert is an amount in the account's currency.
+// convert returns an amount in the account's currency.
 func (s *Server) convert(amount int64, currency string) int64 {
 	rate := cmp.Or(s.company.Rates[strings.ToUpper(currency)], 100)
 	return amount * rate / 100
 }
 
-// book enters a tracked sale or refund, and returns the commissions that it makes: one for the lead's promoter, one more
-// for who recruited that promoter, none if the promoter's rewards for the lead are used up.
+// book enters a tracked sale or refund and returns its commissions: one for the lead's promoter and one for the recruiter of that
+// promoter. There is none if the promoter's rewards for the lead are used up.
 func (s *Server) book(kind string, l *lead, b Body, amount int64, now time.Time) []Commission {
 	s.books.tracked = append(s.books.tracked, &bookEvent{kind: kind, id: b.EventID, amount: s.convert(amount, b.Currency), at: now, copies: 1})
 	p := l.promoter
@@ -60,7 +60,7 @@ func (s *Server) book(kind string, l *lead, b Body, amount int64, now time.Time)
 	return earned
 }
 
-// commission books what a promoter earns by an amount.
+// commission books the commission of a promoter for an amount.
 func (s *Server) commission(kind string, l *lead, b Body, p *Promoter, tier int, percent, amount int64, now time.Time) Commission {
 	sale := s.convert(amount, b.Currency)
 	c := Commission{
@@ -76,28 +76,28 @@ func (s *Server) commission(kind string, l *lead, b Body, p *Promoter, tier int,
 	return c
 }
 
-// MaxRewards lets p earn by the first n sales of each customer only: later ones are tracked without a commission. 0: by all.
+// MaxRewards lets only the first n sales of each customer earn a commission. Later sales are tracked without one. 0: no limit.
 func (p *Promoter) MaxRewards(n int) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	p.maxRewards = n
 }
 
-// RecruitedBy makes up a second tier: it earns 5 % of every sale that p earns by, in a commission of its own.
+// RecruitedBy makes up the recruiter of p: for every sale of p, up earns a second commission of 5 %.
 func (p *Promoter) RecruitedBy(up *Promoter) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	p.recruiter = up
 }
 
-// PastSale is a sale or a refund that no request here has made: an old integration's, or that of a native connection.
+// PastSale is a sale or a refund that came to FirstPromoter without this Server, such as from a native connection.
 type PastSale struct {
 	EventID    string
-	Email, UID string // a customer who is no lead becomes one of the default promoter
+	Email, UID string // an unknown customer becomes a lead of the default promoter
 	Amount     int64  // minor units of Currency
 	Currency   string
 	At         time.Time // default: now
-	RefundOf   string    // event id of a sale: this is a refund of it
+	RefundOf   string    // event id of a sale, if this is its refund
 }
 
 // AddPastSale books a sale or a refund with its commissions.
@@ -128,8 +128,7 @@ func (s *Server) AddPastSale(p PastSale) {
 	s.book(kind, l, Body{EventID: p.EventID, Email: p.Email, UID: p.UID, Currency: p.Currency, SaleEventID: p.RefundOf}, amount, at)
 }
 
-// Lose takes the commissions of an event out of the books, and the event out of the reports. What was answered stays
-// answered, and the event id stays used.
+// Lose removes the commissions of an event, and the event from the reports. The event id stays used.
 func (s *Server) Lose(eventID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +136,7 @@ func (s *Server) Lose(eventID string) {
 	s.books.tracked = slices.DeleteFunc(s.books.tracked, func(e *bookEvent) bool { return e.id == eventID })
 }
 
-// Forget is Lose, after which FirstPromoter takes the event id again.
+// Forget is Lose, but the event id is free again.
 func (s *Server) Forget(eventID string) {
 	s.Lose(eventID)
 	s.mu.Lock()
@@ -164,7 +163,7 @@ func (s *Server) Double(eventID string) {
 	}
 }
 
-// Reprice changes the sale's amount in the commissions of an event, as a wrong integration would have sent it.
+// Reprice changes the amount of an event in the books, as if a faulty integration had sent another amount.
 func (s *Server) Reprice(eventID string, amount int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,7 +179,7 @@ func (s *Server) Reprice(eventID string, amount int64) {
 	}
 }
 
-// Deny denies the commissions of an event, as a person does in FirstPromoter.
+// Deny denies the commissions of an event, as a user of FirstPromoter can.
 func (s *Server) Deny(eventID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

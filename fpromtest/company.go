@@ -10,27 +10,27 @@ import (
 
 const companyPath = "/api/v2/company/"
 
-// PromoterSecret is in every credential of a promoter that the Company API's answers carry, as FirstPromoter's do. It
-// belongs into no log, no file and no output.
+// PromoterSecret is part of every credential of a promoter in the Company API's answers. (FirstPromoter's answers contain credentials,
+// too.) A program must never write it to a log, a file or its output.
 const PromoterSecret = "fake-promoter-secret" //nolint:gosec // it opens nothing
 
-// Company says how the fake's Company API (GET /api/v2/company/…) behaves where FirstPromoter's documentation is silent
-// or contradicts itself. The zero value is the plainest reading of it.
+// Company sets how the fake's Company API (GET /api/v2/company/…) behaves where FirstPromoter's documentation is silent or contradicts
+// itself. The zero value is the simplest reading.
 type Company struct {
-	DayZone      time.Duration    // how far east of UTC the days of filters and reports begin
+	DayZone      time.Duration    // offset from UTC of the days in filters and reports; east is positive
 	ToExclusive  bool             // filters[…][to] is not included
-	SparseReport bool             // a report leaves out days on which nothing happened
+	SparseReport bool             // a report leaves out days without events
 	PeriodTime   bool             // a report's period is a date-time
-	ReportDays   bool             // a report takes days only, and answers a date-time with 422
+	ReportDays   bool             // a report answers a date-time with 422; it takes only days
 	Millis       bool             // created_at has milliseconds
 	NullEventIDs bool             // commissions have no event_id
-	ExactSearch  bool             // q finds whole event ids, addresses and uids only
+	ExactSearch  bool             // q finds only whole event ids, addresses and uids
 	LinkHeader   bool             // lists have a Link header while there is a next page
-	MaxPerPage   int              // a page has no more rows, whatever is asked for. 0: 100
+	MaxPerPage   int              // largest number of rows of a page. 0: 100
 	IgnorePage   bool             // every page is the first one
 	Order        Order            // of rows
 	RefundRows   RefundRows       // what a refund's commission looks like
-	Rates        map[string]int64 // percent: what 100 of a currency are in the account's. Currencies that are missing: 100
+	Rates        map[string]int64 // by currency: the worth of 100 units in the account's currency. Missing: 100
 }
 
 // Order says how stable the order of a list is.
@@ -39,8 +39,8 @@ type Order int
 // Orders of a list.
 const (
 	OrderStable   Order = iota // always the same
-	OrderTies                  // rows of one second change places with every call
-	OrderShuffled              // as OrderTies, and lists without sorting change altogether
+	OrderTies                  // rows of the same second are shuffled with every call
+	OrderShuffled              // like OrderTies; lists without sorting are shuffled as a whole
 )
 
 // RefundRows says what the commission of a refund looks like.
@@ -69,7 +69,7 @@ type companyCall struct {
 	query           url.Values
 }
 
-// companyOf reads a request for the Company API; nil if r is none.
+// companyOf parses a request for the Company API. It returns nil if r is another request.
 func companyOf(r *http.Request) *companyCall {
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), companyPath)
 	if !ok || r.Method != http.MethodGet {
@@ -112,7 +112,7 @@ func (s *Server) processCompany(e *entry) reply {
 	switch {
 	case c.resource == "campaigns" && c.value == "":
 		return s.page(c, 1, func(int) object { return s.campaign() })
-	case c.resource == "commissions" && c.value == "": // one alone cannot be read
+	case c.resource == "commissions" && c.value == "": // a single commission cannot be read
 		return s.listCommissions(c)
 	case c.resource == "referrals" && c.value == "":
 		return s.listReferrals(c)

@@ -100,7 +100,7 @@ func (s *Server) overview(c *companyCall) reply {
 		return invalid("columns")
 	}
 	if g := c.query.Get("group_by"); g != "" && g != "day" {
-		return invalid("group_by") // this fake has days only
+		return invalid("group_by") // this fake knows only days
 	}
 	from, ok1 := s.reportDay(c.query.Get("start_date"))
 	to, ok2 := s.reportDay(c.query.Get("end_date"))
@@ -130,7 +130,7 @@ func (s *Server) overview(c *companyCall) reply {
 	return jsonReply(http.StatusOK, list)
 }
 
-// reportDay reads a day, or the one that a date-time names.
+// reportDay parses a day or a date-time.
 func (s *Server) reportDay(v string) (time.Time, bool) {
 	if t, err := time.Parse(time.RFC3339, v); err == nil && !s.company.ReportDays {
 		return t.Truncate(24 * time.Hour), true
@@ -139,7 +139,7 @@ func (s *Server) reportDay(v string) (time.Time, bool) {
 	return t, err == nil
 }
 
-// totals are the figures of reportColumns by day.
+// totals returns the figures of reportColumns by day.
 func (s *Server) totals() map[string]*[3]int64 {
 	days := map[string]*[3]int64{}
 	for _, e := range s.books.tracked {

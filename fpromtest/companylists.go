@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// page cuts a list of n rows as page and per_page (default 20, at most 100) say.
+// page answers one page of a list of n rows. The query has page and per_page (default 20, at most 100).
 func (s *Server) page(c *companyCall, n int, row func(i int) object) reply {
 	number, size, ok := pageOf(c.query)
 	if !ok {
@@ -48,10 +48,10 @@ func pageOf(q url.Values) (number, size int, ok bool) {
 	return number, min(size, 100), true
 }
 
-// day numbers the day of t in the account's time zone.
+// day returns the date of t in the account's time zone.
 func (s *Server) day(t time.Time) string { return t.UTC().Add(s.company.DayZone).Format(time.DateOnly) }
 
-// created reads filters[created_at][from|to].
+// created parses filters[created_at][from|to] to a test. bad names a wrong filter.
 func (s *Server) created(q url.Values) (test func(time.Time) bool, bad string) {
 	from, to := q.Get("filters[created_at][from]"), q.Get("filters[created_at][to]")
 	for name, v := range map[string]string{"filters[created_at][from]": from, "filters[created_at][to]": to} {
@@ -65,7 +65,7 @@ func (s *Server) created(q url.Values) (test func(time.Time) bool, bad string) {
 	}, ""
 }
 
-// found reports whether q finds one of the values.
+// found reports whether the search text q matches one of the values.
 func (s *Server) found(q string, in ...string) bool {
 	q = strings.ToLower(q)
 	return q == "" || slices.ContainsFunc(in, func(v string) bool {
@@ -95,7 +95,7 @@ func (s *Server) listCommissions(c *companyCall) reply {
 	return s.page(c, len(rows), func(i int) object { return s.rowJSON(rows[i]) })
 }
 
-// sort puts rows into the order asked for, newest first if none is, as unstable as Company.Order says.
+// sort sorts rows; by default the newest is first. Company.Order says how stable the order is.
 func (s *Server) sort(rows []*bookRow, sorting string) {
 	s.disturb(sorting != "", len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 	if sorting == "" && s.company.Order == OrderShuffled {
@@ -125,7 +125,7 @@ func (s *Server) shown(r *bookRow) bool {
 	return r.Kind == "sale" || s.company.RefundRows != RefundRowNone
 }
 
-// shownID is the event id that the Company API shows.
+// shownID returns the event id that the Company API shows.
 func (s *Server) shownID(r *bookRow) string {
 	switch {
 	case s.company.NullEventIDs:

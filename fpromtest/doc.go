@@ -1,8 +1,8 @@
-// Package fpromtest is a fake FirstPromoter for the tests of programs that use package fprom, with the answers that
-// FirstPromoter documents, a journal of everything that arrived, and faults to inject. Package
-// fpromtest/queuetest holds the suites that every fprom.Queue must pass.
+// Package fpromtest is a fake FirstPromoter for tests of programs that use package fprom. It gives the answers that FirstPromoter
+// documents, keeps a journal of all requests, and can inject faults. The suites that every fprom.Queue must pass are in package
+// fpromtest/queuetest.
 //
-// A test that buys something and asserts on what reached FirstPromoter:
+// A test that buys something and checks what reached FirstPromoter:
 //
 //	fake := fpromtest.NewServer(t)
 //	fake.AddLead("jane@example.com")
@@ -13,55 +13,53 @@
 //
 // # What the account knows
 //
-// A fresh Server has one promoter, whose referral id is DefaultRefID, and no leads, visitors or promo codes: a sale of
-// somebody unknown is answered with 404, which is normal. AddLead, AddVisitor and AddPromoCode make the next sale a
-// referral sale, WithAllLeads makes every sale one; AddPromoter adds promoters with leads of their own. Every sale earns
-// 20 %; currencies are not converted.
+// A new Server has one promoter, whose referral id is DefaultRefID, and no leads, visitors or promo codes. A sale of an unknown
+// customer is answered with 404, which is normal. After AddLead, AddVisitor or AddPromoCode a sale is a referral sale; with
+// WithAllLeads every sale is. AddPromoter adds promoters with their own leads. Every sale earns 20 %. Currencies are not converted.
 //
-// A sale whose tid, ref_id or promo code leads to nobody is sent again for an hour, and Flush waits for that. To avoid it,
-// make the visitor known with AddVisitor, set fprom.Config.Retry.NotFound to an empty slice, or use a bubble's time.
+// A Tracker repeats a sale for an hour if its tid, ref_id or promo code belongs to no promoter, and Flush waits for that. To avoid it,
+// call AddVisitor, set fprom.Config.Retry.NotFound to an empty slice, or use the time of a synctest bubble.
 //
 // # Answers
 //
-// The Server follows the documentation (https://docs.firstpromoter.com, API reference v2, tracking) where it says something:
+// The Server follows the documentation (https://docs.firstpromoter.com, API reference v2, tracking):
 //
 //	401, empty   the key is missing or wrong
 //	429          more than WithRateLimit requests in 60 seconds; the ones answered with 429 do not count
 //	400          neither email nor uid; event_id missing; amount not a positive integer (a refund's may be a string)
-//	409          the event id was used for this kind before
-//	404, JSON    no such lead, and neither tid, ref_id nor promo_code leads to a promoter; or the promoter is banned.
-//	             A sign-up: no such visitor
+//	409          the event id is already used for this kind
+//	404, JSON    no such lead, and neither tid, ref_id nor promo_code belongs to a promoter; or the promoter is banned.
+//	             For a sign-up: no such visitor
 //	422          a second sign-up of a lead
 //	204          a refund to a lead without sales, or of a sale that the lead did not make
 //	404, HTML    any other path or method
 //
-// Where it is silent the Server chooses: a right key with a missing or another Account-ID is a 403 (a 401 would be as good),
-// addresses are compared without regard to case, a body that is not declared as JSON has no fields, a cancellation of an
-// unknown lead is a 404 like a sale's, a 429 of the limit has no Retry-After, and the messages of the 400 for event_id and
-// of the 403 are invented.
+// Where the documentation is silent, the Server does this: a right key with a missing or wrong Account-ID is a 403. Addresses are
+// compared without regard to case. A body that is not declared as JSON has no fields. A cancellation of an unknown lead is a 404,
+// like a sale. The 429 of the rate limit has no Retry-After. The messages of the 400 for event_id and of the 403 are invented.
 //
 // # Company API
 //
-// The same state answers the reading calls of the Company API (…/company beside …/track): campaigns, commissions, referrals
-// (all, or one by find_by), one promoter, and the daily report. Company says how it behaves where the documentation is
-// silent: null event ids, pages that do not hold still, the time zone of a day and so on. AddPastSale, Lose, Double,
-// Reprice and Deny make the books differ from what was tracked.
+// The Server also answers the GET calls of the Company API (…/company beside …/track): campaigns, commissions, referrals (all, or one
+// by find_by), one promoter, and the daily report. Type Company sets its behaviour where the documentation is silent: null event
+// ids, pages that change between calls, the time zone of a day and so on. AddPastSale, Lose, Double, Reprice and Deny make the books
+// differ from what was tracked.
 //
 // # Faults
 //
-// Inject lets things go wrong, composed from a Fault and what narrows it:
+// Inject injects a Fault. Methods of the Fault select the requests that meet it:
 //
 //	fake.Inject(fpromtest.Status(500).Times(3))
 //	fake.Inject(fpromtest.Status(429).RetryAfter("30").For(time.Minute))
 //	fake.Inject(fpromtest.Reset().AfterProcessing().OnKind("sale").Chance(0.1))
 //
-// Faults act like a proxy in front of FirstPromoter: a request that one stops is in the journal, but does not count
-// against the rate limit.
+// A Fault acts like a proxy in front of FirstPromoter: a request that it stops is in the journal, but does not count against the
+// rate limit.
 //
 // # Time
 //
-// A Server made with InMemory opens no socket and is reached through Transport. Inside a testing/synctest bubble its
-// rate limit, its journal, and hanging or slow answers follow the bubble's clock. An hour's outage that takes no time:
+// A Server made with InMemory opens no socket and is reached through Transport. In a testing/synctest bubble its rate limit, its
+// journal and slow answers use the bubble's clock. An outage of an hour that takes no real time:
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		fake := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithAllLeads())

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Fault is something that goes wrong with requests, and with which of them. Make one with a constructor, narrow it with
-// its methods (each returns a changed copy), and pass it to Server.Inject:
+// Fault says what goes wrong, and with which requests. Make one with a constructor, narrow it with its methods (each returns a changed
+// copy), and pass it to Server.Inject:
 //
 //	s.Inject(fpromtest.Status(500).Times(3))
 //	s.Inject(fpromtest.Reset().AfterProcessing().OnEvent("ch_1").Times(1))
@@ -31,8 +31,8 @@ type Fault struct {
 	rare        bool // chance was set
 }
 
-// Status answers with a status (200 to 599) instead of processing: with FirstPromoter's documented body for it where there is one,
-// else with a small JSON message (4xx) or an HTML page (5xx).
+// Status answers with a status (200 to 599) instead of processing. The body is FirstPromoter's documented one, or else a small JSON
+// message (4xx) or an HTML page (5xx).
 func Status(code int) Fault {
 	return Fault{name: "status " + strconv.Itoa(code), answer: func(r Request, _ reply) reply { return statusReply(r, code) }}
 }
@@ -43,11 +43,11 @@ func (f Fault) RetryAfter(value string) Fault {
 	return f
 }
 
-// Hang answers nothing until the client goes, the server closes, or the Injection is removed; then the request goes
-// its normal way.
+// Hang does not answer until the client disconnects, the server closes, or the Injection is removed. After a removal the request is
+// processed as usual.
 func Hang() Fault { return Fault{name: "hang", hang: true} }
 
-// Delay lets a request wait for d before it goes its normal way.
+// Delay lets a request wait for d before it is processed.
 func Delay(d time.Duration) Fault { return Fault{name: "delay " + d.String(), delay: d} }
 
 // Reset breaks the connection instead of answering.
@@ -60,8 +60,8 @@ func NotFoundPage() Fault {
 	return Fault{name: "html 404", answer: func(Request, reply) reply { return notFoundPage() }}
 }
 
-// Redirect answers with a redirect (301, 302, 303, 307, 308) instead of processing. It leads to a place that answers
-// every method with 200 and a JSON object, and whose visitors are listed by Server.Trapped.
+// Redirect answers with a redirect (301, 302, 303, 307, 308) instead of processing. The target answers every method with 200 and a
+// JSON object; Server.Trapped lists the requests to it.
 func Redirect(status int) Fault {
 	return Fault{name: "redirect " + strconv.Itoa(status), answer: func(Request, reply) reply {
 		return reply{status: status, redirect: true}
@@ -82,7 +82,7 @@ func HugeBody(n int64) Fault {
 	}}
 }
 
-// TruncatedBody processes the request, and breaks off in the middle of the answer's body.
+// TruncatedBody processes the request and breaks the connection in the middle of the answer's body.
 func TruncatedBody() Fault {
 	return Fault{name: "truncated body", mangles: true, answer: func(_ Request, real reply) reply {
 		real.cut, real.reset = true, len(real.body) == 0
@@ -90,7 +90,7 @@ func TruncatedBody() Fault {
 	}}
 }
 
-// SlowBody processes the request, sends the header of the answer at once, and its body in ten pieces spread over d.
+// SlowBody processes the request. It sends the header at once and the body in ten pieces over the time d.
 func SlowBody(d time.Duration) Fault {
 	return Fault{name: "slow body", mangles: true, answer: func(_ Request, real reply) reply {
 		real.slow = d
@@ -98,7 +98,7 @@ func SlowBody(d time.Duration) Fault {
 	}}
 }
 
-// GzipBody processes the request, and compresses the answer's body whether or not the client asked for it.
+// GzipBody processes the request and compresses the answer's body, even if the client did not ask for it.
 func GzipBody() Fault {
 	return Fault{name: "gzip body", mangles: true, answer: func(_ Request, real reply) reply {
 		var b bytes.Buffer
@@ -115,7 +115,7 @@ func GzipBody() Fault {
 	}}
 }
 
-// AfterProcessing lets the fault happen after the request was processed: the event is registered, and the answer lost.
+// AfterProcessing lets the fault happen after processing: the event is registered, but the answer is lost.
 func (f Fault) AfterProcessing() Fault {
 	f.name += " after processing"
 	f.after = true
@@ -128,31 +128,31 @@ func (f Fault) OnKind(kind string) Fault {
 	return f
 }
 
-// OnEvent narrows the fault to one event id; for the other kinds see Request.EventID.
+// OnEvent narrows the fault to one event id. For kinds without event ids see Request.EventID.
 func (f Fault) OnEvent(id string) Fault {
 	f.event = id
 	return f
 }
 
-// Times ends the fault after it met n requests. 0: no end.
+// Times ends the fault after n requests. 0: no end.
 func (f Fault) Times(n int) Fault {
 	f.times = n
 	return f
 }
 
-// For ends the fault when d has passed since it was injected. 0: no end.
+// For ends the fault at d after its injection. 0: no end.
 func (f Fault) For(d time.Duration) Fault {
 	f.lasts = d
 	return f
 }
 
-// Chance lets the fault meet each request with probability p only, drawn from a generator with the server's seed.
+// Chance lets the fault happen to each request with probability p. The random numbers follow from WithSeed.
 func (f Fault) Chance(p float64) Fault {
 	f.chance, f.rare = p, true
 	return f
 }
 
-// Injection is a fault at work in a Server.
+// Injection is an active fault of a Server.
 type Injection struct {
 	s       *Server
 	fault   Fault
@@ -162,8 +162,8 @@ type Injection struct {
 	done    chan struct{} // closed when removed
 }
 
-// Inject puts faults to work. A request meets the first one that matches it, in the order they were injected.
-// The Injection returned is of the last one; it is nil if there is none.
+// Inject activates faults. A request meets the first fault that matches it, in the order of injection. Inject returns the Injection of
+// the last fault, or nil without faults.
 func (s *Server) Inject(faults ...Fault) *Injection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,7 +178,7 @@ func (s *Server) Inject(faults ...Fault) *Injection {
 	return in
 }
 
-// Heal removes every fault, and lets go of what hangs.
+// Heal removes every fault. Hanging requests continue.
 func (s *Server) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +188,7 @@ func (s *Server) Heal() {
 	s.faults = nil
 }
 
-// Remove ends the fault, and lets go of what hangs by it.
+// Remove ends the fault. Requests that hang because of it continue.
 func (in *Injection) Remove() {
 	in.s.mu.Lock()
 	defer in.s.mu.Unlock()
@@ -202,14 +202,14 @@ func (in *Injection) remove() {
 	}
 }
 
-// Hits is how many requests met the fault.
+// Hits returns how many requests met the fault.
 func (in *Injection) Hits() int {
 	in.s.mu.Lock()
 	defer in.s.mu.Unlock()
 	return in.hits
 }
 
-// match finds the fault that a request meets; nil if none does. Server.mu is held.
+// match returns the fault that a request meets, or nil. Server.mu is held.
 func (s *Server) match(r Request) *Injection {
 	for _, in := range s.faults {
 		f := in.fault

@@ -7,40 +7,40 @@ import (
 	"time"
 )
 
-// Request is one request that arrived, and what became of it.
+// Request is a request that arrived, with its result.
 type Request struct {
 	Time    time.Time // of arrival
 	Method  string
 	Path    string
 	Kind    string      // "sale", "refund", "signup", "cancellation", "company"; empty for any other path or method
-	EventID string      // the event id; for a sign-up or a cancellation the customer: e-mail address in lower case, else uid; for a company call what it asks for, such as "commissions"
+	EventID string      // the event id; of a sign-up or a cancellation the customer (e-mail address in lower case, else uid); of a company call the resource, such as "commissions"
 	Header  http.Header // without Authorization
-	Body    Body        // what was asked for
-	Raw     []byte      // the very bytes
+	Body    Body        // parsed
+	Raw     []byte      // as received
 
-	Status   int    // answered; 0 while the request is under way, and if no answer was sent
-	Accepted bool   // an event was registered, whatever the answer said
-	Fault    string // the injected fault that it met, such as "status 500"; empty for none
+	Status   int    // of the answer; 0 while the request is in progress, or if no answer was sent
+	Accepted bool   // an event was registered, even if the answer was lost
+	Fault    string // the injected fault, such as "status 500"; empty if there was none
 }
 
-// Commission is what a promoter earned by a sale, or lost by a refund.
+// Commission is what a promoter earned with a sale or lost by a refund.
 type Commission struct {
 	ID         int64
 	Kind       string // "sale" or "refund"
 	EventID    string
-	Customer   string // the e-mail address in lower case, else the uid, that the request named
+	Customer   string // of the request: the e-mail address in lower case, else the uid
 	SaleAmount int64  // minor units; negative for a refund
 	Amount     int64  // minor units; negative for a refund
 	RefID      string // the promoter's referral id
 	Time       time.Time
 }
 
-// journal is everything that arrived; Server.mu guards it.
+// journal has all requests. Server.mu guards it.
 type journal struct {
 	requests []Request
-	counts   map[[2]string]int // by kind and event id, where "" counts all
-	trapped  []Request
-	changed  chan struct{} // closed and replaced with every change
+	counts   map[[2]string]int // by kind and event id; "" stands for all
+	trapped  []Request         // followed a Redirect
+	changed  chan struct{}     // closed and replaced with every change
 }
 
 func newJournal() journal {
@@ -65,7 +65,7 @@ func (j *journal) add(r Request) int {
 	return len(j.requests) - 1
 }
 
-// update changes the entry of a request, and wakes who waits.
+// update changes the entry of a request and wakes up Wait.
 func (s *Server) update(i int, change func(*Request)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,15 +75,14 @@ func (s *Server) update(i int, change func(*Request)) {
 	}
 }
 
-// Requests is every request so far, in the order of arrival. The copy is the caller's; headers and bytes are shared.
+// Requests returns a copy of all requests, in the order of arrival. Do not change their headers and bytes, which are shared.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.journal.requests)
 }
 
-// Accepted is every request by which an event was registered, in the order of arrival, also those whose answer was
-// lost.
+// Accepted returns the requests that registered an event, in the order of arrival, even if the answer was lost.
 func (s *Server) Accepted() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,30 +95,30 @@ func (s *Server) Accepted() []Request {
 	return accepted
 }
 
-// Commissions is every commission so far, oldest first.
+// Commissions returns all commissions, oldest first.
 func (s *Server) Commissions() []Commission {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.account.earned)
 }
 
-// Trapped is every request that followed a Redirect.
+// Trapped returns all requests that followed a Redirect.
 func (s *Server) Trapped() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.journal.trapped)
 }
 
-// Count is the number of requests of a kind for an event id (see Request.EventID). An empty eventID counts all of the
-// kind; both empty, all there are.
+// Count returns the number of requests with this kind and event id (see Request.EventID). With an empty eventID it counts all requests
+// of the kind; if both are empty, all requests.
 func (s *Server) Count(kind, eventID string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.journal.counts[[2]string{kind, eventID}]
 }
 
-// MaxInWindow is the largest number of requests that arrived within any window of length d, however placed. Two
-// requests exactly d apart are not in one window.
+// MaxInWindow returns the largest number of requests in any time window of length d. Two requests exactly d apart are not in one
+// window.
 func (s *Server) MaxInWindow(d time.Duration) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,8 +132,8 @@ func (s *Server) MaxInWindow(d time.Duration) int {
 	return most
 }
 
-// Wait returns nil as soon as cond holds, which is asked at once and after every change, or ctx's error. cond may use
-// every method of the Server.
+// Wait returns nil when cond returns true, or else the error of ctx. It calls cond at once and after every change of the journal. cond
+// may call any method of the Server.
 func (s *Server) Wait(ctx context.Context, cond func(*Server) bool) error {
 	for {
 		s.mu.Lock()

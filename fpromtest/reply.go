@@ -12,17 +12,17 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// reply is an answer in the making, before it is known how it travels.
+// reply is an answer, before it is sent over a socket or in memory.
 type reply struct {
 	status   int
 	header   http.Header
 	body     []byte
-	padding  int64 // so many bytes between body and tail
+	padding  int64 // number of bytes between body and tail
 	tail     []byte
-	cut      bool          // send half of the body and break off
-	slow     time.Duration // spread the body over this time
-	redirect bool          // to the trap
-	reset    bool          // break the connection instead
+	cut      bool          // send half of the body, then break the connection
+	slow     time.Duration // time over which the body is sent
+	redirect bool          // to trapPath
+	reset    bool          // break the connection instead of answering
 }
 
 func rawReply(status int, contentType string, body []byte) reply {
@@ -54,7 +54,7 @@ func notFoundPage() reply {
 	return page(http.StatusNotFound, "The page you were looking for doesn't exist (404)")
 }
 
-// statusReply is what an injected status looks like: as documented for the kind of request where it is.
+// statusReply returns the answer of an injected status, as documented for the kind of request if it is documented.
 func statusReply(r Request, code int) reply {
 	switch {
 	case code == http.StatusNotFound && r.Kind == fprom.KindSignup:
@@ -81,12 +81,12 @@ func statusReply(r Request, code int) reply {
 	}
 }
 
-// exists says that an event id was used before.
+// exists answers that an event id is already used.
 func exists(kind, id string) reply {
 	return message(http.StatusConflict, "The '"+kind+"' event with the id '"+id+"' already exists.")
 }
 
-// size is the length that the answer promises.
+// size is the Content-Length.
 func (r reply) size() int64 { return int64(len(r.body)) + r.padding + int64(len(r.tail)) }
 
 // bodyAllowed reports whether HTTP lets this answer have a body.
@@ -97,7 +97,7 @@ func (r reply) bodyAllowed() bool {
 // slowPieces is how many pieces a slow body is sent in.
 const slowPieces = 10
 
-// reader is the body as the client gets to see it. pause waits as long as it is told, or returns why it cannot.
+// reader returns the body as the client sees it. pause waits for a time, or returns an error if the client is gone.
 func (r reply) reader(pause func(time.Duration) error) io.Reader {
 	var whole io.Reader = bytes.NewReader(r.body)
 	if r.padding > 0 {
@@ -112,7 +112,7 @@ func (r reply) reader(pause func(time.Duration) error) io.Reader {
 	return &checkedReader{r: whole, pause: pause}
 }
 
-// padding is an endless row of the same letter.
+// padding reads the same letter without end.
 type padding struct{}
 
 func (padding) Read(p []byte) (int, error) {
@@ -122,7 +122,7 @@ func (padding) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// breaking is the end of a connection in the middle of a body.
+// breaking ends the connection in the middle of a body.
 type breaking struct{}
 
 func (breaking) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
@@ -142,7 +142,7 @@ func (s *slowReader) Read(p []byte) (int, error) {
 	return s.r.Read(p[:min(len(p), s.piece)])
 }
 
-// checkedReader does not go on after the client has gone.
+// checkedReader stops when the client is gone.
 type checkedReader struct {
 	r     io.Reader
 	pause func(time.Duration) error

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// maxBody bounds what is read of a request.
+// maxBody bounds the body of a request; the rest is not read.
 const maxBody = 1 << 20
 
 // entry is a request on its way through the server.
@@ -21,10 +21,10 @@ type entry struct {
 	auth    string
 	account string
 	company *companyCall // nil: not for the Company API
-	valid   bool         // the body is a JSON object, or nothing that claims to be one
+	valid   bool         // false: the body should be a JSON object and is not
 }
 
-// exchange takes a request to its answer. An error says that there is none: the client has gone or the server closed.
+// exchange returns the answer to a request. An error means that there is none: the client is gone, or the server is closed.
 func (s *Server) exchange(ctx context.Context, r *http.Request) (reply, error) {
 	e := s.read(r)
 	if r.URL.Path == trapPath {
@@ -70,11 +70,11 @@ func setHeader(rep *reply, name, value string) {
 	rep.header.Set(name, value)
 }
 
-// read takes in what the client sent.
+// read reads a request.
 func (s *Server) read(r *http.Request) *entry {
 	var raw []byte
 	if r.Body != nil {
-		raw, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // what is missing makes the JSON invalid
+		raw, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // a body that is cut off is invalid JSON
 	}
 	header := r.Header.Clone()
 	header.Del("Authorization")
@@ -95,11 +95,11 @@ func (s *Server) read(r *http.Request) *entry {
 	return e
 }
 
-// arrive enters a request into the journal, and says which fault it meets.
+// arrive enters a request into the journal and returns the fault that it meets.
 func (s *Server) arrive(e *entry) *Injection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e.req.Time = time.Now() // under the lock: the journal is in the order of time
+	e.req.Time = time.Now() // under the lock, so that the journal is in order of time
 	in := s.match(e.req)
 	if in != nil {
 		e.req.Fault = in.fault.name
@@ -116,7 +116,7 @@ func (s *Server) processAndNote(e *entry) reply {
 	return rep
 }
 
-// trap is where a redirect leads.
+// trap answers a request that followed a redirect.
 func (s *Server) trap(r Request) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,8 +126,7 @@ func (s *Server) trap(r Request) reply {
 	return jsonReply(http.StatusOK, object{"id": 1, "etype": "sale"})
 }
 
-// wait waits for d (0: without end) or until done is closed. It returns an error if the client goes or the server closes
-// before.
+// wait waits for d (0: without end) or until done is closed. If the client is gone or the server closes before, it returns an error.
 func (s *Server) wait(ctx context.Context, d time.Duration, done <-chan struct{}) error {
 	var over <-chan time.Time
 	if d > 0 {
@@ -146,7 +145,7 @@ func (s *Server) wait(ctx context.Context, d time.Duration, done <-chan struct{}
 	return nil
 }
 
-// pause waits for d, which may be 0, while a body is sent.
+// pause waits for d between two pieces of a body. d may be 0.
 func (s *Server) pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
@@ -154,9 +153,8 @@ func (s *Server) pause(ctx context.Context, d time.Duration) error {
 	return s.wait(ctx, d, nil)
 }
 
-// ServeHTTP answers a request that came over a socket. It makes the Server an http.Handler that can be mounted
-// elsewhere; paths begin with
-// /api/v2/track/ and /api/v2/company/.
+// ServeHTTP answers a request over a socket. You may also mount the Server in your own mux; its paths begin with /api/v2/track/ and
+// /api/v2/company/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	rep, err := s.exchange(ctx, r)
@@ -175,11 +173,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var out io.Writer = w
 	if rep.slow > 0 || rep.cut {
 		out = flushing{w}
-		_ = http.NewResponseController(w).Flush() // the header goes ahead; a writer that cannot is no worse off
+		_ = http.NewResponseController(w).Flush() // send the header at once, if the writer can
 	}
 	pause := func(d time.Duration) error { return s.pause(ctx, d) }
 	if _, err := io.Copy(out, rep.reader(pause)); err != nil {
-		panic(http.ErrAbortHandler) // break the connection off
+		panic(http.ErrAbortHandler) // breaks the connection
 	}
 }
 

@@ -23,7 +23,7 @@ const (
 type Server struct {
 	URL       string // what fprom.Config.BaseURL must be
 	APIKey    string // the key that is accepted
-	AccountID string // the account it belongs to
+	AccountID string // the account of the key
 
 	limit    int
 	allLeads bool
@@ -36,20 +36,20 @@ type Server struct {
 	mu      sync.Mutex
 	account account
 	journal journal
-	window  []time.Time // when the requests of the last minute were let through
+	window  []time.Time // of the requests of the last minute that were not answered with 429
 	faults  []*Injection
 	company Company
 	books   books
 	rng     *rand.Rand
 
-	disorder *rand.Rand // of lists
+	disorder *rand.Rand // for the order of lists
 }
 
 // Option changes a Server before it starts.
 type Option func(*Server)
 
-// WithRateLimit sets how many requests per minute are let through before the answer is 429, in any window of 60
-// seconds; 0 lifts the limit. Default DefaultRateLimit.
+// WithRateLimit sets how many requests are allowed in any 60 seconds; further ones are answered with 429. 0: no limit. The default is
+// DefaultRateLimit.
 func WithRateLimit(perMinute int) Option { return func(s *Server) { s.limit = perMinute } }
 
 // WithAllLeads makes every customer a lead of the default promoter, so that every sale is a referral sale.
@@ -58,12 +58,11 @@ func WithAllLeads() Option { return func(s *Server) { s.allLeads = true } }
 // WithSeed sets the seed of Fault.Chance. Default 1.
 func WithSeed(seed uint64) Option { return func(s *Server) { s.seed = seed } }
 
-// InMemory makes a Server that opens no socket and starts no goroutine: it is reached by Transport only. Its time is
-// time.Now, so inside a testing/synctest bubble it lives in the bubble's time.
+// InMemory makes a Server without a socket and without goroutines. Only Transport reaches it. In a testing/synctest bubble it uses the
+// bubble's time.
 func InMemory() Option { return func(s *Server) { s.inMemory = true } }
 
-// NewServer starts a Server that closes itself when the test ends. In a synctest bubble pass the bubble's *testing.T
-// and InMemory.
+// NewServer starts a Server that is closed when the test ends. In a synctest bubble pass the bubble's *testing.T and InMemory.
 func NewServer(tb testing.TB, opts ...Option) *Server {
 	tb.Helper()
 	s := Start(opts...)
@@ -71,8 +70,8 @@ func NewServer(tb testing.TB, opts ...Option) *Server {
 	return s
 }
 
-// Start starts a Server outside of a test, on a free port of the loopback interface. Call Close when done. Like
-// httptest.NewServer it panics if no port can be opened.
+// Start starts a Server outside of a test, on a free port of the loopback interface. Call Close at the end. Like httptest.NewServer it
+// panics if it cannot open a port.
 func Start(opts ...Option) *Server {
 	s := &Server{ //nolint:gosec // the key opens nothing
 		APIKey: "fake-api-key", AccountID: "fake-account",
@@ -81,7 +80,7 @@ func Start(opts ...Option) *Server {
 	for _, o := range opts {
 		o(s)
 	}
-	s.rng = rand.New(rand.NewPCG(s.seed, s.seed)) // a test wants the same numbers again
+	s.rng = rand.New(rand.NewPCG(s.seed, s.seed)) // the same numbers in every run of a test
 	s.disorder = newDisorder(s.seed)
 	s.account = newAccount()
 	s.journal = newJournal()
@@ -94,7 +93,7 @@ func Start(opts ...Option) *Server {
 	return s
 }
 
-// Close stops the server. Requests that hang are cut off. It may be called more than once.
+// Close stops the server and breaks hanging requests. It may be called more than once.
 func (s *Server) Close() {
 	s.close.Do(func() {
 		close(s.closed)
@@ -104,8 +103,8 @@ func (s *Server) Close() {
 	})
 }
 
-// Config is a fprom.Config that reaches this server: BaseURL, APIKey and AccountID, and for a Server in memory the
-// HTTPClient. Everything else has its default, also the pace of 400 calls a minute: in tests see NewTracker.
+// Config returns a fprom.Config for this server: BaseURL, APIKey and AccountID, and for a Server in memory the HTTPClient. Everything
+// else is the default, including the pace of 400 calls a minute. In tests use NewTracker.
 func (s *Server) Config() fprom.Config {
 	c := fprom.Config{BaseURL: s.URL, APIKey: s.APIKey, AccountID: s.AccountID}
 	if s.inMemory {

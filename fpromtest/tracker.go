@@ -9,10 +9,9 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// NewTracker returns a Tracker that reports to s and belongs to one test. It logs to tb, from debug on. It does not pace
-// its calls, which would take a test 0.15 s for each of them. When the test ends it is shut down, within 10 seconds; what
-// is not delivered by then is logged. Each change alters the Config before. In a synctest bubble pass the bubble's
-// *testing.T.
+// NewTracker returns a Tracker for one test that reports to s. It logs to tb, including debug lines. It does not pace its calls, because
+// that would cost a test 0.15 s for each call. At the end of the test it is shut down within 10 seconds; events that are not delivered
+// by then are logged. Each change may alter the Config. In a synctest bubble pass the bubble's *testing.T.
 func NewTracker(tb testing.TB, s *Server, change ...func(*fprom.Config)) *fprom.Tracker {
 	tb.Helper()
 	cfg := s.Config()

@@ -8,7 +8,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// The messages that FirstPromoter documents.
+// Messages that FirstPromoter documents.
 const (
 	msgBlankCustomer = "Error. Email and uid can not be blank!"
 	msgAmount        = "Error. Amount blank or invalid."
@@ -17,7 +17,7 @@ const (
 	msgSignedUp      = "there is already a signup event registered on this lead"
 )
 
-// process does what FirstPromoter does with a request: its answer, and whether an event was registered.
+// process processes a request as FirstPromoter does. accepted reports whether an event was registered.
 func (s *Server) process(e *entry) (rep reply, accepted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *Server) process(e *entry) (rep reply, accepted bool) {
 	return e.kind(s, e.req.Body, e.req.Time)
 }
 
-// admit counts a request into the window of the last 60 seconds, unless that is full.
+// admit reports whether the rate limit allows a request, and counts it then.
 func (s *Server) admit(now time.Time) bool {
 	if s.limit <= 0 {
 		return true
@@ -55,7 +55,7 @@ func (s *Server) admit(now time.Time) bool {
 	return true
 }
 
-// handler answers the requests of one kind; Server.mu is held.
+// handler answers requests of one kind. Server.mu is held.
 type handler func(s *Server, b Body, now time.Time) (rep reply, accepted bool)
 
 func handlerOf(kind string) handler {
@@ -72,7 +72,7 @@ func handlerOf(kind string) handler {
 	return nil
 }
 
-// checkEvent reports what is wrong with a sale or a refund before anybody asks whose it is.
+// checkEvent checks the fields of a sale or a refund, before its lead is looked up. If one is wrong it returns the answer and false.
 func (s *Server) checkEvent(kind string, b Body) (reply, bool) {
 	switch {
 	case b.EventID == "":
@@ -85,7 +85,7 @@ func (s *Server) checkEvent(kind string, b Body) (reply, bool) {
 	return reply{}, true
 }
 
-// leadOf finds the lead, or creates it where the request says who brought them. nil: not a referral, or banned.
+// leadOf finds the lead. With create it makes a new one, if the request names a promoter. nil: no referral, or a banned promoter.
 func (s *Server) leadOf(b Body, create bool) *lead {
 	l := s.account.find(b.Email, b.UID)
 	if l == nil && create {

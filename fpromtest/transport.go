@@ -13,9 +13,9 @@ import (
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// Transport is a way to the server without a socket: every request is answered in the goroutine that sends it, hanging
-// and slow answers included, which end when the request's context does. It works inside a testing/synctest bubble.
-// Whatever the host, requests go to this server. Unlike http.Transport it never asks for compression.
+// Transport returns a RoundTripper to the server without a socket. It answers a request in the goroutine that sends it, and ignores the
+// host. Hanging and slow answers end with the request's context. It works in a testing/synctest bubble. Unlike http.Transport it never
+// asks for compression.
 func (s *Server) Transport() http.RoundTripper { return transport{s} }
 
 type transport struct{ s *Server }
@@ -59,7 +59,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// broken is the error of a connection that fails, as package net makes it.
+// broken returns the error of a broken connection, in the form of package net.
 func broken(op string, errno syscall.Errno) error {
 	return &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(map[string]string{"dial": "connect", "read": "read"}[op], errno)}
 }

@@ -18,17 +18,17 @@ import (
 	"time"
 )
 
-// TestWebhookSecret signs the webhooks of tests that name no other secret. It has a form that every provider's handler takes.
+// TestWebhookSecret is the default signing secret of test webhooks. Every provider's handler takes its form.
 const TestWebhookSecret = "whsec_ZnByb210ZXN0IHdlYmhvb2s=" //nolint:gosec // of tests, and public
 
 // WebhookSample names a webhook that Webhook can make.
 type WebhookSample struct {
-	Provider string // as the package below billing, such as "stripe"
+	Provider string // name of the package below billing, such as "stripe"
 	Event    string // the provider's name for it, such as "invoice.paid"
-	Variant  string // another shape of the same event, such as that of an older API version; empty: the usual one
+	Variant  string // another form of the event, such as that of an older API version; empty: the usual form
 }
 
-// String is the sample as one writes it: "stripe invoice.paid", or "stripe invoice.paid@2024-06-20" with its variant.
+// String returns a text such as "stripe invoice.paid", or with a variant "stripe invoice.paid@2024-06-20".
 func (s WebhookSample) String() string {
 	if s.Variant == "" {
 		return s.Provider + " " + s.Event
@@ -36,31 +36,30 @@ func (s WebhookSample) String() string {
 	return s.Provider + " " + s.Event + "@" + s.Variant
 }
 
-// WebhookConfig is what a webhook says. The zero value is a payment of $24.00, of which $4.00 are tax, by jane@example.com.
+// WebhookConfig is the content of a webhook. The zero value is a payment of $24.00 by jane@example.com, including $4.00 tax.
 type WebhookConfig struct {
 	URL    string // of the endpoint; default http://localhost/webhooks/<provider>
-	Secret string // that the endpoint has; default TestWebhookSecret
-	// ID is what the ids of the payment, the refund and the customer are made of: with one ID the refund is that of the
-	// sale. Letters and digits; default random, so that each webhook is another payment.
+	Secret string // of the endpoint; default TestWebhookSecret
+	// ID is part of the ids of payment, refund and customer. A refund belongs to the sale with the same ID. It has letters and digits.
+	// By default it is random, so that each webhook is a new payment.
 	ID              string
 	Email           string    // default jane@example.com
-	UID, TID, RefID string    // in the provider's metadata, as fp_uid, fp_tid and fp_ref; empty: not there
+	UID, TID, RefID string    // in the provider's metadata as fp_uid, fp_tid and fp_ref; empty: left out
 	Plan            string    // the provider's plan, price or product; default plan_pro
 	Amount, Tax     int64     // before taxes, and the taxes on it, in hundredths; default 2000 and 400
 	Currency        string    // one with hundredths; default usd
-	TestMode        bool      // of the provider's test mode, where its payloads say so
-	At              time.Time // when it is signed; default now
+	TestMode        bool      // of the provider's test mode, if its payloads contain that
+	At              time.Time // of the signature; default now
 }
 
-// Webhook is a webhook of a billing provider, signed as the provider signs it, for the tests of an endpoint:
+// Webhook returns a webhook of a billing provider, signed as the provider does it, to test an endpoint:
 //
 //	r, err := fpromtest.Webhook("stripe", "invoice.paid", fpromtest.WebhookConfig{Secret: secret, TID: "b1a2"})
 //	…
 //	handler.ServeHTTP(recorder, r)
 //
-// Webhooks lists what there is. event may have a variant: "invoice.paid@2024-06-20". The samples hold what the packages
-// below billing read, not all that the provider sends. To send one over the network, set URL. PayPal's certificates are
-// replaced: see PayPalCertificates.
+// Webhooks lists the samples. event may contain a variant: "invoice.paid@2024-06-20". A sample has the fields that the packages below
+// billing read, not all fields of the provider. To send it over the network, set URL. For PayPal see PayPalCertificates.
 func Webhook(provider, event string, c WebhookConfig) (*http.Request, error) {
 	body, err := WebhookBody(provider, event, c)
 	if err != nil {
@@ -82,7 +81,7 @@ func Webhook(provider, event string, c WebhookConfig) (*http.Request, error) {
 //go:embed webhooks
 var webhookFiles embed.FS
 
-// Webhooks are the samples, sorted by provider and event.
+// Webhooks lists the samples, sorted by provider and event.
 func Webhooks() []WebhookSample {
 	var out []WebhookSample
 	for _, path := range webhookPaths() {
@@ -101,7 +100,7 @@ func webhookFile(file string) (name, format string) {
 	return name[:i], name[i+1:]
 }
 
-// webhookPaths are the files of samples, as <provider>/<event>[@<variant>].<format>.tmpl.
+// webhookPaths lists the files of the samples: <provider>/<event>[@<variant>].<format>.tmpl.
 func webhookPaths() []string {
 	var out []string
 	dirs, _ := webhookFiles.ReadDir("webhooks")
@@ -115,7 +114,7 @@ func webhookPaths() []string {
 	return out
 }
 
-// webhookPath is the file of a sample, and its format; empty if there is none.
+// webhookPath returns the file of a sample and its format, or empty strings.
 func webhookPath(provider, event string) (path, format string) {
 	for _, path := range webhookPaths() {
 		dir, file, _ := strings.Cut(path, "/")
@@ -126,7 +125,7 @@ func webhookPath(provider, event string) (path, format string) {
 	return "", ""
 }
 
-// webhookFuncs are what the templates call.
+// webhookFuncs are the functions of the templates.
 var webhookFuncs = template.FuncMap{
 	"json": func(v any) (string, error) {
 		b, err := json.Marshal(v)
@@ -142,7 +141,7 @@ var webhookFuncs = template.FuncMap{
 	"upper": strings.ToUpper,
 }
 
-// WebhookBody is the body of Webhook.
+// WebhookBody returns the body of Webhook.
 func WebhookBody(provider, event string, c WebhookConfig) ([]byte, error) {
 	path, _ := webhookPath(provider, event)
 	source, err := webhookFiles.ReadFile("webhooks/" + path)
@@ -160,12 +159,12 @@ func WebhookBody(provider, event string, c WebhookConfig) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// webhookData is what the templates read.
+// webhookData is the data of the templates.
 type webhookData struct {
 	WebhookConfig
 	Total    int64
 	Metadata map[string]string // fp_uid, fp_tid, fp_ref
-	Contact  map[string]string // Metadata with fp_email, where the payload has no address
+	Contact  map[string]string // Metadata with fp_email, for payloads without an address
 	Custom   string            // Contact and the tax, as PayPal's custom_id
 	TaxShare float64           // of Total
 	Unix     string

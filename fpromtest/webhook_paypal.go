@@ -21,12 +21,12 @@ import (
 
 const payPalCert = "https://api.paypal.com/v1/notifications/certs/CERT-fpromtest"
 
-// PayPalCertificates stand in for PayPal's, which signs with a private key that nobody else has. Give them to
+// PayPalCertificates returns test certificates, because only PayPal has the private key for its own. Give them to
 // paypal.WithCertificates:
 //
 //	handler := billing.Handler(tracker, paypal.Provider(paypal.WithCertificates(fpromtest.PayPalCertificates())), webhookID)
 //
-// They are made anew in each process: a service in another process refuses what this one signs.
+// Each process makes new ones: a service in another process refuses the signatures of this one.
 func PayPalCertificates() (fetch func(ctx context.Context, url string) ([]byte, error), roots *x509.CertPool) {
 	pki, err := payPal()
 	if err != nil {
@@ -44,7 +44,7 @@ func PayPalCertificates() (fetch func(ctx context.Context, url string) ([]byte, 
 
 type payPalPKI struct {
 	key  *rsa.PrivateKey
-	cert *x509.Certificate // trusts itself
+	cert *x509.Certificate // self-signed
 }
 
 var payPal = sync.OnceValues(func() (*payPalPKI, error) {
@@ -54,7 +54,7 @@ var payPal = sync.OnceValues(func() (*payPalPKI, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "messageverificationcerts.paypal.com"},
-		// Also valid in the bubbles of synctest, whose time begins in 2000.
+		// valid also in synctest bubbles, whose time begins in 2000
 		NotBefore: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)

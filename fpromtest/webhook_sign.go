@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// signer sets the headers with which a provider signs body.
+// signer sets the headers of a provider's signature of body.
 type signer func(h http.Header, body []byte, secret string, at time.Time) error
 
 var signers = map[string]signer{
@@ -32,8 +32,8 @@ var signers = map[string]signer{
 	"whop":         signedStandard(asText),
 }
 
-// SignWebhook sets the headers in h that the provider signs body with, as if it were sent at that time. The secret is the
-// one that the endpoint has: of PayPal, the webhook's id.
+// SignWebhook sets the headers of the provider's signature of body at a time. secret is the secret of the endpoint; for PayPal it is
+// the webhook's id.
 func SignWebhook(provider string, h http.Header, body []byte, secret string, at time.Time) error {
 	sign, ok := signers[provider]
 	if !ok {
@@ -42,7 +42,7 @@ func SignWebhook(provider string, h http.Header, body []byte, secret string, at 
 	return sign(h, body, secret, at)
 }
 
-// WebhookProviders are the names of the providers that SignWebhook knows, sorted.
+// WebhookProviders lists the providers that SignWebhook knows, sorted.
 func WebhookProviders() []string {
 	var out []string
 	for name := range signers {
@@ -60,7 +60,7 @@ func mac(key []byte, message ...string) []byte {
 	return m.Sum(nil)
 }
 
-// signed is a header with the HMAC of the body.
+// signed signs with a header that contains the HMAC of the body.
 func signed(header string, encode func([]byte) string) signer {
 	return func(h http.Header, body []byte, secret string, _ time.Time) error {
 		h.Set(header, encode(mac([]byte(secret), string(body))))
@@ -68,7 +68,7 @@ func signed(header string, encode func([]byte) string) signer {
 	}
 }
 
-// signedAt is a header with the time and the HMAC of the time and the body, in a format.
+// signedAt signs with a header that contains the time and the HMAC of time and body. format is the form of the header.
 func signedAt(header, format, joint string) signer {
 	return func(h http.Header, body []byte, secret string, at time.Time) error {
 		stamp := strconv.FormatInt(at.Unix(), 10)
@@ -77,15 +77,15 @@ func signedAt(header, format, joint string) signer {
 	}
 }
 
-// asText is a secret of Standard Webhooks as a key, for providers that do not decode it.
+// asText returns the key of Standard Webhooks for providers that do not decode the secret.
 func asText(secret string) ([]byte, error) { return []byte(secret), nil }
 
-// whsec is a secret of Standard Webhooks as a key: base64 after whsec_.
+// whsec returns the key of Standard Webhooks: base64 after whsec_.
 func whsec(secret string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 }
 
-// signedStandard is Standard Webhooks (https://www.standardwebhooks.com).
+// signedStandard signs by Standard Webhooks (https://www.standardwebhooks.com).
 func signedStandard(key func(secret string) ([]byte, error)) signer {
 	return func(h http.Header, body []byte, secret string, at time.Time) error {
 		k, err := key(secret)
@@ -100,13 +100,13 @@ func signedStandard(key func(secret string) ([]byte, error)) signer {
 	}
 }
 
-// signRevenueCat does both that RevenueCat can do: an endpoint checks one of them.
+// signRevenueCat sets both headers of RevenueCat; an endpoint checks one of them.
 func signRevenueCat(h http.Header, body []byte, secret string, at time.Time) error {
 	h.Set("Authorization", secret)
 	return signedAt("X-RevenueCat-Webhook-Signature", "t=%s,v1=%s", ".")(h, body, secret, at)
 }
 
-// signBasic is basic authentication with "user:password", or with a user alone.
+// signBasic sets basic authentication. The secret is "user:password", or "user" alone.
 func signBasic(h http.Header, _ []byte, secret string, _ time.Time) error {
 	user, password, _ := strings.Cut(secret, ":")
 	r := http.Request{Header: h}

@@ -6,7 +6,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// object is a JSON object in the making; the answers below have the members that FirstPromoter's documentation shows.
+// object is a JSON object. The answers below have the members of FirstPromoter's documentation.
 type object map[string]any
 
 const timeForm = "2006-01-02T15:04:05.000Z"
@@ -18,7 +18,7 @@ func stamp(t time.Time) any {
 	return t.UTC().Format(timeForm)
 }
 
-// orNull is v, or null for the empty string.
+// orNull returns v, or null for the empty string.
 func orNull(v string) any {
 	if v == "" {
 		return nil
@@ -26,7 +26,7 @@ func orNull(v string) any {
 	return v
 }
 
-// eventJSON answers a sale and a sign-up.
+// eventJSON is the answer to a sale or a sign-up.
 func eventJSON(id int64, l *lead, b Body, etype string, now time.Time, earned ...Commission) object {
 	o := object{
 		"id": id, "etype": etype, "sale_amount": nil, "original_sale_amount": nil, "original_sale_currency": nil,
