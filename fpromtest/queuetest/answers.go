@@ -12,7 +12,7 @@ import (
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// What deliver answers in the cases.
+// Results of deliver in the cases.
 
 func done() (fprom.Result, error) { return fprom.Result{Outcome: fprom.Tracked, StatusCode: 200}, nil }
 
@@ -23,10 +23,10 @@ func rejected() (fprom.Result, error) {
 		&fprom.APIError{StatusCode: 400, Message: "Error. Amount blank or invalid."}
 }
 
-// The errors below are what a Tracker says to its queue, so that the cases hold for what queues really get.
+// The errors below come from a real Tracker, so that the cases use the errors that queues really get.
 
-// quickError is that of an attempt that failed, and is to be made again within some milliseconds.
-func quickError(t *testing.T) error {
+// retryError returns the error of a failed attempt that is due again within milliseconds.
+func retryError(t *testing.T) error {
 	t.Helper()
 	return trackerError(t, func(cfg *fprom.Config, fake *fpromtest.Server) {
 		cfg.Retry.Base, cfg.Retry.Max = 2*time.Millisecond, 5*time.Millisecond
@@ -36,8 +36,8 @@ func quickError(t *testing.T) error {
 	})
 }
 
-// soonError is that of an event that is held, and is to be delivered again in 20 ms without an attempt spent.
-func soonError(t *testing.T) error {
+// heldError returns the error of a held event. It is due again in 20 ms, and the attempt does not count.
+func heldError(t *testing.T) error {
 	t.Helper()
 	return trackerError(t, func(cfg *fprom.Config, _ *fpromtest.Server) {
 		cfg.RequestsPerMinute = 1_000_000 // no wait before the call
@@ -45,7 +45,7 @@ func soonError(t *testing.T) error {
 	}, fprom.IsHeld)
 }
 
-// setAsideError is that of an event that fails on its own while others succeed, until the Tracker sets it aside.
+// setAsideError returns the error of an event that the Tracker sets aside, because it fails while others succeed.
 func setAsideError(t *testing.T) error {
 	t.Helper()
 	return trackerError(t, func(_ *fprom.Config, fake *fpromtest.Server) {
@@ -54,7 +54,7 @@ func setAsideError(t *testing.T) error {
 	}, fprom.IsSetAside)
 }
 
-// trackerError lets a Tracker deliver an event until its error is as wanted, in the time of a bubble.
+// trackerError lets a Tracker deliver an event in a bubble until its error is the wanted one.
 func trackerError(t *testing.T, prepare func(*fprom.Config, *fpromtest.Server), want func(error) bool) error {
 	t.Helper()
 	var err error
@@ -63,7 +63,7 @@ func trackerError(t *testing.T, prepare func(*fprom.Config, *fpromtest.Server), 
 		cfg := fake.Config()
 		cfg.Logger = slog.New(slog.DiscardHandler)
 		prepare(&cfg, fake)
-		q := &handQueue{deliver: make(chan deliverFunc, 1)}
+		q := &captureQueue{deliver: make(chan deliverFunc, 1)}
 		cfg.Queue = q
 		tracker, newErr := fprom.New(cfg)
 		if newErr != nil {
@@ -83,14 +83,14 @@ func trackerError(t *testing.T, prepare func(*fprom.Config, *fpromtest.Server), 
 			if time.Since(start) > 3*time.Hour {
 				t.Fatalf("in three hours a Tracker has not told its queue what this case needs, only %v", err)
 			}
-			<-time.After(time.Minute) // of the bubble
+			<-time.After(time.Minute) // in the bubble
 			_, _ = deliver(t.Context(), saleNow(t, "other"+strconv.Itoa(n), "other@example.com", 1))
 		}
 	})
 	return err
 }
 
-// saleNow is the message of a sale, in its nth delivery. Its referral id leads to nobody.
+// saleNow returns the message of a sale for its nth delivery. Its referral id is unknown.
 func saleNow(t *testing.T, id, email string, n int) fprom.Message {
 	t.Helper()
 	m, err := fprom.NewMessage(fprom.Sale{EventID: id, Email: email, Amount: 100, RefID: "nobody"})
@@ -101,19 +101,21 @@ func saleNow(t *testing.T, id, email string, n int) fprom.Message {
 	return m
 }
 
-// handQueue stores nothing: it hands out its Tracker's deliver.
-type handQueue struct{ deliver chan deliverFunc }
+// captureQueue captures the deliver function of its Tracker. It stores nothing.
+type captureQueue struct{ deliver chan deliverFunc }
 
-func (q *handQueue) Put(context.Context, ...fprom.Message) error { return nil }
+func (q *captureQueue) Put(context.Context, ...fprom.Message) error { return nil }
 
-func (q *handQueue) Run(ctx context.Context, _ int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+func (q *captureQueue) Run(ctx context.Context, _ int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	q.deliver <- deliver
 	<-ctx.Done()
 	return nil
 }
 
-func (q *handQueue) Flush(context.Context) error { return nil }
+func (q *captureQueue) Flush(context.Context) error { return nil }
 
-func (q *handQueue) Stats(context.Context) (fprom.QueueStats, error) { return fprom.QueueStats{}, nil }
+func (q *captureQueue) Stats(context.Context) (fprom.QueueStats, error) {
+	return fprom.QueueStats{}, nil
+}
 
-func (q *handQueue) Close() error { return nil }
+func (q *captureQueue) Close() error { return nil }

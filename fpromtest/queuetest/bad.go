@@ -15,7 +15,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// BadAnswers are answers that a few events may get each time, while all others are tracked: the key of TestBadEvents.
+// BadAnswers are bad answers by name. In TestBadEvents a few events always get one, and all others are tracked.
 var BadAnswers = map[string]func(*http.Request) (*http.Response, error){
 	"403":              answer(http.StatusForbidden, `{"message":"You don't have enough rights to perform this action","code":"forbidden"}`),
 	"404 page":         answer(http.StatusNotFound, "<!DOCTYPE html><html></html>"),
@@ -45,10 +45,10 @@ const (
 	goodRate  = usualRate * 80 / 100
 )
 
-// TestBadEvents checks that events which alone get a bad answer each time do not stop the others: bad of them are put
-// first, and from the fifth minute on the others keep at least 80 % of their rate. It runs a Tracker with the queue in a
-// synctest bubble, so the queue must not wait for a network. answers are keys of BadAnswers. With "503 and later" 20
-// are bad at most: where nothing else is answered the account pauses for a minute after each.
+// TestBadEvents checks that events that always get a bad answer do not stop the others. It puts bad of them first. From the fifth
+// minute on, the others must keep at least 80 % of their rate. It runs a Tracker with the queue in a synctest bubble, so the queue
+// must not wait for a network. answers are keys of BadAnswers. With "503 and later" at most 20 events are bad, because each of these
+// answers pauses the account for a minute.
 func TestBadEvents(t *testing.T, open func(t *testing.T) fprom.Queue, bad int, answers ...string) {
 	t.Helper()
 	for _, name := range answers {
@@ -73,7 +73,7 @@ func badEvents(t *testing.T, q fprom.Queue, bad int, badly func(*http.Request) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = tracker.Shutdown(gone(t)) }() // the bad ones are left, which is the point
+	defer func() { _ = tracker.Shutdown(endedContext(t)) }() // the bad events are still waiting, as intended
 	enqueue := func(kind string, n int) {
 		var events []fprom.Event
 		for i := range n {
@@ -99,7 +99,7 @@ func badEvents(t *testing.T, q fprom.Queue, bad int, badly func(*http.Request) (
 	}
 }
 
-// goodCalls is a FirstPromoter that tracks the good events and counts them by the minute.
+// goodCalls acts as FirstPromoter. It tracks the good events and counts them for each minute.
 type goodCalls struct {
 	begin time.Time
 	badly func(*http.Request) (*http.Response, error)
@@ -131,8 +131,8 @@ func (g *goodCalls) in(from, to int) (n int) {
 	return n
 }
 
-// gone is a context that has ended.
-func gone(t *testing.T) context.Context {
+// endedContext returns a context that has ended.
+func endedContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -20,7 +20,7 @@ var deadCases = []durableCase{
 func (o reopener) testRedrive() {
 	s := newScene(o)
 	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{})
-	s.changed("Redrive of all", n, err, 3)
+	s.checkCount("Redrive of all", n, err, 3)
 	if got, want := entryKeys(s.list(fprom.Filter{State: fprom.StateWaiting})), s.safeKeys(wrong, wrongUID, wrongKey, retried, behind, bulky); !equalSets(got, want) {
 		s.t.Errorf("waiting after Redrive: %v, want %v", got, want)
 	}
@@ -30,15 +30,15 @@ func (o reopener) testRedrive() {
 	s.close()
 	s.rig = o.open()
 	s.start(2, nil)
-	s.once(s.msgs[wrong:retried]...)
+	s.checkOnce(s.msgs[wrong:retried]...)
 	for _, place := range []int{wrong, wrongUID, wrongKey} {
-		if got := s.of(s.msgs[place])[0]; string(got.Body) == "" || got.Digest != s.msgs[place].Digest || got.Customer != s.msgs[place].Customer {
+		if got := s.deliveries(s.msgs[place])[0]; string(got.Body) == "" || got.Digest != s.msgs[place].Digest || got.Customer != s.msgs[place].Customer {
 			s.t.Errorf("redriven: %+v, want what was put: %+v", got.Message, s.msgs[place])
 		}
 	}
 	s.wait("all done", func() bool { return len(s.list(fprom.Filter{State: fprom.StateDone, Outcome: fprom.Tracked})) == 5 })
 	n, err = s.outbox().Redrive(s.t.Context(), fprom.Filter{})
-	s.changed("Redrive where nothing is dead", n, err, 0)
+	s.checkCount("Redrive where nothing is dead", n, err, 0)
 }
 
 func equalSets(a, b []string) bool {
@@ -60,16 +60,16 @@ func (o reopener) testRedriveSome() {
 		{"by the reason", fprom.Filter{Reason: "amount blank", Limit: 1}, 1},
 	} {
 		n, err := s.outbox().Redrive(s.t.Context(), c.f)
-		s.changed("Redrive "+c.name, n, err, c.want)
+		s.checkCount("Redrive "+c.name, n, err, c.want)
 	}
 	s.start(2, nil)
-	s.once(s.msgs[wrong], s.msgs[wrongUID])
-	if n := len(s.of(s.msgs[tracked])); n != 0 {
+	s.checkOnce(s.msgs[wrong], s.msgs[wrongUID])
+	if n := len(s.deliveries(s.msgs[tracked])); n != 0 {
 		s.t.Errorf("an event that was done was delivered again")
 	}
 }
 
-// keysOfDead names the three dead letters in the three ways there are.
+// keysOfDead names the three dead letters by event id, by Message.Key and by SafeKey.
 func (s *scene) keysOfDead() fprom.Filter {
 	return fprom.Filter{Keys: []string{"in_wrong", s.msgs[wrongUID].Key, s.safeKeys(wrongKey)[0], "in_tracked", "in_behind"}}
 }
@@ -77,15 +77,15 @@ func (s *scene) keysOfDead() fprom.Filter {
 func (o reopener) testRedriveKeys() {
 	s := newScene(o)
 	n, err := s.outbox().Redrive(s.t.Context(), s.keysOfDead())
-	s.changed("Redrive by keys", n, err, 3)
+	s.checkCount("Redrive by keys", n, err, 3)
 	s.start(2, nil)
-	s.once(s.msgs[wrong:retried]...)
+	s.checkOnce(s.msgs[wrong:retried]...)
 }
 
 func (o reopener) testDropKeys() {
 	s := newScene(o)
 	n, err := s.outbox().Drop(s.t.Context(), s.keysOfDead())
-	s.changed("Drop by keys", n, err, 3)
+	s.checkCount("Drop by keys", n, err, 3)
 	if got := s.list(fprom.Filter{Keys: []string{"in_wrong", s.msgs[wrongUID].Key, s.msgs[wrongKey].Key}}); len(got) != 0 {
 		s.t.Errorf("entries of what was dropped: %+v", got)
 	}
@@ -94,7 +94,7 @@ func (o reopener) testDropKeys() {
 func (o reopener) testDrop() {
 	s := newScene(o)
 	n, err := s.outbox().Drop(s.t.Context(), fprom.Filter{})
-	s.changed("Drop of all", n, err, 3)
+	s.checkCount("Drop of all", n, err, 3)
 	if st := s.stats(); st.Dead != 0 || st.Pending != 2 || st.Bulk != 1 || st.Ledger < 4 {
 		s.t.Errorf("Stats after Drop: %+v, want Dead 0, and nothing else changed", st)
 	}
@@ -103,9 +103,9 @@ func (o reopener) testDrop() {
 	s.close()
 	s.rig = o.open()
 	s.start(2, nil)
-	s.once(corrected)
-	s.same(s.of(corrected)[0].Message, corrected)
-	if n := len(s.of(s.msgs[wrongUID])); n != 0 {
+	s.checkOnce(corrected)
+	s.checkSame(s.deliveries(corrected)[0].Message, corrected)
+	if n := len(s.deliveries(s.msgs[wrongUID])); n != 0 {
 		s.t.Error("an event that was dropped was delivered")
 	}
 }
@@ -122,7 +122,7 @@ func (o reopener) testDropSome() {
 		{"by kind, one at most", fprom.Filter{Kind: fprom.KindSale, Limit: 1}, 1},
 	} {
 		n, err := s.outbox().Drop(s.t.Context(), c.f)
-		s.changed("Drop "+c.name, n, err, c.want)
+		s.checkCount("Drop "+c.name, n, err, c.want)
 	}
 	if got, want := entryKeys(s.list(fprom.Filter{State: fprom.StateDead})), s.safeKeys(wrongUID, wrongKey); !slices.Equal(got, want) {
 		s.t.Errorf("dead letters after dropping the oldest: %v, want %v", got, want)
@@ -143,7 +143,7 @@ func (o reopener) testReplaced() {
 		s.t.Errorf("Stats: %+v, want Dead 2 and Pending 3", st)
 	}
 	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{Keys: []string{"in_wrong"}})
-	s.changed("Redrive of a key that waits again", n, err, 0)
+	s.checkCount("Redrive of a key that waits again", n, err, 0)
 	s.start(2, func(context.Context, fprom.Message) (fprom.Result, error) { return done() })
-	s.once(corrected)
+	s.checkOnce(corrected)
 }

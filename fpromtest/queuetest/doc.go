@@ -1,5 +1,5 @@
-// Package queuetest says whether a queue keeps the rules of fprom.Queue and fprom.Outbox. A queue in memory must pass
-// TestQueue; a queue that outlives the process must pass TestDurableQueue too; an fprom.Outbox must pass all three:
+// Package queuetest checks that a queue keeps the rules of fprom.Queue and fprom.Outbox. A queue in memory must pass TestQueue. A queue
+// that outlives the process must also pass TestDurableQueue. An fprom.Outbox must pass both and TestOutbox:
 //
 //	func TestMyQueue(t *testing.T) {
 //		queuetest.TestQueue(t, func(t *testing.T) fprom.Queue { return myqueue.New() })

@@ -32,9 +32,9 @@ func (o reopener) testPending() {
 	r = o.open()
 	r.put(ms[0]) // stores nothing
 	r.start(4, nil)
-	r.once(ms...)
+	r.checkOnce(ms...)
 	for _, m := range ms {
-		r.same(r.of(m)[0].Message, m)
+		r.checkSame(r.deliveries(m)[0].Message, m)
 	}
 	if keys := r.keys(); slices.Index(keys, ms[0].Key) > slices.Index(keys, ms[1].Key) {
 		o.t.Errorf("deliveries after reopening: %v, want %s before %s", keys, ms[0].Key, ms[1].Key)
@@ -49,12 +49,12 @@ func (o reopener) testAttempts() {
 		return failed(&fprom.APIError{StatusCode: 503, RetryAfter: time.Second})
 	})
 	r.wait("a failed delivery", func() bool { return r.ended(m) == 1 })
-	r.idle(quiet) // the queue has noted it before its context ends
+	r.idle(quiet) // the queue notes the failure before its context ends
 	r.close()
 	r = o.open()
 	r.start(2, nil)
-	r.once(m)
-	if d := r.of(m)[0]; d.Attempt != 2 {
+	r.checkOnce(m)
+	if d := r.deliveries(m)[0]; d.Attempt != 2 {
 		o.t.Errorf("first delivery after reopening has Attempt %d, want 2", d.Attempt)
 	}
 }
@@ -68,13 +68,13 @@ func (o reopener) testDue() {
 		return failed(&fprom.APIError{StatusCode: 503, RetryAfter: pause})
 	})
 	r.wait("a failed delivery", func() bool { return r.ended(m) == 1 })
-	ended := r.of(m)[0].end
+	ended := r.deliveries(m)[0].end
 	r.idle(quiet)
 	r.close()
 	r = o.open()
 	r.start(2, nil)
-	r.wait("the retry", func() bool { return len(r.of(m)) == 1 })
-	if waited := r.of(m)[0].start.Sub(ended); waited < pause-5*time.Millisecond {
+	r.wait("the retry", func() bool { return len(r.deliveries(m)) == 1 })
+	if waited := r.deliveries(m)[0].start.Sub(ended); waited < pause-5*time.Millisecond {
 		o.t.Errorf("tried again by another process after %v, want at least %v", waited, pause)
 	}
 }
@@ -90,8 +90,8 @@ func (o reopener) testBulk() {
 		o.t.Errorf("Stats after reopening: %+v, want Pending 3 and Bulk 3", s)
 	}
 	r.start(1, nil)
-	r.delivered(append(keysOf(live), keysOf(old)...)...)
-	r.same(r.of(old[0])[0].Message, old[0])
+	r.checkOrder(append(keysOf(live), keysOf(old)...)...)
+	r.checkSame(r.deliveries(old[0])[0].Message, old[0])
 }
 
 func (o reopener) testSetAside() {
@@ -106,8 +106,8 @@ func (o reopener) testSetAside() {
 	r = o.open()
 	r.put(next)
 	r.start(2, nil)
-	r.once(next)
-	if n := len(r.of(bad)); n != 0 {
+	r.checkOnce(next)
+	if n := len(r.deliveries(bad)); n != 0 {
 		o.t.Errorf("what was set aside was delivered %d times right after reopening, want when it is due", n)
 	}
 }
@@ -117,12 +117,12 @@ func (o reopener) testInterrupted() {
 	m := r.sale("1", "ann", 100)
 	r.put(m)
 	r.start(2, untilEnd)
-	r.wait("the delivery under way", func() bool { return len(r.of(m)) == 1 })
+	r.wait("the delivery under way", func() bool { return len(r.deliveries(m)) == 1 })
 	r.close()
 	r = o.open()
 	r.start(2, nil)
-	r.once(m)
-	r.same(r.of(m)[0].Message, m)
+	r.checkOnce(m)
+	r.checkSame(r.deliveries(m)[0].Message, m)
 }
 
 func (o reopener) testLateOutcome() {
@@ -133,12 +133,12 @@ func (o reopener) testLateOutcome() {
 		<-ctx.Done()
 		return done()
 	})
-	r.wait("the delivery under way", func() bool { return len(r.of(m)) == 1 })
+	r.wait("the delivery under way", func() bool { return len(r.deliveries(m)) == 1 })
 	r.close()
 	r = o.open()
 	r.start(2, nil)
-	r.once(next)
-	if n := len(r.of(m)); n != 0 {
+	r.checkOnce(next)
+	if n := len(r.deliveries(m)); n != 0 {
 		o.t.Errorf("what was delivered as Run ended was delivered again %d times", n)
 	}
 }
@@ -148,10 +148,10 @@ func (o reopener) testDone() {
 	m := r.sale("1", "ann", 100)
 	r.put(m)
 	r.start(2, nil)
-	r.once(m)
+	r.checkOnce(m)
 	r.put(m)
 	r.idle(quiet)
-	if n := len(r.of(m)); n != 1 {
+	if n := len(r.deliveries(m)); n != 1 {
 		o.t.Errorf("%d deliveries after a second Put of an id that is done, want 1", n)
 	}
 	if s := r.stats(); s.Ledger != 1 || s.LastSuccess.IsZero() {
@@ -162,8 +162,8 @@ func (o reopener) testDone() {
 	marker := r.sale("2", "ben", 100)
 	r.start(2, nil)
 	r.put(m, marker)
-	r.once(marker)
-	if n := len(r.of(m)); n != 0 {
+	r.checkOnce(marker)
+	if n := len(r.deliveries(m)); n != 0 {
 		o.t.Errorf("%d deliveries after reopening of an id that is done, want 0", n)
 	}
 }
@@ -178,19 +178,19 @@ func (o reopener) testConflict() {
 		}
 		return done()
 	})
-	r.wait("one delivered, the other under way", func() bool { return r.ended(finished) == 1 && len(r.of(pending)) == 1 })
+	r.wait("one delivered, the other under way", func() bool { return r.ended(finished) == 1 && len(r.deliveries(pending)) == 1 })
 	r.idle(quiet)
 	r.close()
 	r = o.open()
 	fresh := r.sale("fresh", "ann", 100)
 	changed := []fprom.Message{r.sale("done", "ann", 999), r.sale("pending", "ben", 999)}
 	for range 2 {
-		r.refused("other amounts after reopening", r.q.Put(o.t.Context(), append(changed, fresh)...), changed...)
+		r.checkConflict("other amounts after reopening", r.q.Put(o.t.Context(), append(changed, fresh)...), changed...)
 	}
 	r.start(2, nil)
-	r.once(pending, fresh)
-	r.same(r.of(pending)[0].Message, pending)
-	if n := len(r.of(finished)); n != 0 {
+	r.checkOnce(pending, fresh)
+	r.checkSame(r.deliveries(pending)[0].Message, pending)
+	if n := len(r.deliveries(finished)); n != 0 {
 		o.t.Errorf("%s was delivered again", finished.Key)
 	}
 }
@@ -205,10 +205,10 @@ func (o reopener) testPutAfterClose() {
 	r = o.open()
 	r.start(2, nil)
 	r.put(m)
-	r.once(m)
+	r.checkOnce(m)
 }
 
-// testShared opens a queue that is a Limiter twice, as two processes do.
+// testShared opens a Limiter twice, as two processes do.
 func (o reopener) testShared() {
 	r := o.open()
 	a, ok := r.q.(fprom.Limiter)

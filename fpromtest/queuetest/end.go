@@ -20,11 +20,11 @@ func (r *rig) testRunWaits() {
 	release, open := r.gate()
 	m, next := r.sale("1", "ann", 100), r.sale("2", "ben", 100)
 	r.put(m, next)
-	r.start(1, func(context.Context, fprom.Message) (fprom.Result, error) { // deaf to its context
+	r.start(1, func(context.Context, fprom.Message) (fprom.Result, error) { // ignores its context
 		<-release
 		return done()
 	})
-	r.wait("the delivery under way", func() bool { return len(r.of(m)) == 1 })
+	r.wait("the delivery under way", func() bool { return len(r.deliveries(m)) == 1 })
 	r.cancel()
 	select {
 	case err := <-r.result:
@@ -37,12 +37,12 @@ func (r *rig) testRunWaits() {
 	if n := r.ended(m); n != 1 {
 		r.t.Errorf("%d deliveries have ended when Run returned, want 1", n)
 	}
-	if n := len(r.of(next)); n != 0 {
+	if n := len(r.deliveries(next)); n != 0 {
 		r.t.Error("a delivery began after the end of Run's context")
 	}
 }
 
-// untilEnd is a deliver that is interrupted by the end of its context.
+// untilEnd is a deliver function that returns when its context ends.
 func untilEnd(ctx context.Context, _ fprom.Message) (fprom.Result, error) {
 	<-ctx.Done()
 	return failed(ctx.Err())
@@ -52,14 +52,14 @@ func (r *rig) testInterrupted() {
 	m := r.sale("1", "ann", 100)
 	r.put(m)
 	r.start(2, untilEnd)
-	r.wait("the delivery under way", func() bool { return len(r.of(m)) == 1 })
+	r.wait("the delivery under way", func() bool { return len(r.deliveries(m)) == 1 })
 	r.stop()
 	if s := r.stats(); s.Pending != 1 {
 		r.t.Errorf("Stats after an interrupted attempt: %+v, want Pending 1", s)
 	}
 	r.start(2, nil)
 	r.wait("the delivery by another Run", func() bool { return r.ended(m) == 2 })
-	if d := r.of(m)[1]; d.Attempt != 1 {
+	if d := r.deliveries(m)[1]; d.Attempt != 1 {
 		r.t.Errorf("the delivery after an interrupted one has Attempt %d, want 1", d.Attempt)
 	}
 }
@@ -89,7 +89,7 @@ func (r *rig) testSecondRun() {
 		<-gate
 		return done()
 	})
-	r.wait("the delivery under way", func() bool { return len(r.of(m)) == 1 })
+	r.wait("the delivery under way", func() bool { return len(r.deliveries(m)) == 1 })
 	second := make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -110,7 +110,7 @@ func (r *rig) testSecondRun() {
 	r.stop()
 	r.put(later)
 	r.start(2, nil)
-	r.once(m, later)
+	r.checkOnce(m, later)
 }
 
 func (r *rig) testClosed() {

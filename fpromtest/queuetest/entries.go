@@ -33,7 +33,7 @@ func (s *scene) checkEntries(when string) {
 	for i, e := range es {
 		s.checkTimes(i, e)
 		got, want := e, s.want(i)
-		if i != retried && got.Reason != want.Reason { // of a retry, that there is one
+		if i != retried && got.Reason != want.Reason { // the reason of a retry is checked below
 			s.t.Errorf("%s: %s has Reason %q, want %q", when, e.Key, got.Reason, want.Reason)
 		}
 		if !slices.Equal(got.CommissionIDs, want.CommissionIDs) {
@@ -46,7 +46,7 @@ func (s *scene) checkEntries(when string) {
 			s.t.Errorf("%s: entry\n%+v, want\n%+v", when, got, want)
 		}
 	}
-	if st := s.stats(); st.Pending != 2 || st.Bulk != 1 || st.Dead != 3 || st.Ledger < 4 || st.Ledger > 5 { // a cancellation may be remembered or not
+	if st := s.stats(); st.Pending != 2 || st.Bulk != 1 || st.Dead != 3 || st.Ledger < 4 || st.Ledger > 5 { // a queue need not remember a cancellation
 		s.t.Errorf("%s: Stats %+v, want Pending 2, Bulk 1, Dead 3, Ledger 4 or 5", when, st)
 	}
 }
@@ -70,7 +70,7 @@ func (s *scene) checkTimes(i int, e fprom.Entry) {
 	}
 }
 
-// during reports whether at lies in the time of delivery, give or take what clocks and a retry's jitter differ by.
+// during reports whether at is in the time of delivery. It allows 2 s for clocks and the jitter of a retry.
 func (s *scene) during(at time.Time) bool {
 	return at.After(s.begun.Add(-2*time.Second)) && at.Before(s.before.Add(2*time.Second))
 }
@@ -137,14 +137,14 @@ func (o reopener) testMask() {
 	}
 }
 
-// testConflicts: a pair of an event id and another amount counts once, however often it is put.
+// testConflicts: an event id with another amount counts once as a conflict, however often it is put.
 func (o reopener) testConflicts() {
 	r := o.open()
 	m := r.sale("in_1", "ann", 100)
 	r.put(m)
 	for _, amount := range []int64{200, 200, 300} {
 		changed := r.sale("in_1", "ann", amount)
-		r.refused("another amount", r.q.Put(o.t.Context(), changed), changed)
+		r.checkConflict("another amount", r.q.Put(o.t.Context(), changed), changed)
 	}
 	for _, when := range []string{"before", "after"} {
 		if st := r.stats(); st.Conflicts != 2 {

@@ -11,7 +11,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// message is an event as it is put.
+// message returns the message of an event.
 func (r *rig) message(e fprom.Event) fprom.Message {
 	r.t.Helper()
 	m, err := fprom.NewMessage(e)
@@ -21,13 +21,13 @@ func (r *rig) message(e fprom.Event) fprom.Message {
 	return m
 }
 
-// sale is a message of a sale by a customer.
+// sale returns the message of a sale by a customer.
 func (r *rig) sale(id, customer string, amount int64) fprom.Message {
 	r.t.Helper()
 	return r.message(fprom.Sale{EventID: id, Email: customer + "@example.com", Amount: amount, Currency: "usd", Plan: "<pro> & ü"})
 }
 
-// sales is n sales by n customers.
+// sales returns n sales by n customers.
 func (r *rig) sales(prefix string, n int) []fprom.Message {
 	r.t.Helper()
 	ms := make([]fprom.Message, n)
@@ -37,7 +37,7 @@ func (r *rig) sales(prefix string, n int) []fprom.Message {
 	return ms
 }
 
-// bulk marks messages as bulk.
+// bulk returns copies of the messages that are marked as bulk.
 func bulk(ms ...fprom.Message) []fprom.Message {
 	ms = slices.Clone(ms)
 	for i := range ms {
@@ -54,8 +54,8 @@ func keysOf(ms []fprom.Message) []string {
 	return keys
 }
 
-// same checks that a message delivered for the first time is the one that was put. The body may be spelled differently.
-func (r *rig) same(got, want fprom.Message) {
+// checkSame checks that the first delivery of a message equals what was put. The JSON of the body may be formatted differently.
+func (r *rig) checkSame(got, want fprom.Message) {
 	r.t.Helper()
 	if got.Attempt != 1 {
 		r.t.Errorf("first delivery of %s has Attempt %d, want 1", want.Key, got.Attempt)

@@ -36,15 +36,15 @@ func (o reopener) testForgetDead() {
 		}
 	}
 	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{})
-	s.changed("Redrive where one of three dead letters has a body", n, err, 1)
+	s.checkCount("Redrive where one of three dead letters has a body", n, err, 1)
 	n, err = s.outbox().Drop(s.t.Context(), fprom.Filter{})
-	s.changed("Drop of dead letters without a body", n, err, 2)
+	s.checkCount("Drop of dead letters without a body", n, err, 2)
 	if n := s.forget("nobody@example.com"); n != 0 {
 		s.t.Errorf("Forget of somebody unknown: %d, want 0", n)
 	}
 }
 
-// testForgetWaiting forgets a customer whose events still wait. One will be done and one will be dead.
+// testForgetWaiting forgets a customer while two events wait. Later one is done and one is dead.
 func (o reopener) testForgetWaiting() {
 	r := o.open()
 	good, bad := r.sale("good", "ann", 100), r.sale("bad", "ann", 200)
@@ -58,8 +58,8 @@ func (o reopener) testForgetWaiting() {
 		}
 		return done()
 	})
-	r.once(good, bad)
-	r.same(r.of(good)[0].Message, good)
+	r.checkOnce(good, bad)
+	r.checkSame(r.deliveries(good)[0].Message, good)
 	r.wait("both have their outcome", func() bool { return r.stats().Pending == 0 })
 	for _, m := range []fprom.Message{good, bad} {
 		if e := r.one(fprom.Filter{Keys: []string{m.Key}, Personal: true}); e.Customer != "" {
@@ -67,7 +67,7 @@ func (o reopener) testForgetWaiting() {
 		}
 	}
 	n, err := r.outbox().Redrive(o.t.Context(), fprom.Filter{})
-	r.changed("Redrive of a dead letter whose customer is forgotten", n, err, 0)
+	r.checkCount("Redrive of a dead letter whose customer is forgotten", n, err, 0)
 }
 
 func (o reopener) testForgetKeeps() {
@@ -79,12 +79,12 @@ func (o reopener) testForgetKeeps() {
 		s.t.Errorf("the entry of a customer who is forgotten: %+v, want the sums", e)
 	}
 	changed := s.message(fprom.Sale{EventID: "in_tracked", Email: "ann@example.com", Amount: 1, Currency: "usd"})
-	s.refused("another amount", s.q.Put(o.t.Context(), changed), changed)
+	s.checkConflict("another amount", s.q.Put(o.t.Context(), changed), changed)
 	marker := s.sale("in_marker", "ivy", 100)
 	s.start(2, nil)
 	s.put(s.msgs[tracked], marker)
-	s.once(marker)
-	if n := len(s.of(s.msgs[tracked])); n != 0 {
+	s.checkOnce(marker)
+	if n := len(s.deliveries(s.msgs[tracked])); n != 0 {
 		s.t.Errorf("an event that was done was delivered again after its customer was forgotten")
 	}
 }

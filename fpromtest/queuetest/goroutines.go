@@ -13,8 +13,8 @@ import (
 
 var rigNumber atomic.Int64
 
-// checkGoroutines fails the test if a goroutine that it started, directly or not, is left after its other cleanups.
-// Goroutines inherit profiler labels, which tells those of this test from those of others running at the same time.
+// checkGoroutines fails the test if one of its goroutines still runs after its other cleanups. Goroutines inherit profiler labels: a
+// label tells the goroutines of this test from those of parallel tests.
 func checkGoroutines(t *testing.T) {
 	t.Helper()
 	mark := fmt.Sprintf("queuetest-%d", rigNumber.Add(1))
@@ -32,7 +32,7 @@ func checkGoroutines(t *testing.T) {
 	})
 }
 
-// goroutinesWith is the stacks of the goroutines that carry a label; empty if there are none.
+// goroutinesWith returns the stacks of the goroutines with a label.
 func goroutinesWith(mark string) string {
 	var b bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&b, 1); err != nil {

@@ -13,7 +13,7 @@ var historyCases = []durableCase{
 
 func (o reopener) testHistory() {
 	s := newScene(o)
-	// Sums over the scene, and the second of each outcome, as the entries tell them.
+	// The expected buckets of one second, and their sum, from the entries.
 	from, to := s.begun.Add(-3*time.Second), s.before.Add(3*time.Second)
 	want := map[time.Time]*fprom.Bucket{}
 	sum := fprom.Bucket{}
@@ -38,9 +38,9 @@ func (o reopener) testHistory() {
 	}
 	s.checkSums(sum)
 	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{Limit: 1})
-	s.changed("Redrive of one", n, err, 1)
+	s.checkCount("Redrive of one", n, err, 1)
 	n, err = s.outbox().Drop(s.t.Context(), fprom.Filter{Limit: 1})
-	s.changed("Drop of another", n, err, 1)
+	s.checkCount("Drop of another", n, err, 1)
 	sum.Dead -= 2
 	s.checkSums(sum)
 }
@@ -67,7 +67,7 @@ func (s *scene) checkHistory(when string, from, to time.Time, want map[time.Time
 	}
 }
 
-// checkSums looks at intervals that hold all or nothing.
+// checkSums checks intervals with all outcomes, and with none.
 func (s *scene) checkSums(sum fprom.Bucket) {
 	s.t.Helper()
 	for _, c := range []struct {

@@ -26,11 +26,11 @@ func (r *rig) testOldestFirst() {
 	}
 	r.put(ms[5:]...)
 	r.start(1, nil)
-	r.delivered(keysOf(ms)...)
+	r.checkOrder(keysOf(ms)...)
 }
 
-// delivered waits for as many deliveries, and checks their order.
-func (r *rig) delivered(want ...string) {
+// checkOrder waits for the deliveries and checks their order.
+func (r *rig) checkOrder(want ...string) {
 	r.t.Helper()
 	r.wait("as many deliveries as messages", func() bool { return len(r.keys()) >= len(want) })
 	if got := r.keys(); !slices.Equal(got, want) {
@@ -39,7 +39,7 @@ func (r *rig) delivered(want ...string) {
 }
 
 func (r *rig) testCustomerOrder() {
-	fails := quickError(r.t)
+	fails := retryError(r.t)
 	var ms []fprom.Message
 	for i := range 5 {
 		ms = append(ms, r.sale(strconv.Itoa(i), "ann", 100))
@@ -66,7 +66,7 @@ func (r *rig) testOvertake() {
 	release, _ := r.gate()
 	blocked := r.sale("0", "ann", 100)
 	r.put(blocked)
-	for i := range 5 { // more than there are workers: they must not wait in a worker's hand
+	for i := range 5 { // more than workers: no worker may wait for the blocked customer
 		r.put(r.sale("behind"+strconv.Itoa(i), "ann", 100))
 	}
 	others := r.sales("other", 5)
@@ -77,7 +77,7 @@ func (r *rig) testOvertake() {
 		}
 		return done()
 	})
-	r.once(others...)
+	r.checkOnce(others...)
 	if r.ended(blocked) != 0 || len(r.keys()) != 1+len(others) {
 		r.t.Errorf("deliveries while the first of a customer is under way: %v", r.keys())
 	}
@@ -93,9 +93,9 @@ func (r *rig) testSetAside() {
 		}
 		return done()
 	})
-	r.once(next)
+	r.checkOnce(next)
 	r.put(last)
-	r.once(last, bad)
+	r.checkOnce(last, bad)
 	if s := r.stats(); s.Pending != 1 {
 		r.t.Errorf("Stats: %+v, want Pending 1: what is set aside is kept", s)
 	}
@@ -110,11 +110,11 @@ func (r *rig) testWorkers() {
 		<-release
 		return done()
 	})
-	r.wait("as many deliveries under way as there are workers", func() bool { active, _ := r.under(); return active >= n })
+	r.wait("as many deliveries under way as there are workers", func() bool { active, _ := r.inProgress(); return active >= n })
 	r.idle(quiet)
 	open()
 	r.wait("all delivered", func() bool { return len(r.keys()) == len(ms) })
-	if _, most := r.under(); most != n {
+	if _, most := r.inProgress(); most != n {
 		r.t.Errorf("%d deliveries at once, want %d", most, n)
 	}
 }
@@ -127,8 +127,8 @@ func (r *rig) testBulkLast() {
 		r.t.Errorf("Stats: %+v, want Pending %d and Bulk %d", s, len(live), len(old))
 	}
 	r.start(1, nil)
-	r.delivered(append(keysOf(live), keysOf(old)...)...)
-	r.same(r.of(old[0])[0].Message, old[0])
+	r.checkOrder(append(keysOf(live), keysOf(old)...)...)
+	r.checkSame(r.deliveries(old[0])[0].Message, old[0])
 }
 
 func (r *rig) testLiveAmongBulk() {
@@ -142,10 +142,10 @@ func (r *rig) testLiveAmongBulk() {
 	r.wait("the first of the bulk under way", func() bool { return len(r.keys()) == 1 })
 	r.put(live)
 	open()
-	r.delivered(old[0].Key, live.Key, old[1].Key, old[2].Key, old[3].Key)
+	r.checkOrder(old[0].Key, live.Key, old[1].Key, old[2].Key, old[3].Key)
 }
 
-// testBulkOrder: no event overtakes an earlier one of its customer, whichever of them is bulk.
+// testBulkOrder: no event overtakes an earlier event of its customer, bulk or not.
 func (r *rig) testBulkOrder() {
 	annBulk, annLive := bulk(r.sale("ann-bulk", "ann", 100))[0], r.sale("ann-live", "ann", 100)
 	benLive, benBulk := r.sale("ben-live", "ben", 100), bulk(r.sale("ben-bulk", "ben", 100))[0]

@@ -19,7 +19,7 @@ var pageCases = []durableCase{
 	{"can be used while deliveries go on", reopener.testBeside},
 }
 
-// testPages reads everything, and a selection, two at a time, each page by another process.
+// testPages reads all entries, and selections, in pages of two. Each page is read after reopening.
 func (o reopener) testPages() {
 	s := newScene(o)
 	for _, f := range []fprom.Filter{{}, {Kind: fprom.KindSale}, {State: fprom.StateWaiting}} {
@@ -47,12 +47,12 @@ func (o reopener) testPages() {
 	}
 }
 
-// testCursorGone drops and redrives what was seen.
+// testCursorGone drops the entry of a cursor.
 func (o reopener) testCursorGone() {
 	s := newScene(o)
 	first := s.one(fprom.Filter{State: fprom.StateDead, Limit: 1})
 	n, err := s.outbox().Drop(s.t.Context(), fprom.Filter{Keys: []string{first.Key}})
-	s.changed("Drop", n, err, 1)
+	s.checkCount("Drop", n, err, 1)
 	if got, want := entryKeys(s.list(fprom.Filter{State: fprom.StateDead, After: first.Cursor})), s.safeKeys(wrongUID, wrongKey); !slices.Equal(got, want) {
 		s.t.Errorf("after the cursor of an entry that was dropped: %v, want %v", got, want)
 	}
@@ -74,7 +74,7 @@ func (o reopener) testHoldsNothing() {
 			s.put(m)
 			s.wait("the delivery of what was put while the entries are read", func() bool { return s.ended(m) == 1 })
 			n, err := s.outbox().Drop(s.t.Context(), fprom.Filter{Keys: []string{"in_wrong"}})
-			s.changed("Drop while the entries are read", n, err, 1)
+			s.checkCount("Drop while the entries are read", n, err, 1)
 		}
 	}
 	if seen < 10 {
@@ -90,7 +90,7 @@ func (o reopener) testStopsReading() {
 		}
 		break
 	}
-	s.put(s.sale("in_next", "ivy", 100)) // nothing is left open
+	s.put(s.sale("in_next", "ivy", 100)) // Entries has released what it used
 	ended, cancel := context.WithCancel(s.t.Context())
 	cancel()
 	var last error
@@ -105,12 +105,12 @@ func (o reopener) testStopsReading() {
 	}
 }
 
-// testBeside calls every method again and again while events are delivered, some of which become dead letters.
+// testBeside calls every method repeatedly while events are delivered and some become dead letters.
 func (o reopener) testBeside() {
 	const n = 120
 	r := o.open()
 	r.start(4, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
-		if amount, _ := m.Money(); amount%3 == 0 && len(r.of(m)) == 1 {
+		if amount, _ := m.Money(); amount%3 == 0 && len(r.deliveries(m)) == 1 {
 			return rejected()
 		}
 		return done()
@@ -147,7 +147,7 @@ func (o reopener) testBeside() {
 		if (1+i)%3 == 0 {
 			want = 2
 		}
-		if got := len(r.of(m)); got != want {
+		if got := len(r.deliveries(m)); got != want {
 			r.t.Errorf("%s was delivered %d times, want %d", m.Key, got, want)
 		}
 	}

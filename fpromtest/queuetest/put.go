@@ -28,11 +28,11 @@ func (r *rig) testDelivers() {
 	r.start(4, nil)
 	r.wait("the first message delivered", func() bool { return r.ended(before) == 1 })
 	r.put(during)
-	r.once(before, during)
-	r.idle(time.Second) // a retry would come within this time
-	r.once(before, during)
+	r.checkOnce(before, during)
+	r.idle(time.Second) // longer than a retry takes
+	r.checkOnce(before, during)
 	for _, m := range []fprom.Message{before, during} {
-		r.same(r.of(m)[0].Message, m)
+		r.checkSame(r.deliveries(m)[0].Message, m)
 	}
 }
 
@@ -45,11 +45,11 @@ func (r *rig) testDuplicates() {
 	later.RecordedAt = later.RecordedAt.Add(time.Hour)
 	r.put(later)
 	r.start(4, nil)
-	r.once(m, other)
+	r.checkOnce(m, other)
 }
 
-// refused checks that a Put answers with a conflict that names exactly these messages, or with nil if there are none.
-func (r *rig) refused(what string, err error, ms ...fprom.Message) {
+// checkConflict checks that Put returned a conflict with exactly these messages, or nil if there are none.
+func (r *rig) checkConflict(what string, err error, ms ...fprom.Message) {
 	r.t.Helper()
 	if len(ms) == 0 {
 		if err != nil {
@@ -82,22 +82,22 @@ func (r *rig) testConflict() {
 		{"a third amount", []fprom.Message{m2, third}, []fprom.Message{third}},
 		{"the first one again", []fprom.Message{m1}, nil},
 	} {
-		r.refused(step.name, r.q.Put(r.t.Context(), step.put...), step.conflict...)
+		r.checkConflict(step.name, r.q.Put(r.t.Context(), step.put...), step.conflict...)
 	}
 	r.start(4, nil)
-	r.once(m1, m2, fresh)
-	r.same(r.of(m1)[0].Message, m1)
+	r.checkOnce(m1, m2, fresh)
+	r.checkSame(r.deliveries(m1)[0].Message, m1)
 }
 
 func (r *rig) testConflictInBatch() {
 	m, changed, fresh := r.sale("1", "ann", 100), r.sale("1", "ann", 999), r.sale("2", "ben", 100)
-	r.refused("two amounts with one key", r.q.Put(r.t.Context(), m, changed, fresh), changed)
+	r.checkConflict("two amounts with one key", r.q.Put(r.t.Context(), m, changed, fresh), changed)
 	r.start(4, nil)
-	r.once(m, fresh)
-	r.same(r.of(m)[0].Message, m)
+	r.checkOnce(m, fresh)
+	r.checkSame(r.deliveries(m)[0].Message, m)
 }
 
-// testAllOrNone puts with a context that has ended, which some queues obey and others need not.
+// testAllOrNone puts with a context that has ended. A queue may ignore that, or store nothing.
 func (r *rig) testAllOrNone() {
 	ended, cancel := context.WithCancel(r.t.Context())
 	cancel()
@@ -106,10 +106,10 @@ func (r *rig) testAllOrNone() {
 	r.put(marker)
 	r.start(4, nil)
 	if err == nil {
-		r.once(append(ms, marker)...)
+		r.checkOnce(append(ms, marker)...)
 		return
 	}
-	r.once(marker)
+	r.checkOnce(marker)
 	if n := len(r.keys()); n != 1 {
 		r.t.Errorf("Put returned %v, but %v were delivered, want only %s", err, r.keys(), marker.Key)
 	}
@@ -127,22 +127,22 @@ func (r *rig) testDeadKeyAgain() {
 	r.wait("a dead letter", func() bool { return r.stats().Dead == 1 })
 	r.put(corrected)
 	r.wait("the corrected event delivered", func() bool { return r.ended(corrected) == 2 })
-	r.same(r.of(corrected)[1].Message, corrected)
+	r.checkSame(r.deliveries(corrected)[1].Message, corrected)
 	r.settled()
 }
 
-// testRepeats lets a customer cancel twice: the second time is another event, unless the first still waits.
+// testRepeats: a second cancellation of a customer is a new event, unless the first one still waits.
 func (r *rig) testRepeats() {
 	m := r.message(fprom.Cancellation{Email: "ann@example.com"})
 	r.put(m)
 	r.put(m)
 	r.start(2, nil)
-	r.once(m)
+	r.checkOnce(m)
 	r.settled()
 	r.put(m)
 	r.wait("the second cancellation delivered", func() bool { return r.ended(m) == 2 })
 	r.idle(quiet)
-	if n := len(r.of(m)); n != 2 {
+	if n := len(r.deliveries(m)); n != 2 {
 		r.t.Errorf("%d deliveries of two cancellations", n)
 	}
 }

@@ -17,7 +17,7 @@ var retryCases = []queueCase{
 }
 
 func (r *rig) testRetry() {
-	fails := quickError(r.t)
+	fails := retryError(r.t)
 	m := r.sale("1", "ann", 100)
 	r.put(m)
 	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
@@ -28,18 +28,18 @@ func (r *rig) testRetry() {
 	})
 	r.wait("three deliveries", func() bool { return r.ended(m) == 3 })
 	r.idle(quiet)
-	for i, d := range r.of(m) {
+	for i, d := range r.deliveries(m) {
 		if d.Attempt != i+1 {
 			r.t.Errorf("delivery %d has Attempt %d", i+1, d.Attempt)
 		}
 	}
-	if n := len(r.of(m)); n != 3 {
+	if n := len(r.deliveries(m)); n != 3 {
 		r.t.Errorf("%d deliveries, want 3", n)
 	}
 }
 
 func (r *rig) testRetryAfter() {
-	const pause = 1100 * time.Millisecond // more than the backoff of a first attempt
+	const pause = 1100 * time.Millisecond // longer than the backoff after a first attempt
 	m := r.sale("1", "ann", 100)
 	r.put(m)
 	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
@@ -49,7 +49,7 @@ func (r *rig) testRetryAfter() {
 		return done()
 	})
 	r.wait("two deliveries", func() bool { return r.ended(m) == 2 })
-	ds := r.of(m)
+	ds := r.deliveries(m)
 	if waited := ds[1].start.Sub(ds[0].end); waited < pause-5*time.Millisecond {
 		r.t.Errorf("tried again after %v, want at least %v", waited, pause)
 	}
@@ -58,16 +58,16 @@ func (r *rig) testRetryAfter() {
 func (r *rig) testHeld() {
 	m := r.sale("1", "ann", 100)
 	r.put(m)
-	errs := []error{soonError(r.t), quickError(r.t), nil}
+	errs := []error{heldError(r.t), retryError(r.t), nil}
 	r.start(2, func(context.Context, fprom.Message) (fprom.Result, error) {
-		if err := errs[min(len(r.of(m)), len(errs))-1]; err != nil {
+		if err := errs[min(len(r.deliveries(m)), len(errs))-1]; err != nil {
 			return failed(err)
 		}
 		return done()
 	})
 	r.wait("three deliveries", func() bool { return r.ended(m) == len(errs) })
 	var got []int
-	for _, d := range r.of(m) {
+	for _, d := range r.deliveries(m) {
 		got = append(got, d.Attempt)
 	}
 	if want := []int{1, 1, 2}; !slices.Equal(got, want) {
@@ -84,9 +84,9 @@ func (r *rig) testPermanent() {
 		}
 		return done()
 	})
-	r.wait("the next of the customer delivered", func() bool { return r.ended(next) == 1 || len(r.of(bad)) > 1 })
-	r.idle(1100 * time.Millisecond) // a retry would come within 1 s
-	if n := len(r.of(bad)); n != 1 {
+	r.wait("the next of the customer delivered", func() bool { return r.ended(next) == 1 || len(r.deliveries(bad)) > 1 })
+	r.idle(1100 * time.Millisecond) // longer than a retry takes
+	if n := len(r.deliveries(bad)); n != 1 {
 		r.t.Errorf("a permanent failure was delivered %d times, want 1", n)
 	}
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience/10)
@@ -114,7 +114,7 @@ func (r *rig) testPanic() {
 		return r.ended(bad[0]) == 2 && r.ended(bad[1]) == 2 && r.ended(bad[2]) == 2 && r.ended(other) == 1
 	})
 	for _, m := range bad {
-		if d := r.of(m)[1]; d.Attempt != 2 {
+		if d := r.deliveries(m)[1]; d.Attempt != 2 {
 			r.t.Errorf("the delivery of %s after one that panicked has Attempt %d, want 2", m.Key, d.Attempt)
 		}
 	}

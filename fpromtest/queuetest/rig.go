@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	patience = 30 * time.Second       // for what must happen
-	quiet    = 150 * time.Millisecond // for what must not
+	patience = 30 * time.Second       // how long a case waits for something that must happen
+	quiet    = 150 * time.Millisecond // how long it waits for something that must not happen
 )
 
 // deliverFunc is the function that Queue.Run calls.
@@ -20,7 +20,7 @@ type deliverFunc func(ctx context.Context, m fprom.Message) (fprom.Result, error
 // delivery is one call of deliver.
 type delivery struct {
 	fprom.Message
-	start, end time.Time // end is zero while it is under way
+	start, end time.Time // end is zero until it returns
 }
 
 // rig drives one queue through one test.
@@ -34,9 +34,9 @@ type rig struct {
 	mu       sync.Mutex
 	calls    []*delivery
 	active   int
-	most     int            // the largest active
-	lanes    map[string]int // calls under way by customer
-	overlaps []string       // keys delivered while another of the same customer was
+	most     int            // largest value of active
+	lanes    map[string]int // active calls by customer
+	overlaps []string       // keys delivered during another delivery of their customer
 	moved    chan struct{}
 }
 
@@ -47,7 +47,7 @@ func newRig(t *testing.T, q fprom.Queue) *rig {
 	return r
 }
 
-// start begins Run. deliver may be nil: every delivery succeeds.
+// start starts Run. With a nil deliver every delivery succeeds.
 func (r *rig) start(workers int, deliver deliverFunc) {
 	if deliver == nil {
 		deliver = func(context.Context, fprom.Message) (fprom.Result, error) { return done() }
@@ -131,7 +131,7 @@ func (r *rig) close() {
 	}
 }
 
-// wait waits until cond holds, which may use the rig's counting methods and the queue.
+// wait waits until cond returns true. cond may call the counting methods of the rig and the queue.
 func (r *rig) wait(what string, cond func() bool) {
 	r.t.Helper()
 	end := time.After(patience)
@@ -144,14 +144,14 @@ func (r *rig) wait(what string, cond func() bool) {
 		}
 		select {
 		case <-moved:
-		case <-time.After(10 * time.Millisecond): // the queue's own state gives no sign
+		case <-time.After(10 * time.Millisecond): // a change in the queue itself gives no signal
 		case <-end:
 			r.t.Fatalf("waited %v in vain: %s; deliveries: %v", patience, what, r.keys())
 		}
 	}
 }
 
-// gate is a channel for deliveries to wait at, until it is opened or the test ends.
+// gate returns a channel at which deliveries wait, until open is called or the test ends.
 func (r *rig) gate() (gate <-chan struct{}, open func()) {
 	c := make(chan struct{})
 	open = sync.OnceFunc(func() { close(c) })
@@ -159,7 +159,7 @@ func (r *rig) gate() (gate <-chan struct{}, open func()) {
 	return c, open
 }
 
-// idle lets time pass in which something must not happen.
+// idle waits, to see that something does not happen.
 func (r *rig) idle(d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -167,7 +167,7 @@ func (r *rig) idle(d time.Duration) {
 	}
 }
 
-// keys is the key of every delivery, in the order they began.
+// keys returns the keys of all deliveries, in the order of their start.
 func (r *rig) keys() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -178,8 +178,8 @@ func (r *rig) keys() []string {
 	return keys
 }
 
-// of is every delivery of one message.
-func (r *rig) of(m fprom.Message) []delivery {
+// deliveries returns all deliveries of one message.
+func (r *rig) deliveries(m fprom.Message) []delivery {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ds []delivery
@@ -191,10 +191,10 @@ func (r *rig) of(m fprom.Message) []delivery {
 	return ds
 }
 
-// ended is how many deliveries of m have returned.
+// ended returns how many deliveries of m have returned.
 func (r *rig) ended(m fprom.Message) int {
 	n := 0
-	for _, d := range r.of(m) {
+	for _, d := range r.deliveries(m) {
 		if !d.end.IsZero() {
 			n++
 		}
@@ -202,14 +202,14 @@ func (r *rig) ended(m fprom.Message) int {
 	return n
 }
 
-// under is how many deliveries are under way, and how many were at once at most.
-func (r *rig) under() (active, most int) {
+// inProgress returns how many deliveries are active, and the largest number so far.
+func (r *rig) inProgress() (active, most int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.active, r.most
 }
 
-// put stores messages; that must succeed.
+// put stores messages. An error fails the test.
 func (r *rig) put(ms ...fprom.Message) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
@@ -219,8 +219,8 @@ func (r *rig) put(ms ...fprom.Message) {
 	}
 }
 
-// once checks that each message was delivered exactly once, also when one waits a little longer.
-func (r *rig) once(ms ...fprom.Message) {
+// checkOnce checks that each message is delivered exactly once. It waits a little for a second delivery.
+func (r *rig) checkOnce(ms ...fprom.Message) {
 	r.t.Helper()
 	r.wait("every message delivered", func() bool {
 		for _, m := range ms {
@@ -232,13 +232,13 @@ func (r *rig) once(ms ...fprom.Message) {
 	})
 	r.idle(quiet)
 	for _, m := range ms {
-		if n := len(r.of(m)); n != 1 {
+		if n := len(r.deliveries(m)); n != 1 {
 			r.t.Errorf("%s was delivered %d times, want 1", m.Key, n)
 		}
 	}
 }
 
-// settled waits until the queue itself has noted the outcome of everything that was put.
+// settled waits until the queue has noted the outcome of every message.
 func (r *rig) settled() {
 	r.t.Helper()
 	r.wait("nothing pending", func() bool {

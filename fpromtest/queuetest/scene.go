@@ -13,12 +13,12 @@ type scene struct {
 	*rig
 	o      reopener
 	msgs   []fprom.Message // in the order they were put
-	since  time.Time       // when the first was recorded; each one an hour after the one before
-	begun  time.Time       // when delivery began
-	before time.Time       // when it had ended
+	since  time.Time       // RecordedAt of the first message; each later one is an hour younger
+	begun  time.Time       // before delivery
+	before time.Time       // after delivery
 }
 
-// The messages of a scene by their place.
+// Indexes of scene.msgs.
 const (
 	tracked    = iota // done, with two commissions
 	noReferral        // done; a refund
@@ -29,7 +29,7 @@ const (
 	wrongUID          // dead, 422; of a uid
 	wrongKey          // dead, 400; its key is an address
 	retried           // waits for a minute after a 503
-	behind            // waits for the one before: the same customer
+	behind            // waits for retried, of the same customer
 	bulky             // the same, and bulk
 )
 
@@ -66,7 +66,7 @@ func newScene(o reopener) *scene {
 	})
 	r.stop()
 	s.before = time.Now()
-	r.calls = nil // the cases count from here
+	r.calls = nil // the cases count from here on
 	return s
 }
 
@@ -91,7 +91,7 @@ func (s *scene) answer(_ context.Context, m fprom.Message) (fprom.Result, error)
 	}
 }
 
-// want is the entry that a message of the scene must have, with the customer in clear.
+// want returns the expected entry of a message, with Filter.Personal.
 func (s *scene) want(i int) fprom.Entry {
 	e := fprom.NewEntry(s.msgs[i])
 	if i >= retried {
@@ -109,7 +109,7 @@ func (s *scene) want(i int) fprom.Entry {
 	return e
 }
 
-// outbox is the rig's queue, which is one.
+// outbox returns the queue as an Outbox.
 func (r *rig) outbox() fprom.Outbox {
 	r.t.Helper()
 	o, ok := r.q.(fprom.Outbox)
@@ -119,7 +119,7 @@ func (r *rig) outbox() fprom.Outbox {
 	return o
 }
 
-// list is the entries that f selects.
+// list returns the entries that f selects.
 func (r *rig) list(f fprom.Filter) []fprom.Entry {
 	r.t.Helper()
 	var es []fprom.Entry
@@ -132,7 +132,7 @@ func (r *rig) list(f fprom.Filter) []fprom.Entry {
 	return es
 }
 
-// one is the only entry that f selects.
+// one returns the only entry that f selects.
 func (r *rig) one(f fprom.Filter) fprom.Entry {
 	r.t.Helper()
 	es := r.list(f)
@@ -150,7 +150,7 @@ func entryKeys(es []fprom.Entry) []string {
 	return keys
 }
 
-// safeKeys is how the messages at these places are named in entries.
+// safeKeys returns the Entry.Key of the messages at these places.
 func (s *scene) safeKeys(places ...int) []string {
 	keys := make([]string, len(places))
 	for i, p := range places {
@@ -159,8 +159,8 @@ func (s *scene) safeKeys(places ...int) []string {
 	return keys
 }
 
-// changed checks what a call that changes entries returned.
-func (r *rig) changed(what string, n int, err error, want int) {
+// checkCount checks the results of Redrive and Drop.
+func (r *rig) checkCount(what string, n int, err error, want int) {
 	r.t.Helper()
 	if err != nil || n != want {
 		r.t.Errorf("%s: %d, %v, want %d", what, n, err, want)

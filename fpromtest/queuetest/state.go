@@ -43,7 +43,7 @@ func (r *rig) testFlush() {
 		defer cancel()
 		flushed <- r.q.Flush(ctx)
 	}()
-	r.idle(quiet) // Flush has begun
+	r.idle(quiet) // until Flush has begun
 	r.put(later)
 	r.wait("both under way", func() bool { return len(r.keys()) == 2 })
 	open()
@@ -52,7 +52,7 @@ func (r *rig) testFlush() {
 	}
 }
 
-// testFlushNotDue leaves one event that waits for a minute, and one of the same customer behind it.
+// testFlushNotDue: one event waits for a minute, and another event of its customer waits for it.
 func (r *rig) testFlushNotDue() {
 	waiting, behind, good := r.sale("waiting", "ann", 100), r.sale("behind", "ann", 100), r.sale("good", "ben", 100)
 	gate, open := r.gate()
@@ -64,7 +64,7 @@ func (r *rig) testFlushNotDue() {
 		<-gate
 		return done()
 	})
-	r.wait("one failed, another under way", func() bool { return r.ended(waiting) == 1 && len(r.of(good)) == 1 })
+	r.wait("one failed, another under way", func() bool { return r.ended(waiting) == 1 && len(r.deliveries(good)) == 1 })
 	flushed := make(chan error, 1)
 	start := time.Now()
 	go func() {
@@ -82,7 +82,7 @@ func (r *rig) testFlushNotDue() {
 	if err := <-flushed; !errors.Is(err, fprom.ErrNotDue) || time.Since(start) > patience/4 {
 		r.t.Errorf("Flush with a deadline in %v, when all that is left is due in a minute, returned %v after %v, want ErrNotDue at once", patience/2, err, time.Since(start))
 	}
-	ctx, cancel := context.WithCancel(r.t.Context()) // no deadline: what is due some time is waited for
+	ctx, cancel := context.WithCancel(r.t.Context()) // without a deadline Flush waits for every event
 	time.AfterFunc(quiet, cancel)
 	if err := r.q.Flush(ctx); !errors.Is(err, context.Canceled) {
 		r.t.Errorf("Flush without a deadline returned %v, want the context's error when it ends", err)
@@ -127,7 +127,7 @@ func (r *rig) testUndelivered() {
 	if !ok {
 		return
 	}
-	fails := quickError(r.t)
+	fails := retryError(r.t)
 	var want []string
 	for i := range 6 {
 		m := r.sale(strconv.Itoa(i), "customer"+strconv.Itoa(i%4), 100)
@@ -151,7 +151,7 @@ func (r *rig) testUndelivered() {
 	}
 }
 
-// testWatch gives the queue a function that asks the queue, as a Tracker's Stats does.
+// testWatch gives the queue a function that calls the queue, as Tracker.Stats does.
 func (r *rig) testWatch() {
 	q, ok := r.q.(fprom.Watcher)
 	if !ok {

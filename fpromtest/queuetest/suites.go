@@ -18,8 +18,8 @@ type durableCase struct {
 }
 
 // TestQueue checks that a queue keeps the rules in the documentation of fprom.Queue, fprom.Limiter, fprom.Watcher and
-// fprom.UndeliveredLister, in real time. open returns a fresh, empty queue, and may register its own cleaning up with t;
-// the suite closes the queue. Optional interfaces are tested if the queue has them. See also TestDurableQueue and TestOutbox.
+// fprom.UndeliveredLister. The last three are tested if the queue implements them. open returns a new, empty queue and may call
+// t.Cleanup; the suite closes the queue.
 func TestQueue(t *testing.T, open func(t *testing.T) fprom.Queue) {
 	t.Helper()
 	for _, c := range slices.Concat(putCases, orderCases, turnCases, retryCases, endCases, stateCases) {
@@ -31,16 +31,16 @@ func TestQueue(t *testing.T, open func(t *testing.T) fprom.Queue) {
 	}
 }
 
-// TestDurableQueue checks what a queue that outlives the process must keep on top of TestQueue. open opens the queue
-// stored under dir, which is a directory of the test's own (a queue stored elsewhere may take it as a name). It is called
-// again with the same dir after the queue was closed; of a queue that is a Limiter, also before.
+// TestDurableQueue checks the further rules of a queue that outlives the process. open opens the queue that is stored in dir, a
+// temporary directory of the test; a queue that is stored elsewhere may use dir as its name. open is called again with the same dir
+// after the queue was closed. If the queue is a Limiter, it is also called before.
 func TestDurableQueue(t *testing.T, open func(t *testing.T, dir string) fprom.Queue) {
 	t.Helper()
 	runDurable(t, durableCases, open)
 }
 
-// TestOutbox checks that an outbox keeps the rules in the documentation of fprom.Outbox on top of TestQueue and
-// TestDurableQueue. open is as for TestDurableQueue.
+// TestOutbox checks the rules in the documentation of fprom.Outbox. An outbox must also pass TestQueue and TestDurableQueue. open is as
+// for TestDurableQueue.
 func TestOutbox(t *testing.T, open func(t *testing.T, dir string) fprom.Outbox) {
 	t.Helper()
 	runDurable(t, slices.Concat(entryCases, pageCases, deadCases, historyCases, forgetCases),
@@ -50,7 +50,7 @@ func TestOutbox(t *testing.T, open func(t *testing.T, dir string) fprom.Outbox) 
 		})
 }
 
-// reopener opens one stored queue again and again.
+// reopener opens the same stored queue each time.
 type reopener struct {
 	t    *testing.T
 	open func() *rig

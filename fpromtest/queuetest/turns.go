@@ -16,14 +16,14 @@ var turnCases = []queueCase{
 	{"tries again beside a stream of new events", (*rig).testRetryBesideNew},
 }
 
-// testBesideHeld puts events that are held again and again, each for a moment, in front of others. There are always more
-// of them due than there are workers; the others must have their turn all the same.
+// testBesideHeld puts events that are held repeatedly, each for a moment, before others. More of them are due than there are workers.
+// The others must still have their turn.
 func (r *rig) testBesideHeld(held, workers int, each time.Duration) {
-	r.beside(held, workers, each, soonError(r.t))
+	r.beside(held, workers, each, heldError(r.t))
 }
 
-// testBesideFailing is the same with deliveries that fail.
-func (r *rig) testBesideFailing() { r.beside(10, 2, 20*time.Millisecond, quickError(r.t)) }
+// testBesideFailing is the same with failing deliveries.
+func (r *rig) testBesideFailing() { r.beside(10, 2, 20*time.Millisecond, retryError(r.t)) }
 
 func (r *rig) beside(n, workers int, each time.Duration, err error) {
 	bad, others := r.sales("bad", n), r.sales("other", 10)
@@ -38,7 +38,7 @@ func (r *rig) beside(n, workers int, each time.Duration, err error) {
 	r.wait("each of the bad ones tried", func() bool { return len(r.keys()) > n })
 	before := len(r.keys())
 	r.put(others...)
-	// One turn each would be as many deliveries of the bad ones as of the others.
+	// With fair turns there is one bad delivery for each delivery of the others; allow 8.
 	enough := before + 8*len(others) + n
 	r.wait("the others delivered", func() bool {
 		missing := 0
@@ -54,13 +54,13 @@ func (r *rig) beside(n, workers int, each time.Duration, err error) {
 	})
 }
 
-// testRetryBesideNew keeps many new events waiting, and one that was tried before must have its turn.
+// testRetryBesideNew: an event that was tried before has its turn although many new events wait.
 func (r *rig) testRetryBesideNew() {
-	again := soonError(r.t)
+	again := heldError(r.t)
 	tried := r.sale("tried", "ann", 100)
 	r.put(tried)
 	r.start(1, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
-		if m.Key == tried.Key && len(r.of(tried)) == 1 {
+		if m.Key == tried.Key && len(r.deliveries(tried)) == 1 {
 			return failed(again)
 		}
 		<-time.After(2 * time.Millisecond)
