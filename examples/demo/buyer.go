@@ -3,23 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// demo is the world outside of the shop: its buyers, its billing provider, and FirstPromoter.
+// demo is everything outside of the shop: its buyers, its billing provider, and FirstPromoter.
 type demo struct {
 	sizes
 	out, shopLog io.Writer
@@ -27,10 +23,10 @@ type demo struct {
 	fake         *fpromtest.Server
 	outbox       string
 	transport    http.Transport // of the buyers and the billing provider
-	sold         []string       // every event that must bring a commission
+	sold         []string       // events that must earn a commission
 
 	mu   sync.Mutex
-	shop *process // nil while there is none
+	shop *process // nil while it does not run
 }
 
 func (d *demo) say(format string, args ...any) {
@@ -55,7 +51,7 @@ func (d *demo) startShop(ctx context.Context) error {
 	return nil
 }
 
-// takeShop returns the shop's process, which is the caller's to end; nil if there is none.
+// takeShop returns the shop's process, or nil. The caller must end it.
 func (d *demo) takeShop() *process {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -66,11 +62,11 @@ func (d *demo) takeShop() *process {
 
 func (d *demo) cleanUp() {
 	if p := d.takeShop(); p != nil {
-		_ = p.kill() // it has ended otherwise
+		_ = p.kill() // an error means that it has ended
 	}
 }
 
-// post asks the shop, and again while it answers 503: that it could not store a sale.
+// post sends a request to the shop. It repeats it after a 503, which means that the shop could not store a sale.
 func (d *demo) post(ctx context.Context, path string, body []byte, header http.Header) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -103,7 +99,7 @@ func (d *demo) postOnce(ctx context.Context, path string, body []byte, header ht
 	return resp.StatusCode, err
 }
 
-// send posts an order. tid is the visitor's cookie; empty: nobody brought them.
+// send posts an order. tid is the visitor's cookie, or empty if no promoter brought them.
 func (d *demo) send(ctx context.Context, path string, o order, tid string) (status int, err error) {
 	body, err := json.Marshal(o)
 	if err != nil {
@@ -116,7 +112,7 @@ func (d *demo) send(ctx context.Context, path string, o order, tid string) (stat
 	return d.post(ctx, path, body, header)
 }
 
-// expect posts an order whose answer is known.
+// expect posts an order and checks the status.
 func (d *demo) expect(ctx context.Context, want int, path string, o order, tid string) error {
 	status, err := d.send(ctx, path, o, tid)
 	if err != nil {
@@ -128,7 +124,7 @@ func (d *demo) expect(ctx context.Context, want int, path string, o order, tid s
 	return nil
 }
 
-// insist posts an order until the shop takes it, as a buyer does who presses the button again. It is the same order.
+// insist posts the same order until the shop accepts it, as a buyer does who presses the button again.
 func (d *demo) insist(ctx context.Context, o order, tid string) error {
 	for {
 		if status, err := d.send(ctx, "/checkout", o, tid); err == nil && status == http.StatusOK {
@@ -140,7 +136,7 @@ func (d *demo) insist(ctx context.Context, o order, tid string) error {
 	}
 }
 
-// wait is the moment before something is tried again.
+// wait waits before something is tried again.
 func wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -155,14 +151,11 @@ var webhook []byte
 
 const webhookPayment = "pi_3QdemoPayment" // in the webhook
 
-// deliver posts the billing provider's webhook, signed at a time.
+// deliver posts the billing provider's webhook, signed with key at a time.
 func (d *demo) deliver(ctx context.Context, key string, now time.Time) (status int, err error) {
-	t := strconv.FormatInt(now.Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(key))
-	mac.Write([]byte(t + "."))
-	mac.Write(webhook)
-	return d.post(ctx, "/webhooks/stripe", webhook, http.Header{
-		"Content-Type":     {"application/json; charset=utf-8"},
-		"Stripe-Signature": {"t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))},
-	})
+	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
+	if err := fpromtest.SignWebhook("stripe", header, webhook, key, now); err != nil {
+		return 0, err
+	}
+	return d.post(ctx, "/webhooks/stripe", webhook, header)
 }
