@@ -1,5 +1,5 @@
-// Package acmepay is a billing provider in a module of its own, for package billing. Acme Pay does not exist: it stands for
-// yours. In the service:
+// Package acmepay is an example of a billing provider in its own module, for package billing. Acme Pay does not exist: it stands for
+// your provider. In the service:
 //
 //	http.Handle("POST /webhooks/acmepay", billing.Handler(tracker, acmepay.Provider(), os.Getenv("ACMEPAY_WEBHOOK_SECRET")))
 //
@@ -9,12 +9,12 @@
 //	subscription.ended      cancellation
 //
 // payment.authorized comes before payment.completed, for the same payment. Amounts are in units of the currency (19.99).
-// The tracking id is in metadata, which Acme Pay repeats in all payments of a subscription and in refunds.
+// The tracking id is in metadata. Acme Pay repeats it in all payments of a subscription and in refunds.
 package acmepay
 
 import "github.com/fprom-go/fprom/billing"
 
-// Provider is Acme Pay, which signs as Standard Webhooks has it. The secret is that of the endpoint (whsec_…).
+// Provider describes Acme Pay. It signs by Standard Webhooks with the secret of the endpoint (whsec_…).
 func Provider() billing.Provider {
 	return billing.Provider{Name: "acmepay", Header: "Webhook-Signature", SecretPrefix: "whsec_", Verify: billing.StandardWebhooks, Convert: convert}
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// holdPage opens the shop again with one sale that FirstPromoter refused, and keeps its status page open until ctx ends.
+// holdPage starts the shop again with one sale that FirstPromoter refuses, and keeps its status page open until ctx ends.
 func (d *demo) holdPage(ctx context.Context) error {
-	if err := d.startShop(context.WithoutCancel(ctx)); err != nil { // it is ended in order, below
+	if err := d.startShop(context.WithoutCancel(ctx)); err != nil { // it is stopped below
 		return err
 	}
 	o := order{ID: "order-6", Email: "kim@example.com", Price: 4200}

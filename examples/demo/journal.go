@@ -13,7 +13,7 @@ import (
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// tally is what the journal of the fake says of some event ids.
+// tally sums up what the journal of the fake has about some event ids.
 type tally struct {
 	calls                  int // requests that arrived
 	once, missing, doubled int // events by the number of their commissions
@@ -49,12 +49,12 @@ func (t tally) String() string {
 	return fmt.Sprintf("%d once, %d lost, %d twice", t.once, t.missing, t.doubled)
 }
 
-// requests of one event, in the order of arrival.
+// requests returns the requests of one event, in the order of arrival.
 func (d *demo) requests(kind, id string) []fpromtest.Request {
 	return slices.DeleteFunc(d.fake.Requests(), func(r fpromtest.Request) bool { return r.Kind != kind || r.EventID != id })
 }
 
-// refused is the number of requests that were over the limit.
+// refused returns the number of requests that were over the limit.
 func (d *demo) refused() (n int) {
 	for _, r := range d.fake.Requests() {
 		if r.Status == http.StatusTooManyRequests && r.Fault == "" {
@@ -96,7 +96,7 @@ type row struct {
 	ok                        bool
 }
 
-// printTable returns the scenes that did not end as they must.
+// printTable prints the table and returns the scenes that did not end as expected.
 func printTable(w io.Writer, rows []row) (wrong []string) {
 	fmt.Fprintf(w, "\nWhat became of it, by the journal of the fake FirstPromoter:\n\n")
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -110,7 +110,7 @@ func printTable(w io.Writer, rows []row) (wrong []string) {
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", r.scene, r.expected, r.happened, ok)
 	}
-	_ = tw.Flush() // a broken stdout is noticed elsewhere
+	_ = tw.Flush() // errors of stdout are ignored
 	return wrong
 }
 

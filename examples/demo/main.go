@@ -1,16 +1,16 @@
-// Command demo shows what package fprom does with everything that happens to a sale:
+// Command demo shows what package fprom does when things go wrong:
 //
 //	go run ./examples/demo
 //
-// It starts a shop (net/http, with a durable outbox in a temporary directory) as a process of its own, and a fake
-// FirstPromoter; buys things over HTTP; breaks FirstPromoter, kills the shop; and ends with a table of what became of
-// every sale. The table is made from the journal of the fake, not from what the shop says. It takes about 12 seconds and
-// needs no network. The exit code is 0 if every event ended as it must, else 1.
+// It starts a fake FirstPromoter and, as another process, a shop (net/http, with a durable outbox in a temporary directory). It buys
+// over HTTP, makes FirstPromoter fail, kills the shop, and prints a table of all sales at the end. The table comes from the journal
+// of the fake, not from the shop. The demo takes about 12 seconds and needs no network. The exit code is 0 if every event ended as
+// expected, else 1.
 //
-// With -v the shop's log is shown: what an operator sees in an outage. With -hold the shop's status page stays open at the
-// end, with a dead letter to redrive.
+// With -v it shows the shop's log, as an operator sees it in an outage. With -hold the shop's status page stays open at the end, with
+// a dead letter to redrive.
 //
-// shop.go is the shop, scenes.go what happens to it, journal.go reads what FirstPromoter got.
+// shop.go is the shop, scenes.go has the scenes, and journal.go reads the requests to FirstPromoter.
 package main
 
 import (
@@ -28,14 +28,13 @@ import (
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// The limit of the fake account, and of the Tracker. FirstPromoter's is 400 a minute; with that the demo would take half a
-// minute.
+// The limit of the fake account and of the Tracker. With FirstPromoter's 400 a minute the demo would take half a minute.
 const (
 	perMinute = 900
 	atOnce    = 15
 )
 
-// sizes are how much is shown; the short test shows less.
+// sizes are the sizes of the scenes. The short test uses smaller ones.
 type sizes struct {
 	outage        time.Duration
 	burst, killed int
@@ -56,7 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	verbose := flags.Bool("v", false, "show the shop's log")
 	hold := flags.Bool("hold", false, "keep the shop's status page open at the end, until Ctrl-C")
-	switch err := flags.Parse(args); { // it has printed what was wrong, or the help
+	switch err := flags.Parse(args); { // Parse has printed the error or the help
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
@@ -78,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// demonstrate plays all scenes and shows the status page. Its error names the scenes that did not end as they must.
+// demonstrate plays all scenes and shows the status page. The error names the scenes that did not end as expected.
 func demonstrate(ctx context.Context, size sizes, out, shopLog io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "fprom-demo-")
 	if err != nil {
@@ -124,7 +123,7 @@ func (d *demo) play(ctx context.Context) error {
 			return fmt.Errorf("stopped in scene %q: %w", s.name, context.Cause(ctx))
 		}
 	}
-	// Only now is it sure that what must not have been sent was not: nothing is left that could be.
+	// Check only now: nothing is left in the queue that could still be sent.
 	rows := make([]row, len(scenes))
 	for i, s := range scenes {
 		rows[i] = row{scene: s.name, expected: s.expected}

@@ -14,18 +14,18 @@ import (
 
 const secret = "whsec_demo"
 
-// process is the shop: this program again, told by its environment to be the shop.
+// process is the shop: this program again, with envOutbox in its environment.
 type process struct {
 	url   string
 	cmd   *exec.Cmd
 	stdin io.Closer
 	ended chan struct{}
-	err   error // what Wait said; to be read when ended is closed
+	err   error // of Wait; read it after ended is closed
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// startProcess starts a shop and waits until it can be bought from.
+// startProcess starts a shop and waits until it listens.
 func startProcess(ctx context.Context, log io.Writer, env ...string) (*process, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -46,7 +46,7 @@ func startProcess(ctx context.Context, log io.Writer, env ...string) (*process, 
 		return nil, fmt.Errorf("start the shop: %w", err)
 	}
 	p := &process{cmd: cmd, stdin: stdin, ended: make(chan struct{})}
-	line, err := bufio.NewReader(stdout).ReadString('\n') // ends with the process, if not before
+	line, err := bufio.NewReader(stdout).ReadString('\n') // ends at the latest with the process
 	go func() {
 		defer close(p.ended)
 		p.err = cmd.Wait()
@@ -58,7 +58,7 @@ func startProcess(ctx context.Context, log io.Writer, env ...string) (*process, 
 	return p, nil
 }
 
-// kill is SIGKILL, or what the operating system has for it: the process does nothing more. p may be nil.
+// kill sends SIGKILL, or the equivalent of the operating system. p may be nil.
 func (p *process) kill() error {
 	if p == nil {
 		return errors.New("it is down")
@@ -71,7 +71,7 @@ func (p *process) kill() error {
 	return err
 }
 
-// stop lets the process deliver what it has, and end. p may be nil: there is no process.
+// stop lets the process deliver its events and end. p may be nil.
 func (p *process) stop() error {
 	if p == nil {
 		return errors.New("it is down")

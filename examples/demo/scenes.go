@@ -15,14 +15,14 @@ import (
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// scene is something that happens to sales. check is asked when everything is over.
+// scene is one part of the demo. check is called after all scenes.
 type scene struct {
 	name, expected string
 	play           func(ctx context.Context) error
 	check          func() (happened string, ok bool)
 }
 
-const visitor = "visitor-1" // the cookie of somebody whom a promoter brought
+const visitor = "visitor-1" // the cookie of a visitor whom a promoter brought
 
 func (d *demo) scenes() []scene {
 	d.fake.AddVisitor(visitor)
@@ -42,7 +42,7 @@ func (d *demo) scenes() []scene {
 	}
 }
 
-// janes is the order that is paid first, and refunded last.
+// janes is the order that is paid in the first scene and refunded in the last.
 var janes = order{ID: "order-1", Email: "jane@example.com", Price: 4900, Tax: 980}
 
 func (d *demo) referralSale() scene {
@@ -208,8 +208,8 @@ func (d *demo) outageScene() scene {
 	}
 }
 
-// perSecond is how many calls can at most arrive within a second: those at once, those that flow in, and the attempts of
-// the shop's four workers that were held up on the way, before and after it is killed.
+// perSecond is the largest number of calls within a second: the burst, the calls of one second, and delayed attempts of the shop's
+// four workers, before and after it is killed.
 const perSecond = atOnce + perMinute/60 + 2*4
 
 func (d *demo) burstScene() scene {
@@ -303,13 +303,13 @@ func (d *demo) refundScene() scene {
 	}
 }
 
-// closing ends the shop in order, and looks at everything that arrived and at what is left.
+// closing shuts the shop down and checks all requests and the outbox.
 func (d *demo) closing() scene {
 	var info fprom.QueueStats
 	return scene{
 		"all of it", fmt.Sprintf("%d commissions, max %d calls/min", len(d.sold), perMinute),
 		func(ctx context.Context) (err error) {
-			d.transport.CloseIdleConnections() // or the shop waits for requests on them
+			d.transport.CloseIdleConnections() // otherwise the shop waits for requests on them
 			if err := d.takeShop().stop(); err != nil {
 				return fmt.Errorf("end the shop: %w", err)
 			}
@@ -326,7 +326,7 @@ func (d *demo) closing() scene {
 	}
 }
 
-// manyOrders are orders of as many customers.
+// manyOrders returns n orders of n customers.
 func (d *demo) manyOrders(name string, n int) (ids []string, orders []order) {
 	for i := range n {
 		id := fmt.Sprintf("%s-%d", name, i+1)
@@ -337,7 +337,7 @@ func (d *demo) manyOrders(name string, n int) (ids []string, orders []order) {
 	return ids, orders
 }
 
-// buyAll lets eight buyers at a time buy, each until the shop took the order. It calls paid after each.
+// buyAll buys the orders with eight buyers at a time. Each tries until the shop accepts its order. paid is called after each order.
 func (d *demo) buyAll(ctx context.Context, orders []order, paid func()) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

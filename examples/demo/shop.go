@@ -19,17 +19,16 @@ import (
 	"github.com/fprom-go/fprom/statuspage"
 )
 
-// What a shop with FirstPromoter has in its configuration. The credentials are in FIRSTPROMOTER_API_KEY and
-// FIRSTPROMOTER_ACCOUNT_ID.
+// The configuration of the shop. The credentials are in FIRSTPROMOTER_API_KEY and FIRSTPROMOTER_ACCOUNT_ID.
 const (
 	envOutbox = "DEMO_OUTBOX"
 	envSecret = "STRIPE_WEBHOOK_SECRET"
 )
 
-// shopMain is the shop's process. It says its URL on stdout, and ends when stdin does: in order if the demo asks for it,
-// and also if the demo dies.
+// shopMain is the main function of the shop's process. It prints its URL and shuts down when stdin ends, which also happens if the
+// demo dies.
 func shopMain(outbox string) int {
-	signal.Ignore(os.Interrupt) // Ctrl-C is for the demo, which ends the shop
+	signal.Ignore(os.Interrupt) // on Ctrl-C the demo ends the shop
 	ctx, stop := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)

@@ -2,11 +2,11 @@
 //
 //	go -C examples/gin run .
 //
-// It prints what to try with curl. Without credentials it starts a fake FirstPromoter in the same process; with
-// FIRSTPROMOTER_API_KEY and FIRSTPROMOTER_ACCOUNT_ID set it talks to the real one, and every checkout is reported there.
-// With -outbox fprom.db an accepted sale outlives the process. Ctrl-C delivers what is queued, and ends.
+// It prints curl commands to try. Without credentials it starts a fake FirstPromoter in the same process. With FIRSTPROMOTER_API_KEY
+// and FIRSTPROMOTER_ACCOUNT_ID set, it reports every checkout to the real one. With -outbox fprom.db an accepted sale outlives the
+// process. Ctrl-C delivers the queued events and ends the program.
 //
-// The shop itself is in shop.go. Its billing provider is pretended: no card is charged.
+// The shop itself is in shop.go. No card is charged.
 package main
 
 import (
@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:8080", "`address` to listen on")
 	outbox := flags.String("outbox", "", "keep undelivered events in this `file`, one per FirstPromoter account (default: in memory)")
-	switch err := flags.Parse(args); { // it has printed what was wrong, or the help
+	switch err := flags.Parse(args); { // Parse has printed the error or the help
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
@@ -95,15 +95,15 @@ func serve(ctx context.Context, stop func(), addr, outbox string, stderr io.Writ
 	case <-ctx.Done():
 		fmt.Fprintln(stderr, "shutting down (Ctrl-C again: at once)")
 	}
-	stop() // from here on a second Ctrl-C kills
+	stop() // a second Ctrl-C now kills the process
 	err = errors.Join(err, shutdown(server, tracker))
-	if left := new(fprom.UndeliveredError); errors.As(err, &left) { // left.Events are the very events
+	if left := new(fprom.UndeliveredError); errors.As(err, &left) { // left.Events has the events
 		err = fmt.Errorf("%w; here: -outbox fprom.db", err)
 	}
 	return err
 }
 
-// shutdown ends the handlers first, since they still record sales, and the Tracker after them. Each gets its own time.
+// shutdown ends the handlers first, because they still record sales, and then the Tracker. Each has its own time limit.
 func shutdown(server *http.Server, tracker *fprom.Tracker) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -114,7 +114,7 @@ func shutdown(server *http.Server, tracker *fprom.Tracker) error {
 	return errors.Join(err, tracker.Shutdown(ctx))
 }
 
-// config is the Tracker's, and what ends the fake if there is one.
+// config returns the Tracker's Config. Without credentials it starts a fake FirstPromoter, which closeFake ends.
 func config(stderr io.Writer) (cfg fprom.Config, closeFake func()) {
 	closeFake = func() {}
 	if os.Getenv("FIRSTPROMOTER_API_KEY") != "" || os.Getenv("FIRSTPROMOTER_ACCOUNT_ID") != "" {
@@ -122,11 +122,11 @@ func config(stderr io.Writer) (cfg fprom.Config, closeFake func()) {
 		fmt.Fprintln(stderr, "There nobody knows the visitor-1 of the lines below: take the value of the cookie _fprom_tid on your site.")
 	} else {
 		fake := fpromtest.Start()
-		fake.AddVisitor("visitor-1") // somebody whom a promoter brought
+		fake.AddVisitor("visitor-1") // a visitor whom a promoter brought
 		cfg, closeFake = fake.Config(), fake.Close
 		fmt.Fprintf(stderr, "No FIRSTPROMOTER_API_KEY and FIRSTPROMOTER_ACCOUNT_ID: using a fake FirstPromoter at %s\n", fake.URL)
 	}
-	// A shop in production logs from Info on: then only what needs somebody's attention is shown.
+	// In production log from Info on. Then only lines that need attention appear.
 	cfg.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return cfg, closeFake
 }

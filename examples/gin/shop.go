@@ -38,7 +38,7 @@ type shop struct {
 	payments map[string]payment // by charge id
 }
 
-// newShop returns the shop, with what its operator looks at.
+// newShop returns the handler of the shop, its status page and its metrics.
 func newShop(tracker *fprom.Tracker, ops operations) http.Handler {
 	s := &shop{payments: map[string]payment{}}
 	gin.SetMode(gin.ReleaseMode)
@@ -54,7 +54,7 @@ func newShop(tracker *fprom.Tracker, ops operations) http.Handler {
 	return r
 }
 
-// signup: if a promoter brought the visitor, the cookie says so, and the customer becomes the promoter's lead.
+// signup reports the customer as a lead, if the visitor's cookie says that a promoter brought them.
 func (s *shop) signup(c *gin.Context) {
 	var in struct {
 		Email string `json:"email" binding:"required,email"`
@@ -62,7 +62,7 @@ func (s *shop) signup(c *gin.Context) {
 	if !decode(c, &in) {
 		return
 	}
-	if fprom.AttributionFrom(c.Request).TID != "" { // else nobody brought them, and there is nothing to report
+	if fprom.AttributionFrom(c.Request).TID != "" { // no promoter brought the others: nothing to report
 		record(c, fprom.Signup{Email: in.Email}) // the middleware fills in the TID
 	}
 	c.JSON(http.StatusCreated, gin.H{"email": in.Email})
@@ -88,9 +88,9 @@ func (s *shop) checkout(c *gin.Context) {
 		return
 	}
 	record(c, fprom.Sale{
-		EventID:  charge,   // the id of this payment: not of the customer, not of a subscription
+		EventID:  charge,   // the id of this payment, not of the customer or a subscription
 		Email:    in.Email, // the same as in the sign-up
-		Amount:   it.Price, // before tax, although the card is charged with it
+		Amount:   it.Price, // before tax; the card is charged price and tax
 		Currency: "USD",
 		Plan:     in.Item,
 	})
@@ -120,15 +120,15 @@ func (s *shop) refund(c *gin.Context) {
 	c.JSON(http.StatusOK, gin.H{"refund": refund})
 }
 
-// record says what is to be reported if the handler succeeds. An error means that the event is wrong. The customer has
-// paid by then, so the request goes on, and somebody has to look at the log.
+// record records an event that is reported if the handler succeeds. An error means that the event is wrong. The customer has paid by
+// then, so the request continues. Watch the log for such errors.
 func record(c *gin.Context, e fprom.Event) {
 	if err := ginadapter.Record(c, e); err != nil {
 		slog.ErrorContext(c.Request.Context(), "not reported to FirstPromoter", "error", err)
 	}
 }
 
-// charge pretends to be the billing provider.
+// charge imitates the billing provider.
 func (s *shop) charge(card string, p payment) (id string, err error) {
 	if card == "declined" {
 		return "", errors.New("the card was declined")
@@ -140,7 +140,7 @@ func (s *shop) charge(card string, p payment) (id string, err error) {
 	return id, nil
 }
 
-// takeBack pretends to be the billing provider as well.
+// takeBack imitates a refund of the billing provider.
 func (s *shop) takeBack(charge string) (payment, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -38,7 +38,7 @@ type shop struct {
 	payments map[string]payment // by charge id
 }
 
-// newShop returns the shop's handler, with what its operator looks at.
+// newShop returns the handler of the shop, its status page and its metrics.
 func newShop(tracker *fprom.Tracker, ops operations) http.Handler {
 	s := &shop{payments: map[string]payment{}}
 	mux := http.NewServeMux()
@@ -55,13 +55,13 @@ func newShop(tracker *fprom.Tracker, ops operations) http.Handler {
 	return all
 }
 
-// signup: if a promoter brought the visitor, the cookie says so, and the customer becomes the promoter's lead.
+// signup reports the customer as a lead, if the visitor's cookie says that a promoter brought them.
 func (s *shop) signup(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Email string }
 	if !decode(w, r, &in, &in.Email) {
 		return
 	}
-	if fprom.AttributionFrom(r).TID != "" { // else nobody brought them, and there is nothing to report
+	if fprom.AttributionFrom(r).TID != "" { // no promoter brought the others: nothing to report
 		record(r, fprom.Signup{Email: in.Email}) // the middleware fills in the TID
 	}
 	reply(w, http.StatusCreated, map[string]string{"email": in.Email})
@@ -83,9 +83,9 @@ func (s *shop) checkout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	record(r, fprom.Sale{
-		EventID:  charge,   // the id of this payment: not of the customer, not of a subscription
+		EventID:  charge,   // the id of this payment, not of the customer or a subscription
 		Email:    in.Email, // the same as in the sign-up
-		Amount:   it.Price, // before tax, although the card is charged with it
+		Amount:   it.Price, // before tax; the card is charged price and tax
 		Currency: "USD",
 		Plan:     in.Item,
 	})
@@ -113,15 +113,15 @@ func (s *shop) refund(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, map[string]string{"refund": refund})
 }
 
-// record says what is to be reported if the handler succeeds. An error means that the event is wrong. The customer has
-// paid by then, so the request goes on, and somebody has to look at the log.
+// record records an event that is reported if the handler succeeds. An error means that the event is wrong. The customer has paid by
+// then, so the request continues. Watch the log for such errors.
 func record(r *http.Request, e fprom.Event) {
 	if err := fprom.Record(r.Context(), e); err != nil {
 		slog.ErrorContext(r.Context(), "not reported to FirstPromoter", "error", err)
 	}
 }
 
-// charge pretends to be the billing provider.
+// charge imitates the billing provider.
 func (s *shop) charge(card string, p payment) (id string, err error) {
 	if card == "declined" {
 		return "", errors.New("the card was declined")
@@ -133,7 +133,7 @@ func (s *shop) charge(card string, p payment) (id string, err error) {
 	return id, nil
 }
 
-// takeBack pretends to be the billing provider as well.
+// takeBack imitates a refund of the billing provider.
 func (s *shop) takeBack(charge string) (payment, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,7 +146,7 @@ func (s *shop) takeBack(charge string) (payment, bool) {
 	return p, true
 }
 
-// decode reads the request into in; if email is not nil it points at an address in it, which is checked.
+// decode parses the request into in. If email is not nil, it points to a field of in that must be an e-mail address.
 func decode(w http.ResponseWriter, r *http.Request, in any, email *string) bool {
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(in); err != nil {
 		fail(w, http.StatusBadRequest, "the body is not the JSON object expected: "+err.Error())

@@ -17,11 +17,11 @@ import (
 // process is a running replica.
 type process struct {
 	cmd  *exec.Cmd
-	in   io.Closer // ends it
+	in   io.Closer // closing it ends the process
 	addr string
 }
 
-// fleet is three replicas behind a list of addresses, which stands for a load balancer.
+// fleet is three replicas and a simple load balancer for them.
 type fleet struct {
 	env    []string
 	client http.Client
@@ -30,7 +30,7 @@ type fleet struct {
 	replicas [3]*process
 }
 
-// start starts replica i, which ends when this process does.
+// start starts replica i. It ends at the latest with this process.
 func (f *fleet) start(i int) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -74,7 +74,7 @@ func (f *fleet) take(i int) *process {
 func (f *fleet) kill(i int) {
 	if p := f.take(i); p != nil {
 		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait() // its error is the kill
+		_ = p.cmd.Wait() // the error is that of the kill
 	}
 }
 
@@ -94,7 +94,7 @@ func (f *fleet) stop() error {
 	return failed
 }
 
-// send posts a webhook to replica i, and then to the others in turn, until one answers 200. It returns how often.
+// send posts a webhook to replica i and then to the next ones, until one answers 200. It returns the number of posts.
 func (f *fleet) send(ctx context.Context, i int, form url.Values) (sent int) {
 	for ; ; i++ {
 		if addr := f.addr(i % len(f.replicas)); addr != "" {
@@ -109,7 +109,7 @@ func (f *fleet) send(ctx context.Context, i int, form url.Values) (sent int) {
 	}
 }
 
-// addr is where replica i listens; empty if it does not run.
+// addr returns the address of replica i, or "" if it does not run.
 func (f *fleet) addr(i int) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,9 +1,9 @@
-// Replicas is a shop that runs as three processes with one PostgreSQL. Buyers pay while the provider sends each webhook
-// to two replicas at once, one replica is killed, and FirstPromoter has a bad day. At the end it prints what became of
-// the sales and exits with 0 only if each of them earned exactly one commission.
+// Command replicas is a shop that runs as three processes with one PostgreSQL. Buyers pay, and the provider sends each webhook to two
+// replicas at once. Meanwhile one replica is killed, and FirstPromoter fails now and then. At the end the program prints a table of
+// the sales. It exits with 0 only if each sale earned exactly one commission.
 //
-// It takes the database of $DATABASE_URL or $FPROM_TEST_POSTGRES, or starts a PostgreSQL of its own. FirstPromoter is a
-// fake; nothing leaves this machine. It takes about half a minute and ends everything that it started.
+// It uses the database of $DATABASE_URL or $FPROM_TEST_POSTGRES, or starts its own PostgreSQL. FirstPromoter is a fake; nothing leaves
+// this machine. It takes about half a minute and ends everything that it started.
 package main
 
 import (
@@ -109,12 +109,12 @@ type day struct {
 	webhooks atomic.Int64
 }
 
-// sell lets the buyers buy and things go wrong, and waits until every sale has its outcome.
+// sell runs the buyers and the faults, and waits until every sale has its outcome.
 func (d *day) sell(ctx context.Context) error {
 	d.fake.Inject(
-		fpromtest.Status(500).AfterProcessing().Chance(0.05), // the sale is registered, the answer lost
+		fpromtest.Status(500).AfterProcessing().Chance(0.05), // the sale is registered, but the answer is lost
 		fpromtest.Reset().Chance(0.05),
-		fpromtest.Status(429).RetryAfter("2").OnEvent("order-7-2").Times(1), // somebody else uses the account, too
+		fpromtest.Status(429).RetryAfter("2").OnEvent("order-7-2").Times(1), // another program uses the account, too
 	)
 	fmt.Fprintf(d.out, "%d buyers pay %d times each; every webhook goes to two of three replicas at once …\n", buyers, purchases)
 	fmt.Fprintln(d.out, "FirstPromoter will fail now and then, and once say 429: the ERROR line about it belongs to the show")
@@ -168,7 +168,7 @@ func (d *day) buy(ctx context.Context, buyer int) {
 	}
 }
 
-// report prints the table; an error says that something in it is wrong.
+// report prints the table. It returns an error if the table shows a fault.
 func (d *day) report(ctx context.Context) error {
 	commissions := map[string]int{}
 	for _, c := range d.fake.Commissions() {

@@ -18,26 +18,26 @@ import (
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
-// shop is one replica of the billing service. The riverqueue part of it is newTracker and paid.
+// shop is one replica of the billing service. Its methods newTracker and paid use riverqueue.
 type shop struct {
 	pool   *pgxpool.Pool
 	queue  *riverqueue.Queue
 	schema string
 }
 
-// newTracker starts the delivery of what any replica has stored.
+// newTracker starts a Tracker. It delivers events that any replica has stored.
 func (s *shop) newTracker(ctx context.Context) (*fprom.Tracker, error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	var err error
 	s.queue, err = riverqueue.New(s.pool, riverqueue.Config{
 		Schema: s.schema,
-		Rescue: 9 * time.Second, // the default, 3 min, is better for real; here nobody wants to wait
+		Rescue: 9 * time.Second, // keep the default of 3 min in production; here it would take too long
 		Logger: log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.queue.Migrate(ctx); err != nil { // all replicas may do it at once
+	if err := s.queue.Migrate(ctx); err != nil { // several replicas may do this at once
 		return nil, err
 	}
 	return fprom.New(fprom.Config{Queue: s.queue, Logger: log}) // key and URL: $FIRSTPROMOTER_…
@@ -53,8 +53,8 @@ func (s *shop) paid(ctx context.Context, sale fprom.Sale) error {
 	})
 }
 
-// webhook takes the payment provider's word that an order is paid. The provider sends it again until it hears a 200,
-// and sometimes twice at once.
+// webhook is the webhook of the payment provider for a paid order. The provider repeats it until it gets a 200, and sometimes sends it
+// twice at once.
 func (s *shop) webhook(w http.ResponseWriter, r *http.Request) {
 	amount, err := strconv.ParseInt(r.FormValue("amount"), 10, 64)
 	if err != nil {
@@ -64,15 +64,15 @@ func (s *shop) webhook(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()
 	sale := fprom.Sale{EventID: r.FormValue("order"), Email: r.FormValue("email"), Amount: amount, Currency: "usd"}
-	// No middleware knows of what EnqueueTx stores. A webhook has no cookies, but what fprom.AttributionFrom(r).Metadata()
-	// put into the payment at checkout comes back with it.
+	// EnqueueTx bypasses the middleware, so set the attribution here. A webhook has no cookies: at checkout the shop has put
+	// fprom.AttributionFrom(r).Metadata() into the payment, and the provider sends it back.
 	fprom.Attribution{TID: r.FormValue("fp_tid")}.Apply(&sale)
 	if err := s.paid(ctx, sale); err != nil {
 		http.Error(w, "send it again", http.StatusServiceUnavailable)
 	}
 }
 
-// shopMain is the main function of a replica's process. It says on out where it listens, and ends with its input.
+// shopMain is the main function of a replica. It writes its address to out and ends when in ends.
 func shopMain(in io.Reader, out io.Writer) error {
 	ctx := context.Background()
 	pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL"))

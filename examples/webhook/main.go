@@ -1,14 +1,12 @@
-// Command webhook is a small shop that sells through Stripe's payment page, and reports what Stripe's webhooks say to
-// FirstPromoter:
+// Command webhook is a small shop that sells through Stripe's payment page and reports the sales of Stripe's webhooks to FirstPromoter:
 //
-//	go run ./examples/webhook -send   # buy, pay, deliver webhooks (also twice, also forged), and show what arrived
+//	go run ./examples/webhook -send   # buy, pay, deliver webhooks (also twice and forged), and show what arrived
 //	go run ./examples/webhook         # serve, and print what to try with curl
 //
-// Stripe is pretended, in stripe.go: a payment page that takes every card, and webhooks signed as Stripe documents it.
-// The endpoint /webhooks/stripe also takes Stripe's own ones, if STRIPE_WEBHOOK_SECRET is the endpoint's secret. Without
-// FirstPromoter's credentials a fake FirstPromoter is started in the same process; with FIRSTPROMOTER_API_KEY and
-// FIRSTPROMOTER_ACCOUNT_ID set every payment is reported to the real one. With -outbox fprom.db an accepted sale
-// outlives the process.
+// stripe.go imitates Stripe: a payment page that takes every card, and webhooks with a right signature. The endpoint
+// /webhooks/stripe also takes webhooks of the real Stripe, if STRIPE_WEBHOOK_SECRET is the endpoint's secret. Without credentials a
+// fake FirstPromoter is started in the same process. With FIRSTPROMOTER_API_KEY and FIRSTPROMOTER_ACCOUNT_ID set, every payment is
+// reported to the real one. With -outbox fprom.db an accepted sale outlives the process.
 //
 // The shop itself is in shop.go.
 package main
@@ -33,7 +31,7 @@ import (
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-const visitor = "visitor-1" // the cookie of somebody whom a promoter brought
+const visitor = "visitor-1" // the cookie of a visitor whom a promoter brought
 
 type options struct {
 	addr, outbox string
@@ -49,7 +47,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	flags.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`address` to listen on")
 	flags.StringVar(&o.outbox, "outbox", "", "keep undelivered events in this `file`, one per FirstPromoter account (default: in memory)")
 	flags.BoolVar(&o.send, "send", false, "buy something, show what arrived at the fake FirstPromoter, and end")
-	switch err := flags.Parse(args); { // it has printed what was wrong, or the help
+	switch err := flags.Parse(args); { // Parse has printed the error or the help
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
@@ -116,7 +114,7 @@ func serve(ctx context.Context, o options, stderr io.Writer) error {
 	return errors.Join(err, shutdown(server, tracker))
 }
 
-// shutdown ends the handlers first, since they still accept webhooks, and the Tracker after them. Each gets its own time.
+// shutdown ends the handlers first, because they still accept webhooks, and then the Tracker. Each has its own time limit.
 func shutdown(server *http.Server, tracker *fprom.Tracker) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -127,7 +125,7 @@ func shutdown(server *http.Server, tracker *fprom.Tracker) error {
 	return errors.Join(err, tracker.Shutdown(ctx))
 }
 
-// config is the Tracker's, with the fake if there are no credentials.
+// config returns the Tracker's Config. Without credentials it also starts a fake FirstPromoter.
 func config(stderr io.Writer) (cfg fprom.Config, fake *fpromtest.Server) {
 	if os.Getenv("FIRSTPROMOTER_API_KEY") != "" || os.Getenv("FIRSTPROMOTER_ACCOUNT_ID") != "" {
 		fmt.Fprintln(stderr, "FIRSTPROMOTER_API_KEY or FIRSTPROMOTER_ACCOUNT_ID is set: payments are reported to that FirstPromoter account.")
@@ -137,7 +135,7 @@ func config(stderr io.Writer) (cfg fprom.Config, fake *fpromtest.Server) {
 		cfg = fake.Config()
 		fmt.Fprintf(stderr, "No FIRSTPROMOTER_API_KEY and FIRSTPROMOTER_ACCOUNT_ID: using a fake FirstPromoter at %s\n", fake.URL)
 	}
-	// A shop in production logs from Info on: then only what needs somebody's attention is shown.
+	// In production log from Info on. Then only lines that need attention appear.
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	slog.SetDefault(logger) // for the webhook's handler
 	cfg.Logger = logger

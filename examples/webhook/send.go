@@ -13,8 +13,8 @@ import (
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// send buys and pays over HTTP, lets Stripe's webhooks come twice and somebody forge one, and then prints what arrived at
-// the fake FirstPromoter. Its error says what is not as it must be.
+// send buys and pays over HTTP, delivers Stripe's webhooks twice, forges one, and then prints what arrived at the fake FirstPromoter.
+// The error says what went wrong.
 func send(ctx context.Context, w io.Writer, shop string, provider *pretendStripe, tracker *fprom.Tracker, fake *fpromtest.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -59,7 +59,7 @@ func send(ctx context.Context, w io.Writer, shop string, provider *pretendStripe
 	return nil
 }
 
-// buy checks out as a visitor whom a promoter brought, follows to the payment page, and pays.
+// buy checks out as a visitor whom a promoter brought, follows the redirect to the payment page, and pays.
 func buy(ctx context.Context, shop, body string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, shop+"/checkout", strings.NewReader(body))
 	if err != nil {

@@ -22,8 +22,8 @@ var catalog = map[string]product{
 	"pro":    {Price: 2000, Tax: 420, Subscription: true},
 }
 
-// newShop returns the shop's handler. It needs no middleware: the customer pays at Stripe, whose webhook reports it. The
-// webhook's handler knows which of Stripe's events is a sale, its id, and its amount before tax.
+// newShop returns the shop's handler. It needs no middleware, because the customer pays at Stripe, and Stripe's webhook reports the
+// payment. stripe.Handler knows which events are sales, their ids, and their amounts before tax.
 func newShop(tracker *fprom.Tracker, provider *pretendStripe, secret string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /webhooks/stripe", stripe.Handler(tracker, secret))
@@ -46,8 +46,8 @@ func checkout(w http.ResponseWriter, r *http.Request, provider *pretendStripe) {
 		reply(w, http.StatusNotFound, map[string]string{"error": "no such item: GET / lists them"})
 		return
 	}
-	// The webhook comes from Stripe and carries no cookies. So what the browser knows about the promoter goes into the
-	// metadata now (for a subscription into that of the subscription), and the webhook's handler finds it there.
+	// The webhook comes from Stripe and has no cookies. So put the tracking id of the browser into the metadata now (of a subscription
+	// into subscription_data.metadata). The webhook's handler reads it there.
 	page := provider.createSession(session{
 		Email:    in.Email,
 		Product:  p,

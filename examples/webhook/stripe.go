@@ -13,7 +13,7 @@ import (
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
-// pretendStripe is what this program needs of Stripe: a payment page that takes every card, and webhooks.
+// pretendStripe imitates Stripe: a payment page that takes every card, and webhooks.
 type pretendStripe struct {
 	secret  string // the endpoint's signing secret
 	webhook string // the endpoint's URL
@@ -21,7 +21,7 @@ type pretendStripe struct {
 
 	mu       sync.Mutex
 	sessions map[string]session
-	last     []byte // payload, to be delivered again
+	last     []byte // the last payload, for again
 }
 
 // session is a Checkout Session.
@@ -43,7 +43,7 @@ func (s *pretendStripe) createSession(c session) string {
 	return "/pretend-stripe/" + id
 }
 
-// pay is the payment page: opening it pays. Stripe sends its webhooks a moment later; here the page waits for them.
+// pay is the payment page. Opening it pays. The real Stripe sends its webhooks a moment later; this page waits for them.
 func (s *pretendStripe) pay(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("session")
 	s.mu.Lock()
@@ -72,7 +72,7 @@ func (s *pretendStripe) pay(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, map[string]any{"paid": c.Product.Price + c.Product.Tax, "webhooks answered with": answers})
 }
 
-// again delivers the last webhook once more, as Stripe does when it did not get the answer.
+// again delivers the last webhook a second time, as Stripe does if it got no answer.
 func (s *pretendStripe) again(ctx context.Context, secret string) (status int, err error) {
 	s.mu.Lock()
 	payload := s.last
@@ -100,14 +100,14 @@ func (s *pretendStripe) deliver(ctx context.Context, payload []byte, secret stri
 	return resp.StatusCode, err
 }
 
-// event is one that Stripe sends, and what it says.
+// event is an event of Stripe with its content.
 type event struct {
 	name string
 	says fpromtest.WebhookConfig
 }
 
-// events are what Stripe tells about a payment. A subscription is told twice, of which invoice.paid is the sale, also at
-// every renewal; the metadata of the subscription is in the invoice only.
+// events returns the events of a payment. A subscription has two; invoice.paid is the sale, also at every renewal. Only the invoice
+// contains the metadata of the subscription.
 func events(c session) []event {
 	paid := fpromtest.WebhookConfig{
 		ID: rand.Text(), Email: c.Email, Amount: c.Product.Price, Tax: c.Product.Tax, Currency: "eur",

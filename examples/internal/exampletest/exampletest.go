@@ -1,5 +1,4 @@
-// Package exampletest does with an example what the example tells a new user to do: it starts the program, sends the curl
-// lines that it prints, and stops it.
+// Package exampletest runs an example as a new user does: it starts the program, runs the curl commands that it prints, and stops it.
 package exampletest
 
 import (
@@ -19,10 +18,10 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// Main is an example's main function, which ends when ctx does, with its exit code.
+// Main is the main function of an example. It ends with ctx and returns the exit code.
 type Main func(ctx context.Context, args []string, stderr io.Writer) int
 
-// WithoutCredentials unsets what an example reads from the environment.
+// WithoutCredentials unsets the environment variables that examples read.
 func WithoutCredentials(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"FIRSTPROMOTER_API_KEY", "FIRSTPROMOTER_ACCOUNT_ID", "FIRSTPROMOTER_API_URL", "STRIPE_WEBHOOK_SECRET"} {
@@ -30,8 +29,8 @@ func WithoutCredentials(t *testing.T) {
 	}
 }
 
-// Start runs main, and returns the first n curl lines that it prints. stop ends it like Ctrl-C, and returns its exit code and
-// what it had printed up to those lines.
+// Start runs main and returns the first n curl commands that it prints. stop ends it like Ctrl-C and returns its exit code and its
+// output up to these commands.
 func Start(t *testing.T, main Main, n int, args ...string) (calls []Curl, stop func() (code int, printed string)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -71,7 +70,7 @@ func curlLines(t *testing.T, r io.Reader, n int) []Curl {
 	return calls
 }
 
-// Do does what curl would, and fails the test if the status is another than want.
+// Do sends the request of the command and fails the test if the status is not want.
 func (c Curl) Do(t *testing.T, want int) (body []byte) {
 	t.Helper()
 	method := http.MethodGet
@@ -83,7 +82,7 @@ func (c Curl) Do(t *testing.T, want int) (body []byte) {
 		t.Fatal(err)
 	}
 	if c.body != "" {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded") // as curl -d has it
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded") // as curl -d does
 	}
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -107,8 +106,7 @@ func (c Curl) Do(t *testing.T, want int) (body []byte) {
 	return body
 }
 
-// AwaitTracked asks c, whose answer is a Tracker's Stats, until n sales are tracked, and fails the test unless exactly these
-// were enqueued.
+// AwaitTracked sends c, which answers with a Tracker's Stats, until n sales are tracked. It fails the test if more were enqueued.
 func (c Curl) AwaitTracked(t *testing.T, n uint64) {
 	t.Helper()
 	var s fprom.Stats
@@ -123,7 +121,7 @@ func (c Curl) AwaitTracked(t *testing.T, n uint64) {
 	}
 }
 
-// Shop buys in a shop as it says, with the queue in memory and in an outbox, and stops it.
+// Shop runs the commands that a shop prints, once with the queue in memory and once with an outbox.
 func Shop(t *testing.T, main Main) {
 	t.Helper()
 	WithoutCredentials(t)
@@ -143,7 +141,7 @@ func Shop(t *testing.T, main Main) {
 	}
 }
 
-// SaysWhatIsWrong starts a shop with what cannot work.
+// SaysWhatIsWrong checks the error messages of a shop with a wrong configuration.
 func SaysWhatIsWrong(t *testing.T, main Main) {
 	t.Helper()
 	missing := filepath.Join(t.TempDir(), "no", "such", "directory", "fprom.db")
