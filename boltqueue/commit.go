@@ -39,7 +39,7 @@ const (
 // put them again, which stores nothing twice. A full disk is an error, and Put works again when there is space. A message
 // may have 1 MiB.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
-	puts, size := make([]put, len(ms)), 0
+	events, size := make([]newEvent, len(ms)), 0
 	for i, m := range ms {
 		if n := len(m.Body) + len(m.Key) + len(m.Customer); n > maxMessage {
 			return fmt.Errorf("fprom: a %s of %d bytes; at most %d can be stored", m.Kind, n, maxMessage)
@@ -47,15 +47,15 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		if n := len(m.Key); n == 0 || n > maxKey {
 			return fmt.Errorf("fprom: a %s whose key has %d bytes; 1 to %d can be stored: use fprom.NewMessage", m.Kind, n, maxKey)
 		}
-		puts[i] = newPut(m)
-		size += len(puts[i].encoded)
+		events[i] = eventOf(m)
+		size += len(events[i].encoded)
 	}
 	if len(ms) == 0 {
 		return nil
 	}
 	err := q.write(ctx, size, func(w *work) (err error) {
-		for i := 0; i < len(puts) && err == nil; i++ {
-			err = w.put(&puts[i])
+		for i := 0; i < len(events) && err == nil; i++ {
+			err = w.put(&events[i])
 		}
 		return err
 	})
@@ -63,11 +63,11 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		return err
 	}
 	var conflicts []string
-	for _, p := range puts {
-		if p.conflict {
-			conflicts = append(conflicts, p.Key)
+	for _, e := range events {
+		if e.conflict {
+			conflicts = append(conflicts, e.Key)
 		}
-		renewal.Warn(q.logger, p.Kind, p.safe, p.Bulk, p.age)
+		renewal.Warn(q.logger, e.Kind, fprom.SafeKey(e.Key), e.Bulk, e.age)
 	}
 	if len(conflicts) > 0 {
 		return &fprom.ConflictError{Keys: conflicts}

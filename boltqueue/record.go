@@ -66,16 +66,17 @@ const (
 // record is a message in the file. Attempt is how many there were. One that is erased has its SafeKey for a Key.
 type record struct {
 	fprom.Message
-	flags byte
-	at    time.Time // of its next turn, if it waits, or of its outcome; zero: never tried
-	told  []byte    // JSON
+	aside  bool      // later messages of its customer pass it
+	forget bool      // its outcome erases the customer, also if it is a dead letter
+	at     time.Time // of the next attempt while it waits, then of the outcome; zero: never tried
+	answer []byte    // JSON
 }
 
 // entry is what is to tell of it, with the customer in clear.
 func (r *record) entry(seq uint64, state fprom.State) fprom.Entry {
 	e := fprom.NewEntry(r.Message)
-	if len(r.told) > 0 {
-		_ = json.Unmarshal(r.told, &e) // it has a checksum
+	if len(r.answer) > 0 {
+		_ = json.Unmarshal(r.answer, &e) // it has a checksum
 	}
 	e.State, e.Cursor = state, formatSeq(seq)
 	switch {
@@ -88,14 +89,14 @@ func (r *record) entry(seq uint64, state fprom.State) fprom.Entry {
 }
 
 // answer notes what deliver said, and at what time that is settled or it is tried again.
-func (r *record) answer(res fprom.Result, failure error, attempts int, at time.Time, settled bool) (err error) {
+func (r *record) setAnswer(res fprom.Result, failure error, attempts int, at time.Time, settled bool) (err error) {
 	e := fprom.NewEntry(r.Message)
 	e.Settle(res, failure, at)
 	if !settled {
 		e.Outcome = fprom.Undelivered
 	}
 	r.Attempt, r.at = attempts, at
-	r.told, err = json.Marshal(fprom.Entry{
+	r.answer, err = json.Marshal(fprom.Entry{
 		Outcome: e.Outcome, Amount: e.Amount, Currency: e.Currency, Reason: e.Reason,
 		StatusCode: e.StatusCode, ID: e.ID, Commissions: e.Commissions, CommissionIDs: e.CommissionIDs,
 	})
@@ -107,7 +108,7 @@ func (r *record) erase() { r.Key, r.Customer, r.Body = fprom.SafeKey(r.Key), "",
 
 func (r *record) item(seq uint64) item {
 	it := item{Seq: seq, Bulk: r.Bulk}
-	if r.flags&flagAside == 0 {
+	if !r.aside {
 		it.Lane = backlog.LaneOf(r.Customer)
 	}
 	return it
@@ -121,8 +122,8 @@ var (
 
 // encode returns the record without its checksum: see seal.
 func (r *record) encode() []byte {
-	b := make([]byte, headSize, headSize+32+len(r.Key)+len(r.Kind)+len(r.Customer)+len(r.Body)+len(r.told))
-	b[4] = r.flags
+	b := make([]byte, headSize, headSize+32+len(r.Key)+len(r.Kind)+len(r.Customer)+len(r.Body)+len(r.answer))
+	b[4] = flagIf(r.Bulk, flagBulk) | flagIf(r.aside, flagAside) | flagIf(r.forget, flagForget)
 	binary.BigEndian.PutUint64(b[5:], r.Digest)
 	binary.BigEndian.PutUint64(b[13:], nanos(r.RecordedAt))
 	binary.BigEndian.PutUint64(b[21:], nanos(r.at))
@@ -131,7 +132,14 @@ func (r *record) encode() []byte {
 	b = appendText(b, r.Kind)
 	b = appendText(b, r.Customer)
 	b = appendText(b, r.Body)
-	return append(b, r.told...)
+	return append(b, r.answer...)
+}
+
+func flagIf(set bool, flag byte) byte {
+	if set {
+		return flag
+	}
+	return 0
 }
 
 func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
@@ -153,17 +161,18 @@ func decode(seq uint64, b []byte) (*record, error) {
 	if len(b) < headSize || binary.BigEndian.Uint32(b) != checksum(seq, b) {
 		return nil, errDamagedRecord
 	}
-	r := &record{flags: b[4], at: timeOf(b[21:])}
+	flags := b[4]
+	r := &record{aside: flags&flagAside != 0, forget: flags&flagForget != 0, at: timeOf(b[21:])}
 	r.Digest, r.RecordedAt, r.Attempt = binary.BigEndian.Uint64(b[5:]), timeOf(b[13:]), int(binary.BigEndian.Uint32(b[29:]))
-	r.Bulk = r.flags&flagBulk != 0
+	r.Bulk = flags&flagBulk != 0
 	b = b[headSize:]
 	for _, s := range []*string{&r.Key, &r.Kind, &r.Customer} {
 		var text []byte
 		text, b = cutText(b)
 		*s = string(text)
 	}
-	body, told := cutText(b)
-	r.Body, r.told = append(r.Body, body...), append(r.told, told...)
+	body, answer := cutText(b)
+	r.Body, r.answer = append(r.Body, body...), append(r.answer, answer...)
 	return r, nil
 }
 

@@ -64,24 +64,19 @@ func (w *work) takeOver() {
 	}
 }
 
-// put is a message to store.
-type put struct {
+// newEvent is a message that Put was given, and what became of it.
+type newEvent struct {
 	record
 	encoded  []byte
-	safe     string        // SafeKey of the message
-	hash     keyHash       // of it
-	conflict bool          // it is known with another digest
-	age      time.Duration // of the event that has its key, if there is one with the same digest
+	conflict bool          // an event with its key and another digest is known
+	age      time.Duration // how much older the known event with its key and digest is
 }
 
-func newPut(m fprom.Message) put {
-	p := put{record: record{Message: m}, safe: fprom.SafeKey(m.Key)}
-	p.Attempt, p.hash = 0, hashOf(p.safe)
-	if m.Bulk {
-		p.flags = flagBulk
-	}
-	p.encoded = p.encode()
-	return p
+func eventOf(m fprom.Message) newEvent {
+	m.Attempt = 0
+	e := newEvent{record: record{Message: m}}
+	e.encoded = e.encode()
+	return e
 }
 
 // keyHash is the hash of a SafeKey. Should two messages have the same, the first is not recognised while both wait: put again
@@ -95,39 +90,42 @@ func hashOf(safeKey string) keyHash {
 	return keyHash{uint32(h >> 32), uint32(h)}
 }
 
-// put stores a message, unless its key is known.
-func (w *work) put(p *put) (err error) {
-	var stands *record
-	if seq := w.waits(p.hash); seq != 0 {
-		if r, err := w.read(seq); err == nil && fprom.SafeKey(r.Key) == p.safe {
-			stands = r
+// put stores an event, unless its key is known.
+func (w *work) put(e *newEvent) error {
+	key := fprom.SafeKey(e.Key)
+	var known *record
+	if seq := w.waits(hashOf(key)); seq != 0 {
+		if r, err := w.read(seq); err == nil && fprom.SafeKey(r.Key) == key {
+			known = r
 		}
 	}
-	if id := w.ids.Get([]byte(p.safe)); stands == nil && id != nil {
+	if id := w.ids.Get([]byte(key)); known == nil && id != nil {
 		seq, b := binary.BigEndian.Uint64(id), w.done.Get(id)
 		done := b != nil
 		if !done {
 			b = w.dead.Get(id)
 		}
 		switch r, damaged := decode(seq, b); {
-		case damaged == nil && fprom.SafeKey(r.Key) != p.safe: // a flipped bit made it the id of another event
-		case !done:
-			err = w.unbury(seq, p.safe)
-		case damaged != nil:
-			return nil //nolint:nilerr // the id is remembered; with what amount nobody knows any more
+		case damaged == nil && fprom.SafeKey(r.Key) != key: // a flipped bit changed the id: this is another event
+		case !done: // the new event replaces the dead letter
+			if err := w.removeDead(seq, key); err != nil {
+				return err
+			}
+		case damaged != nil: // the id is known, its amount cannot be read any more
+			return nil //nolint:nilerr // as for an event with the same amount
 		default:
-			stands = r
+			known = r
 		}
 	}
-	if err != nil || stands == nil {
-		return errors.Join(err, w.store(p))
+	if known == nil {
+		return w.store(e)
 	}
-	if stands.Digest == p.Digest {
-		p.age = p.RecordedAt.Sub(stands.RecordedAt)
+	if known.Digest == e.Digest {
+		e.age = e.RecordedAt.Sub(known.RecordedAt)
 		return nil
 	}
-	p.conflict = true
-	k := conflictKey(p.safe, p.Digest)
+	e.conflict = true
+	k := conflictKey(key, e.Digest)
 	if w.conflicted.Get(k) != nil {
 		return nil
 	}
@@ -149,14 +147,14 @@ func (w *work) waits(hash keyHash) uint64 {
 }
 
 // store adds a message at the end of what waits.
-func (w *work) store(p *put) error {
+func (w *work) store(e *newEvent) error {
 	seq, err := w.waiting.NextSequence()
 	if err != nil {
 		return err
 	}
-	w.keys[p.hash] = seq
-	w.enlist(&p.record, seq)
-	return w.waiting.Put(seqKey(seq), seal(seq, p.encoded))
+	w.keys[hashOf(fprom.SafeKey(e.Key))] = seq
+	w.enlist(&e.record, seq)
+	return w.waiting.Put(seqKey(seq), seal(seq, e.encoded))
 }
 
 // enlist puts in line what waits, or counts it where there is no line.
@@ -190,10 +188,8 @@ func (w *work) postpone(seq uint64, attempts int, res fprom.Result, failure erro
 	if err != nil {
 		return err
 	}
-	if fprom.IsSetAside(failure) {
-		r.flags |= flagAside
-	}
-	return errors.Join(r.answer(res, failure, attempts, due, false), w.write(w.waiting, seq, r))
+	r.aside = r.aside || fprom.IsSetAside(failure)
+	return errors.Join(r.setAnswer(res, failure, attempts, due, false), w.write(w.waiting, seq, r))
 }
 
 // finish writes the outcome of a message: it is done, or dead.
@@ -203,7 +199,7 @@ func (w *work) finish(seq uint64, attempts int, res fprom.Result, failure error)
 		return err
 	}
 	at, safe, repeats := w.q.now().UTC(), fprom.SafeKey(r.Key), r.Repeats()
-	err = r.answer(res, failure, attempts, at, true)
+	err = r.setAnswer(res, failure, attempts, at, true)
 	bucket, what := w.done, []byte(res.Outcome)
 	if failure != nil {
 		bucket, what = w.dead, []byte(fprom.StateDead)
@@ -211,7 +207,7 @@ func (w *work) finish(seq uint64, attempts int, res fprom.Result, failure error)
 	} else {
 		w.stats.LastSuccess = at
 	}
-	if failure == nil || r.flags&flagForget != 0 {
+	if failure == nil || r.forget {
 		r.erase()
 	}
 	if failure != nil || !repeats {
@@ -231,8 +227,8 @@ func (w *work) quarantine(seq uint64) error {
 	return errors.Join(w.waiting.Delete(seqKey(seq)), w.dead.Put(seqKey(seq), b), w.ids.Put([]byte(damagedKey(seq)), seqKey(seq)))
 }
 
-// unbury removes a dead letter, its key and its outcome.
-func (w *work) unbury(seq uint64, safeKey string) (err error) {
+// removeDead removes a dead letter, its key and its outcome.
+func (w *work) removeDead(seq uint64, safeKey string) (err error) {
 	if b := w.dead.Get(seqKey(seq)); b != nil {
 		w.stats.Dead--
 		if r, damaged := decode(seq, b); damaged == nil {
@@ -248,8 +244,8 @@ func (w *work) redrive(seq uint64) (bool, error) {
 	if err != nil || len(r.Body) == 0 {
 		return false, nil //nolint:nilerr // it stays
 	}
-	p := newPut(r.Message)
-	return true, errors.Join(w.unbury(seq, p.safe), w.store(&p))
+	e := eventOf(r.Message)
+	return true, errors.Join(w.removeDead(seq, fprom.SafeKey(r.Key)), w.store(&e))
 }
 
 // drop removes a dead letter for good.
@@ -262,7 +258,7 @@ func (w *work) drop(seq uint64) (bool, error) {
 	if r, err := decode(seq, b); err == nil {
 		safe = fprom.SafeKey(r.Key)
 	}
-	return true, w.unbury(seq, safe)
+	return true, w.removeDead(seq, safe)
 }
 
 // forget erases the customer of a dead letter now, and lets that of a waiting message be erased with its outcome.
@@ -275,7 +271,7 @@ func (w *work) forget(seq uint64) (bool, error) {
 	if err != nil {
 		return false, nil //nolint:nilerr // it has its outcome meanwhile, or will be a damaged dead letter
 	}
-	r.flags |= flagForget
+	r.forget = true
 	return false, w.write(w.waiting, seq, r)
 }
 
