@@ -30,7 +30,6 @@ type request struct {
 const (
 	maxMessage = 1 << 20 // bytes of a message
 	maxKey     = 1 << 10 // bytes of its key
-	letGoEvery = 16      // commits: some MiB of a file that grows fast
 )
 
 // Put implements fprom.Queue. When it returns nil, the messages are on disk.
@@ -133,9 +132,7 @@ func (q *Queue) commit() {
 	for _, r := range group {
 		r.done <- err
 	}
-	if q.commits++; q.commits%letGoEvery == 0 {
-		_ = q.view(letGo)
-	}
+	_ = q.view(releasePages)
 }
 
 // admits reports whether the disk has room for puts of so many bytes.

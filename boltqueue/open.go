@@ -68,7 +68,7 @@ func (q *Queue) open() (err error) {
 	if err := q.load(); err != nil {
 		return errors.Join(err, q.db.Close())
 	}
-	return q.db.View(letGo)
+	return q.db.View(releasePages)
 }
 
 // openFile checks the file at path, and opens and locks it.

@@ -35,9 +35,8 @@ type Queue struct {
 	stats   atomic.Pointer[fprom.QueueStats] // what does not change with the line; without one also what waits
 	watched atomic.Pointer[func() fprom.Stats]
 
-	writing sync.Mutex         // held by the commit that is under way; it guards the next three
+	writing sync.Mutex         // held by the commit that is under way; it guards the next two
 	keys    map[keyHash]uint32 // what waits → the lower half of its seq
-	commits int                // see letGo
 	reserve reserve
 
 	mu       sync.Mutex

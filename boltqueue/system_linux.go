@@ -23,9 +23,9 @@ func onlyOwner(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
 }
 
-// letGo takes the pages of the file out of this process's memory. The system has them in its cache still, so that reading
-// one again is cheap; without this all that was ever read counts as the process's, up to the whole file.
-func letGo(tx *bbolt.Tx) error {
+// releasePages unmaps the pages of the file from this process's memory. They stay in the system's cache, so reading one again
+// is cheap. Without this, every page ever read counts as memory of the process, up to the size of the file.
+func releasePages(tx *bbolt.Tx) error {
 	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), syscall.MADV_DONTNEED) // advice only
 	return nil
 }

@@ -14,4 +14,4 @@ func allocate(*os.File, int64, int64) error { return errors.ErrUnsupported }
 
 func onlyOwner(string, string, syscall.RawConn) error { return nil }
 
-func letGo(*bbolt.Tx) error { return nil }
+func releasePages(*bbolt.Tx) error { return nil }
