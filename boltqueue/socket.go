@@ -39,7 +39,7 @@ func (q *Queue) listen() (end func()) {
 		return func() {}
 	}
 	mux := http.NewServeMux()
-	for _, name := range operations {
+	for name := range operations {
 		mux.HandleFunc("POST /"+name, q.handler(name))
 	}
 	mux.HandleFunc("GET /status", q.handler("status"))
@@ -80,7 +80,7 @@ func bind(path string) (net.Listener, error) {
 // handler serves an operation. Of those that only read, it serves one at a time and rests after it: however many ask,
 // checkouts have most of the processor.
 func (q *Queue) handler(operation string) http.HandlerFunc {
-	turn, readsOnly := make(chan struct{}, 1), operation == "status" || operation == "entries" || operation == "history"
+	turn := make(chan struct{}, 1)
 	return func(w http.ResponseWriter, r *http.Request) {
 		var request wireRequest
 		var answer wireAnswer
@@ -89,7 +89,7 @@ func (q *Queue) handler(operation string) http.HandlerFunc {
 		if r.Method == http.MethodPost {
 			err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&request)
 		}
-		if err == nil && readsOnly {
+		if err == nil && operations[operation] {
 			select {
 			case turn <- struct{}{}:
 			case <-r.Context().Done():

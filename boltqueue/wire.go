@@ -31,8 +31,10 @@ type wireAnswer struct {
 	Keys              []string       `json:"keys,omitempty"` // of a conflict
 }
 
-// operations are the paths of the socket.
-var operations = []string{"status", "entries", "history", "put", "redrive", "drop", "forget", "flush"}
+// operations are the paths of the socket. true: the operation only reads.
+var operations = map[string]bool{
+	"status": true, "entries": true, "history": true, "put": false, "redrive": false, "drop": false, "forget": false, "flush": false,
+}
 
 // operate does what a request asks for.
 func (q *Queue) operate(ctx context.Context, operation string, r wireRequest) (a wireAnswer, err error) {
