@@ -68,7 +68,7 @@ func place(path string, fill func(*bbolt.DB) error, move func(made string) error
 		return err
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
-	o := options(false, nil)
+	o := options(false, new(*os.File))
 	o.NoSync = true // until it is full
 	db, err := bbolt.Open(f.Name(), 0o600, o)
 	if err := errors.Join(err, f.Close()); err != nil {

@@ -94,16 +94,13 @@ func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
 // options: the list of free pages is never written but always made from the tree, whose form examine has checked: a list on
 // disk has no checksum, and a wrong one would let pages in use be overwritten.
 //
-// The file that was opened is left in *file, if that is not nil.
+// bbolt's file is stored in *file.
 func options(readOnly bool, file **os.File) *bbolt.Options {
 	return &bbolt.Options{
 		Timeout: lockTimeout, ReadOnly: readOnly, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
-		OpenFile: func(path string, flag int, mode os.FileMode) (f *os.File, err error) {
-			f, err = os.OpenFile(path, flag&^os.O_CREATE, mode) //nolint:gosec // the caller's path
-			if file != nil {
-				*file = f
-			}
-			return f, err
+		OpenFile: func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			*file, err = os.OpenFile(path, flag&^os.O_CREATE, mode) //nolint:gosec // the caller's path
+			return *file, err
 		},
 	}
 }

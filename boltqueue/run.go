@@ -38,7 +38,11 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 
 // deliver reads the message of it, delivers it, and writes its outcome.
 func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Context, fprom.Message) (fprom.Result, error)) {
-	r, err := q.read(it.Seq)
+	var r *record
+	err := q.view(func(tx *bbolt.Tx) (err error) {
+		r, err = decode(it.Seq, tx.Bucket(bucketWaiting).Get(seqKey(it.Seq)))
+		return err
+	})
 	if errors.Is(err, errDamagedRecord) {
 		q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", q.path), slog.Uint64("seq", it.Seq))
 		if q.writeOutcome(ctx, it, func(w *work) error { return w.quarantine(it.Seq) }) {
@@ -115,15 +119,6 @@ func (q *Queue) log(text string, err error) {
 	if due {
 		q.logger.Error(text, slog.String("path", q.path), safelog.Error(err))
 	}
-}
-
-// read is the record of a message that waits.
-func (q *Queue) read(seq uint64) (r *record, err error) {
-	err = q.view(func(tx *bbolt.Tx) error {
-		r, err = decode(seq, tx.Bucket(bucketWaiting).Get(seqKey(seq)))
-		return err
-	})
-	return r, err
 }
 
 // view reads the file. After a page could not be read bbolt may wait for a lock of its own for ever.
