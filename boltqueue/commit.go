@@ -16,14 +16,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// hit is called between the states of an event. Only tests set it.
-var hit = func(string) {}
+// failpoint is called between the states of an event. Only tests set it.
+var failpoint = func(name string) {}
 
-// request is something to write. Those that arrive while a commit runs share the next one. An error of apply fails them all.
+// request is a change of the file. Requests that arrive while a commit runs share the next one; an error of one apply fails
+// all of them.
 type request struct {
-	apply func(*work) error
-	size  int         // of what is put, in bytes; 0: nothing
-	taken atomic.Bool // by a commit, or back by who wants it no longer
+	apply func(*transaction) error
+	size  int         // bytes of the events to put; 0 if it puts none
+	taken atomic.Bool // a commit has begun with it, or its caller has given up
 	done  chan error
 }
 
@@ -34,9 +35,9 @@ const (
 
 // Put implements fprom.Queue. When it returns nil, the messages are on disk.
 //
-// If ctx ends first, Put returns ctx.Err(). Then the messages are stored only if their commit had begun; a caller may
-// put them again, which stores nothing twice. A full disk is an error, and Put works again when there is space. A message
-// may have 1 MiB.
+// If ctx ends first, Put returns ctx.Err(). Then the messages are stored only if their commit had begun. A caller may put
+// them again: nothing is stored twice. If the disk is full, Put returns an error, and works again when there is space. A
+// message may have at most 1 MiB.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	events, size := make([]newEvent, len(ms)), 0
 	for i, m := range ms {
@@ -52,9 +53,9 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if len(ms) == 0 {
 		return nil
 	}
-	err := q.write(ctx, size, func(w *work) (err error) {
+	err := q.write(ctx, size, func(t *transaction) (err error) {
 		for i := 0; i < len(events) && err == nil; i++ {
-			err = w.put(&events[i])
+			err = t.put(&events[i])
 		}
 		return err
 	})
@@ -74,8 +75,8 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	return nil
 }
 
-// write waits until what apply does is on disk, or ctx ends.
-func (q *Queue) write(ctx context.Context, size int, apply func(*work) error) error {
+// write applies a change to the file. It returns when the change is on disk, or ctx ends. size is request.size.
+func (q *Queue) write(ctx context.Context, size int, apply func(*transaction) error) error {
 	if err := cmp.Or(ctx.Err(), q.usable()); err != nil {
 		return err
 	}
@@ -91,16 +92,16 @@ func (q *Queue) write(ctx context.Context, size int, apply func(*work) error) er
 	case err := <-r.done:
 		return err
 	case <-ctx.Done():
-		r.taken.Store(true) // if no commit has begun with it, it is not stored
+		r.taken.Store(true) // a later commit leaves it out
 		return ctx.Err()
 	}
 }
 
-// commit does in one transaction what is asked for when the one before is done, and answers.
+// commit waits for the commit before it, then writes all requests in one transaction and answers them.
 func (q *Queue) commit() {
 	q.writing.Lock()
 	defer q.writing.Unlock()
-	debug.SetPanicOnFault(true) // a page that cannot be read is an error, not the end of the process
+	debug.SetPanicOnFault(true) // an unreadable page is an error, not the end of the process
 	q.mu.Lock()
 	group := q.requests
 	q.requests = nil
@@ -116,7 +117,7 @@ func (q *Queue) commit() {
 	if size > 0 && q.usable() == nil && !q.admits(size) {
 		group = slices.DeleteFunc(group, func(r *request) bool {
 			if r.size > 0 {
-				r.done <- fmt.Errorf("fprom: the outbox %s takes no more: %w: what is left is for the outcomes of what it has", q.path, syscall.ENOSPC)
+				r.done <- fmt.Errorf("fprom: the outbox %s takes no more events: %w: the space that is left is kept for the outcomes of the stored events", q.path, syscall.ENOSPC)
 			}
 			return r.size > 0
 		})
@@ -124,10 +125,10 @@ func (q *Queue) commit() {
 	if len(group) == 0 {
 		return
 	}
-	w, err := q.transact(group)
+	t, err := q.transact(group)
 	if err == nil {
-		w.takeOver()
-		hit("stored")
+		t.publish()
+		failpoint("stored")
 	}
 	for _, r := range group {
 		r.done <- err
@@ -135,7 +136,7 @@ func (q *Queue) commit() {
 	_ = q.view(releasePages)
 }
 
-// admits reports whether the disk has room for puts of so many bytes.
+// admits reports whether the disk has space for events of size bytes. If the file cannot be read, the requests get that error.
 func (q *Queue) admits(size int) (ok bool) {
 	err := guard(func() error {
 		ok = q.reserve.admits(q.db, q.now(), size, len(q.keys))
@@ -147,43 +148,43 @@ func (q *Queue) admits(size int) (ok bool) {
 	return ok || err != nil
 }
 
-// transact applies the group, and commits it if it changes anything. A panic of bbolt means that the file is damaged.
-func (q *Queue) transact(group []*request) (w *work, err error) {
+// transact applies the requests, and commits if they change anything. A panic of bbolt means that the file is damaged.
+func (q *Queue) transact(group []*request) (t *transaction, err error) {
 	if err := q.usable(); err != nil {
 		return nil, err
 	}
 	var tx *bbolt.Tx
 	defer func() {
 		if p := recover(); p != nil {
-			_ = guard(tx.Rollback) // also if tx is nil
+			_ = guard(tx.Rollback) // a panic in Begin leaves tx nil: guard
 			err = q.breakDown(fmt.Errorf("%w: %v", ErrDamaged, p))
 		}
 	}()
 	if tx, err = q.db.Begin(true); err != nil {
 		return nil, q.breakDown(err)
 	}
-	w = q.newWork(tx)
-	err = w.apply(group)
-	if stats := tx.Stats(); err != nil || stats.GetNodeCount() == 0 { // nothing is changed
+	t = q.newTransaction(tx)
+	err = t.apply(group)
+	if stats := tx.Stats(); err != nil || stats.GetNodeCount() == 0 { // nothing to commit
 		err = errors.Join(err, tx.Rollback())
 		if errors.Is(err, ErrDamaged) {
 			err = q.breakDown(err)
 		}
-		return w, err
+		return t, err
 	}
-	hit("before-commit")
+	failpoint("before-commit")
 	id := tx.ID()
 	if err := q.commitTx(tx); err != nil {
 		if q.lastCommit() >= id {
-			return w, q.breakDown(fmt.Errorf("the disk did not confirm a write; restart the service and check the disk: %w", err))
+			return t, q.breakDown(fmt.Errorf("the disk did not confirm a write; restart the service and check the disk: %w", err))
 		}
-		return w, fmt.Errorf("fprom: the outbox %s could not be written; what it has is kept, and all goes on when the disk takes writes again: %w", q.path, err)
+		return t, fmt.Errorf("fprom: the outbox %s could not be written; the stored events are safe, and it works again when the disk takes writes: %w", q.path, err)
 	}
-	hit("committed")
-	return w, nil
+	failpoint("committed")
+	return t, nil
 }
 
-// lastCommit is the id of the last commit that can be seen. One whose meta page was written, but not confirmed, is seen.
+// lastCommit returns the id of the newest commit that a reader sees: also a commit that was written but not confirmed by the disk.
 func (q *Queue) lastCommit() (id int) {
 	err := q.view(func(tx *bbolt.Tx) error {
 		id = tx.ID()

@@ -12,8 +12,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// create makes a new outbox if there is no file.
-func (q *Queue) create() error {
+// createIfMissing creates the file if there is none.
+func (q *Queue) createIfMissing() error {
 	if q.path == "" {
 		return errors.New("the path is empty")
 	}
@@ -28,30 +28,30 @@ func (q *Queue) create() error {
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("the directory %q: %w", dir, err)
 	}
-	return place(q.path, func(*bbolt.DB) error { return nil }, func(made string) error {
-		if err := os.Link(made, q.path); err == nil || errors.Is(err, fs.ErrExist) { // another process may be faster
+	return newFile(q.path, func(*bbolt.DB) error { return nil }, func(temp string) error {
+		if err := os.Link(temp, q.path); err == nil || errors.Is(err, fs.ErrExist) { // another process may have created it first
 			return nil
 		}
-		return os.Rename(made, q.path) // a file system without links
+		return os.Rename(temp, q.path) // the file system has no links
 	})
 }
 
-// Compact rewrites the file at path without its unused space, while no process has it open; else the error is ErrLocked.
-// It needs disk space for the copy beside the file. After an error, or if the process dies, the old file is there; the copy,
-// named path + ".new-" and a number, is left only if the process died.
+// Compact rewrites the file at path without its unused space. If a process has the file open, the error is ErrLocked. Compact
+// writes a copy beside the file, named path + ".new-" and a number, and needs disk space for it. After an error, or if the
+// process dies, the old file is unchanged. Only if the process dies, the copy is left behind.
 func Compact(path string) error {
 	err := guard(func() (err error) {
-		src, _, err := openFile(path) // it keeps the lock until the new file is in place
+		src, _, err := openFile(path) // the lock is held until the new file is in place
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, src.Close()) }()
-		const step = 1 << 20 // bytes in one transaction
-		return place(path, func(dst *bbolt.DB) error { return bbolt.Compact(dst, src, step) }, func(made string) error {
-			if runtime.GOOS == "windows" { // it does not replace a file that is open
+		const txSize = 1 << 20 // bytes
+		return newFile(path, func(dst *bbolt.DB) error { return bbolt.Compact(dst, src, txSize) }, func(temp string) error {
+			if runtime.GOOS == "windows" { // where an open file cannot be replaced
 				_ = src.Close()
 			}
-			return os.Rename(made, path)
+			return os.Rename(temp, path)
 		})
 	})
 	if err != nil {
@@ -60,16 +60,16 @@ func Compact(path string) error {
 	return nil
 }
 
-// place makes a database with mode 0600 beside path, fills it, and lets it be moved to path. It appears there complete or not
-// at all, whatever happens.
-func place(path string, fill func(*bbolt.DB) error, move func(made string) error) error {
+// newFile makes a database in a temporary file beside path, with mode 0600, and calls fill and then move, which moves it to
+// path. So a process that dies meanwhile never leaves an incomplete file at path.
+func newFile(path string, fill func(*bbolt.DB) error, move func(temp string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
 	o := options(false, new(*os.File))
-	o.NoSync = true // until it is full
+	o.NoSync = true // one Sync after fill
 	db, err := bbolt.Open(f.Name(), 0o600, o)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
@@ -88,7 +88,7 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err = d.Sync(); errors.Is(err, syscall.EINVAL) || runtime.GOOS == "windows" { // not every system can
+	if err = d.Sync(); errors.Is(err, syscall.EINVAL) || runtime.GOOS == "windows" { // a system that cannot sync a directory
 		err = nil
 	}
 	return errors.Join(err, d.Close())

@@ -25,14 +25,14 @@ func WithFailures(before, after func() error) Option {
 
 // WithAllocate replaces what takes disk space for the reserve.
 func WithAllocate(take func(f *os.File, from, to int64) error) Option {
-	return func(q *Queue) { q.reserve.take = take }
+	return func(q *Queue) { q.reserve.allocate = take }
 }
 
 // SetFailpoint is for a process that tests itself; it must be called before Open.
-func SetFailpoint(f func(name string)) { hit = f }
+func SetFailpoint(f func(name string)) { failpoint = f }
 
 // CheckPages checks the structure of a file.
-func CheckPages(path string) error { return examine(path, nil) }
+func CheckPages(path string) error { return checkFile(path, nil) }
 
 // Waiting is the number of requests that no commit has taken.
 func (q *Queue) Waiting() int {

@@ -9,22 +9,22 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// maxDelay: a retry that is due later than this was written under a wrong clock. It is made at once.
+// maxDelay is the longest wait for a retry. A later one was written with a wrong clock, and is made at once.
 const maxDelay = 24 * time.Hour
 
-// load reads what waits. Of an empty file it makes an outbox.
+// load reads the waiting events. It makes the buckets of an empty file.
 func (q *Queue) load() error {
 	return q.db.Update(func(tx *bbolt.Tx) error {
 		if tx.Bucket(bucketMeta) == nil {
-			if err := initialise(tx); err != nil {
+			if err := createBuckets(tx); err != nil {
 				return err
 			}
 		}
-		return q.newWork(tx).load()
+		return q.newTransaction(tx).load()
 	})
 }
 
-func initialise(tx *bbolt.Tx) error {
+func createBuckets(tx *bbolt.Tx) error {
 	for _, name := range allBuckets {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
@@ -33,11 +33,11 @@ func initialise(tx *bbolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint16([]byte(formatName), formatVersion))
 }
 
-// load puts what waits in line, and counts the rest. A damaged record is found again when it is its turn.
-func (w *work) load() error {
-	now, end, c := time.Now(), w.waiting.Sequence(), w.waiting.Cursor()
-	w.q.keys = make(map[keyHash]uint32, w.waiting.Stats().KeyN)
-	var items []item // a thousand at once: one by one they would leave holes in the memory
+// load adds the waiting events to the line, and counts the others. A damaged record is quarantined later, when its turn comes.
+func (t *transaction) load() error {
+	now, end, c := time.Now(), t.waiting.Sequence(), t.waiting.Cursor()
+	t.q.keys = make(map[keyHash]uint32, t.waiting.Stats().KeyN)
+	var items []item // allocated by the thousand, which takes less memory than one by one
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		seq := binary.BigEndian.Uint64(k)
 		if len(k) != 8 || seq > end {
@@ -47,13 +47,13 @@ func (w *work) load() error {
 		if err != nil {
 			r = &record{}
 		} else {
-			w.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)
+			t.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)
 		}
-		if w.stats.Oldest.IsZero() {
-			w.stats.Oldest = r.RecordedAt
+		if t.stats.Oldest.IsZero() {
+			t.stats.Oldest = r.RecordedAt
 		}
-		if w.q.noRun {
-			w.enlist(r, seq)
+		if t.q.noRun {
+			t.enlist(r, seq)
 			continue
 		}
 		if len(items) == cap(items) {
@@ -66,19 +66,19 @@ func (w *work) load() error {
 			wait = 0
 		}
 		if r.at.IsZero() {
-			w.q.line.Add(it)
+			t.q.line.Add(it)
 		} else {
-			w.q.line.AddTried(it, wait)
+			t.q.line.AddTried(it, wait)
 		}
 	}
-	w.stats.Dead, w.stats.Conflicts = w.dead.Stats().KeyN, w.conflicted.Stats().KeyN
-	w.stats.Ledger = w.ids.Stats().KeyN - w.stats.Dead // dead letters have ids, too
-	times := w.times.Cursor()
-	for k, v := times.Last(); k != nil && w.stats.LastSuccess.IsZero(); k, v = times.Prev() {
+	t.stats.Dead, t.stats.Conflicts = t.dead.Stats().KeyN, t.conflicted.Stats().KeyN
+	t.stats.Ledger = t.ids.Stats().KeyN - t.stats.Dead // dead letters have ids, too
+	times := t.times.Cursor()
+	for k, v := times.Last(); k != nil && t.stats.LastSuccess.IsZero(); k, v = times.Prev() {
 		if string(v) != string(fprom.StateDead) {
-			w.stats.LastSuccess = timeOf(k)
+			t.stats.LastSuccess = timeOf(k)
 		}
 	}
-	w.takeOver()
+	t.publish()
 	return nil
 }

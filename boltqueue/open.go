@@ -17,33 +17,33 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// What can be wrong with a file. The errors of Open, Inspect and Compact wrap these, or the cause that the system gave.
+// The errors of a file. Those of Open, Inspect and Compact wrap one of these, or the error of the system.
 var (
 	// ErrLocked: the file is open already.
-	ErrLocked = errors.New("the file is locked by another process that has it open, or by this one; use one file for each process, or boltqueue.Dial to see that one's outbox, or boltqueue.WithWait to take over from it")
+	ErrLocked = errors.New("the file is locked by another process that has it open, or by this one; use one file for each process, or boltqueue.Dial to use the outbox through that process, or boltqueue.WithWait to wait for the file")
 	// ErrForeign: the file is not an outbox of this package. It was not changed.
 	ErrForeign = errors.New("the file is not an outbox of fprom/boltqueue; nothing was changed")
-	// ErrOldFormat: the file was written by a release before the first one with this format. It was not changed.
+	// ErrOldFormat: the file was written by a release before this format. It was not changed.
 	ErrOldFormat = errors.New("the file was written by an older release of fprom/boltqueue, whose format this one does not read; let that release deliver what waits, then start with a new file; nothing was changed")
 	// ErrNewerFormat: the file was written by a newer release. It was not changed.
 	ErrNewerFormat = errors.New("the file was written by a newer release of fprom/boltqueue; use that one; nothing was changed")
-	// ErrDamaged: the file is truncated or its content does not add up.
+	// ErrDamaged: the file is truncated, or its content is inconsistent.
 	ErrDamaged = errors.New("the file is damaged; keep a copy, then restore it from a backup or start with a new file")
 )
 
-const lockTimeout = 200 * time.Millisecond // somebody may just look at the file
+const lockTimeout = 200 * time.Millisecond // Inspect may hold the lock for a moment
 
-// Open opens the outbox in the file at path, and creates it with mode 0600 if there is none or if it is empty. The
-// directory must exist. The file is locked until Close: a second Open, of any process, is ErrLocked at once (see WithWait).
-// Other errors wrap ErrForeign, ErrOldFormat, ErrNewerFormat, ErrDamaged or the system's. Nothing is changed in a file that
-// is refused.
+// Open opens the outbox in the file at path. If there is no file, or an empty one, Open creates the outbox with mode 0600. The
+// directory must exist. The file is locked until Close: a second Open, of any process, returns ErrLocked at once (see WithWait).
+// Other errors wrap ErrForeign, ErrOldFormat, ErrNewerFormat, ErrDamaged or the error of the system. Open does not change a
+// file that it refuses.
 //
-// Opening reads the whole file once: that all of it is where it belongs, and what waits.
+// Open reads the whole file once, to check its pages and to load the waiting events.
 func Open(path string, opts ...Option) (*Queue, error) {
 	q := newQueue(path, opts)
 	end, err := q.now().Add(q.wait), guard(q.open)
 	if q.wait > 0 && errors.Is(err, ErrLocked) {
-		q.logger.Info("fprom: another process has the outbox; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
+		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
 		for ; errors.Is(err, ErrLocked) && q.now().Before(end); err = guard(q.open) {
 			time.Sleep(lockTimeout) //nolint:forbidigo // there is no context: Open blocks
 		}
@@ -59,7 +59,7 @@ func Open(path string, opts ...Option) (*Queue, error) {
 }
 
 func (q *Queue) open() (err error) {
-	if err := q.create(); err != nil {
+	if err := q.createIfMissing(); err != nil {
 		return err
 	}
 	if q.db, q.reserve.file, err = openFile(q.path); err != nil {
@@ -73,17 +73,17 @@ func (q *Queue) open() (err error) {
 
 // openFile checks the file at path, and opens and locks it.
 func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
-	if err := examine(path, nil); err != nil {
+	if err := checkFile(path, nil); err != nil {
 		return nil, nil, err
 	}
 	db, err = bbolt.Open(path, 0o600, options(false, &file))
 	if err != nil {
-		return nil, nil, explain(err, path)
+		return nil, nil, openError(err, path)
 	}
 	mine, err := file.Stat()
 	current, err2 := os.Stat(path)
 	if err = errors.Join(err, err2); err == nil && !os.SameFile(mine, current) {
-		err = ErrLocked // by a Compact that has put another file in its place meanwhile
+		err = ErrLocked // a Compact of another process has replaced the file meanwhile
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
@@ -91,10 +91,10 @@ func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
 	return db, file, nil
 }
 
-// options: the list of free pages is never written but always made from the tree, whose form examine has checked: a list on
-// disk has no checksum, and a wrong one would let pages in use be overwritten.
+// options are those of bbolt. They leave out the freelist on disk: it has no checksum, and a damaged one would let bbolt
+// overwrite pages in use. bbolt makes the freelist from the pages at each opening instead, which checkFile has checked before.
 //
-// bbolt's file is stored in *file.
+// The opened file is stored in *file.
 func options(readOnly bool, file **os.File) *bbolt.Options {
 	return &bbolt.Options{
 		Timeout: lockTimeout, ReadOnly: readOnly, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
@@ -105,19 +105,19 @@ func options(readOnly bool, file **os.File) *bbolt.Options {
 	}
 }
 
-// examine checks that the file at path is an outbox that can be used, without changing it, and shows it to look, if any.
-func examine(path string, look func(*bbolt.Tx) error) (err error) {
+// checkFile checks, without changing it, that the file at path is an outbox that can be used, and calls read if it is not nil.
+func checkFile(path string, read func(*bbolt.Tx) error) (err error) {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() == 0 {
 		return err
 	}
 	if info.Size() < 2*int64(os.Getpagesize()) {
-		return explain(berrors.ErrInvalid, path)
+		return openError(berrors.ErrInvalid, path)
 	}
 	var file *os.File
 	db, err := bbolt.Open(path, 0o400, options(true, &file))
 	if err != nil {
-		return explain(err, path)
+		return openError(err, path)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return db.View(func(tx *bbolt.Tx) error {
@@ -127,7 +127,7 @@ func examine(path string, look func(*bbolt.Tx) error) (err error) {
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
 			if k, _ := tx.Cursor().First(); k == nil {
-				return nil // an empty database may become an outbox
+				return nil // an empty database: load makes it an outbox
 			}
 			return ErrForeign
 		}
@@ -146,20 +146,20 @@ func examine(path string, look func(*bbolt.Tx) error) (err error) {
 				return fmt.Errorf("%w: no bucket %s", ErrDamaged, name)
 			}
 		}
-		if look != nil {
-			return look(tx)
+		if read != nil {
+			return read(tx)
 		}
 		return nil
 	})
 }
 
-// Inspect says what an outbox has, without creating or changing anything, and checks that Open would take it. While it looks,
-// the file is locked against writers, for some milliseconds or as long as it takes to read a large file. If a process has the
-// file open, the error is ErrLocked: see Dial. Other errors are those of Open; fs.ErrNotExist if there is no file.
+// Inspect returns the statistics of an outbox without creating or changing anything, and checks that Open would accept the
+// file. It locks the file against writers while it reads: some milliseconds, or longer for a large file. If a process has the
+// file open, the error is ErrLocked: see Dial. If there is no file, it is fs.ErrNotExist. Other errors are those of Open.
 func Inspect(path string) (fprom.QueueStats, error) {
 	q := newQueue(path, []Option{WithoutRun()})
 	err := guard(func() error {
-		return examine(path, func(tx *bbolt.Tx) error { return q.newWork(tx).load() })
+		return checkFile(path, func(tx *bbolt.Tx) error { return q.newTransaction(tx).load() })
 	})
 	if err != nil {
 		return fprom.QueueStats{}, fmt.Errorf("fprom: inspect the outbox %q: %w", path, err)
@@ -167,7 +167,7 @@ func Inspect(path string) (fprom.QueueStats, error) {
 	return q.Stats(context.Background())
 }
 
-// guard makes an error of a panic or a page fault within f.
+// guard calls f. A panic or a page fault in f becomes an error.
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -178,8 +178,8 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// explain says in our words what bbolt found when it opened a file.
-func explain(err error, path string) error {
+// openError translates an error of bbolt.Open into one of this package.
+func openError(err error, path string) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrLocked

@@ -148,13 +148,13 @@ func entryOf(seq uint64, b []byte, state fprom.State) fprom.Entry {
 // those before it are in the queue.
 func (q *Queue) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
 	f.State = fprom.StateDead
-	return q.change(ctx, f, (*work).redrive)
+	return q.change(ctx, f, (*transaction).redrive)
 }
 
 // Drop implements fprom.Outbox. After an error those before it are removed.
 func (q *Queue) Drop(ctx context.Context, f fprom.Filter) (int, error) {
 	f.State = fprom.StateDead
-	return q.change(ctx, f, (*work).drop)
+	return q.change(ctx, f, (*transaction).drop)
 }
 
 // Forget implements fprom.Outbox. What is done has no customer any more.
@@ -164,7 +164,7 @@ func (q *Queue) Forget(ctx context.Context, customer string) (int, error) {
 	}
 	total := 0
 	for _, state := range []fprom.State{fprom.StateWaiting, fprom.StateDead} {
-		n, err := q.change(ctx, fprom.Filter{Customer: customer, State: state}, (*work).forget)
+		n, err := q.change(ctx, fprom.Filter{Customer: customer, State: state}, (*transaction).forget)
 		total += n
 		if err != nil {
 			return total, err
@@ -174,20 +174,20 @@ func (q *Queue) Forget(ctx context.Context, customer string) (int, error) {
 }
 
 // change applies f to what the filter selects, and counts where it did something.
-func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*work, uint64) (bool, error)) (int, error) {
+func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transaction, uint64) (bool, error)) (int, error) {
 	total := 0
 	for page, err := range q.scan(ctx, f) {
 		if err != nil {
 			return total, err
 		}
 		n := 0
-		err = q.write(ctx, 0, func(w *work) error {
+		err = q.write(ctx, 0, func(t *transaction) error {
 			for _, e := range page {
 				seq, err := parseSeq(e.Cursor)
 				if err != nil || f.Limit > 0 && total+n == f.Limit {
 					return err
 				}
-				done, err := apply(w, seq)
+				done, err := apply(t, seq)
 				if err != nil {
 					return err
 				}

@@ -26,12 +26,12 @@ func names(f fprom.Filter) map[string]bool {
 func (q *Queue) places(ctx context.Context, names map[string]bool) ([]uint64, error) {
 	var seqs []uint64
 	for some := range slices.Chunk(slices.Collect(maps.Keys(names)), 2*pageSize) { // puts have their turn between
-		err := q.write(ctx, 0, func(w *work) error {
+		err := q.write(ctx, 0, func(t *transaction) error {
 			for _, name := range some {
-				if seq := w.waits(hashOf(name)); seq != 0 {
+				if seq := t.waitingSeq(hashOf(name)); seq != 0 {
 					seqs = append(seqs, seq)
 				}
-				if id := w.ids.Get([]byte(name)); id != nil {
+				if id := t.ids.Get([]byte(name)); id != nil {
 					seqs = append(seqs, binary.BigEndian.Uint64(id))
 				}
 			}

@@ -27,16 +27,16 @@ type Queue struct {
 	noRun     bool
 	commitTx  func(*bbolt.Tx) error
 
-	life context.Context //nolint:containedctx // the queue's own: it ends with Close, or when the file is not usable any more
+	life context.Context //nolint:containedctx // the queue's own: it ends at Close, or when the file becomes unusable
 	end  context.CancelCauseFunc
 
 	db      *bbolt.DB
-	line    *backlog.Line[struct{}]          // what waits, by seq
-	stats   atomic.Pointer[fprom.QueueStats] // what does not change with the line; without one also what waits
-	watched atomic.Pointer[func() fprom.Stats]
+	line    *backlog.Line[struct{}]          // the waiting events
+	stats   atomic.Pointer[fprom.QueueStats] // of the last commit; Pending and Bulk only WithoutRun, otherwise the line counts
+	tracker atomic.Pointer[func() fprom.Stats]
 
-	writing sync.Mutex         // held by the commit that is under way; it guards the next two
-	keys    map[keyHash]uint32 // what waits → the lower half of its seq
+	writing sync.Mutex         // held during a commit; it guards keys and reserve
+	keys    map[keyHash]uint32 // of waiting events → the lower half of the seq
 	reserve reserve
 
 	mu       sync.Mutex
@@ -63,9 +63,9 @@ const DefaultRetention = 400 * 24 * time.Hour
 
 const maxRetention = 100 * 365 * 24 * time.Hour // with more, times leave the range of Unix nanoseconds
 
-// WithRetention sets how long the ledger remembers an event id after the event's outcome; later outcomes remove what is older.
-// A duplicate that comes after that is sent again, and left to FirstPromoter to recognise. 0 or less: DefaultRetention; at
-// most 100 years.
+// WithRetention sets how long the ledger remembers an event id after the event's outcome; later outcomes remove older ids. A
+// duplicate that comes after that is sent again, and only FirstPromoter can recognise it. 0 or less: DefaultRetention; at most
+// 100 years.
 func WithRetention(d time.Duration) Option {
 	return func(q *Queue) {
 		if d > 0 {
@@ -74,8 +74,8 @@ func WithRetention(d time.Duration) Option {
 	}
 }
 
-// WithLogger sets the logger for what no caller sees: outcomes that could not be written, damaged records, a socket that
-// cannot be made. Default slog.Default().
+// WithLogger sets the logger for problems that no call returns: outcomes that could not be written, damaged records, a socket
+// that cannot be made. Default slog.Default().
 func WithLogger(l *slog.Logger) Option {
 	return func(q *Queue) {
 		if l != nil {
@@ -84,16 +84,16 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithWait lets Open wait for so long if another process has the file, instead of ErrLocked at once. It takes over within a
-// second when that process ends or dies: start the new process, then stop the old one, and there is no gap.
+// WithWait lets Open wait up to d while another process has the file, instead of returning ErrLocked at once. Open gets the
+// file within a second after that process ends or dies. For a deploy without a gap, start the new process, then stop the old one.
 func WithWait(d time.Duration) Option { return func(q *Queue) { q.wait = d } }
 
 // WithoutSocket serves no socket beside the file: other processes cannot see or change the outbox while it is open. Use it in
 // tests with testing/synctest, where time stands still while a socket waits for somebody.
 func WithoutSocket() Option { return func(q *Queue) { q.noSocket = true } }
 
-// WithoutRun opens the outbox to look at it and to feed it, not to deliver: Run and Flush are errors. What waits is not put in
-// line then, which takes the most of the memory.
+// WithoutRun opens the outbox to read and feed it, not to deliver: Run and Flush return errors. This saves most of the memory
+// that waiting events take.
 func WithoutRun() Option {
 	return func(q *Queue) {
 		q.noRun = true
@@ -107,7 +107,7 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
-		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, reserve: reserve{take: allocate},
+		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, reserve: reserve{allocate: allocate},
 	}
 	q.stats.Store(&fprom.QueueStats{})
 	q.life, q.end = context.WithCancelCause(context.Background())
@@ -118,7 +118,7 @@ func newQueue(path string, opts []Option) *Queue {
 	return q
 }
 
-// now is the time as it runs on from the opening, whatever is done to the clock of the system.
+// now is the time since the opening, added to the time of the opening: a change of the system's clock does not affect it.
 func (q *Queue) now() time.Time { return q.start.Add(time.Since(q.start)) }
 
 // Stats implements fprom.Queue. It reads nothing from the file.
@@ -131,14 +131,14 @@ func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
 	return s, nil
 }
 
-// Watch implements fprom.Watcher: what the Tracker knows is told over the socket.
-func (q *Queue) Watch(stats func() fprom.Stats) { q.watched.Store(&stats) }
+// Watch implements fprom.Watcher: the socket shows these Stats.
+func (q *Queue) Watch(stats func() fprom.Stats) { q.tracker.Store(&stats) }
 
-// status is Stats with what the Tracker that delivers knows besides.
+// status is Stats with the pause, the breaker and the calls of the Tracker that delivers.
 func (q *Queue) status(ctx context.Context) (fprom.QueueStats, error) {
 	s, err := q.Stats(ctx)
-	if watch := q.watched.Load(); watch != nil && err == nil && s.Delivering {
-		t := (*watch)()
+	if stats := q.tracker.Load(); stats != nil && err == nil && s.Delivering {
+		t := (*stats)()
 		s.PausedUntil, s.PauseReason, s.Breaker, s.LastMinute = t.PausedUntil, t.PauseReason, t.Breaker, &t.LastMinute
 	}
 	return s, err
@@ -154,18 +154,19 @@ func (q *Queue) Close() error {
 		q.end(fprom.ErrQueueClosed)
 		q.line.Close(fprom.ErrQueueClosed)
 		q.unlisten()
-		closed, patience := make(chan error, 1), (<-chan time.Time)(nil)
-		if !errors.Is(q.usable(), fprom.ErrQueueClosed) { // see view
-			patience = time.After(time.Second)
-		}
+		closed := make(chan error, 1)
 		go func() {
-			q.writing.Lock() // the last commit is done
+			q.writing.Lock() // wait for the last commit
 			defer q.writing.Unlock()
 			closed <- guard(q.db.Close)
 		}()
+		var timeout <-chan time.Time
+		if !errors.Is(q.usable(), fprom.ErrQueueClosed) {
+			timeout = time.After(time.Second) // after a breakdown bbolt may hold its locks for ever
+		}
 		select {
 		case q.closeErr = <-closed:
-		case <-patience:
+		case <-timeout:
 			q.closeErr = errors.New("it could not be closed, and stays locked until the process ends")
 		}
 		if q.closeErr != nil {
@@ -175,10 +176,10 @@ func (q *Queue) Close() error {
 	return q.closeErr
 }
 
-// usable is the error of all calls when the queue is closed, or the file is not usable any more.
+// usable returns the error of all calls after Close or breakDown; nil before.
 func (q *Queue) usable() error { return context.Cause(q.life) }
 
-// breakDown puts the queue out of use: every call returns err from now on.
+// breakDown puts the queue out of use: from now on every call returns err.
 func (q *Queue) breakDown(err error) error {
 	err = fmt.Errorf("fprom: the outbox %s is out of use: %w", q.path, err)
 	q.end(err)

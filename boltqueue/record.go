@@ -15,27 +15,27 @@ import (
 //
 //	bucket     key                      value
 //	meta       "format"                 "fprom-boltqueue", version (two bytes)
-//	waiting    seq (8)                  the record of a message without an outcome
+//	waiting    seq (8)                  the record of an event without an outcome
 //	dead       seq (8)                  the record of a dead letter
-//	done       seq (8)                  the record of a message that is done: no customer, no body
-//	ids        SafeKey of the message   seq (8). Of dead letters, "damaged:" and its seq if it cannot be read, and of
-//	                                    what is done unless it may be put again
-//	times      settled at (8), seq (8)  the outcome, or "dead": for History and for what is too old
-//	conflicts  SafeKey, 0, digest (8)   nothing. Pairs that were refused
+//	done       seq (8)                  the record of a done event, without customer and body
+//	ids        SafeKey of the event     seq (8) of the done event or dead letter. Cancellations that are done have no entry;
+//	                                    the key of a damaged dead letter is "damaged:" and its seq
+//	times      settled at (8), seq (8)  the outcome, or "dead". History and the pruning of the ledger read this bucket
+//	conflicts  SafeKey, 0, digest (8)   empty. An id that came again with this other digest and was refused
 //
-// A Put writes to the end of waiting and nowhere else: what waits is known from memory. An outcome removes the record there
-// and writes the others. Seqs are the order in which messages were put, and are never used again.
+// A Put only appends to waiting; the keys of waiting events are in memory. An outcome moves the record from waiting to dead
+// or done and writes ids and times. The seq of an event is its number in the order of the puts. A seq is never used again.
 //
-// A record is, one after the other:
+// The fields of a record, in this order:
 //
-//	crc32c (4)      of seq and all that follows
+//	crc32c (4)      of the seq and all fields below
 //	flags (1)
-//	digest (8)      of the message
+//	digest (8)
 //	recorded at (8) Unix nanoseconds; 0: unknown
-//	at (8)          when it has its next turn, or had its outcome, in Unix nanoseconds; 0: never tried
+//	at (8)          Unix nanoseconds of the next attempt or of the outcome; 0: never tried
 //	attempts (4)
-//	key, kind, customer, body of the message, each after its length (uvarint)
-//	JSON            of an fprom.Entry: what was answered. Nothing before the first answer
+//	key, kind, customer, body, each after its length (uvarint)
+//	answer          the last answer as JSON of an fprom.Entry; empty before the first answer
 const (
 	formatName    = "fprom-boltqueue"
 	formatVersion = 2
@@ -58,37 +58,37 @@ var (
 
 // The flags of a record.
 const (
-	flagBulk   = 1 << iota
-	flagAside  // the later ones of its customer pass
-	flagForget // the customer, with the outcome
+	flagBulk = 1 << iota
+	flagAside
+	flagForget
 )
 
-// record is a message in the file. Attempt is how many there were. One that is erased has its SafeKey for a Key.
+// record is an event in the file. Attempt counts the attempts so far. After erase, Key is the SafeKey.
 type record struct {
 	fprom.Message
-	aside  bool      // later messages of its customer pass it
-	forget bool      // its outcome erases the customer, also if it is a dead letter
-	at     time.Time // of the next attempt while it waits, then of the outcome; zero: never tried
-	answer []byte    // JSON
+	aside  bool      // later events of its customer may overtake it
+	forget bool      // erase the customer at the outcome, also of a dead letter
+	at     time.Time // of the next attempt or of the outcome; zero: never tried
+	answer []byte    // the last one, as JSON
 }
 
-// entry is what is to tell of it, with the customer in clear.
+// entry returns the record as an Entry, with the customer in clear.
 func (r *record) entry(seq uint64, state fprom.State) fprom.Entry {
 	e := fprom.NewEntry(r.Message)
 	if len(r.answer) > 0 {
-		_ = json.Unmarshal(r.answer, &e) // it has a checksum
+		_ = json.Unmarshal(r.answer, &e) // the checksum protects it
 	}
 	e.State, e.Cursor = state, formatSeq(seq)
 	switch {
 	case state != fprom.StateWaiting:
 		e.SettledAt = r.at
-	case r.at.After(time.Now()): // else it is under way, or about to be
+	case r.at.After(time.Now()): // otherwise the attempt is under way or due
 		e.NextAttempt = r.at
 	}
 	return e
 }
 
-// answer notes what deliver said, and at what time that is settled or it is tried again.
+// setAnswer stores the result of an attempt. at is the time of the outcome if it is settled, otherwise of the next attempt.
 func (r *record) setAnswer(res fprom.Result, failure error, attempts int, at time.Time, settled bool) (err error) {
 	e := fprom.NewEntry(r.Message)
 	e.Settle(res, failure, at)
@@ -103,7 +103,7 @@ func (r *record) setAnswer(res fprom.Result, failure error, attempts int, at tim
 	return err
 }
 
-// erase removes what tells who the customer is; the sum stays.
+// erase removes all data of the customer. The amount stays.
 func (r *record) erase() { r.Key, r.Customer, r.Body = fprom.SafeKey(r.Key), "", nil }
 
 func (r *record) item(seq uint64) item {
@@ -120,7 +120,7 @@ var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// encode returns the record without its checksum: see seal.
+// encode returns the record with an empty checksum; seal fills it in.
 func (r *record) encode() []byte {
 	b := make([]byte, headSize, headSize+32+len(r.Key)+len(r.Kind)+len(r.Customer)+len(r.Body)+len(r.answer))
 	b[4] = flagIf(r.Bulk, flagBulk) | flagIf(r.aside, flagAside) | flagIf(r.forget, flagForget)
@@ -146,7 +146,7 @@ func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
-// seal completes a record when its seq is known.
+// seal fills in the checksum of an encoded record, which covers its seq.
 func seal(seq uint64, b []byte) []byte {
 	binary.BigEndian.PutUint32(b, checksum(seq, b))
 	return b
@@ -156,7 +156,7 @@ func checksum(seq uint64, b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(seqKey(seq), castagnoli), castagnoli, b[4:])
 }
 
-// decode copies everything out of b, which may be a page of the file.
+// decode reads a record. It keeps no part of b, which may be a page of the file.
 func decode(seq uint64, b []byte) (*record, error) {
 	if len(b) < headSize || binary.BigEndian.Uint32(b) != checksum(seq, b) {
 		return nil, errDamagedRecord
@@ -184,7 +184,7 @@ func cutText(b []byte) (text, rest []byte) {
 	return b[n : n+int(size)], b[n+int(size):]
 }
 
-// safeKeyIn reads nothing else of a record, and does not look whether it is damaged.
+// safeKeyIn reads only the key of an encoded record, without checking the checksum.
 func safeKeyIn(b []byte) string {
 	key, _ := cutText(b[min(headSize, len(b)):])
 	return fprom.SafeKey(string(key))
@@ -200,7 +200,7 @@ func conflictKey(safeKey string, digest uint64) []byte {
 	return binary.BigEndian.AppendUint64(append([]byte(safeKey), 0), digest)
 }
 
-// nanos is Unix nanoseconds; 0 for the zero time and for what was before 1970.
+// nanos returns Unix nanoseconds, and 0 for the zero time and times before 1970.
 func nanos(t time.Time) uint64 {
 	if t.Unix() < 0 {
 		return 0

@@ -9,24 +9,25 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// reserve keeps room for the outcomes of what waits, so that they can be written when the disk is full: free pages, and disk
-// space that the file has beyond the last page in use. Puts are refused where they would take of it. Only one commit at a time uses it.
+// reserve keeps disk space for the outcomes of the waiting events, so that they can be written when the disk is full. The
+// space is free pages of the file, and disk space allocated behind its last page. A put that would need this space is refused.
+// Queue.writing guards it.
 type reserve struct {
-	file   *os.File
-	take   func(f *os.File, from, to int64) error // allocate, but for tests
-	end    int64                                  // of the space that the file has
-	none   bool                                   // the system or the file system cannot
-	failed time.Time                              // when there was no space
+	file        *os.File
+	allocate    func(f *os.File, from, to int64) error // tests replace it
+	end         int64                                  // of the allocated space
+	unsupported bool                                   // by the system or the file system
+	full        time.Time                              // when the disk was last found full
 }
 
 const (
-	reserveBase  = 256 << 10 // what some commits of outcomes can touch
-	reserveEach  = 320       // what an outcome takes more than the event that it replaces: about 120 to 300 bytes
-	reserveStep  = 256 << 10
+	reserveBase  = 256 << 10 // bytes; more than the pages that some commits of outcomes touch
+	reserveEach  = 320       // bytes; an outcome needs about 120 to 300 more than the waiting event that it replaces
+	reserveStep  = 256 << 10 // bytes; the least to allocate at once
 	reserveRetry = time.Second
 )
 
-// admits reports whether puts of so many bytes may use the disk, with so many events waiting.
+// admits reports whether events of size bytes may be put while so many events wait. It allocates more space if necessary.
 func (r *reserve) admits(db *bbolt.DB, now time.Time, size, waiting int) bool {
 	used := int64(0)
 	_ = db.View(func(tx *bbolt.Tx) error {
@@ -36,24 +37,26 @@ func (r *reserve) admits(db *bbolt.DB, now time.Time, size, waiting int) bool {
 	stats := db.Stats()
 	room := int64(stats.FreePageN+stats.PendingPageN)*int64(db.Info().PageSize) + max(r.end-used, 0)
 	need := reserveBase + int64(waiting)*reserveEach + 2*int64(size)
-	if r.none || room >= need {
+	if r.unsupported || room >= need {
 		return true
 	}
-	if now.Sub(r.failed) < reserveRetry {
+	if now.Sub(r.full) < reserveRetry {
 		return false
 	}
 	end := used + need + max(need/4, reserveStep)
-	switch err := r.take(r.file, used, end); {
+	switch err := r.allocate(r.file, used, end); {
 	case err == nil:
 		r.end = end
 	case diskFull(err):
-		r.failed = now
+		r.full = now
+		return false
 	default:
-		r.none = true
+		r.unsupported = true
 	}
-	return r.failed != now
+	return true
 }
 
+// diskFull reports whether an error says that the disk, the quota or the largest file size is used up.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }

@@ -13,30 +13,30 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Between two attempts to write an outcome to a disk that takes none, and between two log lines about it.
+// The pauses between two attempts to write an outcome while writes fail, and between two log lines about that.
 const (
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 5 * time.Second
 	logEvery   = time.Minute
 )
 
-var errNoRun = errors.New("fprom: the outbox was opened with boltqueue.WithoutRun: nothing is delivered from it here")
+var errNoRun = errors.New("fprom: the outbox was opened with boltqueue.WithoutRun: this process delivers nothing from it")
 
-// Run implements fprom.Queue. A worker takes the next message only when the outcome of its last one is on disk: while the
-// disk takes none, nothing more is sent than there are workers. Messages that were under way when an earlier process died are
-// delivered again, with the number of that attempt.
+// Run implements fprom.Queue. A worker takes the next message only when the outcome of its last one is on disk. So if the
+// disk is full, each worker sends at most one message. A message that was under way when an earlier process died is delivered
+// again with the same Attempt.
 func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(q.life, stop)() //nolint:contextcheck // the queue may end before ctx does
 	err := q.line.Run(ctx, workers, func(ctx context.Context, it *item) { q.deliver(ctx, it, deliver) })
-	if broken := q.usable(); !errors.Is(broken, fprom.ErrQueueClosed) {
-		err = cmp.Or(err, broken)
+	if unusable := q.usable(); !errors.Is(unusable, fprom.ErrQueueClosed) {
+		err = cmp.Or(err, unusable)
 	}
 	return err
 }
 
-// deliver reads the message of it, delivers it, and writes its outcome.
+// deliver reads the message of an item, delivers it, and writes its outcome.
 func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Context, fprom.Message) (fprom.Result, error)) {
 	var r *record
 	err := q.view(func(tx *bbolt.Tx) (err error) {
@@ -45,7 +45,7 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 	})
 	if errors.Is(err, errDamagedRecord) {
 		q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", q.path), slog.Uint64("seq", it.Seq))
-		if q.writeOutcome(ctx, it, func(w *work) error { return w.quarantine(it.Seq) }) {
+		if q.writeOutcome(ctx, it, func(t *transaction) error { return t.quarantine(it.Seq) }) {
 			q.line.Done(it)
 		}
 		return
@@ -55,19 +55,19 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 		q.line.Retry(it, 0, false)
 		return
 	}
-	hit("leased")
+	failpoint("leased")
 	m := r.Message
 	m.Attempt++
 	res, err := backlog.Recovered(ctx, deliver, m)
-	hit("answered")
+	failpoint("answered")
 	q.settle(ctx, it, m, res, err)
 }
 
-// settle writes what deliver said. A delivery that was cut short by the end of ctx says nothing.
+// settle writes the result of a delivery. If the end of ctx interrupted the delivery, it writes nothing.
 func (q *Queue) settle(ctx context.Context, it *item, m fprom.Message, res fprom.Result, err error) {
 	if err == nil || fprom.IsPermanent(err) {
-		if q.writeOutcome(ctx, it, func(w *work) error { return w.finish(it.Seq, m.Attempt, res, err) }) {
-			hit("acknowledged")
+		if q.writeOutcome(ctx, it, func(t *transaction) error { return t.finish(it.Seq, m.Attempt, res, err) }) {
+			failpoint("acknowledged")
 			q.line.Done(it)
 		}
 		return
@@ -81,13 +81,14 @@ func (q *Queue) settle(ctx context.Context, it *item, m fprom.Message, res fprom
 		m.Attempt--
 	}
 	due := q.now().Add(delay)
-	if q.writeOutcome(ctx, it, func(w *work) error { return w.postpone(it.Seq, m.Attempt, res, err, due) }) {
+	if q.writeOutcome(ctx, it, func(t *transaction) error { return t.retryAt(it.Seq, m.Attempt, res, err, due) }) {
 		q.line.Retry(it, time.Until(due), fprom.IsSetAside(err))
 	}
 }
 
-// writeOutcome waits for a disk that is full. false: the outcome is not written, and the message is in the line again.
-func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*work) error) bool {
+// writeOutcome writes the result of a delivery, again and again while the disk is full. It returns false if ctx or the queue
+// ends first; then the event is back in the line.
+func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*transaction) error) bool {
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
 		ended := ctx.Err() != nil
 		err := q.write(context.WithoutCancel(ctx), 0, apply)
@@ -95,11 +96,11 @@ func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*work) er
 			return true
 		}
 		if ended || q.usable() != nil {
-			q.log("fprom: outcomes could not be written to the outbox before the end; their events will be sent again, which their event ids make safe", err)
+			q.log("fprom: outcomes could not be written to the outbox before it ended; their events will be sent again, which their event ids make safe", err)
 			q.line.Retry(it, time.Millisecond, false)
 			return false
 		}
-		q.log("fprom: the outbox could not be written; trying again, nothing more is sent meanwhile", err)
+		q.log("fprom: the outbox could not be written; trying again, and sending nothing more meanwhile", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -107,7 +108,7 @@ func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*work) er
 	}
 }
 
-// log says at most once a minute what goes wrong.
+// log logs an error, at most one a minute.
 func (q *Queue) log(text string, err error) {
 	q.mu.Lock()
 	now := q.now()
@@ -121,7 +122,7 @@ func (q *Queue) log(text string, err error) {
 	}
 }
 
-// view reads the file. After a page could not be read bbolt may wait for a lock of its own for ever.
+// view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever.
 func (q *Queue) view(f func(*bbolt.Tx) error) error {
 	if err := q.usable(); err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// allocate takes disk space for a part of a file, also beyond its end, and neither writes nor lengthens it.
+// allocate takes disk space for a part of a file, also behind its end. It does not change the content or the length.
 func allocate(f *os.File, from, to int64) error {
 	const keepSize = 1
 	for {
@@ -18,7 +18,7 @@ func allocate(f *os.File, from, to int64) error {
 	}
 }
 
-// onlyOwner lets nobody else connect from the beginning: a socket gets the mode that it has before it is bound.
+// onlyOwner sets mode 0600 before the socket is bound, so that no other user can connect at any moment.
 func onlyOwner(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
 }
