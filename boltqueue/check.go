@@ -10,17 +10,17 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// bbolt trusts the pages of a file. A flipped byte in one of them ends the process or lets it loop for ever, also in bbolt's
-// own check and in its search for free pages at each opening, since both follow the pages in a goroutine that nothing guards.
-// So before bbolt follows them, checkPages looks whether they form a tree: each is in the file and is used once, its elements
-// lie within it, and keys ascend. A page is its id (8), flags (2), count (2), overflow (4), then its elements.
+// bbolt trusts the pages of a file. One flipped byte can crash the process or make it loop for ever. This happens in bbolt's own
+// check too, and when bbolt looks for free pages at each opening: both run in a goroutine whose panics nobody can recover. So
+// checkPages first checks that the pages form a tree: each page is in the file and used once, its elements lie within it, and
+// its keys ascend. A page is: its id (8), flags (2), count (2), overflow (4), and its elements.
 const (
 	pageHead    = 16
 	boltMagic   = 0xED0CDAED
 	pageBranch  = 0x01
 	pageLeaf    = 0x02
 	leafBucket  = 0x01
-	bucketValue = 16 // bytes of the value of a bucket: its root page (8), a sequence (8); if the root is 0 the content follows
+	bucketValue = 16 // bytes before the content of a bucket: its root page (8), its sequence (8). Root 0: an inline page follows
 )
 
 var native = binary.NativeEndian
@@ -28,17 +28,17 @@ var native = binary.NativeEndian
 type checker struct {
 	f    io.ReaderAt
 	size uint64 // of a page
-	seen []bool // pages
+	seen []bool // by page
 }
 
-// checkPages checks a file that bbolt has opened to read, but not followed.
+// checkPages checks the pages of f. tx belongs to the same file, opened read-only: then bbolt has not followed the pages yet.
 func checkPages(tx *bbolt.Tx, f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	if tx.Size() > info.Size() {
-		return fmt.Errorf("%w: it is shorter than it should be", ErrDamaged)
+		return fmt.Errorf("%w: it is shorter than its first page says", ErrDamaged)
 	}
 	c := &checker{f: f, size: uint64(tx.DB().Info().PageSize)}
 	c.seen = make([]bool, uint64(tx.Size())/c.size)
@@ -49,13 +49,13 @@ func damaged(id uint64, what string) error {
 	return fmt.Errorf("%w: page %d %s", ErrDamaged, id, what)
 }
 
-// tree checks the page with that id and all below it. Its keys are from low on and before high, where that is set.
+// tree checks the page with this id and all pages below it. Keys must be ≥ low and < high; nil: no limit.
 func (c *checker) tree(id uint64, low, high []byte) error {
 	n, pages := uint64(1), uint64(len(c.seen))
 	var b []byte
-	for len(b) != int(n*c.size) { // again, if it turns out to be a longer one
+	for len(b) != int(n*c.size) { // twice if the page has overflow pages
 		if id < 2 || id >= pages || n > pages-id {
-			return damaged(id, "is out of place")
+			return damaged(id, "is not in the file")
 		}
 		b = make([]byte, n*c.size)
 		if _, err := c.f.ReadAt(b, int64(id*c.size)); err != nil {
@@ -70,12 +70,12 @@ func (c *checker) tree(id uint64, low, high []byte) error {
 		c.seen[i] = true
 	}
 	if native.Uint64(b) != id {
-		return damaged(id, "is another one")
+		return damaged(id, "has the id of another page")
 	}
 	return c.elements(id, b, low, high)
 }
 
-// elements checks what is in a page, or in the value of a small bucket, which is made like one.
+// elements checks the elements of a page, or of an inline page: the value of a small bucket.
 func (c *checker) elements(id uint64, b, low, high []byte) error {
 	if len(b) < pageHead {
 		return damaged(id, "is too short")
@@ -83,22 +83,22 @@ func (c *checker) elements(id uint64, b, low, high []byte) error {
 	flags, count := native.Uint16(b[8:]), uint64(native.Uint16(b[10:]))
 	branch := flags == pageBranch
 	if !branch && flags != pageLeaf || pageHead*(1+count) > uint64(len(b)) || branch && count == 0 {
-		return damaged(id, "is of no known kind")
+		return damaged(id, "has an unknown kind or too many elements")
 	}
-	child := uint64(0) // the page between low and the next key
+	child := uint64(0) // the page with the keys from low to the next key
 	for i := range count {
 		e := b[pageHead*(1+i):]
-		at, end := uint64(native.Uint32(e[4:])), uint64(native.Uint32(e[8:])) // where the key is
-		value := uint64(native.Uint32(e[12:]))                                // its length
+		at, end := uint64(native.Uint32(e[4:])), uint64(native.Uint32(e[8:])) // start and, first, length of the key
+		value := uint64(native.Uint32(e[12:]))                                // length of the value
 		if branch {
 			at, end, value = uint64(native.Uint32(e)), uint64(native.Uint32(e[4:])), 0
 		}
 		if end += at; at < pageHead*(count-i) || end+value > uint64(len(e)) {
-			return damaged(id, "has an element outside of it")
+			return damaged(id, "has an element beyond its end")
 		}
 		key := e[at:end]
 		if order := bytes.Compare(key, low); order < 0 || order == 0 && i > 0 || high != nil && bytes.Compare(key, high) >= 0 {
-			return damaged(id, "is not in order")
+			return damaged(id, "has keys out of order")
 		}
 		var err error
 		switch {
@@ -120,7 +120,7 @@ func (c *checker) elements(id uint64, b, low, high []byte) error {
 
 func (c *checker) bucket(id uint64, value []byte) error {
 	if len(value) < bucketValue {
-		return damaged(id, "has a bucket that cannot be")
+		return damaged(id, "has a bucket that is too short")
 	}
 	if root := native.Uint64(value); root != 0 {
 		return c.tree(root, nil, nil)
@@ -128,7 +128,7 @@ func (c *checker) bucket(id uint64, value []byte) error {
 	return c.elements(id, value[bucketValue:], nil, nil)
 }
 
-// hasMagic reports whether the file at path begins like one of bbolt.
+// hasMagic reports whether the file at path begins like a file of bbolt.
 func hasMagic(path string) bool {
 	f, err := os.Open(path) //nolint:gosec // the caller's path
 	if err != nil {

@@ -136,18 +136,6 @@ func (q *Queue) commit() {
 	_ = q.view(releasePages)
 }
 
-// admits reports whether the disk has space for events of size bytes. If the file cannot be read, the requests get that error.
-func (q *Queue) admits(size int) (ok bool) {
-	err := guard(func() error {
-		ok = q.reserve.admits(q.db, q.now(), size, len(q.keys))
-		return nil
-	})
-	if err != nil {
-		_ = q.breakDown(err)
-	}
-	return ok || err != nil
-}
-
 // transact applies the requests, and commits if they change anything. A panic of bbolt means that the file is damaged.
 func (q *Queue) transact(group []*request) (t *transaction, err error) {
 	if err := q.usable(); err != nil {

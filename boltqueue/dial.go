@@ -15,12 +15,12 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// ErrServed is the error of Run of an outbox that Dial returned.
+// ErrServed is returned by Run of an outbox that Dial returned.
 var ErrServed = errors.New("fprom: the service that has the outbox open delivers its events; Run is for the process that opened the file")
 
 const dialTimeout = 2 * time.Second
 
-// remote is an outbox that another process has open.
+// remote is an outbox that another process has open, used through its socket.
 type remote struct {
 	path   string
 	client *http.Client
@@ -29,14 +29,14 @@ type remote struct {
 
 var _ fprom.Outbox = (*remote)(nil)
 
-// Dial returns the outbox in the file at path, which another process has open, through that process's socket. Everything
-// works as for that process itself, under its rate limit, except Run, which is ErrServed. Close ends only this connection.
-// It fails if no process serves the file: then open it.
+// Dial returns the outbox in the file at path, which another process has open, through the socket of that process. All methods
+// work as in that process and under its rate limit, except Run, which returns ErrServed. Close only closes this Outbox. Dial
+// returns an error if no process serves the file: then use Open.
 func Dial(path string) (fprom.Outbox, error) {
 	d := &net.Dialer{Timeout: dialTimeout}
 	r := &remote{path: path, client: &http.Client{
 		Transport: &http.Transport{
-			DisableKeepAlives: true, // the service may be another one by the next call
+			DisableKeepAlives: true, // the next call may meet another process
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return d.DialContext(ctx, "unix", path+socketSuffix)
 			},
@@ -50,7 +50,7 @@ func Dial(path string) (fprom.Outbox, error) {
 	return r, nil
 }
 
-// OpenOrDial opens the file at path, or dials the process that has it. Where neither works, the error wraps ErrLocked.
+// OpenOrDial opens the file at path, or dials the process that has it open. If neither works, the error wraps ErrLocked.
 func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 	for try := 0; ; try++ {
 		q, err := Open(path, opts...)
@@ -64,13 +64,13 @@ func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 		if dialErr == nil {
 			return r, nil
 		}
-		if try == 3 { // it is not just about to begin or to end
+		if try == 3 { // the other process had the time to open its socket, or to end
 			return nil, errors.Join(err, dialErr)
 		}
 	}
 }
 
-// call asks the service.
+// call sends a request to the process that serves the file.
 func (r *remote) call(ctx context.Context, operation string, request wireRequest) (answer wireAnswer, err error) {
 	if r.closed.Load() {
 		return answer, fprom.ErrQueueClosed
@@ -127,7 +127,7 @@ func (r *remote) Close() error {
 
 func (r *remote) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
-		f := f // it may be ranged over again
+		f := f // the caller may range again
 		for {
 			a, err := r.call(ctx, "entries", wireRequest{Filter: f})
 			if err != nil {

@@ -27,16 +27,21 @@ const (
 	reserveRetry = time.Second
 )
 
-// admits reports whether events of size bytes may be put while so many events wait. It allocates more space if necessary.
-func (r *reserve) admits(db *bbolt.DB, now time.Time, size, waiting int) bool {
-	used := int64(0)
-	_ = db.View(func(tx *bbolt.Tx) error {
+// admits reports whether events of size bytes may be put. It allocates more space if necessary. If the file cannot be read, it
+// lets the commit return that error.
+func (q *Queue) admits(size int) bool {
+	r, now, used := &q.reserve, q.now(), int64(0)
+	err := q.view(func(tx *bbolt.Tx) error {
 		used = tx.Size()
 		return nil
 	})
-	stats := db.Stats()
-	room := int64(stats.FreePageN+stats.PendingPageN)*int64(db.Info().PageSize) + max(r.end-used, 0)
-	need := reserveBase + int64(waiting)*reserveEach + 2*int64(size)
+	if err != nil {
+		_ = q.breakDown(err)
+		return true
+	}
+	stats := q.db.Stats()
+	room := int64(stats.FreePageN+stats.PendingPageN)*int64(q.db.Info().PageSize) + max(r.end-used, 0)
+	need := reserveBase + int64(len(q.keys))*reserveEach + 2*int64(size)
 	if r.unsupported || room >= need {
 		return true
 	}

@@ -17,25 +17,25 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// The bounds of the socket.
+// The limits of the socket.
 const (
 	socketSuffix  = ".sock"
-	maxSocketPath = 103      // bytes, on the systems that take the least
+	maxSocketPath = 103      // bytes; the smallest limit of the systems
 	maxRequest    = 16 << 20 // bytes
-	restFactor    = 4        // times as long as a request took its turn rests: the processor is for checkouts
+	restFactor    = 4        // the pause after a read, as a multiple of its duration
 	minRest       = 5 * time.Millisecond
 	maxRest       = 100 * time.Millisecond
 	socketTimeout = 30 * time.Second
 	socketEntries = 500 // in one answer
 )
 
-// listen serves the outbox to other processes of the same user, on FILE.sock, and returns what ends that. The outbox works
-// without it, so what is wrong is only logged.
+// listen serves the outbox to other processes of the same user on FILE.sock. The returned function ends that. The outbox works
+// without a socket, so errors are only logged.
 func (q *Queue) listen() (end func()) {
 	path := q.path + socketSuffix
 	l, err := bind(path)
 	if err != nil {
-		q.logger.Warn("fprom: no socket beside the outbox: other processes cannot see it", slog.String("path", path), safelog.Error(err))
+		q.logger.Warn("fprom: no socket beside the outbox: other processes cannot use it", slog.String("path", path), safelog.Error(err))
 		return func() {}
 	}
 	mux := http.NewServeMux()
@@ -54,17 +54,17 @@ func (q *Queue) listen() (end func()) {
 		if server.Shutdown(ctx) != nil {
 			_ = server.Close()
 		}
-		_ = l.Close() // also if Serve has not begun; the file goes with it
+		_ = l.Close() // in case Serve has not begun; it removes the file, too
 	}
 }
 
-// bind makes the socket, in place of one that a killed process left: who has the file has the socket.
+// bind makes the socket. It replaces a socket that exists: only the owner of the file serves one, so a killed process left it.
 func bind(path string) (net.Listener, error) {
 	if len(path) > maxSocketPath {
 		return nil, errors.New("the path is too long: use one of at most 98 bytes, such as a relative one, or WithoutSocket")
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
-		return nil, errors.New("another file is in its place: remove it")
+		return nil, errors.New("another file has the name of the socket: remove it")
 	}
 	_ = os.Remove(path)
 	l, err := (&net.ListenConfig{Control: onlyOwner}).Listen(context.Background(), "unix", path)
@@ -77,8 +77,8 @@ func bind(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// handler serves an operation. Of those that only read, it serves one at a time and rests after it: however many ask,
-// checkouts have most of the processor.
+// handler serves an operation. It serves an operation that only reads once at a time and pauses after it, so that many readers
+// leave most of the processor to checkouts.
 func (q *Queue) handler(operation string) http.HandlerFunc {
 	turn := make(chan struct{}, 1)
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -10,9 +10,9 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// wireRequest is what goes over the socket: HTTP with JSON.
+// wireRequest is the JSON body of a request to the socket. The comments name the operations that use a field.
 type wireRequest struct {
-	fprom.Filter                 // entries, redrive, drop; forget takes the customer
+	fprom.Filter                 // entries, redrive, drop; forget uses only the customer
 	Messages     []fprom.Message `json:"messages,omitempty"` // put
 	From         time.Time       `json:"from,omitzero"`      // history
 	To           time.Time       `json:"to,omitzero"`
@@ -20,12 +20,12 @@ type wireRequest struct {
 	Deadline     time.Time       `json:"deadline,omitzero"` // flush
 }
 
-// wireAnswer is the answer to each of them.
+// wireAnswer is the JSON body of an answer.
 type wireAnswer struct {
 	*fprom.QueueStats                // status
 	Events            []fprom.Entry  `json:"events,omitempty"`
-	Next              string         `json:"next,omitempty"` // for "after"; empty: those were all
-	N                 int            `json:"n,omitzero"`     // how many were changed
+	Next              string         `json:"next,omitempty"` // Filter.After of the next request; empty at the end
+	N                 int            `json:"n,omitzero"`     // how many events were changed
 	Buckets           []fprom.Bucket `json:"buckets,omitempty"`
 	Error             string         `json:"error,omitempty"`
 	Keys              []string       `json:"keys,omitempty"` // of a conflict
@@ -36,7 +36,7 @@ var operations = map[string]bool{
 	"status": true, "entries": true, "history": true, "put": false, "redrive": false, "drop": false, "forget": false, "flush": false,
 }
 
-// operate does what a request asks for.
+// operate runs an operation.
 func (q *Queue) operate(ctx context.Context, operation string, r wireRequest) (a wireAnswer, err error) {
 	switch operation {
 	case "status":
@@ -44,7 +44,7 @@ func (q *Queue) operate(ctx context.Context, operation string, r wireRequest) (a
 		s, err = q.status(ctx)
 		a.QueueStats = &s
 	case "entries":
-		a.Events, a.Next, err = q.someEntries(ctx, r.Filter)
+		a.Events, a.Next, err = q.entriesPage(ctx, r.Filter)
 	case "history":
 		a.Buckets, err = q.History(ctx, r.From, r.To, r.Step)
 	case "put":
@@ -66,8 +66,8 @@ func (q *Queue) operate(ctx context.Context, operation string, r wireRequest) (a
 	return a, err
 }
 
-// someEntries are as many as fit in an answer, and after which to go on.
-func (q *Queue) someEntries(ctx context.Context, f fprom.Filter) (events []fprom.Entry, next string, err error) {
+// entriesPage returns as many entries as one answer may have, and the cursor to continue with.
+func (q *Queue) entriesPage(ctx context.Context, f fprom.Filter) (events []fprom.Entry, next string, err error) {
 	limit := f.Limit
 	if limit <= 0 || limit > socketEntries {
 		f.Limit = socketEntries
@@ -84,8 +84,8 @@ func (q *Queue) someEntries(ctx context.Context, f fprom.Filter) (events []fprom
 	return events, next, nil
 }
 
-// known are the errors that callers ask for. They are told by their texts.
-var known = []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded}
+// sharedErrors keep their identity over the socket. The client recognises them by their text.
+var sharedErrors = []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded}
 
 func (a *wireAnswer) fail(err error) {
 	if err != nil {
@@ -103,7 +103,7 @@ func (a *wireAnswer) err() error {
 	if len(a.Keys) > 0 {
 		return &fprom.ConflictError{Keys: a.Keys}
 	}
-	for _, err := range known {
+	for _, err := range sharedErrors {
 		if strings.Contains(a.Error, err.Error()) {
 			return fmt.Errorf("%w: the service of the outbox says: %s", err, a.Error)
 		}

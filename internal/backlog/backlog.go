@@ -1,8 +1,8 @@
-// Package backlog is the line of messages that wait in a queue: it knows which one is next.
+// Package backlog is the line of waiting messages of a queue: it decides which message is delivered next.
 //
-// Messages of one customer go one at a time, in the order they were put. Live messages go before bulk ones, and of these
-// first what a live one waits for. New and tried messages take turns, new ones oldest first, tried ones by the time they
-// are due. The queues differ only in where they keep the messages.
+// Messages of one customer are delivered one at a time, in the order they were put. Live messages go before bulk messages.
+// Bulk messages that a live message of their customer waits for go before the other bulk ones. New and tried messages take
+// turns: new ones oldest first, tried ones by their due time. The queues differ only in where they keep the messages.
 package backlog
 
 import (
@@ -12,19 +12,20 @@ import (
 	"time"
 )
 
-// Item is a message in a Line. Its fields are set before it is added and not changed after.
+// Item is a message in a Line. Its exported fields do not change after Add.
 type Item[T any] struct {
 	Value T
 	Seq   uint64 // the order in which messages were put
-	Lane  uint32 // LaneOf its customer; 0: it waits for nobody
-	Bulk  bool   // after all live ones
+	Lane  uint32 // LaneOf its customer; 0: it waits for no other message
+	Bulk  bool   // delivered after all live messages
 
-	class uint8         // of Line.turns
+	class uint8         // index of Line.ready
 	tried bool          // it was delivered before
-	due   time.Duration // when a tried one may go
+	due   time.Duration // the time of the next attempt, since Line.start; only if tried
 }
 
-// LaneOf is the lane of a customer in this process: 0 if there is none. Two customers may share one, which does no harm.
+// LaneOf returns the lane of a customer: a hash that holds for this process; 0 for no customer. Two customers may share a lane:
+// then each waits for the other's messages, which does no harm.
 func LaneOf(customer string) uint32 {
 	if customer == "" {
 		return 0
@@ -34,39 +35,39 @@ func LaneOf(customer string) uint32 {
 
 var seed = maphash.MakeSeed()
 
-// Line is what waits and what is under way. All methods are safe for concurrent use.
+// Line holds the messages that wait or are under way. All methods are safe for concurrent use.
 type Line[T any] struct {
-	start time.Time // due times are counted from here, so that a change of the system's clock does nothing
+	start time.Time // due times are relative to it, so that a change of the system's clock has no effect
 
 	mu       sync.Mutex
 	work     *sync.Cond  // workers wait for a message
-	left     *sync.Cond  // Flush waits for messages that leave
+	settled  *sync.Cond  // Flush waits for outcomes and retries
 	timer    *time.Timer // wakes a worker when a retry is due
 	workers  int
 	running  bool
 	closed   error
 	last     uint64                // the highest Seq so far
-	lanes    map[uint32]bool       // those that have a first message, which may go or is under way
-	behind   map[uint32][]*Item[T] // those that wait for the first one of their lane
-	turns    [3]turns[T]
+	lanes    map[uint32]bool       // the lanes that have a message in ready or underWay
+	behind   map[uint32][]*Item[T] // the later messages of each lane, in order
+	ready    [3]ready[T]           // by class
 	underWay map[*Item[T]]struct{}
 	waiting  Counts
 }
 
-// The classes of messages, which are the places in Line.turns.
+// The classes of messages: a lower one goes first.
 const (
-	live   = iota
-	urgent // bulk ones that a live one of their customer waits for
+	live     = iota
+	promoted // bulk messages that a live message of their customer waits for
 	bulk
 )
 
-// Counts is how many messages have no outcome yet, those under way included.
+// Counts is the number of messages without an outcome, those under way included.
 type Counts struct{ Live, Bulk int }
 
 // New returns an empty Line.
 func New[T any]() *Line[T] {
 	l := &Line[T]{start: time.Now(), lanes: map[uint32]bool{}, behind: map[uint32][]*Item[T]{}, underWay: map[*Item[T]]struct{}{}}
-	l.work, l.left = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
+	l.work, l.settled = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
 	l.timer = time.AfterFunc(time.Hour, func() { l.wake(l.work.Signal) })
 	l.timer.Stop()
 	return l
@@ -74,7 +75,7 @@ func New[T any]() *Line[T] {
 
 func (l *Line[T]) now() time.Duration { return time.Since(l.start) }
 
-// Add puts it at the end of the line. Its Seq is higher than those before.
+// Add adds a message at the end of the line. Its Seq must be higher than those of all messages added before.
 func (l *Line[T]) Add(it *Item[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,17 +88,16 @@ func (l *Line[T]) Add(it *Item[T]) {
 		if it.Lane != 0 {
 			l.lanes[it.Lane] = true
 		}
-		l.wait(it)
+		l.makeReady(it)
 		return
 	}
-	before := l.behind[it.Lane]
 	if !it.Bulk {
-		l.hurry(it.Lane, before)
+		l.promote(it.Lane)
 	}
-	l.behind[it.Lane] = append(before, it)
+	l.behind[it.Lane] = append(l.behind[it.Lane], it)
 }
 
-// AddTried adds a message of an earlier process that waits for a retry for that long, or has waited.
+// AddTried adds a message that an earlier process has tried. Its retry is due after wait, or at once if wait is negative.
 func (l *Line[T]) AddTried(it *Item[T], wait time.Duration) {
 	it.tried, it.due = true, l.now()+wait
 	l.Add(it)
@@ -111,34 +111,33 @@ func (l *Line[T]) count(it *Item[T], n int) {
 	}
 }
 
-// wait lets it wait for its turn.
-func (l *Line[T]) wait(it *Item[T]) {
-	l.turns[it.class].add(it)
+// makeReady lets a worker take the message, when it is due.
+func (l *Line[T]) makeReady(it *Item[T]) {
+	l.ready[it.class].add(it)
 	l.work.Signal()
 }
 
-// hurry lets the bulk messages that a live one at the end of the lane waits for go before the other bulk ones. It looks for
-// the first of the lane among all bulk ones, which is rare, instead of remembering where each is.
-func (l *Line[T]) hurry(lane uint32, behind []*Item[T]) {
-	for _, it := range slices.Backward(behind) {
+// promote moves the bulk messages at the end of a lane to the class promoted, since a live message follows them.
+func (l *Line[T]) promote(lane uint32) {
+	for _, it := range slices.Backward(l.behind[lane]) {
 		if it.class != bulk {
-			return
+			return // all before it were promoted earlier
 		}
-		it.class = urgent
+		it.class = promoted
 	}
-	if it := l.turns[bulk].remove(lane); it != nil {
-		it.class = urgent
-		l.wait(it)
+	if it := l.ready[bulk].remove(lane); it != nil {
+		it.class = promoted
+		l.makeReady(it)
 	}
 	for it := range l.underWay {
 		if it.Lane == lane && it.class == bulk {
-			it.class = urgent
+			it.class = promoted
 		}
 	}
 }
 
-// Retry puts a message that was under way back, to be delivered after wait at the earliest. If aside, it leaves its lane,
-// so that the later ones of its customer pass.
+// Retry puts a message that was under way back into the line. It is due after wait. If aside is true, it leaves its lane, so
+// that later messages of its customer may overtake it.
 func (l *Line[T]) Retry(it *Item[T], wait time.Duration, aside bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -147,21 +146,21 @@ func (l *Line[T]) Retry(it *Item[T], wait time.Duration, aside bool) {
 		l.leaveLane(it)
 	}
 	it.tried, it.due = true, l.now()+wait
-	l.wait(it)
-	l.left.Broadcast()
+	l.makeReady(it)
+	l.settled.Broadcast()
 }
 
-// Done takes a message that was under way out of the line.
+// Done removes a message that was under way.
 func (l *Line[T]) Done(it *Item[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.underWay, it)
 	l.count(it, -1)
 	l.leaveLane(it)
-	l.left.Broadcast()
+	l.settled.Broadcast()
 }
 
-// leaveLane lets the next one of its lane go.
+// leaveLane removes a message from its lane and makes the next message of the lane ready.
 func (l *Line[T]) leaveLane(it *Item[T]) {
 	if it.Lane == 0 {
 		return
@@ -170,7 +169,7 @@ func (l *Line[T]) leaveLane(it *Item[T]) {
 	if len(behind) == 0 {
 		delete(l.lanes, it.Lane)
 	} else {
-		l.wait(behind[0])
+		l.makeReady(behind[0])
 		behind[0], l.behind[it.Lane] = nil, behind[1:]
 	}
 	if len(behind) == 1 {
@@ -179,7 +178,7 @@ func (l *Line[T]) leaveLane(it *Item[T]) {
 	it.Lane = 0
 }
 
-// Waiting is how many messages have no outcome yet.
+// Waiting returns the number of messages without an outcome.
 func (l *Line[T]) Waiting() Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()

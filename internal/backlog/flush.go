@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// ErrNotDue is fprom.ErrNotDue: Flush's error wraps it if what is left is not due before the deadline.
+// ErrNotDue is fprom.ErrNotDue.
 var ErrNotDue = errors.New("fprom: what is left is not due before the deadline")
 
-// Flush waits until every message that is in the line now has left it, or ctx ends. Its error wraps ErrNotDue as soon as
-// nothing of what is left is under way or due before ctx's deadline.
+// Flush waits until every message that is in the line now is done, or ctx ends. It returns an error that wraps ErrNotDue as soon
+// as none of the messages that are left is under way or due before the deadline of ctx.
 func (l *Line[T]) Flush(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() { l.wake(l.left.Broadcast) })()
+	defer context.AfterFunc(ctx, func() { l.wake(l.settled.Broadcast) })()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	mark, deadline := l.last, never
+	last, deadline := l.last, never
 	if t, ok := ctx.Deadline(); ok {
 		deadline = l.now() + time.Until(t)
 	}
 	for {
-		due, left := l.earliest(mark)
+		due, left := l.earliest(last)
 		switch {
 		case l.closed != nil:
 			return l.closed
@@ -32,34 +32,35 @@ func (l *Line[T]) Flush(ctx context.Context) error {
 		case due > deadline:
 			return fmt.Errorf("%w: the next one is due in %v", ErrNotDue, (due - l.now()).Round(time.Second))
 		}
-		l.left.Wait()
+		l.settled.Wait()
 	}
 }
 
-// Close ends every Flush with err. From now on Flush and Run return it.
+// Close ends every Flush: Flush and Run return err from now on.
 func (l *Line[T]) Close(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = err
-	l.left.Broadcast()
+	l.settled.Broadcast()
 }
 
-// earliest is when a message with a Seq up to mark may go: 0 if now, or if it is under way. left: there is one.
-func (l *Line[T]) earliest(mark uint64) (due time.Duration, left bool) {
+// earliest returns the earliest due time of the messages with Seq ≤ last: 0 if one may go now or is under way. found is false if
+// there is none.
+func (l *Line[T]) earliest(last uint64) (due time.Duration, found bool) {
 	due = never
-	l.first(func(it *Item[T], at time.Duration) {
-		if it.Seq <= mark {
-			due, left = min(due, at), true
+	l.heads(func(it *Item[T], at time.Duration) {
+		if it.Seq <= last {
+			due, found = min(due, at), true
 		}
 	})
-	return due, left
+	return due, found
 }
 
-// Oldest is the message that was put first; nil if there is none.
+// Oldest returns the message with the lowest Seq; nil if there is none.
 func (l *Line[T]) Oldest() (oldest *Item[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.first(func(it *Item[T], _ time.Duration) {
+	l.heads(func(it *Item[T], _ time.Duration) {
 		if oldest == nil || it.Seq < oldest.Seq {
 			oldest = it
 		}
@@ -67,17 +68,17 @@ func (l *Line[T]) Oldest() (oldest *Item[T]) {
 	return oldest
 }
 
-// first calls f with enough messages, and when they may go, to find the oldest and the earliest: what is under way, the
-// oldest new ones, and all tried ones. Those behind another in their lane are younger than it and go later.
-func (l *Line[T]) first(f func(it *Item[T], at time.Duration)) {
+// heads calls f for every message that can be the oldest or the earliest, with its due time: all under way, the oldest new
+// message of each class, and all tried ones. It leaves out the messages behind another one of their lane: they come later.
+func (l *Line[T]) heads(f func(it *Item[T], at time.Duration)) {
 	for it := range l.underWay {
 		f(it, 0)
 	}
-	for _, t := range l.turns {
-		if len(t.fresh) > 0 {
-			f(t.fresh[0], 0)
+	for _, r := range l.ready {
+		if len(r.fresh) > 0 {
+			f(r.fresh[0], 0)
 		}
-		for _, it := range t.tried {
+		for _, it := range r.tried {
 			f(it, it.due)
 		}
 	}

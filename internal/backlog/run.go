@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// ErrInUse is fprom.ErrQueueInUse: Run's error if another Run is under way.
+// ErrInUse is fprom.ErrQueueInUse.
 var ErrInUse = errors.New("fprom: another Tracker delivers from this queue; give each Tracker a queue of its own")
 
 const never = time.Duration(math.MaxInt64)
 
-// Run calls deliver for the messages whose turn it is, at most workers at once, until ctx ends. Then it waits for the
-// calls under way. deliver must end with Done or Retry. At most half of the workers have tried messages, so that those
-// that always run into a time-out do not take them all, and at most half have bulk ones, so that a live one finds a worker.
+// Run calls deliver for one message after the other, at most workers at once, until ctx ends. Then it waits for the calls under
+// way. deliver must call Done or Retry. At most half of the workers deliver tried messages, so that messages that always run
+// into a time-out do not occupy all workers. At most half deliver bulk messages, so that a live message finds a worker.
 func (l *Line[T]) Run(ctx context.Context, workers int, deliver func(context.Context, *Item[T])) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,7 +44,7 @@ func (l *Line[T]) Run(ctx context.Context, workers int, deliver func(context.Con
 	return nil
 }
 
-// Recovered calls deliver, whose panic is an error of this delivery. A Tracker recovers and logs its own.
+// Recovered calls deliver and returns its panic as an error. The Tracker recovers and logs its own panics before.
 func Recovered[M, R any](ctx context.Context, deliver func(context.Context, M) (R, error), m M) (r R, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -61,7 +61,7 @@ func (l *Line[T]) Running() bool {
 	return l.running
 }
 
-// wake holds the lock, so that who is about to wait is not missed.
+// wake calls f, a Signal or Broadcast, under the lock: so it cannot come between the check and the Wait of a goroutine.
 func (l *Line[T]) wake(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,7 +76,7 @@ func (l *Line[T]) take(ctx context.Context) *Item[T] {
 		it, due := l.next()
 		if it != nil {
 			l.underWay[it] = struct{}{}
-			l.work.Signal() // there may be more: wake another
+			l.work.Signal() // there may be another message
 			return it
 		}
 		if due < never {
@@ -87,7 +87,7 @@ func (l *Line[T]) take(ctx context.Context) *Item[T] {
 	return nil
 }
 
-// next is the message whose turn it is, or the time when there may be one.
+// next removes the next message from ready and returns it. If there is none, it returns when a retry is due.
 func (l *Line[T]) next() (*Item[T], time.Duration) {
 	tried, bulks := 0, 0
 	for it := range l.underWay {
@@ -100,16 +100,16 @@ func (l *Line[T]) next() (*Item[T], time.Duration) {
 	}
 	half := max(l.workers/2, 1)
 	due := never
-	for i := range l.turns {
-		t := &l.turns[i]
+	for i := range l.ready {
+		r := &l.ready[i]
 		if i == bulk && bulks >= half {
 			break
 		}
-		if it := t.next(l.now(), tried < half); it != nil {
+		if it := r.next(l.now(), tried < half); it != nil {
 			return it, 0
 		}
-		if tried < half && len(t.tried) > 0 {
-			due = min(due, t.tried[0].due)
+		if tried < half && len(r.tried) > 0 {
+			due = min(due, r.tried[0].due)
 		}
 	}
 	return nil, due
