@@ -10,10 +10,10 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// bbolt trusts the pages of a file. One flipped byte can crash the process or make it loop for ever. This happens in bbolt's own
-// check too, and when bbolt looks for free pages at each opening: both run in a goroutine whose panics nobody can recover. So
-// checkPages first checks that the pages form a tree: each page is in the file and used once, its elements lie within it, and
-// its keys ascend. A page is: its id (8), flags (2), count (2), overflow (4), and its elements.
+// bbolt trusts the pages of a file: one flipped byte can crash the process or make it loop for ever. bbolt's own check and its
+// search for free pages at each opening are no help: they run in a goroutine whose panics nobody can recover. So checkPages first
+// checks that the pages form a tree: each page is in the file and used once, its elements lie within it, and its keys ascend. A
+// page is its id (8), flags (2), count (2), overflow (4), and its elements.
 const (
 	pageHead    = 16
 	boltMagic   = 0xED0CDAED
@@ -128,7 +128,6 @@ func (c *checker) bucket(id uint64, value []byte) error {
 	return c.elements(id, value[bucketValue:], nil, nil)
 }
 
-// hasMagic reports whether the file at path begins like a file of bbolt.
 func hasMagic(path string) bool {
 	f, err := os.Open(path) //nolint:gosec // the caller's path
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// createIfMissing creates the file if there is none.
 func (q *Queue) createIfMissing() error {
 	if q.path == "" {
 		return errors.New("the path is empty")
@@ -36,9 +35,9 @@ func (q *Queue) createIfMissing() error {
 	})
 }
 
-// Compact rewrites the file at path without its unused space. If a process has the file open, the error is ErrLocked. Compact
-// writes a copy beside the file, named path + ".new-" and a number, and needs disk space for it. After an error, or if the
-// process dies, the old file is unchanged. Only if the process dies, the copy is left behind.
+// Compact rewrites the file at path without its unused space. If a process has the file open, the error is ErrLocked. It needs
+// disk space for a copy beside the file, named path + ".new-" and a number. After an error, or if the process dies, the old file
+// is unchanged. Only a process that dies leaves the copy behind.
 func Compact(path string) error {
 	err := guard(func() (err error) {
 		src, _, err := openFile(path) // the lock is held until the new file is in place

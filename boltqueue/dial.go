@@ -70,7 +70,6 @@ func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 	}
 }
 
-// call sends a request to the process that serves the file.
 func (r *remote) call(ctx context.Context, operation string, request wireRequest) (answer wireAnswer, err error) {
 	if r.closed.Load() {
 		return answer, fprom.ErrQueueClosed

@@ -41,8 +41,8 @@ func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Ent
 	}
 }
 
-// pages yields the entries that f selects in pages, with the customers in clear. It ignores f.Limit. No transaction is open
-// between two pages. Events that are put after the beginning are left out.
+// pages yields the entries that f selects, with the customers in clear. It ignores f.Limit, and leaves out events that are put
+// after its beginning. Between two pages no transaction is open.
 func (q *Queue) pages(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entry, error] {
 	return func(yield func([]fprom.Entry, error) bool) {
 		r, err := q.newReader(ctx, f)
@@ -83,7 +83,11 @@ func (q *Queue) newReader(ctx context.Context, f fprom.Filter) (*reader, error) 
 			r.keys[k] = true
 		}
 		if f.Kind != "" && !(fprom.Message{Kind: f.Kind}).Repeats() {
-			if r.seqs, err = q.findSeqs(ctx, r.keys); err != nil {
+			find := func(t *transaction) error {
+				r.seqs = t.seqsOf(r.keys)
+				return nil
+			}
+			if err := q.write(ctx, 0, find); err != nil { // it changes nothing, but Queue.keys belongs to the commit
 				return nil, err
 			}
 		}
@@ -94,26 +98,19 @@ func (q *Queue) newReader(ctx context.Context, f fprom.Filter) (*reader, error) 
 	})
 }
 
-// findSeqs returns the seqs of the events with these keys, ascending. It needs a write transaction, because Queue.keys belongs
-// to the commit.
-func (q *Queue) findSeqs(ctx context.Context, keys map[string]bool) ([]uint64, error) {
+// seqsOf returns the seqs of the events with these keys, ascending.
+func (t *transaction) seqsOf(keys map[string]bool) []uint64 {
 	seqs := []uint64{}
-	err := q.write(ctx, 0, func(t *transaction) error {
-		for key := range keys {
-			if seq := t.waitingSeq(hashOf(key)); seq != 0 {
-				seqs = append(seqs, seq)
-			}
-			if id := t.ids.Get([]byte(key)); id != nil {
-				seqs = append(seqs, binary.BigEndian.Uint64(id))
-			}
+	for key := range keys {
+		if seq := t.waitingSeq(hashOf(key)); seq != 0 {
+			seqs = append(seqs, seq)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		if id := t.ids.Get([]byte(key)); id != nil {
+			seqs = append(seqs, binary.BigEndian.Uint64(id))
+		}
 	}
 	slices.Sort(seqs)
-	return slices.Compact(seqs), nil
+	return slices.Compact(seqs)
 }
 
 // settledBefore returns the seq of the last event that had its outcome before since; 0 if there is none. That event, and all
@@ -131,7 +128,6 @@ func settledBefore(tx *bbolt.Tx, since time.Time) uint64 {
 	return binary.BigEndian.Uint64(k[8:])
 }
 
-// readPage reads the next entries.
 func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
 	if r.seqs == nil {
 		page, r.after = r.readRange(tx, r.after, r.end)
@@ -153,8 +149,7 @@ func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
 // states are the states of events, and the names of their buckets. The largest bucket is last: the others shorten its scan.
 var states = []fprom.State{fprom.StateDead, fprom.StateWaiting, fprom.StateDone}
 
-// readRange returns entries with after < seq ≤ end, and the last seq of the range that it has read in all buckets. Where a
-// bucket has too many records for one page, end becomes the seq that was reached.
+// readRange returns entries with after < seq ≤ end, up to the seq last. A bucket with too many records for one page lowers end.
 func (r *reader) readRange(tx *bbolt.Tx, after, end uint64) (page []fprom.Entry, last uint64) {
 	found := map[uint64]fprom.Entry{}
 	for _, state := range states {
@@ -186,7 +181,6 @@ func (r *reader) readRange(tx *bbolt.Tx, after, end uint64) (page []fprom.Entry,
 	return page, end
 }
 
-// damagedKey is Entry.Key of a damaged record.
 func damagedKey(seq uint64) string { return "damaged:" + formatSeq(seq) }
 
 func entryOf(seq uint64, b []byte, state fprom.State) fprom.Entry {

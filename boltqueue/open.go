@@ -91,10 +91,8 @@ func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
 	return db, file, nil
 }
 
-// options are those of bbolt. They leave out the freelist on disk: it has no checksum, and a damaged one would let bbolt
-// overwrite pages in use. bbolt makes the freelist from the pages at each opening instead, which checkFile has checked before.
-//
-// The opened file is stored in *file.
+// options are those of bbolt; it stores the opened file in *file. The freelist is not kept on disk, where it has no checksum: a
+// damaged one would let bbolt overwrite pages in use. bbolt makes it at each opening from the pages that checkFile has checked.
 func options(readOnly bool, file **os.File) *bbolt.Options {
 	return &bbolt.Options{
 		Timeout: lockTimeout, ReadOnly: readOnly, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,

@@ -47,7 +47,6 @@ func (t *transaction) finish(seq uint64, attempts int, res fprom.Result, failure
 	return errors.Join(err, t.waiting.Delete(seqKey(seq)), t.write(bucket, seq, r), t.times.Put(timeKey(at, seq), outcome), t.prune())
 }
 
-// quarantine makes a damaged record a dead letter.
 func (t *transaction) quarantine(seq uint64) error {
 	t.stats.Dead++
 	b := bytes.Clone(t.waiting.Get(seqKey(seq)))

@@ -118,7 +118,7 @@ func newQueue(path string, opts []Option) *Queue {
 	return q
 }
 
-// now is the time since the opening, added to the time of the opening: a change of the system's clock does not affect it.
+// now does not follow changes of the system's clock after the opening.
 func (q *Queue) now() time.Time { return q.start.Add(time.Since(q.start)) }
 
 // Stats implements fprom.Queue. It reads nothing from the file.

@@ -20,8 +20,8 @@ import (
 //	done       seq (8)                  the record of a done event, without customer and body
 //	ids        SafeKey of the event     seq (8) of the done event or dead letter. Cancellations that are done have no entry;
 //	                                    the key of a damaged dead letter is "damaged:" and its seq
-//	times      settled at (8), seq (8)  the outcome, or "dead". History and the pruning of the ledger read this bucket
-//	conflicts  SafeKey, 0, digest (8)   empty. An id that came again with this other digest and was refused
+//	times      settled at (8), seq (8)  the outcome, or "dead": for History and pruning
+//	conflicts  SafeKey, 0, digest (8)   empty: an id that came again with this other digest, and was refused
 //
 // A Put only appends to waiting; the keys of waiting events are in memory. An outcome moves the record from waiting to dead
 // or done and writes ids and times. The seq of an event is its number in the order of the puts. A seq is never used again.
@@ -72,7 +72,7 @@ type record struct {
 	answer []byte    // the last one, as JSON
 }
 
-// entry returns the record as an Entry, with the customer in clear.
+// entry shows the customer in clear.
 func (r *record) entry(seq uint64, state fprom.State) fprom.Entry {
 	e := fprom.NewEntry(r.Message)
 	if len(r.answer) > 0 {
@@ -103,7 +103,7 @@ func (r *record) setAnswer(res fprom.Result, failure error, attempts int, at tim
 	return err
 }
 
-// erase removes all data of the customer. The amount stays.
+// erase removes the customer. The amount stays.
 func (r *record) erase() { r.Key, r.Customer, r.Body = fprom.SafeKey(r.Key), "", nil }
 
 func (r *record) item(seq uint64) item {

@@ -61,7 +61,6 @@ func (q *Queue) admits(size int) bool {
 	return true
 }
 
-// diskFull reports whether an error says that the disk, the quota or the largest file size is used up.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }

@@ -36,7 +36,6 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 	return err
 }
 
-// deliver reads the message of an item, delivers it, and writes its outcome.
 func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Context, fprom.Message) (fprom.Result, error)) {
 	var r *record
 	err := q.view(func(tx *bbolt.Tx) (err error) {

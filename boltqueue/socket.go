@@ -17,7 +17,6 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// The limits of the socket.
 const (
 	socketSuffix  = ".sock"
 	maxSocketPath = 103      // bytes; the smallest limit of the systems
@@ -58,7 +57,7 @@ func (q *Queue) listen() (end func()) {
 	}
 }
 
-// bind makes the socket. It replaces a socket that exists: only the owner of the file serves one, so a killed process left it.
+// bind replaces a socket that exists: this process has the file, so a killed process left the socket.
 func bind(path string) (net.Listener, error) {
 	if len(path) > maxSocketPath {
 		return nil, errors.New("the path is too long: use one of at most 98 bytes, such as a relative one, or WithoutSocket")
@@ -77,8 +76,8 @@ func bind(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// handler serves an operation. It serves an operation that only reads once at a time and pauses after it, so that many readers
-// leave most of the processor to checkouts.
+// handler serves an operation. One that only reads runs once at a time, with a pause after it, so that readers leave most of the
+// processor to checkouts.
 func (q *Queue) handler(operation string) http.HandlerFunc {
 	turn := make(chan struct{}, 1)
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -67,7 +67,7 @@ type newEvent struct {
 	record
 	encoded  []byte
 	conflict bool          // its key is known with another digest
-	age      time.Duration // if its key is known with this digest: how much older the known event is
+	age      time.Duration // of the known event with its key and digest, if any
 }
 
 func eventOf(m fprom.Message) newEvent {
@@ -77,8 +77,8 @@ func eventOf(m fprom.Message) newEvent {
 	return e
 }
 
-// keyHash is the 64-bit hash of a SafeKey. If two waiting events have the same hash, a second put of the first one is not
-// recognised and sent twice; its event id makes that safe. Two halves need a quarter less memory in a map than one uint64.
+// keyHash is the hash of a SafeKey. If two waiting events have the same hash, a repeat of the first one is not recognised and
+// sent too, which its event id makes safe. Two halves take a quarter less memory in a map than one uint64.
 type keyHash [2]uint32
 
 var seed = maphash.MakeSeed()
@@ -144,7 +144,6 @@ func (t *transaction) waitingSeq(hash keyHash) uint64 {
 	return last - uint64(uint32(last)-low)
 }
 
-// store appends an event to the waiting ones.
 func (t *transaction) store(e *newEvent) error {
 	seq, err := t.waiting.NextSequence()
 	if err != nil {
@@ -155,7 +154,7 @@ func (t *transaction) store(e *newEvent) error {
 	return t.waiting.Put(seqKey(seq), seal(seq, e.encoded))
 }
 
-// enlist adds a waiting event to the line. WithoutRun there is no line: then it only counts the event.
+// enlist adds a waiting event to the line, or only counts it if WithoutRun.
 func (t *transaction) enlist(r *record, seq uint64) {
 	switch {
 	case !t.q.noRun:
@@ -167,7 +166,6 @@ func (t *transaction) enlist(r *record, seq uint64) {
 	}
 }
 
-// readWaiting returns the record of a waiting event.
 func (t *transaction) readWaiting(seq uint64) (*record, error) {
 	r, err := decode(seq, t.waiting.Get(seqKey(seq)))
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// wireRequest is the JSON body of a request to the socket. The comments name the operations that use a field.
+// wireRequest is the body of a request. The comments name the operations that use a field.
 type wireRequest struct {
 	fprom.Filter                 // entries, redrive, drop; forget uses only the customer
 	Messages     []fprom.Message `json:"messages,omitempty"` // put
@@ -20,7 +20,7 @@ type wireRequest struct {
 	Deadline     time.Time       `json:"deadline,omitzero"` // flush
 }
 
-// wireAnswer is the JSON body of an answer.
+// wireAnswer is the body of an answer.
 type wireAnswer struct {
 	*fprom.QueueStats                // status
 	Events            []fprom.Entry  `json:"events,omitempty"`
@@ -36,7 +36,6 @@ var operations = map[string]bool{
 	"status": true, "entries": true, "history": true, "put": false, "redrive": false, "drop": false, "forget": false, "flush": false,
 }
 
-// operate runs an operation.
 func (q *Queue) operate(ctx context.Context, operation string, r wireRequest) (a wireAnswer, err error) {
 	switch operation {
 	case "status":
