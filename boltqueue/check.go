@@ -38,7 +38,7 @@ func checkPages(tx *bbolt.Tx, f *os.File) error {
 		return err
 	}
 	if tx.Size() > info.Size() {
-		return fmt.Errorf("%w: it is shorter than its first page says", ErrDamaged)
+		return fmt.Errorf("%w: it is shorter than its header says", ErrDamaged)
 	}
 	c := &checker{f: f, size: uint64(tx.DB().Info().PageSize)}
 	c.seen = make([]bool, uint64(tx.Size())/c.size)

@@ -199,7 +199,7 @@ func parseSeq(cursor string) (uint64, error) {
 	}
 	seq, err := strconv.ParseUint(cursor, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("fprom: %q is no cursor of an entry", cursor)
+		return 0, fmt.Errorf("fprom: %q is not the cursor of an entry", cursor)
 	}
 	return seq, nil
 }

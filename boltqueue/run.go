@@ -95,7 +95,7 @@ func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*transact
 			return true
 		}
 		if ended || q.usable() != nil {
-			q.log("fprom: outcomes could not be written to the outbox before it ended; their events will be sent again, which their event ids make safe", err)
+			q.log("fprom: outcomes could not be written to the outbox before the service ended; their events will be sent again, which their event ids make safe", err)
 			q.line.Retry(it, time.Millisecond, false)
 			return false
 		}

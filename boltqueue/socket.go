@@ -34,7 +34,7 @@ func (q *Queue) listen() (end func()) {
 	path := q.path + socketSuffix
 	l, err := bind(path)
 	if err != nil {
-		q.logger.Warn("fprom: no socket beside the outbox: other processes cannot use it", slog.String("path", path), safelog.Error(err))
+		q.logger.Warn("fprom: no socket beside the outbox: other processes cannot see it", slog.String("path", path), safelog.Error(err))
 		return func() {}
 	}
 	mux := http.NewServeMux()
