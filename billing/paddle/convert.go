@@ -1,12 +1,17 @@
 package paddle
 
 import (
+	"strings"
+
 	"github.com/fprom-go/fprom/billing"
 )
 
 func convert(p *billing.Payload) {
 	p.Event(p.Root.Text("event_type"), p.Root.Text("event_id"))
 	o := p.Root.At("data")
+	if p.SkipTest(strings.HasPrefix(p.Root.Text("event_id").S, "ntfsimevt_"), "event_id is from Paddle's webhook simulator") {
+		return
+	}
 	switch p.Root.Text("event_type").S {
 	case "transaction.completed":
 		transaction(p, o)

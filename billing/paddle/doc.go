@@ -29,8 +29,9 @@
 // have no custom_data, so refunds need billing.WithPayment or billing.WithCustomer. WithCustomer may return
 // billing.Customer{UID: id} for customers whose uid is Paddle's id.
 //
-// Payloads do not say whether they are from the sandbox. The sandbox has its own accounts and signing secrets: do not give its secret
-// to a handler in production.
+// Events of Paddle's webhook simulator (event_id ntfsimevt_…) are skipped (billing.WithTestMode): it signs them with the secret of the
+// destination, also in a live account. Payloads do not say whether they are from the sandbox. The sandbox has its own accounts and
+// signing secrets: do not give its secret to a handler in production.
 //
 // Not verified with a published payload: that the minor units are those of ISO 4217 for every currency.
 package paddle
