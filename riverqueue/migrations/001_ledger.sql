@@ -11,7 +11,7 @@ CREATE TABLE $schema.fprom_ledger (
 	-- queued: has a River job that did not start yet. head: the one of its customer that is being delivered or retried.
 	-- parked: waits for an earlier event of its customer, has no job. done, dead: has its outcome.
 	state       text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'head', 'parked', 'done', 'dead')),
-	body        text,                            -- only where no job has it: parked, dead
+	body        text,                            -- only if no job has it: parked, dead
 	reason      text,                            -- of the last failure
 	conflicts   bigint[],                        -- digests that were refused and reported
 	CONSTRAINT fprom_ledger_settled CHECK ((settled_at IS NULL) = (state IN ('queued', 'head', 'parked')))
@@ -29,12 +29,12 @@ CREATE TABLE $schema.fprom_account (
 	next_slot    timestamptz NOT NULL DEFAULT '-infinity', -- no call before this time
 	paused_until timestamptz NOT NULL DEFAULT '-infinity',
 	pause_reason text NOT NULL DEFAULT '',
-	probing      boolean NOT NULL DEFAULT false,           -- after a pause, until a call showed that the account works
-	probe_until  timestamptz NOT NULL DEFAULT '-infinity'  -- the one probe under way has its answer by then
+	probing      boolean NOT NULL DEFAULT false,           -- true after a pause, until a call succeeds
+	probe_until  timestamptz NOT NULL DEFAULT '-infinity'  -- the latest end of the probe under way
 );
 INSERT INTO $schema.fprom_account DEFAULT VALUES;
 
--- Who is alive. What a replica that is not heard of had in hand is given to the others.
+-- The replicas that are alive. The others take over the events of a replica that is silent.
 CREATE UNLOGGED TABLE $schema.fprom_replica (
 	id      text PRIMARY KEY,
 	seen_at timestamptz NOT NULL

@@ -1,6 +1,6 @@
--- The ledger becomes the record of an event: body, state, generation, outcome. A River job carries the key alone.
--- Every replica of version 1 must have been stopped: it cannot work with these tables.
-ALTER TABLE $schema.fprom_migration ADD COLUMN min_version integer NOT NULL DEFAULT 2; -- programs older than that must not run
+-- The ledger becomes the record of an event: body, state, generation, outcome. A River job has only the key.
+-- Stop every replica of version 1 first: it cannot work with these tables.
+ALTER TABLE $schema.fprom_migration ADD COLUMN min_version integer NOT NULL DEFAULT 2; -- programs that know only older versions must not run
 
 CREATE SEQUENCE $schema.fprom_seq;
 SELECT setval('$schema.fprom_seq', (SELECT coalesce(max(seq), 0) + 1 FROM $schema.fprom_ledger));
@@ -17,15 +17,15 @@ CREATE TABLE $schema.fprom_ledger (
 	amount         bigint NOT NULL DEFAULT 0,
 	currency       text NOT NULL DEFAULT '',
 	digest         bigint NOT NULL,                          -- of amount and currency: tells a redelivery from a conflict
-	bulk           boolean NOT NULL DEFAULT false,           -- after all that is live
+	bulk           boolean NOT NULL DEFAULT false,           -- delivered after all live events
 	recorded_at    timestamptz NOT NULL,
 	state          text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'dead')),
-	generation     integer NOT NULL DEFAULT 0,               -- of the last delivery that began; an outcome must name it
+	generation     integer NOT NULL DEFAULT 0,               -- raised by each claim, redrive and new put; an outcome counts only for the newest
 	attempts       integer NOT NULL DEFAULT 0,               -- deliveries that count
-	claimed_until  timestamptz NOT NULL DEFAULT '-infinity', -- a delivery is under way until then, unless it ends before
+	claimed_until  timestamptz NOT NULL DEFAULT '-infinity', -- the latest end of the delivery under way
 	next_attempt   timestamptz NOT NULL DEFAULT '-infinity',
-	aside          boolean NOT NULL DEFAULT false,           -- later events of the customer may pass
-	forget         boolean NOT NULL DEFAULT false,           -- lose customer and body with the outcome, whatever it is
+	aside          boolean NOT NULL DEFAULT false,           -- set aside: later events of the customer may pass
+	forget         boolean NOT NULL DEFAULT false,           -- erase customer and body with any outcome, also of a dead letter
 	settled_at     timestamptz,
 	outcome        text NOT NULL DEFAULT '',
 	reason         text NOT NULL DEFAULT '',                 -- of the last failure
@@ -46,7 +46,7 @@ FROM $schema.fprom_ledger_1 o
 LEFT JOIN LATERAL (SELECT j.args->>'body' AS body FROM $schema.river_job j
 	WHERE o.body IS NULL AND j.kind = 'fprom_event' AND j.args @> jsonb_build_object('key', o.key)
 	AND (o.state = 'done' OR j.state NOT IN ('cancelled', 'discarded', 'completed'))
-	AND (o.state <> 'done' OR o.settled_at > now() - interval '2 days') -- River keeps the jobs of a day
+	AND (o.state <> 'done' OR o.settled_at > now() - interval '2 days') -- River keeps jobs for a day
 	ORDER BY j.id DESC LIMIT 1) j ON true
 CROSS JOIN LATERAL (SELECT coalesce(o.body, j.body) AS body,
 	CASE WHEN o.state IN ('done', 'dead') THEN o.state WHEN coalesce(o.body, j.body) IS NULL THEN 'dead' ELSE 'waiting' END AS state,
@@ -66,7 +66,8 @@ SELECT n.key, unnest(o.conflicts) FROM $schema.fprom_ledger_1 o JOIN $schema.fpr
 DROP TABLE $schema.fprom_ledger_1;
 
 ALTER TABLE $schema.fprom_ledger ADD PRIMARY KEY (account_id, key);
--- The account is no index's first column that PostgreSQL could take for a key in its place: while the table is empty, it sees no difference.
+-- fprom_ledger_seq and fprom_ledger_recorded do not begin with account_id. If they did, PostgreSQL could choose them to find a key while the table is
+-- empty, and keep that plan.
 CREATE UNIQUE INDEX fprom_ledger_seq ON $schema.fprom_ledger (seq, account_id);
 CREATE INDEX fprom_ledger_live ON $schema.fprom_ledger (account_id, seq) WHERE state = 'waiting' AND NOT bulk;
 CREATE INDEX fprom_ledger_bulk ON $schema.fprom_ledger (account_id, seq) WHERE state = 'waiting' AND bulk;
@@ -75,7 +76,7 @@ CREATE INDEX fprom_ledger_dead ON $schema.fprom_ledger (account_id, seq) WHERE s
 CREATE INDEX fprom_ledger_settled ON $schema.fprom_ledger (account_id, settled_at) WHERE state <> 'waiting';
 CREATE INDEX fprom_ledger_recorded ON $schema.fprom_ledger (recorded_at, account_id);
 
--- No job has a customer or a body in it any more.
+-- Jobs lose customer and body.
 UPDATE $schema.river_job j SET args = jsonb_build_object('key', CASE WHEN strpos(substr(j.args->>'key', strpos(j.args->>'key', ':') + 1), '@') = 0 THEN j.args->>'key'
 	ELSE split_part(j.args->>'key', ':', 1) || ':sha256-' || encode(substring(sha256(convert_to(substr(j.args->>'key', strpos(j.args->>'key', ':') + 1), 'UTF8')) FOR 16), 'hex') END)
 WHERE j.kind = 'fprom_event';
@@ -88,7 +89,7 @@ CREATE TABLE $schema.fprom_account (
 	next_slot           timestamptz NOT NULL DEFAULT '-infinity',  -- no call before this time
 	paused_until        timestamptz NOT NULL DEFAULT '-infinity',
 	pause_reason        text NOT NULL DEFAULT '',
-	calls               bigint[] NOT NULL DEFAULT '{}'             -- of each second of a minute: the second, times a million, and the calls in it
+	calls               bigint[] NOT NULL DEFAULT '{}'             -- one number for each second of a minute: the second, times a million, plus the calls in it
 );
 INSERT INTO $schema.fprom_account (account_id, next_slot, paused_until, pause_reason)
 SELECT 1, next_slot, paused_until, pause_reason FROM $schema.fprom_account_1;
