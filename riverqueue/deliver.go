@@ -41,8 +41,8 @@ var (
 		WHERE l.account_id = $account AND l.key = @key AND ` + ready + `
 			AND NOT ((l.bulk OR @bulk) AND EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND NOT l.bulk AND l.key <> @key AND ` + ready + `))
 		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk`
-	// claimAgainSQL says in how many seconds to try again to claim the event $1. Null means never: another job will wake it, or it
-	// has its outcome. -1 means never, too: it is live and waits for another event of its customer.
+	// claimAgainSQL returns the seconds until the next try to claim the event $1. It returns null if the event is settled or another
+	// job will wake it, and in the latter case -1 for a live event that waits for its customer.
 	claimAgainSQL = `SELECT (CASE
 			WHEN ` + ready + ` THEN 0 -- a bulk event behind live ones
 			WHEN l.state <> 'waiting' OR ` + underWay("l") + ` THEN NULL
@@ -51,7 +51,7 @@ var (
 			WHEN NOT l.bulk THEN -1
 		END)::float8
 		FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.key = $1`
-	// makeLiveSQL makes the bulk events live for which the live event $1 waits: the earlier ones of its customer. The first gets a job.
+	// makeLiveSQL makes the earlier bulk events of the customer live if the event $1 is live. The first of them gets a job.
 	makeLiveSQL = `WITH event AS MATERIALIZED (SELECT customer, seq, state = 'waiting' AND NOT bulk AS live FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1),
 		earlier AS (UPDATE $schema.fprom_ledger SET bulk = false WHERE account_id = $account AND customer = (SELECT customer FROM event WHERE live) AND customer <> ''
 			AND state = 'waiting' AND bulk AND seq < (SELECT seq FROM event) RETURNING key, seq, bulk),
@@ -159,7 +159,7 @@ func (q *Queue) store(run context.Context, c *claimed, sql string, args pgx.Stri
 	}
 }
 
-// storable removes from an error's text what PostgreSQL cannot store.
+// storable removes what PostgreSQL cannot store.
 func storable(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }

@@ -8,8 +8,7 @@
 //	tracker, err := fprom.New(fprom.Config{Queue: queue})
 //
 // Queue.EnqueueTx, or Queue.EnqueueSQLTx for database/sql, stores an event in the transaction that marks the order as paid:
-// both are committed, or neither is. No middleware fills in who brought the customer then: call
-// fprom.AttributionFrom(r).Apply(&sale).
+// both are committed, or neither is.
 //
 // # Guarantees
 //

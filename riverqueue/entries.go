@@ -24,14 +24,14 @@ const noTime = `'0001-01-01Z'::timestamptz`
 const filterSQL = `l.account_id = $account AND l.seq > @after
 	AND (@keys::text[] IS NULL OR l.key = ANY(@keys))
 	AND (@state::text = '' OR l.state = @state)
-	-- Waiting events are among the newest: the others are not read.
+	-- Rows before the first waiting event are not read.
 	AND (@state::text <> 'waiting' OR l.seq >= (SELECT ` + firstWaitingSQL + `))
 	AND (@outcome::text = '' OR CASE l.state WHEN 'waiting' THEN 'undelivered' ELSE l.outcome END = @outcome)
 	AND (@kind::text = '' OR l.kind = @kind)
 	AND (@customers::text[] IS NULL OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
 		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY(@customers))))
 	AND (@since::timestamptz = ` + noTime + ` OR l.recorded_at >= @since)
-	-- The first page does not read what is older. With "seq + 0", PostgreSQL takes the index on recorded_at.
+	-- Rows before the first one since @since are not read. "seq + 0" makes PostgreSQL use the index on recorded_at.
 	AND (@since::timestamptz = ` + noTime + ` OR @after >= 0 OR l.seq >= (SELECT coalesce(min(seq + 0), 0) FROM $schema.fprom_ledger
 		WHERE account_id = $account AND recorded_at >= @since))
 	AND (@until::timestamptz = ` + noTime + ` OR l.recorded_at < @until)

@@ -26,7 +26,7 @@ const (
 	dropSQL = `WITH selected AS MATERIALIZED (` + selectSQL + lockSelectedSQL + `),
 		dropped AS (DELETE FROM $schema.fprom_ledger l USING selected WHERE l.account_id = $account AND l.key = selected.key AND l.state = 'dead' RETURNING 1)
 		SELECT count(*) FROM dropped`
-	// forgetSQL erases a customer ($1) from dead letters, and marks waiting events: these are erased with their outcome.
+	// forgetSQL erases the customer $1 from dead letters, and marks waiting events to be erased with their outcome.
 	forgetSQL = `WITH changed AS (UPDATE $schema.fprom_ledger SET forget = state = 'waiting', customer = CASE state WHEN 'waiting' THEN customer ELSE '' END,
 			body = CASE state WHEN 'waiting' THEN body END, clear_key = CASE state WHEN 'waiting' THEN clear_key END
 			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY($1) RETURNING state)

@@ -30,20 +30,18 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 }
 
 // EnqueueTx stores events in the caller's transaction. If the transaction commits, the events will be delivered. If it rolls
-// back, they never existed. Call EnqueueTx beside the statement that marks the order as paid. This process needs no Tracker,
-// but some process must run a Tracker on the same schema. With database/sql use EnqueueSQLTx.
+// back, they never existed. Some process must run a Tracker on the same schema. With database/sql use EnqueueSQLTx.
 //
 // No middleware fills in who brought the customer, as it does for fprom.Record. Call fprom.AttributionFrom(r).Apply(&sale)
 // first, or store the Attribution with the order.
 //
 // If the id of an event is in the ledger, the event is not stored again, and that is no error. If its amount or currency
-// differs from the stored one, the error is a *fprom.ConflictError, which wraps fprom.ErrConflict. The other events are
-// stored then, and the transaction can be committed: log the error and commit. After any other error, such as a
-// *fprom.ValidationError or one of the database, roll back.
+// differs from the stored one, the error is a *fprom.ConflictError, which wraps fprom.ErrConflict, and the other events are
+// stored: log the error and commit. After any other error, such as a *fprom.ValidationError, roll back.
 //
-// If another transaction has stored the same event id and has not ended, the call waits for its end. In a REPEATABLE READ or
-// SERIALIZABLE transaction it may then fail with a serialization failure (40001): run the transaction again. Give all events
-// of a transaction to one call: two calls with the same ids in another order can deadlock, as two UPDATEs can.
+// The call waits for the end of another transaction that has stored the same event id. In a REPEATABLE READ or SERIALIZABLE
+// transaction it may then fail with a serialization failure (40001): run the transaction again. Give all events of a
+// transaction to one call: two calls with the same ids in another order can deadlock, as two UPDATEs can.
 //
 // Delivery begins some milliseconds after the commit, or within a second if this process stored other events in the 20 ms
 // before the call. A Tracker neither counts nor observes the events before their delivery.

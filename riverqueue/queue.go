@@ -71,8 +71,8 @@ type Queue struct {
 	lastNotify    atomic.Int64 // see mayNotify; in nanoseconds
 
 	limit              atomic.Int64  // the account's calls a minute, as this process last saw it; 0: not yet
-	liveTurn, bulkTurn chan struct{} // semaphores of one: who has it asks the database for leave to call
-	bulkClaim          chan struct{} // semaphore of one: the bulk event that has it tries to be claimed
+	liveTurn, bulkTurn chan struct{} // semaphores of one: one call of each kind at a time asks for a slot
+	bulkClaim          chan struct{} // semaphore of one: one bulk event at a time waits to be claimed
 }
 
 var (
@@ -81,8 +81,8 @@ var (
 )
 
 // New returns the queue in the database of pool. It does not connect. If the tables may be missing or old, call Migrate first.
-// The caller keeps the pool, and closes it after the Tracker's Shutdown. Best is a pool that only this queue uses, see the
-// package documentation. An error is a *fprom.ValidationError that names the field of cfg.
+// Close the pool after the Tracker's Shutdown. Best is a pool that only this queue uses, see the package documentation. An
+// error is a *fprom.ValidationError that names the field of cfg.
 func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -97,7 +97,7 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	}, nil
 }
 
-// Close ends calls of Admit that wait. The pool stays open. The Tracker's Shutdown calls Close.
+// Close ends the calls that wait, with fprom.ErrQueueClosed. The pool stays open. The Tracker's Shutdown calls Close.
 func (q *Queue) Close() error {
 	q.closing.Do(func() { close(q.closed) })
 	return nil
@@ -113,8 +113,7 @@ func (q *Queue) errClosed() error {
 	}
 }
 
-// batch runs statements in one transaction and one round trip. If the process dies or stops, it leaves no lock behind. Each
-// statement sees what was committed before it, whatever the database's default is.
+// batch runs statements in one READ COMMITTED transaction and one round trip, so that a process that stops holds no lock.
 func (q *Queue) batch(ctx context.Context, fill func(*pgx.Batch)) error {
 	b := &pgx.Batch{}
 	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
@@ -158,7 +157,7 @@ func scanOptional(s *pgx.QueuedQuery, dest ...any) {
 	})
 }
 
-// acquire takes a place of a semaphore, or returns an error if ctx ends or the queue is closed. Receive from sem to release it.
+// acquire waits for a place of a semaphore, the end of ctx or Close. Receive from sem to release the place.
 func (q *Queue) acquire(ctx context.Context, sem chan struct{}) error {
 	select {
 	case <-ctx.Done():

@@ -20,7 +20,7 @@ const (
 	completedJobs = time.Hour
 	// fetchCooldown is the least time between two fetches of jobs by a process.
 	fetchCooldown = 5 * time.Millisecond
-	// stopTime is how long River may store how its last jobs ended. A job whose end is not stored wakes its event once more.
+	// stopTime is how long River may take to store how its last jobs ended. A job whose end is not stored wakes its event again.
 	stopTime = 5 * time.Second
 )
 
@@ -51,7 +51,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 
 // runClient runs a River client and the upkeep until ctx ends. An error means that they did not start.
 func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error {
-	deliveries := make(chan struct{}, n) // a semaphore: River has n workers for live events and more for bulk ones
+	deliveries := make(chan struct{}, n) // semaphore: River's two queues have more than n workers
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(jobCtx context.Context, job *river.Job[wakeUp]) error {
 		return q.work(ctx, jobCtx, job, deliveries, deliver)
@@ -59,7 +59,7 @@ func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
 		Schema: q.cfg.Schema, Logger: slog.New(riverHandler{&q.outage}), Workers: workers,
 		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue, CompletedJobRetentionPeriod: completedJobs,
-		SoftStopTimeout: q.cfg.Rescue, // without it River would cancel its jobs when ctx ends; work does that
+		SoftStopTimeout: q.cfg.Rescue, // otherwise River cancels its jobs when ctx ends
 		Queues: map[string]river.QueueConfig{
 			liveQueue: {MaxWorkers: n, FetchCooldown: fetchCooldown},
 			bulkQueue: {MaxWorkers: max(n/2, 1), FetchCooldown: fetchCooldown},
@@ -86,8 +86,8 @@ func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error
 	return nil
 }
 
-// work handles a job of River: it claims the event, delivers it and stores the outcome. run is the context of Run; ctx is that
-// of the job. The job is done if there is nothing to deliver.
+// work handles a job of River: it claims the event, delivers it and stores the outcome. run is the context of Run, and ctx
+// that of the job.
 func (q *Queue) work(run, ctx context.Context, job *river.Job[wakeUp], deliveries chan struct{}, deliver deliverFunc) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -112,8 +112,8 @@ func (q *Queue) work(run, ctx context.Context, job *river.Job[wakeUp], deliverie
 	return q.settle(run, ctx, c, result, err)
 }
 
-// waitForClaim claims the event of a job and acquires a place of deliveries. While live events are ready, one bulk event of
-// this process waits here and the others behind it. The error is ctx's.
+// waitForClaim acquires a place of deliveries and claims the event of a job. Bulk events wait here, one after the other, while
+// live events are ready. The error is ctx's.
 func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], deliveries chan struct{}) (*claimed, time.Duration, error) {
 	bulk := job.Queue == bulkQueue
 	if bulk {

@@ -1,6 +1,7 @@
 package riverqueue
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -25,20 +26,18 @@ var statsSQL = `SELECT
 	CASE WHEN ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END, CASE WHEN ` + inPause + ` THEN pause_reason ELSE '' END
 	FROM $schema.fprom_account WHERE account_id = $account`
 
-// waitingSQL is a table l of the events without an outcome. Written as a union of two parts in order, it uses the indexes of live
-// and of bulk events.
+// waitingSQL is a table l of the waiting events. As a union of two ordered parts it uses the indexes of live and of bulk events.
 const waitingSQL = `((SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk ORDER BY seq)
 	UNION ALL (SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk ORDER BY seq)) l`
 
-// countSQL counts the events for which a condition is true. index is the index of this condition, whose size PostgreSQL
-// estimates.
+// countSQL counts the events that fulfil a condition, for which there is an index.
 func countSQL(condition, index string) string {
 	return fmt.Sprintf(`(SELECT CASE WHEN n < %d THEN n ELSE greatest(n, (SELECT reltuples FROM pg_class WHERE oid = '$schema.%s'::regclass)::bigint) END
 		FROM (SELECT count(*) AS n FROM (SELECT 1 FROM $schema.fprom_ledger WHERE account_id = $account AND %s LIMIT %[1]d) s) s)`, countLimit, index, condition)
 }
 
-// Stats counts for all replicas together. It costs milliseconds, however many events wait: numbers are exact up to 20,000,
-// and PostgreSQL's estimates (at least 20,000) beyond that.
+// Stats counts for all replicas together. It costs milliseconds, however many events wait: beyond 20,000 it returns
+// PostgreSQL's estimate.
 func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	var s fprom.QueueStats
 	if err := q.errClosed(); err != nil {
@@ -62,12 +61,12 @@ const (
 	firstWaitingSQL = `min(seq) FROM ` + waitingSQL
 )
 
-// flushSQL returns two answers about the events up to the seq $1: does one wait, and will one be delivered within $2 seconds?
+// flushSQL asks about the events up to seq $1: does one wait, and is one under way or due within $2 seconds?
 var flushSQL = `WITH left_over AS (SELECT *, ` + underWay("l") + ` AS under_way,
 		next_attempt <= clock_timestamp() + make_interval(secs => $2) OR NOT ` + notDue("l") + ` AS due FROM ` + waitingSQL + ` WHERE seq <= $1)
 	SELECT EXISTS (SELECT 1 FROM left_over),
 		EXISTS (SELECT 1 FROM left_over l WHERE under_way
-			-- It is held up if an earlier event of its customer is due later than that.
+			-- An earlier event of its customer that is due later holds it up.
 			OR due AND NOT EXISTS (SELECT 1 FROM $schema.fprom_ledger o
 				WHERE o.account_id = $account AND o.customer = l.customer AND o.customer <> '' AND o.state = 'waiting' AND o.seq < l.seq AND NOT o.aside
 				AND NOT ` + underWay("o") + ` AND ` + notDue("o") + ` AND o.next_attempt > clock_timestamp() + make_interval(secs => $2)))`
@@ -80,10 +79,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 	}
 	var last int64
 	if err := q.pool.QueryRow(ctx, q.sql(lastSeqSQL)).Scan(&last); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("fprom: riverqueue: flush: %w", explain(err))
+		return cmp.Or(ctx.Err(), fmt.Errorf("fprom: riverqueue: flush: %w", explain(err)))
 	}
 	for wait := fastest; ; wait = min(2*wait, slowest) {
 		var left, soon bool

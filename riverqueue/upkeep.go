@@ -24,15 +24,15 @@ var sweepSQL = `WITH candidates AS (` + oldestReady("NOT l.bulk") + ` UNION ALL 
 	jobs AS (` + jobsSQL + `least(recorded_at, now()) FROM lost)
 	SELECT count(*), count(*) FILTER (WHERE ahead) FROM lost`
 
-// oldestReady selects the first ready events that are bulk or not. Their times may lie ahead only if the clock stepped back.
+// oldestReady selects live or bulk events. If a time of theirs is ahead, the clock stepped back.
 func oldestReady(bulk string) string {
 	return `(SELECT l.key, l.bulk, l.recorded_at, greatest(l.claimed_until, l.next_attempt) > clock_timestamp() AS ahead
 		FROM $schema.fprom_ledger l WHERE l.account_id = $account AND ` + ready + ` AND ` + bulk + ` ORDER BY l.seq LIMIT 1000)`
 }
 
-// pruneSQL removes events that were delivered more than Config.Retention ($1 seconds) ago. It runs once a minute and removes
-// 5,000 at most, more than an account delivers in a minute. It tests the state twice: PostgreSQL before 15.15 does not test
-// ctid again in a row that another transaction changed meanwhile.
+// pruneSQL removes events that were delivered more than Config.Retention ($1 seconds) ago. It removes at most
+// 5,000 a minute, more than an account can deliver. It tests the state twice: PostgreSQL before 15.15 does not test ctid
+// again in a row that another transaction changed meanwhile.
 const pruneSQL = `WITH conflicts AS (DELETE FROM $schema.fprom_conflict WHERE refused_at < now() - make_interval(secs => $1::float8))
 	DELETE FROM $schema.fprom_ledger WHERE state = 'done' AND ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
 		WHERE account_id = $account AND state = 'done' AND settled_at < now() - make_interval(secs => $1::float8) ORDER BY settled_at LIMIT 5000))`
