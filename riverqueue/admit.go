@@ -16,21 +16,21 @@ const steppedBack = "fprom: riverqueue: the database's clock stepped back; times
 // bulkKey marks the context of a delivery of a bulk event.
 type bulkKey struct{}
 
-// slotSQL takes one call from a token bucket, the row of the account. next_slot is the time of the next call. It falls back
-// behind the clock by the time of at most `spare` calls, and these may then follow each other at once.
+// slotSQL takes one call from a token bucket: the row of the account. A call is allowed from next_slot on. next_slot lags behind
+// the clock by at most the time of `spare` calls, which may then follow each other at once.
 //
-// The rate is 5 % below the limit, and over 62 seconds; a fortieth of the limit is spare. So no 60 seconds have more calls than
-// the limit, although one call may take three seconds longer to FirstPromoter than another. A bulk event takes a call only
-// while all spare ones are left: it does not delay live events.
+// The rate is 95 % of the limit in 62 seconds, and a fortieth of the limit is spare. So no 60 seconds have more calls than the
+// limit, although one call may take three seconds longer to FirstPromoter than another. A bulk event takes a call only if all
+// spare calls are left, so that it does not delay live events.
 const slotSQL = `WITH account AS MATERIALIZED (SELECT requests_per_minute AS was, CASE WHEN @set THEN @per_minute ELSE requests_per_minute END AS n, next_slot, paused_until
 		FROM $schema.fprom_account WHERE account_id = $account FOR UPDATE),
 	rate AS MATERIALIZED (SELECT *, clock_timestamp() AS now, make_interval(secs => 62 / (0.95 * n)) AS apart, floor(n / 40.0) AS spare FROM account),
-	-- A time further ahead than any that is stored: the clock of the database stepped back.
+	-- If a time is further ahead than any that is stored, the clock of the database stepped back.
 	clock AS MATERIALIZED (SELECT *, floor(extract(epoch FROM now))::bigint AS second,
 		next_slot > now + apart + interval '1 minute' OR paused_until > now + interval '16 minutes' AS stepped FROM rate),
 	bucket AS MATERIALIZED (SELECT *, CASE WHEN stepped OR was = 0 THEN now ELSE greatest(next_slot, paused_until, now - apart * spare) END AS slot FROM clock),
 	answer AS MATERIALIZED (SELECT *, extract(epoch FROM slot + CASE WHEN @bulk THEN apart * spare ELSE interval '0' END - now)::float8 AS wait FROM bucket),
-	-- The element of calls for this second of the minute has the second, times a million, plus the calls in it.
+	-- calls has one number for each second of a minute: the second, times a million, plus the calls in it.
 	taken AS (UPDATE $schema.fprom_account SET requests_per_minute = n, next_slot = CASE WHEN wait <= 0 THEN slot + apart ELSE slot END,
 			paused_until = CASE WHEN stepped THEN '-infinity' ELSE answer.paused_until END,
 			calls[(second % 60 + 1)::integer] = greatest(calls[(second % 60 + 1)::integer], second * 1000000) + (wait <= 0)::integer

@@ -41,8 +41,8 @@ var (
 		WHERE l.account_id = $account AND l.key = @key AND ` + ready + `
 			AND NOT ((l.bulk OR @bulk) AND EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND NOT l.bulk AND l.key <> @key AND ` + ready + `))
 		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk`
-	// claimAgainSQL returns the seconds until the next try to claim the event $1. It returns null if the event is settled or another
-	// job will wake it, and in the latter case -1 for a live event that waits for its customer.
+	// claimAgainSQL returns the seconds until the next try to claim the event $1, and null if the event is settled or another job
+	// will wake it. For a live event behind another one of its customer it returns -1 instead of null: makeLiveSQL follows.
 	claimAgainSQL = `SELECT (CASE
 			WHEN ` + ready + ` THEN 0 -- a bulk event behind live ones
 			WHEN l.state <> 'waiting' OR ` + underWay("l") + ` THEN NULL

@@ -13,9 +13,9 @@ const (
 	pausedInRiver = `EXISTS (SELECT 1 FROM $schema.river_queue WHERE name = '` + liveQueue + `' AND paused_at IS NOT NULL)`
 )
 
-// sweepSQL makes a job for each of the oldest ready events that has none. Its job was deleted or cancelled by hand, or its
-// process died: a job that runs for longer than Config.Rescue ($1 seconds) does not count. A job whose time is a minute ahead
-// does not count either: the database's clock stepped back, or that of a replica is wrong.
+// sweepSQL makes a job for each of the oldest ready events that has none, because somebody deleted or cancelled it, or its
+// process died. Two kinds of jobs do not count: one that runs for longer than Config.Rescue ($1 seconds), and one whose time
+// is a minute ahead, because the clock of the database stepped back or that of a replica is wrong.
 var sweepSQL = `WITH candidates AS (` + oldestReady("NOT l.bulk") + ` UNION ALL ` + oldestReady("l.bulk") + `),
 	lost AS MATERIALIZED (SELECT * FROM candidates c WHERE NOT EXISTS (
 		SELECT 1 FROM $schema.river_job j WHERE j.args @> jsonb_build_object('key', c.key) AND j.kind = '` + jobKind + `'
@@ -24,7 +24,7 @@ var sweepSQL = `WITH candidates AS (` + oldestReady("NOT l.bulk") + ` UNION ALL 
 	jobs AS (` + jobsSQL + `least(recorded_at, now()) FROM lost)
 	SELECT count(*), count(*) FILTER (WHERE ahead) FROM lost`
 
-// oldestReady selects live or bulk events. If a time of theirs is ahead, the clock stepped back.
+// oldestReady selects the oldest ready events. ahead is true if a time of an event shows that the clock stepped back.
 func oldestReady(bulk string) string {
 	return `(SELECT l.key, l.bulk, l.recorded_at, greatest(l.claimed_until, l.next_attempt) > clock_timestamp() AS ahead
 		FROM $schema.fprom_ledger l WHERE l.account_id = $account AND ` + ready + ` AND ` + bulk + ` ORDER BY l.seq LIMIT 1000)`
@@ -37,7 +37,7 @@ const pruneSQL = `WITH conflicts AS (DELETE FROM $schema.fprom_conflict WHERE re
 	DELETE FROM $schema.fprom_ledger WHERE state = 'done' AND ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
 		WHERE account_id = $account AND state = 'done' AND settled_at < now() - make_interval(secs => $1::float8) ORDER BY settled_at LIMIT 5000))`
 
-// upkeep runs until ctx ends. Each replica does the same upkeep, which does no harm.
+// upkeep runs until ctx ends, in each replica.
 func (q *Queue) upkeep(ctx context.Context) {
 	for wait := rand.N(time.Second); q.sleep(ctx, wait) == nil; wait = min(time.Minute, q.cfg.Rescue/3) {
 		if err := q.upkeepOnce(ctx); err != nil && ctx.Err() == nil {
