@@ -55,3 +55,15 @@ func Example() {
 	// fprom_events_total{kind="sale",outcome="tracked"} 1
 	// fprom_lost_total 0
 }
+
+// The block of docs/operations.md: it is enough that it compiles.
+func documented(mux *http.ServeMux) (*fprom.Tracker, error) {
+	metrics := promfprom.New() // or otelfprom.New(nil)
+	tracker, err := fprom.New(fprom.Config{Observer: metrics.Observe})
+	metrics.Watch(tracker.Stats)
+	prometheus.MustRegister(metrics)
+	mux.Handle("GET /metrics", promhttp.Handler())
+	return tracker, err
+}
+
+var _ = documented

@@ -49,7 +49,7 @@ func checkout(c *gin.Context) {
 		Amount:  4900, Currency: "USD", // $49.00: cents, before tax
 	}
 	if err := ginadapter.Record(c, sale); err != nil {
-		log.Print("sale not reported: ", err) // the customer has paid: that is no reason to fail
+		log.Printf("payment %q is not reported: %v", sale.EventID, err) // the customer has paid: that is no reason to fail
 	}
 	c.String(http.StatusOK, "Thank you!\n")
 }

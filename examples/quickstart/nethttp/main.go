@@ -47,7 +47,7 @@ func checkout(w http.ResponseWriter, r *http.Request) {
 		Amount:  4900, Currency: "USD", // $49.00: cents, before tax
 	})
 	if err != nil {
-		log.Print("sale not reported: ", err) // the customer has paid: that is no reason to fail
+		log.Printf("payment %q is not reported: %v", r.FormValue("payment"), err) // the customer has paid: that is no reason to fail
 	}
 	fmt.Fprintln(w, "Thank you!")
 }

@@ -8,38 +8,42 @@ import (
 	"testing"
 )
 
-// TestReadme holds the README and some documents to the code that is compiled here: each of their Go blocks is in one of these
-// files, line for line, whatever the indentation.
+// TestReadme holds the README and the documents to code that is compiled: each of their Go blocks is in one of these files,
+// line for line, whatever the indentation. Those outside of this folder are compiled by the tests of their own module.
 func TestReadme(t *testing.T) {
-	readme := read(t, "../../../README.md") + read(t, "../../../docs/adapters.md") + read(t, "../../../docs/webhooks.md")
 	var files []string
-	for _, file := range []string{"main.go", "main_test.go", "../gin/main.go", "snippets_test.go"} {
+	for _, file := range []string{"main.go", "main_test.go", "../gin/main.go", "snippets_test.go", "operations_test.go", "../../../promfprom/example_test.go"} {
 		files = append(files, unindented(read(t, file)))
 	}
 	code := strings.Join(files, "\n")
-	blocks := strings.Split(readme, "```go\n")[1:]
-	if len(blocks) < 4 {
-		t.Fatalf("%d Go blocks in the README", len(blocks))
-	}
-	for _, b := range blocks {
-		b, _, _ = strings.Cut(b, "```")
-		for part := range strings.SplitSeq(unindented(b), "\n…\n") {
-			if !strings.Contains(code, "\n"+strings.Trim(part, "\n")+"\n") {
-				t.Errorf("this block of the README is not in the code that is compiled:\n%s", part)
+	for _, document := range documents(t) {
+		for i, b := range strings.Split(read(t, document), "```go\n") {
+			if i == 0 {
+				continue
+			}
+			b, _, _ = strings.Cut(b, "```")
+			for part := range strings.SplitSeq(unindented(b), "\n…\n") {
+				if !strings.Contains(code, "\n"+strings.Trim(part, "\n")+"\n") {
+					t.Errorf("this block of %s is not in the code that is compiled:\n%s", filepath.Base(document), part)
+				}
 			}
 		}
 	}
 }
 
-// TestLinks looks for the files that the README and the documents point to.
-func TestLinks(t *testing.T) {
-	const root = "../../.."
-	files, err := filepath.Glob(root + "/docs/*.md")
+func documents(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../../../docs/*.md")
 	if err != nil || len(files) < 5 {
 		t.Fatalf("documents: %v, %v", files, err)
 	}
+	return append(files, "../../../README.md", "../../../CONTRIBUTING.md")
+}
+
+// TestLinks looks for the files that the README and the documents point to.
+func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
-	for _, file := range append(files, root+"/README.md", root+"/CONTRIBUTING.md") {
+	for _, file := range documents(t) {
 		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {
 			if strings.Contains(m[1], "://") {
 				continue
