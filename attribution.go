@@ -65,8 +65,8 @@ func (r *Recording) attribution() Attribution {
 		return a
 	}
 	if a.TID == "" {
-		r.hook.unused.Do(func() { // once, since it is so for every visitor whom CaptureReferral has seen
-			r.hook.reporter().say(r.ctx, slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
+		r.hook.warnRefID.Do(func() { // once, since it is so for every visitor whom CaptureReferral has seen
+			r.hook.reporter.say(r.ctx, slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
 		})
 	}
 	a.RefID = ""

@@ -1,6 +1,7 @@
 package fprom
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -12,11 +13,12 @@ import (
 // One Hook serves all requests; it is safe for concurrent use. Use Wrap for frameworks on net/http, and Begin for others.
 type Hook struct {
 	enqueuer   Enqueuer // nil: events are validated and dropped
-	tracker    *Tracker // the enqueuer, if it is one
+	tracker    *Tracker // the enqueuer, if it is a Tracker
+	reporter   *Tracker // logs, counts and observes events: tracker, or a Tracker that only logs
 	success    func(status int) bool
 	failClosed bool
 	refID      bool
-	unused     sync.Once // a referral id that refID would use
+	warnRefID  sync.Once
 }
 
 // NewHook returns the Hook of an adapter. If t is nil, or a nil *Tracker, events are validated and then dropped.
@@ -25,18 +27,11 @@ func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
 	if h.tracker, _ = t.(*Tracker); t == (*Tracker)(nil) {
 		h.enqueuer = nil
 	}
+	h.reporter = cmp.Or(h.tracker, &Tracker{cfg: Config{Logger: slog.Default()}})
 	for _, o := range opts {
 		o(h)
 	}
 	return h
-}
-
-// reporter logs, counts and observes what becomes of an event. An Enqueuer that is no Tracker has only the log.
-func (h *Hook) reporter() *Tracker {
-	if h.tracker != nil {
-		return h.tracker
-	}
-	return &Tracker{cfg: Config{Logger: slog.Default()}}
 }
 
 // Wrap begins the recording of one net/http request. Give the handler the Writer and the Request of the Exchange in place of

@@ -137,7 +137,7 @@ func (r *Recording) store(events []Message, refuse bool) error {
 	case err == nil:
 	case errors.Is(err, ErrConflict): // the others are stored, and sending the same again would help nobody
 		if r.hook.tracker == nil { // a Tracker has said it
-			r.hook.reporter().say(r.ctx, slog.LevelError, "NOT TRACKED: an event of the handler is refused; the others are stored", safelog.Error(err))
+			r.hook.reporter.say(r.ctx, slog.LevelError, "NOT TRACKED: an event of the handler is refused; the others are stored", safelog.Error(err))
 		}
 	case refuse:
 		r.report(StageDiscarded, events, err)
@@ -151,7 +151,7 @@ func (r *Recording) store(events []Message, refuse bool) error {
 // enqueue makes an error of a panic: the customer has paid.
 func (r *Recording) enqueue(ms []Message) error {
 	ctx := context.WithoutCancel(r.ctx)
-	return r.hook.reporter().guard(ctx, "Enqueue", func() error {
+	return r.hook.reporter.guard(ctx, "Enqueue", func() error {
 		if t := r.hook.tracker; t != nil {
 			return t.enqueue(ctx, ms)
 		}
@@ -165,7 +165,7 @@ func (r *Recording) enqueue(ms []Message) error {
 
 func (r *Recording) report(stage Stage, events []Message, err error) {
 	for _, m := range events {
-		r.hook.reporter().observe(context.WithoutCancel(r.ctx), Step{Stage: stage, Message: m, Err: err})
+		r.hook.reporter.observe(context.WithoutCancel(r.ctx), Step{Stage: stage, Message: m, Err: err})
 	}
 }
 
