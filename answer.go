@@ -15,7 +15,7 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// Bounds of what Retry-After may ask for, and what is waited without it.
+// Bounds of the wait that Retry-After asks for, and the wait without it.
 const (
 	minRetryAfter     = time.Second
 	maxRetryAfter     = 15 * time.Minute
@@ -28,31 +28,31 @@ const (
 )
 
 type answer struct {
-	has           trait
+	has           features
 	id            int64
 	commissions   []Commission
 	code, message string
 	wait          time.Duration // Retry-After
 }
 
-// read reads an answer to m. broken: its body could not be read to the end.
+// read reads an answer to m. broken means that the body could not be read to the end.
 func read(m Message, resp *http.Response, body []byte, broken bool) (a answer) {
 	switch {
 	case broken:
-		a.has = unread
+		a.has = hasBadBody
 	case resp.StatusCode < 300:
 		a.readSuccess(m, body)
 	default:
 		a.readError(m.Kind, body)
 	}
 	if a.wait = parseRetryAfter(resp.Header, time.Now()); a.wait > 0 {
-		a.has |= retryAfter
+		a.has |= hasRetryAfter
 	}
 	return a
 }
 
-// readSuccess reads FirstPromoter's object for this event. Every such object has an id, and where one is missing the event
-// is sent again: if it was registered after all, the answer is a 409.
+// readSuccess reads FirstPromoter's object for this event. Every such object has an id. If it is missing, the event is sent
+// again; if the event was registered after all, the next answer is a 409.
 func (a *answer) readSuccess(m Message, body []byte) {
 	var o struct {
 		ID          json.RawMessage `json:"id"`
@@ -65,7 +65,7 @@ func (a *answer) readSuccess(m Message, body []byte) {
 		} `json:"commissions"`
 	}
 	err := json.Unmarshal(body, &o)
-	_, odd := errors.AsType[*json.UnmarshalTypeError](err) // a field of another type: the rest was read
+	_, odd := errors.AsType[*json.UnmarshalTypeError](err) // one field has another type; all others were read
 	id := eventID(m)
 	switch {
 	case err != nil && !odd, !utf8.Valid(body), len(o.ID) == 0, string(o.ID) == "null":
@@ -73,36 +73,36 @@ func (a *answer) readSuccess(m Message, body []byte) {
 	case o.EventID != "" && id != "" && !sameText(o.EventID, id):
 		return
 	}
-	a.has = ours
-	_ = json.Unmarshal(o.ID, &a.id) // one that is no int64 stays 0
+	a.has = isFirstPromoters
+	_ = json.Unmarshal(o.ID, &a.id) // 0 if it is no int64
 	for _, c := range o.Commissions {
 		c.PromoterID = c.Campaign.PromoterID
 		a.commissions = append(a.commissions, c.Commission)
 	}
 }
 
-// readError reads a JSON object. Names are matched exactly, unlike encoding/json does for structs: they decide whether a
-// sale is given up.
+// readError reads a JSON object. It decides whether a sale is given up, so names must match exactly. (In a struct
+// encoding/json ignores their case.)
 func (a *answer) readError(kind string, body []byte) {
 	var o map[string]json.RawMessage
 	if !utf8.Valid(body) || json.Unmarshal(body, &o) != nil || o == nil {
 		return
 	}
 	text := func(name string) (s string) {
-		_ = json.Unmarshal(o[name], &s) // not a string: as if it were absent
+		_ = json.Unmarshal(o[name], &s) // empty if it is no string
 		return s
 	}
-	a.has, a.code, a.message = ours, text("code"), cmp.Or(text("message"), text("error"), text("transaction_id"))
+	a.has, a.code, a.message = isFirstPromoters, text("code"), cmp.Or(text("message"), text("error"), text("transaction_id"))
 	visitor := kind == KindSignup && strings.HasPrefix(a.message, "Visitor") // sign-ups have no code
 	if a.code == "not_found" || a.code == "" && (visitor || strings.HasPrefix(a.message, "Referral")) {
-		a.has |= noReferral
+		a.has |= saysNoReferral
 	}
 	if strings.Contains(a.message, "already") {
-		a.has |= signedUp
+		a.has |= saysSignedUp
 	}
 }
 
-// classify says what an answer means. broken is why its body could not be read to the end.
+// classify says what an answer means. broken is the error of reading its body, if any.
 func (c *client) classify(m Message, resp *http.Response, body []byte, broken error) verdict {
 	status := resp.StatusCode
 	a := read(m, resp, body, broken != nil || len(body) > maxResponse)
@@ -112,15 +112,15 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 		v.ID, v.Commissions = a.id, a.commissions
 	}
 	if r.outcome == Duplicate {
-		v.warn = a.doubt(m, c.began)
+		v.warn = a.suspicion(m, c.began)
 	}
 	if r.class <= classAskAgain {
 		return v
 	}
 	e := &APIError{StatusCode: status, Code: safelog.Foreign(a.code, c.cfg.APIKey), Message: safelog.Foreign(a.message, c.cfg.APIKey)}
 	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
-	if a.has&ours == 0 && (!refused || len(body) > 0) { // FirstPromoter's own 401 has no body
-		e.foreign = c.cfg.BaseURL + "/" + m.Kind
+	if a.has&isFirstPromoters == 0 && (!refused || len(body) > 0) { // FirstPromoter's own 401 has no body
+		e.foreignURL = c.cfg.BaseURL + "/" + m.Kind
 	}
 	v.err = e
 	switch {
@@ -137,8 +137,8 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 	return v
 }
 
-// doubt is what makes a duplicate of a sale or refund suspicious. began: of this process.
-func (a *answer) doubt(m Message, began time.Time) string {
+// suspicion returns a warning if a duplicate may be another payment than m. began is the start of this process.
+func (a *answer) suspicion(m Message, began time.Time) string {
 	switch {
 	case eventID(m) == "":
 		return ""
@@ -151,7 +151,7 @@ func (a *answer) doubt(m Message, began time.Time) string {
 	}
 }
 
-// sameID reports whether a 409 does not name another event than m.
+// sameID reports whether a 409 names m, or no event.
 func (a *answer) sameID(m Message) bool {
 	_, rest, ok := strings.Cut(a.message, "with the id '")
 	if !ok {
@@ -161,7 +161,7 @@ func (a *answer) sameID(m Message) bool {
 	return i < 0 || sameText(html.UnescapeString(rest[:i]), eventID(m))
 }
 
-// eventID is the event id in the key of a sale or a refund; empty for the other kinds.
+// eventID returns the event id of a sale or a refund; empty for the other kinds.
 func eventID(m Message) string {
 	if m.Kind != KindSale && m.Kind != KindRefund {
 		return ""

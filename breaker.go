@@ -8,17 +8,18 @@ import (
 )
 
 // BreakerConfig says when the circuit breaker stops calling a FirstPromoter that fails. Failures are time-outs,
-// connection errors, 5xx, 408, 421, 425, other 4xx without JSON, and a 200 that is not FirstPromoter's. These count neither
-// as success nor as failure: rejected and refused events, 429, 503 with Retry-After, attempts that the caller cancelled, and
-// the failures of an event that failed before, if others succeeded since. The zero value means the defaults.
+// connection errors, 5xx, 408, 421, 425, other 4xx without JSON, and a 200 that is not FirstPromoter's. Neither success nor
+// failure are: rejected and refused events, 429, 503 with Retry-After, attempts that the caller cancelled, and failures of an
+// event that failed before, if others succeeded since. The zero value means the defaults.
 type BreakerConfig struct {
 	// Failures in a row open the breaker. Default 5.
 	Failures int
-	// OpenFor is how long it stays open before an attempt probes (half-open), and again after each that fails. Default 1 s.
+	// OpenFor is how long it stays open before one attempt is made as a probe (half-open), and again after each probe that
+	// fails. Default 1 s.
 	OpenFor time.Duration
 }
 
-// newBreaker makes the breaker of g. gobreaker only counts, and keeps its state; who probes and who waits is the gate's.
+// newBreaker makes the breaker of g. gobreaker counts and keeps the state; the gate decides who probes and who waits.
 func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 	return gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        "firstpromoter",
@@ -29,7 +30,7 @@ func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 				g.probes = 0
 			}
 			if to == gobreaker.StateOpen {
-				g.shut(c.OpenFor + time.Millisecond) // gobreaker moves on after its time, not at it
+				g.shut(c.OpenFor + time.Millisecond) // gobreaker is half-open only after its time, not at it
 			}
 			g.changed.broadcast()
 		},

@@ -20,16 +20,16 @@ const Version = "0.2.0"
 
 const (
 	userAgent   = "fprom-go/" + Version + " (+https://github.com/fprom-go/fprom)"
-	maxResponse = 256 << 10 // of an answer's body; FirstPromoter's have about 1 KiB per commission
+	maxResponse = 256 << 10 // bytes of an answer's body; FirstPromoter's have about 1 KiB per commission
 )
 
-// client makes one HTTP attempt and says what the answer means. It calls the transport itself, without http.Client: so
-// no redirect is ever followed and no cookie kept.
+// client makes one HTTP call and says what the answer means. It uses the transport without http.Client, which would follow
+// redirects.
 type client struct {
 	cfg       Config
 	transport http.RoundTripper
 	closeIdle func()
-	began     time.Time // events recorded before may have been sent by an earlier process
+	began     time.Time // of this process: an earlier one may have sent events that were recorded before
 }
 
 func newClient(cfg Config) *client {
@@ -43,7 +43,7 @@ func newClient(cfg Config) *client {
 	return c
 }
 
-// useDefaultTransport takes a copy of http.DefaultTransport, or that itself if the program has replaced it.
+// useDefaultTransport uses a copy of http.DefaultTransport, or the original if the program has put another type there.
 func (c *client) useDefaultTransport() {
 	standard, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -54,8 +54,8 @@ func (c *client) useDefaultTransport() {
 	t.MaxIdleConnsPerHost = max(c.cfg.Workers, t.MaxIdleConnsPerHost)
 	t.MaxIdleConns = max(c.cfg.Workers, t.MaxIdleConns)
 	t.MaxResponseHeaderBytes = 64 << 10
-	t.DisableCompression = true                                                                  // no answer grows when it is read
-	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second} // a dead connection is noticed
+	t.DisableCompression = true                                                                  // no answer grows by decompression
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second} // so that a dead connection is closed
 	c.transport, c.closeIdle = t, t.CloseIdleConnections
 }
 
@@ -101,7 +101,7 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 	return v
 }
 
-// roundTrip makes the call. The transport is the caller's code.
+// roundTrip makes the call. The transport may be foreign code.
 func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	resp, err := c.transport.RoundTrip(req)
 	switch {
@@ -112,18 +112,18 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 		return transient(c.scrub(err))
 	case resp == nil:
 		return transient(errors.New("the transport gave neither an answer nor an error"))
-	case resp.Body == nil: // a stand-in for a transport may leave it out
+	case resp.Body == nil: // a fake transport may leave it out
 		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusSwitchingProtocols { // the connection is ours: no context ends the body
+	if resp.StatusCode == http.StatusSwitchingProtocols { // the body is the raw connection, and reading it may never end
 		return c.classify(m, resp, nil, nil)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	return c.classify(m, resp, body, err)
 }
 
-// scrub keeps the key and addresses out of an error of the transport, whose text may quote what a server sent.
+// scrub removes the key and addresses from an error of the transport, which may quote what a server sent.
 func (c *client) scrub(err error) error {
 	if s := err.Error(); strings.Contains(s, c.cfg.APIKey) || strings.Contains(s, "@") {
 		return errors.New(safelog.Foreign(s, c.cfg.APIKey))

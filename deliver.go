@@ -37,7 +37,7 @@ func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 
 // send takes an attempt through the stages: dedupe → failing → gate → pace → client. The verdict goes back through them.
 func (t *Tracker) send(ctx context.Context, a *attempt) verdict {
-	repeat, err := t.dedupe.begin(ctx, a)
+	repeat, err := t.dedupe.beginSend(ctx, a)
 	switch {
 	case errors.Is(err, ErrConflict):
 		t.observe(ctx, Step{Stage: StageConflict, Message: a.Message, Err: ErrConflict})
@@ -48,7 +48,7 @@ func (t *Tracker) send(ctx context.Context, a *attempt) verdict {
 		return verdict{Result: Result{Outcome: Duplicate}}
 	}
 	v := verdict{class: classUnknown}
-	defer func() { t.dedupe.finish(a, v.class) }() // also after a panic
+	defer func() { t.dedupe.endSend(a, v.class) }() // also after a panic
 	if a.queued {
 		if wait := t.failing.enter(a); wait > 0 {
 			v = unsent(a, errOthersFirst)
@@ -92,7 +92,7 @@ func (t *Tracker) pace(ctx context.Context, a *attempt) error {
 	defer context.AfterFunc(a.open, cancel)() //nolint:contextcheck // it only ends the wait
 	wait := t.limit.wait
 	if a.Bulk {
-		wait = t.limit.waitSpare
+		wait = t.limit.waitForBulk
 	}
 	err := wait(open)
 	if q, ok := t.cfg.Queue.(Limiter); ok && err == nil && t.gate.begin(a) {

@@ -13,8 +13,8 @@ import (
 const putTimeout = time.Second
 
 // Enqueue accepts events for delivery, all or none, and returns when the queue has stored them. It never waits for the
-// network, and at most a second for the queue; ctx is for its values only, and may have ended. nil means that each event
-// will be delivered, or that an event with its id was accepted or delivered before.
+// network, and at most a second for the queue. It uses only the values of ctx, which may have ended. nil means that each
+// event will be delivered, or that an event with its id was accepted or delivered before.
 //
 // If an event id is already used with another amount or currency, the error is a *ConflictError, which wraps ErrConflict,
 // and the other events are stored. With any other error nothing is stored: *ValidationError, ErrQueueFull, ErrClosed,
@@ -38,7 +38,7 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 	if len(ms) == 0 {
 		return nil
 	}
-	if !t.accepting.TryRLock() { // nobody waits for a Put or an Observer that Shutdown waits for
+	if !t.accepting.TryRLock() { // Shutdown has begun
 		return fmt.Errorf("%w: %s", ErrClosed, SafeKey(ms[0].Key))
 	}
 	defer t.accepting.RUnlock()
@@ -57,15 +57,15 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 	return conflict
 }
 
-// store puts what is new to this process into the queue. conflicts is what this process or the queue knows with other money.
+// store puts the events that are new to this process into the queue. The ids of conflicts are known with another amount.
 func (t *Tracker) store(ctx context.Context, ms []Message) (conflicts []Message, err error) {
 	bounded := ctx
-	if _, quick := t.cfg.Queue.(*memoryQueue); !quick { // which never waits
+	if _, quick := t.cfg.Queue.(*memoryQueue); !quick { // the queue in memory never waits
 		var cancel context.CancelFunc
 		bounded, cancel = context.WithTimeout(ctx, putTimeout)
 		defer cancel()
 	}
-	fresh, conflicts, err := t.dedupe.store(bounded, ms)
+	fresh, conflicts, err := t.dedupe.beginStore(bounded, ms)
 	if err != nil {
 		return nil, fmt.Errorf("wait for the same event to be stored: %w", err)
 	}
@@ -79,10 +79,10 @@ func (t *Tracker) store(ctx context.Context, ms []Message) (conflicts []Message,
 		err = nil
 	}
 	t.counts.put(err)
-	_, shared := t.cfg.Queue.(Limiter) // another process may give an event up, and its id is free again: only the queue knows
+	_, shared := t.cfg.Queue.(Limiter) // another process may give the event up, which frees its id: only the queue knows
 	for _, m := range fresh {
-		refused := conflict && (c == nil || slices.Contains(c.Keys, m.Key)) // an error without keys does not say which
-		t.dedupe.stored(m, err == nil && !refused && !shared)
+		refused := conflict && (c == nil || slices.Contains(c.Keys, m.Key)) // without keys, perhaps all
+		t.dedupe.endStore(m, err == nil && !refused && !shared)
 		switch {
 		case refused:
 			conflicts = append(conflicts, m)
@@ -93,5 +93,5 @@ func (t *Tracker) store(ctx context.Context, ms []Message) (conflicts []Message,
 	return conflicts, err
 }
 
-// canBeKey reports whether two queues that are equal are the same.
+// canBeKey reports whether q can be a key of queuesInUse: equal pointers are the same queue, equal structs need not be.
 func canBeKey(q Queue) bool { return reflect.TypeOf(q).Kind() == reflect.Pointer }

@@ -31,19 +31,19 @@ var (
 	ErrQueueClosed = errors.New("fprom: the queue is closed; open a new one")
 	// ErrQueueInUse is wrapped by New's error if another Tracker delivers from Config.Queue, and returned by a second Run.
 	ErrQueueInUse = backlog.ErrInUse
-	// ErrNotDue is wrapped by the error of Flush if what is left is not due before its context's deadline.
+	// ErrNotDue is wrapped by the error of Flush if no remaining event is due before its context's deadline.
 	ErrNotDue = backlog.ErrNotDue
 	// ErrNoCredentials is New's error if both the API key and the account id are missing, in the Config and in the
-	// environment. In development, use a nil *Tracker then: it drops everything. It is a *ValidationError; if only one of the
-	// two is missing, that is a mistake and another *ValidationError.
+	// environment. In development, go on with a nil *Tracker then: it drops everything. If only one of the two is missing,
+	// the error is another *ValidationError.
 	ErrNoCredentials error = &ValidationError{"Config.APIKey", "is missing, and so is Config.AccountID: set $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID; in development go on with a nil *Tracker, which drops everything"}
-	// ErrConflict is wrapped by the error of an event whose id is already used with another amount or currency. What was
-	// stored first stands, the new event was not stored; everything else in the same call was.
+	// ErrConflict is wrapped by the error of an event whose id is already used with another amount or currency. The event
+	// that was stored first stays. The new one is not stored; the other events of the same call are.
 	ErrConflict = errors.New("fprom: this event id is already used with another amount or currency: is a subscription id used where each payment needs an id of its own?")
 )
 
-// ConflictError is the error of a Put that met stored events with the same keys and another amount or currency. It wraps
-// ErrConflict. Everything else in the same Put was stored.
+// ConflictError is the error of Put if stored events have the same keys and another amount or currency. It wraps
+// ErrConflict. The other messages of the same Put are stored.
 type ConflictError struct {
 	Keys []string // Message.Key of the messages that were not stored
 }
@@ -66,14 +66,14 @@ type ValidationError struct {
 
 func (e *ValidationError) Error() string { return "fprom: " + e.Field + ": " + e.Reason }
 
-// APIError is an answer of FirstPromoter's other than success. See the table in the package documentation for what each means.
+// APIError is an answer that is no success. The table in the package documentation says what each status means.
 type APIError struct {
 	StatusCode int
 	Code       string        // FirstPromoter's "code", if any, such as "not_found"
 	Message    string        // FirstPromoter's "message", shortened; empty for an answer that is not FirstPromoter's JSON
 	RetryAfter time.Duration // the wait that a 429 or 503 asked for, clamped to 1 s–15 min; 0 if none
 
-	foreign string // the URL that was called, if the answer is not FirstPromoter's: a proxy's page, a wrong base URL
+	foreignURL string // the URL that was called, if the answer is not FirstPromoter's, but a proxy's for example
 }
 
 func (e *APIError) Error() string {
@@ -81,8 +81,8 @@ func (e *APIError) Error() string {
 	switch {
 	case e.Message != "":
 		return s + ": " + e.Message
-	case e.foreign != "" && e.StatusCode < 500 && e.RetryAfter == 0:
-		return s + ": " + e.foreign + " gave no answer of FirstPromoter's API; check Config.BaseURL ($FIRSTPROMOTER_API_URL; the default is " + DefaultBaseURL + ") and any proxy between"
+	case e.foreignURL != "" && e.StatusCode < 500 && e.RetryAfter == 0:
+		return s + ": " + e.foreignURL + " gave no answer of FirstPromoter's API; check Config.BaseURL ($FIRSTPROMOTER_API_URL; the default is " + DefaultBaseURL + ") and any proxy between"
 	default:
 		return s
 	}
@@ -101,8 +101,8 @@ func (e *UndeliveredError) Error() string {
 	return fmt.Sprintf("fprom: shut down with undelivered events: %d (the first: %s); store them, or use a durable queue (boltqueue)", len(e.Events), strings.Join(names, ", "))
 }
 
-// IsPermanent reports whether err says that sending the event again cannot help: FirstPromoter rejected it, or it is
-// not valid. A queue keeps such an event as a dead letter.
+// IsPermanent reports whether sending the event again cannot help: FirstPromoter rejected it, the Tracker gave it up, or it
+// is not valid. A queue keeps such an event as a dead letter.
 func IsPermanent(err error) bool {
 	if d, ok := errors.AsType[*deliveryError](err); ok {
 		return d.class == classRejected
@@ -111,28 +111,26 @@ func IsPermanent(err error) bool {
 		return true
 	}
 	a, ok := errors.AsType[*APIError](err)
-	return ok && a.foreign == "" && ruleOf(a.StatusCode, ours, "").class == classRejected
+	return ok && a.foreignURL == "" && ruleOf(a.StatusCode, isFirstPromoters, "").class == classRejected
 }
 
-// IsSetAside reports whether the event that err is about has failed on its own for an hour: a queue keeps it as before,
-// but lets the later events of its customer pass, until it is delivered. The same holds for a sale before FirstPromoter is
-// asked about it for the last time (RetryConfig.NotFound): its sign-up may be one of them. Where nothing succeeds, so that nobody knows whose
-// fault it is, one event an hour is set aside after an hour: one behind it may be the only one that can succeed.
+// IsSetAside reports whether a queue must let the later events of the customer pass, while it keeps the event: the event has
+// failed alone for an hour, or it is a sale before its last attempt by RetryConfig.NotFound, whose sign-up may come later.
+// Where nothing succeeds at all, one event an hour is set aside too, since perhaps only a later event can succeed.
 func IsSetAside(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
 	return ok && d.aside
 }
 
-// IsHeld reports whether err is no failure of the event: the whole account waits (429, a refused key, a wrong endpoint),
-// delivery was interrupted, other events that failed before come first, or the answer may have come too early
-// (RetryConfig.NotFound). A queue keeps such an event
-// without counting an attempt.
+// IsHeld reports whether the attempt does not count: the account is paused (429, a refused key, a wrong endpoint), the
+// delivery was interrupted, other failed events come first, or "no such referral" may have come too early
+// (RetryConfig.NotFound). A queue keeps such an event without counting an attempt.
 func IsHeld(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
 	return ok && d.held()
 }
 
-// deliveryError is the verdict that a queue is told about an event that is not done.
+// deliveryError is what a queue gets for an event that is not done.
 type deliveryError struct {
 	verdict
 	retry RetryConfig

@@ -18,14 +18,14 @@ const probeTimeout = time.Second
 type gate struct {
 	mu          sync.Mutex
 	breaker     *gobreaker.CircuitBreaker[struct{}] // only called with mu held
-	open        context.Context                     //nolint:containedctx // given to each attempt that enters; ends when the gate shuts
+	open        context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
 	endOpen     context.CancelFunc
 	until       time.Time // no probe begins before
-	probe       *attempt  // the last one, while it is under way
-	probeEnds   time.Time // when the next probe need not wait for this one any more; zero until this one is sent
+	probe       *attempt  // under way; the last one, if several are
+	probeEnds   time.Time // from then on the next probe does not wait for this one; zero until this one is sent
 	probes      int       // since the breaker opened
-	newWaiting  int       // events at the gate that did not fail before
-	failWaiting int       // events at the gate that did
+	newWaiting  int       // attempts that wait at the gate, of events that did not fail before
+	failWaiting int       // the same of events that failed before
 	changed     signal
 
 	reason       error               // why the account is paused; nil if it is not
@@ -155,7 +155,7 @@ func (g *gate) shutUntil(ctx context.Context, deadline time.Time) bool {
 	return true
 }
 
-// state is what Stats says of the gate. until is zero if the account is not paused.
+// state returns the gate's part of Stats. until is zero if the account is not paused.
 func (g *gate) state() (breaker string, until time.Time, reason error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -3,14 +3,14 @@ package fprom
 import "time"
 
 const (
-	// refusalsToPause is how many different events must be refused in a row before the account is paused: fewer can be the
-	// events' own fault.
+	// refusalsToPause is how many different events must be refused in a row before the account is paused: fewer may be at
+	// fault themselves.
 	refusalsToPause = 3
-	// quickProbes is how many events probe a second apart. If so many were refused without a good answer between, whichever
-	// they are, it is the account, and probes slow down.
+	// quickProbes is how many refusals in a row, of whichever events, keep probes a second apart. After more, the account is
+	// at fault, and probes slow down.
 	quickProbes   = 250
-	probeInterval = time.Second // after a 401 it doubles, up to slowProbes
-	slowProbes    = time.Minute
+	probeInterval = time.Second // after a 401 it doubles, up to slowInterval
+	slowInterval  = time.Minute
 )
 
 // judge begins and ends the pauses of the account. It returns how long the account pauses because of v; 0 if it does not.
@@ -24,13 +24,13 @@ func (g *gate) judge(a *attempt, v *verdict) time.Duration {
 	case v.class == classThrottled:
 		return g.pause(v.wait, v.err)
 	case v.class == classUnauthorized:
-		g.backoff = min(max(2*g.backoff, probeInterval), slowProbes)
+		g.backoff = min(max(2*g.backoff, probeInterval), slowInterval)
 		return g.pause(g.backoff, v.err)
 	case v.class != classSuspected && v.class != classBusy, !g.blamesAccount(a):
 	case v.class == classBusy:
 		return g.pause(v.wait, v.err)
 	case g.refused > quickProbes:
-		return g.pause(slowProbes, v.err)
+		return g.pause(slowInterval, v.err)
 	default:
 		return g.pause(probeInterval, v.err)
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Outcome is what became of an event.
+// Outcome says what became of an event.
 type Outcome string
 
 // The outcomes.
@@ -14,10 +14,10 @@ const (
 	NotReferral Outcome = "not-referral" // normal: no promoter brought this customer, or the promoter is banned
 	Duplicate   Outcome = "duplicate"    // its event id was registered before: a success
 	Rejected    Outcome = "rejected"     // FirstPromoter says that the event is wrong; sending it again cannot help
-	Undelivered Outcome = "undelivered"  // no verdict yet
+	Undelivered Outcome = "undelivered"  // no outcome yet
 )
 
-// Result is the verdict on one event.
+// Result is what FirstPromoter answered about one event.
 type Result struct {
 	Outcome     Outcome
 	StatusCode  int          // 0 if no answer was read
@@ -35,7 +35,7 @@ type Commission struct {
 	PromoterID int64  `json:"-"`
 }
 
-// class is what an answer means for the breaker, the pause and the queue. Those after classTransient are about the account.
+// class is what an answer means for the breaker, the pause and the queue. The classes after classTransient concern the account.
 type class int
 
 const (
@@ -50,62 +50,63 @@ const (
 	classUnknown                   // nothing was sent, or the caller's ctx ended before an answer
 )
 
-type trait uint8
+// features of an answer, as a bit set.
+type features uint8
 
 const (
-	unread     trait = 1 << iota // the body broke off or is too long
-	ours                         // FirstPromoter's: of a success its object about this event, otherwise a JSON object
-	noReferral                   // FirstPromoter's words for "not a referral"
-	signedUp                     // FirstPromoter's words for "this lead has signed up before"
-	retryAfter                   // a usable Retry-After
+	hasBadBody       features = 1 << iota // the body broke off or is too long
+	isFirstPromoters                      // after a success: the object of this event; otherwise any JSON object
+	saysNoReferral                        // in FirstPromoter's words
+	saysSignedUp                          // in FirstPromoter's words: this lead has signed up before
+	hasRetryAfter                         // with a usable value
 )
 
 type rule struct {
-	status  []int  // 3 is 300 to 399; none: any
-	has     trait  // 0: whatever it has
-	kind    string // of the event; empty: any
+	status  []int    // 3 is 300 to 399; none: any
+	has     features // all of these
+	kind    string   // of the event; empty: any
 	class   class
 	outcome Outcome
 }
 
-// answers is the table of the package documentation. The first row that fits an answer says what it means.
+// answers is the table of the package documentation. The first row that fits an answer applies.
 var answers = []rule{
 	{[]int{401}, 0, "", classUnauthorized, Undelivered},
 	{[]int{429}, 0, "", classThrottled, Undelivered},
-	{[]int{503}, retryAfter, "", classBusy, Undelivered},
+	{[]int{503}, hasRetryAfter, "", classBusy, Undelivered},
 	{[]int{3, 403}, 0, "", classSuspected, Undelivered},
-	{nil, unread, "", classTransient, Undelivered}, // only the account is judged by the status alone
-	{[]int{200, 201}, ours, "", classDone, Tracked},
+	{nil, hasBadBody, "", classTransient, Undelivered}, // the rows above need no body
+	{[]int{200, 201}, isFirstPromoters, "", classDone, Tracked},
 	{[]int{204}, 0, KindSale, classAskAgain, NotReferral},
 	{[]int{204}, 0, "", classDone, NotReferral},
-	{[]int{404}, noReferral, "", classDone, NotReferral},
-	{[]int{409}, ours, "", classDone, Duplicate},
-	{[]int{422}, signedUp, KindSignup, classDone, Duplicate},
-	{[]int{400, 413, 415, 422}, ours, "", classRejected, Rejected},
+	{[]int{404}, saysNoReferral, "", classDone, NotReferral},
+	{[]int{409}, isFirstPromoters, "", classDone, Duplicate},
+	{[]int{422}, saysSignedUp, KindSignup, classDone, Duplicate},
+	{[]int{400, 413, 415, 422}, isFirstPromoters, "", classRejected, Rejected},
 	{[]int{408, 421, 425}, 0, "", classTransient, Undelivered},
 	{[]int{404}, 0, "", classSuspected, Undelivered},
-	{[]int{4}, ours, "", classSuspected, Undelivered},
+	{[]int{4}, isFirstPromoters, "", classSuspected, Undelivered},
 	{nil, 0, "", classTransient, Undelivered},
 }
 
-func ruleOf(status int, has trait, kind string) rule {
+func ruleOf(status int, has features, kind string) rule {
 	return answers[slices.IndexFunc(answers, func(r rule) bool {
 		fits := r.status == nil || slices.Contains(r.status, status) || slices.Contains(r.status, status/100)
 		return fits && has&r.has == r.has && (r.kind == "" || r.kind == kind)
 	})]
 }
 
-// verdict is what one attempt came to. err is nil exactly for classDone.
+// verdict is the result of one attempt.
 type verdict struct {
 	Result
 	class   class
-	err     error
-	wait    time.Duration // what the event must wait; 0: by backoff
+	err     error         // nil exactly for classDone
+	wait    time.Duration // before the next attempt; 0: by backoff
 	aside   bool          // the later events of the customer may pass
 	paused  bool          // the account is paused, by this answer or an earlier one
 	alone   bool          // the event fails while others succeed
-	news    bool          // its first failure, or the first one alone
-	warn    string        // what an operator should look at, although it is an outcome
+	news    bool          // the event failed for the first time, or alone is true for the first time
+	warn    string        // a warning about an event that is done
 	sent    bool
 	elapsed time.Duration
 	waited  time.Duration // for the rate limit
