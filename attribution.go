@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// cookieRef is the cookie of FirstPromoter's site script that CaptureReferral sets. The script's others are _fprom_tid and, for
-// accounts made before April 2021, _fprom_track.
+// cookieRef is a cookie of FirstPromoter's script, which CaptureReferral sets too. The others are _fprom_tid and, for accounts
+// made before April 2021, _fprom_track.
 const cookieRef = "_fprom_ref"
 
 // Attribution says which promoter brought a visitor. The zero value says nothing.
@@ -21,17 +21,17 @@ type Attribution struct {
 }
 
 // AttributionFrom reads the cookies that FirstPromoter's script set in the visitor's browser. If a webhook reports the sale
-// later, it has no cookies: call AttributionFrom at checkout, and send Metadata with the payment. Cookies are foreign data:
-// a value that cannot be an id is left out (over 255 bytes, other characters than letters, digits and ._~=+/-, the word
-// "null", …). If the request has two different ids of one kind, both are left out.
+// later, it has no cookies: call AttributionFrom at checkout, and send Metadata with the payment. A visitor can forge cookies,
+// so a value that cannot be an id is left out (over 255 bytes, other characters than letters, digits and ._~=+/-, the word
+// "null", …). If the request has two different values of one cookie, both are left out.
 func AttributionFrom(r *http.Request) Attribution {
 	lines := r.Header["Cookie"]
 	return Attribution{TID: cmp.Or(cookie(lines, "_fprom_tid"), cookie(lines, "_fprom_track")), RefID: cookie(lines, cookieRef)}
 }
 
 // Metadata returns the attribution as metadata for the billing provider's checkout or payment, under the keys fp_tid and
-// fp_ref. The provider hands it back in its webhooks. Empty parts are left out; the map is never nil. A visitor can forge
-// fp_ref, and name any promoter, since it comes from the cookie _fprom_ref: if you do not trust it, set a.RefID to "" before.
+// fp_ref. The provider hands it back in its webhooks. Empty parts are left out; the map is never nil. A visitor can set fp_ref
+// to any promoter's id, since it comes from the cookie _fprom_ref: if you do not trust it, set a.RefID to "" before.
 func (a Attribution) Metadata() map[string]string {
 	m := map[string]string{"fp_tid": a.TID, "fp_ref": a.RefID}
 	maps.DeleteFunc(m, func(_, id string) bool { return id == "" })
@@ -46,8 +46,8 @@ type Attributable interface {
 func (e *Sale) referral() (tid, refID *string)   { return &e.TID, &e.RefID }
 func (e *Signup) referral() (tid, refID *string) { return &e.TID, &e.RefID }
 
-// Apply fills in TID and RefID where they are empty, as in attribution.Apply(&sale). Record does it on its own; Apply is for
-// events that go to Enqueue, Track or a queue's own transaction. A visitor can forge the cookie _fprom_ref: if you do not
+// Apply fills in an empty TID and RefID, as in attribution.Apply(&sale). Record does it by itself; Apply is for events that
+// you give to Enqueue, Track or a queue's own transaction. A visitor can forge the cookie _fprom_ref: if you do not
 // trust it, set a.RefID to "" before.
 func (a Attribution) Apply(to Attributable) {
 	tid, refID := to.referral()
@@ -58,14 +58,14 @@ func (a Attribution) fill(tid, refID string) (string, string) {
 	return cmp.Or(cleanID(tid), a.TID), cmp.Or(cleanID(refID), a.RefID)
 }
 
-// attribution is what the visitor's cookies say, as far as the middleware takes it.
+// attribution returns what the visitor's cookies say, with the RefID only if WithRefIDCookie is set.
 func (r *Recording) attribution() Attribution {
 	a := AttributionFrom(&http.Request{Header: r.cookies})
 	if a.RefID == "" || r.hook.refID {
 		return a
 	}
 	if a.TID == "" {
-		r.hook.warnRefID.Do(func() { // once, since it is so for every visitor whom CaptureReferral has seen
+		r.hook.warnRefID.Do(func() { // once, since it concerns every visitor whom CaptureReferral has seen
 			r.hook.reporter.say(r.ctx, slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
 		})
 	}
@@ -73,8 +73,8 @@ func (r *Recording) attribution() Attribution {
 	return a
 }
 
-// cookie is the usable value of the cookie called name, "" if there is none or if two differ. It reads what
-// http.Request.CookiesNamed reads, without its allocations.
+// cookie returns the usable value of the cookie called name; "" if there is none or if two differ. It reads cookies as
+// http.Request.CookiesNamed does, without its allocations.
 func cookie(lines []string, name string) string {
 	found := ""
 	for _, line := range lines {
@@ -95,13 +95,13 @@ func cookie(lines []string, name string) string {
 	return found
 }
 
-// usableID reports whether a cookie's value can be an id and not what a broken script or an attacker put there.
+// usableID reports whether a cookie's value can be an id: broken scripts and attackers write other values.
 func usableID(s string) bool {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~=+/-"
 	return len(s) <= maxText && !strings.Contains(s, "..") && strings.Trim(s, letters) == "" && cleanID(s) != ""
 }
 
-// cleanID is s without blanks around, and "" for a word that broken scripts write where there is no id.
+// cleanID trims s. It returns "" for a word that broken scripts write where there is no id.
 func cleanID(s string) string {
 	s = strings.TrimSpace(s)
 	if slices.Contains([]string{"null", "undefined", "none", "nil", "nan"}, strings.ToLower(s)) {

@@ -5,7 +5,7 @@ import "net/http"
 // captureMaxAge is how long FirstPromoter's own script keeps its cookies: 60 days.
 const captureMaxAge = 60 * 24 * 60 * 60
 
-// captureParams are the query parameters in which FirstPromoter's links carry the referral id, the plainest first.
+// captureParams are the query parameters of FirstPromoter's links that have the referral id, the most certain first.
 var captureParams = []string{"fpr", "via", "fp_ref", "deal", "ref", "_from", "_by", "_go"}
 
 // CaptureOption changes what CaptureReferral does.
@@ -22,13 +22,13 @@ type capture struct {
 // (?fpr=, ?via=, ?fp_ref=, ?deal=, ?ref=, ?_from=, ?_by=, ?_go=; the first that has a usable value) in the cookie _fprom_ref
 // for 60 days. The id is sent as ref_id of a sale only where the middleware has WithRefIDCookie: use both, or neither.
 //
-// It may wrap a whole server, a mux or a Gin engine, and needs no other middleware. It looks at GET and HEAD requests only,
-// reads nothing but the URL and the cookies, and changes nothing else of the response. A link is foreign data: a value that
-// cannot be an id is ignored (see AttributionFrom).
+// It may wrap a whole server, a mux or a Gin engine, and needs no other middleware. It reads only the URL and the cookies of
+// GET and HEAD requests, and changes nothing else of the response. A value that cannot be an id is ignored (see
+// AttributionFrom).
 //
-// A cookie that is there already stays: the first promoter keeps the visitor (see WithLastClick). The cookie has
-// SameSite=Lax and Path=/, and is Secure if the request came over TLS or X-Forwarded-Proto says https: a visitor who forges
-// that header only marks a cookie of their own. Scripts can read it, since FirstPromoter's script uses the same one.
+// An existing cookie stays: the first promoter keeps the visitor (see WithLastClick). The cookie has SameSite=Lax and Path=/.
+// It is Secure if the request came over TLS or X-Forwarded-Proto says https: a visitor who forges that header only changes
+// their own cookie. Scripts can read the cookie, since FirstPromoter's script uses it too.
 func CaptureReferral(next http.Handler, opts ...CaptureOption) http.Handler {
 	c := &capture{next: next, params: captureParams}
 	for _, o := range opts {
@@ -37,16 +37,16 @@ func CaptureReferral(next http.Handler, opts ...CaptureOption) http.Handler {
 	return c
 }
 
-// WithLastClick replaces a cookie that is there already: the last promoter's link wins, and the 60 days begin again.
+// WithLastClick replaces an existing cookie: the last promoter's link wins, and the 60 days begin again.
 // Default: the first promoter's link wins.
 func WithLastClick() CaptureOption { return func(c *capture) { c.overwrite = true } }
 
-// WithCookieDomain sets the cookie for a domain and all below it, such as "example.com" where links lead to
-// www.example.com and the checkout is at app.example.com. Default: the host of the request only.
+// WithCookieDomain sets the cookie for a domain and its subdomains: "example.com" if links lead to www.example.com and the
+// checkout is at app.example.com. Default: the host of the request only.
 func WithCookieDomain(domain string) CaptureOption { return func(c *capture) { c.domain = domain } }
 
-// WithQueryParams is for sites that use "ref" or "via" for something else: only these query parameters are looked at, in
-// this order.
+// WithQueryParams is for sites that use "ref" or "via" for something else. CaptureReferral reads only these query parameters,
+// in this order.
 func WithQueryParams(names ...string) CaptureOption {
 	return func(c *capture) { c.params = names }
 }
@@ -61,7 +61,7 @@ func (c *capture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.next.ServeHTTP(w, r)
 }
 
-// referral is the id to keep, "" if there is none or another one is kept.
+// referral returns the id for the cookie; "" if there is none or an existing cookie stays.
 func (c *capture) referral(r *http.Request) string {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || !c.overwrite && cookie(r.Header["Cookie"], cookieRef) != "" {
 		return ""

@@ -24,7 +24,7 @@ type Config struct {
 	// APIKey and AccountID are FirstPromoter's credentials (Settings → Integrations → Manage API keys).
 	// Default: $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID.
 	APIKey, AccountID string
-	// BaseURL is the address that "/sale" and so on are appended to. http is taken for loopback hosts only.
+	// BaseURL is the address of the API, without "/sale" and the other paths. http is allowed for loopback hosts only.
 	// Default: $FIRSTPROMOTER_API_URL, else DefaultBaseURL.
 	BaseURL string
 	// HTTPClient: only its Transport is used, and redirects are never followed. Default: a copy of http.DefaultTransport, or
@@ -36,19 +36,19 @@ type Config struct {
 	// the account without a shared queue, give each its part. This Tracker makes no more calls in any 60 seconds. At least 2;
 	// default 400, which is FirstPromoter's limit.
 	RequestsPerMinute int
-	// Burst is how many calls may follow each other without a pause after a rest. A new Tracker begins without one, since
-	// nobody knows what the process before it sent. At least 1 and less than RequestsPerMinute; default 20, or a twentieth of
+	// Burst is how many calls may be made at once after a quiet time. A new Tracker begins without a burst, since the process
+	// before it may have used up the minute. At least 1 and less than RequestsPerMinute; default 20, or a twentieth of
 	// RequestsPerMinute if that is less.
 	Burst int
-	// Workers is the number of deliveries at once. It matters only if calls take long: otherwise the limit sets the pace.
+	// Workers is the number of deliveries at once. It matters only if calls take long; otherwise the rate limit decides.
 	// Default 64.
 	Workers int
-	// Queue holds accepted events. The Tracker owns it from New on, and closes it in Shutdown; after an error of New it is
-	// still the caller's. Default NewMemoryQueue(DefaultQueueSize), which does not outlive the process.
+	// Queue holds accepted events. The Tracker owns it and closes it in Shutdown; if New fails, the caller still owns it.
+	// Default NewMemoryQueue(DefaultQueueSize), which does not outlive the process.
 	Queue   Queue
 	Breaker BreakerConfig // when delivery stops because FirstPromoter fails
 	Dedupe  DedupeConfig  // how many event ids this process remembers
-	Retry   RetryConfig   // when an event is tried again
+	Retry   RetryConfig   // when an event is sent again
 	// Logger gets what an operator must know; never the API key, never a whole e-mail address. Default slog.Default().
 	Logger *slog.Logger
 	// Observer is called for every step of every event, on the goroutine that makes the step. It must be quick and safe for
@@ -85,7 +85,7 @@ func (c Config) validate() error {
 	if c.APIKey == "" && c.AccountID == "" {
 		return ErrNoCredentials
 	}
-	early := c.Retry.NotFound
+	ages := c.Retry.NotFound
 	return cmp.Or(
 		validCredential("Config.APIKey", "$FIRSTPROMOTER_API_KEY", c.APIKey),
 		validCredential("Config.AccountID", "$FIRSTPROMOTER_ACCOUNT_ID", c.AccountID),
@@ -101,7 +101,7 @@ func (c Config) validate() error {
 		invalid(c.Retry.Base < 0, "Config.Retry.Base", "is negative"),
 		invalid(c.Retry.Max < c.Retry.Base, "Config.Retry.Max", "is less than Base"),
 		invalid(c.Retry.MaxAttempts < 0, "Config.Retry.MaxAttempts", "is negative (0 means for ever)"),
-		invalid(!slices.IsSorted(early) || len(early) > 0 && early[0] < 0, "Config.Retry.NotFound", "is negative or does not ascend: it lists ages of the sale"),
+		invalid(!slices.IsSorted(ages) || len(ages) > 0 && ages[0] < 0, "Config.Retry.NotFound", "is negative or out of order: list ages of the sale, the lowest first"),
 	)
 }
 
@@ -123,7 +123,7 @@ func validBaseURL(s string) error {
 	return cmp.Or(
 		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "(or $FIRSTPROMOTER_API_URL) must begin with https:// and a host; the default is "+DefaultBaseURL),
 		invalid(u.User != nil || strings.ContainsAny(s, "?#"), field, "must have no user, query or fragment"),
-		invalid(u.Scheme == "http" && !loopback, field, "(or $FIRSTPROMOTER_API_URL) must be https: plain http would show the API key to the network; it is taken for loopback hosts only"),
+		invalid(u.Scheme == "http" && !loopback, field, "(or $FIRSTPROMOTER_API_URL) must be https: plain http would show the API key to the network; it is allowed for loopback hosts only"),
 	)
 }
 

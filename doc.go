@@ -16,7 +16,7 @@
 //	}
 //
 // If the handler succeeds, the Tracker stores the event in its queue before the response leaves. It delivers the event
-// in the background, under the account's rate limit and through a circuit breaker, and tries again until FirstPromoter
+// in the background, under the account's rate limit and through a circuit breaker, and sends it again until FirstPromoter
 // has answered. Outside of a handler call [Tracker.Enqueue], or [Tracker.Track] for one attempt now. Call
 // [Tracker.Shutdown] before the process ends: it delivers what is queued.
 //
@@ -45,22 +45,22 @@
 //	answer                                           outcome      breaker  event
 //	200 with FirstPromoter's JSON object             Tracked      success  done
 //	200 with anything else                           –            failure  again, with backoff
-//	404 with FirstPromoter's JSON; 204 on a refund   NotReferral  success  done; a sale with a referral is asked about again
-//	204 on a sale                                    NotReferral  success  asked about again, then done
+//	404 with FirstPromoter's JSON; 204 on a refund   NotReferral  success  done; a sale with a referral is sent again first
+//	204 on a sale                                    NotReferral  success  sent again, then done
 //	409 with JSON; 422 on a sign-up that exists      Duplicate    success  done
 //	400, 413, 415, 422 with JSON                     Rejected     –        dead letter
 //	401                                              –            –        kept; all delivery pauses and probes
 //	403; 404 otherwise; 3xx; other 4xx with JSON     –            –        waits alone; three events in a row pause the account
-//	503 with Retry-After                             –            –        likewise, and each time for Retry-After
+//	503 with Retry-After                             –            –        the same; each wait is at least Retry-After
 //	429                                              –            –        kept; all delivery pauses for Retry-After, else 60 s
 //	408, 421, 425, 5xx; time-out, reset, DNS, TLS;   –            failure  again, with backoff
 //	other 4xx without JSON
 //
-// "With JSON" means a JSON object, as FirstPromoter sends it; an answer without one is a proxy's. A sale is asked about
-// again on the schedule of RetryConfig.NotFound, since its sign-up may be on its way. An event that fails or is refused
-// while others succeed waits longer and longer, up to an hour. After an hour the later events of its customer no longer
-// wait for it, and after a day it is a dead letter. The same holds for an event that alone gets 401: its
-// first such answer pauses all delivery, the next ones do not.
+// "With JSON" means a JSON object, as FirstPromoter sends it; an answer without one comes from a proxy. A sale that is no
+// referral is sent again at the ages of RetryConfig.NotFound, since its sign-up may be on its way. An event that fails or is
+// refused while others succeed waits longer and longer, up to an hour. After an hour the later events of its customer no
+// longer wait for it, and after a day it is a dead letter. If only one event gets 401, its first 401 pauses all delivery; the
+// next ones do not.
 //
 // The answers are those of https://docs.firstpromoter.com/api-reference-v2/api-admin/tracking-api.
 package fprom

@@ -18,8 +18,8 @@ type Sale struct {
 	// two sales with one EventID are one commission. Required, at most 255 bytes.
 	EventID string `json:"event_id"`
 	// Email or UID names the customer; at least one is required. UID is the id given with the Signup. Use the same
-	// ones in all events of a customer: events are kept in order by e-mail address, else by UID.
-	// Blanks around an e-mail address are taken away.
+	// ones in all events of a customer: events with the same address, or without one the same UID, are delivered in order.
+	// Blanks around an e-mail address are removed.
 	Email string `json:"email,omitempty"`
 	UID   string `json:"uid,omitempty"`
 	// Amount is what was paid before taxes, in FirstPromoter's minor units: whole units of zero-decimal currencies such
@@ -35,11 +35,11 @@ type Sale struct {
 	MRR int64 `json:"mrr,string,omitempty"`
 	// PromoCode is the coupon used, for promoters with coupons.
 	PromoCode string `json:"promo_code,omitempty"`
-	// TID is the visitor id, the cookie _fprom_tid (the middleware fills it in). RefID is a promoter's referral id; a
-	// visitor can forge it. Either creates the lead if there was no Signup.
+	// TID is the visitor id, from the cookie _fprom_tid (the middleware fills it in). RefID is a promoter's referral id; a
+	// visitor can forge it. Each of them creates the lead if there was no Signup.
 	TID   string `json:"tid,omitempty"`
 	RefID string `json:"ref_id,omitempty"`
-	// SkipEmailNotification: FirstPromoter sends the promoter no mail about this event.
+	// SkipEmailNotification tells FirstPromoter to send the promoter no mail about this event.
 	SkipEmailNotification bool `json:"skip_email_notification,omitempty"`
 }
 
@@ -77,7 +77,7 @@ type Cancellation struct {
 	UID   string `json:"uid,omitempty"`
 }
 
-// The kinds of events. A kind is also the last element of the path that a Message is posted to.
+// The kinds of events. A kind is also the last element of the URL path of a call.
 const (
 	KindSale         = "sale"
 	KindRefund       = "refund"

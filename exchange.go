@@ -13,15 +13,15 @@ type Exchange struct {
 	w      http.ResponseWriter
 	outer  *http.Request
 	inner  http.Request // a copy of outer with the Recording's context
-	before http.Header  // w's at Wrap; only with WithFailClosed
+	before http.Header  // the header fields that were set before Wrap; only with WithFailClosed
 }
 
-// Request is the request for the handler; Record works with its context. It is a copy: what the handler or a mux writes into
-// it, such as path values, is not in the original, except for what Close copies.
+// Request returns the request for the handler; Record works with its context. It is a copy: the original does not get what
+// the handler or a mux writes into it, such as path values, except for what Close copies.
 func (x *Exchange) Request() *http.Request { return &x.inner }
 
-// Writer is the ResponseWriter for the handler. It calls Commit before the status leaves. It has Flush if the original or
-// what it unwraps to has it. Hijack, Push, ReadFrom and Unwrap are always there; if the original has no Hijack or Push, they
+// Writer returns the ResponseWriter for the handler. It calls Commit before the status leaves. It has Flush if the original
+// or what it unwraps to has it. Hijack, Push, ReadFrom and Unwrap are always there; if the original has no Hijack or Push, they
 // return http.ErrNotSupported. An adapter of a framework that needs a richer type calls Commit, Discard and Refuse itself.
 func (x *Exchange) Writer() http.ResponseWriter {
 	flushes := func(w http.ResponseWriter) bool { _, ok := w.(http.Flusher); return ok }
@@ -31,7 +31,7 @@ func (x *Exchange) Writer() http.ResponseWriter {
 	return writer{x}
 }
 
-// commit is for the Writer: it reports whether the response is still the handler's.
+// commit reports whether the handler's response may leave; otherwise Refuse has answered.
 func (x *Exchange) commit(status int) bool {
 	if x.Commit(status) != nil {
 		x.Refuse()
@@ -52,8 +52,8 @@ func (x *Exchange) Close() {
 	x.outer.Pattern, x.outer.MultipartForm = x.inner.Pattern, x.inner.MultipartForm
 }
 
-// Refuse answers 503 in place of the handler's response; call it when Commit has returned an error. Of the header only what
-// was there at Wrap stays, such as a request id: the rest described the other response.
+// Refuse answers 503 in place of the handler's response; call it when Commit has returned an error. It keeps only the header
+// fields that were set before Wrap, such as a request id: the others described the handler's response.
 func (x *Exchange) Refuse() {
 	header := x.w.Header()
 	clear(header)

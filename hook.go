@@ -35,7 +35,7 @@ func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
 }
 
 // Wrap begins the recording of one net/http request. Give the handler the Writer and the Request of the Exchange in place of
-// w and r. Both may outlive the handler, as those of net/http may; they are never reused for another request.
+// w and r. They are never reused for another request, so both may outlive the handler.
 //
 // An adapter is these lines, and what its framework needs around them:
 //
@@ -46,7 +46,7 @@ func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
 func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 	x := &Exchange{Recording: Recording{hook: h, cookies: r.Header}, w: w, outer: r}
 	x.ctx = context.WithValue(r.Context(), recordingKey{}, &x.Recording)
-	x.inner = *r.WithContext(x.ctx) //nolint:contextcheck // it is r's context, with the Recording
+	x.inner = *r.WithContext(x.ctx) //nolint:contextcheck // derived from r's context
 	_, limited := r.Context().Deadline()
 	x.heldBack = limited && reaches(w, func(w http.ResponseWriter) bool { return fmt.Sprintf("%T", w) == "*http.timeoutWriter" })
 	if h.failClosed {

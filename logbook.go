@@ -10,21 +10,21 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// repeatEvery is how often a trouble that lasts is in the log.
-const repeatEvery = time.Minute
+// outageInterval is how often an outage is in the log.
+const outageInterval = time.Minute
 
-// logbook decides which steps are worth a line in the log: the first delivery of the process, and of an outage its begin,
-// a line a minute and its end.
+// logbook logs steps. It logs the first delivery of the process, and an outage at its begin, once a minute and at its end;
+// what repeats is at debug level.
 type logbook struct {
-	mu       sync.Mutex
-	arrived  bool      // a delivery was in the log
-	referral bool      // so was what "not a referral" means
-	since    time.Time // begin of the trouble; zero if there is none
-	said     time.Time // the last line about it
-	failures int       // in it
+	mu              sync.Mutex
+	saidDelivered   bool
+	saidNotReferral bool
+	outageSince     time.Time // zero if there is none
+	outageLogged    time.Time // the last line about it
+	failures        int       // in it
 }
 
-func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
+func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
 	if s.Stage == StageDelivered || s.Stage == StageDead {
 		l.worksAgain(ctx, t)
 	}
@@ -39,7 +39,7 @@ func (l *logbook) step(ctx context.Context, t *Tracker, s Step) {
 	if s.Message.Attempt > 0 {
 		attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
 	}
-	if s.Err != nil && s.Stage != StageConflict { // whose text says it all
+	if s.Err != nil && s.Stage != StageConflict { // its text says it already
 		attrs = append(attrs, slog.String("error", strings.TrimPrefix(safelog.Text(s.Err), SafeKey(s.Message.Key)+": ")))
 	}
 	t.cfg.Logger.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
@@ -54,7 +54,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 	case StageRetry:
 		return l.retry(s.verdict)
 	case StagePaused:
-		level, more = l.trouble(slog.LevelError, true)
+		level, more = l.outage(slog.LevelError, true)
 		text = "all delivery is paused; what is queued is kept"
 	case StageDead:
 		level, text = slog.LevelError, "the event is given up; it is a dead letter: list it with the tool's \"fprom dead list\", and send it again with \"fprom dead redrive\""
@@ -73,7 +73,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 	return level, text, more
 }
 
-// retry is how it is logged that an event is tried again. One that is refused or fails alone is no trouble of FirstPromoter's.
+// retry returns the line of an event that is sent again. If the event is refused or fails alone, that is no outage.
 func (l *logbook) retry(v *verdict) (level slog.Level, text string, more []slog.Attr) {
 	level = slog.LevelDebug
 	switch {
@@ -89,13 +89,13 @@ func (l *logbook) retry(v *verdict) (level slog.Level, text string, more []slog.
 		text = "not delivered; tried again later"
 	default:
 		text = "delivery fails; the events are kept and tried again"
-		level, more = l.trouble(slog.LevelWarn, v.news)
+		level, more = l.outage(slog.LevelWarn, v.news)
 	}
 	return level, text, more
 }
 
-// delivered is how a delivery is logged: the first one, and the first that is no referral, are for people who look
-// whether their installation works.
+// delivered returns the line of a delivery. The first one, and the first NotReferral, tell people that their installation
+// works.
 func (l *logbook) delivered(s Step) (slog.Level, string) {
 	if s.verdict.warn != "" {
 		return slog.LevelWarn, s.verdict.warn
@@ -103,47 +103,48 @@ func (l *logbook) delivered(s Step) (slog.Level, string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case s.Result.Outcome == NotReferral && !l.referral:
-		l.referral = true
+	case s.Result.Outcome == NotReferral && !l.saidNotReferral:
+		l.saidNotReferral = true
 		return slog.LevelInfo, "delivered: not a referral. That is normal for a customer whom no promoter brought; further ones are logged at debug level"
-	case s.Result.Outcome == Tracked && !l.arrived:
-		l.arrived = true
+	case s.Result.Outcome == Tracked && !l.saidDelivered:
+		l.saidDelivered = true
 		return slog.LevelInfo, "delivered the first event of this process; further ones are logged at debug level"
 	}
 	return slog.LevelDebug, "delivered"
 }
 
-// trouble counts a failure. Its level is debug unless a line is due. An event that failed before begins no trouble: since
-// then others were delivered.
-func (l *logbook) trouble(level slog.Level, news bool) (slog.Level, []slog.Attr) {
+// outage counts a failure. The level is debug unless a line is due. Without news no outage begins: the event failed before,
+// and others were delivered since.
+func (l *logbook) outage(level slog.Level, news bool) (slog.Level, []slog.Attr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.since.IsZero() && !news {
+	if l.outageSince.IsZero() && !news {
 		return slog.LevelDebug, nil
 	}
 	l.failures++
-	if l.since.IsZero() {
-		l.since, l.said = now, now
+	if l.outageSince.IsZero() {
+		l.outageSince, l.outageLogged = now, now
 		return level, nil
 	}
-	if now.Sub(l.said) < repeatEvery {
+	if now.Sub(l.outageLogged) < outageInterval {
 		return slog.LevelDebug, nil
 	}
-	l.said = now
-	return level, []slog.Attr{slog.Duration("since", now.Sub(l.since).Round(time.Second)), slog.Int("failures", l.failures)}
+	l.outageLogged = now
+	return level, []slog.Attr{slog.Duration("since", now.Sub(l.outageSince).Round(time.Second)), slog.Int("failures", l.failures)}
 }
 
+// worksAgain logs the end of an outage, if there was one.
 func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 	l.mu.Lock()
-	since, failures := l.since, l.failures
-	l.since, l.failures = time.Time{}, 0
+	since, failures := l.outageSince, l.failures
+	l.outageSince, l.failures = time.Time{}, 0
 	l.mu.Unlock()
 	if since.IsZero() {
 		return
 	}
 	waiting := 0
-	if q, err := t.queueStats(); err == nil { //nolint:contextcheck // it has a time of its own
+	if q, err := t.queueStats(); err == nil { //nolint:contextcheck // it has a time limit of its own
 		waiting = q.Pending + q.Bulk
 	}
 	t.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "fprom: delivery works again",

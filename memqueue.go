@@ -14,10 +14,10 @@ import (
 // DefaultQueueSize is the number of events that the default queue holds: over half an hour at 400 a minute.
 const DefaultQueueSize = 16384
 
-// memoryQueue is a Queue that keeps its messages in the line itself.
+// memoryQueue is a Queue that keeps its messages in a backlog.Line and nowhere else.
 type memoryQueue struct {
 	size int
-	line *backlog.Line[kept]
+	line *backlog.Line[memoryMessage]
 
 	mu          sync.Mutex
 	keys        map[string]*memoryItem
@@ -28,10 +28,10 @@ type memoryQueue struct {
 }
 
 type (
-	memoryItem = backlog.Item[kept]
-	kept       struct {
+	memoryItem    = backlog.Item[memoryMessage]
+	memoryMessage struct {
 		Message
-		answered bool // with NotReferral: it is only asked about again
+		answered bool // with NotReferral: it only waits to be sent again
 	}
 )
 
@@ -39,12 +39,12 @@ var _ UndeliveredLister = (*memoryQueue)(nil)
 
 // NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0) that lives and dies with the
 // process. Put never blocks: it returns ErrQueueFull. Shutdown returns what is left in an *UndeliveredError, except sales that
-// FirstPromoter answered with NotReferral and that only wait to be asked about again. Dead letters are not kept: they are logged, counted, and given to the Observer (StageDead).
+// FirstPromoter answered with NotReferral and that only wait to be sent again. Dead letters are not kept: they are logged, counted, and given to the Observer (StageDead).
 func NewMemoryQueue(size int) Queue {
 	if size <= 0 {
 		size = DefaultQueueSize
 	}
-	return &memoryQueue{size: size, line: backlog.New[kept](), keys: map[string]*memoryItem{}}
+	return &memoryQueue{size: size, line: backlog.New[memoryMessage](), keys: map[string]*memoryItem{}}
 }
 
 func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
@@ -59,7 +59,7 @@ func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 		if it := q.keys[m.Key]; it == nil {
 			m.Attempt = 0
 			q.seq++
-			it = &memoryItem{Value: kept{Message: m}, Seq: q.seq, Lane: backlog.LaneOf(m.Customer), Bulk: m.Bulk}
+			it = &memoryItem{Value: memoryMessage{Message: m}, Seq: q.seq, Lane: backlog.LaneOf(m.Customer), Bulk: m.Bulk}
 			q.keys[m.Key] = it
 			added = append(added, it)
 		} else if it.Value.Digest != m.Digest {

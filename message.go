@@ -21,8 +21,8 @@ type Message struct {
 	Customer   string          `json:"customer"`         // messages of one customer are delivered in the order they were put
 	RecordedAt time.Time       `json:"recorded_at"`      // when the event was accepted
 	Attempt    int             `json:"attempt,omitzero"` // number of this delivery, from 1; set by the queue
-	// Digest is the same for two messages of one Key exactly if they ask for the same money: it covers amount and currency.
-	// Queues keep it with the key to tell a redelivery from a conflict (ErrConflict). It never changes between releases.
+	// Digest is a hash of amount and currency. Queues keep it with the Key: a message with the same Key and Digest is a
+	// repeat, one with another Digest a conflict (ErrConflict). It never changes between releases.
 	Digest uint64 `json:"digest"`
 	// Bulk messages are delivered after all live ones, except that no event overtakes an earlier one of its customer.
 	Bulk bool `json:"bulk,omitzero"`
@@ -30,7 +30,7 @@ type Message struct {
 
 // NewMessage validates e and returns it in the form that is stored and sent, with RecordedAt now. It removes blanks around
 // the e-mail address, TID and RefID, and a TID or RefID that is a word such as "null". The error is a *ValidationError.
-// Enqueue does this on its own; NewMessage is for queues that store inside a caller's transaction.
+// Enqueue does all this; NewMessage is for queues that store inside a caller's transaction.
 func NewMessage(e Event) (Message, error) { return newMessage(e, Attribution{}) }
 
 func newMessage(e Event, visitor Attribution) (Message, error) {
@@ -44,10 +44,10 @@ func newMessage(e Event, visitor Attribution) (Message, error) {
 	return m, err
 }
 
-// messageOf is what every event has. id is empty for kinds that have none. Digest is FNV-1a over the amount and the currency.
+// messageOf returns the fields that all kinds of events fill in. id is empty for kinds without one. Digest is FNV-1a.
 func messageOf(kind, id, email, uid string, amount int64, currency string) Message {
 	customer := cmp.Or(strings.ToLower(email), uid)
-	text := kind + ":" + id + customer // a copy, since Fiber reuses the memory of a request's strings
+	text := kind + ":" + id + customer // one copy of all, since Fiber reuses the memory of a request's strings
 	key := text[:len(text)-len(customer)]
 	if id == "" {
 		key = text
@@ -85,7 +85,7 @@ func decode[E Event](body []byte) (Event, error) {
 	return e, err
 }
 
-// Money returns the amount and the currency of a sale or a refund. For other kinds, and if m cannot be read, both are zero.
+// Money returns the amount and the currency of a sale or a refund. Both are zero for other kinds, and if m cannot be read.
 func (m Message) Money() (amount int64, currency string) {
 	switch e, _ := m.Event(); e := e.(type) {
 	case Sale:
@@ -96,12 +96,12 @@ func (m Message) Money() (amount int64, currency string) {
 	return 0, ""
 }
 
-// Repeats reports whether the Key can be used for a new event after the event before it has its outcome. It is so for
-// cancellations: they have no id of their own, and a customer can cancel more than once.
+// Repeats reports whether the Key is free for a new event as soon as the event before has its outcome. Cancellations
+// repeat: they have no event id, and a customer can cancel more than once.
 func (m Message) Repeats() bool { return m.Kind == KindCancellation }
 
-// SafeKey returns a Message.Key in a form that may be shown and kept: if the key has an e-mail address in it, what follows
-// the kind is replaced by a hash. Other keys stay as they are. SafeKey of a SafeKey is the same.
+// SafeKey returns a Message.Key in a form that may be shown and kept: if the key contains an e-mail address, a hash replaces
+// all that follows the kind. Other keys do not change, nor does a SafeKey.
 func SafeKey(key string) string {
 	kind, id, _ := strings.Cut(key, ":")
 	if !strings.Contains(id, "@") {

@@ -5,8 +5,8 @@ import "context"
 // Enqueuer accepts events for delivery. *Tracker is one.
 type Enqueuer interface {
 	// Enqueue returns nil if all events are stored as safely as the queue promises. An error that wraps ErrConflict means
-	// that an event id is already used with another amount; the other events are stored then. With any other error none
-	// is. ctx does not end with the request.
+	// that an event id is already used with another amount; then the other events are stored. With any other error no event
+	// is stored. ctx does not end with the request.
 	Enqueue(ctx context.Context, events ...Event) error
 }
 
@@ -20,9 +20,9 @@ type Enqueuer interface {
 // An empty TID of a Sale or Signup is filled in from the visitor's cookies, and an empty RefID with WithRefIDCookie. If no
 // promoter brought the visitor, a Signup has neither, and is refused: record it only if AttributionFrom knows one.
 //
-// On an error nothing of the call is recorded. The error is a *ValidationError if an event is wrong. It wraps ErrConflict if
-// this process knows an event id with another amount, and ErrNoMiddleware if ctx comes from no wrapped handler, or from one
-// that has returned.
+// On an error no event of the call is recorded. The error is a *ValidationError if an event is wrong. It wraps ErrConflict if
+// this process knows an event id with another amount, and ErrNoMiddleware if ctx does not come from a wrapped handler, or if
+// the handler has returned.
 func Record(ctx context.Context, events ...Event) error {
 	if ctx == nil {
 		return ErrNoMiddleware
@@ -37,8 +37,8 @@ func Record(ctx context.Context, events ...Event) error {
 // MiddlewareOption changes what an adapter's Middleware does: WithFailClosed, WithRefIDCookie, WithSuccess.
 type MiddlewareOption func(*Hook)
 
-// WithSuccess says which final status (200 or more) is a success. Default, also for nil: every status below 400. Whatever the
-// rule, a handler that panics, hijacks its connection or exceeds the time of an http.TimeoutHandler has failed.
+// WithSuccess says which final status (200 or more) is a success. Default, also for nil: every status below 400. A handler
+// that panics, hijacks its connection or exceeds the time of an http.TimeoutHandler has failed in any case.
 func WithSuccess(success func(status int) bool) MiddlewareOption {
 	return func(h *Hook) {
 		if success != nil {
@@ -47,13 +47,13 @@ func WithSuccess(success func(status int) bool) MiddlewareOption {
 	}
 }
 
-// WithFailClosed is for webhooks. If an event cannot be accepted, the response is 503 instead of the handler's, and the
-// provider delivers again. Header fields that a middleware outside has set stay. It works for events that are recorded
-// before the first byte of the response. An event id that is already used with another amount (ErrConflict) does not make a
-// 503, since delivering it again would not help. Default: the response is untouched, and the event is reported as lost
+// WithFailClosed is for webhooks. If an event cannot be accepted, the response is a 503 instead of the handler's, and the
+// provider delivers again. Header fields that an outer middleware has set stay. It works for events that are recorded
+// before the first byte of the response. An event id that is already used with another amount (ErrConflict) does not cause a
+// 503, since delivering again would not help. Default: the response does not change, and the event is reported as lost
 // (StageLost).
 func WithFailClosed() MiddlewareOption { return func(h *Hook) { h.failClosed = true } }
 
 // WithRefIDCookie also fills in RefID, from the cookie _fprom_ref that CaptureReferral sets. Without it CaptureReferral earns
-// nobody a commission. A visitor can set that cookie to any promoter's id. Default: only the visitor id of _fprom_tid is taken.
+// nobody a commission. A visitor can set that cookie to any promoter's id. Default: only TID is filled in, from _fprom_tid.
 func WithRefIDCookie() MiddlewareOption { return func(h *Hook) { h.refID = true } }

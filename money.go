@@ -4,10 +4,9 @@ import "github.com/fprom-go/fprom/internal/currency"
 
 // ParseAmount reads a decimal amount in units of a currency and returns it in FirstPromoter's minor units: whole units of the
 // zero-decimal currencies, hundredths of all others (see money.Exponent). "19.99" USD is 1999, and "1999" JPY is 1999. code is
-// an ISO 4217 code in any case; an empty one stands for the account's default, with hundredths. Digits that the currency
-// does not have must be zero; the third decimal of a three-decimal currency is rounded half to even. s may have digits, one
-// point and a leading minus: no exponent, no thousands separator, no space. The error is a *ValidationError of "Amount" or
-// "Currency".
+// an ISO 4217 code in any case; an empty code means the account's default currency, with hundredths. Further decimals must be
+// zero; only the third decimal of a three-decimal currency is rounded half to even. s may have digits, one point and a
+// leading minus: no exponent, no thousands separator, no space. The error is a *ValidationError of "Amount" or "Currency".
 func ParseAmount(s, code string) (int64, error) {
 	c, ok := currency.Lookup(code)
 	switch {
@@ -27,9 +26,9 @@ func ParseAmount(s, code string) (int64, error) {
 	return currency.Rescale(n, digits, c.Digits), nil
 }
 
-// BeforeTax returns the part of paid that is not tax, if the invoice is over total and total contains tax:
-// paid × (total−tax) / total, in integers, rounded half to even. It works for tax-inclusive and -exclusive prices, since
-// total contains the tax in both, and for partial payments and refunds. All amounts are in the same unit, whichever it is.
+// BeforeTax returns the part of paid that is not tax. total is the sum of the invoice, and contains tax. The result is
+// paid × (total−tax) / total, in integers, rounded half to even. Prices may include the tax or not, since total always
+// contains it. paid may be a partial payment or a refund. All amounts are in the same unit, whichever it is.
 // The result is 0 if nothing was paid, and paid if total is not positive or tax is negative. Tax above total counts as total.
 func BeforeTax(paid, total, tax int64) int64 {
 	switch {

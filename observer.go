@@ -18,7 +18,7 @@ type Stage string
 const (
 	StageEnqueued  Stage = "enqueued"  // accepted: stored in the queue
 	StageDelivered Stage = "delivered" // has its outcome: Tracked, NotReferral or Duplicate
-	StageRetry     Stage = "retry"     // the attempt failed, was refused, or was answered too early; it is made again later
+	StageRetry     Stage = "retry"     // the attempt failed, was refused, or came too early; another one follows
 	StagePaused    Stage = "paused"    // the answer pauses all delivery; the event is kept, no attempt is spent
 	StageDead      Stage = "dead"      // rejected, or given up: a dead letter
 	StageDiscarded Stage = "discarded" // recorded in a handler that failed: not a sale
@@ -31,29 +31,28 @@ type Step struct {
 	Stage   Stage
 	Message Message
 	Result  Result
-	Err     error         // why: for retry, paused, dead, lost and conflict; for discarded if the client may see a success
-	Elapsed time.Duration // the attempt's duration; 0 where none was made
+	Err     error         // the reason of retry, paused, dead, lost and conflict; of discarded if the client may see a success
+	Elapsed time.Duration // the attempt's duration; 0 if none was made
 	Waited  time.Duration // how long the attempt waited for the rate limit before it was made
 
-	verdict *verdict // of the attempt; nil where none was made
+	verdict *verdict // of the attempt; nil if none was made
 }
 
-// observe is the one door that every step goes through: it counts, logs and tells the Observer. Logger and Observer are
-// foreign code, whose panics end here.
+// observe counts and logs every step, and calls the Observer. Logger and Observer are foreign code: it recovers their panics.
 func (t *Tracker) observe(ctx context.Context, s Step) {
 	if t == nil {
 		return
 	}
 	t.counts.update(func(stats *Stats) { stats.count(s) })
-	_ = t.guard(ctx, "the Logger", func() error { t.logbook.step(ctx, t, s); return nil })
+	_ = t.guard(ctx, "the Logger", func() error { t.logbook.log(ctx, t, s); return nil })
 	if t.cfg.Observer != nil {
 		_ = t.guard(ctx, "the Observer", func() error { t.cfg.Observer(ctx, s); return nil })
 	}
 }
 
-var errRecovered = errors.New("fprom: it panicked: see the log")
+var errRecovered = errors.New("fprom: a panic was recovered: see the log")
 
-// guard runs foreign code. A panic of it is counted and logged, and makes the error.
+// guard runs foreign code. It counts and logs a panic, and returns an error then.
 func (t *Tracker) guard(ctx context.Context, what string, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -64,12 +63,12 @@ func (t *Tracker) guard(ctx context.Context, what string, f func() error) (err e
 	return f()
 }
 
-// say logs what is about no single event.
+// say logs a line that concerns no single event.
 func (t *Tracker) say(ctx context.Context, level slog.Level, text string, attrs ...any) {
 	_ = t.guard(ctx, "the Logger", func() error { t.cfg.Logger.Log(ctx, level, "fprom: "+text, attrs...); return nil })
 }
 
-// panicked counts and logs a panic; a Logger that panics again is left alone.
+// panicked counts and logs a panic. A second panic, of the Logger, is ignored.
 func (t *Tracker) panicked(ctx context.Context, what string, p any) {
 	t.counts.update(func(s *Stats) { s.Panics++ })
 	defer func() { _ = recover() }()

@@ -12,9 +12,9 @@ import (
 // concurrent use, and may be called while a Tracker delivers, also by another process.
 type Outbox interface {
 	Queue
-	// Entries ranges over the events that f selects: waiting, done and dead, in the order they were put. It reads in pages
-	// and holds up nothing. It may miss what changes meanwhile. An error ends it. To go on later, give the Cursor of the last
-	// Entry as Filter.After.
+	// Entries ranges over the events that f selects: waiting, done and dead, in the order they were put. It reads in pages,
+	// so it blocks nobody, and may miss concurrent changes. It ends after an error. To go on later, set Filter.After to the
+	// Cursor of the last Entry.
 	Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error]
 	// Redrive sends the dead letters that f selects again, under their own event ids, and returns how many. It ignores
 	// Filter.State. A dead letter that cannot be read, or whose key was put again, stays.
@@ -23,11 +23,12 @@ type Outbox interface {
 	// Filter.State: what waits cannot be dropped.
 	Drop(ctx context.Context, f Filter) (int, error)
 	// History counts the outcomes between from and to in intervals of step. It reads the ledger, so it survives restarts and
-	// counts all replicas. It has the outcome that stands now: a dead letter that is redriven, dropped or put again counts no more. Every interval has a Bucket, also an empty one; at most 10,000. from is rounded down to step.
+	// counts all replicas. A dead letter that was redriven, dropped or put again is no longer counted. Every interval has a
+	// Bucket, also an empty one; at most 10,000. from is rounded down to step.
 	History(ctx context.Context, from, to time.Time, step time.Duration) ([]Bucket, error)
 	// Forget erases a person: customer is an e-mail address or a uid. It returns how many events it changed. Events
-	// that are done or dead lose customer and body; event ids and sums stay. An event that still waits is kept, since a
-	// commission depends on it, and is erased when it has its outcome.
+	// that are done or dead lose customer and body; event ids and sums stay. An event that still waits is erased when it has
+	// its outcome, since a commission depends on it.
 	Forget(ctx context.Context, customer string) (int, error)
 }
 
@@ -54,7 +55,7 @@ type Filter struct {
 	StatusCode int       `json:"status,omitzero"`    // of the last answer
 	Limit      int       `json:"limit,omitzero"`     // so many at most; 0: no limit
 	After      string    `json:"after,omitempty"`    // Entry.Cursor of the last entry seen
-	Personal   bool      `json:"personal,omitzero"`  // show Entry.Customer in clear
+	Personal   bool      `json:"personal,omitzero"`  // do not mask Entry.Customer
 }
 
 // Entry is one event in an Outbox.
@@ -103,7 +104,7 @@ func (b *Bucket) Add(s State, o Outcome) {
 	}
 }
 
-// NewBuckets returns the empty Buckets of Outbox.History, or its error, a *ValidationError. It is for implementations of Outbox.
+// NewBuckets returns the empty Buckets of Outbox.History, for implementations of Outbox. The error is a *ValidationError.
 func NewBuckets(from, to time.Time, step time.Duration) ([]Bucket, error) {
 	if step <= 0 {
 		return nil, &ValidationError{"step", "is not positive"}
@@ -119,7 +120,7 @@ func NewBuckets(from, to time.Time, step time.Duration) ([]Bucket, error) {
 	return buckets, nil
 }
 
-// NewEntry returns m as a waiting Entry, with the customer in clear. It is for implementations of Outbox.
+// NewEntry returns the Entry of a waiting m, with the customer not masked. It is for implementations of Outbox.
 func NewEntry(m Message) Entry {
 	amount, currency := m.Money()
 	return Entry{
@@ -128,7 +129,7 @@ func NewEntry(m Message) Entry {
 	}
 }
 
-// Settle notes in e what deliver returned, and when. It is for implementations of Outbox.
+// Settle stores in e what deliver returned, and when. It is for implementations of Outbox.
 func (e *Entry) Settle(r Result, err error, at time.Time) {
 	e.State, e.Outcome, e.SettledAt, e.NextAttempt = StateDone, r.Outcome, at, time.Time{}
 	e.StatusCode, e.ID, e.Commissions, e.CommissionIDs = r.StatusCode, r.ID, len(r.Commissions), nil
@@ -142,7 +143,7 @@ func (e *Entry) Settle(r Result, err error, at time.Time) {
 
 const maxReason = 1 << 10
 
-// Match reports whether f selects e, whose customer is in clear. It does not look at Limit and After. It is for
+// Match reports whether f selects e, whose customer must not be masked. It ignores Limit and After. It is for
 // implementations of Outbox.
 func (f Filter) Match(e Entry) bool {
 	named := func(k string) bool { return SafeKey(k) == e.Key || SafeKey(e.Kind+":"+k) == e.Key }
@@ -157,7 +158,7 @@ func (f Filter) Match(e Entry) bool {
 		(f.StatusCode == 0 || f.StatusCode == e.StatusCode)
 }
 
-// SafeKeys returns every Entry.Key that f.Keys may name; nil if any will do. It is for implementations of Outbox.
+// SafeKeys returns every Entry.Key that f.Keys may mean; nil if f.Keys is empty. It is for implementations of Outbox.
 func (f Filter) SafeKeys() (keys []string) {
 	kinds := []string{f.Kind}
 	if f.Kind == "" {
@@ -172,7 +173,7 @@ func (f Filter) SafeKeys() (keys []string) {
 	return keys
 }
 
-// Show returns e as f wants it shown: the customer is masked unless f.Personal. It is for implementations of Outbox.
+// Show returns e with the customer masked, unless f.Personal. It is for implementations of Outbox.
 func (f Filter) Show(e Entry) Entry {
 	if !f.Personal {
 		e.Customer = MaskEmail(e.Customer)

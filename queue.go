@@ -9,28 +9,28 @@ import (
 // owns concurrency, order and timers. Implementations: NewMemoryQueue, package boltqueue (one file), module riverqueue
 // (PostgreSQL, several replicas). The suite fpromtest/queuetest says whether an implementation keeps the rules.
 //
-// A queue may also be a Limiter, an UndeliveredLister or a Watcher, which a Tracker uses, and an Outbox for operators. Write
-// the assertion down, as in var _ fprom.Limiter = (*Queue)(nil), so that a wrong signature does not compile.
+// A queue may also be a Limiter, an UndeliveredLister or a Watcher, which a Tracker uses, and an Outbox for operators. Assert
+// it, as in var _ fprom.Limiter = (*Queue)(nil), so that a wrong signature does not compile.
 type Queue interface {
 	// Put stores messages, all or none. nil means that they are stored as safely as this queue promises. A message whose
-	// Key waits already, or had its outcome and is remembered, is not stored again, and that is no error. If its Digest
-	// differs, the error wraps ErrConflict, each time, and the other messages are stored; with any other error nothing is
-	// stored. The Key of a dead letter is free: the new message takes its place. ErrQueueClosed after Close. Safe for
-	// concurrent use, also before and while Run runs.
+	// Key waits, or is remembered with its outcome, is not stored again, and that is no error. But if its Digest differs, the
+	// error wraps ErrConflict, each time, and the other messages are stored. With any other error nothing is stored. The Key
+	// of a dead letter is free: a new message replaces it. ErrQueueClosed after Close. Safe for concurrent use, also before
+	// and during Run.
 	Put(ctx context.Context, m ...Message) error
-	// Run calls deliver for every stored message, at most workers at once, until ctx ends. Then it begins no delivery, waits
+	// Run calls deliver for every stored message, at most workers at once, until ctx ends. Then it starts no delivery, waits
 	// for those under way and returns nil. ErrQueueInUse if another Run is under way, ErrQueueClosed after Close.
 	//
 	// Messages of one Customer are delivered one at a time in the order they were put, unless IsSetAside(err) lets the later
-	// ones pass. Otherwise the oldest comes first, and live messages come before those with Bulk. New and tried messages take
-	// turns, so that neither keeps the other waiting.
+	// ones pass. Otherwise the oldest comes first, and live messages come before those with Bulk. First attempts and retries
+	// take turns, so that neither keeps the other waiting.
 	//
 	// Message.Attempt counts the deliveries from 1. If deliver returns no error, the message is done, with the Result's
 	// Outcome. If IsPermanent(err), it is a dead letter. Otherwise it is delivered again after RetryDelay(attempt, err), and the
 	// attempt does not count if IsHeld(err) or ctx has ended. A panic of deliver is an error of that delivery.
 	Run(ctx context.Context, workers int, deliver func(context.Context, Message) (Result, error)) error
 	// Flush returns nil when every message stored before the call has an outcome or is a dead letter. It returns an error
-	// that wraps ErrNotDue as soon as none of the others is under way or due before ctx's deadline, ctx's error when ctx
+	// that wraps ErrNotDue as soon as no remaining message is under way or due before ctx's deadline, ctx's error when ctx
 	// ends, and ErrQueueClosed after Close.
 	Flush(ctx context.Context) error
 	// Stats must be cheap. ErrQueueClosed after Close.
@@ -41,8 +41,8 @@ type Queue interface {
 
 // Limiter is a Queue that shares the account's limit with other processes.
 type Limiter interface {
-	// Admit is called before every attempt, and waits for the limit of requestsPerMinute (Config.RequestsPerMinute) that all
-	// processes share. ctx ends when the account is paused meanwhile; otherwise an attempt follows.
+	// Admit is called before every attempt. It waits for the limit that all processes share, requestsPerMinute
+	// (Config.RequestsPerMinute). ctx also ends when the account is paused. If ctx has not ended, the attempt is made.
 	Admit(ctx context.Context, requestsPerMinute int) error
 	// Pause tells the other processes that an answer pauses the account for d.
 	Pause(ctx context.Context, d time.Duration, reason error) error
@@ -56,17 +56,17 @@ type UndeliveredLister interface {
 
 // Watcher is a Queue that shows its state to other processes, as boltqueue does over its socket.
 type Watcher interface {
-	// Watch gives the queue the Tracker's Stats, which say more than the queue knows: the pause, the breaker, the calls of
-	// the last minute. New calls it once before Run. The function may be called at any time, also by several goroutines.
+	// Watch gives the queue the Tracker's Stats, with what the queue does not know: the pause, the breaker, the calls of the
+	// last minute. New calls it once before Run. stats may be called at any time, also by several goroutines.
 	Watch(stats func() Stats)
 }
 
-// QueueStats is what a queue tells about itself.
+// QueueStats are the figures of a queue.
 type QueueStats struct {
 	Pending     int       `json:"pending"`                // live messages without an outcome, those under way included
 	Bulk        int       `json:"bulk"`                   // the same count for messages with Message.Bulk
-	Oldest      time.Time `json:"oldest,omitzero"`        // RecordedAt of the oldest of both; zero if there is none
-	Dead        int       `json:"dead"`                   // dead letters kept; the queue in memory keeps none, and counts them
+	Oldest      time.Time `json:"oldest,omitzero"`        // RecordedAt of the oldest, live or bulk; zero if there is none
+	Dead        int       `json:"dead"`                   // dead letters; the queue in memory only counts them
 	Ledger      int       `json:"ledger"`                 // event ids remembered with their outcome
 	Conflicts   int       `json:"conflicts"`              // pairs of an event id and another amount that were refused and are remembered
 	Delivering  bool      `json:"delivering"`             // some process runs the queue

@@ -21,11 +21,11 @@ type Recording struct {
 	cookies  http.Header
 	heldBack bool // an http.TimeoutHandler holds the response back until the handler returns, and may answer 503 instead
 	decision decision
-	reason   error // Discard's
+	reason   error // why events are discarded, if the client may see a success
 
 	mu     sync.Mutex
-	events []Message // guarded by mu: recorded, and not taken yet
-	closed bool      // guarded by mu: the handler has returned, and nothing can be recorded any more
+	events []Message // guarded by mu: recorded, and neither stored nor discarded yet
+	closed bool      // guarded by mu: the handler has returned, so no event can be recorded any more
 }
 
 type decision uint8
@@ -34,12 +34,12 @@ const (
 	undecided decision = iota
 	handlerFailed
 	handlerSucceeded
-	handlerRefused // failed, because WithFailClosed made it a 503: what the handler writes is thrown away
+	handlerRefused // WithFailClosed made the response a 503: what the handler writes is thrown away
 )
 
 type recordingKey struct{}
 
-// Context is the request's context, in which Record works.
+// Context returns the request's context, with which Record works.
 func (r *Recording) Context() context.Context { return r.ctx }
 
 // Commit says which status the response has, before it leaves for the client. The first final status decides. If it is a
@@ -48,8 +48,8 @@ func (r *Recording) Context() context.Context { return r.ctx }
 // WithFailClosed. With it, an error means that the events were not accepted, and that the response must be a 503 instead
 // (Exchange.Refuse).
 //
-// An http.TimeoutHandler around holds the response back until the handler returns, and may answer 503 in its place. There
-// the events are accepted in Finish, except with WithFailClosed.
+// Inside an http.TimeoutHandler the events are accepted in Finish, except with WithFailClosed: it holds the response back
+// until the handler returns, and may answer 503 in its place.
 func (r *Recording) Commit(status int) error {
 	if !r.decide(status) || r.heldBack && !r.hook.failClosed {
 		return nil
@@ -87,9 +87,9 @@ func (r *Recording) decide(status int) bool {
 	return success
 }
 
-// Discard decides that the handler failed, whatever its status, unless Commit decided before. Give a reason if the client
-// may see a success all the same: then the discarded events are logged as a warning, with the reason in Step.Err, unless
-// Commit is called with the status of a failure. A nil reason says that the handler plainly failed.
+// Discard says that the handler failed, whatever its status. It does nothing after Commit has decided. Give a reason if the
+// client may see a success all the same: then discarded events are logged as a warning, with the reason in Step.Err, unless
+// Commit is called later with the status of a failure. With a nil reason the client sees the failure.
 func (r *Recording) Discard(reason error) {
 	if r.decision == undecided {
 		r.decision, r.reason = handlerFailed, reason
@@ -103,11 +103,11 @@ func (r *Recording) Finish() {
 	}
 }
 
-// errTooLate is why something recorded before a success is discarded.
+// errTooLate is the reason to discard events of a handler that returned after its deadline.
 var errTooLate = errors.New("fprom: the request's deadline passed before the handler returned: an http.TimeoutHandler has answered 503, unless a middleware inside it has set a shorter deadline; set such a deadline outside of the TimeoutHandler, and report the event by hand if the customer has paid")
 
-// errPanicked is why something recorded after a success is discarded.
-var errPanicked = errors.New("fprom: the handler did not return, but its success had left before")
+// errPanicked is the reason to discard events that were recorded after the status of a success.
+var errPanicked = errors.New("fprom: the handler sent a success, and panicked afterwards")
 
 // Close ends the recording: events that were not accepted are discarded. Defer it, since the handler may panic.
 func (r *Recording) Close() {
@@ -117,7 +117,7 @@ func (r *Recording) Close() {
 	r.report(StageDiscarded, r.take(true), r.reason)
 }
 
-// take returns what was recorded since the call before. After the last call nothing can be recorded any more.
+// take removes the recorded events and returns them. After last no event can be recorded any more.
 func (r *Recording) take(last bool) []Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,8 +126,8 @@ func (r *Recording) take(last bool) []Message {
 	return events
 }
 
-// store enqueues events in one call, which stores all of them or none. With refuse the request fails if they are not
-// stored, otherwise they are lost.
+// store enqueues events in one call: all or none. If they cannot be stored, refuse means that the request fails; otherwise
+// they are lost.
 func (r *Recording) store(events []Message, refuse bool) error {
 	if len(events) == 0 {
 		return nil
@@ -135,8 +135,8 @@ func (r *Recording) store(events []Message, refuse bool) error {
 	err := r.enqueue(events)
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrConflict): // the others are stored, and sending the same again would help nobody
-		if r.hook.tracker == nil { // a Tracker has said it
+	case errors.Is(err, ErrConflict): // the others are stored, and a redelivery would have the same conflict
+		if r.hook.tracker == nil { // a Tracker has logged it
 			r.hook.reporter.say(r.ctx, slog.LevelError, "NOT TRACKED: an event of the handler is refused; the others are stored", safelog.Error(err))
 		}
 	case refuse:
@@ -148,7 +148,7 @@ func (r *Recording) store(events []Message, refuse bool) error {
 	return nil
 }
 
-// enqueue makes an error of a panic: the customer has paid.
+// enqueue returns a panic as an error, since the customer has paid.
 func (r *Recording) enqueue(ms []Message) error {
 	ctx := context.WithoutCancel(r.ctx)
 	return r.hook.reporter.guard(ctx, "Enqueue", func() error {
@@ -169,18 +169,18 @@ func (r *Recording) report(stage Stage, events []Message, err error) {
 	}
 }
 
-// errReturned is Record's error when the handler that ctx belongs to has returned.
+// errReturned is Record's error after the handler has returned.
 var errReturned = fmt.Errorf("fprom: the handler has returned, nothing is recorded; use Enqueue in the background: %w", ErrNoMiddleware)
 
-// record adds events, all or none, and reports the conflict that prevents it.
+// record adds events, all or none, and reports a conflict.
 func (r *Recording) record(events []Event) error {
 	conflict, err := r.add(events)
 	r.report(StageConflict, conflict, ErrConflict)
 	return err
 }
 
-// add refuses an id that this request or a Tracker of this process knows with another amount; what only the queue knows is
-// found when the event is accepted.
+// add refuses an id that this request or the Tracker knows with another amount. A conflict that only the queue knows is found
+// when the event is accepted.
 func (r *Recording) add(events []Event) (conflict []Message, err error) {
 	visitor := r.attribution()
 	r.mu.Lock()
@@ -200,7 +200,7 @@ func (r *Recording) add(events []Event) (conflict []Message, err error) {
 	switch {
 	case r.closed:
 		return nil, errReturned
-	case r.hook.enqueuer != nil: // otherwise validated, and dropped
+	case r.hook.enqueuer != nil: // else the events are dropped
 		r.events = all
 	}
 	return nil, nil

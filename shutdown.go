@@ -12,7 +12,7 @@ import (
 
 // Flush returns nil when every event accepted before the call has an outcome or is a dead letter. When all
 // that is left is due only after ctx's deadline, Flush does not wait for it and returns an error that wraps ErrNotDue: a
-// sale whose referral FirstPromoter does not know is asked about for an hour (RetryConfig.NotFound), and in a pause of the
+// sale whose referral FirstPromoter does not know is sent again for an hour (RetryConfig.NotFound), and in a pause of the
 // account nothing is due. When ctx ends, Flush returns its error. Give ctx a deadline: an outage may last. Flush of a nil
 // *Tracker returns nil.
 func (t *Tracker) Flush(ctx context.Context) error {
@@ -38,28 +38,28 @@ func (t *Tracker) Flush(ctx context.Context) error {
 	return nil
 }
 
-// stubborn is how long Shutdown waits for the end of attempts that it has cut short.
-const stubborn = 3 * time.Second
+// cutGrace is how long Shutdown waits for the end of attempts that it has cut short.
+const cutGrace = 3 * time.Second
 
 // Shutdown stops accepting events, delivers what is queued and due before ctx's deadline, stops the workers and closes
-// the queue. What is left then stays in a durable queue for the next process, and the error is nil. What is left in a queue
-// in memory is returned in an *UndeliveredError. A queue that is shared with other processes (a Limiter) is not drained:
-// they go on with it, and a rolling restart need not wait for everybody's backlog. An attempt that is under way may go on
-// until ctx ends, then it is cut short; a durable queue sends its event again, and the event id makes that safe.
+// the queue. A durable queue keeps the rest for the next process, and the error is nil. The queue in memory returns the rest
+// in an *UndeliveredError. A queue that is shared with other processes (a Limiter) is not drained: they go on with it, and a
+// rolling restart need not wait for everybody's backlog. An attempt under way may go on until ctx ends, then it is cut short;
+// a durable queue sends its event again, and the event id makes that safe.
 //
-// Give ctx a deadline: a long backlog takes its time under the rate limit. If there are several calls,
-// the first ctx that ends cuts the shutdown short for all, and all return the same error. If a transport or a queue still
-// works three seconds after ctx has ended, Shutdown returns ctx's error. Shutdown of a nil *Tracker returns nil.
+// Give ctx a deadline: the rate limit makes a long backlog slow. If there are several calls, the first ctx that ends cuts
+// the shutdown short for all, and all return the same error. If a transport or a queue has not stopped three seconds after
+// ctx has ended, Shutdown returns ctx's error. Shutdown of a nil *Tracker returns nil.
 func (t *Tracker) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	t.shutdown.Do(func() { go t.end(ctx) })
+	t.shutdown.Do(func() { go t.drainAndClose(ctx) })
 	defer context.AfterFunc(ctx, t.cut)()
 	select {
 	case <-t.ended:
 	case <-ctx.Done():
-		_ = sleepOr(context.WithoutCancel(ctx), stubborn, t.ended)
+		_ = sleepOr(context.WithoutCancel(ctx), cutGrace, t.ended)
 	}
 	select {
 	case <-t.ended:
@@ -69,15 +69,15 @@ func (t *Tracker) Shutdown(ctx context.Context) error {
 	}
 }
 
-func (t *Tracker) end(ctx context.Context) {
+func (t *Tracker) drainAndClose(ctx context.Context) {
 	defer close(t.ended)
-	t.accepting.Lock() // waits for the events that are being stored, and is never given up
+	t.accepting.Lock() // waits for the events that are being stored; never unlocked
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // the ctx of a later call has ended
+	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // another Shutdown's ctx has ended
 	if _, shared := t.cfg.Queue.(Limiter); !shared {
-		if q, err := t.queueStats(); err == nil && q.Pending+q.Bulk > 0 { //nolint:contextcheck // it has a time of its own
+		if q, err := t.queueStats(); err == nil && q.Pending+q.Bulk > 0 { //nolint:contextcheck // it has a time limit of its own
 			t.say(ctx, slog.LevelInfo, "shutdown: what waits is delivered, as far as it is due before the deadline", "waiting", q.Pending+q.Bulk)
 		}
 		err := t.Flush(ctx)
@@ -104,14 +104,14 @@ func (t *Tracker) end(ctx context.Context) {
 	}
 	t.endErr = errors.Join(undelivered, closing)
 	if canBeKey(t.cfg.Queue) {
-		taken.Delete(t.cfg.Queue)
+		queuesInUse.Delete(t.cfg.Queue)
 	}
 	t.client.closeIdle()
 }
 
 func eventsOf(ms []Message) (events []Event) {
 	for _, m := range ms {
-		if e, err := m.Event(); err == nil { // Put took only what NewMessage made
+		if e, err := m.Event(); err == nil { // never, since NewMessage made m
 			events = append(events, e)
 		}
 	}

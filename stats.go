@@ -12,18 +12,18 @@ import (
 
 // Stats is a snapshot of a Tracker. The counters are of this process, since New.
 type Stats struct {
-	// Enqueued is how many events the queue has accepted. After a restart that includes repeats that only the queue's ledger
-	// knows: it takes them without a word, and stores nothing.
+	// Enqueued is how many events the queue has accepted. After a restart this includes repeats that only the queue's ledger
+	// knows: the queue accepts them and stores nothing.
 	Enqueued uint64 `json:"enqueued"`
-	// Known is how many events were accepted again: repeats of what this process has stored or delivered (see DedupeConfig). A
-	// repeat that only the queue's ledger knows is counted as Enqueued: in a shared queue (a Limiter) also one that waits.
+	// Known is how many repeats were accepted of events that this process has stored or delivered (see DedupeConfig). A repeat
+	// that only the queue knows is counted as Enqueued. With a shared queue (a Limiter) so is a repeat of a waiting event.
 	Known       uint64 `json:"known"`
 	Attempts    uint64 `json:"attempts"` // calls made to FirstPromoter
 	Tracked     uint64 `json:"tracked"`
 	NotReferral uint64 `json:"not_referral"`
 	Duplicate   uint64 `json:"duplicate"` // FirstPromoter or this process knew the event id
 	Rejected    uint64 `json:"rejected"`  // refused by FirstPromoter as wrong, or out of attempts: dead letters
-	Retries     uint64 `json:"retries"`   // attempts that failed, or were answered too early, and are made again
+	Retries     uint64 `json:"retries"`   // attempts that failed, or came too early, and are followed by another
 	Discarded   uint64 `json:"discarded"` // recorded in a handler that failed
 	Lost        uint64 `json:"lost"`      // could not be stored: look at the log
 	Conflicts   uint64 `json:"conflicts"` // event ids used twice with different amounts: look at the log
@@ -32,9 +32,9 @@ type Stats struct {
 	Queue       QueueStats    `json:"queue"`                 //
 	OldestAge   time.Duration `json:"oldest_age"`            // how long the oldest undelivered event has waited; nanoseconds in JSON
 	Breaker     string        `json:"breaker"`               // "closed", "half-open" or "open"
-	PausedUntil time.Time     `json:"paused_until,omitzero"` // zero unless the account is paused; in the past while a probe decides
+	PausedUntil time.Time     `json:"paused_until,omitzero"` // zero unless the account is paused; in the past while a probe is under way
 	PauseReason string        `json:"pause_reason,omitempty"`
-	PutError    string        `json:"put_error,omitempty"` // why the queue did not store what it was given last; empty if it did
+	PutError    string        `json:"put_error,omitempty"` // why the queue did not store the last events; empty if it did
 
 	LastSuccess       time.Time `json:"last_success,omitzero"` // when this process last delivered an event; zero if it has not
 	LastMinute        int       `json:"last_minute"`           // calls that this process made to FirstPromoter in the last 60 s
@@ -43,8 +43,8 @@ type Stats struct {
 
 type counters struct {
 	mu    sync.Mutex
-	stats Stats       // without what Tracker.Stats asks others for
-	calls []time.Time // to FirstPromoter, of the last minute and some before
+	stats Stats       // only the counters
+	calls []time.Time // of the last minute, and some before
 }
 
 func (c *counters) update(f func(s *Stats)) {
@@ -60,7 +60,7 @@ func (c *counters) called() {
 	})
 }
 
-// recent is the calls of the last minute. Called with mu held.
+// recent returns the calls of the last minute. Called with mu held.
 func (c *counters) recent() []time.Time {
 	i := 0
 	for i < len(c.calls) && time.Since(c.calls[i]) >= time.Minute {
@@ -101,7 +101,7 @@ func (s *Stats) count(step Step) {
 		s.Lost++
 	case StageConflict:
 		s.Conflicts++
-	case StagePaused: // an attempt that is made again, and counted by Attempts
+	case StagePaused: // only Attempts counts it
 	}
 }
 

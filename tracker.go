@@ -26,20 +26,20 @@ type Tracker struct {
 	logbook logbook
 	counts  counters
 
-	accepting sync.RWMutex    // held for reading while events are put into the queue, and for good from Shutdown on
-	running   context.Context //nolint:containedctx // ends with the Tracker: stop ends it
+	accepting sync.RWMutex    // read-locked while events are stored; Shutdown locks it for ever
+	running   context.Context //nolint:containedctx // of the queue's Run; stop ends it
 	stop      context.CancelFunc
-	calls     context.Context //nolint:containedctx // of the attempts: they may outlive running until cut ends it
+	calls     context.Context //nolint:containedctx // of the HTTP calls, which may outlive running; cut ends it
 	cut       context.CancelFunc
-	ran       chan struct{} // closed when Run has returned for good
+	ran       chan struct{} // closed when the queue's Run has ended
 	shutdown  sync.Once
-	ended     chan struct{} // closed when Shutdown is through
+	ended     chan struct{} // closed when Shutdown has ended
 	endErr    error
 }
 
-// New checks cfg, starts the delivery of what the queue holds, and returns the Tracker. If a field of cfg
-// is wrong, the error is a *ValidationError that names it; if there are no credentials at all, it is ErrNoCredentials. If
-// the queue cannot be used, the error wraps ErrQueueInUse or ErrQueueClosed. Nothing is sent until there is an event. Call Shutdown at the end.
+// New checks cfg, starts to deliver the events in the queue, and returns the Tracker. If a field of cfg is wrong, the error
+// is a *ValidationError that names it; if there are no credentials at all, it is ErrNoCredentials. If the queue cannot be
+// used, the error wraps ErrQueueInUse or ErrQueueClosed. Call Shutdown at the end.
 func New(cfg Config) (*Tracker, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -50,7 +50,7 @@ func New(cfg Config) (*Tracker, error) {
 		gate: newGate(cfg.Breaker), limit: newPacer(cfg.RequestsPerMinute, cfg.Burst),
 		ran: make(chan struct{}), ended: make(chan struct{}),
 	}
-	if err := t.take(); err != nil {
+	if err := t.claimQueue(); err != nil {
 		return nil, err
 	}
 	t.running, t.stop = context.WithCancel(context.Background())
@@ -59,35 +59,35 @@ func New(cfg Config) (*Tracker, error) {
 		w.Watch(t.Stats)
 	}
 	t.announce()
-	go t.run()
+	go t.runQueue()
 	return t, nil
 }
 
-// announce is the one line that says what runs here.
+// announce logs which account, host and queue this Tracker uses.
 func (t *Tracker) announce() {
-	base, _ := url.Parse(t.cfg.BaseURL) // as Config's check did
+	base, _ := url.Parse(t.cfg.BaseURL) // which New has checked
 	_, volatile := t.cfg.Queue.(UndeliveredLister)
 	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", t.cfg.AccountID, "host", base.Host,
 		"queue", fmt.Sprintf("%T", t.cfg.Queue), "durable", !volatile, "version", Version)
 }
 
-var taken sync.Map
+var queuesInUse sync.Map
 
-// take refuses a queue that is closed, or that another Tracker of this process delivers from.
-func (t *Tracker) take() error {
+// claimQueue refuses a queue that is closed, or that another Tracker of this process uses.
+func (t *Tracker) claimQueue() error {
 	if _, err := t.queueStats(); errors.Is(err, ErrQueueClosed) {
 		return fmt.Errorf("%w (Config.Queue)", err)
 	}
 	if !canBeKey(t.cfg.Queue) {
 		return nil
 	}
-	if _, other := taken.LoadOrStore(t.cfg.Queue, t); other {
+	if _, other := queuesInUse.LoadOrStore(t.cfg.Queue, t); other {
 		return fmt.Errorf("%w (Config.Queue)", ErrQueueInUse)
 	}
 	return nil
 }
 
-func (t *Tracker) run() {
+func (t *Tracker) runQueue() {
 	defer close(t.ran)
 	for {
 		err := t.guard(t.running, "the Queue's Run", func() error { return t.cfg.Queue.Run(t.running, t.cfg.Workers, t.deliver) })
@@ -101,8 +101,8 @@ func (t *Tracker) run() {
 	}
 }
 
-// Track makes one attempt now, under the rate limit and after any pause of the account: give ctx a deadline. The error
-// goes with the outcome:
+// Track makes one attempt now. It waits for the rate limit and for the end of a pause of the account, so give ctx a
+// deadline. The error depends on the outcome:
 //
 //   - Tracked, NotReferral, Duplicate: nil
 //   - Rejected: an *APIError, or an error that wraps ErrConflict if the event id is already used with another amount

@@ -12,16 +12,16 @@ import (
 	"github.com/fprom-go/fprom/internal/currency"
 )
 
-// Limits of FirstPromoter's fields are not documented; these are what a string column and every JSON reader hold.
+// FirstPromoter documents no limits of its fields. These fit into a string column and every JSON reader.
 const (
 	maxText     = 255
 	maxAmount   = 1<<53 - 1
 	maxQuantity = 1<<31 - 1
 )
 
-// prepare returns e as it is sent, validated. The attribution fills in what is empty. What can only harm e is mended, since
-// losing the sale for it would help nobody: blanks around the e-mail address and the ids of the referral, and an id that is
-// a word such as "null".
+// prepare returns the event as it is sent, validated. The attribution fills in an empty TID and RefID. Small mistakes must not
+// lose a sale, so they are repaired: blanks around the e-mail address, TID and RefID, and a TID or RefID that is a word such
+// as "null".
 func prepare(event Event, a Attribution) (Event, error) {
 	switch e := event.(type) {
 	case Sale:
@@ -43,7 +43,7 @@ func prepare(event Event, a Attribution) (Event, error) {
 	}
 }
 
-// lowerCurrency is the code as FirstPromoter's examples have it. An unknown code is left to Validate.
+// lowerCurrency returns the code in lower case, as in FirstPromoter's examples. Validate refuses an unknown code.
 func lowerCurrency(code string) string {
 	c, _ := currency.Lookup(code)
 	return cmp.Or(c.Code, code)
@@ -117,7 +117,7 @@ func validCustomer(email, uid string) error {
 	)
 }
 
-// plainEmail are the usual addresses. net/mail would allocate for them.
+// plainEmail matches usual addresses without the allocations of net/mail.
 var plainEmail = regexp.MustCompile(`^[\w+-]+(\.[\w+-]+)*@[\w+-]+(\.[\w+-]+)*$`)
 
 func validEmail(s string) error {
@@ -129,7 +129,7 @@ func validEmail(s string) error {
 		return &ValidationError{"Email", "is not an e-mail address such as ann@example.com"}
 	}
 	more := a.Name != "" || strings.ContainsAny(s, "<>()") || strings.HasSuffix(s, ";") // ";" ends a group
-	return invalid(more, "Email", "is more than an e-mail address: pass ann@example.com of Ann <ann@example.com> (mail.ParseAddress finds it)")
+	return invalid(more, "Email", "has more text than the e-mail address: pass ann@example.com, not Ann <ann@example.com> (mail.ParseAddress finds the address)")
 }
 
 func validText(field, s string) error {

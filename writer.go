@@ -8,10 +8,10 @@ import (
 	"net/http"
 )
 
-// writer is the handler's ResponseWriter. What lies below Unwrap would pass Commit by, so it has every optional method itself.
+// writer is the handler's ResponseWriter. It has all optional methods, since those of the original would bypass Commit.
 type writer struct{ x *Exchange }
 
-// flushWriter is the writer where Flush works: handlers ask for it before they stream.
+// flushWriter is for an original with Flush: handlers look for it before they stream.
 type flushWriter struct{ writer }
 
 func (w writer) Header() http.Header         { return w.x.w.Header() }
@@ -30,7 +30,7 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadFrom leads to the original's, so that the kernel can copy a file.
+// ReadFrom uses the original's ReadFrom, with which the kernel can copy a file.
 func (w writer) ReadFrom(src io.Reader) (int64, error) {
 	if w.x.commit(http.StatusOK) {
 		return io.Copy(w.x.w, src)
@@ -38,7 +38,7 @@ func (w writer) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(io.Discard, src)
 }
 
-func (w flushWriter) Flush() { _ = w.FlushError() } // Flush has no error to give
+func (w flushWriter) Flush() { _ = w.FlushError() } // Flush cannot return it
 
 // FlushError is what http.ResponseController.Flush calls.
 func (w flushWriter) FlushError() error {
@@ -46,7 +46,7 @@ func (w flushWriter) FlushError() error {
 	return http.NewResponseController(w.x.w).Flush()
 }
 
-// reaches reports whether w, or a ResponseWriter that it unwraps to, is wanted.
+// reaches reports whether wanted is true for w or a ResponseWriter that it unwraps to.
 func reaches(w http.ResponseWriter, wanted func(http.ResponseWriter) bool) bool {
 	for !wanted(w) {
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
@@ -81,5 +81,5 @@ func (w writer) CloseNotify() <-chan bool {
 	if c, ok := w.x.w.(interface{ CloseNotify() <-chan bool }); ok {
 		return c.CloseNotify()
 	}
-	return nil // the client is never gone; the request's context says it too
+	return nil // never says that the client is gone; the request's context does
 }
