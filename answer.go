@@ -73,7 +73,7 @@ func (a *answer) readSuccess(m Message, body []byte) {
 	case o.EventID != "" && id != "" && !sameText(o.EventID, id):
 		return
 	}
-	a.has = isFirstPromoters
+	a.has = fromFirstPromoter
 	_ = json.Unmarshal(o.ID, &a.id) // 0 if it is no int64
 	for _, c := range o.Commissions {
 		c.PromoterID = c.Campaign.PromoterID
@@ -92,7 +92,7 @@ func (a *answer) readError(kind string, body []byte) {
 		_ = json.Unmarshal(o[name], &s) // empty if it is no string
 		return s
 	}
-	a.has, a.code, a.message = isFirstPromoters, text("code"), cmp.Or(text("message"), text("error"), text("transaction_id"))
+	a.has, a.code, a.message = fromFirstPromoter, text("code"), cmp.Or(text("message"), text("error"), text("transaction_id"))
 	visitor := kind == KindSignup && strings.HasPrefix(a.message, "Visitor") // sign-ups have no code
 	if a.code == "not_found" || a.code == "" && (visitor || strings.HasPrefix(a.message, "Referral")) {
 		a.has |= saysNoReferral
@@ -119,7 +119,7 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 	}
 	e := &APIError{StatusCode: status, Code: safelog.Foreign(a.code, c.cfg.APIKey), Message: safelog.Foreign(a.message, c.cfg.APIKey)}
 	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
-	if a.has&isFirstPromoters == 0 && (!refused || len(body) > 0) { // FirstPromoter's own 401 has no body
+	if a.has&fromFirstPromoter == 0 && (!refused || len(body) > 0) { // FirstPromoter's own 401 has no body
 		e.foreignURL = c.cfg.BaseURL + "/" + m.Kind
 	}
 	v.err = e

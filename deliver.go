@@ -70,11 +70,11 @@ func (t *Tracker) try(ctx context.Context, a *attempt) (v verdict, again bool) {
 		return unsent(a, err), false
 	}
 	defer t.gate.leave(a)
-	asked := time.Now()
+	began := time.Now()
 	if err := t.pace(ctx, a); err != nil {
 		return unsent(a, err), false
 	}
-	waited := time.Since(asked)
+	waited := time.Since(began)
 	if !t.gate.begin(a) {
 		return v, true
 	}

@@ -111,7 +111,7 @@ func IsPermanent(err error) bool {
 		return true
 	}
 	a, ok := errors.AsType[*APIError](err)
-	return ok && a.foreignURL == "" && ruleOf(a.StatusCode, isFirstPromoters, "").class == classRejected
+	return ok && a.foreignURL == "" && ruleOf(a.StatusCode, fromFirstPromoter, "").class == classRejected
 }
 
 // IsSetAside reports whether a queue must let the later events of the customer pass, while it keeps the event: the event has

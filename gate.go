@@ -73,9 +73,9 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 // untilProbe returns 0 if a is the next probe, else how long it must wait before it asks again. Events that failed before
 // come after all others. At the breaker they have the first probe of eight: if all first attempts fail, only they can succeed.
 func (g *gate) untilProbe(a *attempt) time.Duration {
-	others, turn := g.failWaiting, g.reason == nil && g.probes%8 == 0
+	othersWait, othersFirst := g.failWaiting, g.reason == nil && g.probes%8 == 0
 	if a.failedBefore {
-		others, turn = g.newWaiting, !turn
+		othersWait, othersFirst = g.newWaiting, !othersFirst
 	}
 	switch {
 	case time.Until(g.until) > 0:
@@ -84,7 +84,7 @@ func (g *gate) untilProbe(a *attempt) time.Duration {
 		return probeTimeout
 	case g.probe != nil && time.Until(g.probeEnds) > 0:
 		return time.Until(g.probeEnds)
-	case others > 0 && turn:
+	case othersWait > 0 && othersFirst:
 		return probeTimeout
 	default:
 		return 0

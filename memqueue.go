@@ -37,9 +37,10 @@ type (
 
 var _ UndeliveredLister = (*memoryQueue)(nil)
 
-// NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0) that lives and dies with the
-// process. Put never blocks: it returns ErrQueueFull. Shutdown returns what is left in an *UndeliveredError, except sales that
-// FirstPromoter answered with NotReferral and that only wait to be sent again. Dead letters are not kept: they are logged, counted, and given to the Observer (StageDead).
+// NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0). It does not outlive the process. Put
+// never blocks: it returns ErrQueueFull. Shutdown returns the remaining events in an *UndeliveredError, except sales that
+// FirstPromoter answered with NotReferral and that only wait to be sent again. The queue keeps no dead letters: they are
+// logged, counted, and given to the Observer (StageDead).
 func NewMemoryQueue(size int) Queue {
 	if size <= 0 {
 		size = DefaultQueueSize

@@ -54,11 +54,11 @@ const (
 type features uint8
 
 const (
-	hasBadBody       features = 1 << iota // the body broke off or is too long
-	isFirstPromoters                      // after a success: the object of this event; otherwise any JSON object
-	saysNoReferral                        // in FirstPromoter's words
-	saysSignedUp                          // in FirstPromoter's words: this lead has signed up before
-	hasRetryAfter                         // with a usable value
+	hasBadBody        features = 1 << iota // the body broke off or is too long
+	fromFirstPromoter                      // after a success: the object of this event; otherwise any JSON object
+	saysNoReferral                         // in FirstPromoter's words
+	saysSignedUp                           // in FirstPromoter's words: this lead has signed up before
+	hasRetryAfter                          // with a usable value
 )
 
 type rule struct {
@@ -76,16 +76,16 @@ var answers = []rule{
 	{[]int{503}, hasRetryAfter, "", classBusy, Undelivered},
 	{[]int{3, 403}, 0, "", classSuspected, Undelivered},
 	{nil, hasBadBody, "", classTransient, Undelivered}, // the rows above need no body
-	{[]int{200, 201}, isFirstPromoters, "", classDone, Tracked},
+	{[]int{200, 201}, fromFirstPromoter, "", classDone, Tracked},
 	{[]int{204}, 0, KindSale, classAskAgain, NotReferral},
 	{[]int{204}, 0, "", classDone, NotReferral},
 	{[]int{404}, saysNoReferral, "", classDone, NotReferral},
-	{[]int{409}, isFirstPromoters, "", classDone, Duplicate},
+	{[]int{409}, fromFirstPromoter, "", classDone, Duplicate},
 	{[]int{422}, saysSignedUp, KindSignup, classDone, Duplicate},
-	{[]int{400, 413, 415, 422}, isFirstPromoters, "", classRejected, Rejected},
+	{[]int{400, 413, 415, 422}, fromFirstPromoter, "", classRejected, Rejected},
 	{[]int{408, 421, 425}, 0, "", classTransient, Undelivered},
 	{[]int{404}, 0, "", classSuspected, Undelivered},
-	{[]int{4}, isFirstPromoters, "", classSuspected, Undelivered},
+	{[]int{4}, fromFirstPromoter, "", classSuspected, Undelivered},
 	{nil, 0, "", classTransient, Undelivered},
 }
 
