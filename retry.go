@@ -32,7 +32,7 @@ func RetryDelay(attempt int, err error) time.Duration {
 			return d.wait
 		}
 		c = d.retry
-	} else if a, ok := errors.AsType[*APIError](err); ok { // no Tracker made it: the suites for queues return it
+	} else if a, ok := errors.AsType[*APIError](err); ok { // from the suites for queues, not from a Tracker
 		asked = min(max(a.RetryAfter, 0), maxRetryAfter)
 	}
 	top := c.Base
