@@ -107,7 +107,7 @@ func (r *Recording) Finish() {
 var errTooLate = errors.New("fprom: the request's deadline passed before the handler returned: an http.TimeoutHandler has answered 503, unless a middleware inside it has set a shorter deadline; set such a deadline outside of the TimeoutHandler, and report the event by hand if the customer has paid")
 
 // errPanicked is the reason to discard events that were recorded after the status of a success.
-var errPanicked = errors.New("fprom: the handler sent a success, and panicked afterwards")
+var errPanicked = errors.New("fprom: the handler sent a success, but did not return normally")
 
 // Close ends the recording: events that were not accepted are discarded. Defer it, since the handler may panic.
 func (r *Recording) Close() {

@@ -152,7 +152,7 @@ func TestDiscardedBesideASuccess(t *testing.T) {
 		{"recorded after 200, panic", func(r *fprom.Recording) {
 			_ = r.Commit(http.StatusOK)
 			_ = fprom.Record(r.Context(), validSale("late"))
-		}, "did not return"},
+		}, "did not return normally"},
 	} {
 		var log bytes.Buffer
 		var seen steps
