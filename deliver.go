@@ -170,7 +170,7 @@ func (t *Tracker) askAgain(a *attempt, v *verdict) {
 	for i, at := range t.cfg.Retry.NotFound {
 		if age < at {
 			v.class, v.wait = classAskAgain, at-age
-			v.aside = i == len(t.cfg.Retry.NotFound)-1 // the sign-up may be behind it
+			v.aside = i == len(t.cfg.Retry.NotFound)-1 // its sign-up may wait behind it
 			v.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), v.wait.Round(time.Second))
 			return
 		}
