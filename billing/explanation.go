@@ -73,7 +73,7 @@ func (x Explanation) Events() []fprom.Event {
 // String returns a text for people, with one line for each field.
 func (x Explanation) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s %s\n", x.Provider, orDash(x.Type), orDash(x.ID))
+	fmt.Fprintf(&b, "%s %s %s\n", x.Provider, cmp.Or(x.Type, "-"), cmp.Or(x.ID, "-"))
 	switch {
 	case x.Err != nil:
 		fmt.Fprintf(&b, "  error: %v\n", x.Err)
@@ -90,13 +90,6 @@ func (x Explanation) String() string {
 		b.WriteString(m.String())
 	}
 	return b.String()
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 func kindOf(e fprom.Event) string {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"testing/iotest"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -104,7 +105,7 @@ func (r reply) reader(pause func(time.Duration) error) io.Reader {
 		whole = io.MultiReader(whole, io.LimitReader(padding{}, r.padding), bytes.NewReader(r.tail))
 	}
 	if r.cut {
-		whole = io.MultiReader(io.LimitReader(whole, r.size()/2), breaking{})
+		whole = io.MultiReader(io.LimitReader(whole, r.size()/2), iotest.ErrReader(io.ErrUnexpectedEOF))
 	}
 	if r.slow > 0 {
 		return &slowReader{r: whole, piece: int(r.size())/slowPieces + 1, wait: r.slow / slowPieces, pause: pause}
@@ -121,11 +122,6 @@ func (padding) Read(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
-
-// breaking ends the connection in the middle of a body.
-type breaking struct{}
-
-func (breaking) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // slowReader waits before each piece.
 type slowReader struct {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
@@ -138,7 +139,7 @@ func (s Suite) HandlerTable(t *testing.T) {
 		{name: "empty secret in rotation", body: sale, change: by("", sale), opts: []billing.Option{billing.WithSecrets("")}, want: refused},
 		{name: "not a POST", body: sale, change: func(r *http.Request) { sign(r); r.Method = http.MethodGet }, want: 405},
 		{name: "too large", body: make([]byte, 2<<20), change: sign, want: 413},
-		{name: "body cut off", body: sale, change: func(r *http.Request) { sign(r); r.Body = io.NopCloser(cut{}) }, want: 400},
+		{name: "body cut off", body: sale, change: func(r *http.Request) { sign(r); r.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF)) }, want: 400},
 		{name: "queue full", body: sale, change: sign, err: fprom.ErrQueueFull, want: 503},
 		{name: "no tracker", body: sale, change: sign, err: fprom.ErrNoTracker, want: 200},
 		{name: "conflict", body: sale, change: sign, err: fprom.ErrConflict, want: 200},
@@ -175,10 +176,6 @@ func (s Suite) HandlerTable(t *testing.T) {
 		}
 	})
 }
-
-type cut struct{}
-
-func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // Deliver signs the fixtures, posts them to one handler in this order, and returns the accepted events.
 func (s Suite) Deliver(t *testing.T, fixtures []string, opts ...billing.Option) []fprom.Event {
