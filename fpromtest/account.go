@@ -58,6 +58,20 @@ type lead struct {
 // gone reports whether FirstPromoter no longer takes sales of the lead.
 func (l *lead) gone() bool { return l.expired || l.state == "denied" || l.state == "moved" }
 
+// shownState returns the state in FirstPromoter's answers.
+func (l *lead) shownState() string {
+	switch {
+	case l.state != "":
+		return l.state
+	case !l.cancelled.IsZero():
+		return "cancelled"
+	case !l.customer.IsZero():
+		return "active"
+	default:
+		return "signup"
+	}
+}
+
 func newAccount() account {
 	return account{
 		nextID: 1000, visitors: map[string]*Promoter{}, codes: map[string]*Promoter{},

@@ -53,16 +53,7 @@ func (s *Server) rowJSON(r *bookRow) object {
 }
 
 func (s *Server) referralRecord(l *lead) object {
-	state := "signup"
-	switch {
-	case l.state != "":
-		state = l.state
-	case !l.cancelled.IsZero():
-		state = "cancelled"
-	case !l.customer.IsZero():
-		state = "active"
-	}
-	email := l.email
+	state, email := l.shownState(), l.email
 	if state == "moved" && email != "" {
 		email += " (moved)"
 	}

@@ -9,9 +9,10 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
-	"slices"
+	"path"
 	"strconv"
 	"strings"
 	"text/template"
@@ -84,11 +85,10 @@ var webhookFiles embed.FS
 // Webhooks lists the samples, sorted by provider and event.
 func Webhooks() []WebhookSample {
 	var out []WebhookSample
-	for _, path := range webhookPaths() {
-		provider, file, _ := strings.Cut(path, "/")
-		name, _ := webhookFile(file)
+	for _, file := range webhookPaths() {
+		name, _ := webhookFile(path.Base(file))
 		event, variant, _ := strings.Cut(name, "@")
-		out = append(out, WebhookSample{provider, event, variant})
+		out = append(out, WebhookSample{path.Base(path.Dir(file)), event, variant})
 	}
 	return out
 }
@@ -100,26 +100,18 @@ func webhookFile(file string) (name, format string) {
 	return name[:i], name[i+1:]
 }
 
-// webhookPaths lists the files of the samples: <provider>/<event>[@<variant>].<format>.tmpl.
+// webhookPaths lists the files of the samples, sorted: webhooks/<provider>/<event>[@<variant>].<format>.tmpl.
 func webhookPaths() []string {
-	var out []string
-	dirs, _ := webhookFiles.ReadDir("webhooks")
-	for _, d := range dirs {
-		files, _ := webhookFiles.ReadDir("webhooks/" + d.Name())
-		for _, f := range files {
-			out = append(out, d.Name()+"/"+f.Name())
-		}
-	}
-	slices.Sort(out)
-	return out
+	files, _ := fs.Glob(webhookFiles, "webhooks/*/*") // the pattern is right
+	return files
 }
 
 // webhookPath returns the file of a sample and its format, or empty strings.
-func webhookPath(provider, event string) (path, format string) {
-	for _, path := range webhookPaths() {
-		dir, file, _ := strings.Cut(path, "/")
-		if name, format := webhookFile(file); dir == provider && name == event {
-			return path, format
+func webhookPath(provider, event string) (file, format string) {
+	for _, file := range webhookPaths() {
+		name, format := webhookFile(path.Base(file))
+		if path.Base(path.Dir(file)) == provider && name == event {
+			return file, format
 		}
 	}
 	return "", ""
@@ -143,12 +135,12 @@ var webhookFuncs = template.FuncMap{
 
 // WebhookBody returns the body of Webhook.
 func WebhookBody(provider, event string, c WebhookConfig) ([]byte, error) {
-	path, _ := webhookPath(provider, event)
-	source, err := webhookFiles.ReadFile("webhooks/" + path)
+	file, _ := webhookPath(provider, event)
+	source, err := webhookFiles.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("fprom: no sample of a webhook %q of %q: Webhooks lists what there is", event, provider)
 	}
-	t, err := template.New(path).Funcs(webhookFuncs).Parse(string(source))
+	t, err := template.New(file).Funcs(webhookFuncs).Parse(string(source))
 	if err != nil {
 		return nil, fmt.Errorf("fprom: the sample of the webhook: %w", err)
 	}

@@ -87,15 +87,8 @@ func cancellationJSON(id int64, l *lead) object {
 }
 
 func leadJSON(l *lead) object {
-	state := "signup"
-	switch {
-	case !l.cancelled.IsZero():
-		state = "cancelled"
-	case !l.customer.IsZero():
-		state = "active"
-	}
 	return object{
-		"id": l.id, "state": state, "email": orNull(l.email), "uid": orNull(l.uid),
+		"id": l.id, "state": l.shownState(), "email": orNull(l.email), "uid": orNull(l.uid),
 		"customer_since": stamp(l.customer), "cancelled_at": stamp(l.cancelled), "plan_name": nil,
 		"suspicion": "no_suspicion", "username": nil, "website": nil, "created_at": stamp(l.created),
 		"split_promotion_id": nil, "custom_fields": nil, "split_percentage_value": nil, "visitor_sub_id": nil,
