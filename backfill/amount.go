@@ -9,7 +9,7 @@ import (
 
 // ErrMixedAmounts is wrapped by the error that ends the reading of a file in which an amount has another mark than
 // Format.Decimal.
-var ErrMixedAmounts = errors.New(`the amount has another mark than the decimal mark that was stated: take thousands separators out, or state the other mark (--decimal)`)
+var ErrMixedAmounts = errors.New(`the amount has a mark that is not the decimal mark: remove thousands separators, or name the other decimal mark (--decimal)`)
 
 // ParseAmount reads an amount in the form of f, and returns it in FirstPromoter's minor units. It accepts digits, one decimal
 // mark and a leading minus: no thousands separator, no currency sign, no exponent. The error is a *fprom.ValidationError of
@@ -42,7 +42,7 @@ func minorAmount(s string) (int64, error) {
 	case !isNumber(digits):
 		return bad("is not a whole number such as 1999")
 	case strings.ContainsAny(digits, ".,"):
-		return bad("has a decimal mark, but amounts were said to be in minor units (1999 for 19.99): read them as major (--amount major)")
+		return bad("has a decimal mark, but the file is read in minor units (1999 for 19.99): read it in major units (--amount major)")
 	}
 	digits = strings.TrimLeft(digits, "0")
 	if len(digits) > 18 {

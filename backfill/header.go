@@ -24,7 +24,7 @@ func (f Format) columns(header []string, mayLack bool) ([]field, error) {
 			if is == createdAtField { // it is only shown
 				return nil
 			}
-			return headerError("%q and %q both say %s: name one with a mapping, such as %s=%s", other, header[i], is, other, is)
+			return headerError("%q and %q are both %s: map the right one, such as %s=%s", other, header[i], is, other, is)
 		}
 		fields[i], taken[is] = is, header[i]
 		return nil
@@ -67,7 +67,7 @@ func (f Format) mapped(header []string, mayLack bool) (map[int]field, error) {
 		is := namedField(to)
 		switch {
 		case i < 0 && !mayLack:
-			return nil, headerError("there is no column %q to map; there are %s", name, list(header))
+			return nil, headerError("there is no column %q to map; the columns are %s", name, list(header))
 		case to == "" || to == "-":
 		case is == noField || !slices.Contains(fieldsOf(f.Kind), is):
 			return nil, headerError("a %s has no field %q; it has %s", f.Kind, to, names(fieldsOf(f.Kind)))
@@ -92,14 +92,14 @@ func (f Format) complete(header []string, fields []field, taken map[field]string
 	}
 	for _, is := range needed {
 		if slices.Contains(fieldsOf(f.Kind), is) && taken[is] == "" {
-			return headerError("none says %s. Rename one, or map it: COLUMN=%s. There are %s", is, is, list(header))
+			return headerError("no column is %s. Rename one, or map it: COLUMN=%s. The columns are %s", is, is, list(header))
 		}
 	}
 	if taken[emailField] == "" && taken[uidField] == "" {
-		return headerError("none names the customer. Rename one to email or uid, or map it: COLUMN=email. There are %s", list(header))
+		return headerError("no column names the customer. Rename one to email or uid, or map it: COLUMN=email. The columns are %s", list(header))
 	}
 	if f.Kind == fprom.KindSignup && taken[tidField] == "" && taken[refIDField] == "" {
-		return headerError("none says tid or ref_id, and a signup needs one of them. Rename one, or map it: COLUMN=ref_id. There are %s", list(header))
+		return headerError("no column is tid or ref_id, and a signup needs one of them. Rename one, or map it: COLUMN=ref_id. The columns are %s", list(header))
 	}
 	return nil
 }

@@ -95,8 +95,8 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"no customer", "event_id,amount\n", "customer", minor},
 		{"no id", "email,amount\n", "event_id", minor},
 		{"a sign-up of nobody", "email,created_at\n", "tid or ref_id", backfill.Format{Kind: fprom.KindSignup}},
-		{"two ids", "id,transaction_id,email,amount\n", "both say event_id", minor},
-		{"the same name twice", "event_id,email,email,amount\n", "both say email", minor},
+		{"two ids", "id,transaction_id,email,amount\n", "are both event_id", minor},
+		{"the same name twice", "event_id,email,email,amount\n", "are both email", minor},
 		{"no such column to map", "event_id,email,amount\n", "no column", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Invoice": "event_id"}}},
 		{"no such field to map", "event_id,email,amount\n", "no field", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"email": "mail"}}},
 		{"empty", "\n \n", "empty", minor},
@@ -152,7 +152,7 @@ func TestJSONLWithoutAMappedAmount(t *testing.T) {
 	const line = `{"event_id":"ch_%d","email":"ann@example.com","currency":"USD","amount":2399%s}` + "\n"
 	f := backfill.Format{Amount: backfill.Minor, Map: map[string]string{"net": "amount"}}
 	rows, err := read(t, fmt.Sprintf(line, 1, `,"net":1999`)+fmt.Sprintf(line, 2, ""), f)
-	if err != nil || len(rows) != 2 || rows[0].Err != nil || rows[1].Err == nil || !strings.Contains(rows[1].Err.Error(), "none says amount") {
+	if err != nil || len(rows) != 2 || rows[0].Err != nil || rows[1].Err == nil || !strings.Contains(rows[1].Err.Error(), "no column is amount") {
 		t.Errorf("%+v %v", rows, err)
 	}
 }

@@ -128,7 +128,7 @@ func (s *snapshot) read(ctx context.Context, p *page) error {
 		return fmt.Errorf("the history: %w", err)
 	}
 	if s.backlog, err = waited(ctx, o, now, q.Pending+q.Bulk); err != nil {
-		return fmt.Errorf("what waits: %w", err)
+		return fmt.Errorf("the waiting events: %w", err)
 	}
 	if err = s.readRecent(ctx, o); err != nil {
 		return fmt.Errorf("the recent events: %w", err)

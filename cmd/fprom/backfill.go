@@ -149,9 +149,9 @@ func backfillError(err error, r backfill.Result, dry bool) error {
 	case option:
 		return usage("%w", err)
 	case dry:
-		return failed("%w; %s read before, and nothing was stored: mend it and run it again", err, count(r.Rows, "row"))
+		return failed("%w; nothing was stored of the %s before: mend the file and run the command again", err, count(r.Rows, "row"))
 	default:
-		return failed("%w; %s read and %d queued before: mend it and run it again, what is queued is not queued twice", err, count(r.Rows, "row"), r.Queued)
+		return failed("%w; %d of the %s before are queued: mend the file and run the command again, no row is queued twice", err, r.Queued, count(r.Rows, "row"))
 	}
 }
 

@@ -58,6 +58,6 @@ func setAt(node any, path []string, v any) (any, error) {
 		child, err := setAt(nil, path[1:], v)
 		return map[string]any{name: child}, err
 	default:
-		return nil, errors.New(strconv.Quote(name) + ": what is above it has no fields")
+		return nil, errors.New(strconv.Quote(name) + ": its parent has no fields")
 	}
 }

@@ -207,7 +207,7 @@ func TestReconcileSaysWhatIsMissing(t *testing.T) {
 		says string
 	}{
 		{nil, 2, "or --sales FILE"},
-		{[]string{"--sales", undated, "--amount", "minor"}, 1, "none says created_at"},
+		{[]string{"--sales", undated, "--amount", "minor"}, 1, "no column is created_at"},
 		{[]string{"--sales", undated}, 2, "--amount is missing"},
 		{[]string{"--outbox", "none.db"}, 1, "there is no such file"},
 		{[]string{"--outbox", "none.db", "--from", "yesterday"}, 2, "is not a day"},
