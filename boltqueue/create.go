@@ -64,7 +64,7 @@ func Compact(path string) error {
 func newFile(path string, fill func(*bbolt.DB) error, move func(temp string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
-		return err
+		return fmt.Errorf("make a file in the directory %q, which this user must be able to write: %w", filepath.Dir(path), err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
 	o := options(false, new(*os.File))
