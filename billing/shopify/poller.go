@@ -70,7 +70,7 @@ func New(t fprom.Enqueuer, c Config, opts ...billing.Option) (*Poller, error) {
 		c.Version = "2026-01"
 	}
 	return &Poller{
-		config: c, opts: opts, t: t, log: c.Logger.With(slog.String("provider", "shopify")),
+		config: c, opts: opts, t: t, log: safelog.New(c.Logger).With(slog.String("provider", "shopify")),
 		url: c.BaseURL + "/" + c.Organization + "/api/" + c.Version + "/graphql.json",
 	}, nil
 }
@@ -119,7 +119,12 @@ const transactionID = ":gid://partners/"
 
 // Poll reports every transaction since then, the oldest first. Transactions that were reported before are recognized by their event
 // ids. A transaction that cannot be read is logged and does not stop the others. The error says that Shopify or the queue failed.
-func (p *Poller) Poll(ctx context.Context, since time.Time) error {
+func (p *Poller) Poll(ctx context.Context, since time.Time) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // of the Client, the Enqueuer or an option
+			err = errors.New("fprom: shopify: a panic in the poll: " + safelog.Foreign(fmt.Sprint(r), p.config.AccessToken))
+		}
+	}()
 	edges, err := p.transactions(ctx, since)
 	if err != nil {
 		return fmt.Errorf("fprom: shopify: %w", err)

@@ -270,3 +270,31 @@ func TestNoTracker(t *testing.T) {
 		}
 	}
 }
+
+// A panic of the application's lookup ends neither the process nor the polls.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		customer := billing.WithCustomer(func(_ context.Context, shop string) (billing.Customer, error) {
+			if calls++; calls == 1 {
+				panic("no connection for ada@example.com")
+			}
+			return billing.Customer{UID: shop}, nil
+		})
+		api := &partners{t: t, transactions: []transaction{{"t1", "1", time.Now()}}}
+		sink, log := &billingtest.Sink{}, &bytes.Buffer{}
+		p, err := shopify.New(sink, shopify.Config{
+			Organization: "123", AccessToken: "token", Client: &http.Client{Transport: api}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+		}, customer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+		defer cancel()
+		p.Run(ctx)
+		if got := ids(sink.Events()); got != "t1" || !strings.Contains(log.String(), "panic") || strings.Contains(log.String(), "ada@") {
+			t.Errorf("reported %q, logged %s", got, log)
+		}
+	})
+}
