@@ -72,8 +72,8 @@ func (q *Queue) enqueue(ctx context.Context, tx queryRow, events []fprom.Event) 
 	return fmt.Errorf("fprom: riverqueue: enqueue: %w", explain(err))
 }
 
-// row is a message as an argument of putSQL.
-type row struct {
+// input is a message as putSQL takes it.
+type input struct {
 	Key      string    `json:"key"` // fprom.SafeKey
 	ClearKey *string   `json:"clear_key"`
 	Kind     string    `json:"kind"`
@@ -89,20 +89,20 @@ type row struct {
 	messageKey string
 }
 
-func rowsOf(ms []fprom.Message) []row {
-	rows := make([]row, len(ms))
+func inputsOf(ms []fprom.Message) []input {
+	inputs := make([]input, len(ms))
 	for i, m := range ms {
-		r := row{
+		in := input{
 			Key: fprom.SafeKey(m.Key), Kind: m.Kind, Customer: m.Customer, Body: string(m.Body), Digest: int64(m.Digest),
 			Bulk: m.Bulk, Repeats: m.Repeats(), At: m.RecordedAt, messageKey: m.Key,
 		}
-		r.Amount, r.Currency = m.Money()
-		if r.Key != m.Key {
-			r.ClearKey = &m.Key
+		in.Amount, in.Currency = m.Money()
+		if in.Key != m.Key {
+			in.ClearKey = &m.Key
 		}
-		rows[i] = r
+		inputs[i] = in
 	}
-	return rows
+	return inputs
 }
 
 const (
@@ -147,36 +147,36 @@ func (q *Queue) put(ctx context.Context, db queryRow, ms []fprom.Message) error 
 		return err
 	}
 	var refused []string
-	rows := rowsOf(ms)
-	for try := 0; len(rows) > 0; try++ {
+	inputs := inputsOf(ms)
+	for try := 0; len(inputs) > 0; try++ {
 		if try > len(ms)+2 {
-			return errors.New("events with the same ids come and go in other transactions; try again")
+			return errors.New("other transactions keep changing events with the same ids; try again")
 		}
-		now, later := firstOfEachKey(rows)
-		in, err := json.Marshal(now)
+		now, later := firstOfEachKey(inputs)
+		text, err := json.Marshal(now)
 		if err != nil {
 			return err
 		}
 		var out string
-		if err := db(ctx, q.sql(putSQL), string(in), q.mayNotify()).Scan(&out); err != nil {
+		if err := db(ctx, q.sql(putSQL), string(text), q.mayNotify()).Scan(&out); err != nil {
 			return err
 		}
 		var ages map[string]*float64
 		if err := json.Unmarshal([]byte(out), &ages); err != nil {
 			return err
 		}
-		for _, r := range now {
-			age, answered := ages[r.Key]
+		for _, in := range now {
+			age, answered := ages[in.Key]
 			switch {
 			case !answered:
-				later = append(later, r)
+				later = append(later, in)
 			case age == nil:
-				refused = append(refused, r.messageKey)
+				refused = append(refused, in.messageKey)
 			default:
-				renewal.Warn(q.cfg.Logger, r.Kind, r.Key, r.Bulk, time.Duration(*age*float64(time.Second)))
+				renewal.Warn(q.cfg.Logger, in.Kind, in.Key, in.Bulk, time.Duration(*age*float64(time.Second)))
 			}
 		}
-		rows = later
+		inputs = later
 	}
 	if len(refused) > 0 {
 		return &fprom.ConflictError{Keys: refused}
@@ -184,14 +184,14 @@ func (q *Queue) put(ctx context.Context, db queryRow, ms []fprom.Message) error 
 	return nil
 }
 
-// firstOfEachKey returns the first row of each key, and the other rows.
-func firstOfEachKey(rows []row) (first, others []row) {
+// firstOfEachKey returns the first input of each key, and the others.
+func firstOfEachKey(inputs []input) (first, others []input) {
 	seen := map[string]bool{}
-	for _, r := range rows {
-		if seen[r.Key] {
-			others = append(others, r)
+	for _, in := range inputs {
+		if seen[in.Key] {
+			others = append(others, in)
 		} else {
-			first, seen[r.Key] = append(first, r), true
+			first, seen[in.Key] = append(first, in), true
 		}
 	}
 	return first, others
