@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,6 +56,22 @@ func (q *Queue) EnqueueSQLTx(ctx context.Context, tx *sql.Tx, events ...fprom.Ev
 	return q.enqueue(ctx, func(ctx context.Context, sql string, args ...any) pgx.Row {
 		return tx.QueryRowContext(ctx, sql, args...)
 	}, events)
+}
+
+// inDefaultSchema serves programs that have no Queue.
+var inDefaultSchema = sync.OnceValue(func() *Queue {
+	cfg, _ := Config{}.withDefaults()
+	return &Queue{cfg: cfg}
+})
+
+// EnqueueTx is Queue.EnqueueTx in the tables of DefaultSchema. It needs no Queue.
+func EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
+	return inDefaultSchema().EnqueueTx(ctx, tx, events...)
+}
+
+// EnqueueSQLTx is Queue.EnqueueSQLTx in the tables of DefaultSchema. It needs no Queue.
+func EnqueueSQLTx(ctx context.Context, tx *sql.Tx, events ...fprom.Event) error {
+	return inDefaultSchema().EnqueueSQLTx(ctx, tx, events...)
 }
 
 func (q *Queue) enqueue(ctx context.Context, tx queryRow, events []fprom.Event) error {

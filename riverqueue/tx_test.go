@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -124,18 +125,46 @@ func TestEnqueueTxErrors(t *testing.T) {
 	}
 }
 
-// TestEnqueueTxWithoutTables: the error says what to do.
-func TestEnqueueTxWithoutTables(t *testing.T) {
+// TestEnqueueTxPackage uses the package function, which knows no schema but the default one, in a database of its own.
+func TestEnqueueTxPackage(t *testing.T) {
 	t.Parallel()
-	pool := newPool(t, database)
-	t.Cleanup(pool.Close)
-	q, err := riverqueue.New(pool, riverqueue.Config{Schema: newSchema(t)})
+	ctx := t.Context()
+	admin := newPool(t, database)
+	t.Cleanup(admin.Close)
+	name := newSchema(t)
+	if _, err := admin.Exec(ctx, `CREATE DATABASE `+name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := admin.Exec(context.Background(), `DROP DATABASE `+name+` WITH (FORCE)`); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error { return q.EnqueueTx(t.Context(), tx, sale("1", "ann", 100)) })
-	if !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(err.Error(), "Migrate") {
+	u.Path = "/" + name
+	pool := newPool(t, u.String())
+	t.Cleanup(pool.Close)
+	enqueue := func() error {
+		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return riverqueue.EnqueueTx(ctx, tx, sale("1", "ann", 100)) })
+	}
+	if err := enqueue(); !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(err.Error(), "Migrate") {
 		t.Errorf("EnqueueTx without tables: %v, want ErrSchema and a word on Migrate", err)
+	}
+	q, err := riverqueue.New(pool, riverqueue.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := enqueue(); err != nil {
+		t.Fatal(err)
+	}
+	if n := jobs(t, pool, riverqueue.DefaultSchema); n != 1 {
+		t.Errorf("%d jobs, want 1", n)
 	}
 }
 
