@@ -29,7 +29,7 @@ func ExampleRecord() {
 		// Here the card was charged.
 		sale := fprom.Sale{EventID: "ch_1", Email: "jane@example.com", Amount: 4900, Currency: "USD"} // $49.00
 		if err := fprom.Record(r.Context(), sale); err != nil {
-			slog.Error("sale not reported", "error", err) // the customer has paid: that is no reason to fail
+			slog.Error("payment is not reported", "payment", sale.EventID, "error", err) // the customer has paid: that is no reason to fail
 		}
 		fmt.Fprintln(w, "Thank you!")
 	}

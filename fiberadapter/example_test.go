@@ -26,7 +26,7 @@ func checkout(c fiber.Ctx) error {
 	// Here the card was charged.
 	sale := fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 4900, Currency: "USD"} // $49.00
 	if err := fiberadapter.Record(c, sale); err != nil {
-		slog.Error("sale not reported", "error", err) // the customer has paid: that is no reason to fail
+		slog.Error("payment is not reported", "payment", sale.EventID, "error", err) // the customer has paid: that is no reason to fail
 	}
 	return c.SendString("Thank you!")
 }

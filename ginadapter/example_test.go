@@ -22,7 +22,7 @@ func checkout(c *gin.Context) {
 	// Here the card was charged.
 	sale := fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 4900, Currency: "USD"}
 	if err := ginadapter.Record(c, sale); err != nil {
-		slog.Error("sale not reported", "error", err) // the customer has paid: that is no reason to fail
+		slog.Error("payment is not reported", "payment", sale.EventID, "error", err) // the customer has paid: that is no reason to fail
 	}
 	c.String(http.StatusOK, "Thank you!\n")
 }

@@ -20,7 +20,7 @@ func checkout(w http.ResponseWriter, r *http.Request) {
 	// Here the card was charged.
 	sale := fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 4900, Currency: "USD"}
 	if err := fprom.Record(r.Context(), sale); err != nil {
-		slog.Error("sale not reported", "error", err) // the customer has paid: that is no reason to fail
+		slog.Error("payment is not reported", "payment", sale.EventID, "error", err) // the customer has paid: that is no reason to fail
 	}
 	fmt.Fprintln(w, "Thank you!")
 }
