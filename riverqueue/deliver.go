@@ -70,8 +70,10 @@ var (
 			next_attempt = clock_timestamp() + make_interval(secs => @wait), claimed_until = '-infinity'
 		WHERE account_id = $account AND key = @key AND generation = @generation AND state = 'waiting'`
 	// wakeNextSQL makes a job for the next event of the customer $1 after that with the key $2. The job has the age of the event.
-	wakeNextSQL = `WITH next AS MATERIALIZED (SELECT key, bulk, recorded_at FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.customer = $1 AND l.customer <> ''
-			AND l.key <> $2 AND NOT l.aside AND ` + ready + ` ORDER BY l.seq LIMIT 1),
+	// Of the events that are not set aside, no other can be ready than the first.
+	wakeNextSQL = `WITH first AS (SELECT * FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.customer = $1 AND l.customer <> ''
+			AND l.key <> $2 AND NOT l.aside AND l.state = 'waiting' ORDER BY l.seq LIMIT 1),
+		next AS MATERIALIZED (SELECT key, bulk, recorded_at FROM first l WHERE ` + ready + `),
 		jobs AS (` + jobsSQL + `least(recorded_at, now()) FROM next)
 		SELECT ` + notifySQL + ` FROM next WHERE NOT bulk`
 )

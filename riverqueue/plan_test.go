@@ -124,3 +124,26 @@ func TestPlansOfPairs(t *testing.T) {
 		t.Errorf("%d rows were read to put and to deliver %d events", n, 2*pairs)
 	}
 }
+
+// TestPlansOfALongLane: the outcome of an attempt does not cost a look at each pair of the customer's events.
+func TestPlansOfALongLane(t *testing.T) {
+	t.Parallel()
+	const events = 3000
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	_, pool := open(t, cfg)
+	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, body, digest, recorded_at)
+		SELECT 'sale:' || i, i, 'sale', 'ann', '{}', 0, now() FROM generate_series(1, $1::integer) i`, events)
+	execSQL(t, pool, `VACUUM ANALYZE `+cfg.Schema+`.fprom_ledger`)
+	n := rowsRead(t, cfg.Schema, func(q *riverqueue.Queue) {
+		tried := make(chan struct{}, 1)
+		stop := start(t, q, func(context.Context, fprom.Message) error {
+			tried <- struct{}{}
+			return &fprom.APIError{StatusCode: 503, RetryAfter: time.Hour}
+		})
+		<-tried
+		stop()
+	})
+	if n > 5*events { // most are the upkeep's and the claim's
+		t.Errorf("%d rows were read for one attempt", n)
+	}
+}
