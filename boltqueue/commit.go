@@ -31,6 +31,8 @@ type request struct {
 const (
 	maxMessage = 1 << 20 // bytes of a message
 	maxKey     = 1 << 10 // bytes of its key
+
+	releaseEvery = 16 // commits; after a release the next commits read their pages anew
 )
 
 // Put implements fprom.Queue. When it returns nil, the messages are on disk.
@@ -133,7 +135,6 @@ func (q *Queue) commit() {
 	for _, r := range group {
 		r.done <- err
 	}
-	_ = q.view(releasePages)
 }
 
 // transact applies the requests, and commits if they change anything. A panic of bbolt means that the file is damaged.
@@ -169,6 +170,9 @@ func (q *Queue) transact(group []*request) (t *transaction, err error) {
 		return t, fmt.Errorf("fprom: the outbox %s could not be written; the stored events are safe, and it works again when the disk takes writes: %w", q.path, err)
 	}
 	failpoint("committed")
+	if id%releaseEvery == 0 {
+		_ = q.view(releasePages)
+	}
 	return t, nil
 }
 
