@@ -143,7 +143,7 @@ func (t *Tracker) conclude(ctx context.Context, a *attempt, v *verdict) {
 	if q, ok := t.cfg.Queue.(Limiter); ok && pause > 0 && v.class != classSuspected {
 		tell := func() error { return q.Pause(context.WithoutCancel(ctx), pause, v.err) }
 		if err := t.guard(ctx, "the Queue's Pause", tell); err != nil {
-			t.say(ctx, slog.LevelWarn, "the pause could not be told to the other processes", safelog.Error(err))
+			t.say(ctx, slog.LevelWarn, "cannot tell the other processes about the pause", safelog.Error(err))
 		}
 	}
 	if v.good() {

@@ -74,8 +74,9 @@ func (t *Tracker) store(ctx context.Context, ms []Message) (conflicts []Message,
 		return conflicts, nil
 	}
 	err = t.guard(ctx, "the Queue's Put", func() error { return t.cfg.Queue.Put(bounded, fresh...) })
-	c, conflict := errors.AsType[*ConflictError](err)
-	if conflict = conflict || errors.Is(err, ErrConflict); conflict {
+	c, _ := errors.AsType[*ConflictError](err)
+	conflict := errors.Is(err, ErrConflict)
+	if conflict {
 		err = nil
 	}
 	t.counts.put(err)

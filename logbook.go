@@ -21,7 +21,7 @@ type logbook struct {
 	saidNotReferral bool
 	outageSince     time.Time // zero if there is none
 	outageLogged    time.Time // the last line about it
-	failures        int       // in it
+	failures        int       // since its begin
 }
 
 func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
@@ -55,7 +55,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 		return l.retry(s.verdict)
 	case StagePaused:
 		level, more = l.outage(slog.LevelError, true)
-		text = "all delivery is paused; what is queued is kept"
+		text = "all delivery is paused; queued events are kept"
 	case StageDead:
 		level, text = slog.LevelError, "the event is given up; it is a dead letter: list it with the tool's \"fprom dead list\", and send it again with \"fprom dead redrive\""
 		if _, volatile := t.cfg.Queue.(UndeliveredLister); volatile {

@@ -68,23 +68,18 @@ func (r *Recording) decide(status int) bool {
 	}
 	tooLate := r.heldBack && errors.Is(r.ctx.Err(), context.DeadlineExceeded)
 	success := status >= http.StatusOK && r.hook.success(status)
-	switch {
-	case !success:
+	if !success {
 		r.reason = nil // the client sees the failure
-	case tooLate:
-		success = false
-		if r.decision != handlerFailed {
-			r.reason = errTooLate
-		}
+	} else if tooLate && r.decision != handlerFailed {
+		r.reason = errTooLate
 	}
 	if r.decision != undecided && !tooLate {
 		return false
 	}
-	r.decision = handlerFailed
-	if success {
+	if r.decision = handlerFailed; success && !tooLate {
 		r.decision = handlerSucceeded
 	}
-	return success
+	return r.decision == handlerSucceeded
 }
 
 // Discard says that the handler failed, whatever its status. It does nothing after Commit has decided. Give a reason if the
@@ -117,7 +112,7 @@ func (r *Recording) Close() {
 	r.report(StageDiscarded, r.take(true), r.reason)
 }
 
-// take removes the recorded events and returns them. After last no event can be recorded any more.
+// take removes the recorded events and returns them. With last, no event can be recorded any more.
 func (r *Recording) take(last bool) []Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -78,7 +78,7 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // another Shutdown's ctx has ended
 	if _, shared := t.cfg.Queue.(Limiter); !shared {
 		if q, err := t.queueStats(); err == nil && q.Pending+q.Bulk > 0 { //nolint:contextcheck // it has a time limit of its own
-			t.say(ctx, slog.LevelInfo, "shutdown: what waits is delivered, as far as it is due before the deadline", "waiting", q.Pending+q.Bulk)
+			t.say(ctx, slog.LevelInfo, "shutdown: delivering the events that are due before the deadline", "waiting", q.Pending+q.Bulk)
 		}
 		err := t.Flush(ctx)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {
@@ -111,7 +111,7 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 
 func eventsOf(ms []Message) (events []Event) {
 	for _, m := range ms {
-		if e, err := m.Event(); err == nil { // never, since NewMessage made m
+		if e, err := m.Event(); err == nil { // always, since NewMessage made m
 			events = append(events, e)
 		}
 	}
