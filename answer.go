@@ -140,7 +140,7 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 // suspicion returns a warning if a duplicate may be another payment than m. began is the start of this process.
 func (a *answer) suspicion(m Message, began time.Time) string {
 	switch {
-	case eventID(m) == "": // it cannot be
+	case eventID(m) == "": // sign-ups and cancellations are never suspicious
 	case !a.sameID(m):
 		return warnOtherID
 	case m.Attempt <= 1 && !m.RecordedAt.Before(began):

@@ -31,7 +31,7 @@ func AttributionFrom(r *http.Request) Attribution {
 
 // Metadata returns the attribution as metadata for the billing provider's checkout or payment, under the keys fp_tid and
 // fp_ref. The provider hands it back in its webhooks. Empty parts are left out; the map is never nil. A visitor can set fp_ref
-// to any promoter's id, since it comes from the cookie _fprom_ref: if you do not trust it, set a.RefID to "" before.
+// to any promoter's id, since it comes from the cookie _fprom_ref: if you do not trust it, set a.RefID to "" first.
 func (a Attribution) Metadata() map[string]string {
 	m := map[string]string{"fp_tid": a.TID, "fp_ref": a.RefID}
 	maps.DeleteFunc(m, func(_, id string) bool { return id == "" })
@@ -48,7 +48,7 @@ func (e *Signup) referral() (tid, refID *string) { return &e.TID, &e.RefID }
 
 // Apply fills in an empty TID and RefID, as in attribution.Apply(&sale). Record does it by itself; Apply is for events that
 // you give to Enqueue, Track or a queue's own transaction. A visitor can forge the cookie _fprom_ref: if you do not
-// trust it, set a.RefID to "" before.
+// trust it, set a.RefID to "" first.
 func (a Attribution) Apply(to Attributable) {
 	tid, refID := to.referral()
 	*tid, *refID = a.fill(*tid, *refID)
