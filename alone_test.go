@@ -2,6 +2,7 @@ package fprom_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -276,6 +277,38 @@ func TestBreakerOverlooksWhatFailsAlone(t *testing.T) {
 			t.Errorf("%d attempts, want some after the breaker closed", n)
 		}
 	})
+}
+
+// TestBadBulkEvents: live events do not wait behind bulk ones that get a bad answer each time.
+func TestBadBulkEvents(t *testing.T) {
+	for name, most := range map[string]time.Duration{"403": 5 * time.Second, "500": 5 * time.Second, "503 and later": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				q, f := fprom.NewMemoryQueue(0), poisoned(poisons[name])
+				for i := range 200 {
+					m, err := fprom.NewMessage(sale(fmt.Sprint("bad", i)))
+					if m.Bulk = true; errors.Join(err, q.Put(t.Context(), m)) != nil {
+						t.Fatal(err)
+					}
+				}
+				cfg := config(f)
+				cfg.Queue, cfg.RequestsPerMinute, cfg.Burst = q, 400, 0
+				tracker := start(t, cfg)
+				for i := range 30 {
+					time.Sleep(10 * time.Second)
+					id := fmt.Sprint("ok", i)
+					enqueue(t, tracker, sale(id))
+					begin := time.Now()
+					for f.count(id) == 0 && time.Since(begin) <= most {
+						time.Sleep(100 * time.Millisecond)
+					}
+					if f.count(id) == 0 {
+						t.Fatalf("sale %d waits longer than %v", i, most)
+					}
+				}
+			})
+		})
+	}
 }
 
 // TestBadEventsInAGreedyQueue: the others keep their rate also where the queue has no rule of its own for tried events.

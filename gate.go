@@ -70,11 +70,11 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 	}
 }
 
-// untilProbe returns 0 if a is the next probe, else how long it must wait before it asks again. Events that failed before
-// come after all others. At the breaker they have the first probe of eight: if all first attempts fail, only they can succeed.
+// untilProbe returns 0 if a is the next probe, else how long it must wait before it asks again. Bulk events and those that
+// failed before come after all others. At the breaker they have the first probe of eight: if all first attempts fail, only they can succeed.
 func (g *gate) untilProbe(a *attempt) time.Duration {
 	othersWait, othersFirst := g.failWaiting, g.reason == nil && g.probes%8 == 0
-	if a.failedBefore {
+	if a.yields() {
 		othersWait, othersFirst = g.newWaiting, !othersFirst
 	}
 	switch {
@@ -91,10 +91,13 @@ func (g *gate) untilProbe(a *attempt) time.Duration {
 	}
 }
 
+// yields reports whether a comes after the other events that wait for a probe.
+func (a *attempt) yields() bool { return a.failedBefore || a.Bulk }
+
 // await waits for d or for a change of the gate. Called with mu held, and gives it up meanwhile.
 func (g *gate) await(ctx context.Context, d time.Duration, a *attempt) {
 	waiting := &g.newWaiting
-	if a.failedBefore {
+	if a.yields() {
 		waiting = &g.failWaiting
 	}
 	*waiting++
