@@ -73,7 +73,7 @@ func TestOrder(t *testing.T) {
 		{name: "nobody waits for who has no customer", retried: "x", put: []string{"x", "y", "z"}, want: []string{"x", "y", "z", "x"}},
 		{name: "live before bulk", put: []string{"A1", "B1", "c1", "d1"}, want: []string{"c1", "d1", "A1", "B1"}},
 		{name: "a live one behind its customer's bulk", put: []string{"B1", "A1", "A2", "c1", "a3", "A4"}, want: []string{"c1", "A1", "A2", "a3", "B1", "A4"}},
-		{name: "a bulk one that became urgent is retried", retried: "A1", put: []string{"B1", "A1", "a2", "c1"}, want: []string{"c1", "A1", "B1", "A1", "a2"}},
+		{name: "a bulk one that was promoted is retried", retried: "A1", put: []string{"B1", "A1", "a2", "c1"}, want: []string{"c1", "A1", "B1", "A1", "a2"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -100,8 +100,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestUrgentRetry: a bulk message that waits for a retry becomes urgent, and keeps its time.
-func TestUrgentRetry(t *testing.T) {
+// TestPromotedRetry: a bulk message that waits for a retry is promoted, and keeps its due time.
+func TestPromotedRetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, seq := backlog.New[string](), uint64(0)
