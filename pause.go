@@ -26,7 +26,21 @@ func (g *gate) judge(a *attempt, v *verdict) time.Duration {
 	case v.class == classUnauthorized:
 		g.backoff = min(max(2*g.backoff, probeInterval), slowInterval)
 		return g.pause(g.backoff, v.err)
-	case v.class != classSuspected && v.class != classBusy, !g.blamesAccount(a):
+	case v.class == classSuspected, v.class == classBusy:
+		return g.refusal(a, v)
+	}
+	return 0
+}
+
+// refusal decides whether the event or the account is at fault. An event that failed before says nothing new about that.
+func (g *gate) refusal(a *attempt, v *verdict) time.Duration {
+	g.refused++
+	if g.reason == nil && !a.failedBefore {
+		g.refusedInRow[a.Key] = struct{}{}
+	}
+	switch {
+	case g.reason == nil && len(g.refusedInRow) < refusalsToPause && g.refused <= quickProbes:
+		return 0 // perhaps the event
 	case v.class == classBusy:
 		return g.pause(v.wait, v.err)
 	case g.refused > quickProbes:
@@ -34,17 +48,6 @@ func (g *gate) judge(a *attempt, v *verdict) time.Duration {
 	default:
 		return g.pause(probeInterval, v.err)
 	}
-	return 0
-}
-
-// blamesAccount notes a refusal, and reports whether the account is the cause, not the event. An event that failed before
-// says nothing new.
-func (g *gate) blamesAccount(a *attempt) bool {
-	g.refused++
-	if g.reason == nil && !a.failedBefore {
-		g.refusedInRow[a.Key] = struct{}{}
-	}
-	return g.reason != nil || len(g.refusedInRow) >= refusalsToPause || g.refused > quickProbes
 }
 
 func (g *gate) pause(d time.Duration, reason error) time.Duration {
