@@ -59,8 +59,8 @@ func messageOf(kind, id, email, uid string, amount int64, currency string) Messa
 
 // Event returns the event that m was made of, with its currency in lower case. The error says that m cannot be read.
 func (m Message) Event() (Event, error) {
-	var err error
 	var e Event
+	err := errors.New("unknown kind")
 	switch m.Kind {
 	case KindSale:
 		e, err = decode[Sale](m.Body)
@@ -70,8 +70,6 @@ func (m Message) Event() (Event, error) {
 		e, err = decode[Signup](m.Body)
 	case KindCancellation:
 		e, err = decode[Cancellation](m.Body)
-	default:
-		err = errors.New("unknown kind")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fprom: stored message %s of kind %q: %w", SafeKey(m.Key), m.Kind, err)
