@@ -51,8 +51,10 @@ type queryRow func(ctx context.Context, sql string, args ...any) pgx.Row
 // notify one after the other.
 const notifyGap = 20 * time.Millisecond
 
+var processStart = time.Now() // its monotonic clock goes on where the system's clock is set back
+
 // mayNotify reports whether a statement that stores events may notify the replicas.
 func (q *Queue) mayNotify() bool {
-	last, now := q.lastNotify.Load(), time.Now().UnixNano()
+	last, now := q.lastNotify.Load(), int64(time.Since(processStart)+notifyGap)
 	return now-last >= int64(notifyGap) && q.lastNotify.CompareAndSwap(last, now)
 }

@@ -68,7 +68,7 @@ type Queue struct {
 	closed        chan struct{}
 	closing       sync.Once
 	schemaChecked atomic.Bool  // the tables are fit for this program
-	lastNotify    atomic.Int64 // see mayNotify; in nanoseconds
+	lastNotify    atomic.Int64 // see mayNotify; nanoseconds since processStart
 
 	limit              atomic.Int64  // the account's calls a minute, as this process last saw it; 0: not yet
 	liveTurn, bulkTurn chan struct{} // semaphores of one: one call of each kind at a time asks for a slot
