@@ -158,3 +158,21 @@ func ExampleQueue_EnqueueSQLTx() {
 	fmt.Println(stats.Pending, "sale to deliver")
 	// Output: 1 sale to deliver
 }
+
+// sharedTracker is in docs/replicas.md.
+func sharedTracker(ctx context.Context, databaseURL string) (*fprom.Tracker, error) {
+	pool, err := pgxpool.New(ctx, databaseURL) // best a pool that only the queue uses
+	if err != nil {
+		return nil, err
+	}
+	queue, err := riverqueue.New(pool, riverqueue.Config{})
+	if err != nil {
+		return nil, err
+	}
+	if err := queue.Migrate(ctx); err != nil { // makes the tables, where they are missing
+		return nil, err
+	}
+	return fprom.New(fprom.Config{Queue: queue})
+}
+
+var _ = sharedTracker
