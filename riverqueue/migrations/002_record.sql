@@ -65,9 +65,9 @@ INSERT INTO $schema.fprom_conflict (key, digest)
 SELECT n.key, unnest(o.conflicts) FROM $schema.fprom_ledger_1 o JOIN $schema.fprom_ledger n USING (seq) ON CONFLICT DO NOTHING;
 DROP TABLE $schema.fprom_ledger_1;
 
-ALTER TABLE $schema.fprom_ledger ADD PRIMARY KEY (account_id, key);
--- fprom_ledger_seq and fprom_ledger_recorded do not begin with account_id. If they did, PostgreSQL could choose them to find a key while the table is
--- empty, and keep that plan.
+-- An index that any row of the account could be in does not begin with account_id. If it did, PostgreSQL could choose it to find a key or a
+-- customer while the table is empty, and keep that plan.
+ALTER TABLE $schema.fprom_ledger ADD PRIMARY KEY (key, account_id);
 CREATE UNIQUE INDEX fprom_ledger_seq ON $schema.fprom_ledger (seq, account_id);
 CREATE INDEX fprom_ledger_live ON $schema.fprom_ledger (account_id, seq) WHERE state = 'waiting' AND NOT bulk;
 CREATE INDEX fprom_ledger_bulk ON $schema.fprom_ledger (account_id, seq) WHERE state = 'waiting' AND bulk;
