@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,12 +72,13 @@ func (a *app) runReconcile(ctx context.Context, flags reconcileFlags) error {
 	if err := a.readChanges(); err != nil {
 		return err
 	}
-	sales, end, err := a.readSales(ctx, flags)
+	var refused int
+	sales, end, err := a.readSales(ctx, flags, &refused)
 	if err != nil {
 		return err
 	}
 	defer end()
-	compare := func(box fprom.Outbox) error { return a.compare(ctx, client, box, sales, flags) }
+	compare := func(box fprom.Outbox) error { return a.compare(ctx, client, box, sales, &refused, flags) }
 	switch {
 	case flags.sales != "" && a.where == "": // even if $FPROM_OUTBOX is set: --sales alone means the file alone
 		return compare(nil)
@@ -108,8 +110,8 @@ func (s *reconcileFlags) readDays(today time.Time) error {
 	return nil
 }
 
-// readSales opens the file of sales, if there is one. Rows that make no sale are named on stderr.
-func (a *app) readSales(ctx context.Context, flags reconcileFlags) (iter.Seq2[reconcile.Sale, error], func(), error) {
+// readSales opens the file of sales, if there is one. Rows that make no sale are counted, and the first ten are named on stderr.
+func (a *app) readSales(ctx context.Context, flags reconcileFlags, refused *int) (iter.Seq2[reconcile.Sale, error], func(), error) {
 	if flags.sales == "" {
 		return nil, func() {}, nil
 	}
@@ -121,9 +123,11 @@ func (a *app) readSales(ctx context.Context, flags reconcileFlags) (iter.Seq2[re
 	if err != nil {
 		return nil, nil, err
 	}
-	refused := 0
 	sales, err := reconcile.File(file, format, func(r backfill.Row) {
-		if refused++; refused <= 10 {
+		if v, ok := errors.AsType[*fprom.ValidationError](r.Err); ok && v.Field == "Amount" && strings.HasPrefix(v.Reason, "is zero") {
+			return // a free trial or an empty invoice needs nobody
+		}
+		if *refused++; *refused <= 10 {
 			a.note("line %d makes no sale: %s", r.Line, reason(r.Err))
 		}
 	})
@@ -131,15 +135,10 @@ func (a *app) readSales(ctx context.Context, flags reconcileFlags) (iter.Seq2[re
 		end()
 		return nil, nil, backfillError(err, backfill.Result{}, false)
 	}
-	return sales, func() {
-		end()
-		if refused > 10 {
-			a.note("and %d more rows that make no sale", refused-10)
-		}
-	}, nil
+	return sales, end, nil
 }
 
-func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fprom.Outbox, sales iter.Seq2[reconcile.Sale, error], flags reconcileFlags) error {
+func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fprom.Outbox, sales iter.Seq2[reconcile.Sale, error], refused *int, flags reconcileFlags) error {
 	o := reconcile.Options{Client: client, From: flags.days[0], To: flags.days[1], Outbox: box, Sales: sales, Full: flags.full, Decided: a.commissionStatus}
 	if flags.redrive {
 		t, err := fprom.New(fprom.Config{RequestsPerMinute: flags.rate, Logger: a.logger()})
@@ -166,15 +165,19 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 			a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
 		}
 		if len(report.Days) > 0 { // the next run does not look at these days again
-			err = errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report) }))
+			err = errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report, *refused) }))
 		}
 		return err
 	}
-	if err := a.show(report, func(w io.Writer) { reportText(w, report) }); err != nil {
+	if err := a.show(report, func(w io.Writer) { reportText(w, report, *refused) }); err != nil {
 		return err
 	}
 	if box == nil && report.Empty() {
 		a.note("nothing was compared: %s has no sale of %s to %s; name the days of its sales with --from and --to", flags.sales, flags.days[0].Format(time.DateOnly), flags.days[1].Format(time.DateOnly))
+		return errNeedsPerson
+	}
+	if *refused > 0 {
+		a.note("%s of %s made no sale: mend them, then compare again", count(*refused, "row"), flags.sales)
 		return errNeedsPerson
 	}
 	if !report.Clean() {

@@ -121,6 +121,20 @@ func TestReconcileAnOutboxWithoutEvents(t *testing.T) {
 	}
 }
 
+// A row that makes no sale is not compared: that needs a person, however well the others agree. A free trial does not.
+func TestReconcileAFileWithABadRow(t *testing.T) {
+	t.Parallel()
+	e := account(fpromtest.NewServer(t))
+	sales := filepath.Join(t.TempDir(), "sales.csv")
+	if err := os.WriteFile(sales, []byte("event_id,email,amount,currency,created_at\nch_1,a@example.com,1000,USD,"+today(-1)+"\nch_2,,1000,USD,"+today(-1)+"\nch_3,c@example.com,0,USD,"+today(-1)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := fprom(t, e, "reconcile", "--sales", sales, "--amount", "minor").want(t, 3)
+	if !strings.Contains(r.err, "line 3 makes no sale") || !strings.Contains(r.err, "1 row of ") || strings.Contains(r.out, "all is as it should be") {
+		t.Error(r)
+	}
+}
+
 // An old integration's sales, from a file, without any outbox; then what is missing is sent.
 func TestReconcileAFile(t *testing.T) {
 	t.Parallel()
@@ -149,7 +163,7 @@ func TestReconcileAFile(t *testing.T) {
 		t.Errorf("%s", r)
 	}
 	v = verdicts{}
-	fprom(t, e, append(args, "--redrive")...).want(t, 0).object(t, &v)
+	fprom(t, e, append(args, "--redrive")...).want(t, 3).object(t, &v) // for line 22
 	if v.Redriven == nil || v.Redriven.Tracked != 1 || fake.Count("sale", "old_4") != 1 {
 		t.Errorf("%+v", v)
 	}

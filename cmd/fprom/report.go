@@ -11,8 +11,8 @@ import (
 	"github.com/fprom-go/fprom/reconcile"
 )
 
-// reportText shows what a comparison found, and how to mend it.
-func reportText(w io.Writer, r reconcile.Report) {
+// reportText shows what a comparison found, and how to mend it. refused is the number of rows that make no sale.
+func reportText(w io.Writer, r reconcile.Report, refused int) {
 	rows := [][]string{{"DAY", "OURS", "THEIRS", ""}}
 	for _, d := range r.Days {
 		rows = append(rows, []string{d.Day, strconv.Itoa(d.Ours), strconv.Itoa(d.Theirs), hint(d.Ours != d.Theirs, "differs")})
@@ -40,7 +40,7 @@ func reportText(w io.Writer, r reconcile.Report) {
 	case r.Next != "":
 	case r.Empty():
 		_, _ = fmt.Fprintln(w, "no sale of ours is in these days")
-	case r.Clean():
+	case r.Clean() && refused == 0:
 		_, _ = fmt.Fprintln(w, "all is as it should be")
 	}
 }
