@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -174,8 +175,11 @@ func sameText(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a),
 func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	s := strings.TrimSpace(h.Get("Retry-After"))
 	var d time.Duration
-	if n, err := strconv.Atoi(s); err == nil {
-		d = time.Duration(min(max(n, 0), 1e6)) * time.Second // no overflow
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		if n > int64(math.MaxInt64/time.Second) {
+			return 0 // centuries are a fault of the server
+		}
+		d = time.Duration(max(n, 0)) * time.Second
 	} else if t, err := http.ParseTime(s); err == nil {
 		d = t.Sub(now)
 	} else {

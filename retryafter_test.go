@@ -24,7 +24,7 @@ func TestRetryAfter(t *testing.T) {
 		{"fifteen minutes", "900", 15 * time.Minute},
 		{"a year", "31536000", 15 * time.Minute},
 		{"the largest Duration", "9223372036", 15 * time.Minute},
-		{"beyond a Duration", "9223372037", 15 * time.Minute},
+		{"beyond a Duration", "9223372037", 0},
 		{"beyond int64", "99999999999999999999", 0},
 		{"beyond int64 below zero", "-99999999999999999999", 0},
 		{"date", now.Add(90 * time.Second).Format(http.TimeFormat), 90 * time.Second},
