@@ -56,12 +56,19 @@ type loaded struct {
 	path                  string
 	ids                   *sales
 	fill, drain           float64 // events per second
-	rate1, rate8          []float64
-	put1, put8, again     [][]time.Duration
-	p50, p99              []float64 // of put8
+	puts                  [len(putCallers)]putTimes
+	again                 [][]time.Duration
 	deliver4, deliver64   []float64
 	knownFirst, knownLast uint64
 }
+
+// putTimes is the puts of so many callers at once, a value for each round.
+type putTimes struct {
+	rate, p99 []float64
+	took      [][]time.Duration
+}
+
+var putCallers = [...]int{1, 8, 64}
 
 const batch = 1000 // events in one Put, to fill an outbox
 
@@ -119,8 +126,12 @@ func (x *loaded) measure(b *testing.B, keep bool) {
 	b.Helper()
 	window, n := time.Duration(pick(200, 30))*time.Millisecond, pick(4_000, 500)
 	put := func(m fprom.Message) error { return x.q.Put(context.Background(), m) }
-	rate1, put1 := produce(b, 1, window, x.ids, put)
-	rate8, put8 := produce(b, 8, window, x.ids, put)
+	for i, callers := range putCallers {
+		rate, took := produce(b, callers, window, x.ids, put)
+		if m := &x.puts[i]; keep {
+			m.rate, m.p99, m.took = append(m.rate, rate), append(m.p99, float64(distOf(took).at(0.99))), append(m.took, took)
+		}
+	}
 	again := x.putKnown(b)
 	putMany(b, x.q, x.ids, n)
 	rate4 := float64(n) / deliverMany(b, x.q, n, 4).Seconds()
@@ -132,10 +143,7 @@ func (x *loaded) measure(b *testing.B, keep bool) {
 	if !keep {
 		return
 	}
-	d := distOf(put8)
-	x.rate1, x.rate8, x.deliver4, x.deliver64 = append(x.rate1, rate1), append(x.rate8, rate8), append(x.deliver4, rate4), append(x.deliver64, rate64)
-	x.p50, x.p99 = append(x.p50, float64(d.at(0.5))), append(x.p99, float64(d.at(0.99)))
-	x.put1, x.put8, x.again = append(x.put1, put1), append(x.put8, put8), append(x.again, again)
+	x.deliver4, x.deliver64, x.again = append(x.deliver4, rate4), append(x.deliver64, rate64), append(x.again, again)
 }
 
 // putKnown puts events again that are stored or remembered.
@@ -157,26 +165,25 @@ func (x *loaded) putKnown(b *testing.B) (took []time.Duration) {
 // tables prints what was measured, beside the load that comes first.
 func tables(b *testing.B, note string, all []*loaded) {
 	b.Helper()
-	puts := [][]string{{
-		"puts while", "1 caller: puts/s", "×", "p50", "p99", "8 callers: puts/s", "×", "p50", "×", "p99", "×", "longest", "known id: p50 in µs",
-	}}
+	puts := [][]string{{"puts while", "callers", "puts/s", "×", "p50", "p99", "×", "longest", "known id: p50 in µs"}}
 	deliveries := [][]string{{"deliveries while", "4 workers: per s", "×", "64 workers: per s", "×", "filled per s", "drained per s", "file"}}
 	times := func(v, floor []float64) string { return fmt.Sprintf("%.2f", against(v, floor)) }
 	base := all[0]
 	for _, x := range all {
 		info, err := os.Stat(x.path)
 		must(b, err)
-		one, eight := distOf(x.put1...), distOf(x.put8...)
-		puts = append(puts, []string{
-			x.String(), whole(middle(x.rate1)), times(x.rate1, base.rate1), micros(one.at(0.5)), micros(one.at(0.99)),
-			whole(middle(x.rate8)), times(x.rate8, base.rate8), micros(eight.at(0.5)), times(x.p50, base.p50), micros(eight.at(0.99)), times(x.p99, base.p99), millis(eight.at(1)),
-			dash(float64(distOf(x.again...).at(0.5).Microseconds())),
-		})
+		for i, m := range x.puts {
+			d := distOf(m.took...)
+			puts = append(puts, []string{
+				x.String(), strconv.Itoa(putCallers[i]), whole(middle(m.rate)), times(m.rate, base.puts[i].rate), micros(d.at(0.5)),
+				micros(d.at(0.99)), times(m.p99, base.puts[i].p99), millis(d.at(1)), dash(float64(distOf(x.again...).at(0.5).Microseconds())),
+			})
+			metric(b, against(m.rate, base.puts[i].rate), x.String(), "puts-by-"+strconv.Itoa(putCallers[i]))
+		}
 		deliveries = append(deliveries, []string{
 			x.String(), whole(middle(x.deliver4)), times(x.deliver4, base.deliver4), whole(middle(x.deliver64)), times(x.deliver64, base.deliver64),
 			dash(x.fill), dash(x.drain), fmt.Sprintf("%d MiB", info.Size()>>20),
 		})
-		metric(b, against(x.rate8, base.rate8), x.String(), "puts")
 		metric(b, against(x.deliver64, base.deliver64), x.String(), "deliveries")
 	}
 	table(b, note, puts)
