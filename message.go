@@ -117,10 +117,3 @@ func MaskEmail(s string) string {
 	}
 	return fmt.Sprintf("%.1s***@%.1s***", local, host)
 }
-
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
-}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Outbox is a durable queue as an operator sees it: *boltqueue.Queue and *riverqueue.Queue. All methods are safe for
@@ -137,7 +139,7 @@ func (e *Entry) Settle(r Result, err error, at time.Time) {
 		e.CommissionIDs = append(e.CommissionIDs, c.ID)
 	}
 	if err != nil {
-		e.State, e.Reason = StateDead, shorten(err.Error(), maxReason)
+		e.State, e.Reason = StateDead, safelog.Shorten(err.Error(), maxReason)
 	}
 }
 

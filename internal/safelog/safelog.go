@@ -41,11 +41,15 @@ func Foreign(s, secret string) string {
 			words[i] = "[address]"
 		}
 	}
-	s = strings.Join(words, " ")
-	if len(s) > maxForeign {
-		s = strings.ToValidUTF8(s[:maxForeign], "") + "…"
+	return Shorten(strings.Join(words, " "), maxForeign)
+}
+
+// Shorten returns s, cut off after n bytes.
+func Shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
 	}
-	return s
+	return strings.ToValidUTF8(s[:n], "") + "…"
 }
 
 // New returns a Logger like l, in which a panic of the handler ends. What was to be logged is lost then.
