@@ -16,17 +16,17 @@ const probeTimeout = time.Second
 // gate is where attempts wait while the circuit breaker is open (breaker.go) or the account is paused (pause.go). When
 // the time is over, one event at a time is sent as a probe, until an answer opens the gate again.
 type gate struct {
-	mu          sync.Mutex
-	breaker     *gobreaker.CircuitBreaker[struct{}] // only called with mu held
-	open        context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
-	endOpen     context.CancelFunc
-	until       time.Time // no probe begins before
-	probe       *attempt  // under way; the last one, if several are
-	probeEnds   time.Time // from then on the next probe does not wait for this one; zero until this one is sent
-	probes      int       // since the breaker opened
-	newWaiting  int       // attempts that wait at the gate, of events that did not fail before
-	failWaiting int       // the same of events that failed before
-	changed     signal
+	mu        sync.Mutex
+	breaker   *gobreaker.CircuitBreaker[struct{}] // only called with mu held
+	open      context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
+	endOpen   context.CancelFunc
+	until     time.Time // no probe begins before
+	probe     *attempt  // under way; the last one, if several are
+	probeEnds time.Time // from then on the next probe does not wait for this one; zero until this one is sent
+	probes    int       // since the breaker opened
+	waiting   int       // attempts that wait at the gate and do not yield
+	yielding  int       // attempts that wait at the gate and yield, see attempt.yields
+	changed   signal
 
 	reason       error               // why the account is paused; nil if it is not
 	backoff      time.Duration       // the last wait for a probe after a 401
@@ -73,9 +73,9 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 // untilProbe returns 0 if a is the next probe, else how long it must wait before it asks again. Bulk events and those that
 // failed before come after all others. At the breaker they have the first probe of eight: if all first attempts fail, only they can succeed.
 func (g *gate) untilProbe(a *attempt) time.Duration {
-	othersWait, othersFirst := g.failWaiting, g.reason == nil && g.probes%8 == 0
+	othersWait, othersFirst := g.yielding, g.reason == nil && g.probes%8 == 0
 	if a.yields() {
-		othersWait, othersFirst = g.newWaiting, !othersFirst
+		othersWait, othersFirst = g.waiting, !othersFirst
 	}
 	switch {
 	case time.Until(g.until) > 0:
@@ -96,9 +96,9 @@ func (a *attempt) yields() bool { return a.failedBefore || a.Bulk }
 
 // await waits for d or for a change of the gate. Called with mu held, and gives it up meanwhile.
 func (g *gate) await(ctx context.Context, d time.Duration, a *attempt) {
-	waiting := &g.newWaiting
+	waiting := &g.waiting
 	if a.yields() {
-		waiting = &g.failWaiting
+		waiting = &g.yielding
 	}
 	*waiting++
 	_ = g.changed.wait(ctx, &g.mu, d) // enter looks at ctx
