@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom/internal/safelog"
@@ -167,14 +168,24 @@ func (t *Tracker) askAgain(a *attempt, v *verdict) {
 	if age < 0 { // the clock was ahead when the sale was recorded, perhaps by years
 		age = min(-age, time.Since(t.client.began))
 	}
-	for i, at := range t.cfg.Retry.NotFound {
-		if age < at {
-			v.class, v.wait = classAskAgain, at-age
-			v.aside = i == len(t.cfg.Retry.NotFound)-1 // its sign-up may wait behind it
-			v.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), v.wait.Round(time.Second))
-			return
-		}
+	ages, last := t.cfg.Retry.NotFound, len(t.cfg.Retry.NotFound)-1
+	i := slices.IndexFunc(ages, func(at time.Duration) bool { return age < at })
+	t.notFound.DeleteExpired()
+	_, again := t.notFound.Get(a.Key)
+	room := t.notFound.ItemCount() < maxFailing
+	switch {
+	case i >= 0:
+		v.wait, v.aside = ages[i]-age, i == last // its sign-up may wait behind it
+	case last >= 0 && !again && room: // an outage has used up the ages
+		v.wait, v.aside = ages[last], true
+	default:
+		return
 	}
+	if room {
+		t.notFound.Set(a.Key, nil, 2*ages[last])
+	}
+	v.class = classAskAgain
+	v.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), v.wait.Round(time.Second))
 }
 
 // attributed reports whether m is a sale that names its referral.

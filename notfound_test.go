@@ -135,6 +135,32 @@ func TestSignupBehindItsSale(t *testing.T) {
 	})
 }
 
+// After an outage longer than the schedule the first answer to a sale is not final: its sign-up may wait behind it.
+func TestSignupBehindItsSaleAfterAnOutage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begin := time.Now()
+		f := &fake{}
+		f.answer = func(_ int, c call) reply {
+			switch {
+			case time.Since(begin) < 2*time.Hour:
+				return reply{status: 500}
+			case c.kind == fprom.KindSignup || f.count("visitor") > 0:
+				return ok()
+			default:
+				return unknownYet
+			}
+		}
+		tracker := start(t, config(f))
+		s := sale("ch_1")
+		s.PromoCode = "SUMMER" // which is no promoter's
+		enqueue(t, tracker, s, fprom.Signup{Email: s.Email, TID: "visitor"})
+		flush(t, tracker, 6*time.Hour)
+		if s := tracker.Stats(); s.Tracked != 2 {
+			t.Errorf("%d tracked, want the sign-up and the sale: %+v", s.Tracked, s)
+		}
+	})
+}
+
 // The queue in memory hands back at Shutdown what waits behind a sale that is asked about again, without the sale.
 func TestShutdownBehindAskingAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/patrickmn/go-cache"
+
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
@@ -17,14 +19,15 @@ import (
 // safe for concurrent use. A nil *Tracker is valid: Enqueue and Track return ErrNoTracker, Flush and Shutdown nil, and a
 // middleware with it tracks nothing.
 type Tracker struct {
-	cfg     Config // with the defaults filled in
-	client  *client
-	dedupe  *dedupe
-	failing *failing
-	gate    *gate
-	limit   *pacer
-	logbook logbook
-	counts  counters
+	cfg      Config // with the defaults filled in
+	client   *client
+	dedupe   *dedupe
+	failing  *failing
+	gate     *gate
+	limit    *pacer
+	notFound *cache.Cache // keys of sales that wait to be sent again, see askAgain
+	logbook  logbook
+	counts   counters
 
 	accepting sync.RWMutex    // read-locked while events are stored; Shutdown locks it for ever
 	running   context.Context //nolint:containedctx // of the queue's Run; stop ends it
@@ -47,7 +50,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	t := &Tracker{
 		cfg: cfg, client: newClient(cfg), dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers, cfg.Retry.MaxAttempts),
-		gate: newGate(cfg.Breaker), limit: newPacer(cfg.RequestsPerMinute, cfg.Burst),
+		gate: newGate(cfg.Breaker), limit: newPacer(cfg.RequestsPerMinute, cfg.Burst), notFound: cache.New(0, 0),
 		ran: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if err := t.claimQueue(); err != nil {
