@@ -42,7 +42,7 @@ var entriesSQL = `SELECT key, kind, state, outcome, amount, currency, customer, 
 	CASE WHEN ` + notDue("l") + ` THEN next_attempt ELSE ` + noTime + ` END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
 	FROM $schema.fprom_ledger l WHERE ` + filterSQL + ` ORDER BY l.seq LIMIT @limit`
 
-// filterArgs returns the arguments of a statement with filterSQL. In QueryExecModeExec PostgreSQL plans each call for its own
+// filterArgs returns the arguments of a statement with filterSQL. In QueryExecModeCacheDescribe PostgreSQL plans each call for its own
 // values, so that it uses the index that fits.
 func filterArgs(f fprom.Filter, limit int) ([]any, error) {
 	after := int64(-1)
@@ -56,7 +56,7 @@ func filterArgs(f fprom.Filter, limit int) ([]any, error) {
 	if f.Customer != "" {
 		customers = storedForms(f.Customer)
 	}
-	return []any{pgx.QueryExecModeExec, pgx.StrictNamedArgs{
+	return []any{pgx.QueryExecModeCacheDescribe, pgx.StrictNamedArgs{
 		"after": after, "keys": f.SafeKeys(), "state": string(f.State), "outcome": string(f.Outcome), "kind": f.Kind, "customers": customers,
 		"since": f.Since, "until": f.Until, "reason": f.Reason, "status": f.StatusCode, "limit": limit,
 	}}, nil

@@ -1,0 +1,112 @@
+package riverqueue_test
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// TestSettings: whatever a database, a role or a URL sets, events are stored, delivered, listed and redriven, with the right
+// times.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, setting, value string }{
+		{"dates of another order", "DateStyle", "German"},
+		{"intervals of SQL", "IntervalStyle", "sql_standard"},
+		{"time zone west", "TimeZone", "America/New_York"},
+		{"time zone east", "TimeZone", "Asia/Kolkata"},
+		{"no search path", "search_path", `""`},
+		{"strings with backslashes", "standard_conforming_strings", "off"},
+		{"serializable", "default_transaction_isolation", "serializable"},
+		{"generic plans", "plan_cache_mode", "force_generic_plan"},
+		{"arrays without nulls", "array_nulls", "off"},
+		{"null equals null", "transform_null_equals", "on"},
+		{"other encoding", "client_encoding", "LATIN1"},
+		{"no prepared statements", "default_query_exec_mode", "exec"},
+		{"described once", "default_query_exec_mode", "cache_describe"},
+		{"simple protocol", "default_query_exec_mode", "simple_protocol"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			pool := newPool(t, withQuery(t, database, tt.setting, tt.value))
+			t.Cleanup(pool.Close)
+			q, err := riverqueue.New(pool, riverqueue.Config{Schema: newSchema(t), Logger: slog.New(slog.DiscardHandler)})
+			if err == nil {
+				err = q.Migrate(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			lifeOfEvents(t, q)
+			if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+				return q.EnqueueTx(t.Context(), tx, sale("tx", "tom", 100))
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// lifeOfEvents puts a good event, one that fails once and a bad one, and looks at them in every way.
+func lifeOfEvents(t *testing.T, q *riverqueue.Queue) {
+	t.Helper()
+	ctx := t.Context()
+	begun := time.Now().Add(-time.Second)
+	var good atomic.Bool
+	put(t, q, sale("good", "ann", 100), sale("again", "ben", 100), sale("bad", "cid", 100))
+	stop := start(t, q, func(ctx context.Context, m fprom.Message) error {
+		if since := time.Since(m.RecordedAt); since < 0 || since > time.Minute {
+			t.Errorf("%s is delivered as recorded at %v", m.Key, m.RecordedAt)
+		}
+		switch {
+		case m.Key == "sale:bad" && !good.Load():
+			return &fprom.APIError{StatusCode: 400, Message: "the name “Zoë” – 名 – is \x00 \xff wrong"}
+		case m.Key == "sale:again" && m.Attempt == 1:
+			return &fprom.APIError{StatusCode: 503, RetryAfter: 2 * time.Second}
+		}
+		return q.Admit(ctx, 6000)
+	})
+	waitFor(t, "the first outcomes", func() bool {
+		return len(entriesOf(t, q, fprom.Filter{State: fprom.StateDone})) == 1 && len(entriesOf(t, q, fprom.Filter{State: fprom.StateDead})) == 1
+	})
+	all := entriesOf(t, q, fprom.Filter{Since: begun, Until: time.Now().Add(time.Second)})
+	if len(all) != 3 {
+		t.Fatalf("%d entries: %+v", len(all), all)
+	}
+	for _, e := range all {
+		if e.RecordedAt.Before(begun) || e.RecordedAt.After(time.Now()) || e.SettledAt.IsZero() != (e.State == fprom.StateWaiting) {
+			t.Errorf("recorded at %v, settled at %v: %+v", e.RecordedAt, e.SettledAt, e)
+		}
+	}
+	if wait := time.Until(all[1].NextAttempt); all[1].State == fprom.StateWaiting && (wait <= 0 || wait > 2*time.Second) {
+		t.Errorf("the next attempt is in %v: %+v", wait, all[1])
+	}
+	if s, err := q.Stats(ctx); err != nil || s.Dead != 1 || s.LastSuccess.Before(begun) || !s.PausedUntil.IsZero() || !s.Oldest.IsZero() && s.Oldest.Before(begun) {
+		t.Errorf("Stats: %+v, %v", s, err)
+	}
+	if err := q.Pause(ctx, 10*time.Millisecond, errRejected); err != nil {
+		t.Errorf("Pause: %v", err)
+	}
+	good.Store(true)
+	if n, err := q.Redrive(ctx, fprom.Filter{Keys: []string{"bad"}, Since: begun, Reason: "Zoë"}); n != 1 || err != nil {
+		t.Errorf("Redrive: %d, %v", n, err)
+	}
+	flush(t, q)
+	stop()
+	if bs, err := q.History(ctx, begun, time.Now(), time.Hour); err != nil || len(bs) == 0 || bs[0].Tracked+bs[len(bs)-1].Tracked < 3 {
+		t.Errorf("History: %+v, %v", bs, err)
+	}
+	if n, err := q.Forget(ctx, "cid@example.com"); n != 0 || err != nil {
+		t.Errorf("Forget: %d, %v", n, err)
+	}
+	if n, err := q.Drop(ctx, fprom.Filter{Until: time.Now()}); n != 0 || err != nil {
+		t.Errorf("Drop: %d, %v", n, err)
+	}
+}
