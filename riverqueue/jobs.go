@@ -37,10 +37,11 @@ const (
 // account is the FirstPromoter account of the schema. It is part of every key, so that a schema may have more accounts later.
 const account = "1"
 
-// sql puts the schema, the account and the seconds of Config.Rescue into a statement.
+// sql puts the schema, the account and the seconds of Config.Rescue into a statement. Outside of a text the schema is quoted, since
+// its name may be a word of SQL.
 func (q *Queue) sql(text string) string {
 	rescue := strconv.FormatFloat(q.cfg.Rescue.Seconds(), 'f', -1, 64)
-	return strings.NewReplacer("$schema", q.cfg.Schema, "$account", account, "$rescue", rescue).Replace(text)
+	return strings.NewReplacer("'$schema", "'"+q.cfg.Schema, "$schema", `"`+q.cfg.Schema+`"`, "$account", account, "$rescue", rescue).Replace(text)
 }
 
 // queryRow runs a statement that returns one row, by pgx or by database/sql. Arguments and results are text or boolean, which

@@ -110,3 +110,15 @@ func lifeOfEvents(t *testing.T, q *riverqueue.Queue) {
 		t.Errorf("Drop: %d, %v", n, err)
 	}
 }
+
+// TestSchemaNamedByAReservedWord: a word of SQL is a name like any other.
+func TestSchemaNamedByAReservedWord(t *testing.T) {
+	t.Parallel()
+	q, pool := open(t, riverqueue.Config{Schema: "user"})
+	t.Cleanup(func() {
+		if _, err := pool.Exec(context.Background(), `DROP SCHEMA "user" CASCADE`); err != nil {
+			t.Error(err)
+		}
+	})
+	lifeOfEvents(t, q)
+}
