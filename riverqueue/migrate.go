@@ -55,8 +55,9 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 		return false, err
 	}
 	if missing {
-		_, err := tx.Exec(ctx, q.sql(`CREATE SCHEMA IF NOT EXISTS $schema;
-			CREATE TABLE IF NOT EXISTS $schema.fprom_migration (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`))
+		// CREATE SCHEMA IF NOT EXISTS needs the right to create a schema, even where there is one.
+		_, err := tx.Exec(ctx, q.sql(`DO $$ BEGIN IF to_regnamespace('$schema') IS NULL THEN CREATE SCHEMA $schema; END IF; END $$;
+			CREATE TABLE $schema.fprom_migration (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())`))
 		return true, err
 	}
 	have, err := q.version(ctx, tx.QueryRow)

@@ -3,6 +3,7 @@ package riverqueue_test
 import (
 	"context"
 	"log/slog"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -120,5 +121,36 @@ func TestSchemaNamedByAReservedWord(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	lifeOfEvents(t, q)
+}
+
+// TestMigrateInAGivenSchema: where the administrator has made the schema, the right to create in it is enough.
+func TestMigrateInAGivenSchema(t *testing.T) {
+	t.Parallel()
+	admin := newPool(t, database)
+	t.Cleanup(admin.Close)
+	schema := newSchema(t)
+	role := schema + "_role"
+	execSQL(t, admin, `CREATE ROLE `+role+` LOGIN PASSWORD 'x'`)
+	execSQL(t, admin, `CREATE SCHEMA `+schema+` AUTHORIZATION `+role)
+	t.Cleanup(func() {
+		if _, err := admin.Exec(context.Background(), `DROP OWNED BY `+role+` CASCADE; DROP ROLE `+role); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(role, "x")
+	pool := newPool(t, u.String())
+	t.Cleanup(pool.Close)
+	q, err := riverqueue.New(pool, riverqueue.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		err = q.Migrate(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	lifeOfEvents(t, q)
 }
