@@ -54,9 +54,8 @@ var (
 	// makeLiveSQL makes the earlier bulk events of the customer live if the event $1 is live. The first of them gets a job.
 	makeLiveSQL = `WITH event AS MATERIALIZED (SELECT customer, seq, state = 'waiting' AND NOT bulk AS live FROM $schema.fprom_ledger WHERE account_id = $account AND key = $1),
 		earlier AS (UPDATE $schema.fprom_ledger SET bulk = false WHERE account_id = $account AND customer = (SELECT customer FROM event WHERE live) AND customer <> ''
-			AND state = 'waiting' AND bulk AND seq < (SELECT seq FROM event) RETURNING key, seq, bulk),
-		jobs AS (` + jobsSQL + `now() FROM earlier ORDER BY seq LIMIT 1)
-		SELECT ` + notifySQL + ` WHERE EXISTS (SELECT 1 FROM earlier)`
+			AND state = 'waiting' AND bulk AND seq < (SELECT seq FROM event) RETURNING key, seq, bulk)
+		` + jobsSQL + `now() FROM earlier ORDER BY seq LIMIT 1`
 	// settleSQL stores an outcome. Customer, body and clear key are erased, unless the event is a dead letter that may be redriven.
 	settleSQL = `UPDATE $schema.fprom_ledger SET state = @state, outcome = @outcome, reason = @reason, status_code = @status, promoter_event = @id,
 			commissions = @commissions, attempts = @attempts, settled_at = clock_timestamp(),
@@ -73,9 +72,8 @@ var (
 	// Of the events that are not set aside, no other can be ready than the first.
 	wakeNextSQL = `WITH first AS (SELECT * FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.customer = $1 AND l.customer <> ''
 			AND l.key <> $2 AND NOT l.aside AND l.state = 'waiting' ORDER BY l.seq LIMIT 1),
-		next AS MATERIALIZED (SELECT key, bulk, recorded_at FROM first l WHERE ` + ready + `),
-		jobs AS (` + jobsSQL + `least(recorded_at, now()) FROM next)
-		SELECT ` + notifySQL + ` FROM next WHERE NOT bulk`
+		next AS MATERIALIZED (SELECT key, bulk, recorded_at FROM first l WHERE ` + ready + `)
+		` + jobsSQL + `least(recorded_at, now()) FROM next`
 )
 
 // claimed is an event that this process delivers.

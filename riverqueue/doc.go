@@ -41,15 +41,13 @@
 //
 // # Connections and poolers
 //
-// A running Queue listens on one connection outside of the pool. Each statement takes one from the pool for some
-// milliseconds: 8 are plenty for 64 workers. Give the Queue a pool of its own. If the application exhausts a shared pool,
-// events are delivered late. A handler that holds a connection and calls Tracker.Enqueue needs a second one, and waits at
-// most a second for it.
+// Each statement takes a connection from the pool for some milliseconds: 8 are plenty for 64 workers. Give the Queue a pool of its
+// own. If the application exhausts a shared pool, events are delivered late. A handler that holds a connection and calls
+// Tracker.Enqueue needs a second one, and waits at most a second for it.
 //
-// A pooler in session mode makes no difference. In transaction mode everything works except LISTEN: new events wait up to a
-// second, for River's next poll, and River logs that it cannot listen. To avoid that, connect processes with a Tracker
-// directly. A pooler that does not know prepared statements (PgBouncer before 1.21) also needs
-// default_query_exec_mode=exec in the pool's URL. Statement mode does not work: it allows no transactions.
+// A running Queue looks for new events 25 times a second, which a log of all statements shows. It needs no LISTEN, so a pooler in
+// session or transaction mode makes no difference. One that does not know prepared statements (PgBouncer before 1.21) also needs
+// default_query_exec_mode=cache_describe in the pool's URL. Statement mode does not work: it allows no transactions.
 //
 // # Deploying
 //

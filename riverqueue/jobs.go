@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -25,14 +24,10 @@ type wakeUp struct {
 // Kind implements river.JobArgs.
 func (wakeUp) Kind() string { return jobKind }
 
-const (
-	// jobsSQL makes a job of each row with the columns key and bulk. What follows it is the job's time, by which River orders
-	// jobs, and the table of the rows.
-	jobsSQL = `INSERT INTO $schema.river_job (args, kind, max_attempts, queue, scheduled_at)
-		SELECT jsonb_build_object('key', key), '` + jobKind + `', 32767, CASE WHEN bulk THEN '` + bulkQueue + `' ELSE '` + liveQueue + `' END, `
-	// notifySQL tells the replicas that live events have jobs. Without it River finds them within a second.
-	notifySQL = `pg_notify('$schema.river_insert', '{"queue": "` + liveQueue + `"}')`
-)
+// jobsSQL makes a job of each row with the columns key and bulk. What follows it is the job's time, by which River orders jobs, and
+// the table of the rows.
+const jobsSQL = `INSERT INTO $schema.river_job (args, kind, max_attempts, queue, scheduled_at)
+	SELECT jsonb_build_object('key', key), '` + jobKind + `', 32767, CASE WHEN bulk THEN '` + bulkQueue + `' ELSE '` + liveQueue + `' END, `
 
 // account is the FirstPromoter account of the schema. It is part of every key, so that a schema may have more accounts later.
 const account = "1"
@@ -47,15 +42,3 @@ func (q *Queue) sql(text string) string {
 // queryRow runs a statement that returns one row, by pgx or by database/sql. Arguments and results are text or boolean, which
 // every driver knows.
 type queryRow func(ctx context.Context, sql string, args ...any) pgx.Row
-
-// notifyGap is the least time between two notifications of new events by one process. PostgreSQL commits transactions that
-// notify one after the other.
-const notifyGap = 20 * time.Millisecond
-
-var processStart = time.Now() // its monotonic clock goes on where the system's clock is set back
-
-// mayNotify reports whether a statement that stores events may notify the replicas.
-func (q *Queue) mayNotify() bool {
-	last, now := q.lastNotify.Load(), int64(time.Since(processStart)+notifyGap)
-	return now-last >= int64(notifyGap) && q.lastNotify.CompareAndSwap(last, now)
-}

@@ -44,8 +44,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 // transaction it may then fail with a serialization failure (40001): run the transaction again. Give all events of a
 // transaction to one call: two calls with the same ids in another order can deadlock, as two UPDATEs can.
 //
-// Delivery begins some milliseconds after the commit, or within a second if this process stored other events in the 20 ms
-// before the call. A Tracker neither counts nor observes the events before their delivery.
+// Delivery begins within some 50 ms after the commit. A Tracker neither counts nor observes the events before their delivery.
 func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
 	return q.enqueue(ctx, tx.QueryRow, events)
 }
@@ -127,7 +126,7 @@ const (
 	columns = `account_id, ` + fields
 )
 
-// putSQL stores the rows of the JSON array $1, whose keys differ, and notifies the replicas if $2. It returns a JSON object with
+// putSQL stores the rows of the JSON array $1, whose keys differ. It returns a JSON object with
 // a number for each key: 0 if the event was stored, null if the stored event has another amount or currency, and otherwise
 // how many seconds younger the event is than the stored one. A key that another transaction changed meanwhile is missing.
 const putSQL = `WITH input AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq') AS seq FROM jsonb_to_recordset($1::text::jsonb) AS r(key text, clear_key text,
@@ -152,8 +151,7 @@ const putSQL = `WITH input AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq
 		WHERE NOT free AND NOT same ORDER BY key ON CONFLICT DO NOTHING),
 	jobs AS (` + jobsSQL + `now() FROM stored ORDER BY seq),
 	answers AS (SELECT key, 0 AS age FROM stored UNION ALL SELECT key, CASE WHEN same THEN age END FROM existing WHERE NOT free)
-	SELECT coalesce((SELECT jsonb_object_agg(key, age) FROM answers), '{}')::text
-		|| coalesce((SELECT ` + notifySQL + `::text WHERE $2 AND EXISTS (SELECT 1 FROM stored WHERE NOT bulk)), '')`
+	SELECT coalesce(jsonb_object_agg(key, age), '{}')::text FROM answers`
 
 // put stores messages. If the error is a *fprom.ConflictError, all others are stored.
 func (q *Queue) put(ctx context.Context, db queryRow, ms []fprom.Message) error {
@@ -175,7 +173,7 @@ func (q *Queue) put(ctx context.Context, db queryRow, ms []fprom.Message) error 
 			return err
 		}
 		var out string
-		if err := db(ctx, q.sql(putSQL), string(text), q.mayNotify()).Scan(&out); err != nil {
+		if err := db(ctx, q.sql(putSQL), string(text)).Scan(&out); err != nil {
 			return err
 		}
 		var ages map[string]*float64

@@ -67,8 +67,7 @@ type Queue struct {
 	running       atomic.Bool
 	closed        chan struct{}
 	closing       sync.Once
-	schemaChecked atomic.Bool  // the tables are fit for this program
-	lastNotify    atomic.Int64 // see mayNotify; nanoseconds since processStart
+	schemaChecked atomic.Bool // the tables are fit for this program
 
 	limit              atomic.Int64  // the account's calls a minute, as this process last saw it; 0: not yet
 	liveTurn, bulkTurn chan struct{} // semaphores of one: one call of each kind at a time asks for a slot

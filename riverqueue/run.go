@@ -18,8 +18,9 @@ const (
 	dbTimeout = 10 * time.Second
 	// completedJobs is how long River keeps jobs that ended. They say nothing that the ledger does not.
 	completedJobs = time.Hour
-	// fetchCooldown is the least time between two fetches of jobs by a process.
-	fetchCooldown = 5 * time.Millisecond
+	// fetchInterval is the time between two looks for live jobs by a process, and fetchCooldown that while it finds some. River's
+	// notifications would be faster. But PostgreSQL commits transactions that notify one after the other, the application's too.
+	fetchInterval, fetchCooldown = 40 * time.Millisecond, 5 * time.Millisecond
 	// stopTime is how long River may take to store how its last jobs ended. A job whose end is not stored wakes its event again.
 	stopTime = 5 * time.Second
 )
@@ -60,8 +61,9 @@ func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error
 		Schema: q.cfg.Schema, Logger: slog.New(riverHandler{&q.outage}), Workers: workers,
 		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue, CompletedJobRetentionPeriod: completedJobs,
 		SoftStopTimeout: q.cfg.Rescue, // otherwise River cancels its jobs when ctx ends
+		PollOnly:        true,
 		Queues: map[string]river.QueueConfig{
-			liveQueue: {MaxWorkers: n, FetchCooldown: fetchCooldown},
+			liveQueue: {MaxWorkers: n, FetchCooldown: fetchCooldown, FetchPollInterval: fetchInterval},
 			bulkQueue: {MaxWorkers: max(n/2, 1), FetchCooldown: fetchCooldown},
 		},
 	})

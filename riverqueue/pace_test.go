@@ -1,0 +1,64 @@
+package riverqueue_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// TestPaceOfABurst: each event of a burst, and each that is redriven, is delivered at once, also the last one.
+func TestPaceOfABurst(t *testing.T) {
+	t.Parallel()
+	q, _ := open(t, riverqueue.Config{Schema: newSchema(t)})
+	var mu sync.Mutex
+	delivered := map[string]time.Time{}
+	var good atomic.Bool
+	start(t, q, func(_ context.Context, m fprom.Message) error {
+		if m.Customer == "bad@example.com" && !good.Load() {
+			return errRejected
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		delivered[m.Key] = time.Now()
+		return nil
+	})
+	put(t, q, sale("redriven", "bad", 100))
+	flush(t, q)
+	const rounds = 8
+	slow := map[string]int{}
+	look := func(what, key string, since time.Time) {
+		t.Helper()
+		flush(t, q)
+		mu.Lock()
+		defer mu.Unlock()
+		if d := delivered[key].Sub(since); d > 300*time.Millisecond { // with River's own polls alone it is up to 1 s
+			t.Logf("%s: %v", what, d)
+			slow[what]++
+		}
+	}
+	for i := range rounds {
+		var key string
+		var last time.Time
+		for j := range 4 {
+			id := fmt.Sprint(i, "_", j)
+			key, last = "sale:"+id, time.Now()
+			put(t, q, sale(id, id, 100))
+		}
+		look("the last of a burst", key, last)
+	}
+	good.Store(true)
+	begun := time.Now()
+	if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
+		t.Fatalf("Redrive: %d, %v", n, err)
+	}
+	look("redriven", "sale:redriven", begun)
+	if slow["the last of a burst"] > rounds/2 || slow["redriven"] > 0 {
+		t.Errorf("%v of %d events waited for a poll", slow, rounds+1)
+	}
+}
