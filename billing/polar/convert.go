@@ -2,6 +2,7 @@ package polar
 
 import (
 	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/internal/currency"
 )
 
 func convert(p *billing.Payload) {
@@ -45,7 +46,7 @@ func order(p *billing.Payload, o billing.Node) {
 	}
 	d.ID(o.Text("id"))
 	customer(d, o)
-	d.Minor(paid, o.Text("currency"))
+	amount(d, o, paid)
 	d.Plan(o.Text("product_id", "product.id"))
 	d.Quantity(o.Int("seats"))
 	d.Add()
@@ -62,6 +63,11 @@ func refund(p *billing.Payload, o billing.Node) {
 	d.Payment(o.Text("order_id"))
 	d.SaleID(o.Text("order_id"))
 	customer(d, o)
-	d.Minor(o.Int("amount"), o.Text("currency"))
+	amount(d, o, o.Int("amount"))
 	d.Add()
+}
+
+func amount(d *billing.Draft, o billing.Node, n billing.Int) {
+	code := o.Text("currency")
+	d.Amount(n, code, currency.StripeDigits(code.S))
 }

@@ -29,5 +29,5 @@
 // The signature is that of Standard Webhooks. The key is the text of the secret, not decoded from base64, as in Polar's SDKs.
 // Payloads do not say whether they are from the sandbox, which has its own secrets.
 //
-// Not verified with a published payload: that the minor units are those of ISO 4217 for every currency.
+// The minor units are those of Stripe, as in Polar's server: 0 digits for MGA, 2 for ISK and UGX, unlike ISO 4217.
 package polar

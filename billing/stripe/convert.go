@@ -2,9 +2,9 @@ package stripe
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/internal/currency"
 )
 
 func (s settings) convert(p *billing.Payload) {
@@ -145,18 +145,6 @@ func (s settings) paymentIntent(p *billing.Payload, o billing.Node) {
 }
 
 func amount(d *billing.Draft, o billing.Node, n billing.Int) {
-	currency := o.Text("currency")
-	d.Amount(n, currency, digits(currency.S))
-}
-
-// digits is the number of decimal digits of Stripe's minor unit: https://docs.stripe.com/currencies.
-func digits(currency string) int {
-	switch strings.ToUpper(currency) {
-	case "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF":
-		return 0
-	case "BHD", "JOD", "KWD", "OMR", "TND":
-		return 3
-	default:
-		return 2
-	}
+	code := o.Text("currency")
+	d.Amount(n, code, currency.StripeDigits(code.S))
 }

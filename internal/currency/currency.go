@@ -46,3 +46,15 @@ func Lookup(code string) (Currency, bool) {
 	c, ok := currencies[string(lower[:])]
 	return c, ok
 }
+
+// StripeDigits returns the number of decimal digits of Stripe's minor unit (https://docs.stripe.com/currencies), which Polar uses, too.
+func StripeDigits(code string) int {
+	c, _ := Lookup(code)
+	switch c.Code {
+	case "bhd", "jod", "kwd", "omr", "tnd":
+		return 3
+	case "ugx", "":
+		return 2
+	}
+	return c.Digits
+}
