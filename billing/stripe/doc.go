@@ -62,6 +62,10 @@
 // The new part is taken from the embedded list of refunds (API versions before 2022-11-15), or else computed with
 // previous_attributes. A payload without both (fetched by API, or cut) fails (422).
 //
+// Stripe also makes a refund when an authorization ends that was never captured. There is no sale to take back, so it is skipped if its
+// reason is expired_uncaptured_charge, or if the charge is in the payload and not captured. If you cancel authorizations yourself, use
+// WithChargeRefunded: the refund of refund.created does not say that the charge was not captured.
+//
 // A dispute is a refund, as in FirstPromoter's own connection, unless billing.WithoutDisputes is given. Inquiries (status warning_…)
 // move no money and are skipped. If a dispute is won, or a refund fails after it succeeded, the sale is not reported again.
 //

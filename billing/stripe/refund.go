@@ -15,11 +15,20 @@ func (s settings) refund(p *billing.Payload, o billing.Node) {
 		p.Skip(billing.NotFinal, "the refund's status is "+status)
 		return
 	}
+	if o.Text("reason").S == "expired_uncaptured_charge" || uncaptured(o.At("charge")) {
+		p.Skip(billing.NotMoney, neverCaptured)
+		return
+	}
 	d := p.Refund()
 	d.ID(o.Text("id"))
 	d.Metadata(o.At("metadata"), o.At("charge.metadata"), o.At("payment_intent.metadata"))
 	s.giveBack(d, o, o.Int("amount"))
 }
+
+const neverCaptured = "the payment was never captured: there is no sale to take back"
+
+// uncaptured reports whether a charge was only authorized. Stripe makes a refund of it, too, when the authorization ends.
+func uncaptured(charge billing.Node) bool { return charge.Has("captured") && !charge.Bool("captured") }
 
 // giveBack completes the draft of a refund or a dispute.
 func (s settings) giveBack(d *billing.Draft, o billing.Node, gross billing.Int) {
@@ -37,6 +46,10 @@ func (s settings) giveBack(d *billing.Draft, o billing.Node, gross billing.Int) 
 func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 	if !s.useChargeRefunded {
 		p.Skip(billing.OtherEvent, "refund.created or refund.updated reports this refund (or see WithChargeRefunded)")
+		return
+	}
+	if uncaptured(o) {
+		p.Skip(billing.NotMoney, neverCaptured)
 		return
 	}
 	list := o.Each("refunds.data")
