@@ -19,7 +19,7 @@ const (
 	NothingPaid Reason = "nothing-paid" // the amount before taxes is zero: a trial, a full discount, credit
 	TestMode    Reason = "test-mode"    // a payload of test mode (see WithTestMode)
 	NoCustomer  Reason = "no-customer"  // money moved, but the payload does not name the customer: a commission may be lost
-	NoAmount    Reason = "no-amount"    // money moved, but the payload does not say how much: report it by hand
+	ByHand      Reason = "by-hand"      // money moved, but the payload does not say enough, or FirstPromoter has no event for it: enter it by hand
 )
 
 // Field is one field of an event, with its origin.

@@ -17,7 +17,7 @@ func (h *handler) first(name string) bool {
 func (h *handler) logSkip(ctx context.Context, log *slog.Logger, x *Explanation) {
 	level, text := slog.LevelDebug, "fprom: nothing tracked"
 	switch x.Skipped {
-	case NoCustomer, NoAmount:
+	case NoCustomer, ByHand:
 		level, text = slog.LevelWarn, "fprom: nothing tracked: a commission may be lost"
 	case OtherEvent:
 		if h.first(x.Type) {

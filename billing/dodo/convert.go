@@ -69,7 +69,7 @@ func dispute(p *billing.Payload, o billing.Node) {
 	d.ID(o.Text("dispute_id"))
 	total, tax := d.Payment(o.Text("payment_id"))
 	if !total.OK {
-		p.Skip(billing.NoAmount, "give billing.WithPayment, or report what the dispute takes back by hand")
+		p.Skip(billing.ByHand, "give billing.WithPayment, or report what the dispute takes back by hand")
 		return
 	}
 	d.SaleID(o.Text("payment_id"))

@@ -84,7 +84,7 @@ func (s settings) refund(p *billing.Payload, e billing.Node) {
 		return
 	}
 	if paid, _, from := price(e); paid != nil && paid.Sign() == 0 {
-		p.Skip(billing.NoAmount, from.From+" is 0, though money may have gone back: report the refund by hand")
+		p.Skip(billing.ByHand, from.From+" is 0, though money may have gone back: report the refund by hand")
 		return
 	}
 	d := p.Refund()

@@ -33,7 +33,7 @@
 // WithCommission also subtracts the store's commission. If price_in_purchased_currency is unknown, price is taken, in USD. If that is
 // unknown too, the payload fails (422): it is logged, and RevenueCat shows it as failed, so that you can enter the sale by hand.
 //
-// RevenueCat reports a refund only for the latest period. A refund with a price of 0 is skipped with reason no-amount and a warning.
+// RevenueCat reports a refund only for the latest period. A refund with a price of 0 is skipped with reason by-hand and a warning.
 // REFUND_REVERSED is skipped: FirstPromoter has no event for it, and it does not say whether the refund was reported.
 //
 // # Verification

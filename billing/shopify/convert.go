@@ -16,7 +16,7 @@ func convert(p *billing.Payload) {
 		currency := o.Text("netAmount.currencyCode")
 		digits, _ := p.Exponent(currency.S)
 		if net := o.Decimal("netAmount.amount", digits); net.N >= 0 {
-			p.Skip(billing.NoAmount, "netAmount is not below zero: nothing was given back; if something was paid, report it by hand")
+			p.Skip(billing.ByHand, "netAmount is not below zero: nothing was given back; if something was paid, report it by hand")
 			return
 		}
 		transaction(p, p.Refund(), o, billing.Int.Abs)
@@ -33,7 +33,7 @@ func transaction(p *billing.Payload, d *billing.Draft, o billing.Node, amount fu
 	}
 	gross := o.Decimal("grossAmount.amount", digits)
 	if !gross.OK {
-		p.Skip(billing.NoAmount, "the transaction has no grossAmount: report it by hand")
+		p.Skip(billing.ByHand, "the transaction has no grossAmount: report it by hand")
 		return
 	}
 	d.Amount(amount(gross), currency, digits)
