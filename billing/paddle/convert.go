@@ -59,9 +59,13 @@ func transaction(p *billing.Payload, o billing.Node) {
 func adjustment(p *billing.Payload, o billing.Node) {
 	switch action := o.Text("action").S; action {
 	case "refund":
-	case "chargeback":
+	case "chargeback", "chargeback_reverse":
 		if !p.Disputes() {
 			p.Skip(billing.NotMoney, "chargebacks are not tracked (WithoutDisputes)")
+			return
+		}
+		if action == "chargeback_reverse" {
+			p.Skip(billing.ByHand, "the money of a chargeback came back: if the chargeback was reported, enter a sale by hand")
 			return
 		}
 	default:

@@ -13,7 +13,7 @@
 // total). Amounts are strings in the currency's minor units. Most refunds need Paddle's approval: adjustment.created then has the
 // status pending_approval, and adjustment.updated approved. An adjustment of action credit is not a refund, because the money stays
 // at Paddle. An adjustment of type tax changes nothing before taxes. A chargeback is a refund (see billing.WithoutDisputes); a
-// chargeback warning moves no money, and a reversed chargeback is not reported as a new sale.
+// chargeback warning moves no money. A reversed chargeback is not reported as a new sale: it is skipped with reason by-hand and a warning.
 //
 //	field           read from
 //	email           custom_data fp_email, email; customer.email, if the payload includes it; else billing.WithCustomer,

@@ -27,7 +27,7 @@ func (s settings) convert(p *billing.Payload) {
 		customer(d, e)
 		d.Add()
 	case "REFUND_REVERSED":
-		p.Skip(billing.NotMoney, "a refund was reversed: FirstPromoter has no event for it; enter a sale by hand if the refund was tracked")
+		p.Skip(billing.ByHand, "a refund was reversed: if it was reported, enter a sale by hand")
 	case "INVOICE_ISSUANCE", "TEMPORARY_ENTITLEMENT_GRANT":
 		p.Skip(billing.NotFinal, "not paid yet: INITIAL_PURCHASE or RENEWAL follows")
 	case "VIRTUAL_CURRENCY_TRANSACTION":

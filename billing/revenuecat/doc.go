@@ -34,7 +34,7 @@
 // unknown too, the payload fails (422): it is logged, and RevenueCat shows it as failed, so that you can enter the sale by hand.
 //
 // RevenueCat reports a refund only for the latest period. A refund with a price of 0 is skipped with reason by-hand and a warning.
-// REFUND_REVERSED is skipped: FirstPromoter has no event for it, and it does not say whether the refund was reported.
+// So is REFUND_REVERSED: FirstPromoter has no event for it, and it does not say whether the refund was reported.
 //
 // # Verification
 //

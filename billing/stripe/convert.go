@@ -24,11 +24,11 @@ func (s settings) convert(p *billing.Payload) {
 		s.session(p, o)
 	case "payment_intent.succeeded":
 		s.paymentIntent(p, o)
-	case "refund.created", "refund.updated", "charge.refund.updated":
+	case "refund.created", "refund.updated", "refund.failed", "charge.refund.updated":
 		s.refund(p, o)
 	case "charge.refunded":
 		s.chargeRefunded(p, o)
-	case "charge.dispute.created", "charge.dispute.funds_withdrawn":
+	case "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated":
 		s.dispute(p, o)
 	case "customer.subscription.deleted":
 		d := p.Cancellation()

@@ -67,7 +67,8 @@
 // WithChargeRefunded: the refund of refund.created does not say that the charge was not captured.
 //
 // A dispute is a refund, as in FirstPromoter's own connection, unless billing.WithoutDisputes is given. Inquiries (status warning_…)
-// move no money and are skipped. If a dispute is won, or a refund fails after it succeeded, the sale is not reported again.
+// move no money and are skipped. If a dispute is won, or a refund fails after it succeeded, the sale is not reported again. Subscribe to
+// charge.dispute.funds_reinstated and refund.failed: they are skipped with reason by-hand and a warning.
 //
 // # Amounts
 //

@@ -7,11 +7,16 @@ import (
 )
 
 func (s settings) refund(p *billing.Payload, o billing.Node) {
+	status := o.Text("status").S
+	if status == "failed" && (s.useChargeRefunded || p.Root.Text("data.previous_attributes.status").S != "pending") {
+		p.Skip(billing.ByHand, "the refund failed: if it was reported before, enter a sale by hand")
+		return
+	}
 	if s.useChargeRefunded {
 		p.Skip(billing.OtherEvent, "charge.refunded reports this refund (WithChargeRefunded)")
 		return
 	}
-	if status := o.Text("status").S; status != "succeeded" {
+	if status != "succeeded" {
 		p.Skip(billing.NotFinal, "the refund's status is "+status)
 		return
 	}
@@ -95,6 +100,9 @@ func (s settings) dispute(p *billing.Payload, o billing.Node) {
 	switch status := o.Text("status").S; {
 	case !p.Disputes():
 		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+		return
+	case p.Root.Text("type").S == "charge.dispute.funds_reinstated":
+		p.Skip(billing.ByHand, "the disputed money came back: if the dispute was reported, enter a sale by hand")
 		return
 	case strings.HasPrefix(status, "warning_"):
 		p.Skip(billing.NotFinal, "the dispute is an inquiry ("+status+"): no money was withdrawn")
