@@ -67,7 +67,8 @@
 // WithChargeRefunded: the refund of refund.created does not say that the charge was not captured.
 //
 // A dispute is a refund, as in FirstPromoter's own connection, unless billing.WithoutDisputes is given. Inquiries (status warning_…)
-// move no money and are skipped. If a dispute is won, or a refund fails after it succeeded, the sale is not reported again. Subscribe to
+// move no money and are skipped. A prevented dispute is a refund once money is withdrawn (balance_transactions, or funds_withdrawn): a
+// dispute that was blocked takes nothing. If a dispute is won, or a refund fails after it succeeded, the sale is not reported again. Subscribe to
 // charge.dispute.funds_reinstated and refund.failed: they are skipped with reason by-hand and a warning.
 //
 // # Amounts
@@ -78,5 +79,5 @@
 // counts if amount_paid includes it.
 //
 // Not verified: the first API version that sends refund.created. If your endpoint never gets it, use WithChargeRefunded.
-// charge.refund.updated is read like refund.updated.
+// charge.refund.updated is read like refund.updated. Not verified either: whether Stripe also sends a refund for a prevented dispute.
 package stripe

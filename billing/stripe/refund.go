@@ -104,6 +104,9 @@ func (s settings) dispute(p *billing.Payload, o billing.Node) {
 	case p.Root.Text("type").S == "charge.dispute.funds_reinstated":
 		p.Skip(billing.ByHand, "the disputed money came back: if the dispute was reported, enter a sale by hand")
 		return
+	case status == "prevented" && len(o.Each("balance_transactions")) == 0 && p.Root.Text("type").S == "charge.dispute.created":
+		p.Skip(billing.NotFinal, "the dispute was prevented: charge.dispute.funds_withdrawn follows if money is withdrawn")
+		return
 	case strings.HasPrefix(status, "warning_"):
 		p.Skip(billing.NotFinal, "the dispute is an inquiry ("+status+"): no money was withdrawn")
 		return
