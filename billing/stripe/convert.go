@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/internal/currency"
@@ -131,7 +132,8 @@ func (s settings) paymentIntent(p *billing.Payload, o billing.Node) {
 		p.Skip(billing.OtherEvent, "invoice.paid or checkout.session.completed reports this payment (or see WithPaymentIntents)")
 		return
 	}
-	if o.Has("invoice") {
+	// Since basil a payment intent names its invoice only as the reference for the card network.
+	if o.Has("invoice") || strings.HasPrefix(o.Text("payment_details.order_reference").S, "in_") {
 		p.Skip(billing.OtherEvent, "the payment has an invoice: invoice.paid reports it")
 		return
 	}
