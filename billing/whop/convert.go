@@ -77,7 +77,7 @@ func giveBack(p *billing.Payload, o billing.Node) {
 	d.ID(o.Text("id"))
 	d.Metadata(o.At("metadata"), paid.At("metadata"))
 	total, tax := d.Payment(paid.Text("id"))
-	if paid.Has("total") {
+	if paid.Has("total") && paid.Has("tax_amount") { // a dispute's payment has no tax_amount
 		total, tax = paid.Decimal("total", digits), paid.Decimal("tax_amount", digits)
 	}
 	d.SaleID(paid.Text("id"))

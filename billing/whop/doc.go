@@ -26,6 +26,7 @@
 // whether they are from the sandbox, which has its own secrets.
 //
 // Sources: docs.whop.com/api-reference and Whop's TypeScript SDK. Not verified with a recorded payload of version v1: that a refund's
-// amount includes tax, that payments of renewals repeat the metadata of the checkout, and which fields a dispute's payment has. If it
-// has no totals, or if a dispute is skipped with reason no-customer, give billing.WithPayment.
+// amount includes tax, that payments of renewals repeat the metadata of the checkout, and which fields a dispute's payment has. The SDK
+// knows no tax_amount in it: without billing.WithPayment the gross amount is taken back. Give it also if a dispute is skipped with
+// reason no-customer.
 package whop
