@@ -18,7 +18,13 @@ func convert(p *billing.Payload) {
 		}
 		order(p, o.At("order"), o)
 	case "return.created":
+		if o.Has("completed") && !o.Bool("completed") {
+			p.Skip(billing.ByHand, "completed is false: the return was not made, or it failed; if money goes back, report it by hand")
+			return
+		}
 		giveBack(p, o)
+	case "chargeback.created":
+		chargeback(p, o)
 	case "subscription.deactivated":
 		d := p.Cancellation()
 		customer(d, o, o)
@@ -70,5 +76,23 @@ func giveBack(p *billing.Payload, o billing.Node) {
 	d.SaleID(original)
 	customer(d, o, o)
 	d.Amount(o.Decimal("totalReturn", digits).Minus(o.Decimal("tax", digits)), currency, digits)
+	d.Add()
+}
+
+// chargeback reports a chargeback. Its own id is that of the order.
+func chargeback(p *billing.Payload, o billing.Node) {
+	if !p.Disputes() {
+		p.Skip(billing.NotMoney, "chargebacks are not tracked (WithoutDisputes)")
+		return
+	}
+	currency, order := o.Text("currency"), o.Text("order", "id")
+	digits, _ := p.Exponent(currency.S)
+	d := p.Refund()
+	if order.S != "" {
+		d.ID(billing.Text{S: order.S + ":chargeback", From: order.From})
+	}
+	total, tax := d.Payment(order)
+	d.SaleID(order)
+	d.Amount(billing.BeforeTax(o.Decimal("chargebackAmount", digits), total, tax), currency, digits)
 	d.Add()
 }

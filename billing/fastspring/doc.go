@@ -4,12 +4,18 @@
 //	order.completed                 sale          total − tax                   order
 //	subscription.charge.completed   sale          total − tax of the order      order
 //	return.created                  refund        totalReturn − tax             return; names the sale: the original order
+//	chargeback.created              refund        chargebackAmount, less the    order:chargeback; names the sale: the order
+//	                                                tax that WithPayment knows
 //	subscription.deactivated        cancellation
 //
 // Why: every charge has its own order. order.completed reports one-time purchases and the first charge of a subscription;
 // subscription.charge.completed reports later charges. subscription.activated repeats the first charge and is skipped. total is what
 // the customer paid, with tax, in the order's currency. The fields …InPayoutCurrency are FastSpring's payout and are not read.
 // subscription.canceled only requests a cancellation at the end of the period; subscription.deactivated is the end.
+//
+// return.created does not report chargebacks. chargeback.created names neither the customer nor the tax: give billing.WithPayment, asked
+// with the order's id. Without it a chargeback is skipped with reason no-customer and a warning. FastSpring sends no event if a chargeback
+// is won: enter a sale by hand. A return that is not completed is skipped with reason by-hand and a warning.
 //
 // Switch "Enable Webhook Expansion" on (Developer Tools, Webhooks, Configuration). Without it a later charge contains neither its tax
 // nor its customer, and fails (422).
@@ -31,6 +37,6 @@
 // Secret" of the webhook. Test orders have live false, and are skipped (billing.WithTestMode).
 //
 // Sources: developer.fastspring.com (orders, subscription charges, returns, webhook expansion) and webhooks that
-// others recorded. Not verified: that orders of later charges repeat the tags of the first order, that totalReturn includes tax, and
-// whether return.created reports a chargeback.
+// others recorded. Not verified: that orders of later charges repeat the tags of the first order, that totalReturn and
+// chargebackAmount include tax, and that chargeback.created comes once for a chargeback.
 package fastspring
