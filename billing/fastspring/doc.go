@@ -14,7 +14,7 @@
 // subscription.canceled only requests a cancellation at the end of the period; subscription.deactivated is the end.
 //
 // return.created does not report chargebacks. chargeback.created names neither the customer nor the tax: give billing.WithPayment, asked
-// with the order's id. Without it a chargeback is skipped with reason no-customer and a warning. FastSpring sends no event if a chargeback
+// with the order's id. Without it a chargeback is skipped with reason no-customer and a warning. No event is documented for a chargeback that
 // is won: enter a sale by hand. A return that is not completed is skipped with reason by-hand and a warning.
 //
 // Switch "Enable Webhook Expansion" on (Developer Tools, Webhooks, Configuration). Without it a later charge contains neither its tax

@@ -52,11 +52,12 @@ func sale(p *billing.Payload, o billing.Node) {
 	d.Add()
 }
 
+// refund reports a credit invoice once it is used up: its money was given back, or it has paid an invoice, which is reported in full.
 func refund(p *billing.Payload, o billing.Node) {
 	invoice := o.At("invoice")
 	switch origin, state := invoice.Text("origin").S, invoice.Text("state").S; {
-	case origin != "refund":
-		p.Skip(billing.NotMoney, "the origin of the credit invoice is "+origin+": no money was given back")
+	case origin == "write_off":
+		p.Skip(billing.NotMoney, "the origin of the credit invoice is write_off: the invoice was never paid")
 		return
 	case state != "closed":
 		p.Skip(billing.NotFinal, "the state of the credit invoice is "+state)

@@ -7,12 +7,15 @@
 //	subscribe to                           event         amount (before taxes)               event id
 //	paid_charge_invoice_notification       sale          total_in_cents − tax_in_cents       invoice uuid
 //	new_credit_invoice_notification,       refund        likewise, without its sign, of      credit invoice uuid
-//	  closed_credit_invoice_notification                   origin refund and state closed
+//	  closed_credit_invoice_notification                   state closed
 //	expired_subscription_notification      cancellation
 //
 // Why: an invoice contains its tax, a payment does not. successful_payment_notification and successful_refund_notification report the
-// same money again and are skipped. Credit invoices with another origin (write_off, gift_card, immediate_change) give no money back.
-// canceled_subscription_notification only requests a cancellation at the end of the period.
+// same money again and are skipped. canceled_subscription_notification only requests a cancellation at the end of the period.
+//
+// A charge invoice is reported in full, also if credit pays it: the webhook does not say how it was paid. So a credit invoice is a refund
+// once it is closed, because then its money was given back or has paid other invoices. Until then an invoice that the credit of a
+// downgrade or a gift card has paid earns too much. A credit invoice of origin write_off is skipped: its invoice was never paid.
 //
 //	field           read from
 //	email           account.email; else billing.WithCustomer, asked with the account code
@@ -26,6 +29,6 @@
 // payments say whether they are from the sandbox, which has its own endpoints.
 //
 // Sources: docs.recurly.com (charge invoice and credit invoice notifications) and public fixtures of its XML. Not verified with a
-// recorded payload: that the credit invoice of a refund has the origin refund and the state closed, and that the minor units are
-// those of ISO 4217. An invoice paid by credit or by hand counts like one paid by card: the webhook does not say how it was paid.
+// recorded payload: that a credit invoice that is used up or given back has the state closed, that a written-off invoice is never
+// paid, and that the minor units are those of ISO 4217. An invoice paid by hand counts like one paid by card.
 package recurly

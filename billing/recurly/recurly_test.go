@@ -39,6 +39,15 @@ func TestOnePaymentOneSale(t *testing.T) {
 	}
 }
 
+// An invoice that credit has paid in part earns only what the customer paid: the used credit is a refund.
+func TestUsedCredit(t *testing.T) {
+	t.Parallel()
+	got := suite.Deliver(t, []string{"credit_open.xml", "invoice.xml", "credit_used_immediate_change.xml", "credit_used_immediate_change.xml"})
+	if len(got) != 2 || got[0].(fprom.Sale).Amount-got[1].(fprom.Refund).Amount != 1000 {
+		t.Errorf("accepted %v, want a sale and a refund, 1000 together", got)
+	}
+}
+
 func TestXML(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"", " ", "x", "<a>", "<a></b>", "<a/><b/>", "<a/>x<", strings.Repeat("<a>", 1000), "<!-- no element -->", "[]"} {
