@@ -36,8 +36,10 @@ func (s settings) convert(p *billing.Payload) {
 		d.Metadata(o.At("metadata"))
 		d.Customer(o.Text("customer", "customer.id"))
 		d.Add()
-	case "invoice_payment.paid", "charge.succeeded", "charge.captured":
+	case "invoice_payment.paid", "charge.succeeded":
 		p.Skip(billing.OtherEvent, "invoice.paid or checkout.session.completed reports this payment")
+	case "charge.captured":
+		p.Skip(billing.OtherEvent, "payment_intent.succeeded reports a payment that was captured by hand (WithPaymentIntents)")
 	}
 }
 
@@ -87,7 +89,7 @@ func (s settings) session(p *billing.Payload, o billing.Node) {
 		}
 		d = p.Signup()
 	default:
-		p.Skip(billing.NotFinal, "payment_status is "+status+": checkout.session.async_payment_succeeded follows once it is paid")
+		p.Skip(billing.NotFinal, "payment_status is "+status+": checkout.session.async_payment_succeeded follows once it is paid; if you capture it by hand, see WithPaymentIntents")
 		return
 	}
 	d.ID(o.Text("payment_intent", "payment_intent.id", "id"))

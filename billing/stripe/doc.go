@@ -17,6 +17,9 @@
 // reports the payment. Since API version 2025-03-31 (basil) a charge does not say whether it belongs to an invoice. Payloads of older
 // and newer versions are read, because an endpoint keeps the version it was created with.
 //
+// With capture_method=manual a Checkout session is completed unpaid, and no session follows when you capture the payment. Such payments
+// need WithPaymentIntents, and fp_tid and fp_uid in payment_intent_data.metadata.
+//
 //	field           read from
 //	email           metadata fp_email; customer_email (invoice); customer_details.email, customer_email (session);
 //	                billing_details.email, receipt_email (charge); evidence.customer_email_address (dispute); else
