@@ -33,7 +33,8 @@
 // Put fp_tax (the tax in the amount) or fp_net (the amount before tax) into the notes, in the currency's smallest unit (paise) as in
 // Razorpay's own amounts, without a decimal point. In the notes of an order or an invoice they refer to its amount, elsewhere to the
 // payment's. A wrong note, such as a tax above the amount, fails the payload (422). Watch the log: Razorpay switches off a
-// webhook that fails for 24 hours. Without such a note the gross amount is tracked.
+// webhook that fails for 24 hours. Without such a note the gross amount is tracked. With Customer Fee Bearer the customer pays
+// Razorpay's fee on top, and it is not documented whether the payment's amount includes it: put fp_net into the payment's notes.
 //
 // A refund contains the payment with its notes, but not the notes of the order or the subscription. Put fp_tax and fp_uid into the
 // notes of the payment too, or use billing.WithPayment. Otherwise the gross amount is taken back. A refund of a payment that was never

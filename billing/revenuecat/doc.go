@@ -21,6 +21,9 @@
 //	plan             subscriber_attributes fp_plan, else product_id (on Google Play subscription:base-plan)
 //	promo_code       subscriber_attributes fp_promo_code, else offer_code
 //
+// The events of all stores are taken. Give the payments of the stores STRIPE, PADDLE and BILLING no second handler, such as
+// stripe.Handler: its event ids are others, and every sale would count twice.
+//
 // Skipped: environment SANDBOX and the store TEST_STORE (billing.WithTestMode), trials (period_type TRIAL;
 // billing.WithTrialSignups), grants (PROMOTIONAL), and shared purchases (is_family_share), which another family member bought.
 // Refunds of these are skipped, too.
