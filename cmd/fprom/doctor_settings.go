@@ -72,6 +72,8 @@ func malformed(v string) (problem, fix string) {
 	const quotes = "\"'`“”‘’"
 	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f }
 	switch trimmed := strings.TrimSpace(v); {
+	case trimmed == "":
+		return "is only white space", "set it to what " + keysPage + " shows"
 	case strings.HasPrefix(strings.ToLower(trimmed), "bearer"):
 		return `begins with "Bearer"`, `leave "Bearer" out: it is added`
 	case strings.ContainsAny(trimmed[:1], quotes) || strings.ContainsAny(trimmed[len(trimmed)-1:], quotes):

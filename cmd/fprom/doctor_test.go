@@ -117,6 +117,7 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		{name: "quotes", env: env{"FIRSTPROMOTER_API_KEY": `"` + secret + `"`}, exit: 3, check: "api_key", says: `quotes`},
 		{name: "one typographic quote", env: env{"FIRSTPROMOTER_API_KEY": secret + "’"}, exit: 3, check: "api_key", says: `quotes|character that no`},
 		{name: "a blank", env: env{"FIRSTPROMOTER_API_KEY": " " + secret}, exit: 3, check: "api_key", says: `white space`},
+		{name: "white space only", env: env{"FIRSTPROMOTER_ACCOUNT_ID": " \t"}, exit: 3, check: "account_id", says: `is only white space`},
 		{name: "a line end", env: env{"FIRSTPROMOTER_API_KEY": secret + "\r\n"}, exit: 3, check: "api_key", says: `line end`},
 		{name: "Bearer", env: env{"FIRSTPROMOTER_API_KEY": "Bearer " + secret}, exit: 3, check: "api_key", says: `Bearer`},
 		{name: "a placeholder", env: env{"FIRSTPROMOTER_API_KEY": "${SECRET_KEY}"}, exit: 3, check: "api_key", says: `placeholder`},
