@@ -53,6 +53,9 @@ beside it. It creates nothing and sends no event. Run it where the service runs,
 }
 
 func (d *doctor) run(ctx context.Context) error {
+	if d.timeout <= 0 {
+		return usage("--timeout %s: must be positive", d.timeout)
+	}
 	d.settings()
 	known := d.callFirstPromoter(ctx)
 	box, end := d.outbox(ctx)

@@ -122,6 +122,7 @@ func TestUsage(t *testing.T) {
 		{"events --limit 99999999999999999999", 2, "is no whole number"},
 		{"events --since 1h --until 2h", 2, "is not after --since 1h"},
 		{"doctor --timeout 10", 2, `--timeout "10": is no span such as 90s`},
+		{"doctor --timeout 0s", 2, "--timeout 0s: must be positive"},
 		{"dead", 2, "list, redrive or drop"},
 		{"dead list --status 9999", 2, "--status"},
 		{"dead redrive", 2, "--all"},
