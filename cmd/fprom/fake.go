@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -48,7 +47,8 @@ func (a *app) fake() *cobra.Command {
 At its start it prints what to set in the environment of a service, or of fprom itself.
 
 A --fault is a kind and its conditions, separated by commas: status=500, status=429, hang, delay=2s, reset, html404, redirect, garbage;
-times=3, for=1m, kind=sale, event=ID, chance=0.1, retry-after=30, processed (after the event was accepted).`,
+times=3, for=1m, kind=sale (or refund, signup, cancellation, company), event=ID, chance=0.1, retry-after=30, processed (after the
+event was accepted).`,
 		Example: `  fprom fake --all-leads
   fprom fake --visitor visitor-1
   fprom fake --lead ann@example.com --fault status=500,times=3
@@ -69,6 +69,9 @@ times=3, for=1m, kind=sale, event=ID, chance=0.1, retry-after=30, processed (aft
 func (a *app) runFake(ctx context.Context, flags fakeFlags) error {
 	if a.format == formatJSON {
 		return usage("--output json: the fake has no single result; use jsonl")
+	}
+	if flags.limit < 0 {
+		return usage("--limit %d: is negative", flags.limit)
 	}
 	opts := []fpromtest.Option{fpromtest.InMemory(), fpromtest.WithRateLimit(flags.limit)}
 	if flags.allLeads {
@@ -157,72 +160,4 @@ func (a *app) arrival(r fpromtest.Request) {
 	}
 	e := fprom.Entry{Kind: v.Kind, Amount: v.Amount, Currency: v.Currency}
 	_, _ = fmt.Fprintln(a.out, clean(fmt.Sprintf("%s %d %-12s %-28s %-16s %s %s", r.Time.UTC().Format("15:04:05Z"), v.Status, v.Kind, v.EventID, v.Customer, amount(e), v.Fault)))
-}
-
-// readFault reads a --fault.
-func readFault(spec string) (fpromtest.Fault, error) {
-	var f fpromtest.Fault
-	for i, part := range strings.Split(spec, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		var err error
-		if i == 0 {
-			f, err = faultKind(name, value)
-		} else {
-			f, err = narrow(f, name, value)
-		}
-		if err != nil {
-			return f, usage("--fault %q: %q %w; see fprom fake --help", spec, part, err)
-		}
-	}
-	return f, nil
-}
-
-var errUnknownFault = errors.New("is not known")
-
-func faultKind(name, value string) (fpromtest.Fault, error) {
-	switch name {
-	case "status":
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 200 || n > 599 {
-			return fpromtest.Fault{}, errors.New("is no status from 200 to 599")
-		}
-		return fpromtest.Status(n), nil
-	case "delay":
-		d, err := time.ParseDuration(value)
-		return fpromtest.Delay(d), err
-	case "hang":
-		return fpromtest.Hang(), nil
-	case "reset":
-		return fpromtest.Reset(), nil
-	case "html404":
-		return fpromtest.NotFoundPage(), nil
-	case "redirect":
-		return fpromtest.Redirect(http.StatusFound), nil
-	case "garbage":
-		return fpromtest.Garbage(), nil
-	}
-	return fpromtest.Fault{}, errUnknownFault
-}
-
-func narrow(f fpromtest.Fault, name, value string) (fpromtest.Fault, error) {
-	switch name {
-	case "times":
-		n, err := strconv.Atoi(value)
-		return f.Times(n), err
-	case "for":
-		d, err := time.ParseDuration(value)
-		return f.For(d), err
-	case "chance":
-		p, err := strconv.ParseFloat(value, 64)
-		return f.Chance(p), err
-	case "kind":
-		return f.OnKind(value), nil
-	case "event":
-		return f.OnEvent(value), nil
-	case "retry-after":
-		return f.RetryAfter(value), nil
-	case "processed":
-		return f.AfterProcessing(), nil
-	}
-	return f, errUnknownFault
 }
