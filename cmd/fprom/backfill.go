@@ -64,6 +64,9 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 	if flags.rate < 2 {
 		return usage("--rate %d: must be at least 2", flags.rate)
 	}
+	if flags.wait < 0 {
+		return usage("--wait %s: is negative", flags.wait)
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(15) // the keys of a million rows stay in memory: collect garbage early
 	}

@@ -104,8 +104,12 @@ func (s *reconcileFlags) readDays(today time.Time) error {
 	if s.to == "" && s.days[1].Before(s.days[0]) { // --from is today or later
 		s.days[1] = s.days[0]
 	}
-	if s.days[1].Before(s.days[0]) {
-		return usage("--to %s: is before --from %s", s.days[1].Format(time.DateOnly), s.days[0].Format(time.DateOnly))
+	from, to := s.days[0].Format(time.DateOnly), s.days[1].Format(time.DateOnly)
+	switch span := s.days[1].Sub(s.days[0]); {
+	case span < 0:
+		return usage("--to %s: is before --from %s", to, from)
+	case span > 3660*24*time.Hour: // as reconcile.Run
+		return usage("--from %s: is more than ten years before --to %s", from, to)
 	}
 	return nil
 }
