@@ -232,7 +232,7 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 	if flags.wait > 0 && n > 0 {
 		return a.follow(ctx, box, plan, n, flags.wait)
 	}
-	return a.showChange(c, n, len(plan), flags.dry)
+	return a.showChange(c, n, len(plan), flags)
 }
 
 // showPlan lists the selected dead letters: on stdout if that is the result (dry), else on stderr.
@@ -254,10 +254,13 @@ func (a *app) showPlan(c change, plan []fprom.Entry, dry bool) {
 	}
 }
 
-func (a *app) showChange(c change, n, selected int, dry bool) error {
-	v := map[string]any{c.done: n, "selected": selected, "dry_run": dry}
+func (a *app) showChange(c change, n, selected int, flags changeFlags) error {
+	v := map[string]any{c.done: n, "selected": selected, "dry_run": flags.dry}
+	if flags.wait > 0 { // there is nothing to wait for
+		v["waiting"], v["dead_again"], v["events"] = 0, 0, []eventJSON{}
+	}
 	return a.show(v, func(w io.Writer) {
-		if !dry {
+		if !flags.dry {
 			_, _ = fmt.Fprintf(w, "%s %s\n", count(n, "dead letter"), c.done)
 		}
 	})

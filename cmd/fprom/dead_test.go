@@ -81,6 +81,30 @@ func TestDead(t *testing.T) {
 	})
 }
 
+// The JSON of redrive has the same fields whether it sends, waits, or finds nothing to send.
+func TestRedriveInJSON(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	fake, e := filled(t, p)
+	serve(t, p, fake)
+	fake.Heal()
+	for _, c := range []struct {
+		args     string
+		selected int
+	}{{"--all --dry-run", 2}, {"--reason nonsense", 0}, {"--all", 2}} {
+		var v map[string]any
+		fprom(t, e, append(strings.Fields("dead redrive --yes --wait=30s -o json"), strings.Fields(c.args)...)...).want(t, 0).object(t, &v)
+		for _, field := range []string{"redriven", "selected", "dry_run", "waiting", "dead_again", "events"} {
+			if v[field] == nil {
+				t.Errorf("%s: no %s in %v", c.args, field, v)
+			}
+		}
+		if v["selected"] != float64(c.selected) {
+			t.Errorf("%s: %v", c.args, v)
+		}
+	}
+}
+
 // The question is asked on a terminal, with the number, and no is the answer to everything but yes.
 func TestConfirmOnATerminal(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,9 @@ const followPause = time.Second
 // followedJSON has the outcomes of redriven events.
 type followedJSON struct {
 	Redriven int         `json:"redriven"` // by this command; another process may have redriven more of Events
-	Waiting  int         `json:"waiting"`  // when the time was over
+	Selected int         `json:"selected"`
+	DryRun   bool        `json:"dry_run"`
+	Waiting  int         `json:"waiting"` // when the time was over
 	Dead     int         `json:"dead_again"`
 	Events   []eventJSON `json:"events"`
 
@@ -37,7 +39,7 @@ func entries(all iter.Seq2[fprom.Entry, error]) (found []fprom.Entry, err error)
 func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, n int, most time.Duration) error {
 	if s, err := box.Stats(ctx); err == nil && !s.Delivering {
 		a.note("nobody delivers this outbox now: they are sent when the service starts")
-		return a.showFollowed(followedJSON{Redriven: n, Waiting: n, Events: []eventJSON{}}, nil)
+		return a.showFollowed(followedJSON{Redriven: n, Waiting: n, Events: []eventJSON{}}, len(plan), nil)
 	}
 	keys := make([]string, len(plan))
 	for i, e := range plan {
@@ -60,7 +62,7 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 		p.set(int64(v.done + v.Dead))
 		if v.Waiting == 0 || time.Now().After(deadline) {
 			p.end()
-			return a.showFollowed(v, found)
+			return a.showFollowed(v, len(plan), found)
 		}
 		select {
 		case <-ctx.Done():
@@ -87,7 +89,8 @@ func (a *app) tally(n int, found []fprom.Entry) followedJSON {
 	return v
 }
 
-func (a *app) showFollowed(v followedJSON, found []fprom.Entry) error {
+func (a *app) showFollowed(v followedJSON, selected int, found []fprom.Entry) error {
+	v.Selected = selected
 	err := a.show(v, func(w io.Writer) {
 		a.eventsTable(w, found)
 		_, _ = fmt.Fprintf(w, "%s redriven: %d done, %d dead again, %d still waiting\n", count(v.Redriven, "dead letter"), v.done, v.Dead, v.Waiting)
