@@ -46,6 +46,7 @@ func TestVerdict(t *testing.T) {
 		{"bulk load", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{bulk, done(time.Minute)}}, "ok", "All is well", "", true},
 		{"bulk load that stands still", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{bulk, done(3 * time.Hour)}}, "fail", "Commissions need", "has waited for 5 h", false},
 		{"dead letters", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{outboxtest.Event("x", fprom.StateDead, fprom.Rejected, time.Hour)}}, "warn", "Something needs a look.", "1 event was given up", true},
+		{"conflicts", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) { q.Conflicts = 2 })}, "warn", "Something needs a look.", "2 events were not tracked: the event id", true},
 		{"breaker", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) { q.Breaker = "open" }), Events: []fprom.Entry{waiting(time.Minute)}}, "warn", "Something needs a look.", "FirstPromoter does not answer as it should. 1 event waits.", true},
 		{"throttled", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) {
 			q.PausedUntil, q.PauseReason = time.Now().Add(10*time.Minute+50*time.Second), "429 Too Many Requests"
