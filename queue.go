@@ -56,8 +56,9 @@ type UndeliveredLister interface {
 
 // Watcher is a Queue that shows its state to other processes, as boltqueue does over its socket.
 type Watcher interface {
-	// Watch gives the queue the Tracker's Stats, with what the queue does not know: the pause, the breaker, the calls of the
-	// last minute. New calls it once before Run. stats may be called at any time, also by several goroutines.
+	// Watch gives the queue the Tracker's Stats, with what the queue does not know: the pause, the breaker, the conflicts
+	// that the Tracker found itself, the calls of the last minute. New calls it once before Run. stats may be called at any
+	// time, also by several goroutines.
 	Watch(stats func() Stats)
 }
 
@@ -68,7 +69,7 @@ type QueueStats struct {
 	Oldest      time.Time `json:"oldest,omitzero"`        // RecordedAt of the oldest, live or bulk; zero if there is none
 	Dead        int       `json:"dead"`                   // dead letters; the queue in memory only counts them
 	Ledger      int       `json:"ledger"`                 // event ids remembered with their outcome
-	Conflicts   int       `json:"conflicts"`              // pairs of an event id and another amount that were refused and are remembered
+	Conflicts   int       `json:"conflicts"`              // refused pairs of an event id and another amount that are remembered; a Watcher shows Stats.Conflicts if that is more
 	Delivering  bool      `json:"delivering"`             // some process runs the queue
 	LastSuccess time.Time `json:"last_success,omitzero"`  // when the last event was done; zero if unknown
 	PausedUntil time.Time `json:"paused_until,omitzero"`  // end of a pause of the account; zero if there is none, or none is known

@@ -35,7 +35,7 @@ func TestDoctorNamesWhatWaits(t *testing.T) {
 		put(t, p, nil, sale("ch_1", "jane@example.com", 5, "USD"))
 		r := fprom(t, e, "doctor", "-o", "json").want(t, 3)
 		r.names(t, "dead_letters", `2 dead letters.*fprom dead list`)
-		r.names(t, "conflicts", `1 event id used with two amounts.*invoice's`)
+		r.names(t, "conflicts", `1 event not tracked.*invoice's`)
 	})
 }
 

@@ -152,7 +152,7 @@ func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
 		d.ok("dead_letters", "none")
 	}
 	if s.Conflicts > 0 {
-		d.warn("conflicts", "give each payment an event id of its own: the invoice's or the charge's, not the subscription's", "%s used with two amounts: the second was not tracked", count(s.Conflicts, "event id"))
+		d.warn("conflicts", "give each payment an event id of its own: the invoice's or the charge's, not the subscription's", "%s", conflicts(s))
 	} else {
 		d.ok("conflicts", "none")
 	}

@@ -70,7 +70,7 @@ func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
 	row("oldest", "%s", ago(s.Oldest))
 	row("dead letters", "%d%s", s.Dead, hint(s.Dead > 0, "; see fprom dead list"))
 	row("ledger", "%d remembered", s.Ledger)
-	row("conflicts", "%d%s", s.Conflicts, hint(s.Conflicts > 0, " event ids used with two amounts; the second was not tracked"))
+	row("conflicts", "%s", conflicts(s))
 	row("delivering", "%s", delivering(s))
 	row("last success", "%s", ago(s.LastSuccess))
 	if !s.PausedUntil.IsZero() {
@@ -95,6 +95,13 @@ func delivering(s fprom.QueueStats) string {
 	default:
 		return "no"
 	}
+}
+
+func conflicts(s fprom.QueueStats) string {
+	if s.Conflicts == 0 {
+		return "0"
+	}
+	return count(s.Conflicts, "event") + " not tracked: the event id was already used with another amount"
 }
 
 func hint(when bool, text string) string {

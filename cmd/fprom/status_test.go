@@ -2,12 +2,16 @@ package main_test
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	root "github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
 )
 
 func TestStatus(t *testing.T) {
@@ -37,6 +41,30 @@ func TestPausedInRiver(t *testing.T) {
 		if r := fprom(t, e, command); !strings.Contains(r.out, "paused in River") || strings.Contains(r.out, "start the service") {
 			t.Errorf("%s", r)
 		}
+	}
+}
+
+// An event id that the service itself knows with another amount is shown, although the outbox never got the second event.
+func TestConflictsOfTheService(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	tracker, stop := serve(t, p, fake)
+	if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 1999, "USD")); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, tracker)
+	if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 1500, "USD")); !errors.Is(err, root.ErrConflict) {
+		t.Fatal(err)
+	}
+	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+	if r := fprom(t, e, "status").want(t, 0); !strings.Contains(r.out, "conflicts     1 event not tracked: ") {
+		t.Error(r)
+	}
+	fprom(t, e, "doctor", "-o", "json").want(t, 0).names(t, "conflicts", `1 event not tracked.*invoice's`)
+	stop()
+	if r := fprom(t, e, "status").want(t, 0); !strings.Contains(r.out, "conflicts     0\n") { // the file has none
+		t.Error(r)
 	}
 }
 
