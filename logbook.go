@@ -25,7 +25,7 @@ type logbook struct {
 }
 
 func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
-	if s.Stage == StageDelivered || s.Stage == StageDead {
+	if s.verdict != nil && s.verdict.good() {
 		l.worksAgain(ctx, t)
 	}
 	level, text, more := l.line(t, s)

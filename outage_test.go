@@ -211,3 +211,30 @@ func TestRecordedInTheFuture(t *testing.T) {
 		})
 	}
 }
+
+// Only an answer of FirstPromoter's ends an outage: neither a given-up event nor a repeat that is not sent does.
+func TestWhatEndsAnOutage(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer func(n int, c call) reply
+		again  int // lines that delivery works again
+	}{
+		"given up": {func(int, call) reply { return reply{status: 500} }, 0},
+		"rejected": {script(reply{status: 500}, object(422, `{"message":"no"}`)).answer, 1},
+		"not yet":  {script(reply{status: 500}, unknownYet).answer, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log bytes.Buffer
+				cfg := config(&fake{answer: test.answer})
+				cfg.Retry.MaxAttempts, cfg.Logger = 2, slog.New(slog.NewTextHandler(&log, nil))
+				tracker := start(t, cfg)
+				enqueue(t, tracker, referred())
+				time.Sleep(20 * time.Second)
+				settle()
+				if n := strings.Count(log.String(), "works again"); n != test.again {
+					t.Errorf("%d times that delivery works again, want %d:\n%s", n, test.again, log.String())
+				}
+			})
+		})
+	}
+}

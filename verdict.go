@@ -117,7 +117,7 @@ func transient(err error) verdict {
 }
 
 // good reports whether FirstPromoter judged the event, which proves that the account works.
-func (v verdict) good() bool { return v.sent && v.class <= classRejected }
+func (v verdict) good() bool { return v.sent && v.Outcome != Undelivered }
 
 // held reports whether the attempt does not count: it is not the event that failed.
 func (v verdict) held() bool { return v.paused || v.class == classAskAgain || v.class > classSuspected }
