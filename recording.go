@@ -154,7 +154,9 @@ func (r *Recording) enqueue(ms []Message) error {
 		for i, m := range ms {
 			events[i], _ = m.Event() // cannot fail: record made m of an event
 		}
-		return r.hook.enqueuer.Enqueue(ctx, events...)
+		bounded, cancel := context.WithTimeout(ctx, putTimeout)
+		defer cancel()
+		return r.hook.enqueuer.Enqueue(bounded, events...)
 	})
 }
 
