@@ -111,12 +111,11 @@ func NewBuckets(from, to time.Time, step time.Duration) ([]Bucket, error) {
 	if step <= 0 {
 		return nil, &ValidationError{"step", "is not positive"}
 	}
-	from = from.Truncate(step)
-	if (to.Sub(from)-1)/step >= 10_000 {
-		return nil, &ValidationError{"step", "makes more than 10,000 intervals; take a larger step or a shorter time"}
-	}
 	var buckets []Bucket
-	for at := from; at.Before(to); at = at.Add(step) {
+	for at := from.Truncate(step); at.Before(to); at = at.Add(step) {
+		if len(buckets) == 10_000 {
+			return nil, &ValidationError{"step", "makes more than 10,000 intervals; take a larger step or a shorter time"}
+		}
 		buckets = append(buckets, Bucket{Start: at})
 	}
 	return buckets, nil
