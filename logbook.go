@@ -63,7 +63,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 		}
 	case StageDiscarded:
 		if text = "the handler failed: what it recorded is not sent"; s.Err != nil {
-			level, text = slog.LevelWarn, "NOT TRACKED: the client may have seen a success, but what the handler recorded is discarded"
+			level, text = slog.LevelWarn, "NOT TRACKED: what the handler recorded is discarded"
 		}
 	case StageLost:
 		level, text = slog.LevelError, "LOST: the request succeeded, but its event could not be stored; report it by hand"

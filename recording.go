@@ -106,7 +106,7 @@ var errPanicked = errors.New("fprom: the handler sent a success, but did not ret
 
 // Close ends the recording: events that were not accepted are discarded. Defer it, since the handler may panic.
 func (r *Recording) Close() {
-	if r.decision == handlerSucceeded {
+	if r.decision == handlerSucceeded && !r.heldBack {
 		r.reason = errPanicked
 	}
 	r.report(StageDiscarded, r.take(true), r.reason)
@@ -135,8 +135,9 @@ func (r *Recording) store(events []Message, refuse bool) error {
 			r.hook.reporter.say(r.ctx, slog.LevelError, "NOT TRACKED: an event of the handler is refused; the others are stored", safelog.Error(err))
 		}
 	case refuse:
+		err = fmt.Errorf("fprom: the request is answered with 503: %w", err)
 		r.report(StageDiscarded, events, err)
-		return fmt.Errorf("fprom: not accepted, the request is answered with 503: %w", err)
+		return err
 	default:
 		r.report(StageLost, events, err)
 	}

@@ -206,3 +206,45 @@ func TestDeadlineInsideATimeoutHandler(t *testing.T) {
 		}
 	}
 }
+
+// TestPanicInATimeoutHandler: the http.TimeoutHandler has held the success back, so the client sees none, and nothing is warned of.
+func TestPanicInATimeoutHandler(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	var seen steps
+	cfg := config(nil)
+	cfg.Queue, cfg.Observer = sink{}, seen.observe
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	hook := fprom.NewHook(start(t, cfg))
+	h := http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := hook.Wrap(w, r)
+		defer x.Close()
+		record(t, x.Request(), validSale("1"))
+		x.Writer().WriteHeader(http.StatusOK)
+		panic("no")
+	}), time.Minute, "")
+	func() {
+		defer func() { _ = recover() }()
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody))
+	}()
+	if got := seen.of(fprom.StageDiscarded); len(got) != 1 || got[0].Err != nil || log.String() != "" {
+		t.Errorf("discarded %+v, the log says %q", got, log.String())
+	}
+}
+
+// TestLogOfARefusedRequest: with WithFailClosed the client sees no success, and the event comes again. The log says so.
+func TestLogOfARefusedRequest(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	q := newRecorder()
+	q.onPut = func([]fprom.Message, func() error) error { return fprom.ErrQueueFull }
+	cfg := config(nil)
+	cfg.Queue, cfg.Logger = q, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	w := serve(t, fprom.NewHook(start(t, cfg), fprom.WithFailClosed()), "", func(_ http.ResponseWriter, r *http.Request) {
+		record(t, r, validSale("1"))
+	})
+	line := log.String()
+	if w.Code != http.StatusServiceUnavailable || strings.Count(line, "\n") != 1 || !strings.Contains(line, "answered with 503") || strings.Contains(line, "success") {
+		t.Errorf("status %d, the log says %q", w.Code, line)
+	}
+}

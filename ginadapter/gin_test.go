@@ -205,10 +205,10 @@ func TestErrorBesideASuccess(t *testing.T) {
 		handler gin.HandlerFunc
 		want    string
 	}{
-		{"a note and 200", func(c *gin.Context) { fail(c); c.String(http.StatusOK, "Thank you") }, "fprom: ginadapter: c.Errors is set: declined"},
+		{"a note and 200", func(c *gin.Context) { fail(c); c.String(http.StatusOK, "Thank you") }, "fprom: ginadapter: c.Errors is set beside a success: declined"},
 		{"502", func(c *gin.Context) { fail(c); c.String(http.StatusBadGateway, "no") }, ""},
 		{"nothing written", fail, ""},
-		{"a note and 204", func(c *gin.Context) { fail(c); c.Status(http.StatusNoContent) }, "fprom: ginadapter: c.Errors is set: declined"},
+		{"a note and 204", func(c *gin.Context) { fail(c); c.Status(http.StatusNoContent) }, "fprom: ginadapter: c.Errors is set beside a success: declined"},
 		{"502 without a body", func(c *gin.Context) { fail(c); c.Status(http.StatusBadGateway) }, ""},
 	} {
 		var reasons []string

@@ -26,7 +26,7 @@ func (w *writer) commit() bool {
 		return false
 	}
 	if err := w.failed(); err != nil {
-		w.x.Discard(fmt.Errorf("fprom: ginadapter: c.Errors is set: %w", err))
+		w.x.Discard(fmt.Errorf("fprom: ginadapter: c.Errors is set beside a success: %w", err))
 	}
 	if w.x.Commit(w.Status()) != nil {
 		w.refused = true
