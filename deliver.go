@@ -197,6 +197,7 @@ func attributed(m Message) bool {
 
 // report makes a step of the verdict. A failure of Track is no step: the caller decides whether to repeat it.
 func (t *Tracker) report(ctx context.Context, a *attempt, v verdict) {
+	v.queued = a.queued
 	s := Step{Message: a.Message, Result: v.Result, Err: v.err, Elapsed: v.elapsed, Waited: v.waited, verdict: &v}
 	switch {
 	case v.class == classDone:

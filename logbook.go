@@ -58,8 +58,8 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 		text = "all delivery is paused; queued events are kept"
 	case StageDead:
 		level, text = slog.LevelError, "the event is given up; it is a dead letter: list it with the tool's \"fprom dead list\", and send it again with \"fprom dead redrive\""
-		if _, volatile := t.cfg.Queue.(UndeliveredLister); volatile {
-			text = "the event is given up; the queue in memory does not keep it: report it by hand, or use a durable queue (boltqueue)"
+		if _, volatile := t.cfg.Queue.(UndeliveredLister); volatile || !s.verdict.queued {
+			text = "the event is given up and not kept; report it by hand, or enqueue it with a durable queue (boltqueue)"
 		}
 	case StageDiscarded:
 		if text = "the handler failed: what it recorded is not sent"; s.Err != nil {

@@ -59,3 +59,35 @@ func TestErrorOfAClosedQueue(t *testing.T) {
 		t.Errorf("New: %v", err)
 	}
 }
+
+// A rejected event is a dead letter only where a durable queue has it: Track's event is in no queue.
+func TestLogOfARejectedEvent(t *testing.T) {
+	for name, test := range map[string]struct {
+		durable, track, kept bool
+	}{
+		"durable queue":   {durable: true, kept: true},
+		"queue in memory": {},
+		"Track":           {durable: true, track: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log bytes.Buffer
+				cfg := config(always(object(422, `{"message":"amount is wrong"}`)))
+				cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+				if test.durable {
+					cfg.Queue = newRecorder()
+				}
+				tracker := start(t, cfg)
+				if test.track {
+					_, _ = tracker.Track(t.Context(), sale("a"))
+				} else {
+					enqueue(t, tracker, sale("a"))
+					flush(t, tracker, time.Minute)
+				}
+				if kept, notKept := strings.Contains(log.String(), "fprom dead list"), strings.Contains(log.String(), "not kept"); kept != test.kept || notKept == kept {
+					t.Errorf("the log says %q", log.String())
+				}
+			})
+		})
+	}
+}

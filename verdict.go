@@ -107,6 +107,7 @@ type verdict struct {
 	alone   bool          // the event fails while others succeed
 	news    bool          // the event failed for the first time, or alone is true for the first time
 	warn    string        // a warning about an event that is done
+	queued  bool          // the queue made the attempt, not Track
 	sent    bool
 	elapsed time.Duration
 	waited  time.Duration // for the rate limit
