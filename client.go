@@ -123,10 +123,14 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	return c.classify(m, resp, body, err)
 }
 
-// scrub removes the key and addresses from an error of the transport, which may quote what a server sent.
+// scrub removes the key, addresses and answers from an error of the transport: net/http quotes a malformed line, which may be
+// the rest of FirstPromoter's last answer.
 func (c *client) scrub(err error) error {
-	if s := err.Error(); strings.Contains(s, c.cfg.APIKey) || strings.Contains(s, "@") {
-		return errors.New(safelog.Foreign(s, c.cfg.APIKey))
+	s, _, quotes := strings.Cut(err.Error(), "malformed")
+	if quotes {
+		s += "malformed answer"
+	} else if !strings.Contains(s, c.cfg.APIKey) && !strings.Contains(s, "@") {
+		return err
 	}
-	return err
+	return errors.New(safelog.Foreign(s, c.cfg.APIKey))
 }

@@ -99,6 +99,7 @@ func TestConnectionIsReused(t *testing.T) {
 func TestRawAnswers(t *testing.T) {
 	t.Parallel()
 	object := `{"id":7,"event_id":"x"}`
+	rest := `{"promoter":{"password":"hunter2"}}` // of an answer that was longer than its Content-Length
 	tests := map[string]struct {
 		raw  string
 		want fprom.Outcome
@@ -114,6 +115,8 @@ func TestRawAnswers(t *testing.T) {
 		"junk chunk":       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + secretEmail + "\r\n", fprom.Undelivered},
 		"status of junk":   {"HTTP/1.1 2OO OK\r\n\r\n" + object, fprom.Undelivered},
 		"switch protocols": {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + object, fprom.Undelivered},
+		"rest of another":  {rest + "\r\n\r\n", fprom.Undelivered},
+		"rest as a header": {"HTTP/1.1 200 OK\r\n" + strings.ReplaceAll(rest, ":", "=") + "\r\n\r\n", fprom.Undelivered},
 		"two lengths":      {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 23\r\n\r\n" + object, fprom.Undelivered},
 	}
 	for name, test := range tests {
@@ -136,6 +139,9 @@ func TestRawAnswers(t *testing.T) {
 			}
 			if err != nil {
 				checkSecrets(t, "error", err.Error())
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the error shows what was answered: %v", err)
 			}
 		})
 	}
