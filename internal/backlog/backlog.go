@@ -47,7 +47,7 @@ type Line[T any] struct {
 	running  bool
 	closed   error
 	last     uint64                // the highest Seq so far
-	lanes    map[uint32]bool       // the lanes that have a message in ready or underWay
+	lanes    map[uint32]uint8      // the class of the first message of each lane, which is in ready or underWay
 	behind   map[uint32][]*Item[T] // the later messages of each lane, in order
 	ready    [3]ready[T]           // by class
 	underWay map[*Item[T]]struct{}
@@ -66,7 +66,7 @@ type Counts struct{ Live, Bulk int }
 
 // New returns an empty Line.
 func New[T any]() *Line[T] {
-	l := &Line[T]{start: time.Now(), lanes: map[uint32]bool{}, behind: map[uint32][]*Item[T]{}, underWay: map[*Item[T]]struct{}{}}
+	l := &Line[T]{start: time.Now(), lanes: map[uint32]uint8{}, behind: map[uint32][]*Item[T]{}, underWay: map[*Item[T]]struct{}{}}
 	l.work, l.settled = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
 	l.timer = time.AfterFunc(time.Hour, func() { l.wake(l.work.Signal) })
 	l.timer.Stop()
@@ -84,10 +84,7 @@ func (l *Line[T]) Add(it *Item[T]) {
 	if it.Bulk {
 		it.class = bulk
 	}
-	if !l.lanes[it.Lane] {
-		if it.Lane != 0 {
-			l.lanes[it.Lane] = true
-		}
+	if _, taken := l.lanes[it.Lane]; !taken {
 		l.makeReady(it)
 		return
 	}
@@ -113,11 +110,14 @@ func (l *Line[T]) count(it *Item[T], n int) {
 
 // makeReady lets a worker take the message, when it is due.
 func (l *Line[T]) makeReady(it *Item[T]) {
+	if it.Lane != 0 {
+		l.lanes[it.Lane] = it.class
+	}
 	l.ready[it.class].add(it)
 	l.work.Signal()
 }
 
-// promote moves the bulk messages at the end of a lane to the class promoted, since a live message follows them.
+// promote moves the bulk messages of a lane to the class promoted, since a live message follows them. The lane is taken.
 func (l *Line[T]) promote(lane uint32) {
 	for _, it := range slices.Backward(l.behind[lane]) {
 		if it.class != bulk {
@@ -125,6 +125,10 @@ func (l *Line[T]) promote(lane uint32) {
 		}
 		it.class = promoted
 	}
+	if l.lanes[lane] != bulk {
+		return
+	}
+	l.lanes[lane] = promoted
 	if it := l.ready[bulk].remove(lane); it != nil {
 		it.class = promoted
 		l.makeReady(it)

@@ -295,3 +295,22 @@ func TestAtRandom(t *testing.T) {
 		})
 	}
 }
+
+// TestLiveBesideBulk: customers with several live messages do not search a long line of bulk ones with each.
+func TestLiveBesideBulk(t *testing.T) {
+	t.Parallel()
+	added := func(bulk uint64) time.Duration {
+		l := backlog.New[string]()
+		for seq := range bulk {
+			l.Add(&item{Seq: seq + 1, Lane: uint32(seq) + 1<<20, Bulk: true})
+		}
+		begin := time.Now()
+		for n := range uint64(4000) {
+			l.Add(&item{Seq: bulk + n + 1, Lane: uint32(n/2) + 1})
+		}
+		return time.Since(begin)
+	}
+	if alone, beside := added(0), added(300_000); beside > 20*alone+50*time.Millisecond {
+		t.Errorf("4,000 messages took %v beside 300,000 bulk ones, %v without", beside, alone)
+	}
+}
