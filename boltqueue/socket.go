@@ -86,7 +86,9 @@ func (q *Queue) handler(operation string) http.HandlerFunc {
 		var err error
 		status := http.StatusOK
 		if r.Method == http.MethodPost {
-			err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&request)
+			body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+			body.DisallowUnknownFields() // without a field of a filter, Drop would drop more
+			err = body.Decode(&request)
 		}
 		if err == nil && operations[operation] {
 			select {

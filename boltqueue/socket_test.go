@@ -213,6 +213,8 @@ func TestSocketRefuses(t *testing.T) {
 	t.Parallel()
 	dir := shortDir(t)
 	q := openServed(t, dir)
+	put(t, q, sale(t, "dead", 100))
+	deliver(t, q, reject)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, "fprom.db.sock"))
 	}}}
@@ -223,6 +225,7 @@ func TestSocketRefuses(t *testing.T) {
 		{"no JSON", http.MethodPost, "/entries", "hello", http.StatusBadRequest},
 		{"nothing", http.MethodPost, "/put", "", http.StatusBadRequest},
 		{"too large", http.MethodPost, "/put", `{"messages":[{"body":"` + strings.Repeat("x", 17<<20), http.StatusBadRequest},
+		{"a field that is none", http.MethodPost, "/drop", `{"key":["sale:another"]}`, http.StatusBadRequest},
 		{"no such operation", http.MethodPost, "/delete", "{}", http.StatusNotFound},
 		{"another method", http.MethodGet, "/put", "", http.StatusMethodNotAllowed},
 		{"a cursor that is none", http.MethodPost, "/entries", `{"after":"x"}`, http.StatusInternalServerError},
@@ -243,7 +246,7 @@ func TestSocketRefuses(t *testing.T) {
 		}
 	}
 	put(t, q, sale(t, 1, 100))
-	if s := stats(t, q); s.Pending != 1 {
-		t.Errorf("%+v", s)
+	if s := stats(t, q); s.Pending != 1 || s.Dead != 1 {
+		t.Errorf("%+v, want the event that waits and the dead letter", s)
 	}
 }
