@@ -80,6 +80,19 @@ func bind(path string) (net.Listener, error) {
 // processor to checkouts.
 func (q *Queue) handler(operation string) http.HandlerFunc {
 	turn := make(chan struct{}, 1)
+	operate := func(ctx context.Context, request wireRequest) (wireAnswer, error) {
+		if operations[operation] {
+			select {
+			case turn <- struct{}{}:
+			case <-ctx.Done():
+				return wireAnswer{}, ctx.Err()
+			}
+			defer func(since time.Time) {
+				time.AfterFunc(min(max(restFactor*time.Since(since), minRest), maxRest), func() { <-turn })
+			}(time.Now())
+		}
+		return q.operate(ctx, operation, request)
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		var request wireRequest
 		var answer wireAnswer
@@ -90,19 +103,9 @@ func (q *Queue) handler(operation string) http.HandlerFunc {
 			body.DisallowUnknownFields() // without a field of a filter, Drop would drop more
 			err = body.Decode(&request)
 		}
-		if err == nil && operations[operation] {
-			select {
-			case turn <- struct{}{}:
-			case <-r.Context().Done():
-				return
-			}
-			defer func(since time.Time) {
-				time.AfterFunc(min(max(restFactor*time.Since(since), minRest), maxRest), func() { <-turn })
-			}(time.Now())
-		}
 		if err != nil {
 			status, err = http.StatusBadRequest, fmt.Errorf("fprom: the request is too large, or not the JSON that this release reads: %w", err)
-		} else if answer, err = q.operate(r.Context(), operation, request); err != nil {
+		} else if answer, err = operate(r.Context(), request); err != nil {
 			status = http.StatusInternalServerError
 		}
 		answer.fail(err)

@@ -250,3 +250,33 @@ func TestSocketRefuses(t *testing.T) {
 		t.Errorf("%+v, want the event that waits and the dead letter", s)
 	}
 }
+
+// TestSlowReader: a process that stands still while it reads an answer keeps no other one waiting.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	q := openServed(t, dir)
+	for i := range 500 {
+		m := sale(t, i, 100)
+		m.Customer = strings.Repeat("x", 3000) // all of them do not fit into the socket
+		put(t, q, m)
+	}
+	slow, err := (&net.Dialer{}).DialContext(t.Context(), "unix", filepath.Join(dir, "fprom.db.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Close() }()
+	if _, err := slow.Write([]byte("POST /entries HTTP/1.1\r\nHost: outbox\r\nContent-Length: 17\r\n\r\n" + `{"personal":true}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := slow.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, err := range dial(t, dir).Entries(ctx, fprom.Filter{Limit: 1}) {
+		if err != nil {
+			t.Errorf("Entries beside a slow reader: %v", err)
+		}
+	}
+}
