@@ -83,15 +83,17 @@ func (r *remote) call(ctx context.Context, operation string, request wireRequest
 		return answer, err
 	}
 	res, err := r.client.Do(req)
-	if ctx.Err() != nil {
-		return answer, ctx.Err()
+	if err == nil {
+		defer func() { _ = res.Body.Close() }()
+		err = json.NewDecoder(res.Body).Decode(&answer)
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return answer, fmt.Errorf("fprom: the service of the outbox %q has not answered: %w", r.path, ctx.Err())
+	case res == nil:
 		return answer, fmt.Errorf("fprom: no service answers for the outbox %q; if none runs, open the file: %w", r.path, err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
-		return answer, fmt.Errorf("fprom: the service of the outbox %q answers %s, which cannot be read; use one release for both", r.path, res.Status)
+	case err != nil:
+		return answer, fmt.Errorf("fprom: the service of the outbox %q has ended during its answer, or is of another release: %w", r.path, err)
 	}
 	return answer, answer.err()
 }

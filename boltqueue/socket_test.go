@@ -3,6 +3,7 @@ package boltqueue_test
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,5 +280,51 @@ func TestSlowReader(t *testing.T) {
 		if err != nil {
 			t.Errorf("Entries beside a slow reader: %v", err)
 		}
+	}
+}
+
+// TestSilentService: a service that stands still, ends in the middle of an answer, or is another program, makes clear errors.
+func TestSilentService(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	path := filepath.Join(dir, "fprom.db")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path+".sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := []string{"", "{}", `{"events":[{`, "", "hello"} // to one request after the other; "": it stands still
+	var served atomic.Int64
+	server := http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		answer := answers[served.Add(1)-1]
+		if answer == "" {
+			<-r.Context().Done()
+		}
+		_, _ = w.Write([]byte(answer))
+		_ = http.NewResponseController(w).Flush()
+		if r.URL.Path == "/entries" {
+			panic(http.ErrAbortHandler)
+		}
+	})}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	if _, err := boltqueue.Dial(path); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), path) {
+		t.Errorf("Dial of a service that does not answer: %v, want an error that names the file", err)
+	}
+	r := dial(t, dir)
+	for _, err := range r.Entries(t.Context(), fprom.Filter{}) {
+		if err == nil || !strings.Contains(err.Error(), "ended") {
+			t.Errorf("Entries of a service that ends: %v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	for _, err := range r.Entries(ctx, fprom.Filter{}) {
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), path) {
+			t.Errorf("Entries when the context ends: %v", err)
+		}
+	}
+	if _, err := r.Stats(t.Context()); err == nil || !strings.Contains(err.Error(), "release") {
+		t.Errorf("Stats of another program: %v", err)
 	}
 }
