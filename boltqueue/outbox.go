@@ -3,8 +3,8 @@ package boltqueue
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
+	"sort"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -82,7 +82,7 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 	end := timeKey(to, 0)
 	for next := timeKey(from.Truncate(step), 0); err == nil && next != nil; {
 		err = q.view(func(tx *bbolt.Tx) error {
-			next = countOutcomes(tx, buckets, next, end, step)
+			next = countOutcomes(tx, buckets, next, end)
 			return ctx.Err()
 		})
 	}
@@ -93,15 +93,15 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 }
 
 // countOutcomes adds the outcomes from key from on to the buckets. It returns the key to continue with; nil at the end.
-func countOutcomes(tx *bbolt.Tx, buckets []fprom.Bucket, from, end []byte, step time.Duration) []byte {
+func countOutcomes(tx *bbolt.Tx, buckets []fprom.Bucket, from, end []byte) []byte {
 	c := tx.Bucket(bucketTimes).Cursor()
 	k, v := c.Seek(from)
 	for range pageScan {
 		if k == nil || bytes.Compare(k, end) >= 0 {
 			return nil
 		}
-		at := time.Unix(0, int64(binary.BigEndian.Uint64(k)))
-		if i := int(at.Sub(buckets[0].Start) / step); i >= 0 && i < len(buckets) {
+		at := timeOf(k)
+		if i := sort.Search(len(buckets), func(i int) bool { return buckets[i].Start.After(at) }) - 1; i >= 0 {
 			buckets[i].Add(fprom.State(v), fprom.Outcome(v)) // v is "dead" or an outcome
 		}
 		k, v = c.Next()
