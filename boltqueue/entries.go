@@ -113,14 +113,17 @@ func (t *transaction) seqsOf(keys map[string]bool) []uint64 {
 	return slices.Compact(seqs)
 }
 
-// settledBefore returns the seq of the last event that had its outcome before since; 0 if there is none. That event, and all
-// events with a lower seq, were put before since.
+// maxSkew is how far the clock that events were recorded by may have been ahead of the one that their outcomes were written by.
+const maxSkew = 48 * time.Hour
+
+// settledBefore returns the seq of the last event that had its outcome maxSkew before since; 0 if there is none. That event, and
+// all events with a lower seq, were recorded before since.
 func settledBefore(tx *bbolt.Tx, since time.Time) uint64 {
 	if since.IsZero() {
 		return 0
 	}
 	c := tx.Bucket(bucketTimes).Cursor()
-	c.Seek(timeKey(since, 0)) // then Prev, also if there is no such key
+	c.Seek(timeKey(since.Add(-maxSkew), 0)) // then Prev, also if there is no such key
 	k, _ := c.Prev()
 	if len(k) != 16 {
 		return 0

@@ -12,6 +12,7 @@ import (
 var entryCases = []durableCase{
 	{"shows events of every state", reopener.testEntries},
 	{"selects by each field of a filter", reopener.testFilter},
+	{"selects by time under a clock that was a day ahead", reopener.testClock},
 	{"masks customers", reopener.testMask},
 	{"counts pairs in conflict", reopener.testConflicts},
 }
@@ -117,6 +118,20 @@ func (o reopener) testFilter() {
 		if got, want := entryKeys(s.list(c.f)), s.safeKeys(c.want...); !slices.Equal(got, want) {
 			s.t.Errorf("by %s: %v, want %v", c.name, got, want)
 		}
+	}
+}
+
+// testClock: an event is recorded when the clock is a day ahead, and delivered, with one after it, when the clock is right again.
+func (o reopener) testClock() {
+	r := o.open()
+	ahead, after := r.sale("in_ahead", "ann", 100), r.sale("in_after", "ben", 100)
+	ahead.RecordedAt = ahead.RecordedAt.Add(24 * time.Hour)
+	r.put(ahead, after)
+	r.start(1, nil)
+	r.checkOnce(ahead, after)
+	r.settled()
+	if got := entryKeys(r.list(fprom.Filter{Since: ahead.RecordedAt.Add(-time.Hour)})); !slices.Equal(got, []string{"sale:in_ahead"}) {
+		r.t.Errorf("since an hour before the clock was a day ahead: %v, want the event of that time", got)
 	}
 }
 
