@@ -41,10 +41,10 @@ const lockTimeout = 200 * time.Millisecond // Inspect may hold the lock for a mo
 // Open reads the whole file once, to check its pages and to load the waiting events.
 func Open(path string, opts ...Option) (*Queue, error) {
 	q := newQueue(path, opts)
-	end, err := q.now().Add(q.wait), guard(q.open)
+	end, err := time.Now().Add(q.wait), guard(q.open)
 	if q.wait > 0 && errors.Is(err, ErrLocked) {
 		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
-		for ; errors.Is(err, ErrLocked) && q.now().Before(end); err = guard(q.open) {
+		for ; errors.Is(err, ErrLocked) && time.Now().Before(end); err = guard(q.open) {
 			time.Sleep(lockTimeout) //nolint:forbidigo // there is no context: Open blocks
 		}
 	}

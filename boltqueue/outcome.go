@@ -25,7 +25,7 @@ func (t *transaction) finish(seq uint64, attempts int, res fprom.Result, failure
 	if err != nil {
 		return err
 	}
-	at, safe, repeats := t.q.now().UTC(), fprom.SafeKey(r.Key), r.Repeats()
+	at, safe, repeats := time.Now().UTC(), fprom.SafeKey(r.Key), r.Repeats()
 	err = r.setAnswer(res, failure, attempts, at, true)
 	bucket, outcome := t.done, []byte(res.Outcome)
 	if failure != nil {
@@ -104,7 +104,7 @@ const maxPrune = 20 // ledger entries at each outcome
 
 // prune removes ledger entries older than the retention. Dead letters stay.
 func (t *transaction) prune() error {
-	c, end := t.times.Cursor(), timeKey(t.q.now().Add(-t.q.retention), 0)
+	c, end := t.times.Cursor(), timeKey(time.Now().Add(-t.q.retention), 0)
 	for range maxPrune {
 		k, _ := c.First()
 		if k == nil || bytes.Compare(k, end) >= 0 {

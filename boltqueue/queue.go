@@ -18,7 +18,6 @@ import (
 // Queue is a durable fprom.Queue in one file, and an fprom.Outbox. All its methods are safe for concurrent use.
 type Queue struct {
 	path      string
-	start     time.Time // see now
 	logger    *slog.Logger
 	retention time.Duration
 	wait      time.Duration
@@ -106,7 +105,7 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
-		path: path, start: time.Now(), logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
+		path: path, logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
 		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, reserve: reserve{allocate: allocate},
 	}
 	q.stats.Store(&fprom.QueueStats{})
@@ -117,9 +116,6 @@ func newQueue(path string, opts []Option) *Queue {
 	q.logger = safelog.New(q.logger)
 	return q
 }
-
-// now does not follow changes of the system's clock after the opening.
-func (q *Queue) now() time.Time { return q.start.Add(time.Since(q.start)) }
 
 // Stats implements fprom.Queue. It reads nothing from the file.
 func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {

@@ -30,7 +30,7 @@ const (
 // admits reports whether events of size bytes may be put. It allocates more space if necessary. If the file cannot be read, it
 // lets the commit return that error.
 func (q *Queue) admits(size int) bool {
-	r, now, used := &q.reserve, q.now(), int64(0)
+	r, now, used := &q.reserve, time.Now(), int64(0)
 	err := q.view(func(tx *bbolt.Tx) error {
 		used = tx.Size()
 		return nil

@@ -79,7 +79,7 @@ func (q *Queue) settle(ctx context.Context, it *item, m fprom.Message, res fprom
 	if fprom.IsHeld(err) {
 		m.Attempt--
 	}
-	due := q.now().Add(delay)
+	due := time.Now().Add(delay)
 	if q.writeOutcome(ctx, it, func(t *transaction) error { return t.retryAt(it.Seq, m.Attempt, res, err, due) }) {
 		q.line.Retry(it, time.Until(due), fprom.IsSetAside(err))
 	}
@@ -110,7 +110,7 @@ func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*transact
 // log logs an error, at most one a minute.
 func (q *Queue) log(text string, err error) {
 	q.mu.Lock()
-	now := q.now()
+	now := time.Now()
 	due := now.Sub(q.logged) >= logEvery
 	if due {
 		q.logged = now
