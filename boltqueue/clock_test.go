@@ -42,3 +42,27 @@ func TestClockWasWrong(t *testing.T) {
 		}
 	})
 }
+
+// TestClockStepsBack: a retry does not wait until the clock is where it was, if it steps back by a day while the service restarts.
+func TestClockStepsBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(23 * time.Hour)
+		q := open(t, dir)
+		put(t, q, sale(t, 1, 100))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := run(ctx, q, func(context.Context, fprom.Message) error {
+			return &fprom.APIError{StatusCode: 429, RetryAfter: 10 * time.Minute}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // the first minute of the same day
+		if got := deliver(t, open(t, dir), nil); len(got) != 1 {
+			t.Errorf("delivered %v within a minute, want the event", got)
+		}
+	})
+}

@@ -9,8 +9,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// maxDelay is the longest wait for a retry. A later one was written with a wrong clock, and is made at once.
-const maxDelay = 24 * time.Hour
+// maxDelay is longer than a Tracker lets an event wait by default, which is an hour. A retry that is due later, as after a step of
+// the clock, is made at once.
+const maxDelay = 2 * time.Hour
 
 // load reads the waiting events. It makes the buckets of an empty file.
 func (q *Queue) load() error {
