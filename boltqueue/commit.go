@@ -8,7 +8,6 @@ import (
 	"math"
 	"runtime/debug"
 	"slices"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/fprom-go/fprom"
@@ -23,8 +22,7 @@ var failpoint = func(name string) {}
 // all of them.
 type request struct {
 	apply func(*transaction) error
-	size  int         // bytes of the events to put; 0 if it puts none
-	taken atomic.Bool // a commit has begun with it, or its caller has given up
+	size  int // bytes of the events to put; 0 if it puts none
 	done  chan error
 }
 
@@ -85,16 +83,18 @@ func (q *Queue) write(ctx context.Context, size int, apply func(*transaction) er
 	r := &request{apply: apply, size: size, done: make(chan error, 1)}
 	q.mu.Lock()
 	q.requests = append(q.requests, r)
-	first := len(q.requests) == 1
-	q.mu.Unlock()
-	if first {
+	if !q.committing {
+		q.committing = true
 		go q.commit()
 	}
+	q.mu.Unlock()
 	select {
 	case err := <-r.done:
 		return err
 	case <-ctx.Done():
-		r.taken.Store(true) // a later commit leaves it out
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.requests = slices.DeleteFunc(q.requests, func(other *request) bool { return other == r })
 		return ctx.Err()
 	}
 }
@@ -106,16 +106,12 @@ func (q *Queue) commit() {
 	debug.SetPanicOnFault(true) // an unreadable page is an error, not the end of the process
 	q.mu.Lock()
 	group := q.requests
-	q.requests = nil
+	q.requests, q.committing = nil, false
 	q.mu.Unlock()
 	size := 0
-	group = slices.DeleteFunc(group, func(r *request) bool {
-		if r.taken.Swap(true) {
-			return true
-		}
+	for _, r := range group {
 		size += r.size
-		return false
-	})
+	}
 	if size > 0 && q.usable() == nil && !q.admits(size) {
 		group = slices.DeleteFunc(group, func(r *request) bool {
 			if r.size > 0 {

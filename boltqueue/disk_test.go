@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -94,6 +95,28 @@ func TestFullForAWhile(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestDiskHangs: while a commit does not end, what callers have given up takes no memory, and is not stored later.
+func TestDiskHangs(t *testing.T) {
+	t.Parallel()
+	disk := make(chan struct{})
+	q := open(t, t.TempDir(), boltqueue.WithFailures(func() error { <-disk; return nil }, whole))
+	for i := range 50 {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if err := q.Put(ctx, sale(t, i, 100)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Put while the disk hangs: %v", err)
+		}
+		cancel()
+	}
+	if n := q.Waiting(); n > 0 {
+		t.Errorf("%d puts that were given up are kept", n)
+	}
+	close(disk)
+	put(t, q, sale(t, "new", 100))
+	if got := deliver(t, q, nil); len(got) > 2 || !slices.ContainsFunc(got, func(m fprom.Message) bool { return m.Key == "sale:new" }) {
+		t.Errorf("delivered %v, want the last, and perhaps the first, whose commit had begun", got)
+	}
 }
 
 // TestFullAtTheEnd: what could not be written when the service ends is sent again by the next one.

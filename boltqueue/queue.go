@@ -38,9 +38,10 @@ type Queue struct {
 	keys    map[keyHash]uint32 // of waiting events → the lower half of the seq
 	reserve reserve
 
-	mu       sync.Mutex
-	requests []*request // for the next commit
-	logged   time.Time  // see log
+	mu         sync.Mutex
+	requests   []*request // for the next commit
+	committing bool       // a commit will take them
+	logged     time.Time  // see log
 
 	closeOnce sync.Once
 	closeErr  error
