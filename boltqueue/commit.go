@@ -8,7 +8,6 @@ import (
 	"math"
 	"runtime/debug"
 	"slices"
-	"syscall"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/renewal"
@@ -112,13 +111,15 @@ func (q *Queue) commit() {
 	for _, r := range group {
 		size += r.size
 	}
-	if size > 0 && q.usable() == nil && !q.admits(size) {
-		group = slices.DeleteFunc(group, func(r *request) bool {
-			if r.size > 0 {
-				r.done <- fmt.Errorf("fprom: the outbox %s takes no more events: %w: the space that is left is kept for the outcomes of the stored events", q.path, syscall.ENOSPC)
-			}
-			return r.size > 0
-		})
+	if size > 0 && q.usable() == nil {
+		if err := q.admits(size); err != nil {
+			group = slices.DeleteFunc(group, func(r *request) bool {
+				if r.size > 0 {
+					r.done <- fmt.Errorf("fprom: the outbox %s takes no more events: %w", q.path, err)
+				}
+				return r.size > 0
+			})
+		}
 	}
 	if len(group) == 0 {
 		return

@@ -126,6 +126,42 @@ func putMessage(q *boltqueue.Queue, id string) error {
 	return q.Put(context.Background(), m)
 }
 
+// TestMovedWhileOpen: a file that is not in its place any more takes no events, which no restart would find; what it has is
+// delivered. In its place again, it takes them.
+func TestMovedWhileOpen(t *testing.T) {
+	t.Parallel()
+	for name, move := range map[string]func(path string) error{
+		"renamed": func(path string) error { return os.Rename(path, path+".old") },
+		"removed": os.Remove,
+		"replaced": func(path string) error {
+			return errors.Join(os.Rename(path, path+".old"), os.WriteFile(path, nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, "fprom.db")
+			q := open(t, dir)
+			put(t, q, sale(t, 1, 100))
+			if err := move(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := q.Put(t.Context(), sale(t, 2, 100)); err == nil || !strings.Contains(err.Error(), path) {
+				t.Errorf("Put: %v, want an error that names the file", err)
+			}
+			if got := deliver(t, q, nil); len(got) != 1 {
+				t.Errorf("delivered %v, want what the file has", got)
+			}
+			if name == "renamed" {
+				if err := os.Rename(path+".old", path); err != nil {
+					t.Fatal(err)
+				}
+				put(t, q, sale(t, 2, 100))
+			}
+		})
+	}
+}
+
 // TestCutWhileOpen: a file that is cut while it is open makes errors at once, and ends neither the process nor the checkout.
 func TestCutWhileOpen(t *testing.T) {
 	t.Parallel()

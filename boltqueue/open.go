@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -51,7 +53,7 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fprom: open the outbox %q: %w", path, err)
 	}
-	q.admits(0)
+	_ = q.admits(0)
 	if !q.noSocket {
 		q.unlisten = q.listen()
 	}
@@ -62,8 +64,11 @@ func (q *Queue) open() (err error) {
 	if err := q.createIfMissing(); err != nil {
 		return err
 	}
-	if q.db, q.reserve.file, err = openFile(q.path); err != nil {
+	if q.db, q.file, err = openFile(q.path); err != nil {
 		return err
+	}
+	if q.absolute, err = filepath.Abs(q.path); err != nil {
+		q.absolute = q.path
 	}
 	if err := q.load(); err != nil {
 		return errors.Join(err, q.db.Close())
@@ -80,15 +85,17 @@ func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
 	if err != nil {
 		return nil, nil, openError(err, path)
 	}
-	mine, err := file.Stat()
-	current, err2 := os.Stat(path)
-	if err = errors.Join(err, err2); err == nil && !os.SameFile(mine, current) {
-		err = ErrLocked // a Compact of another process has replaced the file meanwhile
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, db.Close())
+	if !inPlace(file, path) {
+		return nil, nil, errors.Join(ErrLocked, db.Close()) // a Compact of another process has replaced the file meanwhile
 	}
 	return db, file, nil
+}
+
+// inPlace reports whether the open file is the one at path. It believes so if this process may not look any more.
+func inPlace(file *os.File, path string) bool {
+	mine, _ := file.Stat()
+	current, err := os.Stat(path)
+	return os.SameFile(mine, current) || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 // options are those of bbolt; it stores the opened file in *file. The freelist is not kept on disk, where it has no checksum: a

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,10 +30,12 @@ type Queue struct {
 	life context.Context //nolint:containedctx // the queue's own: it ends at Close, or when the file becomes unusable
 	end  context.CancelCauseFunc
 
-	db      *bbolt.DB
-	line    *backlog.Line[struct{}]          // the waiting events
-	stats   atomic.Pointer[fprom.QueueStats] // of the last commit; Pending and Bulk only WithoutRun, otherwise the line counts
-	tracker atomic.Pointer[func() fprom.Stats]
+	db       *bbolt.DB
+	file     *os.File                         // of db
+	absolute string                           // its path
+	line     *backlog.Line[struct{}]          // the waiting events
+	stats    atomic.Pointer[fprom.QueueStats] // of the last commit; Pending and Bulk only WithoutRun, otherwise the line counts
+	tracker  atomic.Pointer[func() fprom.Stats]
 
 	writing sync.Mutex         // held during a commit; it guards keys and reserve
 	keys    map[keyHash]uint32 // of waiting events → the lower half of the seq

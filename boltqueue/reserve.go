@@ -2,6 +2,7 @@ package boltqueue
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -13,7 +14,6 @@ import (
 // space is free pages of the file, and disk space allocated behind its last page. A put that would need this space is refused.
 // Queue.writing guards it.
 type reserve struct {
-	file        *os.File
 	allocate    func(f *os.File, from, to int64) error // tests replace it
 	end         int64                                  // of the allocated space
 	unsupported bool                                   // by the system or the file system
@@ -27,9 +27,16 @@ const (
 	reserveRetry = time.Second
 )
 
-// admits reports whether events of size bytes may be put. It allocates more space if necessary. If the file cannot be read, it
-// lets the commit return that error.
-func (q *Queue) admits(size int) bool {
+var errMoved = errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find them; what waits is still delivered; put the file back, or restart the service")
+
+var errReserved = fmt.Errorf("%w: the space that is left is kept for the outcomes of the stored events", syscall.ENOSPC)
+
+// admits returns an error if no events of size bytes may be put. It allocates more space if necessary. If the file cannot be
+// read, it lets the commit return that error.
+func (q *Queue) admits(size int) error {
+	if !inPlace(q.file, q.absolute) {
+		return errMoved
+	}
 	r, now, used := &q.reserve, time.Now(), int64(0)
 	err := q.view(func(tx *bbolt.Tx) error {
 		used = tx.Size()
@@ -37,28 +44,28 @@ func (q *Queue) admits(size int) bool {
 	})
 	if err != nil {
 		_ = q.breakDown(err)
-		return true
+		return nil
 	}
 	stats := q.db.Stats()
 	room := int64(stats.FreePageN+stats.PendingPageN)*int64(q.db.Info().PageSize) + max(r.end-used, 0)
 	need := reserveBase + int64(len(q.keys))*reserveEach + 2*int64(size)
 	if r.unsupported || room >= need {
-		return true
+		return nil
 	}
 	if now.Sub(r.full) < reserveRetry {
-		return false
+		return errReserved
 	}
 	end := used + need + max(need/4, reserveStep)
-	switch err := r.allocate(r.file, used, end); {
+	switch err := r.allocate(q.file, used, end); {
 	case err == nil:
 		r.end = end
 	case diskFull(err):
 		r.full = now
-		return false
+		return errReserved
 	default:
 		r.unsupported = true
 	}
-	return true
+	return nil
 }
 
 func diskFull(err error) bool {
