@@ -37,16 +37,23 @@ func (q *Queue) createIfMissing() error {
 
 // Compact rewrites the file at path without its unused space. If a process has the file open, the error is ErrLocked. It needs
 // disk space for a copy beside the file, named path + ".new-" and a number. After an error, or if the process dies, the old file
-// is unchanged. Only a process that dies leaves the copy behind.
+// is unchanged. Only a process that dies leaves the copy behind. On Linux the file keeps its owner, or it is an error. A symbolic
+// link to the file stays.
 func Compact(path string) error {
 	err := guard(func() (err error) {
-		src, _, err := openFile(path) // the lock is held until the new file is in place
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			path = target
+		}
+		src, old, err := openFile(path) // the lock is held until the new file is in place
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, src.Close()) }()
 		const txSize = 1 << 20 // bytes
 		return newFile(path, func(dst *bbolt.DB) error { return bbolt.Compact(dst, src, txSize) }, func(temp string) error {
+			if err := keepOwner(old, temp); err != nil {
+				return err
+			}
 			if runtime.GOOS == "windows" { // where an open file cannot be replaced
 				_ = src.Close()
 			}

@@ -23,6 +23,16 @@ func onlyOwner(_, _ string, c syscall.RawConn) error {
 	return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
 }
 
+// keepOwner gives the file temp the owner of old.
+func keepOwner(old *os.File, temp string) error {
+	info, err := old.Stat()
+	if err != nil {
+		return err
+	}
+	s := info.Sys().(*syscall.Stat_t)
+	return os.Chown(temp, int(s.Uid), int(s.Gid))
+}
+
 // releasePages unmaps the pages of the file from this process's memory. They stay in the system's cache, so reading one again
 // is cheap. Without this, every page ever read counts as memory of the process, up to the size of the file.
 func releasePages(tx *bbolt.Tx) error {
