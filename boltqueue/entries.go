@@ -2,7 +2,6 @@ package boltqueue
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"iter"
 	"maps"
@@ -106,7 +105,7 @@ func (t *transaction) seqsOf(keys map[string]bool) []uint64 {
 			seqs = append(seqs, seq)
 		}
 		if id := t.ids.Get([]byte(key)); id != nil {
-			seqs = append(seqs, binary.BigEndian.Uint64(id))
+			seqs = append(seqs, seqOf(id))
 		}
 	}
 	slices.Sort(seqs)
@@ -125,10 +124,7 @@ func settledBefore(tx *bbolt.Tx, since time.Time) uint64 {
 	c := tx.Bucket(bucketTimes).Cursor()
 	c.Seek(timeKey(since.Add(-maxSkew), 0)) // then Prev, also if there is no such key
 	k, _ := c.Prev()
-	if len(k) != 16 {
-		return 0
-	}
-	return binary.BigEndian.Uint64(k[8:])
+	return seqOf(k[min(8, len(k)):])
 }
 
 func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
@@ -161,7 +157,7 @@ func (r *reader) readRange(tx *bbolt.Tx, after, end uint64) (page []fprom.Entry,
 		}
 		c, read, matched := tx.Bucket([]byte(state)).Cursor(), 0, 0
 		for k, v := c.Seek(seqKey(after + 1)); k != nil; k, v = c.Next() {
-			seq := binary.BigEndian.Uint64(k)
+			seq := seqOf(k)
 			if seq > end {
 				break
 			}

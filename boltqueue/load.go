@@ -40,7 +40,7 @@ func (t *transaction) load() error {
 	t.q.keys = make(map[keyHash]uint32, t.waiting.Stats().KeyN)
 	var items []item // allocated by the thousand, which takes less memory than one by one
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		seq := binary.BigEndian.Uint64(k)
+		seq := seqOf(k)
 		if len(k) != 8 || seq > end {
 			return fmt.Errorf("%w: the numbers of the events", ErrDamaged)
 		}

@@ -2,7 +2,6 @@ package boltqueue
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -110,7 +109,7 @@ func (t *transaction) prune() error {
 		if k == nil || bytes.Compare(k, end) >= 0 {
 			break
 		}
-		if err := errors.Join(t.removeDone(bytes.Clone(k[8:])), c.Delete()); err != nil {
+		if err := errors.Join(t.removeDone(seqOf(k[min(8, len(k)):])), c.Delete()); err != nil {
 			return err
 		}
 	}
@@ -118,13 +117,13 @@ func (t *transaction) prune() error {
 }
 
 // removeDone removes a done event from the ledger, with the conflicts of its id.
-func (t *transaction) removeDone(seq []byte) error {
-	r, err := decode(binary.BigEndian.Uint64(seq), t.done.Get(seq))
+func (t *transaction) removeDone(seq uint64) error {
+	r, err := decode(seq, t.done.Get(seqKey(seq)))
 	if err != nil {
-		return t.done.Delete(seq)
+		return t.done.Delete(seqKey(seq))
 	}
 	key := []byte(r.Key)
-	if id := t.ids.Get(key); bytes.Equal(id, seq) {
+	if seqOf(t.ids.Get(key)) == seq {
 		t.stats.Ledger--
 		err = t.ids.Delete(key)
 	}
@@ -133,5 +132,5 @@ func (t *transaction) removeDone(seq []byte) error {
 		t.stats.Conflicts--
 		err = c.Delete()
 	}
-	return errors.Join(err, t.done.Delete(seq))
+	return errors.Join(err, t.done.Delete(seqKey(seq)))
 }

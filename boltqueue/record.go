@@ -192,6 +192,14 @@ func safeKeyIn(b []byte) string {
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), seq) }
 
+// seqOf returns the number that b begins with; 0, which no event has, if b is too short.
+func seqOf(b []byte) uint64 {
+	if len(b) < 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b)
+}
+
 func timeKey(at time.Time, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(make([]byte, 0, 16), nanos(at)), seq)
 }
@@ -209,7 +217,7 @@ func nanos(t time.Time) uint64 {
 }
 
 func timeOf(b []byte) time.Time {
-	n := binary.BigEndian.Uint64(b)
+	n := seqOf(b)
 	if n == 0 {
 		return time.Time{}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
+	"go.etcd.io/bbolt"
 )
 
 // FuzzTornFile cuts bytes off the end of an outbox and flips others: it is refused, or what it still delivers was put into
@@ -145,5 +146,48 @@ func TestDamagedRecord(t *testing.T) {
 	put(t, q, bad)
 	if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != bad.Key || string(got[0].Body) != string(bad.Body) {
 		t.Errorf("delivered %v after the event was put again", got)
+	}
+}
+
+// TestDamagedKeys: numbers of events that are too short, as after a flipped bit in a length, stop nothing.
+func TestDamagedKeys(t *testing.T) {
+	t.Parallel()
+	for _, bucket := range []string{"ids", "times", "done", "dead"} {
+		t.Run(bucket, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			q := open(t, dir, boltqueue.WithRetention(time.Nanosecond))
+			put(t, q, sale(t, 1, 100))
+			deliver(t, q, nil)
+			put(t, q, sale(t, "bad", 100))
+			deliver(t, q, reject)
+			closeQueue(t, q)
+			db, err := bbolt.Open(filepath.Join(dir, "fprom.db"), 0o600, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = db.Update(func(tx *bbolt.Tx) error {
+				b := tx.Bucket([]byte(bucket))
+				return errors.Join(b.Put([]byte{0}, []byte("?")), b.Put([]byte("sale:1"), []byte("?")))
+			})
+			if err := errors.Join(err, db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			q = open(t, dir, discard, boltqueue.WithRetention(time.Nanosecond))
+			put(t, q, sale(t, 1, 100), sale(t, 2, 100))
+			if got := deliver(t, q, nil); len(got) == 0 || stats(t, q).Pending != 0 {
+				t.Errorf("delivered %v", got)
+			}
+			if es := entries(t, q, fprom.Filter{}); len(es) == 0 {
+				t.Error("no entries")
+			}
+			if _, err := q.History(t.Context(), time.Now().Add(-time.Hour), time.Now(), time.Hour); err != nil {
+				t.Errorf("History: %v", err)
+			}
+			if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
+				t.Errorf("Redrive: %d, %v", n, err)
+			}
+			put(t, q, sale(t, 3, 100))
+		})
 	}
 }

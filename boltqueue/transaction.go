@@ -1,7 +1,6 @@
 package boltqueue
 
 import (
-	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"time"
@@ -39,7 +38,7 @@ func (t *transaction) apply(group []*request) error {
 	}
 	t.stats.Oldest = time.Time{}
 	if k, v := t.waiting.Cursor().First(); k != nil {
-		if r, err := decode(binary.BigEndian.Uint64(k), v); err == nil {
+		if r, err := decode(seqOf(k), v); err == nil {
 			t.stats.Oldest = r.RecordedAt
 		}
 	}
@@ -98,7 +97,7 @@ func (t *transaction) put(e *newEvent) error {
 		}
 	}
 	if id := t.ids.Get([]byte(key)); known == nil && id != nil {
-		seq, b := binary.BigEndian.Uint64(id), t.done.Get(id)
+		seq, b := seqOf(id), t.done.Get(id)
 		done := b != nil
 		if !done {
 			b = t.dead.Get(id)
