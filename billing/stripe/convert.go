@@ -44,8 +44,13 @@ func (s settings) convert(p *billing.Payload) {
 }
 
 func invoice(p *billing.Payload, o billing.Node) {
+	paid, total := o.Int("amount_paid"), o.Int("total")
+	if paid.OK && paid.N == 0 && o.Int("amount_due").N > 0 {
+		p.Skip(billing.ByHand, "amount_paid is 0, and amount_due is not: the invoice was paid outside of Stripe, or forgiven; if it was paid, report it by hand")
+		return
+	}
 	d := p.Sale()
-	if o.Text("billing_reason").S == "subscription_create" && o.Int("amount_paid").N == 0 && p.TrialSignups() {
+	if o.Text("billing_reason").S == "subscription_create" && paid.N == 0 && p.TrialSignups() {
 		d = p.Signup()
 	}
 	d.ID(o.Text("id"))
@@ -57,7 +62,6 @@ func invoice(p *billing.Payload, o billing.Node) {
 	d.Metadata(metas...)
 	d.Email(o.Text("customer_email", "customer.email"))
 	d.Customer(o.Text("customer", "customer.id"))
-	paid, total := o.Int("amount_paid"), o.Int("total")
 	tax := o.Sum("total_taxes", "amount").Or(o.Sum("total_tax_amounts", "amount")).Or(o.Int("tax"))
 	amount(d, o, billing.Share(paid, o.Int("total_excluding_tax"), total).Or(billing.BeforeTax(paid, total, tax)))
 	for _, l := range lines {

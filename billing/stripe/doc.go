@@ -78,8 +78,9 @@
 //
 // Stripe's minor units: 0 digits for BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF, 3 for BHD JOD KWD OMR TND, 2
 // for the others, including ISK and UGX, for which Stripe uses 2 although they have none. FirstPromoter does not document
-// three-decimal currencies: hundredths are sent (billing.WithExponents). Shipping is part of the amount. A payment outside of Stripe
-// counts if amount_paid includes it.
+// three-decimal currencies: hundredths are sent (billing.WithExponents). Shipping is part of the amount. An invoice that was
+// paid outside of Stripe counts if amount_paid includes it. If amount_paid is 0 and amount_due is not, it is skipped with reason by-hand
+// and a warning.
 //
 // Not verified: the first API version that sends refund.created. If your endpoint never gets it, use WithChargeRefunded.
 // charge.refund.updated is read like refund.updated. Not verified either: whether Stripe also sends a refund for a prevented dispute.
