@@ -23,6 +23,8 @@ func convert(p *billing.Payload) {
 		d := p.Cancellation()
 		customer(d, o)
 		d.Add()
+	case "new_invoice", "closed_invoice":
+		p.Skip(billing.OtherEvent, "it is of an invoice without the Credit Invoices feature: enable that at Recurly, so that paid_charge_invoice_notification reports what is paid")
 	case "successful_payment", "new_charge_invoice", "renewed_subscription", "new_subscription":
 		p.Skip(billing.OtherEvent, "paid_charge_invoice_notification reports what is paid")
 	case "successful_refund":

@@ -1,6 +1,7 @@
 // Package recurly turns Recurly's webhooks into FirstPromoter events. Do not use it for a site that is connected inside
 // FirstPromoter: every sale would count twice.
 //
+// Recurly's feature Credit Invoices must be enabled, as it is for every site since May 2018: without it there are no charge invoices.
 // Choose the format XML for the webhook endpoint. Recurly's JSON webhooks contain only ids, no amounts and no customers, and fail
 // (422).
 //
