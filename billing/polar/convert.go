@@ -53,7 +53,12 @@ func order(p *billing.Payload, o billing.Node) {
 }
 
 func refund(p *billing.Payload, o billing.Node) {
-	if status := o.Text("status").S; status != "succeeded" {
+	switch status := o.Text("status").S; status {
+	case "succeeded":
+	case "failed":
+		p.Skip(billing.ByHand, "the refund failed: if it was reported before, enter a sale by hand")
+		return
+	default:
 		p.Skip(billing.NotFinal, "the refund's status is "+status)
 		return
 	}
