@@ -29,7 +29,7 @@ func (s settings) convert(p *billing.Payload) {
 		s.refund(p, o)
 	case "charge.refunded":
 		s.chargeRefunded(p, o)
-	case "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated":
+	case "charge.dispute.created", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated", "charge.dispute.closed":
 		s.dispute(p, o)
 	case "customer.subscription.deleted":
 		d := p.Cancellation()

@@ -97,14 +97,17 @@ func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.
 }
 
 func (s settings) dispute(p *billing.Payload, o billing.Node) {
-	switch status := o.Text("status").S; {
+	switch event, status := p.Root.Text("type").S, o.Text("status").S; {
 	case !p.Disputes():
 		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
 		return
-	case p.Root.Text("type").S == "charge.dispute.funds_reinstated":
-		p.Skip(billing.ByHand, "the disputed money came back: if the dispute was reported, enter a sale by hand")
+	case event == "charge.dispute.funds_reinstated" || status == "won":
+		p.Skip(billing.ByHand, "the dispute is won: if it was reported, enter a sale by hand")
 		return
-	case status == "prevented" && len(o.Each("balance_transactions")) == 0 && p.Root.Text("type").S == "charge.dispute.created":
+	case event == "charge.dispute.closed":
+		p.Skip(billing.NotFinal, "charge.dispute.created or charge.dispute.funds_withdrawn reports what a dispute takes back")
+		return
+	case status == "prevented" && event == "charge.dispute.created" && len(o.Each("balance_transactions")) == 0:
 		p.Skip(billing.NotFinal, "the dispute was prevented: charge.dispute.funds_withdrawn follows if money is withdrawn")
 		return
 	case strings.HasPrefix(status, "warning_"):
