@@ -129,7 +129,7 @@ func giveBack(p *billing.Payload, e entities, o billing.Node, gross billing.Int)
 	total, tax := d.Payment(paymentID)
 	d.Customer(e.payment.Text("customer_id"))
 	if total.OK {
-		d.Minor(billing.BeforeTax(gross, total, tax), o.Text("currency"))
+		d.Minor(billing.BeforeTax(beforeFee(e.payment, gross), total, tax), o.Text("currency"))
 	} else {
 		d.Minor(beforeTax(p, e, gross), o.Text("currency"))
 	}

@@ -33,8 +33,10 @@
 // Put fp_tax (the tax in the amount) or fp_net (the amount before tax) into the notes, in the currency's smallest unit (paise) as in
 // Razorpay's own amounts, without a decimal point. In the notes of an order or an invoice they refer to its amount, elsewhere to the
 // payment's. A wrong note, such as a tax above the amount, fails the payload (422). Watch the log: Razorpay switches off a
-// webhook that fails for 24 hours. Without such a note the gross amount is tracked. With Customer Fee Bearer the customer pays
-// Razorpay's fee on top, and it is not documented whether the payment's amount includes it: put fp_net into the payment's notes.
+// webhook that fails for 24 hours. Without such a note the gross amount is tracked.
+//
+// If fee_bearer is customer (Convenience Fee Model), the customer has paid Razorpay's fee on top, and its refund gives it back: the fee
+// is subtracted, and the notes refer to the amount without it.
 //
 // A refund contains the payment with its notes, but not the notes of the order or the subscription. Put fp_tax and fp_uid into the
 // notes of the payment too, or use billing.WithPayment. Otherwise the gross amount is taken back. A refund of a payment that was never
@@ -54,6 +56,6 @@
 // of earlier webhooks still use the old one: give both with billing.WithSecrets for a day. Payloads do not say whether they are of
 // test mode. Test mode has its own webhooks and secrets. The id of an event is in the header x-razorpay-event-id, not in the body.
 //
-// Not verified with a published payload: whether invoice.paid also reports the payment of an upfront amount
-// (subscription.authenticated), and whether a lost dispute is also reported as a refund.
+// Not verified with a published payload: that fee_bearer is customer if the customer pays the fee, whether invoice.paid also reports
+// the payment of an upfront amount (subscription.authenticated), and whether a lost dispute is also reported as a refund.
 package razorpay

@@ -6,16 +6,18 @@ import (
 	"github.com/fprom-go/fprom/billing"
 )
 
-// beforeTax returns the part of gross that is not sales tax, by the notes or else by the invoice.
+// beforeTax returns the part of gross that is neither Razorpay's fee nor sales tax, by the notes or else by the invoice.
 func beforeTax(p *billing.Payload, e entities, gross billing.Int) billing.Int {
+	charged := e.payment.Int("amount").Minus(customersFee(e.payment))
+	gross = beforeFee(e.payment, gross)
 	for _, at := range []struct {
 		notes billing.Node
 		total billing.Int
 	}{
-		{e.payment.At("notes"), e.payment.Int("amount")},
+		{e.payment.At("notes"), charged},
 		{e.order.At("notes"), e.order.Int("amount")},
 		{e.invoice.At("notes"), e.invoice.Int("amount")},
-		{e.subscription.At("notes"), e.payment.Int("amount")},
+		{e.subscription.At("notes"), charged},
 	} {
 		if net := note(p, at.notes, "fp_net", at.total); net.OK {
 			return billing.Share(gross, net, at.total)
@@ -25,6 +27,19 @@ func beforeTax(p *billing.Payload, e entities, gross billing.Int) billing.Int {
 		}
 	}
 	return billing.BeforeTax(gross, e.invoice.Int("amount"), e.invoice.Int("tax_amount"))
+}
+
+// beforeFee returns the part of gross that is not Razorpay's fee.
+func beforeFee(payment billing.Node, gross billing.Int) billing.Int {
+	return billing.BeforeTax(gross, payment.Int("amount"), customersFee(payment))
+}
+
+// customersFee returns Razorpay's fee if the customer has paid it on top.
+func customersFee(payment billing.Node) billing.Int {
+	if payment.Text("fee_bearer").S != "customer" {
+		return billing.Int{}
+	}
+	return payment.Int("fee")
 }
 
 // note returns the integer in the note with that name. It must lie between 0 and total.
