@@ -17,6 +17,12 @@ func (s settings) convert(p *billing.Payload) {
 		subscription: in.At("subscription.entity"), refund: in.At("refund.entity"), dispute: in.At("dispute.entity"),
 	}
 	switch event := p.Root.Text("event").S; event {
+	case "subscription.authenticated":
+		if e.payment.Text("status").S != "captured" {
+			authenticated(p, e)
+			return
+		}
+		fallthrough // an upfront amount
 	case "payment.captured", "order.paid", "subscription.charged", "invoice.paid", "invoice.partially_paid":
 		if other := s.reportedBy(event, e); other != "" {
 			p.Skip(billing.OtherEvent, other)
@@ -33,8 +39,6 @@ func (s settings) convert(p *billing.Payload) {
 		d.Email(email(e.payment.Text("email")))
 		d.Customer(e.subscription.Text("customer_id"))
 		d.Add()
-	case "subscription.authenticated":
-		authenticated(p, e)
 	case "payment.authorized", "payment.failed", "payment.pending":
 		p.Skip(billing.NotFinal, "the payment is not captured")
 	case "refund.created", "refund.failed", "refund.speed_changed":
@@ -146,10 +150,6 @@ func captured(payment billing.Node) bool {
 }
 
 func authenticated(p *billing.Payload, e entities) {
-	if e.payment.Text("status").S == "captured" {
-		p.Skip(billing.OtherEvent, "subscription.charged or invoice.paid reports what was paid")
-		return
-	}
 	if !p.TrialSignups() {
 		p.Skip(billing.NotFinal, "the subscription begins; subscription.charged reports what is paid")
 		return

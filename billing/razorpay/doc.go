@@ -1,7 +1,7 @@
 // Package razorpay turns Razorpay's webhooks into FirstPromoter events.
 //
 //	subscribe to                                 event         amount (before taxes)                              event id
-//	subscription.charged                         sale          payment.amount, less the tax in notes              payment pay_…
+//	subscription.charged, .authenticated         sale          payment.amount, less the tax in notes              payment pay_…
 //	order.paid and payment.captured,             sale          likewise                                           payment pay_…
 //	  for payments without an invoice
 //	invoice.paid, invoice.partially_paid         sale          payment.amount × (amount − tax_amount) / amount    payment pay_…
@@ -10,9 +10,9 @@
 //	payment.dispute.lost                         refund        dispute.amount_deducted, likewise                  dispute disp_…
 //	subscription.cancelled, .completed, .halted  cancellation
 //
-// Why: four events report one payment of a subscription: payment.captured, order.paid, invoice.paid and subscription.charged. The
-// event id is that of the payment, the same in all four. Only subscription.charged has the plan and the notes of the subscription. So a
-// payment of a subscription's invoice is taken from subscription.charged alone, and a payment of another invoice from invoice.paid
+// Why: up to five events report one payment of a subscription. The event id is that of the payment, the same in all of them. Only
+// subscription.charged and subscription.authenticated, which reports an upfront amount, have the plan and the notes of the
+// subscription. So a payment of a subscription's invoice is taken from these two, and a payment of another invoice from invoice.paid
 // alone; otherwise plan, notes and tax of a sale would depend on the order of delivery. WithPaymentCaptured takes both from
 // payment.captured, for accounts that subscribe to nothing else. A payment without an invoice is the same sale in order.paid and
 // payment.captured. Subscribe to both: only order.paid has the notes of the order, and payments by QR code or virtual account
@@ -56,6 +56,6 @@
 // of earlier webhooks still use the old one: give both with billing.WithSecrets for a day. Payloads do not say whether they are of
 // test mode. Test mode has its own webhooks and secrets. The id of an event is in the header x-razorpay-event-id, not in the body.
 //
-// Not verified with a published payload: that fee_bearer is customer if the customer pays the fee, whether invoice.paid also reports
-// the payment of an upfront amount (subscription.authenticated), and whether a lost dispute is also reported as a refund.
+// Not verified with a published payload: that fee_bearer is customer if the customer pays the fee, that subscription.authenticated holds
+// the payment of an upfront amount, and whether a lost dispute is also reported as a refund.
 package razorpay

@@ -34,7 +34,8 @@ func FuzzHandler(f *testing.F) { suite.FuzzHandler(f, "X-Razorpay-Signature") }
 func TestOnePaymentIsOneSale(t *testing.T) {
 	t.Parallel()
 	subscription := []string{
-		"subscription_payment_captured.json", "subscription_order_paid.json", "subscription_invoice_paid.json", "subscription_charged.json",
+		"subscription_authenticated_and_paid.json", "subscription_payment_captured.json", "subscription_order_paid.json",
+		"subscription_invoice_paid.json", "subscription_charged.json",
 	}
 	oneTime := []string{"one_time_order_paid.json", "one_time_payment_captured.json"}
 	for _, tt := range []struct {
