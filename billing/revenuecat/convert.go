@@ -17,7 +17,8 @@ func (s settings) convert(p *billing.Payload) {
 	case "INITIAL_PURCHASE", "RENEWAL", "NON_RENEWING_PURCHASE":
 		s.purchase(p, e)
 	case "CANCELLATION":
-		if reason := e.Text("cancel_reason").S; reason != "CUSTOMER_SUPPORT" {
+		paid, _, _ := price(e)
+		if reason := e.Text("cancel_reason").S; reason != "CUSTOMER_SUPPORT" && (paid == nil || paid.Sign() >= 0) {
 			p.Skip(billing.NotFinal, "cancel_reason "+reason+": the subscription runs until EXPIRATION")
 			return
 		}

@@ -4,12 +4,12 @@
 //	INITIAL_PURCHASE, RENEWAL,            sale          price_in_purchased_currency × (1 − tax_percentage)             store:transaction_id,
 //	  NON_RENEWING_PURCHASE                                                                                            such as app_store:2000…
 //	CANCELLATION with cancel_reason       refund        the same of a price that is negative                           id of the event
-//	  CUSTOMER_SUPPORT
+//	  CUSTOMER_SUPPORT or such a price
 //	EXPIRATION                            cancellation
 //
 // Why: RevenueCat has no object for a payment. The transaction id of the store is unique to a payment, and its refund has the same
 // one; the same id in two stores means two payments. A refund has no id of its own, so it gets the id of the event, which is the same
-// in all deliveries. CANCELLATION for another reason only ends the renewal: the customer keeps the paid period until EXPIRATION.
+// in all deliveries. Another CANCELLATION only ends the renewal: the customer keeps the paid period until EXPIRATION.
 // BILLING_ISSUE, PRODUCT_CHANGE, INVOICE_ISSUANCE, VIRTUAL_CURRENCY_TRANSACTION and the others move no money, or another event
 // reports it.
 //
@@ -21,7 +21,7 @@
 //	plan             subscriber_attributes fp_plan, else product_id (on Google Play subscription:base-plan)
 //	promo_code       subscriber_attributes fp_promo_code, else offer_code
 //
-// The events of all stores are taken. Give the payments of the stores STRIPE, PADDLE and BILLING no second handler, such as
+// The events of all stores are taken. Give the payments of the stores STRIPE, PADDLE and RC_BILLING no second handler, such as
 // stripe.Handler: its event ids are others, and every sale would count twice.
 //
 // Skipped: environment SANDBOX and the store TEST_STORE (billing.WithTestMode), trials (period_type TRIAL;
