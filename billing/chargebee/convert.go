@@ -16,7 +16,9 @@ func convert(p *billing.Payload) {
 		d.Add()
 	case "invoice_updated", "invoice_generated", "subscription_renewed":
 		p.Skip(billing.OtherEvent, "payment_succeeded reports what is paid")
-	case "payment_initiated", "payment_failed", "authorization_succeeded":
+	case "payment_failed":
+		failure(p, c)
+	case "payment_initiated", "authorization_succeeded":
 		p.Skip(billing.NotFinal, "not paid: payment_succeeded follows if it is")
 	case "refund_initiated":
 		p.Skip(billing.NotFinal, "payment_refunded follows once the money is given back")
@@ -70,9 +72,32 @@ func refund(p *billing.Payload, c billing.Node) {
 		p.Skip(billing.NotFinal, "the transaction is a "+kind+" with status "+status)
 		return
 	}
-	paid := t.Text("refunded_txn_id", "linked_payments.0.id", "linked_payments.0.txn_id")
+	if t.Text("payment_method").S == "chargeback" && !p.Disputes() {
+		p.Skip(billing.NotMoney, "chargebacks are not tracked (WithoutDisputes)")
+		return
+	}
+	giveBack(p, c, t.Text("id"), t.Text("refunded_txn_id", "linked_payments.0.id", "linked_payments.0.txn_id"))
+}
+
+// failure takes back a payment, such as a direct debit, that fails after it has succeeded.
+func failure(p *billing.Payload, c billing.Node) {
+	paid := c.Text("transaction.id")
+	if c.Text("transaction.status").S != "late_failure" {
+		p.Skip(billing.NotFinal, "not paid: payment_succeeded follows if it is")
+		return
+	}
+	id := paid
+	if id.S != "" {
+		id.S += ":late_failure"
+	}
+	giveBack(p, c, id, paid)
+}
+
+// giveBack reports a refund of the payment with the id paid.
+func giveBack(p *billing.Payload, c billing.Node, id, paid billing.Text) {
+	t := c.At("transaction")
 	d := p.Refund()
-	d.ID(t.Text("id"))
+	d.ID(id)
 	d.Metadata(c.At("subscription.meta_data"), c.At("customer.meta_data"))
 	total, tax := d.Payment(paid)
 	d.SaleID(paid)

@@ -5,10 +5,12 @@
 //	payment_succeeded         sale          transaction.amount × (total − tax) / total           transaction txn_…
 //	                                          of the invoice
 //	payment_refunded          refund        likewise, of the refund's transaction                transaction txn_…; names the sale
+//	payment_failed            refund        likewise, of status=late_failure                     transaction:late_failure, likewise
 //	subscription_cancelled    cancellation
 //
 // Why: an invoice may be paid by several payments, and each payment has its own transaction. payment_initiated and refund_initiated
 // come before the money moves (direct debit). invoice_updated and invoice_generated repeat a payment. Credits are not payments.
+// A chargeback is a refund whose payment_method is chargeback (see billing.WithoutDisputes).
 // subscription_cancellation_scheduled only requests a cancellation at the end of the term.
 //
 //	field           read from content.…
@@ -26,6 +28,6 @@
 // secret is "user:password". Payloads do not say whether they are from a test site. Give the webhooks of test sites other passwords.
 //
 // Sources: apidocs.chargebee.com and Chargebee's Go SDK. Not verified with a recorded payload: that content always holds the
-// invoice (without it the gross amount is taken), that refunds hold the paid invoice, and that the minor units are those of
-// ISO 4217. Chargebacks come from the payment gateway and are not read.
+// invoice (without it the gross amount is taken), that refunds hold the paid invoice, that the minor units are those of
+// ISO 4217, and that payment_failed reports a payment, such as a direct debit, that fails after it has succeeded.
 package chargebee
