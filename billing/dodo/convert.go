@@ -10,7 +10,7 @@ func convert(p *billing.Payload) {
 		payment(p, o)
 	case "refund.succeeded":
 		refund(p, o)
-	case "dispute.lost", "dispute.accepted":
+	case "dispute.lost", "dispute.accepted", "dispute.expired":
 		dispute(p, o)
 	case "subscription.cancelled", "subscription.expired":
 		d := p.Cancellation()
@@ -24,7 +24,7 @@ func convert(p *billing.Payload) {
 		p.Skip(billing.NotFinal, "not paid: payment.succeeded follows if it is")
 	case "refund.failed":
 		p.Skip(billing.NotFinal, "refund.succeeded reports a refund that was made")
-	case "dispute.opened", "dispute.challenged", "dispute.won", "dispute.cancelled", "dispute.expired":
+	case "dispute.opened", "dispute.challenged", "dispute.won", "dispute.cancelled":
 		p.Skip(billing.NotFinal, "dispute.lost or dispute.accepted reports a dispute that takes money back")
 	}
 }
@@ -63,6 +63,10 @@ func refund(p *billing.Payload, o billing.Node) {
 func dispute(p *billing.Payload, o billing.Node) {
 	if !p.Disputes() {
 		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+		return
+	}
+	if p.Root.Text("type").S == "dispute.expired" {
+		p.Skip(billing.ByHand, "the dispute expired: if it has taken money back, report that by hand")
 		return
 	}
 	d := p.Refund()

@@ -27,5 +27,6 @@
 // Sources: docs.dodopayments.com/developer-resources/webhooks and Dodo Payments' Go SDK. Not verified with a recorded payload: that
 // payments repeat the metadata of their subscription (if not, use billing.WithCustomer), that a refund's amount includes tax, and
 // that the minor units are those of ISO 4217. The unit of a dispute's amount is not documented: without billing.WithPayment a dispute
-// is skipped with reason by-hand and a warning. A refund of an older API version has no customer: use billing.WithPayment.
+// is skipped with reason by-hand and a warning. So is dispute.expired, because it is not documented who gets the money. A refund of an
+// older API version has no customer: use billing.WithPayment.
 package dodo
