@@ -1,6 +1,9 @@
 package creem
 
-import "github.com/fprom-go/fprom/billing"
+import (
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/internal/currency"
+)
 
 func convert(p *billing.Payload) {
 	p.Event(p.Root.Text("eventType"), p.Root.Text("id"))
@@ -79,13 +82,23 @@ func paid(p *billing.Payload, o billing.Node) {
 	net, currency := beforeTax(o.At("last_transaction")), o.Text("last_transaction.currency", "product.currency")
 	if !net.OK {
 		total, tax := d.Payment(id)
-		net = total.Minus(tax).Or(o.Int("product.price"))
+		net = total.Minus(tax).Or(price(o))
 	}
 	d.ID(id)
 	d.Minor(net, currency)
 	d.Plan(o.Text("product.id", "product"))
 	d.Quantity(o.Int("items.0.units"))
 	d.Add()
+}
+
+// price returns the price of all units of a subscription.
+func price(o billing.Node) billing.Int {
+	n, units := o.Int("product.price"), o.Int("items.0.units")
+	if units.N > 1 {
+		n.N = currency.MulDiv(n.N, units.N, 1)
+		n.From += " × " + units.From
+	}
+	return n
 }
 
 func trial(p *billing.Payload, o billing.Node) {
