@@ -1,10 +1,17 @@
 package dodo
 
-import "github.com/fprom-go/fprom/billing"
+import (
+	"strings"
+
+	"github.com/fprom-go/fprom/billing"
+)
 
 func convert(p *billing.Payload) {
 	o := p.Root.At("data")
 	p.Event(p.Root.Text("type"), o.Text("refund_id", "dispute_id", "payment_id", "subscription_id"))
+	if p.SkipTest(strings.HasPrefix(o.Text("payment_link").S, "https://test."), "payment_link is of test mode") {
+		return
+	}
 	switch p.Root.Text("type").S {
 	case "payment.succeeded":
 		payment(p, o)

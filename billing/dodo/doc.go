@@ -21,12 +21,11 @@
 //
 // Put Attribution.Metadata() and fp_uid into the metadata of the checkout session, the payment or the subscription.
 //
-// The signature is that of Standard Webhooks; the secret is base64, with or without whsec_. Payloads do not say whether they are
-// from test mode. Test mode has its own webhooks and secrets.
+// The signature is that of Standard Webhooks; the secret is base64, with or without whsec_. Test mode has its own webhooks
+// and secrets. Of its payloads only payments with a payment_link say so; these are skipped (billing.WithTestMode).
 //
 // Sources: docs.dodopayments.com/developer-resources/webhooks and Dodo Payments' Go SDK. Not verified with a recorded payload: that
-// payments repeat the metadata of their subscription (if not, use billing.WithCustomer), that a refund's amount includes tax, and
-// that the minor units are those of ISO 4217. The unit of a dispute's amount is not documented: without billing.WithPayment a dispute
-// is skipped with reason by-hand and a warning. So is dispute.expired, because it is not documented who gets the money. A refund of an
-// older API version has no customer: use billing.WithPayment.
+// a refund's amount includes tax, and that the minor units are those of ISO 4217. The unit of a dispute's amount is not documented:
+// without billing.WithPayment a dispute is skipped with reason by-hand and a warning. So is dispute.expired, because it is not
+// documented who gets the money. A refund of an older API version has no customer: use billing.WithPayment.
 package dodo
