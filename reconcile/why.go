@@ -38,9 +38,9 @@ const (
 	BecauseEarned       = "earned a commission" // it earned one
 )
 
-// Why says why a sale earned nothing, in at most three calls. what is a customer's e-mail address, a uid or an event id. outbox
-// may be nil; an event id says more with it. decided is optional, see Options.Decided. The error is that of the client or of
-// the outbox.
+// Why says why a sale earned nothing, in at most three calls. what is a customer's e-mail address, a uid, an event id or the
+// Key of an Entry. outbox may be nil; an event id says more with it. decided is optional, see Options.Decided. The error is
+// that of the client or of the outbox.
 func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox, what string, decided ...func(commission int64) string) (Reason, error) {
 	w := &why{client: client, what: strings.TrimSpace(what), decided: decided}
 	before := client.Calls()
@@ -65,6 +65,9 @@ func (w *why) ask(ctx context.Context, outbox fprom.Outbox) (Reason, error) {
 				return w.event(ctx, e)
 			}
 		}
+	}
+	for _, kind := range []string{fprom.KindSale, fprom.KindRefund} { // FirstPromoter does not know an outbox's keys
+		w.what = strings.TrimPrefix(w.what, kind+":")
 	}
 	by := "uid"
 	if strings.Contains(w.what, "@") {

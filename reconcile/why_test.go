@@ -79,6 +79,7 @@ func TestWhy(t *testing.T) {
 		{"many@example.com", reconcile.BecauseEarned, 3},
 		{"d@example.com", reconcile.BecauseDenied, 3},
 		{"ch_many_b", reconcile.BecauseEarned, 2},
+		{"sale:ch_many_b", reconcile.BecauseEarned, 2},
 		{"ch_waits", reconcile.BecauseWaiting, 0},
 		{"ch_dead", reconcile.BecauseDead, 0},
 		{"ch_none", reconcile.BecauseNoCommission, 1},
