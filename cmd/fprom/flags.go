@@ -33,7 +33,7 @@ func oneOf(flag, value string, known []string) error {
 func takes(least, most int, names string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
-		case len(args) < least, slices.Contains(args, ""):
+		case len(args) < least, slices.ContainsFunc(args, blank):
 			return fmt.Errorf("say %s", names)
 		case len(args) > most && most == 0:
 			return fmt.Errorf("unexpected argument %q", args[0])
@@ -45,6 +45,8 @@ func takes(least, most int, names string) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+func blank(s string) bool { return strings.TrimSpace(s) == "" }
 
 func aDuration(s string) bool {
 	_, err := time.ParseDuration(s)

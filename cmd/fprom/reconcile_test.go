@@ -206,6 +206,7 @@ func TestWhy(t *testing.T) {
 		if r := fprom(t, e.with(env{"FPROM_OUTBOX": "/no/such.db"}), "why", "bob@example.com").want(t, 0); !strings.HasPrefix(r.out, "no lead: ") || !strings.Contains(r.err, "without the outbox") {
 			t.Error(r)
 		}
+		fprom(t, e, "why", " ").want(t, 2)
 		fprom(t, e.with(env{"FIRSTPROMOTER_API_KEY": "wrong-key-000"}), "why", "bob@example.com").want(t, 4)
 		fprom(t, e.with(env{"FIRSTPROMOTER_API_URL": "http://" + closedPort(t) + "/api/v2/track"}), "why", "bob@example.com").want(t, 5)
 	})
