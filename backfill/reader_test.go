@@ -238,3 +238,19 @@ func TestCurrencyOfRowsWithoutOne(t *testing.T) {
 		}
 	}
 }
+
+// TestAmountErrorsNameTheirField: a row may have three amounts, and the reason says which one is wrong.
+func TestAmountErrorsNameTheirField(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ row, field string }{
+		{"x,1,1", "Amount"}, {"19,x,1", "Discount"}, {"19,20,1", "Discount"}, {"19,1,x", "MRR"}, {"19,1,-5", "MRR"}, {"5,5,1", "Amount"},
+	} {
+		rows, err := read(t, "event_id,email,amount,discount,mrr\nch_1,ann@example.com,"+c.row+"\n", major)
+		if err != nil || len(rows) != 1 {
+			t.Fatal(rows, err)
+		}
+		if v, is := errors.AsType[*fprom.ValidationError](rows[0].Err); !is || v.Field != c.field {
+			t.Errorf("%s: %v, want %s", c.row, rows[0].Err, c.field)
+		}
+	}
+}

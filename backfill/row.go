@@ -80,7 +80,7 @@ func (f Format) event(v *values, at time.Time) (fprom.Event, error) {
 	}
 	if s := v[mrrField]; s != "" {
 		if sale.MRR, err = f.ParseAmount(s, sale.Currency); err != nil {
-			return nil, err
+			return nil, of("MRR", err)
 		}
 	}
 	return sale, nil
@@ -94,9 +94,17 @@ func (f Format) amount(v *values) (int64, error) {
 	}
 	less, err := f.ParseAmount(v[discountField], v[currencyField])
 	if err == nil && (less < 0 || less > n) {
-		err = &fprom.ValidationError{Field: "Amount", Reason: "has a discount that is negative or larger than it"}
+		err = &fprom.ValidationError{Field: "Discount", Reason: "is negative or larger than the amount"}
 	}
-	return n - less, err
+	return n - less, of("Discount", err)
+}
+
+// of gives an error of ParseAmount the name of the field.
+func of(field string, err error) error {
+	if v, is := errors.AsType[*fprom.ValidationError](err); is && v.Field == "Amount" {
+		return &fprom.ValidationError{Field: field, Reason: v.Reason}
+	}
+	return err
 }
 
 func parseQuantity(s string) (int, error) {
