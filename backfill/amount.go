@@ -11,6 +11,9 @@ import (
 // Format.Decimal.
 var ErrMixedAmounts = errors.New(`the amount has a mark that is not the decimal mark: remove thousands separators, or name the other decimal mark (--decimal)`)
 
+// ErrZeroAmount is the Err of a Row whose amount is zero. It goes before missing and wrong ids, customers and currencies.
+var ErrZeroAmount error = &fprom.ValidationError{Field: "Amount", Reason: "is zero: free trials and empty invoices are not reported"}
+
 // ParseAmount reads an amount in the form of f, and returns it in FirstPromoter's minor units. It accepts digits, one decimal
 // mark and a leading minus: no thousands separator, no currency sign, no exponent. The error is a *fprom.ValidationError of
 // "Amount" or "Currency", or wraps ErrMixedAmounts.

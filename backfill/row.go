@@ -60,8 +60,11 @@ func (f Format) event(v *values, at time.Time) (fprom.Event, error) {
 		return fprom.Cancellation{Email: v[emailField], UID: v[uidField]}, nil
 	}
 	amount, err := f.amount(v)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case amount == 0:
+		return nil, ErrZeroAmount
 	}
 	quantity, err := parseQuantity(v[quantityField])
 	if err != nil {

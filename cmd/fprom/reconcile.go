@@ -8,7 +8,6 @@ import (
 	"iter"
 	"math"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -128,7 +127,7 @@ func (a *app) readSales(ctx context.Context, flags reconcileFlags, refused *int)
 		return nil, nil, err
 	}
 	sales, err := reconcile.File(file, format, func(r backfill.Row) {
-		if v, ok := errors.AsType[*fprom.ValidationError](r.Err); ok && v.Field == "Amount" && strings.HasPrefix(v.Reason, "is zero") {
+		if errors.Is(r.Err, backfill.ErrZeroAmount) {
 			return // a free trial or an empty invoice needs nobody
 		}
 		if *refused++; *refused <= 10 {

@@ -126,10 +126,10 @@ func TestReconcileAFileWithABadRow(t *testing.T) {
 	t.Parallel()
 	e := account(fpromtest.NewServer(t))
 	sales := filepath.Join(t.TempDir(), "sales.csv")
-	if err := os.WriteFile(sales, []byte("event_id,email,amount,currency,created_at\nch_1,a@example.com,1000,USD,"+today(-1)+"\nch_2,,1000,USD,"+today(-1)+"\nch_3,c@example.com,0,USD,"+today(-1)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(sales, []byte("event_id,email,amount,currency,created_at\nch_1,a@example.com,1000,USD,"+today(-1)+"\nch_2,,1000,USD,"+today(-1)+"\nch_3,c@example.com,0,USD,"+today(-1)+"\n,,0.00,USD,"+today(-1)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := fprom(t, e, "reconcile", "--sales", sales, "--amount", "minor").want(t, 3)
+	r := fprom(t, e, "reconcile", "--sales", sales, "--amount", "major").want(t, 3)
 	if !strings.Contains(r.err, "line 3 makes no sale") || !strings.Contains(r.err, "1 row of ") || strings.Contains(r.out, "all is as it should be") {
 		t.Error(r)
 	}
