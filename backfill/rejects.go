@@ -45,6 +45,11 @@ func newRejects(path string, input any, in *Reader) (*rejects, error) {
 	if path == "" {
 		return w, nil
 	}
+	for name, to := range in.format.Map {
+		if plain := strings.ToLower(strings.TrimSpace(name)); namedField(to) != noField && (plain == lineColumn || plain == reasonColumn) {
+			return nil, headerError("the rejects file has columns line and reason of its own: rename the file's column %q", name)
+		}
+	}
 	if was, err := os.Stat(path); err == nil && w.input != nil && os.SameFile(was, w.input) {
 		return nil, errors.New("fprom: the rejects file is the file that is read: name another one")
 	}

@@ -154,6 +154,21 @@ func TestRejectsLoseNothing(t *testing.T) {
 	}
 }
 
+// The columns that the rejects file adds must not take the place of a mapped one: mended, its lines would be event ids.
+func TestRejectsDoNotReplaceAField(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"Line,email,amount,reason\n7,a@example.com,0,\n", `{"line":7,"email":"a@example.com","amount":0}`} {
+		f := backfill.Format{Amount: backfill.Minor, Map: map[string]string{" LINE": "event_id", "reason": "-"}}
+		path := filepath.Join(t.TempDir(), "rejects")
+		if _, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: f, Outbox: memoutbox.New(), RejectsPath: path}); err == nil || !strings.Contains(err.Error(), `rename the file's column " LINE"`) {
+			t.Errorf("%v", err)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Error("a rejects file is made")
+		}
+	}
+}
+
 func TestRejectsFileIsMadeOnlyIfNeeded(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rejects.csv")
