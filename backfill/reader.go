@@ -74,10 +74,12 @@ func first(r *bufio.Reader) byte {
 // the file may be a pipe.
 func headline(r *bufio.Reader) []byte {
 	for {
-		_, err := r.Peek(r.Buffered() + 1)
 		b, _ := r.Peek(r.Buffered())
 		line, _, whole := bytes.Cut(bytes.TrimLeft(b, " \t\r\n"), []byte{'\n'})
-		if whole || err != nil {
+		if whole {
+			return line
+		}
+		if _, err := r.Peek(len(b) + 1); err != nil {
 			return line
 		}
 	}

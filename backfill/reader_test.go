@@ -3,6 +3,7 @@ package backfill_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +194,30 @@ func TestColumns(t *testing.T) {
 
 // Dates are read as providers and databases write them. One in a zone that only has a name is none: which zone EST is, only
 // the machine knows that wrote it.
+// A row that a pipe has given is used before more comes: what writes into the pipe may take long.
+func TestAPipeThatWaits(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"event_id,email,amount\nch_1,ann@example.com,1999\n", "\n{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"amount\":1999}\n"} {
+		r, w := io.Pipe()
+		timeout := time.AfterFunc(5*time.Second, func() { _ = w.Close() })
+		go func() { _, _ = io.WriteString(w, text) }()
+		in, err := backfill.NewReader(r, minor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for row, err := range in.Rows() {
+			if err != nil || row.EventID != "ch_1" {
+				t.Errorf("%+v %v", row, err)
+			}
+			break
+		}
+		if !timeout.Stop() {
+			t.Error("it waited for more")
+		}
+		_ = r.Close()
+	}
+}
+
 func TestDates(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
