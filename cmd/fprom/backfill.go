@@ -123,7 +123,8 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 		a.note("and %d more rows that look like one payment under two event ids", warned-10)
 	}
 	if err != nil {
-		if errors.Is(err, context.Canceled) && !flags.dry {
+		_, problem := knownProblem(err)
+		if (problem != "" || errors.Is(err, context.Canceled)) && !flags.dry {
 			a.note("%s read, %d queued before the interruption", count(result.Rows, "row"), result.Queued)
 		}
 		return backfillError(err, result, flags.dry)
@@ -144,17 +145,18 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 func backfillError(err error, r backfill.Result, dry bool) error {
 	_, header := errors.AsType[*backfill.HeaderError](err)
 	_, option := errors.AsType[*fprom.ValidationError](err)
+	_, problem := knownProblem(err)
 	switch {
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), problem != "": // withOutbox has words for it
 		return err
 	case header, r.Rows == 0:
 		return failed("%w", err)
 	case option:
 		return usage("%w", err)
 	case dry:
-		return failed("%w; nothing was stored of the %s before: mend the file and run the command again", err, count(r.Rows, "row"))
+		return failed("%w; nothing was stored of the %s before: mend that and run the command again", err, count(r.Rows, "row"))
 	default:
-		return failed("%w; %d of the %s before are queued: mend the file and run the command again, no row is queued twice", err, r.Queued, count(r.Rows, "row"))
+		return failed("%w; %d of the %s before are queued: mend that and run the command again, no row is queued twice", err, r.Queued, count(r.Rows, "row"))
 	}
 }
 

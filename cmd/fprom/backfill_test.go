@@ -163,6 +163,41 @@ func TestBackfillNotDoneInTime(t *testing.T) {
 	})
 }
 
+// A service that stops while the rows go to it is named, and what to do: the file is not at fault.
+func TestBackfillWhileTheServiceStops(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	_, stop := serve(t, p, fake)
+	cmd := command(t, env{"FPROM_OUTBOX": p.where}, "backfill", "-", "--amount", "minor")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := os.ReadFile(past(t, 1500))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Write(rows); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return fake.Count("sale", "") > 0 }) // the first thousand is queued
+	stop()
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 1 || strings.Contains(errs.String(), "mend the file") ||
+		!strings.Contains(errs.String(), "1500 rows read, 1000 queued before the interruption\n") || !strings.Contains(errs.String(), "the service that has it open ended, or does not answer; run the command again\n") {
+		t.Errorf("exit %d: %s", code, errs.String())
+	}
+}
+
 // Who waits no longer gets an answer soon, although the rows are not delivered.
 func TestBackfillUnreachable(t *testing.T) {
 	t.Parallel()
