@@ -197,11 +197,13 @@ func events(n int) string {
 // others checks whether recent commissions are ours: a second integration pays every sale twice.
 func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
 	const days, most = 2, 100
+	limited, cancel := context.WithTimeout(ctx, d.timeout) // the client waits for the end of a 429
+	defer cancel()
 	client, err := firstpromoter.New(firstpromoter.Config{Timeout: d.timeout, Attempts: 1})
 	var ids []string
 	if err == nil {
 		since := time.Now().UTC().AddDate(0, 0, -days)
-		for c, e := range client.Commissions(ctx, firstpromoter.CommissionQuery{From: since, To: time.Now().UTC().AddDate(0, 0, 1)}) {
+		for c, e := range client.Commissions(limited, firstpromoter.CommissionQuery{From: since, To: time.Now().UTC().AddDate(0, 0, 1)}) {
 			if err = e; err != nil || len(ids) == most {
 				break
 			}
@@ -213,6 +215,9 @@ func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
 	var known []fprom.Entry
 	if err == nil && len(ids) > 0 {
 		known, err = entries(box.Entries(ctx, fprom.Filter{Keys: ids}))
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %s", d.timeout)
 	}
 	if err != nil {
 		d.warn("others", "run fprom doctor again; fprom reconcile compares all", "not checked: recent commissions could not be read: %s", plain(err))
