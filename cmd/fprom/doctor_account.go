@@ -72,10 +72,13 @@ func (d *doctor) credentials(a *answer) bool {
 	const name = "credentials"
 	wrongHost := "check $" + envURL + "; FirstPromoter's is " + fprom.DefaultBaseURL
 	kind := "no JSON"
-	if strings.Contains(a.header.Get("Content-Type"), "html") {
-		kind = "HTML"
-	}
 	isJSON := jsonBody(a.body, '{')
+	switch {
+	case strings.Contains(a.header.Get("Content-Type"), "html"):
+		kind = "HTML"
+	case isJSON:
+		kind = "JSON"
+	}
 	switch s := a.status; {
 	case s == http.StatusOK && jsonBody(a.body, '[') && d.key != "" && d.account != "":
 		d.ok(name, "FirstPromoter takes the key and the account id")

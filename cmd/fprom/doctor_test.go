@@ -137,6 +137,14 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		{name: "portal", env: at(answering(t, status(200, html, "<html>please sign in"))), exit: 5, check: "credentials", says: `HTML.*portal`},
 		{name: "redirect", env: at(answering(t, status(302, http.Header{"Location": {"https://sso.example.com/in?key=1"}}, ""))), exit: 5, check: "credentials", says: `redirect \(302\) to sso.example.com`},
 		{name: "429", env: at(answering(t, status(429, nil, "Retry later"))), exit: 0, check: "credentials", says: `429`},
+		{name: "429 behind the credentials", env: at(answering(t, func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/commissions") {
+				w.WriteHeader(429)
+			} else {
+				campaigns(1)(w, r)
+			}
+		})), args: []string{"--timeout", "1s"}, exit: 0, check: "others", says: `not checked: .*no answer within 1s`},
+		{name: "an odd answer", env: at(answering(t, status(418, nil, `{"message":"tea"}`))), exit: 5, check: "credentials", says: `418 with JSON`},
 		{name: "500", env: at(answering(t, status(500, nil, `{"message":"boom"}`))), exit: 5, check: "credentials", says: `fails \(500\)`},
 		{name: "nothing listens", env: at("http://" + closedPort(t) + "/api/v2/track"), exit: 5, check: "connection", says: `refused`},
 		{name: "no such name", env: at("https://api.firstpromoter.invalid/api/v2/track"), exit: 5, check: "dns", says: `not found`},
