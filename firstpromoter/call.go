@@ -144,14 +144,18 @@ func (c *Client) judge(a answer) (wait time.Duration, err error) {
 		return 0, fmt.Errorf("%w: %w", fprom.ErrUnauthorized, apiErr)
 	case status == http.StatusNotFound && ours:
 		return 0, fmt.Errorf("%w: %w", ErrNotFound, apiErr)
-	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && isAsked:
+	case status == http.StatusTooManyRequests:
 		if !isAsked {
 			asked = noRetryAfter
 		}
 		apiErr.RetryAfter = asked
-		return asked, apiErr
+		return asked, fmt.Errorf("the account's limit of calls is used up; try again in a minute, or let other programs make fewer: %w", apiErr)
 	case status >= 500, status == http.StatusRequestTimeout, status == http.StatusTooEarly:
-		return minWait, apiErr
+		wait = minWait
+		if status == http.StatusServiceUnavailable && isAsked {
+			apiErr.RetryAfter, wait = asked, asked
+		}
+		return wait, fmt.Errorf("FirstPromoter, or a proxy before it, fails; try again in a minute: %w", apiErr)
 	case status >= 400 && ours:
 		return 0, apiErr
 	default:

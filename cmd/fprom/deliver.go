@@ -34,7 +34,7 @@ func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f fun
 			return err
 		}
 	default: // check the credentials before OpenOrDial creates the file
-		if _, err := companyClient(firstpromoter.Config{}); err != nil {
+		if _, err := a.companyClient(firstpromoter.Config{}); err != nil {
 			return err
 		}
 	}

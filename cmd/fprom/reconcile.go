@@ -64,7 +64,7 @@ func (a *app) runReconcile(ctx context.Context, flags reconcileFlags) error {
 	if err := flags.readDays(time.Now().UTC().Truncate(24 * time.Hour)); err != nil {
 		return err
 	}
-	client, err := companyClient(firstpromoter.Config{Rate: flags.rate})
+	client, err := a.companyClient(firstpromoter.Config{Rate: flags.rate})
 	if err != nil {
 		return err
 	}

@@ -212,6 +212,26 @@ func TestWhy(t *testing.T) {
 	})
 }
 
+// Who has to wait for the account's limit is told so, and what to do if it stays.
+func TestWaitsForTheLimit(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t)
+	limited := fake.Inject(fpromtest.Status(429).RetryAfter("2").Times(1))
+	e := account(fake).with(env{"FPROM_OUTBOX": emptyOutbox(t)})
+	for _, args := range [][]string{{"why", "jane@example.com"}, {"reconcile"}} {
+		if r := fprom(t, e, args...).want(t, 0); !strings.Contains(r.err, "FirstPromoter answers 429 Too Many Requests; the next call is in 2 s") {
+			t.Error(r)
+		}
+		limited.Remove()
+		limited = fake.Inject(fpromtest.Status(429).RetryAfter("2").Times(1))
+	}
+	limited.Remove()
+	fake.Inject(fpromtest.Status(500))
+	if r := fprom(t, e, "why", "jane@example.com").want(t, 5); !strings.Contains(r.err, "FirstPromoter, or a proxy before it, fails; try again in a minute: 500") {
+		t.Error(r)
+	}
+}
+
 func TestReconcileSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))

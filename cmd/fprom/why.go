@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +24,7 @@ its commissions.`,
 		Example: `  fprom why ann@example.com
   fprom why in_1RbasilSub0001 --outbox fprom.db -o json`,
 		RunE: command(func(ctx context.Context, args []string) error {
-			client, err := companyClient(firstpromoter.Config{Attempts: 1})
+			client, err := a.companyClient(firstpromoter.Config{Attempts: 1})
 			if err != nil {
 				return err
 			}
@@ -45,8 +47,13 @@ its commissions.`,
 	return cmd
 }
 
-// companyClient is a client for the Company API, with the settings of the environment.
-func companyClient(cfg firstpromoter.Config) (*firstpromoter.Client, error) {
+// companyClient is a client for the Company API, with the settings of the environment. It tells of a wait for the account's limit.
+func (a *app) companyClient(cfg firstpromoter.Config) (*firstpromoter.Client, error) {
+	cfg.Observer = func(c firstpromoter.Call) {
+		if c.Status == http.StatusTooManyRequests && c.Wait > time.Second {
+			a.note("FirstPromoter answers 429 Too Many Requests; the next call is in %s", span(c.Wait))
+		}
+	}
 	client, err := firstpromoter.New(cfg)
 	if err != nil {
 		return nil, credentialsError(err)
