@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -420,6 +421,20 @@ func TestShutdownDoesNotWaitForWhatIsNotDue(t *testing.T) {
 		begin := time.Now()
 		if err := tracker.Shutdown(ctx); err != nil || time.Since(begin) > time.Second {
 			t.Errorf("Shutdown: %v after %v", err, time.Since(begin))
+		}
+	})
+}
+
+// The longest time that a context can have is no deadline that has passed.
+func TestShutdownWithTheLongestTimeout(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker := start(t, config(always(ok())))
+		time.Sleep(time.Second)
+		enqueue(t, tracker, sale("a"))
+		ctx, cancel := context.WithTimeout(t.Context(), math.MaxInt64)
+		defer cancel()
+		if err := tracker.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
 		}
 	})
 }
