@@ -71,7 +71,7 @@ type APIError struct {
 	StatusCode int
 	Code       string        // FirstPromoter's "code", if any, such as "not_found"
 	Message    string        // FirstPromoter's "message", shortened; empty for an answer that is not FirstPromoter's JSON
-	RetryAfter time.Duration // the wait that a 429 or 503 asked for, clamped to 1 s–15 min; 0 if none
+	RetryAfter time.Duration // the wait that a 429 or 503 asked for, clamped to 1 s–15 min; a minute for a 429 without one, else 0
 
 	foreignURL string // the URL that was called, if the answer is not FirstPromoter's, but a proxy's for example
 }
