@@ -28,9 +28,6 @@ func newPacer(perMinute, burst int) *pacer {
 
 // wait waits for a token. It does not use rate.Limiter.Wait, which fails at once if the deadline of ctx is too near.
 func (p *pacer) wait(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	select {
 	case p.turn <- struct{}{}:
 	case <-ctx.Done():
