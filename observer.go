@@ -40,9 +40,6 @@ type Step struct {
 
 // observe counts and logs every step, and calls the Observer. Logger and Observer are foreign code: it recovers their panics.
 func (t *Tracker) observe(ctx context.Context, s Step) {
-	if t == nil {
-		return
-	}
 	t.counts.update(func(stats *Stats) { stats.count(s) })
 	_ = t.guard(ctx, "the Logger", func() error { t.logbook.log(ctx, t, s); return nil })
 	if t.cfg.Observer != nil {
