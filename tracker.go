@@ -61,17 +61,12 @@ func New(cfg Config) (*Tracker, error) {
 	if w, ok := cfg.Queue.(Watcher); ok {
 		w.Watch(t.Stats)
 	}
-	t.announce()
+	base, _ := url.Parse(cfg.BaseURL) // which validate has checked
+	_, volatile := cfg.Queue.(UndeliveredLister)
+	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", cfg.AccountID, "host", base.Host,
+		"queue", fmt.Sprintf("%T", cfg.Queue), "durable", !volatile, "version", Version)
 	go t.runQueue()
 	return t, nil
-}
-
-// announce logs which account, host and queue this Tracker uses.
-func (t *Tracker) announce() {
-	base, _ := url.Parse(t.cfg.BaseURL) // which New has checked
-	_, volatile := t.cfg.Queue.(UndeliveredLister)
-	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", t.cfg.AccountID, "host", base.Host,
-		"queue", fmt.Sprintf("%T", t.cfg.Queue), "durable", !volatile, "version", Version)
 }
 
 var queuesInUse sync.Map
@@ -136,9 +131,5 @@ func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 
 // Format prints which account the Tracker reports to and nothing else, whatever the verb: not the key, and no customer.
 func (t *Tracker) Format(f fmt.State, _ rune) {
-	if t == nil {
-		_, _ = io.WriteString(f, "fprom.Tracker(nil)")
-		return
-	}
 	_, _ = io.WriteString(f, "fprom.Tracker("+t.cfg.BaseURL+")")
 }
