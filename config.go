@@ -36,9 +36,9 @@ type Config struct {
 	// the account without a shared queue, give each its part. This Tracker makes no more calls in any 60 seconds. At least 2;
 	// default 400, which is FirstPromoter's limit.
 	RequestsPerMinute int
-	// Burst is how many calls may be made at once after a quiet time. A new Tracker begins without a burst, since the process
-	// before it may have used up the minute. At least 1 and less than RequestsPerMinute; default 20, or a twentieth of
-	// RequestsPerMinute if that is less.
+	// Burst is how many calls may be made at once after a quiet time; a backlog is delivered with the rest of RequestsPerMinute.
+	// A new Tracker begins without a burst, since the process before it may have used up the minute. At least 1 and less than
+	// RequestsPerMinute; default 20, or a twentieth of RequestsPerMinute if that is less.
 	Burst int
 	// Workers is the number of deliveries at once. It matters only if calls take long; otherwise the rate limit decides.
 	// Default 64.
