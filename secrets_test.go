@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -217,5 +218,27 @@ func TestEnqueueErrorsShowNoAddress(t *testing.T) {
 		checkSecrets(t, "stored message", err.Error())
 		_, err = fprom.Message{Key: "signup:" + secretEmail, Kind: "unknown", Customer: secretEmail}.Event()
 		checkSecrets(t, "stored message", err.Error())
+	})
+}
+
+// A queue of one's own may quote the key of an event in its errors, as MySQL does of a duplicate entry.
+func TestErrorsOfAQueueShowNoAddress(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log buffer
+		q := newRecorder()
+		q.onPut = func(ms []fprom.Message, _ func() error) error {
+			return fmt.Errorf("Duplicate entry '%s' for key 'PRIMARY'", ms[0].Key)
+		}
+		cfg := config(always(ok()))
+		cfg.Queue, cfg.Logger = q, slog.New(slog.NewTextHandler(&log, nil))
+		tracker := start(t, cfg)
+		serve(t, fprom.NewHook(tracker), "_fprom_tid=abc", func(_ http.ResponseWriter, r *http.Request) {
+			record(t, r, fprom.Signup{Email: secretEmail})
+		})
+		checkSecrets(t, "log", log.String())
+		checkSecrets(t, "Stats", printed(t, tracker.Stats()))
+		if !strings.Contains(log.String(), "LOST") || !strings.Contains(log.String(), "Duplicate entry [address] for key") {
+			t.Errorf("the log says %q", log.String())
+		}
 	})
 }

@@ -72,7 +72,7 @@ func (c *counters) recent() []time.Time {
 func (c *counters) put(err error) {
 	c.update(func(s *Stats) {
 		if s.PutError = ""; err != nil {
-			s.PutError = safelog.Shorten(err.Error(), maxReason)
+			s.PutError = safelog.Shorten(safelog.Text(err), maxReason)
 		}
 	})
 }

@@ -6,13 +6,19 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"unicode"
 )
 
-// Text is the text of err, an error or what panicked, without the name of the library: the line that it stands in begins
-// with that.
-func Text(err any) string { return strings.ReplaceAll(fmt.Sprint(err), "fprom: ", "") }
+// address matches a word with an e-mail address.
+var address = regexp.MustCompile(`\S*(@|%40)\S*`)
+
+// Text is the text of err, an error or what panicked, without e-mail addresses, and without the name of the library: the line
+// that it stands in begins with that.
+func Text(err any) string {
+	return address.ReplaceAllString(strings.ReplaceAll(fmt.Sprint(err), "fprom: ", ""), "[address]")
+}
 
 // Error is the attribute "error" of a line, with the Text of err.
 func Error(err any) slog.Attr { return slog.String("error", Text(err)) }
@@ -35,13 +41,7 @@ func Foreign(s, secret string) string {
 	if secret != "" {
 		s = strings.ReplaceAll(s, secret, "[API key]")
 	}
-	words := strings.Fields(s)
-	for i, w := range words {
-		if strings.Contains(w, "@") || strings.Contains(w, "%40") {
-			words[i] = "[address]"
-		}
-	}
-	return Shorten(strings.Join(words, " "), maxForeign)
+	return Shorten(address.ReplaceAllString(strings.Join(strings.Fields(s), " "), "[address]"), maxForeign)
 }
 
 // Shorten returns s, cut off after n bytes.

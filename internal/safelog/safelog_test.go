@@ -21,6 +21,7 @@ func TestText(t *testing.T) {
 		{fmt.Errorf("fprom: shopify: %w", full), "shopify: the queue is full"},
 		{errors.Join(full, full), "the queue is full\nthe queue is full"},
 		{"runtime error", "runtime error"},
+		{errors.New("of ann@example.com\nand ann%40b.com"), "of [address]\nand [address]"},
 		{nil, "<nil>"},
 	} {
 		if got := safelog.Text(tt.err); got != tt.want {
