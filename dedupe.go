@@ -60,7 +60,7 @@ func newDedupe(c DedupeConfig) *dedupe {
 func (d *dedupe) beginStore(ctx context.Context, ms []Message) (fresh, conflicts []Message, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.storing(ms) {
+	for slices.ContainsFunc(ms, d.storing) {
 		if err := d.ended.wait(ctx, &d.mu, time.Hour); err != nil {
 			return nil, nil, err
 		}
@@ -83,12 +83,10 @@ func (d *dedupe) beginStore(ctx context.Context, ms []Message) (fresh, conflicts
 	return fresh, conflicts, nil
 }
 
-// storing reports whether another call stores one of ms. Called with mu held.
-func (d *dedupe) storing(ms []Message) bool {
-	return slices.ContainsFunc(ms, func(m Message) bool {
-		k := d.active[m.Key]
-		return k != nil && k.storing
-	})
+// storing reports whether another call stores m. Called with mu held.
+func (d *dedupe) storing(m Message) bool {
+	k := d.active[m.Key]
+	return k != nil && k.storing
 }
 
 // endStore ends what beginStore began. ok says that the queue has the event until this process has delivered it.
