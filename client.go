@@ -110,8 +110,6 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 			err = fmt.Errorf("%w; check the network, DNS and any proxy, and Config.BaseURL ($FIRSTPROMOTER_API_URL)", err)
 		}
 		return transient(c.scrub(err))
-	case resp == nil:
-		return transient(errors.New("the transport gave neither an answer nor an error"))
 	case resp.Body == nil: // a fake transport may leave it out
 		resp.Body = http.NoBody
 	}
