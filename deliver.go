@@ -125,9 +125,7 @@ func (t *Tracker) post(ctx context.Context, a *attempt) verdict {
 }
 
 func unsent(a *attempt, err error) verdict {
-	if !errors.Is(err, ErrCircuitOpen) {
-		err = fmt.Errorf("fprom: %s was not sent: %w", SafeKey(a.Key), err)
-	}
+	err = fmt.Errorf("fprom: %s was not sent: %w", SafeKey(a.Key), err)
 	return verdict{Result: Result{Outcome: Undelivered}, class: classUnknown, err: err}
 }
 

@@ -18,8 +18,8 @@ var (
 	ErrQueueFull = errors.New("fprom: the queue is full; make it larger (NewMemoryQueue) or use a durable one (boltqueue)")
 	// ErrUnauthorized is wrapped by the error of a call that FirstPromoter answered with 401 or 403.
 	ErrUnauthorized = errors.New("fprom: FirstPromoter refused the API key or the account id; check Config.APIKey ($FIRSTPROMOTER_API_KEY: a key of API version 2) and Config.AccountID ($FIRSTPROMOTER_ACCOUNT_ID); a new value needs a restart, otherwise delivery goes on by itself")
-	// ErrCircuitOpen is returned by Track while the circuit breaker lets no call through. Nothing was sent.
-	ErrCircuitOpen = errors.New("fprom: the circuit breaker is open after repeated failures of FirstPromoter; nothing was sent")
+	// ErrCircuitOpen is wrapped by Track's error while the circuit breaker lets no call through. Nothing was sent.
+	ErrCircuitOpen = errors.New("fprom: the circuit breaker is open after repeated failures of FirstPromoter")
 	// ErrPaused is wrapped by Track's error while the account is paused (429, a refused key, a wrong endpoint) and ctx
 	// ends before the pause does. Nothing was sent.
 	ErrPaused = errors.New("fprom: delivery is paused")

@@ -104,7 +104,7 @@ func (t *Tracker) runQueue() {
 //
 //   - Tracked, NotReferral, Duplicate: nil
 //   - Rejected: an *APIError, or an error that wraps ErrConflict if the event id is already used with another amount
-//   - Undelivered, nothing was sent: ErrCircuitOpen, or an error that wraps ErrPaused if ctx ended in a pause
+//   - Undelivered, nothing was sent: an error that wraps ErrCircuitOpen, or ErrPaused if ctx ended in a pause
 //   - Undelivered otherwise: an error that wraps ErrUnauthorized, an *APIError, the network's error, or ctx's error
 //
 // If another call sends an event with the same id, Track waits for its answer. If the event is in the queue too, the queue
