@@ -26,8 +26,8 @@
 // # Amounts of subscriptions
 //
 // Creem's published example of subscription.paid has no last_transaction. Then the amount is Total − Tax of billing.WithPayment,
-// asked with last_transaction_id. Without that option it is the price of the product, times its units. The price is right if there is no discount
-// and the tax_mode of the product is exclusive.
+// asked with last_transaction_id. Without that option it is the price of the product, times its units. The price is right if there
+// is no discount and the tax_mode of the product is exclusive.
 //
 // The header creem-signature is the HMAC-SHA256 of the body, in hexadecimal; there is no time stamp. Payloads whose mode is
 // not prod are skipped (billing.WithTestMode).
