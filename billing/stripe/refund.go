@@ -57,9 +57,14 @@ func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 		p.Skip(billing.NotMoney, neverCaptured)
 		return
 	}
+	rest := uncapturedRest(o)
 	list := o.Each("refunds.data")
 	for i := range list { // the newest comes first
 		r := list[len(list)-1-i]
+		if i == 0 && rest > 0 && r.Int("amount").N == rest {
+			p.Skip(billing.NotMoney, restNotCaptured)
+			continue
+		}
 		// A pending refund counts at once, as it does in amount_refunded: charge.refunded does not come again.
 		if status := r.Text("status").S; status != "failed" && status != "canceled" {
 			s.refundOfCharge(p, o, r.Text("id"), r.Int("amount"))
@@ -74,9 +79,25 @@ func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 		return
 	}
 	sum, id := o.Int("amount_refunded"), o.Text("id")
+	if rest > 0 && sum.N <= rest {
+		p.Skip(billing.NotMoney, restNotCaptured)
+		return
+	}
+	before.N = max(before.N, rest)
 	id.S += ":refunded:" + o.Text("amount_refunded").S
 	id.From += " and " + sum.From
 	s.refundOfCharge(p, o, id, sum.Minus(before))
+}
+
+const restNotCaptured = "the rest of the payment was not captured: the sale never had it"
+
+// uncapturedRest returns what a partial capture left of a charge. Stripe makes a refund of it, the charge's first.
+func uncapturedRest(charge billing.Node) int64 {
+	amount, captured := charge.Int("amount"), charge.Int("amount_captured")
+	if !captured.OK {
+		return 0
+	}
+	return amount.Minus(captured).N
 }
 
 func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.Text, gross billing.Int) {
