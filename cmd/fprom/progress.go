@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
 // The values of --progress.
@@ -42,7 +43,7 @@ func (a *app) progress(total int64, what string) *progress {
 	p := &progress{a: a, what: what, total: total, mode: a.bars, start: time.Now(), ended: make(chan struct{})}
 	if p.mode == progressAuto {
 		p.mode = progressPlain
-		if a.terminal.errs && os.Getenv("TERM") != "dumb" && a.format == formatText {
+		if n := a.columns(); a.terminal.errs && os.Getenv("TERM") != "dumb" && a.format == formatText && (n == 0 || n >= figures+10) {
 			p.mode = progressBar
 		}
 	}
@@ -76,8 +77,29 @@ func (p *progress) detail(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.more = text; p.bar != nil && !p.isOver() {
-		p.bar.Describe(p.what + " (" + text + ")")
+		p.bar.Describe(p.a.fit(p.what + " (" + text + ")"))
 	}
+}
+
+const figures = 56 // the longest of a bar
+
+// fit cuts the text of a bar, so that all of the bar is in one line: only that is overwritten.
+func (a *app) fit(text string) string {
+	r, width := []rune(text), a.columns()
+	if room := max(width-figures, 10); width > 0 && len(r) > room {
+		return string(r[:room-1]) + "…"
+	}
+	return text
+}
+
+// columns is the width of the terminal; 0 if it is not known.
+func (a *app) columns() int {
+	if f, ok := a.errs.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return n
+		}
+	}
+	return 0
 }
 
 // set sets how much is done.

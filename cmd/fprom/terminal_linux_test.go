@@ -13,6 +13,8 @@ import (
 	"unsafe"
 )
 
+const columns = 80 // of the terminal
+
 // onTerminal runs the program on a terminal of its own, types the answer at its question, and returns what it showed.
 func onTerminal(t *testing.T, e env, answer string, args ...string) (string, int) {
 	t.Helper()
@@ -30,6 +32,8 @@ func onTerminalAfter(t *testing.T, e env, meanwhile func(), answer string, args 
 	var number, unlock int32
 	ioctl(t, master, syscall.TIOCSPTLCK, &unlock)
 	ioctl(t, master, syscall.TIOCGPTN, &number)
+	size := [2]int32{24 | columns<<16, 0} // rows and columns, as uint16
+	ioctl(t, master, syscall.TIOCSWINSZ, &size[0])
 	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
