@@ -79,15 +79,17 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transact
 // WithRetention).
 func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
 	buckets, err := fprom.NewBuckets(from, to, step)
+	if err != nil || len(buckets) == 0 {
+		return nil, err
+	}
 	end := timeKey(to, 0)
-	for next := timeKey(from.Truncate(step), 0); err == nil && next != nil; {
-		err = q.view(func(tx *bbolt.Tx) error {
+	for next := timeKey(buckets[0].Start, 0); next != nil; {
+		if err := q.view(func(tx *bbolt.Tx) error {
 			next = countOutcomes(tx, buckets, next, end)
 			return ctx.Err()
-		})
-	}
-	if err != nil {
-		return nil, err
+		}); err != nil {
+			return nil, err
+		}
 	}
 	return buckets, nil
 }

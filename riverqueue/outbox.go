@@ -80,11 +80,10 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 		return nil, err
 	}
 	buckets, err := fprom.NewBuckets(from, to, step)
-	if err != nil {
+	if err != nil || len(buckets) == 0 {
 		return nil, err
 	}
-	from = from.Truncate(step)
-	rows, _ := q.pool.Query(ctx, q.sql(historySQL), from, to, step.Seconds()) // ForEachRow returns its error
+	rows, _ := q.pool.Query(ctx, q.sql(historySQL), buckets[0].Start, to, step.Seconds()) // ForEachRow returns its error
 	var i, count int
 	var state fprom.State
 	var outcome fprom.Outcome

@@ -256,10 +256,10 @@ func (q *Outbox) Drop(_ context.Context, f fprom.Filter) (int, error) {
 // History implements fprom.Outbox.
 func (q *Outbox) History(_ context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
 	buckets, err := fprom.NewBuckets(from, to, step)
-	if err != nil {
+	if err != nil || len(buckets) == 0 {
 		return nil, err
 	}
-	from = from.Truncate(step)
+	from = buckets[0].Start
 	for _, e := range q.selected(fprom.Filter{}) {
 		if !e.SettledAt.Before(from) && e.SettledAt.Before(to) {
 			buckets[e.SettledAt.Sub(from)/step].Add(e.State, e.Outcome)
