@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -127,6 +128,8 @@ func knownProblem(err error) (fix, problem string) {
 		return "check host and port in the address, and that PostgreSQL runs and lets this machine in", "PostgreSQL cannot be reached"
 	case isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
 		return "run the command again", "the service that has it open ended, or does not answer"
+	case errors.Is(err, io.ErrUnexpectedEOF), isPg && strings.HasPrefix(pg.Code, "57P"):
+		return "run the command again", "the connection to it ended"
 	default:
 		return "", ""
 	}

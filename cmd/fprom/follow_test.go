@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/backfill"
@@ -46,6 +49,17 @@ func TestTheOutboxStopsToAnswer(t *testing.T) {
 	_, err = a.followBulk(t.Context(), own, backfill.Result{}, backfillFlags{wait: time.Hour, rate: 400})
 	if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(errs.String(), "within 1h") {
 		t.Errorf("%v, %s", err, errs.String())
+	}
+}
+
+// An outbox that goes away in the middle of a command is named, and what to do.
+func TestTheConnectionEnds(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{io.ErrUnexpectedEOF, &pgconn.PgError{Code: "57P01", Message: "terminating connection due to administrator command"}} {
+		got := inWords("postgres://shop@db/shop", fmt.Errorf("fprom: riverqueue: entries: %w", err))
+		if want := "outbox postgres://shop@db/shop: the connection to it ended; run the command again"; got.Error() != want {
+			t.Errorf("%v, want %s", got, want)
+		}
 	}
 }
 
