@@ -8,8 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// pollTime is how often a process that waits for the database, or for the end of a pause, looks again.
-const pollTime = 500 * time.Millisecond
+const (
+	// pollTime is how often a process that waits for the database, or for the end of a pause, looks again.
+	pollTime = 500 * time.Millisecond
+	// bulkPatience is how long a bulk event leaves all calls to live ones. It holds a worker meanwhile, perhaps the only one.
+	bulkPatience = 5 * time.Second
+)
 
 const steppedBack = "fprom: riverqueue: the database's clock stepped back; times that were stored before are ignored. Check the time synchronization of the database server"
 
@@ -21,7 +25,7 @@ type bulkKey struct{}
 //
 // The rate is 95 % of the limit in 62 seconds, and a fortieth of the limit is spare. So no 60 seconds have more calls than the
 // limit, although one call may take three seconds longer to FirstPromoter than another. A bulk event takes a call only if all
-// spare calls are left, so that it does not delay live events.
+// spare calls are left, so that it does not delay live events, see bulkPatience.
 const slotSQL = `WITH account AS MATERIALIZED (SELECT requests_per_minute AS was, CASE WHEN @set THEN @per_minute ELSE requests_per_minute END AS n, next_slot, paused_until
 		FROM $schema.fprom_account WHERE account_id = $account FOR UPDATE),
 	rate AS MATERIALIZED (SELECT *, clock_timestamp() AS now, make_interval(secs => 62 / (0.95 * n)) AS apart, floor(n / 40.0) AS spare FROM account),
@@ -57,8 +61,8 @@ func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 		return err
 	}
 	defer func() { <-turn }()
-	for {
-		wait, err := q.takeSlot(ctx, requestsPerMinute, bulk)
+	for begun := time.Now(); ; {
+		wait, err := q.takeSlot(ctx, requestsPerMinute, bulk && time.Since(begun) < bulkPatience)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

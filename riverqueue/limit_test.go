@@ -92,7 +92,7 @@ func TestLiveBeforeBulk(t *testing.T) {
 	}
 	waitFor(t, "some bulk events", func() bool { return count() >= 5 })
 	before := count()
-	// All at once, since a second Put that follows at once does not notify. The last waits for a bulk event.
+	// The last waits for a bulk event.
 	if err := q.Put(t.Context(), message(t, sale("live0", "ann", 100)), message(t, sale("live1", "ben", 100)), message(t, sale("live2", "buyer99", 100))); err != nil {
 		t.Fatal(err)
 	}

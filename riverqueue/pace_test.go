@@ -62,3 +62,46 @@ func TestPaceOfABurst(t *testing.T) {
 		t.Errorf("%v of %d events waited for a poll", slow, rounds+1)
 	}
 }
+
+// TestLiveBesideBulkWithOneWorker: a bulk event that waits for the limit, which live events of other replicas use up, does not
+// keep the only worker from a live event for long.
+func TestLiveBesideBulkWithOneWorker(t *testing.T) {
+	t.Parallel()
+	const perMinute = 600
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, _ := open(t, cfg)
+	other, _ := open(t, cfg)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for other.Admit(ctx, perMinute) == nil { //nolint:revive // uses up the limit
+		}
+	})
+	putBulk(t, q, 1)
+	held, live := make(chan struct{}, 10), make(chan time.Time, 1)
+	wg.Go(func() {
+		if err := q.Run(ctx, 1, tracked(func(ctx context.Context, m fprom.Message) error {
+			held <- struct{}{}
+			if err := q.Admit(ctx, perMinute); err != nil {
+				return err
+			}
+			if !m.Bulk {
+				live <- time.Now()
+			}
+			return nil
+		})); err != nil {
+			t.Error(err)
+		}
+	})
+	<-held
+	begun := time.Now()
+	put(t, q, sale("live", "ann", 100))
+	select {
+	case at := <-live:
+		t.Logf("delivered after %v", at.Sub(begun))
+	case <-time.After(15 * time.Second):
+		t.Error("a live event waits for the only worker, which has a bulk event")
+	}
+	cancel()
+	wg.Wait()
+}

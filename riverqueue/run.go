@@ -28,7 +28,7 @@ const (
 type deliverFunc = func(context.Context, fprom.Message) (fprom.Result, error)
 
 // Run delivers the events of the schema until ctx ends. Other processes may run the same schema. Bulk events take at most half
-// of the workers. While the database cannot be reached, or lacks the tables of this version, Run waits for it.
+// of the workers, but at least one. While the database cannot be reached, or lacks the tables of this version, Run waits for it.
 func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	if err := q.errClosed(); err != nil {
 		return err
