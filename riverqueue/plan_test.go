@@ -39,8 +39,8 @@ func TestPlansOfAnEmptyLedger(t *testing.T) {
 	}
 }
 
-// rowsRead is how many rows of the ledger fn reads through a queue with connections of its own.
-func rowsRead(t *testing.T, schema string, fn func(*riverqueue.Queue)) (n int) {
+// rowsRead is how many rows of a table fn reads through a queue with connections of its own.
+func rowsRead(t *testing.T, schema, table string, fn func(*riverqueue.Queue)) (n int) {
 	t.Helper()
 	watch, pool := newPool(t, database), newPool(t, withQuery(t, database, "application_name", schema))
 	defer watch.Close()
@@ -49,7 +49,7 @@ func rowsRead(t *testing.T, schema string, fn func(*riverqueue.Queue)) (n int) {
 			return countRows(t, watch, `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1`, schema) == 0
 		})
 		return countRows(t, watch, `SELECT seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes i WHERE i.relid = t.relid)
-			FROM pg_stat_user_tables t WHERE schemaname = $1 AND relname = 'fprom_ledger'`, schema)
+			FROM pg_stat_user_tables t WHERE schemaname = $1 AND relname = $2`, schema, table)
 	}
 	before := count()
 	q, err := riverqueue.New(pool, riverqueue.Config{Schema: schema})
@@ -89,7 +89,7 @@ func TestPlansOfABacklog(t *testing.T) {
 			}
 		},
 	} {
-		if n := rowsRead(t, cfg.Schema, look); n > 25_000 { // Stats counts up to 20,000
+		if n := rowsRead(t, cfg.Schema, "fprom_ledger", look); n > 25_000 { // Stats counts up to 20,000
 			t.Errorf("%s read %d rows", name, n)
 		}
 	}
@@ -101,7 +101,7 @@ func TestPlansOfPairs(t *testing.T) {
 	const pairs = 300
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	open(t, cfg)
-	n := rowsRead(t, cfg.Schema, func(q *riverqueue.Queue) {
+	n := rowsRead(t, cfg.Schema, "fprom_ledger", func(q *riverqueue.Queue) {
 		var r record
 		pair := func(i int) {
 			buyer := "buyer" + strconv.Itoa(i)
@@ -134,7 +134,7 @@ func TestPlansOfALongLane(t *testing.T) {
 	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, body, digest, recorded_at)
 		SELECT 'sale:' || i, i, 'sale', 'ann', '{}', 0, now() FROM generate_series(1, $1::integer) i`, events)
 	execSQL(t, pool, `VACUUM ANALYZE `+cfg.Schema+`.fprom_ledger`)
-	n := rowsRead(t, cfg.Schema, func(q *riverqueue.Queue) {
+	n := rowsRead(t, cfg.Schema, "fprom_ledger", func(q *riverqueue.Queue) {
 		tried := make(chan struct{}, 1)
 		stop := start(t, q, func(context.Context, fprom.Message) error {
 			tried <- struct{}{}
@@ -145,5 +145,26 @@ func TestPlansOfALongLane(t *testing.T) {
 	})
 	if n > 5*events { // most are the upkeep's and the claim's
 		t.Errorf("%d rows were read for one attempt", n)
+	}
+}
+
+// TestPlansOfTheSweep: to look for events without a job does not read all jobs for each event, also where the tables have just
+// grown, and PostgreSQL has no statistics of them.
+func TestPlansOfTheSweep(t *testing.T) {
+	t.Parallel()
+	const events = 5000
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, _ := open(t, cfg)
+	putBulk(t, q, events)
+	n := rowsRead(t, cfg.Schema, "river_job", func(q *riverqueue.Queue) {
+		stop := start(t, q, func(ctx context.Context, _ fprom.Message) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		time.Sleep(3 * time.Second) // the first sweep is within a second
+		stop()
+	})
+	if n > 20*events {
+		t.Errorf("%d rows were read beside %d jobs", n, events)
 	}
 }
