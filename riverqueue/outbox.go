@@ -26,10 +26,13 @@ const (
 	dropSQL = `WITH selected AS MATERIALIZED (` + selectSQL + lockSelectedSQL + `),
 		dropped AS (DELETE FROM $schema.fprom_ledger l USING selected WHERE l.account_id = $account AND l.key = selected.key AND l.state = 'dead' RETURNING 1)
 		SELECT count(*) FROM dropped`
-	// forgetSQL erases the customer $1 from dead letters, and marks waiting events to be erased with their outcome.
-	forgetSQL = `WITH changed AS (UPDATE $schema.fprom_ledger SET forget = state = 'waiting', customer = CASE state WHEN 'waiting' THEN customer ELSE '' END,
+	// forgetSQL erases the customer $1 from dead letters, and marks waiting events to be erased with their outcome. It locks rows
+	// in the order of their keys, as putSQL does.
+	forgetSQL = `WITH selected AS MATERIALIZED (SELECT key FROM $schema.fprom_ledger
+			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY($1) ORDER BY key FOR UPDATE),
+		changed AS (UPDATE $schema.fprom_ledger l SET forget = state = 'waiting', customer = CASE state WHEN 'waiting' THEN customer ELSE '' END,
 			body = CASE state WHEN 'waiting' THEN body END, clear_key = CASE state WHEN 'waiting' THEN clear_key END
-			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY($1) RETURNING state)
+			FROM selected WHERE l.account_id = $account AND l.key = selected.key RETURNING state)
 		SELECT count(*) FROM changed WHERE state = 'dead'`
 	// historySQL counts the outcomes from $1 to $2 in intervals of $3 seconds.
 	historySQL = `SELECT floor(extract(epoch FROM settled_at - $1::timestamptz) / $3::float8)::integer, state, outcome, count(*) FROM $schema.fprom_ledger

@@ -104,28 +104,45 @@ func TestForgetBesideOthers(t *testing.T) {
 	})
 }
 
-// TestRedriveBesideEnqueueTx: a redrive does not deadlock with a transaction that puts the same dead letters again, which would
-// be the caller's loss.
-func TestRedriveBesideEnqueueTx(t *testing.T) {
+// TestBesideEnqueueTx: a redrive, or Forget, does not deadlock with a transaction that puts the same dead letters again, which
+// would be the caller's loss.
+func TestBesideEnqueueTx(t *testing.T) {
 	t.Parallel()
-	cfg := riverqueue.Config{Schema: newSchema(t)}
-	q, pool := open(t, cfg)
-	put(t, q, sale("2", "ann", 100), sale("1", "ben", 100))
-	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
-	flush(t, q)
-	stop()
-	free := hold(t, pool, cfg.Schema, "sale:2")
-	redriven, stored := make(chan error, 1), make(chan error, 1)
-	go func() { _, err := q.Redrive(t.Context(), fprom.Filter{}); redriven <- err }()
-	time.Sleep(300 * time.Millisecond) // it would wait for 2
-	go func() {
-		stored <- pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
-			return q.EnqueueTx(t.Context(), tx, sale("1", "ben", 100), sale("2", "ann", 100))
+	for _, tt := range []struct {
+		name, held string // what both wait for at first
+		do         func(context.Context, *riverqueue.Queue) (int, error)
+	}{
+		{"Redrive", "sale:2", func(ctx context.Context, q *riverqueue.Queue) (int, error) { return q.Redrive(ctx, fprom.Filter{}) }},
+		{"Forget", "sale:1", func(ctx context.Context, q *riverqueue.Queue) (int, error) { return q.Forget(ctx, "ann@example.com") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := riverqueue.Config{Schema: newSchema(t)}
+			q, pool := open(t, cfg)
+			put(t, q, sale("2", "ann", 100), sale("1", "ann", 100))
+			stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
+			flush(t, q)
+			stop()
+			free := hold(t, pool, cfg.Schema, tt.held)
+			done, stored := make(chan error, 1), make(chan error, 1)
+			store := func() {
+				stored <- pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+					return q.EnqueueTx(t.Context(), tx, sale("1", "ann", 100), sale("2", "ann", 100))
+				})
+			}
+			do := func() { _, err := tt.do(t.Context(), q); done <- err }
+			first, second := do, store
+			if tt.held == "sale:1" {
+				first, second = store, do
+			}
+			go first()
+			time.Sleep(300 * time.Millisecond) // it has one row, and waits for the other
+			go second()
+			time.Sleep(300 * time.Millisecond)
+			free()
+			if err := errors.Join(<-done, <-stored); err != nil {
+				t.Error(err)
+			}
 		})
-	}()
-	time.Sleep(300 * time.Millisecond) // it has 1 and waits for 2
-	free()
-	if err := errors.Join(<-redriven, <-stored); err != nil {
-		t.Error(err)
 	}
 }
