@@ -49,7 +49,8 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	if err != nil {
 		return s, fmt.Errorf("fprom: riverqueue: stats: %w", explain(err))
 	}
-	s.Ledger = max(s.Ledger-s.Dead, 0) // one index has both
+	s.Ledger = max(s.Ledger-s.Dead, 0)              // one index has both
+	s.Delivering = s.Delivering || q.running.Load() // River takes some seconds to make another replica the leader
 	if paused {
 		s.PauseReason, s.Delivering = pausedReason, false
 	}
