@@ -22,7 +22,7 @@ var sweepSQL = `WITH candidates AS (` + oldestReady("NOT l.bulk") + ` UNION ALL 
 		WHERE state IN ('available', 'pending', 'scheduled') AND scheduled_at < now() + interval '1 minute'
 			OR state = 'running' AND attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute')),
 	jobs AS (` + jobsSQL + `least(recorded_at, now()) FROM lost)
-	SELECT count(*), count(*) FILTER (WHERE ahead) FROM lost`
+	SELECT count(*), count(*) FILTER (WHERE ahead), ` + pausedInRiver + ` FROM lost`
 
 // oldestReady selects the oldest ready events. ahead is true if a time of an event shows that the clock stepped back.
 func oldestReady(bulk string) string {
@@ -51,7 +51,8 @@ func (q *Queue) upkeepOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var lost, ahead int
-	if err := q.row(ctx, q.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead); err != nil {
+	var paused bool
+	if err := q.row(ctx, q.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead, &paused); err != nil {
 		return err
 	}
 	if ahead > 0 {
@@ -60,13 +61,8 @@ func (q *Queue) upkeepOnce(ctx context.Context) error {
 	if lost > 0 {
 		q.cfg.Logger.Info("fprom: riverqueue: events had lost their job in River and got a new one", "events", lost)
 	}
-	if err := q.batch(ctx, func(b *pgx.Batch) { b.Queue(q.sql(pruneSQL), q.cfg.Retention.Seconds()) }); err != nil {
-		return err
-	}
-	var paused bool
-	err := q.pool.QueryRow(ctx, q.sql(`SELECT `+pausedInRiver)).Scan(&paused)
 	if paused {
 		q.cfg.Logger.Warn("fprom: riverqueue: nothing is delivered: " + pausedReason)
 	}
-	return err
+	return q.batch(ctx, func(b *pgx.Batch) { b.Queue(q.sql(pruneSQL), q.cfg.Retention.Seconds()) })
 }
