@@ -1,6 +1,7 @@
 package riverqueue
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -90,8 +91,8 @@ func (q *Queue) enqueue(ctx context.Context, tx queryRow, events []fprom.Event) 
 
 // input is a message as putSQL takes it.
 type input struct {
-	Key      string    `json:"key"` // fprom.SafeKey
-	ClearKey *string   `json:"clear_key"`
+	Key      string    `json:"key"`                 // fprom.SafeKey
+	ClearKey string    `json:"clear_key,omitempty"` // the message's key, if it is another
 	Kind     string    `json:"kind"`
 	Customer string    `json:"customer"`
 	Body     string    `json:"body"`
@@ -101,8 +102,6 @@ type input struct {
 	Bulk     bool      `json:"bulk"`
 	Repeats  bool      `json:"repeats"`
 	At       time.Time `json:"recorded_at"`
-
-	messageKey string
 }
 
 func inputsOf(ms []fprom.Message) []input {
@@ -110,11 +109,11 @@ func inputsOf(ms []fprom.Message) []input {
 	for i, m := range ms {
 		in := input{
 			Key: fprom.SafeKey(m.Key), Kind: m.Kind, Customer: m.Customer, Body: string(m.Body), Digest: int64(m.Digest),
-			Bulk: m.Bulk, Repeats: m.Repeats(), At: m.RecordedAt, messageKey: m.Key,
+			Bulk: m.Bulk, Repeats: m.Repeats(), At: m.RecordedAt,
 		}
 		in.Amount, in.Currency = m.Money()
 		if in.Key != m.Key {
-			in.ClearKey = &m.Key
+			in.ClearKey = m.Key
 		}
 		inputs[i] = in
 	}
@@ -186,7 +185,7 @@ func (q *Queue) put(ctx context.Context, db queryRow, ms []fprom.Message) error 
 			case !answered:
 				later = append(later, in)
 			case age == nil:
-				refused = append(refused, in.messageKey)
+				refused = append(refused, cmp.Or(in.ClearKey, in.Key))
 			default:
 				renewal.Warn(q.cfg.Logger, in.Kind, in.Key, in.Bulk, time.Duration(*age*float64(time.Second)))
 			}
