@@ -25,7 +25,7 @@ const filterSQL = `l.account_id = $account AND l.seq > @after
 	AND (@keys::text[] IS NULL OR l.key = ANY(@keys))
 	AND (@state::text = '' OR l.state = @state)
 	-- Rows before the first waiting event are not read.
-	AND (@state::text <> 'waiting' OR l.seq >= (SELECT ` + firstWaitingSQL + `))
+	AND (@state::text <> 'waiting' OR l.seq >= (SELECT min(seq) FROM ` + waitingSQL + `))
 	AND (@outcome::text = '' OR CASE l.state WHEN 'waiting' THEN 'undelivered' ELSE l.outcome END = @outcome)
 	AND (@kind::text = '' OR l.kind = @kind)
 	AND (@customers::text[] IS NULL OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger

@@ -57,10 +57,7 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	return s, nil
 }
 
-const (
-	lastSeqSQL      = `SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`
-	firstWaitingSQL = `min(seq) FROM ` + waitingSQL
-)
+const lastSeqSQL = `SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`
 
 // flushSQL asks about the events up to seq $1: does one wait, and is one under way or due within $2 seconds?
 var flushSQL = `WITH left_over AS (SELECT *, ` + underWay("l") + ` AS under_way,
