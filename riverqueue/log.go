@@ -1,8 +1,8 @@
 package riverqueue
 
 import (
-	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,27 +49,9 @@ func (o *outage) over() {
 	o.since = time.Time{}
 }
 
-// riverHandler is the handler of River's log. It drops information, and takes each warning for a failure of the database.
-type riverHandler struct{ outage *outage }
-
-// Enabled implements slog.Handler.
-func (riverHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
-
-// Handle implements slog.Handler.
-func (h riverHandler) Handle(_ context.Context, r slog.Record) error {
-	var failure any
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "err" || a.Key == "error" {
-			failure = a.Value.Any()
-		}
-		return failure == nil
-	})
-	h.outage.failed("River: "+r.Message, failure)
-	return nil
+// Write takes a line of River's log, of which only warnings come here, for a failure of the database.
+func (o *outage) Write(line []byte) (int, error) {
+	_, text, _ := strings.Cut(strings.TrimSpace(string(line)), " msg=") // without time and level
+	o.failed("River", text)
+	return len(line), nil
 }
-
-// WithAttrs implements slog.Handler.
-func (h riverHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
-
-// WithGroup implements slog.Handler.
-func (h riverHandler) WithGroup(string) slog.Handler { return h }
