@@ -27,9 +27,14 @@ func tracked(deliver func(context.Context, fprom.Message) error) func(context.Co
 // start runs q with 4 workers until the test or stop ends it.
 func start(t *testing.T, q *riverqueue.Queue, deliver func(context.Context, fprom.Message) error) (stop func()) {
 	t.Helper()
+	return startWith(t, q, 4, deliver)
+}
+
+func startWith(t *testing.T, q *riverqueue.Queue, workers int, deliver func(context.Context, fprom.Message) error) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
-	go func() { ran <- q.Run(ctx, 4, tracked(deliver)) }()
+	go func() { ran <- q.Run(ctx, workers, tracked(deliver)) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ran; err != nil {

@@ -70,12 +70,13 @@ func lifeOfEvents(t *testing.T, q *riverqueue.Queue) {
 		case m.Key == "sale:bad" && !good.Load():
 			return &fprom.APIError{StatusCode: 400, Message: "the name “Zoë” – 名 – is \x00 \xff wrong"}
 		case m.Key == "sale:again" && m.Attempt == 1:
-			return &fprom.APIError{StatusCode: 503, RetryAfter: 2 * time.Second}
+			return &fprom.APIError{StatusCode: 503, RetryAfter: 4 * time.Second}
 		}
 		return q.Admit(ctx, 6000)
 	})
 	waitFor(t, "the first outcomes", func() bool {
-		return len(entriesOf(t, q, fprom.Filter{State: fprom.StateDone})) == 1 && len(entriesOf(t, q, fprom.Filter{State: fprom.StateDead})) == 1
+		waiting := entriesOf(t, q, fprom.Filter{State: fprom.StateWaiting})
+		return len(waiting) == 1 && waiting[0].Attempts == 1 && len(entriesOf(t, q, fprom.Filter{State: fprom.StateDone})) == 1 && len(entriesOf(t, q, fprom.Filter{State: fprom.StateDead})) == 1
 	})
 	all := entriesOf(t, q, fprom.Filter{Since: begun, Until: time.Now().Add(time.Second)})
 	if len(all) != 3 {
@@ -86,7 +87,7 @@ func lifeOfEvents(t *testing.T, q *riverqueue.Queue) {
 			t.Errorf("recorded at %v, settled at %v: %+v", e.RecordedAt, e.SettledAt, e)
 		}
 	}
-	if wait := time.Until(all[1].NextAttempt); all[1].State == fprom.StateWaiting && (wait <= 0 || wait > 2*time.Second) {
+	if wait := time.Until(all[1].NextAttempt); all[1].State == fprom.StateWaiting && (wait <= 0 || wait > 4*time.Second) {
 		t.Errorf("the next attempt is in %v: %+v", wait, all[1])
 	}
 	if s, err := q.Stats(ctx); err != nil || s.Dead != 1 || s.LastSuccess.Before(begun) || !s.PausedUntil.IsZero() || !s.Oldest.IsZero() && s.Oldest.Before(begun) {

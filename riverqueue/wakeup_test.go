@@ -148,7 +148,8 @@ func TestLateOwner(t *testing.T) {
 	release, begun := make(chan struct{}), make(chan struct{}, 1)
 	late := sync.OnceFunc(func() { close(release) })
 	put(t, a, sale("1", "ann", 4_900_000))
-	stopA := start(t, a, func(context.Context, fprom.Message) error {
+	// Its only worker is busy, so that the next job is for the other replica.
+	stopA := startWith(t, a, 1, func(context.Context, fprom.Message) error {
 		begun <- struct{}{}
 		<-release
 		return nil
