@@ -14,6 +14,7 @@ import (
 	"github.com/fprom-go/fprom/internal/backlog"
 	"github.com/fprom-go/fprom/internal/safelog"
 	"go.etcd.io/bbolt"
+	"golang.org/x/time/rate"
 )
 
 // Queue is a durable fprom.Queue in one file, and an fprom.Outbox. All its methods are safe for concurrent use.
@@ -36,6 +37,7 @@ type Queue struct {
 	line     *backlog.Line[struct{}]          // the waiting events
 	stats    atomic.Pointer[fprom.QueueStats] // of the last commit; Pending and Bulk only WithoutRun, otherwise the line counts
 	tracker  atomic.Pointer[func() fprom.Stats]
+	logging  rate.Sometimes // see log
 
 	writing sync.Mutex         // held during a commit; it guards keys and reserve
 	keys    map[keyHash]uint32 // of waiting events → the lower half of the seq
@@ -44,7 +46,6 @@ type Queue struct {
 	mu         sync.Mutex
 	requests   []*request // for the next commit
 	committing bool       // a commit will take them
-	logged     time.Time  // see log
 
 	closeOnce sync.Once
 	closeErr  error
@@ -111,6 +112,7 @@ func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
 		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, reserve: reserve{allocate: allocate},
+		logging: rate.Sometimes{Interval: time.Minute},
 	}
 	q.stats.Store(&fprom.QueueStats{})
 	q.life, q.end = context.WithCancelCause(context.Background())

@@ -13,11 +13,10 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// The pauses between two attempts to write an outcome while writes fail, and between two log lines about that.
+// The pauses between two attempts to write an outcome while writes fail.
 const (
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 5 * time.Second
-	logEvery   = time.Minute
 )
 
 var errNoRun = errors.New("fprom: the outbox was opened with boltqueue.WithoutRun: this process delivers nothing from it")
@@ -109,16 +108,7 @@ func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*transact
 
 // log logs an error, at most one a minute.
 func (q *Queue) log(text string, err error) {
-	q.mu.Lock()
-	now := time.Now()
-	due := now.Sub(q.logged) >= logEvery
-	if due {
-		q.logged = now
-	}
-	q.mu.Unlock()
-	if due {
-		q.logger.Error(text, slog.String("path", q.path), safelog.Error(err))
-	}
+	q.logging.Do(func() { q.logger.Error(text, slog.String("path", q.path), safelog.Error(err)) })
 }
 
 // view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever.
