@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -17,14 +16,12 @@ type reserve struct {
 	allocate    func(f *os.File, from, to int64) error // tests replace it
 	end         int64                                  // of the allocated space
 	unsupported bool                                   // by the system or the file system
-	full        time.Time                              // when the disk was last found full
 }
 
 const (
-	reserveBase  = 256 << 10 // bytes; more than the pages that some commits of outcomes touch
-	reserveEach  = 320       // bytes; an outcome needs about 120 to 300 more than the waiting event that it replaces
-	reserveStep  = 256 << 10 // bytes; the least to allocate at once
-	reserveRetry = time.Second
+	reserveBase = 256 << 10 // bytes; more than the pages that some commits of outcomes touch
+	reserveEach = 320       // bytes; an outcome needs about 120 to 300 more than the waiting event that it replaces
+	reserveStep = 256 << 10 // bytes; the least to allocate at once
 )
 
 var errMoved = errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find them; what waits is still delivered; put the file back, or restart the service")
@@ -37,7 +34,7 @@ func (q *Queue) admits(size int) error {
 	if !inPlace(q.file, q.absolute) {
 		return errMoved
 	}
-	r, now, used := &q.reserve, time.Now(), int64(0)
+	r, used := &q.reserve, int64(0)
 	err := q.view(func(tx *bbolt.Tx) error {
 		used = tx.Size()
 		return nil
@@ -52,15 +49,11 @@ func (q *Queue) admits(size int) error {
 	if r.unsupported || room >= need {
 		return nil
 	}
-	if now.Sub(r.full) < reserveRetry {
-		return errReserved
-	}
 	end := used + need + max(need/4, reserveStep)
 	switch err := r.allocate(q.file, used, end); {
 	case err == nil:
 		r.end = end
 	case diskFull(err):
-		r.full = now
 		return errReserved
 	default:
 		r.unsupported = true
