@@ -50,6 +50,7 @@ func (q *Queue) listen() (end func()) {
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
+		l.(*net.UnixListener).SetUnlinkOnClose(inPlace(q.file, q.absolute)) // otherwise it is the socket of the next service
 		if server.Shutdown(ctx) != nil {
 			_ = server.Close()
 		}

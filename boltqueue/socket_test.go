@@ -174,6 +174,25 @@ func TestSocketStands(t *testing.T) {
 	}
 }
 
+// TestSocketOfNext: a service whose file was moved away leaves the socket of the next service alone when it ends.
+func TestSocketOfNext(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	path := filepath.Join(dir, "fprom.db")
+	old := openServed(t, dir)
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	next := openServed(t, dir)
+	closeQueue(t, old)
+	if err := dial(t, dir).Put(t.Context(), sale(t, 1, 100)); err != nil {
+		t.Errorf("Put by another process: %v", err)
+	}
+	if s := stats(t, next); s.Pending != 1 {
+		t.Errorf("the next service has %+v", s)
+	}
+}
+
 // TestWatched: other processes see what the Tracker that delivers knows, and no secret.
 func TestWatched(t *testing.T) {
 	t.Parallel()
