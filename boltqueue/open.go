@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -116,9 +117,6 @@ func checkFile(path string, read func(*bbolt.Tx) error) (err error) {
 	if err != nil || info.Size() == 0 {
 		return err
 	}
-	if info.Size() < 2*int64(os.Getpagesize()) {
-		return openError(berrors.ErrInvalid, path)
-	}
 	var file *os.File
 	db, err := bbolt.Open(path, 0o400, options(true, &file))
 	if err != nil {
@@ -188,7 +186,7 @@ func openError(err error, path string) error {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrLocked
-	case !errors.Is(err, berrors.ErrInvalid) && !errors.Is(err, berrors.ErrVersionMismatch) && !errors.Is(err, berrors.ErrChecksum) && !errors.Is(err, io.ErrUnexpectedEOF):
+	case !errors.Is(err, berrors.ErrInvalid) && !errors.Is(err, berrors.ErrVersionMismatch) && !errors.Is(err, berrors.ErrChecksum) && !errors.Is(err, io.ErrUnexpectedEOF) && !strings.Contains(err.Error(), "file size too small"):
 		return err
 	case hasMagic(path):
 		return fmt.Errorf("%w (%w)", ErrDamaged, err)

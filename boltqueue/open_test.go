@@ -196,6 +196,20 @@ func older(t *testing.T, path string) {
 	}
 }
 
+// TestPageSize: an outbox from a machine with smaller pages of memory can be used.
+func TestPageSize(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := bbolt.Open(filepath.Join(dir, "fprom.db"), 0o600, &bbolt.Options{PageSize: os.Getpagesize() / 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, open(t, dir), sale(t, 1, 100))
+}
+
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
