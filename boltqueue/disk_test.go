@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -117,6 +118,32 @@ func TestDiskHangs(t *testing.T) {
 	if got := deliver(t, q, nil); len(got) > 2 || !slices.ContainsFunc(got, func(m fprom.Message) bool { return m.Key == "sale:new" }) {
 		t.Errorf("delivered %v, want the last, and perhaps the first, whose commit had begun", got)
 	}
+}
+
+// TestCloseWhileDiskHangs: Close gives up a disk that does not answer, so that the service can end.
+func TestCloseWhileDiskHangs(t *testing.T) {
+	t.Parallel()
+	disk := make(chan struct{})
+	q, err := boltqueue.Open(filepath.Join(t.TempDir(), "fprom.db"), boltqueue.WithoutSocket(), boltqueue.WithFailures(func() error { <-disk; return nil }, whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := q.Put(ctx, sale(t, 1, 100)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Put while the disk hangs: %v", err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- q.Close() }()
+	select {
+	case err := <-closed:
+		if err == nil {
+			t.Error("Close says nothing")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("Close waits for a disk that does not answer")
+	}
+	close(disk)
 }
 
 // TestFullAtTheEnd: what could not be written when the service ends is sent again by the next one.

@@ -150,8 +150,10 @@ func (q *Queue) status(ctx context.Context) (fprom.QueueStats, error) {
 // Flush implements fprom.Queue. It needs a Run that delivers. Outcomes count when they are on disk.
 func (q *Queue) Flush(ctx context.Context) error { return q.line.Flush(ctx) }
 
-// Close ends the socket, closes the file and releases its lock. Messages without an outcome stay in the file. Call it after
-// Run returned. Further calls do nothing and return the same error.
+const closeTimeout = 5 * time.Second
+
+// Close ends the socket, closes the file and releases its lock. Messages without an outcome stay in the file. If the
+// disk does not answer within five seconds, it returns an error, and the file stays locked. Call it after Run returned. Further calls do nothing and return the same error.
 func (q *Queue) Close() error {
 	q.closeOnce.Do(func() {
 		q.end(fprom.ErrQueueClosed)
@@ -163,14 +165,10 @@ func (q *Queue) Close() error {
 			defer q.writing.Unlock()
 			closed <- guard(q.db.Close)
 		}()
-		var timeout <-chan time.Time
-		if !errors.Is(q.usable(), fprom.ErrQueueClosed) {
-			timeout = time.After(time.Second) // after a breakdown bbolt may hold its locks for ever
-		}
 		select {
 		case q.closeErr = <-closed:
-		case <-timeout:
-			q.closeErr = errors.New("it could not be closed, and stays locked until the process ends")
+		case <-time.After(closeTimeout): // after a breakdown bbolt may hold its locks for ever
+			q.closeErr = errors.New("the disk does not answer, or the file is damaged; it stays locked until the process ends")
 		}
 		if q.closeErr != nil {
 			q.closeErr = fmt.Errorf("fprom: close the outbox %s: %w", q.path, q.closeErr)
