@@ -14,7 +14,9 @@ func (t *transaction) retryAt(seq uint64, attempts int, res fprom.Result, failur
 	if err != nil {
 		return err
 	}
-	r.aside = r.aside || fprom.IsSetAside(failure)
+	if fprom.IsSetAside(failure) {
+		r.flags |= flagAside
+	}
 	return errors.Join(r.setAnswer(res, failure, attempts, due, false), t.write(t.waiting, seq, r))
 }
 
@@ -33,7 +35,7 @@ func (t *transaction) finish(seq uint64, attempts int, res fprom.Result, failure
 	} else {
 		t.stats.LastSuccess = at
 	}
-	if failure == nil || r.forget {
+	if failure == nil || r.flags&flagForget != 0 {
 		r.erase()
 	}
 	if failure != nil || !repeats {
@@ -95,7 +97,7 @@ func (t *transaction) forget(seq uint64) (bool, error) {
 	if err != nil {
 		return false, nil //nolint:nilerr // it got its outcome meanwhile, or will become a damaged dead letter
 	}
-	r.forget = true
+	r.flags |= flagForget
 	return false, t.write(t.waiting, seq, r)
 }
 

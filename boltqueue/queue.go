@@ -152,8 +152,9 @@ func (q *Queue) Flush(ctx context.Context) error { return q.line.Flush(ctx) }
 
 const closeTimeout = 5 * time.Second
 
-// Close ends the socket, closes the file and releases its lock. Messages without an outcome stay in the file. If the
-// disk does not answer within five seconds, it returns an error, and the file stays locked. Call it after Run returned. Further calls do nothing and return the same error.
+// Close ends the socket, closes the file and releases its lock. Messages without an outcome stay in the file. If the disk does
+// not answer within five seconds, it returns an error, and the file stays locked. Call it after Run returned. Further calls do
+// nothing and return the same error.
 func (q *Queue) Close() error {
 	q.closeOnce.Do(func() {
 		q.end(fprom.ErrQueueClosed)

@@ -58,16 +58,15 @@ var (
 
 // The flags of a record.
 const (
-	flagBulk = 1 << iota
-	flagAside
-	flagForget
+	flagBulk   = 1 << iota // Message.Bulk
+	flagAside              // later events of its customer may overtake it
+	flagForget             // erase the customer at the outcome, also of a dead letter
 )
 
 // record is an event in the file. Attempt counts the attempts so far. After erase, Key is the SafeKey.
 type record struct {
 	fprom.Message
-	aside  bool      // later events of its customer may overtake it
-	forget bool      // erase the customer at the outcome, also of a dead letter
+	flags  byte
 	at     time.Time // of the next attempt or of the outcome; zero: never tried
 	answer []byte    // the last one, as JSON
 }
@@ -108,7 +107,7 @@ func (r *record) erase() { r.Key, r.Customer, r.Body = fprom.SafeKey(r.Key), "",
 
 func (r *record) item(seq uint64) item {
 	it := item{Seq: seq, Bulk: r.Bulk}
-	if !r.aside {
+	if r.flags&flagAside == 0 {
 		it.Lane = backlog.LaneOf(r.Customer)
 	}
 	return it
@@ -123,7 +122,7 @@ var (
 // encode returns the record with an empty checksum; seal fills it in.
 func (r *record) encode() []byte {
 	b := make([]byte, headSize, headSize+32+len(r.Key)+len(r.Kind)+len(r.Customer)+len(r.Body)+len(r.answer))
-	b[4] = flagIf(r.Bulk, flagBulk) | flagIf(r.aside, flagAside) | flagIf(r.forget, flagForget)
+	b[4] = r.flags
 	binary.BigEndian.PutUint64(b[5:], r.Digest)
 	binary.BigEndian.PutUint64(b[13:], nanos(r.RecordedAt))
 	binary.BigEndian.PutUint64(b[21:], nanos(r.at))
@@ -133,13 +132,6 @@ func (r *record) encode() []byte {
 	b = appendText(b, r.Customer)
 	b = appendText(b, r.Body)
 	return append(b, r.answer...)
-}
-
-func flagIf(set bool, flag byte) byte {
-	if set {
-		return flag
-	}
-	return 0
 }
 
 func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
@@ -161,10 +153,9 @@ func decode(seq uint64, b []byte) (*record, error) {
 	if len(b) < headSize || binary.BigEndian.Uint32(b) != checksum(seq, b) {
 		return nil, errDamagedRecord
 	}
-	flags := b[4]
-	r := &record{aside: flags&flagAside != 0, forget: flags&flagForget != 0, at: timeOf(b[21:])}
+	r := &record{flags: b[4], at: timeOf(b[21:])}
 	r.Digest, r.RecordedAt, r.Attempt = binary.BigEndian.Uint64(b[5:]), timeOf(b[13:]), int(binary.BigEndian.Uint32(b[29:]))
-	r.Bulk = flags&flagBulk != 0
+	r.Bulk = r.flags&flagBulk != 0
 	b = b[headSize:]
 	for _, s := range []*string{&r.Key, &r.Kind, &r.Customer} {
 		var text []byte

@@ -72,6 +72,9 @@ type newEvent struct {
 func eventOf(m fprom.Message) newEvent {
 	m.Attempt = 0
 	e := newEvent{record: record{Message: m}}
+	if m.Bulk {
+		e.flags = flagBulk
+	}
 	e.encoded = e.encode()
 	return e
 }
