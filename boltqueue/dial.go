@@ -33,12 +33,11 @@ var _ fprom.Outbox = (*remote)(nil)
 // work as in that process and under its rate limit, except Run, which returns ErrServed. Close only closes this Outbox. Dial
 // returns an error if no process serves the file: then use Open.
 func Dial(path string) (fprom.Outbox, error) {
-	d := &net.Dialer{Timeout: dialTimeout}
 	r := &remote{path: path, client: &http.Client{
 		Transport: &http.Transport{
 			DisableKeepAlives: true, // the next call may meet another process
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return d.DialContext(ctx, "unix", path+socketSuffix)
+				return (&net.Dialer{}).DialContext(ctx, "unix", path+socketSuffix)
 			},
 		},
 	}}

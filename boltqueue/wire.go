@@ -43,7 +43,16 @@ func (q *Queue) operate(ctx context.Context, operation string, r wireRequest) (a
 		s, err = q.status(ctx)
 		a.QueueStats = &s
 	case "entries":
-		a.Events, a.Next, err = q.entriesPage(ctx, r.Filter)
+		f := r.Filter
+		if f.Limit <= 0 || f.Limit > socketEntries {
+			f.Limit = socketEntries
+		}
+		for e, failure := range q.Entries(ctx, f) {
+			a.Events, err = append(a.Events, e), failure
+		}
+		if n := len(a.Events); n == f.Limit && n != r.Limit {
+			a.Next = a.Events[n-1].Cursor
+		}
 	case "history":
 		a.Buckets, err = q.History(ctx, r.From, r.To, r.Step)
 	case "put":
@@ -63,24 +72,6 @@ func (q *Queue) operate(ctx context.Context, operation string, r wireRequest) (a
 		err = q.Flush(ctx)
 	}
 	return a, err
-}
-
-// entriesPage returns as many entries as one answer may have, and the cursor to continue with.
-func (q *Queue) entriesPage(ctx context.Context, f fprom.Filter) (events []fprom.Entry, next string, err error) {
-	limit := f.Limit
-	if limit <= 0 || limit > socketEntries {
-		f.Limit = socketEntries
-	}
-	for e, err := range q.Entries(ctx, f) {
-		if err != nil {
-			return nil, "", err
-		}
-		events = append(events, e)
-	}
-	if n := len(events); n == f.Limit && n != limit {
-		next = events[n-1].Cursor
-	}
-	return events, next, nil
 }
 
 // sharedErrors keep their identity over the socket. The client recognises them by their text.
