@@ -35,14 +35,19 @@ const envFull = "FPROM_FULL_DIR"
 
 var fillDisk func(dir string) error
 
+// envCheck makes a child check a file with bbolt.
+const envCheck = "FPROM_CHECK_FILE"
+
 func TestMain(m *testing.M) {
 	var err error
-	path, dir := os.Getenv(envFile), os.Getenv(envFull)
+	path, dir, check := os.Getenv(envFile), os.Getenv(envFull), os.Getenv(envCheck)
 	switch {
 	case path != "":
 		err = shop(path)
 	case dir != "":
 		err = fillDisk(dir)
+	case check != "":
+		err = checkWithBolt(check)
 	default:
 		os.Exit(m.Run())
 	}
