@@ -158,14 +158,14 @@ func (g *gate) shutUntil(ctx context.Context, deadline time.Time) bool {
 	return true
 }
 
-// state returns the gate's part of Stats. until is zero if the account is not paused.
-func (g *gate) state() (breaker string, until time.Time, reason error) {
+// state returns the gate's part of Stats. until and reason are zero if the account is not paused.
+func (g *gate) state() (breaker string, until time.Time, reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.reason != nil {
-		until = g.until
+		until, reason = g.until, g.reason.Error()
 	}
-	return g.breaker.State().String(), until, g.reason
+	return g.breaker.State().String(), until, reason
 }
 
 // signal wakes all who wait for it. Its methods are called with the lock of its owner held.

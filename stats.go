@@ -116,10 +116,7 @@ func (t *Tracker) Stats() Stats {
 		s.LastMinute = len(t.counts.recent())
 	})
 	s.RequestsPerMinute = t.cfg.RequestsPerMinute
-	var reason error
-	if s.Breaker, s.PausedUntil, reason = t.gate.state(); reason != nil {
-		s.PauseReason = reason.Error()
-	}
+	s.Breaker, s.PausedUntil, s.PauseReason = t.gate.state()
 	var err error
 	if s.Queue, err = t.queueStats(); err != nil && !errors.Is(err, ErrQueueClosed) {
 		t.say(t.running, slog.LevelWarn, "the queue gives no statistics", safelog.Error(err))
