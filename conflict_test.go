@@ -49,6 +49,8 @@ func TestConflictWithTrack(t *testing.T) {
 		t.Helper()
 		if r, err := tracker.Track(t.Context(), s); r.Outcome != want || errors.Is(err, fprom.ErrConflict) != (want == fprom.Rejected) {
 			t.Errorf("Track: %v, %v; want %v", r.Outcome, err, want)
+		} else if fprom.IsPermanent(err) != (want == fprom.Rejected) {
+			t.Errorf("IsPermanent of %v: %v", err, fprom.IsPermanent(err))
 		}
 	}
 	tests := map[string]func(*testing.T, *fprom.Tracker){
@@ -92,8 +94,12 @@ func TestConflictWithTrack(t *testing.T) {
 				f := always(reply{status: 200, body: okBody, after: time.Second})
 				tracker := start(t, config(f))
 				test(t, tracker)
-				if s := tracker.Stats(); s.Conflicts == 0 || len(f.seen()) != 1 {
+				s := tracker.Stats()
+				if s.Conflicts == 0 || len(f.seen()) != 1 {
 					t.Errorf("%d calls, %d conflicts; want 1 and some", len(f.seen()), s.Conflicts)
+				}
+				if dead := s.Queue.Dead; s.Rejected != uint64(dead) {
+					t.Errorf("%d events count as given up, %d dead letters", s.Rejected, dead)
 				}
 			})
 		})

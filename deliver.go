@@ -200,7 +200,7 @@ func (t *Tracker) report(ctx context.Context, a *attempt, v verdict) {
 	switch {
 	case v.class == classDone:
 		s.Stage = StageDelivered
-	case v.class == classRejected:
+	case v.class == classRejected && (a.queued || v.sent): // a conflict of Track has its step
 		s.Stage = StageDead
 	case v.class == classUnknown:
 		return

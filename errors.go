@@ -101,13 +101,13 @@ func (e *UndeliveredError) Error() string {
 	return fmt.Sprintf("fprom: shut down with undelivered events: %d (the first: %s); store them, or use a durable queue (boltqueue)", len(e.Events), strings.Join(names, ", "))
 }
 
-// IsPermanent reports whether sending the event again cannot help: FirstPromoter rejected it, the Tracker gave it up, or it
-// is not valid. A queue keeps such an event as a dead letter.
+// IsPermanent reports whether sending the event again cannot help: FirstPromoter rejected it, the Tracker gave it up, it is not
+// valid, or its event id is used with another amount. A queue keeps such an event as a dead letter.
 func IsPermanent(err error) bool {
 	if d, ok := errors.AsType[*deliveryError](err); ok {
 		return d.class == classRejected
 	}
-	if _, ok := errors.AsType[*ValidationError](err); ok {
+	if _, invalid := errors.AsType[*ValidationError](err); invalid || errors.Is(err, ErrConflict) {
 		return true
 	}
 	a, ok := errors.AsType[*APIError](err)
