@@ -72,6 +72,9 @@ func (f Format) mapped(header []string, mayLack bool) (map[int]field, error) {
 		case is == noField || !slices.Contains(fieldsOf(f.Kind), is):
 			return nil, headerError("a %s has no field %q; it has %s", f.Kind, to, names(fieldsOf(f.Kind)))
 		}
+		if was, twice := mapped[i]; twice && was != is {
+			return nil, headerError("the map maps one column to several fields: %q to %s", header[i], names([]field{was, is}))
+		}
 		if i >= 0 {
 			mapped[i] = is
 		}

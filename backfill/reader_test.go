@@ -100,6 +100,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"the same name twice", "event_id,email,email,amount\n", "are both email", minor},
 		{"no such column to map", "event_id,email,amount\n", "no column", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Invoice": "event_id"}}},
 		{"no such field to map", "event_id,email,amount\n", "no field", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"email": "mail"}}},
+		{"a column mapped to two fields", "event_id,email,amount,Ref\n", "maps one column to several fields", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Ref": "event_id", "ref": "plan"}}},
 		{"empty", "\n \n", "empty", minor},
 		{"UTF-16", "\xff\xfee\x00", "UTF-16", minor},
 		{"an array", "[{}]", "JSONL", minor},

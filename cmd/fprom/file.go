@@ -54,6 +54,9 @@ func (s *fileFlags) read() (backfill.Format, error) {
 		if !ok || column == "" {
 			return f, usage("--map %q: is not column=field", m)
 		}
+		if was, twice := f.Map[column]; twice && was != field {
+			return f, usage("--map %q: the column is mapped already, to %s", m, was)
+		}
 		f.Map[column] = field
 	}
 	return f, nil

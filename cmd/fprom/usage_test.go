@@ -135,6 +135,7 @@ func TestUsage(t *testing.T) {
 		{"backfill " + sales + " --amount cents", 2, "minor, major"},
 		{"backfill " + sales + " --amount major --decimal x", 2, "--decimal"},
 		{"backfill " + sales + " --amount minor --map id", 2, "column=field"},
+		{"backfill " + sales + " --amount minor --map email=uid --map email=event_id", 2, `--map "email=event_id": the column is mapped already, to uid`},
 		{"backfill " + sales + " --amount minor --kind order", 2, "--kind"},
 		{"backfill " + sales + " --amount minor", 2, "no outbox is named"},
 		{"backfill " + missing + " --amount minor", 1, "no such file"},
