@@ -139,7 +139,7 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		{name: "429", env: at(answering(t, status(429, nil, "Retry later"))), exit: 0, check: "credentials", says: `429`},
 		{name: "429 behind the credentials", env: at(answering(t, func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.URL.Path, "/commissions") {
-				w.WriteHeader(429)
+				w.WriteHeader(http.StatusTooManyRequests)
 			} else {
 				campaigns(1)(w, r)
 			}
