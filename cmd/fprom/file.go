@@ -79,23 +79,27 @@ func (a *app) openFile(ctx context.Context, path string) (r io.Reader, size int6
 		_ = f.Close()
 		return nil, 0, nil, err
 	}
-	if info.Mode().IsRegular() {
-		size = info.Size()
+	if !info.Mode().IsRegular() { // such as a pipe: <(…)
+		return interruptible(ctx, f), 0, func() { _ = f.Close() }, nil
 	}
-	return f, size, func() { _ = f.Close() }, nil
+	return f, info.Size(), func() { _ = f.Close() }, nil
 }
 
-// stdin returns a reader of stdin. The end of ctx ends a read that waits for a pipe or a terminal.
 func (a *app) stdin(ctx context.Context) io.Reader {
 	if f, ok := a.in.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 			return f
 		}
 	}
+	return interruptible(ctx, a.in)
+}
+
+// interruptible returns a reader of a pipe or a terminal. The end of ctx ends a read that waits.
+func interruptible(ctx context.Context, in io.Reader) io.Reader {
 	r, w := io.Pipe()
 	context.AfterFunc(ctx, func() { _ = w.CloseWithError(ctx.Err()) })
 	go func() { // a read cannot be interrupted; the process ends with it
-		_, err := io.Copy(w, a.in)
+		_, err := io.Copy(w, in)
 		_ = w.CloseWithError(err)
 	}()
 	return r

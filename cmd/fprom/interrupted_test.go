@@ -46,12 +46,14 @@ func TestReconcileInterrupted(t *testing.T) {
 // Ctrl-C ends a command that reads from a pipe in which nothing comes.
 func TestInterruptedWhileItReads(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"backfill", "-", "--amount", "minor"}, {"explain", "stripe"}} {
+	for _, args := range [][]string{{"backfill", "-", "--amount", "minor"}, {"explain", "stripe"}, {"backfill", "/dev/fd/3", "--amount", "minor"}} {
 		cmd := command(t, env{"FPROM_OUTBOX": emptyOutbox(t)}, args...)
-		in, err := cmd.StdinPipe()
+		out, in, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _, _ = in.Close(), out.Close() })
+		cmd.Stdin, cmd.ExtraFiles = out, []*os.File{out} // the second as the <(…) of a shell
 		var errs strings.Builder
 		cmd.Stderr = &errs
 		if err := cmd.Start(); err != nil {
@@ -68,7 +70,7 @@ func TestInterruptedWhileItReads(t *testing.T) {
 		_ = cmd.Wait()
 		kill.Stop()
 		if code := cmd.ProcessState.ExitCode(); code != 130 {
-			t.Errorf("%s: exit %d: %s", args[0], code, errs.String())
+			t.Errorf("%q: exit %d: %s", args, code, errs.String())
 		}
 	}
 }
