@@ -18,7 +18,7 @@ const maxPayload = 1 << 20 // as billing.Handler takes
 
 type explanationJSON struct {
 	Provider string        `json:"provider"`
-	Type     string        `json:"type"`
+	Event    string        `json:"event"` // the provider's type of it
 	ID       string        `json:"id"`
 	Tracked  []trackedJSON `json:"tracked"`
 	Skipped  string        `json:"skipped"`
@@ -108,7 +108,7 @@ func (a *app) payload(ctx context.Context, files []string) ([]byte, error) {
 }
 
 func explanationOf(x billing.Explanation) explanationJSON {
-	v := explanationJSON{Provider: x.Provider, Type: x.Type, ID: x.ID, Tracked: []trackedJSON{}, Skipped: string(x.Skipped), Detail: x.Detail}
+	v := explanationJSON{Provider: x.Provider, Event: x.Type, ID: x.ID, Tracked: []trackedJSON{}, Skipped: string(x.Skipped), Detail: x.Detail}
 	for _, t := range x.Tracked {
 		fields := make([]fieldJSON, len(t.Fields))
 		for i, f := range t.Fields {

@@ -32,6 +32,9 @@ func TestExplain(t *testing.T) {
 	}
 	fprom(t, nil, "explain", "stripe", path).want(t, 0).golden(t, "explain.txt")
 	fprom(t, nil, "explain", "stripe", path, "-o", "json").want(t, 0).golden(t, "explain.json")
+	if r := fprom(t, nil, "explain", "stripe", path, "-o", "jsonl").want(t, 0); strings.Count(r.out, `"type":`) != 1 || !strings.HasPrefix(r.out, `{"type":"result",`) {
+		t.Errorf("a line has its type once: %s", r)
+	}
 	for _, c := range []struct {
 		name, body string
 		code       int
