@@ -176,6 +176,30 @@ func TestProgressOfCustomers(t *testing.T) {
 	}
 }
 
+// One event id with two amounts is one sale: the other payment was never tracked, and is named. A row that comes twice is none.
+func TestOneIDWithTwoAmounts(t *testing.T) {
+	t.Parallel()
+	list := "event_id,email,amount,created_at\n" +
+		"sub_1,ann@example.com,19.99,2026-03-09\nsub_1,ann@example.com,19.99,2026-03-09\nsub_1,ann@example.com,29.99,2026-03-10\nSUB_2,ann@example.com,1,2026-03-10\n"
+	var refused []backfill.Row
+	sales, err := reconcile.File(strings.NewReader(list), backfill.Format{Amount: backfill.Major}, func(r backfill.Row) { refused = append(refused, r) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for s, err := range sales {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Event != nil {
+			n++
+		}
+	}
+	if n != 3 || len(refused) != 1 || refused[0].Line != 4 || !errors.Is(refused[0].Err, fprom.ErrConflict) {
+		t.Errorf("%d sales, refused %+v", n, refused)
+	}
+}
+
 // A provider's export, as it comes: only what was paid is expected, and what was not is not foreign.
 func TestFile(t *testing.T) {
 	t.Parallel()
