@@ -191,7 +191,7 @@ func (a *app) deadChange(c change) *cobra.Command {
 func (s *changeFlags) selected(keys []string, now time.Time) (fprom.Filter, error) {
 	f, err := s.filter(keys, now)
 	for _, key := range keys {
-		if _, err := time.ParseDuration(key); err == nil && s.wait > 0 {
+		if s.wait > 0 && aDuration(key) {
 			return f, usage("%s: is taken for a key; write --wait=%s", key, key)
 		}
 	}
