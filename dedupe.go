@@ -123,17 +123,18 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) (repeat bool, err er
 	}
 }
 
-// endSend ends what beginSend began. It remembers an event that is done. It forgets a queued event that is rejected, since
-// the queue gives it up. Otherwise nothing changes.
-func (d *dedupe) endSend(a *attempt, c class) {
+// endSend ends what beginSend began. It remembers an event that is done; Track's NotReferral may have come too early. It
+// forgets a queued event that is rejected, since the queue gives it up. Otherwise nothing changes.
+func (d *dedupe) endSend(a *attempt, v verdict) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	k := d.active[a.Key]
 	k.sending = false
 	switch {
-	case c == classDone && !a.Repeats():
+	case v.Outcome == NotReferral && !a.queued:
+	case v.class == classDone && !a.Repeats():
 		k.digest, k.status = a.Digest, idDone
-	case c == classDone, c == classRejected && a.queued:
+	case v.class == classDone, v.class == classRejected && a.queued:
 		k.status = idUnused
 	}
 	d.release(a.Key, k)

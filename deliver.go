@@ -49,7 +49,7 @@ func (t *Tracker) send(ctx context.Context, a *attempt) verdict {
 		return verdict{Result: Result{Outcome: Duplicate}}
 	}
 	v := verdict{class: classUnknown}
-	defer func() { t.dedupe.endSend(a, v.class) }() // also after a panic
+	defer func() { t.dedupe.endSend(a, v) }() // also after a panic
 	if a.queued {
 		if wait := t.failing.enter(a); wait > 0 {
 			v = unsent(a, errOthersFirst)

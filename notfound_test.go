@@ -209,3 +209,46 @@ func TestAskingAgainSpendsNoAttempt(t *testing.T) {
 		}
 	})
 }
+
+// Track's NotReferral may have come too early. It is the outcome of this attempt, and registers nothing: another attempt is
+// made when it is asked for, and when the queue has the event, too.
+func TestNotReferralOfTrack(t *testing.T) {
+	for name, next := range map[string]func(*testing.T, *fprom.Tracker){
+		"Track": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
+			if r, err := tracker.Track(t.Context(), referred()); r.Outcome != fprom.Tracked {
+				t.Errorf("Track: %v, %v", r.Outcome, err)
+			}
+		},
+		"Enqueue": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
+			enqueue(t, tracker, referred())
+			flush(t, tracker, time.Minute)
+		},
+		"queued before": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
+			flush(t, tracker, time.Minute)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				replies := []reply{unknownYet, ok()}
+				if name == "queued before" {
+					replies = []reply{unknownYet, unknownYet, ok()}
+				}
+				tracker := start(t, config(script(replies...)))
+				if name == "queued before" {
+					enqueue(t, tracker, referred())
+					settle()
+				}
+				if r, err := tracker.Track(t.Context(), referred()); r.Outcome != fprom.NotReferral || err != nil {
+					t.Errorf("Track: %v, %v", r.Outcome, err)
+				}
+				next(t, tracker)
+				if s := tracker.Stats(); s.Tracked != 1 || s.Duplicate != 0 {
+					t.Errorf("%d tracked, %d duplicates; want 1 and 0", s.Tracked, s.Duplicate)
+				}
+			})
+		})
+	}
+}

@@ -108,7 +108,7 @@ func (t *Tracker) runQueue() {
 //   - Undelivered otherwise: an error that wraps ErrUnauthorized, an *APIError, the network's error, or ctx's error
 //
 // If another call sends an event with the same id, Track waits for its answer. If the event is in the queue too, the queue
-// does not send it after Track has delivered it.
+// does not send it after Track has returned Tracked or Duplicate.
 func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 	none := Result{Outcome: Undelivered}
 	if t == nil {
