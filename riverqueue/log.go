@@ -1,6 +1,7 @@
 package riverqueue
 
 import (
+	"cmp"
 	"log/slog"
 	"strings"
 	"sync"
@@ -25,25 +26,19 @@ func (o *outage) failed(what string, err any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()
-	if o.since.IsZero() {
-		o.since = now
+	o.since = cmp.Or(o.since, now)
+	if now.Sub(o.said) >= reminder {
+		o.said = now
+		o.log.Warn("fprom: riverqueue: the database fails, and delivery waits for it; what is stored is kept",
+			slog.String("what", what), safelog.Error(err))
 	}
-	if now.Sub(o.said) < reminder {
-		return
-	}
-	o.log.Warn("fprom: riverqueue: the database fails, and delivery waits for it; what is stored is kept",
-		slog.String("what", what), safelog.Error(err))
-	o.said = now
 }
 
 // over notes that the database works.
 func (o *outage) over() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.since.IsZero() {
-		return
-	}
-	if !o.said.Before(o.since) {
+	if !o.since.IsZero() && !o.said.Before(o.since) {
 		o.log.Info("fprom: riverqueue: the database works again", "after", time.Since(o.since).Round(time.Millisecond))
 	}
 	o.since = time.Time{}

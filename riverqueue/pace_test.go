@@ -74,8 +74,8 @@ func TestLiveBesideBulkWithOneWorker(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for other.Admit(ctx, perMinute) == nil { //nolint:revive // uses up the limit
-		}
+		for other.Admit(ctx, perMinute) == nil {
+		} // uses up the limit
 	})
 	putBulk(t, q, 1)
 	held, live := make(chan struct{}, 10), make(chan time.Time, 1)

@@ -44,8 +44,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Schema = cmp.Or(c.Schema, DefaultSchema)
 	c.Rescue = cmp.Or(c.Rescue, 3*time.Minute)
 	c.Retention = cmp.Or(c.Retention, 400*24*time.Hour)
-	c.Logger = cmp.Or(c.Logger, slog.Default())
-	c.Logger = safelog.New(c.Logger) // a panic in a goroutine of River would end the process
+	c.Logger = safelog.New(cmp.Or(c.Logger, slog.Default())) // a panic in a goroutine of River would end the process
 	switch {
 	case !schemaName.MatchString(c.Schema):
 		return c, &fprom.ValidationError{Field: "riverqueue.Config.Schema", Reason: "is not a lower-case name of at most 40 letters, digits and underscores"}
