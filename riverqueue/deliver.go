@@ -41,14 +41,13 @@ var (
 		WHERE l.account_id = $account AND l.key = @key AND ` + ready + `
 			AND NOT ((l.bulk OR @bulk) AND EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND NOT l.bulk AND l.key <> @key AND ` + ready + `))
 		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk`
-	// claimAgainSQL returns the seconds until the next try to claim the event $1, and null if the event is settled or another job
-	// will wake it. For a live event behind another one of its customer it returns -1 instead of null: makeLiveSQL follows.
+	// claimAgainSQL returns the seconds until the next try to claim the event $1, or null if the event is settled or another job
+	// will wake it.
 	claimAgainSQL = `SELECT (CASE
 			WHEN ` + ready + ` THEN 0 -- a bulk event behind live ones
 			WHEN l.state <> 'waiting' OR ` + underWay("l") + ` THEN NULL
 			WHEN ` + notDue("l") + ` THEN extract(epoch FROM l.next_attempt - clock_timestamp())
 			WHEN l.aside THEN 1 -- wakeNextSQL does not wake it
-			WHEN NOT l.bulk THEN -1
 		END)::float8
 		FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.key = $1`
 	// makeLiveSQL makes the earlier bulk events of the customer live if the event $1 is live. The first of them gets a job.
@@ -96,6 +95,7 @@ func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, a
 		scanOptional(b.Queue(q.sql(claimSQL), pgx.StrictNamedArgs{"key": key, "bulk": bulk, "seconds": (q.cfg.Rescue * 5 / 6).Seconds()}),
 			&c.generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
 		scanOptional(b.Queue(q.sql(claimAgainSQL), key), &secs)
+		b.Queue(q.sql(makeLiveSQL), key)
 	})
 	switch {
 	case err != nil:
@@ -105,8 +105,6 @@ func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, a
 		return c, 0, nil
 	case secs == nil:
 		return nil, -1, nil
-	case *secs < 0:
-		return nil, -1, q.finish(ctx, func(b *pgx.Batch) { b.Queue(q.sql(makeLiveSQL), key) })
 	}
 	return nil, time.Duration(*secs * float64(time.Second)), nil
 }
