@@ -41,13 +41,14 @@ var (
 		WHERE l.account_id = $account AND l.key = @key AND ` + ready + `
 			AND NOT ((l.bulk OR @bulk) AND EXISTS (SELECT 1 FROM $schema.fprom_ledger l WHERE l.account_id = $account AND NOT l.bulk AND l.key <> @key AND ` + ready + `))
 		RETURNING generation, coalesce(clear_key, key), kind, customer, coalesce(body, ''), recorded_at, attempts + 1, digest, bulk`
-	// claimAgainSQL returns the seconds until the next try to claim the event $1, or null if the event is settled or another job
+	// claimAgainSQL returns the seconds until the next try to claim the event $1, or -1 if the event is settled or another job
 	// will wake it.
 	claimAgainSQL = `SELECT (CASE
 			WHEN ` + ready + ` THEN 0 -- a bulk event behind live ones
-			WHEN l.state <> 'waiting' OR ` + underWay("l") + ` THEN NULL
+			WHEN l.state <> 'waiting' OR ` + underWay("l") + ` THEN -1
 			WHEN ` + notDue("l") + ` THEN extract(epoch FROM l.next_attempt - clock_timestamp())
 			WHEN l.aside THEN 1 -- wakeNextSQL does not wake it
+			ELSE -1
 		END)::float8
 		FROM $schema.fprom_ledger l WHERE l.account_id = $account AND l.key = $1`
 	// makeLiveSQL makes the earlier bulk events of the customer live if the event $1 is live. The first of them gets a job.
@@ -89,7 +90,7 @@ func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, a
 	m := &c.message
 	var body string
 	var digest int64
-	var secs *float64
+	secs := -1.0
 	err = q.finish(ctx, func(b *pgx.Batch) {
 		b.Queue(q.sql(lockSQL), key)
 		scanOptional(b.Queue(q.sql(claimSQL), pgx.StrictNamedArgs{"key": key, "bulk": bulk, "seconds": (q.cfg.Rescue * 5 / 6).Seconds()}),
@@ -103,10 +104,8 @@ func (q *Queue) claim(ctx context.Context, key string, bulk bool) (c *claimed, a
 	case c.generation > 0: // claimSQL returned a row
 		m.Body, m.Digest = []byte(body), uint64(digest)
 		return c, 0, nil
-	case secs == nil:
-		return nil, -1, nil
 	}
-	return nil, time.Duration(*secs * float64(time.Second)), nil
+	return nil, time.Duration(secs * float64(time.Second)), nil
 }
 
 // settle stores what became of a delivery, and tells River whether to wake the event again. A delivery that ctx cut short is no
