@@ -57,8 +57,6 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	return s, nil
 }
 
-const lastSeqSQL = `SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`
-
 // flushSQL asks about the events up to seq $1: does one wait, and is one under way or due within $2 seconds?
 var flushSQL = `WITH left_over AS (SELECT *, ` + underWay("l") + ` AS under_way,
 		next_attempt <= clock_timestamp() + make_interval(secs => $2) OR NOT ` + notDue("l") + ` AS due FROM ` + waitingSQL + ` WHERE seq <= $1)
@@ -76,7 +74,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 		return err
 	}
 	var last int64
-	if err := q.pool.QueryRow(ctx, q.sql(lastSeqSQL)).Scan(&last); err != nil {
+	if err := q.pool.QueryRow(ctx, q.sql(`SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`)).Scan(&last); err != nil {
 		return cmp.Or(ctx.Err(), fmt.Errorf("fprom: riverqueue: flush: %w", explain(err)))
 	}
 	for wait := fastest; ; wait = min(2*wait, slowest) {
