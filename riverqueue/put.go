@@ -125,9 +125,9 @@ const (
 	columns = `account_id, ` + fields
 )
 
-// putSQL stores the rows of the JSON array $1, whose keys differ. It returns a JSON object with
-// a number for each key: 0 if the event was stored, null if the stored event has another amount or currency, and otherwise
-// how many seconds younger the event is than the stored one. A key that another transaction changed meanwhile is missing.
+// putSQL stores the rows of the JSON array $1, whose keys differ. It returns a JSON object with a number for each key: 0 if the
+// event was stored, null if the stored event has another amount or currency, and otherwise how many seconds younger the event is
+// than the stored one. A key that another transaction changed meanwhile is missing.
 const putSQL = `WITH input AS MATERIALIZED (SELECT *, nextval('$schema.fprom_seq') AS seq FROM jsonb_to_recordset($1::text::jsonb) AS r(key text, clear_key text,
 		kind text, customer text, body text, amount bigint, currency text, digest bigint, bulk boolean, repeats boolean, recorded_at timestamptz)),
 	-- In the order of the keys, so that two transactions with the same keys do not deadlock.
