@@ -347,3 +347,29 @@ func TestSilentService(t *testing.T) {
 		t.Errorf("Stats of another program: %v", err)
 	}
 }
+
+// TestPagesOfSocket: entries that do not fit into one answer come in further ones, and no more than the limit.
+func TestPagesOfSocket(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	const n = 1100
+	var ms []fprom.Message
+	for i := range n {
+		ms = append(ms, sale(t, i, 100))
+	}
+	put(t, openServed(t, dir), ms...)
+	r := dial(t, dir)
+	for _, limit := range []int{-1, 0, 1, 499, 500, 501, 1000, n, n + 1} {
+		want := n
+		if limit > 0 {
+			want = min(n, limit)
+		}
+		es := entries(t, r, fprom.Filter{Limit: limit})
+		if len(es) != want || es[want-1].Key != ms[want-1].Key {
+			t.Errorf("limit %d: %d entries, want %d", limit, len(es), want)
+		}
+		if rest := entries(t, r, fprom.Filter{After: es[len(es)-1].Cursor}); len(rest) != n-want {
+			t.Errorf("after %d entries: %d, want %d", want, len(rest), n-want)
+		}
+	}
+}
