@@ -54,15 +54,18 @@ func (t *transaction) quarantine(seq uint64) error {
 	return errors.Join(t.waiting.Delete(seqKey(seq)), t.dead.Put(seqKey(seq), b), t.ids.Put([]byte(damagedKey(seq)), seqKey(seq)))
 }
 
-// removeDead removes a dead letter with its entries in ids and times.
-func (t *transaction) removeDead(seq uint64, safeKey string) (err error) {
-	if b := t.dead.Get(seqKey(seq)); b != nil {
-		t.stats.Dead--
-		if r, damaged := decode(seq, b); damaged == nil {
-			err = t.times.Delete(timeKey(r.at, seq))
-		}
+// drop removes a dead letter with its entries in ids and times. It returns false if there is none.
+func (t *transaction) drop(seq uint64) (bool, error) {
+	b := t.dead.Get(seqKey(seq))
+	if b == nil {
+		return false, nil
 	}
-	return errors.Join(err, t.dead.Delete(seqKey(seq)), t.ids.Delete([]byte(safeKey)))
+	t.stats.Dead--
+	safe, err := damagedKey(seq), error(nil)
+	if r, damaged := decode(seq, b); damaged == nil {
+		safe, err = fprom.SafeKey(r.Key), t.times.Delete(timeKey(r.at, seq))
+	}
+	return true, errors.Join(err, t.dead.Delete(seqKey(seq)), t.ids.Delete([]byte(safe)))
 }
 
 // redrive makes a dead letter the last waiting event. A damaged or erased one stays.
@@ -72,19 +75,8 @@ func (t *transaction) redrive(seq uint64) (bool, error) {
 		return false, nil //nolint:nilerr // it stays a dead letter
 	}
 	e := eventOf(r.Message)
-	return true, errors.Join(t.removeDead(seq, fprom.SafeKey(r.Key)), t.store(&e))
-}
-
-func (t *transaction) drop(seq uint64) (bool, error) {
-	b := t.dead.Get(seqKey(seq))
-	if b == nil {
-		return false, nil
-	}
-	safe := damagedKey(seq)
-	if r, err := decode(seq, b); err == nil {
-		safe = fprom.SafeKey(r.Key)
-	}
-	return true, t.removeDead(seq, safe)
+	_, err = t.drop(seq)
+	return true, errors.Join(err, t.store(&e))
 }
 
 // forget erases the customer of a dead letter now, and marks a waiting event to be erased at its outcome.

@@ -108,7 +108,7 @@ func (t *transaction) put(e *newEvent) error {
 		switch r, damaged := decode(seq, b); {
 		case damaged == nil && fprom.SafeKey(r.Key) != key: // a flipped bit changed the id: this is another event
 		case !done: // the new event replaces the dead letter
-			if err := t.removeDead(seq, key); err != nil {
+			if _, err := t.drop(seq); err != nil {
 				return err
 			}
 		case damaged != nil: // the id is known, its amount cannot be read any more
