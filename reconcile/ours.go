@@ -114,11 +114,24 @@ func (r *run) loadSales() error {
 	return nil
 }
 
-// addBody adds the body and the customer of a listed sale to the same event of the outbox.
+// addBody adds the body and the customer of a listed sale to the same event of the outbox. The body gets the currency with which
+// the event was sent; a list may leave it out.
 func (r *run) addBody(own *event, body fprom.Event) {
-	if e := r.byKey[keyOf(own.kind, own.id)]; e != nil && body != nil && e.amount == own.amount {
-		e.body, e.customer, e.sale = body, own.customer, own.sale
+	e := r.byKey[keyOf(own.kind, own.id)]
+	if e == nil || e.amount != own.amount || own.currency != "" && e.currency != "" && own.currency != e.currency {
+		return
 	}
+	switch b := body.(type) {
+	case fprom.Sale:
+		b.Currency = e.currency
+		e.body = b
+	case fprom.Refund:
+		b.Currency = e.currency
+		e.body = b
+	default:
+		return
+	}
+	e.customer, e.sale = own.customer, own.sale
 }
 
 func customerOf(email, uid string) string {

@@ -60,6 +60,30 @@ func TestRedrive(t *testing.T) {
 	}
 }
 
+// What an outbox misses is sent again with the currency that it was sent with. A list that names another one has another sale.
+func TestRedriveInTheCurrencyOfTheOutbox(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ listed, sent string }{{"USD", "usd"}, {"", "usd"}, {"EUR", ""}} {
+		w := newWorld(t, fpromtest.Company{}, 1, 10, "USD")
+		o := w.options(t)
+		o.Outbox, o.Full = w.outbox(t), true
+		w.fake.Lose("ch_0_5")
+		o.Sales = func(yield func(reconcile.Sale, error) bool) {
+			yield(reconcile.Sale{Event: fprom.Sale{EventID: "ch_0_5", Email: "c0.5@example.com", Amount: 535, Currency: c.listed}, At: monday}, nil)
+		}
+		sent := ""
+		o.Redrive = func(_ context.Context, e fprom.Event) (fprom.Result, error) {
+			sale, _ := e.(fprom.Sale)
+			sent = strings.ToLower(sale.Currency)
+			return fprom.Result{Outcome: fprom.Tracked}, nil
+		}
+		r, err := reconcile.Run(t.Context(), o)
+		if err != nil || len(r.Missing) != 1 || sent != c.sent || (r.Redriven.NoCustomer == 1) != (c.sent == "") {
+			t.Errorf("listed in %q: sent in %q, %+v %v", c.listed, sent, r.Redriven, err)
+		}
+	}
+}
+
 // The advice says of everything that differs what to do, and of what was sent again why it did not help.
 func TestAdvice(t *testing.T) {
 	t.Parallel()
