@@ -1,0 +1,119 @@
+package boltqueue_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+)
+
+// TestSlowReader: a process that stands still while it reads an answer keeps no other one waiting.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	q := openServed(t, dir)
+	for i := range 500 {
+		m := sale(t, i, 100)
+		m.Customer = strings.Repeat("x", 3000) // all of them do not fit into the socket
+		put(t, q, m)
+	}
+	slow, err := (&net.Dialer{}).DialContext(t.Context(), "unix", filepath.Join(dir, "fprom.db.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = slow.Close() }()
+	if _, err := slow.Write([]byte("POST /entries HTTP/1.1\r\nHost: outbox\r\nContent-Length: 17\r\n\r\n" + `{"personal":true}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := slow.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, err := range dial(t, dir).Entries(ctx, fprom.Filter{Limit: 1}) {
+		if err != nil {
+			t.Errorf("Entries beside a slow reader: %v", err)
+		}
+	}
+}
+
+// TestSilentService: a service that stands still, ends in the middle of an answer, or is another program, makes clear errors.
+func TestSilentService(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	path := filepath.Join(dir, "fprom.db")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path+".sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := []string{"", "{}", `{"events":[{`, "", "hello"} // to one request after the other; "": it stands still
+	var served atomic.Int64
+	server := http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		answer := answers[served.Add(1)-1]
+		if answer == "" {
+			<-r.Context().Done()
+		}
+		_, _ = w.Write([]byte(answer))
+		_ = http.NewResponseController(w).Flush()
+		if r.URL.Path == "/entries" {
+			panic(http.ErrAbortHandler)
+		}
+	})}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	if _, err := boltqueue.Dial(path); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), path) {
+		t.Errorf("Dial of a service that does not answer: %v, want an error that names the file", err)
+	}
+	r := dial(t, dir)
+	for _, err := range r.Entries(t.Context(), fprom.Filter{}) {
+		if err == nil || !strings.Contains(err.Error(), "ended") {
+			t.Errorf("Entries of a service that ends: %v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	for _, err := range r.Entries(ctx, fprom.Filter{}) {
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), path) {
+			t.Errorf("Entries when the context ends: %v", err)
+		}
+	}
+	if _, err := r.Stats(t.Context()); err == nil || !strings.Contains(err.Error(), "release") {
+		t.Errorf("Stats of another program: %v", err)
+	}
+}
+
+// TestPagesOfSocket: entries that do not fit into one answer come in further ones, and no more than the limit.
+func TestPagesOfSocket(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	const n = 1100
+	var ms []fprom.Message
+	for i := range n {
+		ms = append(ms, sale(t, i, 100))
+	}
+	put(t, openServed(t, dir), ms...)
+	r := dial(t, dir)
+	for _, limit := range []int{-1, 0, 1, 499, 500, 501, 1000, n, n + 1} {
+		want := n
+		if limit > 0 {
+			want = min(n, limit)
+		}
+		es := entries(t, r, fprom.Filter{Limit: limit})
+		if len(es) != want || es[want-1].Key != ms[want-1].Key {
+			t.Errorf("limit %d: %d entries, want %d", limit, len(es), want)
+		}
+		if rest := entries(t, r, fprom.Filter{After: es[len(es)-1].Cursor}); len(rest) != n-want {
+			t.Errorf("after %d entries: %d, want %d", want, len(rest), n-want)
+		}
+	}
+}
