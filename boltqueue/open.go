@@ -79,7 +79,7 @@ func (q *Queue) open() (err error) {
 
 // openFile checks the file at path, and opens and locks it.
 func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
-	if err := checkFile(path, nil); err != nil {
+	if err := checkFile(path, func(*bbolt.Tx) error { return nil }); err != nil {
 		return nil, nil, err
 	}
 	db, err = bbolt.Open(path, 0o600, options(false, &file))
@@ -111,7 +111,7 @@ func options(readOnly bool, file **os.File) *bbolt.Options {
 	}
 }
 
-// checkFile checks, without changing it, that the file at path is an outbox that can be used, and calls read if it is not nil.
+// checkFile checks, without changing it, that the file at path is an outbox that can be used, and calls read.
 func checkFile(path string, read func(*bbolt.Tx) error) (err error) {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() == 0 {
@@ -149,10 +149,7 @@ func checkFile(path string, read func(*bbolt.Tx) error) (err error) {
 				return fmt.Errorf("%w: no bucket %s", ErrDamaged, name)
 			}
 		}
-		if read != nil {
-			return read(tx)
-		}
-		return nil
+		return read(tx)
 	})
 }
 
