@@ -57,8 +57,7 @@
 // million rows. If the schema is current, Migrate creates nothing: SELECT, INSERT, UPDATE and DELETE on the tables and USAGE
 // on the sequences are enough. docs/replicas.md says how to make the tables with a migration tool.
 //
-// The schema must be the package's own (Config.Schema): the leader of another River client in it would discard jobs that
-// it does not know. The clocks of the replicas should agree to a second: River compares them with the database's.
+// The clocks of the replicas should agree to a second: River compares them with the database's.
 //
 // # Personal data
 //
