@@ -146,6 +146,23 @@ func TestCloseWhileDiskHangs(t *testing.T) {
 	close(disk)
 }
 
+// TestCloseWhileSocketHangs: the end of the socket looks for the file, and removes one beside it. Close gives that up, too.
+func TestCloseWhileSocketHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		disk := make(chan struct{})
+		q, err := boltqueue.Open(filepath.Join(dir, "fprom.db"), boltqueue.WithSocketEnd(func() { <-disk }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer close(disk)
+		if begun := time.Now(); q.Close() == nil || time.Since(begun) > 10*time.Second {
+			t.Errorf("Close took %v, and says nothing", time.Since(begun))
+		}
+	})
+}
+
 // TestFullAtTheEnd: what could not be written when the service ends is sent again by the next one.
 func TestFullAtTheEnd(t *testing.T) {
 	t.Parallel()

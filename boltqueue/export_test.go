@@ -23,6 +23,9 @@ func WithFailures(before, after func() error) Option {
 	}
 }
 
+// WithSocketEnd replaces what ends the socket.
+func WithSocketEnd(end func()) Option { return func(q *Queue) { q.noSocket, q.unlisten = true, end } }
+
 // WithAllocate replaces what takes disk space for the reserve.
 func WithAllocate(take func(f *os.File, from, to int64) error) Option {
 	return func(q *Queue) { q.reserve.allocate = take }

@@ -159,9 +159,9 @@ func (q *Queue) Close() error {
 	q.closeOnce.Do(func() {
 		q.end(fprom.ErrQueueClosed)
 		q.line.Close(fprom.ErrQueueClosed)
-		q.unlisten()
 		closed := make(chan error, 1)
 		go func() {
+			q.unlisten()
 			q.writing.Lock() // wait for the last commit
 			defer q.writing.Unlock()
 			closed <- guard(q.db.Close)
