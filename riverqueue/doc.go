@@ -26,8 +26,8 @@
 //
 // Events of one customer are delivered one at a time, in the order in which they were put. If transactions overlap, their
 // order is open. Each delivery reads the waiting events of its customer, which is slow where these are tens of thousands. A
-// rejected event is a dead letter in the ledger. Bulk events come after all live ones, and leave enough calls unused that they do
-// not delay live ones. If a live event waits for a bulk event of its customer, the bulk event becomes live.
+// rejected event is a dead letter in the ledger. Bulk events come after all live ones; one that a worker has begun still leaves
+// all calls to live ones, for at most 5 s. If a live event waits for a bulk event of its customer, the bulk event becomes live.
 //
 // The rate limit is a token bucket in a row that all replicas share, 5 % below fprom.Config's RequestsPerMinute. A 429 or a
 // refused key pauses all replicas through this row; calls under way still arrive. While the database does not answer,
