@@ -146,8 +146,8 @@ func TestMovedWhileOpen(t *testing.T) {
 			if err := move(path); err != nil {
 				t.Fatal(err)
 			}
-			if err := q.Put(t.Context(), sale(t, 2, 100)); err == nil || !strings.Contains(err.Error(), path) {
-				t.Errorf("Put: %v, want an error that names the file", err)
+			if err := q.Put(t.Context(), sale(t, 2, 100)); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "once it has delivered") {
+				t.Errorf("Put: %v, want an error that names the file, and advises no restart that loses what waits", err)
 			}
 			if got := deliver(t, q, nil); len(got) != 1 {
 				t.Errorf("delivered %v, want what the file has", got)

@@ -24,7 +24,7 @@ const (
 	reserveStep = 256 << 10 // bytes; the least to allocate at once
 )
 
-var errMoved = errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find them; what waits is still delivered; put the file back, or restart the service")
+var errMoved = errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find them; put the file back, or restart the service once it has delivered what waits")
 
 var errReserved = fmt.Errorf("%w: the space that is left is kept for the outcomes of the stored events", syscall.ENOSPC)
 
