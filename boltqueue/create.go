@@ -52,7 +52,7 @@ func Compact(path string) error {
 		const txSize = 1 << 20 // bytes
 		return newFile(path, func(dst *bbolt.DB) error { return bbolt.Compact(dst, src, txSize) }, func(temp string) error {
 			if err := keepOwner(old, temp); err != nil {
-				return err
+				return fmt.Errorf("the new file must have the owner of the old one; compact as that user, or as root: %w", err)
 			}
 			if runtime.GOOS == "windows" { // where an open file cannot be replaced
 				_ = src.Close()
