@@ -73,7 +73,8 @@
 // A dispute is a refund, as in FirstPromoter's own connection, unless billing.WithoutDisputes is given. Inquiries (status warning_…)
 // move no money and are skipped. A prevented dispute is a refund once money is withdrawn (balance_transactions, or funds_withdrawn): a
 // dispute that was blocked takes nothing. If a dispute is won, or a refund fails after it succeeded, the sale is not reported again. Subscribe to
-// charge.dispute.closed and refund.failed: then each of them is a warning (reason by-hand).
+// charge.dispute.closed and refund.failed, with WithChargeRefunded also to refund.updated, which reports one that is canceled: then each
+// of them is a warning (reason by-hand).
 //
 // # Amounts
 //

@@ -8,8 +8,8 @@ import (
 
 func (s settings) refund(p *billing.Payload, o billing.Node) {
 	status := o.Text("status").S
-	if status == "failed" && (s.useChargeRefunded || p.Root.Text("data.previous_attributes.status").S != "pending") {
-		p.Skip(billing.ByHand, "the refund failed: if it was reported before, enter a sale by hand")
+	if s.undone(status, p.Root.Text("data.previous_attributes.status").S) {
+		p.Skip(billing.ByHand, "the refund's status is "+status+": if it was reported before, enter a sale by hand")
 		return
 	}
 	if s.useChargeRefunded {
@@ -28,6 +28,14 @@ func (s settings) refund(p *billing.Payload, o billing.Node) {
 	d.ID(o.Text("id"))
 	d.Metadata(o.At("metadata"), o.At("charge.metadata"), o.At("payment_intent.metadata"))
 	s.giveBack(d, o, o.Int("amount"))
+}
+
+// undone reports whether a refund gives no money back that may have been reported. charge.refunded reports also a pending one.
+func (s settings) undone(status, before string) bool {
+	if s.useChargeRefunded {
+		return status == "failed" || status == "canceled"
+	}
+	return status == "failed" && (before == "" || before == "succeeded")
 }
 
 const neverCaptured = "the payment was never captured: there is no sale to take back"
