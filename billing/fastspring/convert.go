@@ -19,7 +19,7 @@ func convert(p *billing.Payload) {
 		order(p, o.At("order"), o)
 	case "return.created":
 		if o.Has("completed") && !o.Bool("completed") {
-			p.Skip(billing.ByHand, "completed is false: the return was not made, or it failed; if money goes back, report it by hand")
+			p.Skip(billing.ByHand, "completed is false: the return "+o.Text("return", "id").S+" was not made, or it failed; if money goes back, report it by hand")
 			return
 		}
 		giveBack(p, o)

@@ -65,7 +65,7 @@ func adjustment(p *billing.Payload, o billing.Node) {
 			return
 		}
 		if action == "chargeback_reverse" {
-			p.Skip(billing.ByHand, "the money of a chargeback came back: if the chargeback was reported, enter a sale by hand")
+			p.Skip(billing.ByHand, "the money of a chargeback came back (transaction "+o.Text("transaction_id").S+"): if the chargeback was reported, enter a sale by hand")
 			return
 		}
 	default:

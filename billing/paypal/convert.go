@@ -39,7 +39,7 @@ func convert(p *billing.Payload) {
 		p.Skip(billing.OtherEvent, "PAYMENT.CAPTURE.COMPLETED reports the payment of an order")
 	case "CUSTOMER.DISPUTE.CREATED", "CUSTOMER.DISPUTE.UPDATED", "CUSTOMER.DISPUTE.RESOLVED":
 		if p.Disputes() && r.Text("dispute_outcome.outcome_code").S == "RESOLVED_SELLER_FAVOUR" {
-			p.Skip(billing.ByHand, "the dispute is won: if a reversal was reported, enter a sale by hand")
+			p.Skip(billing.ByHand, "the dispute "+r.Text("dispute_id").S+" is won: if a reversal was reported, enter a sale by hand")
 			return
 		}
 		p.Skip(billing.OtherEvent, "REFUNDED or REVERSED reports what a dispute takes back")

@@ -46,7 +46,7 @@ func (s settings) convert(p *billing.Payload) {
 func invoice(p *billing.Payload, o billing.Node) {
 	paid, total := o.Int("amount_paid"), o.Int("total")
 	if paid.OK && paid.N == 0 && o.Int("amount_due").N > 0 {
-		p.Skip(billing.ByHand, "amount_paid is 0, and amount_due is not: the invoice was paid outside of Stripe, or forgiven; if it was paid, report it by hand")
+		p.Skip(billing.ByHand, "amount_paid is 0, and amount_due is not: the invoice "+o.Text("id").S+" was paid outside of Stripe, or forgiven; if it was paid, report it by hand")
 		return
 	}
 	d := p.Sale()

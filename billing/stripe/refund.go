@@ -9,7 +9,7 @@ import (
 func (s settings) refund(p *billing.Payload, o billing.Node) {
 	status := o.Text("status").S
 	if s.undone(status, p.Root.Text("data.previous_attributes.status").S) {
-		p.Skip(billing.ByHand, "the refund's status is "+status+": if it was reported before, enter a sale by hand")
+		p.Skip(billing.ByHand, "the status of the refund "+o.Text("id").S+" is "+status+": if it was reported before, enter a sale by hand")
 		return
 	}
 	if s.useChargeRefunded {
@@ -131,7 +131,7 @@ func (s settings) dispute(p *billing.Payload, o billing.Node) {
 		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
 		return
 	case event == "charge.dispute.funds_reinstated" || status == "won":
-		p.Skip(billing.ByHand, "the dispute is won: if it was reported, enter a sale by hand")
+		p.Skip(billing.ByHand, "the dispute "+o.Text("id").S+" is won: if it was reported, enter a sale by hand")
 		return
 	case event == "charge.dispute.closed":
 		p.Skip(billing.NotFinal, "charge.dispute.created or charge.dispute.funds_withdrawn reports what a dispute takes back")
