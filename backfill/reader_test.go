@@ -193,8 +193,6 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// Dates are read as providers and databases write them. One in a zone that only has a name is none: which zone EST is, only
-// the machine knows that wrote it.
 // A row that a pipe has given is used before more comes: what writes into the pipe may take long.
 func TestAPipeThatWaits(t *testing.T) {
 	t.Parallel()
@@ -219,6 +217,8 @@ func TestAPipeThatWaits(t *testing.T) {
 	}
 }
 
+// Dates are read as providers and databases write them. One in a zone that only has a name is none: which zone EST is, only
+// the machine knows that wrote it.
 func TestDates(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
