@@ -11,7 +11,7 @@ import (
 // Format.Decimal.
 var ErrMixedAmounts = errors.New(`the amount has a mark that is not the decimal mark: remove thousands separators, or name the other decimal mark (--decimal)`)
 
-// ErrZeroAmount is the Err of a Row whose amount is zero. It goes before missing and wrong ids, customers and currencies.
+// ErrZeroAmount is the Err of a Row whose amount is zero. It goes before missing and wrong ids and customers.
 var ErrZeroAmount error = &fprom.ValidationError{Field: "Amount", Reason: "is zero: free trials and empty invoices are not reported"}
 
 // ParseAmount reads an amount in the form of f, and returns it in FirstPromoter's minor units. It accepts digits, one decimal
