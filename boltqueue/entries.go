@@ -124,7 +124,7 @@ func settledBefore(tx *bbolt.Tx, since time.Time) uint64 {
 	c := tx.Bucket(bucketTimes).Cursor()
 	c.Seek(timeKey(since.Add(-maxSkew), 0)) // then Prev, also if there is no such key
 	k, _ := c.Prev()
-	return seqOf(k[min(8, len(k)):])
+	return seqOfTimeKey(k)
 }
 
 func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {

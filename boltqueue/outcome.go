@@ -103,7 +103,7 @@ func (t *transaction) prune() error {
 		if k == nil || bytes.Compare(k, end) >= 0 {
 			break
 		}
-		if err := errors.Join(t.removeDone(seqOf(k[min(8, len(k)):])), c.Delete()); err != nil {
+		if err := errors.Join(t.removeDone(seqOfTimeKey(k)), c.Delete()); err != nil {
 			return err
 		}
 	}

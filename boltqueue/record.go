@@ -195,6 +195,9 @@ func timeKey(at time.Time, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(make([]byte, 0, 16), nanos(at)), seq)
 }
 
+// seqOfTimeKey returns the seq of a timeKey.
+func seqOfTimeKey(k []byte) uint64 { return seqOf(k[min(8, len(k)):]) }
+
 func conflictKey(safeKey string, digest uint64) []byte {
 	return binary.BigEndian.AppendUint64(append([]byte(safeKey), 0), digest)
 }
