@@ -22,6 +22,9 @@ const (
 	ByHand      Reason = "by-hand"      // money moved, but the payload does not say enough, or FirstPromoter has no event for it: enter it by hand
 )
 
+// MayLose reports whether a commission may be lost by the skip: somebody must look at it.
+func (r Reason) MayLose() bool { return r == NoCustomer || r == ByHand }
+
 // Field is one field of an event, with its origin.
 type Field struct {
 	Name  string // FirstPromoter's name, such as "event_id"

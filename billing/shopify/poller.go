@@ -177,7 +177,7 @@ func (p *Poller) first(id string) bool {
 func (p *Poller) explain(ctx context.Context, x billing.Explanation) {
 	log := p.log.With(slog.String("type", x.Type), slog.String("id", x.ID))
 	wrong := x.Err != nil && len(x.Tracked) == 0 && x.Skipped == ""
-	lost := x.Skipped == billing.NoCustomer || x.Skipped == billing.ByHand
+	lost := x.Skipped.MayLose()
 	if !wrong && !lost || !p.first(x.ID) {
 		return
 	}

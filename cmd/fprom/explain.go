@@ -124,7 +124,7 @@ func explanationOf(x billing.Explanation) explanationJSON {
 
 // unclear reports whether money moved that cannot be tracked as it is.
 func unclear(x billing.Explanation) bool {
-	return x.Skipped == billing.NoCustomer || x.Skipped == billing.ByHand || slices.ContainsFunc(x.More, unclear)
+	return x.Skipped.MayLose() || slices.ContainsFunc(x.More, unclear)
 }
 
 func kindOf(e fprom.Event) string {
