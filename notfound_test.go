@@ -113,52 +113,38 @@ func TestOrderBehindAskingAgain(t *testing.T) {
 	})
 }
 
-// A sign-up that was recorded after its sale goes before the answer to the sale is final.
+// A sign-up that was recorded after its sale goes before the answer to the sale is final, also if an outage was longer than the
+// schedule.
 func TestSignupBehindItsSale(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		f := &fake{}
-		f.answer = func(_ int, c call) reply {
-			if c.kind == fprom.KindSignup || f.count("visitor") > 0 {
-				return ok()
-			}
-			return unknownYet
-		}
-		tracker := start(t, config(f))
-		s := sale("ch_1")
-		s.PromoCode = "SUMMER" // which is no promoter's
-		enqueue(t, tracker, s, fprom.Signup{Email: s.Email, TID: "visitor"})
-		flush(t, tracker, 3*time.Hour)
-		checkTimes(t, asked(f, "visitor"), []time.Duration{5 * time.Minute})
-		if s := tracker.Stats(); s.Tracked != 2 {
-			t.Errorf("%d tracked, want the sign-up and the sale: %+v", s.Tracked, s)
-		}
-	})
-}
-
-// After an outage longer than the schedule the first answer to a sale is not final: its sign-up may wait behind it.
-func TestSignupBehindItsSaleAfterAnOutage(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		begin := time.Now()
-		f := &fake{}
-		f.answer = func(_ int, c call) reply {
-			switch {
-			case time.Since(begin) < 2*time.Hour:
-				return reply{status: 500}
-			case c.kind == fprom.KindSignup || f.count("visitor") > 0:
-				return ok()
-			default:
-				return unknownYet
-			}
-		}
-		tracker := start(t, config(f))
-		s := sale("ch_1")
-		s.PromoCode = "SUMMER" // which is no promoter's
-		enqueue(t, tracker, s, fprom.Signup{Email: s.Email, TID: "visitor"})
-		flush(t, tracker, 6*time.Hour)
-		if s := tracker.Stats(); s.Tracked != 2 {
-			t.Errorf("%d tracked, want the sign-up and the sale: %+v", s.Tracked, s)
-		}
-	})
+	for name, outage := range map[string]time.Duration{"at once": 0, "after an outage": 2 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				begin := time.Now()
+				f := &fake{}
+				f.answer = func(_ int, c call) reply {
+					switch {
+					case time.Since(begin) < outage:
+						return reply{status: 500}
+					case c.kind == fprom.KindSignup || f.count("visitor") > 0:
+						return ok()
+					default:
+						return unknownYet
+					}
+				}
+				tracker := start(t, config(f))
+				s := sale("ch_1")
+				s.PromoCode = "SUMMER" // which is no promoter's
+				enqueue(t, tracker, s, fprom.Signup{Email: s.Email, TID: "visitor"})
+				flush(t, tracker, outage+3*time.Hour)
+				if outage == 0 {
+					checkTimes(t, asked(f, "visitor"), []time.Duration{5 * time.Minute})
+				}
+				if s := tracker.Stats(); s.Tracked != 2 {
+					t.Errorf("%d tracked, want the sign-up and the sale: %+v", s.Tracked, s)
+				}
+			})
+		})
+	}
 }
 
 // The queue in memory hands back at Shutdown what waits behind a sale that is asked about again, without the sale.
