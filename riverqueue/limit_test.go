@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -213,15 +212,7 @@ func TestSerializableByDefault(t *testing.T) {
 	var r record
 	var queues []*riverqueue.Queue
 	for range 3 {
-		pool := newPool(t, withQuery(t, database, "default_transaction_isolation", "serializable"))
-		t.Cleanup(pool.Close)
-		q, err := riverqueue.New(pool, riverqueue.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler)})
-		if err == nil {
-			err = q.Migrate(t.Context())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		q, _ := openAt(t, withQuery(t, database, "default_transaction_isolation", "serializable"), riverqueue.Config{Schema: schema})
 		queues = append(queues, q)
 		start(t, q, func(ctx context.Context, m fprom.Message) error {
 			return cmp.Or(q.Admit(ctx, perMinute), r.deliver(ctx, m))

@@ -98,8 +98,25 @@ func withQuery(tb testing.TB, dbURL, key, value string) string {
 	return u.String()
 }
 
+// asRole returns the URL of the database for a role with the password x.
+func asRole(tb testing.TB, role string) string {
+	tb.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	u.User = url.UserPassword(role, "x")
+	return u.String()
+}
+
 // open returns a migrated queue with a pool of its own.
 func open(tb testing.TB, cfg riverqueue.Config) (*riverqueue.Queue, *pgxpool.Pool) {
+	tb.Helper()
+	return openAt(tb, database, cfg)
+}
+
+// openAt is open for the database of a URL.
+func openAt(tb testing.TB, dbURL string, cfg riverqueue.Config) (*riverqueue.Queue, *pgxpool.Pool) {
 	tb.Helper()
 	if cfg.Schema == "" {
 		cfg.Schema = newSchema(tb)
@@ -107,7 +124,7 @@ func open(tb testing.TB, cfg riverqueue.Config) (*riverqueue.Queue, *pgxpool.Poo
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	pool := newPool(tb, database)
+	pool := newPool(tb, dbURL)
 	tb.Cleanup(pool.Close)
 	q, err := riverqueue.New(pool, cfg)
 	if err != nil {

@@ -3,7 +3,6 @@ package riverqueue_test
 import (
 	"context"
 	"log/slog"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -228,12 +227,7 @@ func TestMigrateWithoutRights(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	u, err := url.Parse(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.UserPassword(role, "x")
-	own := newPool(t, u.String())
+	own := newPool(t, asRole(t, role))
 	t.Cleanup(own.Close)
 	q, err := riverqueue.New(own, cfg)
 	if err != nil {

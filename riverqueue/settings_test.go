@@ -2,8 +2,6 @@ package riverqueue_test
 
 import (
 	"context"
-	"log/slog"
-	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,15 +34,7 @@ func TestSettings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			pool := newPool(t, withQuery(t, database, tt.setting, tt.value))
-			t.Cleanup(pool.Close)
-			q, err := riverqueue.New(pool, riverqueue.Config{Schema: newSchema(t), Logger: slog.New(slog.DiscardHandler)})
-			if err == nil {
-				err = q.Migrate(t.Context())
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			q, pool := openAt(t, withQuery(t, database, tt.setting, tt.value), riverqueue.Config{})
 			lifeOfEvents(t, q)
 			if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 				return q.EnqueueTx(t.Context(), tx, sale("tx", "tom", 100))
@@ -139,19 +129,6 @@ func TestMigrateInAGivenSchema(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	u, err := url.Parse(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.UserPassword(role, "x")
-	pool := newPool(t, u.String())
-	t.Cleanup(pool.Close)
-	q, err := riverqueue.New(pool, riverqueue.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler)})
-	if err == nil {
-		err = q.Migrate(t.Context())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	q, _ := openAt(t, asRole(t, role), riverqueue.Config{Schema: schema})
 	lifeOfEvents(t, q)
 }
