@@ -2,8 +2,12 @@ package fprom_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -120,27 +124,37 @@ func TestSignupBehindItsSale(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				begin := time.Now()
+				var registered sync.Map // customers
 				f := &fake{}
 				f.answer = func(_ int, c call) reply {
-					switch {
-					case time.Since(begin) < outage:
-						return reply{status: 500}
-					case c.kind == fprom.KindSignup || f.count("visitor") > 0:
-						return ok()
-					default:
-						return unknownYet
+					var e fprom.Signup
+					if err := json.Unmarshal([]byte(c.body), &e); err != nil {
+						t.Error(err)
 					}
+					if time.Since(begin) < outage {
+						return reply{status: 500}
+					}
+					if c.kind == fprom.KindSignup {
+						registered.Store(e.UID, true)
+					}
+					if _, is := registered.Load(e.UID); is {
+						return ok()
+					}
+					return unknownYet
 				}
 				tracker := start(t, config(f))
-				s := sale("ch_1")
-				s.PromoCode = "SUMMER" // which is no promoter's
-				enqueue(t, tracker, s, fprom.Signup{Email: s.Email, TID: "visitor"})
+				const customers = 5 // in an outage, one customer an hour is let pass anyway
+				for i := range customers {
+					s := sale(fmt.Sprint("ch_", i))
+					s.Email, s.UID, s.PromoCode = "", strconv.Itoa(i), "SUMMER" // which is no promoter's
+					enqueue(t, tracker, s, fprom.Signup{UID: s.UID, TID: "visitor-" + s.UID})
+				}
 				flush(t, tracker, outage+3*time.Hour)
 				if outage == 0 {
-					checkTimes(t, asked(f, "visitor"), []time.Duration{5 * time.Minute})
+					checkTimes(t, asked(f, "visitor-0"), []time.Duration{5 * time.Minute})
 				}
-				if s := tracker.Stats(); s.Tracked != 2 {
-					t.Errorf("%d tracked, want the sign-up and the sale: %+v", s.Tracked, s)
+				if s := tracker.Stats(); s.Tracked != 2*customers {
+					t.Errorf("%d tracked, want %d sign-ups and their sales: %+v", s.Tracked, customers, s)
 				}
 			})
 		})
