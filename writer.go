@@ -30,12 +30,12 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadFrom uses the original's ReadFrom, with which the kernel can copy a file.
+// ReadFrom lets the kernel copy a file. Before the status is known src may fail, and the handler may answer with an error.
 func (w writer) ReadFrom(src io.Reader) (int64, error) {
-	if w.x.commit(http.StatusOK) {
+	if w.x.decision == handlerSucceeded {
 		return io.Copy(w.x.w, src)
 	}
-	return io.Copy(io.Discard, src)
+	return io.Copy(struct{ io.Writer }{w}, src)
 }
 
 func (w flushWriter) Flush() { _ = w.FlushError() } // Flush cannot return it

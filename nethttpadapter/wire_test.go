@@ -142,6 +142,7 @@ func TestSendfile(t *testing.T) {
 			return
 		}
 		defer f.Close()
+		w.WriteHeader(http.StatusOK)              // as http.ServeContent does
 		_, _ = io.Copy(w, struct{ io.Reader }{f}) // without the file's own WriteTo
 		_, _ = io.Copy(w, io.LimitReader(f, 10))
 	}))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -107,6 +108,12 @@ func failures() []Case {
 			Sell(r, "2")
 			panic("no")
 		}, Want: []string{"stored sale:1", "status 200", "discarded sale:2"}},
+		{Name: "io.Copy of a file that cannot be read, then 500", Handler: func(w http.ResponseWriter, r *http.Request) {
+			Sell(r, "1")
+			if _, err := io.Copy(w, iotest.ErrReader(io.ErrUnexpectedEOF)); err != nil {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		}, Want: []string{"discarded sale:1", "status 500"}, WantStatus: 500},
 		{Name: "hijacked", Streams: true, Handler: hijack(func(w http.ResponseWriter) http.Hijacker {
 			return w.(http.Hijacker)
 		}), Want: []string{"status 200", "discarded sale:1"}, WantStatus: 200},
