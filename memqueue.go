@@ -84,19 +84,19 @@ func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 
 func (q *memoryQueue) Run(ctx context.Context, workers int, deliver func(context.Context, Message) (Result, error)) error {
 	return q.line.Run(ctx, workers, func(ctx context.Context, it *memoryItem) {
-		it.Value.Attempt++
-		r, err := backlog.Recovered(ctx, deliver, it.Value.Message)
-		q.settle(ctx, it, r, err)
+		m := it.Value.Message
+		m.Attempt++
+		r, err := backlog.Recovered(ctx, deliver, m)
+		q.settle(ctx, it, m.Attempt, r, err)
 	})
 }
 
-func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, r Result, err error) {
+func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, attempt int, r Result, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil && !IsPermanent(err) {
-		attempt := it.Value.Attempt
-		if IsHeld(err) || ctx.Err() != nil {
-			it.Value.Attempt--
+		if !IsHeld(err) && ctx.Err() == nil {
+			it.Value.Attempt = attempt
 		}
 		it.Value.answered = r.Outcome == NotReferral
 		q.line.Retry(it, RetryDelay(attempt, err), IsSetAside(err))

@@ -50,7 +50,7 @@ type Limiter interface {
 
 // UndeliveredLister is a Queue that does not outlive the process.
 type UndeliveredLister interface {
-	// Undelivered returns the messages without an outcome, oldest first. It is called after Run has returned.
+	// Undelivered returns the messages without an outcome, oldest first. It never waits, not even for the end of Run.
 	Undelivered() []Message
 }
 

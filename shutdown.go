@@ -49,7 +49,7 @@ const cutGrace = 3 * time.Second
 //
 // Give ctx a deadline: the rate limit makes a long backlog slow. If there are several calls, the first ctx that ends cuts
 // the shutdown short for all, and all return the same error. If a transport or a queue has not stopped three seconds after
-// ctx has ended, Shutdown returns ctx's error. Shutdown of a nil *Tracker returns nil.
+// ctx has ended, Shutdown returns ctx's error and the rest. Shutdown of a nil *Tracker returns nil.
 func (t *Tracker) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -65,7 +65,7 @@ func (t *Tracker) Shutdown(ctx context.Context) error {
 	case <-t.ended:
 		return t.endErr
 	default:
-		return fmt.Errorf("fprom: shutdown: a delivery or the queue has not ended: %w", ctx.Err())
+		return errors.Join(fmt.Errorf("fprom: shutdown: a delivery or the queue has not ended: %w", ctx.Err()), t.undelivered(ctx))
 	}
 }
 
@@ -89,15 +89,7 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 	<-t.ran
 	t.cut()
 
-	var undelivered error
-	if q, ok := t.cfg.Queue.(UndeliveredLister); ok {
-		undelivered = t.guard(ctx, "the Queue's Undelivered", func() error {
-			if left := eventsOf(q.Undelivered()); len(left) > 0 {
-				return &UndeliveredError{Events: left}
-			}
-			return nil
-		})
-	}
+	undelivered := t.undelivered(ctx)
 	closing := t.guard(ctx, "the Queue's Close", t.cfg.Queue.Close)
 	if closing != nil {
 		closing = fmt.Errorf("fprom: close the queue: %w", closing)
@@ -109,11 +101,20 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 	t.client.closeIdle()
 }
 
-func eventsOf(ms []Message) (events []Event) {
-	for _, m := range ms {
-		if e, err := m.Event(); err == nil { // always, since NewMessage made m
-			events = append(events, e)
+// undelivered returns an *UndeliveredError if the queue does not outlive the process and has events left.
+func (t *Tracker) undelivered(ctx context.Context) error {
+	return t.guard(ctx, "the Queue's Undelivered", func() error {
+		left := &UndeliveredError{}
+		if q, ok := t.cfg.Queue.(UndeliveredLister); ok {
+			for _, m := range q.Undelivered() {
+				if e, err := m.Event(); err == nil { // always, since NewMessage made m
+					left.Events = append(left.Events, e)
+				}
+			}
 		}
-	}
-	return events
+		if len(left.Events) == 0 {
+			return nil
+		}
+		return left
+	})
 }

@@ -354,7 +354,7 @@ func TestSecondShutdown(t *testing.T) {
 	})
 }
 
-// Shutdown returns soon after the end of its context although a transport does not look at its own.
+// Shutdown returns soon after the end of its context although a transport does not look at its own, and hands back what is left.
 func TestShutdownBesideADeafTransport(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -363,13 +363,18 @@ func TestShutdownBesideADeafTransport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		enqueue(t, tracker, sale("a"))
+		enqueue(t, tracker, sale2("a"), sale2("b"))
 		settle()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begin := time.Now()
-		if err := tracker.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 5*time.Second {
+		err = tracker.Shutdown(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 5*time.Second {
 			t.Errorf("Shutdown: %v after %v", err, time.Since(begin))
+		}
+		var left *fprom.UndeliveredError
+		if !errors.As(err, &left) || !reflect.DeepEqual(left.Events, []fprom.Event{sale2("a"), sale2("b")}) {
+			t.Errorf("Shutdown hands back %v", left)
 		}
 		close(release)
 		time.Sleep(time.Second)
