@@ -40,7 +40,10 @@ func keyOf(kind, id string) string {
 
 func (r *run) add(e *event) {
 	key := keyOf(e.kind, e.id)
-	if _, known := r.byKey[key]; known {
+	if was, known := r.byKey[key]; known {
+		if was.ignored && !e.ignored { // a list may have the failed attempts before a payment
+			*was = *e
+		}
 		return
 	}
 	r.byKey[key] = e

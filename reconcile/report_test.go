@@ -252,3 +252,25 @@ func TestFile(t *testing.T) {
 		t.Error("a wrong header is taken")
 	}
 }
+
+// An invoice is often paid at the second attempt. The failed attempt before it does not hide that the payment is missing.
+func TestFailedAttemptBeforeThePayment(t *testing.T) {
+	t.Parallel()
+	export := "id,created,Amount,Currency,Status,Customer Email\n" +
+		"in_1,2026-03-09 12:00:00,19.99,usd,Failed,ann@example.com\n" +
+		"in_1,2026-03-09 13:00:00,19.99,usd,Paid,ann@example.com\n" +
+		"in_1,2026-03-09 14:00:00,19.99,usd,Failed,ann@example.com\n"
+	sales, err := reconcile.File(strings.NewReader(export), backfill.Format{Amount: backfill.Major}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, fpromtest.Company{}, 1, 0)
+	w.fake.AddPastSale(fpromtest.PastSale{EventID: "in_0", Email: "ann@example.com", Amount: 100, Currency: "USD", At: monday.AddDate(0, 0, -9)})
+	o := w.options(t)
+	o.Sales = sales
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil || r.Waiting != 0 {
+		t.Errorf("%+v %v", r, err)
+	}
+	found(t, r, []string{"in_1"}, nil, nil, nil)
+}
