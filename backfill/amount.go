@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/currency"
 )
 
 // ErrMixedAmounts is wrapped by the error that ends the reading of a file in which an amount has another mark than
@@ -15,9 +16,10 @@ var ErrMixedAmounts = errors.New(`the amount has a mark that is not the decimal 
 var ErrZeroAmount error = &fprom.ValidationError{Field: "Amount", Reason: "is zero: free trials and empty invoices are not reported"}
 
 // ParseAmount reads an amount in the form of f, and returns it in FirstPromoter's minor units. It accepts digits, one decimal
-// mark and a leading minus: no thousands separator, no currency sign, no exponent. The error is a *fprom.ValidationError of
+// mark and a leading minus: no thousands separator, no currency sign, no exponent. code is the currency's, as in fprom.ParseAmount.
+// Three digits behind the mark, as in 1.000, are refused where the currency has fewer. The error is a *fprom.ValidationError of
 // "Amount" or "Currency", or wraps ErrMixedAmounts.
-func (f Format) ParseAmount(s, currency string) (int64, error) {
+func (f Format) ParseAmount(s, code string) (int64, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return 0, &fprom.ValidationError{Field: "Amount", Reason: "is missing"}
@@ -35,7 +37,18 @@ func (f Format) ParseAmount(s, currency string) (int64, error) {
 		}
 		return 0, &fprom.ValidationError{Field: "Amount", Reason: "is not a plain decimal number such as 19.99"}
 	}
-	return fprom.ParseAmount(strings.ReplaceAll(s, ",", "."), currency)
+	s = strings.ReplaceAll(s, ",", ".")
+	if mayBeThousands(s, code) {
+		return 0, &fprom.ValidationError{Field: "Amount", Reason: "has three digits behind its mark: is it a thousands separator? Write two, or none"}
+	}
+	return fprom.ParseAmount(s, code)
+}
+
+// mayBeThousands reports whether the point of s may separate thousands: 1.000 is a thousand to half of the world.
+func mayBeThousands(s, code string) bool {
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	c, _ := currency.Lookup(code)
+	return len(fraction) == 3 && len(whole) <= 3 && !strings.HasPrefix(whole, "0") && c.ISO < 3
 }
 
 func minorAmount(s string) (int64, error) {

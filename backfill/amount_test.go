@@ -73,6 +73,8 @@ func exact(s, currency string, f backfill.Format) (n int64, ok bool) {
 	}
 	if f.Amount == backfill.Minor {
 		decimals, iso = 0, 0
+	} else if len(frac) == 3 && len(whole) <= 3 && whole[0] != '0' && decimals < 3 {
+		return 0, false // it may be a thousand
 	}
 	r.Mul(r, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)))
 	if !r.IsInt() || len(strings.TrimLeft(strings.Trim(whole, "-"), "0"))+decimals > 18 {

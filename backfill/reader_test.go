@@ -173,6 +173,23 @@ func TestMixedAmountsEndTheReading(t *testing.T) {
 	}
 }
 
+// 1.000 is a thousand to half of the world, and one unit to the others.
+func TestThreeDecimalsMayBeThousands(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		amount, currency string
+		want             int64 // 0: refused
+	}{
+		{"1.000", "USD", 0}, {"999.000", "", 0}, {"-1.000", "USD", 0}, {"1.000", "JPY", 0},
+		{"1.000", "KWD", 100}, {"0.500", "USD", 50}, {"1999.000", "USD", 199900}, {"1.0000", "USD", 100}, {"1.00", "USD", 100},
+	} {
+		got, err := major.ParseAmount(c.amount, c.currency)
+		if got != c.want || (err != nil) != (c.want == 0) || err != nil && !strings.Contains(err.Error(), "thousand") {
+			t.Errorf("%s %s: %d %v, want %d", c.amount, c.currency, got, err, c.want)
+		}
+	}
+}
+
 func TestAnOpenQuoteDoesNotTakeInTheFile(t *testing.T) {
 	t.Parallel()
 	text := "event_id,email,amount\na,ann@example.com,5\nb,\"ann@example.com,5\n" + strings.Repeat("c,ann@example.com,5\n", 1<<17)
