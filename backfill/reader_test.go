@@ -245,6 +245,7 @@ func TestDates(t *testing.T) {
 		"2026-03-10 12:00:00 UTC": noon, "2026-03-10 12:00:00 GMT": noon, "2026-03-10 13:00:00 +0100": noon,
 		"2026-03-10 12:00:00+00": noon, "2026-03-10 17:30:00.000000+05:30": noon, "2026-03-10": noon.Add(-12 * time.Hour), // PostgreSQL
 		"1773144000": noon, "1773144000000": noon,
+		"202603101200": {}, "20260310120000": {}, // no seconds since 1970
 		"2026-03-10 12:00:00 EST": {}, "2026-03-10 12:00:00 CET": {}, "10/03/2026": {}, "10.03.2026": {}, "2026-02-30": {}, "12:00": {}, "17": {},
 	} {
 		rows, err := read(t, "event_id,email,amount,created_at\nch_1,ann@example.com,1,"+text+"\n", backfill.Format{Amount: backfill.Minor})

@@ -150,11 +150,13 @@ func parseTime(s string) time.Time {
 		}
 	}
 	switch n, err := strconv.ParseInt(s, 10, 64); {
-	case err != nil || n <= 1e8 || n >= 1e14 || strings.HasPrefix(s, "+"):
+	case err != nil, n < 1e9: // before 2001
 		return time.Time{}
-	case n < 1e11:
+	case n < 1e10:
 		return time.Unix(n, 0).UTC() // Stripe's API
-	default:
+	case n >= 1e12 && n < 1e13:
 		return time.UnixMilli(n).UTC() // JavaScript
+	default: // a date without marks, such as 202603101200
+		return time.Time{}
 	}
 }
