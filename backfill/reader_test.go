@@ -131,6 +131,7 @@ func TestRowsThatAreRefused(t *testing.T) {
 		{"a sign", "a,ann@example.com,$100,USD,", "whole number"},
 		{"an exponent", "a,ann@example.com,1e3,USD,", "whole number"},
 		{"not paid", "a,ann@example.com,100,USD,Failed", "status"},
+		{"an id that a spreadsheet rounded", "1.23457E+17,ann@example.com,100,USD,", "event_id was rounded"},
 		{"too few fields", "a,ann@example.com", "2 fields"},
 		{"too many fields", "a,ann@example.com,1,000,USD,", "6 fields"},
 		{"a stray quote", `a,ann"@example.com,100,USD,`, "no CSV"},

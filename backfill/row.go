@@ -3,6 +3,7 @@ package backfill
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -41,11 +42,24 @@ func (f Format) fill(r *Row, v *values) {
 	}
 	r.Event, r.Err = f.event(v, r.At)
 	if r.Err == nil {
+		r.Err = exact(v)
+	}
+	if r.Err == nil {
 		r.Err = r.Event.Validate()
 	}
 	if r.Err != nil {
 		r.Event = nil
 	}
+}
+
+// exact returns an error for an id that a spreadsheet has rounded, such as 1.23457E+17: many rows then have the same id.
+func exact(v *values) error {
+	for _, id := range []field{eventIDField, uidField, saleEventIDField} {
+		if digits, exponent, ok := strings.Cut(strings.ToUpper(v[id]), "E+"); ok && isNumber(digits) && isNumber(exponent) {
+			return fmt.Errorf("fprom: %s was rounded by a spreadsheet, to a number with an exponent: export the file again, and do not save it with a spreadsheet", id)
+		}
+	}
+	return nil
 }
 
 func (f Format) event(v *values, at time.Time) (fprom.Event, error) {
