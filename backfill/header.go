@@ -60,12 +60,15 @@ func (f Format) columns(header []string, mayLack bool) ([]field, error) {
 func (f Format) mapped(header []string, mayLack bool) (map[int]field, error) {
 	mapped := map[int]field{}
 	for name, to := range f.Map {
-		i := slices.Index(header, name)
-		if i < 0 {
-			i = slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(strings.TrimSpace(h), strings.TrimSpace(name)) })
+		same := func(h string) bool { return h == name }
+		if !slices.ContainsFunc(header, same) {
+			same = func(h string) bool { return strings.EqualFold(strings.TrimSpace(h), strings.TrimSpace(name)) }
 		}
+		i := slices.IndexFunc(header, same)
 		is := namedField(to)
 		switch {
+		case i >= 0 && slices.ContainsFunc(header[i+1:], same):
+			return nil, headerError("%q is the name of several columns: rename them, since the map cannot tell them apart", header[i])
 		case i < 0 && !mayLack:
 			return nil, headerError("there is no column %q to map; the columns are %s", name, list(header))
 		case to == "" || to == "-":

@@ -96,6 +96,9 @@ func (in *Reader) readHeader(r *bufio.Reader) error {
 	}
 	in.header = make([]string, len(record))
 	for i, name := range record {
+		if strings.Contains(name, "\r") {
+			return headerError("its lines end with CR alone, as old Macintosh programs write them: save it as CSV with the line ends of Unix or Windows")
+		}
 		in.header[i] = strings.Clone(name)
 	}
 	in.fields, err = in.format.columns(in.header, false)
