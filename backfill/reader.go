@@ -26,6 +26,7 @@ type Reader struct {
 	fields []field
 	known  map[string]field // fields of JSONL by name
 	line   int              // number of the last row's line
+	twins  *twins           // of event ids
 }
 
 // NewReader reads the beginning of a file and finds the field of each column. It accepts CSV with a comma, a semicolon or a tab
@@ -48,7 +49,7 @@ func NewReader(r io.Reader, f Format) (*Reader, error) {
 	case bytes.HasPrefix(start, []byte{0xFF, 0xFE}), bytes.HasPrefix(start, []byte{0xFE, 0xFF}):
 		return nil, headerError("the file is UTF-16: save it as UTF-8")
 	}
-	in := &Reader{format: f, limit: limit}
+	in := &Reader{format: f, limit: limit, twins: newTwins()}
 	switch first(buf) {
 	case 0:
 		return nil, headerError("the file is empty")
@@ -144,10 +145,21 @@ func (in *Reader) Rows() iter.Seq2[Row, error] {
 			if errors.Is(r.Err, ErrMixedAmounts) {
 				err = fmt.Errorf("fprom: line %d: %w", r.Line, r.Err)
 			}
+			in.checkID(&r)
 			if !yield(r, err) || err != nil {
 				return
 			}
 		}
+	}
+}
+
+// checkID refuses a row with the event id of another payment. One with another amount is left to the outbox.
+func (in *Reader) checkID(r *Row) {
+	if r.Event == nil || r.EventID == "" {
+		return
+	}
+	if other, found := in.twins.id(*r); found {
+		r.Event, r.Err = nil, fmt.Errorf("fprom: the row has the event id of line %d, and another customer or date: each payment needs an id of its own, and a subscription's or a customer's id is none", other)
 	}
 }
 

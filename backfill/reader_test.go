@@ -193,6 +193,26 @@ func TestThreeDecimalsMayBeThousands(t *testing.T) {
 	}
 }
 
+// A subscription's id in place of each payment's is found out: FirstPromoter would take one payment of it. A repeated row is none.
+func TestOneIDForSeveralPayments(t *testing.T) {
+	t.Parallel()
+	const header = "event_id,email,amount,created_at\n"
+	for _, c := range []struct{ name, rows, says string }{
+		{"another month", "sub_1,ann@example.com,1900,2026-01-10\nsub_1,ann@example.com,1900,2026-02-10\n", "event id of line 2"},
+		{"another customer", "1,ann@example.com,1900,\n1,bob@example.com,1900,\n", "event id of line 2"},
+		{"the same row again", "in_1,ann@example.com,1900,2026-01-10\nin_1,Ann@example.com,1900,2026-01-10\n", ""},
+		{"another amount", "in_1,ann@example.com,1900,2026-01-10\nin_1,ann@example.com,2900,2026-02-10\n", ""}, // the outbox finds it
+	} {
+		rows, err := read(t, header+c.rows, minor)
+		if err != nil || len(rows) != 2 || rows[0].Err != nil {
+			t.Fatalf("%s: %+v %v", c.name, rows, err)
+		}
+		if got := rows[1]; c.says == "" && (got.Err != nil || got.Event == nil) || c.says != "" && (got.Err == nil || got.Event != nil || !strings.Contains(got.Err.Error(), c.says)) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
+
 func TestAnOpenQuoteDoesNotTakeInTheFile(t *testing.T) {
 	t.Parallel()
 	text := "event_id,email,amount\na,ann@example.com,5\nb,\"ann@example.com,5\n" + strings.Repeat("c,ann@example.com,5\n", 1<<17)

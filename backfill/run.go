@@ -149,7 +149,7 @@ func (l *loader) warn(row Row, msg fprom.Message) {
 	if !ok {
 		return
 	}
-	other, found := l.twins.see(row.Line, row.At, sale.EventID, msg.Customer, moneyOf(sale))
+	other, found := l.twins.payment(row.Line, row.At, sale.EventID, msg.Customer, moneyOf(sale))
 	if !found {
 		return
 	}

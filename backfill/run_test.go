@@ -67,7 +67,7 @@ func TestCounts(t *testing.T) {
 	}
 	box.Add(fprom.Entry{Key: "sale:ch_2", Kind: fprom.KindSale, State: fprom.StateDead, Outcome: fprom.Rejected, Amount: 7})
 	text := sales(2500) +
-		"ch_2400,c@example.com,2900,USD,\n" + // again, the same
+		"ch_2400,c2400@example.com,2900,USD,2026-03-12T04:00:00Z\n" + // again, the same
 		"ch_2401,c@example.com,1,USD,\n" + // again, another amount
 		"bad,,1,USD,\n"
 	for _, dry := range []bool{true, false} {

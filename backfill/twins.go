@@ -1,9 +1,13 @@
 package backfill
 
 import (
+	"cmp"
 	"hash/maphash"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/fprom-go/fprom"
 )
 
 // Warning says that two rows look like one payment under two event ids: the same customer, amount, currency and minute.
@@ -22,15 +26,15 @@ func (w Warning) String() string {
 // time.
 const remembered = 1 << 15
 
-// twins finds rows that look like one payment among the last rows.
+// twins finds, among the last rows, one that is equal in one thing and not in another.
 type twins struct {
 	seed     maphash.Seed
 	now, old map[uint64]twin
 }
 
 type twin struct {
-	id   uint64
-	line int
+	differs uint64
+	line    int
 }
 
 func newTwins() *twins { return &twins{seed: maphash.MakeSeed(), now: map[uint64]twin{}} }
@@ -45,20 +49,36 @@ func (t *twins) hash(parts ...string) uint64 {
 	return h.Sum64()
 }
 
-// see remembers a row and returns the line of its twin.
-func (t *twins) see(line int, at time.Time, id, customer string, m money) (other int, found bool) {
-	if at.IsZero() || customer == "" {
-		return 0, false
-	}
-	key := t.hash(customer, m.currency, strconv.FormatInt(m.amount, 10), strconv.FormatInt(at.Unix()/60, 10))
-	own := t.hash(id)
-	last, seen := t.now[key]
+// see remembers a row. It returns the line of the last row that is equal to it, if that one differs.
+func (t *twins) see(line int, equal, differs uint64) (other int, found bool) {
+	last, seen := t.now[equal]
 	if !seen {
-		last, seen = t.old[key]
+		last, seen = t.old[equal]
 	}
 	if len(t.now) >= remembered {
 		t.old, t.now = t.now, make(map[uint64]twin, remembered)
 	}
-	t.now[key] = twin{own, line}
-	return last.line, seen && last.id != own
+	t.now[equal] = twin{differs, line}
+	return last.line, seen && last.differs != differs
+}
+
+// payment finds the row of a payment with the same customer, money and minute, and another event id.
+func (t *twins) payment(line int, at time.Time, id, customer string, m money) (other int, found bool) {
+	if at.IsZero() || customer == "" {
+		return 0, false
+	}
+	return t.see(line, t.hash(customer, m.currency, strconv.FormatInt(m.amount, 10), strconv.FormatInt(at.Unix()/60, 10)), t.hash(id))
+}
+
+// id finds the row with the same event id and money, and another customer or time: a subscription's id, where each payment needs
+// its own.
+func (t *twins) id(r Row) (other int, found bool) {
+	m, customer := moneyOf(r.Event), ""
+	switch e := r.Event.(type) {
+	case fprom.Sale:
+		customer = cmp.Or(strings.ToLower(e.Email), e.UID)
+	case fprom.Refund:
+		customer = cmp.Or(strings.ToLower(e.Email), e.UID)
+	}
+	return t.see(r.Line, t.hash(r.EventID, m.currency, strconv.FormatInt(m.amount, 10)), t.hash(customer, strconv.FormatInt(r.At.Unix(), 10)))
 }
