@@ -18,6 +18,7 @@ type attempt struct {
 	failedBefore    bool            // the last attempt of this event failed
 	othersSucceeded bool            // since then other events got good answers
 	open            context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
+	called          signal          // its turn may have come, see gate.enter
 }
 
 // deliver is what the queue calls for each message. Its error tells the queue what to do with the message. After a panic
@@ -58,51 +59,37 @@ func (t *Tracker) send(ctx context.Context, a *attempt) verdict {
 		}
 		defer t.failing.leave(a)
 	}
-	for again := true; again; {
-		v, again = t.try(ctx, a)
-	}
-	return v
-}
-
-// try waits until the attempt may be made, makes it, and draws the conclusions from the answer. again means that the gate
-// shut while the attempt waited for the rate limit: it must wait at the gate once more.
-func (t *Tracker) try(ctx context.Context, a *attempt) (v verdict, again bool) {
-	if err := t.gate.enter(ctx, a); err != nil {
-		return unsent(a, err), false
-	}
 	defer t.gate.leave(a)
 	began := time.Now()
-	if err := t.pace(ctx, a); err != nil {
-		return unsent(a, err), false
+	if err := t.enter(ctx, a); err != nil {
+		return unsent(a, err)
 	}
 	waited := time.Since(began)
-	if !t.gate.begin(a) {
-		return v, true
-	}
 	v = t.post(ctx, a)
 	v.waited = waited
 	t.conclude(ctx, a, &v)
-	return v, false
+	return v
 }
 
-// pace waits for the rate limit of this process, then for the limit that the queue shares with other processes. If the gate
-// shuts meanwhile, the wait ends without an error: the attempt must take no token, and no probe must wait behind it.
-func (t *Tracker) pace(ctx context.Context, a *attempt) error {
-	open, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(a.open, cancel)() //nolint:contextcheck // it only ends the wait
-	wait := t.limit.wait
-	if a.Bulk {
-		wait = t.limit.waitForBulk
-	}
-	err := wait(open)
-	if q, ok := t.cfg.Queue.(Limiter); ok && err == nil && t.gate.begin(a) {
+// enter waits at the gate, then for the limit that the queue shares with other processes. If the gate shuts meanwhile, the
+// attempt must take no token of them, and waits at the gate once more.
+func (t *Tracker) enter(ctx context.Context, a *attempt) error {
+	for {
+		err := t.gate.enter(ctx, a)
+		q, shared := t.cfg.Queue.(Limiter)
+		if err != nil || !shared {
+			return err
+		}
+		open, cancel := context.WithCancel(ctx)
+		stop := context.AfterFunc(a.open, cancel) //nolint:contextcheck // it only ends the wait
 		err = t.guard(ctx, "the Queue's Admit", func() error { return q.Admit(open, t.cfg.RequestsPerMinute) })
+		stop()
+		cancel()
+		if a.open.Err() == nil {
+			return err
+		}
+		t.gate.leave(a)
 	}
-	if open.Err() != nil && ctx.Err() == nil {
-		return nil
-	}
-	return err
 }
 
 // post makes the call. If the queue makes the attempt, the call may outlive the queue's ctx, until Shutdown cuts it short.

@@ -3,30 +3,32 @@ package fprom
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+	"golang.org/x/time/rate"
 )
 
 // probeTimeout is how long a probe keeps the next one waiting. An event that hangs must not stop all others until its own
 // time-out. Its late answer still counts.
 const probeTimeout = time.Second
 
-// gate is where attempts wait while the circuit breaker is open (breaker.go) or the account is paused (pause.go). When
-// the time is over, one event at a time is sent as a probe, until an answer opens the gate again.
+// gate is the line in which attempts wait until they may be sent. One after the other takes a token of the rate limit
+// (ratelimit.go). While the circuit breaker is open (breaker.go) or the account is paused (pause.go) the gate is shut; when
+// that time is over, one event at a time is sent as a probe, until an answer opens the gate again.
 type gate struct {
 	mu        sync.Mutex
+	limit     *rate.Limiter
+	line      []*attempt                          // in the order they came
 	breaker   *gobreaker.CircuitBreaker[struct{}] // only called with mu held
 	open      context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
 	endOpen   context.CancelFunc
 	until     time.Time // no probe begins before
 	probe     *attempt  // under way; the last one, if several are
-	probeEnds time.Time // from then on the next probe does not wait for this one; zero until this one is sent
+	probeEnds time.Time // from then on the next probe does not wait for this one
 	probes    int       // since the breaker opened
-	waiting   int       // attempts that wait at the gate and do not yield
-	yielding  int       // attempts that wait at the gate and yield, see attempt.yields
-	changed   signal
 
 	reason       error               // why the account is paused; nil if it is not
 	backoff      time.Duration       // the last wait for a probe after a 401
@@ -34,85 +36,93 @@ type gate struct {
 	refusedInRow map[string]struct{} // keys of different events that were refused since the last good answer
 }
 
-func newGate(b BreakerConfig) *gate {
-	g := &gate{refusedInRow: map[string]struct{}{}}
+func newGate(b BreakerConfig, limit *rate.Limiter) *gate {
+	g := &gate{limit: limit, refusedInRow: map[string]struct{}{}}
 	g.open, g.endOpen = context.WithCancel(context.Background())
 	g.breaker = g.newBreaker(b)
 	return g
 }
 
-// enter waits until the attempt may begin. It must end with leave. An attempt of Track does not wait for the breaker: it
+// enter waits in the line until a may be sent. It must end with leave. An attempt of Track does not wait for the breaker: it
 // gets ErrCircuitOpen.
 func (g *gate) enter(ctx context.Context, a *attempt) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.line = append(g.line, a)
+	defer func() {
+		g.line = slices.DeleteFunc(g.line, func(b *attempt) bool { return a == b })
+		g.callNext()
+	}()
 	for {
-		a.open = g.open
-		err := ctx.Err()
-		switch {
-		case err != nil && g.reason != nil:
-			return fmt.Errorf("%w (%w): %w", ErrPaused, g.reason, err)
-		case err != nil:
-			return err
-		case g.reason == nil && g.breaker.State() == gobreaker.StateClosed:
-			return nil
+		shut := g.isShut()
+		var wait time.Duration
+		if shut {
+			wait = g.untilProbe()
 		}
-		wait := g.untilProbe(a)
 		switch {
-		case wait <= 0:
-			g.probe, g.probeEnds = a, time.Time{}
-			g.probes++
-			return nil
-		case !a.queued && g.reason == nil:
+		case ctx.Err() != nil && g.reason != nil:
+			return fmt.Errorf("%w (%w): %w", ErrPaused, g.reason, ctx.Err())
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case wait > 0 && g.reason == nil && !a.queued:
 			return ErrCircuitOpen
+		case a != g.next():
+			wait = time.Hour // it is called before
+		case wait == 0:
+			wait = g.takeToken(a)
 		}
-		g.await(ctx, wait, a)
+		if wait == 0 {
+			a.open = g.open
+			if shut {
+				g.probe, g.probeEnds = a, time.Now().Add(probeTimeout)
+				g.probes++
+			}
+			return nil
+		}
+		_ = a.called.wait(ctx, &g.mu, wait)
 	}
 }
 
-// untilProbe returns 0 if a is the next probe, else how long it must wait before it asks again. Bulk events and those that
-// failed before come after all others. At the breaker they have the first probe of eight: if all first attempts fail, only they can succeed.
-func (g *gate) untilProbe(a *attempt) time.Duration {
-	othersWait, othersFirst := g.yielding, g.reason == nil && g.probes%8 == 0
-	if a.yields() {
-		othersWait, othersFirst = g.waiting, !othersFirst
+func (g *gate) isShut() bool { return g.reason != nil || g.breaker.State() != gobreaker.StateClosed }
+
+// untilProbe returns how long the next probe must wait.
+func (g *gate) untilProbe() time.Duration {
+	at := g.until
+	if g.probe != nil && g.probeEnds.After(at) {
+		at = g.probeEnds
 	}
-	switch {
-	case time.Until(g.until) > 0:
-		return time.Until(g.until)
-	case g.probe != nil && g.probeEnds.IsZero():
-		return probeTimeout
-	case g.probe != nil && time.Until(g.probeEnds) > 0:
-		return time.Until(g.probeEnds)
-	case othersWait > 0 && othersFirst:
-		return probeTimeout
-	default:
-		return 0
+	return max(time.Until(at), 0)
+}
+
+// next returns the attempt whose turn it is: the first that came, and bulk events last. As a probe it is the last that came,
+// since the first ones may all be at fault. Events that failed before probe last, too; but at the breaker they have the first
+// probe of eight: if all first attempts fail, only they can succeed.
+func (g *gate) next() *attempt {
+	if !g.isShut() {
+		i := slices.IndexFunc(g.line, func(a *attempt) bool { return !a.Bulk })
+		return g.line[max(i, 0)]
+	}
+	lastFirst := g.reason == nil && g.probes%8 == 0
+	for _, a := range slices.Backward(g.line) {
+		if (a.Bulk || a.failedBefore) == lastFirst {
+			return a
+		}
+	}
+	return g.line[0]
+}
+
+// callNext wakes the attempt whose turn it is.
+func (g *gate) callNext() {
+	if len(g.line) > 0 {
+		g.next().called.broadcast()
 	}
 }
 
-// yields reports whether a comes after the other events that wait for a probe.
-func (a *attempt) yields() bool { return a.failedBefore || a.Bulk }
-
-// await waits for d or for a change of the gate. Called with mu held, and gives it up meanwhile.
-func (g *gate) await(ctx context.Context, d time.Duration, a *attempt) {
-	waiting := &g.waiting
-	if a.yields() {
-		waiting = &g.yielding
+// callAll wakes all attempts in the line, since the gate has shut or opened.
+func (g *gate) callAll() {
+	for _, a := range g.line {
+		a.called.broadcast()
 	}
-	*waiting++
-	_ = g.changed.wait(ctx, &g.mu, d) // enter looks at ctx
-	*waiting--
-}
-
-// begin is called before a is sent. It reports whether the gate is still open for a.
-func (g *gate) begin(a *attempt) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.probe == a {
-		g.probeEnds = time.Now().Add(probeTimeout)
-	}
-	return a.open.Err() == nil
 }
 
 // leave ends the attempt, whether it was sent or not.
@@ -121,7 +131,7 @@ func (g *gate) leave(a *attempt) {
 	defer g.mu.Unlock()
 	if g.probe == a {
 		g.probe = nil
-		g.changed.broadcast()
+		g.callNext()
 	}
 }
 
@@ -143,19 +153,14 @@ func (g *gate) shut(d time.Duration) {
 	g.endOpen()
 	g.open, g.endOpen = context.WithCancel(context.Background())
 	g.until, g.probe = time.Now().Add(d), nil
-	g.changed.broadcast()
+	g.callAll()
 }
 
-// shutUntil waits until the gate is shut for longer than deadline, so that nothing is sent before. false: ctx has ended.
-func (g *gate) shutUntil(ctx context.Context, deadline time.Time) bool {
+// shutUntil returns until when nothing is sent, and a context that ends when that changes.
+func (g *gate) shutUntil() (time.Time, context.Context) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for !g.until.After(deadline) {
-		if g.changed.wait(ctx, &g.mu, time.Hour) != nil {
-			return false
-		}
-	}
-	return true
+	return g.until, g.open
 }
 
 // state returns the gate's part of Stats. until and reason are zero if the account is not paused.

@@ -19,8 +19,10 @@ func (g *gate) judge(a *attempt, v *verdict) time.Duration {
 	switch {
 	case v.good():
 		clear(g.refusedInRow)
-		g.reason, g.backoff, g.refused = nil, 0, 0
-		g.changed.broadcast()
+		if g.backoff, g.refused = 0, 0; g.reason != nil {
+			g.reason = nil
+			g.callAll()
+		}
 	case v.class == classThrottled:
 		return g.pause(v.wait, v.err)
 	case v.class == classUnauthorized:

@@ -23,9 +23,13 @@ func (t *Tracker) Flush(ctx context.Context) error {
 	defer cancel(nil)
 	if deadline, ok := ctx.Deadline(); ok {
 		go func() {
-			if t.gate.shutUntil(waiting, deadline) {
-				cancel(fmt.Errorf("%w: the account is paused, or the circuit breaker open, for longer", ErrNotDue))
+			until, same := t.gate.shutUntil()
+			for ; !until.After(deadline); until, same = t.gate.shutUntil() {
+				if sleepOr(waiting, time.Hour, same.Done()) != nil {
+					return
+				}
 			}
+			cancel(fmt.Errorf("%w: the account is paused, or the circuit breaker open, for longer", ErrNotDue))
 		}()
 	}
 	err := t.guard(ctx, "the Queue's Flush", func() error { return t.cfg.Queue.Flush(waiting) })

@@ -24,7 +24,6 @@ type Tracker struct {
 	dedupe   *dedupe
 	failing  *failing
 	gate     *gate
-	limit    *pacer
 	notFound *cache.Cache // keys of sales that wait to be sent again, see askAgain
 	logbook  logbook
 	counts   counters
@@ -50,7 +49,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	t := &Tracker{
 		cfg: cfg, client: newClient(cfg), dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers, cfg.Retry.MaxAttempts),
-		gate: newGate(cfg.Breaker), limit: newPacer(cfg.RequestsPerMinute, cfg.Burst), notFound: cache.New(0, 0),
+		gate: newGate(cfg.Breaker, newLimit(cfg.RequestsPerMinute, cfg.Burst)), notFound: cache.New(0, 0),
 		ran: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if err := t.claimQueue(); err != nil {
