@@ -1,9 +1,6 @@
 package fprom_test
 
 import (
-	"runtime"
-	"runtime/debug"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -64,87 +61,5 @@ func BenchmarkEnqueue(b *testing.B) {
 		if err := tracker.Enqueue(b.Context(), e); err != nil {
 			b.Fatal(err)
 		}
-	}
-}
-
-// BenchmarkDedupeMemory reports what an event id takes in the cache, beside its own bytes.
-func BenchmarkDedupeMemory(b *testing.B) {
-	for _, entries := range []int{1 << 16, 1 << 18, 1_000_000} {
-		b.Run(strconv.Itoa(entries), func(b *testing.B) {
-			for b.Loop() {
-				var before, after runtime.MemStats
-				cfg := config(nil)
-				cfg.Queue, cfg.Dedupe.MaxEntries = sink{}, 2*entries+1<<14 // so that nothing is forgotten
-				tracker := start(b, cfg)
-				runtime.GC()
-				runtime.ReadMemStats(&before)
-				size := 0
-				for i := range entries {
-					id := "ch_" + strconv.Itoa(i)
-					size += len("sale:") + len(id)
-					if err := tracker.Enqueue(b.Context(), fprom.Sale{EventID: id, UID: "u", Amount: 1}); err != nil {
-						b.Fatal(err)
-					}
-				}
-				runtime.GC()
-				runtime.ReadMemStats(&after)
-				if known := tracker.Stats().Known; known != 0 {
-					b.Fatal(known)
-				}
-				b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc)-float64(size))/float64(entries), "bytes/entry")
-			}
-		})
-	}
-}
-
-// BenchmarkDedupeStall reports the longest Enqueues while the cache holds a million ids and forgets the older half of
-// them again and again: 256 times in two million calls. The garbage collector and the machine stop a program as well, so
-// the collector is off, and the longest stops of a loop that does nothing are reported beside them.
-func BenchmarkDedupeStall(b *testing.B) {
-	const entries = 1_000_000
-	cfg := config(nil)
-	cfg.Queue, cfg.Dedupe.MaxEntries = sink{}, entries
-	tracker := start(b, cfg)
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	n := 0
-	enqueueNext := func() {
-		n++
-		if err := tracker.Enqueue(b.Context(), fprom.Sale{EventID: "ch_" + strconv.Itoa(n), UID: "u", Amount: 1}); err != nil {
-			b.Fatal(err)
-		}
-	}
-	for range entries {
-		enqueueNext()
-	}
-	var work, idle []time.Duration
-	for b.Loop() {
-		work, idle = longest(2*entries, enqueueNext), longest(2*entries, func() { spin(1000) })
-	}
-	report := func(name string, took []time.Duration) {
-		over, _ := slices.BinarySearch(took, time.Millisecond)
-		b.ReportMetric(float64(took[len(took)-1].Microseconds()), name+"-max-µs")
-		b.ReportMetric(float64(took[len(took)-256].Microseconds()), name+"-256th-µs")
-		b.ReportMetric(float64(len(took)-over), name+"-over-1ms")
-	}
-	report("enqueue", work)
-	report("idle", idle)
-}
-
-// longest runs f n times and returns how long each took, the longest last.
-func longest(n int, f func()) []time.Duration {
-	took := make([]time.Duration, n)
-	for i := range took {
-		begin := time.Now()
-		f()
-		took[i] = time.Since(begin)
-	}
-	slices.Sort(took)
-	return took
-}
-
-// spin does nothing for about n nanoseconds.
-func spin(n int) {
-	for i := range n {
-		runtime.KeepAlive(i)
 	}
 }

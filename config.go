@@ -52,7 +52,7 @@ type Config struct {
 	// Logger gets what an operator must know; never the API key, never a whole e-mail address. Default slog.Default().
 	Logger *slog.Logger
 	// Observer is called for every step of every event, on the goroutine that makes the step. It must be quick and safe for
-	// concurrent use, and must not call the Tracker's Enqueue, Flush or Shutdown. Default none.
+	// concurrent use, and must not call Record, or the Tracker's Enqueue, Flush or Shutdown. Default none.
 	Observer func(context.Context, Step)
 }
 

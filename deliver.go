@@ -39,7 +39,7 @@ func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 
 // send takes an attempt through the stages: dedupe → failing → gate → pace → client. The verdict goes back through them.
 func (t *Tracker) send(ctx context.Context, a *attempt) verdict {
-	repeat, err := t.dedupe.beginSend(ctx, a)
+	repeat, err := t.dedupe.beginSend(ctx, a.Message)
 	switch {
 	case errors.Is(err, ErrConflict):
 		t.observe(ctx, Step{Stage: StageConflict, Message: a.Message, Err: ErrConflict})

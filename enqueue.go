@@ -42,50 +42,54 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 		return fmt.Errorf("%w: %s", ErrClosed, SafeKey(ms[0].Key))
 	}
 	defer t.accepting.RUnlock()
-	conflicts, err := t.store(ctx, ms)
-	if err != nil {
-		return fmt.Errorf("fprom: %s was not stored: %w", SafeKey(ms[0].Key), err)
+	var fresh, conflicts []Message
+	for _, m := range ms {
+		repeat, conflict := t.dedupe.check(m)
+		switch {
+		case conflict:
+			conflicts = append(conflicts, m)
+		case repeat:
+			t.counts.update(func(s *Stats) { s.Known++ })
+		default:
+			fresh = append(fresh, m)
+		}
+	}
+	if len(fresh) > 0 {
+		refused, err := t.put(ctx, fresh)
+		if err != nil {
+			return fmt.Errorf("fprom: %s was not stored: %w", SafeKey(fresh[0].Key), err)
+		}
+		conflicts = append(conflicts, refused...)
 	}
 	if len(conflicts) == 0 {
 		return nil
 	}
-	conflict := &ConflictError{}
+	err := &ConflictError{}
 	for _, m := range conflicts {
-		conflict.Keys = append(conflict.Keys, m.Key)
+		err.Keys = append(err.Keys, m.Key)
 		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: ErrConflict})
 	}
-	return conflict
+	return err
 }
 
-// store puts the events that are new to this process into the queue. The ids of conflicts are known with another amount.
-func (t *Tracker) store(ctx context.Context, ms []Message) (conflicts []Message, err error) {
+// put stores ms in the queue. The ids of conflicts are known to it with another amount.
+func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, err error) {
 	bounded := ctx
 	if _, quick := t.cfg.Queue.(*memoryQueue); !quick { // the queue in memory never waits
 		var cancel context.CancelFunc
 		bounded, cancel = context.WithTimeout(ctx, putTimeout)
 		defer cancel()
 	}
-	fresh, conflicts, err := t.dedupe.beginStore(bounded, ms)
-	if err != nil {
-		return nil, fmt.Errorf("wait for the same event to be stored: %w", err)
-	}
-	t.counts.update(func(s *Stats) { s.Known += uint64(len(ms) - len(fresh) - len(conflicts)) })
-	if len(fresh) == 0 {
-		return conflicts, nil
-	}
-	err = t.guard(ctx, "the Queue's Put", func() error { return t.cfg.Queue.Put(bounded, fresh...) })
-	c, _ := errors.AsType[*ConflictError](err)
+	err = t.guard(ctx, "the Queue's Put", func() error { return t.cfg.Queue.Put(bounded, ms...) })
+	c, named := errors.AsType[*ConflictError](err)
 	conflict := errors.Is(err, ErrConflict)
 	if conflict {
 		err = nil
 	}
 	t.counts.put(err)
-	_, shared := t.cfg.Queue.(Limiter) // another process may give the event up, which frees its id: only the queue knows
-	for _, m := range fresh {
-		refused := conflict && (c == nil || slices.Contains(c.Keys, m.Key)) // without keys, perhaps all
-		t.dedupe.endStore(m, err == nil && !refused && !shared)
+	for _, m := range ms {
 		switch {
-		case refused:
+		case conflict && (!named || slices.Contains(c.Keys, m.Key)): // not named: perhaps all
 			conflicts = append(conflicts, m)
 		case err == nil:
 			t.observe(ctx, Step{Stage: StageEnqueued, Message: m})

@@ -170,16 +170,9 @@ func (r *Recording) report(stage Stage, events []Message, err error) {
 // errReturned is Record's error after the handler has returned.
 var errReturned = fmt.Errorf("fprom: the handler has returned, nothing is recorded; use Enqueue in the background: %w", ErrNoMiddleware)
 
-// record adds events, all or none, and reports a conflict.
+// record adds events, all or none. It refuses an id that this request has recorded, or the Tracker delivered, with another
+// amount. A conflict that only the queue knows is found when the event is accepted.
 func (r *Recording) record(events []Event) error {
-	conflict, err := r.add(events)
-	r.report(StageConflict, conflict, ErrConflict)
-	return err
-}
-
-// add refuses an id that this request or the Tracker knows with another amount. A conflict that only the queue knows is found
-// when the event is accepted.
-func (r *Recording) add(events []Event) (conflict []Message, err error) {
 	visitor := r.attribution()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -187,19 +180,26 @@ func (r *Recording) add(events []Event) (conflict []Message, err error) {
 	for _, e := range events {
 		m, err := newMessage(e, visitor)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		other := func(before Message) bool { return before.Key == m.Key && before.Digest != m.Digest }
-		if t := r.hook.tracker; slices.ContainsFunc(all, other) || t != nil && t.dedupe.conflicts(m.Key, m.Digest) {
-			return []Message{m}, &ConflictError{Keys: []string{m.Key}}
+		same := slices.IndexFunc(all, func(before Message) bool { return before.Key == m.Key })
+		conflict := same >= 0 && all[same].Digest != m.Digest
+		if t := r.hook.tracker; t != nil && same < 0 {
+			_, conflict = t.dedupe.check(m)
 		}
-		all = append(all, m)
+		switch {
+		case conflict:
+			r.report(StageConflict, []Message{m}, ErrConflict)
+			return &ConflictError{Keys: []string{m.Key}}
+		case same < 0:
+			all = append(all, m)
+		}
 	}
 	switch {
 	case r.closed:
-		return nil, errReturned
+		return errReturned
 	case r.hook.enqueuer != nil: // else the events are dropped
 		r.events = all
 	}
-	return nil, nil
+	return nil
 }

@@ -12,11 +12,10 @@ import (
 
 // Stats is a snapshot of a Tracker. The counters are of this process, since New.
 type Stats struct {
-	// Enqueued is how many events the queue has accepted. After a restart this includes repeats that only the queue's ledger
-	// knows: the queue accepts them and stores nothing.
+	// Enqueued is how many events the queue has accepted. This includes repeats that only the queue knows, since they wait or
+	// are in its ledger: it accepts them and stores nothing.
 	Enqueued uint64 `json:"enqueued"`
-	// Known is how many repeats were accepted of events that this process has stored or delivered (see DedupeConfig). A repeat
-	// that only the queue knows is counted as Enqueued. With a shared queue (a Limiter) so is a repeat of a waiting event.
+	// Known is how many repeats were accepted of events that this process has delivered (see DedupeConfig).
 	Known       uint64 `json:"known"`
 	Attempts    uint64 `json:"attempts"` // calls made to FirstPromoter
 	Tracked     uint64 `json:"tracked"`

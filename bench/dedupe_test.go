@@ -5,8 +5,11 @@ package bench
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,17 +18,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sink is a queue that keeps nothing, so that only the Tracker's own work is measured.
-type sink struct{}
+// registers is a FirstPromoter in memory that registers every event, so that only the Tracker's own work is measured.
+type registers struct{}
 
-func (sink) Put(context.Context, ...fprom.Message) error { return nil }
-
-func (sink) Run(ctx context.Context, workers int, _ func(context.Context, fprom.Message) (fprom.Result, error)) error {
-	<-ctx.Done()
-	return nil
+func (registers) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(`{"id":1}`))}, nil
 }
 
-// BenchmarkDedupe: Enqueue while the dedupe cache holds 1,000,000 ids and forgets old ones all the time, beside the same
+// BenchmarkDedupe: Track while the dedupe cache holds 1,000,000 ids and forgets old ones all the time, beside the same
 // loop with a cache of 128 ids (what the collector and the machine do to any program), and beside a plain go-cache whose
 // janitor purges 1,000,000 expired keys. Goal: no stall over 1 ms from the clean-up.
 //
@@ -33,23 +33,18 @@ func (sink) Run(ctx context.Context, workers int, _ func(context.Context, fprom.
 // show what is left when the collector is not at work: the clean-up alone.
 func BenchmarkDedupe(b *testing.B) {
 	ids, n := pick(1_000_000, 50_000), pick(2_000_000, 150_000)
-	rows := [][]string{{"Enqueue with", "p50", "p99", "p99.9", "p99.99", "longest", "over 1 ms", "of these the machine's", "longest else", "bytes an id"}}
+	rows := [][]string{{"Track with", "p50", "p99", "p99.9", "p99.99", "longest", "over 1 ms", "of these the machine's", "longest else"}}
 	for _, gc := range []int{100, -1} {
 		for _, entries := range []int{128, ids} {
 			name := "a cache of " + thousands(entries) + " ids"
 			if gc < 0 {
 				name += ", no collections"
 			}
-			s, bytes := enqueueMany(b, entries, n, gc)
-			per := "–"
-			if entries == ids {
-				per = whole(bytes)
-			}
-			rows = append(rows, append(s.row(b, name), per))
+			rows = append(rows, trackMany(b, entries, n, gc).row(b, name))
 		}
 	}
 	s := purge(ids)
-	rows = append(rows, append(s.row(b, "go-cache Add while its janitor purges "+thousands(ids)), "–"))
+	rows = append(rows, s.row(b, "go-cache Add while its janitor purges "+thousands(ids)))
 	table(b, fmt.Sprintf("%s calls, one after the other; ids of %d bytes", thousands(n), len(saleID(0))), rows)
 }
 
@@ -94,18 +89,17 @@ func (s *stalls) row(b *testing.B, name string) []string {
 	}
 }
 
-// enqueueMany fills a cache of so many entries, then times n further events. It returns the heap that an entry takes too.
-func enqueueMany(b *testing.B, entries, n, gc int) (*stalls, float64) {
+// trackMany fills a cache of so many entries, then times n further events.
+func trackMany(b *testing.B, entries, n, gc int) *stalls {
 	b.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	s := &stalls{took: make([]time.Duration, 0, n)}
-	before := heapInUse()
-	t := tracker(b, fprom.Config{Queue: sink{}, Dedupe: fprom.DedupeConfig{MaxEntries: entries}})
+	t := tracker(b, fprom.Config{HTTPClient: &http.Client{Transport: registers{}}, Dedupe: fprom.DedupeConfig{MaxEntries: entries}})
 	defer shutdown(t)
-	enqueue := func(e fprom.Event) {
-		if err := t.Enqueue(context.Background(), e); err != nil {
+	track := func(e fprom.Event) {
+		if _, err := t.Track(context.Background(), e); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -113,15 +107,14 @@ func enqueueMany(b *testing.B, entries, n, gc int) (*stalls, float64) {
 		return fprom.Sale{EventID: saleID(i), Email: "customer@example.com", Amount: 1999, Currency: "USD", Plan: "pro"}
 	}
 	for i := range entries {
-		enqueue(event(i))
+		track(event(i))
 	}
-	bytes := float64(heapInUse()-before) / float64(entries)
 	debug.SetGCPercent(gc)
 	for i := range n {
 		e := event(entries + i)
-		s.do(func() { enqueue(e) })
+		s.do(func() { track(e) })
 	}
-	return s, bytes
+	return s
 }
 
 // purge lets the janitor of a plain go-cache remove so many keys at once, while keys are added.
@@ -148,8 +141,3 @@ func purge(keys int) *stalls {
 	}
 	return s
 }
-
-// Flush, Stats and Close implement fprom.Queue.
-func (sink) Flush(context.Context) error                     { return nil }
-func (sink) Stats(context.Context) (fprom.QueueStats, error) { return fprom.QueueStats{}, nil }
-func (sink) Close() error                                    { return nil }
