@@ -51,35 +51,21 @@ func (r *Recording) Context() context.Context { return r.ctx }
 // Inside an http.TimeoutHandler the events are accepted in Finish, except with WithFailClosed: it holds the response back
 // until the handler returns, and may answer 503 in its place.
 func (r *Recording) Commit(status int) error {
-	if !r.decide(status) || r.heldBack && !r.hook.failClosed {
+	if status/100 == 1 && status != http.StatusSwitchingProtocols {
 		return nil
 	}
-	err := r.store(r.take(false), r.hook.failClosed)
-	if err != nil {
-		r.decision = handlerRefused
-	}
-	return err
-}
-
-// decide reports whether status is the first final one, and a success.
-func (r *Recording) decide(status int) bool {
-	if status/100 == 1 && status != http.StatusSwitchingProtocols {
-		return false
-	}
-	tooLate := r.heldBack && errors.Is(r.ctx.Err(), context.DeadlineExceeded)
-	success := status >= http.StatusOK && r.hook.success(status)
-	if !success {
+	if status < http.StatusOK || !r.hook.success(status) {
+		r.Discard(nil)
 		r.reason = nil // the client sees the failure
-	} else if tooLate && r.decision != handlerFailed {
-		r.reason = errTooLate
 	}
-	if r.decision != undecided && !tooLate {
-		return false
+	if r.decision != undecided {
+		return nil
 	}
-	if r.decision = handlerFailed; success && !tooLate {
-		r.decision = handlerSucceeded
+	r.decision = handlerSucceeded
+	if r.heldBack && !r.hook.failClosed {
+		return nil
 	}
-	return r.decision == handlerSucceeded
+	return r.store(false)
 }
 
 // Discard says that the handler failed, whatever its status. It does nothing after Commit has decided. Give a reason if the
@@ -94,15 +80,15 @@ func (r *Recording) Discard(reason error) {
 // Finish says that the handler returned normally. If Commit found a success, the events recorded since are accepted.
 func (r *Recording) Finish() {
 	if r.decision == handlerSucceeded {
-		_ = r.store(r.take(true), false) // the response has left: store reports what is lost
+		_ = r.store(true)
 	}
 }
 
-// errTooLate is the reason to discard events of a handler that returned after its deadline.
-var errTooLate = errors.New("fprom: the request's deadline passed before the handler returned: an http.TimeoutHandler has answered 503, unless a middleware inside it has set a shorter deadline; set such a deadline outside of the TimeoutHandler, and report the event by hand if the customer has paid")
-
-// errPanicked is the reason to discard events that were recorded after the status of a success.
-var errPanicked = errors.New("fprom: the handler sent a success, but did not return normally")
+// Reasons to discard the events of a handler that may have sent a success.
+var (
+	errTooLate  = errors.New("fprom: the request's deadline passed before the handler returned: an http.TimeoutHandler has answered 503, unless a middleware inside it has set a shorter deadline; set such a deadline outside of the TimeoutHandler, and report the event by hand if the customer has paid")
+	errPanicked = errors.New("fprom: the handler sent a success, but did not return normally")
+)
 
 // Close ends the recording: events that were not accepted are discarded. Defer it, since the handler may panic.
 func (r *Recording) Close() {
@@ -121,9 +107,14 @@ func (r *Recording) take(last bool) []Message {
 	return events
 }
 
-// store enqueues events in one call: all or none. If they cannot be stored, refuse means that the request fails; otherwise
-// they are lost.
-func (r *Recording) store(events []Message, refuse bool) error {
+// store enqueues the events in one call: all or none. If they cannot be stored, they are lost, unless WithFailClosed can
+// still refuse the request. With last, the response has left, and no event can be recorded any more.
+func (r *Recording) store(last bool) error {
+	if r.heldBack && errors.Is(r.ctx.Err(), context.DeadlineExceeded) {
+		r.decision, r.reason = handlerFailed, errTooLate
+		return nil
+	}
+	events := r.take(last)
 	if len(events) == 0 {
 		return nil
 	}
@@ -134,7 +125,8 @@ func (r *Recording) store(events []Message, refuse bool) error {
 		if r.hook.tracker == nil { // a Tracker has logged it
 			r.hook.reporter.say(r.ctx, slog.LevelError, "NOT TRACKED: an event of the handler is refused; the others are stored", safelog.Error(err))
 		}
-	case refuse:
+	case r.hook.failClosed && !last:
+		r.decision = handlerRefused
 		err = fmt.Errorf("fprom: the request is answered with 503: %w", err)
 		r.report(StageDiscarded, events, err)
 		return err
