@@ -2,7 +2,6 @@ package fprom
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -59,9 +58,6 @@ func reaches(w http.ResponseWriter, wanted func(http.ResponseWriter) bool) bool 
 }
 
 func (w writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if w.x.decision == handlerRefused {
-		return nil, nil, fmt.Errorf("fprom: hijack: the request was answered with 503: %w", http.ErrNotSupported)
-	}
 	c, rw, err := http.NewResponseController(w.x.w).Hijack()
 	if err == nil {
 		w.x.Discard(nil)

@@ -92,9 +92,6 @@ func (w *writer) Flush() {
 }
 
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if w.refused {
-		return nil, nil, fmt.Errorf("fprom: ginadapter: hijack: the request was answered with 503: %w", http.ErrNotSupported)
-	}
 	conn, rw, err := w.ResponseWriter.Hijack()
 	if err == nil {
 		w.x.Discard(nil)
