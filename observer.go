@@ -38,8 +38,9 @@ type Step struct {
 	verdict *verdict // of the attempt; nil if none was made
 }
 
-// observe counts and logs every step, and calls the Observer. Logger and Observer are foreign code: it recovers their panics.
+// observe counts and logs every step, and calls the Observer, also after the end of ctx. It recovers their panics.
 func (t *Tracker) observe(ctx context.Context, s Step) {
+	ctx = context.WithoutCancel(ctx)
 	t.counts.update(func(stats *Stats) { stats.count(s) })
 	_ = t.guard(ctx, "the Logger", func() error { t.logbook.log(ctx, t, s); return nil })
 	if t.cfg.Observer != nil {

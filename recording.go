@@ -155,7 +155,7 @@ func (r *Recording) enqueue(ms []Message) error {
 
 func (r *Recording) report(stage Stage, events []Message, err error) {
 	for _, m := range events {
-		r.hook.reporter.observe(context.WithoutCancel(r.ctx), Step{Stage: stage, Message: m, Err: err})
+		r.hook.reporter.observe(r.ctx, Step{Stage: stage, Message: m, Err: err})
 	}
 }
 

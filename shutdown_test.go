@@ -395,6 +395,11 @@ func TestShutdownLetsAnAttemptEnd(t *testing.T) {
 		q := &shared{recorder: newRecorder()} // which is not drained
 		cfg := config(f)
 		cfg.Queue = q
+		cfg.Observer = func(ctx context.Context, s fprom.Step) {
+			if ctx.Err() != nil {
+				t.Errorf("the Observer of the step %s cannot work: %v", s.Stage, ctx.Err())
+			}
+		}
 		tracker, err := fprom.New(cfg)
 		if err != nil {
 			t.Fatal(err)
