@@ -34,7 +34,8 @@
 // nothing is sent. Each process has its own circuit breaker.
 //
 // An event waits at most an hour for its next attempt, whatever fprom.RetryConfig says. If a stored time is further ahead, the
-// database's clock was set back since: such a time counts as past.
+// database's clock was set back since: such a time counts as past. The rules of the ledger are functions and views of the schema
+// (migrations/002_rules.sql), so that programs of several releases agree.
 //
 // Flush waits for the events of all replicas. The Tracker's Shutdown does not: the other replicas, or the next process,
 // deliver the rest.
@@ -54,8 +55,9 @@
 // Migrate first, then start the new release. Each replica may call Migrate when it starts, or a job calls it before.
 // Programs of the older release go on, and may restart, unless they cannot work with the new tables: then their errors wrap
 // ErrSchema. Migration 2 is of that kind: stop all replicas of version 1 first. It copies the ledger, about a minute for a
-// million rows. If the schema is current, Migrate creates nothing: SELECT, INSERT, UPDATE and DELETE on the tables and USAGE
-// on the sequences are enough. docs/replicas.md says how to make the tables with a migration tool.
+// million rows. If the schema is current, Migrate creates nothing: SELECT, INSERT, UPDATE and DELETE on the tables, SELECT on
+// the views and USAGE on the sequences are enough, and EXECUTE on the functions if you revoked it from PUBLIC. docs/replicas.md
+// says how to make the tables with a migration tool.
 //
 // The clocks of the replicas should agree to a second: River compares them with the database's.
 //

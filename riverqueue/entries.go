@@ -25,7 +25,7 @@ const filterSQL = `l.account_id = $account AND l.seq > @after
 	AND (@keys::text[] IS NULL OR l.key = ANY(@keys))
 	AND (@state::text = '' OR l.state = @state)
 	-- Rows before the first waiting event are not read.
-	AND (@state::text <> 'waiting' OR l.seq >= (SELECT min(seq) FROM ` + waitingSQL + `))
+	AND (@state::text <> 'waiting' OR l.seq >= (SELECT min(seq) FROM $schema.fprom_waiting))
 	AND (@outcome::text = '' OR CASE l.state WHEN 'waiting' THEN 'undelivered' ELSE l.outcome END = @outcome)
 	AND (@kind::text = '' OR l.kind = @kind)
 	AND (@customers::text[] IS NULL OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
@@ -38,8 +38,8 @@ const filterSQL = `l.account_id = $account AND l.seq > @after
 	AND (@reason::text = '' OR strpos(lower(l.reason), lower(@reason)) > 0)
 	AND (@status::integer = 0 OR l.status_code = @status)`
 
-var entriesSQL = `SELECT key, kind, state, outcome, amount, currency, customer, bulk, recorded_at, coalesce(settled_at, ` + noTime + `), attempts,
-	CASE WHEN ` + notDue("l") + ` THEN next_attempt ELSE ` + noTime + ` END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
+const entriesSQL = `SELECT key, kind, state, outcome, amount, currency, customer, bulk, recorded_at, coalesce(settled_at, ` + noTime + `), attempts,
+	CASE WHEN $schema.fprom_ahead(next_attempt) THEN next_attempt ELSE ` + noTime + ` END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
 	FROM $schema.fprom_ledger l WHERE ` + filterSQL + ` ORDER BY l.seq LIMIT @limit`
 
 // filterArgs returns the arguments of a statement with filterSQL. In QueryExecModeCacheDescribe PostgreSQL plans each call for its own

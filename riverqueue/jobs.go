@@ -2,7 +2,6 @@ package riverqueue
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -24,19 +23,12 @@ type wakeUp struct {
 // Kind implements river.JobArgs.
 func (wakeUp) Kind() string { return jobKind }
 
-// jobsSQL makes a job of each row with the columns key and bulk. What follows it is the job's time, by which River orders jobs, and
-// the table of the rows.
-const jobsSQL = `INSERT INTO $schema.river_job (args, kind, max_attempts, queue, scheduled_at)
-	SELECT jsonb_build_object('key', key), '` + jobKind + `', 32767, CASE WHEN bulk THEN '` + bulkQueue + `' ELSE '` + liveQueue + `' END, `
-
 // account is the FirstPromoter account of the schema. It is part of every key, so that a schema may have more accounts later.
 const account = "1"
 
-// sql puts the schema, the account and the seconds of Config.Rescue into a statement. Outside of a text the schema is quoted, since
-// its name may be a word of SQL.
+// sql puts the schema and the account into a statement. Outside of a text the schema is quoted, since its name may be a word of SQL.
 func (q *Queue) sql(text string) string {
-	rescue := strconv.FormatFloat(q.cfg.Rescue.Seconds(), 'f', -1, 64)
-	return strings.NewReplacer("'$schema", "'"+q.cfg.Schema, "$schema", `"`+q.cfg.Schema+`"`, "$account", account, "$rescue", rescue).Replace(text)
+	return strings.NewReplacer("'$schema", "'"+q.cfg.Schema, "$schema", `"`+q.cfg.Schema+`"`, "$account", account).Replace(text)
 }
 
 // queryRow runs a statement that returns one row, by pgx or by database/sql. Arguments and results are text or boolean, which

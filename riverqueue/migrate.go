@@ -17,9 +17,11 @@ var (
 	ledgerSQL string
 	//go:embed migrations/002_record.sql
 	recordSQL string
+	//go:embed migrations/002_rules.sql
+	rulesSQL string
 
 	// migrations has at index i the SQL that makes version i+1 of this package's tables.
-	migrations = []string{ledgerSQL, recordSQL}
+	migrations = []string{ledgerSQL, recordSQL + rulesSQL}
 )
 
 // ErrSchema is wrapped by the errors of a Queue whose tables are missing, too old, or too new for this program.
@@ -104,9 +106,9 @@ func (q *Queue) check(ctx context.Context, db queryRow) error {
 	return nil
 }
 
-// explain makes the error of a missing table say what to do.
+// explain makes the error of a missing table, view, function or schema say what to do.
 func explain(err error) error {
-	if state := sqlState(err); state == "42P01" || state == "3F000" {
+	if state := sqlState(err); state == "42P01" || state == "42883" || state == "3F000" {
 		return fmt.Errorf("%w: call Migrate: %w", ErrSchema, err)
 	}
 	return err

@@ -87,6 +87,7 @@ func TestConfig(t *testing.T) {
 		{"schema that is SQL", riverqueue.Config{Schema: "a; DROP TABLE b"}, "riverqueue.Config.Schema"},
 		{"schema too long", riverqueue.Config{Schema: strings.Repeat("a", 41)}, "riverqueue.Config.Schema"},
 		{"short rescue", riverqueue.Config{Rescue: time.Second}, "riverqueue.Config.Rescue"},
+		{"long rescue", riverqueue.Config{Rescue: 2 * time.Hour}, "riverqueue.Config.Rescue"},
 		{"short retention", riverqueue.Config{Retention: 1}, "riverqueue.Config.Retention"},
 	} {
 		_, err := riverqueue.New(pool, tt.cfg)

@@ -20,9 +20,8 @@ const (
 const (
 	redriveSQL = `WITH selected AS MATERIALIZED (` + selectSQL + ` AND l.body IS NOT NULL` + lockSelectedSQL + `),
 		redriven AS (UPDATE $schema.fprom_ledger l SET state = 'waiting', settled_at = NULL, outcome = '', attempts = 0, generation = generation + 1
-			FROM selected WHERE l.account_id = $account AND l.key = selected.key AND l.state = 'dead' RETURNING l.key, l.bulk, l.seq),
-		jobs AS (` + jobsSQL + `now() FROM redriven ORDER BY seq)
-		SELECT count(*) FROM redriven`
+			FROM selected WHERE l.account_id = $account AND l.key = selected.key AND l.state = 'dead' RETURNING l.key, l.bulk, l.recorded_at)
+		SELECT count($schema.fprom_wake(key, bulk, least(recorded_at, now()))) FROM redriven`
 	dropSQL = `WITH selected AS MATERIALIZED (` + selectSQL + lockSelectedSQL + `),
 		dropped AS (DELETE FROM $schema.fprom_ledger l USING selected WHERE l.account_id = $account AND l.key = selected.key AND l.state = 'dead' RETURNING 1)
 		SELECT count(*) FROM dropped`

@@ -29,7 +29,7 @@ type Config struct {
 	// Rescue is the time after which an unfinished delivery counts as lost with its process. Another replica then delivers the
 	// event. A delivery is cancelled after two thirds of Rescue, and most of that time it may wait for the rate limit: two
 	// thirds of Rescue must exceed the number of workers of all replicas, divided by the calls a second. Default 3 min, at
-	// least 3 s.
+	// least 3 s, at most an hour.
 	Rescue time.Duration
 	// Retention is how long an event id is remembered after its event was delivered. Dead letters and waiting events are
 	// never removed. Default 400 days: a yearly renewal under last year's id is still noticed. At least a day.
@@ -48,8 +48,8 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case !schemaName.MatchString(c.Schema):
 		return c, &fprom.ValidationError{Field: "riverqueue.Config.Schema", Reason: "is not a lower-case name of at most 40 letters, digits and underscores"}
-	case c.Rescue < 3*time.Second:
-		return c, &fprom.ValidationError{Field: "riverqueue.Config.Rescue", Reason: "is less than 3 seconds"}
+	case c.Rescue < 3*time.Second || c.Rescue > maxWait:
+		return c, &fprom.ValidationError{Field: "riverqueue.Config.Rescue", Reason: "is less than 3 seconds or more than an hour"}
 	case c.Retention < 24*time.Hour:
 		return c, &fprom.ValidationError{Field: "riverqueue.Config.Retention", Reason: "is less than a day"}
 	}
@@ -111,32 +111,24 @@ func (q *Queue) errClosed() error {
 	}
 }
 
-// batch runs statements in one READ COMMITTED transaction and one round trip, so that a process that stops holds no lock.
-func (q *Queue) batch(ctx context.Context, fill func(*pgx.Batch)) error {
-	b := &pgx.Batch{}
-	b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
-	fill(b)
-	b.Queue(`COMMIT`)
-	err := q.pool.SendBatch(ctx, b).Close() // after an error the pool closes the connection, and with it the transaction
-	if err == nil {
-		q.outage.over()
-	}
-	return err
-}
-
-// finish is batch for what must be stored although ctx has ended.
-func (q *Queue) finish(ctx context.Context, fill func(*pgx.Batch)) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
-	defer cancel()
-	return q.batch(ctx, fill)
-}
-
-// row is batch for one statement that returns one row.
+// row runs a statement in a READ COMMITTED transaction of one round trip, so that a process that stops holds no lock. If the statement
+// returns no row, Scan leaves its arguments as they are.
 func (q *Queue) row(ctx context.Context, sql string, args ...any) pgx.Row {
 	return scanner(func(dest ...any) error {
-		return q.batch(ctx, func(b *pgx.Batch) {
-			b.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(dest...) })
+		b := &pgx.Batch{}
+		b.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED`)
+		b.Queue(sql, args...).QueryRow(func(row pgx.Row) error {
+			if err := row.Scan(dest...); !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			return nil
 		})
+		b.Queue(`COMMIT`)
+		err := q.pool.SendBatch(ctx, b).Close() // after an error the pool closes the connection, and with it the transaction
+		if err == nil {
+			q.outage.over()
+		}
+		return err
 	})
 }
 
@@ -145,14 +137,9 @@ type scanner func(dest ...any) error
 // Scan runs the statement.
 func (s scanner) Scan(dest ...any) error { return s(dest...) }
 
-// scanOptional scans the row that a statement of a batch returns. If it returns none, dest stays as it is.
-func scanOptional(s *pgx.QueuedQuery, dest ...any) {
-	s.QueryRow(func(row pgx.Row) error {
-		if err := row.Scan(dest...); !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
-		return nil
-	})
+// lasting returns a context for what must be stored although ctx has ended.
+func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 }
 
 // acquire waits for a place of a semaphore, the end of ctx or Close. Receive from sem to release the place.

@@ -2,6 +2,7 @@ package riverqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -94,12 +95,10 @@ func (q *Queue) work(run, ctx context.Context, job *river.Job[wakeUp], deliverie
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(run, cancel)()
-	c, again, err := q.waitForClaim(ctx, job, deliveries)
+	c, err := q.waitForClaim(ctx, job, deliveries)
 	switch {
 	case err != nil: // Run ends: another replica takes the job, or this one after its restart
 		return river.JobSnooze(0)
-	case c == nil && again > 0:
-		return river.JobSnooze(again)
 	case c == nil:
 		return nil
 	}
@@ -111,35 +110,36 @@ func (q *Queue) work(run, ctx context.Context, job *river.Job[wakeUp], deliverie
 	if err = ctx.Err(); err == nil { // ctx may have ended while the event was claimed
 		result, err = backlog.Recovered(ctx, deliver, c.message)
 	}
-	return q.settle(run, ctx, c, result, err)
+	q.settle(run, ctx, c, result, err)
+	return nil
 }
 
 // waitForClaim acquires a place of deliveries and claims the event of a job. Bulk events wait here, one after the other, while
-// live events are ready. The error is ctx's.
-func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], deliveries chan struct{}) (*claimed, time.Duration, error) {
-	bulk := job.Queue == bulkQueue
-	if bulk {
+// live events are ready. It returns nil if there is nothing to do for this job. The error is ctx's.
+func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], deliveries chan struct{}) (*claimed, error) {
+	if job.Queue == bulkQueue {
 		if err := q.acquire(ctx, q.bulkClaim); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		defer func() { <-q.bulkClaim }()
 	}
 	for {
 		if err := q.acquire(ctx, deliveries); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		c, again, err := q.claim(ctx, fprom.SafeKey(job.Args.Key), bulk)
+		c, err := q.claim(ctx, fprom.SafeKey(job.Args.Key))
 		if c != nil {
-			return c, 0, nil
+			return c, nil
 		}
 		<-deliveries
-		if err != nil {
+		switch {
+		case err == nil:
+			return nil, nil
+		case !errors.Is(err, errBehindLive):
 			q.outage.failed("begin a delivery", err)
-		} else if again != 0 {
-			return nil, again, nil
 		}
 		if err := q.sleep(ctx, pollTime); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
 }

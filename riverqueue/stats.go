@@ -18,17 +18,13 @@ var statsSQL = `SELECT
 	` + countSQL(`state = 'dead'`, "fprom_ledger_dead") + `,
 	` + countSQL(`state <> 'waiting'`, "fprom_ledger_settled") + `,
 	(SELECT count(*) FROM $schema.fprom_conflict WHERE account_id = $account),
-	coalesce((SELECT recorded_at FROM ` + waitingSQL + ` ORDER BY seq LIMIT 1), ` + noTime + `),
+	coalesce((SELECT recorded_at FROM $schema.fprom_waiting ORDER BY seq LIMIT 1), ` + noTime + `),
 	coalesce((SELECT settled_at FROM $schema.fprom_ledger WHERE account_id = $account AND state <> 'waiting' AND state = 'done' ORDER BY settled_at DESC LIMIT 1), ` + noTime + `),
 	EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now()),
 	` + pausedInRiver + `,
 	(SELECT coalesce(sum(c % 1000000), 0)::integer FROM unnest(calls) c, extract(epoch FROM clock_timestamp()) now WHERE c / 1000000 BETWEEN now - 60 AND now),
 	CASE WHEN ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END, CASE WHEN ` + inPause + ` THEN pause_reason ELSE '' END
 	FROM $schema.fprom_account WHERE account_id = $account`
-
-// waitingSQL is a table l of the waiting events. As a union of two ordered parts it uses the indexes of live and of bulk events.
-const waitingSQL = `((SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND NOT bulk ORDER BY seq)
-	UNION ALL (SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk ORDER BY seq)) l`
 
 // countSQL counts the events that fulfil a condition, for which there is an index.
 func countSQL(condition, index string) string {
@@ -58,14 +54,14 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 }
 
 // flushSQL asks about the events up to seq $1: does one wait, and is one under way or due within $2 seconds?
-var flushSQL = `WITH left_over AS (SELECT *, ` + underWay("l") + ` AS under_way,
-		next_attempt <= clock_timestamp() + make_interval(secs => $2) OR NOT ` + notDue("l") + ` AS due FROM ` + waitingSQL + ` WHERE seq <= $1)
+const flushSQL = `WITH left_over AS (SELECT *, $schema.fprom_ahead(claimed_until) AS under_way,
+		next_attempt <= clock_timestamp() + make_interval(secs => $2) OR NOT $schema.fprom_ahead(next_attempt) AS due FROM $schema.fprom_waiting WHERE seq <= $1)
 	SELECT EXISTS (SELECT 1 FROM left_over),
 		EXISTS (SELECT 1 FROM left_over l WHERE under_way
 			-- An earlier event of its customer that is due later holds it up.
 			OR due AND NOT EXISTS (SELECT 1 FROM $schema.fprom_ledger o
 				WHERE o.account_id = $account AND o.customer = l.customer AND o.customer <> '' AND o.state = 'waiting' AND o.seq < l.seq AND NOT o.aside
-				AND NOT ` + underWay("o") + ` AND ` + notDue("o") + ` AND o.next_attempt > clock_timestamp() + make_interval(secs => $2)))`
+				AND NOT $schema.fprom_ahead(o.claimed_until) AND $schema.fprom_ahead(o.next_attempt) AND o.next_attempt > clock_timestamp() + make_interval(secs => $2)))`
 
 // Flush waits until every event that any process stored in the schema before the call has an outcome.
 func (q *Queue) Flush(ctx context.Context) error {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -16,19 +14,15 @@ const (
 // sweepSQL makes a job for each of the oldest ready events that has none, because somebody deleted or cancelled it, or its
 // process died. Two kinds of jobs do not count: one that runs for longer than Config.Rescue ($1 seconds), and one whose time
 // is a minute ahead, because the clock of the database stepped back or that of a replica is wrong.
-var sweepSQL = `WITH candidates AS (` + oldestReady("NOT l.bulk") + ` UNION ALL ` + oldestReady("l.bulk") + `),
+const sweepSQL = `WITH candidates AS ((SELECT * FROM $schema.fprom_ready WHERE NOT bulk ORDER BY seq LIMIT 1000)
+		UNION ALL (SELECT * FROM $schema.fprom_ready WHERE bulk ORDER BY seq LIMIT 1000)),
 	-- EXCEPT reads each job once, whatever the statistics say.
 	lost AS MATERIALIZED (SELECT * FROM candidates WHERE key IN (SELECT key FROM candidates EXCEPT SELECT args->>'key' FROM $schema.river_job
 		WHERE state IN ('available', 'pending', 'scheduled') AND scheduled_at < now() + interval '1 minute'
-			OR state = 'running' AND attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute')),
-	jobs AS (` + jobsSQL + `least(recorded_at, now()) FROM lost)
-	SELECT count(*), count(*) FILTER (WHERE ahead), ` + pausedInRiver + ` FROM lost`
-
-// oldestReady selects the oldest ready events. ahead is true if a time of an event shows that the clock stepped back.
-func oldestReady(bulk string) string {
-	return `(SELECT l.key, l.bulk, l.recorded_at, greatest(l.claimed_until, l.next_attempt) > clock_timestamp() AS ahead
-		FROM $schema.fprom_ledger l WHERE l.account_id = $account AND ` + ready + ` AND ` + bulk + ` ORDER BY l.seq LIMIT 1000)`
-}
+			OR state = 'running' AND attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute'))
+	-- A time of an event that is ready lies ahead only if the clock stepped back.
+	SELECT count($schema.fprom_wake(key, bulk, least(recorded_at, now()))), count(*) FILTER (WHERE greatest(claimed_until, next_attempt) > clock_timestamp()),
+		` + pausedInRiver + ` FROM lost`
 
 // pruneSQL removes events that were delivered more than Config.Retention ($1 seconds) ago. It removes at most
 // 5,000 a minute, more than an account can deliver. It tests the state twice: PostgreSQL before 15.15 does not test ctid
@@ -64,5 +58,5 @@ func (q *Queue) upkeepOnce(ctx context.Context) error {
 	if paused {
 		q.cfg.Logger.Warn("fprom: riverqueue: nothing is delivered: " + pausedReason)
 	}
-	return q.batch(ctx, func(b *pgx.Batch) { b.Queue(q.sql(pruneSQL), q.cfg.Retention.Seconds()) })
+	return q.row(ctx, q.sql(pruneSQL), q.cfg.Retention.Seconds()).Scan()
 }

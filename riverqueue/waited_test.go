@@ -16,7 +16,7 @@ import (
 func waiters(t *testing.T, pool *pgxpool.Pool, schema string, n int) {
 	t.Helper()
 	waitFor(t, "a statement to wait for a row", func() bool {
-		return countRows(t, pool, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0`, `"`+schema+`".fprom_ledger`) == n
+		return countRows(t, pool, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0`, `"`+schema+`".fprom_`) == n
 	})
 }
 
