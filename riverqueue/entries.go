@@ -38,8 +38,9 @@ const filterSQL = `l.account_id = $account AND l.seq > @after
 	AND (@reason::text = '' OR strpos(lower(l.reason), lower(@reason)) > 0)
 	AND (@status::integer = 0 OR l.status_code = @status)`
 
-const entriesSQL = `SELECT key, kind, state, outcome, amount, currency, customer, bulk, recorded_at, coalesce(settled_at, ` + noTime + `), attempts,
-	CASE WHEN $schema.fprom_ahead(next_attempt) THEN next_attempt ELSE ` + noTime + ` END, reason, status_code, promoter_event, commissions, l.seq::text AS cursor
+const entriesSQL = `SELECT key, kind, state, CASE state WHEN 'waiting' THEN 'undelivered' ELSE outcome END AS outcome, amount, currency, customer, bulk, recorded_at,
+	coalesce(settled_at, ` + noTime + `) AS settled_at, attempts, CASE WHEN $schema.fprom_ahead(next_attempt) THEN next_attempt ELSE ` + noTime + ` END AS next_attempt,
+	reason, status_code, promoter_event AS id, coalesce(cardinality(commissions), 0) AS commissions, commissions AS commission_ids, l.seq::text AS cursor
 	FROM $schema.fprom_ledger l WHERE ` + filterSQL + ` ORDER BY l.seq LIMIT @limit`
 
 // filterArgs returns the arguments of a statement with filterSQL. In QueryExecModeCacheDescribe PostgreSQL plans each call for its own
@@ -100,13 +101,5 @@ func (q *Queue) entries(ctx context.Context, f fprom.Filter, limit int) ([]fprom
 		return nil, err
 	}
 	rows, _ := q.pool.Query(ctx, q.sql(entriesSQL), args...) // CollectRows returns its error
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e fprom.Entry, err error) {
-		err = row.Scan(&e.Key, &e.Kind, &e.State, &e.Outcome, &e.Amount, &e.Currency, &e.Customer, &e.Bulk, &e.RecordedAt, &e.SettledAt, &e.Attempts,
-			&e.NextAttempt, &e.Reason, &e.StatusCode, &e.ID, &e.CommissionIDs, &e.Cursor)
-		e.Commissions = len(e.CommissionIDs)
-		if e.State == fprom.StateWaiting {
-			e.Outcome = fprom.Undelivered
-		}
-		return e, err
-	})
+	return pgx.CollectRows(rows, pgx.RowToStructByNameLax[fprom.Entry])
 }

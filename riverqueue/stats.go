@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/fprom-go/fprom"
 )
 
@@ -13,18 +15,19 @@ import (
 const countLimit = 20_000
 
 var statsSQL = `SELECT
-	` + countSQL(`state = 'waiting' AND NOT bulk`, "fprom_ledger_live") + `,
-	` + countSQL(`state = 'waiting' AND bulk`, "fprom_ledger_bulk") + `,
-	` + countSQL(`state = 'dead'`, "fprom_ledger_dead") + `,
-	` + countSQL(`state <> 'waiting'`, "fprom_ledger_settled") + `,
-	(SELECT count(*) FROM $schema.fprom_conflict WHERE account_id = $account),
-	coalesce((SELECT recorded_at FROM $schema.fprom_waiting ORDER BY seq LIMIT 1), ` + noTime + `),
-	coalesce((SELECT settled_at FROM $schema.fprom_ledger WHERE account_id = $account AND state <> 'waiting' AND state = 'done' ORDER BY settled_at DESC LIMIT 1), ` + noTime + `),
-	EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now()),
-	` + pausedInRiver + `,
-	(SELECT coalesce(sum(c % 1000000), 0)::integer FROM unnest(calls) c, extract(epoch FROM clock_timestamp()) now WHERE c / 1000000 BETWEEN now - 60 AND now),
-	CASE WHEN ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END, CASE WHEN ` + inPause + ` THEN pause_reason ELSE '' END
-	FROM $schema.fprom_account WHERE account_id = $account`
+	` + countSQL(`state = 'waiting' AND NOT bulk`, "fprom_ledger_live") + ` AS pending,
+	` + countSQL(`state = 'waiting' AND bulk`, "fprom_ledger_bulk") + ` AS bulk,
+	` + countSQL(`state = 'dead'`, "fprom_ledger_dead") + ` AS dead,
+	` + countSQL(`state <> 'waiting'`, "fprom_ledger_settled") + ` AS ledger,
+	(SELECT count(*) FROM $schema.fprom_conflict WHERE account_id = $account) AS conflicts,
+	coalesce((SELECT recorded_at FROM $schema.fprom_waiting ORDER BY seq LIMIT 1), ` + noTime + `) AS oldest,
+	coalesce((SELECT settled_at FROM $schema.fprom_ledger WHERE account_id = $account AND state <> 'waiting' AND state = 'done' ORDER BY settled_at DESC LIMIT 1), ` + noTime + `) AS last_success,
+	-- River takes some seconds to make another replica the leader.
+	NOT paused AND (@running OR EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now())) AS delivering,
+	(SELECT coalesce(sum(c % 1000000), 0)::integer FROM unnest(calls) c, extract(epoch FROM clock_timestamp()) now WHERE c / 1000000 BETWEEN now - 60 AND now) AS last_minute,
+	CASE WHEN ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END AS paused_until,
+	CASE WHEN paused THEN @paused WHEN ` + inPause + ` THEN pause_reason ELSE '' END AS pause_reason
+	FROM $schema.fprom_account, (SELECT ` + pausedInRiver + ` AS paused) river WHERE account_id = $account`
 
 // countSQL counts the events that fulfil a condition, for which there is an index.
 func countSQL(condition, index string) string {
@@ -35,21 +38,15 @@ func countSQL(condition, index string) string {
 // Stats counts for all replicas together. It costs milliseconds, however many events wait: beyond 20,000 it returns
 // PostgreSQL's estimate.
 func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
-	var s fprom.QueueStats
 	if err := q.errClosed(); err != nil {
-		return s, err
+		return fprom.QueueStats{}, err
 	}
-	var paused bool
-	err := q.pool.QueryRow(ctx, q.sql(statsSQL)).Scan(&s.Pending, &s.Bulk, &s.Dead, &s.Ledger, &s.Conflicts, &s.Oldest, &s.LastSuccess,
-		&s.Delivering, &paused, &s.LastMinute, &s.PausedUntil, &s.PauseReason)
+	rows, _ := q.pool.Query(ctx, q.sql(statsSQL), pgx.StrictNamedArgs{"running": q.running.Load(), "paused": pausedReason}) // CollectExactlyOneRow returns its error
+	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByNameLax[fprom.QueueStats])
 	if err != nil {
 		return s, fmt.Errorf("fprom: riverqueue: stats: %w", explain(err))
 	}
-	s.Ledger = max(s.Ledger-s.Dead, 0)              // one index has both
-	s.Delivering = s.Delivering || q.running.Load() // River takes some seconds to make another replica the leader
-	if paused {
-		s.PauseReason, s.Delivering = pausedReason, false
-	}
+	s.Ledger = max(s.Ledger-s.Dead, 0) // one index has both
 	return s, nil
 }
 
