@@ -17,41 +17,36 @@ const maxWait = time.Hour
 // settleSQL stores an outcome or a failed attempt.
 const settleSQL = `SELECT $schema.fprom_settle(@key, @generation, @state, @outcome, @reason, @status, @id, @commissions, @attempts, @aside, @wait)`
 
-// claimed is an event that this process delivers.
-type claimed struct {
-	message    fprom.Message
-	key        string // in the ledger
-	generation int
-}
+var (
+	// errNotReady: there is nothing to do for this job. Another one will wake the event, if it still waits.
+	errNotReady = errors.New("the event is not ready")
+	// errBehindLive: a bulk event is claimed again and again until no live event is ready.
+	errBehindLive = errors.New("live events are ready")
+)
 
-// errBehindLive is the error of a claim of a bulk event while live events are ready.
-var errBehindLive = errors.New("live events are ready")
-
-// claim begins the delivery of an event. It returns nil if there is nothing to do for this job.
-func (q *Queue) claim(ctx context.Context, key string) (*claimed, error) {
+// claim begins the delivery of an event. An outcome counts only for the generation that claim returns.
+func (q *Queue) claim(ctx context.Context, key string) (m fprom.Message, generation int, err error) {
 	ctx, cancel := lasting(ctx)
 	defer cancel()
-	c := &claimed{key: key}
-	m := &c.message
-	var ready bool
+	var claimed bool
 	var body string
 	var digest int64
-	err := q.row(ctx, q.sql(`SELECT claimed, (e).generation, coalesce((e).clear_key, (e).key), (e).kind, (e).customer, coalesce((e).body, ''), (e).recorded_at, (e).attempts + 1,
+	err = q.row(ctx, q.sql(`SELECT claimed, (e).generation, coalesce((e).clear_key, (e).key), (e).kind, (e).customer, coalesce((e).body, ''), (e).recorded_at, (e).attempts + 1,
 		(e).digest, (e).bulk FROM $schema.fprom_claim($1, $2) AS c(claimed, e)`), key, (q.cfg.Rescue*5/6).Seconds()).
-		Scan(&ready, &c.generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
-	m.Body, m.Digest = []byte(body), uint64(digest)
+		Scan(&claimed, &generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
 	switch {
-	case err != nil || m.Key == "":
-		return nil, err
-	case !ready:
-		return nil, errBehindLive
+	case err == nil && m.Key == "":
+		err = errNotReady
+	case err == nil && !claimed:
+		err = errBehindLive
 	}
-	return c, nil
+	m.Body, m.Digest = []byte(body), uint64(digest)
+	return m, generation, err
 }
 
 // settle stores what became of a delivery. A delivery that ctx cut short is no attempt.
-func (q *Queue) settle(run, ctx context.Context, c *claimed, result fprom.Result, failure error) {
-	e := fprom.NewEntry(c.message)
+func (q *Queue) settle(run, ctx context.Context, m fprom.Message, generation int, result fprom.Result, failure error) {
+	e := fprom.NewEntry(m)
 	e.Settle(result, failure, time.Now())
 	var wait time.Duration
 	if failure != nil && !fprom.IsPermanent(failure) {
@@ -63,8 +58,8 @@ func (q *Queue) settle(run, ctx context.Context, c *claimed, result fprom.Result
 			e.Attempts--
 		}
 	}
-	q.store(run, c.key, pgx.StrictNamedArgs{
-		"key": c.key, "generation": c.generation, "state": string(e.State), "outcome": string(e.Outcome), "reason": storable(e.Reason), "status": e.StatusCode,
+	q.store(run, e.Key, pgx.StrictNamedArgs{
+		"key": e.Key, "generation": generation, "state": string(e.State), "outcome": string(e.Outcome), "reason": storable(e.Reason), "status": e.StatusCode,
 		"id": e.ID, "commissions": e.CommissionIDs, "attempts": e.Attempts, "aside": fprom.IsSetAside(failure), "wait": wait.Seconds(),
 	})
 }

@@ -95,51 +95,51 @@ func (q *Queue) work(run, ctx context.Context, job *river.Job[wakeUp], deliverie
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(run, cancel)()
-	c, err := q.waitForClaim(ctx, job, deliveries)
+	m, generation, err := q.waitForClaim(ctx, job, deliveries)
 	switch {
+	case errors.Is(err, errNotReady):
+		return nil
 	case err != nil: // Run ends: another replica takes the job, or this one after its restart
 		return river.JobSnooze(0)
-	case c == nil:
-		return nil
 	}
 	defer func() { <-deliveries }()
-	if c.message.Bulk {
+	if m.Bulk {
 		ctx = context.WithValue(ctx, bulkKey{}, true)
 	}
 	var result fprom.Result
 	if err = ctx.Err(); err == nil { // ctx may have ended while the event was claimed
-		result, err = backlog.Recovered(ctx, deliver, c.message)
+		result, err = backlog.Recovered(ctx, deliver, m)
 	}
-	q.settle(run, ctx, c, result, err)
+	q.settle(run, ctx, m, generation, result, err)
 	return nil
 }
 
 // waitForClaim acquires a place of deliveries and claims the event of a job. Bulk events wait here, one after the other, while
-// live events are ready. It returns nil if there is nothing to do for this job. The error is ctx's.
-func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], deliveries chan struct{}) (*claimed, error) {
+// live events are ready. The error is ctx's, or errNotReady.
+func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], deliveries chan struct{}) (m fprom.Message, generation int, err error) {
 	if job.Queue == bulkQueue {
 		if err := q.acquire(ctx, q.bulkClaim); err != nil {
-			return nil, err
+			return m, 0, err
 		}
 		defer func() { <-q.bulkClaim }()
 	}
 	for {
 		if err := q.acquire(ctx, deliveries); err != nil {
-			return nil, err
+			return m, 0, err
 		}
-		c, err := q.claim(ctx, fprom.SafeKey(job.Args.Key))
-		if c != nil {
-			return c, nil
+		m, generation, err = q.claim(ctx, fprom.SafeKey(job.Args.Key))
+		if err == nil {
+			return m, generation, nil
 		}
 		<-deliveries
 		switch {
-		case err == nil:
-			return nil, nil
+		case errors.Is(err, errNotReady):
+			return m, 0, err
 		case !errors.Is(err, errBehindLive):
 			q.outage.failed("begin a delivery", err)
 		}
 		if err := q.sleep(ctx, pollTime); err != nil {
-			return nil, err
+			return m, 0, err
 		}
 	}
 }
