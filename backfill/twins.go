@@ -24,7 +24,7 @@ func (w Warning) String() string {
 
 // remembered is the size of each of the two generations of twins. Twins are near each other, since files are nearly sorted by
 // time.
-const remembered = 1 << 15
+const remembered = 1 << 14
 
 // twins finds, among the last rows, one that is equal in one thing and not in another.
 type twins struct {
