@@ -101,6 +101,25 @@ func TestVerdictsOfSingleEvents(t *testing.T) {
 	}
 }
 
+// A dead letter that FirstPromoter does not have is a lost commission unless somebody acts, also where the days agree.
+func TestDeadLetterNeedsAPerson(t *testing.T) {
+	t.Parallel()
+	for _, full := range []bool{false, true} {
+		w := newWorld(t, fpromtest.Company{}, 2, 20)
+		box := w.outbox(t)
+		box.Add(fprom.Entry{
+			Key: "sale:dead", Kind: fprom.KindSale, Amount: 100, Currency: "usd", State: fprom.StateDead, Outcome: fprom.Rejected,
+			RecordedAt: monday.Add(time.Hour), SettledAt: monday.Add(2 * time.Hour),
+		})
+		o := w.options(t)
+		o.Outbox, o.Full = box, full
+		r, err := reconcile.Run(t.Context(), o)
+		if err != nil || r.Clean() || r.Waiting != 1 || r.Dead != 1 || !strings.Contains(strings.Join(r.Advice(), "\n"), "fprom dead list") {
+			t.Errorf("full %v: %+v %q %v", full, r, r.Advice(), err)
+		}
+	}
+}
+
 // A second commission that comes weeks later is found too.
 func TestDoubledWeeksLater(t *testing.T) {
 	t.Parallel()

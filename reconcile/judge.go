@@ -54,6 +54,9 @@ func (r *run) judgeByOutcome(e *event) bool {
 	switch {
 	case e.ignored:
 		r.conclude(e, waiting)
+		if e.dead && len(e.rows) == 0 {
+			r.report.Dead++
+		}
 	case e.outcome == fprom.NotReferral:
 		r.conclude(e, notReferral)
 	default:

@@ -102,7 +102,7 @@ func (n *Nightly) compare(ctx context.Context, days int) {
 		log.Error("fprom: the nightly comparison with FirstPromoter failed; it runs again next night", safelog.Error(err))
 	case !r.Clean():
 		log.Warn("fprom: FirstPromoter's commissions differ from what was sent: run fprom reconcile to see what differs", "missing", len(r.Missing), "foreign", len(r.Foreign),
-			"amount_differs", len(r.AmountDiffers), "doubled", len(r.Doubled), "days", days)
+			"amount_differs", len(r.AmountDiffers), "doubled", len(r.Doubled), "dead", r.Dead, "days", days)
 	}
 	if n.Done != nil {
 		n.Done(r, err)

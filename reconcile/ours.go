@@ -18,6 +18,7 @@ type event struct {
 	at       time.Time
 	outcome  fprom.Outcome // empty: no answer is known
 	ignored  bool          // no commission is expected: it waits, is a dead letter, or only its id is known
+	dead     bool          // it is a dead letter
 	earned   int           // commissions in the answer
 	earnedID []int64
 	customer string      // known from a file only
@@ -80,7 +81,7 @@ func fromEntry(e fprom.Entry) *event {
 	}
 	own := &event{
 		id: strings.TrimPrefix(e.Key, e.Kind+":"), kind: e.Kind, amount: e.Amount, currency: strings.ToLower(e.Currency),
-		at: e.SettledAt, outcome: e.Outcome, ignored: e.State != fprom.StateDone || e.Damaged, earned: e.Commissions, earnedID: e.CommissionIDs,
+		at: e.SettledAt, outcome: e.Outcome, ignored: e.State != fprom.StateDone || e.Damaged, dead: e.State == fprom.StateDead, earned: e.Commissions, earnedID: e.CommissionIDs,
 	}
 	if own.at.IsZero() {
 		own.at = e.RecordedAt

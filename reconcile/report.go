@@ -12,6 +12,7 @@ type Report struct {
 	NoCommission  int       `json:"no_commission"`
 	NotReferral   int       `json:"not_referral"` // sales of customers whom nobody referred
 	Waiting       int       `json:"waiting"`      // events of these days that still wait or are dead letters
+	Dead          int       `json:"dead"`         // how many of these are dead letters that FirstPromoter does not have
 	Unidentified  int       `json:"unidentified"` // commissions that fit no event of ours: without an event id, or of refunds if the list of sales has none
 	Missing       []Entry   `json:"missing"`
 	Foreign       []Entry   `json:"foreign"`
@@ -61,7 +62,7 @@ func (r Report) Clean() bool {
 	if r.Redriven != nil {
 		missing -= r.Redriven.Tracked
 	}
-	return missing+len(r.Foreign)+len(r.AmountDiffers)+len(r.Doubled) == 0
+	return missing+r.Dead+len(r.Foreign)+len(r.AmountDiffers)+len(r.Doubled) == 0
 }
 
 // Empty reports whether the compared days have no sale and no refund of ours.
@@ -84,6 +85,7 @@ func (r Report) Advice() (lines []string) {
 	} else {
 		say(len(r.Missing), "missing: add --redrive to send them again under their own event ids, so that nothing is paid twice. An outbox has erased the customers: it needs --sales FILE beside it, such as the payment provider's export")
 	}
+	say(r.Dead, "given up: fprom dead list shows the reasons. Mend the cause, then fprom dead redrive, or drop what is no sale")
 	say(len(r.Foreign), "foreign: another integration reports sales too, or the list that was compared (--sales) lacks some of these days. Disconnect the other one in FirstPromoter (Settings → Integrations), or stop reporting here; deny the commissions that are for a sale of ours")
 	say(len(r.AmountDiffers), "with another amount: an amount cannot be changed in FirstPromoter. Refund the event, and report the sale again under another event id")
 	say(len(r.Doubled), "doubled: deny one of the commissions in FirstPromoter (Commissions → Deny)")

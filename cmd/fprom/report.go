@@ -20,7 +20,7 @@ func reportText(w io.Writer, r reconcile.Report, refused int) {
 	if len(r.Days) > 0 {
 		table(w, rows)
 	}
-	_, _ = fmt.Fprintf(w, "matched %d, no commission %d, not a referral %d, waiting %d; %s\n", r.Matched, r.NoCommission, r.NotReferral, r.Waiting, count(r.Calls, "call"))
+	_, _ = fmt.Fprintf(w, "matched %d, no commission %d, not a referral %d, waiting %d%s; %s\n", r.Matched, r.NoCommission, r.NotReferral, r.Waiting, hint(r.Dead > 0, fmt.Sprintf(" (%d given up)", r.Dead)), count(r.Calls, "call"))
 	for _, c := range []struct {
 		name    string
 		entries []reconcile.Entry
