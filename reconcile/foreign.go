@@ -20,9 +20,10 @@ func (r *run) nameByCustomer() {
 	}
 	open := map[[2]string][]*event{} // by customer and kind
 	for _, e := range r.ours {
-		if len(e.rows) == 0 && e.customer != "" && !e.ignored {
-			who := [2]string{strings.ToLower(e.customer), e.kind}
-			open[who] = append(open[who], e)
+		for _, name := range e.customers {
+			if who := [2]string{strings.ToLower(name), e.kind}; name != "" && len(e.rows) == 0 && !e.ignored {
+				open[who] = append(open[who], e)
+			}
 		}
 	}
 	slices.SortStableFunc(r.nameless, func(a, b firstpromoter.Commission) int { return a.Created.Compare(b.Created) })

@@ -12,18 +12,18 @@ import (
 
 // event is a sale or a refund of ours.
 type event struct {
-	id, kind string
-	amount   int64
-	currency string // lower case
-	at       time.Time
-	outcome  fprom.Outcome // empty: no answer is known
-	ignored  bool          // no commission is expected: it waits, is a dead letter, or only its id is known
-	dead     bool          // it is a dead letter
-	earned   int           // commissions in the answer
-	earnedID []int64
-	customer string      // known from a file only
-	sale     string      // the sale's id of a refund, if known
-	body     fprom.Event // for Redrive
+	id, kind  string
+	amount    int64
+	currency  string // lower case
+	at        time.Time
+	outcome   fprom.Outcome // empty: no answer is known
+	ignored   bool          // no commission is expected: it waits, is a dead letter, or only its id is known
+	dead      bool          // it is a dead letter
+	earned    int           // commissions in the answer
+	earnedID  []int64
+	customers [2]string   // the address and the uid, known from a list only
+	sale      string      // the sale's id of a refund, if known
+	body      fprom.Event // for Redrive
 
 	rows    []firstpromoter.Commission
 	verdict verdict // empty: none yet
@@ -98,10 +98,10 @@ func (r *run) loadSales() error {
 		own := &event{id: s.ID, at: s.At, kind: fprom.KindSale, ignored: s.Event == nil}
 		switch e := s.Event.(type) {
 		case fprom.Sale:
-			own.id, own.amount, own.currency, own.customer = e.EventID, e.Amount, strings.ToLower(e.Currency), customerOf(e.Email, e.UID)
+			own.id, own.amount, own.currency, own.customers = e.EventID, e.Amount, strings.ToLower(e.Currency), [2]string{e.Email, e.UID}
 		case fprom.Refund:
 			own.kind, own.id, own.sale = fprom.KindRefund, e.EventID, e.SaleEventID
-			own.amount, own.currency, own.customer = e.Amount, strings.ToLower(e.Currency), customerOf(e.Email, e.UID)
+			own.amount, own.currency, own.customers = e.Amount, strings.ToLower(e.Currency), [2]string{e.Email, e.UID}
 		case nil:
 		default:
 			continue
@@ -118,8 +118,8 @@ func (r *run) loadSales() error {
 	return nil
 }
 
-// addBody adds the body and the customer of a listed sale to the same event of the outbox. The body gets the currency with which
-// the event was sent; a list may leave it out.
+// addBody adds the body of a listed sale to the same event of the outbox. The body gets the currency with which the event was sent;
+// a list may leave it out.
 func (r *run) addBody(own *event, body fprom.Event) {
 	e := r.byKey[keyOf(own.kind, own.id)]
 	if e == nil || e.amount != own.amount || own.currency != "" && e.currency != "" && own.currency != e.currency {
@@ -135,12 +135,5 @@ func (r *run) addBody(own *event, body fprom.Event) {
 	default:
 		return
 	}
-	e.customer, e.sale = own.customer, own.sale
-}
-
-func customerOf(email, uid string) string {
-	if email != "" {
-		return strings.ToLower(strings.TrimSpace(email))
-	}
-	return uid
+	e.sale = own.sale
 }

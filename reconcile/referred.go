@@ -16,17 +16,29 @@ func (r *run) referred(ctx context.Context, events []*event) (left []*event, err
 		return nil, err
 	}
 	for _, e := range events {
-		lead, ok := r.leads[strings.ToLower(e.customer)]
-		switch {
-		case !ok, !lead.Created.IsZero() && lead.Created.After(e.at.Add(24*time.Hour)): // a sale can create its lead, and a date may have no time
-			r.conclude(e, notReferral)
-		case lead.Expired, lead.State == "denied":
-			r.conclude(e, noCommission)
-		default:
+		if v := r.referral(e); v == missing {
 			left = append(left, e)
+		} else {
+			r.conclude(e, v)
 		}
 	}
 	return left, nil
+}
+
+// referral is the verdict on an event without a commission, by the leads of its customer: the one of the address and the one of
+// the uid may be two.
+func (r *run) referral(e *event) verdict {
+	v := notReferral
+	for _, name := range e.customers {
+		switch lead, ok := r.leads[strings.ToLower(name)]; {
+		case !ok, !lead.Created.IsZero() && lead.Created.After(e.at.Add(24*time.Hour)): // a sale can create its lead, and a date may have no time
+		case lead.Expired, lead.State == "denied":
+			v = noCommission
+		default:
+			return missing
+		}
+	}
+	return v
 }
 
 // findLeads looks for the customers of events among the referrals: one by one, or in the list of all, whichever takes fewer
@@ -34,8 +46,10 @@ func (r *run) referred(ctx context.Context, events []*event) (left []*event, err
 func (r *run) findLeads(ctx context.Context, events []*event) error {
 	wanted := map[string]string{}
 	for _, e := range events {
-		if name := strings.ToLower(e.customer); !r.asked[name] && !r.listed {
-			wanted[name] = e.customer
+		for _, customer := range e.customers {
+			if name := strings.ToLower(customer); name != "" && !r.asked[name] && !r.listed {
+				wanted[name] = customer
+			}
 		}
 	}
 	if len(wanted) == 0 {

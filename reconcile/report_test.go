@@ -274,3 +274,23 @@ func TestFailedAttemptBeforeThePayment(t *testing.T) {
 	}
 	found(t, r, []string{"in_1"}, nil, nil, nil)
 }
+
+// FirstPromoter finds a lead by the uid, too: a customer whose address has changed since the sign-up is still a referral.
+func TestLeadByUID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{}, 1, 0)
+	w.fake.AddPastSale(fpromtest.PastSale{EventID: "in_0", Email: "old@example.com", UID: "User-1", Amount: 100, Currency: "USD", At: monday.AddDate(0, 0, -9)})
+	o := w.options(t)
+	o.Sales = func(yield func(reconcile.Sale, error) bool) {
+		for _, uid := range []string{"User-1", "User-2"} {
+			if !yield(reconcile.Sale{At: monday, Event: fprom.Sale{EventID: "in_" + uid, Email: "new@example.com", UID: uid, Amount: 1900, Currency: "USD"}}, nil) {
+				return
+			}
+		}
+	}
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil || r.NotReferral != 1 {
+		t.Errorf("%+v %v", r, err)
+	}
+	found(t, r, []string{"in_User-1"}, nil, nil, nil)
+}
