@@ -120,6 +120,26 @@ func TestDeadLetterNeedsAPerson(t *testing.T) {
 	}
 }
 
+// A refund that a native connection reports as well takes the commission back twice, also where its row has the sale's event id.
+func TestDoubledRefund(t *testing.T) {
+	t.Parallel()
+	for _, fromOutbox := range []bool{true, false} {
+		w := newWorld(t, fpromtest.Company{RefundRows: fpromtest.RefundRowSale}, 2, 20)
+		o := w.options(t)
+		o.Full, o.Sales = true, w.list()
+		if fromOutbox {
+			o.Outbox = w.outbox(t)
+		}
+		at := w.at["ch_1_4"].Add(2 * time.Minute)
+		w.fake.AddPastSale(fpromtest.PastSale{EventID: "re_native", Email: "c1.4@example.com", Amount: 100, Currency: w.money[4%3], At: at, RefundOf: "ch_1_4"})
+		r, err := reconcile.Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found(t, r, nil, nil, nil, []string{"re_ch_1_4"})
+	}
+}
+
 // A second commission that comes weeks later is found too.
 func TestDoubledWeeksLater(t *testing.T) {
 	t.Parallel()

@@ -109,18 +109,24 @@ func (r *run) owner(c firstpromoter.Commission) *event {
 	return r.refundOf(c)
 }
 
-// refundOf returns the refund of ours that fits a commission with the sale's event id, or else the sale, or nil.
+// refundOf returns the refund of ours that fits a commission with the sale's event id, or else the sale, or nil. If every fitting
+// refund has such a commission, one of them has it twice.
 func (r *run) refundOf(c firstpromoter.Commission) *event {
 	sale := r.byKey[keyOf(fprom.KindSale, c.EventID)]
 	if sale == nil {
 		return nil
 	}
+	best := sale
 	for _, e := range r.ourRefunds {
-		if len(e.rows) == 0 && (e.sale == "" || e.sale == sale.id) && sameAmount(e, c) && c.Created.Sub(e.at).Abs() < 48*time.Hour {
+		switch {
+		case e.sale != "" && e.sale != sale.id, !sameAmount(e, c), c.Created.Sub(e.at).Abs() >= 48*time.Hour:
+		case len(e.rows) == 0:
 			return e
+		case best == sale, hasCommissionOf(best, c):
+			best = e
 		}
 	}
-	return sale
+	return best
 }
 
 func kindOf(c firstpromoter.Commission) string {
