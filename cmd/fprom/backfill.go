@@ -67,6 +67,9 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 	if flags.wait < 0 {
 		return usage("--wait %s: is negative", flags.wait)
 	}
+	if where, err := a.location(); err == nil && sameFile(where, flags.rejects) {
+		return usage("--rejects %s: is the outbox, and would be overwritten; name another file", flags.rejects)
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(15) // the keys of a million rows stay in memory: collect garbage early
 	}

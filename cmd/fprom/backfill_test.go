@@ -146,6 +146,29 @@ func TestBackfillFirstSteps(t *testing.T) {
 	}
 }
 
+// The file for rejects must not be the outbox: it would be overwritten, with all that waits in it.
+func TestRejectsIntoTheOutbox(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	if err := p.open(t).Close(); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "rejects.csv")
+	if err := os.Symlink(p.where, link); err != nil {
+		t.Fatal(err)
+	}
+	file := past(t, 1, "bad_1,,100,USD")
+	for _, rejects := range []string{p.where, link} {
+		for _, dry := range []string{"--dry-run", "--dry-run=false"} {
+			r := fprom(t, nil, "backfill", file, "--amount", "minor", "--outbox", p.where, "--rejects", rejects, dry).want(t, 2)
+			if !strings.Contains(r.err, "is the outbox") {
+				t.Error(r)
+			}
+		}
+	}
+	fprom(t, nil, "status", "--outbox", p.where).want(t, 0)
+}
+
 // Whoever waits in vain learns it from the exit status, also in a run that finds the rows in the outbox.
 func TestBackfillNotDoneInTime(t *testing.T) {
 	t.Parallel()

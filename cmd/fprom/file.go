@@ -105,6 +105,16 @@ func interruptible(ctx context.Context, in io.Reader) io.Reader {
 	return r
 }
 
+// sameFile reports whether two paths name one file.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a) //nolint:gosec // the operator's path
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b) //nolint:gosec // the operator's path
+	return err == nil && os.SameFile(one, other)
+}
+
 // offset is how far a file has been read; 0 if that is not known.
 func offset(r io.Reader) int64 {
 	f, ok := r.(io.Seeker)
