@@ -21,12 +21,12 @@ func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f fun
 	missing := err != nil || errors.Is(serr, fs.ErrNotExist) && !strings.Contains(where, "://")
 	switch {
 	case missing && flags.dry:
-		a.note("there is no outbox%s: all rows are taken as new", hint(err == nil, " "+where))
+		a.note("there is no outbox%s: all rows are taken as new", hint(err == nil, " "+shown(where)))
 		return a.withEmptyOutbox(f)
 	case err != nil:
 		return err
-	case missing && !flags.deliver:
-		return failed("outbox %s: there is no such file: check the path and $%s. The service makes it when it starts; where no service is to deliver the rows, --deliver makes it and delivers them here", where, envOutbox)
+	case missing && (!flags.deliver || shown(where) != where): // an address makes no file
+		return failed("outbox %s: there is no such file: check the path and $%s. The service makes it when it starts; where no service is to deliver the rows, --deliver makes it and delivers them here", shown(where), envOutbox)
 	case !flags.deliver || isDatabase(where):
 		return a.withOutbox(ctx, f)
 	case !missing:

@@ -49,7 +49,7 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 // file looks at the file without changing it. It reports whether it may be opened.
 func (d *doctor) file(where string) bool {
 	fail := func(fix, format string, args ...any) bool {
-		d.fail("outbox", exitAttention, fix, "%s: %s", where, fmt.Sprintf(format, args...))
+		d.fail("outbox", exitAttention, fix, "%s: %s", shown(where), fmt.Sprintf(format, args...))
 		return false
 	}
 	if strings.Contains(where, "://") {
@@ -63,7 +63,7 @@ func (d *doctor) file(where string) bool {
 		}
 		return fail("check the path in $"+envOutbox+"; the service makes the file when it starts: was it started with the same path?", "the file does not exist")
 	case err != nil:
-		return fail("run it as the user of the service", "%s", plain(err))
+		return fail("run it as the user of the service", "%s", plain(withoutPath(err)))
 	case info.IsDir():
 		return fail("name the file in it", "is a folder")
 	case info.Size() == 0:

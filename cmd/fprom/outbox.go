@@ -104,13 +104,13 @@ func lookForFile(where string) error {
 	info, err := os.Stat(where) //nolint:gosec // the operator's path
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return failed("outbox %s: there is no such file; the service creates it when it starts: check the path and $%s", where, envOutbox)
+		return failed("outbox %s: there is no such file; the service creates it when it starts: check the path and $%s", shown(where), envOutbox)
 	case err != nil:
-		return err
+		return failed("outbox %s: %w", shown(where), withoutPath(err))
 	case info.IsDir():
-		return failed("outbox %s: is a folder; name the file in it", where)
+		return failed("outbox %s: is a folder; name the file in it", shown(where))
 	case info.Size() == 0:
-		return failed("outbox %s: %s; %s", where, emptyFile, emptyFix)
+		return failed("outbox %s: %s; %s", shown(where), emptyFile, emptyFix)
 	}
 	return nil
 }
@@ -159,6 +159,10 @@ func scheme(where string) string {
 // shown is where without a password.
 func shown(where string) string {
 	if !isDatabase(where) {
+		before, _, at := strings.Cut(where, "@")
+		if at && strings.Contains(before, ":") || strings.Contains(strings.ToLower(where), "password") {
+			return "(not shown, since it may have a password; an address begins with postgres://)"
+		}
 		return where
 	}
 	u, err := url.Parse(where)
@@ -173,6 +177,14 @@ func shown(where string) string {
 		}
 	}
 	return u.Redacted()
+}
+
+// withoutPath is the cause of an error of a file.
+func withoutPath(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
 }
 
 // logger writes warnings of the libraries to stderr, in the format of the output.

@@ -258,3 +258,20 @@ func filled(t *testing.T, p place) (*fpromtest.Server, env) {
 	}
 	return fake, account(fake).with(env{"FPROM_OUTBOX": p.where})
 }
+
+// An address that is written wrongly is no file, and its password is not shown.
+func TestPasswordOfAWrongAddress(t *testing.T) {
+	t.Parallel()
+	file := past(t, 1)
+	for _, where := range []string{
+		"host=db user=shop password=hunter2 dbname=shop", "Postgres://shop:hunter2@db/shop", "postgres:shop:hunter2@db",
+		"/dev/null/postgres:shop:hunter2@db", "postgres://shop:hunter2%zz@db/shop",
+	} {
+		e := env{"FPROM_OUTBOX": where, "FIRSTPROMOTER_API_KEY": "key-0123456789", "FIRSTPROMOTER_ACCOUNT_ID": "acc-1", "FIRSTPROMOTER_API_URL": "http://127.0.0.1:1/api/v2/track"}
+		for _, args := range []string{"status", "doctor", "page", "why ann@example.com", "backfill FILE --amount minor", "backfill FILE --amount minor --deliver"} {
+			if r := fprom(t, e, strings.Fields(strings.Replace(args, "FILE", file, 1))...); strings.Contains(r.out+r.err, "hunter2") || r.code == 0 {
+				t.Error(r)
+			}
+		}
+	}
+}
