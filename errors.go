@@ -96,7 +96,8 @@ type UndeliveredError struct {
 func (e *UndeliveredError) Error() string {
 	var names []string
 	for _, ev := range e.Events[:min(5, len(e.Events))] {
-		names = append(names, SafeKey(ev.message().Key))
+		_, m := ev.prepare(Attribution{})
+		names = append(names, SafeKey(m.Key))
 	}
 	return fmt.Sprintf("fprom: shut down with undelivered events: %d (the first: %s); store them, or use a durable queue (boltqueue)", len(e.Events), strings.Join(names, ", "))
 }

@@ -1,13 +1,19 @@
 package fprom
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Event is a Sale, a Refund, a Signup or a Cancellation. Pass it by value.
 type Event interface {
 	// Validate reports the first field that FirstPromoter would refuse, as a *ValidationError.
 	Validate() error
 
-	message() Message // without Body and RecordedAt
+	// prepare returns the event as it is sent, and its message without Body and RecordedAt. The attribution fills in an
+	// empty TID and RefID. Small mistakes must not lose a sale, so they are repaired: blanks around the e-mail address, TID
+	// and RefID, and a TID or RefID that is a word such as "null".
+	prepare(a Attribution) (Event, Message)
 }
 
 // Sale is one payment that the billing provider confirmed: a first, a one-time or a recurring charge. Report every
@@ -85,16 +91,24 @@ const (
 	KindCancellation = "cancellation"
 )
 
-func (e Sale) message() Message {
-	return messageOf(KindSale, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
+func (e Sale) prepare(a Attribution) (Event, Message) {
+	e.Email, e.Currency = strings.TrimSpace(e.Email), lowerCurrency(e.Currency)
+	e.TID, e.RefID = a.fill(e.TID, e.RefID)
+	return e, messageOf(KindSale, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
 }
 
-func (e Refund) message() Message {
-	return messageOf(KindRefund, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
+func (e Refund) prepare(Attribution) (Event, Message) {
+	e.Email, e.Currency = strings.TrimSpace(e.Email), lowerCurrency(e.Currency)
+	return e, messageOf(KindRefund, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
 }
 
-func (e Signup) message() Message { return messageOf(KindSignup, "", e.Email, e.UID, 0, "") }
+func (e Signup) prepare(a Attribution) (Event, Message) {
+	e.Email = strings.TrimSpace(e.Email)
+	e.TID, e.RefID = a.fill(e.TID, e.RefID)
+	return e, messageOf(KindSignup, "", e.Email, e.UID, 0, "")
+}
 
-func (e Cancellation) message() Message {
-	return messageOf(KindCancellation, "", e.Email, e.UID, 0, "")
+func (e Cancellation) prepare(Attribution) (Event, Message) {
+	e.Email = strings.TrimSpace(e.Email)
+	return e, messageOf(KindCancellation, "", e.Email, e.UID, 0, "")
 }

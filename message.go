@@ -34,11 +34,16 @@ type Message struct {
 func NewMessage(e Event) (Message, error) { return newMessage(e, Attribution{}) }
 
 func newMessage(e Event, visitor Attribution) (Message, error) {
-	e, err := prepare(e, visitor)
+	switch e.(type) {
+	case Sale, Refund, Signup, Cancellation:
+	default: // nil, and types that embed or point to an event
+		return Message{}, &ValidationError{"Event", "is not a Sale, Refund, Signup or Cancellation, passed by value"}
+	}
+	e, m := e.prepare(visitor)
+	err := e.Validate()
 	if err != nil {
 		return Message{}, err
 	}
-	m := e.message()
 	m.RecordedAt = time.Now()
 	m.Body, err = json.Marshal(e)
 	return m, err

@@ -19,30 +19,6 @@ const (
 	maxQuantity = 1<<31 - 1
 )
 
-// prepare returns the event as it is sent, validated. The attribution fills in an empty TID and RefID. Small mistakes must not
-// lose a sale, so they are repaired: blanks around the e-mail address, TID and RefID, and a TID or RefID that is a word such
-// as "null".
-func prepare(event Event, a Attribution) (Event, error) {
-	switch e := event.(type) {
-	case Sale:
-		e.Email, e.Currency = strings.TrimSpace(e.Email), lowerCurrency(e.Currency)
-		e.TID, e.RefID = a.fill(e.TID, e.RefID)
-		return e, e.Validate()
-	case Refund:
-		e.Email, e.Currency = strings.TrimSpace(e.Email), lowerCurrency(e.Currency)
-		return e, e.Validate()
-	case Signup:
-		e.Email = strings.TrimSpace(e.Email)
-		e.TID, e.RefID = a.fill(e.TID, e.RefID)
-		return e, e.Validate()
-	case Cancellation:
-		e.Email = strings.TrimSpace(e.Email)
-		return e, e.Validate()
-	default: // nil, and types that embed or point to an event
-		return nil, &ValidationError{"Event", "is not a Sale, Refund, Signup or Cancellation, passed by value"}
-	}
-}
-
 // lowerCurrency returns the code in lower case, as in FirstPromoter's examples. Validate refuses an unknown code.
 func lowerCurrency(code string) string {
 	c, _ := currency.Lookup(code)
