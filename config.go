@@ -115,14 +115,12 @@ func validCredential(field, variable, s string) error {
 
 func validBaseURL(s string) error {
 	const field = "Config.BaseURL"
-	u, err := url.Parse(s)
-	if err != nil || strings.Contains(s, " ") {
-		return &ValidationError{field, "(or $FIRSTPROMOTER_API_URL) is not a URL; the default is " + DefaultBaseURL}
-	}
+	u, _ := url.Parse(s)
+	u = cmp.Or(u, &url.URL{}) // not a URL at all
 	loopback := strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), "localhost") || net.ParseIP(u.Hostname()).IsLoopback()
 	return cmp.Or(
-		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "(or $FIRSTPROMOTER_API_URL) must begin with https:// and a host; the default is "+DefaultBaseURL),
-		invalid(u.User != nil || strings.ContainsAny(s, "?#"), field, "must have no user, query or fragment"),
+		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "(or $FIRSTPROMOTER_API_URL) must be a URL that begins with https:// and a host; the default is "+DefaultBaseURL),
+		invalid(u.User != nil || strings.ContainsAny(s, "?# "), field, "must have no user, query, fragment or space"),
 		invalid(u.Scheme == "http" && !loopback, field, "(or $FIRSTPROMOTER_API_URL) must be https: plain http would show the API key to the network; it is allowed for loopback hosts only"),
 	)
 }
