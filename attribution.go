@@ -59,14 +59,14 @@ func (a Attribution) fill(tid, refID string) (string, string) {
 }
 
 // attribution returns what the visitor's cookies say, with the RefID only if WithRefIDCookie is set.
-func (r *Recording) attribution() Attribution {
-	a := AttributionFrom(&http.Request{Header: r.cookies})
-	if a.RefID == "" || r.hook.refID {
+func (x *Exchange) attribution() Attribution {
+	a := AttributionFrom(x.outer)
+	if a.RefID == "" || x.hook.refID {
 		return a
 	}
 	if a.TID == "" {
-		r.hook.warnRefID.Do(func() { // once, since it concerns every visitor whom CaptureReferral has seen
-			r.hook.reporter.say(r.ctx, slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
+		x.hook.warnRefID.Do(func() { // once, since it concerns every visitor whom CaptureReferral has seen
+			x.hook.reporter.say(x.inner.Context(), slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
 		})
 	}
 	a.RefID = ""

@@ -133,21 +133,21 @@ func TestRecordOfAConflict(t *testing.T) {
 		other.Amount++
 		x := fprom.NewHook(tracker).Wrap(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody))
 		defer x.Close()
-		if err := fprom.Record(x.Context(), other); !errors.Is(err, fprom.ErrConflict) {
+		if err := fprom.Record(x.Request().Context(), other); !errors.Is(err, fprom.ErrConflict) {
 			t.Errorf("Record: %v", err)
 		}
-		if err := fprom.Record(x.Context(), sale("a")); err != nil {
+		if err := fprom.Record(x.Request().Context(), sale("a")); err != nil {
 			t.Errorf("Record of the same: %v", err)
 		}
 		fresh, more := sale("b"), sale("b")
 		more.Amount++
-		if err := fprom.Record(x.Context(), fresh, more); !errors.Is(err, fprom.ErrConflict) {
+		if err := fprom.Record(x.Request().Context(), fresh, more); !errors.Is(err, fprom.ErrConflict) {
 			t.Errorf("Record of one id with two amounts: %v", err)
 		}
-		if err := fprom.Record(x.Context(), fresh); err != nil {
+		if err := fprom.Record(x.Request().Context(), fresh); err != nil {
 			t.Errorf("Record: %v", err)
 		}
-		if err := fprom.Record(x.Context(), more); !errors.Is(err, fprom.ErrConflict) {
+		if err := fprom.Record(x.Request().Context(), more); !errors.Is(err, fprom.ErrConflict) {
 			t.Errorf("Record of what the request has recorded with another amount: %v", err)
 		}
 		if got := seen.of(fprom.StageConflict); len(got) != 3 || tracker.Stats().Conflicts != 3 {

@@ -60,16 +60,16 @@ func ExampleHook_Begin() {
 	Middleware := func(t fprom.Enqueuer, next Handler) Handler {
 		hook := fprom.NewHook(t)
 		return func(c *Ctx) error {
-			rec := hook.Begin(c.User, http.Header{"Cookie": {c.Cookie}})
-			defer rec.Close()
-			c.User = rec.Context()
+			x := hook.Begin(c.User, http.Header{"Cookie": {c.Cookie}})
+			defer x.Close()
+			c.User = x.Request().Context()
 			if err := next(c); err != nil {
 				return err
 			}
-			if err := rec.Commit(c.Status); err != nil {
+			if err := x.Commit(c.Status); err != nil {
 				return err // only with WithFailClosed: the framework answers 503
 			}
-			rec.Finish()
+			x.Finish()
 			return nil
 		}
 	}

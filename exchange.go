@@ -3,18 +3,37 @@ package fprom
 import (
 	"maps"
 	"net/http"
+	"sync"
 )
 
-// Exchange is for writing adapters (see Hook). It is the Recording of a net/http request, with the Request and the Writer
-// that the handler gets in place of the original ones. Hook.Wrap makes it.
+// Exchange is for writing adapters (see Hook). It is one request with the events that its handler records, until the request
+// has succeeded or failed. Call Commit when the status is known (Writer does it), Finish when the handler has returned, and
+// Close in any case, all on the goroutine that serves the request. Record may be called from any goroutine.
 type Exchange struct {
-	Recording
+	hook     *Hook
+	w        http.ResponseWriter // nil if Begin made the Exchange
+	outer    *http.Request
+	inner    http.Request // a copy of outer with a context in which Record finds the Exchange
+	before   http.Header  // the header fields that were set before Wrap; only with WithFailClosed
+	heldBack bool         // an http.TimeoutHandler holds the response back until the handler returns, and may answer 503 instead
+	decision decision
+	reason   error // why events are discarded, if the client may see a success
 
-	w      http.ResponseWriter
-	outer  *http.Request
-	inner  http.Request // a copy of outer with the Recording's context
-	before http.Header  // the header fields that were set before Wrap; only with WithFailClosed
+	mu     sync.Mutex
+	events []Message // guarded by mu: recorded, and neither stored nor discarded yet
+	closed bool      // guarded by mu: the handler has returned, so no event can be recorded any more
 }
+
+type decision uint8
+
+const (
+	undecided decision = iota
+	handlerFailed
+	handlerSucceeded
+	handlerRefused // WithFailClosed made the response a 503: what the handler writes is thrown away
+)
+
+type exchangeKey struct{}
 
 // Request returns the request for the handler; Record works with its context. It is a copy: the original does not get what
 // the handler or a mux writes into it, such as path values, except for what Close copies.
@@ -31,25 +50,38 @@ func (x *Exchange) Writer() http.ResponseWriter {
 	return writer{x}
 }
 
+// Commit says which status the response has, before it leaves for the client. The first final status decides. If it is a
+// success, the events recorded so far are accepted now, in one call of Enqueue: all or none, within a second. Later ones
+// are accepted in Finish. An informational status (1xx except 101) decides nothing. The error is always nil without
+// WithFailClosed. With it, an error means that the events were not accepted, and that the response must be a 503 instead
+// (see Refuse).
+//
+// Inside an http.TimeoutHandler the events are accepted in Finish, except with WithFailClosed: it holds the response back
+// until the handler returns, and may answer 503 in its place.
+func (x *Exchange) Commit(status int) error {
+	if status/100 == 1 && status != http.StatusSwitchingProtocols {
+		return nil
+	}
+	if status < http.StatusOK || !x.hook.success(status) {
+		x.Discard(nil)
+		x.reason = nil // the client sees the failure
+	}
+	if x.decision != undecided {
+		return nil
+	}
+	x.decision = handlerSucceeded
+	if x.heldBack && !x.hook.failClosed {
+		return nil
+	}
+	return x.store(false)
+}
+
 // commit reports whether the handler's response may leave; otherwise Refuse has answered.
 func (x *Exchange) commit(status int) bool {
 	if x.Commit(status) != nil {
 		x.Refuse()
 	}
 	return x.decision != handlerRefused
-}
-
-// Finish says that the handler returned normally. If it wrote nothing, its status is 200.
-func (x *Exchange) Finish() {
-	x.commit(http.StatusOK)
-	x.Recording.Finish()
-}
-
-// Close ends the recording, like Recording.Close. It also copies to the original request the Pattern, so that middlewares
-// outside see the route that a mux below has found, and the MultipartForm, so that the server removes its temporary files.
-func (x *Exchange) Close() {
-	x.Recording.Close()
-	x.outer.Pattern, x.outer.MultipartForm = x.inner.Pattern, x.inner.MultipartForm
 }
 
 // Refuse answers 503 in place of the handler's response; call it when Commit has returned an error. It keeps only the header
@@ -60,4 +92,35 @@ func (x *Exchange) Refuse() {
 	maps.Copy(header, x.before)
 	header.Set("Retry-After", "10")
 	http.Error(x.w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+}
+
+// Discard says that the handler failed, whatever its status. It does nothing after Commit has decided. Give a reason if the
+// client may see a success all the same: then discarded events are logged as a warning, with the reason in Step.Err, unless
+// Commit is called later with the status of a failure. With a nil reason the client sees the failure.
+func (x *Exchange) Discard(reason error) {
+	if x.decision == undecided {
+		x.decision, x.reason = handlerFailed, reason
+	}
+}
+
+// Finish says that the handler returned normally. If it wrote nothing to the Writer, its status is 200. If Commit found a
+// success, the events recorded since are accepted.
+func (x *Exchange) Finish() {
+	if x.w != nil {
+		x.commit(http.StatusOK)
+	}
+	if x.decision == handlerSucceeded {
+		_ = x.store(true)
+	}
+}
+
+// Close ends the Exchange: events that were not accepted are discarded. Defer it, since the handler may panic. It also copies
+// to the original request the Pattern, so that middlewares outside see the route that a mux below has found, and the
+// MultipartForm, so that the server removes its temporary files.
+func (x *Exchange) Close() {
+	if x.decision == handlerSucceeded && !x.heldBack {
+		x.reason = errPanicked
+	}
+	x.report(StageDiscarded, x.take(true), x.reason)
+	x.outer.Pattern, x.outer.MultipartForm = x.inner.Pattern, x.inner.MultipartForm
 }

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Hook is for writing adapters, together with Exchange and Recording. Applications use the Middleware of an adapter instead.
+// Hook is for writing adapters, together with Exchange. Applications use the Middleware of an adapter instead.
 // One Hook serves all requests; it is safe for concurrent use. Use Wrap for frameworks on net/http, and Begin for others.
 type Hook struct {
 	enqueuer   Enqueuer // nil: events are validated and dropped
@@ -44,9 +44,11 @@ func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
 //	next.ServeHTTP(x.Writer(), x.Request())
 //	x.Finish()
 func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
-	x := &Exchange{Recording: Recording{hook: h, cookies: r.Header}, w: w, outer: r}
-	x.ctx = context.WithValue(r.Context(), recordingKey{}, &x.Recording)
-	x.inner = *r.WithContext(x.ctx) //nolint:contextcheck // derived from r's context
+	x := &Exchange{hook: h, w: w, outer: r}
+	x.inner = *r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)) //nolint:contextcheck // derived from r's context
+	if w == nil {
+		return x
+	}
 	_, limited := r.Context().Deadline()
 	x.heldBack = limited && reaches(w, func(w http.ResponseWriter) bool { return fmt.Sprintf("%T", w) == "*http.timeoutWriter" })
 	if h.failClosed {
@@ -55,18 +57,16 @@ func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 	return x
 }
 
-// Begin begins the recording of one request in a framework that is not on net/http. ctx is the request's context. header
-// must have the request's Cookie lines, and may have more. The adapter says what the status is:
+// Begin is Wrap for a framework that is not on net/http. ctx is the request's context. header must have the request's Cookie
+// lines, and may have more. The Exchange has no Writer: the adapter says what the status is, and answers 503 itself.
 //
-//	rec := hook.Begin(ctx, http.Header{"Cookie": {line}})
-//	defer rec.Close()
-//	status := handle(rec.Context())
-//	if rec.Commit(status) != nil {
+//	x := hook.Begin(ctx, http.Header{"Cookie": {line}})
+//	defer x.Close()
+//	status := handle(x.Request().Context())
+//	if x.Commit(status) != nil {
 //		status = http.StatusServiceUnavailable
 //	}
-//	rec.Finish()
-func (h *Hook) Begin(ctx context.Context, header http.Header) *Recording {
-	r := &Recording{hook: h, cookies: header}
-	r.ctx = context.WithValue(ctx, recordingKey{}, r)
-	return r
+//	x.Finish()
+func (h *Hook) Begin(ctx context.Context, header http.Header) *Exchange {
+	return h.Wrap(nil, (&http.Request{Header: header}).WithContext(ctx))
 }

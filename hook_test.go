@@ -88,7 +88,7 @@ func TestBegin(t *testing.T) {
 			t.Parallel()
 			var got accepted
 			rec := fprom.NewHook(&got).Begin(t.Context(), cookies)
-			if err := fprom.Record(rec.Context(), validSale("1")); err != nil {
+			if err := fprom.Record(rec.Request().Context(), validSale("1")); err != nil {
 				t.Error(err)
 			}
 			for _, status := range c.statuses {

@@ -27,11 +27,11 @@ func Record(ctx context.Context, events ...Event) error {
 	if ctx == nil {
 		return ErrNoMiddleware
 	}
-	r, _ := ctx.Value(recordingKey{}).(*Recording)
-	if r == nil {
+	x, _ := ctx.Value(exchangeKey{}).(*Exchange)
+	if x == nil {
 		return ErrNoMiddleware
 	}
-	return r.record(events) //nolint:contextcheck // the Recording has the request's
+	return x.record(events) //nolint:contextcheck // the Exchange has the request's
 }
 
 // MiddlewareOption changes what an adapter's Middleware does: WithFailClosed, WithRefIDCookie, WithSuccess.

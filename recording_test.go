@@ -30,7 +30,7 @@ func TestPrintedContext(t *testing.T) {
 	defer rec.Close()
 	derived, cancel := context.WithCancel(x.Request().Context())
 	defer cancel()
-	for _, v := range []any{x.Request().Context(), derived, context.WithoutCancel(derived), rec.Context()} {
+	for _, v := range []any{x.Request().Context(), derived, context.WithoutCancel(derived), rec.Request().Context()} {
 		for _, verb := range []string{"%v", "%+v", "%s", "%#v", "%d"} {
 			if text := fmt.Sprintf(verb, v); strings.Contains(text, "secret") {
 				t.Errorf("%s of a %T: %s", verb, v, text)
@@ -136,22 +136,22 @@ func TestDiscardedBesideASuccess(t *testing.T) {
 	note := errors.New("the receipt could not be mailed")
 	for _, c := range []struct {
 		name   string
-		handle func(*fprom.Recording)
+		handle func(*fprom.Exchange)
 		reason string // part of it; empty: none
 	}{
-		{"402", func(r *fprom.Recording) { _ = r.Commit(http.StatusPaymentRequired); r.Finish() }, ""},
-		{"panic", func(*fprom.Recording) {}, ""},
-		{"reason, 200", func(r *fprom.Recording) { r.Discard(note); _ = r.Commit(http.StatusOK); r.Finish() }, note.Error()},
-		{"reason, 103 and 502", func(r *fprom.Recording) {
+		{"402", func(r *fprom.Exchange) { _ = r.Commit(http.StatusPaymentRequired); r.Finish() }, ""},
+		{"panic", func(*fprom.Exchange) {}, ""},
+		{"reason, 200", func(r *fprom.Exchange) { r.Discard(note); _ = r.Commit(http.StatusOK); r.Finish() }, note.Error()},
+		{"reason, 103 and 502", func(r *fprom.Exchange) {
 			r.Discard(note)
 			_ = r.Commit(http.StatusEarlyHints)
 			_ = r.Commit(http.StatusBadGateway)
 			r.Finish()
 		}, ""},
-		{"no reason, 200", func(r *fprom.Recording) { r.Discard(nil); _ = r.Commit(http.StatusOK); r.Finish() }, ""},
-		{"recorded after 200, panic", func(r *fprom.Recording) {
+		{"no reason, 200", func(r *fprom.Exchange) { r.Discard(nil); _ = r.Commit(http.StatusOK); r.Finish() }, ""},
+		{"recorded after 200, panic", func(r *fprom.Exchange) {
 			_ = r.Commit(http.StatusOK)
-			_ = fprom.Record(r.Context(), validSale("late"))
+			_ = fprom.Record(r.Request().Context(), validSale("late"))
 		}, "did not return normally"},
 	} {
 		var log bytes.Buffer
@@ -160,7 +160,7 @@ func TestDiscardedBesideASuccess(t *testing.T) {
 		cfg.Queue, cfg.Observer = sink{}, seen.observe
 		cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		rec := fprom.NewHook(start(t, cfg)).Begin(t.Context(), nil)
-		if err := fprom.Record(rec.Context(), validSale("1")); err != nil {
+		if err := fprom.Record(rec.Request().Context(), validSale("1")); err != nil {
 			t.Fatal(err)
 		}
 		c.handle(rec)

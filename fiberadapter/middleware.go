@@ -29,10 +29,10 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) fiber.Handler 
 		defer fasthttp.ReleaseResponse(before)
 		c.Response().Header.CopyTo(&before.Header)
 		ctx := c.Context()
-		rec := hook.Begin(ctx, cookies(c))
-		c.SetContext(rec.Context())
+		x := hook.Begin(ctx, cookies(c))
+		c.SetContext(x.Request().Context())
 		defer func() {
-			rec.Close()
+			x.Close()
 			if !c.IsAbandoned() {
 				c.SetContext(ctx)
 			}
@@ -41,10 +41,10 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) fiber.Handler 
 		switch {
 		case c.IsAbandoned(), err != nil, c.RequestCtx().Hijacked(): // an abandoned handler took too long and may still use c
 			return err
-		case rec.Commit(c.Response().StatusCode()) != nil:
+		case x.Commit(c.Response().StatusCode()) != nil:
 			err = refuse(c, &before.Header)
 		}
-		rec.Finish()
+		x.Finish()
 		return err
 	}
 }
