@@ -31,7 +31,7 @@ func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 		}
 		ms[i] = m
 	}
-	return t.enqueue(context.WithoutCancel(ctx), ms)
+	return t.enqueue(ctx, ms)
 }
 
 func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
@@ -77,7 +77,7 @@ func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, e
 	bounded := ctx
 	if _, quick := t.cfg.Queue.(*memoryQueue); !quick { // the queue in memory never waits
 		var cancel context.CancelFunc
-		bounded, cancel = context.WithTimeout(ctx, putTimeout)
+		bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 		defer cancel()
 	}
 	err = t.guard(ctx, "the Queue's Put", func() error { return t.cfg.Queue.Put(bounded, ms...) })

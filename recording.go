@@ -56,7 +56,7 @@ func (x *Exchange) store(last bool) error {
 
 // enqueue returns a panic as an error, since the customer has paid.
 func (x *Exchange) enqueue(ms []Message) error {
-	ctx := context.WithoutCancel(x.inner.Context())
+	ctx := x.inner.Context()
 	return x.hook.reporter.guard(ctx, "Enqueue", func() error {
 		if t := x.hook.tracker; t != nil {
 			return t.enqueue(ctx, ms)
@@ -65,7 +65,7 @@ func (x *Exchange) enqueue(ms []Message) error {
 		for i, m := range ms {
 			events[i], _ = m.Event() // cannot fail: record made m of an event
 		}
-		bounded, cancel := context.WithTimeout(ctx, putTimeout)
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 		defer cancel()
 		return x.hook.enqueuer.Enqueue(bounded, events...)
 	})
