@@ -23,8 +23,9 @@ var (
 	// ErrPaused is wrapped by Track's error while the account is paused (429, a refused key, a wrong endpoint) and ctx
 	// ends before the pause does. Nothing was sent.
 	ErrPaused = errors.New("fprom: delivery is paused")
-	// ErrNoMiddleware is returned by Record if its context does not come from a handler wrapped by an adapter's Middleware.
-	ErrNoMiddleware = errors.New("fprom: Record outside of a wrapped handler: wrap it with the Middleware of an adapter, and pass the request's context (in Gin, Echo and Fiber use the adapter's own Record)")
+	// ErrNoMiddleware is returned by Record if its context does not come from a handler wrapped by an adapter's Middleware, or
+	// if the handler has returned. Nothing is recorded.
+	ErrNoMiddleware = errors.New("fprom: nothing is recorded outside of a wrapped handler, or after it has returned: wrap the handler with the Middleware of an adapter and pass the request's context (in Gin, Echo and Fiber use the adapter's own Record); in the background use Tracker.Enqueue")
 	// ErrNoTracker is returned by the methods of a nil *Tracker.
 	ErrNoTracker = errors.New("fprom: the tracker is nil: nothing is tracked")
 	// ErrQueueClosed is returned by the methods of a Queue after Close, and wrapped by New's error if Config.Queue is closed.

@@ -77,9 +77,6 @@ func (x *Exchange) report(stage Stage, events []Message, err error) {
 	}
 }
 
-// errReturned is Record's error after the handler has returned.
-var errReturned = fmt.Errorf("fprom: the handler has returned, nothing is recorded; use Enqueue in the background: %w", ErrNoMiddleware)
-
 // record adds events, all or none. It refuses an id that this request has recorded, or the Tracker delivered, with another
 // amount. A conflict that only the queue knows is found when the event is accepted.
 func (x *Exchange) record(events []Event) error {
@@ -107,7 +104,7 @@ func (x *Exchange) record(events []Event) error {
 	}
 	switch {
 	case x.closed:
-		return errReturned
+		return ErrNoMiddleware
 	case x.hook.enqueuer != nil: // else the events are dropped
 		x.events = all
 	}

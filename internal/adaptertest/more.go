@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,8 +121,8 @@ func keepAlive(t *testing.T, wrap Wrap) {
 		if got := r.URL.Query().Get("i"); got != strconv.Itoa(i) {
 			t.Errorf("request %d became request %s", i, got)
 		}
-		if err := fprom.Record(r.Context(), Sale("late")); !errors.Is(err, fprom.ErrNoMiddleware) {
-			t.Errorf("Record after the handler has returned: %v, want ErrNoMiddleware", err)
+		if err := fprom.Record(r.Context(), Sale("late")); !errors.Is(err, fprom.ErrNoMiddleware) || strings.Count(err.Error(), "fprom: ") != 1 {
+			t.Errorf("Record after the handler has returned: %v, want ErrNoMiddleware, with one advice", err)
 		}
 	}
 	if got := j.Entries(); !slices.Equal(got, want) {
