@@ -23,9 +23,8 @@ func (q *Queue) createIfMissing() error {
 	if err == nil || !errors.Is(err, fs.ErrNotExist) || q.mustExist {
 		return err
 	}
-	dir := filepath.Dir(q.path)
-	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("the directory %q: %w", dir, err)
+	if _, err := os.Stat(filepath.Dir(q.path)); err != nil {
+		return fmt.Errorf("make its directory first: %w", err)
 	}
 	return newFile(q.path, func(*bbolt.DB) error { return nil }, func(temp string) error {
 		if err := os.Link(temp, q.path); err == nil || errors.Is(err, fs.ErrExist) { // another process may have created it first

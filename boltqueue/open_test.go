@@ -249,7 +249,7 @@ func TestUnclearPaths(t *testing.T) {
 		t.Errorf("Open of no path: %v", err)
 	}
 	dir := filepath.Join(t.TempDir(), "missing")
-	if _, err := boltqueue.Open(filepath.Join(dir, "fprom.db")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "directory") || strings.Contains(err.Error(), ".new-") {
+	if _, err := boltqueue.Open(filepath.Join(dir, "fprom.db")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "make its directory first") || strings.Contains(err.Error(), ".new-") {
 		t.Errorf("Open in no directory: %v", err)
 	}
 }
