@@ -82,7 +82,7 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // another Shutdown's ctx has ended
 	if _, shared := t.cfg.Queue.(Limiter); !shared {
 		if q, err := t.queueStats(); err == nil && q.Pending+q.Bulk > 0 { //nolint:contextcheck // it has a time limit of its own
-			t.say(ctx, slog.LevelInfo, "shutdown: delivering the events that are due before the deadline", "waiting", q.Pending+q.Bulk)
+			t.say(ctx, slog.LevelInfo, "shutdown: delivering the events that are due before the deadline; a durable queue keeps the others for the next start", "waiting", q.Pending+q.Bulk)
 		}
 		err := t.Flush(ctx)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {

@@ -30,7 +30,7 @@ func TestShutdownDrains(t *testing.T) {
 		if err := tracker.Shutdown(t.Context()); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
-		if !strings.Contains(log.String(), "before the deadline\" waiting=100") {
+		if !strings.Contains(log.String(), "keeps the others for the next start\" waiting=100") {
 			t.Errorf("the log does not say what Shutdown waits for: %s", log.String())
 		}
 		if s := tracker.Stats(); s.Tracked != 100 || s.Queue.Pending != 0 {
