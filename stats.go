@@ -29,6 +29,7 @@ type Stats struct {
 	Panics      uint64 `json:"panics"`    // of the transport, the Observer, the Logger or the Queue: look at the log
 
 	Queue       QueueStats    `json:"queue"`                 //
+	QueueError  string        `json:"queue_error,omitempty"` // why the queue gave no figures: then Queue and OldestAge are unknown
 	OldestAge   time.Duration `json:"oldest_age"`            // how long the oldest undelivered event has waited; nanoseconds in JSON
 	Breaker     string        `json:"breaker"`               // "closed", "half-open" or "open"
 	PausedUntil time.Time     `json:"paused_until,omitzero"` // zero unless the account is paused; in the past while a probe is under way
@@ -117,8 +118,11 @@ func (t *Tracker) Stats() Stats {
 	s.RequestsPerMinute = t.cfg.RequestsPerMinute
 	s.Breaker, s.PausedUntil, s.PauseReason = t.gate.state()
 	var err error
-	if s.Queue, err = t.queueStats(); err != nil && !errors.Is(err, ErrQueueClosed) {
-		t.say(t.running, slog.LevelWarn, "the queue gives no statistics", safelog.Error(err))
+	if s.Queue, err = t.queueStats(); err != nil {
+		s.QueueError = safelog.Shorten(safelog.Text(err), maxReason)
+		if !errors.Is(err, ErrQueueClosed) {
+			t.say(t.running, slog.LevelWarn, "the queue gives no statistics", safelog.Error(err))
+		}
 	}
 	if !s.Queue.Oldest.IsZero() {
 		s.OldestAge = time.Since(s.Queue.Oldest)

@@ -53,6 +53,7 @@ var healthy = map[string]string{
 	`fprom_paused`:                                       "0x240",
 	`fprom_breaker_status{state="closed"}`:               "1x240",
 	`fprom_outbox_oldest_age_seconds`:                    "0x240",
+	`fprom_outbox_unreadable`:                            "0x240",
 	`fprom_outbox_size{state="waiting"}`:                 "0x240",
 	`fprom_outbox_size{state="bulk"}`:                    "0x240",
 	`fprom_outbox_size{state="dead"}`:                    "0x240",
@@ -96,6 +97,13 @@ func TestAlertsFire(t *testing.T) {
 			`fprom_outbox_size{state="waiting"}`: "0x180 1x60", `fprom_last_success_timestamp_seconds`: "0x240",
 			`fprom_outbox_oldest_age_seconds`: "0x180 0+60x60",
 		}, nil},
+		{"the database is down", map[string]string{
+			`fprom_outbox_unreadable`: "0x200 1x40", `fprom_outbox_oldest_age_seconds`: "0x200 stale",
+			`fprom_outbox_size{state="waiting"}`: "0x200 stale", `fprom_outbox_size{state="bulk"}`: "0x200 stale", `fprom_outbox_size{state="dead"}`: "0x200 stale",
+		}, []string{"FpromUnreadable"}},
+		{"nothing arrives, and the database is slow at times", map[string]string{
+			`fprom_outbox_size{state="waiting"}`: "0x130 3x30 stale 3x30 stale 3x47", `fprom_last_success_timestamp_seconds`: "0+60x120 7200x120",
+		}, []string{"FpromNoSuccess"}},
 		{"a quiet night", map[string]string{`fprom_last_success_timestamp_seconds`: "0x240"}, nil},
 		{"dead letters", map[string]string{`fprom_outbox_size{state="dead"}`: "0x200 2x40"}, []string{"FpromDeadLetters"}},
 		{"a commission is missing", map[string]string{`fprom_reconcile_missing`: "0x220 1x20"}, []string{"FpromMissing"}},
@@ -107,7 +115,7 @@ func TestAlertsFire(t *testing.T) {
 		{"compared last night", map[string]string{`fprom_reconcile_failed`: "0x240", `fprom_reconcile_timestamp_seconds`: "-70000x240"}, nil},
 		{"conflict", map[string]string{`fprom_events_total{kind="sale",outcome="conflict"}`: "0x220 1x20"}, []string{"FpromConflict"}},
 		{"service is down", map[string]string{
-			`fprom_outbox_size{state="waiting"}`: "0x200 stale", `fprom_outbox_size{state="bulk"}`: "", `fprom_outbox_size{state="dead"}`: "",
+			`fprom_outbox_unreadable`: "0x200 stale", `fprom_outbox_size{state="bulk"}`: "", `fprom_outbox_size{state="dead"}`: "",
 		}, []string{"FpromAbsent"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 type gauges struct {
 	lost, panics                 metric.Int64ObservableCounter
 	size, breaker, paused, limit metric.Int64ObservableGauge
+	unreadable                   metric.Int64ObservableGauge
 	oldestAge, lastSuccess       metric.Float64ObservableGauge
 }
 
@@ -28,12 +29,12 @@ func (m *Metrics) Watch(stats func() fprom.Stats) (metric.Registration, error) {
 	return m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		m.observe(o, g, stats())
 		return nil
-	}, g.lost, g.size, g.breaker, g.paused, g.oldestAge, g.lastSuccess, g.panics, g.limit)
+	}, g.lost, g.size, g.breaker, g.paused, g.oldestAge, g.lastSuccess, g.panics, g.limit, g.unreadable)
 }
 
 func (m *Metrics) gauges() (gauges, error) {
 	var g gauges
-	errs := make([]error, 8)
+	errs := make([]error, 9)
 	g.lost, errs[0] = m.meter.Int64ObservableCounter("fprom.lost", metric.WithUnit("{event}"), metric.WithDescription("Events that could not be stored. Must be 0."))
 	g.size, errs[1] = m.meter.Int64ObservableGauge("fprom.outbox.size", metric.WithUnit("{event}"), metric.WithDescription("Events of the outbox by state."))
 	g.breaker, errs[2] = m.meter.Int64ObservableGauge("fprom.breaker.status", metric.WithUnit("{state}"), metric.WithDescription("1 for the present state of the circuit breaker."))
@@ -42,19 +43,23 @@ func (m *Metrics) gauges() (gauges, error) {
 	g.lastSuccess, errs[5] = m.meter.Float64ObservableGauge("fprom.last_success.timestamp", metric.WithUnit("s"), metric.WithDescription("When the last event was done, in seconds since 1970."))
 	g.panics, errs[6] = m.meter.Int64ObservableCounter("fprom.panics", metric.WithUnit("{panic}"), metric.WithDescription("Panics of the service's own code that fprom calls."))
 	g.limit, errs[7] = m.meter.Int64ObservableGauge("fprom.rate_limit.limit", metric.WithUnit("{attempt}"), metric.WithDescription("Calls a minute that are allowed."))
+	g.unreadable, errs[8] = m.meter.Int64ObservableGauge("fprom.outbox.unreadable", metric.WithUnit("{outbox}"), metric.WithDescription("1 while the outbox gives no figures."))
 	return g, errors.Join(errs...)
 }
 
 func (m *Metrics) observe(o metric.Observer, g gauges, s fprom.Stats) {
 	o.ObserveInt64(g.lost, int64(s.Lost), m.fixed)
-	for state, n := range figures.Sizes(s.Queue) {
-		o.ObserveInt64(g.size, int64(n), m.fixed, with("state", state))
+	o.ObserveInt64(g.unreadable, figures.Bit(s.QueueError != ""), m.fixed)
+	if s.QueueError == "" { // zeros would end the alarms
+		for state, n := range figures.Sizes(s.Queue) {
+			o.ObserveInt64(g.size, int64(n), m.fixed, with("state", state))
+		}
+		o.ObserveFloat64(g.oldestAge, s.OldestAge.Seconds(), m.fixed)
 	}
 	for _, state := range figures.BreakerStates {
 		o.ObserveInt64(g.breaker, figures.Bit(s.Breaker == state), m.fixed, with("state", state))
 	}
 	o.ObserveInt64(g.paused, figures.Bit(!s.PausedUntil.IsZero()), m.fixed)
-	o.ObserveFloat64(g.oldestAge, s.OldestAge.Seconds(), m.fixed)
 	if at, ok := figures.LastSuccess(s); ok {
 		o.ObserveFloat64(g.lastSuccess, at, m.fixed)
 	}

@@ -1,7 +1,9 @@
 package promfprom_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -11,7 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/internal/figures"
+	"github.com/fprom-go/fprom/internal/memoutbox"
 	"github.com/fprom-go/fprom/promfprom"
 )
 
@@ -143,6 +147,43 @@ fprom_reconcile_failed 1
 fprom_reconcile_timestamp_seconds 1.8e+09
 `), names...); err != nil {
 		t.Error(err)
+	}
+}
+
+// unreadable is a queue whose database does not answer.
+type unreadable struct{ *memoutbox.Outbox }
+
+func (unreadable) Stats(context.Context) (fprom.QueueStats, error) {
+	return fprom.QueueStats{}, errors.New("the database does not answer")
+}
+
+// While the outbox cannot be read, nobody knows what waits: it is not 0, which would end the alarms.
+func TestOutboxThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t)
+	for _, c := range []struct {
+		queue fprom.Queue
+		size  int
+		want  string
+	}{{unreadable{memoutbox.New()}, 0, "1"}, {nil, 5, "0"}} {
+		cfg := fake.Config()
+		cfg.Queue, cfg.Logger = c.queue, slog.New(slog.DiscardHandler)
+		tracker, err := fprom.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tracker.Shutdown(context.Background()) })
+		m := promfprom.New()
+		m.Watch(tracker.Stats)
+		if n := testutil.CollectAndCount(m, "fprom_outbox_size", "fprom_outbox_oldest_age_seconds"); n != c.size {
+			t.Errorf("%d series of what waits, want %d", n, c.size)
+		}
+		if err := testutil.CollectAndCompare(m, strings.NewReader(`
+# HELP fprom_outbox_unreadable 1 while the outbox gives no figures.
+# TYPE fprom_outbox_unreadable gauge
+fprom_outbox_unreadable `+c.want+"\n"), "fprom_outbox_unreadable"); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
