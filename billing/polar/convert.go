@@ -55,8 +55,8 @@ func order(p *billing.Payload, o billing.Node) {
 func refund(p *billing.Payload, o billing.Node) {
 	switch status := o.Text("status").S; status {
 	case "succeeded":
-	case "failed":
-		p.Skip(billing.ByHand, "the refund failed: if it was reported before, enter a sale by hand")
+	case "failed", "canceled":
+		p.Skip(billing.ByHand, "the status of the refund is "+status+": if it was reported before, enter a sale by hand")
 		return
 	default:
 		p.Skip(billing.NotFinal, "the refund's status is "+status)

@@ -11,8 +11,8 @@
 // from_balance_amount), which is negative if the customer's balance pays a part. The share before taxes is net_amount / total_amount.
 // due_amount is not read: in some paid orders it is 0, in others the amount that was due. A refund's amount never includes tax.
 // subscription.canceled only requests a cancellation at the end of the period; subscription.revoked is the end.
-// A refund that fails is skipped with reason by-hand and a warning. A dispute that Polar prevents is a refund. Polar has no webhook about
-// a dispute that is lost: take that commission back by hand.
+// A refund that fails or is canceled is skipped with reason by-hand and a warning. A dispute that Polar prevents is a refund. Polar has
+// no webhook about a dispute that is lost: take that commission back by hand.
 //
 //	field           read from
 //	email           metadata fp_email; customer.email; refunds: billing.WithCustomer, asked with customer_id, and
