@@ -13,11 +13,14 @@ func convert(p *billing.Payload) {
 		}
 		payment(p, o)
 	case "refund.created", "refund.updated":
-		if status := o.Text("status").S; status != "succeeded" {
+		switch status := o.Text("status").S; status {
+		case "succeeded":
+			giveBack(p, o)
+		case "failed", "canceled":
+			p.Skip(billing.ByHand, "the status of the refund is "+status+": if it was reported before, enter a sale by hand")
+		default:
 			p.Skip(billing.NotFinal, "the refund's status is "+status)
-			return
 		}
-		giveBack(p, o)
 	case "dispute.created", "dispute.updated":
 		switch status := o.Text("status").S; {
 		case !p.Disputes():
