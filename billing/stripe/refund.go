@@ -7,6 +7,10 @@ import (
 )
 
 func (s settings) refund(p *billing.Payload, o billing.Node) {
+	if !o.Has("charge") && !o.Has("payment_intent") {
+		p.Skip(billing.NotMoney, "the refund has no charge: it gives back cash balance of the customer, which no sale took")
+		return
+	}
 	status := o.Text("status").S
 	if s.undone(status, p.Root.Text("data.previous_attributes.status").S) {
 		p.Skip(billing.ByHand, "the status of the refund "+o.Text("id").S+" is "+status+": if it was reported before, enter a sale by hand")
