@@ -38,11 +38,7 @@ func convert(p *billing.Payload) {
 	case "CHECKOUT.ORDER.COMPLETED", "CHECKOUT.ORDER.APPROVED":
 		p.Skip(billing.OtherEvent, "PAYMENT.CAPTURE.COMPLETED reports the payment of an order")
 	case "CUSTOMER.DISPUTE.CREATED", "CUSTOMER.DISPUTE.UPDATED", "CUSTOMER.DISPUTE.RESOLVED":
-		if p.Disputes() && r.Text("dispute_outcome.outcome_code").S == "RESOLVED_SELLER_FAVOUR" {
-			p.Skip(billing.ByHand, "the dispute "+r.Text("dispute_id").S+" is won: if a reversal was reported, enter a sale by hand")
-			return
-		}
-		p.Skip(billing.OtherEvent, "REFUNDED or REVERSED reports what a dispute takes back")
+		dispute(p, r)
 	}
 }
 
@@ -121,6 +117,18 @@ func refund(p *billing.Payload, r billing.Node) {
 		return lessTax(p, custom, gross.Abs(), billing.Int{}, digits)
 	})
 	d.Add()
+}
+
+// dispute reports nothing. If a dispute ends well, money that a reversal took may come back, and no event says so.
+func dispute(p *billing.Payload, r billing.Node) {
+	switch outcome := r.Text("dispute_outcome.outcome_code").S; outcome {
+	case "RESOLVED_SELLER_FAVOUR", "CANCELED_BY_BUYER", "DENIED", "RESOLVED_WITH_PAYOUT":
+		if p.Disputes() {
+			p.Skip(billing.ByHand, "the dispute "+r.Text("dispute_id").S+" ended with "+outcome+": if a reversal was reported and the money came back, enter a sale by hand")
+			return
+		}
+	}
+	p.Skip(billing.OtherEvent, "REFUNDED or REVERSED reports what a dispute takes back")
 }
 
 // linked returns the id from the link with that relation, if its path ends with /kind/id.
