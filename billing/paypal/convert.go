@@ -88,8 +88,11 @@ func sale(p *billing.Payload, r billing.Node) {
 
 // refund is a refund by the merchant or a loss by a dispute, of a capture or of a sale. Older payloads have negative amounts.
 func refund(p *billing.Payload, r billing.Node) {
-	status := strings.ToUpper(r.Text("status", "state").S)
-	if status == "PENDING" || status == "FAILED" || status == "CANCELLED" {
+	switch status := strings.ToUpper(r.Text("status", "state").S); status {
+	case "PENDING":
+		p.Skip(billing.ByHand, "the refund "+r.Text("id").S+" is pending, and PayPal names no event for its end: if no later webhook reports it, report it by hand")
+		return
+	case "FAILED", "CANCELLED":
 		p.Skip(billing.NotFinal, "the refund's status is "+status)
 		return
 	}
