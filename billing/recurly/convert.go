@@ -19,6 +19,8 @@ func convert(p *billing.Payload) {
 		sale(p, o)
 	case "new_credit_invoice", "closed_credit_invoice":
 		refund(p, o)
+	case "reopened_charge_invoice":
+		p.Skip(billing.ByHand, "the invoice "+o.Text("invoice.uuid").S+" is open again: if it was reported and is not paid again, report a refund by hand")
 	case "expired_subscription":
 		d := p.Cancellation()
 		customer(d, o)
