@@ -33,8 +33,9 @@
 // The prices of the stores include tax. RevenueCat estimates the tax and the store's commission, and sends both as floating-point
 // numbers. They are read as decimal numbers and rounded once, half to even, to FirstPromoter's minor units. If tax_percentage is
 // missing or null (older payloads), the gross price is taken. By default the amount is what the customer paid before taxes;
-// WithCommission also subtracts the store's commission. If price_in_purchased_currency is unknown, price is taken, in USD. If that is
-// unknown too, the payload fails (422): it is logged, and RevenueCat shows it as failed, so that you can enter the sale by hand.
+// WithCommission also subtracts the store's commission. If price_in_purchased_currency or currency is unknown, price is taken, in USD.
+// If that is unknown too, the payload fails (422): it is logged, and RevenueCat shows it as failed, so that you can enter the sale by
+// hand.
 //
 // RevenueCat reports a refund only for the latest period. A refund with a price of 0 is skipped with reason by-hand and a warning.
 // So is REFUND_REVERSED: FirstPromoter has no event for it, and it does not say whether the refund was reported.

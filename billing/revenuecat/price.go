@@ -9,8 +9,9 @@ import (
 
 // price returns what was paid including taxes, and the currency. from is the origin of the price.
 func price(e billing.Node) (paid *big.Rat, currency, from billing.Text) {
-	if paid = e.Key("price_in_purchased_currency").Rat(); paid != nil {
-		return paid, e.Text("currency"), e.Text("price_in_purchased_currency")
+	currency = e.Text("currency")
+	if paid = e.Key("price_in_purchased_currency").Rat(); paid != nil && currency.S != "" {
+		return paid, currency, e.Text("price_in_purchased_currency")
 	}
 	from = e.Text("price")
 	return e.Key("price").Rat(), billing.Text{S: "USD", From: from.From}, from
@@ -21,7 +22,7 @@ func price(e billing.Node) (paid *big.Rat, currency, from billing.Text) {
 func (s settings) amount(p *billing.Payload, d *billing.Draft, e billing.Node) {
 	paid, currency, from := price(e)
 	if paid == nil {
-		p.Fail("event.price_in_purchased_currency", "is unknown, and so is price: enter the amount by hand")
+		p.Fail("event.price_in_purchased_currency", "is unknown or has no currency, and price is unknown: enter the amount by hand")
 		return
 	}
 	share, formula := s.afterDeductions(p, e)
