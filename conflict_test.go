@@ -1,11 +1,15 @@
 package fprom_test
 
 import (
+	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/nethttpadapter"
 )
 
 func TestConflictIsReportedOnce(t *testing.T) {
@@ -153,4 +157,41 @@ func TestConflictThatTheQueueFinds(t *testing.T) {
 			t.Errorf("stats %+v", s)
 		}
 	})
+}
+
+// An Observer that hears of a conflict may record the event again, under an id of its own.
+func TestObserverRecordsAfterAConflict(t *testing.T) {
+	t.Parallel()
+	cfg := config(always(ok()))
+	cfg.Observer = func(ctx context.Context, s fprom.Step) {
+		if s.Stage == fprom.StageConflict {
+			if err := fprom.Record(ctx, sale("b")); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	tracker := start(t, cfg)
+	other := sale("a")
+	other.Amount++
+	h := nethttpadapter.Middleware(tracker)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if err := fprom.Record(r.Context(), sale("a")); err != nil {
+			t.Error(err)
+		}
+		if err := fprom.Record(r.Context(), other); !errors.Is(err, fprom.ErrConflict) {
+			t.Errorf("Record: %v", err)
+		}
+	}))
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody))
+	}()
+	select {
+	case <-served:
+		if n := tracker.Stats().Enqueued; n != 2 {
+			t.Errorf("%d events enqueued, want 2", n)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the request hangs")
+	}
 }

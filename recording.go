@@ -81,6 +81,8 @@ func (x *Exchange) report(stage Stage, events []Message, err error) {
 // amount. A conflict that only the queue knows is found when the event is accepted.
 func (x *Exchange) record(events []Event) error {
 	visitor := x.attribution()
+	var conflicts []Message
+	defer func() { x.report(StageConflict, conflicts, ErrConflict) }() // without the lock: the Observer may call Record
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	all := x.events
@@ -96,7 +98,7 @@ func (x *Exchange) record(events []Event) error {
 		}
 		switch {
 		case conflict:
-			x.report(StageConflict, []Message{m}, ErrConflict)
+			conflicts = []Message{m}
 			return &ConflictError{Keys: []string{m.Key}}
 		case same < 0:
 			all = append(all, m)
