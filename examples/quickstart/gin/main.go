@@ -35,8 +35,7 @@ func main() {
 	stop() // a second Ctrl-C ends the process at once
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	// First the handlers end, which record sales. Then the tracker delivers what they recorded.
-	if err := errors.Join(server.Shutdown(ctx), tracker.Shutdown(ctx)); err != nil {
+	if err := errors.Join(server.Shutdown(ctx), tracker.Shutdown(ctx)); err != nil { // first the handlers, which record sales
 		log.Fatal(err)
 	}
 }
