@@ -85,7 +85,7 @@ func (c Config) validate() error {
 	if c.APIKey == "" && c.AccountID == "" {
 		return ErrNoCredentials
 	}
-	ages := c.Retry.NotFound
+	times := c.Retry.NotFound
 	return cmp.Or(
 		validCredential("Config.APIKey", "$FIRSTPROMOTER_API_KEY", c.APIKey),
 		validCredential("Config.AccountID", "$FIRSTPROMOTER_ACCOUNT_ID", c.AccountID),
@@ -101,7 +101,7 @@ func (c Config) validate() error {
 		invalid(c.Retry.Base < 0, "Config.Retry.Base", "is negative"),
 		invalid(c.Retry.Max < c.Retry.Base, "Config.Retry.Max", "is less than Base"),
 		invalid(c.Retry.MaxAttempts < 0, "Config.Retry.MaxAttempts", "is negative (0 means for ever)"),
-		invalid(!slices.IsSorted(ages) || len(ages) > 0 && ages[0] < 0, "Config.Retry.NotFound", "is negative or out of order: list ages of the sale, the lowest first"),
+		invalid(!slices.IsSorted(times) || len(times) > 0 && times[0] < 0, "Config.Retry.NotFound", "is negative or out of order: list times since the first answer, the lowest first"),
 	)
 }
 

@@ -149,26 +149,18 @@ func (t *Tracker) askAgain(a *attempt, v *verdict) {
 	if v.class = classDone; !a.queued || !early {
 		return
 	}
-	age := time.Since(a.RecordedAt)
-	if age < 0 { // the clock was ahead when the sale was recorded, perhaps by years
-		age = min(-age, time.Since(t.client.began))
+	times, first := t.cfg.Retry.NotFound, time.Now()
+	if at, again := t.notFound.Get(a.Key); again {
+		first = at.(time.Time)
 	}
-	ages, last := t.cfg.Retry.NotFound, len(t.cfg.Retry.NotFound)-1
-	i := slices.IndexFunc(ages, func(at time.Duration) bool { return age < at })
-	t.notFound.DeleteExpired()
-	_, again := t.notFound.Get(a.Key)
-	room := t.notFound.ItemCount() < maxFailing
-	switch {
-	case i >= 0:
-		v.wait, v.aside = ages[i]-age, i == last // its sign-up may wait behind it
-	case last >= 0 && !again && room: // an outage has used up the ages
-		v.wait, v.aside = ages[last], true
-	default:
+	age := time.Since(first)
+	i, last := slices.IndexFunc(times, func(at time.Duration) bool { return age < at }), len(times)-1
+	if i < 0 {
 		return
 	}
-	if room {
-		t.notFound.Set(a.Key, nil, 2*ages[last])
-	}
+	t.notFound.DeleteExpired()
+	t.notFound.Set(a.Key, first, 2*times[last])
+	v.wait, v.aside = times[i]-age, i == last // its sign-up may wait behind it
 	v.class = classAskAgain
 	v.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), v.wait.Round(time.Second))
 }

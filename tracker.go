@@ -24,7 +24,7 @@ type Tracker struct {
 	dedupe   *dedupe
 	failing  *failing
 	gate     *gate
-	notFound *cache.Cache // keys of sales that wait to be sent again, see askAgain
+	notFound *cache.Cache // when sales got their first NotReferral, see askAgain
 	logbook  logbook
 	counts   counters
 
