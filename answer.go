@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -171,19 +170,15 @@ func eventID(m Message) string {
 func sameText(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
 // parseRetryAfter returns the wait that the header asks for, in seconds or as a date, within the bounds. 0: none that can be
-// read.
+// read, or centuries.
 func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	s := strings.TrimSpace(h.Get("Retry-After"))
-	var d time.Duration
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		if n > int64(math.MaxInt64/time.Second) {
-			return 0 // centuries are a fault of the server
-		}
-		d = time.Duration(max(n, 0)) * time.Second
-	} else if t, err := http.ParseTime(s); err == nil {
-		d = t.Sub(now)
-	} else {
+	at, err := http.ParseTime(s)
+	if n, notANumber := strconv.ParseUint(s, 10, 32); notANumber == nil {
+		at, err = now.Add(time.Duration(n)*time.Second), nil
+	}
+	if err != nil {
 		return 0
 	}
-	return min(max(d, minRetryAfter), maxRetryAfter)
+	return min(max(at.Sub(now), minRetryAfter), maxRetryAfter)
 }
