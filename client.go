@@ -114,9 +114,7 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusSwitchingProtocols { // the body is the raw connection, and reading it may never end
-		return c.classify(m, resp, nil, nil)
-	}
+	defer context.AfterFunc(req.Context(), func() { _ = resp.Body.Close() })() // after a 101 only that ends the reading
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	return c.classify(m, resp, body, err)
 }
