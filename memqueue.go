@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/fprom-go/fprom/internal/backlog"
 )
@@ -19,12 +18,11 @@ type memoryQueue struct {
 	size int
 	line *backlog.Line[memoryMessage]
 
-	mu          sync.Mutex
-	keys        map[string]*memoryItem
-	seq         uint64
-	dead        int
-	lastSuccess time.Time
-	closed      bool
+	mu     sync.Mutex
+	keys   map[string]*memoryItem
+	seq    uint64
+	dead   int
+	closed bool
 }
 
 type (
@@ -104,8 +102,6 @@ func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, attempt int, r
 	}
 	if err != nil {
 		q.dead++
-	} else {
-		q.lastSuccess = time.Now()
 	}
 	delete(q.keys, it.Value.Key)
 	q.line.Done(it)
@@ -120,7 +116,7 @@ func (q *memoryQueue) Stats(context.Context) (QueueStats, error) {
 		return QueueStats{}, ErrQueueClosed
 	}
 	n := q.line.Waiting()
-	s := QueueStats{Pending: n.Live, Bulk: n.Bulk, Dead: q.dead, Delivering: q.line.Running(), LastSuccess: q.lastSuccess}
+	s := QueueStats{Pending: n.Live, Bulk: n.Bulk, Dead: q.dead, Delivering: q.line.Running()}
 	if it := q.line.Oldest(); it != nil {
 		s.Oldest = it.Value.RecordedAt
 	}
