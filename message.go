@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -49,43 +48,36 @@ func newMessage(e Event, visitor Attribution) (Message, error) {
 	return m, err
 }
 
-// messageOf returns the fields that all kinds of events fill in. id is empty for kinds without one. Digest is FNV-1a.
+// messageOf returns the fields that all kinds of events fill in. id is empty for kinds without one. Digest is FNV-1a. It copies
+// the strings, since Fiber reuses the memory of a request's.
 func messageOf(kind, id, email, uid string, amount int64, currency string) Message {
-	customer := cmp.Or(strings.ToLower(email), uid)
-	text := kind + ":" + id + customer // one copy of all, since Fiber reuses the memory of a request's strings
-	key := text[:len(text)-len(customer)]
-	if id == "" {
-		key = text
-	}
+	customer := strings.Clone(cmp.Or(strings.ToLower(email), uid))
 	digest := fnv.New64a()
 	_, _ = digest.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(amount)), currency...))
-	return Message{Key: key, Kind: kind, Customer: text[len(text)-len(customer):], Digest: digest.Sum64()}
+	return Message{Key: kind + ":" + cmp.Or(id, customer), Kind: kind, Customer: customer, Digest: digest.Sum64()}
 }
 
 // Event returns the event that m was made of, with its currency in lower case. The error says that m cannot be read.
 func (m Message) Event() (Event, error) {
-	var e Event
-	err := errors.New("unknown kind")
 	switch m.Kind {
 	case KindSale:
-		e, err = decode[Sale](m.Body)
+		return decode[Sale](m)
 	case KindRefund:
-		e, err = decode[Refund](m.Body)
+		return decode[Refund](m)
 	case KindSignup:
-		e, err = decode[Signup](m.Body)
+		return decode[Signup](m)
 	case KindCancellation:
-		e, err = decode[Cancellation](m.Body)
+		return decode[Cancellation](m)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("fprom: stored message %s of kind %q: %w", SafeKey(m.Key), m.Kind, err)
-	}
-	return e, nil
+	return nil, fmt.Errorf("fprom: stored message %s: unknown kind %q", SafeKey(m.Key), m.Kind)
 }
 
-func decode[E Event](body []byte) (Event, error) {
+func decode[E Event](m Message) (Event, error) {
 	var e E
-	err := json.Unmarshal(body, &e)
-	return e, err
+	if err := json.Unmarshal(m.Body, &e); err != nil {
+		return nil, fmt.Errorf("fprom: stored message %s: %w", SafeKey(m.Key), err)
+	}
+	return e, nil
 }
 
 // Money returns the amount and the currency of a sale or a refund. Both are zero for other kinds, and if m cannot be read.
