@@ -30,14 +30,14 @@ type gate struct {
 	probeEnds time.Time // from then on the next probe does not wait for this one
 	probes    int       // since the breaker opened
 
-	reason       error               // why the account is paused; nil if it is not
-	backoff      time.Duration       // the last wait for a probe after a 401
-	refused      int                 // answers that refused an event since the last good one
-	refusedInRow map[string]struct{} // keys of different events that were refused since the last good answer
+	reason       error         // why the account is paused; nil if it is not
+	backoff      time.Duration // the last wait for a probe after a 401
+	refused      int           // answers that refused an event since the last good one
+	refusedFirst int           // those of them to events that had not failed before: so many different events
 }
 
 func newGate(b BreakerConfig, limit *rate.Limiter) *gate {
-	g := &gate{limit: limit, refusedInRow: map[string]struct{}{}}
+	g := &gate{limit: limit}
 	g.open, g.endOpen = context.WithCancel(context.Background())
 	g.breaker = g.newBreaker(b)
 	return g

@@ -18,8 +18,7 @@ const (
 func (g *gate) judge(a *attempt, v *verdict) time.Duration {
 	switch {
 	case v.good():
-		clear(g.refusedInRow)
-		if g.backoff, g.refused = 0, 0; g.reason != nil {
+		if g.backoff, g.refused, g.refusedFirst = 0, 0, 0; g.reason != nil {
 			g.reason = nil
 			g.callAll()
 		}
@@ -38,17 +37,15 @@ func (g *gate) judge(a *attempt, v *verdict) time.Duration {
 func (g *gate) refusal(a *attempt, v *verdict) time.Duration {
 	g.refused++
 	if g.reason == nil && !a.failedBefore {
-		g.refusedInRow[a.Key] = struct{}{}
+		g.refusedFirst++
 	}
 	switch {
-	case g.reason == nil && len(g.refusedInRow) < refusalsToPause && g.refused <= quickProbes:
+	case g.reason == nil && g.refusedFirst < refusalsToPause && g.refused <= quickProbes:
 		return 0 // perhaps the event
-	case v.class == classBusy:
-		return g.pause(v.wait, v.err)
 	case g.refused > quickProbes:
-		return g.pause(slowInterval, v.err)
+		return g.pause(max(v.wait, slowInterval), v.err)
 	default:
-		return g.pause(probeInterval, v.err)
+		return g.pause(max(v.wait, probeInterval), v.err)
 	}
 }
 
