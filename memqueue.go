@@ -16,7 +16,7 @@ const DefaultQueueSize = 16384
 // memoryQueue is a Queue that keeps its messages in a backlog.Line and nowhere else.
 type memoryQueue struct {
 	size int
-	line *backlog.Line[memoryMessage]
+	line *backlog.Line[Message]
 
 	mu     sync.Mutex
 	keys   map[string]*memoryItem
@@ -25,25 +25,18 @@ type memoryQueue struct {
 	closed bool
 }
 
-type (
-	memoryItem    = backlog.Item[memoryMessage]
-	memoryMessage struct {
-		Message
-		answered bool // with NotReferral: it only waits to be sent again
-	}
-)
+type memoryItem = backlog.Item[Message]
 
 var _ UndeliveredLister = (*memoryQueue)(nil)
 
 // NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0). It does not outlive the process. Put
-// never blocks: it returns ErrQueueFull. Shutdown returns the remaining events in an *UndeliveredError, except sales that
-// FirstPromoter answered with NotReferral and that only wait to be sent again. The queue keeps no dead letters: they are
-// logged, counted, and given to the Observer (StageDead).
+// never blocks: it returns ErrQueueFull. Shutdown returns the remaining events in an *UndeliveredError. The queue keeps no dead
+// letters: they are logged, counted, and given to the Observer (StageDead).
 func NewMemoryQueue(size int) Queue {
 	if size <= 0 {
 		size = DefaultQueueSize
 	}
-	return &memoryQueue{size: size, line: backlog.New[memoryMessage](), keys: map[string]*memoryItem{}}
+	return &memoryQueue{size: size, line: backlog.New[Message](), keys: map[string]*memoryItem{}}
 }
 
 func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
@@ -58,7 +51,7 @@ func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 		if it := q.keys[m.Key]; it == nil {
 			m.Attempt = 0
 			q.seq++
-			it = &memoryItem{Value: memoryMessage{Message: m}, Seq: q.seq, Lane: backlog.LaneOf(m.Customer), Bulk: m.Bulk}
+			it = &memoryItem{Value: m, Seq: q.seq, Lane: backlog.LaneOf(m.Customer), Bulk: m.Bulk}
 			q.keys[m.Key] = it
 			added = append(added, it)
 		} else if it.Value.Digest != m.Digest {
@@ -82,21 +75,20 @@ func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 
 func (q *memoryQueue) Run(ctx context.Context, workers int, deliver func(context.Context, Message) (Result, error)) error {
 	return q.line.Run(ctx, workers, func(ctx context.Context, it *memoryItem) {
-		m := it.Value.Message
+		m := it.Value
 		m.Attempt++
-		r, err := backlog.Recovered(ctx, deliver, m)
-		q.settle(ctx, it, m.Attempt, r, err)
+		_, err := backlog.Recovered(ctx, deliver, m)
+		q.settle(ctx, it, m.Attempt, err)
 	})
 }
 
-func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, attempt int, r Result, err error) {
+func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, attempt int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil && !IsPermanent(err) {
 		if !IsHeld(err) && ctx.Err() == nil {
 			it.Value.Attempt = attempt
 		}
-		it.Value.answered = r.Outcome == NotReferral
 		q.line.Retry(it, RetryDelay(attempt, err), IsSetAside(err))
 		return
 	}
@@ -137,9 +129,7 @@ func (q *memoryQueue) Undelivered() []Message {
 	defer q.mu.Unlock()
 	var left []Message
 	for _, it := range slices.SortedFunc(maps.Values(q.keys), func(a, b *memoryItem) int { return cmp.Compare(a.Seq, b.Seq) }) {
-		if !it.Value.answered {
-			left = append(left, it.Value.Message)
-		}
+		left = append(left, it.Value)
 	}
 	return left
 }
