@@ -2,7 +2,6 @@ package riverqueue
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -86,8 +85,5 @@ func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (wait ti
 func (q *Queue) Pause(ctx context.Context, d time.Duration, reason error) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	if err := q.row(ctx, q.sql(pauseSQL), d.Seconds(), storable(reason.Error())).Scan(); err != nil {
-		return fmt.Errorf("fprom: riverqueue: pause: %w", err)
-	}
-	return nil
+	return explain("pause", q.row(ctx, q.sql(pauseSQL), d.Seconds(), storable(reason.Error())).Scan())
 }

@@ -3,7 +3,6 @@ package riverqueue
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"iter"
 	"math"
 	"strconv"
@@ -76,7 +75,7 @@ func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Ent
 		for left, more := limitOf(f), true; more; {
 			page, err := q.entries(ctx, f, min(left, pageSize))
 			if err != nil {
-				yield(fprom.Entry{}, fmt.Errorf("fprom: riverqueue: entries: %w", explain(err)))
+				yield(fprom.Entry{}, explain("entries", err))
 				return
 			}
 			for _, e := range page {

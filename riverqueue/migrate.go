@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/fprom-go/fprom"
 )
 
 var (
@@ -34,14 +36,14 @@ var ErrSchema = errors.New("fprom: riverqueue: the database does not have the ta
 func (q *Queue) Migrate(ctx context.Context) error {
 	m, err := rivermigrate.New(riverpgxv5.New(q.pool), &rivermigrate.Config{Schema: q.cfg.Schema, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return fmt.Errorf("fprom: riverqueue: migrate: %w", err)
+		return explain("migrate", err)
 	}
 	for more := true; more; {
 		if err := pgx.BeginTxFunc(ctx, q.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 			more, err = q.migrateOnce(ctx, tx, m)
 			return err
 		}); err != nil {
-			return fmt.Errorf("fprom: riverqueue: migrate schema %q: %w", q.cfg.Schema, err)
+			return explain("migrate schema "+q.cfg.Schema, err)
 		}
 	}
 	return nil
@@ -82,7 +84,7 @@ func (q *Queue) version(ctx context.Context, db queryRow) (have int, err error) 
 	var needed int
 	err = db(ctx, q.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0) FROM $schema.fprom_migration m`)).Scan(&have, &needed)
 	if err != nil {
-		return 0, explain(err)
+		return 0, err
 	}
 	if known := len(migrations); needed > known {
 		return have, fmt.Errorf("%w: schema %q has version %d, which needs a program that knows version %d, and this one knows %d: deploy the newer release of riverqueue", ErrSchema, q.cfg.Schema, have, needed, known)
@@ -106,12 +108,16 @@ func (q *Queue) check(ctx context.Context, db queryRow) error {
 	return nil
 }
 
-// explain makes the error of a missing table, view, function or schema say what to do.
-func explain(err error) error {
-	if state := sqlState(err); state == "42P01" || state == "42883" || state == "3F000" {
-		return fmt.Errorf("%w: call Migrate: %w", ErrSchema, err)
+// explain says what failed, and what to do if a table, view, function or schema is missing. It leaves nil and a conflict as they are.
+func explain(what string, err error) error {
+	state := sqlState(err)
+	switch {
+	case err == nil || errors.Is(err, fprom.ErrConflict):
+		return err
+	case state == "42P01" || state == "42883" || state == "3F000":
+		return fmt.Errorf("fprom: riverqueue: %s: %w: call Migrate: %w", what, ErrSchema, err)
 	}
-	return err
+	return fmt.Errorf("fprom: riverqueue: %s: %w", what, err)
 }
 
 // sqlState returns the code of an error of PostgreSQL from any driver, or an empty string.

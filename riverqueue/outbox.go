@@ -2,7 +2,6 @@ package riverqueue
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,7 +25,7 @@ const (
 		dropped AS (DELETE FROM $schema.fprom_ledger l USING selected WHERE l.account_id = $account AND l.key = selected.key AND l.state = 'dead' RETURNING 1)
 		SELECT count(*) FROM dropped`
 	// forgetSQL erases the customer $1 from dead letters, and marks waiting events to be erased with their outcome. It locks rows
-	// in the order of their keys, as putSQL does.
+	// in the order of their keys, as fprom_put does.
 	forgetSQL = `WITH selected AS MATERIALIZED (SELECT key FROM $schema.fprom_ledger
 			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY($1) ORDER BY key FOR UPDATE),
 		changed AS (UPDATE $schema.fprom_ledger l SET forget = state = 'waiting', customer = CASE state WHEN 'waiting' THEN customer ELSE '' END,
@@ -58,10 +57,7 @@ func (q *Queue) changeDead(ctx context.Context, f fprom.Filter, what, sql string
 	if err == nil {
 		err = q.pool.QueryRow(ctx, q.sql(sql), args...).Scan(&n)
 	}
-	if err != nil {
-		return 0, fmt.Errorf("fprom: riverqueue: %s: %w", what, explain(err))
-	}
-	return n, nil
+	return n, explain(what, err)
 }
 
 // Forget implements fprom.Outbox. Events that are done lost their customer with the outcome. Waiting events are not counted.
@@ -70,10 +66,7 @@ func (q *Queue) Forget(ctx context.Context, customer string) (n int, err error) 
 		return 0, err
 	}
 	err = q.pool.QueryRow(ctx, q.sql(forgetSQL), storedForms(customer)).Scan(&n)
-	if err != nil {
-		return n, fmt.Errorf("fprom: riverqueue: forget: %w", explain(err))
-	}
-	return n, nil
+	return n, explain("forget", err)
 }
 
 // History implements fprom.Outbox.
@@ -97,8 +90,5 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("fprom: riverqueue: history: %w", explain(err))
-	}
-	return buckets, nil
+	return buckets, explain("history", err)
 }

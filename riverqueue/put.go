@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -24,10 +22,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	for try := 1; try < 3 && sqlState(err) == "40P01"; try++ { // deadlock with a transaction that calls EnqueueTx twice
 		err = q.put(ctx, q.row, ms)
 	}
-	if err == nil || errors.Is(err, fprom.ErrConflict) {
-		return err
-	}
-	return fmt.Errorf("fprom: riverqueue: put: %w", explain(err))
+	return explain("put", err)
 }
 
 // EnqueueTx stores events in the caller's transaction. If the transaction commits, the events will be delivered. If it rolls
@@ -81,11 +76,7 @@ func (q *Queue) enqueue(ctx context.Context, tx queryRow, events []fprom.Event) 
 			return err
 		}
 	}
-	err := q.put(ctx, tx, ms)
-	if err == nil || errors.Is(err, fprom.ErrConflict) {
-		return err
-	}
-	return fmt.Errorf("fprom: riverqueue: enqueue: %w", explain(err))
+	return explain("enqueue", q.put(ctx, tx, ms))
 }
 
 // input is a message as fprom_put takes it.

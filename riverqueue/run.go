@@ -3,7 +3,6 @@ package riverqueue
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -44,7 +43,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 			err = q.runClient(ctx, min(max(workers, 1), river.QueueNumWorkersMax), deliver)
 		}
 		if err != nil && ctx.Err() == nil {
-			q.outage.failed("start to deliver", err)
+			q.outage.failed("start to deliver", explain("run", err))
 			_ = q.sleep(ctx, time.Second)
 		}
 	}
@@ -69,10 +68,10 @@ func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("fprom: riverqueue: %w", err)
+		return err
 	}
 	if err := client.Start(ctx); err != nil {
-		return fmt.Errorf("fprom: riverqueue: %w", err)
+		return err
 	}
 	q.outage.over()
 	var upkeep sync.WaitGroup

@@ -43,11 +43,8 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	}
 	rows, _ := q.pool.Query(ctx, q.sql(statsSQL), pgx.StrictNamedArgs{"running": q.running.Load(), "paused": pausedReason}) // CollectExactlyOneRow returns its error
 	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByNameLax[fprom.QueueStats])
-	if err != nil {
-		return s, fmt.Errorf("fprom: riverqueue: stats: %w", explain(err))
-	}
 	s.Ledger = max(s.Ledger-s.Dead, 0) // one index has both
-	return s, nil
+	return s, explain("stats", err)
 }
 
 // flushSQL asks about the events up to seq $1: does one wait, and is one under way or due within $2 seconds?
@@ -68,7 +65,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 	}
 	var last int64
 	if err := q.pool.QueryRow(ctx, q.sql(`SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`)).Scan(&last); err != nil {
-		return cmp.Or(ctx.Err(), fmt.Errorf("fprom: riverqueue: flush: %w", explain(err)))
+		return cmp.Or(ctx.Err(), explain("flush", err))
 	}
 	for wait := fastest; ; wait = min(2*wait, slowest) {
 		var left, soon bool
@@ -85,7 +82,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 		case !left:
 			return nil
 		case !soon:
-			return fmt.Errorf("fprom: riverqueue: flush: %w", fprom.ErrNotDue)
+			return explain("flush", fprom.ErrNotDue)
 		}
 		if err := q.sleep(ctx, wait); err != nil {
 			return err
