@@ -34,29 +34,29 @@ func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 	if bulk {
 		turn = q.bulkTurn
 	}
-	if err := q.acquire(ctx, turn); err != nil {
+	if err := wait(ctx, q, turn); err != nil {
 		return err
 	}
-	defer func() { <-turn }()
+	defer func() { turn <- struct{}{} }()
 	for begun := time.Now(); ; {
-		wait, err := q.takeSlot(ctx, requestsPerMinute, bulk && time.Since(begun) < bulkPatience)
+		left, err := q.takeSlot(ctx, requestsPerMinute, bulk && time.Since(begun) < bulkPatience)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
 			q.outage.failed("wait for the rate limit", err)
-			wait = pollTime
-		case wait <= 0:
+			left = pollTime
+		case left <= 0:
 			return nil
 		}
-		if err := q.sleep(ctx, min(wait, pollTime)); err != nil {
+		if err := wait(ctx, q, time.After(min(left, pollTime))); err != nil {
 			return err
 		}
 	}
 }
 
 // takeSlot takes a call. If none is left, it returns how long to wait before asking again.
-func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (wait time.Duration, err error) {
+func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (left time.Duration, err error) {
 	var secs float64
 	var was, limit int
 	var stepped bool

@@ -48,11 +48,11 @@ func (q *Queue) claim(ctx context.Context, key string) (m fprom.Message, generat
 func (q *Queue) settle(run, ctx context.Context, m fprom.Message, generation int, result fprom.Result, failure error) {
 	e := fprom.NewEntry(m)
 	e.Settle(result, failure, time.Now())
-	var wait time.Duration
+	var again time.Duration
 	if failure != nil && !fprom.IsPermanent(failure) {
 		e.State = fprom.StateWaiting
 		if run.Err() == nil { // else another replica delivers it, or this one after its restart
-			wait = min(fprom.RetryDelay(e.Attempts, failure), maxWait)
+			again = min(fprom.RetryDelay(e.Attempts, failure), maxWait)
 		}
 		if ctx.Err() != nil || fprom.IsHeld(failure) {
 			e.Attempts--
@@ -60,7 +60,7 @@ func (q *Queue) settle(run, ctx context.Context, m fprom.Message, generation int
 	}
 	q.store(run, e.Key, pgx.StrictNamedArgs{
 		"key": e.Key, "generation": generation, "state": string(e.State), "outcome": string(e.Outcome), "reason": storable(e.Reason), "status": e.StatusCode,
-		"id": e.ID, "commissions": e.CommissionIDs, "attempts": e.Attempts, "aside": fprom.IsSetAside(failure), "wait": wait.Seconds(),
+		"id": e.ID, "commissions": e.CommissionIDs, "attempts": e.Attempts, "aside": fprom.IsSetAside(failure), "wait": again.Seconds(),
 	})
 }
 
@@ -79,7 +79,7 @@ func (q *Queue) store(run context.Context, key string, args pgx.StrictNamedArgs)
 			q.cfg.Logger.Error("fprom: riverqueue: the outcome of a delivery could not be stored before the end of Run; another process delivers the event again", "event", key)
 			return
 		}
-		_ = q.sleep(run, pollTime)
+		_ = wait(run, q, time.After(pollTime))
 	}
 }
 

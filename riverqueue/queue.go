@@ -69,8 +69,8 @@ type Queue struct {
 	schemaChecked atomic.Bool // the tables are fit for this program
 
 	limit              atomic.Int64  // the account's calls a minute, as this process last saw it; 0: not yet
-	liveTurn, bulkTurn chan struct{} // semaphores of one: one call of each kind at a time asks for a slot
-	bulkClaim          chan struct{} // semaphore of one: one bulk event at a time waits to be claimed
+	liveTurn, bulkTurn chan struct{} // semaphores: one call of each kind at a time asks for a slot
+	bulkClaim          chan struct{} // semaphore: one bulk event at a time waits to be claimed
 }
 
 var (
@@ -91,7 +91,7 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	}
 	return &Queue{
 		cfg: cfg, pool: pool, outage: outage{log: cfg.Logger}, closed: make(chan struct{}),
-		liveTurn: make(chan struct{}, 1), bulkTurn: make(chan struct{}, 1), bulkClaim: make(chan struct{}, 1),
+		liveTurn: semaphore(1), bulkTurn: semaphore(1), bulkClaim: semaphore(1),
 	}, nil
 }
 
@@ -142,30 +142,26 @@ func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), dbTimeout)
 }
 
-// acquire waits for a place of a semaphore, the end of ctx or Close. Receive from sem to release the place.
-func (q *Queue) acquire(ctx context.Context, sem chan struct{}) error {
+// wait waits for a value of ch, the end of ctx or Close: for a time with time.After, for a place with a semaphore.
+func wait[T any](ctx context.Context, q *Queue, ch <-chan T) error {
+	if err := cmp.Or(ctx.Err(), q.errClosed()); err != nil { // if several cases are ready, select chooses at random
+		return err
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-q.closed:
 		return fprom.ErrQueueClosed
-	case sem <- struct{}{}:
+	case <-ch:
+		return nil
 	}
-	err := cmp.Or(ctx.Err(), q.errClosed()) // if several cases are ready, select chooses at random
-	if err != nil {
-		<-sem
-	}
-	return err
 }
 
-// sleep waits for d, the end of ctx or Close.
-func (q *Queue) sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-q.closed:
-		return fprom.ErrQueueClosed
-	case <-time.After(d):
-		return ctx.Err()
+// semaphore returns a channel with n places. Receive one and send it back.
+func semaphore(n int) chan struct{} {
+	s := make(chan struct{}, n)
+	for range n {
+		s <- struct{}{}
 	}
+	return s
 }

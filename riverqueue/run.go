@@ -44,7 +44,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 		}
 		if err != nil && ctx.Err() == nil {
 			q.outage.failed("start to deliver", explain("run", err))
-			_ = q.sleep(ctx, time.Second)
+			_ = wait(ctx, q, time.After(time.Second))
 		}
 	}
 	return nil
@@ -52,7 +52,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 
 // runClient runs a River client and the upkeep until ctx ends. An error means that they did not start.
 func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error {
-	deliveries := make(chan struct{}, n) // semaphore: River's two queues have more than n workers
+	deliveries := semaphore(n) // River's two queues have more than n workers
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(jobCtx context.Context, job *river.Job[wakeUp]) error {
 		return q.work(ctx, jobCtx, job, deliveries, deliver)
@@ -78,7 +78,7 @@ func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error
 	upkeep.Go(func() { q.upkeep(ctx) })
 	<-ctx.Done()
 	for range n {
-		deliveries <- struct{}{} // waits for the deliveries under way
+		<-deliveries // waits for those under way
 	}
 	select {
 	case <-client.Stopped():
@@ -101,7 +101,7 @@ func (q *Queue) work(run, ctx context.Context, job *river.Job[wakeUp], deliverie
 	case err != nil: // Run ends: another replica takes the job, or this one after its restart
 		return river.JobSnooze(0)
 	}
-	defer func() { <-deliveries }()
+	defer func() { deliveries <- struct{}{} }()
 	if m.Bulk {
 		ctx = context.WithValue(ctx, bulkKey{}, true)
 	}
@@ -117,27 +117,27 @@ func (q *Queue) work(run, ctx context.Context, job *river.Job[wakeUp], deliverie
 // live events are ready. The error is ctx's, or errNotReady.
 func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], deliveries chan struct{}) (m fprom.Message, generation int, err error) {
 	if job.Queue == bulkQueue {
-		if err := q.acquire(ctx, q.bulkClaim); err != nil {
+		if err := wait(ctx, q, q.bulkClaim); err != nil {
 			return m, 0, err
 		}
-		defer func() { <-q.bulkClaim }()
+		defer func() { q.bulkClaim <- struct{}{} }()
 	}
 	for {
-		if err := q.acquire(ctx, deliveries); err != nil {
+		if err := wait(ctx, q, deliveries); err != nil {
 			return m, 0, err
 		}
 		m, generation, err = q.claim(ctx, fprom.SafeKey(job.Args.Key))
 		if err == nil {
 			return m, generation, nil
 		}
-		<-deliveries
+		deliveries <- struct{}{}
 		switch {
 		case errors.Is(err, errNotReady):
 			return m, 0, err
 		case !errors.Is(err, errBehindLive):
 			q.outage.failed("begin a delivery", err)
 		}
-		if err := q.sleep(ctx, pollTime); err != nil {
+		if err := wait(ctx, q, time.After(pollTime)); err != nil {
 			return m, 0, err
 		}
 	}

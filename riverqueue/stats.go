@@ -67,7 +67,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 	if err := q.pool.QueryRow(ctx, q.sql(`SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`)).Scan(&last); err != nil {
 		return cmp.Or(ctx.Err(), explain("flush", err))
 	}
-	for wait := fastest; ; wait = min(2*wait, slowest) {
+	for pause := fastest; ; pause = min(2*pause, slowest) {
 		var left, soon bool
 		secs := 1e9 // without a deadline every event is due in time
 		if end, ok := ctx.Deadline(); ok {
@@ -84,7 +84,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 		case !soon:
 			return explain("flush", fprom.ErrNotDue)
 		}
-		if err := q.sleep(ctx, wait); err != nil {
+		if err := wait(ctx, q, time.After(pause)); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ const pruneSQL = `WITH conflicts AS (DELETE FROM $schema.fprom_conflict WHERE re
 
 // upkeep runs until ctx ends, in each replica.
 func (q *Queue) upkeep(ctx context.Context) {
-	for wait := rand.N(time.Second); q.sleep(ctx, wait) == nil; wait = min(time.Minute, q.cfg.Rescue/3) {
+	for pause := rand.N(time.Second); wait(ctx, q, time.After(pause)) == nil; pause = min(time.Minute, q.cfg.Rescue/3) {
 		if err := q.upkeepOnce(ctx); err != nil && ctx.Err() == nil {
 			q.outage.failed("upkeep", err)
 		}
