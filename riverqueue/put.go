@@ -81,8 +81,8 @@ func (q *Queue) enqueue(ctx context.Context, tx queryRow, events []fprom.Event) 
 
 // input is a message as fprom_put takes it.
 type input struct {
-	Key      string    `json:"key"`                 // fprom.SafeKey
-	ClearKey string    `json:"clear_key,omitempty"` // the message's key, if it is another
+	Key      string    `json:"key"`       // fprom.SafeKey
+	ClearKey string    `json:"clear_key"` // fprom.Message.Key
 	Kind     string    `json:"kind"`
 	Customer string    `json:"customer"`
 	Body     string    `json:"body"`
@@ -92,18 +92,6 @@ type input struct {
 	Bulk     bool      `json:"bulk"`
 	Repeats  bool      `json:"repeats"`
 	At       time.Time `json:"recorded_at"`
-}
-
-func inputOf(m fprom.Message) input {
-	in := input{
-		Key: fprom.SafeKey(m.Key), Kind: m.Kind, Customer: m.Customer, Body: string(m.Body), Digest: int64(m.Digest),
-		Bulk: m.Bulk, Repeats: m.Repeats(), At: m.RecordedAt,
-	}
-	in.Amount, in.Currency = m.Money()
-	if in.Key != m.Key {
-		in.ClearKey = m.Key
-	}
-	return in
 }
 
 const putSQL = `SELECT coalesce(json_agg(p ORDER BY place), '[]')::text FROM $schema.fprom_put($1::text::jsonb) p`
@@ -118,7 +106,11 @@ func (q *Queue) put(ctx context.Context, db queryRow, ms []fprom.Message) error 
 	}
 	var inputs []input
 	for _, m := range ms {
-		inputs = append(inputs, inputOf(m))
+		amount, currency := m.Money()
+		inputs = append(inputs, input{
+			Key: fprom.SafeKey(m.Key), ClearKey: m.Key, Kind: m.Kind, Customer: m.Customer, Body: string(m.Body), Amount: amount, Currency: currency,
+			Digest: int64(m.Digest), Bulk: m.Bulk, Repeats: m.Repeats(), At: m.RecordedAt,
+		})
 	}
 	text, err := json.Marshal(inputs)
 	if err != nil {

@@ -52,15 +52,15 @@ DECLARE
 	m record;
 BEGIN
 	-- In the order of the keys, so that two transactions with the same keys do not deadlock.
-	FOR m IN SELECT * FROM (SELECT *, nextval('$schema.fprom_seq') AS seq FROM ROWS FROM (jsonb_to_recordset(messages) AS (key text, clear_key text, kind text,
+	FOR m IN SELECT * FROM (SELECT *, nullif(clear_key, key) AS clear, nextval('$schema.fprom_seq') AS seq FROM ROWS FROM (jsonb_to_recordset(messages) AS (key text, clear_key text, kind text,
 			customer text, body text, amount bigint, currency text, digest bigint, bulk boolean, repeats boolean, recorded_at timestamptz)) WITH ORDINALITY) r ORDER BY key, seq
 	LOOP
 		LOOP
 			INSERT INTO $schema.fprom_ledger (account_id, key, clear_key, seq, kind, customer, body, amount, currency, digest, bulk, recorded_at)
-			VALUES ($account, m.key, m.clear_key, m.seq, m.kind, m.customer, m.body, m.amount, m.currency, m.digest, m.bulk, m.recorded_at)
+			VALUES ($account, m.key, m.clear, m.seq, m.kind, m.customer, m.body, m.amount, m.currency, m.digest, m.bulk, m.recorded_at)
 			ON CONFLICT (account_id, key) DO NOTHING;
 			IF NOT FOUND THEN -- a dead letter, or a cancellation that is done, is replaced
-				UPDATE $schema.fprom_ledger SET clear_key = m.clear_key, seq = m.seq, customer = m.customer, body = m.body, amount = m.amount, currency = m.currency,
+				UPDATE $schema.fprom_ledger SET clear_key = m.clear, seq = m.seq, customer = m.customer, body = m.body, amount = m.amount, currency = m.currency,
 					digest = m.digest, bulk = m.bulk, recorded_at = m.recorded_at, state = 'waiting', generation = generation + 1, attempts = 0,
 					settled_at = NULL, outcome = '', reason = '', status_code = 0, promoter_event = 0, commissions = NULL
 				WHERE account_id = $account AND key = m.key AND (state = 'dead' OR state = 'done' AND m.repeats);
