@@ -18,7 +18,7 @@ const steppedBack = "fprom: riverqueue: the database's clock stepped back; times
 type bulkKey struct{}
 
 const (
-	admitSQL = `SELECT wait, was, is_now, stepped_back FROM $schema.fprom_admit($1, $2)`
+	admitSQL = `SELECT wait, was, is_now, stepped_back FROM $schema.fprom_admit($1, $2, $3)`
 	inPause  = `$schema.fprom_ahead(paused_until, '16 minutes')`
 	pauseSQL = `UPDATE $schema.fprom_account SET paused_until = greatest(CASE WHEN ` + inPause + ` THEN paused_until END, clock_timestamp() + make_interval(secs => $1)),
 		pause_reason = $2 WHERE account_id = $account`
@@ -60,20 +60,12 @@ func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (left ti
 	var secs float64
 	var was, limit int
 	var stepped bool
-	var change *int
-	known := int(q.limit.Load())
-	if known == 0 {
-		change = &perMinute
-	}
-	if err := q.row(ctx, q.sql(admitSQL), change, bulk).Scan(&secs, &was, &limit, &stepped); err != nil {
+	if err := q.row(ctx, q.sql(admitSQL), perMinute, q.limit.Load(), bulk).Scan(&secs, &was, &limit, &stepped); err != nil {
 		return 0, err
 	}
-	if known == 0 {
-		known = was
-	}
 	q.limit.Store(int64(limit))
-	if known != limit && known != 0 {
-		q.cfg.Logger.Warn("fprom: riverqueue: a replica changed the account's limit; give all the same Config.RequestsPerMinute", "was", known, "is", limit)
+	if was != limit && was != 0 {
+		q.cfg.Logger.Warn("fprom: riverqueue: a replica changed the account's limit; give all the same Config.RequestsPerMinute", "was", was, "is", limit)
 	}
 	if stepped {
 		q.cfg.Logger.Warn(steppedBack)

@@ -137,12 +137,13 @@ END $$;
 
 -- Takes one call from a token bucket: the row of the account. A call is allowed from next_slot on. next_slot lags behind the clock by at most
 -- the time of the spare calls, which may then follow each other at once. Returns the seconds until a call is allowed: none was taken if they are
--- more than 0. per_minute is the limit from now on. Null leaves the limit as it is.
+-- more than 0. Also returns the limit that the caller knew, or else the stored one, and the limit now. That is per_minute if the caller knew none
+-- (0), and else the stored one.
 --
 -- The rate is 95 % of the limit in 62 seconds, and a fortieth of the limit is spare. So no 60 seconds have more calls than the limit, although
 -- one call may take three seconds longer to FirstPromoter than another. A bulk event takes a call only if all spare calls are left, so that it
 -- does not delay live events.
-CREATE FUNCTION $schema.fprom_admit(per_minute integer, bulk boolean, OUT wait float8, OUT was integer, OUT is_now integer, OUT stepped_back boolean) LANGUAGE plpgsql AS $$
+CREATE FUNCTION $schema.fprom_admit(per_minute integer, known integer, bulk boolean, OUT wait float8, OUT was integer, OUT is_now integer, OUT stepped_back boolean) LANGUAGE plpgsql AS $$
 DECLARE
 	a      $schema.fprom_account;
 	clock  timestamptz;
@@ -152,16 +153,16 @@ DECLARE
 	second bigint;
 BEGIN
 	SELECT * INTO STRICT a FROM $schema.fprom_account WHERE account_id = $account FOR UPDATE;
-	was := a.requests_per_minute;
-	is_now := coalesce(per_minute, was);
+	was := CASE known WHEN 0 THEN a.requests_per_minute ELSE known END;
+	is_now := CASE known WHEN 0 THEN per_minute ELSE a.requests_per_minute END;
 	clock := clock_timestamp();
 	apart := make_interval(secs => 62 / (0.95 * is_now));
 	spare := apart * floor(is_now / 40.0);
 	-- If a time is further ahead than any that is stored, the clock of the database stepped back.
 	stepped_back := a.next_slot > clock + apart + interval '1 minute' OR a.paused_until > clock + interval '16 minutes';
-	slot := CASE WHEN stepped_back OR was = 0 THEN clock ELSE greatest(a.next_slot, a.paused_until, clock - spare) END;
+	slot := CASE WHEN stepped_back OR a.requests_per_minute = 0 THEN clock ELSE greatest(a.next_slot, a.paused_until, clock - spare) END;
 	wait := extract(epoch FROM slot - clock + CASE WHEN bulk THEN spare ELSE '0' END);
-	IF wait <= 0 OR stepped_back OR was <> is_now THEN
+	IF wait <= 0 OR stepped_back OR is_now <> a.requests_per_minute THEN
 		second := floor(extract(epoch FROM clock));
 		UPDATE $schema.fprom_account SET requests_per_minute = is_now, next_slot = CASE WHEN wait <= 0 THEN slot + apart ELSE slot END,
 			paused_until = CASE WHEN stepped_back THEN '-infinity' ELSE paused_until END,
