@@ -65,10 +65,14 @@ func refund(p *billing.Payload, o billing.Node) {
 	d := p.Refund()
 	d.ID(o.Text("id"))
 	d.Metadata(o.At("metadata"))
-	d.Payment(o.Text("order_id"))
+	total, tax := d.Payment(o.Text("order_id"))
 	d.SaleID(o.Text("order_id"))
 	customer(d, o)
-	amount(d, o, o.Int("amount"))
+	net := o.Int("amount")
+	if total.OK { // if the balance paid a part of the order, the refund's tax is more than its share
+		net = billing.BeforeTax(net.Plus(o.Int("tax_amount")), total, tax)
+	}
+	amount(d, o, net)
 	d.Add()
 }
 

@@ -9,7 +9,8 @@
 // Why: order.paid is sent when the money has arrived, for one-time, first and recurring payments. order.created is sent earlier;
 // order.updated and order.refunded repeat the order. The customer has paid total_amount + applied_balance_amount (in older payloads
 // from_balance_amount), which is negative if the customer's balance pays a part. The share before taxes is net_amount / total_amount.
-// due_amount is not read: in some paid orders it is 0, in others the amount that was due. A refund's amount never includes tax.
+// due_amount is not read: in some paid orders it is 0, in others the amount that was due. A refund's amount never includes tax. If the
+// balance paid a part of the order, it is less than what the sale was: give billing.WithPayment the order's total_amount and tax_amount.
 // subscription.canceled only requests a cancellation at the end of the period; subscription.revoked is the end.
 // A refund that fails or is canceled is skipped with reason by-hand and a warning. A dispute that Polar prevents is a refund. Polar has
 // no webhook about a dispute that is lost: take that commission back by hand.

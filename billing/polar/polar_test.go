@@ -52,6 +52,10 @@ func options(fixture string) (billing.Provider, []billing.Option) {
 		opts = append(opts, billing.WithTrialSignups())
 	case has("refund_partial"):
 		opts = append(opts, billing.WithPayment(payment))
+	case has("balance_payment"): // the order of balance_applied.json
+		opts = append(opts, billing.WithPayment(func(_ context.Context, id string) (billing.Payment, error) {
+			return billing.Payment{SaleEventID: id, Email: "ada@example.com", Total: 2400, Tax: 400}, nil
+		}))
 	case has("customer_lookup"):
 		opts = append(opts, billing.WithCustomer(customer))
 	}
