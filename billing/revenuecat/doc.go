@@ -8,8 +8,9 @@
 //	EXPIRATION                            cancellation
 //
 // Why: RevenueCat has no object for a payment. The transaction id of the store is unique to a payment, and its refund has the same
-// one; the same id in two stores means two payments. A refund has no id of its own, so it gets the id of the event, which is the same
-// in all deliveries. Another CANCELLATION only ends the renewal: the customer keeps the paid period until EXPIRATION.
+// one; the same id in two stores means two payments. At Stripe the id is not unique, so renewal_number (else purchased_at_ms) follows it:
+// stripe:sub_…:2. A refund has no id of its own, so it gets the id of the event, which is the same in all deliveries. Another
+// CANCELLATION only ends the renewal: the customer keeps the paid period until EXPIRATION.
 // BILLING_ISSUE, PRODUCT_CHANGE, INVOICE_ISSUANCE, VIRTUAL_CURRENCY_TRANSACTION and the others move no money, or another event
 // reports it.
 //
@@ -49,5 +50,6 @@
 // recognized by its event ids. For RevenueCat only 200 is a success; it tries 5 more times.
 //
 // Not verified with the published documentation: the signature (independent public implementations describe it alike), that the price
-// of a refund is always negative (its sign is ignored), and partial refunds of web purchases.
+// of a refund is always negative (its sign is ignored), partial refunds of web purchases, and that a webhook has the same transaction
+// id as RevenueCat's exports, whose documentation says that it is not unique at Stripe.
 package revenuecat
