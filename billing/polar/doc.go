@@ -30,7 +30,8 @@
 // cents too much.
 //
 // The signature is that of Standard Webhooks. The key is the text of the secret, not decoded from base64, as in Polar's SDKs.
-// Payloads do not say whether they are from the sandbox, which has its own secrets.
+// Payloads do not say whether they are from the sandbox, which has its own secrets. After ten events in a row that fail in all tries,
+// Polar switches the webhook off and skips the events that wait: switch it on again, and deliver them again in Polar's dashboard.
 //
 // The minor units are those of Stripe, as in Polar's server: 0 digits for MGA, 2 for ISK and UGX, unlike ISO 4217.
 package polar
