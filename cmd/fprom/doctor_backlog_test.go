@@ -2,6 +2,8 @@ package main_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,4 +98,19 @@ func TestDoctorNamesAPause(t *testing.T) {
 		})
 		fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "delivery", `paused until .*429`)
 	})
+}
+
+// A second integration that began just now is seen, however many commissions there were before.
+func TestDoctorOfABusyAccount(t *testing.T) {
+	t.Parallel()
+	var events []root.Event
+	for i := range 120 {
+		events = append(events, sale(fmt.Sprintf("ch_%d", i), fmt.Sprintf("c%d@example.com", i), 1000, "USD"))
+	}
+	fake, e, _ := sold(t, inFile(t), events...)
+	if r := fprom(t, e, "doctor").want(t, 0); !strings.Contains(r.out, "the newest 100 commissions in the last 2 days, all of sales in this outbox") {
+		t.Error(r)
+	}
+	fake.AddPastSale(fpromtest.PastSale{EventID: "in_1Native", Email: "c9@example.com", Amount: 1000, Currency: "USD", At: time.Now().Add(2 * time.Second)})
+	fprom(t, e, "doctor", "-o", "json").want(t, 0).names(t, "others", `1 of the newest 100 commissions.*in_1Native`)
 }

@@ -206,7 +206,7 @@ func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
 	var ids []string
 	if err == nil {
 		since := time.Now().UTC().AddDate(0, 0, -days)
-		for c, e := range client.Commissions(limited, firstpromoter.CommissionQuery{From: since, To: time.Now().UTC().AddDate(0, 0, 1)}) {
+		for c, e := range client.Commissions(limited, firstpromoter.CommissionQuery{From: since, To: time.Now().UTC().AddDate(0, 0, 1), NewestFirst: true}) {
 			if err = e; err != nil || len(ids) == most {
 				break
 			}
@@ -227,13 +227,17 @@ func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
 		return
 	}
 	foreign := unseen(ids, known)
+	looked := count(len(ids), "commission")
+	if len(ids) == most {
+		looked = "the newest " + looked
+	}
 	switch {
 	case len(ids) == 0:
 		d.ok("others", "no commission of the last %d days names an event id", days)
 	case len(foreign) == 0:
-		d.ok("others", "%s in the last %d days, all of sales in this outbox", count(len(ids), "commission"), days)
+		d.ok("others", "%s in the last %d days, all of sales in this outbox", looked, days)
 	default:
 		d.warn("others", "if Stripe, Paddle, Chargebee or another is connected inside FirstPromoter, disconnect it there or stop reporting its payments here: each earns two commissions; fprom reconcile lists them",
-			"%d of %s in the last %d days are of event ids that this outbox does not know, such as %s", len(foreign), count(len(ids), "commission"), days, foreign[0])
+			"%d of %s in the last %d days are of event ids that this outbox does not know, such as %s", len(foreign), looked, days, foreign[0])
 	}
 }
