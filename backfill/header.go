@@ -110,6 +110,7 @@ func (f Format) complete(header []string, fields []field, taken map[field]string
 	return nil
 }
 
+// list names the columns. Without a header they are a row with a customer.
 func list(header []string) string {
 	quoted := make([]string, 0, 12)
 	for i, h := range header {
@@ -117,12 +118,16 @@ func list(header []string) string {
 			quoted = append(quoted, "…")
 			break
 		}
-		if len(h) > 40 {
+		if h = fprom.MaskEmail(h); len(h) > 40 {
 			h = strings.ToValidUTF8(h[:40], "") + "…"
 		}
 		quoted = append(quoted, `"`+h+`"`)
 	}
-	return strings.Join(quoted, ", ")
+	all := strings.Join(quoted, ", ")
+	if strings.Contains(all, "@") {
+		all += ": is the first line a row? A file needs a header"
+	}
+	return all
 }
 
 func names(fields []field) string {

@@ -176,6 +176,20 @@ func TestMixedAmountsEndTheReading(t *testing.T) {
 	}
 }
 
+// A file without a header has a customer in its first line: the error does not show the address.
+func TestFileWithoutAHeader(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"ch_1,ann@example.com,1999\n", `{"ch_1":1,"ann@example.com":2}` + "\n"} {
+		rows, err := read(t, text, minor)
+		if len(rows) == 1 {
+			err = rows[0].Err
+		}
+		if err == nil || strings.Contains(err.Error(), "ann@") || !strings.Contains(err.Error(), "is the first line a row?") {
+			t.Error(err)
+		}
+	}
+}
+
 // 1.000 is a thousand to half of the world, and one unit to the others.
 func TestThreeDecimalsMayBeThousands(t *testing.T) {
 	t.Parallel()
