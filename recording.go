@@ -13,6 +13,7 @@ import (
 // Reasons to discard the events of a handler that may have sent a success.
 var (
 	errTooLate  = errors.New("fprom: the request's deadline passed before the handler returned: an http.TimeoutHandler has answered 503, unless a middleware inside it has set a shorter deadline; set such a deadline outside of the TimeoutHandler, and report the event by hand if the customer has paid")
+	errHijacked = errors.New("fprom: the handler took the connection over, so its status is unknown; report such an event with Enqueue")
 	errPanicked = errors.New("fprom: the handler sent a success, but did not return normally")
 )
 

@@ -60,7 +60,7 @@ func reaches(w http.ResponseWriter, wanted func(http.ResponseWriter) bool) bool 
 func (w writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c, rw, err := http.NewResponseController(w.x.w).Hijack()
 	if err == nil {
-		w.x.Discard(nil)
+		w.x.Discard(errHijacked)
 	}
 	return c, rw, err
 }

@@ -92,11 +92,7 @@ func (w *writer) Flush() {
 }
 
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := w.ResponseWriter.Hijack()
-	if err == nil {
-		w.x.Discard(nil)
-	}
-	return conn, rw, err
+	return w.x.Writer().(http.Hijacker).Hijack()
 }
 
 // Unwrap is for http.ResponseController.

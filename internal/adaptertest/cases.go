@@ -44,6 +44,7 @@ func Run(t *testing.T, wrap Wrap) {
 		lateOutside(t, wrap, tooLate()["200"], fprom.WithFailClosed())
 	})
 	t.Run("nested", func(t *testing.T) { t.Parallel(); nested(t, wrap) })
+	t.Run("hijacked, loud", func(t *testing.T) { t.Parallel(); hijackedLoud(t, wrap) })
 	t.Run("client gone", func(t *testing.T) { t.Parallel(); clientGone(t, wrap) })
 	t.Run("WithFailClosed, header", func(t *testing.T) { t.Parallel(); refused(t, wrap) })
 	t.Run("pattern", func(t *testing.T) { t.Parallel(); pattern(t, wrap) })
