@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"go.etcd.io/bbolt"
 )
@@ -31,101 +32,78 @@ type checker struct {
 	seen []bool // by page
 }
 
-// checkPages checks the pages of f. tx belongs to the same file, opened read-only: then bbolt has not followed the pages yet.
-func checkPages(tx *bbolt.Tx, f *os.File) error {
+// checkPages checks the pages of f, under guard: what is wrong with them is a panic, also an index that is out of range because
+// an element is longer than its page. tx belongs to the same file, opened read-only: then bbolt has not followed the pages yet.
+func checkPages(tx *bbolt.Tx, f *os.File) {
 	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if tx.Size() > info.Size() {
-		return fmt.Errorf("%w: it is shorter than its header says", ErrDamaged)
+	if err != nil || tx.Size() > info.Size() {
+		panic("it is shorter than its header says")
 	}
 	c := &checker{f: f, size: uint64(tx.DB().Info().PageSize)}
 	c.seen = make([]bool, uint64(tx.Size())/c.size)
-	return c.tree(uint64(tx.Cursor().Bucket().Root()), nil, nil)
-}
-
-func damaged(id uint64, what string) error {
-	return fmt.Errorf("%w: page %d %s", ErrDamaged, id, what)
+	c.tree(uint64(tx.Cursor().Bucket().Root()), nil, nil)
 }
 
 // tree checks the page with this id and all pages below it. Keys must be ≥ low and < high; nil: no limit.
-func (c *checker) tree(id uint64, low, high []byte) error {
+func (c *checker) tree(id uint64, low, high []byte) {
 	n, pages := uint64(1), uint64(len(c.seen))
 	var b []byte
 	for len(b) != int(n*c.size) { // twice if the page has overflow pages
 		if id < 2 || id >= pages || n > pages-id {
-			return damaged(id, "is not in the file")
+			panic(fmt.Sprintf("page %d is not in the file", id))
 		}
 		b = make([]byte, n*c.size)
 		if _, err := c.f.ReadAt(b, int64(id*c.size)); err != nil {
-			return err
+			panic(err)
 		}
 		n = 1 + uint64(native.Uint32(b[12:]))
 	}
 	for i := id; i < id+n; i++ {
-		if c.seen[i] {
-			return damaged(i, "is used twice")
+		if c.seen[i] || native.Uint64(b) != id {
+			panic(fmt.Sprintf("page %d is used twice, or has the id of another page", i))
 		}
 		c.seen[i] = true
 	}
-	if native.Uint64(b) != id {
-		return damaged(id, "has the id of another page")
-	}
-	return c.elements(id, b, low, high)
+	c.elements(b, low, high)
 }
 
 // elements checks the elements of a page, or of an inline page: the value of a small bucket.
-func (c *checker) elements(id uint64, b, low, high []byte) error {
-	if len(b) < pageHead {
-		return damaged(id, "is too short")
-	}
-	flags, count := native.Uint16(b[8:]), uint64(native.Uint16(b[10:]))
+func (c *checker) elements(b, low, high []byte) {
+	flags, count := native.Uint16(b[8:]), native.Uint16(b[10:])
 	branch := flags == pageBranch
-	if !branch && flags != pageLeaf || pageHead*(1+count) > uint64(len(b)) || branch && count == 0 {
-		return damaged(id, "has an unknown kind or too many elements")
+	if !branch && flags != pageLeaf {
+		panic("a page has an unknown kind")
 	}
 	child := uint64(0) // the page with the keys from low to the next key
-	for i := range count {
+	for i := range int(count) {
 		e := b[pageHead*(1+i):]
-		at, end := uint64(native.Uint32(e[4:])), uint64(native.Uint32(e[8:])) // start and, first, length of the key
-		value := uint64(native.Uint32(e[12:]))                                // length of the value
+		at, size, length := native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:]) // where the key begins, its size, that of the value
 		if branch {
-			at, end, value = uint64(native.Uint32(e)), uint64(native.Uint32(e[4:])), 0
+			at, size, length = native.Uint32(e), native.Uint32(e[4:]), 0
 		}
-		if end += at; at < pageHead*(count-i) || end+value > uint64(len(e)) {
-			return damaged(id, "has an element beyond its end")
-		}
-		key := e[at:end]
+		key, value := e[at:][:size], e[at:][size:][:length]
 		if order := bytes.Compare(key, low); order < 0 || order == 0 && i > 0 || high != nil && bytes.Compare(key, high) >= 0 {
-			return damaged(id, "has keys out of order")
+			panic("a page has keys out of order")
 		}
-		var err error
 		switch {
 		case branch && i > 0:
-			err = c.tree(child, low, key)
+			c.tree(child, low, key)
 		case !branch && native.Uint32(e)&leafBucket != 0:
-			err = c.bucket(id, e[end:end+value])
-		}
-		if err != nil {
-			return err
+			c.bucket(slices.Clip(value))
 		}
 		low, child = key, native.Uint64(e[8:])
 	}
 	if branch {
-		return c.tree(child, low, high)
+		c.tree(child, low, high)
 	}
-	return nil
 }
 
-func (c *checker) bucket(id uint64, value []byte) error {
-	if len(value) < bucketValue {
-		return damaged(id, "has a bucket that is too short")
-	}
+func (c *checker) bucket(value []byte) {
 	if root := native.Uint64(value); root != 0 {
-		return c.tree(root, nil, nil)
+		c.tree(root, nil, nil)
+	} else {
+		c.elements(value[bucketValue:], nil, nil)
 	}
-	return c.elements(id, value[bucketValue:], nil, nil)
 }
 
 func hasMagic(path string) bool {

@@ -35,7 +35,9 @@ func WithAllocate(take func(f *os.File, from, to int64) error) Option {
 func SetFailpoint(f func(name string)) { failpoint = f }
 
 // CheckPages checks the structure of a file.
-func CheckPages(path string) error { return checkFile(path, func(*bbolt.Tx) error { return nil }) }
+func CheckPages(path string) error {
+	return guard(func() error { return checkFile(path, func(*bbolt.Tx) error { return nil }) })
+}
 
 // Waiting is the number of requests that no commit has taken.
 func (q *Queue) Waiting() int {

@@ -124,9 +124,7 @@ func checkFile(path string, read func(*bbolt.Tx) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return db.View(func(tx *bbolt.Tx) error {
-		if err := checkPages(tx, file); err != nil {
-			return err
-		}
+		checkPages(tx, file)
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
 			if k, _ := tx.Cursor().First(); k == nil {
