@@ -98,7 +98,7 @@ func sameBytes(b *testing.B, paths ...string) {
 		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, NoFreelistSync: true})
 		must(b, err)
 		must(b, db.View(func(tx *bbolt.Tx) error {
-			_, v := tx.Bucket([]byte("waiting")).Cursor().Last()
+			_, v := tx.Bucket([]byte("open")).Cursor().Last()
 			sizes = append(sizes, len(v))
 			return nil
 		}))

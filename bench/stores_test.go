@@ -127,7 +127,7 @@ func openFloor(b *testing.B, dir, name string, index bool) store {
 	path := filepath.Join(dir, name)
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, NoFreelistSync: true})
 	must(b, err)
-	buckets := [][]byte{[]byte("waiting"), []byte("index")}
+	buckets := [][]byte{[]byte("open"), []byte("index")}
 	must(b, db.Update(func(tx *bbolt.Tx) error {
 		for _, n := range buckets {
 			if _, err := tx.CreateBucket(n); err != nil {

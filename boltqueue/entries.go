@@ -1,10 +1,10 @@
 package boltqueue
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -92,7 +92,7 @@ func (q *Queue) newReader(ctx context.Context, f fprom.Filter) (*reader, error) 
 		}
 	}
 	return r, q.view(func(tx *bbolt.Tx) error {
-		r.after, r.end = max(r.after, settledBefore(tx, f.Since)), tx.Bucket(bucketWaiting).Sequence()
+		r.after, r.end = max(r.after, settledBefore(tx, f.Since)), tx.Bucket(bucketOpen).Sequence()
 		return nil
 	})
 }
@@ -101,7 +101,7 @@ func (q *Queue) newReader(ctx context.Context, f fprom.Filter) (*reader, error) 
 func (t *transaction) seqsOf(keys map[string]bool) []uint64 {
 	seqs := []uint64{}
 	for key := range keys {
-		if seq := t.waitingSeq(hashOf(key)); seq != 0 {
+		if seq := t.openSeq(hashOf(key)); seq != 0 {
 			seqs = append(seqs, seq)
 		}
 		if id := t.ids.Get([]byte(key)); id != nil {
@@ -127,67 +127,58 @@ func settledBefore(tx *bbolt.Tx, since time.Time) uint64 {
 	return seqOfTimeKey(k)
 }
 
+// readPage returns the next entries. It examines at most pageScan events.
 func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
-	if r.seqs == nil {
-		page, r.after = r.readRange(tx, r.after, r.end)
-		return page
-	}
-	for len(r.seqs) > 0 && len(page) < pageSize {
-		if seq := r.seqs[0]; seq > r.after {
-			found, _ := r.readRange(tx, seq-1, seq)
-			page = append(page, found...)
+	next := r.events(tx)
+	for n := 0; n < pageScan && len(page) < pageSize; n++ {
+		if r.seqs != nil { // go to the next of them
+			i, _ := slices.BinarySearch(r.seqs, r.after+1)
+			if i == len(r.seqs) {
+				r.after = r.end
+				break
+			}
+			r.after = r.seqs[i] - 1
+			next = r.events(tx)
 		}
-		r.seqs = r.seqs[1:]
-	}
-	if len(r.seqs) == 0 {
-		r.after = r.end
+		seq, value, done := next()
+		if seq == 0 || seq > r.end {
+			r.after = r.end
+			break
+		}
+		r.after = seq
+		record := decode(seq, value)
+		if r.keys != nil && !r.keys[fprom.SafeKey(record.Key)] {
+			continue // before the entry is made, which takes longer
+		}
+		if e := record.entry(seq, done); r.filter.Match(e) {
+			page = append(page, e)
+		}
 	}
 	return page
 }
 
-// states are the states of events, and the names of their buckets. The largest bucket is last: the others shorten its scan.
-var states = []fprom.State{fprom.StateDead, fprom.StateWaiting, fprom.StateDone}
-
-// readRange returns entries with after < seq ≤ end, up to the seq last. A bucket with too many records for one page lowers end.
-func (r *reader) readRange(tx *bbolt.Tx, after, end uint64) (page []fprom.Entry, last uint64) {
-	found := map[uint64]fprom.Entry{}
-	for _, state := range states {
-		if r.filter.State != "" && r.filter.State != state {
-			continue
-		}
-		c, read, matched := tx.Bucket([]byte(state)).Cursor(), 0, 0
-		for k, v := c.Seek(seqKey(after + 1)); k != nil; k, v = c.Next() {
-			seq := seqOf(k)
-			if seq > end {
-				break
-			}
-			if r.keys == nil || r.keys[safeKeyIn(v)] || state == fprom.StateDead { // decoding the others would be slow
-				if e := entryOf(seq, v, state); (r.keys == nil || r.keys[e.Key]) && r.filter.Match(e) {
-					found[seq] = e
-					matched++
-				}
-			}
-			if read++; read == pageScan || matched == pageSize {
-				end = seq
-			}
-		}
+// events returns what returns the events after r.after, one at each call, in the order they were put, and at the end seq 0.
+func (r *reader) events(tx *bbolt.Tx) func() (seq uint64, value []byte, done bool) {
+	open, done := tx.Bucket(bucketOpen).Cursor(), tx.Bucket(bucketDone).Cursor()
+	first := seqKey(r.after + 1)
+	k, v := open.Seek(first)
+	doneK, doneV := done.Seek(first)
+	switch r.filter.State {
+	case fprom.StateDone:
+		k = nil
+	case fprom.StateWaiting, fprom.StateDead:
+		doneK = nil
 	}
-	for _, seq := range slices.Sorted(maps.Keys(found)) {
-		if seq <= end {
-			page = append(page, found[seq])
+	return func() (uint64, []byte, bool) {
+		if doneK == nil || k != nil && bytes.Compare(k, doneK) < 0 {
+			seq, value := seqOf(k), v
+			k, v = open.Next()
+			return seq, value, false
 		}
+		seq, value := seqOf(doneK), doneV
+		doneK, doneV = done.Next()
+		return seq, value, true
 	}
-	return page, end
-}
-
-func damagedKey(seq uint64) string { return "damaged:" + formatSeq(seq) }
-
-func entryOf(seq uint64, b []byte, state fprom.State) fprom.Entry {
-	r, err := decode(seq, b)
-	if err != nil {
-		return fprom.Entry{Key: damagedKey(seq), State: state, Outcome: fprom.Undelivered, Reason: err.Error(), Damaged: true, Cursor: formatSeq(seq)}
-	}
-	return r.entry(seq, state)
 }
 
 func formatSeq(seq uint64) string { return strconv.FormatUint(seq, 10) }

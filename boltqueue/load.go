@@ -3,6 +3,7 @@ package boltqueue
 import (
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -13,11 +14,17 @@ import (
 // the clock, is made at once.
 const maxDelay = 2 * time.Hour
 
-// load reads the waiting events. It makes the buckets of an empty file.
+// load reads the open events. It makes the buckets of an empty file.
 func (q *Queue) load() error {
 	return q.db.Update(func(tx *bbolt.Tx) error {
 		if tx.Bucket(bucketMeta) == nil {
-			if err := createBuckets(tx); err != nil {
+			for _, name := range allBuckets {
+				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+					return err
+				}
+			}
+			version := binary.BigEndian.AppendUint16([]byte(formatName), formatVersion)
+			if err := tx.Bucket(bucketMeta).Put(keyFormat, version); err != nil {
 				return err
 			}
 		}
@@ -25,61 +32,51 @@ func (q *Queue) load() error {
 	})
 }
 
-func createBuckets(tx *bbolt.Tx) error {
-	for _, name := range allBuckets {
-		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-			return err
-		}
-	}
-	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint16([]byte(formatName), formatVersion))
-}
-
-// load adds the waiting events to the line, and counts the others. A damaged record is quarantined later, when its turn comes.
+// load adds the waiting events to the line, and counts the others. An event that cannot be read is a dead letter.
 func (t *transaction) load() error {
-	now, end, c := time.Now(), t.waiting.Sequence(), t.waiting.Cursor()
-	t.q.keys = make(map[keyHash]uint32, t.waiting.Stats().KeyN)
-	var items []item // allocated by the thousand, which takes less memory than one by one
+	end, c := t.open.Sequence(), t.open.Cursor()
+	t.q.keys = make(map[keyHash]uint32, t.open.Stats().KeyN)
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		seq := seqOf(k)
 		if len(k) != 8 || seq > end {
 			return fmt.Errorf("%w: the numbers of the events", ErrDamaged)
 		}
-		r, err := decode(seq, v)
-		if err != nil {
-			r = &record{}
-		} else {
-			t.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)
-		}
-		if t.stats.Oldest.IsZero() {
-			t.stats.Oldest = r.RecordedAt
-		}
-		if t.q.noRun {
-			t.enlist(r, seq)
-			continue
-		}
-		if len(items) == cap(items) {
-			items = make([]item, 0, 1000)
-		}
-		items = append(items, r.item(seq))
-		it := &items[len(items)-1]
-		wait := r.at.Sub(now)
-		if wait > maxDelay {
-			wait = 0
-		}
-		if r.at.IsZero() {
-			t.q.line.Add(it)
-		} else {
-			t.q.line.AddTried(it, wait)
+		r := decode(seq, v)
+		t.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)
+		switch {
+		case r.damaged:
+			t.q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", t.q.path), slog.Uint64("seq", seq))
+			fallthrough
+		case r.dead():
+			t.stats.Dead++
+		default:
+			t.count(r.Bulk, 1)
+			t.q.enlist(r, seq)
 		}
 	}
-	t.stats.Dead, t.stats.Conflicts = t.dead.Stats().KeyN, t.conflicted.Stats().KeyN
-	t.stats.Ledger = t.ids.Stats().KeyN - t.stats.Dead // dead letters have ids, too
+	t.stats.Ledger, t.stats.Conflicts = t.ids.Stats().KeyN, t.conflicted.Stats().KeyN
 	times := t.times.Cursor()
 	for k, v := times.Last(); k != nil && t.stats.LastSuccess.IsZero(); k, v = times.Prev() {
 		if string(v) != string(fprom.StateDead) {
 			t.stats.LastSuccess = timeOf(k)
 		}
 	}
+	t.findOldest()
 	t.publish()
 	return nil
+}
+
+// enlist adds an event of an earlier process to the line.
+func (q *Queue) enlist(r *record, seq uint64) {
+	wait := time.Until(r.at)
+	if wait > maxDelay {
+		wait = 0
+	}
+	switch {
+	case q.noRun:
+	case r.at.IsZero():
+		q.line.Add(r.item(seq))
+	default:
+		q.line.AddTried(r.item(seq), wait)
+	}
 }

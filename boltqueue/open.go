@@ -68,10 +68,10 @@ func (q *Queue) open() (err error) {
 	if q.db, q.file, err = openFile(q.path); err != nil {
 		return err
 	}
-	if q.absolute, err = filepath.Abs(q.path); err != nil {
-		q.absolute = q.path
+	if q.absolute, err = filepath.Abs(q.path); err == nil {
+		err = guard(q.load)
 	}
-	if err := q.load(); err != nil {
+	if err != nil {
 		return errors.Join(err, q.db.Close())
 	}
 	return q.db.View(releasePages)
@@ -141,11 +141,6 @@ func checkFile(path string, read func(*bbolt.Tx) error) (err error) {
 			return ErrOldFormat
 		case v > formatVersion:
 			return fmt.Errorf("%w (format %d, known: %d)", ErrNewerFormat, v, formatVersion)
-		}
-		for _, name := range allBuckets {
-			if tx.Bucket(name) == nil {
-				return fmt.Errorf("%w: no bucket %s", ErrDamaged, name)
-			}
 		}
 		return read(tx)
 	})

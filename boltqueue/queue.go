@@ -35,21 +35,21 @@ type Queue struct {
 	file     *os.File                         // of db
 	absolute string                           // its path
 	line     *backlog.Line[struct{}]          // the waiting events
-	stats    atomic.Pointer[fprom.QueueStats] // of the last commit; Pending and Bulk only WithoutRun, otherwise the line counts
+	stats    atomic.Pointer[fprom.QueueStats] // of the last commit
 	tracker  atomic.Pointer[func() fprom.Stats]
 	logging  rate.Sometimes // see log
 
-	writing sync.Mutex         // held during a commit; it guards keys and reserve
-	keys    map[keyHash]uint32 // of waiting events → the lower half of the seq
+	writing sync.Mutex         // held during a commit; it guards the next three
+	keys    map[keyHash]uint32 // of open events → the lower half of the seq
+	first   uint64             // no event with a lower seq waits
 	reserve reserve
 
 	mu         sync.Mutex
 	requests   []*request // for the next commit
 	committing bool       // a commit will take them
 
-	closeOnce sync.Once
-	closeErr  error
-	unlisten  func()
+	unlisten func()
+	close    func() error // sync.OnceValue
 }
 
 type item = backlog.Item[struct{}]
@@ -115,6 +115,7 @@ func newQueue(path string, opts []Option) *Queue {
 		logging: rate.Sometimes{Interval: time.Minute},
 	}
 	q.stats.Store(&fprom.QueueStats{})
+	q.close = sync.OnceValue(q.closeOnce)
 	q.life, q.end = context.WithCancelCause(context.Background())
 	for _, o := range opts {
 		o(q)
@@ -128,8 +129,8 @@ func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
 	if err := q.usable(); err != nil {
 		return fprom.QueueStats{}, err
 	}
-	s, n := *q.stats.Load(), q.line.Waiting()
-	s.Pending, s.Bulk, s.Delivering = s.Pending+n.Live, s.Bulk+n.Bulk, q.line.Running()
+	s := *q.stats.Load()
+	s.Delivering = q.line.Running()
 	return s, nil
 }
 
@@ -155,27 +156,28 @@ const closeTimeout = 5 * time.Second
 // Close ends the socket, closes the file and releases its lock. Messages without an outcome stay in the file. If the disk does
 // not answer within five seconds, it returns an error, and the file stays locked. Call it after Run returned. Further calls do
 // nothing and return the same error.
-func (q *Queue) Close() error {
-	q.closeOnce.Do(func() {
-		q.end(fprom.ErrQueueClosed)
-		q.line.Close(fprom.ErrQueueClosed)
-		closed := make(chan error, 1)
-		go func() {
-			q.unlisten()
-			q.writing.Lock() // wait for the last commit
-			defer q.writing.Unlock()
-			closed <- guard(q.db.Close)
-		}()
-		select {
-		case q.closeErr = <-closed:
-		case <-time.After(closeTimeout): // after a breakdown bbolt may hold its locks for ever
-			q.closeErr = errors.New("the disk does not answer, or the file is damaged; it stays locked until the process ends")
-		}
-		if q.closeErr != nil {
-			q.closeErr = fmt.Errorf("fprom: close the outbox %s: %w", q.path, q.closeErr)
-		}
-	})
-	return q.closeErr
+func (q *Queue) Close() error { return q.close() }
+
+func (q *Queue) closeOnce() error {
+	q.end(fprom.ErrQueueClosed)
+	q.line.Close(fprom.ErrQueueClosed)
+	closed := make(chan error, 1)
+	go func() {
+		q.unlisten()
+		q.writing.Lock() // wait for the last commit
+		defer q.writing.Unlock()
+		closed <- guard(q.db.Close)
+	}()
+	var err error
+	select {
+	case err = <-closed:
+	case <-time.After(closeTimeout): // after a breakdown bbolt may hold its locks for ever
+		err = errors.New("the disk does not answer, or the file is damaged; it stays locked until the process ends")
+	}
+	if err != nil {
+		return fmt.Errorf("fprom: close the outbox %s: %w", q.path, err)
+	}
+	return nil
 }
 
 // usable returns the error of all calls after Close or breakDown; nil before.

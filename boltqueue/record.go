@@ -3,7 +3,6 @@ package boltqueue
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"hash/crc32"
 	"time"
 
@@ -15,16 +14,14 @@ import (
 //
 //	bucket     key                      value
 //	meta       "format"                 "fprom-boltqueue", version (two bytes)
-//	waiting    seq (8)                  the record of an event without an outcome
-//	dead       seq (8)                  the record of a dead letter
+//	open       seq (8)                  the record of an event that waits, or is a dead letter. One that is damaged is a dead letter
 //	done       seq (8)                  the record of a done event, without customer and body
-//	ids        SafeKey of the event     seq (8) of the done event or dead letter. Cancellations that are done have no entry;
-//	                                    the key of a damaged dead letter is "damaged:" and its seq
+//	ids        SafeKey of the event     seq (8) of the done event; no entry for cancellations
 //	times      settled at (8), seq (8)  the outcome, or "dead": for History and pruning
 //	conflicts  SafeKey, 0, digest (8)   empty: an id that came again with this other digest, and was refused
 //
-// A Put only appends to waiting; the keys of waiting events are in memory. An outcome moves the record from waiting to dead
-// or done and writes ids and times. The seq of an event is its number in the order of the puts. A seq is never used again.
+// A Put only appends to open; the keys of open events are in memory. A success moves the record from open to done and writes
+// ids and times. The seq of an event is its number in the order of the puts. A seq is never used again.
 //
 // The fields of a record, in this order:
 //
@@ -44,14 +41,13 @@ const (
 
 var (
 	bucketMeta      = []byte("meta")
-	bucketWaiting   = []byte("waiting")
-	bucketDead      = []byte("dead")
+	bucketOpen      = []byte("open")
 	bucketDone      = []byte("done")
 	bucketIDs       = []byte("ids")
 	bucketTimes     = []byte("times")
 	bucketConflicts = []byte("conflicts")
 
-	allBuckets = [][]byte{bucketMeta, bucketWaiting, bucketDead, bucketDone, bucketIDs, bucketTimes, bucketConflicts}
+	allBuckets = [][]byte{bucketMeta, bucketOpen, bucketDone, bucketIDs, bucketTimes, bucketConflicts}
 
 	keyFormat = []byte("format")
 )
@@ -61,6 +57,7 @@ const (
 	flagBulk   = 1 << iota // Message.Bulk
 	flagAside              // later events of its customer may overtake it
 	flagForget             // erase the customer at the outcome, also of a dead letter
+	flagDead               // a dead letter
 )
 
 // record is an event in the file. Attempt counts the attempts so far. After erase, Key is the SafeKey.
@@ -69,18 +66,27 @@ type record struct {
 	flags  byte
 	at     time.Time // of the next attempt or of the outcome; zero: never tried
 	answer []byte    // the last one, as JSON
+
+	damaged bool // it could not be read: a dead letter with an invented Key, and nothing else
 }
 
+func (r *record) dead() bool { return r.flags&flagDead != 0 }
+
 // entry shows the customer in clear.
-func (r *record) entry(seq uint64, state fprom.State) fprom.Entry {
+func (r *record) entry(seq uint64, done bool) fprom.Entry {
 	e := fprom.NewEntry(r.Message)
 	if len(r.answer) > 0 {
 		_ = json.Unmarshal(r.answer, &e) // the checksum protects it
 	}
-	e.State, e.Cursor = state, formatSeq(seq)
+	e.Cursor, e.Damaged = formatSeq(seq), r.damaged
+	if r.damaged {
+		e.Reason = "the stored record is damaged; what is left of it can only be dropped"
+	}
 	switch {
-	case state != fprom.StateWaiting:
-		e.SettledAt = r.at
+	case done:
+		e.State, e.SettledAt = fprom.StateDone, r.at
+	case r.dead():
+		e.State, e.SettledAt = fprom.StateDead, r.at
 	case r.at.After(time.Now()): // otherwise the attempt is under way or due
 		e.NextAttempt = r.at
 	}
@@ -105,19 +111,15 @@ func (r *record) setAnswer(res fprom.Result, failure error, attempts int, at tim
 // erase removes the customer. The amount stays.
 func (r *record) erase() { r.Key, r.Customer, r.Body = fprom.SafeKey(r.Key), "", nil }
 
-func (r *record) item(seq uint64) item {
-	it := item{Seq: seq, Bulk: r.Bulk}
+func (r *record) item(seq uint64) *item {
+	it := &item{Seq: seq, Bulk: r.Bulk}
 	if r.flags&flagAside == 0 {
 		it.Lane = backlog.LaneOf(r.Customer)
 	}
 	return it
 }
 
-var (
-	errDamagedRecord = errors.New("the stored record is damaged; what is left of it can only be dropped")
-
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-)
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encode returns the record with an empty checksum; seal fills it in.
 func (r *record) encode() []byte {
@@ -148,10 +150,10 @@ func checksum(seq uint64, b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(seqKey(seq), castagnoli), castagnoli, b[4:])
 }
 
-// decode reads a record. It keeps no part of b, which may be a page of the file.
-func decode(seq uint64, b []byte) (*record, error) {
+// decode reads a record. It keeps no part of b, which may be a page of the file, or nil if there is none.
+func decode(seq uint64, b []byte) *record {
 	if len(b) < headSize || binary.BigEndian.Uint32(b) != checksum(seq, b) {
-		return nil, errDamagedRecord
+		return &record{Message: fprom.Message{Key: "damaged:" + formatSeq(seq)}, flags: flagDead, damaged: true}
 	}
 	r := &record{flags: b[4], at: timeOf(b[21:])}
 	r.Digest, r.RecordedAt, r.Attempt = binary.BigEndian.Uint64(b[5:]), timeOf(b[13:]), int(binary.BigEndian.Uint32(b[29:]))
@@ -164,7 +166,7 @@ func decode(seq uint64, b []byte) (*record, error) {
 	}
 	body, answer := cutText(b)
 	r.Body, r.answer = append(r.Body, body...), append(r.answer, answer...)
-	return r, nil
+	return r
 }
 
 func cutText(b []byte) (text, rest []byte) {
@@ -173,12 +175,6 @@ func cutText(b []byte) (text, rest []byte) {
 		return nil, nil
 	}
 	return b[n : n+int(size)], b[n+int(size):]
-}
-
-// safeKeyIn reads only the key of an encoded record, without checking the checksum.
-func safeKeyIn(b []byte) string {
-	key, _ := cutText(b[min(headSize, len(b)):])
-	return fprom.SafeKey(string(key))
 }
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), seq) }

@@ -38,16 +38,9 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Context, fprom.Message) (fprom.Result, error)) {
 	var r *record
 	err := q.view(func(tx *bbolt.Tx) (err error) {
-		r, err = decode(it.Seq, tx.Bucket(bucketWaiting).Get(seqKey(it.Seq)))
+		r, err = readOpen(tx.Bucket(bucketOpen), it.Seq)
 		return err
 	})
-	if errors.Is(err, errDamagedRecord) {
-		q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", q.path), slog.Uint64("seq", it.Seq))
-		if q.writeOutcome(ctx, it, func(t *transaction) error { return t.quarantine(it.Seq) }) {
-			q.line.Done(it)
-		}
-		return
-	}
 	if err != nil {
 		_ = q.breakDown(err)
 		q.line.Retry(it, 0, false)

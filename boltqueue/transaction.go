@@ -11,19 +11,20 @@ import (
 
 // transaction changes the buckets of the file. Its changes to the memory of the queue wait for publish, after the commit.
 type transaction struct {
-	q                                           *Queue
-	waiting, dead, done, ids, times, conflicted *bbolt.Bucket
+	q                                  *Queue
+	open, done, ids, times, conflicted *bbolt.Bucket
 
 	stats fprom.QueueStats   // see Queue.stats
+	first uint64             // see Queue.first
 	keys  map[keyHash]uint64 // changes of Queue.keys; seq 0 removes the key
-	added []item             // for Queue.line
+	added []*item            // for Queue.line
 }
 
 func (q *Queue) newTransaction(tx *bbolt.Tx) *transaction {
-	t := &transaction{q: q, stats: *q.stats.Load(), keys: map[keyHash]uint64{}}
-	t.waiting, t.dead, t.done = tx.Bucket(bucketWaiting), tx.Bucket(bucketDead), tx.Bucket(bucketDone)
-	t.ids, t.times, t.conflicted = tx.Bucket(bucketIDs), tx.Bucket(bucketTimes), tx.Bucket(bucketConflicts)
-	for _, b := range []*bbolt.Bucket{t.waiting, t.dead, t.done, t.times} {
+	t := &transaction{q: q, stats: *q.stats.Load(), first: q.first, keys: map[keyHash]uint64{}}
+	t.open, t.done, t.ids = tx.Bucket(bucketOpen), tx.Bucket(bucketDone), tx.Bucket(bucketIDs)
+	t.times, t.conflicted = tx.Bucket(bucketTimes), tx.Bucket(bucketConflicts)
+	for _, b := range []*bbolt.Bucket{t.open, t.done, t.times} {
 		b.FillPercent = 1 // new keys are appended
 	}
 	return t
@@ -36,13 +37,20 @@ func (t *transaction) apply(group []*request) error {
 			return err
 		}
 	}
+	t.findOldest()
+	return nil
+}
+
+// findOldest finds the oldest waiting event.
+func (t *transaction) findOldest() {
 	t.stats.Oldest = time.Time{}
-	if k, v := t.waiting.Cursor().First(); k != nil {
-		if r, err := decode(seqOf(k), v); err == nil {
-			t.stats.Oldest = r.RecordedAt
+	c := t.open.Cursor()
+	for k, v := c.Seek(seqKey(t.first)); k != nil; k, v = c.Next() {
+		if r := decode(seqOf(k), v); !r.dead() {
+			t.first, t.stats.Oldest = seqOf(k), r.RecordedAt
+			return
 		}
 	}
-	return nil
 }
 
 // publish applies the committed changes to the memory of the queue.
@@ -54,10 +62,10 @@ func (t *transaction) publish() {
 			t.q.keys[hash] = uint32(seq)
 		}
 	}
-	stats := t.stats
-	t.q.stats.Store(&stats)
-	for i := range t.added {
-		t.q.line.Add(&t.added[i])
+	t.q.first = t.first
+	t.q.stats.Store(&t.stats)
+	for _, it := range t.added {
+		t.q.line.Add(it)
 	}
 }
 
@@ -79,7 +87,7 @@ func eventOf(m fprom.Message) newEvent {
 	return e
 }
 
-// keyHash is the hash of a SafeKey. If two waiting events have the same hash, a repeat of the first one is not recognised and
+// keyHash is the hash of a SafeKey. If two open events have the same hash, a repeat of the first one is not recognised and
 // sent too, which its event id makes safe. Two halves take a quarter less memory in a map than one uint64.
 type keyHash [2]uint32
 
@@ -90,32 +98,15 @@ func hashOf(safeKey string) keyHash {
 	return keyHash{uint32(h >> 32), uint32(h)}
 }
 
-// put stores an event, unless its key is known.
+// put stores an event, unless its key is known. It replaces a dead letter.
 func (t *transaction) put(e *newEvent) error {
 	key := fprom.SafeKey(e.Key)
-	var known *record
-	if seq := t.waitingSeq(hashOf(key)); seq != 0 {
-		if r, err := t.readWaiting(seq); err == nil && fprom.SafeKey(r.Key) == key {
-			known = r
+	known, seq := t.find(key, e)
+	if known != nil && known.dead() {
+		if _, err := t.drop(seq); err != nil {
+			return err
 		}
-	}
-	if id := t.ids.Get([]byte(key)); known == nil && id != nil {
-		seq, b := seqOf(id), t.done.Get(id)
-		done := b != nil
-		if !done {
-			b = t.dead.Get(id)
-		}
-		switch r, damaged := decode(seq, b); {
-		case damaged == nil && fprom.SafeKey(r.Key) != key: // a flipped bit changed the id: this is another event
-		case !done: // the new event replaces the dead letter
-			if _, err := t.drop(seq); err != nil {
-				return err
-			}
-		case damaged != nil: // the id is known, its amount cannot be read any more
-			return nil //nolint:nilerr // as for an event with the same amount
-		default:
-			known = r
-		}
+		known = nil
 	}
 	if known == nil {
 		return t.store(e)
@@ -133,8 +124,29 @@ func (t *transaction) put(e *newEvent) error {
 	return t.conflicted.Put(k, []byte{})
 }
 
-// waitingSeq returns the seq of the waiting event whose key has this hash; 0 if there is none.
-func (t *transaction) waitingSeq(hash keyHash) uint64 {
+// find returns the stored event with this SafeKey; nil if there is none. The done event of a known id that cannot be read any
+// more is taken for a repeat of e.
+func (t *transaction) find(key string, e *newEvent) (*record, uint64) {
+	seq := t.openSeq(hashOf(key))
+	if r := decode(seq, t.open.Get(seqKey(seq))); fprom.SafeKey(r.Key) == key {
+		return r, seq
+	}
+	id := t.ids.Get([]byte(key))
+	if id == nil {
+		return nil, 0
+	}
+	r := decode(seqOf(id), t.done.Get(id))
+	switch {
+	case r.damaged:
+		r = &e.record
+	case r.Key != key:
+		r = nil // a flipped bit changed the id of another event to key
+	}
+	return r, 0
+}
+
+// openSeq returns the seq of the open event whose key has this hash; 0 if there is none.
+func (t *transaction) openSeq(hash keyHash) uint64 {
 	if seq, ok := t.keys[hash]; ok {
 		return seq
 	}
@@ -142,36 +154,37 @@ func (t *transaction) waitingSeq(hash keyHash) uint64 {
 	if !ok {
 		return 0
 	}
-	last := t.waiting.Sequence() // all waiting events are among the last 1<<32
+	last := t.open.Sequence() // all open events are among the last 1<<32
 	return last - uint64(uint32(last)-low)
 }
 
 func (t *transaction) store(e *newEvent) error {
-	seq, err := t.waiting.NextSequence()
+	seq, err := t.open.NextSequence()
 	if err != nil {
 		return err
 	}
 	t.keys[hashOf(fprom.SafeKey(e.Key))] = seq
-	t.enlist(&e.record, seq)
-	return t.waiting.Put(seqKey(seq), seal(seq, e.encoded))
+	t.count(e.Bulk, 1)
+	if !t.q.noRun {
+		t.added = append(t.added, e.item(seq))
+	}
+	return t.open.Put(seqKey(seq), seal(seq, e.encoded))
 }
 
-// enlist adds a waiting event to the line, or only counts it if WithoutRun.
-func (t *transaction) enlist(r *record, seq uint64) {
-	switch {
-	case !t.q.noRun:
-		t.added = append(t.added, r.item(seq))
-	case r.Bulk:
-		t.stats.Bulk++
-	default:
-		t.stats.Pending++
+// count adds n waiting events.
+func (t *transaction) count(bulk bool, n int) {
+	if bulk {
+		t.stats.Bulk += n
+	} else {
+		t.stats.Pending += n
 	}
 }
 
-func (t *transaction) readWaiting(seq uint64) (*record, error) {
-	r, err := decode(seq, t.waiting.Get(seqKey(seq)))
-	if err != nil {
-		return nil, fmt.Errorf("%w: event %d: %w", ErrDamaged, seq, err)
+// readOpen reads an event that must be there.
+func readOpen(open *bbolt.Bucket, seq uint64) (*record, error) {
+	r := decode(seq, open.Get(seqKey(seq)))
+	if r.damaged {
+		return nil, fmt.Errorf("%w: the record of event %d", ErrDamaged, seq)
 	}
 	return r, nil
 }
