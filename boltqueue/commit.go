@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime/debug"
 	"slices"
 
 	"github.com/fprom-go/fprom"
@@ -102,75 +101,70 @@ func (q *Queue) write(ctx context.Context, size int, apply func(*transaction) er
 func (q *Queue) commit() {
 	q.writing.Lock()
 	defer q.writing.Unlock()
-	debug.SetPanicOnFault(true) // an unreadable page is an error, not the end of the process
 	q.mu.Lock()
 	group := q.requests
 	q.requests, q.committing = nil, false
 	q.mu.Unlock()
-	size := 0
+	size, err := 0, q.usable()
 	for _, r := range group {
 		size += r.size
 	}
-	if size > 0 && q.usable() == nil {
+	if err == nil && size > 0 {
 		if err := q.admits(size); err != nil {
+			err = fmt.Errorf("fprom: the outbox %s takes no more events: %w", q.path, err)
 			group = slices.DeleteFunc(group, func(r *request) bool {
 				if r.size > 0 {
-					r.done <- fmt.Errorf("fprom: the outbox %s takes no more events: %w", q.path, err)
+					r.done <- err
 				}
 				return r.size > 0
 			})
 		}
 	}
-	if len(group) == 0 {
-		return
-	}
-	t, err := q.transact(group)
-	if err == nil {
-		t.publish()
-		failpoint("stored")
+	if err == nil && len(group) > 0 {
+		err = q.transact(group)
 	}
 	for _, r := range group {
 		r.done <- err
 	}
 }
 
+var errUnchanged = errors.New("nothing to commit")
+
 // transact applies the requests, and commits if they change anything. A panic of bbolt means that the file is damaged.
-func (q *Queue) transact(group []*request) (t *transaction, err error) {
-	if err := q.usable(); err != nil {
-		return nil, err
-	}
+func (q *Queue) transact(group []*request) error {
 	var tx *bbolt.Tx
-	defer func() {
-		if p := recover(); p != nil {
-			_ = guard(tx.Rollback) // a panic in Begin leaves tx nil: guard
-			err = q.breakDown(fmt.Errorf("%w: %v", ErrDamaged, p))
+	var t *transaction
+	id := 0
+	err := guard(func() (err error) {
+		if tx, err = q.db.Begin(true); err != nil {
+			return err
 		}
-	}()
-	if tx, err = q.db.Begin(true); err != nil {
-		return nil, q.breakDown(err)
-	}
-	t = q.newTransaction(tx)
-	err = t.apply(group)
-	if stats := tx.Stats(); err != nil || stats.GetNodeCount() == 0 { // nothing to commit
-		err = errors.Join(err, tx.Rollback())
-		if errors.Is(err, ErrDamaged) {
-			err = q.breakDown(err)
+		id, t = tx.ID(), q.newTransaction(tx)
+		err = t.apply(group)
+		if stats := tx.Stats(); err != nil || stats.GetNodeCount() == 0 {
+			return errors.Join(cmp.Or(err, errUnchanged), tx.Rollback())
 		}
-		return t, err
-	}
-	failpoint("before-commit")
-	id := tx.ID()
-	if err := q.commitTx(tx); err != nil {
-		if q.lastCommit() >= id {
-			return t, q.breakDown(fmt.Errorf("the disk did not confirm a write; restart the service and check the disk: %w", err))
-		}
-		return t, fmt.Errorf("fprom: the outbox %s could not be written; the stored events are safe, and it works again when the disk takes writes: %w", q.path, err)
+		failpoint("before-commit")
+		return q.commitTx(tx)
+	})
+	switch {
+	case errors.Is(err, errUnchanged):
+		return nil
+	case errors.Is(err, ErrDamaged):
+		_ = guard(tx.Rollback) // after a panic
+		return q.breakDown(err)
+	case err != nil && q.lastCommit() >= id:
+		return q.breakDown(fmt.Errorf("the disk did not confirm a write; restart the service and check the disk: %w", err))
+	case err != nil:
+		return fmt.Errorf("fprom: the outbox %s could not be written; the stored events are safe, and it works again when the disk takes writes: %w", q.path, err)
 	}
 	failpoint("committed")
 	if id%releaseEvery == 0 {
 		_ = q.view(releasePages)
 	}
-	return t, nil
+	t.publish()
+	failpoint("stored")
+	return nil
 }
 
 // lastCommit returns the id of the newest commit that a reader sees: also a commit that was written but not confirmed by the disk.

@@ -28,24 +28,23 @@ var errMoved = errors.New("the file was renamed, removed or replaced while it wa
 
 var errReserved = fmt.Errorf("%w: the space that is left is kept for the outcomes of the stored events", syscall.ENOSPC)
 
-// admits returns an error if no events of size bytes may be put. It allocates more space if necessary. If the file cannot be
-// read, it lets the commit return that error.
+// admits returns an error if no events of size bytes may be put. It allocates more space if necessary.
 func (q *Queue) admits(size int) error {
 	if !inPlace(q.file, q.absolute) {
 		return errMoved
 	}
-	r, used := &q.reserve, int64(0)
+	r, used, room := &q.reserve, int64(0), int64(0)
 	err := q.view(func(tx *bbolt.Tx) error {
 		used = tx.Size()
+		stats := q.db.Stats()
+		room = int64(stats.FreePageN+stats.PendingPageN)*int64(q.db.Info().PageSize) + max(r.end-used, 0)
 		return nil
 	})
 	if err != nil {
-		_ = q.breakDown(err)
-		return nil
+		return q.breakDown(err)
 	}
-	stats := q.db.Stats()
-	room := int64(stats.FreePageN+stats.PendingPageN)*int64(q.db.Info().PageSize) + max(r.end-used, 0)
-	need := reserveBase + int64(len(q.keys))*reserveEach + 2*int64(size)
+	waiting := q.stats.Load()
+	need := reserveBase + int64(waiting.Pending+waiting.Bulk)*reserveEach + 2*int64(size)
 	if r.unsupported || room >= need {
 		return nil
 	}
