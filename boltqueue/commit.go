@@ -20,7 +20,6 @@ var failpoint = func(name string) {}
 // all of them.
 type request struct {
 	apply func(*transaction) error
-	size  int // bytes of the events to put; 0 if it puts none
 	done  chan error
 }
 
@@ -39,19 +38,25 @@ const (
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	events, size := make([]newEvent, len(ms)), 0
 	for i, m := range ms {
-		if n := len(m.Body) + len(m.Key) + len(m.Customer); n > maxMessage {
+		n := len(m.Body) + len(m.Key) + len(m.Customer)
+		if n > maxMessage {
 			return fmt.Errorf("fprom: a %s of %d bytes; at most %d can be stored", m.Kind, n, maxMessage)
 		}
-		if n := len(m.Key); n == 0 || n > maxKey {
-			return fmt.Errorf("fprom: a %s whose key has %d bytes; 1 to %d can be stored: use fprom.NewMessage", m.Kind, n, maxKey)
+		if len(m.Key) == 0 || len(m.Key) > maxKey {
+			return fmt.Errorf("fprom: a %s whose key has %d bytes; 1 to %d can be stored: use fprom.NewMessage", m.Kind, len(m.Key), maxKey)
 		}
-		events[i] = eventOf(m)
-		size += len(events[i].encoded)
+		events[i].Message = m
+		events[i].Attempt = 0
+		size += headSize + n
 	}
 	if len(ms) == 0 {
 		return nil
 	}
-	err := q.write(ctx, size, func(t *transaction) (err error) {
+	var refusal error // of this Put; an error of the function would fail all that share its commit
+	err := q.write(ctx, func(t *transaction) (err error) {
+		if refusal = t.admit(size); refusal != nil {
+			return nil
+		}
 		for i := 0; i < len(events) && err == nil; i++ {
 			err = t.put(&events[i])
 		}
@@ -59,6 +64,9 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	})
 	if err != nil {
 		return err
+	}
+	if refusal != nil {
+		return fmt.Errorf("fprom: the outbox %s takes no more events: %w", q.path, refusal)
 	}
 	var conflicts []string
 	for _, e := range events {
@@ -73,12 +81,12 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	return nil
 }
 
-// write applies a change to the file. It returns when the change is on disk, or ctx ends. size is request.size.
-func (q *Queue) write(ctx context.Context, size int, apply func(*transaction) error) error {
+// write applies a change to the file. It returns when the change is on disk, or ctx ends.
+func (q *Queue) write(ctx context.Context, apply func(*transaction) error) error {
 	if err := cmp.Or(ctx.Err(), q.usable()); err != nil {
 		return err
 	}
-	r := &request{apply: apply, size: size, done: make(chan error, 1)}
+	r := &request{apply: apply, done: make(chan error, 1)}
 	q.mu.Lock()
 	q.requests = append(q.requests, r)
 	if !q.committing {
@@ -105,24 +113,7 @@ func (q *Queue) commit() {
 	group := q.requests
 	q.requests, q.committing = nil, false
 	q.mu.Unlock()
-	size, err := 0, q.usable()
-	for _, r := range group {
-		size += r.size
-	}
-	if err == nil && size > 0 {
-		if err := q.admits(size); err != nil {
-			err = fmt.Errorf("fprom: the outbox %s takes no more events: %w", q.path, err)
-			group = slices.DeleteFunc(group, func(r *request) bool {
-				if r.size > 0 {
-					r.done <- err
-				}
-				return r.size > 0
-			})
-		}
-	}
-	if err == nil && len(group) > 0 {
-		err = q.transact(group)
-	}
+	err := q.transact(group)
 	for _, r := range group {
 		r.done <- err
 	}
@@ -132,6 +123,9 @@ var errUnchanged = errors.New("nothing to commit")
 
 // transact applies the requests, and commits if they change anything. A panic of bbolt means that the file is damaged.
 func (q *Queue) transact(group []*request) error {
+	if err := q.usable(); err != nil {
+		return err
+	}
 	var tx *bbolt.Tx
 	var t *transaction
 	id := 0

@@ -86,7 +86,7 @@ func (q *Queue) newReader(ctx context.Context, f fprom.Filter) (*reader, error) 
 				r.seqs = t.seqsOf(r.keys)
 				return nil
 			}
-			if err := q.write(ctx, 0, find); err != nil { // it changes nothing, but Queue.keys belongs to the commit
+			if err := q.write(ctx, find); err != nil { // it changes nothing, but Queue.keys belongs to the commit
 				return nil, err
 			}
 		}

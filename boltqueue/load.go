@@ -28,7 +28,10 @@ func (q *Queue) load() error {
 				return err
 			}
 		}
-		return q.newTransaction(tx).load()
+		t := q.newTransaction(tx)
+		err := t.load()
+		_ = t.admit(0) // reserve the space for what waits
+		return err
 	})
 }
 

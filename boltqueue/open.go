@@ -54,7 +54,6 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fprom: open the outbox %q: %w", path, err)
 	}
-	_ = q.admits(0)
 	if !q.noSocket {
 		q.unlisten = q.listen()
 	}

@@ -49,7 +49,7 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transact
 			return total, err
 		}
 		changed := 0
-		err = q.write(ctx, 0, func(t *transaction) error {
+		err = q.write(ctx, func(t *transaction) error {
 			for _, e := range page {
 				seq, err := parseSeq(e.Cursor)
 				if err != nil || f.Limit > 0 && total+changed == f.Limit {

@@ -64,9 +64,9 @@ func (t *transaction) redrive(seq uint64) (bool, error) {
 	if len(r.Body) == 0 {
 		return false, nil
 	}
-	e := eventOf(r.Message)
 	_, err := t.drop(seq)
-	return true, errors.Join(err, t.store(&e))
+	r.Attempt = 0
+	return true, errors.Join(err, t.store(&record{Message: r.Message}))
 }
 
 // forget erases the customer of a dead letter now, and marks a waiting event to be erased at its outcome.

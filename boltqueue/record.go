@@ -95,16 +95,15 @@ func (r *record) entry(seq uint64, done bool) fprom.Entry {
 
 // setAnswer stores the result of an attempt. at is the time of the outcome if it is settled, otherwise of the next attempt.
 func (r *record) setAnswer(res fprom.Result, failure error, attempts int, at time.Time, settled bool) (err error) {
-	e := fprom.NewEntry(r.Message)
+	var e fprom.Entry
 	e.Settle(res, failure, at)
+	e.State, e.SettledAt = "", time.Time{} // they are in the record
+	e.Amount, e.Currency = r.Money()
 	if !settled {
 		e.Outcome = fprom.Undelivered
 	}
 	r.Attempt, r.at = attempts, at
-	r.answer, err = json.Marshal(fprom.Entry{
-		Outcome: e.Outcome, Amount: e.Amount, Currency: e.Currency, Reason: e.Reason,
-		StatusCode: e.StatusCode, ID: e.ID, Commissions: e.Commissions, CommissionIDs: e.CommissionIDs,
-	})
+	r.answer, err = json.Marshal(e)
 	return err
 }
 
@@ -121,10 +120,12 @@ func (r *record) item(seq uint64) *item {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encode returns the record with an empty checksum; seal fills it in.
-func (r *record) encode() []byte {
+func (r *record) encode(seq uint64) []byte {
 	b := make([]byte, headSize, headSize+32+len(r.Key)+len(r.Kind)+len(r.Customer)+len(r.Body)+len(r.answer))
 	b[4] = r.flags
+	if r.Bulk {
+		b[4] |= flagBulk
+	}
 	binary.BigEndian.PutUint64(b[5:], r.Digest)
 	binary.BigEndian.PutUint64(b[13:], nanos(r.RecordedAt))
 	binary.BigEndian.PutUint64(b[21:], nanos(r.at))
@@ -132,18 +133,13 @@ func (r *record) encode() []byte {
 	b = appendText(b, r.Key)
 	b = appendText(b, r.Kind)
 	b = appendText(b, r.Customer)
-	b = appendText(b, r.Body)
-	return append(b, r.answer...)
+	b = append(appendText(b, r.Body), r.answer...)
+	binary.BigEndian.PutUint32(b, checksum(seq, b))
+	return b
 }
 
 func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
-}
-
-// seal fills in the checksum of an encoded record, which covers its seq.
-func seal(seq uint64, b []byte) []byte {
-	binary.BigEndian.PutUint32(b, checksum(seq, b))
-	return b
 }
 
 func checksum(seq uint64, b []byte) uint32 {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-
-	"go.etcd.io/bbolt"
 )
 
 // reserve keeps disk space for the outcomes of the waiting events, so that they can be written when the disk is full. The
@@ -28,28 +26,21 @@ var errMoved = errors.New("the file was renamed, removed or replaced while it wa
 
 var errReserved = fmt.Errorf("%w: the space that is left is kept for the outcomes of the stored events", syscall.ENOSPC)
 
-// admits returns an error if no events of size bytes may be put. It allocates more space if necessary.
-func (q *Queue) admits(size int) error {
-	if !inPlace(q.file, q.absolute) {
+// admit returns an error if no events of size bytes may be put. It allocates more space if necessary.
+func (t *transaction) admit(size int) error {
+	if !inPlace(t.q.file, t.q.absolute) {
 		return errMoved
 	}
-	r, used, room := &q.reserve, int64(0), int64(0)
-	err := q.view(func(tx *bbolt.Tx) error {
-		used = tx.Size()
-		stats := q.db.Stats()
-		room = int64(stats.FreePageN+stats.PendingPageN)*int64(q.db.Info().PageSize) + max(r.end-used, 0)
-		return nil
-	})
-	if err != nil {
-		return q.breakDown(err)
-	}
-	waiting := q.stats.Load()
-	need := reserveBase + int64(waiting.Pending+waiting.Bulk)*reserveEach + 2*int64(size)
+	t.size += int64(size)
+	r, db, used := &t.q.reserve, t.q.db, t.open.Tx().Size()
+	stats := db.Stats()
+	room := int64(stats.FreePageN+stats.PendingPageN)*int64(db.Info().PageSize) + max(r.end-used, 0)
+	need := reserveBase + int64(t.stats.Pending+t.stats.Bulk)*reserveEach + 2*t.size
 	if r.unsupported || room >= need {
 		return nil
 	}
 	end := used + need + max(need/4, reserveStep)
-	switch err := r.allocate(q.file, used, end); {
+	switch err := r.allocate(t.q.file, used, end); {
 	case err == nil:
 		r.end = end
 	case diskFull(err):

@@ -82,7 +82,7 @@ func (q *Queue) settle(ctx context.Context, it *item, m fprom.Message, res fprom
 func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*transaction) error) bool {
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
 		ended := ctx.Err() != nil
-		err := q.write(context.WithoutCancel(ctx), 0, apply)
+		err := q.write(context.WithoutCancel(ctx), apply)
 		if err == nil {
 			return true
 		}

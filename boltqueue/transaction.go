@@ -18,6 +18,7 @@ type transaction struct {
 	first uint64             // see Queue.first
 	keys  map[keyHash]uint64 // changes of Queue.keys; seq 0 removes the key
 	added []*item            // for Queue.line
+	size  int64              // of the events to put, in bytes
 }
 
 func (q *Queue) newTransaction(tx *bbolt.Tx) *transaction {
@@ -72,19 +73,8 @@ func (t *transaction) publish() {
 // newEvent is an event to put, and the result of its put.
 type newEvent struct {
 	record
-	encoded  []byte
 	conflict bool          // its key is known with another digest
 	age      time.Duration // of the known event with its key and digest, if any
-}
-
-func eventOf(m fprom.Message) newEvent {
-	m.Attempt = 0
-	e := newEvent{record: record{Message: m}}
-	if m.Bulk {
-		e.flags = flagBulk
-	}
-	e.encoded = e.encode()
-	return e
 }
 
 // keyHash is the hash of a SafeKey. If two open events have the same hash, a repeat of the first one is not recognised and
@@ -109,7 +99,7 @@ func (t *transaction) put(e *newEvent) error {
 		known = nil
 	}
 	if known == nil {
-		return t.store(e)
+		return t.store(&e.record)
 	}
 	if known.Digest == e.Digest {
 		e.age = e.RecordedAt.Sub(known.RecordedAt)
@@ -158,17 +148,17 @@ func (t *transaction) openSeq(hash keyHash) uint64 {
 	return last - uint64(uint32(last)-low)
 }
 
-func (t *transaction) store(e *newEvent) error {
+func (t *transaction) store(r *record) error {
 	seq, err := t.open.NextSequence()
 	if err != nil {
 		return err
 	}
-	t.keys[hashOf(fprom.SafeKey(e.Key))] = seq
-	t.count(e.Bulk, 1)
+	t.keys[hashOf(fprom.SafeKey(r.Key))] = seq
+	t.count(r.Bulk, 1)
 	if !t.q.noRun {
-		t.added = append(t.added, e.item(seq))
+		t.added = append(t.added, r.item(seq))
 	}
-	return t.open.Put(seqKey(seq), seal(seq, e.encoded))
+	return t.write(t.open, seq, r)
 }
 
 // count adds n waiting events.
@@ -190,5 +180,5 @@ func readOpen(open *bbolt.Bucket, seq uint64) (*record, error) {
 }
 
 func (t *transaction) write(bucket *bbolt.Bucket, seq uint64, r *record) error {
-	return bucket.Put(seqKey(seq), seal(seq, r.encode()))
+	return bucket.Put(seqKey(seq), r.encode(seq))
 }
