@@ -28,7 +28,7 @@ var errReserved = fmt.Errorf("%w: the space that is left is kept for the outcome
 
 // admit returns an error if no events of size bytes may be put. It allocates more space if necessary.
 func (t *transaction) admit(size int) error {
-	if !inPlace(t.q.file, t.q.absolute) {
+	if t.moved {
 		return errMoved
 	}
 	t.size += int64(size)

@@ -19,10 +19,11 @@ type transaction struct {
 	keys  map[keyHash]uint64 // changes of Queue.keys; seq 0 removes the key
 	added []*item            // for Queue.line
 	size  int64              // of the events to put, in bytes
+	moved bool               // the file is not in its place
 }
 
 func (q *Queue) newTransaction(tx *bbolt.Tx) *transaction {
-	t := &transaction{q: q, stats: *q.stats.Load(), first: q.first, keys: map[keyHash]uint64{}}
+	t := &transaction{q: q, stats: *q.stats.Load(), first: q.first, keys: map[keyHash]uint64{}, moved: !inPlace(q.file, q.absolute)}
 	t.open, t.done, t.ids = tx.Bucket(bucketOpen), tx.Bucket(bucketDone), tx.Bucket(bucketIDs)
 	t.times, t.conflicted = tx.Bucket(bucketTimes), tx.Bucket(bucketConflicts)
 	for _, b := range []*bbolt.Bucket{t.open, t.done, t.times} {
@@ -117,9 +118,10 @@ func (t *transaction) put(e *newEvent) error {
 // find returns the stored event with this SafeKey; nil if there is none. The done event of a known id that cannot be read any
 // more is taken for a repeat of e.
 func (t *transaction) find(key string, e *newEvent) (*record, uint64) {
-	seq := t.openSeq(hashOf(key))
-	if r := decode(seq, t.open.Get(seqKey(seq))); fprom.SafeKey(r.Key) == key {
-		return r, seq
+	if seq := t.openSeq(hashOf(key)); seq != 0 {
+		if r := decode(seq, t.open.Get(seqKey(seq))); fprom.SafeKey(r.Key) == key {
+			return r, seq
+		}
 	}
 	id := t.ids.Get([]byte(key))
 	if id == nil {
