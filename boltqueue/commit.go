@@ -54,10 +54,8 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	}
 	var refusal error // of this Put; an error of the function would fail all that share its commit
 	err := q.write(ctx, func(t *transaction) (err error) {
-		if refusal = t.admit(size); refusal != nil {
-			return nil
-		}
-		for i := 0; i < len(events) && err == nil; i++ {
+		refusal = t.admit(size)
+		for i := 0; i < len(events) && refusal == nil && err == nil; i++ {
 			err = t.put(&events[i])
 		}
 		return err
