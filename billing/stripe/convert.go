@@ -34,7 +34,7 @@ func (s settings) convert(p *billing.Payload) {
 	case "customer.subscription.deleted":
 		d := p.Cancellation()
 		d.Metadata(o.At("metadata"))
-		d.Customer(o.Text("customer", "customer.id"))
+		d.Customer(customerID(o))
 		d.Add()
 	case "invoice_payment.paid", "charge.succeeded":
 		p.Skip(billing.OtherEvent, "invoice.paid or checkout.session.completed reports this payment")
@@ -61,7 +61,7 @@ func invoice(p *billing.Payload, o billing.Node) {
 	}
 	d.Metadata(metas...)
 	d.Email(o.Text("customer_email", "customer.email"))
-	d.Customer(o.Text("customer", "customer.id"))
+	d.Customer(customerID(o))
 	tax := o.Sum("total_taxes", "amount").Or(o.Sum("total_tax_amounts", "amount")).Or(o.Int("tax"))
 	amount(d, o, billing.Share(paid, o.Int("total_excluding_tax"), total).Or(billing.BeforeTax(paid, total, tax)))
 	for _, l := range lines {
@@ -130,7 +130,7 @@ func (s settings) buyer(d *billing.Draft, o billing.Node) {
 		d.UID(reference)
 	}
 	d.Email(o.Text("customer_details.email", "customer_email"))
-	d.Customer(o.Text("customer", "customer.id"))
+	d.Customer(customerID(o))
 }
 
 func (s settings) paymentIntent(p *billing.Payload, o billing.Node) {
@@ -147,9 +147,14 @@ func (s settings) paymentIntent(p *billing.Payload, o billing.Node) {
 	d.ID(o.Text("id"))
 	d.Metadata(o.At("metadata"))
 	d.Email(o.Text("receipt_email", "charges.data.0.billing_details.email"))
-	d.Customer(o.Text("customer", "customer.id"))
+	d.Customer(customerID(o))
 	amount(d, o, o.Int("amount_received").Minus(o.Int("amount_details.tax.total_tax_amount")))
 	d.Add()
+}
+
+// customerID returns the id of the customer, which is an account (acct_…) with Stripe's Accounts v2.
+func customerID(o billing.Node) billing.Text {
+	return o.Text("customer", "customer.id", "customer_account")
 }
 
 func amount(d *billing.Draft, o billing.Node, n billing.Int) {

@@ -23,7 +23,8 @@
 //	field           read from
 //	email           metadata fp_email; customer_email (invoice); customer_details.email, customer_email (session);
 //	                billing_details.email, receipt_email (charge); evidence.customer_email_address (dispute); else
-//	                billing.WithCustomer, asked with cus_…, and billing.WithPayment, asked with pi_… or ch_…
+//	                billing.WithCustomer, asked with cus_… (acct_… for a customer_account of Accounts v2), and
+//	                billing.WithPayment, asked with pi_… or ch_…
 //	uid             metadata fp_uid; client_reference_id of a session with WithClientReferenceUID
 //	tid, ref_id     metadata fp_tid and fp_ref of the invoice, its subscription (parent.subscription_details, before
 //	                basil subscription_details), its lines, the session, the charge; client_reference_id of a session

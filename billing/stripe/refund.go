@@ -51,7 +51,7 @@ func uncaptured(charge billing.Node) bool { return charge.Has("captured") && !ch
 func (s settings) giveBack(d *billing.Draft, o billing.Node, gross billing.Int) {
 	paid := o.Text("payment_intent", "payment_intent.id", "charge", "charge.id")
 	total, tax := d.Payment(paid)
-	d.Customer(o.Text("customer", "customer.id"))
+	d.Customer(customerID(o))
 	if s.usePaymentIntents && strings.HasPrefix(paid.S, "pi_") {
 		d.SaleID(paid)
 	}
@@ -118,7 +118,7 @@ func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.
 	d.Metadata(o.At("metadata"))
 	total, tax := d.Payment(o.Text("payment_intent", "payment_intent.id", "id"))
 	d.Email(o.Text("billing_details.email", "receipt_email"))
-	d.Customer(o.Text("customer", "customer.id"))
+	d.Customer(customerID(o))
 	switch {
 	case o.Has("invoice"): // before basil
 		d.SaleID(o.Text("invoice", "invoice.id"))

@@ -44,7 +44,7 @@ func payment(_ context.Context, id string) (billing.Payment, error) {
 }
 
 func customer(_ context.Context, id string) (billing.Customer, error) {
-	if id != "cus_Sexample" {
+	if id != "cus_Sexample" && id != "acct_1Rcustomer" {
 		return billing.Customer{}, errors.New("no such customer")
 	}
 	return billing.Customer{Email: "ada@example.com", UID: "user-1", TID: "tid-of-customer"}, nil
