@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strings"
 )
@@ -23,7 +22,7 @@ type Attribution struct {
 // AttributionFrom reads the cookies that FirstPromoter's script set in the visitor's browser. If a webhook reports the sale
 // later, it has no cookies: call AttributionFrom at checkout, and send Metadata with the payment. A visitor can forge cookies,
 // so a value that cannot be an id is left out (over 255 bytes, other characters than letters, digits and ._~=+/-, the word
-// "null", …). If the request has two different values of one cookie, both are left out.
+// "null", …). If the request has several values of one cookie, the first usable one counts.
 func AttributionFrom(r *http.Request) Attribution {
 	lines := r.Header["Cookie"]
 	return Attribution{TID: cmp.Or(cookie(lines, "_fprom_tid"), cookie(lines, "_fprom_track")), RefID: cookie(lines, cookieRef)}
@@ -73,26 +72,17 @@ func (x *Exchange) attribution() Attribution {
 	return a
 }
 
-// cookie returns the usable value of the cookie called name; "" if there is none or if two differ. It reads cookies as
-// http.Request.CookiesNamed does, without its allocations.
+// cookie returns the first usable value of the cookie called name; "" if there is none. It allocates nothing, unlike
+// http.Request.CookiesNamed.
 func cookie(lines []string, name string) string {
-	found := ""
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
-			key, v, _ := strings.Cut(textproto.TrimString(part), "=")
-			if n := len(v); n > 1 && v[0] == '"' && v[n-1] == '"' {
-				v = v[1 : n-1]
-			}
-			switch {
-			case textproto.TrimString(key) != name || !usableID(v):
-			case found != "" && found != v:
-				return ""
-			default:
-				found = v
+			if v, ok := strings.CutPrefix(strings.Trim(part, " \t"), name+"="); ok && usableID(v) {
+				return v
 			}
 		}
 	}
-	return found
+	return ""
 }
 
 // usableID reports whether a cookie's value can be an id: broken scripts and attackers write other values.
