@@ -5,14 +5,10 @@ import "net/http"
 // captureMaxAge is how long FirstPromoter's own script keeps its cookies: 60 days.
 const captureMaxAge = 60 * 24 * 60 * 60
 
-// captureParams are the query parameters of FirstPromoter's links that have the referral id, the most certain first.
-var captureParams = []string{"fpr", "via", "fp_ref", "deal", "ref", "_from", "_by", "_go"}
-
 // CaptureOption changes what CaptureReferral does.
 type CaptureOption func(*capture)
 
 type capture struct {
-	next      http.Handler
 	params    []string
 	domain    string
 	overwrite bool
@@ -30,11 +26,19 @@ type capture struct {
 // It is Secure if the request came over TLS or X-Forwarded-Proto says https: a visitor who forges that header only changes
 // their own cookie. Scripts can read the cookie, since FirstPromoter's script uses it too.
 func CaptureReferral(next http.Handler, opts ...CaptureOption) http.Handler {
-	c := &capture{next: next, params: captureParams}
+	c := &capture{params: []string{"fpr", "via", "fp_ref", "deal", "ref", "_from", "_by", "_go"}}
 	for _, o := range opts {
 		o(c)
 	}
-	return c
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id := c.referral(r); id != "" {
+			http.SetCookie(w, &http.Cookie{ //nolint:gosec // scripts share it, and plain HTTP has it too (see CaptureReferral)
+				Name: cookieRef, Value: id, Path: "/", Domain: c.domain, MaxAge: captureMaxAge, SameSite: http.SameSiteLaxMode,
+				Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
+			})
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // WithLastClick replaces an existing cookie: the last promoter's link wins, and the 60 days begin again.
@@ -49,16 +53,6 @@ func WithCookieDomain(domain string) CaptureOption { return func(c *capture) { c
 // in this order.
 func WithQueryParams(names ...string) CaptureOption {
 	return func(c *capture) { c.params = names }
-}
-
-func (c *capture) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if id := c.referral(r); id != "" {
-		http.SetCookie(w, &http.Cookie{ //nolint:gosec // scripts share it, and plain HTTP has it too (see CaptureReferral)
-			Name: cookieRef, Value: id, Path: "/", Domain: c.domain, MaxAge: captureMaxAge, SameSite: http.SameSiteLaxMode,
-			Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
-		})
-	}
-	c.next.ServeHTTP(w, r)
 }
 
 // referral returns the id for the cookie; "" if there is none or an existing cookie stays.
