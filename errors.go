@@ -1,6 +1,7 @@
 package fprom
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,10 +51,7 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string {
-	if len(e.Keys) == 0 {
-		return ErrConflict.Error()
-	}
-	return ErrConflict.Error() + ": " + SafeKey(e.Keys[0])
+	return ErrConflict.Error() + ": " + SafeKey(cmp.Or(e.Keys...))
 }
 
 // Unwrap returns ErrConflict.
