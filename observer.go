@@ -40,11 +40,10 @@ type Step struct {
 
 // observe counts and logs every step, and calls the Observer, also after the end of ctx. It recovers their panics.
 func (t *Tracker) observe(ctx context.Context, s Step) {
-	ctx = context.WithoutCancel(ctx)
 	t.counts.update(func(stats *Stats) { stats.count(s) })
 	_ = t.guard(ctx, "the Logger", func() error { t.logbook.log(ctx, t, s); return nil })
 	if t.cfg.Observer != nil {
-		_ = t.guard(ctx, "the Observer", func() error { t.cfg.Observer(ctx, s); return nil })
+		_ = t.guard(ctx, "the Observer", func() error { t.cfg.Observer(context.WithoutCancel(ctx), s); return nil })
 	}
 }
 
