@@ -114,7 +114,10 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
-	defer context.AfterFunc(req.Context(), func() { _ = resp.Body.Close() })() // after a 101 only that ends the reading
+	defer context.AfterFunc(req.Context(), func() { // after a 101 only that ends the reading
+		defer func() { _ = recover() }()
+		_ = resp.Body.Close()
+	})()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	return c.classify(m, resp, body, err)
 }

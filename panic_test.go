@@ -136,6 +136,30 @@ func TestPanicInTrack(t *testing.T) {
 	}
 }
 
+type panickyBody struct{ ctx context.Context } //nolint:containedctx // of the request, as net/http's bodies have it
+
+func (b panickyBody) Read([]byte) (int, error) {
+	<-b.ctx.Done()
+	return 0, b.ctx.Err()
+}
+
+func (panickyBody) Close() error { panic("foreign code") }
+
+type panickyAnswer struct{}
+
+func (panickyAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: panickyBody{r.Context()}}, nil
+}
+
+// The time of an attempt ends while its answer is read: a body whose Close panics then does not end the process.
+func TestPanicInClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		if r, err := start(t, config(panickyAnswer{})).Track(t.Context(), sale("a")); r.Outcome != fprom.Undelivered || err == nil {
+			t.Errorf("Track: %v, %v", r.Outcome, err)
+		}
+	})
+}
+
 // A panic of Put is an error of Enqueue, and the same event can be enqueued again at once.
 func TestPanicInPut(t *testing.T) {
 	bubble(t, func(t *testing.T) {
