@@ -13,6 +13,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/memoutbox"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -153,6 +154,18 @@ func TestDoubledWeeksLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	found(t, r, nil, nil, nil, []string{"ch_2_6"})
+}
+
+// The commissions of days before the outbox are those of an old integration: the advice must not be to deny them.
+func TestOutboxYoungerThanTheDays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{}, 2, 20)
+	o := w.options(t)
+	o.Outbox = memoutbox.New()
+	r, err := reconcile.Run(t.Context(), o)
+	if advice := strings.Join(r.Advice(), "\n"); err != nil || len(r.Foreign) == 0 || !strings.Contains(advice, "the outbox is younger than these days") {
+		t.Errorf("%q %v", advice, err)
+	}
 }
 
 // Weeks are read in pieces; what is found does not depend on them.

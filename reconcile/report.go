@@ -86,7 +86,7 @@ func (r Report) Advice() (lines []string) {
 		say(len(r.Missing), "missing: add --redrive to send them again under their own event ids, so that nothing is paid twice. An outbox has erased the customers: it needs --sales FILE beside it, such as the payment provider's export")
 	}
 	say(r.Dead, "given up: fprom dead list shows the reasons. Mend the cause, then fprom dead redrive, or drop what is no sale")
-	say(len(r.Foreign), "foreign: another integration reports sales too, or the list that was compared (--sales) lacks some of these days. Disconnect the other one in FirstPromoter (Settings → Integrations), or stop reporting here; deny the commissions that are for a sale of ours")
+	say(len(r.Foreign), "foreign: another integration reports sales too; or the outbox is younger than these days, or the list that was compared (--sales) lacks some of them, and nothing is wrong. Disconnect the other one in FirstPromoter (Settings → Integrations), or stop reporting here; deny only those commissions that are for a sale that also earned one here")
 	say(len(r.AmountDiffers), "with another amount: an amount cannot be changed in FirstPromoter. Refund the event, and report the sale again under another event id")
 	say(len(r.Doubled), "doubled: deny one of the commissions in FirstPromoter (Commissions → Deny)")
 	return lines
