@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -142,6 +143,9 @@ func (in *Reader) Rows() iter.Seq2[Row, error] {
 			if errors.Is(err, io.EOF) {
 				return
 			}
+			if len(r.Record) > 0 && !slices.ContainsFunc(r.Record, filled) { // a spreadsheet writes its empty rows
+				continue
+			}
 			if errors.Is(r.Err, ErrMixedAmounts) {
 				err = fmt.Errorf("fprom: line %d: %w", r.Line, r.Err)
 			}
@@ -152,6 +156,8 @@ func (in *Reader) Rows() iter.Seq2[Row, error] {
 		}
 	}
 }
+
+func filled(s string) bool { return strings.TrimSpace(s) != "" }
 
 // checkID refuses a row with the event id of another payment. One with another amount is left to the outbox.
 func (in *Reader) checkID(r *Row) {

@@ -50,6 +50,7 @@ func TestForms(t *testing.T) {
 		{"Stripe's payments by invoice", "id,Created (UTC),Amount,Currency,Status,Customer Email,Invoice ID\npy_9,2026-03-10 12:30,19.99,USD,Paid,ann@example.com,ch_1\n", backfill.Format{Amount: backfill.Major, Map: map[string]string{"invoice id": "event_id"}}},
 		{"Paddle's transactions", "transaction_id,status,customer_email,currency_code,subtotal,discount,tax,total,billed_at\nch_1,completed,ann@example.com,USD,2499,500,400,2399,2026-03-10T12:30:00Z\n", minor},
 		{"a column that is left out", "event_id,email,amount,currency,status,created_at\nch_1,ann@example.com,1999,USD,shipped,2026-03-10T12:30:00Z\n", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"status": "-"}}},
+		{"empty rows of a spreadsheet", "event_id;email;amount;currency;created_at\nch_1;ann@example.com;19,99;USD;2026-03-10 12:30:00\n;;;;\n; ;;;;\n", backfill.Format{Amount: backfill.Major, Decimal: ','}},
 		{"a rejects file", "event_id,email,amount,currency,created_at,line,reason\nch_1,ann@example.com,1999,USD,2026-03-10T12:30:00Z,7,bad\n", minor},
 		{"JSONL", "{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"amount\":1999,\"currency\":\"USD\",\"created_at\":\"2026-03-10T12:30:00Z\",\"lines\":[1,{}]}\n", minor},
 		{"JSONL with a mapped name in another case", "{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"Net\":1999,\"amount\":2399,\"currency\":\"USD\",\"created_at\":1773145800}", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"net": "amount"}}},
