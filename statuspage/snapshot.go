@@ -108,6 +108,9 @@ func (p *page) gather(ctx context.Context) snapshot {
 func (s *snapshot) read(ctx context.Context, p *page) error {
 	o, end, err := p.outbox()
 	if err == nil && o == nil {
+		if s.service != nil && s.service.QueueError != "" {
+			return errors.New(s.service.QueueError)
+		}
 		return nil
 	}
 	s.durable, s.nothing = true, false

@@ -149,3 +149,24 @@ func TestNilTracker(t *testing.T) {
 	t.Parallel()
 	await(t, handler(t, nil, statuspage.Options{Public: true}), "There is no tracker: nothing is reported to FirstPromoter.")
 }
+
+// mute is a queue that is no Outbox, and that gives no figures.
+type mute struct{ fprom.Queue }
+
+func (mute) Stats(context.Context) (fprom.QueueStats, error) {
+	return fprom.QueueStats{}, errors.New("the database does not answer")
+}
+
+// While a queue of the service's own gives no figures, nobody knows whether all is well.
+func TestQueueWithoutFigures(t *testing.T) {
+	t.Parallel()
+	cfg := fpromtest.NewServer(t).Config()
+	cfg.Queue = mute{fprom.NewMemoryQueue(10)}
+	h := handler(t, tracker(t, cfg), statuspage.Options{Public: true})
+	if body := get(t, h, "/").Body.String(); strings.Contains(body, "All is well") || !strings.Contains(body, "the database does not answer") {
+		t.Error(body)
+	}
+	if ready := get(t, h, "/readyz"); ready.Code != http.StatusServiceUnavailable {
+		t.Errorf("readyz: %d", ready.Code)
+	}
+}
