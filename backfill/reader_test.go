@@ -198,8 +198,15 @@ func TestThreeDecimalsMayBeThousands(t *testing.T) {
 		amount, currency string
 		want             int64 // 0: refused
 	}{
-		{"1.000", "USD", 0}, {"999.000", "", 0}, {"-1.000", "USD", 0}, {"1.000", "JPY", 0},
-		{"1.000", "KWD", 100}, {"0.500", "USD", 50}, {"1999.000", "USD", 199900}, {"1.0000", "USD", 100}, {"1.00", "USD", 100},
+		{"1.000", "USD", 0},
+		{"999.000", "", 0},
+		{"-1.000", "USD", 0},
+		{"1.000", "JPY", 0},
+		{"1.000", "KWD", 100},
+		{"0.500", "USD", 50},
+		{"1999.000", "USD", 199900},
+		{"1.0000", "USD", 100},
+		{"1.00", "USD", 100},
 	} {
 		got, err := major.ParseAmount(c.amount, c.currency)
 		if got != c.want || (err != nil) != (c.want == 0) || err != nil && !strings.Contains(err.Error(), "thousand") {
