@@ -22,14 +22,7 @@ func convert(p *billing.Payload) {
 			p.Skip(billing.NotFinal, "the refund's status is "+status)
 		}
 	case "dispute.created", "dispute.updated":
-		switch status := o.Text("status").S; {
-		case !p.Disputes():
-			p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
-		case status != "lost":
-			p.Skip(billing.NotFinal, "the dispute's status is "+status)
-		default:
-			giveBack(p, o)
-		}
+		dispute(p, o)
 	case "membership.deactivated", "membership.went_invalid":
 		d := p.Cancellation()
 		customer(d, o, o)
@@ -46,45 +39,72 @@ func convert(p *billing.Payload) {
 // customer reads the customer of paid, which is the payment, and of o, which is the payment, its refund or its dispute.
 func customer(d *billing.Draft, o, paid billing.Node) {
 	d.Metadata(o.At("metadata"), paid.At("metadata"), paid.At("membership.metadata"), paid.At("plan.metadata"))
-	d.Email(paid.Text("user.email"))
-	d.Email(o.Text("user.email", "customer_email_address"))
-	id := paid.Text("user.id")
+	d.Email(paid.Text("user.email", "customer_email"))
+	d.Email(o.Text("user.email", "buyer.email", "customer_email_address"))
+	id := paid.Text("user.id", "user_id")
+	if id.S == "" {
+		id = o.Text("buyer.user_id")
+	}
 	d.Customer(id)
 	if !d.HasCustomer() {
 		d.UID(id)
 	}
 }
 
+// money reads an amount in units of the currency: a number, or in dated versions of Whop's API an object.
+func money(o billing.Node, path string, digits int) billing.Int {
+	if o.Has(path + ".amount") {
+		path += ".amount"
+	}
+	return o.Decimal(path, digits)
+}
+
 func payment(p *billing.Payload, o billing.Node) {
-	currency := o.Text("currency")
+	currency := o.Text("total.currency", "currency")
 	digits, _ := p.Exponent(currency.S)
-	total := o.Decimal("total", digits)
+	total := money(o, "total", digits)
 	d := p.Sale()
 	if total.OK && total.N == 0 && p.TrialSignups() {
 		d = p.Signup()
 	}
 	d.ID(o.Text("id"))
 	customer(d, o, o)
-	d.Amount(total.Minus(o.Decimal("tax_amount", digits)), currency, digits)
-	d.Plan(o.Text("plan.id"))
+	d.Amount(total.Minus(money(o, "tax_amount", digits)), currency, digits)
+	d.Plan(o.Text("plan.id", "plan_id"))
 	d.PromoCode(o.Text("promo_code.code"))
 	d.Add()
 }
 
+func dispute(p *billing.Payload, o billing.Node) {
+	switch status := o.Text("status").S; {
+	case !p.Disputes():
+		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+	case o.Bool("rapid_dispute_resolution") || o.Bool("visa_rdr"):
+		p.Skip(billing.OtherEvent, "refund.created or refund.updated reports what Rapid Dispute Resolution gives back")
+	case status != "lost" || o.Bool("inquiry"):
+		p.Skip(billing.NotFinal, "the dispute's status is "+status+", or it is an inquiry, which moves no money")
+	default:
+		giveBack(p, o)
+	}
+}
+
 // giveBack reports a refund or a lost dispute.
 func giveBack(p *billing.Payload, o billing.Node) {
-	paid := o.At("payment")
-	currency := o.Text("currency")
+	paid, paidID, amount := o.At("payment"), o.Text("payment.id", "payment_id"), "amount"
+	if !o.Has(amount) { // Whop knows no exchange rate
+		amount = "original_amount"
+	}
+	currency := o.Text(amount+".currency", "currency")
 	digits, _ := p.Exponent(currency.S)
 	d := p.Refund()
 	d.ID(o.Text("id"))
 	d.Metadata(o.At("metadata"), paid.At("metadata"))
-	total, tax := d.Payment(paid.Text("id"))
+	total, tax := d.Payment(paidID)
 	if paid.Has("total") && paid.Has("tax_amount") { // a dispute's payment has no tax_amount
-		total, tax = paid.Decimal("total", digits), paid.Decimal("tax_amount", digits)
+		total, tax = money(paid, "total", digits), money(paid, "tax_amount", digits)
 	}
-	d.SaleID(paid.Text("id"))
+	d.SaleID(paidID)
 	customer(d, o, paid)
-	d.Amount(billing.BeforeTax(o.Decimal("amount", digits), total, tax), currency, digits)
+	d.Amount(billing.BeforeTax(money(o, amount, digits), total, tax), currency, digits)
 	d.Add()
 }
