@@ -3,7 +3,6 @@ package fprom
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,7 +18,7 @@ import (
 const DefaultBaseURL = "https://api.firstpromoter.com/api/v2/track"
 
 // Config configures a Tracker. Only the key and the account id are needed, and they may come from the environment. A zero
-// field means its default. A Config that is printed, logged or encoded as JSON does not show the key.
+// field means its default. A Config that is printed or logged does not show the key; it cannot be encoded as JSON.
 type Config struct {
 	// APIKey and AccountID are FirstPromoter's credentials (Settings → Integrations → Manage API keys).
 	// Default: $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID.
@@ -133,6 +132,3 @@ func (c Config) Format(f fmt.State, _ rune) {
 	}
 	_, _ = fmt.Fprintf(f, "%+v", printable(c))
 }
-
-// MarshalJSON encodes the Config as it is printed: without the key.
-func (c Config) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
