@@ -147,8 +147,7 @@ const maxReason = 1 << 10
 // Match reports whether f selects e, whose customer must not be masked. It ignores Limit and After. It is for
 // implementations of Outbox.
 func (f Filter) Match(e Entry) bool {
-	named := func(k string) bool { return SafeKey(k) == e.Key || SafeKey(e.Kind+":"+k) == e.Key }
-	return (len(f.Keys) == 0 || slices.ContainsFunc(f.Keys, named)) &&
+	return (len(f.Keys) == 0 || slices.Contains(f.SafeKeys(), e.Key)) &&
 		(f.State == "" || f.State == e.State) &&
 		(f.Outcome == "" || f.Outcome == e.Outcome) &&
 		(f.Kind == "" || f.Kind == e.Kind) &&
