@@ -103,6 +103,7 @@ func TestRefused(t *testing.T) {
 		{"another database of bbolt", foreignBolt, boltqueue.ErrForeign},
 		{"a file of a newer release", newer, boltqueue.ErrNewerFormat},
 		{"a file of an older release", older, boltqueue.ErrOldFormat},
+		{"a file with the buckets of format 2", format2, boltqueue.ErrOldFormat},
 		{"one byte short of all pages", content(outbox[:len(outbox)/2-1]), boltqueue.ErrDamaged},
 		{"one page", content(outbox[:4096]), boltqueue.ErrDamaged},
 		{"less than a page", content(outbox[:1000]), boltqueue.ErrDamaged},
@@ -180,7 +181,7 @@ func newer(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(q.SetFormatVersion(3), q.Close()); err != nil {
+	if err := errors.Join(q.SetFormatVersion(4), q.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -192,6 +193,26 @@ func older(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	if err := errors.Join(q.SetFormatVersion(1), q.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func format2(t *testing.T, path string) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range []string{"waiting", "dead", "done", "ids", "times", "conflicts"} {
+			if _, err := tx.CreateBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		meta, err := tx.CreateBucket([]byte("meta"))
+		return errors.Join(err, meta.Put([]byte("format"), []byte("fprom-boltqueue\x00\x02")))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

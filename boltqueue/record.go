@@ -10,7 +10,7 @@ import (
 	"github.com/fprom-go/fprom/internal/backlog"
 )
 
-// The file, format 2. Integers are big-endian.
+// The file, format 3. Integers are big-endian.
 //
 //	bucket     key                      value
 //	meta       "format"                 "fprom-boltqueue", version (two bytes)
@@ -35,7 +35,7 @@ import (
 //	answer          the last answer as JSON of an fprom.Entry; empty before the first answer
 const (
 	formatName    = "fprom-boltqueue"
-	formatVersion = 2
+	formatVersion = 3
 	headSize      = 4 + 1 + 8 + 8 + 8 + 4
 )
 
