@@ -16,8 +16,11 @@ func TestSameIDInOneCall(t *testing.T) {
 	q, pool := open(t, cfg)
 	var ms []fprom.Message
 	for _, e := range []fprom.Event{
-		sale("2", "ben", 100), sale("1", "ann", 100), sale("1", "ann", 100), fprom.Cancellation{UID: "ann"}, sale("1", "ann", 999),
-		sale("3", "ann", 100), fprom.Cancellation{UID: "ann"},
+		sale("2", "ben", 100), sale("1", "ann", 100), sale("1", "ann", 100),
+		fprom.Cancellation{UID: "ann"},
+		sale("1", "ann", 999),
+		sale("3", "ann", 100),
+		fprom.Cancellation{UID: "ann"},
 	} {
 		ms = append(ms, message(t, e))
 	}
