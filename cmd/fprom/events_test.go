@@ -164,13 +164,14 @@ func TestDeniedAndDeletedCommissions(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 		var report struct {
+			Dead   int
 			Denied []struct {
 				EventID string `json:"event_id"`
 				Status  string
 			}
 		}
-		fprom(t, e, "reconcile", "--from", today(0), "--changes", file, "--rate", "6000", "-o", "json").want(t, 0).object(t, &report)
-		if len(report.Denied) != 1 || report.Denied[0].EventID != "ch_1" || report.Denied[0].Status != "denied" {
+		fprom(t, e, "reconcile", "--from", today(0), "--changes", file, "--rate", "6000", "-o", "json").want(t, 3).object(t, &report) // there are dead letters
+		if report.Dead != 2 || len(report.Denied) != 1 || report.Denied[0].EventID != "ch_1" || report.Denied[0].Status != "denied" {
 			t.Errorf("%+v", report)
 		}
 		deleted := denied
