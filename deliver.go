@@ -17,6 +17,7 @@ type attempt struct {
 	queued          bool            // the queue makes it, not Track
 	failedBefore    bool            // the last attempt of this event failed
 	othersSucceeded bool            // since then other events got good answers
+	comeAgain       time.Duration   // after errOthersFirst
 	open            context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
 	called          signal          // its turn may have come, see gate.enter
 }
@@ -37,7 +38,7 @@ func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 	return v.Result, &deliveryError{v, t.cfg.Retry}
 }
 
-// send takes an attempt through the stages: dedupe → failing → gate → pace → client. The verdict goes back through them.
+// send takes an attempt through the stages: dedupe → gate → client. The verdict goes back through them.
 func (t *Tracker) send(ctx context.Context, a *attempt) verdict {
 	repeat, err := t.dedupe.beginSend(ctx, a.Message)
 	switch {
@@ -51,18 +52,12 @@ func (t *Tracker) send(ctx context.Context, a *attempt) verdict {
 	}
 	v := verdict{class: classUnknown}
 	defer func() { t.dedupe.endSend(a, v) }() // also after a panic
-	if a.queued {
-		if wait := t.failing.enter(a); wait > 0 {
-			v = unsent(a, errOthersFirst)
-			v.wait = wait
-			return v
-		}
-		defer t.failing.leave(a)
-	}
 	defer t.gate.leave(a)
 	began := time.Now()
 	if err := t.enter(ctx, a); err != nil {
-		return unsent(a, err)
+		v = unsent(a, err)
+		v.wait = a.comeAgain
+		return v
 	}
 	waited := time.Since(began)
 	v = t.post(ctx, a)
@@ -116,14 +111,8 @@ func unsent(a *attempt, err error) verdict {
 	return verdict{Result: Result{Outcome: Undelivered}, class: classUnknown, err: err}
 }
 
-// conclude tells the gate, the other processes and failing about the answer, and completes v with what they decide.
+// conclude tells the gate and the other processes about the answer, and completes v.
 func (t *Tracker) conclude(ctx context.Context, a *attempt, v *verdict) {
-	switch { // other events got good answers: the fault is this event's alone
-	case a.othersSucceeded && v.class == classUnauthorized:
-		v.class = classSuspected
-	case a.othersSucceeded && v.class == classBusy:
-		v.class = classTransient
-	}
 	pause := t.gate.answered(a, v)
 	// A pause after refused events is not shared: they may be at fault themselves, and each process finds out on its own.
 	if q, ok := t.cfg.Queue.(Limiter); ok && pause > 0 && v.class != classSuspected {
@@ -132,14 +121,8 @@ func (t *Tracker) conclude(ctx context.Context, a *attempt, v *verdict) {
 			t.say(ctx, slog.LevelWarn, "cannot tell the other processes about the pause", safelog.Error(err))
 		}
 	}
-	if v.good() {
-		t.failing.succeeded(a.Key)
-	}
-	switch {
-	case v.Outcome == NotReferral:
+	if v.Outcome == NotReferral {
 		t.askAgain(a, v)
-	case a.queued && v.class >= classTransient && v.class < classThrottled:
-		t.failing.failed(a, v)
 	}
 }
 

@@ -21,7 +21,8 @@ const probeTimeout = time.Second
 type gate struct {
 	mu        sync.Mutex
 	limit     *rate.Limiter
-	line      []*attempt                          // in the order they came
+	line      []*attempt // in the order they came
+	failing   *failing
 	breaker   *gobreaker.CircuitBreaker[struct{}] // only called with mu held
 	open      context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
 	endOpen   context.CancelFunc
@@ -36,10 +37,10 @@ type gate struct {
 	refusedFirst int           // those of them to events that had not failed before: so many different events
 }
 
-func newGate(b BreakerConfig, limit *rate.Limiter) *gate {
-	g := &gate{limit: limit}
+func newGate(c Config) *gate {
+	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst), failing: newFailing(c.Workers, c.Retry.MaxAttempts)}
 	g.open, g.endOpen = context.WithCancel(context.Background())
-	g.breaker = g.newBreaker(b)
+	g.breaker = g.newBreaker(c.Breaker)
 	return g
 }
 
@@ -48,6 +49,9 @@ func newGate(b BreakerConfig, limit *rate.Limiter) *gate {
 func (g *gate) enter(ctx context.Context, a *attempt) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if a.queued && !g.failing.enter(a) {
+		return errOthersFirst
+	}
 	g.line = append(g.line, a)
 	defer func() {
 		g.line = slices.DeleteFunc(g.line, func(b *attempt) bool { return a == b })
@@ -129,22 +133,32 @@ func (g *gate) callAll() {
 func (g *gate) leave(a *attempt) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.failing.leave(a)
 	if g.probe == a {
 		g.probe = nil
 		g.callNext()
 	}
 }
 
-// answered tells the breaker and the account's pause about the answer. It returns how long the account pauses because of
-// it; 0 if it does not. The answer to an attempt that began before the gate shut says nothing new.
+// answered draws the conclusions from the answer, and completes v with them. It returns how long the account pauses because of
+// it; 0 if it does not. The answer to an attempt that began before the gate shut says nothing new about the account.
 func (g *gate) answered(a *attempt, v *verdict) (pause time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if a.othersSucceeded && (v.class == classUnauthorized || v.class == classBusy) {
+		v.class = classSuspected // the fault is this event's alone
+	}
 	if a.open.Err() == nil {
 		g.count(a, v)
 		pause = g.judge(a, v)
 	}
 	v.paused = g.reason != nil && v.class >= classSuspected
+	switch {
+	case v.good():
+		g.failing.succeeded(a.Key)
+	case a.queued && v.class >= classTransient && v.class < classThrottled:
+		g.failing.failed(a, v)
+	}
 	return pause
 }
 

@@ -22,7 +22,6 @@ type Tracker struct {
 	cfg      Config // with the defaults filled in
 	client   *client
 	dedupe   *dedupe
-	failing  *failing
 	gate     *gate
 	notFound *cache.Cache // when sales got their first NotReferral, see askAgain
 	logbook  logbook
@@ -48,8 +47,7 @@ func New(cfg Config) (*Tracker, error) {
 		return nil, err
 	}
 	t := &Tracker{
-		cfg: cfg, client: newClient(cfg), dedupe: newDedupe(cfg.Dedupe), failing: newFailing(cfg.Workers, cfg.Retry.MaxAttempts),
-		gate: newGate(cfg.Breaker, newLimit(cfg.RequestsPerMinute, cfg.Burst)), notFound: cache.New(0, 0),
+		cfg: cfg, client: newClient(cfg), dedupe: newDedupe(cfg.Dedupe), gate: newGate(cfg), notFound: cache.New(0, 0),
 		ran: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if err := t.claimQueue(); err != nil {
