@@ -128,7 +128,7 @@ func (f *failing) failed(a *attempt, v *verdict) {
 		f.giveUp(a, v, "after it failed for a day while others were delivered")
 		return
 	case !e.alone && e.aloneFor >= minAlone && math.Pow(max(f.failureRate, 0.01), float64(e.times+1)) <= maxChance:
-		e.alone, v.news = true, true
+		e.alone, v.news = true, v.class != classSuspected // a refusal was said at once
 	}
 	if v.alone = e.alone; e.alone {
 		alone := min(max(e.aloneFor, firstAloneWait), time.Hour)

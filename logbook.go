@@ -75,23 +75,21 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 
 // retry returns the line of an event that is sent again. If the event is refused or fails alone, that is no outage.
 func (l *logbook) retry(v *verdict) (level slog.Level, text string, more []slog.Attr) {
-	level = slog.LevelDebug
 	switch {
 	case v.class == classAskAgain:
-		text = "no such referral yet; asked again later"
+		return slog.LevelDebug, "no such referral yet; asked again later", nil
 	case v.class == classSuspected:
-		if text = "this event was refused; it is kept and tried again later"; v.news && !v.alone {
-			level = slog.LevelWarn
-		}
-	case v.alone && v.news:
-		level, text = slog.LevelWarn, "this event fails while others are delivered; it is kept, and tried again less and less often"
+		text = "this event was refused; it is kept and tried again later"
 	case v.alone:
-		text = "not delivered; tried again later"
+		text = "this event fails while others are delivered; it is kept, and tried again less and less often"
 	default:
-		text = "delivery fails; the events are kept and tried again"
 		level, more = l.outage(slog.LevelWarn, v.news)
+		return level, "delivery fails; the events are kept and tried again", more
 	}
-	return level, text, more
+	if v.news {
+		return slog.LevelWarn, text, nil
+	}
+	return slog.LevelDebug, text, nil
 }
 
 // delivered returns the line of a delivery. The first one, and the first NotReferral, tell people that their installation
@@ -119,15 +117,14 @@ func (l *logbook) outage(level slog.Level, news bool) (slog.Level, []slog.Attr) 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.outageSince.IsZero() && !news {
-		return slog.LevelDebug, nil
-	}
-	l.failures++
 	if l.outageSince.IsZero() {
-		l.outageSince, l.outageLogged = now, now
+		if !news {
+			return slog.LevelDebug, nil
+		}
+		l.outageSince, l.outageLogged, l.failures = now, now, 1
 		return level, nil
 	}
-	if now.Sub(l.outageLogged) < outageInterval {
+	if l.failures++; now.Sub(l.outageLogged) < outageInterval {
 		return slog.LevelDebug, nil
 	}
 	l.outageLogged = now
@@ -138,7 +135,7 @@ func (l *logbook) outage(level slog.Level, news bool) (slog.Level, []slog.Attr) 
 func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 	l.mu.Lock()
 	since, failures := l.outageSince, l.failures
-	l.outageSince, l.failures = time.Time{}, 0
+	l.outageSince = time.Time{}
 	l.mu.Unlock()
 	if since.IsZero() {
 		return
