@@ -15,42 +15,33 @@ const (
 
 // judge begins and ends the pauses of the account. It returns how long the account pauses because of v; 0 if it does not.
 // Called with mu held.
-func (g *gate) judge(a *attempt, v *verdict) time.Duration {
+func (g *gate) judge(a *attempt, v *verdict) (pause time.Duration) {
 	switch {
 	case v.good():
-		if g.backoff, g.refused, g.refusedFirst = 0, 0, 0; g.reason != nil {
+		g.refused, g.refusedFirst = 0, 0
+		if g.reason != nil {
 			g.reason = nil
 			g.callAll()
 		}
 	case v.class == classThrottled:
-		return g.pause(v.wait, v.err)
+		pause = v.wait
 	case v.class == classUnauthorized:
-		g.backoff = min(max(2*g.backoff, probeInterval), slowInterval)
-		return g.pause(g.backoff, v.err)
-	case v.class == classSuspected, v.class == classBusy:
-		return g.refusal(a, v)
+		g.refused++
+		pause = min(probeInterval<<min(g.refused-1, 6), slowInterval)
+	case v.class == classSuspected, v.class == classBusy: // the event or the account is at fault
+		if g.refused++; !a.failedBefore { // one that failed before says nothing new
+			g.refusedFirst++
+		}
+		switch {
+		case g.refused > quickProbes:
+			pause = max(v.wait, slowInterval)
+		case g.reason != nil, g.refusedFirst >= refusalsToPause:
+			pause = max(v.wait, probeInterval)
+		}
 	}
-	return 0
-}
-
-// refusal decides whether the event or the account is at fault. An event that failed before says nothing new about that.
-func (g *gate) refusal(a *attempt, v *verdict) time.Duration {
-	g.refused++
-	if g.reason == nil && !a.failedBefore {
-		g.refusedFirst++
+	if pause > 0 {
+		g.reason = v.err
+		g.shut(pause)
 	}
-	switch {
-	case g.reason == nil && g.refusedFirst < refusalsToPause && g.refused <= quickProbes:
-		return 0 // perhaps the event
-	case g.refused > quickProbes:
-		return g.pause(max(v.wait, slowInterval), v.err)
-	default:
-		return g.pause(max(v.wait, probeInterval), v.err)
-	}
-}
-
-func (g *gate) pause(d time.Duration, reason error) time.Duration {
-	g.reason = reason
-	g.shut(d)
-	return d
+	return pause
 }
