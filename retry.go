@@ -26,19 +26,18 @@ type RetryConfig struct {
 // failed (1 for the first), and err is what deliver returned. If err asks for a wait, as FirstPromoter's Retry-After does, it
 // is that. Otherwise it is random, and its bound doubles with each attempt up to RetryConfig.Max. Safe for concurrent use.
 func RetryDelay(attempt int, err error) time.Duration {
-	var asked time.Duration
 	c := RetryConfig{Base: time.Second, Max: time.Minute}
 	if d, ok := errors.AsType[*deliveryError](err); ok {
 		if d.wait > 0 {
 			return d.wait
 		}
 		c = d.retry
-	} else if a, ok := errors.AsType[*APIError](err); ok { // from the suites for queues, not from a Tracker
-		asked = min(max(a.RetryAfter, 0), maxRetryAfter)
+	} else if a, ok := errors.AsType[*APIError](err); ok && a.RetryAfter > 0 { // from the suites for queues, not from a Tracker
+		return min(a.RetryAfter, maxRetryAfter)
 	}
 	top := c.Base
 	for i := 1; i < attempt && top < c.Max; i++ {
 		top += min(top, c.Max-top)
 	}
-	return max(rand.N(top), asked, time.Millisecond)
+	return max(rand.N(top), time.Millisecond)
 }
