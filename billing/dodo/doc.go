@@ -25,7 +25,8 @@
 // and secrets. Of its payloads only payments with a payment_link say so; these are skipped (billing.WithTestMode).
 //
 // Sources: docs.dodopayments.com/developer-resources/webhooks and Dodo Payments' Go SDK. Not verified with a recorded payload: that
-// a refund's amount includes tax, and that the minor units are those of ISO 4217. The unit of a dispute's amount is not documented:
-// without billing.WithPayment a dispute is skipped with reason by-hand and a warning. So is dispute.expired, because it is not
-// documented who gets the money. A refund of an older API version has no customer: use billing.WithPayment.
+// a refund's amount includes tax, that the minor units are those of ISO 4217, and that a dispute which Visa's Rapid Dispute Resolution
+// settles (dispute.lost, is_resolved_by_rdr) has no refund.succeeded as well. The unit of a dispute's amount is not documented:
+// without billing.WithPayment a dispute is skipped with reason by-hand and a warning. So is dispute.expired, because it only usually
+// ends against the merchant. A refund of an older API version has no customer: use billing.WithPayment.
 package dodo
