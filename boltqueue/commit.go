@@ -141,6 +141,7 @@ func (q *Queue) transact(group []*request) error {
 	})
 	switch {
 	case errors.Is(err, errUnchanged):
+		t.publish()
 		return nil
 	case errors.Is(err, ErrDamaged):
 		_ = guard(tx.Rollback) // after a panic

@@ -3,7 +3,6 @@ package boltqueue
 import (
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -48,8 +47,7 @@ func (t *transaction) load() error {
 		t.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)
 		switch {
 		case r.damaged:
-			t.q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", t.q.path), slog.Uint64("seq", seq))
-			fallthrough
+			t.countDamaged(seq)
 		case r.dead():
 			t.stats.Dead++
 		default:

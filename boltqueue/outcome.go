@@ -3,6 +3,7 @@ package boltqueue
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -44,6 +45,18 @@ func (t *transaction) finish(seq uint64, attempts int, res fprom.Result, failure
 		err = errors.Join(err, t.ids.Put([]byte(safe), seqKey(seq)))
 	}
 	return errors.Join(err, t.open.Delete(seqKey(seq)), t.write(t.done, seq, r), t.times.Put(timeKey(at, seq), []byte(res.Outcome)), t.prune())
+}
+
+// quarantine counts an event that cannot be read any more as a dead letter.
+func (t *transaction) quarantine(it *item) error {
+	t.count(it.Bulk, -1)
+	t.countDamaged(it.Seq)
+	return nil
+}
+
+func (t *transaction) countDamaged(seq uint64) {
+	t.stats.Dead++
+	t.q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", t.q.path), slog.Uint64("seq", seq))
 }
 
 // drop removes a dead letter. It returns false if there is none.

@@ -37,13 +37,19 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 
 func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Context, fprom.Message) (fprom.Result, error)) {
 	var r *record
-	err := q.view(func(tx *bbolt.Tx) (err error) {
-		r, err = readOpen(tx.Bucket(bucketOpen), it.Seq)
-		return err
+	err := q.view(func(tx *bbolt.Tx) error {
+		r = decode(it.Seq, tx.Bucket(bucketOpen).Get(seqKey(it.Seq)))
+		return nil
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		_ = q.breakDown(err)
 		q.line.Retry(it, 0, false)
+		return
+	case r.damaged:
+		if q.writeOutcome(ctx, it, func(t *transaction) error { return t.quarantine(it) }) {
+			q.line.Done(it)
+		}
 		return
 	}
 	failpoint("leased")
