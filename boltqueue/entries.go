@@ -147,7 +147,7 @@ func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
 		}
 		r.after = seq
 		record := decode(seq, value)
-		if r.keys != nil && !r.keys[fprom.SafeKey(record.Key)] {
+		if r.keys != nil && !r.keys[fprom.SafeKey(record.Key)] || r.filter.Customer != "" && record.Customer == "" {
 			continue // before the entry is made, which takes longer
 		}
 		if e := record.entry(seq, done); r.filter.Match(e) {

@@ -24,20 +24,12 @@ func (q *Queue) Drop(ctx context.Context, f fprom.Filter) (int, error) {
 	return q.change(ctx, f, (*transaction).drop)
 }
 
-// Forget implements fprom.Outbox. It need not read the done events: their customer was erased at the outcome.
+// Forget implements fprom.Outbox. It changes no done events: their customer was erased at the outcome.
 func (q *Queue) Forget(ctx context.Context, customer string) (int, error) {
 	if customer == "" {
 		return 0, errors.New("fprom: forget: the customer is empty")
 	}
-	total := 0
-	for _, state := range []fprom.State{fprom.StateWaiting, fprom.StateDead} {
-		n, err := q.change(ctx, fprom.Filter{Customer: customer, State: state}, (*transaction).forget)
-		total += n
-		if err != nil {
-			return total, err
-		}
-	}
-	return total, nil
+	return q.change(ctx, fprom.Filter{Customer: customer}, (*transaction).forget)
 }
 
 // change calls apply for the events that f selects, in a transaction for each page. It returns for how many events apply

@@ -65,15 +65,12 @@ type Option func(*Queue)
 // DefaultRetention is how long the ledger remembers an event id after its outcome: a yearly renewal and a month.
 const DefaultRetention = 400 * 24 * time.Hour
 
-const maxRetention = 100 * 365 * 24 * time.Hour // with more, times leave the range of Unix nanoseconds
-
 // WithRetention sets how long the ledger remembers an event id after the event's outcome; later outcomes remove older ids. A
-// duplicate that comes after that is sent again, and only FirstPromoter can recognise it. 0 or less: DefaultRetention; at most
-// 100 years.
+// duplicate that comes after that is sent again, and only FirstPromoter can recognise it. 0 or less: DefaultRetention.
 func WithRetention(d time.Duration) Option {
 	return func(q *Queue) {
 		if d > 0 {
-			q.retention = min(d, maxRetention)
+			q.retention = d
 		}
 	}
 }

@@ -11,9 +11,8 @@ import (
 // space is free pages of the file, and disk space allocated behind its last page. A put that would need this space is refused.
 // Queue.writing guards it.
 type reserve struct {
-	allocate    func(f *os.File, from, to int64) error // tests replace it
-	end         int64                                  // of the allocated space
-	unsupported bool                                   // by the system or the file system
+	allocate func(f *os.File, from, to int64) error // tests replace it
+	end      int64                                  // of the allocated space
 }
 
 const (
@@ -23,8 +22,6 @@ const (
 )
 
 var errMoved = errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find them; put the file back, or restart the service once it has delivered what waits")
-
-var errReserved = fmt.Errorf("%w: the space that is left is kept for the outcomes of the stored events", syscall.ENOSPC)
 
 // admit returns an error if no events of size bytes may be put. It allocates more space if necessary.
 func (t *transaction) admit(size int) error {
@@ -36,21 +33,16 @@ func (t *transaction) admit(size int) error {
 	stats := db.Stats()
 	room := int64(stats.FreePageN+stats.PendingPageN)*int64(db.Info().PageSize) + max(r.end-used, 0)
 	need := reserveBase + int64(t.stats.Pending+t.stats.Bulk)*reserveEach + 2*t.size
-	if r.unsupported || room >= need {
+	if room >= need {
 		return nil
 	}
 	end := used + need + max(need/4, reserveStep)
-	switch err := r.allocate(t.q.file, used, end); {
-	case err == nil:
+	err := r.allocate(t.q.file, used, end)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		return fmt.Errorf("%w: the space that is left is kept for the outcomes of the stored events", syscall.ENOSPC)
+	}
+	if err == nil { // otherwise the system cannot do it
 		r.end = end
-	case diskFull(err):
-		return errReserved
-	default:
-		r.unsupported = true
 	}
 	return nil
-}
-
-func diskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
