@@ -60,9 +60,19 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	return q, nil
 }
 
-func (q *Queue) open() (err error) {
-	if err := q.createIfMissing(); err != nil {
+func (q *Queue) open() error {
+	info, err := os.Stat(q.path)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case q.path == "":
+		return errors.New("the path is empty")
+	case err != nil && (q.mustExist || !isNew):
 		return err
+	case err == nil && info.Mode().Perm()&0o200 == 0:
+		return fmt.Errorf("the file is read-only (mode %v): %w", info.Mode().Perm(), fs.ErrPermission)
+	}
+	if _, err := os.Stat(filepath.Dir(q.path)); err != nil {
+		return fmt.Errorf("make its directory first: %w", err)
 	}
 	if q.db, q.file, err = openFile(q.path); err != nil {
 		return err
@@ -70,15 +80,19 @@ func (q *Queue) open() (err error) {
 	if q.absolute, err = filepath.Abs(q.path); err == nil {
 		err = guard(q.load)
 	}
+	if isNew {
+		err = errors.Join(err, syncDir(filepath.Dir(q.path)))
+	}
 	if err != nil {
 		return errors.Join(err, q.db.Close())
 	}
 	return q.db.View(releasePages)
 }
 
-// openFile checks the file at path, and opens and locks it.
+// openFile checks the file at path, and opens and locks it. bbolt makes it if there is none, or an empty one.
 func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
-	if err := checkFile(path, func(*bbolt.Tx) error { return nil }); err != nil {
+	err = checkFile(path, func(*bbolt.Tx) error { return nil })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}
 	db, err = bbolt.Open(path, 0o600, options(false, &file))
@@ -104,7 +118,7 @@ func options(readOnly bool, file **os.File) *bbolt.Options {
 	return &bbolt.Options{
 		Timeout: lockTimeout, ReadOnly: readOnly, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
 		OpenFile: func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
-			*file, err = os.OpenFile(path, flag&^os.O_CREATE, mode) //nolint:gosec // the caller's path
+			*file, err = os.OpenFile(path, flag, mode) //nolint:gosec // the caller's path
 			return *file, err
 		},
 	}
