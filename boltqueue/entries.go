@@ -44,7 +44,7 @@ func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Ent
 // after its beginning. Between two pages no transaction is open.
 func (q *Queue) pages(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entry, error] {
 	return func(yield func([]fprom.Entry, error) bool) {
-		r, err := q.newReader(ctx, f)
+		r, err := q.newReader(f)
 		for err == nil && r.after < r.end {
 			var page []fprom.Entry
 			err = q.view(func(tx *bbolt.Tx) error {
@@ -69,44 +69,33 @@ type reader struct {
 	after, end uint64          // the seqs that are left to read: after < seq ≤ end
 }
 
-func (q *Queue) newReader(ctx context.Context, f fprom.Filter) (*reader, error) {
+func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 	after, err := parseSeq(f.After)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{filter: f, after: after}
+	r := &reader{filter: f}
 	r.filter.Keys = nil
 	if len(f.Keys) > 0 {
 		r.keys = map[string]bool{}
 		for _, k := range f.SafeKeys() {
 			r.keys[k] = true
 		}
-		if f.Kind != "" && !(fprom.Message{Kind: f.Kind}).Repeats() {
-			find := func(t *transaction) error {
-				r.seqs = t.seqsOf(r.keys)
-				return nil
-			}
-			if err := q.write(ctx, find); err != nil { // it changes nothing, but Queue.keys belongs to the commit
-				return nil, err
-			}
-		}
 	}
 	return r, q.view(func(tx *bbolt.Tx) error {
-		r.after, r.end = max(r.after, settledBefore(tx, f.Since)), tx.Bucket(bucketOpen).Sequence()
+		r.after, r.end = max(after, settledBefore(tx, f.Since)), tx.Bucket(bucketOpen).Sequence()
+		if r.keys != nil && f.Kind != "" && !(fprom.Message{Kind: f.Kind}).Repeats() {
+			r.seqs = q.seqsOf(tx, r.keys)
+		}
 		return nil
 	})
 }
 
 // seqsOf returns the seqs of the events with these keys, ascending.
-func (t *transaction) seqsOf(keys map[string]bool) []uint64 {
+func (q *Queue) seqsOf(tx *bbolt.Tx, keys map[string]bool) []uint64 {
 	seqs := []uint64{}
 	for key := range keys {
-		if seq := t.openSeq(hashOf(key)); seq != 0 {
-			seqs = append(seqs, seq)
-		}
-		if id := t.ids.Get([]byte(key)); id != nil {
-			seqs = append(seqs, seqOf(id))
-		}
+		seqs = append(seqs, q.openSeq(tx, hashOf(key)), seqOf(tx.Bucket(bucketIDs).Get([]byte(key))))
 	}
 	slices.Sort(seqs)
 	return slices.Compact(seqs)

@@ -39,14 +39,14 @@ type Queue struct {
 	tracker  atomic.Pointer[func() fprom.Stats]
 	logging  rate.Sometimes // see log
 
-	writing sync.Mutex         // held during a commit; it guards the next three
-	keys    map[keyHash]uint32 // of open events → the lower half of the seq
-	first   uint64             // no event with a lower seq waits
+	writing sync.Mutex // held during a commit; it guards the next two
+	first   uint64     // no event with a lower seq waits
 	reserve reserve
 
 	mu         sync.Mutex
-	requests   []*request // for the next commit
-	committing bool       // a commit will take them
+	keys       map[keyHash]uint32 // of open events → the lower half of the seq
+	requests   []*request         // for the next commit
+	committing bool               // a commit will take them
 
 	unlisten func()
 	close    func() error // sync.OnceValue

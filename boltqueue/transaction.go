@@ -57,6 +57,8 @@ func (t *transaction) findOldest() {
 
 // publish applies the committed changes to the memory of the queue.
 func (t *transaction) publish() {
+	t.q.mu.Lock()
+	defer t.q.mu.Unlock()
 	for hash, seq := range t.keys {
 		if seq == 0 {
 			delete(t.q.keys, hash)
@@ -118,7 +120,11 @@ func (t *transaction) put(e *newEvent) error {
 // find returns the stored event with this SafeKey; nil if there is none. The done event of a known id that cannot be read any
 // more is taken for a repeat of e.
 func (t *transaction) find(key string, e *newEvent) (*record, uint64) {
-	if seq := t.openSeq(hashOf(key)); seq != 0 {
+	seq, changed := t.keys[hashOf(key)]
+	if !changed {
+		seq = t.q.openSeq(t.open.Tx(), hashOf(key))
+	}
+	if seq != 0 {
 		if r := decode(seq, t.open.Get(seqKey(seq))); fprom.SafeKey(r.Key) == key {
 			return r, seq
 		}
@@ -138,15 +144,14 @@ func (t *transaction) find(key string, e *newEvent) (*record, uint64) {
 }
 
 // openSeq returns the seq of the open event whose key has this hash; 0 if there is none.
-func (t *transaction) openSeq(hash keyHash) uint64 {
-	if seq, ok := t.keys[hash]; ok {
-		return seq
-	}
-	low, ok := t.q.keys[hash]
+func (q *Queue) openSeq(tx *bbolt.Tx, hash keyHash) uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	low, ok := q.keys[hash]
 	if !ok {
 		return 0
 	}
-	last := t.open.Sequence() // all open events are among the last 1<<32
+	last := tx.Bucket(bucketOpen).Sequence() // all open events are among the last 1<<32
 	return last - uint64(uint32(last)-low)
 }
 
