@@ -45,7 +45,7 @@ func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
 //	x.Finish()
 func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 	x := &Exchange{hook: h, w: w, outer: r}
-	x.inner = *r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)) //nolint:contextcheck // derived from r's context
+	x.inner = *r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	if w == nil {
 		return x
 	}
