@@ -35,14 +35,7 @@ func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
 }
 
 // Wrap begins the recording of one net/http request. Give the handler the Writer and the Request of the Exchange in place of
-// w and r. They are never reused for another request, so both may outlive the handler.
-//
-// An adapter is these lines, and what its framework needs around them:
-//
-//	x := hook.Wrap(w, r)
-//	defer x.Close()
-//	next.ServeHTTP(x.Writer(), x.Request())
-//	x.Finish()
+// w and r. They are never reused for another request, so both may outlive the handler. The example is a whole adapter.
 func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 	x := &Exchange{hook: h, w: w, outer: r}
 	x.inner = *r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
@@ -58,15 +51,8 @@ func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 }
 
 // Begin is Wrap for a framework that is not on net/http. ctx is the request's context. header must have the request's Cookie
-// lines, and may have more. The Exchange has no Writer: the adapter says what the status is, and answers 503 itself.
-//
-//	x := hook.Begin(ctx, http.Header{"Cookie": {line}})
-//	defer x.Close()
-//	status := handle(x.Request().Context())
-//	if x.Commit(status) != nil {
-//		status = http.StatusServiceUnavailable
-//	}
-//	x.Finish()
+// lines, and may have more. The Exchange has no Writer: the adapter says what the status is, and answers 503 itself. The
+// example is a whole adapter.
 func (h *Hook) Begin(ctx context.Context, header http.Header) *Exchange {
 	return h.Wrap(nil, (&http.Request{Header: header}).WithContext(ctx))
 }
