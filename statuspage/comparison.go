@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ import (
 //			At: last.At, Err: last.Err, Days: len(last.Report.Days), Missing: len(last.Report.Missing), Do: last.Report.Advice(),
 //		}
 //	}
+//
+// The page warns if it is older than 26 h.
 type Comparison struct {
 	At      time.Time // when it ended; zero: there was none yet
 	Err     error     // why it failed
@@ -44,6 +47,9 @@ func (c *Comparison) json() *comparisonJSON {
 	return j
 }
 
+// comparedWithin is how old the last comparison may be: the same as in the alarm FpromNotCompared.
+const comparedWithin = 26 * time.Hour
+
 // problem returns what is wrong, if anything.
 func (c *Comparison) problem(now time.Time) (p problem, is bool) {
 	if c == nil || c.At.IsZero() {
@@ -59,6 +65,8 @@ func (c *Comparison) problem(now time.Time) (p problem, is bool) {
 		return problem{levelFail, found + ": " + plural(c.Missing, "commission is", "commissions are") + " missing.", do}, true
 	case len(c.Do) > 0:
 		return problem{levelWarn, found + ": they differ.", do}, true
+	case now.Sub(c.At) > comparedWithin:
+		return problem{levelWarn, "The last comparison with FirstPromoter was " + when + ".", "The service makes one every night (`reconcile.Nightly`): see its log. `fprom reconcile` compares now."}, true
 	default:
 		return problem{}, false
 	}
@@ -67,16 +75,14 @@ func (c *Comparison) problem(now time.Time) (p problem, is bool) {
 func (c *Comparison) tile(now time.Time) tile {
 	const label = "Compared with FirstPromoter"
 	note := count(c.Days, "day") + ", " + age(now.Sub(c.At)) + " ago"
-	switch p, bad := c.problem(now); {
+	switch p, _ := c.problem(now); {
 	case c.At.IsZero():
 		return tile{label, "–", "not yet", ""}
 	case c.Err != nil:
 		return tile{label, "failed", age(now.Sub(c.At)) + " ago", p.Level}
-	case c.Missing == 0 && bad:
+	case c.Missing == 0 && len(c.Do) > 0:
 		return tile{label, "differs", note, p.Level}
-	case bad:
-		return tile{label, grouped(c.Missing) + " missing", note, p.Level}
 	default:
-		return tile{label, "0 missing", note, levelOK}
+		return tile{label, grouped(c.Missing) + " missing", note, cmp.Or(p.Level, levelOK)}
 	}
 }

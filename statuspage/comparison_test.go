@@ -31,6 +31,10 @@ func TestComparison(t *testing.T) {
 			{"not yet", &statuspage.Comparison{}, "ok", "–", "not yet", "", ""},
 			{"clean", &statuspage.Comparison{At: at, Days: 7}, "ok", "0 missing", "7 days, 5 h ago", "", ""},
 			{
+				"none for two nights", &statuspage.Comparison{At: at.Add(-48 * time.Hour), Days: 7}, "warn", "0 missing", "7 days, 2 d 5 h ago",
+				"The last comparison with FirstPromoter was 2 d 5 h ago.", "`fprom reconcile` compares now.",
+			},
+			{
 				"missing", &statuspage.Comparison{At: at, Days: 7, Missing: 2, Do: []string{"2 missing: send them again"}}, "fail", "2 missing", "7 days, 5 h ago",
 				"7 days were compared with FirstPromoter 5 h ago: 2 commissions are missing.", "`fprom reconcile` lists what differs. 2 missing: send them again.",
 			},
