@@ -82,9 +82,10 @@ func (f *failing) leave(a *attempt) {
 }
 
 func (f *failing) find(key string) *failure {
-	e, _ := f.events.Get(key)
-	known, _ := e.(*failure)
-	return known
+	if e, known := f.events.Get(key); known {
+		return e.(*failure)
+	}
+	return nil
 }
 
 func (f *failing) succeeded(key string) {
