@@ -29,7 +29,7 @@ func (x *Exchange) take(last bool) []Message {
 // store enqueues the events in one call: all or none. If they cannot be stored, they are lost, unless WithFailClosed can
 // still refuse the request. With last, the response has left, and no event can be recorded any more.
 func (x *Exchange) store(last bool) error {
-	if x.heldBack && errors.Is(x.inner.Context().Err(), context.DeadlineExceeded) {
+	if x.heldBack && errors.Is(x.outer.Context().Err(), context.DeadlineExceeded) { // the handler can replace inner's
 		x.decision, x.reason = handlerFailed, errTooLate
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/nethttpadapter"
 )
 
 // TestPrintedContext: a context that is printed, as some log lines do, shows no header of the request.
@@ -204,6 +205,29 @@ func TestDeadlineInsideATimeoutHandler(t *testing.T) {
 		if w.Code != status || strings.Contains(log.String(), "NOT TRACKED") != warns {
 			t.Errorf("status %d, the log says %q, want a warning: %v", w.Code, log.String(), warns)
 		}
+	}
+}
+
+// TestShorterDeadlineInTheRequest: a handler that gives its request a shorter deadline, in place, and answers 200 after it, has
+// succeeded. Only the deadline of the http.TimeoutHandler makes the response a 503.
+func TestShorterDeadlineInTheRequest(t *testing.T) {
+	t.Parallel()
+	cfg := config(nil)
+	cfg.Queue = sink{}
+	tracker := start(t, cfg)
+	h := nethttpadapter.Middleware(tracker)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Millisecond)
+		defer cancel()
+		*r = *r.WithContext(ctx)
+		if err := fprom.Record(r.Context(), validSale("1")); err != nil {
+			t.Error(err)
+		}
+		<-ctx.Done()
+	}))
+	w := httptest.NewRecorder()
+	http.TimeoutHandler(h, time.Minute, "").ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody))
+	if s := tracker.Stats(); w.Code != http.StatusOK || s.Enqueued != 1 {
+		t.Errorf("status %d, %d events enqueued, want 200 and 1", w.Code, s.Enqueued)
 	}
 }
 
