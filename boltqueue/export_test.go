@@ -28,7 +28,7 @@ func WithSocketEnd(end func()) Option { return func(q *Queue) { q.noSocket, q.un
 
 // WithAllocate replaces what takes disk space for the reserve.
 func WithAllocate(take func(f *os.File, from, to int64) error) Option {
-	return func(q *Queue) { q.reserve.allocate = take }
+	return func(q *Queue) { q.allocate = take }
 }
 
 // SetFailpoint is for a process that tests itself; it must be called before Open.

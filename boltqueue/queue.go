@@ -27,6 +27,7 @@ type Queue struct {
 	noSocket  bool
 	noRun     bool
 	commitTx  func(*bbolt.Tx) error
+	allocate  func(f *os.File, from, to int64) error // disk space
 
 	life context.Context //nolint:containedctx // the queue's own: it ends at Close, or when the file becomes unusable
 	end  context.CancelCauseFunc
@@ -39,9 +40,9 @@ type Queue struct {
 	tracker  atomic.Pointer[func() fprom.Stats]
 	logging  rate.Sometimes // see log
 
-	writing sync.Mutex // held during a commit; it guards the next two
-	first   uint64     // no event with a lower seq waits
-	reserve reserve
+	writing  sync.Mutex // held during a commit; it guards the next two
+	first    uint64     // no event with a lower seq waits
+	reserved int64      // the end of the disk space that was allocated to the file
 
 	mu         sync.Mutex
 	keys       map[keyHash]uint32 // of open events → the lower half of the seq
@@ -108,7 +109,7 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
-		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, reserve: reserve{allocate: allocate},
+		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, allocate: allocate,
 		logging: rate.Sometimes{Interval: time.Minute},
 	}
 	q.stats.Store(&fprom.QueueStats{})

@@ -3,17 +3,8 @@ package boltqueue
 import (
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 )
-
-// reserve keeps disk space for the outcomes of the waiting events, so that they can be written when the disk is full. The
-// space is free pages of the file, and disk space allocated behind its last page. A put that would need this space is refused.
-// Queue.writing guards it.
-type reserve struct {
-	allocate func(f *os.File, from, to int64) error // tests replace it
-	end      int64                                  // of the allocated space
-}
 
 const (
 	reserveBase = 256 << 10 // bytes; more than the pages that some commits of outcomes touch
@@ -21,28 +12,27 @@ const (
 	reserveStep = 256 << 10 // bytes; the least to allocate at once
 )
 
-var errMoved = errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find them; put the file back, or restart the service once it has delivered what waits")
-
-// admit returns an error if no events of size bytes may be put. It allocates more space if necessary.
+// admit returns an error if no events of size bytes may be put. It keeps disk space for the outcomes of the waiting events, so
+// that they can be written when the disk is full: free pages of the file, and disk space allocated behind its last page. A put
+// that would need this space is refused.
 func (t *transaction) admit(size int) error {
 	if t.moved {
-		return errMoved
+		return errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find them; put the file back, or restart the service once it has delivered what waits")
 	}
 	t.size += int64(size)
-	r, db, used := &t.q.reserve, t.q.db, t.open.Tx().Size()
-	stats := db.Stats()
-	room := int64(stats.FreePageN+stats.PendingPageN)*int64(db.Info().PageSize) + max(r.end-used, 0)
+	q, used, stats := t.q, t.open.Tx().Size(), t.q.db.Stats()
+	room := int64(stats.FreePageN+stats.PendingPageN)*int64(q.db.Info().PageSize) + max(q.reserved-used, 0)
 	need := reserveBase + int64(t.stats.Pending+t.stats.Bulk)*reserveEach + 2*t.size
 	if room >= need {
 		return nil
 	}
 	end := used + need + max(need/4, reserveStep)
-	err := r.allocate(t.q.file, used, end)
+	err := q.allocate(q.file, used, end)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return fmt.Errorf("%w: the space that is left is kept for the outcomes of the stored events", syscall.ENOSPC)
 	}
 	if err == nil { // otherwise the system cannot do it
-		r.end = end
+		q.reserved = end
 	}
 	return nil
 }
