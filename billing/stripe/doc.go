@@ -86,6 +86,6 @@
 // paid outside of Stripe counts if amount_paid includes it. If amount_paid is 0 and amount_due is not, it is skipped with reason by-hand
 // and a warning.
 //
-// Not verified: the first API version that sends refund.created. If your endpoint never gets it, use WithChargeRefunded.
-// charge.refund.updated is read like refund.updated. Not verified either: whether Stripe also sends a refund for a prevented dispute.
+// Stripe sends refund.created for every refund since API version 2024-10-28 and only for refunds without a charge before. If your endpoint
+// has an older version, use WithChargeRefunded. charge.refund.updated is read like refund.updated. Not verified: whether Stripe also sends a refund for a prevented dispute.
 package stripe
