@@ -68,13 +68,19 @@ func (q *Queue) open() error {
 		return errors.New("the path is empty")
 	case err != nil && (q.mustExist || !isNew):
 		return err
+	case err == nil && info.IsDir():
+		return errors.New("the path is a directory: name a file in it")
 	case err == nil && info.Mode().Perm()&0o200 == 0:
 		return fmt.Errorf("the file is read-only (mode %v): %w", info.Mode().Perm(), fs.ErrPermission)
 	}
 	if _, err := os.Stat(filepath.Dir(q.path)); err != nil {
 		return fmt.Errorf("make its directory first: %w", err)
 	}
-	if q.db, q.file, err = openFile(q.path); err != nil {
+	q.db, q.file, err = openFile(q.path)
+	switch {
+	case isNew && errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("the directory %q is not writable by this user: let the user write there, or take another directory: %w", filepath.Dir(q.path), err)
+	case err != nil:
 		return err
 	}
 	if q.absolute, err = filepath.Abs(q.path); err == nil {

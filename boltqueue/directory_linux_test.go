@@ -1,0 +1,38 @@
+package boltqueue_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/fprom-go/fprom/boltqueue"
+)
+
+// TestDirectory: who may not make the file, or names the directory itself, reads what is wrong with the directory, and what to do.
+func TestDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o555)); err != nil {
+		t.Fatal(err)
+	}
+	if uid := os.Getuid(); uid == 0 { // root may write everywhere
+		runtime.LockOSThread() // and never unlocked: the thread ends with the test
+		if err := syscall.Setfsuid(65534); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = syscall.Setfsuid(uid) }()
+	}
+	_, err := boltqueue.Open(filepath.Join(dir, "fprom.db"))
+	if want := "the directory \"" + dir + "\" is not writable by this user: let the user write there, or take another directory: "; !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), want) {
+		t.Errorf("no file: %v\nwant %s", err, want)
+	}
+	_, err = boltqueue.Open(dir)
+	if want := "is a directory: name a file in it"; err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "read-only") {
+		t.Errorf("the directory itself: %v\nwant %s", err, want)
+	}
+}
