@@ -17,9 +17,9 @@ type DedupeConfig struct {
 	MaxEntries int
 }
 
-// dedupe remembers the ids that this process has delivered, with their digests. What waits, only the queue knows. Ids are in
-// two generations of go-cache. When the young one is full or a TTL old, it becomes the old one, and the previous old one is
-// dropped as a whole: so no call waits for a sweep.
+// dedupe remembers the ids that this process has delivered, with their digests. Ids are in two generations of go-cache. When
+// the young one is full or a TTL old, it becomes the old one, and the previous old one is dropped as a whole: so no call
+// waits for a sweep. What waits, the queue knows; waiting is only for Record and Track, which do not ask it.
 type dedupe struct {
 	ttl  time.Duration
 	half int // ids in one generation
@@ -27,6 +27,7 @@ type dedupe struct {
 	mu         sync.Mutex
 	young, old *cache.Cache
 	youngSince time.Time
+	waiting    map[string]uint64   // digests of at most half ids in a queue that no other process delivers
 	sending    map[string]struct{} // ids of the calls under way
 	ended      signal              // one of them has ended
 }
@@ -34,41 +35,58 @@ type dedupe struct {
 func newDedupe(c DedupeConfig) *dedupe {
 	return &dedupe{
 		ttl: c.TTL, half: max(c.MaxEntries/2, 1), young: cache.New(c.TTL, 0), old: cache.New(c.TTL, 0), youngSince: time.Now(),
-		sending: map[string]struct{}{},
+		waiting: map[string]uint64{}, sending: map[string]struct{}{},
 	}
 }
 
-// find reports whether m is a repeat of a delivered event, or in conflict with one. Called with mu held.
-func (d *dedupe) find(m Message) (repeat, conflict bool) {
+// find reports whether m is a repeat of a delivered event, or in conflict with one or, with waiting, with one that waits.
+// Called with mu held.
+func (d *dedupe) find(m Message, waiting bool) (repeat, conflict bool) {
 	digest, ok := d.young.Get(m.Key)
 	if !ok {
 		digest, ok = d.old.Get(m.Key)
 	}
-	return ok && digest == m.Digest, ok && digest != m.Digest
+	if ok {
+		return digest == m.Digest, digest != m.Digest
+	}
+	waits, ok := d.waiting[m.Key]
+	return false, waiting && ok && waits != m.Digest
 }
 
 // check is find for calls without mu.
-func (d *dedupe) check(m Message) (repeat, conflict bool) {
+func (d *dedupe) check(m Message, waiting bool) (repeat, conflict bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.find(m)
+	return d.find(m, waiting)
+}
+
+// note notes that m is about to be stored, since it may be delivered before Put returns; or that it was not stored.
+func (d *dedupe) note(m Message, waits bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch digest, known := d.waiting[m.Key]; {
+	case waits && !known && len(d.waiting) < d.half:
+		d.waiting[m.Key] = m.Digest
+	case !waits && digest == m.Digest:
+		delete(d.waiting, m.Key)
+	}
 }
 
 // beginSend must end with endSend, unless the event is a repeat or in conflict. If another call sends an event with this id,
 // beginSend waits for its verdict.
-func (d *dedupe) beginSend(ctx context.Context, m Message) (repeat bool, err error) {
+func (d *dedupe) beginSend(ctx context.Context, a *attempt) (repeat bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
-		repeat, conflict := d.find(m)
-		_, other := d.sending[m.Key]
+		repeat, conflict := d.find(a.Message, !a.queued)
+		_, other := d.sending[a.Key]
 		switch {
 		case conflict:
-			return false, &ConflictError{Keys: []string{m.Key}}
+			return false, &ConflictError{Keys: []string{a.Key}}
 		case repeat:
 			return true, nil
 		case !other:
-			d.sending[m.Key] = struct{}{}
+			d.sending[a.Key] = struct{}{}
 			return false, nil
 		}
 		if err := d.ended.wait(ctx, &d.mu, time.Hour); err != nil {
@@ -83,6 +101,9 @@ func (d *dedupe) endSend(a *attempt, v verdict) {
 	defer d.mu.Unlock()
 	delete(d.sending, a.Key)
 	d.ended.broadcast()
+	if a.queued && (v.class == classDone || v.class == classRejected) {
+		delete(d.waiting, a.Key)
+	}
 	if v.class != classDone || a.Repeats() || v.Outcome == NotReferral && !a.queued {
 		return
 	}

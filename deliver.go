@@ -40,7 +40,7 @@ func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 
 // send takes an attempt through the stages: dedupe → gate → client. The verdict goes back through them.
 func (t *Tracker) send(ctx context.Context, a *attempt) verdict {
-	repeat, err := t.dedupe.beginSend(ctx, a.Message)
+	repeat, err := t.dedupe.beginSend(ctx, a)
 	switch {
 	case errors.Is(err, ErrConflict):
 		t.observe(ctx, Step{Stage: StageConflict, Message: a.Message, Err: ErrConflict})

@@ -44,7 +44,7 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 	defer t.accepting.RUnlock()
 	var fresh, conflicts []Message
 	for _, m := range ms {
-		repeat, conflict := t.dedupe.check(m)
+		repeat, conflict := t.dedupe.check(m, false)
 		switch {
 		case conflict:
 			conflicts = append(conflicts, m)
@@ -80,6 +80,10 @@ func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, e
 		bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 		defer cancel()
 	}
+	_, shared := t.cfg.Queue.(Limiter) // another process may give an event up, which frees its id
+	for _, m := range ms {
+		t.dedupe.note(m, !shared)
+	}
 	err = t.guard(ctx, "the Queue's Put", func() error { return t.cfg.Queue.Put(bounded, ms...) })
 	c, named := errors.AsType[*ConflictError](err)
 	conflict := errors.Is(err, ErrConflict)
@@ -90,8 +94,11 @@ func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, e
 	for _, m := range ms {
 		switch {
 		case conflict && (!named || slices.Contains(c.Keys, m.Key)): // not named: perhaps all
+			t.dedupe.note(m, false)
 			conflicts = append(conflicts, m)
-		case err == nil:
+		case err != nil:
+			t.dedupe.note(m, false)
+		default:
 			t.observe(ctx, Step{Stage: StageEnqueued, Message: m})
 		}
 	}

@@ -78,8 +78,8 @@ func (x *Exchange) report(stage Stage, events []Message, err error) {
 	}
 }
 
-// record adds events, all or none. It refuses an id that this request has recorded, or the Tracker delivered, with another
-// amount. A conflict that only the queue knows is found when the event is accepted.
+// record adds events, all or none. It refuses an id that this request or the Tracker knows with another amount. A conflict
+// that only the queue knows is found when the event is accepted.
 func (x *Exchange) record(events []Event) error {
 	visitor := x.attribution()
 	var conflicts []Message
@@ -95,7 +95,7 @@ func (x *Exchange) record(events []Event) error {
 		same := slices.IndexFunc(all, func(before Message) bool { return before.Key == m.Key })
 		conflict := same >= 0 && all[same].Digest != m.Digest
 		if t := x.hook.tracker; t != nil && same < 0 {
-			_, conflict = t.dedupe.check(m)
+			_, conflict = t.dedupe.check(m, true)
 		}
 		switch {
 		case conflict:

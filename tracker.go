@@ -100,12 +100,12 @@ func (t *Tracker) runQueue() {
 // deadline. The error depends on the outcome:
 //
 //   - Tracked, NotReferral, Duplicate: nil
-//   - Rejected: an *APIError, or an error that wraps ErrConflict if this process delivered the event id with another amount
+//   - Rejected: an *APIError, or an error that wraps ErrConflict if the event id is already used with another amount
 //   - Undelivered, nothing was sent: an error that wraps ErrCircuitOpen, or ErrPaused if ctx ended in a pause
 //   - Undelivered otherwise: an error that wraps ErrUnauthorized, an *APIError, the network's error, or ctx's error
 //
 // If another call sends an event with the same id, Track waits for its answer. If the event is in the queue too, the queue
-// does not send it after Track has returned Tracked or Duplicate; with another amount there, it is a dead letter.
+// does not send it after Track has returned Tracked or Duplicate.
 func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 	none := Result{Outcome: Undelivered}
 	if t == nil {
