@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom/internal/safelog"
@@ -51,9 +52,11 @@ const cutGrace = 3 * time.Second
 // rolling restart need not wait for everybody's backlog. An attempt under way may go on until ctx ends, then it is cut short;
 // a durable queue sends its event again, and the event id makes that safe.
 //
-// Give ctx a deadline: the rate limit makes a long backlog slow. If there are several calls, the first ctx that ends cuts
-// the shutdown short for all, and all return the same error. If a transport or a queue has not stopped three seconds after
-// ctx has ended, Shutdown returns ctx's error and the rest. Shutdown of a nil *Tracker returns nil.
+// Give ctx a deadline: the rate limit makes a long backlog slow. Without one, Shutdown waits until all events are done: up to an
+// hour for a sale whose referral FirstPromoter does not know (RetryConfig.NotFound), and in an outage until it ends. If there
+// are several calls, the first ctx that ends cuts the shutdown short for all, and all return the same error. If a transport or
+// a queue has not stopped three seconds after ctx has ended, Shutdown returns ctx's error and the rest. Shutdown of a nil
+// *Tracker returns nil.
 func (t *Tracker) Shutdown(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -82,7 +85,11 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // another Shutdown's ctx has ended
 	if _, shared := t.cfg.Queue.(Limiter); !shared {
 		if q, err := t.queueStats(); err == nil && q.Pending+q.Bulk > 0 { //nolint:contextcheck // it has a time limit of its own
-			t.say(ctx, slog.LevelInfo, "shutdown: delivering the events that are due before the deadline; a durable queue keeps the others for the next start", "waiting", q.Pending+q.Bulk)
+			what := "the events that are due before the deadline; a durable queue keeps the others for the next start"
+			if _, limited := ctx.Deadline(); !limited {
+				what = fmt.Sprintf("all events, since ctx has no deadline: a sale whose referral FirstPromoter does not know is sent again for at most %v, and an outage is waited out; a deadline on ctx ends it sooner", slices.Max(append([]time.Duration{0}, t.cfg.Retry.NotFound...)))
+			}
+			t.say(ctx, slog.LevelInfo, "shutdown: delivering "+what, "waiting", q.Pending+q.Bulk)
 		}
 		err := t.Flush(ctx)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {
