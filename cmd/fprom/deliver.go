@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -119,4 +120,9 @@ func (d *deliverer) end(ctx context.Context) {
 }
 
 // credentialsError explains an error of New: a setting is missing or wrong.
-func credentialsError(err error) error { return usage("%w; fprom doctor checks all settings", err) }
+func credentialsError(err error) error {
+	if os.Getenv(envKey) == "" || os.Getenv(envAccount) == "" {
+		err = fmt.Errorf("the credentials are missing: set $%s and $%s to what %s shows", envKey, envAccount, keysPage)
+	}
+	return usage("%w; fprom doctor checks all settings", err)
+}
