@@ -36,16 +36,20 @@ const (
 	BecauseDeleted      = "commission deleted"  // somebody deleted it; only with decided
 	BecauseMissing      = "commission missing"  // the answer had one, FirstPromoter has none
 	BecauseEarned       = "earned a commission" // it earned one
+	BecauseNotAsked     = "not asked"           // FirstPromoter could not be asked, see the error; the detail says what the outbox knows
 )
 
 // Why says why a sale earned nothing, in at most three calls. what is a customer's e-mail address, a uid, an event id or the
 // Key of an Entry. outbox may be nil; an event id says more with it. decided is optional, see Options.Decided. The error is
-// that of the client or of the outbox.
+// that of the client or of the outbox. If it is the client's, and there is an outbox, the Reason is BecauseNotAsked.
 func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox, what string, decided ...func(commission int64) string) (Reason, error) {
 	w := &why{client: client, what: strings.TrimSpace(what), decided: decided}
 	before := client.Calls()
 	r, err := w.ask(ctx, outbox)
 	r.Calls = client.Calls() - before
+	if err != nil && outbox != nil && r.Calls > 0 {
+		r.Verdict, r.Detail = BecauseNotAsked, notAsked(ctx, outbox, strings.TrimSpace(what))
+	}
 	return r, err
 }
 
@@ -80,13 +84,9 @@ func (w *why) ask(ctx context.Context, outbox fprom.Outbox) (Reason, error) {
 func (w *why) event(ctx context.Context, e fprom.Entry) (Reason, error) {
 	switch {
 	case e.State == fprom.StateWaiting:
-		text := "It is not delivered yet, after " + strconv.Itoa(e.Attempts) + " attempts"
-		if e.Reason != "" {
-			text += ": " + e.Reason
-		}
-		return Reason{Verdict: BecauseWaiting, Detail: text + ". You need to do nothing, unless the reason says so."}, nil
+		return Reason{Verdict: BecauseWaiting, Detail: "It " + state(e) + ". You need to do nothing, unless the reason says so."}, nil
 	case e.State == fprom.StateDead:
-		return Reason{Verdict: BecauseDead, Detail: "It was given up: " + e.Reason + ". Mend the cause, then: fprom dead redrive " + e.Key}, nil
+		return Reason{Verdict: BecauseDead, Detail: "It " + state(e)}, nil
 	case e.Outcome == fprom.NotReferral && e.Customer != "":
 		return w.customer(ctx, map[bool]string{true: "email", false: "uid"}[strings.Contains(e.Customer, "@")], e.Customer)
 	case e.Outcome == fprom.NotReferral:

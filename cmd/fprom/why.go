@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,7 +21,8 @@ func (a *app) why() *cobra.Command {
 		Use: "why EMAIL|UID|EVENT-ID", Short: "Say why a sale earned nothing", Args: takes(1, 1, "EMAIL, UID or EVENT-ID"),
 		Long: `Say why a sale earned nothing: no lead; lead expired, denied or moved; promoter blocked, rejected or archived; plan excluded; or
 that it did earn. It makes at most three calls. With an outbox an event id says more, and with --changes whether somebody deleted
-its commissions.`,
+its commissions. If FirstPromoter cannot be asked, it says what the outbox knows of the customer, and ends with the exit status of
+the failure.`,
 		Example: `  fprom why ann@example.com
   fprom why in_1RbasilSub0001 --outbox fprom.db -o json`,
 		RunE: command(func(ctx context.Context, args []string) error {
@@ -33,12 +35,12 @@ its commissions.`,
 			}
 			return a.withOptionalOutbox(ctx, func(box fprom.Outbox) error {
 				reason, err := reconcile.Why(ctx, client, box, args[0], a.commissionStatus)
-				if err != nil {
+				if reason.Verdict == "" {
 					return err
 				}
-				return a.show(reason, func(w io.Writer) {
+				return errors.Join(err, a.show(reason, func(w io.Writer) {
 					_, _ = fmt.Fprintf(w, "%s: %s\n", clean(reason.Verdict), clean(reason.Detail))
-				})
+				}))
 			})
 		}),
 	}
