@@ -121,6 +121,9 @@ func serve(t *testing.T, p place, fake *fpromtest.Server) (tracker *root.Tracker
 		}
 	}
 	t.Cleanup(stop)
+	eventually(t, func() bool { // River takes a moment to elect its leader: until then other processes see no delivery
+		return strings.Contains(fprom(t, env{"FPROM_OUTBOX": p.where}, "status", "-o", "json").out, `"delivering": true`)
+	})
 	return tracker, stop
 }
 
