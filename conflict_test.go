@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -194,4 +195,33 @@ func TestObserverRecordsAfterAConflict(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the request hangs")
 	}
+}
+
+// Two amounts under one id in one call: the first is stored, and only the second is a conflict.
+func TestConflictWithinOneEnqueue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var seen steps
+		f := always(ok())
+		cfg := config(f)
+		cfg.Observer = seen.observe
+		tracker := start(t, cfg)
+		first, second := sale("a"), sale("a")
+		second.Amount++
+		err := tracker.Enqueue(t.Context(), first, sale("b"), second, first)
+		c, _ := errors.AsType[*fprom.ConflictError](err)
+		if c == nil || !slices.Equal(c.Keys, []string{"sale:a"}) {
+			t.Fatalf("Enqueue: %v", err)
+		}
+		flush(t, tracker, time.Minute)
+		conflicts := seen.of(fprom.StageConflict)
+		if len(conflicts) != 1 || len(seen.of(fprom.StageEnqueued)) != 2 {
+			t.Fatalf("%d conflicts, %d enqueued; want 1 and 2", len(conflicts), len(seen.of(fprom.StageEnqueued)))
+		}
+		if amount, _ := conflicts[0].Message.Money(); amount != second.Amount {
+			t.Errorf("the conflict is about an amount of %d, want %d", amount, second.Amount)
+		}
+		if s := tracker.Stats(); s.Tracked != 2 || s.Known != 1 || s.Conflicts != 1 {
+			t.Errorf("stats %+v", s)
+		}
+	})
 }

@@ -43,15 +43,19 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 	}
 	defer t.accepting.RUnlock()
 	var fresh, conflicts []Message
+	digests := map[string]uint64{} // of fresh
 	for _, m := range ms {
 		repeat, conflict := t.dedupe.check(m, false)
+		if digest, again := digests[m.Key]; again {
+			repeat, conflict = digest == m.Digest, digest != m.Digest
+		}
 		switch {
 		case conflict:
 			conflicts = append(conflicts, m)
 		case repeat:
 			t.counts.update(func(s *Stats) { s.Known++ })
 		default:
-			fresh = append(fresh, m)
+			fresh, digests[m.Key] = append(fresh, m), m.Digest
 		}
 	}
 	if len(fresh) > 0 {
