@@ -95,7 +95,7 @@ func validCustomer(email, uid string) error {
 // plainEmail reports whether s is an address without a name, comments or a list around it.
 func plainEmail(s string) bool {
 	local, host, _ := strings.Cut(s, "@")
-	return local != "" && host != "" && !strings.Contains(host, "@") && !strings.ContainsAny(s, ` <>(),:;"`)
+	return local != "" && host != "" && !strings.ContainsAny(host, `@"`) && !strings.ContainsAny(s, " <>(),:;")
 }
 
 func validText(field, s string) error {

@@ -129,7 +129,7 @@ func TestInvalidEvents(t *testing.T) {
 	}
 	for _, email := range []string{
 		"jane", "a@", "@b", "a b@c.d", "a@b.c,d@e.f", "Jane <a@b.c>", "<a@b.c>", "a@b.c (Jane)", "a@b@c",
-		" ", " a b@c.d ", "group: a@b.c;", "undisclosed-recipients:;", "a@b.c;", "=?utf-8?q?a?=@b.c,", "mailto:a@b.c",
+		" ", " a b@c.d ", "group: a@b.c;", "undisclosed-recipients:;", "a@b.c;", "=?utf-8?q?a?=@b.c,", "mailto:a@b.c", `"a@b.c"`,
 		strings.Repeat("a", 64) + "@" + strings.Repeat("b", 190) + ".c",
 	} {
 		tests = append(tests, struct {
@@ -157,7 +157,7 @@ func TestValidEvents(t *testing.T) {
 	t.Parallel()
 	var events []fprom.Event
 	for _, email := range []string{
-		"a@b", "Good@ELSE.test", "a..b@c.d", "ü@üml.test", "a@[127.0.0.1]", " a@b.c", "a@b.c\r\n", "o'neill+tag=x@else.test", "a!#$%&'*/?^`{|}~@b.c",
+		"a@b", "Good@ELSE.test", "a..b@c.d", `"a..b"@c.d`, "ü@üml.test", "a@[127.0.0.1]", " a@b.c", "a@b.c\r\n", "o'neill+tag=x@else.test", "a!#$%&'*/?^`{|}~@b.c",
 		strings.Repeat("a", 64) + "@" + strings.Repeat("b", 63) + ".test",
 	} {
 		events = append(events, fprom.Cancellation{Email: email})
