@@ -47,6 +47,7 @@ func (d *dedupe) find(m Message, waiting bool) (repeat, conflict bool) {
 		digest, ok = d.old.Get(m.Key)
 	}
 	if ok {
+		delete(d.waiting, m.Key) // what is delivered waits no more
 		return digest == m.Digest, digest != m.Digest
 	}
 	waits, ok := d.waiting[m.Key]

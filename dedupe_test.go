@@ -258,3 +258,27 @@ func TestDedupeIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// An event that Track delivers while its copy waits in the queue takes no place among those that wait, once the copy is done.
+func TestTrackedWhileQueuedWaitsNoMore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 500}, ok(), reply{status: 500})
+		cfg := config(f)
+		cfg.Retry.Base, cfg.Retry.Max = time.Hour, time.Hour
+		cfg.Dedupe.MaxEntries = 2 // one place
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("ch_1"))
+		settle()
+		if r, err := tracker.Track(t.Context(), sale("ch_1")); r.Outcome != fprom.Tracked {
+			t.Fatalf("Track: %v, %v", r.Outcome, err)
+		}
+		flush(t, tracker, 3*time.Hour)
+		enqueue(t, tracker, sale("ch_2"))
+		settle()
+		other := sale("ch_2")
+		other.Amount++
+		if _, err := tracker.Track(t.Context(), other); !errors.Is(err, fprom.ErrConflict) || len(f.seen()) != 3 {
+			t.Errorf("Track of another amount: %v after %d calls, want a conflict after 3", err, len(f.seen()))
+		}
+	})
+}
