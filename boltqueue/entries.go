@@ -135,6 +135,9 @@ func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
 			break
 		}
 		r.after = seq
+		if state := r.filter.State; state != "" && !done && waits(seq, value) != (state == fprom.StateWaiting) {
+			continue // before it is decoded: a million events may wait beside a few dead letters
+		}
 		record := decode(seq, value)
 		if r.keys != nil && !r.keys[fprom.SafeKey(record.Key)] || r.filter.Customer != "" && record.Customer == "" {
 			continue // before the entry is made, which takes longer

@@ -146,9 +146,16 @@ func checksum(seq uint64, b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(seqKey(seq), castagnoli), castagnoli, b[4:])
 }
 
+func intact(seq uint64, b []byte) bool {
+	return len(b) >= headSize && binary.BigEndian.Uint32(b) == checksum(seq, b)
+}
+
+// waits reports, without the work of decode, whether b is the record of a waiting event, and not of a dead letter.
+func waits(seq uint64, b []byte) bool { return intact(seq, b) && b[4]&flagDead == 0 }
+
 // decode reads a record. It keeps no part of b, which may be a page of the file, or nil if there is none.
 func decode(seq uint64, b []byte) *record {
-	if len(b) < headSize || binary.BigEndian.Uint32(b) != checksum(seq, b) {
+	if !intact(seq, b) {
 		return &record{Message: fprom.Message{Key: "damaged:" + formatSeq(seq)}, flags: flagDead, damaged: true}
 	}
 	r := &record{flags: b[4], at: timeOf(b[21:])}

@@ -48,8 +48,8 @@ func (t *transaction) findOldest() {
 	t.stats.Oldest = time.Time{}
 	c := t.open.Cursor()
 	for k, v := c.Seek(seqKey(t.first)); k != nil; k, v = c.Next() {
-		if r := decode(seqOf(k), v); !r.dead() {
-			t.first, t.stats.Oldest = seqOf(k), r.RecordedAt
+		if t.first = seqOf(k); waits(t.first, v) {
+			t.stats.Oldest = decode(t.first, v).RecordedAt
 			return
 		}
 	}
