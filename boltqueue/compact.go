@@ -3,6 +3,7 @@ package boltqueue
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,29 +32,52 @@ func compact(path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
+	return newFile(path, func(dst *bbolt.DB) error {
+		const txSize = 1 << 20 // bytes
+		return bbolt.Compact(dst, src, txSize)
+	}, func(temp string) error {
+		if err := keepOwner(old, temp); err != nil {
+			return fmt.Errorf("the new file must have the owner of the old one; compact as that user, or as root: %w", err)
+		}
+		if runtime.GOOS == "windows" { // where an open file cannot be replaced
+			_ = src.Close()
+		}
+		return os.Rename(temp, path)
+	})
+}
+
+// create makes an empty database at path.
+func create(path string) error {
+	return newFile(path, func(*bbolt.DB) error { return nil }, func(temp string) error {
+		if err := os.Link(temp, path); err == nil || errors.Is(err, fs.ErrExist) { // another process may have created it first
+			return nil
+		}
+		return os.Rename(temp, path) // the file system has no links
+	})
+}
+
+// newFile makes a database with mode 0600 in a temporary file beside path, and calls fill and then move, which moves it to path.
+// So a full disk, or a process that dies meanwhile, never leaves an incomplete file at path.
+func newFile(path string, fill func(*bbolt.DB) error, move func(temp string) error) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*") // mode 0600
+	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("the directory %q is not writable by this user: let the user write there, or take another directory: %w", dir, err)
+	}
 	if err != nil {
-		return fmt.Errorf("make a file in the directory %q, which this user must be able to write: %w", dir, err)
+		return err
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
 	o := options(false, new(*os.File))
 	o.NoSync = true // one Sync after all is written
-	dst, err := bbolt.Open(f.Name(), 0o600, o)
+	db, err := bbolt.Open(f.Name(), 0o600, o)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	const txSize = 1 << 20 // bytes
-	if err := errors.Join(bbolt.Compact(dst, src, txSize), dst.Sync(), dst.Close()); err != nil {
+	if err := errors.Join(fill(db), db.Sync(), db.Close()); err != nil {
 		return err
 	}
-	if err := keepOwner(old, f.Name()); err != nil {
-		return fmt.Errorf("the new file must have the owner of the old one; compact as that user, or as root: %w", err)
-	}
-	if runtime.GOOS == "windows" { // where an open file cannot be replaced
-		_ = src.Close()
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := move(f.Name()); err != nil {
 		return err
 	}
 	return syncDir(dir)

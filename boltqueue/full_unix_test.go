@@ -39,13 +39,22 @@ func TestFullDisk(t *testing.T) {
 func fill(dir string) error {
 	signal.Ignore(syscall.SIGXFSZ)
 	path := filepath.Join(dir, "fprom.db")
-	q, err := boltqueue.Open(path, boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		return err
-	}
 	var old syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
 		return err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 8 << 10, Max: old.Max}); err != nil {
+		return err
+	}
+	if _, err := boltqueue.Open(path); err == nil {
+		return errors.New("a new outbox has fewer than two pages")
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		return err
+	}
+	q, err := boltqueue.Open(path, boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return fmt.Errorf("open when there is space again for a new file: %w", err)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 200 << 10, Max: old.Max}); err != nil {
 		return err

@@ -36,7 +36,7 @@ var (
 
 const lockTimeout = 200 * time.Millisecond // Inspect may hold the lock for a moment
 
-// Open opens the outbox in the file at path. If there is no file, or an empty one, Open creates the outbox with mode 0600. The
+// Open opens the outbox in the file at path. If there is no file, Open creates it with mode 0600; an empty one keeps its mode. The
 // directory must exist. The file is locked until Close: a second Open, of any process, returns ErrLocked at once (see WithWait).
 // Other errors wrap ErrForeign, ErrOldFormat, ErrNewerFormat, ErrDamaged or the error of the system. Open does not change a
 // file that it refuses.
@@ -76,18 +76,16 @@ func (q *Queue) open() error {
 	if _, err := os.Stat(filepath.Dir(q.path)); err != nil {
 		return fmt.Errorf("make its directory first: %w", err)
 	}
-	q.db, q.file, err = openFile(q.path)
-	switch {
-	case isNew && errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("the directory %q is not writable by this user: let the user write there, or take another directory: %w", filepath.Dir(q.path), err)
-	case err != nil:
+	if isNew {
+		if err := create(q.path); err != nil {
+			return err
+		}
+	}
+	if q.db, q.file, err = openFile(q.path); err != nil {
 		return err
 	}
 	if q.absolute, err = filepath.Abs(q.path); err == nil {
 		err = guard(q.load)
-	}
-	if isNew {
-		err = errors.Join(err, syncDir(filepath.Dir(q.path)))
 	}
 	if err != nil {
 		return errors.Join(err, q.db.Close())
@@ -95,7 +93,7 @@ func (q *Queue) open() error {
 	return q.db.View(releasePages)
 }
 
-// openFile checks the file at path, and opens and locks it. bbolt makes it if there is none, or an empty one.
+// openFile checks the file at path, and opens and locks it.
 func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
 	err = checkFile(path, func(*bbolt.Tx) error { return nil })
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
