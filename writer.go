@@ -33,24 +33,24 @@ func (w writer) Write(p []byte) (int, error) {
 
 // ReadFrom lets the kernel copy a file. Before the status is known src may fail, and the handler may answer with an error.
 func (w writer) ReadFrom(src io.Reader) (int64, error) {
-	switch w.x.decision {
-	case undecided:
-		first, err := io.ReadAll(io.LimitReader(src, 512)) // as much as net/http reads before it sends the header
-		if len(first) == 0 {
-			return 0, err
-		}
-		w.x.commit(http.StatusOK)
-		n, failed := w.ReadFrom(struct{ io.Reader }{bytes.NewReader(first)})
-		if err = cmp.Or(err, failed); err != nil || n < 512 {
-			return n, err
-		}
-		more, err := w.ReadFrom(src)
-		return n + more, err
-	case handlerRefused:
-		return io.Copy(io.Discard, src)
-	default:
+	_, byKernel := w.x.w.(io.ReaderFrom)
+	switch {
+	case !byKernel || w.x.decision == handlerRefused:
+		return io.Copy(struct{ io.Writer }{w}, src)
+	case w.x.decision != undecided:
 		return io.Copy(w.x.w, src)
 	}
+	first, err := io.ReadAll(io.LimitReader(src, 512)) // net/http sends the header after as many
+	if len(first) == 0 {
+		return 0, err
+	}
+	w.x.commit(http.StatusOK)
+	n, failed := w.ReadFrom(struct{ io.Reader }{bytes.NewReader(first)})
+	if err = cmp.Or(err, failed); err != nil || n < 512 {
+		return n, err
+	}
+	more, err := w.ReadFrom(src)
+	return n + more, err
 }
 
 func (w flushWriter) Flush() { _ = w.FlushError() } // Flush cannot return it

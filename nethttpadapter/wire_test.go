@@ -324,3 +324,34 @@ func response(t *testing.T, h http.Handler) string {
 	body, err := io.ReadAll(res.Body)
 	return fmt.Sprint(res.StatusCode, res.Header.Get("Content-Type"), res.ContentLength, res.TransferEncoding, len(body), err, res.Trailer)
 }
+
+// sizes notes how much each Write gets.
+type sizes struct {
+	http.ResponseWriter
+
+	writes []int
+}
+
+func (s *sizes) Write(p []byte) (int, error) {
+	s.writes = append(s.writes, len(p))
+	return s.ResponseWriter.Write(p)
+}
+
+// TestCopyWithoutReadFrom: an original without ReadFrom, as HTTP/2's, gets the bytes in the same pieces as without the middleware:
+// HTTP/2 fails at a large piece after a small one if the request is a HEAD.
+func TestCopyWithoutReadFrom(t *testing.T) {
+	t.Parallel()
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(w, struct{ io.Reader }{bytes.NewReader(make([]byte, 100_000))}); err != nil {
+			t.Error(err)
+		}
+	})
+	tracker, _ := adaptertest.NewTracker(t, false)
+	bare, wrapped := &sizes{ResponseWriter: httptest.NewRecorder()}, &sizes{ResponseWriter: httptest.NewRecorder()}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodHead, "/", http.NoBody)
+	handler.ServeHTTP(bare, r)
+	wrap(tracker, handler).ServeHTTP(wrapped, r)
+	if !slices.Equal(bare.writes, wrapped.writes) {
+		t.Errorf("writes of %v bytes, want %v", wrapped.writes, bare.writes)
+	}
+}
