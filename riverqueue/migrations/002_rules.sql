@@ -1,6 +1,9 @@
 -- What the programs do to the ledger and to the account, they do by these functions, so that each rule stands once and programs of
 -- several releases agree. A later version may replace what a function does, but not its arguments and results, unless programs of
 -- older releases must stop (min_version).
+--
+-- PostgreSQL keeps the plans of a function for as long as a connection lasts. After a VACUUM or ANALYZE of an empty ledger it would plan
+-- to read all rows for each event, and go on so as the ledger grows. So the functions that do this work set enable_seqscan off.
 
 -- True for a time that lies ahead. One that lies further ahead than any that is stored dates from before the clock of the database
 -- stepped back. It counts as past.
@@ -47,7 +50,7 @@ END $$;
 
 -- Stores the messages of a JSON array. Returns the places, from 0, of those that are in the ledger already, and how many seconds younger
 -- each is than the event there. Its age is null if the event there has another amount or currency.
-CREATE FUNCTION $schema.fprom_put(messages jsonb) RETURNS TABLE (place bigint, age float8) LANGUAGE plpgsql AS $$
+CREATE FUNCTION $schema.fprom_put(messages jsonb) RETURNS TABLE (place bigint, age float8) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
 	m record;
 BEGIN
@@ -84,7 +87,7 @@ END $$;
 
 -- Claims an event for a time if it is ready. A bulk event is claimed only if no other live event is ready. Otherwise claimed is false: try
 -- again soon. Returns nothing if the event is not ready. Then another job will wake it.
-CREATE FUNCTION $schema.fprom_claim(wanted text, seconds float8) RETURNS TABLE (claimed boolean, event $schema.fprom_ledger) LANGUAGE plpgsql AS $$
+CREATE FUNCTION $schema.fprom_claim(wanted text, seconds float8) RETURNS TABLE (claimed boolean, event $schema.fprom_ledger) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
 	PERFORM $schema.fprom_lock(wanted);
 	SELECT * INTO event FROM $schema.fprom_ledger WHERE account_id = $account AND key = wanted AND state = 'waiting';
@@ -111,7 +114,7 @@ END $$;
 -- wait seconds. Customer, body and clear key are erased, unless the event is a dead letter that may be redriven. Does nothing if the event was
 -- claimed again meanwhile. Wakes the next event of the customer.
 CREATE FUNCTION $schema.fprom_settle(settled text, claim integer, new_state text, new_outcome text, new_reason text, new_status integer, new_event bigint,
-	new_commissions bigint[], new_attempts integer, pass boolean, wait float8) RETURNS void LANGUAGE plpgsql AS $$
+	new_commissions bigint[], new_attempts integer, pass boolean, wait float8) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
 	lane CONSTANT text := $schema.fprom_lock(settled);
 	l    $schema.fprom_ledger;
