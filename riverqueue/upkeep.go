@@ -25,11 +25,11 @@ const sweepSQL = `WITH candidates AS ((SELECT * FROM $schema.fprom_ready WHERE N
 		` + pausedInRiver + ` FROM lost`
 
 // pruneSQL removes events that were delivered more than Config.Retention ($1 seconds) ago. It removes at most
-// 5,000 a minute, more than an account can deliver. It tests the state twice: PostgreSQL before 15.15 does not test ctid
-// again in a row that another transaction changed meanwhile.
+// 5,000 a minute, more than an account can deliver. It leaves those that another transaction is changing: to wait for it could
+// deadlock with a caller's.
 const pruneSQL = `WITH conflicts AS (DELETE FROM $schema.fprom_conflict WHERE refused_at < now() - make_interval(secs => $1::float8))
-	DELETE FROM $schema.fprom_ledger WHERE state = 'done' AND ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
-		WHERE account_id = $account AND state = 'done' AND settled_at < now() - make_interval(secs => $1::float8) ORDER BY settled_at LIMIT 5000))`
+	DELETE FROM $schema.fprom_ledger WHERE ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
+		WHERE account_id = $account AND state = 'done' AND settled_at < now() - make_interval(secs => $1::float8) ORDER BY settled_at LIMIT 5000 FOR UPDATE SKIP LOCKED))`
 
 // upkeep runs until ctx ends, in each replica.
 func (q *Queue) upkeep(ctx context.Context) {
