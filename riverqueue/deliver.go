@@ -24,15 +24,16 @@ var (
 	errBehindLive = errors.New("live events are ready")
 )
 
-// claim begins the delivery of an event. An outcome counts only for the generation that claim returns.
-func (q *Queue) claim(ctx context.Context, key string) (m fprom.Message, generation int, err error) {
+// claim begins the delivery of an event; if last, only after the live events that are ready. An outcome counts only for the
+// generation that claim returns.
+func (q *Queue) claim(ctx context.Context, key string, last bool) (m fprom.Message, generation int, err error) {
 	ctx, cancel := lasting(ctx)
 	defer cancel()
 	var claimed bool
 	var body string
 	var digest int64
 	err = q.row(ctx, q.sql(`SELECT claimed, (e).generation, coalesce((e).clear_key, (e).key), (e).kind, (e).customer, coalesce((e).body, ''), (e).recorded_at, (e).attempts + 1,
-		(e).digest, (e).bulk FROM $schema.fprom_claim($1, $2) AS c(claimed, e)`), key, (q.cfg.Rescue*5/6).Seconds()).
+		(e).digest, (e).bulk FROM $schema.fprom_claim($1, $2, $3) AS c(claimed, e)`), key, (q.cfg.Rescue*5/6).Seconds(), last).
 		Scan(&claimed, &generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
 	switch {
 	case err == nil && m.Key == "":

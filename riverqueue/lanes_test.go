@@ -81,3 +81,25 @@ func TestLanes(t *testing.T) {
 		}
 	}
 }
+
+// TestBulkJobOfALiveEvent: an event that became live, since a live one of its customer waits for it, does not overtake live
+// events by its old job in the queue of bulk events.
+func TestBulkJobOfALiveEvent(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	m := message(t, sale("1", "ann", 100))
+	m.Bulk = true
+	if err := q.Put(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, sale("2", "ben", 100))
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET bulk = false`)
+	execSQL(t, pool, `DELETE FROM `+cfg.Schema+`.river_job WHERE queue = 'fprom'`) // that of ben comes again in a second
+	var r record
+	start(t, q, r.deliver)
+	flush(t, q)
+	if len(r.calls) != 2 || r.calls[0].Key != "sale:2" {
+		t.Errorf("delivered %+v, want sale:2 first", r.calls)
+	}
+}

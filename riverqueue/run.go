@@ -126,7 +126,7 @@ func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], delive
 		if err := wait(ctx, q, deliveries); err != nil {
 			return m, 0, err
 		}
-		m, generation, err = q.claim(ctx, fprom.SafeKey(job.Args.Key))
+		m, generation, err = q.claim(ctx, fprom.SafeKey(job.Args.Key), job.Queue == bulkQueue)
 		if err == nil {
 			return m, generation, nil
 		}

@@ -85,14 +85,14 @@ BEGIN
 	END LOOP;
 END $$;
 
--- Claims an event for a time if it is ready. A bulk event is claimed only if no other live event is ready. Otherwise claimed is false: try
--- again soon. Returns nothing if the event is not ready. Then another job will wake it.
-CREATE FUNCTION $schema.fprom_claim(wanted text, seconds float8) RETURNS TABLE (claimed boolean, event $schema.fprom_ledger) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+-- Claims an event for a time if it is ready. A bulk event, or one by its job in the queue of bulk events (last), is claimed only if no other
+-- live event is ready. Otherwise claimed is false: try again soon. Returns nothing if the event is not ready. Then another job will wake it.
+CREATE FUNCTION $schema.fprom_claim(wanted text, seconds float8, last boolean) RETURNS TABLE (claimed boolean, event $schema.fprom_ledger) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
 	PERFORM $schema.fprom_lock(wanted);
 	SELECT * INTO event FROM $schema.fprom_ledger WHERE account_id = $account AND key = wanted AND state = 'waiting';
 	IF EXISTS (SELECT 1 FROM $schema.fprom_ready WHERE key = wanted) THEN
-		claimed := NOT event.bulk OR NOT EXISTS (SELECT 1 FROM $schema.fprom_ready WHERE NOT bulk AND key <> wanted);
+		claimed := NOT (event.bulk OR last) OR NOT EXISTS (SELECT 1 FROM $schema.fprom_ready WHERE NOT bulk AND key <> wanted);
 		IF claimed THEN
 			UPDATE $schema.fprom_ledger SET generation = generation + 1, claimed_until = clock_timestamp() + make_interval(secs => seconds)
 			WHERE account_id = $account AND key = wanted RETURNING * INTO event;
