@@ -37,7 +37,8 @@ var (
 const lockTimeout = 200 * time.Millisecond // Inspect may hold the lock for a moment
 
 // Open opens the outbox in the file at path. If there is no file, Open creates it with mode 0600; an empty one keeps its mode. The
-// directory must exist. The file is locked until Close: a second Open, of any process, returns ErrLocked at once (see WithWait).
+// directory must exist. A process that dies while it creates the file can leave a temporary one, named path + ".new-" and a number.
+// The file is locked until Close: a second Open, of any process, returns ErrLocked at once (see WithWait).
 // Other errors wrap ErrForeign, ErrOldFormat, ErrNewerFormat, ErrDamaged or the error of the system. Open does not change a
 // file that it refuses.
 //
