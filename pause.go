@@ -1,6 +1,9 @@
 package fprom
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// refusalsToPause is how many different events must be refused in a row before the account is paused: fewer may be at
@@ -18,7 +21,7 @@ const (
 func (g *gate) judge(a *attempt, v *verdict) (pause time.Duration) {
 	switch {
 	case v.good():
-		g.refused, g.refusedFirst = 0, 0
+		g.refused, g.refusedKeys = 0, nil
 		if g.reason != nil {
 			g.reason = nil
 			g.callAll()
@@ -29,13 +32,14 @@ func (g *gate) judge(a *attempt, v *verdict) (pause time.Duration) {
 		g.refused++
 		pause = min(probeInterval<<min(g.refused-1, 6), slowInterval)
 	case v.class == classSuspected, v.class == classBusy: // the event or the account is at fault
-		if g.refused++; !a.failedBefore { // one that failed before says nothing new
-			g.refusedFirst++
+		g.refused++
+		if g.reason == nil && !a.failedBefore && !slices.Contains(g.refusedKeys, a.Key) { // one that failed before says nothing new
+			g.refusedKeys = append(g.refusedKeys, a.Key)
 		}
 		switch {
 		case g.refused > quickProbes:
 			pause = max(v.wait, slowInterval)
-		case g.reason != nil, g.refusedFirst >= refusalsToPause:
+		case g.reason != nil, len(g.refusedKeys) >= refusalsToPause:
 			pause = max(v.wait, probeInterval)
 		}
 	}

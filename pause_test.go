@@ -319,6 +319,36 @@ func TestTwoRefusedEventsPauseNobody(t *testing.T) {
 	})
 }
 
+// One event that is refused again and again is one event, whoever sends it: it pauses nobody.
+func TestOneRefusedEventPausesNobody(t *testing.T) {
+	for name, queued := range map[string]bool{"Track": false, "Track beside the queue": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(reply{status: 403, body: `{"message":"no"}`})
+				tracker := start(t, config(f))
+				if queued {
+					enqueue(t, tracker, sale("refused"))
+					settle()
+				}
+				for range 5 {
+					_, _ = tracker.Track(t.Context(), sale("refused"))
+				}
+				if s := tracker.Stats(); s.Attempts < 5 || !s.PausedUntil.IsZero() {
+					t.Errorf("stats %+v", s)
+				}
+				_, _ = tracker.Track(t.Context(), sale("second"))
+				if s := tracker.Stats(); !s.PausedUntil.IsZero() {
+					t.Errorf("paused after two events: %+v", s)
+				}
+				_, _ = tracker.Track(t.Context(), sale("third"))
+				if s := tracker.Stats(); s.PausedUntil.IsZero() {
+					t.Error("not paused after three events")
+				}
+			})
+		})
+	}
+}
+
 // sharedLine is a queue whose shared limit lets three attempts pass.
 type sharedLine struct {
 	fprom.Queue
