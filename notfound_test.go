@@ -160,6 +160,37 @@ func TestSignupBehindItsSale(t *testing.T) {
 	}
 }
 
+// The answer becomes final also where no process lives as long as the schedule: what a durable queue keeps is the sale.
+func TestNotFoundInShortProcesses(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m, err := fprom.NewMessage(referred())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := always(unknownYet)
+		for range 12 {
+			cfg := config(f)
+			cfg.Queue = fprom.NewMemoryQueue(0)
+			if err := cfg.Queue.Put(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			tracker, err := fprom.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Minute)
+			done := tracker.Stats().NotReferral == 1
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			_ = tracker.Shutdown(gone)
+			if done {
+				return
+			}
+		}
+		t.Errorf("still asked about after two hours: %v", asked(f, "ch_1"))
+	})
+}
+
 // The queue in memory hands back at Shutdown a sale that is asked about again, and what waits behind it.
 func TestShutdownBehindAskingAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
