@@ -99,7 +99,9 @@ func (f *failing) succeeded(key string) {
 // firstFailure notes the first failure that this process knows of an event.
 func (f *failing) firstFailure(key string) *failure {
 	f.failureRate += (1 - f.failureRate) / 16
-	f.events.DeleteExpired()
+	if f.events.ItemCount()%1024 == 0 { // not each time: it looks at all events
+		f.events.DeleteExpired()
+	}
 	e := &failure{first: time.Now(), last: time.Now(), goodAnswers: f.goodAnswers}
 	f.events.SetDefault(key, e)
 	return e
