@@ -136,8 +136,8 @@ func (t *Tracker) askAgain(a *attempt, v *verdict) {
 	if at, again := t.notFound.Get(a.Key); again {
 		first = at.(time.Time)
 	}
-	if n := len(times); n > 1 && first.Sub(a.RecordedAt) >= times[n-1] {
-		times = times[:n-1] // no process may live longer, see RetryConfig.NotFound
+	if n := len(times); n > 1 && first.Sub(a.RecordedAt) >= giveUpAfter {
+		times = times[:n-1] // perhaps no process lives so long
 	}
 	age := time.Since(first)
 	i, last := slices.IndexFunc(times, func(at time.Duration) bool { return age < at }), len(times)-1
