@@ -122,7 +122,8 @@ func serve(t *testing.T, p place, fake *fpromtest.Server) (tracker *root.Tracker
 	}
 	t.Cleanup(stop)
 	eventually(t, func() bool { // River takes a moment to elect its leader: until then other processes see no delivery
-		return strings.Contains(fprom(t, env{"FPROM_OUTBOX": p.where}, "status", "-o", "json").out, `"delivering": true`)
+		status := fprom(t, env{"FPROM_OUTBOX": p.where}, "status", "-o", "json").out
+		return strings.Contains(status, `"delivering": true`) || strings.Contains(status, "paused in River")
 	})
 	return tracker, stop
 }
