@@ -2,6 +2,7 @@ package nethttpadapter_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -171,20 +172,26 @@ func get(t *testing.T, s *httptest.Server, trace *httptrace.ClientTrace) []byte 
 	if trace != nil {
 		ctx = httptrace.WithClientTrace(ctx, trace)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := s.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	_, body, err := fetch(ctx, t, s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return body
+}
+
+// fetch returns the response to a GET, and its body as far as it came; err says why it came no further.
+func fetch(ctx context.Context, t *testing.T, s *httptest.Server) (res *http.Response, body []byte, err error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err = s.Client().Do(r); err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err = io.ReadAll(res.Body)
+	return res, body, err
 }
 
 // TestEarlyHintsArrive: the client gets the informational response with its header.
@@ -312,16 +319,7 @@ func response(t *testing.T, h http.Handler) string {
 	t.Helper()
 	s := httptest.NewServer(h)
 	defer s.Close()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := s.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	res, body, err := fetch(t.Context(), t, s)
 	return fmt.Sprint(res.StatusCode, res.Header.Get("Content-Type"), res.ContentLength, res.TransferEncoding, len(body), err, res.Trailer)
 }
 
