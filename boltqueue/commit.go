@@ -36,8 +36,8 @@ const (
 // them again: nothing is stored twice. If the disk is full, Put returns an error, and works again when there is space. A
 // message may have at most 1 MiB.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
-	events, size := make([]newEvent, len(ms)), 0
-	for i, m := range ms {
+	size := 0
+	for _, m := range ms {
 		n := len(m.Body) + len(m.Key) + len(m.Customer)
 		if n > maxMessage {
 			return fmt.Errorf("fprom: a %s of %d bytes; at most %d can be stored", m.Kind, n, maxMessage)
@@ -45,18 +45,18 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		if len(m.Key) == 0 || len(m.Key) > maxKey {
 			return fmt.Errorf("fprom: a %s whose key has %d bytes; 1 to %d can be stored: use fprom.NewMessage", m.Kind, len(m.Key), maxKey)
 		}
-		events[i].Message = m
-		events[i].Attempt = 0
 		size += headSize + n
 	}
 	if len(ms) == 0 {
 		return nil
 	}
+	ms = slices.Clone(ms) // if ctx ends first, the commit may still read them
+	known := make([]*record, len(ms))
 	var refusal error // of this Put; an error of the function would fail all that share its commit
 	err := q.write(ctx, func(t *transaction) (err error) {
 		refusal = t.admit(size)
-		for i := 0; i < len(events) && refusal == nil && err == nil; i++ {
-			err = t.put(&events[i])
+		for i := 0; i < len(ms) && refusal == nil && err == nil; i++ {
+			known[i], err = t.put(ms[i])
 		}
 		return err
 	})
@@ -67,11 +67,14 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		return fmt.Errorf("fprom: the outbox %s takes no more events: %w", q.path, refusal)
 	}
 	var conflicts []string
-	for _, e := range events {
-		if e.conflict {
-			conflicts = append(conflicts, e.Key)
+	for i, r := range known {
+		switch {
+		case r == nil:
+		case r.Digest != ms[i].Digest:
+			conflicts = append(conflicts, ms[i].Key)
+		default:
+			renewal.Warn(q.logger, r.Kind, fprom.SafeKey(ms[i].Key), ms[i].Bulk, ms[i].RecordedAt.Sub(r.RecordedAt))
 		}
-		renewal.Warn(q.logger, e.Kind, fprom.SafeKey(e.Key), e.Bulk, e.age)
 	}
 	if len(conflicts) > 0 {
 		return &fprom.ConflictError{Keys: conflicts}

@@ -78,8 +78,7 @@ func (t *transaction) redrive(seq uint64) (bool, error) {
 		return false, nil
 	}
 	_, err := t.drop(seq)
-	r.Attempt = 0
-	return true, errors.Join(err, t.store(&record{Message: r.Message}))
+	return true, errors.Join(err, t.store(r.Message))
 }
 
 // forget erases the customer of a dead letter now, and marks a waiting event to be erased at its outcome.

@@ -73,13 +73,6 @@ func (t *transaction) publish() {
 	}
 }
 
-// newEvent is an event to put, and the result of its put.
-type newEvent struct {
-	record
-	conflict bool          // its key is known with another digest
-	age      time.Duration // of the known event with its key and digest, if any
-}
-
 // keyHash is the hash of a SafeKey. If two open events have the same hash, a repeat of the first one is not recognised and
 // sent too, which its event id makes safe. Two halves take a quarter less memory in a map than one uint64.
 type keyHash [2]uint32
@@ -91,35 +84,30 @@ func hashOf(safeKey string) keyHash {
 	return keyHash{uint32(h >> 32), uint32(h)}
 }
 
-// put stores an event, unless its key is known. It replaces a dead letter.
-func (t *transaction) put(e *newEvent) error {
-	key := fprom.SafeKey(e.Key)
-	known, seq := t.find(key, e)
+// put stores an event, unless its key is known: then it returns the known event. It replaces a dead letter.
+func (t *transaction) put(m fprom.Message) (known *record, err error) {
+	key := fprom.SafeKey(m.Key)
+	known, seq := t.find(key, m)
 	if known != nil && known.dead() {
 		if _, err := t.drop(seq); err != nil {
-			return err
+			return nil, err
 		}
 		known = nil
 	}
 	if known == nil {
-		return t.store(&e.record)
+		return nil, t.store(m)
 	}
-	if known.Digest == e.Digest {
-		e.age = e.RecordedAt.Sub(known.RecordedAt)
-		return nil
-	}
-	e.conflict = true
-	k := conflictKey(key, e.Digest)
-	if t.conflicted.Get(k) != nil {
-		return nil
+	k := conflictKey(key, m.Digest)
+	if known.Digest == m.Digest || t.conflicted.Get(k) != nil {
+		return known, nil
 	}
 	t.stats.Conflicts++
-	return t.conflicted.Put(k, []byte{})
+	return known, t.conflicted.Put(k, []byte{})
 }
 
 // find returns the stored event with this SafeKey; nil if there is none. The done event of a known id that cannot be read any
-// more is taken for a repeat of e.
-func (t *transaction) find(key string, e *newEvent) (*record, uint64) {
+// more is taken for a repeat of m.
+func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
 	seq, changed := t.keys[hashOf(key)]
 	if !changed {
 		seq = t.q.openSeq(t.open.Tx(), hashOf(key))
@@ -136,7 +124,7 @@ func (t *transaction) find(key string, e *newEvent) (*record, uint64) {
 	r := decode(seqOf(id), t.done.Get(id))
 	switch {
 	case r.damaged:
-		r = &e.record
+		r = &record{Message: m}
 	case r.Key != key:
 		r = nil // a flipped bit changed the id of another event to key
 	}
@@ -155,12 +143,15 @@ func (q *Queue) openSeq(tx *bbolt.Tx, hash keyHash) uint64 {
 	return last - uint64(uint32(last)-low)
 }
 
-func (t *transaction) store(r *record) error {
+// store makes m the last waiting event.
+func (t *transaction) store(m fprom.Message) error {
+	m.Attempt = 0
+	r := &record{Message: m}
 	seq, err := t.open.NextSequence()
 	if err != nil {
 		return err
 	}
-	t.keys[hashOf(fprom.SafeKey(r.Key))] = seq
+	t.keys[hashOf(fprom.SafeKey(m.Key))] = seq
 	t.count(r.Bulk, 1)
 	if !t.q.noRun {
 		t.added = append(t.added, r.item(seq))
