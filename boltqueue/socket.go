@@ -21,9 +21,7 @@ const (
 	socketSuffix  = ".sock"
 	maxSocketPath = 103      // bytes; the smallest limit of the systems
 	maxRequest    = 16 << 20 // bytes
-	restFactor    = 4        // the pause after a read, as a multiple of its duration
-	minRest       = 5 * time.Millisecond
-	maxRest       = 100 * time.Millisecond
+	readPause     = 20 * time.Millisecond
 	socketTimeout = 30 * time.Second
 	socketEntries = 500 // in one answer
 )
@@ -88,9 +86,7 @@ func (q *Queue) handler(operation string) http.HandlerFunc {
 			case <-ctx.Done():
 				return wireAnswer{}, ctx.Err()
 			}
-			defer func(since time.Time) {
-				time.AfterFunc(min(max(restFactor*time.Since(since), minRest), maxRest), func() { <-turn })
-			}(time.Now())
+			defer time.AfterFunc(readPause, func() { <-turn })
 		}
 		return q.operate(ctx, operation, request)
 	}
