@@ -35,14 +35,17 @@ func Example() {
 	if err := tracker.Enqueue(ctx, fprom.Sale{EventID: "ch_1", Email: "jane@example.com", Amount: 4900, Currency: "usd"}); err != nil {
 		log.Fatal(err) // not on disk
 	}
-	if err := tracker.Shutdown(ctx); err != nil {
+	if err := tracker.Flush(ctx); err != nil {
 		log.Fatal(err)
 	}
-	info, err := boltqueue.Inspect(filepath.Join(dir, "fprom.db"))
+	stats, err := outbox.Stats(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(len(fake.Commissions()), "commission;", info.Pending, "waiting,", info.Ledger, "remembered")
+	fmt.Println(len(fake.Commissions()), "commission;", stats.Pending, "waiting,", stats.Ledger, "remembered")
+	if err := tracker.Shutdown(ctx); err != nil {
+		log.Fatal(err)
+	}
 	// Output: 1 commission; 0 waiting, 1 remembered
 }
 

@@ -36,7 +36,7 @@ func SetFailpoint(f func(name string)) { failpoint = f }
 
 // CheckPages checks the structure of a file.
 func CheckPages(path string) error {
-	return guard(func() error { return checkFile(path, func(*bbolt.Tx) error { return nil }) })
+	return guard(func() error { return checkFile(path) })
 }
 
 // Waiting is the number of requests that no commit has taken.

@@ -103,7 +103,7 @@ func fill(dir string) error {
 	if len(delivered) != len(accepted) {
 		return fmt.Errorf("%d were delivered, %d accepted", len(delivered), len(accepted))
 	}
-	info, err := boltqueue.Inspect(path)
+	info, err := figures(path)
 	if err != nil || info.Pending != 0 || info.Ledger != len(accepted) {
 		return fmt.Errorf("at the end: %+v, %w", info, err)
 	}

@@ -2,6 +2,7 @@ package boltqueue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -81,6 +82,16 @@ func deliver(tb testing.TB, q *boltqueue.Queue, answer func(fprom.Message) error
 		tb.Errorf("Run: %v", err)
 	}
 	return got
+}
+
+// figures opens the file at path to look at it.
+func figures(path string) (fprom.QueueStats, error) {
+	q, err := boltqueue.Open(path, boltqueue.WithoutCreate(), boltqueue.WithoutRun(), boltqueue.WithoutSocket())
+	if err != nil {
+		return fprom.QueueStats{}, err
+	}
+	s, err := q.Stats(context.Background())
+	return s, errors.Join(err, q.Close())
 }
 
 func stats(tb testing.TB, q *boltqueue.Queue) fprom.QueueStats {

@@ -255,7 +255,7 @@ func (w *town) settle(kills int) {
 	if lost+doubled+invented > 0 || len(w.success) == 0 {
 		w.t.Errorf("%d lost, %d doubled, %d never bought, of %d", lost, doubled, invented, len(w.success))
 	}
-	info, err := boltqueue.Inspect(w.file)
+	info, err := figures(w.file)
 	if err != nil || info.Pending != 0 || info.Dead != 0 || info.Ledger != len(tracked) {
 		w.t.Errorf("the drained outbox: %+v, %v; want nothing pending or dead, and %d ids in the ledger", info, err, len(tracked))
 	}

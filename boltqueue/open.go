@@ -2,7 +2,6 @@ package boltqueue
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,12 +14,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fprom-go/fprom"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// The errors of a file. Those of Open, Inspect and Compact wrap one of these, or the error of the system.
+// The errors of a file. Those of Open and Compact wrap one of these, or the error of the system.
 var (
 	// ErrLocked: the file is open already.
 	ErrLocked = errors.New("the file is locked by another process that has it open, or by this one; use one file for each process, or boltqueue.Dial to use the outbox through that process, or boltqueue.WithWait to wait for the file")
@@ -34,7 +32,7 @@ var (
 	ErrDamaged = errors.New("the file is damaged; keep a copy, then restore it from a backup or start with a new file")
 )
 
-const lockTimeout = 200 * time.Millisecond // Inspect may hold the lock for a moment
+const lockTimeout = 200 * time.Millisecond // another Open may hold the lock for a moment, to check the file
 
 // Open opens the outbox in the file at path. If there is no file, Open creates it with mode 0600; an empty one keeps its mode. The
 // directory must exist. A process that dies while it creates the file can leave a temporary one, named path + ".new-" and a number.
@@ -96,7 +94,7 @@ func (q *Queue) open() error {
 
 // openFile checks the file at path, and opens and locks it.
 func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
-	err = checkFile(path, func(*bbolt.Tx) error { return nil })
+	err = checkFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}
@@ -129,8 +127,8 @@ func options(readOnly bool, file **os.File) *bbolt.Options {
 	}
 }
 
-// checkFile checks, without changing it, that the file at path is an outbox that can be used, and calls read.
-func checkFile(path string, read func(*bbolt.Tx) error) (err error) {
+// checkFile checks, without changing it, that the file at path is an outbox that can be used.
+func checkFile(path string) (err error) {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() == 0 {
 		return err
@@ -160,22 +158,8 @@ func checkFile(path string, read func(*bbolt.Tx) error) (err error) {
 		case v > formatVersion:
 			return fmt.Errorf("%w (format %d, known: %d)", ErrNewerFormat, v, formatVersion)
 		}
-		return read(tx)
+		return nil
 	})
-}
-
-// Inspect returns the statistics of an outbox without creating or changing anything, and checks that Open would accept the
-// file. It locks the file against writers while it reads: some milliseconds, or longer for a large file. If a process has the
-// file open, the error is ErrLocked: see Dial. If there is no file, it is fs.ErrNotExist. Other errors are those of Open.
-func Inspect(path string) (fprom.QueueStats, error) {
-	q := newQueue(path, []Option{WithoutRun()})
-	err := guard(func() error {
-		return checkFile(path, func(tx *bbolt.Tx) error { return q.newTransaction(tx).load() })
-	})
-	if err != nil {
-		return fprom.QueueStats{}, fmt.Errorf("fprom: inspect the outbox %q: %w", path, err)
-	}
-	return q.Stats(context.Background())
 }
 
 // guard calls f. A panic or a page fault in f becomes an error.

@@ -52,7 +52,6 @@ func checkTorn(t *testing.T, torn []byte, events map[string]string) {
 	if err := os.WriteFile(path, torn, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = boltqueue.Inspect(path)
 	q, err := boltqueue.Open(path, boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		if after, _ := os.ReadFile(path); !bytes.Equal(torn, after) {

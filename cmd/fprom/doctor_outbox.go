@@ -69,10 +69,6 @@ func (d *doctor) file(where string) bool {
 	case info.Size() == 0:
 		return fail(emptyFix, emptyFile)
 	}
-	if _, err := boltqueue.Inspect(where); err != nil && !errors.Is(err, boltqueue.ErrLocked) { // a locked file is asked through its socket later
-		fix, problem := outboxProblem(err)
-		return fail(fix, "%s", problem)
-	}
 	if err := writable(where, info.Mode()); err != nil {
 		fix, problem := outboxProblem(err)
 		return fail(fix, "cannot be written: %s", problem)

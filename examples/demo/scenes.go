@@ -275,7 +275,7 @@ func (d *demo) killShop(ctx context.Context, ids []string) error {
 	if err := p.kill(); err != nil {
 		return fmt.Errorf("kill the shop: %w", err)
 	}
-	info, err := boltqueue.Inspect(d.outbox)
+	info, err := d.figures(ctx)
 	if err != nil {
 		return err
 	}
@@ -285,6 +285,16 @@ func (d *demo) killShop(ctx context.Context, ids []string) error {
 	}
 	d.say("the shop is started again, on the same outbox")
 	return nil
+}
+
+// figures looks into the outbox of a shop that has ended.
+func (d *demo) figures(ctx context.Context) (fprom.QueueStats, error) {
+	box, err := boltqueue.OpenOrDial(d.outbox, boltqueue.WithoutRun())
+	if err != nil {
+		return fprom.QueueStats{}, err
+	}
+	info, err := box.Stats(ctx)
+	return info, errors.Join(err, box.Close())
 }
 
 func (d *demo) refundScene() scene {
@@ -313,7 +323,7 @@ func (d *demo) closing() scene {
 			if err := d.takeShop().stop(); err != nil {
 				return fmt.Errorf("end the shop: %w", err)
 			}
-			if info, err = boltqueue.Inspect(d.outbox); err == nil {
+			if info, err = d.figures(ctx); err == nil {
 				d.say("the shop has ended; its outbox remembers %d event ids, and %d events wait in it", info.Ledger, info.Pending)
 			}
 			return err
