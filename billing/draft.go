@@ -84,11 +84,12 @@ func (d *Draft) Plan(t Text) { d.set("plan", &d.e.Plan, t) }
 // PromoCode sets the coupon.
 func (d *Draft) PromoCode(t Text) { d.set("promo_code", &d.e.PromoCode, t) }
 
-// Quantity sets the number of items. A number below 1 is left out.
-func (d *Draft) Quantity(i Int) {
-	if d.e.Quantity == 0 && i.N > 0 && i.N < 1<<31 {
-		d.e.Quantity = int(i.N)
-		d.note("quantity", strconv.Itoa(d.e.Quantity), i.From)
+// Quantity sets the number of items. A value that is not a whole number above zero is left out.
+func (d *Draft) Quantity(n Node) {
+	t := n.text()
+	if q, err := money.ParseDecimal(t.S, 0); err == nil && d.e.Quantity == 0 && q > 0 && q < 1<<31 {
+		d.e.Quantity = int(q)
+		d.note("quantity", strconv.Itoa(d.e.Quantity), t.From)
 	}
 }
 

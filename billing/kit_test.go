@@ -140,7 +140,22 @@ func sale(p *billing.Payload) {
 	d.Email(p.Root.Text("email"))
 	d.Customer(p.Root.Text("customer"))
 	d.Amount(p.Root.Int("amount"), p.Root.Text("currency"), 2)
+	d.Quantity(p.Root.At("quantity"))
 	d.Add()
+}
+
+// A quantity that FirstPromoter cannot take, such as that of a metered price, does not cost the sale.
+func TestQuantity(t *testing.T) {
+	t.Parallel()
+	for json, want := range map[string]int{
+		"3": 3, `"3"`: 3, "3.0": 3, "0": 0, "-1": 0, "2.5": 0, `"2.5"`: 0, "1e3": 0, `"many"`: 0, "null": 0, "true": 0, "{}": 0, "[3]": 0,
+		"2147483647": math.MaxInt32, "2147483648": 0, "99999999999999999999": 0,
+	} {
+		x := with(`{"id":"1","amount":5,"currency":"eur","email":"a@example.com","quantity":`+json+`}`, sale)
+		if x.Err != nil || len(x.Tracked) != 1 || x.Tracked[0].Event.(fprom.Sale).Quantity != want {
+			t.Errorf("%s: %+v, want quantity %d", json, x, want)
+		}
+	}
 }
 
 func TestMetadata(t *testing.T) {

@@ -57,7 +57,8 @@ func payment(p *billing.Payload, c billing.Node) {
 	customer(p, d, c)
 	d.Minor(beforeTax(c, t.Int("amount")), t.Text("currency_code"))
 	d.Plan(c.Text("subscription.subscription_items.0.item_price_id", "subscription.plan_id"))
-	d.Quantity(c.Int("subscription.subscription_items.0.quantity").Or(c.Int("subscription.plan_quantity")))
+	d.Quantity(c.At("subscription.subscription_items.0.quantity"))
+	d.Quantity(c.At("subscription.plan_quantity"))
 	d.PromoCode(c.Text("subscription.coupons.0.coupon_code", "subscription.coupons.0.coupon_id", "subscription.coupon"))
 	d.Add()
 }

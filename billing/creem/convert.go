@@ -69,7 +69,7 @@ func checkout(p *billing.Payload, o billing.Node) {
 	customer(d, o)
 	d.Minor(beforeTax(order), order.Text("currency"))
 	d.Plan(o.Text("product.id", "order.product"))
-	d.Quantity(o.Int("units"))
+	d.Quantity(o.At("units"))
 	d.Add()
 }
 
@@ -90,7 +90,7 @@ func paid(p *billing.Payload, o billing.Node) {
 	d.ID(id)
 	d.Minor(net, currency)
 	d.Plan(o.Text("product.id", "product"))
-	d.Quantity(o.Int("items.0.units"))
+	d.Quantity(o.At("items.0.units"))
 	d.Add()
 }
 

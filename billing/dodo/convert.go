@@ -51,7 +51,7 @@ func payment(p *billing.Payload, o billing.Node) {
 	customer(d, o)
 	d.Minor(o.Int("total_amount").Minus(o.Int("tax")), o.Text("currency"))
 	d.Plan(o.Text("product_cart.0.product_id"))
-	d.Quantity(o.Int("product_cart.0.quantity"))
+	d.Quantity(o.At("product_cart.0.quantity"))
 	d.Add()
 }
 

@@ -60,7 +60,7 @@ func order(p *billing.Payload, o, around billing.Node) {
 	customer(d, o, around)
 	d.Amount(total.Minus(o.Decimal("tax", digits)), currency, digits)
 	d.Plan(o.Text("items.0.product", "items.0.product.product"))
-	d.Quantity(o.Int("items.0.quantity"))
+	d.Quantity(o.At("items.0.quantity"))
 	d.PromoCode(o.Text("items.0.coupon"))
 	d.Add()
 }

@@ -68,7 +68,7 @@ func order(p *billing.Payload, o billing.Node) {
 	customer(p, d, o)
 	d.Minor(o.Int("total").Minus(o.Int("tax")), o.Text("currency"))
 	d.Plan(o.Text("first_order_item.variant_id"))
-	d.Quantity(o.Int("first_order_item.quantity"))
+	d.Quantity(o.At("first_order_item.quantity"))
 	d.Add()
 }
 

@@ -52,7 +52,7 @@ func transaction(p *billing.Payload, o billing.Node) {
 	customer(d, o)
 	d.Minor(net, o.Text("currency_code", "details.totals.currency_code", "totals.currency_code"))
 	d.Plan(o.Text("items.0.price.id", "items.0.price_id"))
-	d.Quantity(o.Int("items.0.quantity"))
+	d.Quantity(o.At("items.0.quantity"))
 	d.Add()
 }
 

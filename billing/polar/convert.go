@@ -48,7 +48,7 @@ func order(p *billing.Payload, o billing.Node) {
 	customer(d, o)
 	amount(d, o, paid)
 	d.Plan(o.Text("product_id", "product.id"))
-	d.Quantity(o.Int("seats"))
+	d.Quantity(o.At("seats"))
 	d.Add()
 }
 

@@ -78,7 +78,7 @@ func sale(p *billing.Payload, e entities) {
 	customer(d, e)
 	d.Minor(beforeTax(p, e, e.payment.Int("amount")), e.payment.Text("currency"))
 	d.Plan(e.subscription.Text("plan_id"))
-	d.Quantity(e.subscription.Int("quantity"))
+	d.Quantity(e.subscription.At("quantity"))
 	d.Add()
 }
 

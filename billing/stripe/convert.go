@@ -67,7 +67,7 @@ func invoice(p *billing.Payload, o billing.Node) {
 	for _, l := range lines {
 		if l.Int("amount").N > 0 {
 			d.Plan(l.Text("pricing.price_details.price", "pricing.price_details.price.id", "price.id", "plan.id"))
-			d.Quantity(l.Int("quantity"))
+			d.Quantity(l.At("quantity"))
 			break
 		}
 	}
@@ -100,7 +100,7 @@ func (s settings) session(p *billing.Payload, o billing.Node) {
 	s.buyer(d, o)
 	amount(d, o, o.Int("amount_total").Minus(o.Int("total_details.amount_tax")))
 	d.Plan(o.Text("line_items.data.0.price.id"))
-	d.Quantity(o.Int("line_items.data.0.quantity"))
+	d.Quantity(o.At("line_items.data.0.quantity"))
 	d.Add()
 }
 
