@@ -46,18 +46,22 @@ func customer(p *billing.Payload, d *billing.Draft, o billing.Node) {
 	d.Customer(o.Text("customer_id"))
 }
 
-// paid reports whether the customer has paid. A later refund does not matter here: it has its own event.
-func paid(status string) bool {
-	switch status {
+// paid reports whether the customer has paid an order or an invoice. If not, it is skipped. A later refund does not matter here: it has
+// its own event.
+func paid(p *billing.Payload, what string, o billing.Node) bool {
+	switch status := o.Text("status").S; status {
 	case "paid", "refunded", "partial_refund", "partial_refunded":
 		return true
+	case "failed", "fraudulent", "void":
+		p.Skip(billing.NotFinal, "the "+what+"'s status is "+status)
+	default:
+		p.Skip(billing.ByHand, "the "+what+"'s status is "+status+", and Lemon Squeezy names no event for its end: if it is paid, report it by hand")
 	}
 	return false
 }
 
 func order(p *billing.Payload, o billing.Node) {
-	if status := o.Text("status").S; !paid(status) {
-		p.Skip(billing.NotFinal, "the order's status is "+status)
+	if !paid(p, "order", o) {
 		return
 	}
 	d := p.Sale()
@@ -77,8 +81,7 @@ func invoice(p *billing.Payload, o billing.Node) {
 		p.Skip(billing.OtherEvent, "billing_reason is initial: order_created reports this payment")
 		return
 	}
-	if status := o.Text("status").S; !paid(status) {
-		p.Skip(billing.NotFinal, "the invoice's status is "+status)
+	if !paid(p, "invoice", o) {
 		return
 	}
 	d := p.Sale()

@@ -13,7 +13,8 @@
 // and its refund are skipped; order_refunded reports that refund. The prefixes are needed because orders and invoices may have the
 // same number. subscription_cancelled only starts the grace period; subscription_expired is the end. total − tax is right for prices
 // with and without tax. An order that is already refunded or partial_refund (also spelled partial_refunded) is still a sale, because
-// the refund has its own event. An order that is pending, failed or fraudulent is not.
+// the refund has its own event. An order that has failed or is fraudulent is not. Lemon Squeezy lists no event for the payment of an order
+// that is pending: it is skipped with reason by-hand and a warning.
 //
 //	field           read from
 //	email           custom_data fp_email; user_email
