@@ -14,8 +14,8 @@ func (s settings) convert(p *billing.Payload) {
 	if p.SkipTest(p.Root.Has("livemode") && !p.Root.Bool("livemode"), "livemode is false") {
 		return
 	}
-	if s.accounts != nil && !slices.Contains(s.accounts, p.Root.Text("account").S) {
-		p.Skip(billing.NotMoney, "account is not one of WithAccounts")
+	if !s.takes(p.Root.Text("account").S, p.Root.Text("context").S) {
+		p.Skip(billing.NotMoney, "neither account nor context is one of WithAccounts")
 		return
 	}
 	switch p.Root.Text("type").S {
@@ -41,6 +41,11 @@ func (s settings) convert(p *billing.Payload) {
 	case "charge.captured":
 		p.Skip(billing.OtherEvent, "payment_intent.succeeded reports a payment that was captured by hand (WithPaymentIntents)")
 	}
+}
+
+// takes reports whether WithAccounts selects an event. Only context names the account of an event that an organization gets.
+func (s settings) takes(account, context string) bool {
+	return s.accounts == nil || slices.Contains(s.accounts, account) || context != "" && slices.Contains(s.accounts, context)
 }
 
 func invoice(p *billing.Payload, o billing.Node) {

@@ -51,8 +51,8 @@
 //
 // # Connect
 //
-// A Connect endpoint gets the events of all connected accounts, with the id of the account in the field account. By default all are
-// taken; WithAccounts selects accounts.
+// A Connect endpoint gets the events of all connected accounts, with the id of the account in the field account. An endpoint of an
+// organization gets the events of its accounts, with the id in the field context. By default all are taken; WithAccounts selects accounts.
 //
 // # Refunds, disputes and cancellations name no customer
 //

@@ -29,8 +29,8 @@ func WithClientReferenceUID() Option { return func(s *settings) { s.referenceUID
 // the invoice id with ":attributed". If that sale has no answer yet, the session is answered 503, and Stripe sends it again later.
 func WithOutbox(l billing.Ledger) Option { return func(s *settings) { s.ledger = l } }
 
-// WithAccounts takes only events of these accounts. It is for endpoints of Stripe Connect: "acct_…" is a connected account, the
-// empty string is the platform itself. By default the events of all accounts are taken.
+// WithAccounts takes only events of these accounts. It is for endpoints of Stripe Connect and of organizations: "acct_…" is a connected
+// account or an account of the organization, the empty string is the platform itself. By default the events of all accounts are taken.
 func WithAccounts(ids ...string) Option {
 	return func(s *settings) { s.accounts = ids }
 }

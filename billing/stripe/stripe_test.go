@@ -152,15 +152,16 @@ func TestOneSale(t *testing.T) {
 // The events of connected accounts are told apart from the platform's own.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
-	fixtures := []string{"invoice_basil_subscription.json", "invoice_connected_account_option.json"}
+	fixtures := []string{"invoice_basil_subscription.json", "invoice_connected_account_option.json", "invoice_organization.json"}
 	for _, tt := range []struct {
 		opts []stripe.Option
 		want string
 	}{
-		{nil, "in_1RbasilSub0001 in_1Rconnected"},
-		{[]stripe.Option{stripe.WithAccounts("")}, "in_1RbasilSub0001"},
+		{nil, "in_1RbasilSub0001 in_1Rconnected in_1Rmember"},
+		{[]stripe.Option{stripe.WithAccounts("")}, "in_1RbasilSub0001 in_1Rmember"},
 		{[]stripe.Option{stripe.WithAccounts("acct_1Rconnected")}, "in_1Rconnected"},
-		{[]stripe.Option{stripe.WithAccounts("", "acct_1Rconnected")}, "in_1RbasilSub0001 in_1Rconnected"},
+		{[]stripe.Option{stripe.WithAccounts("acct_1Rmember")}, "in_1Rmember"},
+		{[]stripe.Option{stripe.WithAccounts("", "acct_1Rconnected")}, "in_1RbasilSub0001 in_1Rconnected in_1Rmember"},
 	} {
 		var ids []string
 		for _, e := range suite.With(stripe.Provider(tt.opts...)).Deliver(t, fixtures) {
