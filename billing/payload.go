@@ -63,6 +63,12 @@ func (p *Payload) SkipTest(test bool, detail string) bool {
 	return true
 }
 
+// SkipOpen skips what is not finished, such as "the refund re_1" with the status "pending", if the provider lists no event for its end.
+// The reason is ByHand.
+func (p *Payload) SkipOpen(what, status string) {
+	p.Skip(ByHand, what+" has the status "+status+", and no event is known for its end: if no later webhook reports it, report it by hand")
+}
+
 // Context returns the request's context, for lookups of a Provider itself. In Events and Explain it is context.Background().
 func (p *Payload) Context() context.Context { return p.ctx }
 

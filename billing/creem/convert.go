@@ -22,7 +22,7 @@ func convert(p *billing.Payload) {
 		case "succeeded":
 			giveBack(p, o, o.Int("refund_amount"), o.Text("refund_currency"))
 		case "pending":
-			p.Skip(billing.ByHand, "the refund "+o.Text("id").S+" is pending, and Creem names no event for its end: if no later webhook reports it, report it by hand")
+			p.SkipOpen("the refund "+o.Text("id").S, status)
 		default:
 			p.Skip(billing.NotFinal, "the refund's status is "+status)
 		}

@@ -55,7 +55,7 @@ func paid(p *billing.Payload, what string, o billing.Node) bool {
 	case "failed", "fraudulent", "void":
 		p.Skip(billing.NotFinal, "the "+what+"'s status is "+status)
 	default:
-		p.Skip(billing.ByHand, "the "+what+"'s status is "+status+", and Lemon Squeezy names no event for its end: if it is paid, report it by hand")
+		p.SkipOpen("the "+what+" "+p.Root.Text("data.id").S, status)
 	}
 	return false
 }

@@ -90,7 +90,7 @@ func sale(p *billing.Payload, r billing.Node) {
 func refund(p *billing.Payload, r billing.Node) {
 	switch status := strings.ToUpper(r.Text("status", "state").S); status {
 	case "PENDING":
-		p.Skip(billing.ByHand, "the refund "+r.Text("id").S+" is pending, and PayPal names no event for its end: if no later webhook reports it, report it by hand")
+		p.SkipOpen("the refund "+r.Text("id").S, status)
 		return
 	case "FAILED", "CANCELLED":
 		p.Skip(billing.NotFinal, "the refund's status is "+status)
