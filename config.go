@@ -23,7 +23,8 @@ type Config struct {
 	// APIKey and AccountID are FirstPromoter's credentials (Settings → Integrations → Manage API keys).
 	// Default: $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID.
 	APIKey, AccountID string
-	// BaseURL is the address of the API, without "/sale" and the other paths. http is allowed for loopback hosts only.
+	// BaseURL is the address of the API, without "/sale" and the other paths. http is allowed for loopback hosts only. If the host
+	// is FirstPromoter's, the path must be that of DefaultBaseURL.
 	// Default: $FIRSTPROMOTER_API_URL, else DefaultBaseURL.
 	BaseURL string
 	// HTTPClient: only its Transport is used, and redirects are never followed. Default: a copy of http.DefaultTransport, or
@@ -120,6 +121,7 @@ func validBaseURL(s string) error {
 	return cmp.Or(
 		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "(or $FIRSTPROMOTER_API_URL) must be a URL that begins with https:// and a host; the default is "+DefaultBaseURL),
 		invalid(u.User != nil || strings.ContainsAny(s, "?# "), field, "must have no user, query, fragment or space"),
+		invalid(strings.HasSuffix("."+strings.ToLower(u.Hostname()), ".firstpromoter.com") && u.Path != "/api/v2/track", field, "(or $FIRSTPROMOTER_API_URL) is not the address of FirstPromoter's tracking API, version 2: "+DefaultBaseURL),
 		invalid(u.Scheme == "http" && !loopback, field, "(or $FIRSTPROMOTER_API_URL) must be https: plain http would show the API key to the network; it is allowed for loopback hosts only"),
 	)
 }

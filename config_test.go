@@ -82,6 +82,8 @@ func TestBaseURL(t *testing.T) {
 		"https://api.firstpromoter.com/#x", "ftp://api.firstpromoter.com", "https:api.firstpromoter.com", "https://a b", "https://a\n", "https://[::1",
 		"https://a:port", "https://a/track ", "http://127.0.0.1.example.com", "http://localhost.example.com", "http://0.0.0.0", "http://10.0.0.1", "http://[::2]",
 		"http://127.1", "http://2130706433", "http://0x7f000001", "javascript:alert(1)", "http://user@localhost", "https://a/%zz",
+		"https://api.firstpromoter.com", "https://api.firstpromoter.com/api/v2", "https://api.firstpromoter.com/api/v2/track/sale",
+		"https://API.firstpromoter.com/track", "https://firstpromoter.com/api/v1", "https://v2.firstpromoter.com/api/v1/track",
 	} {
 		cfg := config(always(ok()))
 		cfg.BaseURL = bad
@@ -89,6 +91,8 @@ func TestBaseURL(t *testing.T) {
 	}
 	for good, want := range map[string]string{
 		"https://api.firstpromoter.com/api/v2/track/": "https://api.firstpromoter.com/api/v2/track/sale",
+		"https://v2.firstpromoter.com/api/v2/track":   "https://v2.firstpromoter.com/api/v2/track/sale",
+		"https://notfirstpromoter.com":                "https://notfirstpromoter.com/sale",
 		"https://proxy.example:8443":                  "https://proxy.example:8443/sale",
 		"HTTPS://proxy.example//":                     "https://proxy.example/sale",
 		"http://127.0.0.1:8080":                       "http://127.0.0.1:8080/sale",
