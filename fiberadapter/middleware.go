@@ -2,6 +2,7 @@
 package fiberadapter
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/gofiber/fiber/v3"
@@ -15,10 +16,10 @@ import (
 // It may stand before or after Fiber's recover middleware.
 //
 // A handler succeeds if the chain returns no error and its status is a success (fprom.WithSuccess). A handler that returns an error
-// has failed: Fiber writes the error response later. A handler that Fiber's timeout middleware has abandoned has failed, too. Fiber
-// sends the response after the chain has returned, so all events are accepted before. (Exceptions: c.End sends it at once; after
-// c.Drop nothing is sent, so record nothing before it.) The function of SendStreamWriter runs later and cannot record. Put this
-// middleware outside of one that changes the status.
+// has failed: Fiber writes the error response later. A handler that Fiber's timeout middleware has abandoned, or that fasthttp's
+// TimeoutError answers for, has failed, too. Fiber sends the response after the chain has returned, so all events are accepted
+// before. (Exceptions: c.End sends it at once; after c.Drop nothing is sent, so record nothing before it.) The function of
+// SendStreamWriter runs later and cannot record. Put this middleware outside of one that changes the status.
 //
 // The response is not changed unless fprom.WithFailClosed is given. Panics pass through, the request's body is not read, and no
 // fiber.Ctx is kept. Record copies the strings of its events, which Fiber reuses for other requests.
@@ -39,8 +40,10 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) fiber.Handler 
 		}()
 		err := c.Next()
 		switch {
-		case c.IsAbandoned(), err != nil, c.RequestCtx().Hijacked(): // an abandoned handler took too long and may still use c
+		case c.IsAbandoned(), err != nil, c.RequestCtx().LastTimeoutErrorResponse() != nil: // an abandoned handler may still use c
 			return err
+		case c.RequestCtx().Hijacked():
+			x.Discard(errHijacked)
 		case x.Commit(c.Response().StatusCode()) != nil:
 			err = refuse(c, &before.Header)
 		}
@@ -48,6 +51,8 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) fiber.Handler 
 		return err
 	}
 }
+
+var errHijacked = errors.New("fprom: fiberadapter: the handler took the connection over; report such an event with Enqueue")
 
 // Record is fprom.Record with the context of c's request. (c itself does not work as that context.)
 func Record(c fiber.Ctx, events ...fprom.Event) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v3/middleware/adaptor"
 	"github.com/gofiber/fiber/v3/middleware/recover"
 	"github.com/gofiber/fiber/v3/middleware/timeout"
+	"github.com/valyala/fasthttp"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/fiberadapter"
@@ -210,6 +212,51 @@ func TestTimeout(t *testing.T) {
 	<-ended
 	if got := j.Entries(); res.StatusCode != http.StatusRequestTimeout || !slices.Equal(got, []string{"discarded sale:1"}) {
 		t.Errorf("status %d, happened %q", res.StatusCode, got)
+	}
+}
+
+// TestResponseOfAnother: what leaves is not the handler's response, so its status 200 is no success. If the client may have seen
+// one all the same, the log says what is discarded.
+func TestResponseOfAnother(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		handler    func(*fasthttp.RequestCtx)
+		wantStatus int
+		wantReason bool
+	}{
+		"timed out": {func(ctx *fasthttp.RequestCtx) { ctx.TimeoutError("too late") }, http.StatusRequestTimeout, false},
+		"hijacked":  {func(ctx *fasthttp.RequestCtx) { ctx.Hijack(func(net.Conn) {}) }, http.StatusOK, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			steps := make(chan fprom.Step, 9)
+			tracker, err := fprom.New(fprom.Config{
+				APIKey: "test", AccountID: "1", BaseURL: "http://127.0.0.1:1", Logger: slog.New(slog.DiscardHandler),
+				Observer: func(_ context.Context, s fprom.Step) { steps <- s },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			app := fiber.New()
+			app.Post("/", fiberadapter.Middleware(tracker), func(ctx fiber.Ctx) error {
+				sell(ctx)
+				c.handler(ctx.RequestCtx())
+				return nil
+			})
+			res, err := app.Test(httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if s := <-steps; res.StatusCode != c.wantStatus || s.Stage != fprom.StageDiscarded || (s.Err != nil) != c.wantReason {
+				t.Errorf("status %d, %s: %v", res.StatusCode, s.Stage, s.Err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // nothing listens: do not wait
+			if err := tracker.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
