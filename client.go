@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -106,10 +105,7 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	resp, err := c.transport.RoundTrip(req)
 	switch {
 	case err != nil:
-		if _, ok := errors.AsType[*net.OpError](err); ok {
-			err = fmt.Errorf("%w; check the network, DNS and any proxy, and Config.BaseURL ($FIRSTPROMOTER_API_URL)", err)
-		}
-		return transient(c.scrub(err))
+		return transient(fmt.Errorf("%w; check the network, DNS and any proxy, and Config.BaseURL ($FIRSTPROMOTER_API_URL)", c.scrub(err)))
 	case resp.Body == nil: // a fake transport may leave it out
 		resp.Body = http.NoBody
 	}

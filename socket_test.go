@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -215,6 +216,23 @@ func TestNetworkFails(t *testing.T) {
 		r, err := tracker.Track(t.Context(), sale("x"))
 		if err == nil || r.Outcome != fprom.Undelivered || r.StatusCode != 0 || fprom.IsPermanent(err) || errors.Is(err, fprom.ErrUnauthorized) {
 			t.Errorf("Track: %v, %v", r, err)
+		}
+	}
+}
+
+// TestProxyRefuses: the words of a proxy that refuses the tunnel may stand alone. The error says whose they may be.
+func TestProxyRefuses(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{403, 407, 429, 502} {
+		proxy := newWire(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		address, err := url.Parse(proxy.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tracker := start(t, config(&http.Transport{Proxy: http.ProxyURL(address)}))
+		r, err := tracker.Track(t.Context(), sale("x"))
+		if err == nil || r.StatusCode != 0 || fprom.IsPermanent(err) || fprom.IsHeld(err) || !strings.Contains(err.Error(), "any proxy") {
+			t.Errorf("%d: %v, %v", status, r, err)
 		}
 	}
 }
