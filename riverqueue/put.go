@@ -39,7 +39,8 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 // transaction it may then fail with a serialization failure (40001): run the transaction again. Give all events of a
 // transaction to one call: two calls with the same ids in another order can deadlock, as two UPDATEs can.
 //
-// Delivery begins within some 50 ms after the commit. A Tracker neither counts nor observes the events before their delivery.
+// The commit waits for the disk, even if synchronous_commit is off. Delivery begins within some 50 ms after it. A Tracker
+// neither counts nor observes the events before their delivery.
 func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event) error {
 	return q.enqueue(ctx, tx.QueryRow, events)
 }

@@ -1,11 +1,15 @@
 package riverqueue_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/postgres"
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
@@ -43,5 +47,38 @@ func TestSameIDInOneCall(t *testing.T) {
 	}
 	if s, err := q.Stats(t.Context()); err != nil || s.Conflicts != 1 {
 		t.Errorf("Stats: %+v, %v", s, err)
+	}
+}
+
+// TestCrashRightAfterAPut: what was accepted outlives a crash of the server, also where commits do not wait for the disk by
+// default.
+func TestCrashRightAfterAPut(t *testing.T) {
+	t.Parallel()
+	server, err := postgres.Start(t.Context(), "synchronous_commit=off", "wal_writer_delay=10s")
+	if errors.Is(err, postgres.ErrMissing) && database != "" {
+		t.Skip("needs the programs of a PostgreSQL server")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Stop() }()
+	q, pool := openAt(t, server.URL, riverqueue.Config{Schema: "fprom"})
+	enqueue := func(id string) error {
+		return pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error { return q.EnqueueTx(t.Context(), tx, sale(id, "ann", 100)) })
+	}
+	for id, store := range map[string]func(string) error{
+		"1": func(id string) error { return q.Put(t.Context(), message(t, sale(id, "ann", 100))) },
+		"2": enqueue,
+	} {
+		if err := store(id); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(server.Crash(), server.Continue(context.Background())); err != nil {
+			t.Fatal(err)
+		}
+		pool.Reset()
+		if n := len(entriesOf(t, q, fprom.Filter{Keys: []string{"sale:" + id}})); n != 1 {
+			t.Errorf("event %s: %d entries after the crash, want 1", id, n)
+		}
 	}
 }

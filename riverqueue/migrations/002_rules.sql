@@ -54,6 +54,9 @@ CREATE FUNCTION $schema.fprom_put(messages jsonb) RETURNS TABLE (place bigint, a
 DECLARE
 	m record;
 BEGIN
+	IF current_setting('synchronous_commit') = 'off' THEN -- a crash of the server would lose what was accepted
+		SET LOCAL synchronous_commit = on;
+	END IF;
 	-- In the order of the keys, so that two transactions with the same keys do not deadlock.
 	FOR m IN SELECT * FROM (SELECT *, nullif(clear_key, key) AS clear, nextval('$schema.fprom_seq') AS seq FROM ROWS FROM (jsonb_to_recordset(messages) AS (key text, clear_key text, kind text,
 			customer text, body text, amount bigint, currency text, digest bigint, bulk boolean, repeats boolean, recorded_at timestamptz)) WITH ORDINALITY) r ORDER BY key, seq
