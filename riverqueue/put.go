@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -19,7 +20,8 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		return err
 	}
 	err := q.put(ctx, q.row, ms)
-	for try := 1; try < 3 && sqlState(err) == "40P01"; try++ { // deadlock with a transaction that calls EnqueueTx twice
+	// Again after a deadlock with a transaction that calls EnqueueTx twice, or the end of a connection. The keys make that safe.
+	for try := 1; try < 3 && err != nil && ctx.Err() == nil && !errors.Is(err, fprom.ErrConflict); try++ {
 		err = q.put(ctx, q.row, ms)
 	}
 	return explain("put", err)

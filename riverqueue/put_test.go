@@ -50,6 +50,32 @@ func TestSameIDInOneCall(t *testing.T) {
 	}
 }
 
+// TestPutOverAClosedConnection: the server, or a pooler, ends the connection of a Put under way. The event is stored by another.
+func TestPutOverAClosedConnection(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	stored := make(chan error, 1)
+	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		if err := q.EnqueueTx(t.Context(), tx, sale("1", "ann", 100)); err != nil {
+			return err
+		}
+		m := message(t, sale("1", "ann", 100))
+		go func() { stored <- q.Put(t.Context(), m) }()
+		waiters(t, pool, cfg.Schema, 1)
+		execSQL(t, pool, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0`, `"`+cfg.Schema+`".fprom_`)
+		return errors.New("the order is not paid")
+	}); err == nil {
+		t.Fatal("the transaction was committed")
+	}
+	if err := <-stored; err != nil {
+		t.Errorf("Put: %v", err)
+	}
+	if n := entries(t, pool, cfg.Schema); n != 1 {
+		t.Errorf("%d entries, want 1", n)
+	}
+}
+
 // TestCrashRightAfterAPut: what was accepted outlives a crash of the server, also where commits do not wait for the disk by
 // default.
 func TestCrashRightAfterAPut(t *testing.T) {
