@@ -56,8 +56,9 @@
 // Programs of the older release go on, and may restart, unless they cannot work with the new tables: then their errors wrap
 // ErrSchema. Migration 2 is of that kind: stop all replicas of version 1 first. It copies the ledger, about a minute for a
 // million rows. If the schema is current, Migrate creates nothing: SELECT, INSERT, UPDATE and DELETE on the tables, SELECT on
-// the views and USAGE on the sequences are enough, and EXECUTE on the functions if you revoked it from PUBLIC. docs/replicas.md
-// says how to make the tables with a migration tool.
+// the views and USAGE on the sequences are enough, and EXECUTE on the functions if you revoked it from PUBLIC. A program that
+// only calls EnqueueTx needs SELECT on fprom_migration, SELECT, INSERT and UPDATE on fprom_ledger, INSERT on fprom_conflict and
+// river_job, and USAGE on fprom_seq and river_job_id_seq. docs/replicas.md says how to make the tables with a migration tool.
 //
 // The clocks of the replicas should agree to a second: River compares them with the database's.
 //

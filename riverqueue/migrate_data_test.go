@@ -2,6 +2,7 @@ package riverqueue_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -212,22 +213,8 @@ func TestMigrateWithoutRights(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	_, pool := open(t, cfg)
-	role := cfg.Schema + "_role"
-	for _, sql := range []string{
-		`CREATE ROLE ` + role + ` LOGIN PASSWORD 'x'`,
-		`GRANT USAGE ON SCHEMA ` + cfg.Schema + ` TO ` + role,
-		`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ` + cfg.Schema + ` TO ` + role,
-		`GRANT USAGE ON ALL SEQUENCES IN SCHEMA ` + cfg.Schema + ` TO ` + role,
-	} {
-		execSQL(t, pool, sql)
-	}
-	t.Cleanup(func() {
-		_, err := pool.Exec(context.Background(), `DROP OWNED BY `+role+`; DROP ROLE `+role)
-		if err != nil {
-			t.Error(err)
-		}
-	})
-	own := newPool(t, asRole(t, role))
+	own := newPool(t, withRole(t, pool, cfg.Schema,
+		`SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA $s`, `USAGE ON ALL SEQUENCES IN SCHEMA $s`))
 	t.Cleanup(own.Close)
 	q, err := riverqueue.New(own, cfg)
 	if err != nil {
@@ -243,6 +230,50 @@ func TestMigrateWithoutRights(t *testing.T) {
 	if len(r.calls) != 2 {
 		t.Errorf("deliveries: %+v", r.calls)
 	}
+}
+
+// TestEnqueueAlone: a role that only stores events, in its own transactions, needs these rights and no others. It cannot read
+// River's jobs.
+func TestEnqueueAlone(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	put(t, q, sale("known", "ann", 100))
+	own := newPool(t, withRole(t, pool, cfg.Schema,
+		`SELECT ON $s.fprom_migration`, `SELECT, INSERT, UPDATE ON $s.fprom_ledger`, `INSERT ON $s.fprom_conflict, $s.river_job`,
+		`USAGE ON SEQUENCE $s.fprom_seq, $s.river_job_id_seq`))
+	t.Cleanup(own.Close)
+	q, err := riverqueue.New(own, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pgx.BeginFunc(t.Context(), own, func(tx pgx.Tx) error {
+		if err := q.EnqueueTx(t.Context(), tx, sale("1", "ann", 100), sale("known", "ann", 999)); !errors.Is(err, fprom.ErrConflict) {
+			t.Errorf("EnqueueTx: %v, want a conflict", err)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if n := jobs(t, pool, cfg.Schema); n != 2 {
+		t.Errorf("%d jobs, want 2", n)
+	}
+}
+
+// withRole makes a role with rights in a schema, which stands for $s, until the end of the test, and returns its URL.
+func withRole(t *testing.T, pool *pgxpool.Pool, schema string, rights ...string) string {
+	t.Helper()
+	role := schema + "_role"
+	execSQL(t, pool, `CREATE ROLE `+role+` LOGIN PASSWORD 'x'`)
+	t.Cleanup(func() {
+		if _, err := pool.Exec(context.Background(), `DROP OWNED BY `+role+`; DROP ROLE `+role); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, right := range append(rights, `USAGE ON SCHEMA $s`) {
+		execSQL(t, pool, `GRANT `+strings.ReplaceAll(right, "$s", schema)+` TO `+role)
+	}
+	return asRole(t, role)
 }
 
 // statements notes what is sent outside of a transaction.

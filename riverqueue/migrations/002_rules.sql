@@ -25,11 +25,11 @@ WHERE account_id = $account AND state = 'waiting' AND NOT $schema.fprom_ahead(cl
 	SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer AND o.customer <> '' AND o.state = 'waiting'
 	AND o.key <> l.key AND (o.seq < l.seq AND NOT o.aside OR $schema.fprom_ahead(o.claimed_until)));
 
--- Makes a River job for an event and returns its id. Jobs run in the order of their times.
-CREATE FUNCTION $schema.fprom_wake(key text, bulk boolean, at timestamptz, OUT job bigint) LANGUAGE plpgsql AS $$
+-- Makes a River job for an event. Jobs run in the order of their times.
+CREATE FUNCTION $schema.fprom_wake(key text, bulk boolean, at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO $schema.river_job (args, kind, max_attempts, queue, scheduled_at)
-	VALUES (jsonb_build_object('key', key), 'fprom_event', 32767, CASE WHEN bulk THEN 'fprom_bulk' ELSE 'fprom' END, at) RETURNING id INTO job;
+	VALUES (jsonb_build_object('key', key), 'fprom_event', 32767, CASE WHEN bulk THEN 'fprom_bulk' ELSE 'fprom' END, at);
 END $$;
 
 -- Makes a job for the first event of a customer that is not set aside, unless that is the event with this key. The job has the age of
