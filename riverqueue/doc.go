@@ -60,6 +60,9 @@
 // only calls EnqueueTx needs SELECT on fprom_migration, SELECT, INSERT and UPDATE on fprom_ledger, INSERT on fprom_conflict and
 // river_job, and USAGE on fprom_seq and river_job_id_seq. docs/replicas.md says how to make the tables with a migration tool.
 //
+// River rebuilds its indexes each night, which only the owner of its tables may do. If the program has another role, an index
+// grows with each event: let the owner run REINDEX TABLE CONCURRENTLY on river_job each month.
+//
 // The clocks of the replicas should agree to a second: River compares them with the database's.
 //
 // # Personal data

@@ -13,15 +13,21 @@ import (
 // reminder is the time between two lines about one outage.
 const reminder = time.Minute
 
-// outage logs failures of the database: the first one, then one a minute, and the end.
+const (
+	databaseFails = "fprom: riverqueue: the database fails, and delivery waits for it; what is stored is kept"
+	riverReports  = "fprom: riverqueue: River reports a problem; no event is lost by it"
+)
+
+// outage logs failures of the database, or of River: the first one, then one a minute, and the end.
 type outage struct {
 	log   *slog.Logger
+	text  string
 	mu    sync.Mutex
 	since time.Time // zero: the database works
 	said  time.Time // time of the last line
 }
 
-// failed notes that something could not be done because of the database. The caller tries again.
+// failed notes that something could not be done. The caller tries again.
 func (o *outage) failed(what string, err any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -29,8 +35,7 @@ func (o *outage) failed(what string, err any) {
 	o.since = cmp.Or(o.since, now)
 	if now.Sub(o.said) >= reminder {
 		o.said = now
-		o.log.Warn("fprom: riverqueue: the database fails, and delivery waits for it; what is stored is kept",
-			slog.String("what", what), safelog.Error(err))
+		o.log.Warn(o.text, slog.String("what", what), safelog.Error(err))
 	}
 }
 
@@ -44,7 +49,7 @@ func (o *outage) over() {
 	o.since = time.Time{}
 }
 
-// Write takes a line of River's log, of which only warnings come here, for a failure of the database.
+// Write takes a line of River's log, of which only warnings come here, for a failure.
 func (o *outage) Write(line []byte) (int, error) {
 	_, text, _ := strings.Cut(strings.TrimSpace(string(line)), " msg=") // without time and level
 	o.failed("River", text)

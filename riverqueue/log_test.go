@@ -45,6 +45,24 @@ func TestPanickingLogger(t *testing.T) {
 	}
 }
 
+// TestRiverReports: what River warns of is not taken for an outage of the database.
+func TestRiverReports(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	var log lines
+	cfg.Logger = log.logger()
+	q, pool := open(t, cfg)
+	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.river_job (args, kind, max_attempts, queue) VALUES ('{}', 'foreign', 1, 'fprom')`)
+	var r record
+	start(t, q, r.deliver)
+	waitFor(t, "River's word on a job of a kind that it does not know", func() bool { return log.count("what=River") == 1 })
+	put(t, q, sale("1", "ann", 100))
+	flush(t, q)
+	if n := log.count("database"); n != 0 {
+		t.Errorf("the database works:\n%s", strings.Join(log.all(), "\n"))
+	}
+}
+
 // TestRenewalUnderAnOldID: where a subscription's id is used for each of its payments, all but the first earn nothing. The log
 // says so. A webhook that is repeated for some days, a file that is sent twice and a second sign-up are no news.
 func TestRenewalUnderAnOldID(t *testing.T) {

@@ -90,7 +90,7 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 		return nil, &fprom.ValidationError{Field: "pool", Reason: "is nil"}
 	}
 	return &Queue{
-		cfg: cfg, pool: pool, outage: outage{log: cfg.Logger}, closed: make(chan struct{}),
+		cfg: cfg, pool: pool, outage: outage{log: cfg.Logger, text: databaseFails}, closed: make(chan struct{}),
 		liveTurn: semaphore(1), bulkTurn: semaphore(1), bulkClaim: semaphore(1),
 	}, nil
 }
