@@ -49,6 +49,7 @@ func order(p *billing.Payload, o billing.Node) {
 	amount(d, o, paid)
 	d.Plan(o.Text("product_id", "product.id"))
 	d.Quantity(o.At("seats"))
+	d.Quantity(o.At("units"))
 	d.Add()
 }
 
