@@ -27,7 +27,10 @@
 // Chargebee does not sign webhooks. Protect the webhook with basic authentication (Settings, Configure Chargebee, Webhooks): the
 // secret is "user:password". Payloads do not say whether they are from a test site. Give the webhooks of test sites other passwords.
 //
-// Sources: apidocs.chargebee.com and Chargebee's Go SDK. Not verified with a recorded payload: that content always holds the
+// A webhook contains one invoice at most. If a payment pays several invoices (transaction.linked_invoices), the share of tax of that one is
+// taken for all.
+//
+// Sources: apidocs.chargebee.com and Chargebee's Go and Node SDKs. Not verified with a recorded payload: that content always holds the
 // invoice (without it the gross amount is taken), that refunds hold the paid invoice, that the minor units are those of
 // ISO 4217, and that payment_failed reports a payment, such as a direct debit, that fails after it has succeeded.
 package chargebee

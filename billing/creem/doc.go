@@ -33,6 +33,7 @@
 // The header creem-signature is the HMAC-SHA256 of the body, in hexadecimal; there is no time stamp. Payloads whose mode is
 // not prod are skipped (billing.WithTestMode).
 //
-// Sources: docs.creem.io/code/webhooks and the types of Creem's webhook package. Not verified with a recorded payload: which of
-// order, last_transaction and their amounts are always there, and that Creem sends no event for a dispute that is won.
+// Sources: docs.creem.io/code/webhooks, and the types and the recorded test webhooks of Creem's packages. Not verified: which of order,
+// last_transaction and their amounts are always there, that Creem sends no event for a dispute that is won, and that a chargeback is not
+// reported as a refund as well.
 package creem

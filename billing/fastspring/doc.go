@@ -31,7 +31,8 @@
 // Put Attribution.Metadata() and fp_uid into the tags of the session (orderTags, or tags in the Store Builder Library).
 //
 // One body holds several events. If one of them cannot be read, the body is answered 422, and the others are accepted. When
-// FastSpring sends the body again, they are recognized by their event ids.
+// FastSpring sends the body again, they are recognized by their event ids. FastSpring documents no limit for the size of a body. One that
+// is larger than 1 MiB is answered 413 and logged; FastSpring keeps its events for 30 days: send each of them again from its Webhook Log.
 //
 // The header X-FS-Signature is the HMAC-SHA256 of the body in base64; there is no time stamp. The secret is the "HMAC SHA256
 // Secret" of the webhook. Test orders have live false, and are skipped (billing.WithTestMode).

@@ -40,7 +40,8 @@ func Handler(t fprom.Enqueuer, webhookID string, opts ...billing.Option) http.Ha
 const maxCustomID = 127
 
 // CustomID makes the custom_id of an order or a subscription from metadata, such as fprom.AttributionFrom(r).Metadata() with fp_uid,
-// fp_total and fp_tax added. It returns an error if the result is too long for PayPal; then leave out the least important entry.
+// fp_total and fp_tax added. It returns an error if the result is too long for PayPal; then leave out the least important entry. If the
+// metadata has no value the result is empty: send no custom_id then, because PayPal refuses an empty one.
 func CustomID(metadata map[string]string) (string, error) {
 	q := make(url.Values, len(metadata))
 	for name, value := range metadata {

@@ -83,8 +83,8 @@
 // Stripe's minor units: 0 digits for BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF, 3 for BHD JOD KWD OMR TND, 2
 // for the others, including ISK and UGX, for which Stripe uses 2 although they have none. FirstPromoter does not document
 // three-decimal currencies: hundredths are sent (billing.WithExponents). Shipping is part of the amount. An invoice that was
-// paid outside of Stripe counts if amount_paid includes it. If amount_paid is 0 and amount_due is not, it is skipped with reason by-hand
-// and a warning.
+// paid outside of Stripe counts if amount_paid includes it, as it does since API version 2025-03-31 (basil). If amount_paid is 0 and
+// amount_due is not, it is skipped with reason by-hand and a warning.
 //
 // Stripe sends refund.created for every refund since API version 2024-10-28 and only for refunds without a charge before. If your endpoint
 // has an older version, use WithChargeRefunded. charge.refund.updated is read like refund.updated. Not verified: whether Stripe also sends a refund for a prevented dispute.
