@@ -32,7 +32,7 @@ func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 			if to == gobreaker.StateOpen {
 				g.shut(c.OpenFor + time.Millisecond) // gobreaker is half-open only after its time, not at it
 			}
-			g.callAll()
+			call(g.line...)
 		},
 	})
 }

@@ -27,15 +27,14 @@ type dedupe struct {
 	mu         sync.Mutex
 	young, old *cache.Cache
 	youngSince time.Time
-	waiting    map[string]uint64   // digests of at most half ids in a queue that no other process delivers
-	sending    map[string]struct{} // ids of the calls under way
-	ended      signal              // one of them has ended
+	waiting    map[string]uint64        // digests of at most half ids in a queue that no other process delivers
+	sending    map[string]chan struct{} // ids of the calls under way; closed when the call has ended
 }
 
 func newDedupe(c DedupeConfig) *dedupe {
 	return &dedupe{
 		ttl: c.TTL, half: max(c.MaxEntries/2, 1), young: cache.New(c.TTL, 0), old: cache.New(c.TTL, 0), youngSince: time.Now(),
-		waiting: map[string]uint64{}, sending: map[string]struct{}{},
+		waiting: map[string]uint64{}, sending: map[string]chan struct{}{},
 	}
 }
 
@@ -80,19 +79,21 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) (repeat bool, err er
 	defer d.mu.Unlock()
 	for {
 		repeat, conflict := d.find(a.Message, !a.queued)
-		_, other := d.sending[a.Key]
+		other, sending := d.sending[a.Key]
 		switch {
 		case conflict:
 			return false, &ConflictError{Keys: []string{a.Key}}
 		case repeat:
 			return true, nil
-		case !other:
-			d.sending[a.Key] = struct{}{}
+		case !sending:
+			d.sending[a.Key] = make(chan struct{})
 			return false, nil
+		case ctx.Err() != nil:
+			return false, ctx.Err()
 		}
-		if err := d.ended.wait(ctx, &d.mu, time.Hour); err != nil {
-			return false, err
-		}
+		d.mu.Unlock()
+		_ = sleepOr(ctx, time.Hour, other)
+		d.mu.Lock()
 	}
 }
 
@@ -100,8 +101,8 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) (repeat bool, err er
 func (d *dedupe) endSend(a *attempt, v verdict) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	close(d.sending[a.Key])
 	delete(d.sending, a.Key)
-	d.ended.broadcast()
 	if a.queued && (v.class == classDone || v.class == classRejected) {
 		delete(d.waiting, a.Key)
 	}

@@ -19,7 +19,7 @@ type attempt struct {
 	othersSucceeded bool            // since then other events got good answers
 	comeAgain       time.Duration   // after errOthersFirst
 	open            context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
-	called          signal          // its turn may have come, see gate.enter
+	called          chan struct{}   // wakes it in the line, see call
 }
 
 // deliver is what the queue calls for each message. Its error tells the queue what to do with the message. After a panic

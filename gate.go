@@ -51,6 +51,7 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 	if a.queued && !g.failing.enter(a) {
 		return errOthersFirst
 	}
+	a.called = make(chan struct{}, 1)
 	g.line = append(g.line, a)
 	defer func() {
 		g.line = slices.DeleteFunc(g.line, func(b *attempt) bool { return a == b })
@@ -82,7 +83,9 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 			}
 			return nil
 		}
-		_ = a.called.wait(ctx, &g.mu, wait)
+		g.mu.Unlock()
+		_ = sleepOr(ctx, wait, a.called)
+		g.mu.Lock()
 	}
 }
 
@@ -117,14 +120,17 @@ func (g *gate) next() *attempt {
 // callNext wakes the attempt whose turn it is.
 func (g *gate) callNext() {
 	if len(g.line) > 0 {
-		g.next().called.broadcast()
+		call(g.next())
 	}
 }
 
-// callAll wakes all attempts in the line, since the gate has shut or opened.
-func (g *gate) callAll() {
-	for _, a := range g.line {
-		a.called.broadcast()
+// call wakes attempts in the line, also if they begin to wait only now.
+func call(as ...*attempt) {
+	for _, a := range as {
+		select {
+		case a.called <- struct{}{}:
+		default: // it is called already
+		}
 	}
 }
 
@@ -166,7 +172,7 @@ func (g *gate) shut(d time.Duration) {
 	g.endOpen()
 	g.open, g.endOpen = context.WithCancel(context.Background())
 	g.until, g.probe = time.Now().Add(d), nil
-	g.callAll()
+	call(g.line...)
 }
 
 // shutUntil returns until when nothing is sent, and a context that ends when that changes.
@@ -184,27 +190,6 @@ func (g *gate) state() (breaker string, until time.Time, reason string) {
 		until, reason = g.until, g.reason.Error()
 	}
 	return g.breaker.State().String(), until, reason
-}
-
-// signal wakes all who wait for it. Its methods are called with the lock of its owner held.
-type signal struct{ ch chan struct{} }
-
-// wait waits for d or for a broadcast, and gives up mu meanwhile. The error is that of ctx.
-func (s *signal) wait(ctx context.Context, mu *sync.Mutex, d time.Duration) error {
-	if s.ch == nil {
-		s.ch = make(chan struct{})
-	}
-	changed := s.ch
-	mu.Unlock()
-	defer mu.Lock()
-	return sleepOr(ctx, d, changed)
-}
-
-func (s *signal) broadcast() {
-	if s.ch != nil {
-		close(s.ch)
-		s.ch = nil
-	}
 }
 
 // sleepOr waits for d or for changed. The error is that of ctx.

@@ -24,7 +24,7 @@ func (g *gate) judge(a *attempt, v *verdict) (pause time.Duration) {
 		g.refused, g.refusedKeys = 0, nil
 		if g.reason != nil {
 			g.reason = nil
-			g.callAll()
+			call(g.line...)
 		}
 	case v.class == classThrottled:
 		pause = v.wait
