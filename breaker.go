@@ -38,11 +38,11 @@ func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 }
 
 // count tells the breaker about an answer. Called with mu held.
-func (g *gate) count(a *attempt, v *verdict) {
+func (g *gate) count(a *attempt) {
 	var failure error
 	switch {
-	case v.class <= classAskAgain:
-	case v.class == classTransient && !a.othersSucceeded:
+	case a.class <= classAskAgain:
+	case a.class == classTransient && !a.othersSucceeded:
 		failure = errors.New("failure")
 	default:
 		return

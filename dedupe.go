@@ -98,15 +98,15 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) (repeat bool, err er
 }
 
 // endSend ends what beginSend began. It remembers an event that is done; Track's NotReferral may have come too early.
-func (d *dedupe) endSend(a *attempt, v verdict) {
+func (d *dedupe) endSend(a *attempt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	close(d.sending[a.Key])
 	delete(d.sending, a.Key)
-	if a.queued && (v.class == classDone || v.class == classRejected) {
+	if a.queued && (a.class == classDone || a.class == classRejected) {
 		delete(d.waiting, a.Key)
 	}
-	if v.class != classDone || a.Repeats() || v.Outcome == NotReferral && !a.queued {
+	if a.class != classDone || a.Repeats() || a.Outcome == NotReferral && !a.queued {
 		return
 	}
 	if n := d.young.ItemCount(); n >= d.half || time.Since(d.youngSince) >= d.ttl {

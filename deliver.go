@@ -11,59 +11,62 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// attempt is one attempt to deliver a message.
+// attempt is one attempt to deliver a message, with the verdict so far.
 type attempt struct {
 	Message
+	verdict
 	queued          bool            // the queue makes it, not Track
 	failedBefore    bool            // the last attempt of this event failed
 	othersSucceeded bool            // since then other events got good answers
 	comeAgain       time.Duration   // after errOthersFirst
 	open            context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
 	called          chan struct{}   // wakes it in the line, see call
+	waited          time.Duration   // at the gate
+}
+
+// newAttempt returns an attempt that fails unless it gets another verdict.
+func newAttempt(m Message, queued bool) *attempt {
+	return &attempt{Message: m, verdict: transient(errRecovered), queued: queued}
 }
 
 // deliver is what the queue calls for each message. Its error tells the queue what to do with the message. After a panic
 // the event is kept.
 func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
-	v := transient(errRecovered)
-	_ = t.guard(ctx, "the delivery of "+SafeKey(m.Key), func() error {
-		a := &attempt{Message: m, queued: true}
-		v = t.send(ctx, a)
-		t.report(ctx, a, v)
-		return nil
-	})
-	if v.class == classDone {
-		return v.Result, nil
+	a := newAttempt(m, true)
+	_ = t.guard(ctx, "the delivery of "+SafeKey(m.Key), func() error { t.send(ctx, a); return nil })
+	if a.class == classDone {
+		return a.Result, nil
 	}
-	return v.Result, &deliveryError{v, t.cfg.Retry}
+	return a.Result, &deliveryError{a.verdict, t.cfg.Retry}
 }
 
 // send takes an attempt through the stages: dedupe → gate → client. The verdict goes back through them.
-func (t *Tracker) send(ctx context.Context, a *attempt) verdict {
+func (t *Tracker) send(ctx context.Context, a *attempt) {
+	defer t.report(ctx, a)
 	repeat, err := t.dedupe.beginSend(ctx, a)
 	switch {
 	case errors.Is(err, ErrConflict):
 		t.observe(ctx, Step{Stage: StageConflict, Message: a.Message, Err: ErrConflict})
-		return verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: err}
+		a.verdict = verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: err}
+		return
 	case err != nil:
-		return unsent(a, err)
+		a.unsent(err)
+		return
 	case repeat:
-		return verdict{Result: Result{Outcome: Duplicate}}
+		a.verdict = verdict{Result: Result{Outcome: Duplicate}}
+		return
 	}
-	v := verdict{class: classUnknown}
-	defer func() { t.dedupe.endSend(a, v) }() // also after a panic
+	defer t.dedupe.endSend(a) // also after a panic
 	defer t.gate.leave(a)
 	began := time.Now()
 	if err := t.enter(ctx, a); err != nil {
-		v = unsent(a, err)
-		v.wait = a.comeAgain
-		return v
+		a.unsent(err)
+		a.wait = a.comeAgain
+		return
 	}
-	waited := time.Since(began)
-	v = t.post(ctx, a)
-	v.waited = waited
-	t.conclude(ctx, a, &v)
-	return v
+	a.waited = time.Since(began)
+	t.post(ctx, a)
+	t.conclude(ctx, a)
 }
 
 // enter waits at the gate, then for the limit that the queue shares with other processes. If the gate shuts meanwhile, the
@@ -88,48 +91,46 @@ func (t *Tracker) enter(ctx context.Context, a *attempt) error {
 }
 
 // post makes the call. If the queue makes the attempt, the call may outlive the queue's ctx, until Shutdown cuts it short.
-func (t *Tracker) post(ctx context.Context, a *attempt) verdict {
+func (t *Tracker) post(ctx context.Context, a *attempt) {
 	if a.queued {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
 		defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // it only ends the call
 	}
-	var v verdict
-	if err := t.guard(ctx, "the transport", func() error { v = t.client.post(ctx, a.Message); return nil }); err != nil {
-		v = transient(fmt.Errorf("fprom: %s: %w", SafeKey(a.Key), err))
-		v.sent = true // perhaps
+	if err := t.guard(ctx, "the transport", func() error { a.verdict = t.client.post(ctx, a.Message); return nil }); err != nil {
+		a.verdict = transient(fmt.Errorf("fprom: %s: %w", SafeKey(a.Key), err))
+		a.sent = true // perhaps
 	}
-	if v.sent {
+	if a.sent {
 		t.counts.called()
 	}
-	return v
 }
 
-func unsent(a *attempt, err error) verdict {
-	err = fmt.Errorf("fprom: %s was not sent: %w", SafeKey(a.Key), err)
-	return verdict{Result: Result{Outcome: Undelivered}, class: classUnknown, err: err}
+func (a *attempt) unsent(err error) {
+	a.verdict = transient(fmt.Errorf("fprom: %s was not sent: %w", SafeKey(a.Key), err))
+	a.class = classUnknown
 }
 
-// conclude tells the gate and the other processes about the answer, and completes v.
-func (t *Tracker) conclude(ctx context.Context, a *attempt, v *verdict) {
-	pause := t.gate.answered(a, v)
+// conclude tells the gate and the other processes about the answer, and completes the verdict.
+func (t *Tracker) conclude(ctx context.Context, a *attempt) {
+	pause := t.gate.answered(a)
 	// A pause after refused events is not shared: they may be at fault themselves, and each process finds out on its own.
-	if q, ok := t.cfg.Queue.(Limiter); ok && pause > 0 && v.class != classSuspected {
-		tell := func() error { return q.Pause(context.WithoutCancel(ctx), pause, v.err) }
+	if q, ok := t.cfg.Queue.(Limiter); ok && pause > 0 && a.class != classSuspected {
+		tell := func() error { return q.Pause(context.WithoutCancel(ctx), pause, a.err) }
 		if err := t.guard(ctx, "the Queue's Pause", tell); err != nil {
 			t.say(ctx, slog.LevelWarn, "cannot tell the other processes about the pause", safelog.Error(err))
 		}
 	}
-	if v.Outcome == NotReferral {
-		t.askAgain(a, v)
+	if a.Outcome == NotReferral {
+		t.askAgain(a)
 	}
 }
 
 // askAgain postpones the outcome of a NotReferral that may have come too early (RetryConfig.NotFound).
-func (t *Tracker) askAgain(a *attempt, v *verdict) {
-	early := v.class == classAskAgain || attributed(a.Message)
-	if v.class = classDone; !a.queued || !early {
+func (t *Tracker) askAgain(a *attempt) {
+	early := a.class == classAskAgain || attributed(a.Message)
+	if a.class = classDone; !a.queued || !early {
 		return
 	}
 	times, first := t.cfg.Retry.NotFound, time.Now()
@@ -146,9 +147,9 @@ func (t *Tracker) askAgain(a *attempt, v *verdict) {
 	}
 	t.notFound.DeleteExpired()
 	t.notFound.Set(a.Key, first, 2*times[last])
-	v.wait, v.aside = times[i]-age, i == last // its sign-up may wait behind it
-	v.class = classAskAgain
-	v.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), v.wait.Round(time.Second))
+	a.wait, a.aside = times[i]-age, i == last // its sign-up may wait behind it
+	a.class = classAskAgain
+	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), a.wait.Round(time.Second))
 }
 
 // attributed reports whether m is a sale that names its referral.
@@ -159,17 +160,16 @@ func attributed(m Message) bool {
 }
 
 // report makes a step of the verdict. A failure of Track is no step: the caller decides whether to repeat it.
-func (t *Tracker) report(ctx context.Context, a *attempt, v verdict) {
-	v.queued = a.queued
-	s := Step{Message: a.Message, Result: v.Result, Err: v.err, Elapsed: v.elapsed, Waited: v.waited, verdict: &v}
+func (t *Tracker) report(ctx context.Context, a *attempt) {
+	s := Step{Message: a.Message, Result: a.Result, Err: a.err, Elapsed: a.elapsed, Waited: a.waited, attempt: a}
 	switch {
-	case v.class == classDone:
+	case a.class == classDone:
 		s.Stage = StageDelivered
-	case v.class == classRejected && (a.queued || v.sent): // a conflict of Track has its step
+	case a.class == classRejected && (a.queued || a.sent): // a conflict of Track has its step
 		s.Stage = StageDead
-	case v.class == classUnknown:
+	case a.class == classUnknown:
 		return
-	case v.paused:
+	case a.paused:
 		s.Stage = StagePaused
 	case !a.queued:
 		return

@@ -107,16 +107,16 @@ func (f *failing) firstFailure(key string) *failure {
 	return e
 }
 
-// failed notes a failed attempt, and sets in v what follows from it.
-func (f *failing) failed(a *attempt, v *verdict) {
-	if v.class == classTransient && f.maxAttempts > 0 && a.Attempt >= f.maxAttempts {
-		f.giveUp(a, v, fmt.Sprintf("after %d attempts", a.Attempt))
+// failed notes a failed attempt, and sets what follows from it.
+func (f *failing) failed(a *attempt) {
+	if a.class == classTransient && f.maxAttempts > 0 && a.Attempt >= f.maxAttempts {
+		f.giveUp(a, fmt.Sprintf("after %d attempts", a.Attempt))
 		return
 	}
 	now := time.Now()
 	e := f.find(a.Key)
 	if e == nil {
-		v.news = true
+		a.news = true
 		f.firstFailure(a.Key)
 		return
 	}
@@ -128,24 +128,24 @@ func (f *failing) failed(a *attempt, v *verdict) {
 	e.last, e.goodAnswers = now, f.goodAnswers
 	switch {
 	case e.alone && e.aloneFor >= giveUpAfter:
-		f.giveUp(a, v, "after it failed for a day while others were delivered")
+		f.giveUp(a, "after it failed for a day while others were delivered")
 		return
 	case !e.alone && e.aloneFor >= minAlone && math.Pow(max(f.failureRate, 0.01), float64(e.times+1)) <= maxChance:
-		e.alone, v.news = true, v.class != classSuspected // a refusal was said at once
+		e.alone, a.news = true, a.class != classSuspected // a refusal was said at once
 	}
-	if v.alone = e.alone; e.alone {
+	if a.alone = e.alone; e.alone {
 		alone := min(max(e.aloneFor, firstAloneWait), time.Hour)
-		v.wait = max(v.wait, alone+rand.N(alone/10))
-		v.aside = e.aloneFor >= setAsideAfter
+		a.wait = max(a.wait, alone+rand.N(alone/10))
+		a.aside = e.aloneFor >= setAsideAfter
 	}
 	// Where nothing succeeds, perhaps only a later event of a customer can: once an hour one customer's events may pass.
-	if !v.aside && now.Sub(e.first) >= setAsideAfter && now.Sub(f.lastTrial) >= setAsideAfter {
-		f.lastTrial, v.aside = now, true
+	if !a.aside && now.Sub(e.first) >= setAsideAfter && now.Sub(f.lastTrial) >= setAsideAfter {
+		f.lastTrial, a.aside = now, true
 	}
 }
 
 // giveUp makes the event a dead letter.
-func (f *failing) giveUp(a *attempt, v *verdict, why string) {
+func (f *failing) giveUp(a *attempt, why string) {
 	f.events.Delete(a.Key)
-	v.class, v.err = classRejected, fmt.Errorf("%w (given up %s)", v.err, why)
+	a.class, a.err = classRejected, fmt.Errorf("%w (given up %s)", a.err, why)
 }

@@ -145,24 +145,24 @@ func (g *gate) leave(a *attempt) {
 	}
 }
 
-// answered draws the conclusions from the answer, and completes v with them. It returns how long the account pauses because of
-// it; 0 if it does not. The answer to an attempt that began before the gate shut says nothing new about the account.
-func (g *gate) answered(a *attempt, v *verdict) (pause time.Duration) {
+// answered draws the conclusions from an answer, and completes the verdict with them. It returns how long the account pauses
+// because of it; 0 if it does not. The answer to an attempt that began before the gate shut says nothing new about the account.
+func (g *gate) answered(a *attempt) (pause time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if a.othersSucceeded && (v.class == classUnauthorized || v.class == classBusy) {
-		v.class = classSuspected // the fault is this event's alone
+	if a.othersSucceeded && (a.class == classUnauthorized || a.class == classBusy) {
+		a.class = classSuspected // the fault is this event's alone
 	}
 	if a.open.Err() == nil {
-		g.count(a, v)
-		pause = g.judge(a, v)
+		g.count(a)
+		pause = g.judge(a)
 	}
-	v.paused = g.reason != nil && v.class >= classSuspected
+	a.paused = g.reason != nil && a.class >= classSuspected
 	switch {
-	case v.good():
+	case a.good():
 		g.failing.succeeded(a.Key)
-	case a.queued && v.class >= classTransient && v.class < classThrottled:
-		g.failing.failed(a, v)
+	case a.queued && a.class >= classTransient && a.class < classThrottled:
+		g.failing.failed(a)
 	}
 	return pause
 }

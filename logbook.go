@@ -25,7 +25,7 @@ type logbook struct {
 }
 
 func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
-	if s.verdict != nil && s.verdict.good() {
+	if s.attempt != nil && s.attempt.good() {
 		l.worksAgain(ctx, t)
 	}
 	level, text, more := l.line(t, s)
@@ -52,13 +52,13 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 	case StageDelivered:
 		level, text = l.delivered(s)
 	case StageRetry:
-		return l.retry(s.verdict)
+		return l.retry(s.attempt)
 	case StagePaused:
 		level, more = l.outage(slog.LevelError, true)
 		text = "all delivery is paused; queued events are kept"
 	case StageDead:
 		level, text = slog.LevelError, "the event is given up; it is a dead letter: list it with the tool's \"fprom dead list\", and send it again with \"fprom dead redrive\""
-		if _, volatile := t.cfg.Queue.(UndeliveredLister); volatile || !s.verdict.queued {
+		if _, volatile := t.cfg.Queue.(UndeliveredLister); volatile || !s.attempt.queued {
 			text = "the event is given up and not kept; report it by hand, or enqueue it with a durable queue (boltqueue)"
 		}
 	case StageDiscarded:
@@ -74,19 +74,19 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 }
 
 // retry returns the line of an event that is sent again. If the event is refused or fails alone, that is no outage.
-func (l *logbook) retry(v *verdict) (level slog.Level, text string, more []slog.Attr) {
+func (l *logbook) retry(a *attempt) (level slog.Level, text string, more []slog.Attr) {
 	switch {
-	case v.class == classAskAgain:
+	case a.class == classAskAgain:
 		return slog.LevelDebug, "no such referral yet; asked again later", nil
-	case v.class == classSuspected:
+	case a.class == classSuspected:
 		text = "this event was refused; it is kept and tried again later"
-	case v.alone:
+	case a.alone:
 		text = "this event fails while others are delivered; it is kept, and tried again less and less often"
 	default:
-		level, more = l.outage(slog.LevelWarn, v.news)
+		level, more = l.outage(slog.LevelWarn, a.news)
 		return level, "delivery fails; the events are kept and tried again", more
 	}
-	if v.news {
+	if a.news {
 		return slog.LevelWarn, text, nil
 	}
 	return slog.LevelDebug, text, nil
@@ -95,8 +95,8 @@ func (l *logbook) retry(v *verdict) (level slog.Level, text string, more []slog.
 // delivered returns the line of a delivery. The first one, and the first NotReferral, tell people that their installation
 // works.
 func (l *logbook) delivered(s Step) (slog.Level, string) {
-	if s.verdict.warn != "" {
-		return slog.LevelWarn, s.verdict.warn
+	if s.attempt.warn != "" {
+		return slog.LevelWarn, s.attempt.warn
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -35,7 +35,7 @@ type Step struct {
 	Elapsed time.Duration // the attempt's duration; 0 if none was made
 	Waited  time.Duration // how long the attempt waited for the rate limit before it was made
 
-	verdict *verdict // of the attempt; nil if none was made
+	attempt *attempt // nil if none was made
 }
 
 // observe counts and logs every step, and calls the Observer, also after the end of ctx. It recovers their panics.

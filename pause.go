@@ -16,35 +16,35 @@ const (
 	slowInterval  = time.Minute
 )
 
-// judge begins and ends the pauses of the account. It returns how long the account pauses because of v; 0 if it does not.
+// judge begins and ends the pauses of the account. It returns how long the account pauses because of the answer; 0 if it does not.
 // Called with mu held.
-func (g *gate) judge(a *attempt, v *verdict) (pause time.Duration) {
+func (g *gate) judge(a *attempt) (pause time.Duration) {
 	switch {
-	case v.good():
+	case a.good():
 		g.refused, g.refusedKeys = 0, nil
 		if g.reason != nil {
 			g.reason = nil
 			call(g.line...)
 		}
-	case v.class == classThrottled:
-		pause = v.wait
-	case v.class == classUnauthorized:
+	case a.class == classThrottled:
+		pause = a.wait
+	case a.class == classUnauthorized:
 		g.refused++
 		pause = min(probeInterval<<min(g.refused-1, 6), slowInterval)
-	case v.class == classSuspected, v.class == classBusy: // the event or the account is at fault
+	case a.class == classSuspected, a.class == classBusy: // the event or the account is at fault
 		g.refused++
 		if g.reason == nil && !a.failedBefore && !slices.Contains(g.refusedKeys, a.Key) { // one that failed before says nothing new
 			g.refusedKeys = append(g.refusedKeys, a.Key)
 		}
 		switch {
 		case g.refused > quickProbes:
-			pause = max(v.wait, slowInterval)
+			pause = max(a.wait, slowInterval)
 		case g.reason != nil, len(g.refusedKeys) >= refusalsToPause:
-			pause = max(v.wait, probeInterval)
+			pause = max(a.wait, probeInterval)
 		}
 	}
 	if pause > 0 {
-		g.reason = v.err
+		g.reason = a.err
 		g.shut(pause)
 	}
 	return pause

@@ -120,10 +120,9 @@ func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 	}
 	t.accepting.RUnlock()
 	m.Attempt = 1
-	a := &attempt{Message: m}
-	v := t.send(ctx, a)
-	t.report(ctx, a, v)
-	return v.Result, v.err
+	a := newAttempt(m, false)
+	t.send(ctx, a)
+	return a.Result, a.err
 }
 
 // Format prints which account the Tracker reports to and nothing else, whatever the verb: not the key, and no customer.

@@ -96,7 +96,7 @@ func ruleOf(status int, has features, kind string) rule {
 	})]
 }
 
-// verdict is the result of one attempt.
+// verdict is what came of one attempt.
 type verdict struct {
 	Result
 	class   class
@@ -107,10 +107,8 @@ type verdict struct {
 	alone   bool          // the event fails while others succeed
 	news    bool          // the event failed for the first time, or alone is true for the first time
 	warn    string        // a warning about an event that is done
-	queued  bool          // the queue made the attempt, not Track
-	sent    bool
+	sent    bool          // the call was made
 	elapsed time.Duration
-	waited  time.Duration // for the rate limit
 }
 
 func transient(err error) verdict {
