@@ -434,3 +434,34 @@ func (q deliveredElsewhere) Run(ctx context.Context, workers int, deliver func(c
 		return r, err
 	})
 }
+
+// TestAloneThroughALongPause: an event that failed alone for most of a day is not taken for a new one after a pause of hours.
+func TestAloneThroughALongPause(t *testing.T) {
+	for name, events := range map[string]int{"waits at the gate": 1, "waits in the queue": 5} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				begin := time.Now()
+				bad := poisoned(reply{status: 500})
+				f := &fake{answer: func(n int, c call) reply {
+					if at := time.Since(begin); at > 20*time.Hour && at < 24*time.Hour {
+						return reply{status: 401}
+					}
+					return bad.answer(n, c)
+				}}
+				cfg := config(f)
+				cfg.Workers = 4
+				tracker := start(t, cfg)
+				for i := range events {
+					enqueue(t, tracker, sale(fmt.Sprint("bad", i)))
+				}
+				for i := 0; time.Since(begin) < 32*time.Hour; i++ {
+					enqueue(t, tracker, sale(fmt.Sprint("other", i)))
+					time.Sleep(time.Minute)
+				}
+				if s := tracker.Stats(); s.Rejected != uint64(events) {
+					t.Errorf("%d of %d events that failed for a day are given up: %+v", s.Rejected, events, s)
+				}
+			})
+		})
+	}
+}

@@ -42,7 +42,7 @@ func (g *gate) count(a *attempt) {
 	var failure error
 	switch {
 	case a.class <= classAskAgain:
-	case a.class == classTransient && !a.othersSucceeded:
+	case a.class == classTransient && !g.failing.othersSucceeded(a):
 		failure = errors.New("failure")
 	default:
 		return

@@ -15,13 +15,11 @@ import (
 type attempt struct {
 	Message
 	verdict
-	queued          bool            // the queue makes it, not Track
-	failedBefore    bool            // the last attempt of this event failed
-	othersSucceeded bool            // since then other events got good answers
-	comeAgain       time.Duration   // after errOthersFirst
-	open            context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
-	called          chan struct{}   // wakes it in the line, see call
-	waited          time.Duration   // at the gate
+	queued  bool            // the queue makes it, not Track
+	failure *failure        // of earlier attempts of the queue; nil if there is none, and outside of the gate
+	open    context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
+	called  chan struct{}   // wakes it in the line, see call
+	waited  time.Duration   // at the gate
 }
 
 // newAttempt returns an attempt that fails unless it gets another verdict.
@@ -61,7 +59,6 @@ func (t *Tracker) send(ctx context.Context, a *attempt) {
 	began := time.Now()
 	if err := t.enter(ctx, a); err != nil {
 		a.unsent(err)
-		a.wait = a.comeAgain
 		return
 	}
 	a.waited = time.Since(began)
@@ -108,8 +105,7 @@ func (t *Tracker) post(ctx context.Context, a *attempt) {
 }
 
 func (a *attempt) unsent(err error) {
-	a.verdict = transient(fmt.Errorf("fprom: %s was not sent: %w", SafeKey(a.Key), err))
-	a.class = classUnknown
+	a.class, a.err = classUnknown, fmt.Errorf("fprom: %s was not sent: %w", SafeKey(a.Key), err)
 }
 
 // conclude tells the gate and the other processes about the answer, and completes the verdict.

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/patrickmn/go-cache"
+	"golang.org/x/time/rate"
 )
 
 const (
 	firstAloneWait = 450 * time.Second // the first wait of an event that fails alone; it doubles, up to an hour
 	setAsideAfter  = time.Hour         // after failing alone for so long, the later events of the customer pass
 	giveUpAfter    = 24 * time.Hour    // after failing alone for so long, the event is a dead letter
-	forgetAfter    = 2 * time.Hour     // an event that did not come again: another process has delivered it
+	forgetAfter    = giveUpAfter       // without an attempt: another process has delivered the event
 )
 
 // An event counts as failing alone if the probability that it failed so often by chance is at most maxChance, and if others
@@ -35,7 +36,8 @@ type failing struct {
 	events      *cache.Cache // *failure by key
 	busy        int          // events that failed before and are under way
 	maxBusy     int
-	maxAttempts int // RetryConfig.MaxAttempts
+	turnedAway  *rate.Limiter // about twenty of them come again in a second
+	maxAttempts int           // RetryConfig.MaxAttempts
 	goodAnswers uint64
 	failureRate float64   // the share of first attempts that failed lately
 	lastTrial   time.Time // when an event was last set aside although it does not fail alone, see failed
@@ -50,50 +52,50 @@ type failure struct {
 }
 
 func newFailing(workers, maxAttempts int) *failing {
-	return &failing{maxBusy: max(workers/2, 1), maxAttempts: maxAttempts, events: cache.New(forgetAfter, 0)}
+	return &failing{maxBusy: max(workers/2, 1), maxAttempts: maxAttempts, turnedAway: rate.NewLimiter(20, 1), events: cache.New(forgetAfter, 0)}
 }
 
 var errOthersFirst = errors.New("the event failed before, and other events come first")
 
 // enter begins an attempt; leave ends it. If too many failed events are under way, the attempt is not made, and the event must
-// come again after a time that is random, so that about twenty come in a second.
+// come again later.
 func (f *failing) enter(a *attempt) bool {
-	e := f.find(a.Key)
-	if e == nil && a.Attempt > 1 { // it failed in another process, or before a restart
+	var e *failure
+	if known, ok := f.events.Get(a.Key); ok {
+		e = known.(*failure)
+	} else if a.Attempt > 1 { // it failed in another process, or before a restart
 		e = f.firstFailure(a.Key)
 	}
 	switch {
 	case e == nil:
 		return true
 	case f.busy >= f.maxBusy:
-		a.comeAgain = time.Second + rand.N(min(time.Duration(f.events.ItemCount())*100*time.Millisecond, 5*time.Minute))
+		a.wait = time.Second + f.turnedAway.Reserve().Delay()
 		return false
 	}
 	f.busy++
-	a.failedBefore, a.othersSucceeded = true, e.goodAnswers != f.goodAnswers
+	a.failure = e
 	return true
 }
 
 func (f *failing) leave(a *attempt) {
-	if a.failedBefore {
+	if a.failure != nil {
 		f.busy--
 	}
-	a.failedBefore = false
+	a.failure = nil
 }
 
-func (f *failing) find(key string) *failure {
-	if e, known := f.events.Get(key); known {
-		return e.(*failure)
-	}
-	return nil
+// othersSucceeded reports whether the event failed before, and other events got good answers since then.
+func (f *failing) othersSucceeded(a *attempt) bool {
+	return a.failure != nil && a.failure.goodAnswers != f.goodAnswers
 }
 
-func (f *failing) succeeded(key string) {
+func (f *failing) succeeded(a *attempt) {
 	f.goodAnswers++
-	if f.find(key) == nil {
+	if a.failure == nil {
 		f.failureRate -= f.failureRate / 16
 	}
-	f.events.Delete(key)
+	f.events.Delete(a.Key)
 }
 
 // firstFailure notes the first failure that this process knows of an event.
@@ -113,14 +115,13 @@ func (f *failing) failed(a *attempt) {
 		f.giveUp(a, fmt.Sprintf("after %d attempts", a.Attempt))
 		return
 	}
-	now := time.Now()
-	e := f.find(a.Key)
+	now, e := time.Now(), a.failure
 	if e == nil {
 		a.news = true
 		f.firstFailure(a.Key)
 		return
 	}
-	if e.goodAnswers != f.goodAnswers {
+	if f.othersSucceeded(a) {
 		e.times++
 		e.aloneFor += now.Sub(e.last)
 	}

@@ -110,7 +110,7 @@ func (g *gate) next() *attempt {
 	}
 	lastFirst := g.reason == nil && g.probes%8 == 0
 	for _, a := range slices.Backward(g.line) {
-		if (a.Bulk || a.failedBefore) == lastFirst {
+		if (a.Bulk || a.failure != nil) == lastFirst {
 			return a
 		}
 	}
@@ -150,7 +150,7 @@ func (g *gate) leave(a *attempt) {
 func (g *gate) answered(a *attempt) (pause time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if a.othersSucceeded && (a.class == classUnauthorized || a.class == classBusy) {
+	if g.failing.othersSucceeded(a) && (a.class == classUnauthorized || a.class == classBusy) {
 		a.class = classSuspected // the fault is this event's alone
 	}
 	if a.open.Err() == nil {
@@ -160,7 +160,7 @@ func (g *gate) answered(a *attempt) (pause time.Duration) {
 	a.paused = g.reason != nil && a.class >= classSuspected
 	switch {
 	case a.good():
-		g.failing.succeeded(a.Key)
+		g.failing.succeeded(a)
 	case a.queued && a.class >= classTransient && a.class < classThrottled:
 		g.failing.failed(a)
 	}

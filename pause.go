@@ -33,7 +33,7 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 		pause = min(probeInterval<<min(g.refused-1, 6), slowInterval)
 	case a.class == classSuspected, a.class == classBusy: // the event or the account is at fault
 		g.refused++
-		if g.reason == nil && !a.failedBefore && !slices.Contains(g.refusedKeys, a.Key) { // one that failed before says nothing new
+		if g.reason == nil && a.failure == nil && !slices.Contains(g.refusedKeys, a.Key) { // one that failed before says nothing new
 			g.refusedKeys = append(g.refusedKeys, a.Key)
 		}
 		switch {
