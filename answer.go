@@ -111,8 +111,8 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 	if r.outcome == Tracked {
 		v.ID, v.Commissions = a.id, a.commissions
 	}
-	if r.outcome == Duplicate {
-		v.warn = a.suspicion(m, c.began)
+	if r.outcome == Duplicate && !a.sameID(m) {
+		v.warn = warnOtherID
 	}
 	if r.class <= classAskAgain {
 		return v
@@ -137,22 +137,10 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 	return v
 }
 
-// suspicion returns a warning if a duplicate may be another payment than m. began is the start of this process.
-func (a *answer) suspicion(m Message, began time.Time) string {
-	switch {
-	case eventID(m) == "": // sign-ups and cancellations are never suspicious
-	case !a.sameID(m):
-		return warnOtherID
-	case m.Attempt <= 1 && !m.RecordedAt.Before(began):
-		return warnFirst
-	}
-	return ""
-}
-
-// sameID reports whether a 409 names m, or no event.
+// sameID reports whether a 409 names m, or no event. Sign-ups and cancellations have no id.
 func (a *answer) sameID(m Message) bool {
 	_, rest, ok := strings.Cut(a.message, "with the id '")
-	if !ok {
+	if !ok || eventID(m) == "" {
 		return true
 	}
 	i := strings.LastIndex(rest, "' already")

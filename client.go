@@ -28,11 +28,10 @@ type client struct {
 	cfg       Config
 	transport http.RoundTripper
 	closeIdle func()
-	began     time.Time // of this process: an earlier one may have sent events that were recorded before
 }
 
 func newClient(cfg Config) *client {
-	c := &client{cfg: cfg, began: time.Now(), closeIdle: func() {}}
+	c := &client{cfg: cfg, closeIdle: func() {}}
 	if cfg.HTTPClient != nil {
 		c.transport = cfg.HTTPClient.Transport
 	}

@@ -12,63 +12,81 @@ import (
 type DedupeConfig struct {
 	// TTL is how long a delivered event id is remembered. Default 24 h.
 	TTL time.Duration
-	// MaxEntries is how many ids are remembered at most; beyond it the older half is forgotten. Default 262,144. The ledger of
-	// a durable queue still knows a forgotten id, and so does FirstPromoter, which answers 409.
+	// MaxEntries is how many ids are remembered at most, those that wait included; beyond it the older half is forgotten.
+	// Default 262,144. A durable queue still knows a forgotten id, and so does FirstPromoter, which answers 409.
 	MaxEntries int
 }
 
-// dedupe remembers the ids that this process has delivered, with their digests. Ids are in two generations of go-cache. When
-// the young one is full or a TTL old, it becomes the old one, and the previous old one is dropped as a whole: so no call
-// waits for a sweep. What waits, the queue knows; waiting is only for Record and Track, which do not ask it.
+// dedupe remembers event ids in two generations of go-cache. When the young one is full or a TTL old, it becomes the old one,
+// and the previous old one is dropped as a whole: so no call waits for a sweep.
 type dedupe struct {
-	ttl  time.Duration
-	half int // ids in one generation
+	ttl   time.Duration
+	half  int       // ids in one generation
+	began time.Time // of this process: an earlier one may have sent events that were recorded before
 
 	mu         sync.Mutex
-	young, old *cache.Cache
+	young, old *cache.Cache // of type known
 	youngSince time.Time
-	waiting    map[string]uint64        // digests of at most half ids in a queue that no other process delivers
 	sending    map[string]chan struct{} // ids of the calls under way; closed when the call has ended
+}
+
+// known is what this process knows of an event id.
+type known struct {
+	digest    uint64
+	puts      int  // have stored it in a queue that no other process delivers, or are about to; 0 when it is done
+	sent      bool // it may have arrived
+	delivered bool
 }
 
 func newDedupe(c DedupeConfig) *dedupe {
 	return &dedupe{
-		ttl: c.TTL, half: max(c.MaxEntries/2, 1), young: cache.New(c.TTL, 0), old: cache.New(c.TTL, 0), youngSince: time.Now(),
-		waiting: map[string]uint64{}, sending: map[string]chan struct{}{},
+		ttl: c.TTL, half: max(c.MaxEntries/2, 1), began: time.Now(),
+		young: cache.New(c.TTL, 0), old: cache.New(c.TTL, 0), youngSince: time.Now(), sending: map[string]chan struct{}{},
 	}
 }
 
-// find reports whether m is a repeat of a delivered event, or in conflict with one or, with waiting, with one that waits.
-// Called with mu held.
-func (d *dedupe) find(m Message, waiting bool) (repeat, conflict bool) {
-	digest, ok := d.young.Get(m.Key)
+// get is called with mu held, as set is.
+func (d *dedupe) get(key string) known {
+	v, ok := d.young.Get(key)
 	if !ok {
-		digest, ok = d.old.Get(m.Key)
+		v, _ = d.old.Get(key)
 	}
-	if ok {
-		delete(d.waiting, m.Key) // what is delivered waits no more
-		return digest == m.Digest, digest != m.Digest
-	}
-	waits, ok := d.waiting[m.Key]
-	return false, waiting && ok && waits != m.Digest
+	k, _ := v.(known)
+	return k
 }
 
-// check is find for calls without mu.
+func (d *dedupe) set(key string, k known) {
+	if n := d.young.ItemCount(); n >= d.half || time.Since(d.youngSince) >= d.ttl {
+		d.old, d.young, d.youngSince = d.young, cache.New(d.ttl, 0), time.Now()
+	}
+	d.young.SetDefault(key, k)
+}
+
+// compare reports whether m is a repeat of the event that is known, if that is delivered, or in conflict with it. With waiting, it
+// may also be in conflict with an event that waits: that is for Record and Track, since Put knows what waits.
+func (k known) compare(m Message, waiting bool) (repeat, conflict bool) {
+	same := k.digest == m.Digest
+	return k.delivered && same, (k.delivered || waiting && k.puts > 0) && !same
+}
+
+// check compares m with what is known of its id.
 func (d *dedupe) check(m Message, waiting bool) (repeat, conflict bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.find(m, waiting)
+	return d.get(m.Key).compare(m, waiting)
 }
 
-// note notes that m is about to be stored, since it may be delivered before Put returns; or that it was not stored.
-func (d *dedupe) note(m Message, waits bool) {
+// note counts the Puts of m: with 1 one that begins, since m may be delivered before it returns, with -1 one that has failed.
+func (d *dedupe) note(m Message, puts int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	switch digest, known := d.waiting[m.Key]; {
-	case waits && !known && len(d.waiting) < d.half:
-		d.waiting[m.Key] = m.Digest
-	case !waits && digest == m.Digest:
-		delete(d.waiting, m.Key)
+	k := d.get(m.Key)
+	if k.puts == 0 && puts > 0 && !k.delivered {
+		k.digest = m.Digest
+	}
+	if k.digest == m.Digest && k.puts+puts >= 0 {
+		k.puts += puts
+		d.set(m.Key, k)
 	}
 }
 
@@ -78,7 +96,8 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) (repeat bool, err er
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
-		repeat, conflict := d.find(a.Message, !a.queued)
+		k := d.get(a.Key)
+		repeat, conflict := k.compare(a.Message, !a.queued)
 		other, sending := d.sending[a.Key]
 		switch {
 		case conflict:
@@ -87,6 +106,7 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) (repeat bool, err er
 			return true, nil
 		case !sending:
 			d.sending[a.Key] = make(chan struct{})
+			a.again = k.sent || a.Attempt > 1 || a.RecordedAt.Before(d.began)
 			return false, nil
 		case ctx.Err() != nil:
 			return false, ctx.Err()
@@ -103,14 +123,13 @@ func (d *dedupe) endSend(a *attempt) {
 	defer d.mu.Unlock()
 	close(d.sending[a.Key])
 	delete(d.sending, a.Key)
+	k := d.get(a.Key)
+	k.sent = k.sent || a.sent
 	if a.queued && (a.class == classDone || a.class == classRejected) {
-		delete(d.waiting, a.Key)
+		k.puts = 0
 	}
-	if a.class != classDone || a.Repeats() || a.Outcome == NotReferral && !a.queued {
-		return
+	if a.class == classDone && !a.Repeats() && (a.queued || a.Outcome != NotReferral) {
+		k.digest, k.delivered = a.Digest, true
 	}
-	if n := d.young.ItemCount(); n >= d.half || time.Since(d.youngSince) >= d.ttl {
-		d.old, d.young, d.youngSince = d.young, cache.New(d.ttl, 0), time.Now()
-	}
-	d.young.SetDefault(a.Key, a.Digest)
+	d.set(a.Key, k)
 }

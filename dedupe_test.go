@@ -129,6 +129,35 @@ func TestDuplicateOfAPutThatFails(t *testing.T) {
 	})
 }
 
+// Of two Puts of one event one fails: the event waits all the same, so Track finds that another amount is a conflict.
+func TestConflictAfterAPutThatFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fails := make(chan struct{})
+		q := newRecorder()
+		q.onPut = func(_ []fprom.Message, put func() error) error {
+			if q.puts == 1 {
+				<-fails
+				return errors.New("disk full")
+			}
+			return put()
+		}
+		f := script(reply{status: 500}, ok())
+		cfg := config(f)
+		cfg.Queue, cfg.Retry.Base, cfg.Retry.Max = q, time.Hour, time.Hour
+		tracker := start(t, cfg)
+		go func() { _ = tracker.Enqueue(t.Context(), sale("ch_1")) }()
+		settle()
+		enqueue(t, tracker, sale("ch_1"))
+		close(fails)
+		settle()
+		other := sale("ch_1")
+		other.Amount++
+		if _, err := tracker.Track(t.Context(), other); !errors.Is(err, fprom.ErrConflict) || len(f.seen()) != 1 {
+			t.Errorf("Track of another amount: %v after %d calls, want a conflict after 1", err, len(f.seen()))
+		}
+	})
+}
+
 func TestRejectedIsReleased(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := script(reply{status: 400, body: `{"message":"Error. Amount blank or invalid."}`}, ok())

@@ -16,6 +16,7 @@ type attempt struct {
 	Message
 	verdict
 	queued  bool            // the queue makes it, not Track
+	again   bool            // an earlier attempt may have arrived
 	failure *failure        // of earlier attempts of the queue; nil if there is none, and outside of the gate
 	open    context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
 	called  chan struct{}   // wakes it in the line, see call
@@ -118,8 +119,11 @@ func (t *Tracker) conclude(ctx context.Context, a *attempt) {
 			t.say(ctx, slog.LevelWarn, "cannot tell the other processes about the pause", safelog.Error(err))
 		}
 	}
-	if a.Outcome == NotReferral {
+	switch {
+	case a.Outcome == NotReferral:
 		t.askAgain(a)
+	case a.Outcome == Duplicate && a.warn == "" && !a.again && eventID(a.Message) != "":
+		a.warn = warnFirst
 	}
 }
 

@@ -86,7 +86,9 @@ func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, e
 	}
 	_, shared := t.cfg.Queue.(Limiter) // another process may give an event up, which frees its id
 	for _, m := range ms {
-		t.dedupe.note(m, !shared)
+		if !shared {
+			t.dedupe.note(m, 1)
+		}
 	}
 	err = t.guard(ctx, "the Queue's Put", func() error { return t.cfg.Queue.Put(bounded, ms...) })
 	c, named := errors.AsType[*ConflictError](err)
@@ -98,10 +100,10 @@ func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, e
 	for _, m := range ms {
 		switch {
 		case conflict && (!named || slices.Contains(c.Keys, m.Key)): // not named: perhaps all
-			t.dedupe.note(m, false)
+			t.dedupe.note(m, -1)
 			conflicts = append(conflicts, m)
 		case err != nil:
-			t.dedupe.note(m, false)
+			t.dedupe.note(m, -1)
 		default:
 			t.observe(ctx, Step{Stage: StageEnqueued, Message: m})
 		}

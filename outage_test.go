@@ -2,6 +2,7 @@ package fprom_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -131,6 +132,36 @@ func TestLoudDuplicates(t *testing.T) {
 				}
 				if loud := strings.Contains(log.String(), "FirstPromoter knew") || strings.Contains(log.String(), "names another"); loud != test.loud {
 					t.Errorf("logged:\n%s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// A Track that got no answer may have arrived: the 409 to the next attempt, of whomever, is no old id.
+func TestDuplicateAfterTrack(t *testing.T) {
+	for name, next := range map[string]func(context.Context, *fprom.Tracker) error{
+		"Track": func(ctx context.Context, tracker *fprom.Tracker) error {
+			_, err := tracker.Track(ctx, sale("a"))
+			return err
+		},
+		"Enqueue": func(ctx context.Context, tracker *fprom.Tracker) error { return tracker.Enqueue(ctx, sale("a")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log bytes.Buffer
+				cfg := config(script(reply{hang: true}, object(409, `{"message":"The 'sale' event with the id 'a' already exists."}`)))
+				cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				tracker := start(t, cfg)
+				if r, err := tracker.Track(t.Context(), sale("a")); r.Outcome != fprom.Undelivered || err == nil {
+					t.Errorf("Track: %v, %v", r.Outcome, err)
+				}
+				if err := next(t.Context(), tracker); err != nil {
+					t.Error(err)
+				}
+				flush(t, tracker, time.Minute)
+				if s := tracker.Stats(); s.Duplicate != 1 || strings.Contains(log.String(), "level=WARN") {
+					t.Errorf("%d duplicates; logged:\n%s", s.Duplicate, log.String())
 				}
 			})
 		})
