@@ -96,11 +96,12 @@ func serve(ctx context.Context, stop func(), addr, outbox string, stderr io.Writ
 		fmt.Fprintln(stderr, "shutting down (Ctrl-C again: at once)")
 	}
 	stop() // a second Ctrl-C now kills the process
-	err = errors.Join(err, shutdown(server, tracker))
-	if left := new(fprom.UndeliveredError); errors.As(err, &left) { // left.Events has the events
-		err = fmt.Errorf("%w; here: -outbox fprom.db", err)
+	ended := shutdown(server, tracker)
+	if left := new(fprom.UndeliveredError); errors.As(ended, &left) { // no failure: left.Events has the events
+		cfg.Logger.Warn(left.Error() + "; here: -outbox fprom.db")
+		ended = nil
 	}
-	return err
+	return errors.Join(err, ended)
 }
 
 // shutdown ends the handlers first, because they still record sales, and then the Tracker. Each has its own time limit.

@@ -11,6 +11,9 @@ import (
 // TestRun does what the program tells a new user to do: the curl lines, and Ctrl-C.
 func TestRun(t *testing.T) { exampletest.Shop(t, run) }
 
+// TestRunLeavesSales ends the program while the queue in memory has a sale.
+func TestRunLeavesSales(t *testing.T) { exampletest.LeavesSales(t, run) }
+
 func TestRunSaysWhatIsWrong(t *testing.T) { exampletest.SaysWhatIsWrong(t, run) }
 
 // TestOperator does what the program tells an operator to do.

@@ -30,7 +30,7 @@ func WithoutCredentials(t *testing.T) {
 }
 
 // Start runs main and returns the first n curl commands that it prints. stop ends it like Ctrl-C and returns its exit code and its
-// output up to these commands.
+// output.
 func Start(t *testing.T, main Main, n int, args ...string) (calls []Curl, stop func() (code int, printed string)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -43,10 +43,16 @@ func Start(t *testing.T, main Main, n int, args ...string) (calls []Curl, stop f
 	}()
 	var printed bytes.Buffer
 	calls = curlLines(t, io.TeeReader(r, &printed), n)
-	go func() { _, _ = io.Copy(io.Discard, r) }() // main must not block
+	rest := make(chan struct{})
+	go func() { // main must not block
+		_, _ = io.Copy(&printed, r)
+		close(rest)
+	}()
 	return calls, func() (int, string) {
 		cancel()
-		return <-code, printed.String()
+		exit := <-code
+		<-rest
+		return exit, printed.String()
 	}
 }
 
@@ -138,6 +144,19 @@ func Shop(t *testing.T, main Main) {
 				t.Errorf("exit code %d, want 0; it said:\n%s", code, printed)
 			}
 		})
+	}
+}
+
+// LeavesSales ends a shop while its queue in memory has a sale that FirstPromoter does not take. It names the sale, and does not fail.
+func LeavesSales(t *testing.T, main Main) {
+	t.Helper()
+	t.Setenv("FIRSTPROMOTER_API_KEY", "key")
+	t.Setenv("FIRSTPROMOTER_ACCOUNT_ID", "account")
+	t.Setenv("FIRSTPROMOTER_API_URL", "http://127.0.0.1:9/api/v2/track") // nothing listens there
+	calls, stop := Start(t, main, 1)
+	calls[0].Do(t, http.StatusOK)
+	if code, printed := stop(); code != 0 || !strings.Contains(printed, "undelivered events: 1 (the first: sale:") {
+		t.Errorf("exit code %d, want 0; it said:\n%s", code, printed)
 	}
 }
 
