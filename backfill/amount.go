@@ -38,7 +38,7 @@ func (f Format) ParseAmount(s, code string) (int64, error) {
 		return 0, &fprom.ValidationError{Field: "Amount", Reason: "is not a plain decimal number such as 19.99"}
 	}
 	s = strings.ReplaceAll(s, ",", ".")
-	if mayBeThousands(s, code) {
+	if isNumber(strings.TrimPrefix(s, "-")) && mayBeThousands(s, code) {
 		return 0, &fprom.ValidationError{Field: "Amount", Reason: "has three digits behind its mark: is it a thousands separator? Write two, or none"}
 	}
 	return fprom.ParseAmount(s, code)

@@ -134,3 +134,14 @@ func FuzzAmount(f *testing.F) {
 		}
 	})
 }
+
+// A refused amount has the right reason: no thousands are searched in what is no number.
+func TestReasonOfAWrongAmount(t *testing.T) {
+	t.Parallel()
+	f := backfill.Format{Amount: backfill.Major}
+	for s, want := range map[string]string{"1.000": "three digits", "(5.00)": "not a plain decimal", "5.00-": "not a plain decimal", "5.00 €": "not a plain decimal"} {
+		if _, err := f.ParseAmount(s, "USD"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", s, err, want)
+		}
+	}
+}
