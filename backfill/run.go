@@ -36,7 +36,8 @@ type Options struct {
 type Result struct {
 	Rows        int    `json:"rows"`
 	Queued      int    `json:"queued"`    // rows that were stored, or would be without DryRun
-	Known       int    `json:"known"`     // rows that the outbox has already, with the same amount
+	Known       int    `json:"known"`     // rows that the outbox has already, with the same amount; Repeated ones are of these
+	Repeated    int    `json:"repeated"`  // rows with the event id and amount of an earlier row, which this Run stored
 	Conflicts   int    `json:"conflicts"` // rows that the outbox has with another amount: not stored
 	Invalid     int    `json:"invalid"`   // rows that make no event
 	RejectsFile string `json:"rejects_file"`
@@ -75,7 +76,7 @@ func Run(ctx context.Context, r io.Reader, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	l := &loader{Options: o, rejects: w, twins: newTwins(), start: time.Now(), kind: in.format.Kind, index: newIndex()}
+	l := &loader{Options: o, rejects: w, twins: newTwins(), start: time.Now(), kind: in.format.Kind, index: newIndex(), own: newIndex()}
 	l.result.Since = l.start
 	err = l.load(ctx, in)
 	if cerr := w.close(); err == nil {
@@ -96,7 +97,8 @@ type loader struct {
 	start   time.Time
 	pending []pending // the batch
 	kind    string
-	index   *index // see sift
+	index   *index // of the outbox, see sift
+	own     *index // of what this Run stored, see sift
 	looked  bool   // the whole outbox is in index
 }
 

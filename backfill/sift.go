@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"strings"
+	"time"
 
 	"github.com/fprom-go/fprom"
 )
@@ -51,15 +52,18 @@ func moneyOf(e fprom.Event) money {
 }
 
 // sift returns the rows of the batch that are new: neither in the outbox nor twice in the file. The outbox has the batches
-// before, but not in a dry run: then the index keeps their keys. It also keeps all keys of events that have no id of their own
+// before, but not in a dry run: then own keeps their keys. It also keeps all keys of events that have no id of their own
 // (cancellations), since an outbox does not find these by key: it is read through once.
 func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 	if len(l.pending) == 0 {
 		return nil, nil
 	}
 	repeats := fprom.Message{Kind: l.kind}.Repeats()
-	if !l.DryRun && !repeats {
+	if !repeats {
 		clear(l.index.of)
+		if !l.DryRun {
+			clear(l.own.of)
+		}
 	}
 	if !repeats || !l.looked {
 		if err := l.lookUp(ctx, !repeats); err != nil {
@@ -69,7 +73,14 @@ func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 	}
 	for _, p := range l.pending {
 		m := moneyOf(p.row.Event)
-		switch is, same := l.index.find(p.msg.Key, m); {
+		is, same := l.own.find(p.msg.Key, m)
+		if is && same {
+			l.result.Repeated++
+		}
+		if !is {
+			is, same = l.index.find(p.msg.Key, m)
+		}
+		switch {
 		case is && !same:
 			if err := l.conflict(p); err != nil {
 				return nil, err
@@ -77,7 +88,7 @@ func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 		case is:
 			l.result.Known++
 		default:
-			l.index.add(p.msg.Key, m)
+			l.own.add(p.msg.Key, m)
 			fresh = append(fresh, p)
 		}
 	}
@@ -99,7 +110,11 @@ func (l *loader) lookUp(ctx context.Context, batch bool) error {
 		if e.State == fprom.StateDead || e.Damaged {
 			continue
 		}
-		l.index.add(e.Key, money{e.Amount, e.Currency})
+		index := l.index
+		if e.Bulk && !e.RecordedAt.Before(l.start.Truncate(time.Microsecond)) { // a database has no nanoseconds
+			index = l.own
+		}
+		index.add(e.Key, money{e.Amount, e.Currency})
 		if e.Bulk && e.State == fprom.StateWaiting && e.RecordedAt.Before(l.result.Since) {
 			l.result.Since = e.RecordedAt
 		}
