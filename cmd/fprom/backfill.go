@@ -195,7 +195,7 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 	p := a.progress(0, "delivered")
 	defer p.end()
 	first := 0
-	o, err := backfill.Wait(limited, own.box, r.Since, func(waiting int, settled backfill.Outcomes) {
+	show := func(waiting int, settled backfill.Outcomes) {
 		if err := errors.Join(own.begin(ctx), own.refused()); err != nil {
 			stop(err)
 		}
@@ -203,7 +203,19 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 		p.expect(int64(first))
 		p.detail(fmt.Sprintf("with live events %s; at the account's limit %s left", outcomesText(settled), span(backfill.TimeLeft(waiting, flags.rate))))
 		p.set(int64(first - waiting))
-	})
+	}
+	o, err := backfill.Wait(limited, own.box, r.Since, show)
+	for noted := false; restarting(err) && !flags.deliver && limited.Err() == nil; noted = true {
+		if !noted {
+			_, problem := outboxProblem(err)
+			a.note("the outbox is asked again until it answers: %s", problem)
+		}
+		select {
+		case <-limited.Done():
+		case <-time.After(followPause):
+		}
+		o, err = backfill.Wait(limited, own.box, r.Since, show)
+	}
 	switch {
 	case err == nil || ctx.Err() != nil:
 	case errors.Is(limited.Err(), context.DeadlineExceeded): // not a time-out of the outbox
@@ -218,6 +230,12 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 	if r.Invalid+r.Conflicts > 0 && flags.rejects == "" {
 		a.note("to get all rows that need a person into a file, with their reasons, add --rejects FILE and run it again")
+	}
+	if r.Rows == 0 {
+		a.note("the file has no rows: nothing was read but its header")
+	}
+	if r.Repeated > 0 {
+		a.note("%s with the event id and amount of an earlier row: taken as the same payments, and not queued. If they were others, each needs an event id of its own", count(r.Repeated, "row"))
 	}
 	queued := "queued"
 	if flags.dry {
@@ -234,7 +252,7 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 			_, _ = fmt.Fprintf(w, "at %d calls a minute their delivery takes %s\n", flags.rate, span(backfill.TimeLeft(r.Queued, flags.rate)))
 		}
 	})
-	if err == nil && (r.Invalid+r.Conflicts > 0 || r.Outcomes != nil && r.Dead > 0) {
+	if err == nil && (r.Invalid+r.Conflicts+r.Repeated > 0 || r.Outcomes != nil && r.Dead > 0) {
 		return errNeedsPerson
 	}
 	return err

@@ -230,3 +230,49 @@ func TestBackfillUnreachable(t *testing.T) {
 		t.Errorf("after %v: %s", d, r)
 	}
 }
+
+// A service that restarts does not end the wait for its outcomes.
+func TestBackfillWaitsThroughARestart(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	fake.Inject(fpromtest.Status(500).OnEvent("past_1"))
+	_, stop := serve(t, p, fake)
+	var errs strings.Builder
+	cmd := command(t, env{"FPROM_OUTBOX": p.where}, "backfill", past(t, 3), "--amount", "minor", "--wait=60s")
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return fake.Count("sale", "past_1") > 0 })
+	stop()
+	time.Sleep(2 * time.Second) // nobody has the outbox open
+	fake.Heal()
+	serve(t, p, fake)
+	if err := cmd.Wait(); err != nil || strings.Count(errs.String(), "is asked again until it answers") != 1 {
+		t.Errorf("%v: %s", err, errs.String())
+	}
+}
+
+// What a file does not have, or has twice, is said.
+func TestBackfillOfAnOddFile(t *testing.T) {
+	t.Parallel()
+	e := env{"FPROM_OUTBOX": emptyOutbox(t)}
+	if r := fprom(t, e, "backfill", past(t, 0), "--amount", "minor").want(t, 0); !strings.Contains(r.err, "the file has no rows") {
+		t.Error(r)
+	}
+	if r := fprom(t, e, "backfill", past(t, 2, "past_1,cust1@example.com,501,USD"), "--amount", "minor").want(t, 3); !strings.Contains(r.err, "1 row with the event id and amount of an earlier row") {
+		t.Error(r)
+	}
+}
+
+// Malformed credentials are named as the operator has set them.
+func TestNamesOfSettings(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]string{"FIRSTPROMOTER_API_KEY": "a b", "FIRSTPROMOTER_ACCOUNT_ID": "a\nb", "FIRSTPROMOTER_API_URL": "https://api.firstpromoter.com/api/v2"} {
+		e := env{"FPROM_OUTBOX": emptyOutbox(t), "FIRSTPROMOTER_API_KEY": "key-1234567890", "FIRSTPROMOTER_ACCOUNT_ID": "acct"}.with(env{name: value})
+		if r := fprom(t, e, "reconcile").want(t, 2); !strings.Contains(r.err, "$"+name+":") || strings.Contains(r.err, "Config.") {
+			t.Error(r)
+		}
+	}
+}

@@ -119,10 +119,16 @@ func (d *deliverer) end(ctx context.Context) {
 	}
 }
 
+// settingNames replaces the library's name of a setting by the operator's.
+var settingNames = strings.NewReplacer("Config.APIKey", "$"+envKey, "Config.AccountID", "$"+envAccount, "Config.BaseURL", "$"+envURL)
+
 // credentialsError explains an error of New: a setting is missing or wrong.
 func credentialsError(err error) error {
 	if os.Getenv(envKey) == "" || os.Getenv(envAccount) == "" {
 		err = fmt.Errorf("the credentials are missing: set $%s and $%s to what %s shows", envKey, envAccount, keysPage)
+	}
+	if wrong, ok := errors.AsType[*fprom.ValidationError](err); ok {
+		err = errors.New(settingNames.Replace(wrong.Error()))
 	}
 	return usage("%w; fprom doctor checks all settings", err)
 }

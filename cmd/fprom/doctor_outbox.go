@@ -90,6 +90,15 @@ func outboxProblem(err error) (fix, problem string) {
 	return fix, problem
 }
 
+const runAgain = "run the command again"
+
+// restarting reports whether err is that of an outbox whose service or database may be restarting.
+func restarting(err error) bool {
+	fix, _ := knownProblem(err)
+	_, noConnection := errors.AsType[*pgconn.ConnectError](err)
+	return fix == runAgain || noConnection
+}
+
 // knownProblem is outboxProblem for known errors of an outbox, else empty.
 func knownProblem(err error) (fix, problem string) {
 	socket, isSocket := errors.AsType[*url.Error](err)
@@ -123,9 +132,9 @@ func knownProblem(err error) (fix, problem string) {
 	case noConnection:
 		return "check host and port in the address, and that PostgreSQL runs and lets this machine in", "PostgreSQL cannot be reached"
 	case isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
-		return "run the command again", "the service that has it open ended, or does not answer"
+		return runAgain, "the service that has it open ended, or does not answer"
 	case errors.Is(err, io.ErrUnexpectedEOF), isPg && strings.HasPrefix(pg.Code, "57P"):
-		return "run the command again", "the connection to it ended"
+		return runAgain, "the connection to it ended"
 	default:
 		return "", ""
 	}

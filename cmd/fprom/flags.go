@@ -120,6 +120,9 @@ func (s *filterFlags) filter(keys []string, now time.Time) (fprom.Filter, error)
 			return f, err
 		}
 	}
+	if _, err := strconv.ParseUint(cmp.Or(s.after, "0"), 10, 63); err != nil {
+		return f, usage("--after %q: is not what the last line of a list said", s.after)
+	}
 	if s.limit < 0 {
 		return f, usage("--limit %d: is negative", s.limit)
 	}

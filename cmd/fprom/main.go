@@ -102,6 +102,9 @@ func (a *app) root() *cobra.Command {
 	complete(root, "progress", progressModes...)
 	root.AddCommand(a.doctor(), a.status(), a.events(), a.dead(), a.backfill(), a.reconcile(), a.why(), a.explain(), a.trigger(), a.fake(), a.pageCommand())
 	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"})
+	completion.Args, completion.RunE = known, root.RunE
 	help, _, _ := root.Find([]string{"help"})
 	help.Args = func(_ *cobra.Command, args []string) error {
 		cmd, rest, _ := root.Find(args)

@@ -118,6 +118,8 @@ func TestUsage(t *testing.T) {
 		{"events --since soon", 2, "2h or 7d"},
 		{"events --until -2h", 2, "--until"},
 		{"events --limit -4", 2, "negative"},
+		{"events --after x", 2, `--after "x"`},
+		{"completion tcsh", 2, `unknown command "tcsh"`},
 		{"events --limit x", 2, `--limit "x": is no whole number`},
 		{"events --limit 99999999999999999999", 2, "is no whole number"},
 		{"events --since 1h --until 2h", 2, "is not after --since 1h"},
