@@ -53,8 +53,8 @@
 //	fp_ref         a promoter's referral id           fp_email       where the payload has no address
 //	fp_plan        instead of the provider's price    fp_promo_code  the coupon
 //
-// WithKeys changes these names. A value that FirstPromoter would refuse is left out, and the sale is sent without it. Use the same
-// e-mail address and uid in all events of a customer.
+// WithKeys changes these names. A value that FirstPromoter would refuse, or that stands for no id, such as "null" or "undefined", is
+// left out, and the sale is sent without it. Use the same e-mail address and uid in all events of a customer.
 //
 // # Answers of a Handler
 //

@@ -65,18 +65,28 @@ func (d *Draft) Email(t Text) {
 	}
 }
 
-// UID sets the customer's id in the application.
+// UID sets the customer's id in the application. UID, TID and RefID leave out a word that stands for no id, such as "null".
 func (d *Draft) UID(t Text) {
 	if (fprom.Cancellation{UID: t.S}).Validate() == nil {
-		d.set("uid", &d.e.UID, t)
+		d.set("uid", &d.e.UID, realID(t))
 	}
 }
 
 // TID sets the visitor's tracking id.
-func (d *Draft) TID(t Text) { d.set("tid", &d.e.TID, t) }
+func (d *Draft) TID(t Text) { d.set("tid", &d.e.TID, realID(t)) }
 
 // RefID sets a promoter's referral id.
-func (d *Draft) RefID(t Text) { d.set("ref_id", &d.e.RefID, t) }
+func (d *Draft) RefID(t Text) { d.set("ref_id", &d.e.RefID, realID(t)) }
+
+// realID returns t, or nothing if it is a word that package fprom does not take for an id.
+func realID(t Text) Text {
+	e := fprom.Sale{TID: t.S}
+	fprom.Attribution{}.Apply(&e)
+	if e.TID == "" {
+		return Text{}
+	}
+	return t
+}
 
 // Plan sets the provider's plan or price id.
 func (d *Draft) Plan(t Text) { d.set("plan", &d.e.Plan, t) }

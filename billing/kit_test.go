@@ -173,6 +173,26 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// Broken scripts write words where there is no id. All their customers would share it, and it would hide an id that comes later.
+func TestNoID(t *testing.T) {
+	t.Parallel()
+	const names = `"email":"ada@example.com","first":{"fp_tid":"undefined","fp_ref":"None","fp_uid":"null"}`
+	x := with(`{"id":"1","amount":5,"currency":"eur",`+names+`,"second":{"fp_tid":"t2","fp_uid":"u2"}}`, sale)
+	want := fprom.Sale{EventID: "1", Amount: 5, Currency: "eur", Email: "ada@example.com", UID: "u2", TID: "t2"}
+	if len(x.Tracked) != 1 || x.Tracked[0].Event != want {
+		t.Errorf("%+v, want %+v", x, want)
+	}
+	x = with(`{`+names+`}`, func(p *billing.Payload) {
+		d := p.Signup()
+		d.Metadata(p.Root.At("first"))
+		d.Email(p.Root.Text("email"))
+		d.Add()
+	})
+	if x.Err != nil || x.Skipped != billing.NothingPaid {
+		t.Errorf("a sign-up without an id: %+v", x)
+	}
+}
+
 // What is wrong with a value that the sale can do without costs the value; what it needs costs the payload.
 func TestInvalidValues(t *testing.T) {
 	t.Parallel()
