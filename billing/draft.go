@@ -159,10 +159,12 @@ func (d *Draft) Amount(n Int, currency Text, digits int) {
 // Add finishes the draft: the event will be tracked. Add skips the event if its amount is zero or less, if it is a sign-up without
 // a tid and a ref_id, or if it has no customer. A sale or a refund without an amount fails the payload.
 func (d *Draft) Add() {
+	if d.p.err != nil {
+		return
+	}
+	e := d.event() // leaves out a tid or a ref_id that is not valid
 	money := d.kind == fprom.KindSale || d.kind == fprom.KindRefund
 	switch {
-	case d.p.err != nil:
-		return
 	case money && !d.amount.OK:
 		d.p.Fail("amount", "is missing in the payload")
 		return
@@ -176,7 +178,6 @@ func (d *Draft) Add() {
 		d.p.Skip(NoCustomer, "neither e-mail address nor uid: put "+d.p.config.keys.UID+" into the metadata at checkout, or use an option that looks the customer up")
 		return
 	}
-	e := d.event()
 	if err := e.Validate(); err != nil {
 		d.p.fail(err)
 		return

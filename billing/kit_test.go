@@ -182,14 +182,16 @@ func TestNoID(t *testing.T) {
 	if len(x.Tracked) != 1 || x.Tracked[0].Event != want {
 		t.Errorf("%+v, want %+v", x, want)
 	}
-	x = with(`{`+names+`}`, func(p *billing.Payload) {
-		d := p.Signup()
-		d.Metadata(p.Root.At("first"))
-		d.Email(p.Root.Text("email"))
-		d.Add()
-	})
-	if x.Err != nil || x.Skipped != billing.NothingPaid {
-		t.Errorf("a sign-up without an id: %+v", x)
+	for _, payload := range []string{`{` + names + `}`, `{"email":"ada@example.com","first":{"fp_tid":"` + strings.Repeat("x", 300) + `","fp_ref":"a\nb"}}`} {
+		x = with(payload, func(p *billing.Payload) {
+			d := p.Signup()
+			d.Metadata(p.Root.At("first"))
+			d.Email(p.Root.Text("email"))
+			d.Add()
+		})
+		if x.Err != nil || x.Skipped != billing.NothingPaid {
+			t.Errorf("a sign-up without an id: %+v", x)
+		}
 	}
 }
 
