@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // cookieRef is a cookie of FirstPromoter's script, which CaptureReferral sets too. The others are _fprom_tid and, for accounts
@@ -77,7 +78,7 @@ func (x *Exchange) attribution() Attribution {
 func cookie(lines []string, name string) string {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
-			if v, ok := strings.CutPrefix(strings.Trim(part, " \t"), name+"="); ok && usableID(v) {
+			if v, ok := strings.CutPrefix(strings.TrimSpace(part), name+"="); ok && usableID(v) {
 				return v
 			}
 		}
@@ -87,8 +88,10 @@ func cookie(lines []string, name string) string {
 
 // usableID reports whether a cookie's value can be an id: broken scripts and attackers write other values.
 func usableID(s string) bool {
-	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~=+/-"
-	return len(s) <= maxText && !strings.Contains(s, "..") && strings.Trim(s, letters) == "" && cleanID(s) != ""
+	foreign := func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._~=+/-", r)
+	}
+	return len(s) <= maxText && !strings.Contains(s, "..") && !strings.ContainsFunc(s, foreign) && cleanID(s) != ""
 }
 
 // cleanID trims s. It returns "" for a word that broken scripts write where there is no id.
