@@ -31,18 +31,20 @@ func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 		}
 		ms[i] = m
 	}
-	return t.enqueue(ctx, ms)
+	_, err := t.enqueue(ctx, ms)
+	return err
 }
 
-func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
+// enqueue stores ms, whose memory it reuses. It returns those that the queue did not take; a conflict is none of them.
+func (t *Tracker) enqueue(ctx context.Context, ms []Message) (lost []Message, err error) {
 	if len(ms) == 0 {
-		return nil
+		return nil, nil
 	}
 	if !t.accepting.TryRLock() { // Shutdown has begun
-		return fmt.Errorf("%w: %s", ErrClosed, SafeKey(ms[0].Key))
+		return ms, fmt.Errorf("%w: %s", ErrClosed, SafeKey(ms[0].Key))
 	}
 	defer t.accepting.RUnlock()
-	var fresh, conflicts []Message
+	fresh, conflicts := ms[:0], []Message(nil)
 	digests := map[string]uint64{} // of fresh
 	for _, m := range ms {
 		repeat, conflict := t.dedupe.check(m, false)
@@ -59,21 +61,21 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) error {
 		}
 	}
 	if len(fresh) > 0 {
-		refused, err := t.put(ctx, fresh)
-		if err != nil {
-			return fmt.Errorf("fprom: %s was not stored: %w", SafeKey(fresh[0].Key), err)
+		var refused []Message
+		if refused, err = t.put(ctx, fresh); err != nil {
+			lost, err = fresh, fmt.Errorf("fprom: %s was not stored: %w", SafeKey(fresh[0].Key), err)
 		}
 		conflicts = append(conflicts, refused...)
 	}
-	if len(conflicts) == 0 {
-		return nil
-	}
-	err := &ConflictError{}
+	var keys []string
 	for _, m := range conflicts {
-		err.Keys = append(err.Keys, m.Key)
+		keys = append(keys, m.Key)
 		t.observe(ctx, Step{Stage: StageConflict, Message: m, Err: ErrConflict})
 	}
-	return err
+	if err == nil && keys != nil {
+		err = &ConflictError{Keys: keys}
+	}
+	return lost, err
 }
 
 // put stores ms in the queue. The ids of conflicts are known to it with another amount.

@@ -37,7 +37,7 @@ func (x *Exchange) store(last bool) error {
 	if len(events) == 0 {
 		return nil
 	}
-	err := x.enqueue(events)
+	lost, err := x.enqueue(events)
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrConflict): // the others are stored, and a redelivery would have the same conflict
@@ -47,20 +47,22 @@ func (x *Exchange) store(last bool) error {
 	case x.hook.failClosed && !last:
 		x.decision = handlerRefused
 		err = fmt.Errorf("fprom: the request is answered with 503: %w", err)
-		x.report(StageDiscarded, events, err)
+		x.report(StageDiscarded, lost, err)
 		return err
 	default:
-		x.report(StageLost, events, err)
+		x.report(StageLost, lost, err)
 	}
 	return nil
 }
 
-// enqueue returns a panic as an error, since the customer has paid.
-func (x *Exchange) enqueue(ms []Message) error {
+// enqueue returns what is not stored. It returns a panic as an error, since the customer has paid.
+func (x *Exchange) enqueue(ms []Message) (lost []Message, err error) {
 	ctx := x.inner.Context()
-	return x.hook.reporter.guard(ctx, "Enqueue", func() error {
+	lost = ms
+	err = x.hook.reporter.guard(ctx, "Enqueue", func() (err error) {
 		if t := x.hook.tracker; t != nil {
-			return t.enqueue(ctx, ms)
+			lost, err = t.enqueue(ctx, ms)
+			return err
 		}
 		events := make([]Event, len(ms))
 		for i, m := range ms {
@@ -70,6 +72,7 @@ func (x *Exchange) enqueue(ms []Message) error {
 		defer cancel()
 		return x.hook.enqueuer.Enqueue(bounded, events...)
 	})
+	return lost, err
 }
 
 func (x *Exchange) report(stage Stage, events []Message, err error) {

@@ -272,3 +272,28 @@ func TestLogOfARefusedRequest(t *testing.T) {
 		t.Errorf("status %d, the log says %q", w.Code, line)
 	}
 }
+
+// TestLostBesideOthers: if the queue takes nothing, only the events that it was asked to store are lost: not one that was
+// delivered before, and not one with another amount, which is a conflict.
+func TestLostBesideOthers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var seen steps
+		q := &fullDisk{Queue: fprom.NewMemoryQueue(10)}
+		cfg := config(always(ok()))
+		cfg.Queue, cfg.Observer = q, seen.observe
+		tracker := start(t, cfg)
+		other := validSale("conflict")
+		other.Amount++
+		serve(t, fprom.NewHook(tracker), "", func(_ http.ResponseWriter, r *http.Request) {
+			record(t, r, validSale("delivered"), validSale("lost"), other)
+			enqueue(t, tracker, validSale("delivered"), validSale("conflict")) // by another request
+			flush(t, tracker, time.Minute)
+			q.err = errors.New("no space left on device")
+		})
+		for stage, want := range map[fprom.Stage]string{fprom.StageLost: "sale:lost", fprom.StageConflict: "sale:conflict"} {
+			if got := seen.of(stage); len(got) != 1 || got[0].Message.Key != want {
+				t.Errorf("%s: %+v, want %s", stage, got, want)
+			}
+		}
+	})
+}
