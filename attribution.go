@@ -51,11 +51,7 @@ func (e *Signup) referral() (tid, refID *string) { return &e.TID, &e.RefID }
 // trust it, set a.RefID to "" first.
 func (a Attribution) Apply(to Attributable) {
 	tid, refID := to.referral()
-	*tid, *refID = a.fill(*tid, *refID)
-}
-
-func (a Attribution) fill(tid, refID string) (string, string) {
-	return cmp.Or(cleanID(tid), a.TID), cmp.Or(cleanID(refID), a.RefID)
+	*tid, *refID = cmp.Or(cleanID(*tid), a.TID), cmp.Or(cleanID(*refID), a.RefID)
 }
 
 // attribution returns what the visitor's cookies say, with the RefID only if WithRefIDCookie is set.

@@ -93,22 +93,22 @@ const (
 
 func (e Sale) prepare(a Attribution) (Event, Message) {
 	e.Email, e.Currency = strings.TrimSpace(e.Email), lowerCurrency(e.Currency)
-	e.TID, e.RefID = a.fill(e.TID, e.RefID)
-	return e, messageOf(KindSale, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
+	a.Apply(&e)
+	return &e, messageOf(KindSale, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
 }
 
 func (e Refund) prepare(Attribution) (Event, Message) {
 	e.Email, e.Currency = strings.TrimSpace(e.Email), lowerCurrency(e.Currency)
-	return e, messageOf(KindRefund, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
+	return &e, messageOf(KindRefund, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
 }
 
 func (e Signup) prepare(a Attribution) (Event, Message) {
 	e.Email = strings.TrimSpace(e.Email)
-	e.TID, e.RefID = a.fill(e.TID, e.RefID)
-	return e, messageOf(KindSignup, "", e.Email, e.UID, 0, "")
+	a.Apply(&e)
+	return &e, messageOf(KindSignup, "", e.Email, e.UID, 0, "")
 }
 
 func (e Cancellation) prepare(Attribution) (Event, Message) {
 	e.Email = strings.TrimSpace(e.Email)
-	return e, messageOf(KindCancellation, "", e.Email, e.UID, 0, "")
+	return &e, messageOf(KindCancellation, "", e.Email, e.UID, 0, "")
 }
