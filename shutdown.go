@@ -62,16 +62,15 @@ func (t *Tracker) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	t.shutdown.Do(func() { go t.drainAndClose(ctx) })
-	defer context.AfterFunc(ctx, t.cut)()
-	select {
-	case <-t.ended:
-	case <-ctx.Done():
-		_ = sleepOr(context.WithoutCancel(ctx), cutGrace, t.ended)
-	}
+	late := make(chan struct{})
+	defer context.AfterFunc(ctx, func() {
+		t.cut()
+		time.AfterFunc(cutGrace, func() { close(late) })
+	})()
 	select {
 	case <-t.ended:
 		return t.endErr
-	default:
+	case <-late:
 		return errors.Join(fmt.Errorf("fprom: shutdown: a delivery or the queue has not ended: %w", ctx.Err()), t.undelivered(ctx))
 	}
 }
