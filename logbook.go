@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fprom-go/fprom/internal/safelog"
@@ -16,12 +17,12 @@ const outageInterval = time.Minute
 // logbook logs steps. It logs the first delivery of the process, and an outage at its begin, once a minute and at its end;
 // what repeats is at debug level.
 type logbook struct {
-	mu              sync.Mutex
-	saidDelivered   bool
-	saidNotReferral bool
-	outageSince     time.Time // zero if there is none
-	outageLogged    time.Time // the last line about it
-	failures        int       // since its begin
+	saidDelivered, saidNotReferral atomic.Bool
+
+	mu           sync.Mutex
+	outageSince  time.Time // zero if there is none
+	outageLogged time.Time // the last line about it
+	failures     int       // since its begin
 }
 
 func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
@@ -98,14 +99,10 @@ func (l *logbook) delivered(s Step) (slog.Level, string) {
 	if s.attempt.warn != "" {
 		return slog.LevelWarn, s.attempt.warn
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	switch {
-	case s.Result.Outcome == NotReferral && !l.saidNotReferral:
-		l.saidNotReferral = true
+	case s.Result.Outcome == NotReferral && l.saidNotReferral.CompareAndSwap(false, true):
 		return slog.LevelInfo, "delivered: not a referral. That is normal for a customer whom no promoter brought; further ones are logged at debug level"
-	case s.Result.Outcome == Tracked && !l.saidDelivered:
-		l.saidDelivered = true
+	case s.Result.Outcome == Tracked && l.saidDelivered.CompareAndSwap(false, true):
 		return slog.LevelInfo, "delivered the first event of this process; further ones are logged at debug level"
 	}
 	return slog.LevelDebug, "delivered"
