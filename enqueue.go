@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 )
@@ -112,6 +111,3 @@ func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, e
 	}
 	return conflicts, err
 }
-
-// canBeKey reports whether q can be a key of queuesInUse: equal pointers are the same queue, equal structs need not be.
-func canBeKey(q Queue) bool { return reflect.TypeOf(q).Kind() == reflect.Pointer }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"reflect"
 	"sync"
 	"time"
 
@@ -81,6 +82,9 @@ func (t *Tracker) claimQueue() error {
 	}
 	return nil
 }
+
+// canBeKey reports whether q can be a key of queuesInUse: equal pointers are the same queue, equal structs need not be.
+func canBeKey(q Queue) bool { return reflect.TypeOf(q).Kind() == reflect.Pointer }
 
 func (t *Tracker) runQueue() {
 	defer close(t.ran)
