@@ -47,10 +47,13 @@ func (t *transaction) finish(seq uint64, attempts int, res fprom.Result, failure
 	return errors.Join(err, t.open.Delete(seqKey(seq)), t.write(t.done, seq, r), t.times.Put(timeKey(at, seq), []byte(res.Outcome)), t.prune())
 }
 
-// quarantine counts an event that cannot be read any more as a dead letter.
+// quarantine makes an event that cannot be read any more a dead letter.
 func (t *transaction) quarantine(it *item) error {
 	t.count(it.Bulk, -1)
 	t.countDamaged(it.Seq)
+	if k := seqKey(it.Seq); t.open.Get(k) == nil { // its number was damaged, too
+		return t.open.Put(k, nil)
+	}
 	return nil
 }
 

@@ -151,38 +151,48 @@ func TestDamagedRecord(t *testing.T) {
 // TestDamagedWhileOpen: an event that is damaged in the file of a running service becomes a dead letter and stops no other one.
 func TestDamagedWhileOpen(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "fprom.db")
-	q := open(t, dir, discard)
-	bad := sale(t, "bad", 4242)
-	put(t, q, bad, sale(t, 1, 100))
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteAt([]byte("9"), int64(bytes.Index(file, []byte("4242")))); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != "sale:1" {
-		t.Errorf("delivered %v, want the one that is whole", got)
-	}
-	ds := letters(t, q)
-	if s := stats(t, q); len(ds) != 1 || !ds[0].Damaged || s.Dead != 1 || s.Pending != 0 {
-		t.Fatalf("dead letters %+v, %+v; want a damaged one", ds, s)
-	}
-	put(t, q, bad)
-	if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != bad.Key {
-		t.Errorf("delivered %v after the event was put again", got)
-	}
-	if n, err := q.Drop(t.Context(), fprom.Filter{Keys: []string{ds[0].Key}}); n != 1 || err != nil {
-		t.Errorf("drop of a damaged event: %d, %v", n, err)
+	for name, at := range map[string]func(file []byte) int{
+		"the amount": func(file []byte) int { return bytes.Index(file, []byte("4242")) },
+		"the number": func(file []byte) int { // it stands before the record, as the key
+			return bytes.LastIndex(file[:bytes.Index(file, []byte("sale:bad"))], []byte{0, 0, 0, 0, 0, 0, 0, 2})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, "fprom.db")
+			q := open(t, dir, discard)
+			bad := sale(t, "bad", 4242)
+			put(t, q, sale(t, 1, 100), bad)
+			file, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteAt([]byte("9"), int64(at(file))); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != "sale:1" {
+				t.Errorf("delivered %v, want the one that is whole", got)
+			}
+			ds := letters(t, q)
+			if s := stats(t, q); len(ds) != 1 || !ds[0].Damaged || s.Dead != 1 || s.Pending != 0 {
+				t.Fatalf("dead letters %+v, %+v; want a damaged one", ds, s)
+			}
+			put(t, q, bad)
+			if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != bad.Key {
+				t.Errorf("delivered %v after the event was put again", got)
+			}
+			if n, err := q.Drop(t.Context(), fprom.Filter{Keys: []string{ds[0].Key}}); n != 1 || err != nil {
+				t.Errorf("drop of a damaged event: %d, %v", n, err)
+			}
+		})
 	}
 }
 
