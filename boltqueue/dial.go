@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +38,7 @@ func Dial(path string) (fprom.Outbox, error) {
 		Transport: &http.Transport{
 			DisableKeepAlives: true, // the next call may meet another process
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "unix", path+socketSuffix)
+				return (&net.Dialer{}).DialContext(ctx, "unix", socketOf(path))
 			},
 		},
 	}}
@@ -49,10 +50,12 @@ func Dial(path string) (fprom.Outbox, error) {
 	return r, nil
 }
 
-// OpenOrDial opens the file at path, or dials the process that has it open. If neither works, the error wraps ErrLocked.
+// OpenOrDial opens the file at path, or dials the process that has it open. If neither works, also for the time of WithWait, the
+// error wraps ErrLocked.
 func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
+	end := time.Now().Add(newQueue(path, opts).wait)
 	for try := 0; ; try++ {
-		q, err := Open(path, opts...)
+		q, err := Open(path, append(slices.Clip(opts), WithWait(0))...)
 		if err == nil {
 			return q, nil
 		}
@@ -63,7 +66,7 @@ func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 		if dialErr == nil {
 			return r, nil
 		}
-		if try == 3 { // the other process had the time to open its socket, or to end
+		if try >= 3 && time.Now().After(end) { // the other process had the time to open its socket, or to end
 			return nil, errors.Join(err, dialErr)
 		}
 	}

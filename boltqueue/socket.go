@@ -12,13 +12,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 const (
-	socketSuffix  = ".sock"
 	maxSocketPath = 103      // bytes; the smallest limit of the systems
 	maxRequest    = 16 << 20 // bytes
 	readPause     = 20 * time.Millisecond
@@ -29,7 +29,7 @@ const (
 // listen serves the outbox to other processes of the same user on FILE.sock. The returned function ends that. The outbox works
 // without a socket, so errors are only logged.
 func (q *Queue) listen() (end func()) {
-	path := q.path + socketSuffix
+	path := socketOf(q.path)
 	l, err := bind(path)
 	if err != nil {
 		q.logger.Warn("fprom: no socket beside the outbox: other processes cannot see it", slog.String("path", path), safelog.Error(err))
@@ -54,6 +54,16 @@ func (q *Queue) listen() (end func()) {
 		}
 		_ = l.Close() // in case Serve has not begun; it removes the file, too
 	}
+}
+
+// socketOf returns the path of the socket: beside the file itself, if path is a symbolic link to it.
+func socketOf(path string) string {
+	if _, err := os.Readlink(path); err == nil {
+		if file, err := filepath.EvalSymlinks(path); err == nil {
+			path = file
+		}
+	}
+	return path + ".sock"
 }
 
 // bind replaces a socket that exists: this process has the file, so a killed process left the socket.

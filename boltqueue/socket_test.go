@@ -191,6 +191,44 @@ func TestSocketOfNext(t *testing.T) {
 	}
 }
 
+// TestSocketThroughLink: a service is found by any name of its file.
+func TestSocketThroughLink(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "link", "fprom.db")
+	if err := errors.Join(os.Mkdir(real, 0o700), os.Mkdir(filepath.Dir(link), 0o700), os.Symlink("../real/fprom.db", link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range [][2]string{{link, filepath.Join(real, "fprom.db")}, {filepath.Join(real, "fprom.db"), link}} {
+		q, err := boltqueue.Open(names[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := boltqueue.OpenOrDial(names[1])
+		if err != nil {
+			t.Errorf("OpenOrDial of %s, which is open as %s: %v", names[1], names[0], err)
+		} else if err := r.Put(t.Context(), sale(t, names[0], 100)); err != nil {
+			t.Errorf("Put: %v", err)
+		}
+		closeQueue(t, q)
+	}
+}
+
+// TestDialWithWait: who would wait for the file uses the service that has it.
+func TestDialWithWait(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	openServed(t, dir)
+	start := time.Now()
+	r, err := boltqueue.OpenOrDial(filepath.Join(dir, "fprom.db"), boltqueue.WithWait(20*time.Second), discard)
+	if err != nil || time.Since(start) > 10*time.Second {
+		t.Fatalf("OpenOrDial beside a service: %v after %v", err, time.Since(start))
+	}
+	if _, err := r.Stats(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWatched: other processes see what the Tracker that delivers knows, and no secret.
 func TestWatched(t *testing.T) {
 	t.Parallel()
