@@ -5,13 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -175,10 +174,10 @@ func guard(f func() error) (err error) {
 
 // openError translates an error of bbolt.Open into one of this package.
 func openError(err error, path string) error {
-	switch {
+	switch _, system := errors.AsType[syscall.Errno](err); {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrLocked
-	case !errors.Is(err, berrors.ErrInvalid) && !errors.Is(err, berrors.ErrVersionMismatch) && !errors.Is(err, berrors.ErrChecksum) && !errors.Is(err, io.ErrUnexpectedEOF) && !strings.Contains(err.Error(), "file size too small"):
+	case system:
 		return err
 	case hasMagic(path):
 		return fmt.Errorf("%w (%w)", ErrDamaged, err)
