@@ -69,15 +69,13 @@ func (t *transaction) load() error {
 
 // enlist adds an event of an earlier process to the line.
 func (q *Queue) enlist(r *record, seq uint64) {
+	if r.at.IsZero() {
+		q.line.Add(r.item(seq))
+		return
+	}
 	wait := time.Until(r.at)
 	if wait > maxDelay {
 		wait = 0
 	}
-	switch {
-	case q.noRun:
-	case r.at.IsZero():
-		q.line.Add(r.item(seq))
-	default:
-		q.line.AddTried(r.item(seq), wait)
-	}
+	q.line.AddTried(r.item(seq), wait)
 }

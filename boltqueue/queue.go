@@ -25,7 +25,6 @@ type Queue struct {
 	wait      time.Duration
 	mustExist bool
 	noSocket  bool
-	noRun     bool
 	commitTx  func(*bbolt.Tx) error
 	allocate  func(f *os.File, from, to int64) error // disk space
 
@@ -96,12 +95,7 @@ func WithoutSocket() Option { return func(q *Queue) { q.noSocket = true } }
 
 // WithoutRun opens the outbox to read and feed it, not to deliver: Run and Flush return errors. This saves most of the memory
 // that waiting events take.
-func WithoutRun() Option {
-	return func(q *Queue) {
-		q.noRun = true
-		q.line.Close(errNoRun)
-	}
-}
+func WithoutRun() Option { return func(q *Queue) { q.line.Close(errNoRun) } }
 
 // WithoutCreate makes Open fail with fs.ErrNotExist if there is no file.
 func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }

@@ -153,9 +153,7 @@ func (t *transaction) store(m fprom.Message) error {
 	}
 	t.keys[hashOf(fprom.SafeKey(m.Key))] = seq
 	t.count(r.Bulk, 1)
-	if !t.q.noRun {
-		t.added = append(t.added, r.item(seq))
-	}
+	t.added = append(t.added, r.item(seq))
 	return t.write(t.open, seq, r)
 }
 

@@ -75,10 +75,14 @@ func New[T any]() *Line[T] {
 
 func (l *Line[T]) now() time.Duration { return time.Since(l.start) }
 
-// Add adds a message at the end of the line. Its Seq must be higher than those of all messages added before.
+// Add adds a message at the end of the line. Its Seq must be higher than those of all messages added before. After Close it does
+// nothing.
 func (l *Line[T]) Add(it *Item[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed != nil {
+		return
+	}
 	l.last = max(l.last, it.Seq)
 	l.count(it, 1)
 	if it.Bulk {
