@@ -59,6 +59,7 @@ func (t *transaction) quarantine(it *item) error {
 
 func (t *transaction) countDamaged(seq uint64) {
 	t.stats.Dead++
+	t.keys[hashOf(decode(seq, nil).Key)] = seq
 	t.q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", t.q.path), slog.Uint64("seq", seq))
 }
 
@@ -69,6 +70,9 @@ func (t *transaction) drop(seq uint64) (bool, error) {
 		return false, nil
 	}
 	r := decode(seq, b)
+	if r.damaged && t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq {
+		return false, nil // it is still in the line
+	}
 	t.stats.Dead--
 	t.keys[hashOf(fprom.SafeKey(r.Key))] = 0
 	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.open.Delete(seqKey(seq)))

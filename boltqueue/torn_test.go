@@ -178,6 +178,9 @@ func TestDamagedWhileOpen(t *testing.T) {
 			if err := f.Close(); err != nil {
 				t.Fatal(err)
 			}
+			if n, err := q.Drop(t.Context(), fprom.Filter{}); n != 0 || err != nil {
+				t.Errorf("dropped %d, %v, before anybody found out", n, err)
+			}
 			if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != "sale:1" {
 				t.Errorf("delivered %v, want the one that is whole", got)
 			}
@@ -191,6 +194,9 @@ func TestDamagedWhileOpen(t *testing.T) {
 			}
 			if n, err := q.Drop(t.Context(), fprom.Filter{Keys: []string{ds[0].Key}}); n != 1 || err != nil {
 				t.Errorf("drop of a damaged event: %d, %v", n, err)
+			}
+			if ds := letters(t, q); len(ds) != 0 || stats(t, q).Dead != 0 {
+				t.Errorf("after the drop: %+v, %+v", ds, stats(t, q))
 			}
 		})
 	}
