@@ -107,10 +107,16 @@ func (q *memoryQueue) Stats(context.Context) (QueueStats, error) {
 	if q.closed {
 		return QueueStats{}, ErrQueueClosed
 	}
-	n := q.line.Waiting()
-	s := QueueStats{Pending: n.Live, Bulk: n.Bulk, Dead: q.dead, Delivering: q.line.Running()}
-	if it := q.line.Oldest(); it != nil {
-		s.Oldest = it.Value.RecordedAt
+	s := QueueStats{Dead: q.dead, Delivering: q.line.Running()}
+	for _, it := range q.keys {
+		if it.Bulk {
+			s.Bulk++
+		} else {
+			s.Pending++
+		}
+		if s.Oldest.IsZero() || it.Value.RecordedAt.Before(s.Oldest) {
+			s.Oldest = it.Value.RecordedAt
+		}
 	}
 	return s, nil
 }

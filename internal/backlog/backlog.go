@@ -51,7 +51,6 @@ type Line[T any] struct {
 	behind   map[uint32][]*Item[T] // the later messages of each lane, in order
 	ready    [3]ready[T]           // by class
 	underWay map[*Item[T]]struct{}
-	waiting  Counts
 }
 
 // The classes of messages: a lower one goes first.
@@ -60,9 +59,6 @@ const (
 	promoted // bulk messages that a live message of their customer waits for
 	bulk
 )
-
-// Counts is the number of messages without an outcome, those under way included.
-type Counts struct{ Live, Bulk int }
 
 // New returns an empty Line.
 func New[T any]() *Line[T] {
@@ -84,7 +80,6 @@ func (l *Line[T]) Add(it *Item[T]) {
 		return
 	}
 	l.last = max(l.last, it.Seq)
-	l.count(it, 1)
 	if it.Bulk {
 		it.class = bulk
 	}
@@ -102,14 +97,6 @@ func (l *Line[T]) Add(it *Item[T]) {
 func (l *Line[T]) AddTried(it *Item[T], wait time.Duration) {
 	it.tried, it.due = true, l.now()+wait
 	l.Add(it)
-}
-
-func (l *Line[T]) count(it *Item[T], n int) {
-	if it.Bulk {
-		l.waiting.Bulk += n
-	} else {
-		l.waiting.Live += n
-	}
 }
 
 // makeReady lets a worker take the message, when it is due.
@@ -163,7 +150,6 @@ func (l *Line[T]) Done(it *Item[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.underWay, it)
-	l.count(it, -1)
 	l.leaveLane(it)
 	l.settled.Broadcast()
 }
@@ -184,11 +170,4 @@ func (l *Line[T]) leaveLane(it *Item[T]) {
 		delete(l.behind, it.Lane)
 	}
 	it.Lane = 0
-}
-
-// Waiting returns the number of messages without an outcome.
-func (l *Line[T]) Waiting() Counts {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.waiting
 }

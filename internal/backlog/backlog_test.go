@@ -38,12 +38,7 @@ func run(t *testing.T, l *line, workers int, d time.Duration, deliver func(*item
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	watch.Go(func() {
-		for l.Waiting() != (backlog.Counts{}) && ctx.Err() == nil {
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
-		}
+		_ = l.Flush(ctx)
 		cancel()
 	})
 	var mu sync.Mutex
@@ -92,8 +87,8 @@ func TestOrder(t *testing.T) {
 				if !slices.Equal(got, tt.want) {
 					t.Errorf("delivered %v, want %v", got, tt.want)
 				}
-				if n := l.Waiting(); n != (backlog.Counts{}) || l.Oldest() != nil {
-					t.Errorf("%+v are left", n)
+				if err := l.Flush(t.Context()); err != nil {
+					t.Errorf("Flush of an empty line: %v", err)
 				}
 			})
 		})
@@ -289,7 +284,7 @@ func TestAtRandom(t *testing.T) {
 				}
 				l.Done(it)
 			})
-			if uint64(len(done)) != n || err != nil || l.Waiting() != (backlog.Counts{}) {
+			if uint64(len(done)) != n || err != nil || l.Flush(t.Context()) != nil {
 				t.Errorf("seed %d: %d of %d are done, %v", seed, len(done), n, err)
 			}
 		})
