@@ -3,6 +3,7 @@ package fprom_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -34,6 +35,28 @@ func TestLoggerMayAskForStats(t *testing.T) {
 	})
 }
 
+// Nor does it ask for ever if the queue has no answer.
+func TestLoggerMayAskAQueueWithoutStats(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := &asking{Handler: slog.DiscardHandler}
+		cfg := config(always(ok()))
+		cfg.Logger, cfg.Queue = slog.New(h), &statless{newRecorder()}
+		tracker := start(t, cfg)
+		h.tracker.Store(tracker)
+		enqueue(t, tracker, sale("ch_1"))
+		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); s.QueueError == "" || s.Tracked != 1 || h.lines.Load() > 9 {
+			t.Errorf("%d lines, %+v", h.lines.Load(), s)
+		}
+	})
+}
+
+type statless struct{ *recorder }
+
+func (statless) Stats(context.Context) (fprom.QueueStats, error) {
+	return fprom.QueueStats{}, errors.New("the file is damaged")
+}
+
 // asking is a slog.Handler that asks for Stats with every record, and counts them.
 type asking struct {
 	slog.Handler
@@ -45,7 +68,7 @@ func (h *asking) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h *asking) Handle(context.Context, slog.Record) error {
 	h.lines.Add(1)
-	if tracker := h.tracker.Load(); tracker != nil { // nil in New
+	if tracker := h.tracker.Load(); tracker != nil && h.lines.Load() < 1000 { // nil in New
 		tracker.Stats()
 	}
 	return nil

@@ -2,8 +2,6 @@ package fprom
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -120,9 +118,6 @@ func (t *Tracker) Stats() Stats {
 	var err error
 	if s.Queue, err = t.queueStats(); err != nil {
 		s.QueueError = safelog.Shorten(safelog.Text(err), maxReason)
-		if !errors.Is(err, ErrQueueClosed) {
-			t.say(t.running, slog.LevelWarn, "the queue gives no statistics", safelog.Error(err))
-		}
 	}
 	if !s.Queue.Oldest.IsZero() {
 		s.OldestAge = time.Since(s.Queue.Oldest)
