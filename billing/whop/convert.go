@@ -59,9 +59,23 @@ func money(o billing.Node, path string, digits int) billing.Int {
 	return o.Decimal(path, digits)
 }
 
+// unit returns the number of decimal digits of a currency. It is false, and the payload is skipped, if there is no such currency outside
+// of Whop, which takes cryptocurrencies, too.
+func unit(p *billing.Payload, currency billing.Text) (digits int, ok bool) {
+	digits, ok = p.Exponent(currency.S)
+	if !ok && currency.S != "" {
+		p.Skip(billing.ByHand, "the currency "+currency.S+" is not one of ISO 4217, which FirstPromoter takes: report it by hand in another one")
+		return 0, false
+	}
+	return digits, true
+}
+
 func payment(p *billing.Payload, o billing.Node) {
 	currency := o.Text("total.currency", "currency")
-	digits, _ := p.Exponent(currency.S)
+	digits, ok := unit(p, currency)
+	if !ok {
+		return
+	}
 	total := money(o, "total", digits)
 	d := p.Sale()
 	if total.OK && total.N == 0 && p.TrialSignups() {
@@ -95,7 +109,10 @@ func giveBack(p *billing.Payload, o billing.Node) {
 		amount = "original_amount"
 	}
 	currency := o.Text(amount+".currency", "currency")
-	digits, _ := p.Exponent(currency.S)
+	digits, ok := unit(p, currency)
+	if !ok {
+		return
+	}
 	d := p.Refund()
 	d.ID(o.Text("id"))
 	d.Metadata(o.At("metadata"), paid.At("metadata"))

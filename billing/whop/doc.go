@@ -10,7 +10,8 @@
 // Why: every charge has its own payment; the membership is the same at every renewal. total is what the customer paid, including tax,
 // whether the tax is on top of the price or in it. amount_after_fees is Whop's payout and is not read. invoice.paid repeats a payment
 // and is skipped. A refund that fails or is canceled is skipped with reason by-hand and a warning, since it may have succeeded before. A
-// dispute that Visa's Rapid Dispute Resolution settles is a refund, too, and is taken from that. An inquiry moves no money.
+// dispute that Visa's Rapid Dispute Resolution settles is a refund, too, and is taken from that. An inquiry moves no money. FirstPromoter
+// knows no cryptocurrencies: a payment in one, such as USDT, is skipped with reason by-hand and a warning.
 //
 //	field           read from data.…
 //	email           metadata fp_email; user.email (payment.user.email), which needs the permission member:email:read;
