@@ -61,7 +61,7 @@ func checkout(p *billing.Payload, o billing.Node) {
 		p.Skip(billing.NothingPaid, "the checkout has no order")
 		return
 	case order.Text("status").S != "paid":
-		p.Skip(billing.NotFinal, "the order's status is "+order.Text("status").S)
+		p.SkipOpen("the order "+order.Text("id").S, order.Text("status").S)
 		return
 	}
 	d := p.Sale()

@@ -11,8 +11,8 @@
 // Why: checkout.completed and subscription.paid both report the first payment of a subscription, with different ids. It is taken
 // from subscription.paid, like all later payments; subscription.active adds nothing. amount of an order or a transaction is before
 // tax and after discounts; amount_paid is what the customer paid, and tax_amount is the tax in it. subscription.scheduled_cancel
-// only requests a cancellation at the end of the period. An expired subscription may still be paid. A refund that is pending is skipped
-// with reason by-hand and a warning: Creem lists no event for its end.
+// only requests a cancellation at the end of the period. An expired subscription may still be paid. An order or a refund that is pending
+// is skipped with reason by-hand and a warning: Creem lists no event for its end.
 //
 //	field           read from object.…
 //	email           metadata fp_email; customer.email; else billing.WithCustomer, asked with cust_…, and
