@@ -82,9 +82,14 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 // version returns the version of the tables. An error means that this program cannot work with them.
 func (q *Queue) version(ctx context.Context, db queryRow) (have int, err error) {
 	var needed int
-	err = db(ctx, q.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0) FROM $schema.fprom_migration m`)).Scan(&have, &needed)
+	var early bool
+	err = db(ctx, q.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0),
+		coalesce(max(version), 0) > 1 AND to_regprocedure('$schema.fprom_put(jsonb)') IS NULL FROM $schema.fprom_migration m`)).Scan(&have, &needed, &early)
 	if err != nil {
 		return 0, err
+	}
+	if early {
+		return have, fmt.Errorf("%w: schema %q lacks functions: a draft of migration 2 made it. Let the program that made it deliver what waits, then drop the schema and call Migrate", ErrSchema, q.cfg.Schema)
 	}
 	if known := len(migrations); needed > known {
 		return have, fmt.Errorf("%w: schema %q has version %d, which needs a program that knows version %d, and this one knows %d: deploy the newer release of riverqueue", ErrSchema, q.cfg.Schema, have, needed, known)

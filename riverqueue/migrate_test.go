@@ -74,6 +74,23 @@ func TestNewerSchema(t *testing.T) {
 	}
 }
 
+// TestDraftOfTheSchema: who has tables of a draft of migration 2, which had no functions, learns so, also from Migrate.
+func TestDraftOfTheSchema(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	_, pool := open(t, cfg)
+	execSQL(t, pool, `DROP FUNCTION `+cfg.Schema+`.fprom_put`)
+	q, err := riverqueue.New(pool, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{"Migrate": q.Migrate(t.Context()), "Put": q.Put(t.Context(), message(t, sale("2", "ann", 100)))} {
+		if !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(err.Error(), "draft") {
+			t.Errorf("%s: %v, want it to say what to do", name, err)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t, database)
