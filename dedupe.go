@@ -90,9 +90,9 @@ func (d *dedupe) note(m Message, puts int) {
 	}
 }
 
-// beginSend must end with endSend, unless the event is a repeat or in conflict. If another call sends an event with this id,
-// beginSend waits for its verdict.
-func (d *dedupe) beginSend(ctx context.Context, a *attempt) (repeat bool, err error) {
+// beginSend reports whether a may be sent, then endSend must follow. Otherwise the verdict says why not. If another call sends an
+// event with this id, beginSend waits for its end.
+func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
@@ -101,15 +101,18 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) (repeat bool, err er
 		other, sending := d.sending[a.Key]
 		switch {
 		case conflict:
-			return false, &ConflictError{Keys: []string{a.Key}}
+			a.verdict = verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: &ConflictError{Keys: []string{a.Key}}}
+			return false
 		case repeat:
-			return true, nil
+			a.verdict = verdict{Result: Result{Outcome: Duplicate}}
+			return false
 		case !sending:
 			d.sending[a.Key] = make(chan struct{})
 			a.again = k.sent || a.Attempt > 1 || a.RecordedAt.Before(d.began)
-			return false, nil
+			return true
 		case ctx.Err() != nil:
-			return false, ctx.Err()
+			a.unsent(ctx.Err())
+			return false
 		}
 		d.mu.Unlock()
 		_ = sleepOr(ctx, time.Hour, other)

@@ -42,17 +42,7 @@ func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 // send takes an attempt through the stages: dedupe → gate → client. The verdict goes back through them.
 func (t *Tracker) send(ctx context.Context, a *attempt) {
 	defer t.report(ctx, a)
-	repeat, err := t.dedupe.beginSend(ctx, a)
-	switch {
-	case errors.Is(err, ErrConflict):
-		t.observe(ctx, Step{Stage: StageConflict, Message: a.Message, Err: ErrConflict})
-		a.verdict = verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: err}
-		return
-	case err != nil:
-		a.unsent(err)
-		return
-	case repeat:
-		a.verdict = verdict{Result: Result{Outcome: Duplicate}}
+	if !t.dedupe.beginSend(ctx, a) {
 		return
 	}
 	defer t.dedupe.endSend(a) // also after a panic
@@ -161,6 +151,9 @@ func attributed(m Message) bool {
 
 // report makes a step of the verdict. A failure of Track is no step: the caller decides whether to repeat it.
 func (t *Tracker) report(ctx context.Context, a *attempt) {
+	if errors.Is(a.err, ErrConflict) {
+		t.observe(ctx, Step{Stage: StageConflict, Message: a.Message, Err: ErrConflict})
+	}
 	s := Step{Message: a.Message, Result: a.Result, Err: a.err, Elapsed: a.elapsed, Waited: a.waited, attempt: a}
 	switch {
 	case a.class == classDone:
