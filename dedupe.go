@@ -20,9 +20,8 @@ type DedupeConfig struct {
 // dedupe remembers event ids in two generations of go-cache. When the young one is full or a TTL old, it becomes the old one,
 // and the previous old one is dropped as a whole: so no call waits for a sweep.
 type dedupe struct {
-	ttl   time.Duration
-	half  int       // ids in one generation
-	began time.Time // of this process: an earlier one may have sent events that were recorded before
+	ttl  time.Duration
+	half int // ids in one generation
 
 	mu         sync.Mutex
 	young, old *cache.Cache // of type known
@@ -40,8 +39,7 @@ type known struct {
 
 func newDedupe(c DedupeConfig) *dedupe {
 	return &dedupe{
-		ttl: c.TTL, half: max(c.MaxEntries/2, 1), began: time.Now(),
-		young: cache.New(c.TTL, 0), old: cache.New(c.TTL, 0), youngSince: time.Now(), sending: map[string]chan struct{}{},
+		ttl: c.TTL, half: max(c.MaxEntries/2, 1), young: cache.New(c.TTL, 0), old: cache.New(c.TTL, 0), youngSince: time.Now(), sending: map[string]chan struct{}{},
 	}
 }
 
@@ -108,7 +106,7 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 			return false
 		case !sending:
 			d.sending[a.Key] = make(chan struct{})
-			a.again = k.sent || a.Attempt > 1 || a.RecordedAt.Before(d.began)
+			a.again = k.sent || a.Attempt > 1
 			return true
 		case ctx.Err() != nil:
 			a.unsent(ctx.Err())

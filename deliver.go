@@ -16,7 +16,7 @@ type attempt struct {
 	Message
 	verdict
 	queued  bool            // the queue makes it, not Track
-	again   bool            // an earlier attempt may have arrived
+	again   bool            // it is not the first attempt of this event
 	failure *failure        // of earlier attempts of the queue; nil if there is none, and outside of the gate
 	open    context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
 	called  chan struct{}   // wakes it in the line, see call
@@ -112,7 +112,7 @@ func (t *Tracker) conclude(ctx context.Context, a *attempt) {
 	switch {
 	case a.Outcome == NotReferral:
 		t.askAgain(a)
-	case a.Outcome == Duplicate && a.warn == "" && !a.again && eventID(a.Message) != "":
+	case a.Outcome == Duplicate && a.warn == "" && eventID(a.Message) != "" && !a.again && !a.RecordedAt.Before(t.began):
 		a.warn = warnFirst
 	}
 }

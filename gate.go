@@ -31,9 +31,9 @@ type gate struct {
 	probeEnds time.Time // from then on the next probe does not wait for this one
 	probes    int       // since the breaker opened
 
-	reason      error    // why the account is paused; nil if it is not
-	refused     int      // answers that refused an event since the last good one
-	refusedKeys []string // of different events that they refused; only until the account is paused
+	reason     error // why the account is paused; nil if it is not
+	refused    int   // answers that refused an event since the last good one
+	refusedNew int   // of these at the first attempt of an event
 }
 
 func newGate(c Config) *gate {

@@ -1,9 +1,6 @@
 package fprom
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 const (
 	// refusalsToPause is how many different events must be refused in a row before the account is paused: fewer may be at
@@ -21,7 +18,7 @@ const (
 func (g *gate) judge(a *attempt) (pause time.Duration) {
 	switch {
 	case a.good():
-		g.refused, g.refusedKeys = 0, nil
+		g.refused, g.refusedNew = 0, 0
 		if g.reason != nil {
 			g.reason = nil
 			call(g.line...)
@@ -33,13 +30,13 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 		pause = min(probeInterval<<min(g.refused-1, 6), slowInterval)
 	case a.class == classSuspected, a.class == classBusy: // the event or the account is at fault
 		g.refused++
-		if g.reason == nil && a.failure == nil && !slices.Contains(g.refusedKeys, a.Key) { // one that failed before says nothing new
-			g.refusedKeys = append(g.refusedKeys, a.Key)
+		if !a.again { // otherwise it says nothing new
+			g.refusedNew++
 		}
 		switch {
 		case g.refused > quickProbes:
 			pause = max(a.wait, slowInterval)
-		case g.reason != nil, len(g.refusedKeys) >= refusalsToPause:
+		case g.reason != nil, g.refusedNew >= refusalsToPause:
 			pause = max(a.wait, probeInterval)
 		}
 	}

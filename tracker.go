@@ -20,7 +20,8 @@ import (
 // safe for concurrent use. A nil *Tracker is valid: Enqueue and Track return ErrNoTracker, Flush and Shutdown nil, and a
 // middleware with it tracks nothing.
 type Tracker struct {
-	cfg      Config // with the defaults filled in
+	cfg      Config    // with the defaults filled in
+	began    time.Time // an earlier process may have sent what was recorded before
 	client   *client
 	dedupe   *dedupe
 	gate     *gate
@@ -48,7 +49,7 @@ func New(cfg Config) (*Tracker, error) {
 		return nil, err
 	}
 	t := &Tracker{
-		cfg: cfg, client: newClient(cfg), dedupe: newDedupe(cfg.Dedupe), gate: newGate(cfg), notFound: cache.New(0, 0),
+		cfg: cfg, began: time.Now(), client: newClient(cfg), dedupe: newDedupe(cfg.Dedupe), gate: newGate(cfg), notFound: cache.New(0, 0),
 		ran: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if err := t.claimQueue(); err != nil {
