@@ -69,6 +69,11 @@ func (p *Payload) SkipOpen(what, status string) {
 	p.Skip(ByHand, what+" has the status "+status+", and no event is known for its end: if no later webhook reports it, report it by hand")
 }
 
+// SkipUndone skips a refund that has failed or was canceled, because it may have been reported before. The reason is ByHand.
+func (p *Payload) SkipUndone(what, status string) {
+	p.Skip(ByHand, what+" has the status "+status+": if it was reported before, enter a sale by hand")
+}
+
 // Context returns the request's context, for lookups of a Provider itself. In Events and Explain it is context.Background().
 func (p *Payload) Context() context.Context { return p.ctx }
 

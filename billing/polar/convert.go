@@ -57,7 +57,7 @@ func refund(p *billing.Payload, o billing.Node) {
 	switch status := o.Text("status").S; status {
 	case "succeeded":
 	case "failed", "canceled":
-		p.Skip(billing.ByHand, "the status of the refund is "+status+": if it was reported before, enter a sale by hand")
+		p.SkipUndone("the refund "+o.Text("id").S, status)
 		return
 	default:
 		p.Skip(billing.NotFinal, "the refund's status is "+status)

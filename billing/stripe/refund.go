@@ -13,7 +13,7 @@ func (s settings) refund(p *billing.Payload, o billing.Node) {
 	}
 	status := o.Text("status").S
 	if s.undone(status, p.Root.Text("data.previous_attributes.status").S) {
-		p.Skip(billing.ByHand, "the status of the refund "+o.Text("id").S+" is "+status+": if it was reported before, enter a sale by hand")
+		p.SkipUndone("the refund "+o.Text("id").S, status)
 		return
 	}
 	if s.useChargeRefunded {

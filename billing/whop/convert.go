@@ -17,7 +17,7 @@ func convert(p *billing.Payload) {
 		case "succeeded":
 			giveBack(p, o)
 		case "failed", "canceled":
-			p.Skip(billing.ByHand, "the status of the refund is "+status+": if it was reported before, enter a sale by hand")
+			p.SkipUndone("the refund "+o.Text("id").S, status)
 		default:
 			p.Skip(billing.NotFinal, "the refund's status is "+status)
 		}
