@@ -19,7 +19,8 @@ func convert(p *billing.Payload) {
 		capture(p, r)
 	case "PAYMENT.SALE.COMPLETED":
 		sale(p, r)
-	case "PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED":
+	case "PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED",
+		"PAYMENT.REFUND.PENDING", "PAYMENT.REFUND.FAILED":
 		if strings.HasSuffix(event, "REVERSED") && !p.Disputes() {
 			p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
 			return
@@ -93,7 +94,7 @@ func refund(p *billing.Payload, r billing.Node) {
 		p.SkipOpen("the refund "+r.Text("id").S, status)
 		return
 	case "FAILED", "CANCELLED":
-		p.Skip(billing.NotFinal, "the refund's status is "+status)
+		p.SkipUndone("the refund "+r.Text("id").S, status)
 		return
 	}
 	d := p.Refund()

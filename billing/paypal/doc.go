@@ -8,12 +8,13 @@
 //	BILLING.SUBSCRIPTION.CANCELLED, EXPIRED  cancellation
 //
 // Why: a capture or a sale is a payment; an order or a subscription is not. So CHECKOUT.ORDER.… is skipped. CUSTOMER.DISPUTE.… is
-// skipped because REFUNDED or REVERSED reports the money that a dispute takes back (billing.WithoutDisputes skips REVERSED). A
-// dispute that is won, denied, withdrawn by the buyer or paid by PayPal after a reversal is not a new sale: CUSTOMER.DISPUTE.RESOLVED
-// is a warning then (reason by-hand). So is a refund that is pending, such as that of a bank payment: PayPal lists no event for its
-// end. If PayPal holds a payment, it sends PAYMENT.SALE.COMPLETED again, weeks later, with payment_hold_status RELEASED. The sale id is
-// the same, so it is the same sale. ACTIVATED and CREATED of a subscription may come in either order and move no money; ACTIVATED is a
-// sign-up with billing.WithTrialSignups.
+// skipped because REFUNDED or REVERSED reports the money that a dispute takes back (billing.WithoutDisputes skips REVERSED). A dispute
+// that is won, denied, withdrawn by the buyer or paid by PayPal after a reversal is not a new sale: CUSTOMER.DISPUTE.RESOLVED is a
+// warning then (reason by-hand). So is a refund that is pending, such as that of a bank payment, because PayPal lists no event for its
+// success, and one that has failed (also PAYMENT.REFUND.PENDING and .FAILED). If PayPal holds a payment, it sends
+// PAYMENT.SALE.COMPLETED again, weeks later, with payment_hold_status RELEASED. The sale id is the same, so it is the same sale.
+// ACTIVATED and CREATED of a subscription may come in either order and move no money; ACTIVATED is a sign-up with
+// billing.WithTrialSignups.
 //
 //	field           read from resource.…
 //	uid, email,     custom_id (sales: custom), see below; else billing.WithCustomer, asked with the subscription id I-… or
