@@ -49,7 +49,8 @@ type Config struct {
 	Breaker BreakerConfig // when delivery stops because FirstPromoter fails
 	Dedupe  DedupeConfig  // how many event ids this process remembers
 	Retry   RetryConfig   // when an event is sent again
-	// Logger gets what an operator must know; never the API key, never a whole e-mail address. Default slog.Default().
+	// Logger gets what an operator must know; never the API key, never a whole e-mail address. It is called in requests, too, so
+	// it must not block. Default slog.Default().
 	Logger *slog.Logger
 	// Observer is called for every step of every event, on the goroutine that makes the step. It must be quick and safe for
 	// concurrent use, and must not call Record, or the Tracker's Enqueue, Flush or Shutdown. Default none.
