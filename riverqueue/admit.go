@@ -60,6 +60,8 @@ func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (left ti
 	var secs float64
 	var was, limit int
 	var stepped bool
+	ctx, cancel := context.WithTimeout(ctx, dbTimeout) // the server may be gone without a word
+	defer cancel()
 	if err := q.row(ctx, q.sql(admitSQL), perMinute, q.limit.Load(), bulk).Scan(&secs, &was, &limit, &stepped); err != nil {
 		return 0, err
 	}

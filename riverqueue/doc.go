@@ -44,7 +44,8 @@
 //
 // Each statement takes a connection from the pool for some milliseconds: 8 are plenty for 64 workers. Give the Queue a pool of its
 // own. If the application exhausts a shared pool, events are delivered late. A handler that holds a connection and calls
-// Tracker.Enqueue needs a second one, and waits at most a second for it.
+// Tracker.Enqueue needs a second one, and waits at most a second for it. With pool_ping_timeout=100ms in the pool's URL, an event
+// does not wait for a connection to a host that has failed.
 //
 // A running Queue looks for new events 25 times a second, which a log of all statements shows. It needs no LISTEN, so a pooler in
 // session or transaction mode makes no difference. One that does not know prepared statements (PgBouncer before 1.21) also needs
