@@ -31,6 +31,7 @@
 // taken for all.
 //
 // Sources: apidocs.chargebee.com and Chargebee's Go and Node SDKs. Not verified with a recorded payload: that content always holds the
-// invoice (without it the gross amount is taken), that refunds hold the paid invoice, that the minor units are those of
-// ISO 4217, and that payment_failed reports a payment, such as a direct debit, that fails after it has succeeded.
+// invoice (without it the gross amount is taken), that refunds hold the paid invoice, that the minor units are those of ISO 4217
+// (Chargebee says so of currencies without decimals), and that payment_failed reports a payment, such as a direct debit, that fails
+// after it has succeeded.
 package chargebee

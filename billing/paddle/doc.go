@@ -33,5 +33,6 @@
 // destination, also in a live account. Payloads do not say whether they are from the sandbox. The sandbox has its own accounts and
 // signing secrets: do not give its secret to a handler in production.
 //
-// Not verified with a published payload: that the minor units are those of ISO 4217 for every currency.
+// Not verified with a published payload: that the minor units are those of ISO 4217 for every currency. Paddle's API lists them (GET
+// /currencies, decimal_places).
 package paddle
