@@ -97,7 +97,7 @@ func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, e
 	if conflict {
 		err = nil
 	}
-	t.counts.put(err)
+	t.counts.update(func(s *Stats) { s.PutError = shortText(err) })
 	for _, m := range ms {
 		switch {
 		case conflict && (!named || slices.Contains(c.Keys, m.Key)): // not named: perhaps all

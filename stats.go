@@ -67,14 +67,6 @@ func (c *counters) recent() []time.Time {
 	return c.calls[i:]
 }
 
-func (c *counters) put(err error) {
-	c.update(func(s *Stats) {
-		if s.PutError = ""; err != nil {
-			s.PutError = safelog.Shorten(safelog.Text(err), maxReason)
-		}
-	})
-}
-
 func (s *Stats) count(step Step) {
 	switch step.Stage {
 	case StageEnqueued:
@@ -115,14 +107,20 @@ func (t *Tracker) Stats() Stats {
 	})
 	s.RequestsPerMinute = t.cfg.RequestsPerMinute
 	s.Breaker, s.PausedUntil, s.PauseReason = t.gate.state()
-	var err error
-	if s.Queue, err = t.queueStats(); err != nil {
-		s.QueueError = safelog.Shorten(safelog.Text(err), maxReason)
-	}
+	q, err := t.queueStats()
+	s.Queue, s.QueueError = q, shortText(err)
 	if !s.Queue.Oldest.IsZero() {
 		s.OldestAge = time.Since(s.Queue.Oldest)
 	}
 	return s
+}
+
+// shortText returns the text of err for Stats; "" if err is nil.
+func shortText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return safelog.Shorten(safelog.Text(err), maxReason)
 }
 
 // queueStats asks the queue, which is foreign code.
