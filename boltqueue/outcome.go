@@ -11,9 +11,9 @@ import (
 
 // retryAt stores the result of a failed attempt and the time of the next one.
 func (t *transaction) retryAt(seq uint64, attempts int, res fprom.Result, failure error, due time.Time) error {
-	r, err := readOpen(t.open, seq)
-	if err != nil {
-		return err
+	r := decode(seq, t.open.Get(seqKey(seq)))
+	if r.damaged { // the next attempt finds that
+		return nil
 	}
 	if fprom.IsSetAside(failure) {
 		r.flags |= flagAside
@@ -22,13 +22,14 @@ func (t *transaction) retryAt(seq uint64, attempts int, res fprom.Result, failur
 }
 
 // finish stores the outcome of an event: done, or dead after a failure.
-func (t *transaction) finish(seq uint64, attempts int, res fprom.Result, failure error) error {
-	r, err := readOpen(t.open, seq)
-	if err != nil {
-		return err
+func (t *transaction) finish(it *item, attempts int, res fprom.Result, failure error) error {
+	seq := it.Seq
+	r := decode(seq, t.open.Get(seqKey(seq)))
+	if r.damaged {
+		return t.quarantine(it)
 	}
 	at, safe, repeats := time.Now().UTC(), fprom.SafeKey(r.Key), r.Repeats()
-	err = r.setAnswer(res, failure, attempts, at, true)
+	err := r.setAnswer(res, failure, attempts, at, true)
 	t.count(r.Bulk, -1)
 	if failure == nil || r.flags&flagForget != 0 {
 		r.erase()

@@ -63,7 +63,7 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 // settle writes the result of a delivery. If the end of ctx interrupted the delivery, it writes nothing.
 func (q *Queue) settle(ctx context.Context, it *item, m fprom.Message, res fprom.Result, err error) {
 	if err == nil || fprom.IsPermanent(err) {
-		if q.writeOutcome(ctx, it, func(t *transaction) error { return t.finish(it.Seq, m.Attempt, res, err) }) {
+		if q.writeOutcome(ctx, it, func(t *transaction) error { return t.finish(it, m.Attempt, res, err) }) {
 			failpoint("acknowledged")
 			q.line.Done(it)
 		}

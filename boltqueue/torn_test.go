@@ -164,20 +164,7 @@ func TestDamagedWhileOpen(t *testing.T) {
 			q := open(t, dir, discard)
 			bad := sale(t, "bad", 4242)
 			put(t, q, sale(t, 1, 100), bad)
-			file, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f, err := os.OpenFile(path, os.O_WRONLY, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := f.WriteAt([]byte("9"), int64(at(file))); err != nil {
-				t.Fatal(err)
-			}
-			if err := f.Close(); err != nil {
-				t.Fatal(err)
-			}
+			damage(t, path, at)
 			if n, err := q.Drop(t.Context(), fprom.Filter{}); n != 0 || err != nil {
 				t.Errorf("dropped %d, %v, before anybody found out", n, err)
 			}
@@ -199,6 +186,58 @@ func TestDamagedWhileOpen(t *testing.T) {
 				t.Errorf("after the drop: %+v, %+v", ds, stats(t, q))
 			}
 		})
+	}
+}
+
+// TestDamagedUnderWay: an event that is damaged while it is under way stops no other one either.
+func TestDamagedUnderWay(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]error{"done": nil, "rejected": reject(fprom.Message{}), "to be tried again": errors.New("no answer")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			q := open(t, dir, discard)
+			bad := sale(t, "bad", 4242)
+			put(t, q, bad)
+			got := deliver(t, q, func(m fprom.Message) error {
+				if m.Key != bad.Key {
+					return nil
+				}
+				damage(t, filepath.Join(dir, "fprom.db"), func(file []byte) int { return bytes.Index(file, []byte("4242")) })
+				if err := q.Put(t.Context(), sale(t, 1, 100)); err != nil {
+					t.Errorf("Put: %v", err)
+				}
+				return answer
+			})
+			got = append(got, deliver(t, q, nil)...) // Flush does not wait for what was put after it began
+			if len(got) != 2 {
+				t.Errorf("delivered %v, want both", got)
+			}
+			if ds, s := letters(t, q), stats(t, q); len(ds) != 1 || !ds[0].Damaged || s.Dead != 1 || s.Pending != 0 || s.Ledger != 1 {
+				t.Errorf("dead letters %+v, %+v; want a damaged one", ds, s)
+			}
+		})
+	}
+}
+
+// damage changes a byte of a file.
+func damage(t *testing.T, path string, at func(file []byte) int) {
+	t.Helper()
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if _, err := f.WriteAt([]byte("9"), int64(at(file))); err != nil {
+		t.Error(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package boltqueue
 
 import (
-	"fmt"
 	"hash/maphash"
 	"time"
 
@@ -164,15 +163,6 @@ func (t *transaction) count(bulk bool, n int) {
 	} else {
 		t.stats.Pending += n
 	}
-}
-
-// readOpen reads an event that must be there.
-func readOpen(open *bbolt.Bucket, seq uint64) (*record, error) {
-	r := decode(seq, open.Get(seqKey(seq)))
-	if r.damaged {
-		return nil, fmt.Errorf("%w: the record of event %d", ErrDamaged, seq)
-	}
-	return r, nil
 }
 
 func (t *transaction) write(bucket *bbolt.Bucket, seq uint64, r *record) error {
