@@ -144,7 +144,7 @@ func (q *model) Run(ctx context.Context, workers int, deliver func(context.Conte
 	for range workers {
 		wg.Go(func() {
 			for ctx.Err() == nil || q.bug == "goes on" {
-				s, m := q.take()
+				s, m := q.take(ctx)
 				if s == nil {
 					select {
 					case <-ctx.Done():
@@ -209,11 +209,11 @@ func (q *model) call(ctx context.Context, m fprom.Message, deliver func(context.
 }
 
 // take is the next message to deliver. Rows that were tried and rows that were not take turns.
-func (q *model) take() (*row, fprom.Message) {
+func (q *model) take(ctx context.Context) (*row, fprom.Message) {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
 	ready := q.ready()
-	if len(ready) == 0 {
+	if len(ready) == 0 || ctx.Err() != nil && q.bug != "goes on" { // it may have ended while another worker held mu
 		return nil, fprom.Message{}
 	}
 	s := slices.MinFunc(ready, func(a, b *row) int {
