@@ -378,60 +378,27 @@ func (q *greedy) again(m fprom.Message, at time.Time) {
 	q.tried[at] = append(q.tried[at], m)
 }
 
-// TestGivenUpIsForgotten: events that ran out of attempts, or that another process delivered after they failed here, leave
-// the memory of what fails, which is bounded.
-func TestGivenUpIsForgotten(t *testing.T) {
-	for name, test := range map[string]struct {
-		queue       func() fprom.Queue
-		maxAttempts int
-		givenUp     uint64
-		later       time.Duration // by then an event that still waited would have come again
-	}{
-		"given up":            {func() fprom.Queue { return fprom.NewMemoryQueue(0) }, 2, 10_000, 0},
-		"delivered elsewhere": {func() fprom.Queue { return deliveredElsewhere{fprom.NewMemoryQueue(0)} }, 0, 0, 3 * time.Hour},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				f := &fake{answer: func(_ int, c call) reply {
-					switch {
-					case strings.Contains(c.body, `"event_id":"bad`):
-						return reply{status: 500}
-					case c.kind == fprom.KindRefund:
-						return reply{status: 403}
-					}
-					return ok()
-				}}
-				cfg := config(f)
-				cfg.Queue, cfg.Retry.MaxAttempts, cfg.Breaker.Failures = test.queue(), test.maxAttempts, 1_000_000
-				tracker := start(t, cfg)
-				for i := range 10_000 {
-					enqueue(t, tracker, sale(fmt.Sprint("bad", i)))
-				}
-				flush(t, tracker, time.Hour)
-				time.Sleep(test.later)
-				enqueue(t, tracker, refund("refused"))
-				for i := range 600 {
-					enqueue(t, tracker, sale(fmt.Sprint("good", i)))
-					time.Sleep(6 * time.Second)
-				}
-				if n := f.count("refused"); n > 20 || tracker.Stats().Rejected != test.givenUp {
-					t.Errorf("%d attempts for a refused event within an hour; %d given up", n, tracker.Stats().Rejected)
-				}
-			})
-		})
-	}
-}
-
-// deliveredElsewhere is a queue whose bad events another process delivers after their first failure here.
-type deliveredElsewhere struct{ fprom.Queue }
-
-func (q deliveredElsewhere) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
-	return q.Queue.Run(ctx, workers, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
-		r, err := deliver(ctx, m)
-		if strings.HasPrefix(m.Key, "sale:bad") {
-			return r, nil
+// TestGivenUpBeginsAnew: an event that was given up and is enqueued again gets another day.
+func TestGivenUpBeginsAnew(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker := start(t, config(poisoned(reply{status: 500})))
+		others := func(d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Minute) {
+				enqueue(t, tracker, sale(fmt.Sprint("other", time.Now().Unix())))
+			}
 		}
-		return r, err
+		for range 2 {
+			enqueue(t, tracker, sale("bad"))
+			before := tracker.Stats().Rejected
+			others(20 * time.Hour)
+			if s := tracker.Stats(); s.Rejected != before {
+				t.Errorf("given up before a day has passed: %+v", s)
+			}
+			others(10 * time.Hour)
+			if s := tracker.Stats(); s.Rejected != before+1 {
+				t.Errorf("not given up after a day: %+v", s)
+			}
+		}
 	})
 }
 
