@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
@@ -81,8 +83,19 @@ func exitCode(err error) int {
 	}
 }
 
-// reason is err without the name of the library.
-func reason(err error) string { return safelog.Text(err) }
+// withAt matches a word that may be an e-mail address.
+var withAt = regexp.MustCompile(`\S*(@|%40)\S*`)
+
+// reason is err without the name of the library and without e-mail addresses. It keeps the operator's own paths and the address of
+// the outbox, which has no password any more.
+func reason(err error) string {
+	return withAt.ReplaceAllStringFunc(strings.ReplaceAll(err.Error(), "fprom: ", ""), func(word string) string {
+		if isDatabase(word) || strings.HasPrefix(word, "/") && !strings.ContainsAny(word, "?%") {
+			return word
+		}
+		return safelog.Text(word)
+	})
+}
 
 // report writes err to w, which is stderr.
 func report(w io.Writer, asJSON bool, err error) {

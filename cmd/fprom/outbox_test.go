@@ -190,7 +190,7 @@ func TestOutboxInWords(t *testing.T) {
 		{inDatabase(t).where, "the tables are missing"},
 	} {
 		for _, args := range [][]string{{"status"}, {"events", "-o", "jsonl"}, {"dead", "list"}} {
-			if r := fprom(t, env{"FPROM_OUTBOX": c.where}, args...).want(t, 1); !strings.Contains(r.err, c.says) || strings.Contains(r.err, "boltqueue.Dial") || strings.Count(r.err, "\n") != 1 {
+			if r := fprom(t, env{"FPROM_OUTBOX": c.where}, args...).want(t, 1); !strings.Contains(r.err, c.says) || strings.Contains(r.err, "boltqueue.Dial") || strings.Contains(r.err, "[address]") || strings.Count(r.err, "\n") != 1 {
 				t.Errorf("no %q in %s", c.says, r)
 			}
 		}

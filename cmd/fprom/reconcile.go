@@ -164,10 +164,10 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 		maskIDs(report)
 	}
 	if err != nil {
-		if report.Next != "" {
-			a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
-		}
 		if len(report.Days) > 0 { // the next run does not look at these days again
+			if report.Next != "" {
+				a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
+			}
 			err = errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report, *refused) }))
 		}
 		return err

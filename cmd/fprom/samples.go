@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,15 @@ func samplesOf(provider string) (names []string) {
 		}
 	}
 	return names
+}
+
+// eventsOf are samplesOf without their variants.
+func eventsOf(provider string) (names []string) {
+	for _, s := range samplesOf(provider) {
+		event, _, _ := strings.Cut(s, "@")
+		names = append(names, event)
+	}
+	return slices.Compact(names)
 }
 
 func (a *app) listSamples() error {
