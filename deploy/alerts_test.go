@@ -106,6 +106,9 @@ func TestAlertsFire(t *testing.T) {
 		}, []string{"FpromNoSuccess"}},
 		{"a quiet night", map[string]string{`fprom_last_success_timestamp_seconds`: "0x240"}, nil},
 		{"dead letters", map[string]string{`fprom_outbox_size{state="dead"}`: "0x200 2x40"}, []string{"FpromDeadLetters"}},
+		{"dead letters, and the database is slow at times", map[string]string{
+			`fprom_outbox_size{state="dead"}`: "0x200 " + strings.Repeat("2x2 stale ", 10),
+		}, []string{"FpromDeadLetters"}},
 		{"a commission is missing", map[string]string{`fprom_reconcile_missing`: "0x220 1x20"}, []string{"FpromMissing"}},
 		{"a commission is doubled", map[string]string{
 			`fprom_reconcile_differences{verdict="doubled"}`: "0x220 2x20", `fprom_reconcile_differences{verdict="missing"}`: "0x240",
