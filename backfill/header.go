@@ -24,6 +24,9 @@ func (f Format) columns(header []string, mayLack bool) ([]field, error) {
 			if is == createdAtField { // it is only shown
 				return nil
 			}
+			if other == header[i] {
+				return headerError("%q is the name of several columns, and both are %s: rename the others", other, is)
+			}
 			return headerError("%q and %q are both %s: map the right one, such as %s=%s", other, header[i], is, other, is)
 		}
 		fields[i], taken[is] = is, header[i]

@@ -98,7 +98,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"no id", "email,amount\n", "event_id", minor},
 		{"a sign-up of nobody", "email,created_at\n", "tid or ref_id", backfill.Format{Kind: fprom.KindSignup}},
 		{"two ids", "id,transaction_id,email,amount\n", "are both event_id", minor},
-		{"the same name twice", "event_id,email,email,amount\n", "are both email", minor},
+		{"the same name twice", "event_id,email,email,amount\n", `"email" is the name of several columns`, minor},
 		{"no such column to map", "event_id,email,amount\n", "no column", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Invoice": "event_id"}}},
 		{"no such field to map", "event_id,email,amount\n", "no field", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"email": "mail"}}},
 		{"a column mapped to two fields", "event_id,email,amount,Ref\n", "maps one column to several fields", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Ref": "event_id", "ref": "plan"}}},
