@@ -105,7 +105,7 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 		Columns: func(columns []backfill.Column) { a.noteColumns(columns, flags) },
 		Refused: func(line int, err error) {
 			if refused++; refused <= 5 && flags.rejects == "" {
-				a.note("line %d: %s", line, reason(err))
+				a.note("line %d: %s", line, rowReason(err))
 			}
 		},
 		Warn: func(w backfill.Warning) {

@@ -266,6 +266,15 @@ func TestBackfillOfAnOddFile(t *testing.T) {
 	}
 }
 
+// The reason of a row is whole, with the address that it has as an example, and without the row's.
+func TestReasonOfARow(t *testing.T) {
+	t.Parallel()
+	e := env{"FPROM_OUTBOX": emptyOutbox(t)}
+	if r := fprom(t, e, "backfill", past(t, 0, "ch_1,Joe <joe@shop.test>,100,USD"), "--amount", "minor").want(t, 3); !strings.Contains(r.err, "such as ann@example.com") || strings.Contains(r.err, "joe@") {
+		t.Error(r)
+	}
+}
+
 // Malformed credentials are named as the operator has set them.
 func TestNamesOfSettings(t *testing.T) {
 	t.Parallel()

@@ -83,13 +83,17 @@ func exitCode(err error) int {
 	}
 }
 
+// rowReason is why a row is refused, without the name of the library. It has no values of the row, but may have an address as an
+// example.
+func rowReason(err error) string { return strings.ReplaceAll(err.Error(), "fprom: ", "") }
+
 // withAt matches a word that may be an e-mail address.
 var withAt = regexp.MustCompile(`\S*(@|%40)\S*`)
 
 // reason is err without the name of the library and without e-mail addresses. It keeps the operator's own paths and the address of
 // the outbox, which has no password any more.
 func reason(err error) string {
-	return withAt.ReplaceAllStringFunc(strings.ReplaceAll(err.Error(), "fprom: ", ""), func(word string) string {
+	return withAt.ReplaceAllStringFunc(rowReason(err), func(word string) string {
 		if isDatabase(word) || strings.HasPrefix(word, "/") && !strings.ContainsAny(word, "?%") {
 			return word
 		}

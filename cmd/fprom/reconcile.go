@@ -131,7 +131,7 @@ func (a *app) readSales(ctx context.Context, flags reconcileFlags, refused *int)
 			return // a free trial or an empty invoice needs nobody
 		}
 		if *refused++; *refused <= 10 {
-			a.note("line %d makes no sale: %s", r.Line, reason(r.Err))
+			a.note("line %d makes no sale: %s", r.Line, rowReason(r.Err))
 		}
 	})
 	if err != nil {
