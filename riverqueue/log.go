@@ -13,15 +13,10 @@ import (
 // reminder is the time between two lines about one outage.
 const reminder = time.Minute
 
-const (
-	databaseFails = "fprom: riverqueue: the database fails, and delivery waits for it; what is stored is kept"
-	riverReports  = "fprom: riverqueue: River reports a problem; no event is lost by it"
-)
-
 // outage logs failures of the database, or of River: the first one, then one a minute, and the end.
 type outage struct {
 	log   *slog.Logger
-	text  string
+	text  string // what a line says
 	mu    sync.Mutex
 	since time.Time // zero: the database works
 	said  time.Time // time of the last line
@@ -35,7 +30,7 @@ func (o *outage) failed(what string, err any) {
 	o.since = cmp.Or(o.since, now)
 	if now.Sub(o.said) >= reminder {
 		o.said = now
-		o.log.Warn(o.text, slog.String("what", what), safelog.Error(err))
+		o.log.Warn("fprom: riverqueue: "+o.text, slog.String("what", what), safelog.Error(err))
 	}
 }
 

@@ -90,7 +90,8 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 		return nil, &fprom.ValidationError{Field: "pool", Reason: "is nil"}
 	}
 	return &Queue{
-		cfg: cfg, pool: pool, outage: outage{log: cfg.Logger, text: databaseFails}, closed: make(chan struct{}),
+		cfg: cfg, pool: pool, closed: make(chan struct{}),
+		outage:   outage{log: cfg.Logger, text: "the database fails, and delivery waits for it; what is stored is kept"},
 		liveTurn: semaphore(1), bulkTurn: semaphore(1), bulkClaim: semaphore(1),
 	}, nil
 }
