@@ -74,7 +74,7 @@ func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 	for _, p := range l.pending {
 		m := moneyOf(p.row.Event)
 		is, same := l.own.find(p.msg.Key, m)
-		if is && same {
+		if is && same && (l.kind == fprom.KindSale || l.kind == fprom.KindRefund) { // the others have no event id
 			l.result.Repeated++
 		}
 		if !is {
