@@ -169,9 +169,12 @@ func shown(where string) string {
 	if err != nil {
 		return scheme(where) + "://…"
 	}
-	query := u.Query()
+	query, err := url.ParseQuery(u.RawQuery)
+	if _, rest, at := strings.Cut(where, "@"); err != nil || at && (u.User == nil || strings.Contains(rest, "@")) || u.Fragment != "" {
+		return scheme(where) + "://…" // a password whose special characters are not escaped may be anywhere
+	}
 	for name := range query {
-		if strings.Contains(name, "password") {
+		if strings.Contains(strings.ToLower(name), "password") {
 			query.Set(name, "xxxxx")
 			u.RawQuery = query.Encode()
 		}

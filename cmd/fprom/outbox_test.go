@@ -263,6 +263,23 @@ func filled(t *testing.T, p place) (*fpromtest.Server, env) {
 	return fake, account(fake).with(env{"FPROM_OUTBOX": p.where})
 }
 
+// A password whose special characters are not escaped ends up anywhere in the address. It is not shown all the same.
+func TestPasswordThatIsNotEscaped(t *testing.T) {
+	t.Parallel()
+	file := past(t, 1)
+	for _, where := range []string{
+		"postgres://shop:1/hunter2@127.0.0.1:1/shop", "postgres://shop:1?hunter2@127.0.0.1:1/shop", "postgres://shop:1#hunter2@127.0.0.1:1/shop",
+		"postgres://shop:1@2:3/hunter2@127.0.0.1:1/shop", "postgres://shop@127.0.0.1:1/shop?password=hunter2;1&sslmode=no",
+		"postgres://shop@127.0.0.1:1/shop?PASSWORD=hunter2&sslmode=no",
+	} {
+		for _, args := range []string{"status", "doctor", "backfill " + file + " --amount minor"} {
+			if r := fprom(t, env{"FPROM_OUTBOX": where}, strings.Fields(args)...); strings.Contains(r.out+r.err, "hunter2") || r.code == 0 {
+				t.Error(r)
+			}
+		}
+	}
+}
+
 // An address that is written wrongly is no file, and its password is not shown.
 func TestPasswordOfAWrongAddress(t *testing.T) {
 	t.Parallel()
