@@ -19,8 +19,11 @@ func convert(p *billing.Payload) {
 		capture(p, r)
 	case "PAYMENT.SALE.COMPLETED":
 		sale(p, r)
-	case "PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED",
-		"PAYMENT.REFUND.PENDING", "PAYMENT.REFUND.FAILED":
+	case "PAYMENT.REFUND.PENDING":
+		p.SkipOpen("the refund "+r.Text("id").S, "PENDING")
+	case "PAYMENT.REFUND.FAILED": // or cancelled
+		p.SkipUndone("the refund "+r.Text("id").S, "FAILED")
+	case "PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED":
 		if strings.HasSuffix(event, "REVERSED") && !p.Disputes() {
 			p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
 			return
