@@ -95,24 +95,21 @@ func serve(ctx context.Context, stop func(), addr, outbox string, stderr io.Writ
 	case <-ctx.Done():
 		fmt.Fprintln(stderr, "shutting down (Ctrl-C again: at once)")
 	}
-	stop() // a second Ctrl-C now kills the process
-	ended := shutdown(server, tracker)
+	stop()                                       // a second Ctrl-C now kills the process
+	err = errors.Join(err, end(server.Shutdown)) // first the handlers, because they still record sales
+	ended := end(tracker.Shutdown)
 	if left := new(fprom.UndeliveredError); errors.As(ended, &left) { // no failure: left.Events has the events
-		cfg.Logger.Warn(left.Error() + "; here: -outbox fprom.db")
+		cfg.Logger.Warn(ended.Error() + "; here: -outbox fprom.db")
 		ended = nil
 	}
 	return errors.Join(err, ended)
 }
 
-// shutdown ends the handlers first, because they still record sales, and then the Tracker. Each has its own time limit.
-func shutdown(server *http.Server, tracker *fprom.Tracker) error {
+// end calls a function that ends something, with a time limit of its own.
+func end(shutdown func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := server.Shutdown(ctx)
-
-	ctx, cancel = context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return errors.Join(err, tracker.Shutdown(ctx))
+	return shutdown(ctx)
 }
 
 // config returns the Tracker's Config. Without credentials it starts a fake FirstPromoter, which closeFake ends.
