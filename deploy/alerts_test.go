@@ -109,6 +109,7 @@ func TestAlertsFire(t *testing.T) {
 		{"dead letters, and the database is slow at times", map[string]string{
 			`fprom_outbox_size{state="dead"}`: "0x200 " + strings.Repeat("2x2 stale ", 10),
 		}, []string{"FpromDeadLetters"}},
+		{"dead letters that were redriven a minute ago", map[string]string{`fprom_outbox_size{state="dead"}`: "0x200 2x38 0x2"}, nil},
 		{"a commission is missing", map[string]string{`fprom_reconcile_missing`: "0x220 1x20"}, []string{"FpromMissing"}},
 		{"a commission is doubled", map[string]string{
 			`fprom_reconcile_differences{verdict="doubled"}`: "0x220 2x20", `fprom_reconcile_differences{verdict="missing"}`: "0x240",
