@@ -30,7 +30,8 @@ func WithClientReferenceUID() Option { return func(s *settings) { s.referenceUID
 func WithOutbox(l billing.Ledger) Option { return func(s *settings) { s.ledger = l } }
 
 // WithAccounts takes only events of these accounts. It is for endpoints of Stripe Connect and of organizations: "acct_…" is a connected
-// account or an account of the organization, the empty string is the platform itself. By default the events of all accounts are taken.
+// account or an account of the organization, the empty string is the platform itself and every account of the organization. By default
+// the events of all accounts are taken.
 func WithAccounts(ids ...string) Option {
 	return func(s *settings) { s.accounts = ids }
 }
