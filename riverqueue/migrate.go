@@ -88,11 +88,11 @@ func (q *Queue) version(ctx context.Context, db queryRow) (have int, err error) 
 	if err != nil {
 		return 0, err
 	}
-	if early {
-		return have, fmt.Errorf("%w: schema %q lacks functions: a draft of migration 2 made it. Let the program that made it deliver what waits, then drop the schema and call Migrate", ErrSchema, q.cfg.Schema)
-	}
 	if known := len(migrations); needed > known {
 		return have, fmt.Errorf("%w: schema %q has version %d, which needs a program that knows version %d, and this one knows %d: deploy the newer release of riverqueue", ErrSchema, q.cfg.Schema, have, needed, known)
+	}
+	if early {
+		return have, fmt.Errorf("%w: schema %q lacks functions. If it was restored, restore the functions too. If a draft of migration 2 made it, let the program of then deliver what waits, drop the schema and call Migrate", ErrSchema, q.cfg.Schema)
 	}
 	return have, nil
 }

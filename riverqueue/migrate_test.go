@@ -61,6 +61,9 @@ func TestNewerSchema(t *testing.T) {
 			cfg := riverqueue.Config{Schema: newSchema(t)}
 			_, pool := open(t, cfg)
 			execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_migration (version, min_version) VALUES (99, $1)`, tt.needed)
+			if tt.refuse {
+				execSQL(t, pool, `DROP FUNCTION `+cfg.Schema+`.fprom_put`) // it may have other arguments now
+			}
 			q, err := riverqueue.New(pool, cfg)
 			if err != nil {
 				t.Fatal(err)
