@@ -55,7 +55,7 @@ DECLARE
 	m record;
 BEGIN
 	IF current_setting('synchronous_commit') = 'off' THEN -- a crash of the server would lose what was accepted
-		SET LOCAL synchronous_commit = on;
+		SET LOCAL synchronous_commit = local; -- not on, which also waits for standbys
 	END IF;
 	-- In the order of the keys, so that two transactions with the same keys do not deadlock.
 	FOR m IN SELECT * FROM (SELECT *, nullif(clear_key, key) AS clear, nextval('$schema.fprom_seq') AS seq FROM ROWS FROM (jsonb_to_recordset(messages) AS (key text, clear_key text, kind text,
