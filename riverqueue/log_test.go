@@ -63,6 +63,22 @@ func TestRiverReports(t *testing.T) {
 	}
 }
 
+// TestRiverDoesNotStart: what River says each second, while it cannot start, is logged once a minute.
+func TestRiverDoesNotStart(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	var log lines
+	cfg.Logger = log.logger()
+	q, pool := open(t, cfg)
+	execSQL(t, pool, `ALTER TABLE `+cfg.Schema+`.river_queue RENAME TO elsewhere`)
+	start(t, q, func(context.Context, fprom.Message) error { return nil })
+	waitFor(t, "River's word", func() bool { return log.count("what=River") > 0 })
+	time.Sleep(2500 * time.Millisecond)
+	if n := log.count("what=River"); n != 1 {
+		t.Errorf("%d lines, want 1:\n%s", n, strings.Join(log.all(), "\n"))
+	}
+}
+
 // TestRenewalUnderAnOldID: where a subscription's id is used for each of its payments, all but the first earn nothing. The log
 // says so. A webhook that is repeated for some days, a file that is sent twice and a second sign-up are no news.
 func TestRenewalUnderAnOldID(t *testing.T) {

@@ -59,9 +59,9 @@ func (c Config) withDefaults() (Config, error) {
 // Queue is a durable fprom.Queue in PostgreSQL, shared by any number of processes. Make it with New. Safe for
 // concurrent use.
 type Queue struct {
-	cfg    Config
-	pool   *pgxpool.Pool
-	outage outage
+	cfg           Config
+	pool          *pgxpool.Pool
+	outage, river outage // what fails: the database, River
 
 	running       atomic.Bool
 	closed        chan struct{}
@@ -92,6 +92,7 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	return &Queue{
 		cfg: cfg, pool: pool, closed: make(chan struct{}),
 		outage:   outage{log: cfg.Logger, text: "the database fails, and delivery waits for it; what is stored is kept"},
+		river:    outage{log: cfg.Logger, text: "River reports a problem; no event is lost by it"},
 		liveTurn: semaphore(1), bulkTurn: semaphore(1), bulkClaim: semaphore(1),
 	}, nil
 }

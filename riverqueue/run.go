@@ -58,9 +58,7 @@ func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error
 		return q.work(ctx, jobCtx, job, deliveries, deliver)
 	}))
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
-		Schema: q.cfg.Schema, Workers: workers,
-		Logger: slog.New(slog.NewTextHandler(&outage{log: q.cfg.Logger, text: "River reports a problem; no event is lost by it"},
-			&slog.HandlerOptions{Level: slog.LevelWarn})),
+		Schema: q.cfg.Schema, Logger: slog.New(slog.NewTextHandler(&q.river, &slog.HandlerOptions{Level: slog.LevelWarn})), Workers: workers,
 		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue, CompletedJobRetentionPeriod: completedJobs,
 		SoftStopTimeout: q.cfg.Rescue, // otherwise River cancels its jobs when ctx ends
 		PollOnly:        true,
