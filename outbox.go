@@ -18,8 +18,8 @@ type Outbox interface {
 	// so it blocks nobody, and may miss concurrent changes. It ends after an error. To go on later, set Filter.After to the
 	// Cursor of the last Entry.
 	Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error]
-	// Redrive sends the dead letters that f selects again, under their own event ids, and returns how many. It ignores
-	// Filter.State. A dead letter that cannot be read, or whose key was put again, stays.
+	// Redrive sends the dead letters that f selects again, under their own event ids and after what waits already, and returns
+	// how many. It ignores Filter.State. A dead letter that cannot be read, or whose key was put again, stays.
 	Redrive(ctx context.Context, f Filter) (int, error)
 	// Drop removes the dead letters that f selects, and returns how many. Their event ids are free again. It ignores
 	// Filter.State: what waits cannot be dropped.

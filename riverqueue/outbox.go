@@ -19,7 +19,7 @@ const (
 const (
 	redriveSQL = `WITH selected AS MATERIALIZED (` + selectSQL + ` AND l.body IS NOT NULL` + lockSelectedSQL + `),
 		placed AS MATERIALIZED (SELECT key, nextval('$schema.fprom_seq') AS place FROM selected),
-		redriven AS (UPDATE $schema.fprom_ledger l SET state = 'waiting', seq = place, settled_at = NULL, outcome = '', attempts = 0, generation = generation + 1
+		redriven AS (UPDATE $schema.fprom_ledger l SET state = 'waiting', seq = place, settled_at = NULL, outcome = '', attempts = 0, next_attempt = now(), generation = generation + 1
 			FROM placed WHERE l.account_id = $account AND l.key = placed.key AND l.state = 'dead' RETURNING l.*)
 		SELECT count($schema.fprom_wake(key, bulk, now())) FROM (SELECT * FROM redriven ORDER BY seq) r`
 	dropSQL = `WITH selected AS MATERIALIZED (` + selectSQL + lockSelectedSQL + `),
@@ -38,7 +38,7 @@ const (
 		WHERE account_id = $account AND state <> 'waiting' AND settled_at >= $1 AND settled_at < $2 GROUP BY 1, 2, 3`
 )
 
-// Redrive implements fprom.Outbox. What is redriven comes after what waits already. A retry of the old job in River's UI does not send a dead letter.
+// Redrive implements fprom.Outbox. A retry of the old job in River's UI does not send a dead letter.
 func (q *Queue) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
 	return q.changeDead(ctx, f, "redrive", redriveSQL)
 }

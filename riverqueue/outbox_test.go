@@ -3,7 +3,6 @@ package riverqueue_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 	"time"
 
@@ -145,29 +144,5 @@ func TestBesideEnqueueTx(t *testing.T) {
 				t.Error(err)
 			}
 		})
-	}
-}
-
-// TestRedriveIsLast: dead letters that are redriven are delivered in their order, after what waits already.
-func TestRedriveIsLast(t *testing.T) {
-	t.Parallel()
-	q, _ := open(t, riverqueue.Config{Schema: newSchema(t)})
-	put(t, q, sale("3", "ann", 100), sale("1", "ben", 100), sale("2", "cid", 100))
-	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
-	flush(t, q)
-	stop()
-	put(t, q, sale("4", "dan", 100), sale("5", "ann", 100))
-	if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 3 || err != nil {
-		t.Fatalf("Redrive: %d, %v", n, err)
-	}
-	var r record
-	startWith(t, q, 1, r.deliver)
-	flush(t, q)
-	var got []string
-	for _, m := range r.calls {
-		got = append(got, m.Key)
-	}
-	if want := []string{"sale:4", "sale:5", "sale:3", "sale:1", "sale:2"}; !slices.Equal(got, want) {
-		t.Errorf("delivered %v, want %v", got, want)
 	}
 }

@@ -92,6 +92,7 @@ var bugs = []struct{ bug, test, want string }{
 	{"deaf to ctx", "outbox/stops_reading", "want the context's"},
 	{"redrive is a promise", "outbox/can_be_used", "in vain: every event done"},
 	{"redrive is a promise", "outbox/redrives_dead", "waiting after Redrive"},
+	{"redrives first", "outbox/redrives_after", "one worker delivered"},
 	{"any state", "outbox/redrives_what", "Redrive of what waits: 2"},
 	{"whole keys only", "outbox/redrives_by_keys", "Redrive by keys: 1"},
 	{"whole keys only", "outbox/drops_by_keys", "Drop by keys: 1"},

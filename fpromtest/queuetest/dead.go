@@ -9,6 +9,7 @@ import (
 
 var deadCases = []durableCase{
 	{"redrives dead letters", reopener.testRedrive},
+	{"redrives after what waits", reopener.testRedriveLast},
 	{"redrives what a filter selects", reopener.testRedriveSome},
 	{"redrives by keys however they are written", reopener.testRedriveKeys},
 	{"drops dead letters", reopener.testDrop},
@@ -39,6 +40,22 @@ func (o reopener) testRedrive() {
 	s.wait("all done", func() bool { return len(s.list(fprom.Filter{State: fprom.StateDone, Outcome: fprom.Tracked})) == 5 })
 	n, err = s.outbox().Redrive(s.t.Context(), fprom.Filter{})
 	s.checkCount("Redrive where nothing is dead", n, err, 0)
+}
+
+func (o reopener) testRedriveLast() {
+	r := o.open()
+	dead := r.sales("dead", 2)
+	r.put(dead...)
+	r.start(2, func(context.Context, fprom.Message) (fprom.Result, error) { return rejected() })
+	r.settled()
+	r.stop()
+	r.calls = nil
+	waiting := append([]fprom.Message{r.message(fprom.Sale{EventID: "later", Email: dead[0].Customer, Amount: 100})}, r.sales("waiting", 2)...)
+	r.put(waiting...)
+	n, err := r.outbox().Redrive(r.t.Context(), fprom.Filter{})
+	r.checkCount("Redrive of all", n, err, 2)
+	r.start(1, nil)
+	r.checkOrder(keysOf(append(waiting, dead...))...)
 }
 
 func equalSets(a, b []string) bool {

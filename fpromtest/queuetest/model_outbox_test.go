@@ -112,7 +112,10 @@ func (q *model) Redrive(_ context.Context, f fprom.Filter) (int, error) {
 		if q.bug == "redrive is a promise" {
 			continue
 		}
-		s.entry.State, s.entry.Outcome, s.entry.SettledAt, s.due = fprom.StateWaiting, fprom.Undelivered, time.Time{}, time.Time{}
+		q.remove(s)
+		if q.add(s.Message); q.bug == "redrives first" {
+			q.store.rows[len(q.store.rows)-1].seq = 0
+		}
 	}
 	return n, nil
 }

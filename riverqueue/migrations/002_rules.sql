@@ -33,10 +33,10 @@ BEGIN
 END $$;
 
 -- Makes a job for the first event of a customer that is not set aside, unless that is the event with this key. The job has the age of
--- its event, or the time since if that is later.
+-- its event, the time of its attempt or redrive, or the time since: the latest of them.
 CREATE FUNCTION $schema.fprom_wake_first(lane text, but text, since timestamptz DEFAULT '-infinity') RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM $schema.fprom_wake(key, bulk, greatest(since, least(recorded_at, now()))) FROM (SELECT * FROM $schema.fprom_ledger
+	PERFORM $schema.fprom_wake(key, bulk, greatest(since, least(greatest(recorded_at, next_attempt), now()))) FROM (SELECT * FROM $schema.fprom_ledger
 		WHERE account_id = $account AND customer = lane AND customer <> '' AND state = 'waiting' AND NOT aside ORDER BY seq LIMIT 1) first WHERE key <> but;
 END $$;
 
