@@ -44,8 +44,8 @@
 //
 // Each statement takes a connection from the pool for some milliseconds: 8 are plenty for 64 workers. Give the Queue a pool of its
 // own. If the application exhausts a shared pool, events are delivered late. A handler that holds a connection and calls
-// Tracker.Enqueue needs a second one, and waits at most a second for it. With pool_ping_timeout=100ms in the pool's URL, an event
-// does not wait for a connection to a host that has failed.
+// Tracker.Enqueue needs a second one, and waits at most a second for it. With pool_ping_timeout=100ms in the pool's URL, each
+// idle connection to a host that has failed costs an event 100 ms of this second, not all of it.
 //
 // A running Queue looks for new events 25 times a second, which a log of all statements shows. It needs no LISTEN, so a pooler in
 // session or transaction mode makes no difference. One that does not know prepared statements (PgBouncer before 1.21) also needs
@@ -56,10 +56,11 @@
 // Migrate first, then start the new release. Each replica may call Migrate when it starts, or a job calls it before.
 // Programs of the older release go on, and may restart, unless they cannot work with the new tables: then their errors wrap
 // ErrSchema. Migration 2 is of that kind: stop all replicas of version 1 first. It copies the ledger, about a minute for a
-// million rows. If the schema is current, Migrate creates nothing: SELECT, INSERT, UPDATE and DELETE on the tables, SELECT on
-// the views and USAGE on the sequences are enough, and EXECUTE on the functions if you revoked it from PUBLIC. A program that
-// only calls EnqueueTx needs SELECT on fprom_migration, SELECT, INSERT and UPDATE on fprom_ledger, INSERT on fprom_conflict and
-// river_job, and USAGE on fprom_seq and river_job_id_seq. docs/replicas.md says how to make the tables with a migration tool.
+// million rows. If the schema is current, Migrate creates nothing: USAGE on the schema and its sequences, SELECT, INSERT, UPDATE
+// and DELETE on the tables and SELECT on the views are enough, and EXECUTE on the functions if you revoked it from PUBLIC. A
+// program that only calls EnqueueTx needs USAGE on the schema, fprom_seq and river_job_id_seq, SELECT on fprom_migration, SELECT,
+// INSERT and UPDATE on fprom_ledger, and INSERT on fprom_conflict and river_job. docs/replicas.md says how to make the tables
+// with a migration tool.
 //
 // River rebuilds its indexes each night, which only the owner of its tables may do. If the program has another role, an index
 // grows with each event: let the owner run REINDEX TABLE CONCURRENTLY on river_job each month.
