@@ -20,7 +20,8 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		return err
 	}
 	err := q.put(ctx, q.row, ms)
-	// Again after a deadlock with a transaction that calls EnqueueTx twice, or the end of a connection. The keys make that safe.
+	// Again after any error, such as the end of a connection, or a deadlock with a transaction that calls EnqueueTx twice. The keys
+	// make that safe.
 	for try := 1; try < 3 && err != nil && ctx.Err() == nil && !errors.Is(err, fprom.ErrConflict); try++ {
 		err = q.put(ctx, q.row, ms)
 	}
