@@ -432,3 +432,29 @@ func TestAloneThroughALongPause(t *testing.T) {
 		})
 	}
 }
+
+// TestAPauseIsNoDayOfFailures: an event that failed alone for some minutes before a pause of 22 hours gets another day.
+func TestAPauseIsNoDayOfFailures(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begin := time.Now()
+		bad := poisoned(reply{status: 500})
+		f := &fake{answer: func(n int, c call) reply {
+			switch at := time.Since(begin); {
+			case at < 20*time.Minute, at > 22*time.Hour && at < 28*time.Hour:
+				return bad.answer(n, c)
+			case at < 22*time.Hour:
+				return reply{status: 401}
+			}
+			return ok()
+		}}
+		tracker := start(t, config(f))
+		enqueue(t, tracker, sale("bad"))
+		for i := 0; time.Since(begin) < 30*time.Hour; i++ {
+			enqueue(t, tracker, sale(fmt.Sprint("other", i)))
+			time.Sleep(time.Minute)
+		}
+		if s := tracker.Stats(); s.Rejected != 0 || s.Queue.Pending != 0 {
+			t.Errorf("given up after it failed alone for six hours: %+v", s)
+		}
+	})
+}

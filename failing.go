@@ -16,6 +16,7 @@ const (
 	setAsideAfter  = time.Hour         // after failing alone for so long, the later events of the customer pass
 	giveUpAfter    = 24 * time.Hour    // after failing alone for so long, the event is a dead letter
 	forgetAfter    = giveUpAfter       // without an attempt: another process has delivered the event
+	countAtMost    = 2 * time.Hour     // between two attempts: a longer time was a pause or an outage, in which nothing succeeded
 )
 
 // An event counts as failing alone if the probability that it failed so often by chance is at most maxChance, and if others
@@ -123,7 +124,7 @@ func (f *failing) failed(a *attempt) {
 	}
 	if f.othersSucceeded(a) {
 		e.times++
-		e.aloneFor += now.Sub(e.last)
+		e.aloneFor += min(now.Sub(e.last), countAtMost)
 	}
 	f.events.SetDefault(a.Key, e)
 	e.last, e.goodAnswers = now, f.goodAnswers
