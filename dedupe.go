@@ -54,6 +54,11 @@ func (d *dedupe) get(key string) known {
 }
 
 func (d *dedupe) set(key string, k known) {
+	if k.puts == 0 && !k.sent && !k.delivered { // nothing is known, so it takes no place
+		d.young.Delete(key)
+		d.old.Delete(key)
+		return
+	}
 	if n := d.young.ItemCount(); n >= d.half || time.Since(d.youngSince) >= d.ttl {
 		d.old, d.young, d.youngSince = d.young, cache.New(d.ttl, 0), time.Now()
 	}

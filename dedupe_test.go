@@ -288,6 +288,33 @@ func TestDedupeIsBounded(t *testing.T) {
 	})
 }
 
+// What is neither stored nor sent takes no place of what was delivered.
+func TestNotStoredTakesNoPlace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cfg := config(script(ok(), reply{status: 500}))
+		cfg.Queue, cfg.Dedupe.MaxEntries = fprom.NewMemoryQueue(1), 10
+		cfg.Breaker = fprom.BreakerConfig{Failures: 1, OpenFor: time.Hour}
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("delivered"))
+		flush(t, tracker, time.Minute)
+		enqueue(t, tracker, sale("waits"))
+		for i := range 20 {
+			if err := tracker.Enqueue(t.Context(), sale("full"+strconv.Itoa(i))); !errors.Is(err, fprom.ErrQueueFull) {
+				t.Errorf("Enqueue: %v, want a full queue", err)
+			}
+		}
+		settle()
+		for i := range 20 {
+			if _, err := tracker.Track(t.Context(), sale("open"+strconv.Itoa(i))); !errors.Is(err, fprom.ErrCircuitOpen) {
+				t.Errorf("Track: %v, want an open breaker", err)
+			}
+		}
+		if err := tracker.Enqueue(t.Context(), sale("delivered")); err != nil {
+			t.Errorf("Enqueue of what was delivered: %v", err)
+		}
+	})
+}
+
 // An event that Track delivers while its copy waits in the queue takes no place among those that wait, once the copy is done.
 func TestTrackedWhileQueuedWaitsNoMore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
