@@ -43,9 +43,10 @@ func (s settings) convert(p *billing.Payload) {
 	}
 }
 
-// takes reports whether WithAccounts selects an event. Only context names the account of an event that an organization gets.
+// takes reports whether WithAccounts selects an event. An event that an organization gets has its account in context only. Beside
+// account, context is the account of the platform.
 func (s settings) takes(account, context string) bool {
-	return s.accounts == nil || slices.Contains(s.accounts, account) || context != "" && slices.Contains(s.accounts, context)
+	return s.accounts == nil || slices.Contains(s.accounts, account) || account == "" && slices.Contains(s.accounts, context)
 }
 
 func invoice(p *billing.Payload, o billing.Node) {

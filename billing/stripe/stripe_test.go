@@ -161,6 +161,7 @@ func TestAccounts(t *testing.T) {
 		{[]stripe.Option{stripe.WithAccounts("")}, "in_1RbasilSub0001 in_1Rmember"},
 		{[]stripe.Option{stripe.WithAccounts("acct_1Rconnected")}, "in_1Rconnected"},
 		{[]stripe.Option{stripe.WithAccounts("acct_1Rmember")}, "in_1Rmember"},
+		{[]stripe.Option{stripe.WithAccounts("acct_1Rplatform")}, ""},
 		{[]stripe.Option{stripe.WithAccounts("", "acct_1Rconnected")}, "in_1RbasilSub0001 in_1Rconnected in_1Rmember"},
 	} {
 		var ids []string
