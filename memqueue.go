@@ -20,6 +20,7 @@ type memoryQueue struct {
 
 	mu     sync.Mutex
 	keys   map[string]*memoryItem
+	bulk   int // how many of them are bulk events
 	seq    uint64
 	dead   int
 	closed bool
@@ -65,6 +66,7 @@ func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 		return ErrQueueFull
 	}
 	for _, it := range added {
+		q.countBulk(it, 1)
 		q.line.Add(it)
 	}
 	if len(conflicts) > 0 {
@@ -96,7 +98,14 @@ func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, attempt int, e
 		q.dead++
 	}
 	delete(q.keys, it.Value.Key)
+	q.countBulk(it, -1)
 	q.line.Done(it)
+}
+
+func (q *memoryQueue) countBulk(it *memoryItem, n int) {
+	if it.Bulk {
+		q.bulk += n
+	}
 }
 
 func (q *memoryQueue) Flush(ctx context.Context) error { return q.line.Flush(ctx) }
@@ -107,16 +116,9 @@ func (q *memoryQueue) Stats(context.Context) (QueueStats, error) {
 	if q.closed {
 		return QueueStats{}, ErrQueueClosed
 	}
-	s := QueueStats{Dead: q.dead, Delivering: q.line.Running()}
-	for _, it := range q.keys {
-		if it.Bulk {
-			s.Bulk++
-		} else {
-			s.Pending++
-		}
-		if s.Oldest.IsZero() || it.Value.RecordedAt.Before(s.Oldest) {
-			s.Oldest = it.Value.RecordedAt
-		}
+	s := QueueStats{Pending: len(q.keys) - q.bulk, Bulk: q.bulk, Dead: q.dead, Delivering: q.line.Running()}
+	if it := q.line.Oldest(); it != nil {
+		s.Oldest = it.Value.RecordedAt
 	}
 	return s, nil
 }

@@ -273,3 +273,28 @@ func liveBesideBulk(t *testing.T, gap time.Duration, bulk int) (age time.Duratio
 	slices.Sort(ages)
 	return ages[len(ages)*99/100], delivered
 }
+
+// TestStatsOfLongQueue: Stats does not look at every event, since Put waits meanwhile.
+func TestStatsOfLongQueue(t *testing.T) {
+	t.Parallel()
+	const n = 200_000
+	q := fprom.NewMemoryQueue(n)
+	for i := range n {
+		m := fprom.Message{Key: strconv.Itoa(i), Customer: strconv.Itoa(i), Bulk: i%2 == 0}
+		if err := q.Put(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	best := time.Hour
+	for range 10 {
+		begin := time.Now()
+		s, err := q.Stats(t.Context())
+		best = min(best, time.Since(begin))
+		if s.Pending != n/2 || s.Bulk != n/2 || err != nil {
+			t.Fatalf("%+v, %v", s, err)
+		}
+	}
+	if best > time.Millisecond {
+		t.Errorf("Stats of %d events takes %v", n, best)
+	}
+}

@@ -45,24 +45,41 @@ func (l *Line[T]) Close(err error) {
 }
 
 // earliest returns the earliest due time of the messages with Seq ≤ last: 0 if one may go now or is under way. found is false if
-// there is none. It does not look at the messages behind another one of their lane: they come later.
+// there is none.
 func (l *Line[T]) earliest(last uint64) (due time.Duration, found bool) {
 	due = never
-	look := func(it *Item[T], at time.Duration) {
+	l.heads(func(it *Item[T], at time.Duration) {
 		if it.Seq <= last {
 			due, found = min(due, at), true
 		}
-	}
+	})
+	return due, found
+}
+
+// Oldest returns the message with the lowest Seq; nil if there is none.
+func (l *Line[T]) Oldest() (oldest *Item[T]) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heads(func(it *Item[T], _ time.Duration) {
+		if oldest == nil || it.Seq < oldest.Seq {
+			oldest = it
+		}
+	})
+	return oldest
+}
+
+// heads calls f for every message that can be the oldest or the earliest, with its due time: all under way, the oldest new
+// message of each class, and all tried ones. It leaves out the messages behind another one of their lane: they come later.
+func (l *Line[T]) heads(f func(it *Item[T], at time.Duration)) {
 	for it := range l.underWay {
-		look(it, 0)
+		f(it, 0)
 	}
 	for _, r := range l.ready {
 		if len(r.fresh) > 0 {
-			look(r.fresh[0], 0) // the oldest new one of its class
+			f(r.fresh[0], 0)
 		}
 		for _, it := range r.tried {
-			look(it, it.due)
+			f(it, it.due)
 		}
 	}
-	return due, found
 }
