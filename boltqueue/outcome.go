@@ -71,12 +71,22 @@ func (t *transaction) drop(seq uint64) (bool, error) {
 		return false, nil
 	}
 	r := decode(seq, b)
-	if r.damaged && t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq {
+	if r.damaged && t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq && !t.settled(seq) {
 		return false, nil // it is still in the line
 	}
 	t.stats.Dead--
 	t.keys[hashOf(fprom.SafeKey(r.Key))] = 0
 	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.open.Delete(seqKey(seq)))
+}
+
+// settled reports whether the event with this seq has had an outcome. It looks at all outcomes, since the record is damaged.
+func (t *transaction) settled(seq uint64) bool {
+	c := t.times.Cursor()
+	k, _ := c.First()
+	for k != nil && seqOfTimeKey(k) != seq {
+		k, _ = c.Next()
+	}
+	return k != nil
 }
 
 // redrive makes a dead letter the last waiting event. A damaged or erased one stays.

@@ -220,6 +220,22 @@ func TestDamagedUnderWay(t *testing.T) {
 	}
 }
 
+// TestDamagedDeadLetter: a dead letter that is damaged in the file of a running service can be dropped.
+func TestDamagedDeadLetter(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q := open(t, dir, discard)
+	put(t, q, sale(t, 1, 100))
+	deliver(t, q, reject)
+	damage(t, filepath.Join(dir, "fprom.db"), func(file []byte) int { return bytes.Index(file, []byte(errRejected.Error())) })
+	if ds := letters(t, q); len(ds) != 1 || !ds[0].Damaged {
+		t.Fatalf("dead letters %+v; want a damaged one", ds)
+	}
+	if n, err := q.Drop(t.Context(), fprom.Filter{}); n != 1 || err != nil || stats(t, q).Dead != 0 || len(letters(t, q)) != 0 {
+		t.Errorf("dropped %d, %v; %+v", n, err, stats(t, q))
+	}
+}
+
 // damage changes a byte of a file.
 func damage(t *testing.T, path string, at func(file []byte) int) {
 	t.Helper()
