@@ -21,7 +21,6 @@ import (
 const (
 	maxSocketPath = 103      // bytes; the smallest limit of the systems
 	maxRequest    = 16 << 20 // bytes
-	readPause     = 20 * time.Millisecond
 	socketTimeout = 30 * time.Second
 	socketEntries = 500 // in one answer
 )
@@ -56,14 +55,16 @@ func (q *Queue) listen() (end func()) {
 	}
 }
 
-// socketOf returns the path of the socket: beside the file itself, if path is a symbolic link to it.
+// socketOf returns the path of the socket: beside the file itself, if path is a symbolic link to it. If that is too long, it is
+// beside the link.
 func socketOf(path string) string {
+	const suffix = ".sock"
 	if _, err := os.Readlink(path); err == nil {
-		if file, err := filepath.EvalSymlinks(path); err == nil {
+		if file, err := filepath.EvalSymlinks(path); err == nil && len(file+suffix) <= maxSocketPath {
 			path = file
 		}
 	}
-	return path + ".sock"
+	return path + suffix
 }
 
 // bind replaces a socket that exists: this process has the file, so a killed process left the socket.
@@ -85,18 +86,17 @@ func bind(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// handler serves an operation. One that only reads runs once at a time, with a pause after it, so that readers leave most of the
-// processor to checkouts.
+// handler serves an operation. One with a pause runs once at a time, so that readers leave most of the processor to checkouts.
 func (q *Queue) handler(operation string) http.HandlerFunc {
 	turn := make(chan struct{}, 1)
 	operate := func(ctx context.Context, request wireRequest) (wireAnswer, error) {
-		if operations[operation] {
+		if pause := operations[operation]; pause > 0 {
 			select {
 			case turn <- struct{}{}:
 			case <-ctx.Done():
 				return wireAnswer{}, ctx.Err()
 			}
-			defer time.AfterFunc(readPause, func() { <-turn })
+			defer time.AfterFunc(pause, func() { <-turn })
 		}
 		return q.operate(ctx, operation, request)
 	}

@@ -214,6 +214,42 @@ func TestSocketThroughLink(t *testing.T) {
 	}
 }
 
+// TestSocketOfLongPath: a symbolic link with a short path gives a socket to a file whose own path is too long for one.
+func TestSocketOfLongPath(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	long := filepath.Join(dir, strings.Repeat("d", 100))
+	link := filepath.Join(dir, "fprom.db")
+	if err := errors.Join(os.Mkdir(long, 0o700), os.Symlink(filepath.Join(long, "fprom.db"), link)); err != nil {
+		t.Fatal(err)
+	}
+	q := openServed(t, dir, discard)
+	put(t, q, sale(t, 1, 100))
+	if s, err := dial(t, dir).Stats(t.Context()); err != nil || s.Pending != 1 {
+		t.Errorf("Stats: %+v, %v", s, err)
+	}
+	closeQueue(t, q)
+	if _, err := os.Stat(link + ".sock"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket after Close: %v", err)
+	}
+}
+
+// TestManyDial: more than a hundred processes find the service at once.
+func TestManyDial(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	openServed(t, dir)
+	var all sync.WaitGroup
+	for range 120 {
+		all.Go(func() {
+			if _, err := boltqueue.Dial(filepath.Join(dir, "fprom.db")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
 // TestDialWithWait: who would wait for the file uses the service that has it.
 func TestDialWithWait(t *testing.T) {
 	t.Parallel()
