@@ -43,6 +43,9 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 		return nil, nil
 	}
 	d.ok("outbox", "%s can be opened", shown(where))
+	if !isDatabase(where) {
+		d.place(where)
+	}
 	return box, end
 }
 
@@ -73,13 +76,17 @@ func (d *doctor) file(where string) bool {
 		fix, problem := outboxProblem(err)
 		return fail(fix, "cannot be written: %s", problem)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	return true
+}
+
+// place warns of what may go wrong where the file is.
+func (d *doctor) place(where string) {
+	if info, err := os.Stat(where); err == nil && info.Mode().Perm()&0o077 != 0 {
 		d.warn("outbox", "chmod 600 "+where, "%s: other users can open it (mode %v), and it has customers' addresses", where, info.Mode().Perm())
 	}
 	if free, ok := freeSpace(where); ok && free < 64<<20 {
 		d.warn("outbox", "free some space: when the disk is full, checkouts that must be stored fail", "%s: only %d MiB of the disk are free", where, free>>20)
 	}
-	return true
 }
 
 // outboxProblem says in a line what is wrong, and what to do.

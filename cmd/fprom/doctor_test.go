@@ -219,7 +219,7 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 		{"a folder", dir, `is a folder`, 3},
 		{"a percent sign", filepath.Join(dir, "100%d.db"), `100%d\.db: the file does not exist`, 3},
 		{"a password among the parameters", "postgres://shop@" + closedPort(t) + "/shop?password=geheim123", `PostgreSQL cannot be reached`, 3},
-		{"foreign", file("foreign.db", strings.Repeat("this is no outbox\n", 500), 0o600), `no outbox of fprom`, 3},
+		{"foreign", file("foreign.db", strings.Repeat("this is no outbox\n", 500), 0o644), `no outbox of fprom`, 3},
 		{"truncated", file("short.db", string(whole[:len(whole)/2]), 0o600), `damaged.*backup`, 3},
 		{"read-only", file("ro.db", string(whole), 0o400), `cannot be written: permission denied`, 3},
 		{"open to others", file("open.db", string(whole), 0o644), `chmod 600`, 0},
@@ -238,6 +238,9 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 			r.names(t, "outbox", c.says)
 			if strings.Contains(r.out+r.err, "heim123") {
 				t.Errorf("a password is shown: %s", r)
+			}
+			if c.exit != 0 && strings.Contains(r.out, "chmod") {
+				t.Errorf("advice for a file that is no outbox: %s", r)
 			}
 			if after := files(t, dir); c.exit != 0 && !slices.Equal(before, after) {
 				t.Errorf("files before %q, after %q", before, after)
