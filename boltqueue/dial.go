@@ -50,10 +50,11 @@ func Dial(path string) (fprom.Outbox, error) {
 	return r, nil
 }
 
-// OpenOrDial opens the file at path, or dials the process that has it open. If neither works, also for the time of WithWait, the
-// error wraps ErrLocked.
+// OpenOrDial opens the file at path, or dials the process that has it open. It tries for about a second, or as long as WithWait
+// says. If neither works, the error wraps ErrLocked.
 func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
-	end := time.Now().Add(newQueue(path, opts).wait)
+	waiting := newQueue(path, opts)
+	end := time.Now().Add(waiting.wait)
 	for try := 0; ; try++ {
 		q, err := Open(path, append(slices.Clip(opts), WithWait(0))...)
 		if err == nil {
@@ -68,6 +69,9 @@ func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 		}
 		if try >= 3 && time.Now().After(end) { // the other process had the time to open its socket, or to end
 			return nil, errors.Join(err, dialErr)
+		}
+		if try == 0 {
+			waiting.logWait()
 		}
 	}
 }

@@ -43,11 +43,11 @@ const lockTimeout = 200 * time.Millisecond // another Open may hold the lock for
 func Open(path string, opts ...Option) (*Queue, error) {
 	q := newQueue(path, opts)
 	end, err := time.Now().Add(q.wait), guard(q.open)
-	if q.wait > 0 && errors.Is(err, ErrLocked) {
-		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
-		for ; errors.Is(err, ErrLocked) && time.Now().Before(end); err = guard(q.open) {
-			time.Sleep(lockTimeout) //nolint:forbidigo // there is no context: Open blocks
-		}
+	if errors.Is(err, ErrLocked) {
+		q.logWait()
+	}
+	for ; errors.Is(err, ErrLocked) && time.Now().Before(end); err = guard(q.open) {
+		time.Sleep(lockTimeout) //nolint:forbidigo // there is no context: Open blocks
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fprom: open the outbox %q: %w", path, err)
@@ -56,6 +56,12 @@ func Open(path string, opts ...Option) (*Queue, error) {
 		q.unlisten = q.listen()
 	}
 	return q, nil
+}
+
+func (q *Queue) logWait() {
+	if q.wait > 0 {
+		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
+	}
 }
 
 func (q *Queue) open() error {

@@ -1,9 +1,11 @@
 package boltqueue_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -262,6 +264,20 @@ func TestDialWithWait(t *testing.T) {
 	}
 	if _, err := r.Stats(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDialWaits: who waits for a file that no service shows says so, once.
+func TestDialWaits(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	open(t, dir)
+	var log bytes.Buffer
+	path, logger := filepath.Join(dir, "fprom.db"), boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))
+	start := time.Now()
+	_, err := boltqueue.OpenOrDial(path, boltqueue.WithWait(1500*time.Millisecond), logger)
+	if !errors.Is(err, boltqueue.ErrLocked) || time.Since(start) < 1500*time.Millisecond || strings.Count(log.String(), "waiting for it to end") != 1 {
+		t.Errorf("OpenOrDial: %v after %v, and logged %q", err, time.Since(start), log.String())
 	}
 }
 
