@@ -33,7 +33,7 @@ type dedupe struct {
 type known struct {
 	digest    uint64
 	puts      int  // have stored it in a queue that no other process delivers, or are about to; 0 when it is done
-	sent      bool // it may have arrived
+	sent      bool // a call got no outcome: it may have registered the event
 	delivered bool
 }
 
@@ -130,7 +130,7 @@ func (d *dedupe) endSend(a *attempt) {
 	close(d.sending[a.Key])
 	delete(d.sending, a.Key)
 	k := d.get(a.Key)
-	k.sent = k.sent || a.sent
+	k.sent = k.sent || a.sent && !a.good()
 	if a.queued && (a.class == classDone || a.class == classRejected) {
 		k.puts = 0
 	}

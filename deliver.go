@@ -16,7 +16,7 @@ type attempt struct {
 	Message
 	verdict
 	queued  bool            // the queue makes it, not Track
-	again   bool            // it is not the first attempt of this event
+	again   bool            // an earlier attempt got no outcome
 	failure *failure        // of earlier attempts of the queue; nil if there is none, and outside of the gate
 	open    context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
 	called  chan struct{}   // wakes it in the line, see call

@@ -117,6 +117,7 @@ func TestLoudDuplicates(t *testing.T) {
 		"first attempt":         {[]reply{exists("a")}, true},
 		"another id":            {[]reply{{status: 500}, exists("z")}, true},
 		"after a failed one":    {[]reply{{status: 500}, exists("a")}, false},
+		"after no referral":     {[]reply{{status: 204}, exists("a")}, true}, // the first call has registered nothing
 		"id in HTML's spelling": {[]reply{{status: 500}, exists("&#97;")}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

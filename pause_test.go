@@ -301,6 +301,18 @@ func TestRefusedAfterAnOutage(t *testing.T) {
 	}
 }
 
+// Sales whose referral was not known at first say as much about the account as new ones.
+func TestRefusedAfterNoReferral(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker := start(t, config(script(reply{status: 204}, reply{status: 204}, reply{status: 204}, reply{status: 403})))
+		enqueue(t, tracker, sale("a"), sale("b"), sale("c"))
+		time.Sleep(time.Minute)
+		if s := tracker.Stats(); s.PausedUntil.IsZero() || s.Queue.Pending != 3 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
 // Two refused events pause nobody.
 func TestTwoRefusedEventsPauseNobody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
