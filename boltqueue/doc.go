@@ -25,9 +25,9 @@
 // file must be on a local file system: locks and memory maps do not work over NFS. For several replicas use one file each, or
 // module riverqueue.
 //
-// The process that has the file serves a Unix socket beside it, FILE.sock with mode 0600. Through the socket, other processes
-// of the same user can see the outbox, feed it, redrive, drop and forget (Dial, OpenOrDial); all events share one rate limit.
-// The socket speaks HTTP:
+// The process that has the file serves a Unix socket beside it, FILE.sock with mode 0600. If the path is a symbolic link, the
+// socket is beside the file that it leads to. Through the socket, other processes of the same user can see the outbox, feed it,
+// redrive, drop and forget (Dial, OpenOrDial); all events share one rate limit. The socket speaks HTTP:
 //
 //	curl --unix-socket fprom.db.sock http://outbox/status
 //
