@@ -17,8 +17,8 @@ type Options struct {
 	Outbox fprom.Outbox
 	// DryRun stores nothing, and counts what a run would store.
 	DryRun bool
-	// RejectsPath names the file for the rows that need a person: rows that make no event, and rows whose event id is in the
-	// outbox with another amount. Run overwrites the file, but only if there is such a row. Default none.
+	// RejectsPath names the file for the rows that need a person: rows that make no event, rows whose event id is in the outbox
+	// with another amount, and Repeated rows. Run overwrites the file, but only if there is such a row. Default none.
 	RejectsPath string
 	// RequestsPerMinute is the account's limit, for Progress.Left. Default 400, which is FirstPromoter's limit.
 	RequestsPerMinute int

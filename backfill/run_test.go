@@ -80,6 +80,9 @@ func TestCounts(t *testing.T) {
 		if err != nil || got != want || last.Result != want && last.Rows != 2503 {
 			t.Errorf("dry %v: %+v %v", dry, got, err)
 		}
+		if b, _ := os.ReadFile(rejects); !strings.Contains(string(b), "2502,\"the row has the event id and amount of an earlier row") {
+			t.Errorf("dry %v: the repeated row is not among the rejects:\n%s", dry, b)
+		}
 		if left := last.Left; left < 6*time.Minute || left > 7*time.Minute {
 			t.Errorf("%v left for 2500 at 400 a minute", left)
 		}

@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"strings"
@@ -51,6 +52,8 @@ func moneyOf(e fprom.Event) money {
 	return money{}
 }
 
+var errRepeated = errors.New("fprom: the row has the event id and amount of an earlier row: remove it if it is a copy; if it is another payment, give it an id of its own, and leave the earlier row as it is")
+
 // sift returns the rows of the batch that are new: neither in the outbox nor twice in the file. The outbox has the batches
 // before, but not in a dry run: then own keeps their keys. It also keeps all keys of events that have no id of their own
 // (cancellations), since an outbox does not find these by key: it is read through once.
@@ -76,6 +79,9 @@ func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 		is, same := l.own.find(p.msg.Key, m)
 		if is && same && (l.kind == fprom.KindSale || l.kind == fprom.KindRefund) { // the others have no event id
 			l.result.Repeated++
+			if err := l.refuse(p.row, errRepeated); err != nil {
+				return nil, err
+			}
 		}
 		if !is {
 			is, same = l.index.find(p.msg.Key, m)
