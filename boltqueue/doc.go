@@ -26,8 +26,9 @@
 // module riverqueue.
 //
 // The process that has the file serves a Unix socket beside it, FILE.sock with mode 0600. If the path is a symbolic link, the
-// socket is beside the file that it leads to. Through the socket, other processes of the same user can see the outbox, feed it,
-// redrive, drop and forget (Dial, OpenOrDial); all events share one rate limit. The socket speaks HTTP:
+// socket is beside the file that it leads to, or beside the link if the path of that file is too long for a socket. Through the
+// socket, other processes of the same user can see the outbox, feed it, redrive, drop and forget (Dial, OpenOrDial); all events
+// share one rate limit. The socket speaks HTTP:
 //
 //	curl --unix-socket fprom.db.sock http://outbox/status
 //
