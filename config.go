@@ -115,15 +115,18 @@ func validCredential(field, variable, s string) error {
 }
 
 func validBaseURL(s string) error {
-	const field = "Config.BaseURL"
+	const (
+		field = "Config.BaseURL"
+		from  = "; if Config does not set it, $FIRSTPROMOTER_API_URL does, else it is " + DefaultBaseURL
+	)
 	u, _ := url.Parse(s)
 	u = cmp.Or(u, &url.URL{}) // not a URL at all
 	loopback := strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), "localhost") || net.ParseIP(u.Hostname()).IsLoopback()
 	return cmp.Or(
-		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "(or $FIRSTPROMOTER_API_URL) must be a URL that begins with https:// and a host; the default is "+DefaultBaseURL),
-		invalid(u.User != nil || strings.ContainsAny(s, "?# "), field, "must have no user, query, fragment or space"),
-		invalid(strings.HasSuffix("."+strings.ToLower(u.Hostname()), ".firstpromoter.com") && u.Path != "/api/v2/track", field, "(or $FIRSTPROMOTER_API_URL) is not the address of FirstPromoter's tracking API, version 2: "+DefaultBaseURL),
-		invalid(u.Scheme == "http" && !loopback, field, "(or $FIRSTPROMOTER_API_URL) must be https: plain http would show the API key to the network; it is allowed for loopback hosts only"),
+		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "must begin with https:// and a host"+from),
+		invalid(u.User != nil || strings.ContainsAny(s, "?# "), field, "must have no user, query, fragment or space"+from),
+		invalid(strings.HasSuffix("."+strings.ToLower(u.Hostname()), ".firstpromoter.com") && u.Path != "/api/v2/track", field, "is not the address of FirstPromoter's tracking API, version 2"+from),
+		invalid(u.Scheme == "http" && !loopback, field, "must be https, since plain http would show the API key to the network (only a loopback host may have it)"+from),
 	)
 }
 
