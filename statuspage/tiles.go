@@ -90,9 +90,9 @@ func breakerTile(q fprom.QueueStats) tile {
 func pauseTile(q fprom.QueueStats, now time.Time) tile {
 	switch {
 	case !q.PausedUntil.IsZero():
-		return tile{"Pause", untilWhen(q.PausedUntil, now), clip(q.PauseReason, 80), levelWarn}
+		return tile{"Pause", untilWhen(q.PausedUntil, now), clip(withoutName(q.PauseReason), 80), levelWarn}
 	case !q.Delivering:
-		return tile{"Delivery", "off", clip(cmp.Or(q.PauseReason, "no process delivers"), 80), levelWarn}
+		return tile{"Delivery", "off", clip(cmp.Or(withoutName(q.PauseReason), "no process delivers"), 80), levelWarn}
 	default:
 		return tile{"Pause", "none", "delivery is on", levelOK}
 	}

@@ -49,8 +49,8 @@ func TestVerdict(t *testing.T) {
 		{"conflicts", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) { q.Conflicts = 2 })}, "warn", "Something needs a look.", "2 events were not tracked: the event id", true},
 		{"breaker", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) { q.Breaker = "open" }), Events: []fprom.Entry{waiting(time.Minute)}}, "warn", "Something needs a look.", "FirstPromoter does not answer as it should. 1 event waits.", true},
 		{"throttled", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) {
-			q.PausedUntil, q.PauseReason = time.Now().Add(10*time.Minute+50*time.Second), "429 Too Many Requests"
-		})}, "warn", "Something needs", "Delivery is paused, for another 10 min: 429 Too Many Requests.", true},
+			q.PausedUntil, q.PauseReason = time.Now().Add(10*time.Minute+50*time.Second), "fprom: sale:x: fprom: 429 Too Many Requests"
+		})}, "warn", "Something needs", "Delivery is paused, for another 10 min: sale:x: 429 Too Many Requests.", true},
 		{"paused for hours", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) {
 			q.PausedUntil, q.PauseReason = time.Now().Add(-time.Second), "429 Too Many Requests"
 		}), Events: []fprom.Entry{waiting(3 * time.Hour)}}, "fail", "Commissions need", "Delivery is paused, until a probe succeeds: 429 Too Many Requests.", false},

@@ -127,8 +127,11 @@ func (p *page) dead(ctx context.Context, s snapshot, after string) (rows []row, 
 
 // reason is e.Reason without the key, which the page shows beside it.
 func reason(e fprom.Entry) string {
-	return strings.TrimPrefix(strings.TrimPrefix(e.Reason, "fprom: "), e.Key+": ")
+	return strings.TrimPrefix(withoutName(e.Reason), e.Key+": ")
 }
+
+// withoutName is a text of package fprom without its name.
+func withoutName(s string) string { return strings.ReplaceAll(s, "fprom: ", "") }
 
 func newRow(e fprom.Entry, now time.Time) row {
 	r := row{

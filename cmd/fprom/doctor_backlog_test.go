@@ -96,7 +96,7 @@ func TestDoctorNamesAPause(t *testing.T) {
 			fprom(t, e, "status", "-o", "json").want(t, 0).object(t, &s)
 			return s.PausedUntil != nil
 		})
-		fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "delivery", `paused until .*429`)
+		fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "delivery", `paused until [^:]*:[^:]*:\S+ sale:\S+: 429`)
 	})
 }
 

@@ -81,7 +81,7 @@ func amount(e fprom.Entry) string {
 
 // because is e.Reason without the key, which is shown beside it.
 func because(e fprom.Entry) string {
-	s := strings.TrimPrefix(e.Reason, "fprom: ")
+	s := withoutName(e.Reason)
 	if name, rest, ok := strings.Cut(s, ": "); ok && strings.HasPrefix(name, e.Kind+":") {
 		return rest
 	}

@@ -74,7 +74,7 @@ func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
 	row("delivering", "%s", delivering(s))
 	row("last success", "%s", ago(s.LastSuccess))
 	if !s.PausedUntil.IsZero() {
-		row("paused", "until %s: %s", stamp(s.PausedUntil), s.PauseReason)
+		row("paused", "until %s: %s", stamp(s.PausedUntil), withoutName(s.PauseReason))
 	}
 	if s.Breaker != "" {
 		row("breaker", "%s", s.Breaker)
@@ -89,7 +89,7 @@ func delivering(s fprom.QueueStats) string {
 	case s.Delivering:
 		return "yes"
 	case s.PauseReason != "":
-		return "no: " + s.PauseReason
+		return "no: " + withoutName(s.PauseReason)
 	case s.Pending+s.Bulk > 0:
 		return "no: nobody delivers what waits; start the service"
 	default:
