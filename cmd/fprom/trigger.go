@@ -131,8 +131,10 @@ func checkTrigger(args []string, flags *triggerFlags) error {
 		return usage("say which webhook: PROVIDER EVENT; fprom trigger --list names all")
 	case !slices.Contains(fpromtest.WebhookProviders(), args[0]):
 		return usage("provider %q: is not one of %s", args[0], strings.Join(fpromtest.WebhookProviders(), ", "))
-	case len(args) == 1 || !slices.Contains(samplesOf(args[0]), args[1]):
+	case len(args) == 1:
 		return usage("say which event of %s: one of %s; fprom trigger --list names their variants", args[0], strings.Join(eventsOf(args[0]), ", "))
+	case !slices.Contains(samplesOf(args[0]), args[1]):
+		return usage("event %q of %s: is not one of %s; fprom trigger --list names their variants", args[1], args[0], strings.Join(eventsOf(args[0]), ", "))
 	case flags.URL == "":
 		return usage("--to is missing: the address of the service's webhook endpoint")
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
