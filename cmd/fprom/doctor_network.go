@@ -109,7 +109,7 @@ func (d *doctor) network(a *answer) bool {
 	}
 	switch {
 	case a.lookup != nil:
-		d.fail("dns", exitUnreachable, "check the spelling, and the resolver of this machine or container (/etc/resolv.conf)", "the name %s is not found: %s", name, dnsProblem(a.lookup))
+		d.fail("dns", exitUnreachable, "check the network, the spelling, and the resolver of this machine or container (/etc/resolv.conf)", "the name %s is not found: %s", name, dnsProblem(a.lookup))
 		return false
 	case net.ParseIP(name) == nil && a.addresses > 0:
 		d.ok("dns", "%s has %d address%s", name, a.addresses, hint(a.addresses != 1, "es"))
@@ -159,7 +159,7 @@ func dnsProblem(err error) string {
 	case ok && dns.IsNotFound:
 		return "no such host"
 	default:
-		return "the lookup failed"
+		return "the name server cannot be asked"
 	}
 }
 
