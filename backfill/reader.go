@@ -165,7 +165,7 @@ func (in *Reader) checkID(r *Row) {
 		return
 	}
 	if other, found := in.twins.id(*r); found {
-		r.Event, r.Err = nil, fmt.Errorf("fprom: the row has the event id of line %d, and another customer or date: each payment needs an id of its own, and a subscription's or a customer's id is none", other)
+		r.Event, r.Err = nil, fmt.Errorf("fprom: the row has the event id of line %d, and another customer or date: each payment needs an id of its own, not that of a subscription or a customer", other)
 	}
 }
 
