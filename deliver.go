@@ -102,7 +102,7 @@ func (a *attempt) unsent(err error) {
 // conclude tells the gate and the other processes about the answer, and completes the verdict.
 func (t *Tracker) conclude(ctx context.Context, a *attempt) {
 	pause := t.gate.answered(a)
-	// A pause after refused events is not shared: they may be at fault themselves, and each process finds out on its own.
+	// A pause after a suspected answer is not shared: the event may be at fault, and each process finds out on its own.
 	if q, ok := t.cfg.Queue.(Limiter); ok && pause > 0 && a.class != classSuspected {
 		tell := func() error { return q.Pause(context.WithoutCancel(ctx), pause, a.err) }
 		if err := t.guard(ctx, "the Queue's Pause", tell); err != nil {
@@ -149,7 +149,7 @@ func attributed(m Message) bool {
 	return err == nil && ok && sale.TID+sale.RefID+sale.PromoCode != ""
 }
 
-// report makes a step of the verdict. A failure of Track is no step: the caller decides whether to repeat it.
+// report turns the verdict into a step. A failure of Track is no step: the caller decides whether to repeat it.
 func (t *Tracker) report(ctx context.Context, a *attempt) {
 	if errors.Is(a.err, ErrConflict) {
 		t.observe(ctx, Step{Stage: StageConflict, Message: a.Message, Err: ErrConflict})
