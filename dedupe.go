@@ -32,7 +32,7 @@ type dedupe struct {
 // known is what this process knows of an event id.
 type known struct {
 	digest    uint64
-	puts      int  // have stored it in a queue that no other process delivers, or are about to; 0 when it is done
+	puts      int  // Puts that have stored it, or are about to; 0 when it is done. Not counted where other processes deliver too
 	sent      bool // a call got no outcome: it may have registered the event
 	delivered bool
 }
