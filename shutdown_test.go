@@ -129,7 +129,9 @@ func TestShutdownInAPause(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := script(reply{status: 429, header: header("Retry-After", "60")}, reply{status: 429, header: header("Retry-After", "900")})
 		tracker := start(t, config(f))
-		for i := range 100 {
+		enqueue(t, tracker, sale("first"))
+		time.Sleep(10 * time.Millisecond) // only this one is sent before the pause
+		for i := range 99 {
 			enqueue(t, tracker, sale(strconv.Itoa(i)))
 		}
 		time.Sleep(50 * time.Second)
