@@ -74,7 +74,7 @@ func (x *Exchange) attribution() Attribution {
 func cookie(lines []string, name string) string {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
-			if v, ok := strings.CutPrefix(strings.TrimSpace(part), name+"="); ok && usableID(v) {
+			if v, ok := strings.CutPrefix(strings.Trim(part, " \t"), name+"="); ok && usableID(v) {
 				return v
 			}
 		}

@@ -101,7 +101,7 @@ func TestAttributionMetadata(t *testing.T) {
 
 // FuzzAttributionFrom: whatever the browser sends, a tid is one that net/http sees as well, and one that a Sale can carry.
 func FuzzAttributionFrom(f *testing.F) {
-	for _, line := range []string{"_fprom_tid=abc", `a=1; _fprom_tid="abc"; _fprom_track=x`, "_fprom_tid=a; _fprom_tid=b", " _fprom_tid = x ;;=", "_fprom_tid=\xff"} {
+	for _, line := range []string{"_fprom_tid=abc", `a=1; _fprom_tid="abc"; _fprom_track=x`, "_fprom_tid=a; _fprom_tid=b", " _fprom_tid = x ;;=", "_fprom_tid=\xff", "_fprom_tid=00\f"} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
