@@ -36,7 +36,7 @@ func notAsked(ctx context.Context, outbox fprom.Outbox, what string) string {
 
 // state says how far an event has come, without a subject and a full stop.
 func state(e fprom.Entry) string {
-	reason := strings.TrimPrefix(strings.ReplaceAll(strings.TrimSuffix(e.Reason, "."), "fprom: ", ""), e.Key+": ")
+	reason := strings.TrimPrefix(safelog.WithoutName(strings.TrimSuffix(e.Reason, ".")), e.Key+": ")
 	switch e.State {
 	case fprom.StateWaiting:
 		text := "is not delivered yet"

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // tiles are the figures at the top of the page.
@@ -90,9 +91,9 @@ func breakerTile(q fprom.QueueStats) tile {
 func pauseTile(q fprom.QueueStats, now time.Time) tile {
 	switch {
 	case !q.PausedUntil.IsZero():
-		return tile{"Pause", untilWhen(q.PausedUntil, now), clip(withoutName(q.PauseReason), 80), levelWarn}
+		return tile{"Pause", untilWhen(q.PausedUntil, now), clip(safelog.WithoutName(q.PauseReason), 80), levelWarn}
 	case !q.Delivering:
-		return tile{"Delivery", "off", clip(cmp.Or(withoutName(q.PauseReason), "no process delivers"), 80), levelWarn}
+		return tile{"Delivery", "off", clip(cmp.Or(safelog.WithoutName(q.PauseReason), "no process delivers"), 80), levelWarn}
 	default:
 		return tile{"Pause", "none", "delivery is on", levelOK}
 	}

@@ -111,12 +111,12 @@ func (p *page) delivery(s snapshot, add func(level, do, what string, args ...any
 			"FirstPromoter refuses the API key or the account id. %s.", waits(waiting))
 	case paused:
 		add(level, "Nothing, unless it stays: everything is kept, and delivery goes on by itself.",
-			"Delivery is paused, %s: %s. %s.", untilWhen(q.PausedUntil, s.at), strings.TrimRight(withoutName(q.PauseReason), ". "), waits(waiting))
+			"Delivery is paused, %s: %s. %s.", untilWhen(q.PausedUntil, s.at), strings.TrimRight(safelog.WithoutName(q.PauseReason), ". "), waits(waiting))
 	case q.Breaker == "open" || q.Breaker == "half-open":
 		add(level, "Nothing, unless it stays: everything is kept, and sent when FirstPromoter works again.",
 			"FirstPromoter does not answer as it should. %s.", waits(waiting))
 	case !q.Delivering && q.PauseReason != "":
-		add(levelFail, "Mend what the reason names. Nothing is lost meanwhile.", "Nothing is delivered: %s. %s.", strings.TrimRight(withoutName(q.PauseReason), ". "), waits(waiting))
+		add(levelFail, "Mend what the reason names. Nothing is lost meanwhile.", "Nothing is delivered: %s. %s.", strings.TrimRight(safelog.WithoutName(q.PauseReason), ". "), waits(waiting))
 	case !q.Delivering && waiting > 0:
 		add(levelFail, "Start the service that owns this outbox. Nothing is lost meanwhile.", "No process delivers. %s.", waits(waiting))
 	case !q.Delivering && s.service == nil:

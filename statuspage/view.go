@@ -11,6 +11,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/currency"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 const deadShown = 15
@@ -127,11 +128,8 @@ func (p *page) dead(ctx context.Context, s snapshot, after string) (rows []row, 
 
 // reason is e.Reason without the key, which the page shows beside it.
 func reason(e fprom.Entry) string {
-	return strings.TrimPrefix(withoutName(e.Reason), e.Key+": ")
+	return strings.TrimPrefix(safelog.WithoutName(e.Reason), e.Key+": ")
 }
-
-// withoutName is a text of package fprom without its name.
-func withoutName(s string) string { return strings.ReplaceAll(s, "fprom: ", "") }
 
 func newRow(e fprom.Entry, now time.Time) row {
 	r := row{

@@ -18,6 +18,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/internal/safelog"
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
@@ -184,11 +185,11 @@ func (d *doctor) delivery(s fprom.QueueStats) {
 	}
 	switch {
 	case !s.PausedUntil.IsZero() && s.PausedUntil.After(time.Now()):
-		d.fail("delivery", exitAttention, "the reason says what to mend; nothing is lost meanwhile", "delivery is paused until %s: %s", stamp(s.PausedUntil), withoutName(s.PauseReason))
+		d.fail("delivery", exitAttention, "the reason says what to mend; nothing is lost meanwhile", "delivery is paused until %s: %s", stamp(s.PausedUntil), safelog.WithoutName(s.PauseReason))
 	case s.Breaker == "open":
 		d.warn("delivery", "FirstPromoter fails again and again: delivery goes on by itself when it answers", "the circuit breaker is open; %s", events(waiting))
 	case !s.Delivering && s.PauseReason != "":
-		d.fail("delivery", exitAttention, "the reason says what to mend; nothing is lost meanwhile", "%s", withoutName(s.PauseReason))
+		d.fail("delivery", exitAttention, "the reason says what to mend; nothing is lost meanwhile", "%s", safelog.WithoutName(s.PauseReason))
 	case !s.Delivering && waiting > 0:
 		d.fail("delivery", exitAttention, "start the service that delivers from this outbox", "nobody delivers, and %s, the oldest for %s", events(waiting), span(age))
 	case !s.Delivering:

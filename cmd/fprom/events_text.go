@@ -8,6 +8,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/currency"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 func (a *app) eventsText(w io.Writer, found []fprom.Entry, f fprom.Filter, next *string) {
@@ -81,7 +82,7 @@ func amount(e fprom.Entry) string {
 
 // because is e.Reason without the key, which is shown beside it.
 func because(e fprom.Entry) string {
-	s := withoutName(e.Reason)
+	s := safelog.WithoutName(e.Reason)
 	if name, rest, ok := strings.Cut(s, ": "); ok && strings.HasPrefix(name, e.Kind+":") {
 		return rest
 	}

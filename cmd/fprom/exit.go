@@ -85,10 +85,7 @@ func exitCode(err error) int {
 
 // rowReason is why a row is refused, without the name of the library. It has no values of the row, but may have an address as an
 // example.
-func rowReason(err error) string { return withoutName(err.Error()) }
-
-// withoutName is a text of the library without its name.
-func withoutName(s string) string { return strings.ReplaceAll(s, "fprom: ", "") }
+func rowReason(err error) string { return safelog.WithoutName(err.Error()) }
 
 // withAt matches a word that may be an e-mail address.
 var withAt = regexp.MustCompile(`\S*(@|%40)\S*`)

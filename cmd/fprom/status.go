@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // statusJSON is the result of status. Times are in UTC. Unknown values are null.
@@ -74,7 +75,7 @@ func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
 	row("delivering", "%s", delivering(s))
 	row("last success", "%s", ago(s.LastSuccess))
 	if !s.PausedUntil.IsZero() {
-		row("paused", "until %s: %s", stamp(s.PausedUntil), withoutName(s.PauseReason))
+		row("paused", "until %s: %s", stamp(s.PausedUntil), safelog.WithoutName(s.PauseReason))
 	}
 	if s.Breaker != "" {
 		row("breaker", "%s", s.Breaker)
@@ -89,7 +90,7 @@ func delivering(s fprom.QueueStats) string {
 	case s.Delivering:
 		return "yes"
 	case s.PauseReason != "":
-		return "no: " + withoutName(s.PauseReason)
+		return "no: " + safelog.WithoutName(s.PauseReason)
 	case s.Pending+s.Bulk > 0:
 		return "no: nobody delivers what waits; start the service"
 	default:

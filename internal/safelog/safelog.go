@@ -14,10 +14,13 @@ import (
 // address matches a word with an e-mail address.
 var address = regexp.MustCompile(`\S*(@|%40)\S*`)
 
+// WithoutName is a text of the library without its name, for where that is known.
+func WithoutName(s string) string { return strings.ReplaceAll(s, "fprom: ", "") }
+
 // Text is the text of err, an error or what panicked, without e-mail addresses, and without the name of the library: the line
 // that it stands in begins with that.
 func Text(err any) string {
-	return address.ReplaceAllString(strings.ReplaceAll(fmt.Sprint(err), "fprom: ", ""), "[address]")
+	return address.ReplaceAllString(WithoutName(fmt.Sprint(err)), "[address]")
 }
 
 // Error is the attribute "error" of a line, with the Text of err.
