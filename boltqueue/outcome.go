@@ -11,7 +11,7 @@ import (
 
 // retryAt stores the result of a failed attempt and the time of the next one.
 func (t *transaction) retryAt(seq uint64, attempts int, res fprom.Result, failure error, due time.Time) error {
-	r := decode(seq, t.open.Get(seqKey(seq)))
+	r := read(t.open, seq)
 	if r.damaged { // the next attempt finds that
 		return nil
 	}
@@ -24,7 +24,7 @@ func (t *transaction) retryAt(seq uint64, attempts int, res fprom.Result, failur
 // finish stores the outcome of an event: done, or dead after a failure.
 func (t *transaction) finish(it *item, attempts int, res fprom.Result, failure error) error {
 	seq := it.Seq
-	r := decode(seq, t.open.Get(seqKey(seq)))
+	r := read(t.open, seq)
 	if r.damaged {
 		return t.quarantine(it)
 	}
@@ -91,7 +91,7 @@ func (t *transaction) settled(seq uint64) bool {
 
 // redrive makes a dead letter the last waiting event. A damaged or erased one stays.
 func (t *transaction) redrive(seq uint64) (bool, error) {
-	r := decode(seq, t.open.Get(seqKey(seq)))
+	r := read(t.open, seq)
 	if len(r.Body) == 0 {
 		return false, nil
 	}
@@ -101,7 +101,7 @@ func (t *transaction) redrive(seq uint64) (bool, error) {
 
 // forget erases the customer of a dead letter now, and marks a waiting event to be erased at its outcome.
 func (t *transaction) forget(seq uint64) (bool, error) {
-	r := decode(seq, t.open.Get(seqKey(seq)))
+	r := read(t.open, seq)
 	switch {
 	case r.damaged: // or done meanwhile
 		return false, nil
@@ -131,7 +131,7 @@ func (t *transaction) prune() error {
 
 // removeDone removes a done event from the ledger, with the conflicts of its id.
 func (t *transaction) removeDone(seq uint64) error {
-	r, err := decode(seq, t.done.Get(seqKey(seq))), error(nil)
+	r, err := read(t.done, seq), error(nil)
 	if key := []byte(r.Key); seqOf(t.ids.Get(key)) == seq {
 		t.stats.Ledger--
 		err = t.ids.Delete(key)

@@ -38,7 +38,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Context, fprom.Message) (fprom.Result, error)) {
 	var r *record
 	err := q.view(func(tx *bbolt.Tx) error {
-		r = decode(it.Seq, tx.Bucket(bucketOpen).Get(seqKey(it.Seq)))
+		r = read(tx.Bucket(bucketOpen), it.Seq)
 		return nil
 	})
 	switch {

@@ -112,7 +112,7 @@ func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
 		seq = t.q.openSeq(t.open.Tx(), hashOf(key))
 	}
 	if seq != 0 {
-		if r := decode(seq, t.open.Get(seqKey(seq))); fprom.SafeKey(r.Key) == key {
+		if r := read(t.open, seq); fprom.SafeKey(r.Key) == key {
 			return r, seq
 		}
 	}
@@ -164,6 +164,8 @@ func (t *transaction) count(bulk bool, n int) {
 		t.stats.Pending += n
 	}
 }
+
+func read(bucket *bbolt.Bucket, seq uint64) *record { return decode(seq, bucket.Get(seqKey(seq))) }
 
 func (t *transaction) write(bucket *bbolt.Bucket, seq uint64, r *record) error {
 	return bucket.Put(seqKey(seq), r.encode(seq))
