@@ -85,9 +85,8 @@ func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, e
 		bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 		defer cancel()
 	}
-	_, shared := t.cfg.Queue.(Limiter) // another process may give an event up, which frees its id
-	for _, m := range ms {
-		if !shared {
+	if _, shared := t.cfg.Queue.(Limiter); !shared { // otherwise another process may give an event up, which frees its id
+		for _, m := range ms {
 			t.dedupe.note(m, 1)
 		}
 	}
