@@ -94,18 +94,23 @@ func TestEnqueueDuringTrackThatSucceeds(t *testing.T) {
 	})
 }
 
+// failsFirstPut returns a queue whose first Put fails when fails is closed.
+func failsFirstPut() (q *recorder, fails chan struct{}) {
+	q, fails = newRecorder(), make(chan struct{})
+	q.onPut = func(_ []fprom.Message, put func() error) error {
+		if q.puts == 1 {
+			<-fails
+			return errors.New("disk full")
+		}
+		return put()
+	}
+	return q, fails
+}
+
 // A duplicate is accepted when it is stored itself, whatever becomes of another call that still tries to.
 func TestDuplicateOfAPutThatFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		fails := make(chan struct{})
-		q := newRecorder()
-		q.onPut = func(_ []fprom.Message, put func() error) error {
-			if q.puts == 1 {
-				<-fails
-				return errors.New("disk full")
-			}
-			return put()
-		}
+		q, fails := failsFirstPut()
 		f := always(ok())
 		cfg := config(f)
 		cfg.Queue = q
@@ -132,15 +137,7 @@ func TestDuplicateOfAPutThatFails(t *testing.T) {
 // Of two Puts of one event one fails: the event waits all the same, so Track finds that another amount is a conflict.
 func TestConflictAfterAPutThatFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		fails := make(chan struct{})
-		q := newRecorder()
-		q.onPut = func(_ []fprom.Message, put func() error) error {
-			if q.puts == 1 {
-				<-fails
-				return errors.New("disk full")
-			}
-			return put()
-		}
+		q, fails := failsFirstPut()
 		f := script(reply{status: 500}, ok())
 		cfg := config(f)
 		cfg.Queue, cfg.Retry.Base, cfg.Retry.Max = q, time.Hour, time.Hour

@@ -272,10 +272,16 @@ func TestPasswordThatIsNotEscaped(t *testing.T) {
 		"postgres://shop:1@2:3/hunter2@127.0.0.1:1/shop", "postgres://shop@127.0.0.1:1/shop?password=hunter2;1&sslmode=no",
 		"postgres://shop@127.0.0.1:1/shop?PASSWORD=hunter2&sslmode=no",
 	} {
-		for _, args := range []string{"status", "doctor", "backfill " + file + " --amount minor"} {
-			if r := fprom(t, env{"FPROM_OUTBOX": where}, strings.Fields(args)...); strings.Contains(r.out+r.err, "hunter2") || r.code == 0 {
-				t.Error(r)
-			}
+		hidesPassword(t, env{"FPROM_OUTBOX": where}, "status", "doctor", "backfill "+file+" --amount minor")
+	}
+}
+
+// hidesPassword checks that the commands fail without showing the password of the outbox, hunter2.
+func hidesPassword(t *testing.T, e env, commands ...string) {
+	t.Helper()
+	for _, args := range commands {
+		if r := fprom(t, e, strings.Fields(args)...); strings.Contains(r.out+r.err, "hunter2") || r.code == 0 {
+			t.Error(r)
 		}
 	}
 }
@@ -289,10 +295,6 @@ func TestPasswordOfAWrongAddress(t *testing.T) {
 		"/dev/null/postgres:shop:hunter2@db", "postgres://shop:hunter2%zz@db/shop",
 	} {
 		e := env{"FPROM_OUTBOX": where, "FIRSTPROMOTER_API_KEY": "key-0123456789", "FIRSTPROMOTER_ACCOUNT_ID": "acc-1", "FIRSTPROMOTER_API_URL": "http://127.0.0.1:1/api/v2/track"}
-		for _, args := range []string{"status", "doctor", "page", "why ann@example.com", "backfill FILE --amount minor", "backfill FILE --amount minor --deliver"} {
-			if r := fprom(t, e, strings.Fields(strings.Replace(args, "FILE", file, 1))...); strings.Contains(r.out+r.err, "hunter2") || r.code == 0 {
-				t.Error(r)
-			}
-		}
+		hidesPassword(t, e, "status", "doctor", "page", "why ann@example.com", "backfill "+file+" --amount minor", "backfill "+file+" --amount minor --deliver")
 	}
 }
