@@ -13,7 +13,7 @@
 //	Delivery           30 s   64 workers beside a bare http.Client
 //	Middleware…        15 s   idle, with a sale, in bursts, in Gin
 //	Request            25 s   a whole request over loopback, one after the other
-//	RequestPaced       40 s   the same a millisecond apart, as a customer sees it
+//	Checkout           50 s   a checkout that charges a card, as a customer sees it
 //	Memory             10 s   the heap after nested, streaming and upload loads
 //	OutboxPut          60 s   durable puts beside bbolt, a plain file and SQLite
 //	OutboxBacklog      70 s   puts and deliveries while up to 1,000,000 events wait

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -23,13 +22,14 @@ import (
 // BenchmarkRequest: a whole request over loopback, with a handler that is bare, wrapped, or wrapped and records a sale. The
 // bare handler runs twice: the difference between these two is the noise. One request follows the other at once, so the
 // processors are never idle: the figures are what a request costs a server at its limit, work in the background included.
-// Goal: the wrapped handler differs from the bare one by no more than the noise.
+// Goal: the wrapped handler differs from the bare one by no more than the noise. A sale is work for the processor, which an
+// empty handler shows: see BenchmarkCheckout for what a customer waits for.
 func BenchmarkRequest(b *testing.B) {
 	n, rounds := pick(2000, 100), pick(41, 3)
 	service := &gate{open: make(chan struct{})}
 	t := tracker(b, fprom.Config{HTTPClient: &http.Client{Transport: service}, Timeout: time.Hour})
 	defer shutdown(t)
-	cs, sold, _ := requests(b, t)
+	cs, sold := requests(b, t)
 	cs[3].prepare = func(int) { service.drain(b, t) }
 	race(b, rounds, n, cs...)
 	if queued := t.Stats().Enqueued - service.fillers; queued != sold.Load() {
@@ -37,64 +37,10 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
-// BenchmarkRequestPaced: what a customer waits for: the same requests a millisecond apart, so that the processors have time
-// for what is left to the background. That is still thirty times the sales that FirstPromoter takes, which answers at once
-// here, under its own limit. The contenders are asked in turn, in another order each time. The code of a sale runs every few
-// milliseconds, so that other programs have taken its place in the processor's caches: a busy machine shows in the figures.
-// Goal: also a sale differs from the bare handler by no more than the noise.
-func BenchmarkRequestPaced(b *testing.B) {
-	n, rounds := pick(100, 10), pick(81, 3)
-	service := &gate{open: make(chan struct{})}
-	close(service.open)
-	t := quietTracker(b, fprom.Config{HTTPClient: &http.Client{Transport: service}})
-	defer shutdown(t)
-	cs, sold, handled := requests(b, t)
-	p50s, all, inside := make([][]float64, len(cs)), make([][]time.Duration, len(cs)), make([][]time.Duration, len(cs))
-	for round := range rounds + 1 {
-		took := make([][]time.Duration, len(cs))
-		for range n {
-			for _, i := range rand.Perm(len(cs)) {
-				time.Sleep(time.Millisecond)
-				start := time.Now()
-				cs[i].run(1)
-				took[i], inside[i] = append(took[i], time.Since(start)), append(inside[i], time.Duration(handled.Load()))
-			}
-		}
-		for i := range cs {
-			if round > 0 { // the first one warms up
-				p50s[i], all[i] = append(p50s[i], float64(distOf(took[i]).at(0.5))), append(all[i], took[i]...)
-			}
-		}
-	}
-	rows := [][]string{{"contender", "p50", "× bare", "p99", "× bare", "p50 in the handler"}}
-	floor := distOf(all[0]).at(0.99)
-	for i, c := range cs {
-		ratio := against(p50s[i], p50s[0])
-		p99 := distOf(all[i]).at(0.99)
-		rows = append(rows, []string{
-			c.name, micros(time.Duration(middle(p50s[i]))), fmt.Sprintf("%.2f", ratio), micros(p99), fmt.Sprintf("%.2f", float64(p99)/float64(floor)),
-			micros(distOf(inside[i]).at(0.5)),
-		})
-		metric(b, ratio, c.name, "floor")
-	}
-	if s := t.Stats(); s.Enqueued != sold.Load() || s.Tracked == 0 {
-		b.Errorf("%d sold, %d accepted, %d delivered", sold.Load(), s.Enqueued, s.Tracked)
-	}
-	table(b, fmt.Sprintf("%d rounds of %d requests of each, 1 ms apart", rounds, n), rows)
-}
-
-// requests are the contenders of the two, how many sales the last one has recorded, and the nanoseconds that the last
-// request was in its handler. All make an id and an address.
-func requests(b *testing.B, t *fprom.Tracker) (cs []contender, sold *atomic.Uint64, handled *atomic.Int64) {
+// requests are the contenders, and how many sales the last one has recorded. All make an id and an address.
+func requests(b *testing.B, t *fprom.Tracker) (cs []contender, sold *atomic.Uint64) {
 	b.Helper()
-	sold, handled = new(atomic.Uint64), new(atomic.Int64)
-	timed := func(h http.Handler) func(int) {
-		return overLoopback(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			start := time.Now()
-			h.ServeHTTP(w, r)
-			handled.Store(int64(time.Since(start)))
-		}))
-	}
+	sold = new(atomic.Uint64)
 	var bought atomic.Uint64
 	bare := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		sinkString = saleID(int(bought.Add(1)))[3:] + "@example.com"
@@ -109,11 +55,11 @@ func requests(b *testing.B, t *fprom.Tracker) (cs []contender, sold *atomic.Uint
 	})
 	wrap := nethttpadapter.Middleware(t)
 	return []contender{
-		{name: "bare handler", run: timed(bare)},
-		{name: "bare handler again", run: timed(bare)},
-		{name: "fprom middleware", run: timed(wrap(bare))},
-		{name: "fprom middleware, a sale", run: timed(wrap(sale))},
-	}, sold, handled
+		{name: "bare handler", run: overLoopback(b, bare)},
+		{name: "bare handler again", run: overLoopback(b, bare)},
+		{name: "fprom middleware", run: overLoopback(b, wrap(bare))},
+		{name: "fprom middleware, a sale", run: overLoopback(b, wrap(sale))},
+	}, sold
 }
 
 // overLoopback serves h, and asks it one request after the other over one connection.
