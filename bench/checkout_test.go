@@ -88,6 +88,7 @@ func BenchmarkCheckout(b *testing.B) {
 
 // checkout reads an order, charges the card, and answers; with record it also records the sale.
 func checkout(b *testing.B, payments *httptest.Server, record bool) http.Handler {
+	b.Helper()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var o order
 		if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
