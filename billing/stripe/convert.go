@@ -18,7 +18,12 @@ func (s settings) convert(p *billing.Payload) {
 		p.Skip(billing.NotMoney, "neither account nor context is one of WithAccounts")
 		return
 	}
-	switch p.Root.Text("type").S {
+	event := p.Root.Text("type").S
+	if strings.HasPrefix(event, "v1.") {
+		p.Fail("type", "is that of a thin event, which contains no amounts: give the event destination the payload style snapshot")
+		return
+	}
+	switch event {
 	case "invoice.paid", "invoice.payment_succeeded":
 		invoice(p, o)
 	case "checkout.session.completed", "checkout.session.async_payment_succeeded":

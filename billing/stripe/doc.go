@@ -15,7 +15,8 @@
 // invoice or the payment: invoice.paid and invoice.payment_succeeded are one sale. invoice_payment.paid, charge.succeeded and
 // payment_intent.succeeded are skipped. If a Checkout session has mode=subscription, or has or creates an invoice, that invoice
 // reports the payment. Since API version 2025-03-31 (basil) a charge does not say whether it belongs to an invoice. Payloads of older
-// and newer versions are read, because an endpoint keeps the version it was created with.
+// and newer versions are read, because an endpoint keeps the version it was created with. A thin event (v1.invoice.paid) contains no
+// amounts and fails (422): choose the payload style snapshot for the event destination.
 //
 // With capture_method=manual a Checkout session is completed unpaid, and no session follows when you capture the payment. Such payments
 // need WithPaymentIntents, and fp_tid and fp_uid in payment_intent_data.metadata.
