@@ -23,7 +23,7 @@ func convert(p *billing.Payload) {
 		p.SkipOpen("the refund "+r.Text("id").S, "PENDING")
 	case "PAYMENT.REFUND.FAILED": // or cancelled
 		p.SkipUndone("the refund "+r.Text("id").S, "FAILED")
-	case "PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED":
+	case "PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED", "PAYMENT.REFUND.COMPLETED":
 		if strings.HasSuffix(event, "REVERSED") && !p.Disputes() {
 			p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
 			return
@@ -103,7 +103,7 @@ func refund(p *billing.Payload, r billing.Node) {
 	d := p.Refund()
 	d.ID(r.Text("id"))
 	d.ID(linked(r, "self", "refund")) // older payloads have no id
-	paid := r.Text("sale_id")
+	paid := r.Text("sale_id", "capture_id")
 	if paid.S == "" {
 		paid = linked(r, "up", "captures")
 	}

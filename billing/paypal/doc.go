@@ -3,7 +3,8 @@
 //	event_type                               event         amount (before taxes)                                  event id
 //	PAYMENT.CAPTURE.COMPLETED                sale          amount.value, less the tax in custom_id                capture id
 //	PAYMENT.SALE.COMPLETED (subscriptions)   sale          amount.total × (total − details.tax) / total           sale id
-//	PAYMENT.CAPTURE.REFUNDED, .REVERSED      refund        amount.value, less its share of the tax                refund id
+//	PAYMENT.CAPTURE.REFUNDED, .REVERSED,     refund        amount.value, less its share of the tax                refund id
+//	  PAYMENT.REFUND.COMPLETED
 //	PAYMENT.SALE.REFUNDED, .REVERSED         refund        amount.total, likewise, without its sign               refund id
 //	BILLING.SUBSCRIPTION.CANCELLED, EXPIRED  cancellation
 //
@@ -11,7 +12,8 @@
 // skipped because REFUNDED or REVERSED reports the money that a dispute takes back (billing.WithoutDisputes skips REVERSED). A dispute
 // that is won, denied, withdrawn by the buyer or paid by PayPal after a reversal is not a new sale: CUSTOMER.DISPUTE.RESOLVED is a
 // warning then (reason by-hand). So is a refund that is pending, such as that of a bank payment, because PayPal lists no event for its
-// success, and one that has failed (also PAYMENT.REFUND.PENDING and .FAILED). If PayPal holds a payment, it sends
+// success, and one that has failed (also PAYMENT.REFUND.PENDING and .FAILED). PAYMENT.REFUND.COMPLETED is not in PayPal's list; if it
+// comes, it is the same refund as in REFUNDED, because the refund id is the same. If PayPal holds a payment, it sends
 // PAYMENT.SALE.COMPLETED again, weeks later, with payment_hold_status RELEASED. The sale id is the same, so it is the same sale.
 // ACTIVATED and CREATED of a subscription may come in either order and move no money; ACTIVATED is a sign-up with
 // billing.WithTrialSignups.
@@ -21,7 +23,7 @@
 //	tid, ref_id     the order id, and billing.WithPayment, asked with the id of the capture or sale that is refunded
 //	email           else, of a subscription: subscriber.email_address (older: payer.payer_info.email)
 //	plan            custom_id fp_plan; a payment does not name its plan; sign-ups have none
-//	sale_event_id   links, rel=up, of a refund of a capture; sale_id of a refund of a sale
+//	sale_event_id   links, rel=up, of a refund of a capture (Payments v1: capture_id); sale_id of a refund of a sale
 //
 // # custom_id carries everything
 //
