@@ -5,6 +5,10 @@ import "github.com/fprom-go/fprom/billing"
 func convert(p *billing.Payload) {
 	p.Event(p.Root.Text("event_type"), p.Root.Text("id"))
 	c := p.Root.At("content")
+	if t := c.At("transaction"); t.Text("type").S == "payment_reversal" {
+		p.Skip(billing.ByHand, "the transaction "+t.Text("id").S+" reverses a payment: if no event with status late_failure reports that, report a refund by hand")
+		return
+	}
 	switch p.Root.Text("event_type").S {
 	case "payment_succeeded":
 		payment(p, c)

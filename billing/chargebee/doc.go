@@ -10,7 +10,8 @@
 //
 // Why: an invoice may be paid by several payments, and each payment has its own transaction. payment_initiated and refund_initiated
 // come before the money moves (direct debit). invoice_updated and invoice_generated repeat a payment. Credits are not payments.
-// A chargeback is a refund whose payment_method is chargeback (see billing.WithoutDisputes).
+// A chargeback is a refund whose payment_method is chargeback (see billing.WithoutDisputes). A transaction of type payment_reversal is
+// skipped with reason by-hand and a warning.
 // subscription_cancellation_scheduled only requests a cancellation at the end of the term.
 //
 //	field           read from content.…
