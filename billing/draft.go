@@ -24,6 +24,14 @@ type Draft struct {
 // Sale begins a sale.
 func (p *Payload) Sale() *Draft { return &Draft{p: p, kind: fprom.KindSale} }
 
+// SaleOrSignup begins a sale. If total, which was paid, is zero, and WithTrialSignups is set, it begins a sign-up.
+func (p *Payload) SaleOrSignup(total Int) *Draft {
+	if total.OK && total.N == 0 && p.config.signups {
+		return p.Signup()
+	}
+	return p.Sale()
+}
+
 // Refund begins a refund.
 func (p *Payload) Refund() *Draft { return &Draft{p: p, kind: fprom.KindRefund} }
 

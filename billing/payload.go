@@ -28,9 +28,6 @@ type Payload struct {
 // TrialSignups reports whether WithTrialSignups is set.
 func (p *Payload) TrialSignups() bool { return p.config.signups }
 
-// Disputes reports whether disputes are reported as refunds. It is false with WithoutDisputes.
-func (p *Payload) Disputes() bool { return p.config.disputes }
-
 // Keys returns the names of the metadata entries (WithKeys).
 func (p *Payload) Keys() Keys { return p.config.keys }
 
@@ -61,6 +58,14 @@ func (p *Payload) SkipTest(test bool, detail string) bool {
 	}
 	p.Skip(TestMode, detail)
 	return true
+}
+
+// SkipDispute skips a dispute or a chargeback if WithoutDisputes is set. It reports whether it skipped.
+func (p *Payload) SkipDispute() bool {
+	if !p.config.disputes {
+		p.Skip(NotMoney, "disputes are not tracked (WithoutDisputes)")
+	}
+	return !p.config.disputes
 }
 
 // SkipOpen skips what is not finished, such as "the refund re_1" with the status "pending", if the provider lists no event for its end.

@@ -77,8 +77,7 @@ func refund(p *billing.Payload, c billing.Node) {
 		p.Skip(billing.NotFinal, "the transaction is a "+kind+" with status "+status)
 		return
 	}
-	if t.Text("payment_method").S == "chargeback" && !p.Disputes() {
-		p.Skip(billing.NotMoney, "chargebacks are not tracked (WithoutDisputes)")
+	if t.Text("payment_method").S == "chargeback" && p.SkipDispute() {
 		return
 	}
 	giveBack(p, c, t.Text("id"), t.Text("refunded_txn_id", "linked_payments.0.id", "linked_payments.0.txn_id"))

@@ -27,8 +27,7 @@ func convert(p *billing.Payload) {
 			p.Skip(billing.NotFinal, "the refund's status is "+status)
 		}
 	case "dispute.created":
-		if !p.Disputes() {
-			p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+		if p.SkipDispute() {
 			return
 		}
 		giveBack(p, o, o.Int("amount"), o.Text("currency"))

@@ -43,13 +43,11 @@ func customer(d *billing.Draft, o billing.Node) {
 }
 
 func payment(p *billing.Payload, o billing.Node) {
-	d := p.Sale()
-	if total := o.Int("total_amount"); total.OK && total.N == 0 && p.TrialSignups() {
-		d = p.Signup()
-	}
+	total := o.Int("total_amount")
+	d := p.SaleOrSignup(total)
 	d.ID(o.Text("payment_id"))
 	customer(d, o)
-	d.Minor(o.Int("total_amount").Minus(o.Int("tax")), o.Text("currency"))
+	d.Minor(total.Minus(o.Int("tax")), o.Text("currency"))
 	d.Plan(o.Text("product_cart.0.product_id"))
 	d.Quantity(o.At("product_cart.0.quantity"))
 	d.Add()
@@ -68,8 +66,7 @@ func refund(p *billing.Payload, o billing.Node) {
 
 // dispute takes back the whole payment: the unit of the dispute's own amount is not documented.
 func dispute(p *billing.Payload, o billing.Node) {
-	if !p.Disputes() {
-		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+	if p.SkipDispute() {
 		return
 	}
 	if p.Root.Text("type").S == "dispute.expired" {

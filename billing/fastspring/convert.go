@@ -52,10 +52,7 @@ func order(p *billing.Payload, o, around billing.Node) {
 	currency := o.Text("currency")
 	digits, _ := p.Exponent(currency.S)
 	total := o.Decimal("total", digits)
-	d := p.Sale()
-	if total.OK && total.N == 0 && p.TrialSignups() {
-		d = p.Signup()
-	}
+	d := p.SaleOrSignup(total)
 	d.ID(o.Text("order", "id"))
 	customer(d, o, around)
 	d.Amount(total.Minus(o.Decimal("tax", digits)), currency, digits)
@@ -81,8 +78,7 @@ func giveBack(p *billing.Payload, o billing.Node) {
 
 // chargeback reports a chargeback. Its own id is that of the order.
 func chargeback(p *billing.Payload, o billing.Node) {
-	if !p.Disputes() {
-		p.Skip(billing.NotMoney, "chargebacks are not tracked (WithoutDisputes)")
+	if p.SkipDispute() {
 		return
 	}
 	currency, order := o.Text("currency"), o.Text("order", "id")

@@ -64,13 +64,11 @@ func order(p *billing.Payload, o billing.Node) {
 	if !paid(p, "order", o) {
 		return
 	}
-	d := p.Sale()
-	if total := o.Int("total"); total.OK && total.N == 0 && p.TrialSignups() {
-		d = p.Signup()
-	}
+	total := o.Int("total")
+	d := p.SaleOrSignup(total)
 	d.ID(prefixed("order:", p.Root.Text("data.id")))
 	customer(p, d, o)
-	d.Minor(o.Int("total").Minus(o.Int("tax")), o.Text("currency"))
+	d.Minor(total.Minus(o.Int("tax")), o.Text("currency"))
 	d.Plan(o.Text("first_order_item.variant_id"))
 	d.Quantity(o.At("first_order_item.quantity"))
 	d.Add()

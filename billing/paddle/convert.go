@@ -60,8 +60,7 @@ func adjustment(p *billing.Payload, o billing.Node) {
 	switch action := o.Text("action").S; action {
 	case "refund":
 	case "chargeback", "chargeback_reverse":
-		if !p.Disputes() {
-			p.Skip(billing.NotMoney, "chargebacks are not tracked (WithoutDisputes)")
+		if p.SkipDispute() {
 			return
 		}
 		if action == "chargeback_reverse" {

@@ -24,8 +24,7 @@ func convert(p *billing.Payload) {
 	case "PAYMENT.REFUND.FAILED": // or cancelled
 		p.SkipUndone("the refund "+r.Text("id").S, "FAILED")
 	case "PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED", "PAYMENT.REFUND.COMPLETED":
-		if strings.HasSuffix(event, "REVERSED") && !p.Disputes() {
-			p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+		if strings.HasSuffix(event, "REVERSED") && p.SkipDispute() {
 			return
 		}
 		refund(p, r)
@@ -130,12 +129,12 @@ func refund(p *billing.Payload, r billing.Node) {
 func dispute(p *billing.Payload, r billing.Node) {
 	switch outcome := r.Text("dispute_outcome.outcome_code").S; outcome {
 	case "RESOLVED_SELLER_FAVOUR", "CANCELED_BY_BUYER", "DENIED", "RESOLVED_WITH_PAYOUT":
-		if p.Disputes() {
+		if !p.SkipDispute() {
 			p.Skip(billing.ByHand, "the dispute "+r.Text("dispute_id").S+" ended with "+outcome+": if a reversal was reported and the money came back, enter a sale by hand")
-			return
 		}
+	default:
+		p.Skip(billing.OtherEvent, "REFUNDED or REVERSED reports what a dispute takes back")
 	}
-	p.Skip(billing.OtherEvent, "REFUNDED or REVERSED reports what a dispute takes back")
 }
 
 // linked returns the id from the link with that relation, if its path ends with /kind/id.

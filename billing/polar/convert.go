@@ -40,10 +40,7 @@ func order(p *billing.Payload, o billing.Node) {
 	if total.OK && balance.N != 0 {
 		paid = billing.Share(total.Plus(balance), net, total).Or(net)
 	}
-	d := p.Sale()
-	if total.OK && total.N == 0 && p.TrialSignups() {
-		d = p.Signup()
-	}
+	d := p.SaleOrSignup(total)
 	d.ID(o.Text("id"))
 	customer(d, o)
 	amount(d, o, paid)

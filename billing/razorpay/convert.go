@@ -112,8 +112,7 @@ func refund(p *billing.Payload, e entities) {
 }
 
 func dispute(p *billing.Payload, e entities) {
-	if !p.Disputes() {
-		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+	if p.SkipDispute() {
 		return
 	}
 	giveBack(p, e, e.dispute, e.dispute.Int("amount_deducted"))

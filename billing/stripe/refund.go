@@ -131,8 +131,7 @@ func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.
 
 func (s settings) dispute(p *billing.Payload, o billing.Node) {
 	switch event, status := p.Root.Text("type").S, o.Text("status").S; {
-	case !p.Disputes():
-		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+	case p.SkipDispute():
 		return
 	case event == "charge.dispute.funds_reinstated" || status == "won":
 		p.Skip(billing.ByHand, "the dispute "+o.Text("id").S+" is won: if it was reported, enter a sale by hand")

@@ -77,10 +77,7 @@ func payment(p *billing.Payload, o billing.Node) {
 		return
 	}
 	total := money(o, "total", digits)
-	d := p.Sale()
-	if total.OK && total.N == 0 && p.TrialSignups() {
-		d = p.Signup()
-	}
+	d := p.SaleOrSignup(total)
 	d.ID(o.Text("id"))
 	customer(d, o, o)
 	d.Amount(total.Minus(money(o, "tax_amount", digits)), currency, digits)
@@ -91,8 +88,7 @@ func payment(p *billing.Payload, o billing.Node) {
 
 func dispute(p *billing.Payload, o billing.Node) {
 	switch status := o.Text("status").S; {
-	case !p.Disputes():
-		p.Skip(billing.NotMoney, "disputes are not tracked (WithoutDisputes)")
+	case p.SkipDispute():
 	case o.Bool("rapid_dispute_resolution") || o.Bool("visa_rdr"):
 		p.Skip(billing.OtherEvent, "refund.created or refund.updated reports what Rapid Dispute Resolution gives back")
 	case status != "lost" || o.Bool("inquiry"):
