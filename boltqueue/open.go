@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fprom-go/fprom/boltqueue/internal/pages"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -105,7 +106,7 @@ func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
 	}
 	db, err = bbolt.Open(path, 0o600, options(false, &file))
 	if err != nil {
-		return nil, nil, openError(err, path)
+		return nil, nil, openError(err)
 	}
 	if !inPlace(file, path) {
 		return nil, nil, errors.Join(ErrLocked, db.Close()) // a Compact of another process has replaced the file meanwhile
@@ -141,11 +142,13 @@ func checkFile(path string) (err error) {
 	var file *os.File
 	db, err := bbolt.Open(path, 0o400, options(true, &file))
 	if err != nil {
-		return openError(err, path)
+		return openError(err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return db.View(func(tx *bbolt.Tx) error {
-		checkPages(tx, file)
+		if err := pages.Check(tx, file); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil {
 			if k, _ := tx.Cursor().First(); k == nil {
@@ -179,15 +182,15 @@ func guard(f func() error) (err error) {
 }
 
 // openError translates an error of bbolt.Open into one of this package.
-func openError(err error, path string) error {
+func openError(err error) error {
 	switch _, system := errors.AsType[syscall.Errno](err); {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrLocked
 	case system:
 		return err
-	case hasMagic(path):
-		return fmt.Errorf("%w (%w)", ErrDamaged, err)
-	default:
+	case errors.Is(err, berrors.ErrInvalid): // it begins with no page of bbolt
 		return fmt.Errorf("%w (%w)", ErrForeign, err)
+	default:
+		return fmt.Errorf("%w (%w)", ErrDamaged, err)
 	}
 }

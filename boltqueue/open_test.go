@@ -106,7 +106,7 @@ func TestRefused(t *testing.T) {
 		{"a file with the buckets of format 2", format2, boltqueue.ErrOldFormat},
 		{"one byte short of all pages", content(outbox[:len(outbox)/2-1]), boltqueue.ErrDamaged},
 		{"one page", content(outbox[:4096]), boltqueue.ErrDamaged},
-		{"less than a page", content(outbox[:1000]), boltqueue.ErrDamaged},
+		{"less than a page", content(outbox[:1000]), boltqueue.ErrForeign},
 		{"a read-only file", readOnly(outbox), fs.ErrPermission},
 		{"a directory", func(t *testing.T, path string) {
 			t.Helper()

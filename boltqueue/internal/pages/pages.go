@@ -1,8 +1,12 @@
-package boltqueue
+// Package pages checks the pages of a bbolt file before bbolt follows them. bbolt trusts them: one flipped byte can crash the
+// process or make it loop for ever. bbolt's own check and its search for free pages at each opening are no help: they run in a
+// goroutine whose page faults and panics nobody can recover.
+package pages
 
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,13 +15,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// bbolt trusts the pages of a file: one flipped byte can crash the process or make it loop for ever. bbolt's own check and its
-// search for free pages at each opening are no help: they run in a goroutine whose panics nobody can recover. So checkPages first
-// checks that the pages form a tree: each page is in the file and used once, its elements lie within it, and its keys ascend. A
-// page is its id (8), flags (2), count (2), overflow (4), and its elements.
+// A page is its id (8), flags (2), count (2), overflow (4), and its elements.
 const (
 	pageHead    = 16
-	boltMagic   = 0xED0CDAED
 	pageBranch  = 0x01
 	pageLeaf    = 0x02
 	leafBucket  = 0x01
@@ -32,16 +32,21 @@ type checker struct {
 	seen []bool // by page
 }
 
-// checkPages checks the pages of f, under guard: what is wrong with them is a panic, also an index that is out of range because
-// an element is longer than its page. tx belongs to the same file, opened read-only: then bbolt has not followed the pages yet.
-func checkPages(tx *bbolt.Tx, f *os.File) {
-	info, err := f.Stat()
-	if err != nil || tx.Size() > info.Size() {
-		panic("it is shorter than its header says")
+// Check returns an error unless the pages of file form a tree: each page is in the file and used once, its elements lie within
+// it, and its keys ascend. tx belongs to the same file, opened read-only: then bbolt has not followed the pages yet.
+func Check(tx *bbolt.Tx, file *os.File) (err error) {
+	defer func() { // what is wrong is a panic, also an index that is out of range because an element is longer than its page
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	if info, err := file.Stat(); err != nil || tx.Size() > info.Size() {
+		return errors.Join(err, errors.New("it is shorter than its header says"))
 	}
-	c := &checker{f: f, size: uint64(tx.DB().Info().PageSize)}
+	c := &checker{f: file, size: uint64(tx.DB().Info().PageSize)}
 	c.seen = make([]bool, uint64(tx.Size())/c.size)
 	c.tree(uint64(tx.Cursor().Bucket().Root()), nil, nil)
+	return nil
 }
 
 // tree checks the page with this id and all pages below it. Keys must be ≥ low and < high; nil: no limit.
@@ -104,14 +109,4 @@ func (c *checker) bucket(value []byte) {
 	} else {
 		c.elements(value[bucketValue:], nil, nil)
 	}
-}
-
-func hasMagic(path string) bool {
-	f, err := os.Open(path) //nolint:gosec // the caller's path
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }()
-	b, _ := io.ReadAll(io.LimitReader(f, 2*int64(os.Getpagesize())))
-	return bytes.Contains(b, native.AppendUint32(nil, boltMagic))
 }
