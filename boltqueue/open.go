@@ -43,26 +43,25 @@ const lockTimeout = 200 * time.Millisecond // another Open may hold the lock for
 // Open reads the whole file once, to check its pages and to load the waiting events.
 func Open(path string, opts ...Option) (*Queue, error) {
 	q := newQueue(path, opts)
-	end, err := time.Now().Add(q.wait), guard(q.open)
-	if errors.Is(err, ErrLocked) {
-		q.logWait()
-	}
-	for ; errors.Is(err, ErrLocked) && time.Now().Before(end); err = guard(q.open) {
-		time.Sleep(lockTimeout) //nolint:forbidigo // there is no context: Open blocks
-	}
-	if err != nil {
-		return nil, fmt.Errorf("fprom: open the outbox %q: %w", path, err)
-	}
-	if !q.noSocket {
-		q.unlisten = q.listen()
+	if err := q.await(q.wait, q.open); err != nil {
+		return nil, err
 	}
 	return q, nil
 }
 
-func (q *Queue) logWait() {
-	if q.wait > 0 {
+// await calls open, again and again while the file is locked, for d.
+func (q *Queue) await(d time.Duration, open func() error) error {
+	end, err := time.Now().Add(d), guard(open)
+	if errors.Is(err, ErrLocked) && q.wait > 0 {
 		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
 	}
+	for errors.Is(err, ErrLocked) && time.Now().Before(end) {
+		err = guard(open)
+	}
+	if err != nil {
+		return fmt.Errorf("fprom: open the outbox %q: %w", q.path, err)
+	}
+	return nil
 }
 
 func (q *Queue) open() error {
@@ -94,6 +93,9 @@ func (q *Queue) open() error {
 	}
 	if err != nil {
 		return errors.Join(err, q.db.Close())
+	}
+	if !q.noSocket {
+		q.listen()
 	}
 	return q.db.View(releasePages)
 }

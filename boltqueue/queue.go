@@ -129,17 +129,6 @@ func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
 // Watch implements fprom.Watcher: the socket shows these Stats.
 func (q *Queue) Watch(stats func() fprom.Stats) { q.tracker.Store(&stats) }
 
-// status is Stats with the pause, the breaker, the calls and the conflicts of the Tracker that delivers.
-func (q *Queue) status(ctx context.Context) (fprom.QueueStats, error) {
-	s, err := q.Stats(ctx)
-	if stats := q.tracker.Load(); stats != nil && err == nil && s.Delivering {
-		t := (*stats)()
-		s.PausedUntil, s.PauseReason, s.Breaker, s.LastMinute = t.PausedUntil, t.PauseReason, t.Breaker, &t.LastMinute
-		s.Conflicts = max(s.Conflicts, int(t.Conflicts)) // the file gets no event that the Tracker itself refuses
-	}
-	return s, err
-}
-
 // Flush implements fprom.Queue. It needs a Run that delivers. Outcomes count when they are on disk.
 func (q *Queue) Flush(ctx context.Context) error { return q.line.Flush(ctx) }
 

@@ -18,11 +18,6 @@ func allocate(f *os.File, from, to int64) error {
 	}
 }
 
-// onlyOwner sets mode 0600 before the socket is bound, so that no other user can connect at any moment.
-func onlyOwner(_, _ string, c syscall.RawConn) error {
-	return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
-}
-
 // keepOwner gives the file temp the owner of old.
 func keepOwner(old *os.File, temp string) error {
 	info, err := old.Stat()

@@ -1,0 +1,186 @@
+package socket
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+// ErrServed is what Run returns.
+var ErrServed = errors.New("fprom: the service that has the outbox open delivers its events; Run is for the process that opened the file")
+
+const dialTimeout = 2 * time.Second
+
+// remote is an outbox that another process serves.
+type remote struct {
+	path   string // of its file
+	client *http.Client
+	closed atomic.Bool
+}
+
+// Dial returns the outbox whose file is at path, if a process serves it.
+func Dial(path string) (fprom.Outbox, error) {
+	r := &remote{path: path, client: &http.Client{
+		Transport: &http.Transport{
+			DisableKeepAlives: true, // the next call may meet another process
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, "unix", of(path))
+			},
+		},
+	}}
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	if _, err := r.Stats(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// call asks the service.
+func call[A any](ctx context.Context, r *remote, operation string, question any) (answer A, err error) {
+	if r.closed.Load() {
+		return answer, fprom.ErrQueueClosed
+	}
+	body, err := json.Marshal(question)
+	req, reqErr := http.NewRequestWithContext(ctx, http.MethodPost, "http://outbox/"+operation, bytes.NewReader(body))
+	if err := errors.Join(err, reqErr); err != nil {
+		return answer, err
+	}
+	var refusal failure
+	res, err := r.client.Do(req)
+	if err == nil {
+		defer func() { _ = res.Body.Close() }()
+		var into any = &answer
+		if res.StatusCode != http.StatusOK {
+			into = &refusal
+		}
+		err = json.NewDecoder(res.Body).Decode(into)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return answer, fmt.Errorf("fprom: the service of the outbox %q has not answered: %w", r.path, ctx.Err())
+	case res == nil:
+		return answer, fmt.Errorf("fprom: no service answers for the outbox %q; if none runs, open the file: %w", r.path, err)
+	case err != nil:
+		return answer, fmt.Errorf("fprom: the service of the outbox %q has ended during its answer, or is of another release: %w", r.path, err)
+	}
+	return answer, refusal.err()
+}
+
+func (r *remote) Put(ctx context.Context, ms ...fprom.Message) error {
+	_, err := call[struct{}](ctx, r, "put", ms)
+	return err
+}
+
+func (r *remote) Run(context.Context, int, func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	return ErrServed
+}
+
+func (r *remote) Flush(ctx context.Context) error {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().AddDate(1, 0, 0)
+	}
+	_, err := call[struct{}](ctx, r, "flush", deadline)
+	return err
+}
+
+func (r *remote) Stats(ctx context.Context) (fprom.QueueStats, error) {
+	return call[fprom.QueueStats](ctx, r, "status", struct{}{})
+}
+
+func (r *remote) Close() error {
+	r.closed.Store(true)
+	return nil
+}
+
+func (r *remote) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	return func(yield func(fprom.Entry, error) bool) {
+		f := f // the caller may range again
+		for {
+			page, err := call[[]fprom.Entry](ctx, r, "entries", f)
+			if err != nil {
+				yield(fprom.Entry{}, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+				f.After = e.Cursor
+			}
+			if len(page) < maxEntries || len(page) == f.Limit {
+				return
+			}
+			if f.Limit > 0 {
+				f.Limit -= len(page)
+			}
+		}
+	}
+}
+
+func (r *remote) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
+	return call[int](ctx, r, "redrive", f)
+}
+
+func (r *remote) Drop(ctx context.Context, f fprom.Filter) (int, error) {
+	return call[int](ctx, r, "drop", f)
+}
+
+func (r *remote) Forget(ctx context.Context, customer string) (int, error) {
+	return call[int](ctx, r, "forget", customer)
+}
+
+func (r *remote) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
+	return call[[]fprom.Bucket](ctx, r, "history", times{from, to, step})
+}
+
+// times is the question of history.
+type times struct {
+	From time.Time     `json:"from"`
+	To   time.Time     `json:"to"`
+	Step time.Duration `json:"step"` // nanoseconds
+}
+
+// failure is an error on the wire.
+type failure struct {
+	Error string   `json:"error"`
+	Keys  []string `json:"keys,omitempty"` // of a conflict
+}
+
+// shared are the errors that keep their identity. The other side recognises them by their text.
+var shared = []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded}
+
+func failureOf(err error) failure {
+	f := failure{Error: err.Error()}
+	if c, ok := errors.AsType[*fprom.ConflictError](err); ok {
+		f.Keys = c.Keys
+	}
+	return f
+}
+
+// err returns the error; nil if there is none.
+func (f failure) err() error {
+	if f.Error == "" {
+		return nil
+	}
+	if len(f.Keys) > 0 {
+		return &fprom.ConflictError{Keys: f.Keys}
+	}
+	for _, err := range shared {
+		if strings.Contains(f.Error, err.Error()) {
+			return fmt.Errorf("%w: the service of the outbox says: %s", err, f.Error)
+		}
+	}
+	return errors.New(f.Error)
+}

@@ -1,0 +1,158 @@
+// Package socket lets other processes of the same user use an fprom.Outbox: JSON over HTTP, on a Unix socket beside its file. It
+// knows nothing of the file but its path.
+package socket
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fprom-go/fprom"
+)
+
+const (
+	maxPath    = 103      // bytes; the smallest limit of the systems
+	maxRequest = 16 << 20 // bytes
+	maxEntries = 500      // in one answer
+	timeout    = 30 * time.Second
+)
+
+// Serve serves the outbox whose file is at path, until end is called. The caller has the file, so a socket that exists was left
+// by a process that died, and is replaced.
+func Serve(path string, box fprom.Outbox) (end func(), err error) {
+	path = of(path)
+	l, err := listen(path)
+	if err != nil {
+		return nil, err
+	}
+	mine, _ := os.Lstat(path)
+	server := &http.Server{
+		Handler: handlers(box), ErrorLog: log.New(io.Discard, "", 0),
+		ReadHeaderTimeout: timeout, ReadTimeout: timeout, IdleTimeout: timeout, MaxHeaderBytes: 4 << 10,
+	}
+	go func() { _ = server.Serve(l) }()
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		now, _ := os.Lstat(path)
+		l.(*net.UnixListener).SetUnlinkOnClose(os.SameFile(mine, now)) // otherwise it is the socket of the next service
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+		_ = l.Close() // in case Serve has not begun; it removes the file, too
+	}, nil
+}
+
+// of returns the path of the socket of a file: beside the file itself, if path is a symbolic link to it. If that is too long, it
+// is beside the link.
+func of(path string) string {
+	const suffix = ".sock"
+	if _, err := os.Readlink(path); err == nil {
+		if file, err := filepath.EvalSymlinks(path); err == nil && len(file+suffix) <= maxPath {
+			path = file
+		}
+	}
+	return path + suffix
+}
+
+var config net.ListenConfig
+
+// listen replaces a socket that exists, but no other file.
+func listen(path string) (net.Listener, error) {
+	if len(path) > maxPath {
+		return nil, errors.New("the path is too long: use one of at most 98 bytes, such as a relative one, or WithoutSocket")
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
+		return nil, errors.New("another file has the name of the socket: remove it")
+	}
+	_ = os.Remove(path)
+	l, err := config.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func handlers(box fprom.Outbox) http.Handler {
+	mux := http.NewServeMux()
+	// The pause of status is short, since every Dial calls it.
+	handle(mux, "/status", paced(5*time.Millisecond, func(ctx context.Context, _ struct{}) (fprom.QueueStats, error) {
+		return box.Stats(ctx)
+	}))
+	handle(mux, "POST /entries", paced(20*time.Millisecond, func(ctx context.Context, f fprom.Filter) (es []fprom.Entry, err error) {
+		if f.Limit <= 0 || f.Limit > maxEntries {
+			f.Limit = maxEntries
+		}
+		for e, failure := range box.Entries(ctx, f) {
+			es, err = append(es, e), failure
+		}
+		return es, err
+	}))
+	handle(mux, "POST /history", paced(20*time.Millisecond, func(ctx context.Context, t times) ([]fprom.Bucket, error) {
+		return box.History(ctx, t.From, t.To, t.Step)
+	}))
+	handle(mux, "POST /put", func(ctx context.Context, ms []fprom.Message) (struct{}, error) {
+		return struct{}{}, box.Put(ctx, ms...)
+	})
+	handle(mux, "POST /redrive", box.Redrive)
+	handle(mux, "POST /drop", box.Drop)
+	handle(mux, "POST /forget", box.Forget)
+	handle(mux, "POST /flush", func(ctx context.Context, deadline time.Time) (struct{}, error) {
+		ctx, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		return struct{}{}, box.Flush(ctx)
+	})
+	return mux
+}
+
+// paced returns a do that runs once at a time, and pauses after that, so that readers leave most of the processor to checkouts.
+func paced[Q, A any](pause time.Duration, do func(context.Context, Q) (A, error)) func(context.Context, Q) (A, error) {
+	turn := make(chan struct{}, 1)
+	return func(ctx context.Context, question Q) (answer A, err error) {
+		select {
+		case turn <- struct{}{}:
+		case <-ctx.Done():
+			return answer, ctx.Err()
+		}
+		defer time.AfterFunc(pause, func() { <-turn })
+		return do(ctx, question)
+	}
+}
+
+// handle serves an operation. The body of a request is the question, that of an answer is the answer, or a failure.
+func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Context, Q) (A, error)) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		var question Q
+		var answer any
+		status, err := http.StatusOK, error(nil)
+		if r.Method == http.MethodPost {
+			body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+			body.DisallowUnknownFields() // without a field of a filter, Drop would drop more
+			err = body.Decode(&question)
+		}
+		if err != nil {
+			status, err = http.StatusBadRequest, fmt.Errorf("fprom: the request is too large, or not the JSON that this release reads: %w", err)
+		} else if answer, err = do(r.Context(), question); err != nil {
+			status = http.StatusInternalServerError
+		}
+		if err != nil {
+			answer = failureOf(err)
+		}
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(answer)
+	})
+}
