@@ -21,6 +21,8 @@ func convert(p *billing.Payload) {
 		refund(p, o)
 	case "reopened_charge_invoice":
 		p.Skip(billing.ByHand, "the invoice "+o.Text("invoice.uuid").S+" is open again: if it was reported and is not paid again, report a refund by hand")
+	case "reopened_credit_invoice":
+		p.Skip(billing.ByHand, "the credit invoice "+o.Text("invoice.uuid").S+" is open again: if it was reported and is not used again, enter a sale by hand")
 	case "expired_subscription":
 		d := p.Cancellation()
 		customer(d, o)
@@ -29,7 +31,7 @@ func convert(p *billing.Payload) {
 		p.Skip(billing.OtherEvent, "it is of an invoice without the Credit Invoices feature: enable that at Recurly, so that paid_charge_invoice_notification reports what is paid")
 	case "successful_payment", "new_charge_invoice", "renewed_subscription", "new_subscription":
 		p.Skip(billing.OtherEvent, "paid_charge_invoice_notification reports what is paid")
-	case "successful_refund":
+	case "successful_refund", "void_payment":
 		p.Skip(billing.OtherEvent, "closed_credit_invoice_notification reports this refund")
 	case "processing_charge_invoice", "past_due_charge_invoice", "failed_charge_invoice", "failed_payment", "scheduled_payment", "processing_payment":
 		p.Skip(billing.NotFinal, "not paid: paid_charge_invoice_notification follows if it is")
