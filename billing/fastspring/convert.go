@@ -29,8 +29,10 @@ func convert(p *billing.Payload) {
 		d := p.Cancellation()
 		customer(d, o, o)
 		d.Add()
-	case "subscription.activated":
-		p.Skip(billing.OtherEvent, "order.completed reports this payment")
+	case "fulfillment.failed":
+		p.Skip(billing.ByHand, "a fulfillment of the paid order "+o.Text("order").S+" failed: if no order.completed follows, report the sale by hand")
+	case "subscription.activated", "payoutEntry.created":
+		p.Skip(billing.OtherEvent, "order.completed, subscription.charge.completed or return.created reports this money")
 	case "subscription.canceled", "subscription.uncanceled", "subscription.payment.overdue", "subscription.charge.failed":
 		p.Skip(billing.NotFinal, "the subscription may go on; subscription.deactivated is the end")
 	case "order.payment.pending", "order.approval.pending", "order.failed", "order.canceled":

@@ -13,6 +13,9 @@
 // the customer paid, with tax, in the order's currency. The fields …InPayoutCurrency are FastSpring's payout and are not read.
 // subscription.canceled only requests a cancellation at the end of the period; subscription.deactivated is the end.
 //
+// If a fulfillment fails, such as a list without licenses, FastSpring sends no order.completed for the paid order. Subscribe to
+// fulfillment.failed: it contains no amount, and is skipped with reason by-hand and a warning.
+//
 // return.created does not report chargebacks. chargeback.created names neither the customer nor the tax: give billing.WithPayment, asked
 // with the order's id. Without it a chargeback is skipped with reason no-customer and a warning. No event is documented for a chargeback that
 // is won: enter a sale by hand. A return that is not completed is skipped with reason by-hand and a warning.
