@@ -35,5 +35,5 @@
 //
 // Sources: docs.creem.io/code/webhooks, and the types and the recorded test webhooks of Creem's packages. Not verified: which of order,
 // last_transaction and their amounts are always there, that Creem sends no event for a dispute that is won, and that a chargeback is not
-// reported as a refund as well.
+// reported as a refund as well: in Creem's example of dispute.created it is in the transaction's refunded_amount already.
 package creem

@@ -24,15 +24,15 @@
 // The signature is that of Standard Webhooks; the secret is base64, with or without whsec_. Test mode has its own webhooks
 // and secrets. Of its payloads only payments with a payment_link say so; these are skipped (billing.WithTestMode).
 //
-// A dispute names no customer, and its amount is a text, in which unit the documentation does not say. So the whole payment is taken back,
-// as billing.WithPayment knows it; without that option a dispute is skipped with reason by-hand and a warning. So is dispute.expired,
-// because it only usually ends against the merchant. A refund of an older API version has no customer: use billing.WithPayment.
+// A dispute names no customer, and its amount is a text. The documentation does not say in which unit; samples of Dodo Payments' command
+// line use the smallest one. So the whole payment is taken back, as billing.WithPayment knows it; without that option a dispute is skipped
+// with reason by-hand and a warning. So is dispute.expired, because it only usually ends against the merchant. A refund of an older API version has no customer: use billing.WithPayment.
 //
 // With a payment connector of your own (Stripe, Adyen), Dodo Payments reports its payments too. Give the connector's webhooks no second
 // handler, such as stripe.Handler: its event ids are others, and every sale would count twice.
 //
 // Sources: docs.dodopayments.com/developer-resources/webhooks and Dodo Payments' Go SDK, in which a refund includes tax unless it is made
 // with tax_inclusive false, and amounts are in the currency's smallest unit (fils for KWD). A dispute that Visa's Rapid Dispute
-// Resolution settles comes as dispute.lost with is_resolved_by_rdr. Not verified with a recorded payload: that it has no
-// refund.succeeded as well, and what the amount of a refund with tax_inclusive false is.
+// Resolution settles comes as dispute.lost with is_resolved_by_rdr (…/webhooks/intents/dispute). Not verified with a recorded payload:
+// that it has no refund.succeeded as well, and what the amount of a refund with tax_inclusive false is.
 package dodo

@@ -56,6 +56,6 @@
 // of earlier webhooks still use the old one: give both with billing.WithSecrets for a day. Payloads do not say whether they are of
 // test mode. Test mode has its own webhooks and secrets. The id of an event is in the header x-razorpay-event-id, not in the body.
 //
-// Not verified with a published payload: that fee_bearer is customer if the customer pays the fee, that subscription.authenticated holds
-// the payment of an upfront amount, and whether a lost dispute is also reported as a refund.
+// Not verified with a published payload: that fee_bearer is customer if the customer pays the fee, and whether a lost dispute is also
+// reported as a refund.
 package razorpay
