@@ -63,7 +63,7 @@ func trackerError(t *testing.T, prepare func(*fprom.Config, *fpromtest.Server), 
 		cfg := fake.Config()
 		cfg.Logger = slog.New(slog.DiscardHandler)
 		prepare(&cfg, fake)
-		q := &captureQueue{deliver: make(chan deliverFunc, 1)}
+		q := captureQueue{fprom.NewMemoryQueue(0), make(chan deliverFunc, 1)}
 		cfg.Queue = q
 		tracker, newErr := fprom.New(cfg)
 		if newErr != nil {
@@ -101,21 +101,14 @@ func saleNow(t *testing.T, id, email string, n int) fprom.Message {
 	return m
 }
 
-// captureQueue captures the deliver function of its Tracker. It stores nothing.
-type captureQueue struct{ deliver chan deliverFunc }
+// captureQueue captures the deliver function of its Tracker, and delivers nothing.
+type captureQueue struct {
+	fprom.Queue
+	deliver chan deliverFunc
+}
 
-func (q *captureQueue) Put(context.Context, ...fprom.Message) error { return nil }
-
-func (q *captureQueue) Run(ctx context.Context, _ int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+func (q captureQueue) Run(ctx context.Context, _ int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	q.deliver <- deliver
 	<-ctx.Done()
 	return nil
 }
-
-func (q *captureQueue) Flush(context.Context) error { return nil }
-
-func (q *captureQueue) Stats(context.Context) (fprom.QueueStats, error) {
-	return fprom.QueueStats{}, nil
-}
-
-func (q *captureQueue) Close() error { return nil }

@@ -7,19 +7,17 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-var deadCases = []durableCase{
-	{"redrives dead letters", reopener.testRedrive},
-	{"redrives after what waits", reopener.testRedriveLast},
-	{"redrives what a filter selects", reopener.testRedriveSome},
-	{"redrives by keys however they are written", reopener.testRedriveKeys},
-	{"drops dead letters", reopener.testDrop},
-	{"drops by keys however they are written", reopener.testDropKeys},
-	{"drops what a filter selects", reopener.testDropSome},
-	{"replaces a dead letter whose key is put again", reopener.testReplaced},
+var deadCases = []testCase{
+	{"redrives dead letters", (*rig).testRedrive},
+	{"redrives after what waits", (*rig).testRedriveLast},
+	{"redrives what a filter selects", (*rig).testRedriveSome},
+	{"drops dead letters", (*rig).testDrop},
+	{"drops what a filter selects", (*rig).testDropSome},
+	{"replaces a dead letter whose key is put again", (*rig).testReplaced},
 }
 
-func (o reopener) testRedrive() {
-	s := newScene(o)
+func (r *rig) testRedrive() {
+	s := newScene(r)
 	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{})
 	s.checkCount("Redrive of all", n, err, 3)
 	if got, want := entryKeys(s.list(fprom.Filter{State: fprom.StateWaiting})), s.safeKeys(wrong, wrongUID, wrongKey, retried, behind, bulky); !equalSets(got, want) {
@@ -28,8 +26,7 @@ func (o reopener) testRedrive() {
 	if st := s.stats(); st.Dead != 0 || st.Pending != 5 {
 		s.t.Errorf("Stats after Redrive: %+v, want Dead 0 and Pending 5", st)
 	}
-	s.close()
-	s.rig = o.open()
+	s.restart()
 	s.start(2, nil)
 	s.checkOnce(s.msgs[wrong:retried]...)
 	for _, place := range []int{wrong, wrongUID, wrongKey} {
@@ -42,8 +39,7 @@ func (o reopener) testRedrive() {
 	s.checkCount("Redrive where nothing is dead", n, err, 0)
 }
 
-func (o reopener) testRedriveLast() {
-	r := o.open()
+func (r *rig) testRedriveLast() {
 	dead := r.sales("dead", 2)
 	r.put(dead...)
 	r.start(2, func(context.Context, fprom.Message) (fprom.Result, error) { return rejected() })
@@ -62,8 +58,8 @@ func equalSets(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-func (o reopener) testRedriveSome() {
-	s := newScene(o)
+func (r *rig) testRedriveSome() {
+	s := newScene(r)
 	for _, c := range []struct {
 		name string
 		f    fprom.Filter
@@ -74,13 +70,14 @@ func (o reopener) testRedriveSome() {
 		{"by another status", fprom.Filter{StatusCode: 401}, 0},
 		{"by the status, whatever state is asked for", fprom.Filter{State: fprom.StateWaiting, StatusCode: 422}, 1},
 		{"by the status again", fprom.Filter{StatusCode: 422}, 0},
-		{"by the reason", fprom.Filter{Reason: "amount blank", Limit: 1}, 1},
+		{"by the reason and an event id", fprom.Filter{Reason: "amount blank", Keys: []string{"in_wrong"}, Limit: 1}, 1},
+		{"by keys however they are written", s.keysOfDead(), 1},
 	} {
 		n, err := s.outbox().Redrive(s.t.Context(), c.f)
 		s.checkCount("Redrive "+c.name, n, err, c.want)
 	}
 	s.start(2, nil)
-	s.checkOnce(s.msgs[wrong], s.msgs[wrongUID])
+	s.checkOnce(s.msgs[wrong:retried]...)
 	if n := len(s.deliveries(s.msgs[tracked])); n != 0 {
 		s.t.Errorf("an event that was done was delivered again")
 	}
@@ -91,25 +88,8 @@ func (s *scene) keysOfDead() fprom.Filter {
 	return fprom.Filter{Keys: []string{"in_wrong", s.msgs[wrongUID].Key, s.safeKeys(wrongKey)[0], "in_tracked", "in_behind"}}
 }
 
-func (o reopener) testRedriveKeys() {
-	s := newScene(o)
-	n, err := s.outbox().Redrive(s.t.Context(), s.keysOfDead())
-	s.checkCount("Redrive by keys", n, err, 3)
-	s.start(2, nil)
-	s.checkOnce(s.msgs[wrong:retried]...)
-}
-
-func (o reopener) testDropKeys() {
-	s := newScene(o)
-	n, err := s.outbox().Drop(s.t.Context(), s.keysOfDead())
-	s.checkCount("Drop by keys", n, err, 3)
-	if got := s.list(fprom.Filter{Keys: []string{"in_wrong", s.msgs[wrongUID].Key, s.msgs[wrongKey].Key}}); len(got) != 0 {
-		s.t.Errorf("entries of what was dropped: %+v", got)
-	}
-}
-
-func (o reopener) testDrop() {
-	s := newScene(o)
+func (r *rig) testDrop() {
+	s := newScene(r)
 	n, err := s.outbox().Drop(s.t.Context(), fprom.Filter{})
 	s.checkCount("Drop of all", n, err, 3)
 	if st := s.stats(); st.Dead != 0 || st.Pending != 2 || st.Bulk != 1 || st.Ledger < 4 {
@@ -117,8 +97,7 @@ func (o reopener) testDrop() {
 	}
 	corrected := s.message(fprom.Sale{EventID: "in_wrong", Email: "eve@example.com", Amount: 777, Currency: "usd"})
 	s.put(corrected) // the id is free, also for another amount
-	s.close()
-	s.rig = o.open()
+	s.restart()
 	s.start(2, nil)
 	s.checkOnce(corrected)
 	s.checkSame(s.deliveries(corrected)[0].Message, corrected)
@@ -127,8 +106,8 @@ func (o reopener) testDrop() {
 	}
 }
 
-func (o reopener) testDropSome() {
-	s := newScene(o)
+func (r *rig) testDropSome() {
+	s := newScene(r)
 	for _, c := range []struct {
 		name string
 		f    fprom.Filter
@@ -144,13 +123,15 @@ func (o reopener) testDropSome() {
 	if got, want := entryKeys(s.list(fprom.Filter{State: fprom.StateDead})), s.safeKeys(wrongUID, wrongKey); !slices.Equal(got, want) {
 		s.t.Errorf("dead letters after dropping the oldest: %v, want %v", got, want)
 	}
+	n, err := s.outbox().Drop(s.t.Context(), s.keysOfDead())
+	s.checkCount("Drop by keys however they are written", n, err, 2)
 	if got := s.list(fprom.Filter{State: fprom.StateWaiting}); len(got) != 3 {
 		s.t.Errorf("%d events wait after Drop, want 3", len(got))
 	}
 }
 
-func (o reopener) testReplaced() {
-	s := newScene(o)
+func (r *rig) testReplaced() {
+	s := newScene(r)
 	corrected := s.message(fprom.Sale{EventID: "in_wrong", Email: "eve@example.com", Amount: 777, Currency: "usd"})
 	s.put(corrected)
 	if e := s.one(fprom.Filter{Keys: []string{"in_wrong"}}); e.State != fprom.StateWaiting || e.Amount != 777 {

@@ -9,19 +9,18 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-var entryCases = []durableCase{
-	{"shows events of every state", reopener.testEntries},
-	{"selects by each field of a filter", reopener.testFilter},
-	{"selects by time under a clock that was a day ahead", reopener.testClock},
-	{"masks customers", reopener.testMask},
-	{"counts pairs in conflict", reopener.testConflicts},
+var entryCases = []testCase{
+	{"shows events of every state", (*rig).testEntries},
+	{"selects by each field of a filter", (*rig).testFilter},
+	{"selects by time under a clock that was a day ahead", (*rig).testClock},
+	{"masks customers", (*rig).testMask},
+	{"counts pairs in conflict", (*rig).testConflicts},
 }
 
-func (o reopener) testEntries() {
-	s := newScene(o)
+func (r *rig) testEntries() {
+	s := newScene(r)
 	s.checkEntries("in the process that delivered")
-	s.close()
-	s.rig = o.open()
+	s.restart()
 	s.checkEntries("after reopening")
 }
 
@@ -76,8 +75,8 @@ func (s *scene) during(at time.Time) bool {
 	return at.After(s.begun.Add(-2*time.Second)) && at.Before(s.before.Add(2*time.Second))
 }
 
-func (o reopener) testFilter() {
-	s := newScene(o)
+func (r *rig) testFilter() {
+	s := newScene(r)
 	at := func(i int) time.Time { return s.msgs[i].RecordedAt }
 	signupKey := s.msgs[signup].Key
 	for _, c := range []struct {
@@ -122,8 +121,7 @@ func (o reopener) testFilter() {
 }
 
 // testClock: an event is recorded when the clock is a day ahead, and delivered, with one after it, when the clock is right again.
-func (o reopener) testClock() {
-	r := o.open()
+func (r *rig) testClock() {
 	ahead, after := r.sale("in_ahead", "ann", 100), r.sale("in_after", "ben", 100)
 	ahead.RecordedAt = ahead.RecordedAt.Add(24 * time.Hour)
 	r.put(ahead, after)
@@ -135,8 +133,8 @@ func (o reopener) testClock() {
 	}
 }
 
-func (o reopener) testMask() {
-	s := newScene(o)
+func (r *rig) testMask() {
+	s := newScene(r)
 	for _, e := range s.list(fprom.Filter{}) {
 		if strings.Contains(e.Key+e.Customer+e.Reason, "@example.com") {
 			s.t.Errorf("an entry shows an address: %+v", e)
@@ -153,19 +151,17 @@ func (o reopener) testMask() {
 }
 
 // testConflicts: an event id with another amount counts once as a conflict, however often it is put.
-func (o reopener) testConflicts() {
-	r := o.open()
+func (r *rig) testConflicts() {
 	m := r.sale("in_1", "ann", 100)
 	r.put(m)
 	for _, amount := range []int64{200, 200, 300} {
 		changed := r.sale("in_1", "ann", amount)
-		r.checkConflict("another amount", r.q.Put(o.t.Context(), changed), changed)
+		r.checkConflict("another amount", r.q.Put(r.t.Context(), changed), changed)
 	}
 	for _, when := range []string{"before", "after"} {
 		if st := r.stats(); st.Conflicts != 2 {
 			r.t.Errorf("%s reopening: Stats %+v, want Conflicts 2", when, st)
 		}
-		r.close()
-		r = o.open()
+		r.restart()
 	}
 }

@@ -54,11 +54,11 @@ func keysOf(ms []fprom.Message) []string {
 	return keys
 }
 
-// checkSame checks that the first delivery of a message equals what was put. The JSON of the body may be formatted differently.
+// checkSame checks that a first attempt delivers what was put. The JSON of the body may be formatted differently.
 func (r *rig) checkSame(got, want fprom.Message) {
 	r.t.Helper()
 	if got.Attempt != 1 {
-		r.t.Errorf("first delivery of %s has Attempt %d, want 1", want.Key, got.Attempt)
+		r.t.Errorf("the first attempt of %s has Attempt %d, want 1", want.Key, got.Attempt)
 	}
 	if got.Key != want.Key || got.Kind != want.Kind || got.Customer != want.Customer || got.Digest != want.Digest ||
 		got.Bulk != want.Bulk || got.RecordedAt.Sub(want.RecordedAt).Abs() > time.Millisecond {

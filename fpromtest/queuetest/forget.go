@@ -6,10 +6,10 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-var forgetCases = []durableCase{
-	{"forgets the customer of a dead letter", reopener.testForgetDead},
-	{"forgets a customer when the event has its outcome", reopener.testForgetWaiting},
-	{"remembers ids and sums of who is forgotten", reopener.testForgetKeeps},
+var forgetCases = []testCase{
+	{"forgets the customer of a dead letter", (*rig).testForgetDead},
+	{"forgets a customer when the event has its outcome", (*rig).testForgetWaiting},
+	{"remembers ids and sums of who is forgotten", (*rig).testForgetKeeps},
 }
 
 func (r *rig) forget(customer string) int {
@@ -21,8 +21,8 @@ func (r *rig) forget(customer string) int {
 	return n
 }
 
-func (o reopener) testForgetDead() {
-	s := newScene(o)
+func (r *rig) testForgetDead() {
+	s := newScene(r)
 	for customer, place := range map[string]int{"EVE@example.com": wrong, "u_finn": wrongUID} {
 		if n := s.forget(customer); n != 1 {
 			s.t.Errorf("Forget of a customer with one dead letter: %d, want 1", n)
@@ -45,13 +45,11 @@ func (o reopener) testForgetDead() {
 }
 
 // testForgetWaiting forgets a customer while two events wait. Later one is done and one is dead.
-func (o reopener) testForgetWaiting() {
-	r := o.open()
+func (r *rig) testForgetWaiting() {
 	good, bad := r.sale("good", "ann", 100), r.sale("bad", "ann", 200)
 	r.put(good, bad)
 	r.forget("ann@EXAMPLE.com")
-	r.close()
-	r = o.open()
+	r.restart()
 	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
 		if m.Key == bad.Key {
 			return rejected()
@@ -66,20 +64,19 @@ func (o reopener) testForgetWaiting() {
 			r.t.Errorf("after its outcome the entry of a customer who is forgotten: %+v, want no customer", e)
 		}
 	}
-	n, err := r.outbox().Redrive(o.t.Context(), fprom.Filter{})
+	n, err := r.outbox().Redrive(r.t.Context(), fprom.Filter{})
 	r.checkCount("Redrive of a dead letter whose customer is forgotten", n, err, 0)
 }
 
-func (o reopener) testForgetKeeps() {
-	s := newScene(o)
+func (r *rig) testForgetKeeps() {
+	s := newScene(r)
 	s.forget("ann@example.com")
-	s.close()
-	s.rig = o.open()
+	s.restart()
 	if e := s.one(fprom.Filter{Keys: []string{"in_tracked"}}); e.Amount != 4900 || e.Currency != "usd" || e.ID != 101 || e.Commissions != 2 {
 		s.t.Errorf("the entry of a customer who is forgotten: %+v, want the sums", e)
 	}
 	changed := s.message(fprom.Sale{EventID: "in_tracked", Email: "ann@example.com", Amount: 1, Currency: "usd"})
-	s.checkConflict("another amount", s.q.Put(o.t.Context(), changed), changed)
+	s.checkConflict("another amount", s.q.Put(r.t.Context(), changed), changed)
 	marker := s.sale("in_marker", "ivy", 100)
 	s.start(2, nil)
 	s.put(s.msgs[tracked], marker)

@@ -6,13 +6,13 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-var historyCases = []durableCase{
-	{"counts outcomes by interval", reopener.testHistory},
-	{"bounds the number of intervals", reopener.testHistoryBound},
+var historyCases = []testCase{
+	{"counts outcomes by interval", (*rig).testHistory},
+	{"bounds the number of intervals", (*rig).testHistoryBound},
 }
 
-func (o reopener) testHistory() {
-	s := newScene(o)
+func (r *rig) testHistory() {
+	s := newScene(r)
 	// The expected buckets of one second, and their sum, from the entries.
 	from, to := s.begun.Add(-3*time.Second), s.before.Add(3*time.Second)
 	want := map[time.Time]*fprom.Bucket{}
@@ -33,8 +33,7 @@ func (o reopener) testHistory() {
 	}
 	for _, when := range []string{"before", "after"} {
 		s.checkHistory(when, from, to, want)
-		s.close()
-		s.rig = o.open()
+		s.restart()
 	}
 	s.checkSums(sum)
 	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{Limit: 1})
@@ -102,16 +101,15 @@ func (s *scene) checkSums(sum fprom.Bucket) {
 	}
 }
 
-func (o reopener) testHistoryBound() {
-	r := o.open()
+func (r *rig) testHistoryBound() {
 	now := time.Now().Truncate(time.Second)
-	if bs, err := r.outbox().History(o.t.Context(), now.Add(-10_000*time.Second), now, time.Second); err != nil || len(bs) != 10_000 {
-		o.t.Errorf("History of 10,000 intervals: %d buckets, %v", len(bs), err)
+	if bs, err := r.outbox().History(r.t.Context(), now.Add(-10_000*time.Second), now, time.Second); err != nil || len(bs) != 10_000 {
+		r.t.Errorf("History of 10,000 intervals: %d buckets, %v", len(bs), err)
 	}
-	if bs, err := r.outbox().History(o.t.Context(), now.Add(-20_000*time.Second), now, time.Second); err == nil || len(bs) != 0 {
-		o.t.Errorf("History of 20,000 intervals: %d buckets, %v, want an error: a part would be taken for the whole", len(bs), err)
+	if bs, err := r.outbox().History(r.t.Context(), now.Add(-20_000*time.Second), now, time.Second); err == nil || len(bs) != 0 {
+		r.t.Errorf("History of 20,000 intervals: %d buckets, %v, want an error: a part would be taken for the whole", len(bs), err)
 	}
-	if bs, err := r.outbox().History(o.t.Context(), now, now, 0); err == nil {
-		o.t.Errorf("History with a step of 0: %d buckets, want an error", len(bs))
+	if bs, err := r.outbox().History(r.t.Context(), now, now, 0); err == nil {
+		r.t.Errorf("History with a step of 0: %d buckets, want an error", len(bs))
 	}
 }

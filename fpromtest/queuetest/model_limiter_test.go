@@ -33,6 +33,9 @@ func (q *model) Admit(ctx context.Context, perMinute int) error {
 func (q *model) Pause(_ context.Context, d time.Duration, reason error) error {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	q.store.pausedUntil, q.store.pauseReason = time.Now().Add(d), reason.Error()
+	q.store.pausedUntil = time.Now().Add(d)
+	if q.bug != "no reason" {
+		q.store.pauseReason = reason.Error()
+	}
 	return nil
 }

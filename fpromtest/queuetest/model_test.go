@@ -416,11 +416,10 @@ func (q *model) Close() error {
 	if q.bug == "loses all" {
 		q.store.rows = nil
 	}
-	if q.bug == "loses order" {
-		slices.SortFunc(q.store.rows, func(a, b *row) int { return b.seq - a.seq })
-	}
 	for _, s := range q.store.rows {
 		switch q.bug {
+		case "loses order":
+			s.seq = min(s.seq, -s.seq)
 		case "loses attempts":
 			s.Attempt = 0
 		case "loses due":

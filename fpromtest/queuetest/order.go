@@ -8,7 +8,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-var orderCases = []queueCase{
+var orderCases = []testCase{
 	{"delivers oldest first", (*rig).testOldestFirst},
 	{"keeps a customer's order over retries", (*rig).testCustomerOrder},
 	{"lets others overtake a blocked customer", (*rig).testOvertake},
@@ -24,9 +24,15 @@ func (r *rig) testOldestFirst() {
 	for _, m := range ms[:5] {
 		r.put(m)
 	}
+	r.restart()
+	r.put(ms[0]) // stores nothing
 	r.put(ms[5:]...)
 	r.start(1, nil)
+	r.checkOnce(ms...)
 	r.checkOrder(keysOf(ms)...)
+	for _, m := range ms {
+		r.checkSame(r.deliveries(m)[0].Message, m)
+	}
 }
 
 // checkOrder waits for the deliveries and checks their order.
@@ -94,6 +100,7 @@ func (r *rig) testSetAside() {
 		return done()
 	})
 	r.checkOnce(next)
+	r.restart()
 	r.put(last)
 	r.checkOnce(last, bad)
 	if s := r.stats(); s.Pending != 1 {
@@ -123,6 +130,7 @@ func (r *rig) testBulkLast() {
 	old, live := bulk(r.sales("bulk", 5)...), r.sales("live", 5)
 	r.put(old...)
 	r.put(live...)
+	r.restart()
 	if s := r.stats(); s.Pending != len(live) || s.Bulk != len(old) {
 		r.t.Errorf("Stats: %+v, want Pending %d and Bulk %d", s, len(live), len(old))
 	}

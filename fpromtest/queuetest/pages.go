@@ -11,17 +11,17 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-var pageCases = []durableCase{
-	{"goes on after a cursor", reopener.testPages},
-	{"goes on after a cursor that is gone", reopener.testCursorGone},
-	{"holds up nothing while it is read", reopener.testHoldsNothing},
-	{"stops reading when told", reopener.testStopsReading},
-	{"can be used while deliveries go on", reopener.testBeside},
+var pageCases = []testCase{
+	{"goes on after a cursor", (*rig).testPages},
+	{"goes on after a cursor that is gone", (*rig).testCursorGone},
+	{"holds up nothing while it is read", (*rig).testHoldsNothing},
+	{"stops reading when told", (*rig).testStopsReading},
+	{"can be used while deliveries go on", (*rig).testBeside},
 }
 
 // testPages reads all entries, and selections, in pages of two. Each page is read after reopening.
-func (o reopener) testPages() {
-	s := newScene(o)
+func (r *rig) testPages() {
+	s := newScene(r)
 	for _, f := range []fprom.Filter{{}, {Kind: fprom.KindSale}, {State: fprom.StateWaiting}} {
 		want := entryKeys(s.list(f))
 		var got []string
@@ -38,8 +38,7 @@ func (o reopener) testPages() {
 			if len(got) > len(want) {
 				break
 			}
-			s.close()
-			s.rig = o.open()
+			s.restart()
 		}
 		if !slices.Equal(got, want) {
 			s.t.Errorf("pages of %+v: %v, want %v", f, got, want)
@@ -48,8 +47,8 @@ func (o reopener) testPages() {
 }
 
 // testCursorGone drops the entry of a cursor.
-func (o reopener) testCursorGone() {
-	s := newScene(o)
+func (r *rig) testCursorGone() {
+	s := newScene(r)
 	first := s.one(fprom.Filter{State: fprom.StateDead, Limit: 1})
 	n, err := s.outbox().Drop(s.t.Context(), fprom.Filter{Keys: []string{first.Key}})
 	s.checkCount("Drop", n, err, 1)
@@ -61,8 +60,8 @@ func (o reopener) testCursorGone() {
 	}
 }
 
-func (o reopener) testHoldsNothing() {
-	s := newScene(o)
+func (r *rig) testHoldsNothing() {
+	s := newScene(r)
 	s.start(2, nil)
 	seen := 0
 	for _, err := range s.outbox().Entries(s.t.Context(), fprom.Filter{}) {
@@ -82,8 +81,8 @@ func (o reopener) testHoldsNothing() {
 	}
 }
 
-func (o reopener) testStopsReading() {
-	s := newScene(o)
+func (r *rig) testStopsReading() {
+	s := newScene(r)
 	for _, err := range s.outbox().Entries(s.t.Context(), fprom.Filter{}) {
 		if err != nil {
 			s.t.Errorf("Entries: %v", err)
@@ -106,16 +105,15 @@ func (o reopener) testStopsReading() {
 }
 
 // testBeside calls every method repeatedly while events are delivered and some become dead letters.
-func (o reopener) testBeside() {
+func (r *rig) testBeside() {
 	const n = 120
-	r := o.open()
 	r.start(4, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
 		if amount, _ := m.Money(); amount%3 == 0 && len(r.deliveries(m)) == 1 {
 			return rejected()
 		}
 		return done()
 	})
-	ctx, cancel := context.WithTimeout(o.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
 	stop := make(chan struct{})
 	var wg sync.WaitGroup

@@ -11,11 +11,10 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-var putCases = []queueCase{
+var putCases = []testCase{
 	{"delivers what was put before and during Run", (*rig).testDelivers},
 	{"stores a key once", (*rig).testDuplicates},
 	{"reports a conflict each time and stores the rest", (*rig).testConflict},
-	{"reports a conflict within one Put", (*rig).testConflictInBatch},
 	{"stores all or none", (*rig).testAllOrNone},
 	{"frees the key of a dead letter", (*rig).testDeadKeyAgain},
 	{"takes a cancellation again", (*rig).testRepeats},
@@ -28,7 +27,6 @@ func (r *rig) testDelivers() {
 	r.start(4, nil)
 	r.wait("the first message delivered", func() bool { return r.ended(before) == 1 })
 	r.put(during)
-	r.checkOnce(before, during)
 	r.idle(time.Second) // longer than a retry takes
 	r.checkOnce(before, during)
 	for _, m := range []fprom.Message{before, during} {
@@ -69,8 +67,8 @@ func (r *rig) checkConflict(what string, err error, ms ...fprom.Message) {
 }
 
 func (r *rig) testConflict() {
-	m1, m2, fresh := r.sale("1", "ann", 100), r.sale("2", "ann", 100), r.sale("3", "ben", 100)
-	changed1, changed2, third := r.sale("1", "ann", 999), r.sale("2", "ann", 999), r.sale("1", "ann", 777)
+	m1, m2, fresh, fresh4 := r.sale("1", "ann", 100), r.sale("2", "ann", 100), r.sale("3", "ben", 100), r.sale("4", "ben", 100)
+	changed1, changed2, changed4, third := r.sale("1", "ann", 999), r.sale("2", "ann", 999), r.sale("4", "ben", 999), r.sale("1", "ann", 777)
 	r.put(m1, m2)
 	for _, step := range []struct {
 		name     string
@@ -81,20 +79,15 @@ func (r *rig) testConflict() {
 		{"the same pair again", []fprom.Message{changed1}, []fprom.Message{changed1}},
 		{"a third amount", []fprom.Message{m2, third}, []fprom.Message{third}},
 		{"the first one again", []fprom.Message{m1}, nil},
+		{"two amounts of one key that is new", []fprom.Message{fresh4, changed4}, []fprom.Message{changed4}},
 	} {
 		r.checkConflict(step.name, r.q.Put(r.t.Context(), step.put...), step.conflict...)
 	}
 	r.start(4, nil)
-	r.checkOnce(m1, m2, fresh)
-	r.checkSame(r.deliveries(m1)[0].Message, m1)
-}
-
-func (r *rig) testConflictInBatch() {
-	m, changed, fresh := r.sale("1", "ann", 100), r.sale("1", "ann", 999), r.sale("2", "ben", 100)
-	r.checkConflict("two amounts with one key", r.q.Put(r.t.Context(), m, changed, fresh), changed)
-	r.start(4, nil)
-	r.checkOnce(m, fresh)
-	r.checkSame(r.deliveries(m)[0].Message, m)
+	r.checkOnce(m1, m2, fresh, fresh4)
+	for _, m := range []fprom.Message{m1, fresh4} {
+		r.checkSame(r.deliveries(m)[0].Message, m)
+	}
 }
 
 // testAllOrNone puts with a context that has ended. A queue may ignore that, or store nothing.

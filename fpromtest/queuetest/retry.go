@@ -8,38 +8,36 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-var retryCases = []queueCase{
-	{"tries again and counts attempts", (*rig).testRetry},
+var retryCases = []testCase{
+	{"tries again and counts attempts, but not held ones", (*rig).testRetry},
 	{"waits as long as an error asks for", (*rig).testRetryAfter},
-	{"does not count a held attempt", (*rig).testHeld},
 	{"does not offer a permanent failure again", (*rig).testPermanent},
 	{"survives deliveries that panic", (*rig).testPanic},
 }
 
 func (r *rig) testRetry() {
-	fails := retryError(r.t)
 	m := r.sale("1", "ann", 100)
 	r.put(m)
-	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
-		if m.Attempt < 3 {
-			return failed(fails)
+	errs := []error{heldError(r.t), retryError(r.t), retryError(r.t), nil}
+	r.start(2, func(context.Context, fprom.Message) (fprom.Result, error) {
+		if err := errs[min(len(r.deliveries(m)), len(errs))-1]; err != nil {
+			return failed(err)
 		}
 		return done()
 	})
-	r.wait("three deliveries", func() bool { return r.ended(m) == 3 })
+	r.wait("four deliveries", func() bool { return r.ended(m) == len(errs) })
 	r.idle(quiet)
-	for i, d := range r.deliveries(m) {
-		if d.Attempt != i+1 {
-			r.t.Errorf("delivery %d has Attempt %d", i+1, d.Attempt)
-		}
+	var got []int
+	for _, d := range r.deliveries(m) {
+		got = append(got, d.Attempt)
 	}
-	if n := len(r.deliveries(m)); n != 3 {
-		r.t.Errorf("%d deliveries, want 3", n)
+	if want := []int{1, 1, 2, 3}; !slices.Equal(got, want) {
+		r.t.Errorf("Attempt of deliveries that are held, failed, failed, done: %v, want %v", got, want)
 	}
 }
 
 func (r *rig) testRetryAfter() {
-	const pause = 1100 * time.Millisecond // longer than the backoff after a first attempt
+	const pause = 1500 * time.Millisecond // longer than the backoff after a first attempt
 	m := r.sale("1", "ann", 100)
 	r.put(m)
 	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
@@ -48,30 +46,16 @@ func (r *rig) testRetryAfter() {
 		}
 		return done()
 	})
+	r.wait("a failed delivery", func() bool { return r.ended(m) >= 1 })
+	r.noted(m)
+	r.restart()
 	r.wait("two deliveries", func() bool { return r.ended(m) == 2 })
 	ds := r.deliveries(m)
+	if ds[1].Attempt != 2 {
+		r.t.Errorf("the second delivery has Attempt %d, want 2", ds[1].Attempt)
+	}
 	if waited := ds[1].start.Sub(ds[0].end); waited < pause-5*time.Millisecond {
 		r.t.Errorf("tried again after %v, want at least %v", waited, pause)
-	}
-}
-
-func (r *rig) testHeld() {
-	m := r.sale("1", "ann", 100)
-	r.put(m)
-	errs := []error{heldError(r.t), retryError(r.t), nil}
-	r.start(2, func(context.Context, fprom.Message) (fprom.Result, error) {
-		if err := errs[min(len(r.deliveries(m)), len(errs))-1]; err != nil {
-			return failed(err)
-		}
-		return done()
-	})
-	r.wait("three deliveries", func() bool { return r.ended(m) == len(errs) })
-	var got []int
-	for _, d := range r.deliveries(m) {
-		got = append(got, d.Attempt)
-	}
-	if want := []int{1, 1, 2}; !slices.Equal(got, want) {
-		r.t.Errorf("Attempt of deliveries that are held, failed, done: %v, want %v", got, want)
 	}
 }
 

@@ -25,11 +25,14 @@ type delivery struct {
 
 // rig drives one queue through one test.
 type rig struct {
-	t      *testing.T
-	q      fprom.Queue
-	cancel context.CancelFunc // ends Run; nil before start
-	result chan error         // of Run
-	closed bool
+	t       *testing.T
+	open    func() fprom.Queue // opens q, or another queue with the same store
+	durable bool
+	q       fprom.Queue
+	cancel  context.CancelFunc // ends Run; nil if it does not run
+	rerun   func()             // starts the last Run again
+	result  chan error         // of Run
+	closed  bool
 
 	mu       sync.Mutex
 	calls    []*delivery
@@ -40,9 +43,9 @@ type rig struct {
 	moved    chan struct{}
 }
 
-func newRig(t *testing.T, q fprom.Queue) *rig {
+func newRig(t *testing.T, durable bool, open func() fprom.Queue) *rig {
 	t.Helper()
-	r := &rig{t: t, q: q, lanes: map[string]int{}, moved: make(chan struct{})}
+	r := &rig{t: t, open: open, durable: durable, q: open(), lanes: map[string]int{}, moved: make(chan struct{})}
 	t.Cleanup(r.close)
 	return r
 }
@@ -53,10 +56,10 @@ func (r *rig) start(workers int, deliver deliverFunc) {
 		deliver = func(context.Context, fprom.Message) (fprom.Result, error) { return done() }
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	result := make(chan error, 1)
-	r.cancel, r.result = cancel, result
+	q, result := r.q, make(chan error, 1)
+	r.cancel, r.result, r.rerun = cancel, result, func() { r.start(workers, deliver) }
 	go func() {
-		result <- r.q.Run(ctx, workers, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
+		result <- q.Run(ctx, workers, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
 			d := r.enter(m)
 			defer r.leave(d)
 			return deliver(ctx, m)
@@ -128,6 +131,22 @@ func (r *rig) close() {
 	defer r.mu.Unlock()
 	for _, key := range r.overlaps {
 		r.t.Errorf("%s was delivered while another message of its customer was", key)
+	}
+	r.overlaps = nil
+}
+
+// restart closes a durable queue and opens it again, as a new process does. If Run was under way, it goes on. Any other queue it leaves
+// alone, so that one case proves a rule with and without a restart.
+func (r *rig) restart() {
+	r.t.Helper()
+	if !r.durable {
+		return
+	}
+	running := r.cancel != nil
+	r.close()
+	r.q, r.closed = r.open(), false
+	if running {
+		r.rerun()
 	}
 }
 
@@ -216,6 +235,16 @@ func (r *rig) put(ms ...fprom.Message) {
 	defer cancel()
 	if err := r.q.Put(ctx, ms...); err != nil {
 		r.t.Fatalf("Put: %v", err)
+	}
+}
+
+// noted waits until the queue has noted that an attempt of m failed. Before that, its end would interrupt the attempt.
+func (r *rig) noted(m fprom.Message) {
+	r.t.Helper()
+	if _, ok := r.q.(fprom.Outbox); ok {
+		r.wait("a failed attempt to be noted", func() bool { return r.one(fprom.Filter{Keys: []string{m.Key}}).Attempts > 0 })
+	} else {
+		r.idle(quiet) // any other queue does not tell
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 // scene is an outbox with events in every state.
 type scene struct {
 	*rig
-	o      reopener
 	msgs   []fprom.Message // in the order they were put
 	since  time.Time       // RecordedAt of the first message; each later one is an hour younger
 	begun  time.Time       // before delivery
@@ -35,10 +34,9 @@ const (
 
 const reason = "Error. Amount blank or invalid."
 
-func newScene(o reopener) *scene {
-	o.t.Helper()
-	r := o.open()
-	s := &scene{rig: r, o: o, since: time.Now().Add(-12 * time.Hour).Truncate(time.Millisecond)}
+func newScene(r *rig) *scene {
+	r.t.Helper()
+	s := &scene{rig: r, since: time.Now().Add(-12 * time.Hour).Truncate(time.Millisecond)}
 	for _, e := range []fprom.Event{
 		tracked:    fprom.Sale{EventID: "in_tracked", Email: "Ann@example.com", Amount: 4900, Currency: "USD"},
 		noReferral: fprom.Refund{EventID: "re_none", Email: "ben@example.com", Amount: 500, Currency: "eur"},

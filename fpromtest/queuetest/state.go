@@ -10,13 +10,12 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-var stateCases = []queueCase{
+var stateCases = []testCase{
 	{"flushes what was stored before", (*rig).testFlush},
 	{"flushes no longer than something is due", (*rig).testFlushNotDue},
 	{"tells its state", (*rig).testStats},
 	{"lists what is left, oldest first", (*rig).testUndelivered},
 	{"may be watched while it tells its state", (*rig).testWatch},
-	{"admits calls and pauses", (*rig).testLimiter},
 }
 
 func (r *rig) testFlush() {
@@ -173,33 +172,5 @@ func (r *rig) testWatch() {
 		}
 	case <-time.After(patience):
 		r.t.Fatal("Stats of a queue that is watched does not return: it waits for the Tracker, which waits for the queue")
-	}
-}
-
-func (r *rig) testLimiter() {
-	q, ok := r.q.(fprom.Limiter)
-	if !ok {
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
-	defer cancel()
-	r.start(2, nil)
-	for range 5 {
-		if err := q.Admit(ctx, 6000); err != nil {
-			r.t.Fatalf("Admit: %v", err)
-		}
-	}
-	const pause = time.Second
-	start := time.Now()
-	if err := q.Pause(ctx, pause, errors.New("queuetest: the account is paused")); err != nil {
-		r.t.Fatalf("Pause: %v", err)
-	}
-	if s := r.stats(); s.PausedUntil.Sub(start) < pause/2 || s.PauseReason == "" {
-		r.t.Errorf("Stats in a pause: %+v, want PausedUntil and PauseReason", s)
-	}
-	short, cancel := context.WithTimeout(ctx, quiet)
-	defer cancel()
-	if err := q.Admit(short, 6000); err == nil {
-		r.t.Error("Admit let a call through in the account's pause")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-var turnCases = []queueCase{
+var turnCases = []testCase{
 	{"delivers others beside a few that are held", func(r *rig) { r.testBesideHeld(5, 2, 50*time.Millisecond) }},
 	{"delivers others beside many that are held", func(r *rig) { r.testBesideHeld(100, 4, time.Millisecond) }},
 	{"delivers others beside some that fail", (*rig).testBesideFailing},
