@@ -110,7 +110,10 @@ func TestAnEventThatAlwaysFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := poisoned(bad)
-				tracker := start(t, config(f))
+				var seen steps
+				cfg := config(f)
+				cfg.Observer = seen.observe
+				tracker := start(t, cfg)
 				first := sale("bad")
 				first.Email = "ann@example.com"
 				enqueue(t, tracker, first)
@@ -133,7 +136,17 @@ func TestAnEventThatAlwaysFails(t *testing.T) {
 					t.Errorf("%d attempts", n)
 				}
 				if s := tracker.Stats(); s.Rejected != 1 || s.Queue.Pending != 0 {
-					t.Errorf("%d dead letters, %d pending, want 1 and 0", s.Rejected, s.Queue.Pending)
+					t.Fatalf("%d dead letters, %d pending, want 1 and 0", s.Rejected, s.Queue.Pending)
+				}
+				dead := seen.of(fprom.StageDead)[0]
+				var api *fprom.APIError
+				if dead.Result.Outcome != fprom.Undelivered || bad.status != 0 && !errors.As(dead.Err, &api) {
+					t.Errorf("the dead letter hides the answer: %+v", dead)
+				}
+				enqueue(t, tracker, first) // a redelivered webhook must not be told that it will be delivered
+				settle()
+				if n := tracker.Stats().Queue.Pending; n != 1 {
+					t.Errorf("%d wait after it was put again, want 1", n)
 				}
 			})
 		})

@@ -101,7 +101,6 @@ func (c Config) validate() error {
 		invalid(c.Dedupe.MaxEntries < 0, "Config.Dedupe.MaxEntries", "is negative"),
 		invalid(c.Retry.Base < 0, "Config.Retry.Base", "is negative"),
 		invalid(c.Retry.Max < c.Retry.Base, "Config.Retry.Max", "is less than Base"),
-		invalid(c.Retry.MaxAttempts < 0, "Config.Retry.MaxAttempts", "is negative (0 means for ever)"),
 		invalid(!slices.IsSorted(times) || len(times) > 0 && times[0] < 0, "Config.Retry.NotFound", "is negative or out of order: list times since the first answer, the lowest first"),
 	)
 }

@@ -31,7 +31,6 @@ func TestWrongConfigs(t *testing.T) {
 		{"Retry.Base", "negative", func(c *fprom.Config) { c.Retry.Base = -1 }},
 		{"Retry.Max", "negative", func(c *fprom.Config) { c.Retry.Max = -1 }},
 		{"Retry.Max", "below Base", func(c *fprom.Config) { c.Retry.Base, c.Retry.Max = time.Minute, time.Second }},
-		{"Retry.MaxAttempts", "negative", func(c *fprom.Config) { c.Retry.MaxAttempts = -1 }},
 		{"Retry.NotFound", "negative", func(c *fprom.Config) { c.Retry.NotFound = []time.Duration{-1} }},
 		{"Retry.NotFound", "out of order", func(c *fprom.Config) { c.Retry.NotFound = []time.Duration{time.Hour, time.Minute} }},
 	}

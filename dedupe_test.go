@@ -193,23 +193,6 @@ func TestRejectedBeforePutReturned(t *testing.T) {
 	})
 }
 
-// An event that ran out of attempts is a dead letter too: a redelivered webhook must not be told that it will be delivered.
-func TestOutOfAttemptsIsReleased(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		f := script(reply{status: 500}, reply{status: 500}, ok())
-		cfg := config(f)
-		cfg.Retry.MaxAttempts = 2
-		tracker := start(t, cfg)
-		enqueue(t, tracker, sale("ch_1"))
-		flush(t, tracker, time.Minute)
-		enqueue(t, tracker, sale("ch_1"))
-		flush(t, tracker, time.Minute)
-		if s := tracker.Stats(); s.Rejected != 1 || s.Tracked != 1 {
-			t.Errorf("%d calls, stats %+v", len(f.seen()), s)
-		}
-	})
-}
-
 // A Track that is rejected says nothing about the copy in the queue, which is still there.
 func TestTrackRejectedWhileQueued(t *testing.T) {
 	bubble(t, func(t *testing.T) {

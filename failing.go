@@ -38,7 +38,6 @@ type failing struct {
 	busy        int          // events that failed before and are under way
 	maxBusy     int
 	turnedAway  *rate.Limiter // about twenty of them come again in a second
-	maxAttempts int           // RetryConfig.MaxAttempts
 	goodAnswers uint64
 	failureRate float64   // the share of first attempts that failed lately
 	lastTrial   time.Time // when an event was last set aside although it does not fail alone, see failed
@@ -52,8 +51,8 @@ type failure struct {
 	alone       bool          // it fails alone
 }
 
-func newFailing(workers, maxAttempts int) *failing {
-	return &failing{maxBusy: max(workers/2, 1), maxAttempts: maxAttempts, turnedAway: rate.NewLimiter(20, 1), events: cache.New(forgetAfter, 0)}
+func newFailing(workers int) *failing {
+	return &failing{maxBusy: max(workers/2, 1), turnedAway: rate.NewLimiter(20, 1), events: cache.New(forgetAfter, 0)}
 }
 
 var errOthersFirst = errors.New("the event failed before, and other events come first")
@@ -112,10 +111,6 @@ func (f *failing) firstFailure(key string) *failure {
 
 // failed notes a failed attempt, and sets what follows from it.
 func (f *failing) failed(a *attempt) {
-	if a.class == classTransient && f.maxAttempts > 0 && a.Attempt >= f.maxAttempts {
-		f.giveUp(a, fmt.Sprintf("after %d attempts", a.Attempt))
-		return
-	}
 	now, e := time.Now(), a.failure
 	if e == nil {
 		a.news = true
@@ -130,7 +125,8 @@ func (f *failing) failed(a *attempt) {
 	e.last, e.goodAnswers = now, f.goodAnswers
 	switch {
 	case e.alone && e.aloneFor >= giveUpAfter:
-		f.giveUp(a, "after it failed for a day while others were delivered")
+		f.events.Delete(a.Key)
+		a.class, a.err = classRejected, fmt.Errorf("%w (given up after it failed for a day while others were delivered)", a.err)
 		return
 	case !e.alone && e.aloneFor >= minAlone && math.Pow(max(f.failureRate, 0.01), float64(e.times+1)) <= maxChance:
 		e.alone, a.news = true, a.class != classSuspected // a refusal was said at once
@@ -144,10 +140,4 @@ func (f *failing) failed(a *attempt) {
 	if !a.aside && now.Sub(e.first) >= setAsideAfter && now.Sub(f.lastTrial) >= setAsideAfter {
 		f.lastTrial, a.aside = now, true
 	}
-}
-
-// giveUp makes the event a dead letter.
-func (f *failing) giveUp(a *attempt, why string) {
-	f.events.Delete(a.Key)
-	a.class, a.err = classRejected, fmt.Errorf("%w (given up %s)", a.err, why)
 }

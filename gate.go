@@ -37,7 +37,7 @@ type gate struct {
 }
 
 func newGate(c Config) *gate {
-	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst), failing: newFailing(c.Workers, c.Retry.MaxAttempts)}
+	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst), failing: newFailing(c.Workers)}
 	g.open, g.endOpen = context.WithCancel(context.Background())
 	g.breaker = g.newBreaker(c.Breaker)
 	return g

@@ -225,17 +225,18 @@ func TestTrackAsksOnce(t *testing.T) {
 	})
 }
 
-// Asking again is no failed attempt: it brings no event nearer to the dead letters.
+// Asking again is no failed attempt: it makes no later wait longer.
 func TestAskingAgainSpendsNoAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := script(unknownYet, unknownYet, unknownYet, reply{status: 500}, ok())
+		var seen steps
 		cfg := config(f)
-		cfg.Retry.MaxAttempts = 3
+		cfg.Observer = seen.observe
 		tracker := start(t, cfg)
 		enqueue(t, tracker, referred())
 		flush(t, tracker, 3*time.Hour)
-		if s := tracker.Stats(); s.Tracked != 1 || s.Rejected != 0 {
-			t.Errorf("stats %+v", s)
+		if done := seen.of(fprom.StageDelivered); len(done) != 1 || done[0].Message.Attempt != 2 {
+			t.Errorf("delivered: %+v", done)
 		}
 	})
 }

@@ -244,21 +244,21 @@ func TestRecordedInTheFuture(t *testing.T) {
 	}
 }
 
-// Only an answer of FirstPromoter's ends an outage: neither a given-up event nor a repeat that is not sent does.
+// An answer of FirstPromoter's ends an outage, whatever it says about the event.
 func TestWhatEndsAnOutage(t *testing.T) {
 	for name, test := range map[string]struct {
-		answer func(n int, c call) reply
-		again  int // lines that delivery works again
+		answers []reply
+		again   int // lines that delivery works again
 	}{
-		"given up": {func(int, call) reply { return reply{status: 500} }, 0},
-		"rejected": {script(reply{status: 500}, object(422, `{"message":"no"}`)).answer, 1},
-		"not yet":  {script(reply{status: 500}, unknownYet).answer, 1},
+		"none":     {[]reply{{status: 500}}, 0},
+		"rejected": {[]reply{{status: 500}, object(422, `{"message":"no"}`)}, 1},
+		"not yet":  {[]reply{{status: 500}, unknownYet}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var log bytes.Buffer
-				cfg := config(&fake{answer: test.answer})
-				cfg.Retry.MaxAttempts, cfg.Logger = 2, slog.New(slog.NewTextHandler(&log, nil))
+				cfg := config(script(test.answers...))
+				cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 				tracker := start(t, cfg)
 				enqueue(t, tracker, referred())
 				time.Sleep(20 * time.Second)

@@ -6,15 +6,13 @@ import (
 	"time"
 )
 
-// RetryConfig says when an event that could not be delivered is sent again. The zero value means the defaults.
+// RetryConfig says when an event that could not be delivered is sent again. It is sent until it has an outcome, unless it fails
+// for a day while others succeed. The zero value means the defaults.
 type RetryConfig struct {
 	// Base is the upper bound of the first wait; it doubles with each attempt. Default 1 s.
 	Base time.Duration
 	// Max caps the doubling. Default 1 min.
 	Max time.Duration
-	// MaxAttempts makes an event a dead letter after so many failed attempts. 0: no limit, unless the event fails for a day
-	// while others succeed. Waiting for an open breaker, a pause or the rate limit spends no attempt.
-	MaxAttempts int
 	// NotFound is for a sale with a TID, RefID or PromoCode that FirstPromoter answers with "no such referral", since the
 	// sign-up may be on its way. It lists when such a sale is sent again, counted from the first such answer, before the answer
 	// is final. Default 30 s, 5 min and 1 h; with an empty slice that is not nil the first answer is final. Track always makes

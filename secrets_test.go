@@ -124,7 +124,6 @@ func TestErrorsAndLogsShowNoSecret(t *testing.T) {
 				var log buffer
 				cfg := config(always(r))
 				cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-				cfg.Retry.MaxAttempts = 2
 				var seen steps
 				cfg.Observer = seen.observe
 				tracker := start(t, cfg)

@@ -19,7 +19,7 @@ type Stats struct {
 	Tracked     uint64 `json:"tracked"`
 	NotReferral uint64 `json:"not_referral"`
 	Duplicate   uint64 `json:"duplicate"` // FirstPromoter or this process knew the event id
-	Rejected    uint64 `json:"rejected"`  // refused by FirstPromoter as wrong, or out of attempts: dead letters
+	Rejected    uint64 `json:"rejected"`  // refused by FirstPromoter as wrong, or given up: dead letters
 	Retries     uint64 `json:"retries"`   // attempts that failed, or came too early, and are followed by another
 	Discarded   uint64 `json:"discarded"` // recorded in a handler that failed
 	Lost        uint64 `json:"lost"`      // could not be stored: look at the log
