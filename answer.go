@@ -27,33 +27,53 @@ const (
 	warnFirst   = "FirstPromoter knew this event id before its first attempt: if it is the id of an older payment, this one earns nothing; each payment needs an id of its own"
 )
 
-type answer struct {
-	has           features
-	id            int64
-	commissions   []Commission
-	code, message string
-	wait          time.Duration // Retry-After
-}
-
-// read reads an answer to m. broken means that the body could not be read to the end.
-func read(m Message, resp *http.Response, body []byte, broken bool) (a answer) {
+// classify says what an answer means. broken is the error of reading its body, if any.
+func (c *client) classify(m Message, resp *http.Response, body []byte, broken error) verdict {
+	status, wait := resp.StatusCode, parseRetryAfter(resp.Header, time.Now())
+	v, e := verdict{Result: Result{StatusCode: status}}, &APIError{StatusCode: status}
+	var has features
 	switch {
-	case broken:
-		a.has = hasBadBody
-	case resp.StatusCode < 300:
-		a.readSuccess(m, body)
-	default:
-		a.readError(m.Kind, body)
+	case broken != nil || len(body) > maxResponse:
+		has = hasBadBody
+	case status == http.StatusOK, status == http.StatusCreated:
+		has = readSuccess(m, body, &v.Result)
+	case status >= http.StatusMultipleChoices:
+		has = readError(m, body, e)
 	}
-	if a.wait = parseRetryAfter(resp.Header, time.Now()); a.wait > 0 {
-		a.has |= hasRetryAfter
+	if wait > 0 {
+		has |= hasRetryAfter
 	}
-	return a
+	r := ruleOf(status, has, m.Kind)
+	v.Outcome, v.class = r.outcome, r.class
+	if r.outcome == Duplicate && !sameID(e.Message, m) {
+		v.warn = warnOtherID
+	}
+	if r.class <= classAskAgain {
+		return v
+	}
+	e.Code, e.Message = safelog.Foreign(e.Code, c.cfg.APIKey), safelog.Foreign(e.Message, c.cfg.APIKey)
+	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
+	if has&fromFirstPromoter == 0 && (!refused || len(body) > 0) { // FirstPromoter's own 401 has no body
+		e.foreignURL = c.cfg.BaseURL + "/" + m.Kind
+	}
+	v.err = e
+	switch {
+	case r.class == classBusy, r.class == classThrottled:
+		v.wait = cmp.Or(wait, defaultRetryAfter)
+		e.RetryAfter = v.wait
+	case r.class == classUnauthorized:
+		v.err = fmt.Errorf("%w: %w", ErrUnauthorized, e)
+	case refused:
+		v.err = fmt.Errorf("%w; the key may also lack the permission for this: %w", ErrUnauthorized, e)
+	case r.class == classTransient && broken != nil:
+		v.err = fmt.Errorf("read the answer: %w", c.scrub(broken))
+	}
+	return v
 }
 
 // readSuccess reads FirstPromoter's object for this event. Every such object has an id. If it is missing, the event is sent
 // again; if the event was registered after all, the next answer is a 409.
-func (a *answer) readSuccess(m Message, body []byte) {
+func readSuccess(m Message, body []byte, r *Result) features {
 	var o struct {
 		ID          json.RawMessage `json:"id"`
 		EventID     string          `json:"event_id"`
@@ -69,77 +89,44 @@ func (a *answer) readSuccess(m Message, body []byte) {
 	id := eventID(m)
 	switch {
 	case err != nil && !odd, !utf8.Valid(body), len(o.ID) == 0, string(o.ID) == "null":
-		return
+		return 0
 	case o.EventID != "" && id != "" && !sameText(o.EventID, id):
-		return
+		return 0
 	}
-	a.has = fromFirstPromoter
-	_ = json.Unmarshal(o.ID, &a.id) // 0 if it is no int64
+	_ = json.Unmarshal(o.ID, &r.ID) // 0 if it is no int64
 	for _, c := range o.Commissions {
 		c.PromoterID = c.Campaign.PromoterID
-		a.commissions = append(a.commissions, c.Commission)
+		r.Commissions = append(r.Commissions, c.Commission)
 	}
+	return fromFirstPromoter
 }
 
 // readError reads a JSON object. It decides whether a sale is given up, so names must match exactly. (In a struct
 // encoding/json ignores their case.)
-func (a *answer) readError(kind string, body []byte) {
+func readError(m Message, body []byte, e *APIError) features {
 	var o map[string]json.RawMessage
 	if !utf8.Valid(body) || json.Unmarshal(body, &o) != nil || o == nil {
-		return
+		return 0
 	}
 	text := func(name string) (s string) {
 		_ = json.Unmarshal(o[name], &s) // empty if it is no string
 		return s
 	}
-	a.has, a.code, a.message = fromFirstPromoter, text("code"), cmp.Or(text("message"), text("error"), text("transaction_id"))
-	visitor := kind == KindSignup && strings.HasPrefix(a.message, "Visitor") // sign-ups have no code
-	if a.code == "not_found" || a.code == "" && (visitor || strings.HasPrefix(a.message, "Referral")) {
-		a.has |= saysNoReferral
+	has := fromFirstPromoter
+	e.Code, e.Message = text("code"), cmp.Or(text("message"), text("error"), text("transaction_id"))
+	visitor := m.Kind == KindSignup && strings.HasPrefix(e.Message, "Visitor") // sign-ups have no code
+	if e.Code == "not_found" || e.Code == "" && (visitor || strings.HasPrefix(e.Message, "Referral")) {
+		has |= saysNoReferral
 	}
-	if strings.Contains(a.message, "already") {
-		a.has |= saysSignedUp
+	if strings.Contains(e.Message, "already") {
+		has |= saysSignedUp
 	}
+	return has
 }
 
-// classify says what an answer means. broken is the error of reading its body, if any.
-func (c *client) classify(m Message, resp *http.Response, body []byte, broken error) verdict {
-	status := resp.StatusCode
-	a := read(m, resp, body, broken != nil || len(body) > maxResponse)
-	r := ruleOf(status, a.has, m.Kind)
-	v := verdict{Result: Result{Outcome: r.outcome, StatusCode: status}, class: r.class}
-	if r.outcome == Tracked {
-		v.ID, v.Commissions = a.id, a.commissions
-	}
-	if r.outcome == Duplicate && !a.sameID(m) {
-		v.warn = warnOtherID
-	}
-	if r.class <= classAskAgain {
-		return v
-	}
-	e := &APIError{StatusCode: status, Code: safelog.Foreign(a.code, c.cfg.APIKey), Message: safelog.Foreign(a.message, c.cfg.APIKey)}
-	refused := status == http.StatusUnauthorized || status == http.StatusForbidden
-	if a.has&fromFirstPromoter == 0 && (!refused || len(body) > 0) { // FirstPromoter's own 401 has no body
-		e.foreignURL = c.cfg.BaseURL + "/" + m.Kind
-	}
-	v.err = e
-	switch {
-	case r.class == classBusy, r.class == classThrottled:
-		v.wait = cmp.Or(a.wait, defaultRetryAfter)
-		e.RetryAfter = v.wait
-	case r.class == classUnauthorized:
-		v.err = fmt.Errorf("%w: %w", ErrUnauthorized, e)
-	case refused:
-		v.err = fmt.Errorf("%w; the key may also lack the permission for this: %w", ErrUnauthorized, e)
-	case r.class == classTransient && broken != nil:
-		v.err = fmt.Errorf("read the answer: %w", c.scrub(broken))
-	}
-	return v
-}
-
-// sameID reports whether a 409 names m, or no event. Sign-ups and cancellations have no id.
-func (a *answer) sameID(m Message) bool {
-	_, rest, ok := strings.Cut(a.message, "with the id '")
+// sameID reports whether the message of a 409 names m, or no event. Sign-ups and cancellations have no id.
+func sameID(message string, m Message) bool {
+	_, rest, ok := strings.Cut(message, "with the id '")
 	if !ok || eventID(m) == "" {
 		return true
 	}
