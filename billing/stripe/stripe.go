@@ -43,7 +43,8 @@ func WithChargeRefunded() Option { return func(s *settings) { s.useChargeRefunde
 // name the payment intent as their sale. Use it only without invoices: the payment of an invoice is a payment intent, too. It is
 // skipped if it names the invoice, but not every API version does. A Checkout session of the same payment is the same sale; only the
 // session knows the tax of Stripe Tax, so do not subscribe to both if you collect tax: the one that comes first counts. If you capture
-// a part, give its tax in the amount_details of the capture; otherwise the tax of the whole payment may be subtracted.
+// a part, give its tax in the amount_details of the capture; otherwise the tax of the whole payment may be subtracted. The webhook does
+// not contain the tax of single line items: without a total_tax_amount the gross amount is taken.
 func WithPaymentIntents() Option { return func(s *settings) { s.usePaymentIntents = true } }
 
 // Provider describes Stripe for billing.Handler. It checks the header Stripe-Signature with the signing secret of the endpoint
