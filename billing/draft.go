@@ -32,6 +32,18 @@ func (p *Payload) SaleOrSignup(total Int) *Draft {
 	return p.Sale()
 }
 
+// Trial reports a sign-up with WithTrialSignups, when a trial or an unpaid subscription begins: fill sets the customer. Without that
+// option it skips the payload with the reason NothingPaid.
+func (p *Payload) Trial(detail string, fill func(*Draft)) {
+	if !p.config.signups {
+		p.Skip(NothingPaid, detail)
+		return
+	}
+	d := p.Signup()
+	fill(d)
+	d.Add()
+}
+
 // Refund begins a refund.
 func (p *Payload) Refund() *Draft { return &Draft{p: p, kind: fprom.KindRefund} }
 

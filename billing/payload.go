@@ -25,9 +25,6 @@ type Payload struct {
 	err    error
 }
 
-// TrialSignups reports whether WithTrialSignups is set.
-func (p *Payload) TrialSignups() bool { return p.config.signups }
-
 // Keys returns the names of the metadata entries (WithKeys).
 func (p *Payload) Keys() Keys { return p.config.keys }
 

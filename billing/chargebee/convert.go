@@ -29,7 +29,7 @@ func convert(p *billing.Payload) {
 	case "subscription_cancellation_scheduled":
 		p.Skip(billing.NotFinal, "it runs to the end of its term; subscription_cancelled is the end")
 	case "subscription_created", "subscription_started":
-		trial(p, c)
+		p.Trial("the subscription begins; payment_succeeded reports what is paid", func(d *billing.Draft) { customer(p, d, c) })
 	}
 }
 
@@ -111,15 +111,5 @@ func giveBack(p *billing.Payload, c billing.Node, id, paid billing.Text) {
 		net = beforeTax(c, t.Int("amount"))
 	}
 	d.Minor(net, t.Text("currency_code"))
-	d.Add()
-}
-
-func trial(p *billing.Payload, c billing.Node) {
-	if !p.TrialSignups() {
-		p.Skip(billing.NothingPaid, "the subscription begins; payment_succeeded reports what is paid")
-		return
-	}
-	d := p.Signup()
-	customer(p, d, c)
 	d.Add()
 }

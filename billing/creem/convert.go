@@ -38,7 +38,7 @@ func convert(p *billing.Payload) {
 	case "subscription.active", "subscription.update":
 		p.Skip(billing.OtherEvent, "subscription.paid reports what is paid")
 	case "subscription.trialing":
-		trial(p, o)
+		p.Trial("a trial; subscription.paid reports its first payment", func(d *billing.Draft) { customer(d, o) })
 	case "subscription.scheduled_cancel", "subscription.past_due", "subscription.unpaid", "subscription.expired", "subscription.paused":
 		p.Skip(billing.NotFinal, "the subscription may go on; subscription.canceled is the end")
 	}
@@ -101,16 +101,6 @@ func price(o billing.Node) billing.Int {
 		n.From += " × " + units.From
 	}
 	return n
-}
-
-func trial(p *billing.Payload, o billing.Node) {
-	if !p.TrialSignups() {
-		p.Skip(billing.NothingPaid, "a trial; subscription.paid reports its first payment")
-		return
-	}
-	d := p.Signup()
-	customer(d, o)
-	d.Add()
 }
 
 // giveBack reports a refund. gross is the amount that a refund or a dispute takes back from a transaction.

@@ -45,8 +45,8 @@ func transaction(p *billing.Payload, o billing.Node) {
 		net = paid.Minus(tax)
 	}
 	d := p.Sale()
-	if paid.OK && paid.N == 0 && o.Has("subscription_id") && p.TrialSignups() {
-		d = p.Signup()
+	if o.Has("subscription_id") {
+		d = p.SaleOrSignup(paid)
 	}
 	d.ID(o.Text("id"))
 	customer(d, o)

@@ -33,7 +33,7 @@ func convert(p *billing.Payload) {
 		subscriber(p, d, r)
 		d.Add()
 	case "BILLING.SUBSCRIPTION.ACTIVATED":
-		activated(p, r)
+		p.Trial("the subscription begins: PAYMENT.SALE.COMPLETED reports what is paid", func(d *billing.Draft) { subscriber(p, d, r) })
 	case "BILLING.SUBSCRIPTION.SUSPENDED", "BILLING.SUBSCRIPTION.PAYMENT.FAILED":
 		p.Skip(billing.NotFinal, "the subscription may go on: BILLING.SUBSCRIPTION.CANCELLED ends it")
 	case "PAYMENT.CAPTURE.PENDING", "PAYMENT.CAPTURE.DENIED", "PAYMENT.CAPTURE.DECLINED", "PAYMENT.SALE.PENDING", "PAYMENT.SALE.DENIED":
@@ -148,16 +148,6 @@ func linked(r billing.Node, rel, kind string) billing.Text {
 		return billing.Text{S: path.Base(u.Path), From: href.From}
 	}
 	return billing.Text{}
-}
-
-func activated(p *billing.Payload, r billing.Node) {
-	if !p.TrialSignups() {
-		p.Skip(billing.NotMoney, "the subscription begins: PAYMENT.SALE.COMPLETED reports what is paid")
-		return
-	}
-	d := p.Signup()
-	subscriber(p, d, r)
-	d.Add()
 }
 
 func subscriber(p *billing.Payload, d *billing.Draft, r billing.Node) {

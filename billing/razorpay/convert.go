@@ -19,7 +19,7 @@ func (s settings) convert(p *billing.Payload) {
 	switch event := p.Root.Text("event").S; event {
 	case "subscription.authenticated":
 		if e.payment.Text("status").S != "captured" {
-			authenticated(p, e)
+			p.Trial("the subscription begins; subscription.charged reports what is paid", func(d *billing.Draft) { customer(d, e) })
 			return
 		}
 		fallthrough // an upfront amount
@@ -146,14 +146,4 @@ func captured(payment billing.Node) bool {
 	}
 	s := payment.Text("captured").S
 	return payment.Bool("captured") || s == "1" || s == "true"
-}
-
-func authenticated(p *billing.Payload, e entities) {
-	if !p.TrialSignups() {
-		p.Skip(billing.NotFinal, "the subscription begins; subscription.charged reports what is paid")
-		return
-	}
-	d := p.Signup()
-	customer(d, e)
-	d.Add()
 }

@@ -56,7 +56,7 @@ func (s settings) purchase(p *billing.Payload, e billing.Node) {
 		return
 	}
 	if e.Text("period_type").S == "TRIAL" {
-		trial(p, e)
+		p.Trial("a trial; RENEWAL with is_trial_conversion reports its first payment", func(d *billing.Draft) { customer(d, e) })
 		return
 	}
 	d := p.Sale()
@@ -65,16 +65,6 @@ func (s settings) purchase(p *billing.Payload, e billing.Node) {
 	s.amount(p, d, e)
 	d.Plan(e.Text("product_id"))
 	d.PromoCode(e.Text("offer_code"))
-	d.Add()
-}
-
-func trial(p *billing.Payload, e billing.Node) {
-	if !p.TrialSignups() {
-		p.Skip(billing.NothingPaid, "a trial; RENEWAL with is_trial_conversion reports its first payment")
-		return
-	}
-	d := p.Signup()
-	customer(d, e)
 	d.Add()
 }
 

@@ -61,8 +61,8 @@ func invoice(p *billing.Payload, o billing.Node) {
 		return
 	}
 	d := p.Sale()
-	if o.Text("billing_reason").S == "subscription_create" && paid.N == 0 && p.TrialSignups() {
-		d = p.Signup()
+	if o.Text("billing_reason").S == "subscription_create" {
+		d = p.SaleOrSignup(paid)
 	}
 	d.ID(o.Text("id"))
 	metas := []billing.Node{o.At("metadata"), o.At("parent.subscription_details.metadata"), o.At("subscription_details.metadata")}
@@ -94,19 +94,16 @@ func (s settings) session(p *billing.Payload, o billing.Node) {
 		p.Skip(billing.NotMoney, "mode is setup")
 		return
 	}
-	d := p.Sale()
 	switch status := o.Text("payment_status").S; status {
 	case "paid":
 	case "no_payment_required":
-		if !p.TrialSignups() {
-			p.Skip(billing.NothingPaid, "payment_status is no_payment_required")
-			return
-		}
-		d = p.Signup()
+		p.Trial("payment_status is no_payment_required", func(d *billing.Draft) { s.buyer(d, o) })
+		return
 	default:
 		p.Skip(billing.NotFinal, "payment_status is "+status+": checkout.session.async_payment_succeeded follows once it is paid; if you capture it by hand, see WithPaymentIntents")
 		return
 	}
+	d := p.Sale()
 	d.ID(o.Text("payment_intent", "payment_intent.id", "id"))
 	s.buyer(d, o)
 	amount(d, o, o.Int("amount_total").Minus(o.Int("total_details.amount_tax")))
