@@ -27,11 +27,12 @@ const (
 type client struct {
 	cfg       Config
 	transport http.RoundTripper
+	called    func() // before each call
 	closeIdle func()
 }
 
-func newClient(cfg Config) *client {
-	c := &client{cfg: cfg, closeIdle: func() {}}
+func newClient(cfg Config, called func()) *client {
+	c := &client{cfg: cfg, called: called, closeIdle: func() {}}
 	if cfg.HTTPClient != nil {
 		c.transport = cfg.HTTPClient.Transport
 	}
@@ -101,6 +102,7 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 
 // roundTrip makes the call. The transport may be foreign code.
 func (c *client) roundTrip(req *http.Request, m Message) verdict {
+	c.called()
 	resp, err := c.transport.RoundTrip(req)
 	switch {
 	case err != nil:

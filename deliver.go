@@ -90,9 +90,6 @@ func (t *Tracker) post(ctx context.Context, a *attempt) {
 		a.verdict = transient(fmt.Errorf("fprom: %s: %w", SafeKey(a.Key), err))
 		a.sent = true // perhaps
 	}
-	if a.sent {
-		t.counts.called()
-	}
 }
 
 func (a *attempt) unsent(err error) {

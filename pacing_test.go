@@ -60,6 +60,34 @@ func TestNoWindowExceedsTheLimit(t *testing.T) {
 	}
 }
 
+// Stats counts the calls of the last minute as FirstPromoter does, by their begin: it never shows more than the limit, also
+// when slow answers come together with quick ones.
+func TestLastMinuteOfSlowCalls(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begin := time.Now()
+		cfg := config(&fake{answer: func(int, call) reply {
+			if time.Since(begin) < 2*time.Minute {
+				return reply{status: 200, body: okBody, after: 9 * time.Second}
+			}
+			return ok()
+		}})
+		cfg.RequestsPerMinute, cfg.Burst = 60, 2
+		tracker := start(t, cfg)
+		for i := range 300 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		for range 240 {
+			time.Sleep(time.Second)
+			if n := tracker.Stats().LastMinute; n > 60 {
+				t.Fatalf("after %v: %d calls in the last minute", time.Since(begin), n)
+			}
+		}
+		if n := tracker.Stats().LastMinute; n < 55 {
+			t.Errorf("%d calls in the last minute, want what the limit allows", n)
+		}
+	})
+}
+
 func TestThroughputUnderTheLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := always(reply{status: 200, body: okBody, after: 300 * time.Millisecond})

@@ -15,7 +15,7 @@ type Stats struct {
 	Enqueued uint64 `json:"enqueued"`
 	// Known is how many repeats were accepted of events that this process has delivered (see DedupeConfig).
 	Known       uint64 `json:"known"`
-	Attempts    uint64 `json:"attempts"` // calls made to FirstPromoter
+	Attempts    uint64 `json:"attempts"` // calls made to FirstPromoter, also those under way
 	Tracked     uint64 `json:"tracked"`
 	NotReferral uint64 `json:"not_referral"`
 	Duplicate   uint64 `json:"duplicate"` // FirstPromoter or this process knew the event id

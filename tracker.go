@@ -49,9 +49,10 @@ func New(cfg Config) (*Tracker, error) {
 		return nil, err
 	}
 	t := &Tracker{
-		cfg: cfg, began: time.Now(), client: newClient(cfg), dedupe: newDedupe(cfg.Dedupe), gate: newGate(cfg), notFound: cache.New(0, 0),
+		cfg: cfg, began: time.Now(), dedupe: newDedupe(cfg.Dedupe), gate: newGate(cfg), notFound: cache.New(0, 0),
 		ran: make(chan struct{}), ended: make(chan struct{}),
 	}
+	t.client = newClient(cfg, t.counts.called)
 	if err := t.claimQueue(); err != nil {
 		return nil, err
 	}
