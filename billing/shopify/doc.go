@@ -37,6 +37,6 @@
 // missed however long the service was down. Without it, call Poll once with an earlier time after a break of more than three days.
 // If several replicas poll, each transaction is still one sale.
 //
-// Sources: shopify.dev/docs/api/partner (transactions, AppSubscriptionSale, AppSaleAdjustment). Not verified with a recorded
-// response: the sign of an adjustment's netAmount, and that test charges have no transaction.
+// Sources: shopify.dev/docs/api/partner (transactions, AppSubscriptionSale, AppSaleAdjustment, whose netAmount is "added to or deducted
+// from your payout"). Not verified with a recorded response: that test charges have no transaction.
 package shopify
