@@ -197,8 +197,8 @@ func TestAccess(t *testing.T) {
 		{"the key without Bearer", func(r *http.Request) {
 			r.Header.Set("Authorization", strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 		}, 401, "-"},
-		{"no account", func(r *http.Request) { r.Header.Del("Account-ID") }, 403, `{"message":`},
-		{"another account", func(r *http.Request) { r.Header.Set("Account-ID", "nonsense") }, 403, `{"message":`},
+		{"no account", func(r *http.Request) { r.Header.Del("Account-ID") }, 403, `{"code":"forbidden",`},
+		{"another account", func(r *http.Request) { r.Header.Set("Account-ID", "nonsense") }, 403, `{"code":"forbidden",`},
 		{"GET", func(r *http.Request) { r.Method = http.MethodGet }, 404, "<!DOCTYPE html>"},
 		{"PUT", func(r *http.Request) { r.Method = http.MethodPut }, 404, "<!DOCTYPE html>"},
 		{"an unknown kind", func(r *http.Request) { r.URL.Path = "/api/v2/track/sales" }, 404, "<!DOCTYPE html>"},

@@ -44,7 +44,7 @@ func (s *Server) convert(amount int64, currency string) int64 {
 
 // book enters a tracked sale or refund and returns its commissions: one for the lead's promoter and one for the recruiter of that
 // promoter. There is none if the promoter's rewards for the lead are used up.
-func (s *Server) book(kind string, l *lead, b Body, amount int64, now time.Time) []Commission {
+func (s *Server) book(kind string, l *lead, b Body, amount int64, now time.Time) []*bookRow {
 	s.books.tracked = append(s.books.tracked, &bookEvent{kind: kind, id: b.EventID, amount: s.convert(amount, b.Currency), at: now, copies: 1})
 	p := l.promoter
 	if kind == fprom.KindSale {
@@ -53,7 +53,7 @@ func (s *Server) book(kind string, l *lead, b Body, amount int64, now time.Time)
 		}
 		l.rewards++
 	}
-	earned := []Commission{s.commission(kind, l, b, p, 1, rewardPercent, amount, now)}
+	earned := []*bookRow{s.commission(kind, l, b, p, 1, rewardPercent, amount, now)}
 	if p.recruiter != nil && kind == fprom.KindSale {
 		earned = append(earned, s.commission(kind, l, b, p.recruiter, 2, recruiterPercent, amount, now))
 	}
@@ -61,7 +61,7 @@ func (s *Server) book(kind string, l *lead, b Body, amount int64, now time.Time)
 }
 
 // commission books the commission of a promoter for an amount.
-func (s *Server) commission(kind string, l *lead, b Body, p *Promoter, tier int, percent, amount int64, now time.Time) Commission {
+func (s *Server) commission(kind string, l *lead, b Body, p *Promoter, tier int, percent, amount int64, now time.Time) *bookRow {
 	sale := s.convert(amount, b.Currency)
 	c := Commission{
 		ID: s.account.id(), Kind: kind, EventID: b.EventID, Customer: b.eventID(""),
@@ -69,11 +69,12 @@ func (s *Server) commission(kind string, l *lead, b Body, p *Promoter, tier int,
 		RefID: p.RefID, Time: now,
 	}
 	s.account.earned = append(s.account.earned, c)
-	s.books.rows = append(s.books.rows, &bookRow{
+	r := &bookRow{
 		Commission: c, original: amount, currency: b.Currency, plan: b.Plan, tier: tier, promoter: p, lead: l,
 		status: "approved", saleID: b.SaleEventID,
-	})
-	return c
+	}
+	s.books.rows = append(s.books.rows, r)
+	return r
 }
 
 // MaxRewards lets only the first n sales of each customer earn a commission. Later sales are tracked without one. 0: no limit.

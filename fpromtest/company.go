@@ -1,7 +1,6 @@
 package fpromtest
 
 import (
-	"crypto/subtle"
 	"net/http"
 	"net/url"
 	"strings"
@@ -56,13 +55,6 @@ const (
 // WithCompany sets how the Company API behaves.
 func WithCompany(c Company) Option { return func(s *Server) { s.company = c } }
 
-// SetCompany changes how the Company API behaves.
-func (s *Server) SetCompany(c Company) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.company = c
-}
-
 // companyCall is a request for the Company API.
 type companyCall struct {
 	resource, value string // such as "referrals" and an address
@@ -86,10 +78,6 @@ func companyOf(r *http.Request) *companyCall {
 	return &companyCall{resource, value, r.URL.Query()}
 }
 
-func coded(status int, code, text string) reply {
-	return jsonReply(status, object{"message": text, "code": code})
-}
-
 func invalid(field string) reply {
 	return jsonReply(http.StatusUnprocessableEntity, object{
 		"message": "Invalid parameters", "code": "invalid_parameters", "errors": object{field: []string{"is invalid"}},
@@ -99,16 +87,7 @@ func invalid(field string) reply {
 func noRecord() reply { return coded(http.StatusNotFound, "not_found", "Record not found") }
 
 // processCompany answers a request for the Company API. Server.mu is held.
-func (s *Server) processCompany(e *entry) reply {
-	switch {
-	case subtle.ConstantTimeCompare([]byte(e.auth), []byte("Bearer "+s.APIKey)) == 0:
-		return reply{status: http.StatusUnauthorized}
-	case e.account != s.AccountID:
-		return coded(http.StatusForbidden, "forbidden", "You don't have enough rights to perform this action")
-	case !s.admit(e.req.Time):
-		return reply{status: http.StatusTooManyRequests}
-	}
-	c := e.company
+func (s *Server) processCompany(c *companyCall) reply {
 	switch {
 	case c.resource == "campaigns" && c.value == "":
 		return s.page(c, 1, func(int) object { return s.campaign() })

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +96,11 @@ func TestCompanyShowsWhatWasTracked(t *testing.T) {
 	once.MaxRewards(1)
 	down.AddLead("tier@example.com")
 	once.AddLead("once@example.com")
-	post(t, s, "/sale", `{"event_id":"tiers","email":"tier@example.com","amount":1000,"currency":"EUR"}`)
+	two := post(t, s, "/sale", `{"event_id":"tiers","email":"tier@example.com","amount":1000,"currency":"EUR"}`)
+	if !contains(parse(t, two.body), parse(t, `{"commissions":[{"tier":1,"amount":220,"sale_amount":1100},{"tier":2,"amount":55,
+		"promoter_campaign":{"promoter":{"name":"Promoter up"}}}]}`)) {
+		t.Errorf("the answer to a sale with two tiers: %s", two.body)
+	}
 	post(t, s, "/sale", `{"event_id":"first","email":"once@example.com","amount":1000}`)
 	if a := post(t, s, "/sale", `{"event_id":"second","email":"once@example.com","amount":1000}`); !strings.Contains(a.body, `"commissions":[]`) {
 		t.Errorf("a used-up reward makes no commission: %s", a.body)
@@ -132,30 +137,33 @@ func TestCompanyShowsWhatWasTracked(t *testing.T) {
 
 func TestCompanySwitches(t *testing.T) {
 	t.Parallel()
-	s := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithRateLimit(0))
 	at := time.Date(2026, 3, 10, 23, 30, 0, 0, time.UTC)
-	for i := range 250 {
-		s.AddPastSale(fpromtest.PastSale{EventID: "s" + string(rune('a'+i%26)) + time.Duration(i).String(), Email: "ann@example.com", Amount: 100, At: at})
+	with := func(c fpromtest.Company) *fpromtest.Server {
+		s := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithCompany(c))
+		for i := range 250 {
+			s.AddPastSale(fpromtest.PastSale{EventID: "s" + strconv.Itoa(i), Email: "ann@example.com", Amount: 100, At: at})
+		}
+		return s
 	}
-	count := func(path string) int { t.Helper(); return len(rows(t, company(t, s, path))) }
-	if n := count("commissions"); n != 20 {
+	count := func(s *fpromtest.Server, path string) int { t.Helper(); return len(rows(t, company(t, s, path))) }
+	ask := func(s *fpromtest.Server, from, to string) int {
+		return count(s, "commissions?per_page=100&filters[created_at][from]=2026-03-"+from+"&filters[created_at][to]=2026-03-"+to)
+	}
+	s := with(fpromtest.Company{})
+	if n := count(s, "commissions"); n != 20 {
 		t.Errorf("default page: %d", n)
 	}
-	if n := count("commissions?per_page=500"); n != 100 {
+	if n := count(s, "commissions?per_page=500"); n != 100 {
 		t.Errorf("largest page: %d", n)
 	}
-	day := "commissions?per_page=100&filters[created_at][from]=2026-03-%s&filters[created_at][to]=2026-03-%s"
-	ask := func(from, to string) int {
-		return count(strings.Replace(strings.Replace(day, "%s", from, 1), "%s", to, 1))
-	}
-	if ask("10", "10") != 100 || ask("11", "11") != 0 {
+	if ask(s, "10", "10") != 100 || ask(s, "11", "11") != 0 {
 		t.Error("a day is a day in UTC, and included")
 	}
-	s.SetCompany(fpromtest.Company{DayZone: time.Hour, ToExclusive: true})
-	if ask("10", "10") != 0 || ask("11", "11") != 0 || ask("11", "12") != 100 {
+	s = with(fpromtest.Company{DayZone: time.Hour, ToExclusive: true})
+	if ask(s, "10", "10") != 0 || ask(s, "11", "11") != 0 || ask(s, "11", "12") != 100 {
 		t.Error("a day in another zone, the last one not included")
 	}
-	s.SetCompany(fpromtest.Company{Order: fpromtest.OrderTies, LinkHeader: true, NullEventIDs: true})
+	s = with(fpromtest.Company{Order: fpromtest.OrderTies, LinkHeader: true, NullEventIDs: true})
 	one, two := company(t, s, "commissions?sorting[created_at]=asc"), company(t, s, "commissions?sorting[created_at]=asc")
 	if one.body == two.body {
 		t.Error("rows of one second keep their places")
@@ -163,7 +171,7 @@ func TestCompanySwitches(t *testing.T) {
 	if !strings.Contains(one.header.Get("Link"), `rel="next"`) || eventIDs(rows(t, one))[0] != "" {
 		t.Error(one.header)
 	}
-	s.SetCompany(fpromtest.Company{IgnorePage: true, MaxPerPage: 50})
+	s = with(fpromtest.Company{IgnorePage: true, MaxPerPage: 50})
 	if a, b := rows(t, company(t, s, "commissions?page=1&per_page=100")), rows(t, company(t, s, "commissions?page=7")); len(a) != 50 || !slices.Equal(eventIDs(a)[:20], eventIDs(b)) {
 		t.Error("page is not ignored")
 	}

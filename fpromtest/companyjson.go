@@ -9,14 +9,10 @@ import (
 
 // moment is a time as the Company API shows it.
 func (s *Server) moment(t time.Time) any {
-	switch {
-	case t.IsZero():
-		return nil
-	case s.company.Millis:
-		return t.UTC().Format(timeForm)
-	default:
-		return t.UTC().Format("2006-01-02T15:04:05Z")
+	if t.IsZero() || s.company.Millis {
+		return stamp(t)
 	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 func (s *Server) campaign() object {

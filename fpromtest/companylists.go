@@ -2,7 +2,6 @@ package fpromtest
 
 import (
 	"cmp"
-	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strconv"
@@ -115,11 +114,9 @@ func (s *Server) sort(rows []*bookRow, sorting string) {
 
 func (s *Server) disturb(sorted bool, n int, swap func(i, j int)) {
 	if s.company.Order == OrderShuffled || s.company.Order == OrderTies && sorted {
-		s.disorder.Shuffle(n, swap)
+		s.rng.Shuffle(n, swap)
 	}
 }
-
-func newDisorder(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 77)) }
 
 func (s *Server) shown(r *bookRow) bool {
 	return r.Kind == "sale" || s.company.RefundRows != RefundRowNone

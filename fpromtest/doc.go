@@ -36,7 +36,7 @@
 //
 // Where the documentation is silent, the Server does this: a right key with a missing or wrong Account-ID is a 403. Addresses are
 // compared without regard to case. A body that is not declared as JSON has no fields. A cancellation of an unknown lead is a 404,
-// like a sale. The 429 of the rate limit has no Retry-After. The messages of the 400 for event_id and of the 403 are invented.
+// like a sale. The 429 of the rate limit has no Retry-After. The message of the 400 for event_id is invented.
 //
 // # Company API
 //

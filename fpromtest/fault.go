@@ -1,10 +1,9 @@
 package fpromtest
 
 import (
-	"bytes"
-	"compress/gzip"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -64,7 +63,7 @@ func NotFoundPage() Fault {
 // JSON object; Server.Trapped lists the requests to it.
 func Redirect(status int) Fault {
 	return Fault{name: "redirect " + strconv.Itoa(status), answer: func(Request, reply) reply {
-		return reply{status: status, redirect: true}
+		return reply{status: status, header: http.Header{"Location": {trapPath}}}
 	}}
 }
 
@@ -74,11 +73,9 @@ func Garbage() Fault {
 }
 
 // HugeBody answers 200 with a JSON object of more than n bytes instead of processing.
-func HugeBody(n int64) Fault {
+func HugeBody(n int) Fault {
 	return Fault{name: "huge body", answer: func(Request, reply) reply {
-		r := rawReply(http.StatusOK, "application/json; charset=utf-8", []byte(`{"padding":"`))
-		r.padding, r.tail = n, []byte(`"}`)
-		return r
+		return jsonReply(http.StatusOK, object{"padding": strings.Repeat("x", n)})
 	}}
 }
 
@@ -94,23 +91,6 @@ func TruncatedBody() Fault {
 func SlowBody(d time.Duration) Fault {
 	return Fault{name: "slow body", mangles: true, answer: func(_ Request, real reply) reply {
 		real.slow = d
-		return real
-	}}
-}
-
-// GzipBody processes the request and compresses the answer's body, even if the client did not ask for it.
-func GzipBody() Fault {
-	return Fault{name: "gzip body", mangles: true, answer: func(_ Request, real reply) reply {
-		var b bytes.Buffer
-		w := gzip.NewWriter(&b)
-		_, _ = w.Write(real.body) // a bytes.Buffer takes everything
-		_ = w.Close()
-		real.body = b.Bytes()
-		real.header = real.header.Clone()
-		if real.header == nil {
-			real.header = http.Header{}
-		}
-		real.header.Set("Content-Encoding", "gzip")
 		return real
 	}}
 }

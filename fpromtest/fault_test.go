@@ -1,7 +1,6 @@
 package fpromtest_test
 
 import (
-	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -91,24 +90,6 @@ func TestRetryAfter(t *testing.T) {
 		if a := post(t, s, "/sale", janeBuys); a.status != 429 || a.header.Get("Retry-After") != value || a.body != "" {
 			t.Errorf("%d, Retry-After %q, want 429 and %q", a.status, a.header.Get("Retry-After"), value)
 		}
-	}
-}
-
-func TestGzipBody(t *testing.T) {
-	t.Parallel()
-	s := fpromtest.NewServer(t, fpromtest.WithAllLeads())
-	s.Inject(fpromtest.GzipBody())
-	a := post(t, s, "/sale", janeBuys)
-	if a.header.Get("Content-Encoding") != "gzip" {
-		t.Errorf("header %v", a.header)
-	}
-	z, err := gzip.NewReader(strings.NewReader(a.body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil || !contains(parse(t, string(b)), parse(t, `{"etype":"sale"}`)) {
-		t.Errorf("%s, %v", b, err)
 	}
 }
 

@@ -15,15 +15,12 @@ import (
 
 // reply is an answer, before it is sent over a socket or in memory.
 type reply struct {
-	status   int
-	header   http.Header
-	body     []byte
-	padding  int64 // number of bytes between body and tail
-	tail     []byte
-	cut      bool          // send half of the body, then break the connection
-	slow     time.Duration // time over which the body is sent
-	redirect bool          // to trapPath
-	reset    bool          // break the connection instead of answering
+	status int
+	header http.Header
+	body   []byte
+	cut    bool          // send half of the body, then break the connection
+	slow   time.Duration // time over which the body is sent
+	reset  bool          // break the connection instead of answering
 }
 
 func rawReply(status int, contentType string, body []byte) reply {
@@ -38,13 +35,13 @@ func jsonReply(status int, v any) reply {
 	return rawReply(status, "application/json; charset=utf-8", b)
 }
 
-func message(status int, text string) reply {
-	return jsonReply(status, map[string]string{"message": text})
+func message(status int, text string) reply { return jsonReply(status, object{"message": text}) }
+
+func coded(status int, code, text string) reply {
+	return jsonReply(status, object{"message": text, "code": code})
 }
 
-func notFound() reply {
-	return jsonReply(http.StatusNotFound, map[string]string{"message": msgNotFound, "code": "not_found"})
-}
+func notFound() reply { return coded(http.StatusNotFound, "not_found", msgNotFound) }
 
 func page(status int, title string) reply {
 	return rawReply(status, "text/html; charset=utf-8",
@@ -87,9 +84,6 @@ func exists(kind, id string) reply {
 	return message(http.StatusConflict, "The '"+kind+"' event with the id '"+id+"' already exists.")
 }
 
-// size is the Content-Length.
-func (r reply) size() int64 { return int64(len(r.body)) + r.padding + int64(len(r.tail)) }
-
 // bodyAllowed reports whether HTTP lets this answer have a body.
 func (r reply) bodyAllowed() bool {
 	return r.status >= 200 && r.status != http.StatusNoContent && r.status != http.StatusNotModified
@@ -101,54 +95,25 @@ const slowPieces = 10
 // reader returns the body as the client sees it. pause waits for a time, or returns an error if the client is gone.
 func (r reply) reader(pause func(time.Duration) error) io.Reader {
 	var whole io.Reader = bytes.NewReader(r.body)
-	if r.padding > 0 {
-		whole = io.MultiReader(whole, io.LimitReader(padding{}, r.padding), bytes.NewReader(r.tail))
-	}
 	if r.cut {
-		whole = io.MultiReader(io.LimitReader(whole, r.size()/2), iotest.ErrReader(io.ErrUnexpectedEOF))
+		whole = io.MultiReader(bytes.NewReader(r.body[:len(r.body)/2]), iotest.ErrReader(io.ErrUnexpectedEOF))
 	}
-	if r.slow > 0 {
-		return &slowReader{r: whole, piece: int(r.size())/slowPieces + 1, wait: r.slow / slowPieces, pause: pause}
-	}
-	return &checkedReader{r: whole, pause: pause}
+	return &pausingReader{r: whole, piece: len(r.body)/slowPieces + 1, wait: r.slow / slowPieces, pause: pause}
 }
 
-// padding reads the same letter without end.
-type padding struct{}
-
-func (padding) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = 'x'
-	}
-	return len(p), nil
-}
-
-// slowReader waits before each piece.
-type slowReader struct {
+// pausingReader waits before each piece. It stops when the client is gone.
+type pausingReader struct {
 	r     io.Reader
 	piece int
 	wait  time.Duration
 	pause func(time.Duration) error
 }
 
-func (s *slowReader) Read(p []byte) (int, error) {
-	if err := s.pause(s.wait); err != nil {
+func (p *pausingReader) Read(b []byte) (int, error) {
+	if err := p.pause(p.wait); err != nil {
 		return 0, err
 	}
-	return s.r.Read(p[:min(len(p), s.piece)])
-}
-
-// checkedReader stops when the client is gone.
-type checkedReader struct {
-	r     io.Reader
-	pause func(time.Duration) error
-}
-
-func (c *checkedReader) Read(p []byte) (int, error) {
-	if err := c.pause(0); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
+	return p.r.Read(b[:min(len(b), p.piece)])
 }
 
 var errClosed = errors.New("fpromtest: the server is closed")

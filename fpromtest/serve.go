@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -54,9 +55,6 @@ func (s *Server) exchange(ctx context.Context, r *http.Request) (reply, error) {
 		rep.header = rep.header.Clone()
 		setHeader(&rep, "Retry-After", f.retryAfter)
 	}
-	if rep.redirect {
-		setHeader(&rep, "Location", strings.TrimSuffix(s.URL, strings.TrimSuffix(basePath, "/"))+trapPath)
-	}
 	if !rep.reset {
 		s.update(e.index, func(r *Request) { r.Status = rep.status })
 	}
@@ -86,7 +84,7 @@ func (s *Server) read(r *http.Request) *entry {
 		e.req.Kind, e.req.EventID = "company", e.company.resource
 	}
 	if kind, ok := strings.CutPrefix(r.URL.Path, basePath); ok && r.Method == http.MethodPost {
-		if e.kind = handlerOf(kind); e.kind != nil {
+		if e.kind = handlers[kind]; e.kind != nil {
 			e.req.Kind = kind
 			e.req.Body, e.valid = decodeBody(kind, r.Header, raw)
 			e.req.EventID = e.req.Body.eventID(kind)
@@ -164,7 +162,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(w.Header(), rep.header)
 	if rep.bodyAllowed() {
-		w.Header().Set("Content-Length", itoa(rep.size()))
+		w.Header().Set("Content-Length", strconv.Itoa(len(rep.body)))
 	}
 	w.WriteHeader(rep.status)
 	if !rep.bodyAllowed() || r.Method == http.MethodHead {

@@ -40,9 +40,7 @@ type Server struct {
 	faults  []*Injection
 	company Company
 	books   books
-	rng     *rand.Rand
-
-	disorder *rand.Rand // for the order of lists
+	rng     *rand.Rand // for Fault.Chance and the order of lists
 }
 
 // Option changes a Server before it starts.
@@ -55,7 +53,7 @@ func WithRateLimit(perMinute int) Option { return func(s *Server) { s.limit = pe
 // WithAllLeads makes every customer a lead of the default promoter, so that every sale is a referral sale.
 func WithAllLeads() Option { return func(s *Server) { s.allLeads = true } }
 
-// WithSeed sets the seed of Fault.Chance. Default 1.
+// WithSeed sets the seed of Fault.Chance and Company.Order. Default 1.
 func WithSeed(seed uint64) Option { return func(s *Server) { s.seed = seed } }
 
 // InMemory makes a Server without a socket and without goroutines. Only Transport reaches it. In a testing/synctest bubble it uses the
@@ -81,9 +79,8 @@ func Start(opts ...Option) *Server {
 		o(s)
 	}
 	s.rng = rand.New(rand.NewPCG(s.seed, s.seed)) // the same numbers in every run of a test
-	s.disorder = newDisorder(s.seed)
 	s.account = newAccount()
-	s.journal = newJournal()
+	s.journal.changed = make(chan struct{})
 	base := "https://firstpromoter.test" // a reserved name that never resolves
 	if !s.inMemory {
 		s.listener = httptest.NewServer(s)

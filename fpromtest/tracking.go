@@ -1,7 +1,6 @@
 package fpromtest
 
 import (
-	"crypto/subtle"
 	"net/http"
 	"time"
 
@@ -22,16 +21,16 @@ func (s *Server) process(e *entry) (rep reply, accepted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case e.company != nil:
-		return s.processCompany(e), false
-	case e.kind == nil:
+	case e.company == nil && e.kind == nil:
 		return notFoundPage(), false
-	case subtle.ConstantTimeCompare([]byte(e.auth), []byte("Bearer "+s.APIKey)) == 0:
+	case e.auth != "Bearer "+s.APIKey:
 		return reply{status: http.StatusUnauthorized}, false
 	case e.account != s.AccountID:
-		return message(http.StatusForbidden, "This API key has no access to the account."), false
+		return coded(http.StatusForbidden, "forbidden", "You don't have enough rights to perform this action"), false
 	case !s.admit(e.req.Time):
 		return reply{status: http.StatusTooManyRequests}, false
+	case e.company != nil:
+		return s.processCompany(e.company), false
 	case !e.valid:
 		return message(http.StatusBadRequest, "Error. The request body is not valid JSON."), false
 	case e.req.Body.Email == "" && e.req.Body.UID == "":
@@ -58,18 +57,9 @@ func (s *Server) admit(now time.Time) bool {
 // handler answers requests of one kind. Server.mu is held.
 type handler func(s *Server, b Body, now time.Time) (rep reply, accepted bool)
 
-func handlerOf(kind string) handler {
-	switch kind {
-	case fprom.KindSale:
-		return (*Server).sale
-	case fprom.KindRefund:
-		return (*Server).refund
-	case fprom.KindSignup:
-		return (*Server).signup
-	case fprom.KindCancellation:
-		return (*Server).cancellation
-	}
-	return nil
+var handlers = map[string]handler{
+	fprom.KindSale: (*Server).sale, fprom.KindRefund: (*Server).refund,
+	fprom.KindSignup: (*Server).signup, fprom.KindCancellation: (*Server).cancellation,
 }
 
 // checkEvent checks the fields of a sale or a refund, before its lead is looked up. If one is wrong it returns the answer and false.
@@ -115,7 +105,7 @@ func (s *Server) sale(b Body, now time.Time) (reply, bool) {
 	if l.customer.IsZero() {
 		l.customer = now
 	}
-	return jsonReply(http.StatusOK, eventJSON(s.account.id(), l, b, fprom.KindSale, now, s.book(fprom.KindSale, l, b, b.Amount, now)...)), true
+	return jsonReply(http.StatusOK, s.eventJSON(s.account.id(), l, b, fprom.KindSale, now, s.book(fprom.KindSale, l, b, b.Amount, now)...)), true
 }
 
 func (s *Server) refund(b Body, now time.Time) (reply, bool) {
@@ -131,7 +121,7 @@ func (s *Server) refund(b Body, now time.Time) (reply, bool) {
 	}
 	s.account.events[fprom.KindRefund+":"+b.EventID] = true
 	earned := s.book(fprom.KindRefund, l, b, -b.Amount, now)
-	return jsonReply(http.StatusOK, refundJSON(s.account.id(), l, earned[0], now)), true
+	return jsonReply(http.StatusOK, refundJSON(s.account.id(), l, earned[0].Commission, now)), true
 }
 
 func (s *Server) signup(b Body, now time.Time) (reply, bool) {
@@ -150,7 +140,7 @@ func (s *Server) signup(b Body, now time.Time) (reply, bool) {
 		l = s.account.addLead(p, b.Email, b.UID)
 	}
 	l.signedUp = true
-	return jsonReply(http.StatusOK, eventJSON(s.account.id(), l, b, fprom.KindSignup, now)), true
+	return jsonReply(http.StatusOK, s.eventJSON(s.account.id(), l, b, fprom.KindSignup, now)), true
 }
 
 func (s *Server) cancellation(b Body, now time.Time) (reply, bool) {

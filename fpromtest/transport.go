@@ -50,8 +50,8 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	if rep.bodyAllowed() {
-		resp.ContentLength = rep.size()
-		resp.Header.Set("Content-Length", itoa(rep.size()))
+		resp.ContentLength = int64(len(rep.body))
+		resp.Header.Set("Content-Length", strconv.Itoa(len(rep.body)))
 		if r.Method != http.MethodHead {
 			resp.Body = io.NopCloser(rep.reader(func(d time.Duration) error { return t.s.pause(ctx, d) }))
 		}

@@ -71,7 +71,7 @@ func Webhook(provider, event string, c WebhookConfig) (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fprom: %w", err)
 	}
-	_, format := webhookPath(provider, event)
+	_, format, _ := webhookFile(provider, event) // WebhookBody has found it
 	r.Header.Set("Content-Type", "application/"+format)
 	if c.At.IsZero() {
 		c.At = time.Now()
@@ -84,37 +84,24 @@ var webhookFiles embed.FS
 
 // Webhooks lists the samples, sorted by provider and event.
 func Webhooks() []WebhookSample {
+	files, _ := fs.Glob(webhookFiles, "webhooks/*/*") // the pattern is right
 	var out []WebhookSample
-	for _, file := range webhookPaths() {
-		name, _ := webhookFile(path.Base(file))
-		event, variant, _ := strings.Cut(name, "@")
+	for _, file := range files { // webhooks/<provider>/<event>[@<variant>].<format>.tmpl
+		name := strings.TrimSuffix(path.Base(file), ".tmpl")
+		event, variant, _ := strings.Cut(strings.TrimSuffix(name, path.Ext(name)), "@")
 		out = append(out, WebhookSample{path.Base(path.Dir(file)), event, variant})
 	}
 	return out
 }
 
-// webhookFile splits the name of a sample's file: <event>[@<variant>].json.tmpl or .xml.tmpl.
-func webhookFile(file string) (name, format string) {
-	name = strings.TrimSuffix(file, ".tmpl")
-	i := strings.LastIndexByte(name, '.')
-	return name[:i], name[i+1:]
-}
-
-// webhookPaths lists the files of the samples, sorted: webhooks/<provider>/<event>[@<variant>].<format>.tmpl.
-func webhookPaths() []string {
-	files, _ := fs.Glob(webhookFiles, "webhooks/*/*") // the pattern is right
-	return files
-}
-
-// webhookPath returns the file of a sample and its format, or empty strings.
-func webhookPath(provider, event string) (file, format string) {
-	for _, file := range webhookPaths() {
-		name, format := webhookFile(path.Base(file))
-		if path.Base(path.Dir(file)) == provider && name == event {
-			return file, format
+// webhookFile returns the template of a sample, and its format.
+func webhookFile(provider, event string) (source []byte, format string, err error) {
+	for _, format = range []string{"json", "xml"} {
+		if source, err = webhookFiles.ReadFile("webhooks/" + provider + "/" + event + "." + format + ".tmpl"); err == nil {
+			return source, format, nil
 		}
 	}
-	return "", ""
+	return nil, "", fmt.Errorf("fprom: no sample of a webhook %q of %q: Webhooks lists what there is", event, provider)
 }
 
 // webhookFuncs are the functions of the templates.
@@ -135,12 +122,11 @@ var webhookFuncs = template.FuncMap{
 
 // WebhookBody returns the body of Webhook.
 func WebhookBody(provider, event string, c WebhookConfig) ([]byte, error) {
-	file, _ := webhookPath(provider, event)
-	source, err := webhookFiles.ReadFile(file)
+	source, _, err := webhookFile(provider, event)
 	if err != nil {
-		return nil, fmt.Errorf("fprom: no sample of a webhook %q of %q: Webhooks lists what there is", event, provider)
+		return nil, err
 	}
-	t, err := template.New(file).Funcs(webhookFuncs).Parse(string(source))
+	t, err := template.New(event).Funcs(webhookFuncs).Parse(string(source))
 	if err != nil {
 		return nil, fmt.Errorf("fprom: the sample of the webhook: %w", err)
 	}

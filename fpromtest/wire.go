@@ -9,13 +9,12 @@ import (
 // object is a JSON object. The answers below have the members of FirstPromoter's documentation.
 type object map[string]any
 
-const timeForm = "2006-01-02T15:04:05.000Z"
-
+// stamp is a time in milliseconds, or null.
 func stamp(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}
-	return t.UTC().Format(timeForm)
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
 // orNull returns v, or null for the empty string.
@@ -27,18 +26,23 @@ func orNull(v string) any {
 }
 
 // eventJSON is the answer to a sale or a sign-up.
-func eventJSON(id int64, l *lead, b Body, etype string, now time.Time, earned ...Commission) object {
+func (s *Server) eventJSON(id int64, l *lead, b Body, etype string, now time.Time, earned ...*bookRow) object {
 	o := object{
 		"id": id, "etype": etype, "sale_amount": nil, "original_sale_amount": nil, "original_sale_currency": nil,
 		"event_id": nil, "plan_id": nil, "billing_period": nil, "created_at": stamp(now),
 		"referral": referralJSON(l), "commissions": []object{},
 	}
 	if etype == fprom.KindSale {
-		o["sale_amount"], o["original_sale_amount"], o["original_sale_currency"] = b.Amount, b.Amount, orNull(b.Currency)
+		o["sale_amount"], o["original_sale_amount"] = s.convert(b.Amount, b.Currency), b.Amount
+		o["original_sale_currency"] = orNull(b.Currency)
 		o["event_id"], o["plan_id"] = b.EventID, orNull(b.Plan)
 		commissions := []object{}
-		for _, c := range earned {
-			commissions = append(commissions, commissionJSON(l, b, c, now))
+		for _, r := range earned {
+			c := s.rowJSON(r) // the Company API's form, but for these members
+			delete(c, "split_details")
+			c["event_id"], c["created_at"], c["created_by_user_at"] = b.EventID, stamp(now), nil
+			c["promoter_campaign"].(object)["created_at"] = stamp(now)
+			commissions = append(commissions, c)
 		}
 		o["commissions"] = commissions
 	}
@@ -47,25 +51,6 @@ func eventJSON(id int64, l *lead, b Body, etype string, now time.Time, earned ..
 
 func referralJSON(l *lead) object {
 	return object{"id": l.id, "email": orNull(l.email), "uid": orNull(l.uid)}
-}
-
-func commissionJSON(l *lead, b Body, c Commission, now time.Time) object {
-	p := l.promoter
-	return object{
-		"id": c.ID, "status": "approved", "metadata": object{}, "is_self_referral": false, "commission_type": "sale",
-		"created_by_user_email": nil, "created_by_user_at": nil,
-		"sale_amount": b.Amount, "original_sale_amount": b.Amount, "original_sale_currency": orNull(b.Currency),
-		"event_id": b.EventID, "plan_id": orNull(b.Plan), "tier": 1, "internal_note": nil, "external_note": nil,
-		"unit": "cash", "fraud_check": "no_suspicion", "amount": c.Amount, "is_paid": false, "is_split": false,
-		"created_at": stamp(now), "status_updated_at": nil,
-		"promoter_campaign": object{
-			"id": p.ID + 1_000_000, "campaign_id": 1, "promoter_id": p.ID, "created_at": stamp(now),
-			"promoter": object{"id": p.ID, "email": p.Email, "name": p.Name},
-			"campaign": object{"id": 1, "name": "Default campaign", "color": "#336699"},
-		},
-		"referral": referralJSON(l),
-		"reward":   object{"id": 1, "name": "20% recurring commission"},
-	}
 }
 
 func refundJSON(id int64, l *lead, c Commission, now time.Time) object {
