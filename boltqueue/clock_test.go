@@ -66,3 +66,16 @@ func TestClockStepsBack(t *testing.T) {
 		}
 	})
 }
+
+// TestClockWasAhead: an event that was recorded while the clock was a week ahead is found by the time it was recorded at.
+func TestClockWasAhead(t *testing.T) {
+	t.Parallel()
+	q := open(t, t.TempDir())
+	ahead := sale(t, "ahead", 100)
+	ahead.RecordedAt = ahead.RecordedAt.AddDate(0, 0, 7)
+	put(t, q, ahead, sale(t, 1, 100))
+	deliver(t, q, nil)
+	if es := entries(t, q, fprom.Filter{Since: ahead.RecordedAt}); len(es) != 1 || es[0].Key != ahead.Key {
+		t.Errorf("since a week ahead: %+v, want the event of that time", es)
+	}
+}

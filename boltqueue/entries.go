@@ -7,7 +7,6 @@ import (
 	"iter"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/fprom-go/fprom"
 	"go.etcd.io/bbolt"
@@ -18,8 +17,8 @@ const (
 	pageScan = 2000 // records that are examined in one transaction
 )
 
-// Entries implements fprom.Outbox. It reads all events put after Filter.After and, roughly, after Filter.Since. But if Filter
-// has Keys and a Kind other than KindCancellation, it reads only the events with these keys.
+// Entries implements fprom.Outbox. It reads all events put after Filter.After. But if Filter has Keys and a Kind other than
+// KindCancellation, it reads only the events with these keys.
 func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
 		left := f.Limit
@@ -64,7 +63,7 @@ func (q *Queue) pages(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Ent
 // reader reads the entries that a filter selects, page by page.
 type reader struct {
 	filter     fprom.Filter    // without Keys
-	keys       map[string]bool // the SafeKeys that Filter.Keys can mean; nil: all
+	keys       map[string]bool // the SafeKeys that Filter.Keys can mean; empty: all
 	seqs       []uint64        // the only events to read, ascending; nil: all
 	after, end uint64          // the seqs that are left to read: after < seq ≤ end
 }
@@ -74,72 +73,46 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{filter: f}
+	r := &reader{filter: f, keys: map[string]bool{}, after: after}
 	r.filter.Keys = nil
-	if len(f.Keys) > 0 {
-		r.keys = map[string]bool{}
-		for _, k := range f.SafeKeys() {
-			r.keys[k] = true
-		}
+	for _, k := range f.SafeKeys() {
+		r.keys[k] = true
 	}
 	return r, q.view(func(tx *bbolt.Tx) error {
-		r.after, r.end = max(after, settledBefore(tx, f.Since)), tx.Bucket(bucketOpen).Sequence()
-		if r.keys != nil && f.Kind != "" && !(fprom.Message{Kind: f.Kind}).Repeats() {
-			r.seqs = q.seqsOf(tx, r.keys)
+		r.end = tx.Bucket(bucketOpen).Sequence()
+		if f.Kind == "" || (fprom.Message{Kind: f.Kind}).Repeats() {
+			return nil
 		}
+		for k := range r.keys {
+			r.seqs = append(r.seqs, q.openSeq(tx, hashOf(k)), seqOf(tx.Bucket(bucketIDs).Get([]byte(k))))
+		}
+		slices.Sort(r.seqs)
 		return nil
 	})
-}
-
-// seqsOf returns the seqs of the events with these keys, ascending.
-func (q *Queue) seqsOf(tx *bbolt.Tx, keys map[string]bool) []uint64 {
-	seqs := []uint64{}
-	for key := range keys {
-		seqs = append(seqs, q.openSeq(tx, hashOf(key)), seqOf(tx.Bucket(bucketIDs).Get([]byte(key))))
-	}
-	slices.Sort(seqs)
-	return slices.Compact(seqs)
-}
-
-// maxSkew is how far the clock that events were recorded by may have been ahead of the one that their outcomes were written by.
-const maxSkew = 48 * time.Hour
-
-// settledBefore returns the seq of the last event that had its outcome maxSkew before since; 0 if there is none. That event, and
-// all events with a lower seq, were recorded before since.
-func settledBefore(tx *bbolt.Tx, since time.Time) uint64 {
-	if since.IsZero() {
-		return 0
-	}
-	c := tx.Bucket(bucketTimes).Cursor()
-	c.Seek(timeKey(since.Add(-maxSkew), 0)) // then Prev, also if there is no such key
-	k, _ := c.Prev()
-	return seqOfTimeKey(k)
 }
 
 // readPage returns the next entries. It examines at most pageScan events.
 func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
 	next := r.events(tx)
 	for n := 0; n < pageScan && len(page) < pageSize; n++ {
-		if r.seqs != nil { // go to the next of them
-			i, _ := slices.BinarySearch(r.seqs, r.after+1)
-			if i == len(r.seqs) {
-				r.after = r.end
-				break
-			}
+		if i, _ := slices.BinarySearch(r.seqs, r.after+1); i < len(r.seqs) {
 			r.after = r.seqs[i] - 1
 			next = r.events(tx)
+		} else if r.seqs != nil {
+			r.after = r.end
+			break
 		}
 		seq, value, done := next()
-		if seq == 0 || seq > r.end {
+		if seq <= r.after || seq > r.end {
 			r.after = r.end
 			break
 		}
 		r.after = seq
-		if state := r.filter.State; state != "" && !done && waits(seq, value) != (state == fprom.StateWaiting) {
+		if state := r.filter.State; state != "" && !done && waits(seq, value) != (state == fprom.StateWaiting) || recordedAt(value).Before(r.filter.Since) {
 			continue // before it is decoded: a million events may wait beside a few dead letters
 		}
 		record := decode(seq, value)
-		if r.keys != nil && !r.keys[fprom.SafeKey(record.Key)] || r.filter.Customer != "" && record.Customer == "" {
+		if len(r.keys) > 0 && !r.keys[fprom.SafeKey(record.Key)] || r.filter.Customer != "" && record.Customer == "" {
 			continue // before the entry is made, which takes longer
 		}
 		if e := record.entry(seq, done); r.filter.Match(e) {

@@ -153,6 +153,9 @@ func intact(seq uint64, b []byte) bool {
 // waits reports, without the work of decode, whether b is the record of a waiting event, and not of a dead letter.
 func waits(seq uint64, b []byte) bool { return intact(seq, b) && b[4]&flagDead == 0 }
 
+// recordedAt is the RecordedAt of a record, without the work of decode; zero if b is too short.
+func recordedAt(b []byte) time.Time { return timeOf(b[min(13, len(b)):]) }
+
 // decode reads a record. It keeps no part of b, which may be a page of the file, or nil if there is none.
 func decode(seq uint64, b []byte) *record {
 	if !intact(seq, b) {
