@@ -34,29 +34,27 @@ func (q *Queue) Forget(ctx context.Context, customer string) (int, error) {
 
 // change calls apply for the events that f selects, in a transaction for each page. It returns for how many events apply
 // returned true, at most f.Limit.
-func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transaction, uint64) (bool, error)) (int, error) {
-	total := 0
+func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transaction, uint64) (bool, error)) (total int, err error) {
 	for page, err := range q.pages(ctx, f) {
-		if err != nil {
-			return total, err
-		}
 		changed := 0
-		err = q.write(ctx, func(t *transaction) error {
-			for _, e := range page {
-				seq, err := parseSeq(e.Cursor)
-				if err != nil || f.Limit > 0 && total+changed == f.Limit {
-					return err
+		if err == nil {
+			err = q.write(ctx, func(t *transaction) error {
+				for _, e := range page {
+					if f.Limit > 0 && total+changed == f.Limit {
+						break
+					}
+					seq, _ := parseSeq(e.Cursor)
+					ok, err := apply(t, seq)
+					if err != nil {
+						return err
+					}
+					if ok {
+						changed++
+					}
 				}
-				ok, err := apply(t, seq)
-				if err != nil {
-					return err
-				}
-				if ok {
-					changed++
-				}
-			}
-			return nil
-		})
+				return nil
+			})
+		}
 		if err != nil {
 			return total, err
 		}
@@ -74,31 +72,24 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 	if err != nil || len(buckets) == 0 {
 		return nil, err
 	}
-	end := timeKey(to, 0)
-	for next := timeKey(buckets[0].Start, 0); next != nil; {
-		if err := q.view(func(tx *bbolt.Tx) error {
-			next = countOutcomes(tx, buckets, next, end)
+	next, end := timeKey(buckets[0].Start, 0), timeKey(to, 0)
+	for next != nil && err == nil {
+		err = q.view(func(tx *bbolt.Tx) error {
+			c := tx.Bucket(bucketTimes).Cursor()
+			k, v := c.Seek(next)
+			for n := 0; n < pageScan && k != nil; n++ {
+				if bytes.Compare(k, end) >= 0 {
+					k = nil
+					break
+				}
+				at := timeOf(k)
+				i := sort.Search(len(buckets), func(i int) bool { return buckets[i].Start.After(at) })
+				buckets[max(i-1, 0)].Add(fprom.State(v), fprom.Outcome(v)) // v is "dead" or an outcome
+				k, v = c.Next()
+			}
+			next = bytes.Clone(k) // nil at the end
 			return ctx.Err()
-		}); err != nil {
-			return nil, err
-		}
+		})
 	}
-	return buckets, nil
-}
-
-// countOutcomes adds the outcomes from key from on to the buckets. It returns the key to continue with; nil at the end.
-func countOutcomes(tx *bbolt.Tx, buckets []fprom.Bucket, from, end []byte) []byte {
-	c := tx.Bucket(bucketTimes).Cursor()
-	k, v := c.Seek(from)
-	for range pageScan {
-		if k == nil || bytes.Compare(k, end) >= 0 {
-			return nil
-		}
-		at := timeOf(k)
-		if i := sort.Search(len(buckets), func(i int) bool { return buckets[i].Start.After(at) }) - 1; i >= 0 {
-			buckets[i].Add(fprom.State(v), fprom.Outcome(v)) // v is "dead" or an outcome
-		}
-		k, v = c.Next()
-	}
-	return bytes.Clone(k)
+	return buckets, err
 }
