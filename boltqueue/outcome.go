@@ -64,29 +64,19 @@ func (t *transaction) countDamaged(seq uint64) {
 	t.q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", t.q.path), slog.Uint64("seq", seq))
 }
 
-// drop removes a dead letter. It returns false if there is none.
+// drop removes a dead letter. It returns false if there is none. One that is damaged while the file is open stays until the next start.
 func (t *transaction) drop(seq uint64) (bool, error) {
 	b := t.open.Get(seqKey(seq))
 	if b == nil {
 		return false, nil
 	}
 	r := decode(seq, b)
-	if r.damaged && t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq && !t.settled(seq) {
-		return false, nil // it is still in the line
+	if r.damaged && t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq {
+		return false, nil // not known to be damaged yet: it may be in the line
 	}
 	t.stats.Dead--
 	t.keys[hashOf(fprom.SafeKey(r.Key))] = 0
 	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.open.Delete(seqKey(seq)))
-}
-
-// settled reports whether the event with this seq has had an outcome. It looks at all outcomes, since the record is damaged.
-func (t *transaction) settled(seq uint64) bool {
-	c := t.times.Cursor()
-	k, _ := c.First()
-	for k != nil && seqOfTimeKey(k) != seq {
-		k, _ = c.Next()
-	}
-	return k != nil
 }
 
 // redrive makes a dead letter the last waiting event. A damaged or erased one stays.

@@ -220,7 +220,7 @@ func TestDamagedUnderWay(t *testing.T) {
 	}
 }
 
-// TestDamagedDeadLetter: a dead letter that is damaged in the file of a running service can be dropped.
+// TestDamagedDeadLetter: a dead letter that is damaged in the file of a running service can be dropped after a restart.
 func TestDamagedDeadLetter(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -231,6 +231,8 @@ func TestDamagedDeadLetter(t *testing.T) {
 	if ds := letters(t, q); len(ds) != 1 || !ds[0].Damaged {
 		t.Fatalf("dead letters %+v; want a damaged one", ds)
 	}
+	closeQueue(t, q)
+	q = open(t, dir, discard)
 	if n, err := q.Drop(t.Context(), fprom.Filter{}); n != 1 || err != nil || stats(t, q).Dead != 0 || len(letters(t, q)) != 0 {
 		t.Errorf("dropped %d, %v; %+v", n, err, stats(t, q))
 	}
