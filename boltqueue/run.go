@@ -13,11 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// The pauses between two attempts to write an outcome while writes fail.
-const (
-	minBackoff = 100 * time.Millisecond
-	maxBackoff = 5 * time.Second
-)
+const writePause = time.Second // between two attempts to write an outcome while writes fail
 
 var errNoRun = errors.New("fprom: the outbox was opened with boltqueue.WithoutRun: this process delivers nothing from it")
 
@@ -86,7 +82,7 @@ func (q *Queue) settle(ctx context.Context, it *item, m fprom.Message, res fprom
 // writeOutcome writes the result of a delivery, again and again while the disk is full. It returns false if ctx or the queue
 // ends first; then the event is back in the line.
 func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*transaction) error) bool {
-	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+	for {
 		ended := ctx.Err() != nil
 		err := q.write(context.WithoutCancel(ctx), apply)
 		if err == nil {
@@ -100,7 +96,7 @@ func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*transact
 		q.log("fprom: the outbox could not be written; trying again, and sending nothing more meanwhile", err)
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait):
+		case <-time.After(writePause):
 		}
 	}
 }
