@@ -18,11 +18,10 @@ type transaction struct {
 	keys  map[keyHash]uint64 // changes of Queue.keys; seq 0 removes the key
 	added []*item            // for Queue.line
 	size  int64              // of the events to put, in bytes
-	moved bool               // the file is not in its place
 }
 
 func (q *Queue) newTransaction(tx *bbolt.Tx) *transaction {
-	t := &transaction{q: q, stats: *q.stats.Load(), first: q.first, keys: map[keyHash]uint64{}, moved: !inPlace(q.file, q.absolute)}
+	t := &transaction{q: q, stats: *q.stats.Load(), first: q.first, keys: map[keyHash]uint64{}}
 	t.open, t.done, t.ids = tx.Bucket(bucketOpen), tx.Bucket(bucketDone), tx.Bucket(bucketIDs)
 	t.times, t.conflicted = tx.Bucket(bucketTimes), tx.Bucket(bucketConflicts)
 	for _, b := range []*bbolt.Bucket{t.open, t.done, t.times} {
