@@ -61,10 +61,12 @@ func create(path string) error {
 func newFile(path string, fill func(*bbolt.DB) error, move func(temp string) error) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
-	if errors.Is(err, fs.ErrPermission) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("make its directory first: %q: %w", dir, fs.ErrNotExist)
+	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("the directory %q is not writable by this user: let the user write there, or take another directory: %w", dir, err)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	defer func() { _ = os.Remove(f.Name()) }()

@@ -66,24 +66,19 @@ func (q *Queue) await(d time.Duration, open func() error) error {
 
 func (q *Queue) open() error {
 	info, err := os.Stat(q.path)
-	isNew := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case q.path == "":
-		return errors.New("the path is empty")
-	case err != nil && (q.mustExist || !isNew):
+		err = errors.New("the path is empty")
+	case errors.Is(err, fs.ErrNotExist) && !q.mustExist:
+		err = create(q.path)
+	case err != nil:
+	case info.IsDir():
+		err = errors.New("the path is a directory: name a file in it")
+	case info.Mode().Perm()&0o200 == 0:
+		err = fmt.Errorf("the file is read-only (mode %v): %w", info.Mode().Perm(), fs.ErrPermission)
+	}
+	if err != nil {
 		return err
-	case err == nil && info.IsDir():
-		return errors.New("the path is a directory: name a file in it")
-	case err == nil && info.Mode().Perm()&0o200 == 0:
-		return fmt.Errorf("the file is read-only (mode %v): %w", info.Mode().Perm(), fs.ErrPermission)
-	}
-	if _, err := os.Stat(filepath.Dir(q.path)); err != nil {
-		return fmt.Errorf("make its directory first: %w", err)
-	}
-	if isNew {
-		if err := create(q.path); err != nil {
-			return err
-		}
 	}
 	if q.db, q.file, err = openFile(q.path); err != nil {
 		return err
@@ -102,8 +97,7 @@ func (q *Queue) open() error {
 
 // openFile checks the file at path, and opens and locks it.
 func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
-	err = checkFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err = checkFile(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // a link to no file is none
 		return nil, nil, err
 	}
 	db, err = bbolt.Open(path, 0o600, options(false, &file))
