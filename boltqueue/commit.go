@@ -39,11 +39,8 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	size := 0
 	for _, m := range ms {
 		n := len(m.Body) + len(m.Key) + len(m.Customer)
-		if n > maxMessage {
-			return fmt.Errorf("fprom: a %s of %d bytes; at most %d can be stored", m.Kind, n, maxMessage)
-		}
-		if len(m.Key) == 0 || len(m.Key) > maxKey {
-			return fmt.Errorf("fprom: a %s whose key has %d bytes; 1 to %d can be stored: use fprom.NewMessage", m.Kind, len(m.Key), maxKey)
+		if n > maxMessage || len(m.Key) == 0 || len(m.Key) > maxKey {
+			return fmt.Errorf("fprom: a %s of %d bytes with a key of %d cannot be stored; at most %d with a key of 1 to %d can: use fprom.NewMessage", m.Kind, n, len(m.Key), maxMessage, maxKey)
 		}
 		size += headSize + n
 	}

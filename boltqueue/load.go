@@ -1,7 +1,6 @@
 package boltqueue
 
 import (
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -22,8 +21,7 @@ func (q *Queue) load() error {
 					return err
 				}
 			}
-			version := binary.BigEndian.AppendUint16([]byte(formatName), formatVersion)
-			if err := tx.Bucket(bucketMeta).Put(keyFormat, version); err != nil {
+			if err := tx.Bucket(bucketMeta).Put(keyFormat, []byte(format)); err != nil {
 				return err
 			}
 		}

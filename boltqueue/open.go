@@ -2,7 +2,6 @@ package boltqueue
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -83,10 +82,7 @@ func (q *Queue) open() error {
 	if q.db, q.file, err = openFile(q.path); err != nil {
 		return err
 	}
-	if q.absolute, err = filepath.Abs(q.path); err == nil {
-		err = guard(q.load)
-	}
-	if err != nil {
+	if err = guard(q.load); err != nil {
 		return errors.Join(err, q.db.Close())
 	}
 	if !q.noSocket {
@@ -100,20 +96,23 @@ func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
 	if err = checkFile(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // a link to no file is none
 		return nil, nil, err
 	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, nil, err
+	}
 	db, err = bbolt.Open(path, 0o600, options(false, &file))
 	if err != nil {
 		return nil, nil, openError(err)
 	}
-	if !inPlace(file, path) {
+	if !inPlace(file) {
 		return nil, nil, errors.Join(ErrLocked, db.Close()) // a Compact of another process has replaced the file meanwhile
 	}
 	return db, file, nil
 }
 
-// inPlace reports whether the open file is the one at path. It believes so if this process may not look any more.
-func inPlace(file *os.File, path string) bool {
+// inPlace reports whether an open file is the one at its path. It believes so if this process may not look any more.
+func inPlace(file *os.File) bool {
 	mine, _ := file.Stat()
-	current, err := os.Stat(path)
+	current, err := os.Stat(file.Name())
 	return os.SameFile(mine, current) || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
@@ -145,22 +144,20 @@ func checkFile(path string) (err error) {
 		if err := pages.Check(tx, file); err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil {
-			if k, _ := tx.Cursor().First(); k == nil {
-				return nil // an empty database: load makes it an outbox
-			}
-			return ErrForeign
+		if k, _ := tx.Cursor().First(); k == nil {
+			return nil // an empty database: load makes it an outbox
 		}
-		version, ok := bytes.CutPrefix(meta.Get(keyFormat), []byte(formatName))
-		if !ok || len(version) != 2 {
-			return ErrForeign
+		var found []byte
+		if meta := tx.Bucket(bucketMeta); meta != nil {
+			found = meta.Get(keyFormat)
 		}
-		switch v := binary.BigEndian.Uint16(version); {
-		case v < formatVersion:
+		switch order := bytes.Compare(found, []byte(format)); {
+		case !bytes.HasPrefix(found, []byte(formatName)):
+			return ErrForeign
+		case order < 0:
 			return ErrOldFormat
-		case v > formatVersion:
-			return fmt.Errorf("%w (format %d, known: %d)", ErrNewerFormat, v, formatVersion)
+		case order > 0:
+			return ErrNewerFormat
 		}
 		return nil
 	})

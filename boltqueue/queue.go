@@ -31,13 +31,12 @@ type Queue struct {
 	life context.Context //nolint:containedctx // the queue's own: it ends at Close, or when the file becomes unusable
 	end  context.CancelCauseFunc
 
-	db       *bbolt.DB
-	file     *os.File                         // of db
-	absolute string                           // its path
-	line     *backlog.Line[struct{}]          // the waiting events
-	stats    atomic.Pointer[fprom.QueueStats] // of the last commit
-	tracker  atomic.Pointer[func() fprom.Stats]
-	logging  rate.Sometimes // see log
+	db      *bbolt.DB
+	file    *os.File                         // of db
+	line    *backlog.Line[struct{}]          // the waiting events
+	stats   atomic.Pointer[fprom.QueueStats] // of the last commit
+	tracker atomic.Pointer[func() fprom.Stats]
+	logging rate.Sometimes // see log
 
 	writing  sync.Mutex // held during a commit; it guards the next two
 	first    uint64     // no event with a lower seq waits

@@ -34,9 +34,9 @@ import (
 //	key, kind, customer, body, each after its length (uvarint)
 //	answer          the last answer as JSON of an fprom.Entry; empty before the first answer
 const (
-	formatName    = "fprom-boltqueue"
-	formatVersion = 3
-	headSize      = 4 + 1 + 8 + 8 + 8 + 4
+	formatName = "fprom-boltqueue"
+	format     = formatName + "\x00\x03"
+	headSize   = 4 + 1 + 8 + 8 + 8 + 4
 )
 
 var (
