@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue/internal/safebolt"
 	"github.com/fprom-go/fprom/internal/renewal"
 	"go.etcd.io/bbolt"
 )
@@ -127,7 +128,7 @@ func (q *Queue) transact(group []*request) error {
 	var tx *bbolt.Tx
 	var t *transaction
 	id := 0
-	err := guard(func() (err error) {
+	err := safebolt.Guard(func() (err error) {
 		if tx, err = q.db.Begin(true); err != nil {
 			return err
 		}
@@ -144,7 +145,7 @@ func (q *Queue) transact(group []*request) error {
 		t.publish()
 		return nil
 	case errors.Is(err, ErrDamaged):
-		_ = guard(tx.Rollback) // after a panic
+		_ = safebolt.Guard(tx.Rollback) // after a panic
 		return q.breakDown(err)
 	case err != nil && q.lastCommit() >= id:
 		return q.breakDown(fmt.Errorf("the disk did not confirm a write; restart the service and check the disk: %w", err))
@@ -153,7 +154,7 @@ func (q *Queue) transact(group []*request) error {
 	}
 	failpoint("committed")
 	if id%releaseEvery == 0 {
-		_ = q.view(releasePages)
+		_ = q.view(safebolt.ReleasePages)
 	}
 	t.publish()
 	failpoint("stored")

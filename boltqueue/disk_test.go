@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -231,7 +230,7 @@ func TestReserve(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var d disk
-		q := open(t, t.TempDir(), boltqueue.WithAllocate(func(*os.File, int64, int64) error { return d.failure() }))
+		q := open(t, t.TempDir(), boltqueue.WithAllocate(d.failure))
 		waiting := 0
 		fill := func(n int) (err error) {
 			for end := waiting + n; waiting < end && err == nil; {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue/internal/safebolt"
 	"github.com/fprom-go/fprom/internal/backlog"
 	"github.com/fprom-go/fprom/internal/safelog"
 	"go.etcd.io/bbolt"
@@ -111,5 +112,5 @@ func (q *Queue) view(f func(*bbolt.Tx) error) error {
 	if err := q.usable(); err != nil {
 		return err
 	}
-	return guard(func() error { return q.db.View(f) })
+	return safebolt.Guard(func() error { return q.db.View(f) })
 }

@@ -1,4 +1,4 @@
-package boltqueue
+package safebolt
 
 import (
 	"errors"
@@ -8,11 +8,11 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// allocate takes disk space for a part of a file, also behind its end. It does not change the content or the length.
-func allocate(f *os.File, from, to int64) error {
+// Allocate takes disk space for a part of the file, also behind its end. It does not change the content or the length.
+func (f *File) Allocate(from, to int64) error {
 	const keepSize = 1
 	for {
-		if err := syscall.Fallocate(int(f.Fd()), keepSize, from, to-from); !errors.Is(err, syscall.EINTR) {
+		if err := syscall.Fallocate(int(f.file.Fd()), keepSize, from, to-from); !errors.Is(err, syscall.EINTR) {
 			return err
 		}
 	}
@@ -28,9 +28,9 @@ func keepOwner(old *os.File, temp string) error {
 	return os.Chown(temp, int(s.Uid), int(s.Gid))
 }
 
-// releasePages unmaps the pages of the file from this process's memory. They stay in the system's cache, so reading one again
+// ReleasePages unmaps the pages of the file from this process's memory. They stay in the system's cache, so reading one again
 // is cheap. Without this, every page ever read counts as memory of the process, up to the size of the file.
-func releasePages(tx *bbolt.Tx) error {
+func ReleasePages(tx *bbolt.Tx) error {
 	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), syscall.MADV_DONTNEED) // advice only
 	return nil
 }
