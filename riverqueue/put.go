@@ -14,18 +14,18 @@ import (
 	"github.com/fprom-go/fprom/internal/renewal"
 )
 
-// Put implements fprom.Queue.
+// Put implements fprom.Queue. After an error, such as the end of a connection or a deadlock with a transaction that calls EnqueueTx
+// twice, it tries again for some 600 ms, or until ctx ends. The keys make that safe.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if err := q.errClosed(); err != nil {
 		return err
 	}
-	err := q.put(ctx, q.row, ms)
-	// Again after any error, such as the end of a connection, or a deadlock with a transaction that calls EnqueueTx twice. The keys
-	// make that safe.
-	for try := 1; try < 3 && err != nil && ctx.Err() == nil && !errors.Is(err, fprom.ErrConflict); try++ {
-		err = q.put(ctx, q.row, ms)
+	for pause := 20 * time.Millisecond; ; pause *= 2 {
+		err := explain("put", q.put(ctx, q.row, ms))
+		if err == nil || errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || pause > 320*time.Millisecond || wait(ctx, q, time.After(pause)) != nil {
+			return err
+		}
 	}
-	return explain("put", err)
 }
 
 // EnqueueTx stores events in the caller's transaction. If the transaction commits, the events will be delivered. If it rolls

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"log/slog"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fprom-go/fprom"
@@ -127,11 +129,23 @@ func (q *Queue) row(ctx context.Context, sql string, args ...any) pgx.Row {
 		})
 		b.Queue(`COMMIT`)
 		err := q.pool.SendBatch(ctx, b).Close() // after an error the pool closes the connection, and with it the transaction
-		if err == nil {
+		switch {
+		case err == nil:
 			q.outage.over()
+		case ctx.Err() == nil:
+			q.renew(err)
 		}
 		return err
 	})
+}
+
+// renew closes the connections of the pool after an error by which none is of use any more: the server, or a pooler, ends them, or it has
+// become a standby. New ones lead to the server that has taken its place.
+func (q *Queue) renew(err error) {
+	_, refused := errors.AsType[*pgconn.ConnectError](err) // says nothing about those that are open
+	if state := sqlState(err); !refused && (state == "" || state == "25006" || strings.HasPrefix(state, "57P0")) {
+		q.pool.Reset()
+	}
 }
 
 type scanner func(dest ...any) error

@@ -44,6 +44,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 		}
 		if err != nil && ctx.Err() == nil {
 			q.outage.failed("start to deliver", explain("run", err))
+			q.renew(err)
 			_ = wait(ctx, q, time.After(time.Second))
 		}
 	}
