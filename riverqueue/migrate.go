@@ -38,8 +38,10 @@ func (q *Queue) Migrate(ctx context.Context) error {
 	if err != nil {
 		return explain("migrate", err)
 	}
+	// A role's time limits are meant for short statements, not for a step, nor for the wait for that of another process.
+	begin := pgx.TxOptions{BeginQuery: `begin isolation level read committed; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0`}
 	for more := true; more; {
-		if err := pgx.BeginTxFunc(ctx, q.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if err := pgx.BeginTxFunc(ctx, q.pool, begin, func(tx pgx.Tx) error {
 			more, err = q.migrateOnce(ctx, tx, m)
 			return err
 		}); err != nil {
@@ -55,7 +57,8 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 		return false, err
 	}
 	var missing bool
-	if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NULL`, q.cfg.Schema+".fprom_migration").Scan(&missing); err != nil {
+	// Not by to_regclass, which may not see what another process has just made.
+	if err := tx.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'fprom_migration')`, q.cfg.Schema).Scan(&missing); err != nil {
 		return false, err
 	}
 	if missing {

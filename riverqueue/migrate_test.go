@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
 )
@@ -45,6 +47,46 @@ func TestMigrate(t *testing.T) {
 	flush(t, q)
 	if r.count("sale:1") != 1 {
 		t.Error("Run, which was started before Migrate, does not deliver")
+	}
+}
+
+// TestMigrateBesideOthers: replicas call Migrate at once. Each has one connection, which has looked for these tables and migrated others
+// before, as with a pooler, and whose role's statements may neither last nor wait for a lock.
+func TestMigrateBesideOthers(t *testing.T) {
+	t.Parallel()
+	var pools [3]*pgxpool.Pool
+	for i := range pools {
+		cfg, err := pgxpool.ParseConfig(withQuery(t, withQuery(t, database, "lock_timeout", "1"), "statement_timeout", "50"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.MaxConns = 1
+		if pools[i], err = pgxpool.NewWithConfig(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pools[i].Close)
+	}
+	for range 4 {
+		cfg := riverqueue.Config{Schema: newSchema(t)}
+		looked := make(chan struct{})
+		var wg sync.WaitGroup
+		for _, pool := range pools {
+			q, err := riverqueue.New(pool, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := q.Stats(t.Context()); !errors.Is(err, riverqueue.ErrSchema) {
+				t.Errorf("Stats without tables: %v", err)
+			}
+			wg.Go(func() {
+				<-looked
+				if err := q.Migrate(t.Context()); err != nil {
+					t.Errorf("Migrate: %v", err)
+				}
+			})
+		}
+		close(looked)
+		wg.Wait()
 	}
 }
 
