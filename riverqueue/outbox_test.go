@@ -146,3 +146,33 @@ func TestBesideEnqueueTx(t *testing.T) {
 		})
 	}
 }
+
+// TestForgetBesideBulk: Forget does not deadlock with a live event that makes the earlier bulk events of its customer live.
+func TestForgetBesideBulk(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	for _, id := range []string{"3", "2", "1"} {
+		m := message(t, sale(id, "ann", 100))
+		m.Bulk = true
+		if err := q.Put(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, q, sale("4", "ann", 100))
+	free := hold(t, pool, cfg.Schema, "sale:2")
+	done := make(chan error, 2)
+	go func() { _, err := q.Forget(t.Context(), "ann@example.com"); done <- err }()
+	go func() {
+		_, err := pool.Exec(t.Context(), `SELECT 1 FROM "`+cfg.Schema+`".fprom_claim('sale:4', 60, false)`)
+		done <- err
+	}()
+	waiters(t, pool, cfg.Schema, 2)
+	free()
+	if err := errors.Join(<-done, <-done); err != nil {
+		t.Error(err)
+	}
+	if waiting := entriesOf(t, q, fprom.Filter{State: fprom.StateWaiting}); len(waiting) != 4 || waiting[0].Bulk {
+		t.Errorf("entries: %+v, want the bulk events live", waiting)
+	}
+}
