@@ -39,6 +39,32 @@ func TestLimitCountsWhatIsChanged(t *testing.T) {
 	}
 }
 
+// TestRedriveWithoutJob: what is redriven comes after what waits already, also if its job is lost.
+func TestRedriveWithoutJob(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	q, pool := open(t, cfg)
+	old := message(t, sale("old", "ann", 100))
+	old.RecordedAt = time.Now().Add(-48 * time.Hour)
+	if err := q.Put(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
+	flush(t, q)
+	stop()
+	put(t, q, sale("1", "ben", 100), sale("2", "cid", 100))
+	if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
+		t.Fatalf("Redrive: %d, %v", n, err)
+	}
+	execSQL(t, pool, `DELETE FROM `+cfg.Schema+`.river_job`)
+	var r record
+	startWith(t, q, 1, r.deliver)
+	flush(t, q)
+	if last := r.calls[len(r.calls)-1].Key; last != "sale:old" {
+		t.Errorf("%s came last, want the redriven one", last)
+	}
+}
+
 // TestForgetBesideOthers: Forget erases a customer although the event gets its outcome, or is put again, at the same moment.
 func TestForgetBesideOthers(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ const sweepSQL = `WITH candidates AS ((SELECT * FROM $schema.fprom_ready WHERE N
 		WHERE state IN ('available', 'pending', 'scheduled') AND scheduled_at < now() + interval '1 minute'
 			OR state = 'running' AND attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute'))
 	-- A time of an event that is ready lies ahead only if the clock stepped back.
-	SELECT count($schema.fprom_wake(key, bulk, least(recorded_at, now()))), count(*) FILTER (WHERE greatest(claimed_until, next_attempt) > clock_timestamp()),
+	SELECT count($schema.fprom_wake(key, bulk, least(greatest(recorded_at, next_attempt), now()))), count(*) FILTER (WHERE greatest(claimed_until, next_attempt) > clock_timestamp()),
 		` + pausedInRiver + ` FROM lost`
 
 // pruneSQL removes events that were delivered more than Config.Retention ($1 seconds) ago. It removes at most
