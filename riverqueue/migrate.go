@@ -85,17 +85,11 @@ func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migr
 // version returns the version of the tables. An error means that this program cannot work with them.
 func (q *Queue) version(ctx context.Context, db queryRow) (have int, err error) {
 	var needed int
-	var early bool
-	err = db(ctx, q.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0),
-		coalesce(max(version), 0) > 1 AND to_regprocedure('$schema.fprom_put(jsonb)') IS NULL FROM $schema.fprom_migration m`)).Scan(&have, &needed, &early)
-	if err != nil {
+	if err := db(ctx, q.sql(`SELECT coalesce(max(version), 0), coalesce(max((to_jsonb(m)->>'min_version')::integer), 0) FROM $schema.fprom_migration m`)).Scan(&have, &needed); err != nil {
 		return 0, err
 	}
 	if known := len(migrations); needed > known {
 		return have, fmt.Errorf("%w: schema %q has version %d, which needs a program that knows version %d, and this one knows %d: deploy the newer release of riverqueue", ErrSchema, q.cfg.Schema, have, needed, known)
-	}
-	if early {
-		return have, fmt.Errorf("%w: schema %q lacks functions. If it was restored, restore the functions too. If a draft of migration 2 made it, let the program of then deliver what waits, drop the schema and call Migrate", ErrSchema, q.cfg.Schema)
 	}
 	return have, nil
 }
@@ -123,7 +117,7 @@ func explain(what string, err error) error {
 	case err == nil || errors.Is(err, fprom.ErrConflict):
 		return err
 	case state == "42P01" || state == "42883" || state == "3F000":
-		return fmt.Errorf("fprom: riverqueue: %s: %w: call Migrate: %w", what, ErrSchema, err)
+		return fmt.Errorf("fprom: riverqueue: %s: %w: call Migrate, or restore the functions of the schema with its tables: %w", what, ErrSchema, err)
 	}
 	return fmt.Errorf("fprom: riverqueue: %s: %w", what, err)
 }
