@@ -44,7 +44,7 @@ func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			q.outage.failed("wait for the rate limit", err)
+			q.failed("wait for the rate limit", err)
 			left = pollTime
 		case left <= 0:
 			return nil
@@ -60,7 +60,7 @@ func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (left ti
 	var secs float64
 	var was, limit int
 	var stepped bool
-	ctx, cancel := context.WithTimeout(ctx, dbTimeout) // the server may be gone without a word
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second) // the server may be gone without a word
 	defer cancel()
 	if err := q.row(ctx, q.sql(admitSQL), perMinute, q.limit.Load(), bulk).Scan(&secs, &was, &limit, &stepped); err != nil {
 		return 0, err

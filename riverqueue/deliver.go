@@ -75,7 +75,7 @@ func (q *Queue) store(run context.Context, key string, args pgx.StrictNamedArgs)
 		if err == nil {
 			return
 		}
-		q.outage.failed("store the outcome of a delivery", err)
+		q.failed("store the outcome of a delivery", err)
 		if run.Err() != nil {
 			q.cfg.Logger.Error("fprom: riverqueue: the outcome of a delivery could not be stored before the end of Run; another process delivers the event again", "event", key)
 			return

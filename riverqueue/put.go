@@ -25,6 +25,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		if err == nil || errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || pause > 320*time.Millisecond || wait(ctx, q, time.After(pause)) != nil {
 			return err
 		}
+		q.renew(err)
 	}
 }
 

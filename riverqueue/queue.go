@@ -129,18 +129,21 @@ func (q *Queue) row(ctx context.Context, sql string, args ...any) pgx.Row {
 		})
 		b.Queue(`COMMIT`)
 		err := q.pool.SendBatch(ctx, b).Close() // after an error the pool closes the connection, and with it the transaction
-		switch {
-		case err == nil:
+		if err == nil {
 			q.outage.over()
-		case ctx.Err() == nil:
-			q.renew(err)
 		}
 		return err
 	})
 }
 
-// renew closes the connections of the pool after an error by which none is of use any more: the server, or a pooler, ends them, or it has
-// become a standby. New ones lead to the server that has taken its place.
+// failed logs what could not be done, and renews the connections. The caller tries again.
+func (q *Queue) failed(what string, err error) {
+	q.outage.failed(what, err)
+	q.renew(err)
+}
+
+// renew closes the connections of the pool after an error by which none is of use any more: the server, or a pooler, ends them, is silent,
+// or has become a standby. New ones lead to the server that has taken its place.
 func (q *Queue) renew(err error) {
 	_, refused := errors.AsType[*pgconn.ConnectError](err) // says nothing about those that are open
 	if state := sqlState(err); !refused && (state == "" || state == "25006" || strings.HasPrefix(state, "57P0")) {

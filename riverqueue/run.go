@@ -43,8 +43,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 			err = q.runClient(ctx, min(max(workers, 1), river.QueueNumWorkersMax), deliver)
 		}
 		if err != nil && ctx.Err() == nil {
-			q.outage.failed("start to deliver", explain("run", err))
-			q.renew(err)
+			q.failed("start to deliver", explain("run", err))
 			_ = wait(ctx, q, time.After(time.Second))
 		}
 	}
@@ -136,7 +135,7 @@ func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], delive
 		case errors.Is(err, errNotReady):
 			return m, 0, err
 		case !errors.Is(err, errBehindLive):
-			q.outage.failed("begin a delivery", err)
+			q.failed("begin a delivery", err)
 		}
 		if err := wait(ctx, q, time.After(pollTime)); err != nil {
 			return m, 0, err

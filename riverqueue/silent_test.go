@@ -12,11 +12,16 @@ import (
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
+type line struct {
+	server net.Conn
+	silent *atomic.Bool
+}
+
 // hole is a way to the database on which the connections that are open may fall silent, as when its host fails.
 type hole struct {
 	url   string
 	mu    sync.Mutex
-	lines []*atomic.Bool // each is true for a silent connection
+	lines []line
 }
 
 func newHole(t *testing.T) *hole {
@@ -47,7 +52,7 @@ func newHole(t *testing.T) *hole {
 			}
 			var silent atomic.Bool
 			h.mu.Lock()
-			h.lines = append(h.lines, &silent)
+			h.lines = append(h.lines, line{back, &silent})
 			h.mu.Unlock()
 			go pass(client, back, &silent)
 			go pass(back, client, &silent)
@@ -77,7 +82,16 @@ func (h *hole) silence() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, l := range h.lines {
-		l.Store(true)
+		l.silent.Store(true)
+	}
+}
+
+// end ends all connections. The pool would wait for an answer for 15 s when it closes one that is silent.
+func (h *hole) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.lines {
+		_ = l.server.Close()
 	}
 }
 
@@ -95,6 +109,7 @@ func TestSilentServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.silence()
+		defer h.end()
 		if err := q.Admit(ctx, 6000); err != nil {
 			t.Errorf("Admit: %v", err)
 		}
@@ -105,6 +120,7 @@ func TestSilentServer(t *testing.T) {
 		q, _ := openAt(t, withQuery(t, h.url, "pool_ping_timeout", "100ms"), riverqueue.Config{})
 		put(t, q, sale("1", "ann", 100))
 		h.silence()
+		defer h.end()
 		time.Sleep(1100 * time.Millisecond) // the pool does not ask a connection that was used within a second
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -59,7 +59,6 @@ const flushSQL = `WITH left_over AS (SELECT *, $schema.fprom_ahead(claimed_until
 
 // Flush waits until every event that any process stored in the schema before the call has an outcome.
 func (q *Queue) Flush(ctx context.Context) error {
-	const fastest, slowest = 10 * time.Millisecond, 500 * time.Millisecond
 	if err := q.errClosed(); err != nil {
 		return err
 	}
@@ -67,7 +66,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 	if err := q.pool.QueryRow(ctx, q.sql(`SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`)).Scan(&last); err != nil {
 		return cmp.Or(ctx.Err(), explain("flush", err))
 	}
-	for pause := fastest; ; pause = min(2*pause, slowest) {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, pollTime) {
 		var left, soon bool
 		secs := 1e9 // without a deadline every event is due in time
 		if end, ok := ctx.Deadline(); ok {
@@ -78,7 +77,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			q.outage.failed("flush", err)
+			q.failed("flush", err)
 		case !left:
 			return nil
 		case !soon:

@@ -35,7 +35,7 @@ const pruneSQL = `WITH conflicts AS (DELETE FROM $schema.fprom_conflict WHERE re
 func (q *Queue) upkeep(ctx context.Context) {
 	for pause := rand.N(time.Second); wait(ctx, q, time.After(pause)) == nil; pause = min(time.Minute, q.cfg.Rescue/3) {
 		if err := q.upkeepOnce(ctx); err != nil && ctx.Err() == nil {
-			q.outage.failed("upkeep", err)
+			q.failed("upkeep", err)
 		}
 	}
 }
