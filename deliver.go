@@ -114,7 +114,8 @@ func (t *Tracker) conclude(ctx context.Context, a *attempt) {
 	}
 }
 
-// askAgain postpones the outcome of a NotReferral that may have come too early (RetryConfig.NotFound).
+// askAgain postpones the outcome of a NotReferral that may have come too early (RetryConfig.NotFound). A long backlog may delay
+// the next attempt by hours.
 func (t *Tracker) askAgain(a *attempt) {
 	early := a.class == classAskAgain || attributed(a.Message)
 	if a.class = classDone; !a.queued || !early {
@@ -130,10 +131,11 @@ func (t *Tracker) askAgain(a *attempt) {
 	age := time.Since(first)
 	i, last := slices.IndexFunc(times, func(at time.Duration) bool { return age < at }), len(times)-1
 	if i < 0 {
+		t.notFound.Delete(a.Key)
 		return
 	}
 	t.notFound.DeleteExpired()
-	t.notFound.Set(a.Key, first, 2*times[last])
+	t.notFound.Set(a.Key, first, times[last]+forgetAfter)
 	a.wait, a.aside = times[i]-age, i == last // its sign-up may wait behind it
 	a.class = classAskAgain
 	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), a.wait.Round(time.Second))

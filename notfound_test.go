@@ -93,6 +93,34 @@ func TestNotFoundIsAskedAgain(t *testing.T) {
 	}
 }
 
+// A backlog that the limit delays by more than the schedule comes to its end all the same: here after two days of a refused key.
+func TestNotFoundInALongBacklog(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begin := time.Now()
+		f := &fake{answer: func(int, call) reply {
+			if time.Since(begin) < 48*time.Hour {
+				return reply{status: 401}
+			}
+			return unknownYet
+		}}
+		cfg := config(f)
+		cfg.RequestsPerMinute, cfg.Burst = 60, 2
+		tracker := start(t, cfg)
+		const n = 1000
+		for i := range n {
+			s := sale(strconv.Itoa(i))
+			s.TID = "visitor"
+			enqueue(t, tracker, s)
+		}
+		time.Sleep(48 * time.Hour)
+		before := len(f.seen())
+		flush(t, tracker, 3*time.Hour)
+		if calls := len(f.seen()) - before; calls > 4*n {
+			t.Errorf("%d calls for %d sales", calls, n)
+		}
+	})
+}
+
 // What the customer did after the sale waits behind it; other customers do not.
 func TestOrderBehindAskingAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
