@@ -1,7 +1,6 @@
 package fprom
 
 import (
-	"errors"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -39,13 +38,7 @@ func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 
 // count tells the breaker about an answer. Called with mu held.
 func (g *gate) count(a *attempt) {
-	var failure error
-	switch {
-	case a.class <= classAskAgain:
-	case a.class == classTransient && !g.failing.othersSucceeded(a):
-		failure = errors.New("failure")
-	default:
-		return
+	if a.class <= classAskAgain || a.class == classTransient && !g.failing.othersSucceeded(a) {
+		_, _ = g.breaker.Execute(func() (struct{}, error) { return struct{}{}, a.err })
 	}
-	_, _ = g.breaker.Execute(func() (struct{}, error) { return struct{}{}, failure })
 }

@@ -25,7 +25,7 @@ type attempt struct {
 
 // newAttempt returns an attempt that fails unless it gets another verdict.
 func newAttempt(m Message, queued bool) *attempt {
-	return &attempt{Message: m, verdict: transient(errRecovered), queued: queued}
+	return &attempt{Message: m, verdict: transient(fmt.Errorf("fprom: %s: %w", SafeKey(m.Key), errRecovered)), queued: queued}
 }
 
 // deliver is what the queue calls for each message. Its error tells the queue what to do with the message. After a panic
@@ -86,9 +86,8 @@ func (t *Tracker) post(ctx context.Context, a *attempt) {
 		defer cancel()
 		defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // it only ends the call
 	}
-	if err := t.guard(ctx, "the transport", func() error { a.verdict = t.client.post(ctx, a.Message); return nil }); err != nil {
-		a.verdict = transient(fmt.Errorf("fprom: %s: %w", SafeKey(a.Key), err))
-		a.sent = true // perhaps
+	if t.guard(ctx, "the transport", func() error { a.verdict = t.client.post(ctx, a.Message); return nil }) != nil {
+		a.sent = true // perhaps; the verdict is that of newAttempt
 	}
 }
 

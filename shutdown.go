@@ -96,7 +96,7 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 		}
 	}
 	t.stop()
-	<-t.ran
+	t.runs.Wait()
 	t.cut()
 
 	undelivered := t.undelivered(ctx)

@@ -34,7 +34,7 @@ type Tracker struct {
 	stop      context.CancelFunc
 	calls     context.Context //nolint:containedctx // of the HTTP calls, which may outlive running; cut ends it
 	cut       context.CancelFunc
-	ran       chan struct{} // closed when the queue's Run has ended
+	runs      sync.WaitGroup // of the queue's Run
 	shutdown  sync.Once
 	ended     chan struct{} // closed when Shutdown has ended
 	endErr    error
@@ -50,7 +50,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	t := &Tracker{
 		cfg: cfg, began: time.Now(), dedupe: newDedupe(cfg.Dedupe), gate: newGate(cfg), notFound: cache.New(0, 0),
-		ran: make(chan struct{}), ended: make(chan struct{}),
+		ended: make(chan struct{}),
 	}
 	t.client = newClient(cfg, t.counts.called)
 	if err := t.claimQueue(); err != nil {
@@ -65,7 +65,7 @@ func New(cfg Config) (*Tracker, error) {
 	_, volatile := cfg.Queue.(UndeliveredLister)
 	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", cfg.AccountID, "host", base.Host,
 		"queue", fmt.Sprintf("%T", cfg.Queue), "durable", !volatile, "version", Version)
-	go t.runQueue()
+	t.runs.Go(t.runQueue)
 	return t, nil
 }
 
@@ -89,15 +89,11 @@ func (t *Tracker) claimQueue() error {
 func canBeKey(q Queue) bool { return reflect.TypeOf(q).Kind() == reflect.Pointer }
 
 func (t *Tracker) runQueue() {
-	defer close(t.ran)
-	for {
+	for t.running.Err() == nil {
 		err := t.guard(t.running, "the Queue's Run", func() error { return t.cfg.Queue.Run(t.running, t.cfg.Workers, t.deliver) })
-		if t.running.Err() != nil {
-			return
-		}
-		t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again in a second", safelog.Error(err))
-		if sleepOr(t.running, time.Second, nil) != nil {
-			return
+		if t.running.Err() == nil {
+			t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again in a second", safelog.Error(err))
+			_ = sleepOr(t.running, time.Second, nil)
 		}
 	}
 }
