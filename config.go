@@ -44,7 +44,7 @@ type Config struct {
 	// Default 64.
 	Workers int
 	// Queue holds accepted events. The Tracker owns it and closes it in Shutdown; if New fails, the caller still owns it.
-	// Default NewMemoryQueue(DefaultQueueSize), which does not outlive the process.
+	// Default NewMemoryQueue(0), which does not outlive the process.
 	Queue   Queue
 	Breaker BreakerConfig // when delivery stops because FirstPromoter fails
 	Dedupe  DedupeConfig  // how many event ids this process remembers
@@ -75,7 +75,7 @@ func (c Config) withDefaults() Config {
 		c.Retry.NotFound = []time.Duration{30 * time.Second, 5 * time.Minute, time.Hour}
 	}
 	if c.Queue == nil {
-		c.Queue = NewMemoryQueue(DefaultQueueSize)
+		c.Queue = NewMemoryQueue(0)
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c

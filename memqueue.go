@@ -10,9 +10,6 @@ import (
 	"github.com/fprom-go/fprom/internal/backlog"
 )
 
-// DefaultQueueSize is the number of events that the default queue holds: over half an hour at 400 a minute.
-const DefaultQueueSize = 16384
-
 // memoryQueue is a Queue that keeps its messages in a backlog.Line and nowhere else.
 type memoryQueue struct {
 	size int
@@ -30,12 +27,12 @@ type memoryItem = backlog.Item[Message]
 
 var _ UndeliveredLister = (*memoryQueue)(nil)
 
-// NewMemoryQueue returns a queue of at most size events (DefaultQueueSize if size ≤ 0). It does not outlive the process. Put
-// never blocks: it returns ErrQueueFull. Shutdown returns the remaining events in an *UndeliveredError. The queue keeps no dead
-// letters: they are logged, counted, and given to the Observer (StageDead).
+// NewMemoryQueue returns a queue of at most size events. If size ≤ 0, it is 16,384: over half an hour at 400 a minute. The queue
+// does not outlive the process. Put never blocks: it returns ErrQueueFull. Shutdown returns the remaining events in an
+// *UndeliveredError. The queue keeps no dead letters: they are logged, counted, and given to the Observer (StageDead).
 func NewMemoryQueue(size int) Queue {
 	if size <= 0 {
-		size = DefaultQueueSize
+		size = 16384
 	}
 	return &memoryQueue{size: size, line: backlog.New[Message](), keys: map[string]*memoryItem{}}
 }
