@@ -19,17 +19,16 @@ const probeTimeout = time.Second
 // (ratelimit.go). While the circuit breaker is open (breaker.go) or the account is paused (pause.go) the gate is shut; when
 // that time is over, one event at a time is sent as a probe, until an answer opens the gate again.
 type gate struct {
-	mu        sync.Mutex
-	limit     *rate.Limiter
-	line      []*attempt // in the order they came
-	failing   *failing
-	breaker   *gobreaker.CircuitBreaker[struct{}] // only called with mu held
-	open      context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
-	endOpen   context.CancelFunc
-	until     time.Time // no probe begins before
-	probe     *attempt  // under way; the last one, if several are
-	probeEnds time.Time // from then on the next probe does not wait for this one
-	probes    int       // since the breaker opened
+	mu      sync.Mutex
+	limit   *rate.Limiter
+	line    []*attempt // in the order they came
+	failing *failing
+	breaker *gobreaker.CircuitBreaker[struct{}] // only called with mu held
+	open    context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
+	endOpen context.CancelFunc
+	until   time.Time // no probe begins before
+	probe   *attempt  // under way; the last one, if several are. The next one waits for its end, but no longer than until
+	probes  int       // since the breaker opened
 
 	reason     error // why the account is paused; nil if it is not
 	refused    int   // answers that refused an event since the last good one
@@ -61,7 +60,7 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 		shut := g.isShut()
 		var wait time.Duration
 		if shut {
-			wait = g.untilProbe()
+			wait = max(time.Until(g.until), 0)
 		}
 		switch {
 		case ctx.Err() != nil && g.reason != nil:
@@ -78,7 +77,7 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 		if wait == 0 {
 			a.open = g.open
 			if shut {
-				g.probe, g.probeEnds = a, time.Now().Add(probeTimeout)
+				g.probe, g.until = a, time.Now().Add(probeTimeout)
 				g.probes++
 			}
 			return nil
@@ -90,15 +89,6 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 }
 
 func (g *gate) isShut() bool { return g.reason != nil || g.breaker.State() != gobreaker.StateClosed }
-
-// untilProbe returns how long the next probe must wait.
-func (g *gate) untilProbe() time.Duration {
-	at := g.until
-	if g.probe != nil && g.probeEnds.After(at) {
-		at = g.probeEnds
-	}
-	return max(time.Until(at), 0)
-}
 
 // next returns the attempt whose turn it is: the first that came, and bulk events last. As a probe it is the last that came,
 // since the first ones may all be at fault. Events that failed before probe last, too; but at the breaker they have the first
@@ -140,7 +130,7 @@ func (g *gate) leave(a *attempt) {
 	defer g.mu.Unlock()
 	g.failing.leave(a)
 	if g.probe == a {
-		g.probe = nil
+		g.probe, g.until = nil, time.Now()
 		g.callNext()
 	}
 }

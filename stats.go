@@ -30,7 +30,7 @@ type Stats struct {
 	QueueError  string        `json:"queue_error,omitempty"` // why the queue gave no figures: then Queue and OldestAge are unknown
 	OldestAge   time.Duration `json:"oldest_age"`            // how long the oldest undelivered event has waited; nanoseconds in JSON
 	Breaker     string        `json:"breaker"`               // "closed", "half-open" or "open"
-	PausedUntil time.Time     `json:"paused_until,omitzero"` // zero unless the account is paused; in the past while a probe is under way
+	PausedUntil time.Time     `json:"paused_until,omitzero"` // when the next probe may be sent; zero unless the account is paused
 	PauseReason string        `json:"pause_reason,omitempty"`
 	PutError    string        `json:"put_error,omitempty"` // why the queue did not store the last events; empty if it did
 
