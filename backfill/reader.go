@@ -159,12 +159,14 @@ func (in *Reader) Rows() iter.Seq2[Row, error] {
 
 func filled(s string) bool { return strings.TrimSpace(s) != "" }
 
-// checkID refuses a row with the event id of another payment. One with another amount is left to the outbox.
+// checkID refuses a row with the event id of another payment, and marks the copy of a row. One with another amount is left to the
+// outbox.
 func (in *Reader) checkID(r *Row) {
 	if r.Event == nil || r.EventID == "" {
 		return
 	}
-	if other, found := in.twins.id(*r); found {
+	other, differ := in.twins.id(*r)
+	if r.twin = other > 0; differ {
 		r.Event, r.Err = nil, fmt.Errorf("fprom: the row has the event id of line %d, and another customer or date: each payment needs an id of its own, not that of a subscription or a customer", other)
 	}
 }

@@ -23,6 +23,8 @@ type Row struct {
 	// next row is read.
 	Record []string
 	JSON   []byte
+
+	twin bool // a row shortly before has the same event id, amount, customer and time
 }
 
 // values are the texts of a row by field.

@@ -77,14 +77,16 @@ func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 	for _, p := range l.pending {
 		m := moneyOf(p.row.Event)
 		is, same := l.own.find(p.msg.Key, m)
-		if is && same && (l.kind == fprom.KindSale || l.kind == fprom.KindRefund) { // the others have no event id
+		again := is && same
+		if !is {
+			is, same = l.index.find(p.msg.Key, m)
+			again = is && same && p.row.twin // an earlier run stored the first one
+		}
+		if again && (l.kind == fprom.KindSale || l.kind == fprom.KindRefund) { // the others have no event id
 			l.result.Repeated++
 			if err := l.refuse(p.row, errRepeated); err != nil {
 				return nil, err
 			}
-		}
-		if !is {
-			is, same = l.index.find(p.msg.Key, m)
 		}
 		switch {
 		case is && !same:

@@ -49,8 +49,8 @@ func (t *twins) hash(parts ...string) uint64 {
 	return h.Sum64()
 }
 
-// see remembers a row. It returns the line of the last row that is equal to it, if that one differs.
-func (t *twins) see(line int, equal, differs uint64) (other int, found bool) {
+// see remembers a row. It returns the line of the last row that is equal to it, or 0, and whether that one differs.
+func (t *twins) see(line int, equal, differs uint64) (other int, differ bool) {
 	last, seen := t.now[equal]
 	if !seen {
 		last, seen = t.old[equal]
@@ -70,9 +70,9 @@ func (t *twins) payment(line int, at time.Time, id, customer string, m money) (o
 	return t.see(line, t.hash(customer, m.currency, strconv.FormatInt(m.amount, 10), strconv.FormatInt(at.Unix()/60, 10)), t.hash(id))
 }
 
-// id finds the row with the same event id and money, and another customer or time: a subscription's id, where each payment needs
-// its own.
-func (t *twins) id(r Row) (other int, found bool) {
+// id returns the line of the row with the same event id and money, or 0. If customer or time differ, it is a subscription's id, where
+// each payment needs its own.
+func (t *twins) id(r Row) (other int, differ bool) {
 	m, customer := moneyOf(r.Event), ""
 	switch e := r.Event.(type) {
 	case fprom.Sale:
