@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +48,33 @@ func TestWithoutEventIDs(t *testing.T) {
 				found(t, r, w.missing, nil, w.differs, nil)
 			})
 		})
+	}
+}
+
+// A commission that FirstPromoter shows without an amount has no other amount than its sale.
+func TestCommissionWithoutAnAmount(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	box := memoutbox.New()
+	box.Add(fprom.Entry{
+		Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDone, Outcome: fprom.Tracked, Amount: 1999, Currency: "usd",
+		RecordedAt: at, SettledAt: at, Commissions: 1, CommissionIDs: []int64{7},
+	})
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/commissions") {
+			_, _ = io.WriteString(w, `[{"id":7,"event_id":"ch_1","status":"pending","sale_amount":null,"original_sale_amount":null,"created_at":"2026-03-10T12:00:00Z"}]`)
+		} else {
+			_, _ = io.WriteString(w, `[]`)
+		}
+	}))
+	t.Cleanup(api.Close)
+	client, err := firstpromoter.New(firstpromoter.Config{APIKey: "key", AccountID: "account", BaseURL: api.URL + "/company"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := reconcile.Run(t.Context(), reconcile.Options{Client: client, Outbox: box, From: at, To: at})
+	if err != nil || !r.Clean() || r.Matched != 1 {
+		t.Errorf("%+v %v", r, err)
 	}
 }
 

@@ -15,11 +15,12 @@ func theirMoney(c firstpromoter.Commission) (amount int64, currency string) {
 	return c.SaleAmount, ""
 }
 
-// wrongAmount returns a commission with another amount or currency, or nil. A split one may have a part of the amount.
+// wrongAmount returns a commission with another amount or currency, or nil. A split one may have a part of the amount, and one without
+// an amount says nothing.
 func wrongAmount(e *event) *firstpromoter.Commission {
 	for i, c := range e.rows {
 		switch {
-		case c.Split, e.kind == fprom.KindSale && c.Refund(), sameAmount(e, c):
+		case c.Split, c.SaleAmount == 0 && c.OriginalAmount == 0, e.kind == fprom.KindSale && c.Refund(), sameAmount(e, c):
 		default:
 			return &e.rows[i]
 		}
