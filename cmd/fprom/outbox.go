@@ -160,7 +160,8 @@ func scheme(where string) string {
 func shown(where string) string {
 	if !isDatabase(where) {
 		before, _, at := strings.Cut(where, "@")
-		if at && strings.Contains(before, ":") || strings.Contains(strings.ToLower(where), "password") {
+		pairs := strings.Contains(where, "=") && strings.Contains(where, " ") // host=db password=…
+		if at && strings.Contains(before, ":") || pairs {
 			return "(not shown, since it may have a password; an address begins with postgres://)"
 		}
 		return where
