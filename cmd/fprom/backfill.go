@@ -204,17 +204,16 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 		p.detail(fmt.Sprintf("with live events %s; at the account's limit %s left", outcomesText(settled), span(backfill.TimeLeft(waiting, flags.rate))))
 		p.set(int64(first - waiting))
 	}
-	o, err := backfill.Wait(limited, own.box, r.Since, show)
-	for noted := false; restarting(err) && !flags.deliver && limited.Err() == nil; noted = true {
-		if !noted {
-			_, problem := outboxProblem(err)
-			a.note("the outbox is asked again until it answers: %s", problem)
-		}
-		select {
-		case <-limited.Done():
-		case <-time.After(followPause):
-		}
+	var o backfill.Outcomes
+	wait := func() (err error) {
 		o, err = backfill.Wait(limited, own.box, r.Since, show)
+		return err
+	}
+	var err error
+	if flags.deliver {
+		err = wait()
+	} else {
+		err = a.patiently(limited, wait)
 	}
 	switch {
 	case err == nil || ctx.Err() != nil:

@@ -1,9 +1,13 @@
 package main_test
 
 import (
+	"context"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/fprom-go/fprom/fpromtest"
 )
@@ -73,5 +77,46 @@ func TestOneConnection(t *testing.T) {
 	}
 	if n := len(fake.Commissions()); n != 21 {
 		t.Errorf("%d commissions", n)
+	}
+}
+
+// A database that refuses the user while --wait waits is no restart: nothing would mend it, so the run ends at once.
+func TestWaitEndsWhenTheDatabaseRefuses(t *testing.T) {
+	t.Parallel()
+	p := inDatabase(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
+	fake.Inject(fpromtest.Hang())
+	serve(t, p, fake)
+	admin, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = admin.Close(context.Background()) }()
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := admin.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("CREATE ROLE operator SUPERUSER LOGIN")
+	u, err := url.Parse(p.where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User("operator")
+	cmd := command(t, env{"FPROM_OUTBOX": u.String()}, "backfill", past(t, 3), "--amount", "minor", "--wait=50s")
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool {
+		return strings.Contains(fprom(t, env{"FPROM_OUTBOX": p.where}, "status", "-o", "json").out, `"bulk": 3`)
+	})
+	exec("ALTER ROLE operator NOLOGIN")
+	exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'operator'")
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 4 || !strings.Contains(errs.String(), "PostgreSQL refuses the user or the password; check user and password in the address") {
+		t.Errorf("exit %d: %s", code, errs.String())
 	}
 }

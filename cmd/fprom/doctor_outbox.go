@@ -100,11 +100,16 @@ func outboxProblem(err error) (fix, problem string) {
 
 const runAgain = "run the command again"
 
+// The problems of a database for which exitCode has an exit status of its own.
+const (
+	databaseRefuses = "PostgreSQL refuses the user or the password"
+	databaseAway    = "PostgreSQL cannot be reached"
+)
+
 // restarting reports whether err is that of an outbox whose service or database may be restarting.
 func restarting(err error) bool {
-	fix, _ := knownProblem(err)
-	_, noConnection := errors.AsType[*pgconn.ConnectError](err)
-	return fix == runAgain || noConnection
+	fix, problem := knownProblem(err)
+	return fix == runAgain || problem == databaseAway
 }
 
 // knownProblem is outboxProblem for known errors of an outbox, else empty.
@@ -134,11 +139,11 @@ func knownProblem(err error) (fix, problem string) {
 	case errors.Is(err, errNoRights), isPg && pg.Code == "42501":
 		return "grant the user of the address what the service's user may do", "PostgreSQL: permission denied"
 	case isPg && strings.HasPrefix(pg.Code, "28"):
-		return "check user and password in the address", "PostgreSQL refuses the user or the password"
+		return "check user and password in the address", databaseRefuses
 	case isPg && pg.Code == "3D000":
 		return "check the database's name in the address", "PostgreSQL has no such database"
 	case noConnection:
-		return "check host and port in the address, and that PostgreSQL runs and lets this machine in", "PostgreSQL cannot be reached"
+		return "check host and port in the address, and that PostgreSQL runs and lets this machine in", databaseAway
 	case isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
 		return runAgain, "the service that has it open ended, or does not answer"
 	case errors.Is(err, io.ErrUnexpectedEOF), isPg && strings.HasPrefix(pg.Code, "57P"):

@@ -30,8 +30,8 @@ const exitTable = `Exit status:
   1    failed
   2    wrong usage: a flag, an argument, a missing setting
   3    done, but something needs a person (rejected rows, differences, failed checks)
-  4    FirstPromoter refused the credentials
-  5    FirstPromoter is not reachable
+  4    FirstPromoter, or the database, refused the credentials
+  5    FirstPromoter, or the database, is not reachable
   130  interrupted; run it again to go on
 `
 
@@ -67,6 +67,7 @@ var errNeedsPerson error = &exitError{code: exitAttention}
 func exitCode(err error) int {
 	coded, ok := errors.AsType[*exitError](err)
 	api, isAPI := errors.AsType[*fprom.APIError](err)
+	_, problem := knownProblem(err)
 	switch {
 	case err == nil:
 		return exitDone
@@ -74,9 +75,9 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case ok:
 		return coded.code
-	case errors.Is(err, fprom.ErrUnauthorized):
+	case errors.Is(err, fprom.ErrUnauthorized), problem == databaseRefuses:
 		return exitRefused
-	case errors.Is(err, firstpromoter.ErrUnreachable), errors.Is(err, firstpromoter.ErrNotFirstPromoter), isAPI && api.StatusCode >= 500:
+	case problem == databaseAway, errors.Is(err, firstpromoter.ErrUnreachable), errors.Is(err, firstpromoter.ErrNotFirstPromoter), isAPI && api.StatusCode >= 500:
 		return exitUnreachable
 	default:
 		return exitFailed
@@ -111,8 +112,8 @@ func report(w io.Writer, asJSON bool, err error) {
 	if text == "" {
 		return
 	}
-	if code == exitRefused {
-		text += "; fprom doctor says which one is wrong"
+	if errors.Is(err, fprom.ErrUnauthorized) { // the library's words are for a service
+		text = strings.Replace(text, fprom.ErrUnauthorized.Error(), "FirstPromoter refused the API key or the account id", 1) + "; fprom doctor says which one is wrong"
 	}
 	if asJSON {
 		_ = json.NewEncoder(w).Encode(struct {

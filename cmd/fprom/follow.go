@@ -10,8 +10,6 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-const followPause = time.Second
-
 // followedJSON has the outcomes of redriven events.
 type followedJSON struct {
 	Redriven int         `json:"redriven"` // by this command; another process may have redriven more of Events
@@ -47,28 +45,49 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 	}
 	p := a.progress(int64(n), "outcomes")
 	defer p.end()
-	v, noted := followedJSON{Redriven: n, Waiting: n, Events: []eventJSON{}}, false
-	var found []fprom.Entry
-	for deadline := time.Now().Add(most); ; {
-		now, err := entries(box.Entries(ctx, fprom.Filter{Keys: keys, Personal: a.personal}))
-		switch {
-		case err == nil:
-			v, found = a.tally(n, now), now
-		case ctx.Err() == nil && !noted: // the service may be restarting
-			_, problem := outboxProblem(err)
-			a.note("%s redriven; the outbox is asked again until it answers: %s", count(n, "dead letter"), problem)
-			noted = true
+	limited, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	v, found := followedJSON{Redriven: n, Waiting: n, Events: []eventJSON{}}, []fprom.Entry(nil)
+	for {
+		err := a.patiently(limited, func() error {
+			now, err := entries(box.Entries(ctx, fprom.Filter{Keys: keys, Personal: a.personal}))
+			if err == nil {
+				v, found = a.tally(n, now), now
+			}
+			return err
+		})
+		if err != nil && (ctx.Err() != nil || !restarting(err)) {
+			return err
 		}
 		p.set(int64(v.done + v.Dead))
-		if v.Waiting == 0 || time.Now().After(deadline) {
+		if v.Waiting == 0 || limited.Err() != nil {
 			p.end()
 			return a.showFollowed(v, len(plan), found)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(followPause):
+		pause(limited)
+	}
+}
+
+// patiently calls ask, and again while the service or the database of the outbox may be restarting, until ctx ends.
+func (a *app) patiently(ctx context.Context, ask func() error) error {
+	for noted := false; ; noted = true {
+		err := ask()
+		if !restarting(err) || ctx.Err() != nil {
+			return err
 		}
+		if !noted {
+			_, problem := knownProblem(err)
+			a.note("the outbox is asked again until it answers: %s", problem)
+		}
+		pause(ctx)
+	}
+}
+
+// pause waits a second, or for the end of ctx.
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
 	}
 }
 

@@ -183,14 +183,17 @@ func TestOutboxInWords(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ where, says string }{
-		{held.where, "another process has the file open"},
-		{empty, "is an empty file"},
-		{"postgres://nobody@127.0.0.1:1/shop", "PostgreSQL cannot be reached"},
-		{inDatabase(t).where, "the tables are missing"},
+	for _, c := range []struct {
+		where, says string
+		code        int
+	}{
+		{held.where, "another process has the file open", 1},
+		{empty, "is an empty file", 1},
+		{"postgres://nobody@127.0.0.1:1/shop", "PostgreSQL cannot be reached", 5},
+		{inDatabase(t).where, "the tables are missing", 1},
 	} {
 		for _, args := range [][]string{{"status"}, {"events", "-o", "jsonl"}, {"dead", "list"}} {
-			if r := fprom(t, env{"FPROM_OUTBOX": c.where}, args...).want(t, 1); !strings.Contains(r.err, c.says) || strings.Contains(r.err, "boltqueue.Dial") || strings.Contains(r.err, "[address]") || strings.Count(r.err, "\n") != 1 {
+			if r := fprom(t, env{"FPROM_OUTBOX": c.where}, args...).want(t, c.code); !strings.Contains(r.err, c.says) || strings.Contains(r.err, "boltqueue.Dial") || strings.Contains(r.err, "[address]") || strings.Count(r.err, "\n") != 1 {
 				t.Errorf("no %q in %s", c.says, r)
 			}
 		}
@@ -292,7 +295,7 @@ func TestPasswordOfAWrongAddress(t *testing.T) {
 	file := past(t, 1)
 	for _, where := range []string{
 		"host=db user=shop password=hunter2 dbname=shop", "Postgres://shop:hunter2@db/shop", "postgres:shop:hunter2@db",
-		"/dev/null/postgres:shop:hunter2@db", "postgres://shop:hunter2%zz@db/shop",
+		"host=db user=shop pasword=hunter2 dbname=shop", "/dev/null/postgres:shop:hunter2@db", "postgres://shop:hunter2%zz@db/shop",
 	} {
 		e := env{"FPROM_OUTBOX": where, "FIRSTPROMOTER_API_KEY": "key-0123456789", "FIRSTPROMOTER_ACCOUNT_ID": "acc-1", "FIRSTPROMOTER_API_URL": "http://127.0.0.1:1/api/v2/track"}
 		hidesPassword(t, e, "status", "doctor", "page", "why ann@example.com", "backfill "+file+" --amount minor", "backfill "+file+" --amount minor --deliver")
