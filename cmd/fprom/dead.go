@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,11 +27,6 @@ type deadJSON struct {
 	Attempts int        `json:"attempts"`
 	At       *time.Time `json:"at"` // when it was given up
 	Damaged  bool       `json:"damaged"`
-}
-
-type deadListJSON struct {
-	Dead []deadJSON `json:"dead"`
-	Next *string    `json:"next"` // for --after; null at the end
 }
 
 func deadOf(e fprom.Entry) deadJSON {
@@ -64,16 +60,7 @@ func (a *app) deadList() *cobra.Command {
 				return err
 			}
 			f.State, f.Personal = fprom.StateDead, a.personal
-			return a.withOutbox(ctx, func(box fprom.Outbox) error {
-				found, n, next, err := a.list(ctx, box, f, func(e fprom.Entry) any { return deadOf(e) })
-				if err != nil {
-					return err
-				}
-				if err := a.showDead(found, n, next); err != nil {
-					return err
-				}
-				return noneMissing(keys, found, next)
-			})
+			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.list(ctx, box, f, deadLetters) })
 		}),
 	}
 	flags.register(cmd, 50)
@@ -82,37 +69,13 @@ func (a *app) deadList() *cobra.Command {
 	return cmd
 }
 
-// noneMissing returns an error if no dead letter has one of the keys, unless the list goes on.
-func noneMissing(keys []string, found []fprom.Entry, next *string) error {
-	if missing := unseen(keys, found); len(missing) > 0 && next == nil {
-		return failed("no dead letter has the key %s; see fprom dead list", missing[0])
-	}
-	return nil
-}
-
-func (a *app) showDead(found []fprom.Entry, n int, next *string) error {
-	if a.format == formatJSONL { // list has written the dead letters
-		return a.summary(n, next)
-	}
-	v := deadListJSON{Dead: make([]deadJSON, len(found)), Next: next}
-	for i, e := range found {
-		v.Dead[i] = deadOf(e)
-	}
-	return a.show(v, func(w io.Writer) {
-		deadTable(w, found)
-		more(w, len(found), "dead letter", next)
-	})
-}
-
-func deadTable(w io.Writer, found []fprom.Entry) {
-	if len(found) == 0 {
-		return
-	}
-	rows := [][]string{{"KEY", "AMOUNT", "CUSTOMER", "GIVEN UP", "TRIES", "STATUS", "REASON"}}
-	for _, e := range found {
-		rows = append(rows, []string{e.Key, amount(e), e.Customer, stamp(e.SettledAt), strconv.Itoa(e.Attempts), number(e.StatusCode), because(e)})
-	}
-	table(w, rows)
+var deadLetters = list{
+	name: "dead", what: "dead letter", absent: "no dead letter has the key %s",
+	object:  func(e fprom.Entry) any { return deadOf(e) },
+	columns: []string{"KEY", "AMOUNT", "CUSTOMER", "GIVEN UP", "TRIES", "STATUS", "REASON"},
+	cells: func(e fprom.Entry) []string {
+		return []string{e.Key, amount(e), e.Customer, stamp(e.SettledAt), strconv.Itoa(e.Attempts), number(e.StatusCode), because(e)}
+	},
 }
 
 // change is an action on dead letters.
@@ -214,8 +177,8 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 	if err != nil {
 		return err
 	}
-	if err := noneMissing(f.Keys, plan, nil); err != nil {
-		return err
+	if missing := unseen(f.Keys, plan); len(missing) > 0 {
+		return failed(deadLetters.absent+"; see fprom dead list", strings.Join(missing, ", "))
 	}
 	if flags.dry || !flags.yes && a.terminal.in {
 		a.showPlan(c, plan, flags.dry)
@@ -245,7 +208,7 @@ func (a *app) showPlan(c change, plan []fprom.Entry, dry bool) {
 		w = a.out
 	}
 	const most = 20
-	deadTable(w, plan[:min(len(plan), most)])
+	writeTable(w, deadLetters.columns, plan[:min(len(plan), most)], deadLetters.cells)
 	if len(plan) > most {
 		_, _ = fmt.Fprintf(w, "… and %d more; fprom dead list shows all\n", len(plan)-most)
 	}

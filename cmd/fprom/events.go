@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"strings"
 	"time"
 
@@ -33,11 +32,6 @@ type eventJSON struct {
 	Damaged       bool       `json:"damaged"`
 
 	CommissionStatus map[int64]string `json:"commission_status"` // by commission id, from --changes
-}
-
-type eventsJSON struct {
-	Events []eventJSON `json:"events"`
-	Next   *string     `json:"next"` // for --after; null at the end
 }
 
 func (a *app) eventOf(e fprom.Entry) eventJSON {
@@ -74,7 +68,7 @@ It changes nothing.`,
 			if err := a.readChanges(); err != nil {
 				return err
 			}
-			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.listEvents(ctx, box, f) })
+			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.list(ctx, box, f, a.eventList(len(keys) > 0)) })
 		}),
 	}
 	flags.register(cmd, 50)
@@ -88,79 +82,4 @@ It changes nothing.`,
 	a.changesFlag(cmd)
 	a.personalFlag(cmd)
 	return cmd
-}
-
-func (a *app) listEvents(ctx context.Context, box fprom.Outbox, f fprom.Filter) error {
-	found, n, next, err := a.list(ctx, box, f, func(e fprom.Entry) any { return a.eventOf(e) })
-	if err != nil {
-		return err
-	}
-	if err := a.showEvents(found, n, f, next); err != nil {
-		return err
-	}
-	if missing := unseen(f.Keys, found); len(missing) > 0 && next == nil {
-		return failed("not among the selected events: %s; the ledger forgets events after its time, and dropped ones at once", strings.Join(missing, ", "))
-	}
-	return nil
-}
-
-func (a *app) showEvents(found []fprom.Entry, n int, f fprom.Filter, next *string) error {
-	if a.format == formatJSONL { // list has written the events
-		return a.summary(n, next)
-	}
-	v := eventsJSON{Events: make([]eventJSON, len(found)), Next: next}
-	for i, e := range found {
-		v.Events[i] = a.eventOf(e)
-	}
-	return a.show(v, func(w io.Writer) { a.eventsText(w, found, f, next) })
-}
-
-// list reads the entries that f selects. n is their number, and next is the cursor for more, nil at the end. For jsonl it writes
-// asLine of each entry at once, and returns entries only if keys were named.
-func (a *app) list(ctx context.Context, box fprom.Outbox, f fprom.Filter, asLine func(fprom.Entry) any) (found []fprom.Entry, n int, next *string, err error) {
-	limit, last := f.Limit, ""
-	if limit > 0 {
-		limit = max(limit, len(f.Keys)) // show all named events
-		f.Limit = limit + 1             // one more, to know whether the list goes on
-	}
-	for e, err := range box.Entries(ctx, f) {
-		switch {
-		case err != nil:
-			return nil, n, nil, err
-		case limit > 0 && n == limit:
-			return found, n, &last, nil
-		}
-		n, last = n+1, e.Cursor
-		if a.format == formatJSONL {
-			if err := a.line("result", asLine(e)); err != nil {
-				return nil, n, nil, err
-			}
-		}
-		if a.format != formatJSONL || len(f.Keys) > 0 {
-			found = append(found, e)
-		}
-	}
-	return found, n, nil, nil
-}
-
-// unseen returns the keys that no entry of found has.
-func unseen(keys []string, found []fprom.Entry) (missing []string) {
-	for _, k := range keys {
-		seen := false
-		for _, e := range found {
-			seen = seen || fprom.Filter{Keys: []string{k}}.Match(e)
-		}
-		if !seen {
-			missing = append(missing, fprom.MaskEmail(k))
-		}
-	}
-	return missing
-}
-
-// summary writes the last line of jsonl.
-func (a *app) summary(n int, next *string) error {
-	return a.line("summary", struct {
-		Count int     `json:"count"`
-		Next  *string `json:"next"`
-	}{n, next})
 }

@@ -11,40 +11,26 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-func (a *app) eventsText(w io.Writer, found []fprom.Entry, f fprom.Filter, next *string) {
-	if len(f.Keys) == 0 {
-		a.eventsTable(w, found)
-		more(w, len(found), "event", next)
-		return
+// eventList is what events lists; in full, the text has all of each event.
+func (a *app) eventList(full bool) list {
+	l := list{
+		name: "events", what: "event", absent: "not among the selected events: %s; the ledger forgets events after its time, and dropped ones at once",
+		object: func(e fprom.Entry) any { return a.eventOf(e) },
 	}
-	for i, e := range found {
-		if i > 0 {
-			_, _ = fmt.Fprintln(w)
-		}
-		a.eventText(w, e)
+	if full {
+		l.text = a.eventText
+	} else {
+		l.columns, l.cells = eventColumns, a.eventCells
 	}
+	return l
 }
 
-func (a *app) eventsTable(w io.Writer, found []fprom.Entry) {
-	if len(found) == 0 {
-		return
-	}
-	rows := [][]string{{"KEY", "STATE", "OUTCOME", "AMOUNT", "CUSTOMER", "RECORDED", "TRIES", "REASON"}}
-	for _, e := range found {
-		rows = append(rows, []string{
-			e.Key, string(e.State), a.outcome(e), amount(e), e.Customer, stamp(e.RecordedAt), strconv.Itoa(e.Attempts), short(because(e)),
-		})
-	}
-	table(w, rows)
-}
+var eventColumns = []string{"KEY", "STATE", "OUTCOME", "AMOUNT", "CUSTOMER", "RECORDED", "TRIES", "REASON"}
 
-// more is the last line of a list: how many, and how to see more.
-func more(w io.Writer, n int, what string, next *string) {
-	if next != nil {
-		_, _ = fmt.Fprintf(w, "%s; for more add --after %s, or --limit 0 for all\n", count(n, what), *next)
-		return
+func (a *app) eventCells(e fprom.Entry) []string {
+	return []string{
+		e.Key, string(e.State), a.outcome(e), amount(e), e.Customer, stamp(e.RecordedAt), strconv.Itoa(e.Attempts), short(because(e)),
 	}
-	_, _ = fmt.Fprintln(w, count(n, what))
 }
 
 // eventText shows all of an event.

@@ -111,7 +111,7 @@ func (a *app) tally(n int, found []fprom.Entry) followedJSON {
 func (a *app) showFollowed(v followedJSON, selected int, found []fprom.Entry) error {
 	v.Selected = selected
 	err := a.show(v, func(w io.Writer) {
-		a.eventsTable(w, found)
+		writeTable(w, eventColumns, found, a.eventCells)
 		_, _ = fmt.Fprintf(w, "%s redriven: %d done, %d dead again, %d still waiting\n", count(v.Redriven, "dead letter"), v.done, v.Dead, v.Waiting)
 	})
 	if err == nil && v.Dead+v.Waiting > 0 {

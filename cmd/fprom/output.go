@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -76,18 +77,41 @@ func writeLine(w io.Writer, kind string, v any) error {
 	return err
 }
 
-// table writes rows in columns. The first row is the header.
-func table(w io.Writer, rows [][]string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for n, r := range rows {
-		for i, c := range r {
-			if r[i] = clean(c); c == "" && n > 0 {
-				r[i] = "-"
-			}
-		}
-		_, _ = fmt.Fprintln(t, strings.Join(r, "\t"))
+// table writes rows in columns as they come, each thousand with its own widths.
+type table struct {
+	w       *tabwriter.Writer
+	columns []string
+	rows    int
+}
+
+func newTable(w io.Writer, columns []string) *table {
+	return &table{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0), columns: columns}
+}
+
+// add writes a row, behind the names of the columns if it is the first.
+func (t *table) add(cells []string) error {
+	if t.rows++; t.rows == 1 {
+		_, _ = fmt.Fprintln(t.w, strings.Join(t.columns, "\t"))
 	}
-	_ = t.Flush()
+	for i, c := range cells {
+		cells[i] = cmp.Or(clean(c), "-")
+	}
+	_, err := fmt.Fprintln(t.w, strings.Join(cells, "\t"))
+	if t.rows%1000 == 0 {
+		err = t.w.Flush()
+	}
+	return err
+}
+
+func (t *table) flush() { _ = t.w.Flush() }
+
+// writeTable writes all rows.
+func writeTable[E any](w io.Writer, columns []string, all []E, cells func(E) []string) {
+	t := newTable(w, columns)
+	for _, e := range all {
+		_ = t.add(cells(e))
+	}
+	t.flush()
 }
 
 // clean makes foreign text fit for a terminal: no escapes, no line ends.

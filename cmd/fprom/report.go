@@ -13,13 +13,9 @@ import (
 
 // reportText shows what a comparison found, and how to mend it. refused is the number of rows that make no sale.
 func reportText(w io.Writer, r reconcile.Report, refused int) {
-	rows := [][]string{{"DAY", "OURS", "THEIRS", ""}}
-	for _, d := range r.Days {
-		rows = append(rows, []string{d.Day, strconv.Itoa(d.Ours), strconv.Itoa(d.Theirs), hint(d.Ours != d.Theirs, "differs")})
-	}
-	if len(r.Days) > 0 {
-		table(w, rows)
-	}
+	writeTable(w, []string{"DAY", "OURS", "THEIRS", "TOTALS"}, r.Days, func(d reconcile.Day) []string {
+		return []string{d.Day, strconv.Itoa(d.Ours), strconv.Itoa(d.Theirs), map[bool]string{true: "agree", false: "differ"}[d.Ours == d.Theirs]}
+	})
 	_, _ = fmt.Fprintf(w, "matched %d, no commission %d, not a referral %d, waiting %d%s; %s\n", r.Matched, r.NoCommission, r.NotReferral, r.Waiting, hint(r.Dead > 0, fmt.Sprintf(" (%d given up)", r.Dead)), count(r.Calls, "call"))
 	for _, c := range []struct {
 		name    string
@@ -60,17 +56,16 @@ func entriesText(w io.Writer, name string, all []reconcile.Entry) {
 		return
 	}
 	_, _ = fmt.Fprintf(w, "\n%s: %d\n", name, len(all))
-	rows := [][]string{{"EVENT", "KIND", "AMOUNT", "THEIRS", "SETTLED", "COMMISSIONS"}}
-	for _, e := range all[:min(len(all), most)] {
+	columns := []string{"EVENT", "KIND", "AMOUNT", "THEIRS", "SETTLED", "COMMISSIONS"}
+	writeTable(w, columns, all[:min(len(all), most)], func(e reconcile.Entry) []string {
 		theirs := ""
 		if e.TheirAmount != 0 {
 			theirs = currency.Format(e.TheirAmount, e.TheirCurrency)
 		}
-		rows = append(rows, []string{
+		return []string{
 			e.EventID, e.Kind, currency.Format(e.Amount, e.Currency), theirs, stamp(e.SettledAt), strings.Trim(fmt.Sprint(e.CommissionIDs), "[]"),
-		})
-	}
-	table(w, rows)
+		}
+	})
 	if len(all) > most {
 		_, _ = fmt.Fprintf(w, "… and %d more; -o json has all\n", len(all)-most)
 	}
