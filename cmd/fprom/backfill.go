@@ -98,7 +98,7 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 		return err
 	}
 	defer own.end(ctx)
-	p := a.progress(0, "rows")
+	p := a.progress("rows")
 	warned, refused := 0, 0
 	result, err := backfill.Run(ctx, r, backfill.Options{
 		Format: format, Outbox: box, DryRun: flags.dry, RejectsPath: flags.rejects, RequestsPerMinute: flags.rate,
@@ -114,11 +114,11 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 			}
 		},
 		Progress: func(now backfill.Progress) {
+			total := int64(0)
 			if at := offset(r); size > 0 && at > 0 {
-				p.expect(int64(float64(now.Rows) * float64(size) / float64(at)))
+				total = int64(float64(now.Rows) * float64(size) / float64(at))
 			}
-			p.detail(fmt.Sprintf("%d queued, delivery takes %s", now.Queued, span(now.Left)))
-			p.set(int64(now.Rows))
+			p.set(int64(now.Rows), total, fmt.Sprintf("%d queued, delivery takes %s", now.Queued, span(now.Left)))
 		},
 	})
 	p.end()
@@ -192,7 +192,7 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 	defer cancel()
 	limited, stop := context.WithCancelCause(limited)
 	defer stop(nil)
-	p := a.progress(0, "delivered")
+	p := a.progress("delivered")
 	defer p.end()
 	first := 0
 	show := func(waiting int, settled backfill.Outcomes) {
@@ -200,9 +200,7 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 			stop(err)
 		}
 		first = max(first, waiting)
-		p.expect(int64(first))
-		p.detail(fmt.Sprintf("with live events %s; at the account's limit %s left", outcomesText(settled), span(backfill.TimeLeft(waiting, flags.rate))))
-		p.set(int64(first - waiting))
+		p.set(int64(first-waiting), int64(first), fmt.Sprintf("with live events %s; at the account's limit %s left", outcomesText(settled), span(backfill.TimeLeft(waiting, flags.rate))))
 	}
 	var o backfill.Outcomes
 	wait := func() (err error) {

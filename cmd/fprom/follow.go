@@ -43,7 +43,7 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 	for i, e := range plan {
 		keys[i] = e.Key
 	}
-	p := a.progress(int64(n), "outcomes")
+	p := a.progress("outcomes")
 	defer p.end()
 	limited, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -59,7 +59,7 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 		if err != nil && (ctx.Err() != nil || !restarting(err)) {
 			return err
 		}
-		p.set(int64(v.done + v.Dead))
+		p.set(int64(v.done+v.Dead), int64(n), "")
 		if v.Waiting == 0 || limited.Err() != nil {
 			p.end()
 			return a.showFollowed(v, len(plan), found)

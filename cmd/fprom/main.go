@@ -55,6 +55,7 @@ type app struct {
 	personal  bool
 	changes   string // --changes
 	terminal  struct{ in, out, errs bool }
+	shown     *progress // the last one
 
 	commissionStatus func(commission int64) string // see readChanges
 }

@@ -8,6 +8,9 @@ import (
 // note writes a message to stderr.
 func (a *app) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
+	if a.shown != nil {
+		a.shown.clear()
+	}
 	if isJSON(a.format) {
 		_ = json.NewEncoder(a.errs).Encode(struct {
 			Type string `json:"type"`

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
 
@@ -21,133 +21,89 @@ const (
 
 var progressModes = []string{progressAuto, progressBar, progressPlain, progressNone}
 
-const plainEvery = 10 * time.Second
+const (
+	plainEvery = 10 * time.Second
+	barEvery   = 200 * time.Millisecond
+	barCells   = 20
+)
 
-// progress shows on stderr that long work goes on: a bar on a terminal, elsewhere a line every ten seconds.
-// It is safe for concurrent use.
+// progress shows on stderr that long work goes on, also while one step takes long: a bar on a terminal, elsewhere a line every ten
+// seconds. It is safe for concurrent use.
 type progress struct {
 	a     *app
 	what  string
-	total int64 // 0: not known
-	mode  string
+	bar   bool
 	start time.Time
+	end   func() // removes the bar; it may be called more than once
 
-	mu    sync.Mutex
-	done  int64
-	more  string // text behind the figures
-	bar   *progressbar.ProgressBar
-	ended chan struct{} // closed at the end
+	mu          sync.Mutex
+	done, total int64  // total 0: not known
+	more        string // text behind the figures
+	drawn       int    // columns of the bar that is on the terminal
 }
 
-func (a *app) progress(total int64, what string) *progress {
-	p := &progress{a: a, what: what, total: total, mode: a.bars, start: time.Now(), ended: make(chan struct{})}
-	if p.mode == progressAuto {
-		p.mode = progressPlain
-		if n := a.columns(); a.terminal.errs && os.Getenv("TERM") != "dumb" && a.format == formatText && (n == 0 || n >= figures+10) {
-			p.mode = progressBar
+func (a *app) progress(what string) *progress {
+	p := &progress{a: a, what: what, start: time.Now(), end: func() {}}
+	every := plainEvery
+	switch {
+	case a.bars == progressNone:
+		return p
+	case a.bars == progressBar, a.bars == progressAuto && a.terminal.errs && os.Getenv("TERM") != "dumb" && a.format == formatText:
+		p.bar, every = true, barEvery
+	}
+	stop, over := make(chan struct{}), make(chan struct{})
+	p.end = sync.OnceFunc(func() {
+		close(stop)
+		<-over
+		p.clear()
+	})
+	a.shown = p
+	go func() {
+		defer close(over)
+		for t := time.Tick(every); ; {
+			select {
+			case <-stop:
+				return
+			case now := <-t:
+				p.show(now)
+			}
 		}
-	}
-	if p.mode == progressPlain {
-		go p.tick()
-	}
-	if p.mode == progressBar {
-		limit := total
-		if limit <= 0 {
-			limit = -1
-		}
-		p.bar = progressbar.NewOptions64(limit,
-			progressbar.OptionSetWriter(a.errs), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-			progressbar.OptionEnableColorCodes(a.colours()), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
-			progressbar.OptionThrottle(100*time.Millisecond))
-	}
+	}()
 	return p
 }
 
-// expect sets the total.
-func (p *progress) expect(total int64) {
+// set says how much is done, of how much, and a text behind the figures.
+func (p *progress) set(done, total int64, more string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.total = total; p.bar != nil && !p.isOver() {
-		p.bar.ChangeMax64(max(total, 1))
-	}
+	p.done, p.total, p.more = done, total, more
 }
 
-// detail sets the text behind the figures.
-func (p *progress) detail(text string) {
+// clear removes the bar until it is drawn again.
+func (p *progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.more = text; p.bar != nil && !p.isOver() {
-		p.bar.Describe(p.a.fit(p.what + " (" + text + ")"))
+	if p.drawn > 0 {
+		_, _ = fmt.Fprintf(p.a.errs, "\r%*s\r", p.drawn, "")
+		p.drawn = 0
 	}
 }
 
-const figures = 56 // the longest of a bar
-
-// fit cuts the text of a bar, so that all of the bar is in one line: only that is overwritten.
-func (a *app) fit(text string) string {
-	r, width := []rune(text), a.columns()
-	if room := max(width-figures, 10); width > 0 && len(r) > room {
-		return string(r[:room-1]) + "…"
-	}
-	return text
-}
-
-// columns is the width of the terminal; 0 if it is not known.
-func (a *app) columns() int {
-	if f, ok := a.errs.(*os.File); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return n
-		}
-	}
-	return 0
-}
-
-// set sets how much is done.
-func (p *progress) set(done int64) {
+// show draws the bar again, or writes a line.
+func (p *progress) show(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.done = done
-	if p.bar != nil && !p.isOver() {
-		_ = p.bar.Set64(done)
-	}
-}
-
-// tick writes a line every ten seconds, also while one step takes long.
-func (p *progress) tick() {
-	t := time.NewTicker(plainEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-p.ended:
-			return
-		case now := <-t.C:
-			p.mu.Lock()
-			if !p.isOver() {
-				p.line(now)
-			}
-			p.mu.Unlock()
-		}
-	}
-}
-
-func (p *progress) isOver() bool {
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
-	}
-}
-
-// line writes one line of progress. The caller holds mu.
-func (p *progress) line(now time.Time) {
-	elapsed := now.Sub(p.start)
-	rate := float64(p.done) / elapsed.Seconds()
+	rate := float64(p.done) / now.Sub(p.start).Seconds()
 	left := time.Duration(-1)
 	if p.total > 0 && p.done > 0 {
 		left = time.Duration(float64(p.total-p.done) / rate * float64(time.Second))
 	}
-	if isJSON(p.a.format) {
+	switch {
+	case p.bar:
+		p.drawn = p.a.columns() - 1
+		text := []rune(p.text(rate, left))
+		_, _ = fmt.Fprintf(p.a.errs, "\r%-*s", p.drawn, string(text[:min(len(text), p.drawn)]))
+	case isJSON(p.a.format):
 		v := struct {
 			Type  string   `json:"type"`
 			What  string   `json:"what"`
@@ -164,11 +120,19 @@ func (p *progress) line(now time.Time) {
 			v.Left = new(left.Seconds())
 		}
 		_ = json.NewEncoder(p.a.errs).Encode(v)
-		return
+	default:
+		_, _ = fmt.Fprintln(p.a.errs, p.text(rate, left))
 	}
-	of, rest := "", ""
+}
+
+func (p *progress) text(rate float64, left time.Duration) string {
+	bar, of, rest := "", "", ""
 	if p.total > 0 {
 		of = fmt.Sprintf(" of %d", p.total)
+	}
+	if p.bar && p.total > 0 {
+		n := int(barCells * min(p.done, p.total) / p.total)
+		bar = "[" + strings.Repeat("=", n) + strings.Repeat(" ", barCells-n) + "] "
 	}
 	if left >= 0 {
 		rest = ", " + span(left) + " left"
@@ -176,21 +140,17 @@ func (p *progress) line(now time.Time) {
 	if p.more != "" {
 		rest += "; " + p.more
 	}
-	_, _ = fmt.Fprintf(p.a.errs, "%s: %d%s, %.1f a second%s\n", p.what, p.done, of, rate, rest)
+	return fmt.Sprintf("%s: %s%d%s, %.1f a second%s", p.what, bar, p.done, of, rate, rest)
 }
 
-// end removes the bar. It may be called more than once.
-func (p *progress) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.isOver() {
-		return
+// columns is the width of the terminal.
+func (a *app) columns() int {
+	if f, ok := a.errs.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 1 {
+			return n
+		}
 	}
-	close(p.ended)
-	if p.bar != nil {
-		_ = p.bar.Exit()
-		_ = p.bar.Clear()
-	}
+	return 80
 }
 
 // colours says whether stdout and stderr may have colours.

@@ -33,11 +33,10 @@ func TestPlainProgress(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out strings.Builder
 				a := &app{errs: &out, format: c.format, bars: c.bars}
-				p := a.progress(c.total, "rows")
-				p.detail("so far so good")
+				p := a.progress("rows")
 				time.Sleep(500 * time.Millisecond)
 				for i := range c.steps {
-					p.set((i + 1) * 10)
+					p.set((i+1)*10, c.total, "so far so good")
 					time.Sleep(time.Second)
 				}
 				time.Sleep(25*time.Second - time.Since(p.start)) // the last step takes long

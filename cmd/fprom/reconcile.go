@@ -151,12 +151,11 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 		defer func() { _ = t.Shutdown(context.WithoutCancel(ctx)) }()
 		o.Redrive = t.Track
 	}
-	p := a.progress(0, "calls")
+	p := a.progress("calls")
+	p.set(0, 0, "reads what was sent")
 	o.Progress = func(now reconcile.Progress) {
 		left := math.Round(now.Left.Minutes() * float64(client.Rate()))
-		p.expect(int64(now.Calls) + int64(left))
-		p.detail(fmt.Sprintf("%s: %d of %d; %s read", now.Stage, now.Done, now.Total, count(now.Rows, "commission")))
-		p.set(int64(now.Calls))
+		p.set(int64(now.Calls), int64(now.Calls)+int64(left), fmt.Sprintf("%s: %d of %d; %s read", now.Stage, now.Done, now.Total, count(now.Rows, "commission")))
 	}
 	report, err := reconcile.Run(ctx, o)
 	p.end()
