@@ -1,63 +1,30 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"strconv"
+	"fmt"
 	"strings"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
 )
 
-// override sets the value at a path of a JSON document: names and positions with dots between. A value that is JSON is
-// taken as such, everything else as text. Objects that are missing on the way are made.
+// override sets the value at a path of a JSON document: names and positions with dots between. A value that is JSON is taken as such,
+// everything else as text. Objects that are missing on the way are made.
 func override(doc []byte, path, value string) ([]byte, error) {
-	root, err := decode(doc)
-	if err != nil {
-		return nil, err
-	}
-	v, err := decode([]byte(value))
-	if err != nil {
-		v = value
-	}
-	if root, err = setAt(root, strings.Split(path, "."), v); err != nil {
-		return nil, err
-	}
-	return json.Marshal(root)
-}
-
-func decode(b []byte) (v any, err error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	if err = d.Decode(&v); err == nil && d.More() {
-		err = errors.New("more than one value")
-	}
-	return v, err
-}
-
-func setAt(node any, path []string, v any) (any, error) {
-	if len(path) == 0 {
-		return v, nil
-	}
-	name := path[0]
-	if name == "" {
-		return nil, errors.New("the path has an empty name")
-	}
-	switch n := node.(type) {
-	case []any:
-		i, err := strconv.Atoi(name)
-		if err != nil || i < 0 || i >= len(n) {
-			return nil, errors.New(strconv.Quote(name) + " is no position in the list, which has " + strconv.Itoa(len(n)))
+	names := strings.Split(path, ".")
+	for i, name := range names[1:] {
+		at := strings.Join(names[:i+1], ".")
+		switch parent := gjson.GetBytes(doc, at); {
+		case !parent.Exists():
+		case !parent.IsObject() && !parent.IsArray():
+			return nil, fmt.Errorf("%q has no fields", at)
+		case parent.IsArray() && !parent.Get(name).Exists():
+			return nil, fmt.Errorf("%q is no position in the list, which has %d", name, len(parent.Array()))
 		}
-		n[i], err = setAt(n[i], path[1:], v)
-		return n, err
-	case map[string]any:
-		child, err := setAt(n[name], path[1:], v)
-		n[name] = child
-		return n, err
-	case nil:
-		child, err := setAt(nil, path[1:], v)
-		return map[string]any{name: child}, err
-	default:
-		return nil, errors.New(strconv.Quote(name) + ": its parent has no fields")
 	}
+	if json.Valid([]byte(value)) {
+		return sjson.SetRawBytes(doc, path, []byte(value))
+	}
+	return sjson.SetBytes(doc, path, value)
 }
