@@ -13,7 +13,7 @@ import (
 // Options configures Run.
 type Options struct {
 	Format
-	// Outbox gets the rows. It knows the rows of earlier runs. Required.
+	// Outbox gets the rows. It knows the rows of earlier runs. Required, except with DryRun: without it all rows count as new.
 	Outbox fprom.Outbox
 	// DryRun stores nothing, and counts what a run would store.
 	DryRun bool
@@ -227,8 +227,10 @@ func (l *loader) progress(ctx context.Context) Progress {
 		p.PerSecond = float64(l.result.Rows) / d
 	}
 	waiting := 0
-	if stats, err := l.Outbox.Stats(ctx); err == nil {
-		waiting = stats.Pending + stats.Bulk
+	if l.Outbox != nil {
+		if stats, err := l.Outbox.Stats(ctx); err == nil {
+			waiting = stats.Pending + stats.Bulk
+		}
 	}
 	if l.DryRun {
 		waiting += l.result.Queued

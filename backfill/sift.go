@@ -68,7 +68,7 @@ func (l *loader) sift(ctx context.Context) (fresh []pending, err error) {
 			clear(l.own.of)
 		}
 	}
-	if !repeats || !l.looked {
+	if l.Outbox != nil && (!repeats || !l.looked) {
 		if err := l.lookUp(ctx, !repeats); err != nil {
 			return nil, err
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,39 +22,22 @@ func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f fun
 	switch {
 	case missing && flags.dry:
 		a.note("there is no outbox%s: all rows are taken as new", hint(err == nil, " "+shown(where)))
-		return a.withEmptyOutbox(f)
+		return f(nil)
 	case err != nil:
 		return err
-	case missing && (!flags.deliver || shown(where) != where): // an address makes no file
-		return failed("outbox %s: there is no such file: check the path and $%s. The service makes it when it starts; where no service is to deliver the rows, --deliver makes it and delivers them here", shown(where), envOutbox)
-	case !flags.deliver || isDatabase(where):
-		return a.withOutbox(ctx, f)
+	case !missing && flags.deliver:
+		return a.withOutbox(ctx, f, boltqueue.WithoutCreate())
 	case !missing:
-		if err := lookForFile(where); err != nil {
-			return err
-		}
-	default: // check the credentials before OpenOrDial creates the file
-		if _, err := a.companyClient(firstpromoter.Config{}); err != nil {
-			return err
-		}
+		return a.withOutbox(ctx, f)
+	case !flags.deliver || shown(where) != where: // an address makes no file
+		return failed("outbox %s: there is no such file: check the path and $%s. The service makes it when it starts; where no service is to deliver the rows, --deliver makes it and delivers them here", shown(where), envOutbox)
+	}
+	if _, err := a.companyClient(firstpromoter.Config{}); err != nil { // before the file is made
+		return err
 	}
 	box, err := boltqueue.OpenOrDial(where, boltqueue.WithLogger(a.logger()))
 	if err != nil {
-		return failed("%w", err)
-	}
-	return errors.Join(f(box), box.Close())
-}
-
-// withEmptyOutbox calls f with a temporary outbox, for a dry run.
-func (a *app) withEmptyOutbox(f func(fprom.Outbox) error) error {
-	dir, err := os.MkdirTemp("", "fprom")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	box, err := boltqueue.Open(filepath.Join(dir, "fprom.db"), boltqueue.WithLogger(a.logger()), boltqueue.WithoutRun())
-	if err != nil {
-		return err
+		return inWords(where, err)
 	}
 	return errors.Join(f(box), box.Close())
 }

@@ -42,13 +42,13 @@ func isDatabase(where string) bool {
 	return strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://")
 }
 
-// withOutbox opens the outbox for f. A file must exist: a wrong path must not become an empty outbox.
-func (a *app) withOutbox(ctx context.Context, f func(fprom.Outbox) error) error {
+// withOutbox opens the outbox for f, a file with opts: by default only to read and feed it.
+func (a *app) withOutbox(ctx context.Context, f func(fprom.Outbox) error, opts ...boltqueue.Option) error {
 	where, err := a.location()
 	if err != nil {
 		return err
 	}
-	box, end, err := a.open(ctx, where)
+	box, end, err := a.open(ctx, where, opts...)
 	if err != nil {
 		return err
 	}
@@ -81,15 +81,19 @@ type unusable struct {
 func (e *unusable) Error() string { return e.text }
 func (e *unusable) Unwrap() error { return e.err }
 
-// open opens the outbox at where. The caller must call the function after use.
-func (a *app) open(ctx context.Context, where string) (fprom.Outbox, func() error, error) {
+// open opens the outbox at where. A file must exist: a wrong path must not become an empty outbox. The caller must call the function
+// after use.
+func (a *app) open(ctx context.Context, where string, opts ...boltqueue.Option) (fprom.Outbox, func() error, error) {
 	if isDatabase(where) {
 		return a.openDatabase(ctx, where)
 	}
 	if err := lookForFile(where); err != nil {
 		return nil, nil, err
 	}
-	box, err := boltqueue.OpenOrDial(where, boltqueue.WithLogger(a.logger()), boltqueue.WithoutCreate(), boltqueue.WithoutRun())
+	if opts == nil {
+		opts = []boltqueue.Option{boltqueue.WithoutCreate(), boltqueue.WithoutRun()}
+	}
+	box, err := boltqueue.OpenOrDial(where, append(opts, boltqueue.WithLogger(a.logger()))...)
 	if err != nil {
 		return nil, nil, inWords(where, err)
 	}
