@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"github.com/spf13/pflag"
 )
 
 // The values of --output.
@@ -21,24 +23,14 @@ const (
 
 var formats = []string{formatText, formatJSON, formatJSONL}
 
-// formatOf finds the last --output in args. The other arguments may be wrong: the error about them has this format, too.
+// formatOf finds --output in args of which others are wrong: the error about them has this format, too.
 func formatOf(args []string) string {
-	format := formatText
-	for i, a := range args {
-		name, value, has := strings.Cut(a, "=")
-		switch {
-		case a == "--":
-			return format
-		case name == "-o" || name == "--output":
-			if !has && i+1 < len(args) {
-				value = args[i+1]
-			}
-			format = value
-		case strings.HasPrefix(a, "-o"):
-			format = a[2:]
-		}
-	}
-	return format
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.ParseErrorsAllowlist.UnknownFlags = true
+	f.BoolP("help", "h", false, "") // else it would end the parsing
+	format := f.StringP("output", "o", formatText, "")
+	_ = f.Parse(args)
+	return *format
 }
 
 func isJSON(format string) bool { return format == formatJSON || format == formatJSONL }
