@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ func (a *app) confirm(ctx context.Context, yes bool, flags, question string) err
 	_, _ = fmt.Fprintf(a.errs, "%s? [y/N] ", question)
 	answer := make(chan string, 1)
 	go func() { // a read cannot be interrupted; the process ends with it
-		line, _ := bufio.NewReader(a.in).ReadString('\n')
+		line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()
 	select {

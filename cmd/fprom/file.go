@@ -62,36 +62,28 @@ func (s *fileFlags) read() (backfill.Format, error) {
 	return f, nil
 }
 
-// openFile opens a file of rows, or stdin for "-". size is 0 if it is not known.
+// openFile opens a file, or stdin for "-". size is 0 if it is not known.
 func (a *app) openFile(ctx context.Context, path string) (r io.Reader, size int64, end func(), err error) {
-	if path == "-" {
-		return a.stdin(ctx), 0, func() {}, nil
-	}
-	f, err := os.Open(path) //nolint:gosec // the operator's path
-	if err != nil {
-		return nil, 0, nil, failed("%w", err)
+	f, end := os.Stdin, func() {}
+	if path != "-" {
+		if f, err = os.Open(path); err != nil { //nolint:gosec // the operator's path
+			return nil, 0, nil, failed("%w", err)
+		}
+		end = func() { _ = f.Close() }
 	}
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
 		err = failed("%s: is a folder", path)
 	}
-	if err != nil {
-		_ = f.Close()
+	switch {
+	case err != nil:
+		end()
 		return nil, 0, nil, err
+	case info.Mode().IsRegular():
+		return f, info.Size(), end, nil
+	default: // a pipe or a terminal
+		return interruptible(ctx, f), 0, end, nil
 	}
-	if !info.Mode().IsRegular() { // such as a pipe: <(…)
-		return interruptible(ctx, f), 0, func() { _ = f.Close() }, nil
-	}
-	return f, info.Size(), func() { _ = f.Close() }, nil
-}
-
-func (a *app) stdin(ctx context.Context) io.Reader {
-	if f, ok := a.in.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			return f
-		}
-	}
-	return interruptible(ctx, a.in)
 }
 
 // interruptible returns a reader of a pipe or a terminal. The end of ctx ends a read that waits.

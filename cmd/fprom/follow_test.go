@@ -71,8 +71,7 @@ func TestFollowedBySomebodyElseToo(t *testing.T) {
 		box.Add(fprom.Entry{Key: key, Kind: fprom.KindSale, State: fprom.StateDead})
 	}
 	var out strings.Builder
-	a := newApp(strings.NewReader(""), &out, &out)
-	a.bars, a.format = progressNone, formatText
+	a := &app{out: &out, errs: &out, bars: progressNone, format: formatText}
 	plan, err := entries(box.Entries(t.Context(), fprom.Filter{}))
 	if err != nil {
 		t.Fatal(err)

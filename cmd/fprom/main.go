@@ -20,18 +20,19 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:]))
 }
 
 // run is the program from its arguments to its exit status.
-func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) (code int) {
+func run(ctx context.Context, args []string) (code int) {
+	a := &app{out: os.Stdout, errs: os.Stderr, commissionStatus: func(int64) string { return "" }}
+	a.terminal.in, a.terminal.out, a.terminal.errs = term.IsTerminal(0), term.IsTerminal(1), term.IsTerminal(2)
 	defer func() {
 		if p := recover(); p != nil {
-			report(errs, isJSON(formatOf(args)), failed("a mistake in this program, please report it: %v\n%s", p, debug.Stack()))
+			report(a.errs, isJSON(formatOf(args)), failed("a mistake in this program, please report it: %v\n%s", p, debug.Stack()))
 			code = exitFailed
 		}
 	}()
-	a := newApp(in, out, errs)
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -41,13 +42,12 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	if _, ran := errors.AsType[*exitError](err); !ran { // cobra's own: a flag, an argument, a command
 		err = usage("%w; see %s --help", err, cmd.CommandPath())
 	}
-	report(errs, isJSON(formatOf(args)), err)
+	report(a.errs, isJSON(formatOf(args)), err)
 	return exitCode(err)
 }
 
 // app is what all commands share.
 type app struct {
-	in        io.Reader
 	out, errs io.Writer
 	format    string
 	where     string // --outbox
@@ -58,16 +58,6 @@ type app struct {
 	shown     *progress // the last one
 
 	commissionStatus func(commission int64) string // see readChanges
-}
-
-func newApp(in io.Reader, out, errs io.Writer) *app {
-	a := &app{in: in, out: out, errs: errs, commissionStatus: func(int64) string { return "" }}
-	isTerminal := func(f any) bool {
-		file, ok := f.(*os.File)
-		return ok && term.IsTerminal(int(file.Fd()))
-	}
-	a.terminal.in, a.terminal.out, a.terminal.errs = isTerminal(in), isTerminal(out), isTerminal(errs)
-	return a
 }
 
 const about = `fprom shows whether FirstPromoter gets every sale, and mends it where it does not.
@@ -90,9 +80,6 @@ func (a *app) root() *cobra.Command {
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetIn(a.in)
-	root.SetOut(a.out)
-	root.SetErr(a.errs)
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitTable)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)

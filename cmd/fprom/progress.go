@@ -100,7 +100,11 @@ func (p *progress) show(now time.Time) {
 	}
 	switch {
 	case p.bar:
-		p.drawn = p.a.columns() - 1
+		columns, _, err := term.GetSize(2)
+		if err != nil || columns < 2 {
+			columns = 80
+		}
+		p.drawn = columns - 1
 		text := []rune(p.text(rate, left))
 		_, _ = fmt.Fprintf(p.a.errs, "\r%-*s", p.drawn, string(text[:min(len(text), p.drawn)]))
 	case isJSON(p.a.format):
@@ -141,16 +145,6 @@ func (p *progress) text(rate float64, left time.Duration) string {
 		rest += "; " + p.more
 	}
 	return fmt.Sprintf("%s: %s%d%s, %.1f a second%s", p.what, bar, p.done, of, rate, rest)
-}
-
-// columns is the width of the terminal.
-func (a *app) columns() int {
-	if f, ok := a.errs.(*os.File); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 1 {
-			return n
-		}
-	}
-	return 80
 }
 
 // colours says whether stdout and stderr may have colours.
