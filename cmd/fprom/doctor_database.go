@@ -12,22 +12,12 @@ import (
 
 const databaseClock = 2 * time.Second // River compares the replicas' clocks with the database's
 
-// database looks at riverqueue's database without changing it. It reports whether it may be opened.
-func (d *doctor) database(ctx context.Context, where string) bool {
-	err := d.askDatabase(ctx, where)
-	if err == nil {
-		return true
-	}
-	fix, problem := outboxProblem(err)
-	d.fail("outbox", exitAttention, fix, "%s: %s", shown(where), problem)
-	return false
-}
-
 var (
 	errReplica  = errors.New("a replica or a read-only database: nothing can be stored in it")
 	errNoRights = errors.New("the user of the address may not write the tables")
 )
 
+// askDatabase looks at riverqueue's database without changing it.
 func (d *doctor) askDatabase(ctx context.Context, where string) error {
 	cfg, schema, err := databaseConfig(where)
 	if err != nil {

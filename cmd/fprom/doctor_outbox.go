@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -29,17 +28,8 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 		d.warn("outbox", "set $"+envOutbox+" to its file or address; with the default queue in memory there is none, and a restart loses what waits", "no outbox is named")
 		return nil, nil
 	}
-	if isDatabase(where) && !d.database(ctx, where) || !isDatabase(where) && !d.file(where) {
-		return nil, nil
-	}
-	box, end, err := d.a.open(ctx, where)
-	if err == nil {
-		if _, err = box.Stats(ctx); err != nil {
-			err = errors.Join(err, end())
-		}
-	}
-	if err != nil {
-		fix, problem := outboxProblem(err)
+	box, end, fix, problem := d.sound(ctx, where)
+	if problem != "" {
 		d.fail("outbox", exitAttention, fix, "%s: %s", shown(where), problem)
 		return nil, nil
 	}
@@ -50,34 +40,24 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 	return box, end
 }
 
-// file looks at the file without changing it. It reports whether it may be opened.
-func (d *doctor) file(where string) bool {
-	fail := func(fix, format string, args ...any) bool {
-		d.fail("outbox", exitAttention, fix, "%s: %s", shown(where), fmt.Sprintf(format, args...))
-		return false
+// sound opens the outbox if nothing is wrong with it.
+func (d *doctor) sound(ctx context.Context, where string) (box fprom.Outbox, end func() error, fix, problem string) {
+	if isDatabase(where) {
+		fix, problem = outboxProblem(d.askDatabase(ctx, where))
+	} else {
+		fix, problem = fileProblem(where)
 	}
-	if strings.Contains(where, "://") {
-		return fail("name a file, or postgres://user@host/database", "neither a file nor begins with postgres://")
+	if problem != "" {
+		return nil, nil, fix, problem
 	}
-	info, err := os.Stat(where)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(filepath.Dir(where)); err != nil {
-			return fail("check the path in $"+envOutbox+"; make the folder, and mount its volume", "neither the file nor its folder exists")
+	box, end, err := d.a.open(ctx, where)
+	if err == nil {
+		if _, err = box.Stats(ctx); err != nil {
+			err = errors.Join(err, end())
 		}
-		return fail("check the path in $"+envOutbox+"; the service makes the file when it starts: was it started with the same path?", "the file does not exist")
-	case err != nil:
-		return fail("run it as the user of the service", "%s", plain(withoutPath(err)))
-	case info.IsDir():
-		return fail("name the file in it", "is a folder")
-	case info.Size() == 0:
-		return fail(emptyFix, emptyFile)
 	}
-	if err := writable(where, info.Mode()); err != nil {
-		fix, problem := outboxProblem(err)
-		return fail(fix, "cannot be written: %s", problem)
-	}
-	return true
+	fix, problem = outboxProblem(err)
+	return box, end, fix, problem
 }
 
 // place warns of what may go wrong where the file is.
@@ -92,7 +72,7 @@ func (d *doctor) place(where string) {
 
 // outboxProblem says in a line what is wrong, and what to do.
 func outboxProblem(err error) (fix, problem string) {
-	if fix, problem = knownProblem(err); problem == "" {
+	if fix, problem = knownProblem(err); problem == "" && err != nil {
 		fix, problem = "look at the reason; docs/operations.md says more", plain(err)
 	}
 	return fix, problem

@@ -214,14 +214,14 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 		name, where, says string
 		exit              int
 	}{
-		{"missing", filepath.Join(dir, "such.db"), `does not exist.*FPROM_OUTBOX`, 3},
+		{"missing", filepath.Join(dir, "such.db"), `there is no such file.*FPROM_OUTBOX`, 3},
 		{"no folder", filepath.Join(dir, "no", "such.db"), `neither the file nor its folder`, 3},
 		{"a folder", dir, `is a folder`, 3},
-		{"a percent sign", filepath.Join(dir, "100%d.db"), `100%d\.db: the file does not exist`, 3},
+		{"a percent sign", filepath.Join(dir, "100%d.db"), `100%d\.db: there is no such file`, 3},
 		{"a password among the parameters", "postgres://shop@" + closedPort(t) + "/shop?password=geheim123", `PostgreSQL cannot be reached`, 3},
 		{"foreign", file("foreign.db", strings.Repeat("this is no outbox\n", 500), 0o644), `no outbox of fprom`, 3},
 		{"truncated", file("short.db", string(whole[:len(whole)/2]), 0o600), `damaged.*backup`, 3},
-		{"read-only", file("ro.db", string(whole), 0o400), `cannot be written: permission denied`, 3},
+		{"read-only", file("ro.db", string(whole), 0o400), `ro\.db: permission denied.*user of the service`, 3},
 		{"open to others", file("open.db", string(whole), 0o644), `chmod 600`, 0},
 		{"another database", "mysql://root@127.0.0.1/shop", `postgres://`, 3},
 		{"no PostgreSQL", "postgres://shop:geheim123@" + closedPort(t) + "/shop", `PostgreSQL cannot be reached`, 3},

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,8 +22,6 @@ import (
 const (
 	envOutbox = "FPROM_OUTBOX"
 	noOutbox  = "no outbox is named: use --outbox FILE or --outbox postgres://…, or set $" + envOutbox
-	emptyFile = "is an empty file, which no service has opened yet"
-	emptyFix  = "check the path and $" + envOutbox
 	dbTimeout = 15 * time.Second
 )
 
@@ -87,8 +86,12 @@ func (a *app) open(ctx context.Context, where string, opts ...boltqueue.Option) 
 	if isDatabase(where) {
 		return a.openDatabase(ctx, where)
 	}
-	if err := lookForFile(where); err != nil {
-		return nil, nil, err
+	if fix, problem := fileProblem(where); problem != "" {
+		code := exitFailed
+		if strings.Contains(where, "://") {
+			code = exitUsage
+		}
+		return nil, nil, &exitError{code, fmt.Errorf("outbox %s: %s; %s", shown(where), problem, fix)}
 	}
 	if opts == nil {
 		opts = []boltqueue.Option{boltqueue.WithoutCreate(), boltqueue.WithoutRun()}
@@ -100,23 +103,25 @@ func (a *app) open(ctx context.Context, where string, opts ...boltqueue.Option) 
 	return box, box.Close, nil
 }
 
-// lookForFile returns what is wrong with the path of an outbox, before anything opens it.
-func lookForFile(where string) error {
-	if strings.Contains(where, "://") {
-		return usage("outbox %s: is neither a file nor an address that begins with postgres://", scheme(where))
-	}
-	info, err := os.Stat(where) //nolint:gosec // the operator's path
+// fileProblem says in a line what is wrong with the path of a file, before anything opens it, and what to do.
+func fileProblem(where string) (fix, problem string) {
+	info, err := os.Stat(where)                 //nolint:gosec // the operator's path
+	_, noFolder := os.Stat(filepath.Dir(where)) //nolint:gosec // the operator's path
 	switch {
+	case strings.Contains(where, "://"):
+		return "name a file, or postgres://user@host/database", "is neither a file nor an address that begins with postgres://"
+	case errors.Is(err, fs.ErrNotExist) && noFolder != nil:
+		return "check the path and $" + envOutbox + "; make the folder, or mount its volume", "neither the file nor its folder exists"
 	case errors.Is(err, fs.ErrNotExist):
-		return failed("outbox %s: there is no such file; the service creates it when it starts: check the path and $%s", shown(where), envOutbox)
+		return "check the path and $" + envOutbox + "; the service makes the file when it starts: was it started with the same path?", "there is no such file"
 	case err != nil:
-		return failed("outbox %s: %w", shown(where), withoutPath(err))
+		return "run it as the user of the service", plain(withoutPath(err))
 	case info.IsDir():
-		return failed("outbox %s: is a folder; name the file in it", shown(where))
+		return "name the file in it", "is a folder"
 	case info.Size() == 0:
-		return failed("outbox %s: %s; %s", shown(where), emptyFile, emptyFix)
+		return "check the path and $" + envOutbox, "is an empty file, which no service has opened yet"
 	}
-	return nil
+	return "", ""
 }
 
 // openDatabase connects to riverqueue's schema. It creates and migrates nothing.
