@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -22,7 +23,7 @@ func (d *doctor) callFirstPromoter(ctx context.Context) bool {
 		return false
 	}
 	a := d.get(ctx, "/campaigns?per_page=100")
-	if ctx.Err() != nil || !d.network(a) {
+	if ctx.Err() != nil || !d.network(ctx, a) {
 		return false
 	}
 	d.clock(a)
@@ -163,18 +164,11 @@ func (d *doctor) campaigns(body []byte) {
 
 // captured reports whether fprom.CaptureReferral reads this query parameter, and how many days its cookie lives.
 func captured(param string) (read bool, days int) {
-	w := &headerOnly{header: http.Header{}}
-	r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/", RawQuery: url.Values{param: {"joe"}}.Encode()}, Header: http.Header{}}
-	fprom.CaptureReferral(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
-	for _, c := range (&http.Response{Header: w.header}).Cookies() {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/?"+url.Values{param: {"joe"}}.Encode(), http.NoBody)
+	fprom.CaptureReferral(http.NotFoundHandler()).ServeHTTP(w, r)
+	for _, c := range w.Result().Cookies() {
 		return true, c.MaxAge / (24 * 60 * 60)
 	}
 	return false, 0
 }
-
-// headerOnly is a ResponseWriter that keeps headers only.
-type headerOnly struct{ header http.Header }
-
-func (h *headerOnly) Header() http.Header         { return h.header }
-func (h *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
-func (h *headerOnly) WriteHeader(int)             {}

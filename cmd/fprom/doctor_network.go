@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,25 +12,21 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
 
 const maxAnswer = 4 << 20
 
-// answer is the result of one call, step by step.
+// answer is the result of one call.
 type answer struct {
 	host        string // of the connection: the proxy, if there is one
 	proxied     bool
-	lookup      error  // of DNS
-	addresses   int    // from DNS
-	connected   string // the address of the connection
-	connectErr  error
-	tls         *tls.ConnectionState
-	err         error // why there is no answer
+	connected   string // the address of the connection; empty: none
+	err         error  // why there is no answer
 	status      int
 	header      http.Header
+	tls         *tls.ConnectionState
 	body        []byte
 	start, done time.Time
 }
@@ -41,37 +36,18 @@ func (d *doctor) get(ctx context.Context, path string) *answer {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	a := &answer{start: time.Now()}
-	var mu sync.Mutex // two addresses may be tried at once
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSDone: func(i httptrace.DNSDoneInfo) { mu.Lock(); a.lookup, a.addresses = i.Err, len(i.Addrs); mu.Unlock() },
-		ConnectDone: func(_, addr string, err error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				a.connected = addr
-			} else {
-				a.connectErr = err
-			}
-		},
-		TLSHandshakeDone: func(s tls.ConnectionState, err error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				a.tls = &s
-			}
-		},
+		GotConn: func(i httptrace.GotConnInfo) { a.connected = i.Conn.RemoteAddr().String() },
 	})
-	status, header, body, err := d.roundTrip(ctx, a, path)
-	mu.Lock()
-	defer mu.Unlock()
-	a.done, a.status, a.header, a.body, a.err = time.Now(), status, header, body, err
+	a.err = d.roundTrip(ctx, a, path)
+	a.done = time.Now()
 	return a
 }
 
-func (d *doctor) roundTrip(ctx context.Context, a *answer, path string) (int, http.Header, []byte, error) {
+func (d *doctor) roundTrip(ctx context.Context, a *answer, path string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.company+path, http.NoBody)
 	if err != nil {
-		return 0, nil, nil, errors.New("the address cannot be called")
+		return errors.New("the address cannot be called")
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "fprom-go")
@@ -81,25 +57,25 @@ func (d *doctor) roundTrip(ctx context.Context, a *answer, path string) (int, ht
 	}
 	a.host = req.URL.Host
 	proxy, err := http.ProxyFromEnvironment(req)
-	if err != nil {
-		a.proxied = true
-		return 0, nil, nil, errors.New("the address of the proxy in the environment is not a URL")
+	if a.proxied = err != nil || proxy != nil; err != nil {
+		return errors.New("the address of the proxy in the environment is not a URL")
 	}
 	if proxy != nil {
-		a.host, a.proxied = proxy.Host, true
+		a.host = proxy.Host
 	}
 	transport := &http.Transport{Proxy: http.ProxyURL(proxy), ForceAttemptHTTP2: true, DisableKeepAlives: true}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return 0, nil, nil, err
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return resp.StatusCode, resp.Header, body, err
+	a.status, a.header, a.tls = resp.StatusCode, resp.Header, resp.TLS
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return err
 }
 
 // network says how far the call came. It reports whether there was an answer.
-func (d *doctor) network(a *answer) bool {
+func (d *doctor) network(ctx context.Context, a *answer) bool {
 	if a.proxied {
 		d.ok("proxy", "the environment names the proxy %s (HTTPS_PROXY); the service must have the same", a.host)
 	}
@@ -107,31 +83,41 @@ func (d *doctor) network(a *answer) bool {
 	if err != nil {
 		name = a.host
 	}
-	switch {
-	case a.lookup != nil:
-		d.fail("dns", exitUnreachable, "check the network, the spelling, and the resolver of this machine or container (/etc/resolv.conf)", "the name %s is not found: %s", name, dnsProblem(a.lookup))
-		return false
-	case net.ParseIP(name) == nil && a.addresses > 0:
-		d.ok("dns", "%s has %d address%s", name, a.addresses, hint(a.addresses != 1, "es"))
-	}
-	if a.connected == "" {
-		problem, fix := connectProblem(cmp.Or(a.connectErr, a.err, errors.New("no reason is known")), d.timeout)
-		d.fail("connection", exitUnreachable, fix, "%s cannot be reached: %s", a.host, problem)
+	if net.ParseIP(name) == nil && !d.dns(ctx, name) {
 		return false
 	}
 	if problem, fix := tlsProblem(a.err, name); problem != "" {
-		d.ok("connection", "connected to %s", a.connected)
+		d.ok("connection", "connected to %s", a.host)
 		d.fail("tls", exitUnreachable, fix, "%s", problem)
 		return false
 	}
 	if a.err != nil {
-		problem, fix := answerProblem(a.err, d.timeout)
-		d.fail("connection", exitUnreachable, fix, "connected to %s, but no answer: %s", a.connected, problem)
+		problem, fix := callProblem(a, d.timeout)
+		d.fail("connection", exitUnreachable, fix, "%s", problem)
 		return false
 	}
 	d.ok("connection", "connected to %s, answer after %s", a.connected, span(a.done.Sub(a.start)))
 	d.certificate(a)
 	return true
+}
+
+// dns reports whether the name is found.
+func (d *doctor) dns(ctx context.Context, name string) bool {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupHost(ctx, name)
+	if err == nil {
+		d.ok("dns", "%s has %d address%s", name, len(found), hint(len(found) != 1, "es"))
+		return true
+	}
+	problem := "the name server cannot be asked"
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsTimeout {
+		problem = "the name server does not answer"
+	} else if ok && dns.IsNotFound {
+		problem = "no such host"
+	}
+	d.fail("dns", exitUnreachable, "check the network, the spelling, and the resolver of this machine or container (/etc/resolv.conf)", "the name %s is not found: %s", name, problem)
+	return false
 }
 
 func (d *doctor) certificate(a *answer) {
@@ -149,36 +135,6 @@ func (d *doctor) certificate(a *answer) {
 		return
 	}
 	d.ok("tls", "%s, certificate issued by %q", tls.VersionName(a.tls.Version), issuer)
-}
-
-func dnsProblem(err error) string {
-	dns, ok := errors.AsType[*net.DNSError](err)
-	switch {
-	case ok && dns.IsTimeout:
-		return "the name server does not answer"
-	case ok && dns.IsNotFound:
-		return "no such host"
-	default:
-		return "the name server cannot be asked"
-	}
-}
-
-func isTimeout(err error) bool {
-	n, ok := errors.AsType[net.Error](err)
-	return errors.Is(err, context.DeadlineExceeded) || ok && n.Timeout()
-}
-
-func connectProblem(err error, most time.Duration) (problem, fix string) {
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused", "nothing listens there: check the address and the port in $" + envURL + ", and a proxy in $HTTPS_PROXY"
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return "no route to it", "this machine has no way out: check its network, IPv6, and whether a proxy ($HTTPS_PROXY) is needed"
-	case isTimeout(err):
-		return "no connection within " + most.String(), "a firewall drops it: let this machine reach port 443 of that host, or set $HTTPS_PROXY"
-	default:
-		return plain(err), "check the network of this machine"
-	}
 }
 
 func tlsProblem(err error, name string) (problem, fix string) {
@@ -203,16 +159,29 @@ func tlsProblem(err error, name string) (problem, fix string) {
 	return "", ""
 }
 
-func answerProblem(err error, most time.Duration) (problem, fix string) {
+// callProblem says why a call got no answer.
+func callProblem(a *answer, most time.Duration) (problem, fix string) {
+	n, ok := errors.AsType[net.Error](a.err)
+	late := errors.Is(a.err, context.DeadlineExceeded) || ok && n.Timeout()
+	none := a.host + " cannot be reached: "
+	if a.connected != "" {
+		none = "connected to " + a.connected + ", but no answer: "
+	}
 	switch {
-	case strings.Contains(err.Error(), "Proxy Authentication Required"):
-		return "the proxy wants a password (407)", "put user and password into $HTTPS_PROXY: http://user:password@host:port"
-	case isTimeout(err):
-		return "none within " + most.String(), "FirstPromoter is slow, or a proxy holds the call: try again; events are kept meanwhile"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection was cut", "a proxy or firewall between cuts it: try again, then ask who runs it"
+	case errors.Is(a.err, syscall.ECONNREFUSED):
+		return none + "connection refused", "nothing listens there: check the address and the port in $" + envURL + ", and a proxy in $HTTPS_PROXY"
+	case errors.Is(a.err, syscall.ENETUNREACH), errors.Is(a.err, syscall.EHOSTUNREACH):
+		return none + "no route to it", "this machine has no way out: check its network, IPv6, and whether a proxy ($HTTPS_PROXY) is needed"
+	case strings.Contains(a.err.Error(), "Proxy Authentication Required"):
+		return none + "the proxy wants a password (407)", "put user and password into $HTTPS_PROXY: http://user:password@host:port"
+	case late && a.connected == "":
+		return none + "no connection within " + most.String(), "a firewall drops it: let this machine reach port 443 of that host, or set $HTTPS_PROXY"
+	case late:
+		return none + "none within " + most.String(), "FirstPromoter is slow, or a proxy holds the call: try again; events are kept meanwhile"
+	case errors.Is(a.err, syscall.ECONNRESET), errors.Is(a.err, io.EOF), errors.Is(a.err, io.ErrUnexpectedEOF):
+		return none + "the connection was cut", "a proxy or firewall between cuts it: try again, then ask who runs it"
 	default:
-		return plain(err), "try again; if it stays, look at proxies and firewalls between"
+		return none + plain(a.err), "try again; if it stays, look at the network of this machine, proxies and firewalls"
 	}
 }
 
