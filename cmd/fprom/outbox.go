@@ -61,24 +61,11 @@ func (a *app) withOutbox(ctx context.Context, f func(fprom.Outbox) error, opts .
 
 // inWords returns err in doctor's words, if it is a known problem of an outbox.
 func inWords(where string, err error) error {
-	if err == nil {
-		return nil
+	if fix, problem := knownProblem(err); problem != "" {
+		return &exitError{exitCode(err), fmt.Errorf("outbox %s: %s; %s", shown(where), problem, fix)}
 	}
-	fix, problem := knownProblem(err)
-	if problem == "" {
-		return err
-	}
-	return &unusable{fmt.Sprintf("outbox %s: %s; %s", shown(where), problem, fix), err}
+	return err
 }
-
-// unusable is an error of an outbox with a text for the operator.
-type unusable struct {
-	text string
-	err  error
-}
-
-func (e *unusable) Error() string { return e.text }
-func (e *unusable) Unwrap() error { return e.err }
 
 // open opens the outbox at where. A file must exist: a wrong path must not become an empty outbox. The caller must call the function
 // after use.
