@@ -77,22 +77,18 @@ func (c *Client) once(ctx context.Context, path string, query url.Values) (a ans
 		return a, 0, err
 	}
 	c.calls.Add(1)
-	start := time.Now()
-	call := Call{Path: label(path)}
 	if c.cfg.Observer != nil {
-		defer func() { call.Status, call.Wait = a.status, wait; c.cfg.Observer(call) }()
+		defer func() { c.cfg.Observer(Call{a.status, wait}) }()
 	}
 	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	a, err = c.roundTrip(attempt, path, query)
-	call.Elapsed = time.Since(start)
 	if err != nil {
 		if attempt.Err() != nil && ctx.Err() == nil {
 			err = fmt.Errorf("no answer within %v (Config.Timeout)", c.cfg.Timeout)
 		}
 		return a, minWait, fmt.Errorf("%w: %s", ErrUnreachable, safelog.Foreign(err.Error(), c.cfg.APIKey))
 	}
-	call.Date, _ = http.ParseTime(a.header.Get("Date"))
 	wait, err = c.judge(a)
 	return a, wait, err
 }

@@ -12,12 +12,9 @@ type Campaign struct {
 	ID            int64
 	Name          string
 	Default       bool
-	LandingURL    string
 	RefTokenParam string // the query parameter of promoters' links, such as "fpr"
 	CookieDays    int    // how long a visitor is remembered
-	Promoters     int    // this figure and the next two are 0 if the answer lacks them
-	Referrals     int
-	Customers     int
+	Referrals     int    // 0 if the answer lacks it
 }
 
 // Campaigns returns the account's campaigns. Use it to check the credentials: it creates nothing, and the answer has no
@@ -27,13 +24,10 @@ func (c *Client) Campaigns(ctx context.Context) ([]Campaign, error) {
 		ID      number `json:"id"`
 		Name    text   `json:"name"`
 		Default flag   `json:"is_default"`
-		Landing text   `json:"landing_url"`
 		Param   text   `json:"ref_token_param"`
 		Cookie  number `json:"visitor_cookie_life"`
 		Stats   struct {
-			Promoters number `json:"promoters_count"`
 			Referrals number `json:"referrals_count"`
-			Customers number `json:"customers_count"`
 		} `json:"stats"`
 	}
 	var all []Campaign
@@ -42,9 +36,8 @@ func (c *Client) Campaigns(ctx context.Context) ([]Campaign, error) {
 			return nil, err
 		}
 		all = append(all, Campaign{
-			ID: int64(w.ID), Name: string(w.Name), Default: bool(w.Default), LandingURL: string(w.Landing),
-			RefTokenParam: strings.Trim(string(w.Param), "?= "), CookieDays: int(w.Cookie),
-			Promoters: int(w.Stats.Promoters), Referrals: int(w.Stats.Referrals), Customers: int(w.Stats.Customers),
+			ID: int64(w.ID), Name: string(w.Name), Default: bool(w.Default),
+			RefTokenParam: strings.Trim(string(w.Param), "?= "), CookieDays: int(w.Cookie), Referrals: int(w.Stats.Referrals),
 		})
 	}
 	return all, nil

@@ -20,7 +20,6 @@ type Commission struct {
 	Unit     string // "cash", "points", …
 	Tier     int
 	Split    bool
-	Paid     bool
 	RewardID int64
 
 	SaleAmount       int64  // minor units, converted to the account's currency
@@ -84,7 +83,6 @@ type wireCommission struct {
 	Unit             text   `json:"unit"`
 	Tier             number `json:"tier"`
 	Split            flag   `json:"is_split"`
-	Paid             flag   `json:"is_paid"`
 	SaleAmount       number `json:"sale_amount"`
 	OriginalAmount   number `json:"original_sale_amount"`
 	OriginalCurrency text   `json:"original_sale_currency"`
@@ -105,7 +103,7 @@ type wireCommission struct {
 func (w wireCommission) commission() Commission {
 	return Commission{
 		ID: int64(w.ID), Type: string(w.Type), Status: string(w.Status), EventID: string(w.EventID), Created: w.Created.time(),
-		Amount: int64(w.Amount), Unit: string(w.Unit), Tier: int(w.Tier), Split: bool(w.Split), Paid: bool(w.Paid),
+		Amount: int64(w.Amount), Unit: string(w.Unit), Tier: int(w.Tier), Split: bool(w.Split),
 		RewardID: int64(w.Reward.ID), SaleAmount: int64(w.SaleAmount), OriginalAmount: int64(w.OriginalAmount),
 		OriginalCurrency: string(w.OriginalCurrency), PromoterID: int64(w.PromoterCampaign.PromoterID),
 		PromoterCampaignID: int64(w.PromoterCampaign.ID), ReferralID: int64(w.Referral.ID),

@@ -43,13 +43,10 @@ type Config struct {
 	Observer func(Call)
 }
 
-// Call describes one call, for progress and diagnosis. It contains nothing of the answer's body.
+// Call describes one call. It contains nothing of the answer's body.
 type Call struct {
-	Path    string        // such as "commissions"
-	Status  int           // 0: no answer
-	Date    time.Time     // of the answer's Date header: FirstPromoter's clock; zero if there is none
-	Elapsed time.Duration // until the answer was read
-	Wait    time.Duration // the shortest wait before a retry; 0: a retry cannot help
+	Status int           // 0: no answer
+	Wait   time.Duration // the shortest wait before a retry; 0: a retry cannot help
 }
 
 // Client reads the Company API. It is safe for concurrent use.
@@ -113,9 +110,6 @@ func defaultTransport() http.RoundTripper {
 
 // Calls is the number of calls so far, including failed ones and retries.
 func (c *Client) Calls() int { return int(c.calls.Load()) }
-
-// BaseURL is the address that the Client calls.
-func (c *Client) BaseURL() string { return c.cfg.BaseURL }
 
 // Rate is the Client's limit, in calls a minute.
 func (c *Client) Rate() int { return c.cfg.Rate }

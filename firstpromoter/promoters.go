@@ -2,6 +2,7 @@ package firstpromoter
 
 import (
 	"context"
+	"strconv"
 	"time"
 )
 
@@ -15,32 +16,24 @@ type Promoter struct {
 
 // PromoterCampaign is a promoter's membership in a campaign.
 type PromoterCampaign struct {
-	ID, CampaignID int64
-	State          string // "pending", "accepted", "rejected", "blocked", "inactive", "not_set"
-	RefID          string // the referral id in the promoter's links
+	ID    int64
+	State string // "pending", "accepted", "rejected", "blocked", "inactive", "not_set"
 }
 
-// Promoter returns one promoter. by is "id", "email", "cust_id", "ref_token" or "promo_code". The error wraps ErrNotFound
-// if there is none.
-func (c *Client) Promoter(ctx context.Context, by, value string) (Promoter, error) {
+// Promoter returns one promoter. The error wraps ErrNotFound if there is none.
+func (c *Client) Promoter(ctx context.Context, id int64) (Promoter, error) {
 	type wire struct {
 		ID        number `json:"id"`
 		Archived  moment `json:"archived_at"`
 		Campaigns []struct {
-			ID       number `json:"id"`
-			Campaign number `json:"campaign_id"`
-			State    text   `json:"state"`
-			Ref      text   `json:"ref_token"`
+			ID    number `json:"id"`
+			State text   `json:"state"`
 		} `json:"promoter_campaigns"`
 	}
-	q := find(by)
-	if by == "id" {
-		q = nil // the numeric id is found without find_by
-	}
-	w, err := one[wire](ctx, c, path("promoters", value), q)
+	w, err := one[wire](ctx, c, "promoters/"+strconv.FormatInt(id, 10), nil)
 	p := Promoter{ID: int64(w.ID), Archived: w.Archived.time()}
 	for _, pc := range w.Campaigns {
-		p.Campaigns = append(p.Campaigns, PromoterCampaign{int64(pc.ID), int64(pc.Campaign), string(pc.State), string(pc.Ref)})
+		p.Campaigns = append(p.Campaigns, PromoterCampaign{int64(pc.ID), string(pc.State)})
 	}
 	return p, err
 }

@@ -23,11 +23,6 @@ type Referral struct {
 	PromoterID, PromoterCampaignID int64
 }
 
-// ReferralQuery says which referrals to list. The zero value means all.
-type ReferralQuery struct {
-	Search string // e-mail address, uid, username or website; FirstPromoter does not document whether a part is enough
-}
-
 type wireReferral struct {
 	ID               number `json:"id"`
 	Email            text   `json:"email"`
@@ -53,19 +48,13 @@ func (w wireReferral) referral() Referral {
 // movedNote may stand at the end of the address of a moved referral.
 const movedNote = " (moved)"
 
-func isMoved(s text) bool            { return strings.HasSuffix(string(s), movedNote) }
-func referralEmail(s text) string    { return strings.TrimSuffix(string(s), movedNote) }
-func find(by string) url.Values      { return url.Values{"find_by": {by}} }
-func path(list, value string) string { return list + "/" + url.PathEscape(value) }
+func isMoved(s text) bool         { return strings.HasSuffix(string(s), movedNote) }
+func referralEmail(s text) string { return strings.TrimSuffix(string(s), movedNote) }
 
-// Referrals lists the referrals of q, each once. The first error ends it.
-func (c *Client) Referrals(ctx context.Context, q ReferralQuery) iter.Seq2[Referral, error] {
+// Referrals lists all referrals, each once. The first error ends it.
+func (c *Client) Referrals(ctx context.Context) iter.Seq2[Referral, error] {
 	return func(yield func(Referral, error) bool) {
-		v := url.Values{}
-		if q.Search != "" {
-			v.Set("q", q.Search)
-		}
-		for w, err := range list(ctx, c, "referrals", v, func(w wireReferral) int64 { return int64(w.ID) }) {
+		for w, err := range list(ctx, c, "referrals", url.Values{}, func(w wireReferral) int64 { return int64(w.ID) }) {
 			if !yield(w.referral(), err) {
 				return
 			}
@@ -75,7 +64,7 @@ func (c *Client) Referrals(ctx context.Context, q ReferralQuery) iter.Seq2[Refer
 
 // Referral returns one referral. by is "email", "uid" or "username". The error wraps ErrNotFound if there is none.
 func (c *Client) Referral(ctx context.Context, by, value string) (Referral, error) {
-	w, err := one[wireReferral](ctx, c, path("referrals", value), find(by))
+	w, err := one[wireReferral](ctx, c, "referrals/"+url.PathEscape(value), url.Values{"find_by": {by}})
 	return w.referral(), err
 }
 

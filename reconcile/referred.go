@@ -89,7 +89,7 @@ func (r *run) findLeads(ctx context.Context, events []*event) error {
 // listLeads reads all referrals, about so many pages. If a customer is a referral twice, the older one counts.
 func (r *run) listLeads(ctx context.Context, pages int) error {
 	n := 0
-	for l, err := range r.Client.Referrals(ctx, firstpromoter.ReferralQuery{}) {
+	for l, err := range r.Client.Referrals(ctx) {
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -133,7 +132,7 @@ func (w *why) customer(ctx context.Context, by, customer string) (Reason, error)
 	if r, bad := leadReason(lead); bad {
 		return r, nil
 	}
-	promoter, err := w.client.Promoter(ctx, "id", strconv.FormatInt(lead.PromoterID, 10))
+	promoter, err := w.client.Promoter(ctx, lead.PromoterID)
 	if err != nil && !errors.Is(err, firstpromoter.ErrNotFound) {
 		return Reason{}, err
 	}
