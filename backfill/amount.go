@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/fprom-go/fprom"
@@ -53,23 +54,16 @@ func mayBeThousands(s, code string) bool {
 
 func minorAmount(s string) (int64, error) {
 	bad := func(reason string) (int64, error) { return 0, &fprom.ValidationError{Field: "Amount", Reason: reason} }
-	digits, negative := strings.CutPrefix(s, "-")
+	digits := strings.TrimPrefix(s, "-")
 	switch {
 	case !isNumber(digits):
 		return bad("is not a whole number such as 1999")
 	case strings.ContainsAny(digits, ".,"):
 		return bad("has a decimal mark, but the file is read in minor units (1999 for 19.99): read it in major units (--amount major)")
 	}
-	digits = strings.TrimLeft(digits, "0")
-	if len(digits) > 18 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
 		return bad("is too large")
-	}
-	var n int64
-	for _, d := range []byte(digits) {
-		n = 10*n + int64(d-'0')
-	}
-	if negative {
-		n = -n
 	}
 	return n, nil
 }

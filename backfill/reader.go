@@ -51,25 +51,17 @@ func NewReader(r io.Reader, f Format) (*Reader, error) {
 		return nil, headerError("the file is UTF-16: save it as UTF-8")
 	}
 	in := &Reader{format: f, limit: limit, twins: newTwins()}
-	switch first(buf) {
-	case 0:
+	switch line := headline(buf); {
+	case len(line) == 0:
 		return nil, headerError("the file is empty")
-	case '{':
+	case line[0] == '{':
 		in.readLines(buf)
 		return in, nil
-	case '[':
+	case line[0] == '[':
 		return nil, headerError("the file is a JSON array: write one object a line (JSONL)")
 	default:
 		return in, in.readHeader(buf)
 	}
-}
-
-// first is the first byte that is not white space, or 0.
-func first(r *bufio.Reader) byte {
-	if b := headline(r); len(b) > 0 {
-		return b[0]
-	}
-	return 0
 }
 
 // headline is the first line that is not blank, or as much of it as fits into the buffer. It reads no further than it must:

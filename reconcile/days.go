@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -124,7 +123,7 @@ func (r *run) compareDays() {
 			}
 		}
 	}
-	r.report.Zone = zoneName(r.offset)
+	r.report.Zone = time.Time{}.In(time.FixedZone("", int(r.offset/time.Second))).Format("-07:00")
 }
 
 // sums returns our sums by day, and whether they can be compared with FirstPromoter's revenue. For that all sales must be in the
@@ -153,14 +152,6 @@ func (r *run) sums(counts map[day]int) (sums map[day]int64, canCompare bool) {
 		}
 	}
 	return sums, agree > 0 || differ < 3
-}
-
-func zoneName(offset time.Duration) string {
-	sign := '+'
-	if offset < 0 {
-		sign, offset = '-', -offset
-	}
-	return fmt.Sprintf("%c%02d:%02d", sign, offset/time.Hour, offset%time.Hour/time.Minute)
 }
 
 // maxSpan is how many days are read at once. An interruption costs no more than these.

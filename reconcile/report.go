@@ -91,15 +91,3 @@ func (r Report) Advice() (lines []string) {
 	say(len(r.Doubled), "doubled: deny one of the commissions in FirstPromoter (Commissions → Deny)")
 	return lines
 }
-
-// empty replaces nil lists, so that JSON shows [] and not null.
-func (r *Report) empty() {
-	for _, l := range []*[]Entry{&r.Missing, &r.Foreign, &r.AmountDiffers, &r.Doubled, &r.Denied} {
-		if *l == nil {
-			*l = []Entry{}
-		}
-	}
-	if r.Days == nil {
-		r.Days = []Day{}
-	}
-}

@@ -44,7 +44,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	r := &run{
-		Options: o, days: span{dateOf(o.From), dateOf(o.To)}, read: map[day]bool{}, byDay: map[day][]*event{},
+		Options: o, report: Report{Days: []Day{}, Missing: []Entry{}, Foreign: []Entry{}, AmountDiffers: []Entry{}, Doubled: []Entry{}, Denied: []Entry{}}, // [] in JSON
+		days: span{dateOf(o.From), dateOf(o.To)}, read: map[day]bool{}, byDay: map[day][]*event{},
 		byKey: map[string]*event{}, byCommission: map[int64]*event{},
 		seen: map[int64]bool{}, foreign: map[string][]firstpromoter.Commission{}, reported: map[string]bool{},
 		leads: map[string]firstpromoter.Referral{}, asked: map[string]bool{},
@@ -52,7 +53,6 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	calls := o.Client.Calls()
 	err := r.run(ctx)
 	r.report.Calls = o.Client.Calls() - calls
-	r.report.empty()
 	return r.report, err
 }
 
