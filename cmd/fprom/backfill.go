@@ -195,12 +195,12 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 	p := a.progress("delivered")
 	defer p.end()
 	first := 0
-	show := func(waiting int, settled backfill.Outcomes) {
+	show := func(waiting int) {
 		if err := errors.Join(own.begin(ctx), own.refused()); err != nil {
 			stop(err)
 		}
 		first = max(first, waiting)
-		p.set(int64(first-waiting), int64(first), fmt.Sprintf("with live events %s; at the account's limit %s left", outcomesText(settled), span(backfill.TimeLeft(waiting, flags.rate))))
+		p.set(int64(first-waiting), int64(first), fmt.Sprintf("at the account's limit %s left", span(backfill.TimeLeft(waiting, flags.rate))))
 	}
 	var o backfill.Outcomes
 	wait := func() (err error) {
