@@ -26,7 +26,7 @@ type backfillFlags struct {
 }
 
 func (a *app) backfill() *cobra.Command {
-	flags := backfillFlags{}
+	flags := backfillFlags{fileFlags: fileFlags{kind: fprom.KindSale}}
 	cmd := &cobra.Command{
 		Use: "backfill FILE", Short: "Bring past sales in, behind all live events",
 		Long: `Put past sales from CSV or JSONL (FILE, or - for stdin) into the outbox. Live events are sent before them, under the same limit.
@@ -44,7 +44,7 @@ knows what it has, and nothing is sent twice.`,
 	}
 	flags.register(cmd)
 	f := cmd.Flags()
-	f.StringVar(&flags.kind, "kind", fprom.KindSale, "what the rows are: sale, refund, signup or cancellation")
+	choose(cmd, f, &flags.kind, "kind", "", "what the rows are: sale, refund, signup or cancellation", kinds...)
 	f.StringVar(&flags.rejects, "rejects", "", "file for the rows that need a person; overwritten")
 	f.BoolVar(&flags.dry, "dry-run", false, "store nothing; count what would happen")
 	f.BoolVar(&flags.deliver, "deliver", false, "send the events from here if no service does, and wait; creates a missing outbox")
@@ -52,15 +52,11 @@ knows what it has, and nothing is sent twice.`,
 	f.DurationVar(&flags.wait, "wait", 0, "wait for their outcomes, at most this long")
 	f.Lookup("wait").NoOptDefVal = "24h"
 	f.IntVar(&flags.rate, "rate", 400, "calls a minute that the account allows")
-	complete(cmd, "kind", kinds...)
 	a.outboxFlag(cmd)
 	return cmd
 }
 
 func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags) error {
-	if err := oneOf("--kind", flags.kind, kinds); err != nil {
-		return err
-	}
 	if flags.rate < 2 {
 		return usage("--rate %d: must be at least 2", flags.rate)
 	}

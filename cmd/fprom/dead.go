@@ -64,7 +64,7 @@ func (a *app) deadList() *cobra.Command {
 		}),
 	}
 	flags.register(cmd, 50)
-	cmd.Flags().StringVar(&flags.after, "after", "", "continue after this cursor, which an earlier list printed")
+	flags.registerAfter(cmd)
 	a.personalFlag(cmd)
 	return cmd
 }

@@ -13,8 +13,6 @@ import (
 	"github.com/fprom-go/fprom/money"
 )
 
-var amountForms = []string{string(backfill.Minor), string(backfill.Major)}
-
 // fileFlags say how a file of sales is read.
 type fileFlags struct {
 	kind, amount, decimal, currency string
@@ -24,11 +22,10 @@ type fileFlags struct {
 func (s *fileFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringArrayVar(&s.columns, "map", nil, "column=field: the field of a column, such as 'Invoice ID=event_id'; column=- ignores the column; may be repeated")
-	f.StringVar(&s.amount, "amount", "", "form of the amounts: minor (1999) or major (19.99)")
-	f.StringVar(&s.decimal, "decimal", ".", "decimal mark of major amounts: . or ,")
+	choose(cmd, f, &s.amount, "amount", "", "form of the amounts: minor (1999) or major (19.99)", string(backfill.Minor), string(backfill.Major))
+	s.decimal = "."
+	choose(cmd, f, &s.decimal, "decimal", "", "decimal mark of major amounts: . or ,", ".", ",")
 	f.StringVar(&s.currency, "currency", "", "currency of rows without one (default the account's, whose major amounts are taken to have hundredths)")
-	complete(cmd, "amount", amountForms...)
-	complete(cmd, "decimal", ".", ",")
 }
 
 // read checks the flags.
@@ -37,16 +34,10 @@ func (s *fileFlags) read() (backfill.Format, error) {
 	_, known := money.Exponent(s.currency)
 	isMoney := s.kind == fprom.KindSale || s.kind == fprom.KindRefund
 	switch {
-	case s.decimal != "." && s.decimal != ",":
-		return f, usage("--decimal %q: is neither . nor ,", s.decimal)
 	case !known:
 		return f, usage("--currency %q: is not an ISO 4217 code such as USD", s.currency)
 	case s.amount == "" && isMoney:
 		return f, usage("--amount is missing: say minor (1999 is 19.99 USD) or major (19.99)")
-	case s.amount != "":
-		if err := oneOf("--amount", s.amount, amountForms); err != nil {
-			return f, err
-		}
 	}
 	f.Decimal = rune(s.decimal[0])
 	for _, m := range s.columns {

@@ -21,12 +21,27 @@ var (
 	kinds    = []string{fprom.KindSale, fprom.KindRefund, fprom.KindSignup, fprom.KindCancellation}
 )
 
-// oneOf is a usage error unless value is one of known.
-func oneOf(flag, value string, known []string) error {
-	if slices.Contains(known, value) {
-		return nil
+// choice is the value of a flag that takes one of a few texts.
+type choice struct {
+	value *string
+	of    []string
+}
+
+func (c choice) String() string { return *c.value }
+func (c choice) Type() string   { return "string" }
+
+func (c choice) Set(s string) error {
+	if !slices.Contains(c.of, s) {
+		return errors.New("is not one of " + strings.Join(c.of, ", "))
 	}
-	return usage("%s %s: is not one of %s", flag, strconv.Quote(value), strings.Join(known, ", "))
+	*c.value = s
+	return nil
+}
+
+// choose adds a flag that takes one of a few texts, which a shell offers.
+func choose(cmd *cobra.Command, f *pflag.FlagSet, value *string, name, short, help string, of ...string) {
+	f.VarP(choice{value, of}, name, short, help)
+	_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(of, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // takes is a cobra.PositionalArgs for least to most arguments. Errors call them names.
@@ -71,6 +86,9 @@ func flagError(_ *cobra.Command, err error) error {
 	if !ok {
 		return err
 	}
+	if c, is := wrong.GetFlag().Value.(choice); is {
+		return fmt.Errorf("--%s %q: %w", wrong.GetFlag().Name, wrong.GetValue(), c.Set(wrong.GetValue()))
+	}
 	what := map[string]string{"int": "whole number", "duration": "span such as 90s or 10m", "bool": "true or false"}
 	return fmt.Errorf("--%s %q: is no %s", wrong.GetFlag().Name, wrong.GetValue(), cmp.Or(what[wrong.GetFlag().Value.Type()], "value of it"))
 }
@@ -86,48 +104,38 @@ func (a *app) personalFlag(cmd *cobra.Command) {
 
 // filterFlags are the flags that select events.
 type filterFlags struct {
-	state, outcome, kind, customer string
-	since, until, reason, after    string
-	status, limit                  int
+	fprom.Filter
+	since, until string
 }
 
 func (s *filterFlags) register(cmd *cobra.Command, limit int) {
 	f := cmd.Flags()
-	f.StringVar(&s.kind, "kind", "", "only sale, refund, signup or cancellation")
-	f.StringVar(&s.customer, "customer", "", "only of this e-mail address or uid")
+	choose(cmd, f, &s.Kind, "kind", "", "only sale, refund, signup or cancellation", kinds...)
+	f.StringVar(&s.Customer, "customer", "", "only of this e-mail address or uid")
 	f.StringVar(&s.since, "since", "", "recorded at or after this time: 2h or 7d ago, 2026-01-31 or 2026-01-31T08:00:00Z")
 	f.StringVar(&s.until, "until", "", "recorded before this time; written as for --since")
-	f.StringVar(&s.reason, "reason", "", "only events whose last error contains this text")
-	f.IntVar(&s.status, "status", 0, "only events whose last answer had this status, such as 400")
-	f.IntVar(&s.limit, "limit", limit, "at most this many; 0: all")
-	complete(cmd, "kind", kinds...)
+	f.StringVar(&s.Reason, "reason", "", "only events whose last error contains this text")
+	f.IntVar(&s.StatusCode, "status", 0, "only events whose last answer had this status, such as 400")
+	f.IntVar(&s.Limit, "limit", limit, "at most this many; 0: all")
+}
+
+// registerAfter adds --after.
+func (s *filterFlags) registerAfter(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.After, "after", "", "continue after this cursor, which an earlier list printed")
 }
 
 // filter checks the flags.
 func (s *filterFlags) filter(keys []string, now time.Time) (fprom.Filter, error) {
-	f := fprom.Filter{
-		Keys: keys, State: fprom.State(s.state), Outcome: fprom.Outcome(s.outcome), Kind: s.kind, Customer: s.customer,
-		Reason: s.reason, StatusCode: s.status, Limit: s.limit, After: s.after,
+	f := s.Filter
+	f.Keys = keys
+	if _, err := strconv.ParseUint(cmp.Or(f.After, "0"), 10, 63); err != nil {
+		return f, usage("--after %q: is not what the last line of a list said", f.After)
 	}
-	for _, c := range []struct {
-		flag, value string
-		known       []string
-	}{{"--state", s.state, states}, {"--outcome", s.outcome, outcomes}, {"--kind", s.kind, kinds}} {
-		if c.value == "" {
-			continue
-		}
-		if err := oneOf(c.flag, c.value, c.known); err != nil {
-			return f, err
-		}
+	if f.Limit < 0 {
+		return f, usage("--limit %d: is negative", f.Limit)
 	}
-	if _, err := strconv.ParseUint(cmp.Or(s.after, "0"), 10, 63); err != nil {
-		return f, usage("--after %q: is not what the last line of a list said", s.after)
-	}
-	if s.limit < 0 {
-		return f, usage("--limit %d: is negative", s.limit)
-	}
-	if s.status < 0 || s.status > 999 {
-		return f, usage("--status %d: is no status of an answer, such as 400", s.status)
+	if f.StatusCode < 0 || f.StatusCode > 999 {
+		return f, usage("--status %d: is no status of an answer, such as 400", f.StatusCode)
 	}
 	var err error
 	if f.Since, err = moment("--since", s.since, now); err != nil {

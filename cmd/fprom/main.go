@@ -77,17 +77,15 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "fprom", Version: fprom.Version, Short: "See and mend what goes to FirstPromoter", Long: about, Example: rootExamples,
 		SilenceErrors: true, SilenceUsage: true, Args: known, SuggestionsMinimumDistance: 2,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkFlags() },
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitTable)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	f := root.PersistentFlags()
-	f.StringVarP(&a.format, "output", "o", formatText, "how results are written: text, json (one object) or jsonl (one a line)")
-	f.StringVar(&a.bars, "progress", progressAuto, "how long work shows its progress: auto, bar, plain (a line every 10 s) or none")
-	complete(root, "output", formats...)
-	complete(root, "progress", progressModes...)
+	a.format, a.bars = formatText, progressAuto
+	choose(root, f, &a.format, "output", "o", "how results are written: text, json (one object) or jsonl (one a line)", formatText, formatJSON, formatJSONL)
+	choose(root, f, &a.bars, "progress", "", "how long work shows its progress: auto, bar, plain (a line every 10 s) or none", progressAuto, progressBar, progressPlain, progressNone)
 	root.AddCommand(a.doctor(), a.status(), a.events(), a.dead(), a.backfill(), a.reconcile(), a.why(), a.explain(), a.trigger(), a.fake(), a.pageCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -99,19 +97,6 @@ func (a *app) root() *cobra.Command {
 		return known(cmd, rest)
 	}
 	return root
-}
-
-// complete names the values that a shell offers for a flag.
-func complete(cmd *cobra.Command, flag string, values ...string) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-}
-
-// checkFlags checks the flags of all commands.
-func (a *app) checkFlags() error {
-	if err := oneOf("--output", a.format, formats); err != nil {
-		return err
-	}
-	return oneOf("--progress", a.bars, progressModes)
 }
 
 // command turns f into a cobra.Command's RunE. Each error gets its exit status.

@@ -21,8 +21,6 @@ const (
 	formatJSONL = "jsonl"
 )
 
-var formats = []string{formatText, formatJSON, formatJSONL}
-
 // formatOf finds --output in args of which others are wrong: the error about them has this format, too.
 func formatOf(args []string) string {
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)

@@ -19,8 +19,6 @@ const (
 	progressNone  = "none"
 )
 
-var progressModes = []string{progressAuto, progressBar, progressPlain, progressNone}
-
 const (
 	plainEvery = 10 * time.Second
 	barEvery   = 200 * time.Millisecond
