@@ -27,7 +27,7 @@ func (f Format) columns(header []string, mayLack bool) ([]field, error) {
 			if other == header[i] {
 				return headerError("%q is the name of several columns, and both are %s: rename the others", other, is)
 			}
-			return headerError("%q and %q are both %s: map the right one, such as %s=%s", other, header[i], is, other, is)
+			return headerError("%q and %q are both %s: map the right one, such as --map '%s=%s'", other, header[i], is, other, is)
 		}
 		fields[i], taken[is] = is, header[i]
 		return nil
@@ -92,7 +92,7 @@ func (f Format) mapped(header []string, mayLack bool) (map[int]field, error) {
 func (f Format) complete(header []string, fields []field, taken map[field]string) error {
 	for i, name := range header {
 		if is := refused[plain(name)]; is != noField && fields[i] == noField && taken[is] == "" && slices.Contains(fieldsOf(f.Kind), is) {
-			return headerError("%q is not the API's name: it is %s. Rename the column, or map it: %s=%s", name, is, name, is)
+			return headerError("%q is not the API's name: it is %s. Rename the column, or map it (--map '%s=%s')", name, is, name, is)
 		}
 	}
 	needed := []field{eventIDField, amountField}
@@ -101,14 +101,14 @@ func (f Format) complete(header []string, fields []field, taken map[field]string
 	}
 	for _, is := range needed {
 		if slices.Contains(fieldsOf(f.Kind), is) && taken[is] == "" {
-			return headerError("no column is %s. Rename one, or map it: COLUMN=%s. The columns are %s", is, is, list(header))
+			return headerError("no column is %s. Rename one, or map it (--map 'COLUMN=%s'). The columns are %s", is, is, list(header))
 		}
 	}
 	if taken[emailField] == "" && taken[uidField] == "" {
-		return headerError("no column names the customer. Rename one to email or uid, or map it: COLUMN=email. The columns are %s", list(header))
+		return headerError("no column names the customer. Rename one to email or uid, or map it (--map 'COLUMN=email'). The columns are %s", list(header))
 	}
 	if f.Kind == fprom.KindSignup && taken[tidField] == "" && taken[refIDField] == "" {
-		return headerError("no column is tid or ref_id, and a signup needs one of them. Rename one, or map it: COLUMN=ref_id. The columns are %s", list(header))
+		return headerError("no column is tid or ref_id, and a signup needs one of them. Rename one, or map it (--map 'COLUMN=ref_id'). The columns are %s", list(header))
 	}
 	return nil
 }
