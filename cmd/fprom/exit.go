@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -116,11 +115,10 @@ func report(w io.Writer, asJSON bool, err error) {
 		text = strings.Replace(text, fprom.ErrUnauthorized.Error(), "FirstPromoter refused the API key or the account id", 1) + "; fprom doctor says which one is wrong"
 	}
 	if asJSON {
-		_ = json.NewEncoder(w).Encode(struct {
-			Type  string `json:"type"`
+		_ = writeLine(w, "error", struct {
 			Error string `json:"error"`
 			Exit  int    `json:"exit_status"`
-		}{"error", text, code})
+		}{text, code})
 		return
 	}
 	_, _ = fmt.Fprintln(w, "fprom:", clean(text))

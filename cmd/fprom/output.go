@@ -104,6 +104,19 @@ func writeTable[E any](w io.Writer, columns []string, all []E, cells func(E) []s
 	t.flush()
 }
 
+// note writes a message to stderr.
+func (a *app) note(format string, args ...any) {
+	if a.shown != nil {
+		a.shown.clear()
+	}
+	text := fmt.Sprintf(format, args...)
+	if isJSON(a.format) {
+		_ = writeLine(a.errs, "note", map[string]string{"note": text})
+		return
+	}
+	_, _ = fmt.Fprintln(a.errs, clean(text))
+}
+
 // clean makes foreign text fit for a terminal: no escapes, no line ends.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -107,21 +106,20 @@ func (p *progress) show(now time.Time) {
 		_, _ = fmt.Fprintf(p.a.errs, "\r%-*s", p.drawn, string(text[:min(len(text), p.drawn)]))
 	case isJSON(p.a.format):
 		v := struct {
-			Type  string   `json:"type"`
 			What  string   `json:"what"`
 			Done  int64    `json:"done"`
 			Total *int64   `json:"total"`
 			Rate  float64  `json:"rate"`         // a second
 			Left  *float64 `json:"seconds_left"` // null: not known
 			More  string   `json:"detail,omitempty"`
-		}{Type: "progress", What: p.what, Done: p.done, Rate: rate, More: p.more}
+		}{What: p.what, Done: p.done, Rate: rate, More: p.more}
 		if p.total > 0 {
 			v.Total = &p.total
 		}
 		if left >= 0 {
 			v.Left = new(left.Seconds())
 		}
-		_ = json.NewEncoder(p.a.errs).Encode(v)
+		_ = writeLine(p.a.errs, "progress", v)
 	default:
 		_, _ = fmt.Fprintln(p.a.errs, p.text(rate, left))
 	}

@@ -162,16 +162,13 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 	if !a.personal {
 		maskIDs(report)
 	}
-	if err != nil {
-		if len(report.Days) > 0 { // the next run does not look at these days again
-			if report.Next != "" {
-				a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
-			}
-			err = errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report, *refused) }))
-		}
+	if err != nil && len(report.Days) == 0 {
 		return err
 	}
-	if err := a.show(report, func(w io.Writer) { reportText(w, report, *refused) }); err != nil {
+	if err != nil && report.Next != "" { // the next run does not look at these days again
+		a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
+	}
+	if err := errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report, *refused) })); err != nil {
 		return err
 	}
 	if box == nil && report.Empty() {
@@ -180,9 +177,8 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 	}
 	if *refused > 0 {
 		a.note("%s of %s made no sale: mend them, then compare again", count(*refused, "row"), flags.sales)
-		return errNeedsPerson
 	}
-	if !report.Clean() {
+	if *refused > 0 || !report.Clean() {
 		return errNeedsPerson
 	}
 	return nil
