@@ -30,7 +30,7 @@ func (d *doctor) callFirstPromoter(ctx context.Context) bool {
 	if !d.credentials(a) {
 		return false
 	}
-	d.campaigns(a.body)
+	d.campaigns(ctx, a.body)
 	return true
 }
 
@@ -124,7 +124,7 @@ func redirectHost(h http.Header) string {
 }
 
 // campaigns compares the campaigns' links and cookies with those of fprom.CaptureReferral.
-func (d *doctor) campaigns(body []byte) {
+func (d *doctor) campaigns(ctx context.Context, body []byte) {
 	var all []struct {
 		Name  string `json:"name"`
 		Param string `json:"ref_token_param"`
@@ -141,7 +141,7 @@ func (d *doctor) campaigns(body []byte) {
 		if param == "" {
 			continue
 		}
-		read, days := captured(param)
+		read, days := captured(ctx, param)
 		if !read {
 			odd = true
 			d.warn("campaigns", fmt.Sprintf("if the site uses fprom.CaptureReferral, add fprom.WithQueryParams(%q)", param), "campaign %q: links carry ?%s=, which CaptureReferral does not read by itself", c.Name, param)
@@ -163,9 +163,9 @@ func (d *doctor) campaigns(body []byte) {
 }
 
 // captured reports whether fprom.CaptureReferral reads this query parameter, and how many days its cookie lives.
-func captured(param string) (read bool, days int) {
+func captured(ctx context.Context, param string) (read bool, days int) {
 	w := httptest.NewRecorder()
-	r := httptest.NewRequest(http.MethodGet, "/?"+url.Values{param: {"joe"}}.Encode(), http.NoBody)
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/?"+url.Values{param: {"joe"}}.Encode(), http.NoBody)
 	fprom.CaptureReferral(http.NotFoundHandler()).ServeHTTP(w, r)
 	for _, c := range w.Result().Cookies() {
 		return true, c.MaxAge / (24 * 60 * 60)
