@@ -39,7 +39,7 @@ $(addprefix unit@,$(MODULES)): unit@%:
 	@echo "== test $*"; go -C $* test -race -timeout 15m ./...
 
 fmt: ## fail if gofmt would change a file
-	@files=$$(git ls-files '*.go' | xargs -r gofmt -l); if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
 
 lint: ## golangci-lint (the first run builds it: some minutes)
 	@mkdir -p bin; echo "== build golangci-lint"
