@@ -61,7 +61,7 @@ func TestHijackBelow(t *testing.T) {
 		Outer: func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(opaque{w}, r) })
 		},
-		Want:       []string{"status 402", "discarded sale:1"},
+		Want:       []string{"status 402", "discarded sale:1: fprom: the handler took the connection over…"},
 		WantStatus: http.StatusPaymentRequired,
 	})
 }
