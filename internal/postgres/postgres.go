@@ -60,7 +60,9 @@ func (s *Server) begin(ctx context.Context, settings []string) error {
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "-D", s.data(), "-A", "trust", "-U", "fprom", "-E", "UTF8", "--locale=C", "--no-sync") //nolint:gosec // found by find
 	cmd.Dir, cmd.SysProcAttr = s.dir, attributes()
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := cmd.CombinedOutput(); errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("postgres: initdb: %w: as root, set TMPDIR to a directory that the user postgres may enter, such as /tmp", err)
+	} else if err != nil {
 		return fmt.Errorf("postgres: initdb: %w\n%s", err, out)
 	}
 	conf, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
