@@ -67,14 +67,17 @@ func TestFailover(t *testing.T) {
 		when func(t *testing.T, q *riverqueue.Queue, failOver func(), r *record)
 	}{
 		{"before a Put", func(t *testing.T, q *riverqueue.Queue, failOver func(), _ *record) {
+			t.Helper()
 			failOver()
 			put(t, q, sale("1", "ann", 100))
 		}},
 		{"before Run", func(t *testing.T, q *riverqueue.Queue, failOver func(), r *record) {
+			t.Helper()
 			failOver()
 			start(t, q, r.deliver)
 		}},
 		{"in Run", func(t *testing.T, q *riverqueue.Queue, failOver func(), r *record) {
+			t.Helper()
 			start(t, q, r.deliver)
 			time.Sleep(time.Second)
 			failOver()
