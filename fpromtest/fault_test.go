@@ -194,38 +194,42 @@ func TestChance(t *testing.T) {
 func TestHangOverSocket(t *testing.T) {
 	t.Parallel()
 	s := fpromtest.NewServer(t, fpromtest.WithAllLeads())
-	hang := s.Inject(fpromtest.Hang())
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := do(t, s, newRequest(t, s, "/sale", janeBuys).WithContext(ctx)); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a hanging request: %v", err)
+	type result struct {
+		status int
+		err    error
 	}
-	got := make(chan int, 1)
-	go func() {
-		a, err := do(t, s, newRequest(t, s, "/sale", janeBuys))
-		if err != nil {
-			t.Error(err)
-		}
-		got <- a.status
-	}()
-	wait(t, s, func(s *fpromtest.Server) bool { return s.Count("sale", "1") == 2 })
+	arrived := 0
+	send := func(ctx context.Context) <-chan result { // returns when the request hangs
+		c := make(chan result, 1)
+		go func() {
+			a, err := do(t, s, newRequest(t, s, "/sale", janeBuys).WithContext(ctx))
+			c <- result{a.status, err}
+		}()
+		arrived++
+		wait(t, s, func(s *fpromtest.Server) bool { return s.Count("sale", "1") == arrived })
+		return c
+	}
+	s.Inject(fpromtest.Hang().Times(1))
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := send(ctx)
+	cancel()
+	if r := <-gone; !errors.Is(r.err, context.Canceled) {
+		t.Errorf("a hanging request whose client goes: %v", r.err)
+	}
+	hang := s.Inject(fpromtest.Hang())
+	let := send(t.Context())
 	hang.Remove()
-	if status := <-got; status != 200 {
-		t.Errorf("a request that was let go: %d", status)
+	if r := <-let; r.err != nil || r.status != 200 {
+		t.Errorf("a request that was let go: %+v", r)
 	}
 	if rs := s.Requests(); rs[0].Status != 0 || rs[0].Accepted || rs[1].Status != 200 || !rs[1].Accepted {
 		t.Errorf("journal: %+v", rs)
 	}
 	s.Inject(fpromtest.Hang())
-	broken := make(chan error, 1)
-	go func() {
-		_, err := do(t, s, newRequest(t, s, "/sale", janeBuys))
-		broken <- err
-	}()
-	wait(t, s, func(s *fpromtest.Server) bool { return s.Count("sale", "1") == 3 })
+	cut := send(t.Context())
 	s.Close()
-	if err := <-broken; !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("a hanging request when the server closes: %v", err)
+	if r := <-cut; !errors.Is(r.err, syscall.ECONNRESET) {
+		t.Errorf("a hanging request when the server closes: %v", r.err)
 	}
 }
 
