@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -146,16 +145,19 @@ func wait(ctx context.Context) error {
 	}
 }
 
-//go:embed checkout.session.completed.json
-var webhook []byte
-
-const webhookPayment = "pi_3QdemoPayment" // in the webhook
+const webhookPayment = "pi_demo" // in the webhook
 
 // deliver posts the billing provider's webhook, signed with key at a time.
-func (d *demo) deliver(ctx context.Context, key string, now time.Time) (status int, err error) {
-	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
-	if err := fpromtest.SignWebhook("stripe", header, webhook, key, now); err != nil {
+func (d *demo) deliver(ctx context.Context, key string, at time.Time) (status int, err error) {
+	r, err := fpromtest.Webhook("stripe", "checkout.session.completed", fpromtest.WebhookConfig{
+		Secret: key, ID: "demo", TID: visitor, Amount: 10000, Tax: 2100, At: at,
+	})
+	if err != nil {
 		return 0, err
 	}
-	return d.post(ctx, "/webhooks/stripe", webhook, header)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return 0, err
+	}
+	return d.post(ctx, r.URL.Path, body, r.Header)
 }

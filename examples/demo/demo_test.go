@@ -3,11 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"io"
-	"net/http"
-	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -56,38 +52,6 @@ func TestDemoInterrupted(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
-	}
-}
-
-// TestDemoHold looks at the status page at the end, redrives what was refused, and presses Ctrl-C.
-func TestDemoHold(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var out, log bytes.Buffer
-	var page string
-	err := demonstrate(ctx, sizes{outage: time.Second, burst: 5, killed: 8, hold: true}, writerFunc(func(p []byte) (int, error) {
-		if m := regexp.MustCompile(`http://\S+/fprom/`).Find(p); m != nil {
-			defer cancel()
-			for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !strings.Contains(page, "1 dead letter was put back"); {
-				resp, err := http.PostForm(string(m), url.Values{"do": {"redrive"}, "all": {"1"}})
-				if err != nil {
-					return 0, err
-				}
-				body, err := io.ReadAll(resp.Body)
-				resp.Body.Close()
-				if page = string(body); err != nil {
-					return 0, err
-				}
-			}
-		}
-		return out.Write(p)
-	}), &log)
-	if err != nil {
-		t.Fatalf("%v\n%s\nthe shop's log:\n%s", err, out.String(), log.String())
-	}
-	if !strings.Contains(page, "1 dead letter was put back and will be sent again.") {
-		t.Errorf("the page does not say what was done:\n%s", out.String())
 	}
 }
 

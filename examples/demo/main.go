@@ -7,8 +7,7 @@
 // of the fake, not from the shop. The demo takes about 12 seconds and needs no network. The exit code is 0 if every event ended as
 // expected, else 1.
 //
-// With -v it shows the shop's log, as an operator sees it in an outage. With -hold the shop's status page stays open at the end, with
-// a dead letter to redrive.
+// With -v it shows the shop's log, as an operator sees it in an outage.
 //
 // shop.go is the shop, scenes.go has the scenes, and journal.go reads the requests to FirstPromoter.
 package main
@@ -38,7 +37,6 @@ const (
 type sizes struct {
 	outage        time.Duration
 	burst, killed int
-	hold          bool // keep the status page open at the end
 }
 
 var full = sizes{outage: 3 * time.Second, burst: 60, killed: 40}
@@ -54,7 +52,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	verbose := flags.Bool("v", false, "show the shop's log")
-	hold := flags.Bool("hold", false, "keep the shop's status page open at the end, until Ctrl-C")
 	switch err := flags.Parse(args); { // Parse has printed the error or the help
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -68,16 +65,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if *verbose {
 		shopLog = stderr
 	}
-	size := full
-	size.hold = *hold
-	if err := demonstrate(ctx, size, stdout, shopLog); err != nil {
+	if err := demonstrate(ctx, full, stdout, shopLog); err != nil {
 		fmt.Fprintln(stderr, "demo:", err)
 		return 1
 	}
 	return 0
 }
 
-// demonstrate plays all scenes and shows the status page. The error names the scenes that did not end as expected.
+// demonstrate starts FirstPromoter and plays. The error names the scenes that did not end as expected.
 func demonstrate(ctx context.Context, size sizes, out, shopLog io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "fprom-demo-")
 	if err != nil {
@@ -92,14 +87,7 @@ func demonstrate(ctx context.Context, size sizes, out, shopLog io.Writer) (err e
 		fake: fake, outbox: filepath.Join(dir, "fprom.db"),
 	}
 	defer d.cleanUp()
-	if err := d.play(ctx); err != nil {
-		return err
-	}
-	if !size.hold {
-		fmt.Fprintln(out, "With -hold the shop's status page stays open at the end.")
-		return nil
-	}
-	return d.holdPage(ctx)
+	return d.play(ctx)
 }
 
 // play plays all scenes and prints the table.

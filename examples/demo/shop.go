@@ -16,7 +16,6 @@ import (
 	"github.com/fprom-go/fprom/billing/stripe"
 	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/nethttpadapter"
-	"github.com/fprom-go/fprom/statuspage"
 )
 
 // The configuration of the shop. The credentials are in FIRSTPROMOTER_API_KEY and FIRSTPROMOTER_ACCOUNT_ID.
@@ -59,15 +58,11 @@ func serveShop(ctx context.Context, outbox string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	handler, err := shopHandler(tracker)
-	if err != nil {
-		return errors.Join(err, tracker.Shutdown(ctx))
-	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: shopHandler(tracker), ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	fmt.Fprintf(stdout, "http://%s\n", ln.Addr())
@@ -82,7 +77,7 @@ func serveShop(ctx context.Context, outbox string, stdout io.Writer) error {
 	return errors.Join(err, server.Shutdown(end), tracker.Shutdown(end))
 }
 
-func shopHandler(tracker *fprom.Tracker) (http.Handler, error) {
+func shopHandler(tracker *fprom.Tracker) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /checkout", checkout)
 	mux.HandleFunc("POST /refund", refund)
@@ -91,17 +86,7 @@ func shopHandler(tracker *fprom.Tracker) (http.Handler, error) {
 
 	// Repeating an order does no harm here, since the buyer chose its id. So the shop may answer 503 when it cannot
 	// store the sale, say because the disk is full, and the buyer tries again.
-	shop := nethttpadapter.Middleware(tracker, fprom.WithFailClosed())(mux)
-
-	// Public, as only this machine reaches the demo. A real shop says in Auth who its administrators are.
-	page, err := statuspage.Handler(tracker, statuspage.Options{Public: true, Writable: true, Name: "demo shop"})
-	if err != nil {
-		return nil, err
-	}
-	all := http.NewServeMux()
-	all.Handle("/", shop)
-	all.Handle("/fprom/", page)
-	return all, nil
+	return nethttpadapter.Middleware(tracker, fprom.WithFailClosed())(mux)
 }
 
 // order is what a buyer sends. The amounts are in cents.
