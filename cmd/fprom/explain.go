@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -114,7 +113,8 @@ func explanationOf(x billing.Explanation) explanationJSON {
 		for i, f := range t.Fields {
 			fields[i] = fieldJSON{f.Name, f.Value, f.From}
 		}
-		v.Tracked = append(v.Tracked, trackedJSON{kindOf(t.Event), fields})
+		m, _ := fprom.NewMessage(t.Event) // what is tracked is valid
+		v.Tracked = append(v.Tracked, trackedJSON{m.Kind, fields})
 	}
 	for _, m := range x.More {
 		v.More = append(v.More, explanationOf(m))
@@ -125,20 +125,6 @@ func explanationOf(x billing.Explanation) explanationJSON {
 // unclear reports whether money moved that cannot be tracked as it is.
 func unclear(x billing.Explanation) bool {
 	return x.Skipped.MayLose() || slices.ContainsFunc(x.More, unclear)
-}
-
-func kindOf(e fprom.Event) string {
-	switch e.(type) {
-	case fprom.Sale:
-		return fprom.KindSale
-	case fprom.Refund:
-		return fprom.KindRefund
-	case fprom.Signup:
-		return fprom.KindSignup
-	case fprom.Cancellation:
-		return fprom.KindCancellation
-	}
-	return fmt.Sprintf("%T", e)
 }
 
 // cleanLines cleans each line of s.

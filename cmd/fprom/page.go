@@ -60,7 +60,7 @@ func (a *app) runPage(ctx context.Context, flags pageFlags) error {
 		return usage("--output %s: the page has no result; use its status.json", a.format)
 	}
 	opts := statuspage.Options{
-		Auth: pageAuth(password), Challenge: pageChallenge(password), Writable: flags.writable, Name: flags.name, RequestsPerMinute: flags.rate,
+		Auth: pageAuth(password), Challenge: hint(password != "", `Basic realm="fprom"`), Writable: flags.writable, Name: flags.name, RequestsPerMinute: flags.rate,
 	}
 	serve := func(box fprom.Outbox) error {
 		opts.Outbox = box
@@ -102,11 +102,4 @@ func pageAuth(password string) func(*http.Request) bool {
 		_, given, ok := r.BasicAuth()
 		return ok && subtle.ConstantTimeCompare([]byte(given), []byte(password)) == 1
 	}
-}
-
-func pageChallenge(password string) string {
-	if password == "" {
-		return ""
-	}
-	return `Basic realm="fprom"`
 }
