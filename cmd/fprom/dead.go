@@ -74,7 +74,7 @@ var deadLetters = list{
 	object:  func(e fprom.Entry) any { return deadOf(e) },
 	columns: []string{"KEY", "AMOUNT", "CUSTOMER", "GIVEN UP", "TRIES", "STATUS", "REASON"},
 	cells: func(e fprom.Entry) []string {
-		return []string{e.Key, amount(e), e.Customer, stamp(e.SettledAt), strconv.Itoa(e.Attempts), number(e.StatusCode), because(e)}
+		return []string{e.Key, amount(e), e.Customer, stamp(e.SettledAt), strconv.Itoa(e.Attempts), hint(e.StatusCode != 0, strconv.Itoa(e.StatusCode)), because(e)}
 	},
 }
 
@@ -192,10 +192,13 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 			return fmt.Errorf("%s: %d %s before: %w", c.verb, n, c.done, err)
 		}
 	}
+	var v followed
 	if flags.wait > 0 && n > 0 {
-		return a.follow(ctx, box, plan, n, flags.wait)
+		if v, err = a.follow(ctx, box, plan, n, flags.wait); err != nil {
+			return err
+		}
 	}
-	return a.showChange(c, n, len(plan), flags)
+	return a.showChange(c, n, len(plan), flags, v)
 }
 
 // showPlan lists the selected dead letters: on stdout if that is the result (dry), else on stderr.
@@ -217,14 +220,27 @@ func (a *app) showPlan(c change, plan []fprom.Entry, dry bool) {
 	}
 }
 
-func (a *app) showChange(c change, n, selected int, flags changeFlags) error {
+func (a *app) showChange(c change, n, selected int, flags changeFlags, f followed) error {
 	v := map[string]any{c.done: n, "selected": selected, "dry_run": flags.dry}
-	if flags.wait > 0 { // there is nothing to wait for
-		v["waiting"], v["dead_again"], v["events"] = 0, 0, []eventJSON{}
+	if flags.wait > 0 {
+		events := []eventJSON{}
+		for _, e := range f.found {
+			events = append(events, a.eventOf(e))
+		}
+		v["waiting"], v["dead_again"], v["events"] = f.waiting, f.dead, events
 	}
-	return a.show(v, func(w io.Writer) {
-		if !flags.dry {
+	err := a.show(v, func(w io.Writer) {
+		switch {
+		case flags.dry:
+		case flags.wait > 0 && n > 0:
+			writeTable(w, eventColumns, f.found, a.eventCells)
+			_, _ = fmt.Fprintf(w, "%s %s: %d done, %d dead again, %d still waiting\n", count(n, "dead letter"), c.done, f.done, f.dead, f.waiting)
+		default:
 			_, _ = fmt.Fprintf(w, "%s %s\n", count(n, "dead letter"), c.done)
 		}
 	})
+	if err == nil && f.dead+f.waiting > 0 {
+		return errNeedsPerson
+	}
+	return err
 }

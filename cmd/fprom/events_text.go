@@ -52,8 +52,8 @@ func (a *app) eventText(w io.Writer, e fprom.Entry) {
 	row("attempts", strconv.Itoa(e.Attempts))
 	row("next attempt", stamp(e.NextAttempt))
 	row("reason", because(e))
-	row("last status", number(e.StatusCode))
-	row("their id", number(e.ID))
+	row("last status", hint(e.StatusCode != 0, strconv.Itoa(e.StatusCode)))
+	row("their id", hint(e.ID != 0, strconv.FormatInt(e.ID, 10)))
 	row("commissions", a.commissions(e))
 	row("damaged", hint(e.Damaged, "yes: it cannot be read, only dropped"))
 }
@@ -82,12 +82,4 @@ func short(s string) string {
 		return string(r[:most]) + "…"
 	}
 	return s
-}
-
-// number is n, or nothing for 0.
-func number[N int | int64](n N) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.FormatInt(int64(n), 10)
 }

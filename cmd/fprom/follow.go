@@ -2,24 +2,16 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"iter"
 	"time"
 
 	"github.com/fprom-go/fprom"
 )
 
-// followedJSON has the outcomes of redriven events.
-type followedJSON struct {
-	Redriven int         `json:"redriven"` // by this command; another process may have redriven more of Events
-	Selected int         `json:"selected"`
-	DryRun   bool        `json:"dry_run"`
-	Waiting  int         `json:"waiting"` // when the time was over
-	Dead     int         `json:"dead_again"`
-	Events   []eventJSON `json:"events"`
-
-	done int
+// followed are redriven events and their outcomes. Another process may have redriven some of them.
+type followed struct {
+	waiting, dead, done int
+	found               []fprom.Entry
 }
 
 // entries collects the entries of a range.
@@ -33,36 +25,35 @@ func entries(all iter.Seq2[fprom.Entry, error]) (found []fprom.Entry, err error)
 	return found, nil
 }
 
-// follow waits for the outcomes of the redriven events of plan, at most so long, and shows them.
-func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, n int, most time.Duration) error {
+// follow waits for the outcomes of the n redriven events of plan, at most so long.
+func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, n int, most time.Duration) (followed, error) {
+	v := followed{waiting: n}
 	if s, err := box.Stats(ctx); err == nil && !s.Delivering {
 		a.note("nobody delivers this outbox now: they are sent when the service starts")
-		return a.showFollowed(followedJSON{Redriven: n, Waiting: n, Events: []eventJSON{}}, len(plan), nil)
+		return v, nil
 	}
-	keys := make([]string, len(plan))
-	for i, e := range plan {
-		keys[i] = e.Key
+	f := fprom.Filter{Personal: a.personal}
+	for _, e := range plan {
+		f.Keys = append(f.Keys, e.Key)
 	}
 	p := a.progress("outcomes")
 	defer p.end()
 	limited, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	v, found := followedJSON{Redriven: n, Waiting: n, Events: []eventJSON{}}, []fprom.Entry(nil)
 	for {
 		err := a.patiently(limited, func() error {
-			now, err := entries(box.Entries(ctx, fprom.Filter{Keys: keys, Personal: a.personal}))
+			now, err := entries(box.Entries(ctx, f))
 			if err == nil {
-				v, found = a.tally(n, now), now
+				v = tally(now)
 			}
 			return err
 		})
 		if err != nil && (ctx.Err() != nil || !restarting(err)) {
-			return err
+			return v, err
 		}
-		p.set(int64(v.done+v.Dead), int64(n), "")
-		if v.Waiting == 0 || limited.Err() != nil {
-			p.end()
-			return a.showFollowed(v, len(plan), found)
+		p.set(int64(v.done+v.dead), int64(n), "")
+		if v.waiting == 0 || limited.Err() != nil {
+			return v, nil
 		}
 		pause(limited)
 	}
@@ -91,31 +82,17 @@ func pause(ctx context.Context) {
 	}
 }
 
-// tally counts the outcomes of n redriven events.
-func (a *app) tally(n int, found []fprom.Entry) followedJSON {
-	v := followedJSON{Redriven: n, Events: []eventJSON{}}
+func tally(found []fprom.Entry) followed {
+	v := followed{found: found}
 	for _, e := range found {
 		switch e.State {
 		case fprom.StateWaiting:
-			v.Waiting++
+			v.waiting++
 		case fprom.StateDead:
-			v.Dead++
+			v.dead++
 		case fprom.StateDone:
 			v.done++
 		}
-		v.Events = append(v.Events, a.eventOf(e))
 	}
 	return v
-}
-
-func (a *app) showFollowed(v followedJSON, selected int, found []fprom.Entry) error {
-	v.Selected = selected
-	err := a.show(v, func(w io.Writer) {
-		writeTable(w, eventColumns, found, a.eventCells)
-		_, _ = fmt.Fprintf(w, "%s redriven: %d done, %d dead again, %d still waiting\n", count(v.Redriven, "dead letter"), v.done, v.Dead, v.Waiting)
-	})
-	if err == nil && v.Dead+v.Waiting > 0 {
-		return errNeedsPerson
-	}
-	return err
 }

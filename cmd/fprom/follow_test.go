@@ -76,8 +76,8 @@ func TestFollowedBySomebodyElseToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = a.follow(t.Context(), &silent{Outbox: box, after: 1}, plan, 1, time.Nanosecond)
-	if strings.Contains(out.String(), "-1 done") {
-		t.Error(out.String())
+	f, err := a.follow(t.Context(), &silent{Outbox: box, after: 1}, plan, 1, time.Nanosecond)
+	if err != nil || f.done != 0 || f.dead != 2 {
+		t.Errorf("%+v %v", f, err)
 	}
 }
