@@ -95,13 +95,11 @@ func malformed(v string) (problem, fix string) {
 // similar finds a set variable whose name resembles env.
 func similar(env string) string {
 	flat := func(s string) string {
-		return strings.NewReplacer("_", "", "-", "", "APIKEY", "KEY", "ACCOUNTID", "ACCOUNT").Replace(strings.ToUpper(s))
+		s = strings.NewReplacer("_", "", "-", "").Replace(strings.ToUpper(s))
+		return strings.NewReplacer("FIRSTPROMOTER", "FP", "FPROM", "FP", "APIKEY", "KEY", "ACCOUNTID", "ACCOUNT").Replace(s)
 	}
-	want := flat(env)
 	for _, kv := range os.Environ() {
-		name, value, _ := strings.Cut(kv, "=")
-		short := strings.Replace(want, "FIRSTPROMOTER", "FP", 1)
-		if got := flat(name); name != env && value != "" && (got == want || got == short || got == strings.Replace(want, "FIRSTPROMOTER", "FPROM", 1)) {
+		if name, value, _ := strings.Cut(kv, "="); name != env && value != "" && flat(name) == flat(env) {
 			return name
 		}
 	}
