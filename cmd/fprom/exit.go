@@ -112,7 +112,7 @@ func report(w io.Writer, asJSON bool, err error) {
 		return
 	}
 	if errors.Is(err, fprom.ErrUnauthorized) { // the library's words are for a service
-		text = strings.Replace(text, fprom.ErrUnauthorized.Error(), "FirstPromoter refused the API key or the account id", 1) + "; fprom doctor says which one is wrong"
+		text = strings.Replace(text, rowReason(fprom.ErrUnauthorized), "FirstPromoter refused the API key or the account id", 1) + "; fprom doctor says which one is wrong"
 	}
 	if asJSON {
 		_ = writeLine(w, "error", struct {
