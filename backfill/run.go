@@ -51,8 +51,7 @@ type Result struct {
 // Progress says how far Run has come.
 type Progress struct {
 	Result
-	PerSecond float64       // rows read
-	Left      time.Duration // until all waiting events of the outbox are delivered, at the account's limit
+	Left time.Duration // until all waiting events of the outbox are delivered, at the account's limit
 }
 
 // batch is how many rows are looked up and put at once. Each batch delays live events by milliseconds.
@@ -223,9 +222,6 @@ func (l *loader) refuse(row Row, reason error) error {
 
 func (l *loader) progress(ctx context.Context) Progress {
 	p := Progress{Result: l.result}
-	if d := time.Since(l.start).Seconds(); d > 0 {
-		p.PerSecond = float64(l.result.Rows) / d
-	}
 	waiting := 0
 	if l.Outbox != nil {
 		if stats, err := l.Outbox.Stats(ctx); err == nil {
