@@ -102,9 +102,11 @@ BEGIN
 		END IF;
 		RETURN NEXT;
 	ELSIF NOT event.bulk THEN -- the earlier bulk events of the customer become live
-		UPDATE $schema.fprom_ledger SET bulk = false WHERE account_id = $account AND key IN (SELECT key FROM $schema.fprom_ledger
-			WHERE account_id = $account AND customer = event.customer AND customer <> '' AND state = 'waiting' AND bulk AND seq < event.seq
-			ORDER BY key FOR UPDATE); -- in the order of the keys, so that it does not deadlock with another transaction
+		-- Locked in the order of their keys first, as Forget does, which would deadlock with another order.
+		PERFORM FROM $schema.fprom_ledger
+		WHERE account_id = $account AND customer = event.customer AND customer <> '' AND state = 'waiting' AND bulk AND seq < event.seq ORDER BY key FOR UPDATE;
+		UPDATE $schema.fprom_ledger SET bulk = false
+		WHERE account_id = $account AND customer = event.customer AND customer <> '' AND state = 'waiting' AND bulk AND seq < event.seq;
 		IF FOUND THEN
 			PERFORM $schema.fprom_wake_first(event.customer, wanted, now());
 		END IF;
