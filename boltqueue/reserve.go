@@ -16,7 +16,7 @@ const (
 // that they can be written when the disk is full: free pages of the file, and disk space allocated behind its last page. A put
 // that would need this space is refused.
 func (t *transaction) admit(size int) error {
-	if !t.q.db.InPlace() {
+	if t.size == 0 && !t.q.db.InPlace() { // once in a transaction
 		return errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find them; put the file back, or restart the service once it has delivered what waits")
 	}
 	t.size += int64(size)
