@@ -45,9 +45,6 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 		}
 		size += headSize + n
 	}
-	if len(ms) == 0 {
-		return nil
-	}
 	ms = slices.Clone(ms) // if ctx ends first, the commit may still read them
 	known := make([]*record, len(ms))
 	var refusal error // of this Put; an error of the function would fail all that share its commit

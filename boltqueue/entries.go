@@ -28,10 +28,7 @@ func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Ent
 				return
 			}
 			for _, e := range page {
-				if !yield(f.Show(e), nil) {
-					return
-				}
-				if left--; left == 0 {
+				if left--; !yield(f.Show(e), nil) || left == 0 {
 					return
 				}
 			}
@@ -148,11 +145,9 @@ func (r *reader) events(tx *bbolt.Tx) func() (seq uint64, value []byte, done boo
 
 func formatSeq(seq uint64) string { return strconv.FormatUint(seq, 10) }
 
+// parseSeq returns 0 for no cursor.
 func parseSeq(cursor string) (uint64, error) {
-	if cursor == "" {
-		return 0, nil
-	}
-	seq, err := strconv.ParseUint(cursor, 10, 64)
+	seq, err := strconv.ParseUint("0"+cursor, 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("fprom: %q is not the cursor of an entry", cursor)
 	}

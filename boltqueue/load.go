@@ -67,13 +67,12 @@ func (t *transaction) load() error {
 
 // enlist adds an event of an earlier process to the line.
 func (q *Queue) enlist(r *record, seq uint64) {
-	if r.at.IsZero() {
+	switch wait := time.Until(r.at); {
+	case r.at.IsZero():
 		q.line.Add(r.item(seq))
-		return
+	case wait > maxDelay:
+		q.line.AddTried(r.item(seq), 0)
+	default:
+		q.line.AddTried(r.item(seq), wait)
 	}
-	wait := time.Until(r.at)
-	if wait > maxDelay {
-		wait = 0
-	}
-	q.line.AddTried(r.item(seq), wait)
 }

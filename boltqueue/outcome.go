@@ -28,7 +28,7 @@ func (t *transaction) finish(it *item, attempts int, res fprom.Result, failure e
 	if r.damaged {
 		return t.quarantine(it)
 	}
-	at, safe, repeats := time.Now().UTC(), fprom.SafeKey(r.Key), r.Repeats()
+	at := time.Now().UTC()
 	err := r.setAnswer(res, failure, attempts, at, true)
 	t.count(r.Bulk, -1)
 	if failure == nil || r.flags&flagForget != 0 {
@@ -39,11 +39,11 @@ func (t *transaction) finish(it *item, attempts int, res fprom.Result, failure e
 		r.flags |= flagDead
 		return errors.Join(err, t.write(t.open, seq, r), t.times.Put(timeKey(at, seq), []byte(fprom.StateDead)), t.prune())
 	}
-	t.keys[hashOf(safe)] = 0
+	t.keys[hashOf(r.Key)] = 0 // erased, it is the SafeKey
 	t.stats.LastSuccess = at
-	if !repeats {
+	if !r.Repeats() {
 		t.stats.Ledger++
-		err = errors.Join(err, t.ids.Put([]byte(safe), seqKey(seq)))
+		err = errors.Join(err, t.ids.Put([]byte(r.Key), seqKey(seq)))
 	}
 	return errors.Join(err, t.open.Delete(seqKey(seq)), t.write(t.done, seq, r), t.times.Put(timeKey(at, seq), []byte(res.Outcome)), t.prune())
 }

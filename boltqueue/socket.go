@@ -26,15 +26,15 @@ func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 	box := fprom.Outbox(q)
 	err := q.await(max(q.wait, time.Second), func() error { // in a second the other process opens its socket, or ends
 		err := q.open()
-		if errors.Is(err, ErrLocked) {
-			r, dialErr := Dial(path)
-			if dialErr == nil {
-				box = r
-				return nil
-			}
-			err = errors.Join(err, dialErr)
+		if !errors.Is(err, ErrLocked) {
+			return err
 		}
-		return err
+		r, dialErr := Dial(path)
+		if dialErr != nil {
+			return errors.Join(err, dialErr)
+		}
+		box = r
+		return nil
 	})
 	if err != nil {
 		return nil, err
