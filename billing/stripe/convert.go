@@ -19,7 +19,7 @@ func (s settings) convert(p *billing.Payload) {
 		return
 	}
 	event := p.Root.Text("type").S
-	if strings.HasPrefix(event, "v1.") {
+	if strings.HasPrefix(event, "v1.") && !strings.HasPrefix(event, "v1.billing.") { // the events of meters are always thin
 		p.Fail("type", "is that of a thin event, which contains no amounts: give the event destination the payload style snapshot")
 		return
 	}
