@@ -134,9 +134,15 @@ func (r *rig) testBulkLast() {
 	if s := r.stats(); s.Pending != len(live) || s.Bulk != len(old) {
 		r.t.Errorf("Stats: %+v, want Pending %d and Bulk %d", s, len(live), len(old))
 	}
-	r.start(1, nil)
+	r.start(1, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
+		if m.Key == old[1].Key || m.Key == live[1].Key {
+			return rejected()
+		}
+		return done()
+	})
 	r.checkOrder(append(keysOf(live), keysOf(old)...)...)
 	r.checkSame(r.deliveries(old[0])[0].Message, old[0])
+	r.settled()
 }
 
 func (r *rig) testLiveAmongBulk() {
