@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/fprom-go/fprom"
 	"go.etcd.io/bbolt"
@@ -15,10 +16,12 @@ import (
 const (
 	pageSize = 100  // entries that are read or changed in one transaction
 	pageScan = 2000 // records that are examined in one transaction
+
+	maxSkew = 30 * 24 * time.Hour // how far ahead the clock may have been that recorded an event
 )
 
-// Entries implements fprom.Outbox. It reads all events put after Filter.After. But if Filter has Keys and a Kind other than
-// KindCancellation, it reads only the events with these keys.
+// Entries implements fprom.Outbox. It reads all events put after Filter.After and, roughly, later than a month before
+// Filter.Since. But if Filter has Keys and a Kind other than KindCancellation, it reads only the events with these keys.
 func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
 		left := f.Limit
@@ -77,6 +80,10 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 	}
 	return r, q.view(func(tx *bbolt.Tx) error {
 		r.end = tx.Bucket(bucketOpen).Sequence()
+		old := tx.Bucket(bucketTimes).Cursor()
+		old.Seek(timeKey(f.Since.Add(-maxSkew), 0)) // then Prev, also if there is no such key
+		k, _ := old.Prev()                          // its event, and all with a lower seq, were recorded before f.Since
+		r.after = max(r.after, seqOfTimeKey(k))
 		if f.Kind == "" || (fprom.Message{Kind: f.Kind}).Repeats() {
 			return nil
 		}
