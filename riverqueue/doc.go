@@ -47,7 +47,7 @@
 // own. If the application exhausts a shared pool, events are delivered late. A handler that holds a connection and calls
 // Tracker.Enqueue needs a second one, and waits at most a second for it. With pool_ping_timeout=100ms in the pool's URL, each
 // idle connection to a host that has failed costs an event 100 ms of this second, not all of it. After the server has ended a
-// connection, or has become a standby, the Queue closes all connections of the pool (pgxpool.Pool.Reset).
+// connection, is silent, or has become a standby, the Queue closes all connections of the pool (pgxpool.Pool.Reset).
 //
 // A running Queue looks for new events 25 times a second, which a log of all statements shows. It needs no LISTEN, so a pooler in
 // session or transaction mode makes no difference. One that does not know prepared statements (PgBouncer before 1.21) also needs

@@ -2,9 +2,9 @@ package riverqueue_test
 
 import (
 	"context"
+	"io"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,8 +15,8 @@ import (
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
-// connect opens each connection of a pool.
-func connect(t *testing.T, pool *pgxpool.Pool) {
+// acquireAll takes each connection of a pool, until release.
+func acquireAll(t *testing.T, pool *pgxpool.Pool) (release func()) {
 	t.Helper()
 	var all []*pgxpool.Conn
 	for range pool.Config().MaxConns {
@@ -26,8 +26,10 @@ func connect(t *testing.T, pool *pgxpool.Pool) {
 		}
 		all = append(all, c)
 	}
-	for _, c := range all {
-		c.Release()
+	return func() {
+		for _, c := range all {
+			c.Release()
+		}
 	}
 }
 
@@ -40,21 +42,96 @@ func TestPutAfterRestart(t *testing.T) {
 	admin := newPool(t, database)
 	t.Cleanup(admin.Close)
 	for round := range 5 {
-		connect(t, pool)
+		acquireAll(t, pool)()
 		execSQL(t, admin, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1`, cfg.Schema)
 		waitFor(t, "the connections to end", func() bool {
 			return countRows(t, admin, `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1`, cfg.Schema) == 0
 		})
-		var wg sync.WaitGroup
-		for i := range 6 {
-			m := message(t, sale(strconv.Itoa(10*round+i), "ann", 100))
-			wg.Go(func() {
-				if err := q.Put(t.Context(), m); err != nil {
-					t.Errorf("Put: %v", err)
-				}
-			})
+		put(t, q, sale(strconv.Itoa(round), "ann", 100))
+	}
+}
+
+// TestPutTriesAgain: a Put outlasts a short failure of the database, but not its context.
+func TestPutTriesAgain(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	open(t, cfg)
+	poolCfg, err := pgxpool.ParseConfig(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var connect func() error
+	poolCfg.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return connect() }
+	pool, err := pgxpool.NewWithConfig(t.Context(), poolCfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	q, err := riverqueue.New(pool, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	for range 10 {
+		ctx, cancel := context.WithCancel(t.Context())
+		connect = func() error { cancel(); return io.ErrUnexpectedEOF }
+		if err := q.Put(ctx, message(t, sale("1", "ann", 100))); err == nil {
+			t.Error("a Put without a database has no error")
 		}
-		wg.Wait()
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("10 Puts whose context had ended took %v", took)
+	}
+	var first time.Time
+	connect = func() error {
+		if first.IsZero() {
+			first = time.Now()
+		}
+		if time.Since(first) < 200*time.Millisecond {
+			return io.ErrUnexpectedEOF
+		}
+		return nil
+	}
+	put(t, q, sale("1", "ann", 100))
+}
+
+// TestPoolIsLeftAlone: connections that work stay open, although the application uses all of them for long, or the tables are not yet
+// those of this version.
+func TestPoolIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		when func(t *testing.T, q *riverqueue.Queue, pool *pgxpool.Pool, schema string)
+	}{
+		{"no connection is free", func(t *testing.T, q *riverqueue.Queue, pool *pgxpool.Pool, _ string) {
+			t.Helper()
+			defer acquireAll(t, pool)()
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+			defer cancel()
+			if err := q.Admit(ctx, 6000); err == nil {
+				t.Error("a call was admitted without a connection")
+			}
+		}},
+		{"the tables are old", func(t *testing.T, q *riverqueue.Queue, pool *pgxpool.Pool, schema string) {
+			t.Helper()
+			execSQL(t, pool, `DELETE FROM `+schema+`.fprom_migration WHERE version > 1`)
+			var r record
+			defer start(t, q, r.deliver)()
+			time.Sleep(time.Second)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := riverqueue.Config{Schema: newSchema(t)}
+			q, pool := open(t, cfg)
+			acquireAll(t, pool)()
+			before := pool.Stat().NewConnsCount()
+			tt.when(t, q, pool, cfg.Schema)
+			acquireAll(t, pool)()
+			if made := pool.Stat().NewConnsCount() - before; made != 0 {
+				t.Errorf("the pool had to open %d connections again", made)
+			}
+		})
 	}
 }
 
@@ -91,6 +168,7 @@ func TestFailover(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			poolCfg.MaxConns = 12   // more than the tries of a Put
 			var standby atomic.Bool // what existing connections lead to
 			poolCfg.PrepareConn = func(ctx context.Context, c *pgx.Conn) (bool, error) {
 				if born, _ := c.PgConn().CustomData()["new"].(bool); standby.Load() && !born {
@@ -112,7 +190,7 @@ func TestFailover(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			connect(t, pool)
+			acquireAll(t, pool)()
 			var r record
 			tt.when(t, q, func() { standby.Store(true) }, &r)
 			other, _ := open(t, cfg)

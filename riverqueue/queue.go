@@ -143,10 +143,10 @@ func (q *Queue) failed(what string, err error) {
 }
 
 // renew closes the connections of the pool after an error by which none is of use any more: the server, or a pooler, ends them, is silent,
-// or has become a standby. New ones lead to the server that has taken its place.
+// or has become a standby. New ones lead to the server that has taken its place. Where none is idle, it may be that the application uses all.
 func (q *Queue) renew(err error) {
 	_, refused := errors.AsType[*pgconn.ConnectError](err) // says nothing about those that are open
-	if state := sqlState(err); !refused && (state == "" || state == "25006" || strings.HasPrefix(state, "57P0")) {
+	if state := sqlState(err); !refused && !errors.Is(err, ErrSchema) && q.pool.Stat().IdleConns() > 0 && (state == "" || state == "25006" || strings.HasPrefix(state, "57P0")) {
 		q.pool.Reset()
 	}
 }
