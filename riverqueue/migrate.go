@@ -38,8 +38,8 @@ func (q *Queue) Migrate(ctx context.Context) error {
 	if err != nil {
 		return explain("migrate", err)
 	}
-	// A role's time limits are meant for short statements, not for a step, nor for the wait for that of another process.
-	begin := pgx.TxOptions{BeginQuery: `begin isolation level read committed; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0`}
+	// A step, and the wait for that of another process, may last. But to wait for a table longer than lock_timeout would hold up all that use it.
+	begin := pgx.TxOptions{BeginQuery: `begin isolation level read committed; SET LOCAL statement_timeout = 0`}
 	for more := true; more; {
 		if err := pgx.BeginTxFunc(ctx, q.pool, begin, func(tx pgx.Tx) error {
 			more, err = q.migrateOnce(ctx, tx, m)
@@ -53,7 +53,7 @@ func (q *Queue) Migrate(ctx context.Context) error {
 
 // migrateOnce makes the next step, if there is one. A lock keeps other processes from a step of the same schema.
 func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migrator[pgx.Tx]) (more bool, err error) {
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 7306040937))`, "migrate/"+q.cfg.Schema); err != nil {
+	if _, err := tx.Exec(ctx, q.sql(`SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(hashtextextended('migrate/' || '$schema', 7306040937)); SET LOCAL lock_timeout TO DEFAULT`)); err != nil {
 		return false, err
 	}
 	var missing bool

@@ -1,6 +1,7 @@
 package riverqueue_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -87,6 +88,39 @@ func TestMigrateBesideOthers(t *testing.T) {
 		}
 		close(looked)
 		wg.Wait()
+	}
+}
+
+// TestMigrateBesideLongTransaction: a role's lock_timeout keeps Migrate from waiting for a table that a long transaction reads. All other
+// statements on the table would wait behind it.
+func TestMigrateBesideLongTransaction(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	pool := newPool(t, withQuery(t, database, "lock_timeout", "50"))
+	t.Cleanup(pool.Close)
+	makeVersion1(t, pool, cfg.Schema)
+	q, err := riverqueue.New(pool, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	if _, err := tx.Exec(t.Context(), `SELECT FROM `+cfg.Schema+`.fprom_ledger`); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := q.Migrate(ctx); err == nil || !strings.Contains(err.Error(), "55P03") {
+		t.Errorf("Migrate: %v, want the end of lock_timeout", err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Migrate(t.Context()); err != nil {
+		t.Errorf("Migrate after the transaction: %v", err)
 	}
 }
 
