@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -170,10 +171,12 @@ func TestTriggerShowsTheAnswer(t *testing.T) {
 	}))
 	t.Cleanup(shop.Close)
 	r := fprom(t, nil, "trigger", "stripe", "invoice.paid", "--to", shop.URL, "--secret", "whsec_other", "--id", "7",
-		"--override", "data.object.amount_paid=500", "--override", "data.object.lines.data.0.quantity=3", "--override", "data.object.note=a text").want(t, 1)
+		"--override", "data.object.amount_paid=500", "--override", "data.object.lines.data.0.quantity=3", "--override", "data.object.note=a text",
+		"--override", "data.object.discount=null", "--override", "data.object.discount.coupon=SPRING", "--override", "data.object.metadata.gift?=yes").want(t, 1)
 	r.golden(t, "trigger.txt")
 	object, _ := got["data"].(map[string]any)["object"].(map[string]any)
-	if object["amount_paid"] != 500.0 || object["note"] != "a text" {
+	if object["amount_paid"] != 500.0 || object["note"] != "a text" ||
+		!reflect.DeepEqual(object["discount"], map[string]any{"coupon": "SPRING"}) || !reflect.DeepEqual(object["metadata"], map[string]any{"gift?": "yes"}) {
 		t.Errorf("%v", object)
 	}
 	if r := fprom(t, nil, "trigger", "stripe", "invoice.paid", "--to", "http://"+closedPort(t), "--secret", "x").want(t, 1); !strings.Contains(r.err, "running") {
