@@ -156,7 +156,7 @@ func scheme(where string) string {
 func shown(where string) string {
 	if !isDatabase(where) {
 		before, _, at := strings.Cut(where, "@")
-		pairs := strings.Contains(where, "=") && strings.Contains(where, " ") // host=db password=…
+		pairs := strings.Contains(where, "=") && strings.ContainsAny(where, " ?;") // host=db password=…, jdbc:…?password=…
 		if at && strings.Contains(before, ":") || pairs {
 			return "(not shown, since it may have a password; an address begins with postgres://)"
 		}

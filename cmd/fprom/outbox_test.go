@@ -296,6 +296,7 @@ func TestPasswordOfAWrongAddress(t *testing.T) {
 	for _, where := range []string{
 		"host=db user=shop password=hunter2 dbname=shop", "Postgres://shop:hunter2@db/shop", "postgres:shop:hunter2@db",
 		"host=db user=shop pasword=hunter2 dbname=shop", "/dev/null/postgres:shop:hunter2@db", "postgres://shop:hunter2%zz@db/shop",
+		"jdbc:postgresql://db/shop?user=shop&password=hunter2",
 	} {
 		e := env{"FPROM_OUTBOX": where, "FIRSTPROMOTER_API_KEY": "key-0123456789", "FIRSTPROMOTER_ACCOUNT_ID": "acc-1", "FIRSTPROMOTER_API_URL": "http://127.0.0.1:1/api/v2/track"}
 		hidesPassword(t, e, "status", "doctor", "page", "why ann@example.com", "backfill "+file+" --amount minor", "backfill "+file+" --amount minor --deliver")
