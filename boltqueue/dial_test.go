@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,5 +116,32 @@ func TestPagesOfSocket(t *testing.T) {
 		if rest := entries(t, r, fprom.Filter{After: es[len(es)-1].Cursor}); len(rest) != n-want {
 			t.Errorf("after %d entries: %d, want %d", want, len(rest), n-want)
 		}
+	}
+}
+
+// TestHalfDone: a redrive through the socket that fails in the midst says how many it has done, as the service itself does.
+func TestHalfDone(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	var left atomic.Int64 // commits until the disk is full
+	left.Store(1 << 20)
+	q := openServed(t, dir, discard, boltqueue.WithFailures(func() error {
+		if left.Add(-1) < 0 {
+			return syscall.ENOSPC
+		}
+		return nil
+	}, whole))
+	var ms []fprom.Message
+	for i := range 150 {
+		ms = append(ms, sale(t, i, 100))
+	}
+	put(t, q, ms...)
+	deliver(t, q, reject)
+	left.Store(1)
+	if n, err := dial(t, dir).Redrive(t.Context(), fprom.Filter{}); n != 100 || err == nil {
+		t.Errorf("redriven %d, %v; want 100 and an error", n, err)
+	}
+	if s := stats(t, q); s.Pending != 100 || s.Dead != 50 {
+		t.Errorf("%+v, want 100 waiting and 50 dead", s)
 	}
 }

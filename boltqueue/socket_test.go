@@ -160,11 +160,15 @@ func TestSocketStands(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := tt.make(t, shortDir(t))
-			q := openServed(t, dir, discard)
+			var log bytes.Buffer
+			q := openServed(t, dir, boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 			put(t, q, sale(t, 1, 100))
 			_, err := boltqueue.Dial(filepath.Join(dir, "fprom.db"))
 			if (err == nil) != tt.socket {
 				t.Errorf("Dial: %v, want a socket: %v", err, tt.socket)
+			}
+			if text := log.String(); (text == "") != tt.socket || strings.Contains(text, "remove") && !strings.Contains(text, "fprom.db.sock") {
+				t.Errorf("logged %q, want the file to remove, which is not the outbox", text)
 			}
 			closeQueue(t, q)
 			if b, err := os.ReadFile(filepath.Join(dir, "fprom.db.sock")); !tt.socket && err == nil && string(b) != "mine" {

@@ -56,7 +56,7 @@ func call[A any](ctx context.Context, r *remote, operation string, question any)
 	if err := errors.Join(err, reqErr); err != nil {
 		return answer, err
 	}
-	var refusal failure
+	refusal := failure{Answer: &answer}
 	res, err := r.client.Do(req)
 	if err == nil {
 		defer func() { _ = res.Body.Close() }()
@@ -154,15 +154,16 @@ type times struct {
 
 // failure is an error on the wire.
 type failure struct {
-	Error string   `json:"error"`
-	Keys  []string `json:"keys,omitempty"` // of a conflict
+	Error  string   `json:"error"`
+	Keys   []string `json:"keys,omitempty"`   // of a conflict
+	Answer any      `json:"answer,omitempty"` // such as how many events were changed before
 }
 
 // shared are the errors that keep their identity. The other side recognises them by their text.
 var shared = []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded}
 
-func failureOf(err error) failure {
-	f := failure{Error: err.Error()}
+func failureOf(err error, answer any) failure {
+	f := failure{Error: err.Error(), Answer: answer}
 	if c, ok := errors.AsType[*fprom.ConflictError](err); ok {
 		f.Keys = c.Keys
 	}

@@ -72,7 +72,7 @@ func listen(path string) (net.Listener, error) {
 		return nil, errors.New("the path is too long: use one of at most 98 bytes, such as a relative one, or WithoutSocket")
 	}
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
-		return nil, errors.New("another file has the name of the socket: remove it")
+		return nil, fmt.Errorf("another file has the name of the socket: remove %s", path)
 	}
 	_ = os.Remove(path)
 	l, err := config.Listen(context.Background(), "unix", path)
@@ -131,7 +131,7 @@ func paced[Q, A any](pause time.Duration, do func(context.Context, Q) (A, error)
 	}
 }
 
-// handle serves an operation. The body of a request is the question, that of an answer is the answer, or a failure.
+// handle serves an operation. The body of a request is the question, that of an answer is the answer, or a failure with it.
 func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Context, Q) (A, error)) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		var question Q
@@ -148,7 +148,7 @@ func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Contex
 			status = http.StatusInternalServerError
 		}
 		if err != nil {
-			answer = failureOf(err)
+			answer = failureOf(err, answer)
 		}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
 		w.Header().Set("Content-Type", "application/json")
