@@ -49,7 +49,7 @@ func (a *app) withOutbox(ctx context.Context, f func(fprom.Outbox) error, opts .
 	}
 	box, end, err := a.open(ctx, where, opts...)
 	if err != nil {
-		return err
+		return inWords(where, err)
 	}
 	err = errors.Join(f(box), end())
 	_, coded := errors.AsType[*exitError](err)
@@ -85,7 +85,7 @@ func (a *app) open(ctx context.Context, where string, opts ...boltqueue.Option) 
 	}
 	box, err := boltqueue.OpenOrDial(where, append(opts, boltqueue.WithLogger(a.logger()))...)
 	if err != nil {
-		return nil, nil, inWords(where, err)
+		return nil, nil, err
 	}
 	return box, box.Close, nil
 }

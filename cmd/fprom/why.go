@@ -74,7 +74,7 @@ func (a *app) withOptionalOutbox(ctx context.Context, f func(fprom.Outbox) error
 	}
 	box, end, err := a.open(ctx, os.Getenv(envOutbox))
 	if err != nil {
-		a.note("goes on without the outbox of $%s: %v", envOutbox, err)
+		a.note("goes on without the outbox of $%s: %v", envOutbox, inWords(os.Getenv(envOutbox), err))
 		return f(nil)
 	}
 	defer func() { _ = end() }()
