@@ -337,7 +337,7 @@ func TestSocketRefuses(t *testing.T) {
 	}{
 		{"no JSON", http.MethodPost, "/entries", "hello", http.StatusBadRequest},
 		{"nothing", http.MethodPost, "/put", "", http.StatusBadRequest},
-		{"too large", http.MethodPost, "/put", `[{"body":"` + strings.Repeat("x", 17<<20), http.StatusBadRequest},
+		{"too large", http.MethodPost, "/put", `[{"body":"` + strings.Repeat("x", 17<<20) + `"}]`, http.StatusBadRequest},
 		{"a field that is none", http.MethodPost, "/drop", `{"key":["sale:another"]}`, http.StatusBadRequest},
 		{"no such operation", http.MethodPost, "/delete", "{}", http.StatusNotFound},
 		{"another method", http.MethodGet, "/put", "", http.StatusMethodNotAllowed},
