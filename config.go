@@ -116,7 +116,7 @@ func validCredential(field, variable, s string) error {
 func validBaseURL(s string) error {
 	const (
 		field = "Config.BaseURL"
-		from  = "; if Config does not set it, $FIRSTPROMOTER_API_URL does, else it is " + DefaultBaseURL
+		from  = "; $FIRSTPROMOTER_API_URL sets it if Config does not; the default is " + DefaultBaseURL
 	)
 	u, _ := url.Parse(s)
 	u = cmp.Or(u, &url.URL{}) // not a URL at all
