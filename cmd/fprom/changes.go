@@ -64,9 +64,10 @@ func (a *app) outcome(e fprom.Entry) string {
 	return strings.Join(parts, ", ")
 }
 
-// commissions lists the commissions of an event that is done: how many, and each with its status.
+// commissions lists the commissions of an event that is done: how many, and each with its status. The answer to a duplicate does
+// not say how many.
 func (a *app) commissions(e fprom.Entry) string {
-	if e.State != fprom.StateDone {
+	if e.State != fprom.StateDone || e.Outcome == fprom.Duplicate && len(e.CommissionIDs) == 0 {
 		return ""
 	}
 	var each []string

@@ -12,6 +12,7 @@ import (
 
 	root "github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/fpromtest"
 )
 
 // Events that are named are all shown, also where there are more than a list has by default; one that is not there is an error.
@@ -35,6 +36,23 @@ func TestNamedEvents(t *testing.T) {
 		if r := fprom(t, e, args...).want(t, 1); !strings.Contains(r.err, args[len(args)-1]) {
 			t.Error(r)
 		}
+	}
+}
+
+// FirstPromoter's answer to a duplicate does not say how many commissions there are, so the text shows no 0.
+func TestDuplicateHasNoNumberOfCommissions(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
+	fake.AddPastSale(fpromtest.PastSale{EventID: "ch_1", Email: "jane@example.com", Amount: 100})
+	tracker, stop := serve(t, p, fake)
+	if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 100, "USD")); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, tracker)
+	stop()
+	if r := fprom(t, env{"FPROM_OUTBOX": p.where}, "events", "ch_1").want(t, 0); !strings.Contains(r.out, "duplicate") || strings.Contains(r.out, "commissions") {
+		t.Error(r)
 	}
 }
 
