@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -12,13 +13,20 @@ import (
 
 // notAsked says what the outbox knows of a customer or an event while FirstPromoter cannot be asked.
 func notAsked(ctx context.Context, outbox fprom.Outbox, what string) string {
+	return "FirstPromoter could not be asked, so this is not final: ask again later." +
+		cmp.Or(inOutbox(ctx, outbox, fprom.Filter{Keys: []string{what}}, fprom.Filter{Customer: what}),
+			" The outbox has no event by this name that waits or was given up; it forgets the customer of what is done.")
+}
+
+// inOutbox says how far the events of the filters have come. It is empty if there are none.
+func inOutbox(ctx context.Context, outbox fprom.Outbox, filters ...fprom.Filter) (text string) {
 	const most = 5
-	text, known := "FirstPromoter could not be asked, so this is not final: ask again later.", map[string]bool{}
-	for _, f := range []fprom.Filter{{Keys: []string{what}}, {Customer: what}} {
+	known := map[string]bool{}
+	for _, f := range filters {
 		for e, err := range outbox.Entries(ctx, f) {
 			switch {
 			case err != nil:
-				return text + " The outbox could not be read either: " + safelog.Text(err)
+				return text + " The outbox could not be read: " + safelog.Text(err)
 			case known[e.Key]:
 				continue
 			case len(known) == most:
@@ -27,9 +35,6 @@ func notAsked(ctx context.Context, outbox fprom.Outbox, what string) string {
 			known[e.Key] = true
 			text += " " + e.Key + " " + state(e) + "."
 		}
-	}
-	if len(known) == 0 {
-		text += " The outbox has no event by this name that waits or was given up; it forgets the customer of what is done."
 	}
 	return text
 }
@@ -41,7 +46,7 @@ func state(e fprom.Entry) string {
 	case fprom.StateWaiting:
 		text := "is not delivered yet"
 		if e.Attempts > 0 {
-			text += ", after " + strconv.Itoa(e.Attempts) + " attempts"
+			text += " (attempts: " + strconv.Itoa(e.Attempts) + ")"
 		}
 		if reason != "" {
 			text += ": " + reason

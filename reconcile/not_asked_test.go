@@ -41,7 +41,7 @@ func TestWhyDuringAnOutage(t *testing.T) {
 	}
 	outage := s.Inject(fpromtest.Reset())
 	for what, parts := range map[string][]string{
-		"ann@example.com":    {"not final", "sale:ch_waits is not delivered yet, after 3 attempts: no answer within 10s.", "refund:re_waits is not delivered yet"},
+		"ann@example.com":    {"not final", "sale:ch_waits is not delivered yet (attempts: 3): no answer within 10s.", "refund:re_waits is not delivered yet"},
 		"both@example.com":   {"not final", "sale:ch_dead was given up: 400: Error. Amount blank or invalid. Mend"},
 		"ch_done":            {"not final", "sale:ch_done is done: tracked; commissions in the answer: 1."},
 		"many@example.com":   {"not final", "sale:many_5", "There are more"},

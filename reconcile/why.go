@@ -39,15 +39,20 @@ const (
 )
 
 // Why says why a sale earned nothing, in at most three calls. what is a customer's e-mail address, a uid, an event id or the
-// Key of an Entry. outbox may be nil; an event id says more with it. decided is optional, see Options.Decided. The error is
-// that of the client or of the outbox. If it is the client's, and there is an outbox, the Reason is BecauseNotAsked.
+// Key of an Entry. outbox may be nil; with it an event id says more, and so does a customer whose events have not arrived.
+// decided is optional, see Options.Decided. The error is that of the client or of the outbox. If it is the client's, and there
+// is an outbox, the Reason is BecauseNotAsked.
 func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox, what string, decided ...func(commission int64) string) (Reason, error) {
 	w := &why{client: client, what: strings.TrimSpace(what), decided: decided}
 	before := client.Calls()
 	r, err := w.ask(ctx, outbox)
 	r.Calls = client.Calls() - before
-	if err != nil && outbox != nil && r.Calls > 0 {
+	switch {
+	case outbox == nil:
+	case err != nil && r.Calls > 0:
 		r.Verdict, r.Detail = BecauseNotAsked, notAsked(ctx, outbox, strings.TrimSpace(what))
+	case r.Verdict == BecauseNoLead, r.Verdict == BecauseNoSale: // perhaps its events have not arrived
+		r.Detail += inOutbox(ctx, outbox, fprom.Filter{Customer: w.what})
 	}
 	return r, err
 }

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,28 @@ import (
 	"github.com/fprom-go/fprom/internal/memoutbox"
 	"github.com/fprom-go/fprom/reconcile"
 )
+
+// FirstPromoter does not know a customer whose events it did not get. Then Why says what the outbox has of the customer.
+func TestWhyOfACustomerWhoseEventsDidNotArrive(t *testing.T) {
+	t.Parallel()
+	s := fpromtest.NewServer(t, fpromtest.InMemory())
+	s.AddLead("lead@example.com")
+	box := memoutbox.New()
+	box.Add(fprom.Entry{Key: "sale:ch_waits", Kind: fprom.KindSale, Customer: "new@example.com", State: fprom.StateWaiting, RecordedAt: time.Now()})
+	box.Add(fprom.Entry{Key: "sale:ch_dead", Kind: fprom.KindSale, Customer: "lead@example.com", State: fprom.StateDead, Reason: "400: amount", RecordedAt: time.Now()})
+	client, err := firstpromoter.New(firstpromoter.Config{BaseURL: s.URL, APIKey: s.APIKey, AccountID: s.AccountID, HTTPClient: s.Config().HTTPClient, Rate: 6000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, want := range map[string][2]string{
+		"new@example.com":  {reconcile.BecauseNoLead, "sale:ch_waits is not delivered yet."},
+		"lead@example.com": {reconcile.BecauseNoSale, "sale:ch_dead was given up: 400: amount."},
+	} {
+		if r, err := reconcile.Why(t.Context(), client, box, what); err != nil || r.Verdict != want[0] || !strings.Contains(r.Detail, want[1]) {
+			t.Errorf("%s: %+v, %v; want %q", what, r, err, want)
+		}
+	}
+}
 
 // A customer's sign-up and cancellation are known by the customer's address or uid. They are no sales: who asks about the
 // customer asks FirstPromoter.
