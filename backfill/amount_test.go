@@ -77,7 +77,7 @@ func exact(s, currency string, f backfill.Format) (n int64, ok bool) {
 		return 0, false // it may be a thousand
 	}
 	r.Mul(r, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)))
-	if !r.IsInt() || len(strings.TrimLeft(strings.Trim(whole, "-"), "0"))+decimals > 18 {
+	if !r.IsInt() || f.Amount == backfill.Major && len(strings.TrimLeft(strings.Trim(whole, "-"), "0"))+decimals > 18 {
 		return 0, false
 	}
 	v := r.Num()
@@ -115,6 +115,8 @@ func FuzzAmount(f *testing.F) {
 		f.Add(s, "JPY", false)
 	}
 	f.Add("--7", "USD", false)
+	f.Add("1444444444444444444", "USD", false)
+	f.Add("9444444444444444444", "USD", false)
 	f.Fuzz(func(t *testing.T, s, currency string, isMajor bool) {
 		format := minor
 		if isMajor {
