@@ -56,16 +56,10 @@ func TestPutTriesAgain(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	open(t, cfg)
-	poolCfg, err := pgxpool.ParseConfig(database)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var connect func() error
-	poolCfg.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return connect() }
-	pool, err := pgxpool.NewWithConfig(t.Context(), poolCfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pool := newPool(t, database, func(c *pgxpool.Config) {
+		c.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return connect() }
+	})
 	t.Cleanup(pool.Close)
 	q, err := riverqueue.New(pool, cfg)
 	if err != nil {
@@ -164,27 +158,20 @@ func TestFailover(t *testing.T) {
 			t.Parallel()
 			cfg := quick(t)
 			open(t, cfg)
-			poolCfg, err := pgxpool.ParseConfig(database)
-			if err != nil {
-				t.Fatal(err)
-			}
-			poolCfg.MaxConns = 12   // more than the tries of a Put
-			var standby atomic.Bool // what existing connections lead to
-			poolCfg.PrepareConn = func(ctx context.Context, c *pgx.Conn) (bool, error) {
-				if born, _ := c.PgConn().CustomData()["new"].(bool); standby.Load() && !born {
-					_, err := c.Exec(ctx, `SET default_transaction_read_only = on`)
-					return true, err
+			var standby atomic.Bool                                      // what existing connections lead to
+			pool := newPool(t, database, func(poolCfg *pgxpool.Config) { // of more connections than the tries of a Put
+				poolCfg.PrepareConn = func(ctx context.Context, c *pgx.Conn) (bool, error) {
+					if born, _ := c.PgConn().CustomData()["new"].(bool); standby.Load() && !born {
+						_, err := c.Exec(ctx, `SET default_transaction_read_only = on`)
+						return true, err
+					}
+					return true, nil
 				}
-				return true, nil
-			}
-			poolCfg.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
-				c.PgConn().CustomData()["new"] = standby.Load()
-				return nil
-			}
-			pool, err := pgxpool.NewWithConfig(t.Context(), poolCfg)
-			if err != nil {
-				t.Fatal(err)
-			}
+				poolCfg.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
+					c.PgConn().CustomData()["new"] = standby.Load()
+					return nil
+				}
+			})
 			t.Cleanup(pool.Close)
 			q, err := riverqueue.New(pool, cfg)
 			if err != nil {

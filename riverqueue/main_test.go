@@ -71,13 +71,17 @@ func newSchema(tb testing.TB) string {
 	return name
 }
 
-func newPool(tb testing.TB, url string) *pgxpool.Pool {
+// newPool returns a pool of 12 connections, unless change says otherwise.
+func newPool(tb testing.TB, url string, change ...func(*pgxpool.Config)) *pgxpool.Pool {
 	tb.Helper()
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	cfg.MaxConns = 12
+	for _, c := range change {
+		c(cfg)
+	}
 	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
 	if err != nil {
 		tb.Fatal(err)

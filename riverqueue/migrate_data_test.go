@@ -178,15 +178,7 @@ func TestPersonalData(t *testing.T) {
 // small machine.
 func TestMigrateManySchemas(t *testing.T) {
 	t.Parallel()
-	cfg, err := pgxpool.ParseConfig(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.MaxConns = 4
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pool := newPool(t, database, func(c *pgxpool.Config) { c.MaxConns = 4 })
 	t.Cleanup(pool.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -297,16 +289,8 @@ func (*statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndDa
 // Migrate does everything in transactions, and its lock ends with them.
 func TestMigrateThroughPooler(t *testing.T) {
 	t.Parallel()
-	cfg, err := pgxpool.ParseConfig(database)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var s statements
-	cfg.ConnConfig.Tracer = &s
-	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pool := newPool(t, database, func(c *pgxpool.Config) { c.ConnConfig.Tracer = &s })
 	t.Cleanup(pool.Close)
 	q, err := riverqueue.New(pool, riverqueue.Config{Schema: newSchema(t)})
 	if err != nil {

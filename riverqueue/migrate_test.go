@@ -57,14 +57,8 @@ func TestMigrateBesideOthers(t *testing.T) {
 	t.Parallel()
 	var pools [3]*pgxpool.Pool
 	for i := range pools {
-		cfg, err := pgxpool.ParseConfig(withQuery(t, withQuery(t, database, "lock_timeout", "1"), "statement_timeout", "50"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.MaxConns = 1
-		if pools[i], err = pgxpool.NewWithConfig(t.Context(), cfg); err != nil {
-			t.Fatal(err)
-		}
+		url := withQuery(t, withQuery(t, database, "lock_timeout", "1"), "statement_timeout", "50")
+		pools[i] = newPool(t, url, func(c *pgxpool.Config) { c.MaxConns = 1 })
 		t.Cleanup(pools[i].Close)
 	}
 	for range 4 {
