@@ -6,12 +6,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,8 +24,9 @@ const maxAnswer = 4 << 20
 type answer struct {
 	host        string // of the connection: the proxy, if there is one
 	proxied     bool
-	connected   string // the address of the connection; empty: none
-	err         error  // why there is no answer
+	connected   atomic.Value // the address of the connection, a string; nil: none
+	ready       bool         // the connection can be used: behind the proxy and the TLS handshake
+	err         error        // why there is no answer
 	status      int
 	header      http.Header
 	tls         *tls.ConnectionState
@@ -37,7 +40,12 @@ func (d *doctor) get(ctx context.Context, path string) *answer {
 	defer cancel()
 	a := &answer{start: time.Now()}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(i httptrace.GotConnInfo) { a.connected = i.Conn.RemoteAddr().String() },
+		GotConn: func(httptrace.GotConnInfo) { a.ready = true },
+		ConnectDone: func(_, addr string, err error) {
+			if err == nil {
+				a.connected.Store(addr)
+			}
+		},
 	})
 	a.err = d.roundTrip(ctx, a, path)
 	a.done = time.Now()
@@ -86,8 +94,8 @@ func (d *doctor) network(ctx context.Context, a *answer) bool {
 	if net.ParseIP(name) == nil && !d.dns(ctx, name) {
 		return false
 	}
-	if problem, fix := tlsProblem(a.err, name); problem != "" {
-		d.ok("connection", "connected to %s", a.host)
+	if problem, fix := d.tlsProblem(a, name); problem != "" {
+		d.ok("connection", "connected to %s", a.connected.Load())
 		d.fail("tls", exitUnreachable, fix, "%s", problem)
 		return false
 	}
@@ -96,7 +104,7 @@ func (d *doctor) network(ctx context.Context, a *answer) bool {
 		d.fail("connection", exitUnreachable, fix, "%s", problem)
 		return false
 	}
-	d.ok("connection", "connected to %s, answer after %s", a.connected, span(a.done.Sub(a.start)))
+	d.ok("connection", "connected to %s, answer after %s", a.connected.Load(), span(a.done.Sub(a.start)))
 	d.certificate(a)
 	return true
 }
@@ -137,7 +145,11 @@ func (d *doctor) certificate(a *answer) {
 	d.ok("tls", "%s, certificate issued by %q", tls.VersionName(a.tls.Version), issuer)
 }
 
-func tlsProblem(err error, name string) (problem, fix string) {
+func (d *doctor) tlsProblem(a *answer, name string) (problem, fix string) {
+	err := a.err
+	if isLate(err) && a.connected.Load() != nil && !a.ready && !a.proxied {
+		return "no TLS handshake within " + d.timeout.String(), "a firewall or proxy between holds it, or the port in $" + envURL + " is not one for TLS"
+	}
 	if _, is := errors.AsType[tls.RecordHeaderError](err); is || err != nil && strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		return "the other side does not speak TLS", "check the port in $" + envURL + ": is it one for plain http?"
 	}
@@ -159,13 +171,18 @@ func tlsProblem(err error, name string) (problem, fix string) {
 	return "", ""
 }
 
+// isLate reports whether a call took too long.
+func isLate(err error) bool {
+	n, ok := errors.AsType[net.Error](err)
+	return errors.Is(err, context.DeadlineExceeded) || ok && n.Timeout()
+}
+
 // callProblem says why a call got no answer.
 func callProblem(a *answer, most time.Duration) (problem, fix string) {
-	n, ok := errors.AsType[net.Error](a.err)
-	late := errors.Is(a.err, context.DeadlineExceeded) || ok && n.Timeout()
+	connected, late := a.connected.Load(), isLate(a.err)
 	none := a.host + " cannot be reached: "
-	if a.connected != "" {
-		none = "connected to " + a.connected + ", but no answer: "
+	if connected != nil {
+		none = fmt.Sprintf("connected to %s, but no answer: ", connected)
 	}
 	switch {
 	case errors.Is(a.err, syscall.ECONNREFUSED):
@@ -174,7 +191,9 @@ func callProblem(a *answer, most time.Duration) (problem, fix string) {
 		return none + "no route to it", "this machine has no way out: check its network, IPv6, and whether a proxy ($HTTPS_PROXY) is needed"
 	case strings.Contains(a.err.Error(), "Proxy Authentication Required"):
 		return none + "the proxy wants a password (407)", "put user and password into $HTTPS_PROXY: http://user:password@host:port"
-	case late && a.connected == "":
+	case late && connected != nil && !a.ready:
+		return "the proxy " + a.host + " does not answer within " + most.String(), "ask who runs it, or name another one in $HTTPS_PROXY"
+	case late && connected == nil:
 		return none + "no connection within " + most.String(), "a firewall drops it: let this machine reach port 443 of that host, or set $HTTPS_PROXY"
 	case late:
 		return none + "none within " + most.String(), "FirstPromoter is slow, or a proxy holds the call: try again; events are kept meanwhile"

@@ -87,6 +87,17 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// silentPort is an address that accepts connections, and never says a word.
+func silentPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}
+
 func TestDoctorNamesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	fake := fpromtest.NewServer(t)
@@ -149,6 +160,8 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		{name: "nothing listens", env: at("http://" + closedPort(t) + "/api/v2/track"), exit: 5, check: "connection", says: `refused`},
 		{name: "no such name", env: at("https://api.firstpromoter.invalid/api/v2/track"), exit: 5, check: "dns", says: `not found`},
 		{name: "no answer", env: at(answering(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })), args: []string{"--timeout", "300ms"}, exit: 5, check: "connection", says: `within 300ms`},
+		{name: "TLS hangs", env: at("https://" + silentPort(t) + "/api/v2/track"), args: []string{"--timeout", "300ms"}, exit: 5, check: "tls", says: `no TLS handshake within 300ms`},
+		{name: "the proxy hangs", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": "http://" + silentPort(t)}, args: []string{"--timeout", "300ms"}, exit: 5, check: "connection", says: `the proxy .* does not answer within 300ms`},
 		{name: "connection cut", env: at(answering(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })), exit: 5, check: "connection", says: `cut`},
 		{name: "proxy away", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": "http://" + closedPort(t)}, exit: 5, check: "connection", says: `refused.*HTTPS_PROXY`},
 		{name: "proxy with password", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": strings.TrimSuffix(answering(t, status(407, nil, "")), "/api/v2/track")}, exit: 5, check: "connection", says: `407`},
