@@ -2,12 +2,16 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -111,26 +115,37 @@ func (d *doctor) address() {
 	v := cmp.Or(os.Getenv(envURL), fprom.DefaultBaseURL)
 	company, err := firstpromoter.CompanyURL(v)
 	u, _ := url.Parse(v)
-	problem := "must end in /track, the tracking API's path"
-	if wrong, ok := errors.AsType[*fprom.ValidationError](err); ok {
-		problem = wrong.Reason
-	} else if err != nil {
-		problem = firstpromoter.ErrV1.Error()
-	}
-	switch {
-	case err != nil || !strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/track"):
-		d.fail("api_url", exitAttention, "unset $"+envURL+", or set it to "+fprom.DefaultBaseURL+", without quotes or blanks", "$%s: %s", envURL, problem)
-		return
+	unset := "unset $" + envURL + ", or set it to " + fprom.DefaultBaseURL + ", without quotes or blanks"
+	switch problem := refusedAddress(v); {
+	case errors.Is(err, firstpromoter.ErrV1):
+		d.fail("api_url", exitAttention, unset, "$%s: %v", envURL, firstpromoter.ErrV1)
+	case problem != "":
+		d.fail("api_url", exitAttention, unset, "$%s: %s", envURL, problem)
+	case slices.Contains(kinds, path.Base(u.Path)):
+		d.fail("api_url", exitAttention, unset, "$%s: must end in /track: the library adds /%s", envURL, path.Base(u.Path))
+	case err != nil || path.Base(u.Path) != "track":
+		d.warn("api_url", "let the proxy's address end in /track, and let it pass …/company on as well", "$%s: the path %q does not end in /track, so the Company API's address is not known: the credentials cannot be checked here, nor do fprom reconcile and why work", envURL, u.Path)
 	case strings.TrimRight(u.Path, "/") != "/api/v2/track":
 		d.warn("api_url", "FirstPromoter's is "+fprom.DefaultBaseURL, "$%s: the path %q is not FirstPromoter's /api/v2/track; right only for a proxy of your own", envURL, u.Path)
-	case os.Getenv(envURL) == "":
-		d.ok("api_url", "%s (the default)", v)
+		d.company = company
 	case u.Hostname() == "v2.firstpromoter.com":
 		d.warn("api_url", "unset $"+envURL, "%s is the older address", v)
+		d.company = company
 	default:
-		d.ok("api_url", "%s", u)
+		d.ok("api_url", "%s%s", u, hint(os.Getenv(envURL) == "", " (the default)"))
+		d.company = company
 	}
-	d.company = company
+}
+
+// refusedAddress says why a service with this address does not start; empty: it does.
+func refusedAddress(v string) string {
+	t, err := fprom.New(fprom.Config{APIKey: "key", AccountID: "account", BaseURL: v, Logger: slog.New(slog.DiscardHandler)})
+	if wrong, ok := errors.AsType[*fprom.ValidationError](err); ok {
+		reason, _, _ := strings.Cut(wrong.Reason, "; ")
+		return reason
+	}
+	_ = t.Shutdown(context.Background()) // nothing waits in it
+	return ""
 }
 
 func loopback(host string) bool {

@@ -144,6 +144,8 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		{name: "a key in the address", env: at("https://api.firstpromoter.com/api/v2/track?key=" + secret), exit: 3, check: "api_url", says: `query`},
 		{name: "an address in quotes", env: at(`"https://api.firstpromoter.com/api/v2/track"`), exit: 3, check: "api_url", says: `quotes`},
 		{name: "an endpoint as address", env: at(fake.URL + "/sale"), exit: 3, check: "api_url", says: `/track`},
+		{name: "a proxy with a path of its own", env: at("https://proxy.example.com/fp"), exit: 0, check: "api_url", says: `credentials cannot be checked.*end in /track`},
+		{name: "another path of FirstPromoter's host", env: at("https://api.firstpromoter.com/v2/track"), exit: 3, check: "api_url", says: `not the address.*unset`},
 		{name: "wrong path", env: at(strings.Replace(fake.URL, "/api/v2", "/wrong", 1)), exit: 5, check: "credentials", says: `404 with HTML.*FIRSTPROMOTER_API_URL`},
 		{name: "portal", env: at(answering(t, status(200, html, "<html>please sign in"))), exit: 5, check: "credentials", says: `HTML.*portal`},
 		{name: "redirect", env: at(answering(t, status(302, http.Header{"Location": {"https://sso.example.com/in?key=1"}}, ""))), exit: 5, check: "credentials", says: `redirect \(302\) to sso.example.com`},
