@@ -5,13 +5,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/loopback"
 )
 
 // DefaultBaseURL is FirstPromoter's tracking API, version 2.
@@ -120,12 +121,11 @@ func validBaseURL(s string) error {
 	)
 	u, _ := url.Parse(s)
 	u = cmp.Or(u, &url.URL{}) // not a URL at all
-	loopback := strings.EqualFold(strings.TrimSuffix(u.Hostname(), "."), "localhost") || net.ParseIP(u.Hostname()).IsLoopback()
 	return cmp.Or(
 		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "must begin with https:// and a host"+from),
 		invalid(u.User != nil || strings.ContainsAny(s, "?# "), field, "must have no user, query, fragment or space"+from),
 		invalid(strings.HasSuffix("."+strings.ToLower(u.Hostname()), ".firstpromoter.com") && u.Path != "/api/v2/track", field, "is not the address of FirstPromoter's tracking API, version 2"+from),
-		invalid(u.Scheme == "http" && !loopback, field, "must be https, since plain http would show the API key to the network (only a loopback host may have it)"+from),
+		invalid(u.Scheme == "http" && !loopback.Is(u.Hostname()), field, "must be https, since plain http would show the API key to the network (only a loopback host may have it)"+from),
 	)
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/loopback"
 )
 
 // DefaultRate is the default of Config.Rate, in calls a minute. It is less than a sixth of what FirstPromoter allows an
@@ -134,7 +134,7 @@ func CompanyURL(base string) (string, error) {
 		return bad("must begin with https:// and a host")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return bad("must have no user, query or fragment")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !loopback.Is(u.Hostname()):
 		return bad("must be https: plain http would show the API key to the network; it is taken for loopback hosts only")
 	}
 	path := strings.TrimRight(u.Path, "/")
@@ -156,14 +156,6 @@ func CompanyURL(base string) (string, error) {
 func isV1(host, path string) bool {
 	return strings.Contains(path+"/", "/api/v1/") ||
 		strings.EqualFold(strings.TrimPrefix(strings.ToLower(host), "www."), "firstpromoter.com")
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 func checkCredential(field, env, s string) error {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"path"
@@ -146,9 +145,4 @@ func refusedAddress(v string) string {
 	}
 	_ = t.Shutdown(context.Background()) // nothing waits in it
 	return ""
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") || ip != nil && ip.IsLoopback()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/internal/loopback"
 	"github.com/fprom-go/fprom/statuspage"
 )
 
@@ -53,7 +54,7 @@ func (a *app) runPage(ctx context.Context, flags pageFlags) error {
 	if err != nil {
 		return usage("--addr %q: is not host:port", flags.addr)
 	}
-	if !loopback(host) && password == "" {
+	if !loopback.Is(host) && password == "" {
 		return usage("--addr %q: others can reach it: set $%s, or listen on 127.0.0.1", flags.addr, envPagePassword)
 	}
 	if isJSON(a.format) {
@@ -97,7 +98,7 @@ func pageAuth(password string) func(*http.Request) bool {
 			if err != nil {
 				host = r.Host
 			}
-			return loopback(host)
+			return loopback.Is(host)
 		}
 		_, given, ok := r.BasicAuth()
 		return ok && subtle.ConstantTimeCompare([]byte(given), []byte(password)) == 1

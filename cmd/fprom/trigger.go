@@ -19,6 +19,7 @@ import (
 	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/billing/explain"
 	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/loopback"
 )
 
 const envWebhookSecret = "FPROM_WEBHOOK_SECRET" //nolint:gosec // the name of a variable
@@ -153,7 +154,7 @@ func (a *app) confirmSample(ctx context.Context, provider string, flags triggerF
 		a.note("PayPal signs with a key that nobody else has: only an endpoint with fpromtest.PayPalCertificates of the same process takes this sample")
 	}
 	u, err := url.Parse(flags.URL)
-	if err != nil || loopback(u.Hostname()) {
+	if err != nil || loopback.Is(u.Hostname()) {
 		return err
 	}
 	return a.confirm(ctx, flags.yes, "--yes to do it", fmt.Sprintf("send a sample payment to %s, which takes it for a real one", u.Host))
