@@ -41,7 +41,7 @@ func inOutbox(ctx context.Context, outbox fprom.Outbox, filters ...fprom.Filter)
 
 // state says how far an event has come, without a subject and a full stop.
 func state(e fprom.Entry) string {
-	reason := strings.TrimPrefix(safelog.WithoutName(strings.TrimSuffix(e.Reason, ".")), e.Key+": ")
+	reason := strings.TrimSuffix(safelog.Reason(e.Reason, e.Key), ".")
 	switch e.State {
 	case fprom.StateWaiting:
 		text := "is not delivered yet"

@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -126,15 +125,10 @@ func (p *page) dead(ctx context.Context, s snapshot, after string) (rows []row, 
 	return rows, ""
 }
 
-// reason is e.Reason without the key, which the page shows beside it.
-func reason(e fprom.Entry) string {
-	return strings.TrimPrefix(safelog.WithoutName(e.Reason), e.Key+": ")
-}
-
 func newRow(e fprom.Entry, now time.Time) row {
 	r := row{
 		Key: e.Key, Kind: e.Kind, Customer: e.Customer,
-		State: string(e.Outcome), Class: "n", Reason: clip(reason(e), 240),
+		State: string(e.Outcome), Class: "n", Reason: clip(safelog.Reason(e.Reason, e.Key), 240),
 	}
 	at := e.RecordedAt
 	if !e.SettledAt.IsZero() {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/currency"
@@ -66,14 +65,8 @@ func amount(e fprom.Entry) string {
 	return currency.Format(e.Amount, e.Currency)
 }
 
-// because is e.Reason without the key, which is shown beside it.
-func because(e fprom.Entry) string {
-	s := safelog.WithoutName(e.Reason)
-	if name, rest, ok := strings.Cut(s, ": "); ok && strings.HasPrefix(name, e.Kind+":") {
-		return rest
-	}
-	return s
-}
+// because is why an event waits or is dead, without its key, which is shown beside it.
+func because(e fprom.Entry) string { return safelog.Reason(e.Reason, e.Key) }
 
 // short is the beginning of a reason, for a table.
 func short(s string) string {

@@ -17,6 +17,9 @@ var address = regexp.MustCompile(`\S*(@|%40)\S*`)
 // WithoutName is a text of the library without its name, for where that is known.
 func WithoutName(s string) string { return strings.ReplaceAll(s, "fprom: ", "") }
 
+// Reason is why the event with the key waits or is dead, without the key and the name of the library, for where both are known.
+func Reason(reason, key string) string { return strings.TrimPrefix(WithoutName(reason), key+": ") }
+
 // Text is the text of err, an error or what panicked, without e-mail addresses, and without the name of the library: the line
 // that it stands in begins with that.
 func Text(err any) string {
