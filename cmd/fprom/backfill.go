@@ -122,8 +122,7 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 		a.note("and %d more rows that look like one payment under two event ids", warned-10)
 	}
 	if err != nil {
-		_, problem := knownProblem(err)
-		if (problem != "" || errors.Is(err, context.Canceled)) && !flags.dry {
+		if (problemOf(err) != nil || errors.Is(err, context.Canceled)) && !flags.dry {
 			a.note("%s read, %d queued before the interruption", count(result.Rows, "row"), result.Queued)
 		}
 		return backfillError(err, result, flags.dry)
@@ -144,9 +143,8 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 func backfillError(err error, r backfill.Result, dry bool) error {
 	_, header := errors.AsType[*backfill.HeaderError](err)
 	_, option := errors.AsType[*fprom.ValidationError](err)
-	_, problem := knownProblem(err)
 	switch {
-	case errors.Is(err, context.Canceled), problem != "": // withOutbox has words for it
+	case errors.Is(err, context.Canceled), problemOf(err) != nil: // withOutbox has words for it
 		return err
 	case header, r.Rows == 0:
 		return failed("%w", err)

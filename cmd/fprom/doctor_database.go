@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,11 +10,6 @@ import (
 )
 
 const databaseClock = 2 * time.Second // River compares the replicas' clocks with the database's
-
-var (
-	errReplica  = errors.New("a replica or a read-only database: nothing can be stored in it")
-	errNoRights = errors.New("the user of the address may not write the tables")
-)
 
 // askDatabase looks at riverqueue's database without changing it.
 func (d *doctor) askDatabase(ctx context.Context, where string) error {

@@ -4,21 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"net/url"
 	"os"
-	"strings"
-	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/internal/safelog"
-	"github.com/fprom-go/fprom/riverqueue"
 )
 
 // outbox checks the outbox, and opens it if it is sound. The caller must call the function after use.
@@ -28,9 +19,13 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 		d.warn("outbox", "set $"+envOutbox+" to its file or address; with the default queue in memory there is none, and a restart loses what waits", "no outbox is named")
 		return nil, nil
 	}
-	box, end, fix, problem := d.sound(ctx, where)
-	if problem != "" {
-		d.fail("outbox", exitAttention, fix, "%s: %s", shown(where), problem)
+	box, end, err := d.sound(ctx, where)
+	if err != nil {
+		p := problemOf(err)
+		if p == nil {
+			p = &problem{what: plain(err), do: "look at the reason; docs/operations.md says more"}
+		}
+		d.fail("outbox", exitAttention, p.do, "%s: %s", shown(where), p.what)
 		return nil, nil
 	}
 	d.ok("outbox", "%s can be opened", shown(where))
@@ -41,23 +36,19 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 }
 
 // sound opens the outbox if nothing is wrong with it.
-func (d *doctor) sound(ctx context.Context, where string) (box fprom.Outbox, end func() error, fix, problem string) {
+func (d *doctor) sound(ctx context.Context, where string) (box fprom.Outbox, end func() error, err error) {
 	if isDatabase(where) {
-		fix, problem = outboxProblem(d.askDatabase(ctx, where))
-	} else {
-		fix, problem = fileProblem(where)
-	}
-	if problem != "" {
-		return nil, nil, fix, problem
-	}
-	box, end, err := d.a.open(ctx, where)
-	if err == nil {
-		if _, err = box.Stats(ctx); err != nil {
-			err = errors.Join(err, end())
+		if err := d.askDatabase(ctx, where); err != nil {
+			return nil, nil, err
 		}
 	}
-	fix, problem = outboxProblem(err)
-	return box, end, fix, problem
+	if box, end, err = d.a.open(ctx, where); err != nil {
+		return nil, nil, err
+	}
+	if _, err = box.Stats(ctx); err != nil {
+		return nil, nil, errors.Join(err, end())
+	}
+	return box, end, nil
 }
 
 // place warns of what may go wrong where the file is.
@@ -67,69 +58,6 @@ func (d *doctor) place(where string) {
 	}
 	if free, ok := freeSpace(where); ok && free < 64<<20 {
 		d.warn("outbox", "free some space: when the disk is full, checkouts that must be stored fail", "%s: only %d MiB of the disk are free", where, free>>20)
-	}
-}
-
-// outboxProblem says in a line what is wrong, and what to do.
-func outboxProblem(err error) (fix, problem string) {
-	if fix, problem = knownProblem(err); problem == "" && err != nil {
-		fix, problem = "look at the reason; docs/operations.md says more", plain(err)
-	}
-	return fix, problem
-}
-
-const runAgain = "run the command again"
-
-// The problems of a database for which exitCode has an exit status of its own.
-const (
-	databaseRefuses = "PostgreSQL refuses the user or the password"
-	databaseAway    = "PostgreSQL cannot be reached"
-)
-
-// restarting reports whether err is that of an outbox whose service or database may be restarting.
-func restarting(err error) bool {
-	fix, problem := knownProblem(err)
-	return fix == runAgain || problem == databaseAway
-}
-
-// knownProblem is outboxProblem for known errors of an outbox, else empty.
-func knownProblem(err error) (fix, problem string) {
-	socket, isSocket := errors.AsType[*url.Error](err)
-	pg, isPg := errors.AsType[*pgconn.PgError](err)
-	_, noConnection := errors.AsType[*pgconn.ConnectError](err)
-	switch {
-	case errors.Is(err, boltqueue.ErrForeign):
-		return "name the outbox's file: this one is something else, and was not changed", "is no outbox of fprom"
-	case errors.Is(err, boltqueue.ErrOldFormat):
-		return "let the older release deliver what waits, then start with a new file", "was written by an older release, whose format this one does not read"
-	case errors.Is(err, boltqueue.ErrNewerFormat):
-		return "use the fprom of the service's release, or a newer one", "was written by a newer release"
-	case errors.Is(err, boltqueue.ErrDamaged):
-		return "keep a copy, then restore a backup or start with a new file; fprom reconcile --sales finds what is missing", "is damaged"
-	case errors.Is(err, boltqueue.ErrLocked):
-		return "start the service without boltqueue.WithoutSocket, let this user open the socket (FILE.sock), or stop the service meanwhile", "another process has the file open and does not answer on the socket beside it"
-	case errors.Is(err, syscall.EROFS):
-		return "mount the volume writable (Kubernetes: readOnly, Docker: :ro)", "read-only file system"
-	case errors.Is(err, fs.ErrPermission):
-		return "run it as the user of the service, and let that user write the file and its folder", "permission denied"
-	case errors.Is(err, riverqueue.ErrSchema):
-		return "call riverqueue's Queue.Migrate when the service starts; check ?schema=", "the tables are missing or of another version"
-	case errors.Is(err, errReplica):
-		return "name the primary server in the address", errReplica.Error()
-	case errors.Is(err, errNoRights), isPg && pg.Code == "42501":
-		return "grant the user of the address what the service's user may do", "PostgreSQL: permission denied"
-	case isPg && strings.HasPrefix(pg.Code, "28"):
-		return "check user and password in the address", databaseRefuses
-	case isPg && pg.Code == "3D000":
-		return "check the database's name in the address", "PostgreSQL has no such database"
-	case noConnection:
-		return "check host and port in the address, and that PostgreSQL runs and lets this machine in", databaseAway
-	case isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
-		return runAgain, "the service that has it open ended, or does not answer"
-	case errors.Is(err, io.ErrUnexpectedEOF), isPg && strings.HasPrefix(pg.Code, "57P"):
-		return runAgain, "the connection to it ended"
-	default:
-		return "", ""
 	}
 }
 

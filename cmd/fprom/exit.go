@@ -66,7 +66,7 @@ var errNeedsPerson error = &exitError{code: exitAttention}
 func exitCode(err error) int {
 	coded, ok := errors.AsType[*exitError](err)
 	api, isAPI := errors.AsType[*fprom.APIError](err)
-	_, problem := knownProblem(err)
+	p := problemOf(err)
 	switch {
 	case err == nil:
 		return exitDone
@@ -74,9 +74,11 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case ok:
 		return coded.code
-	case errors.Is(err, fprom.ErrUnauthorized), problem == databaseRefuses:
+	case errors.Is(err, fprom.ErrUnauthorized):
 		return exitRefused
-	case problem == databaseAway, errors.Is(err, firstpromoter.ErrUnreachable), errors.Is(err, firstpromoter.ErrNotFirstPromoter), isAPI && api.StatusCode >= 500:
+	case p != nil && p.exit != 0:
+		return p.exit
+	case errors.Is(err, firstpromoter.ErrUnreachable), errors.Is(err, firstpromoter.ErrNotFirstPromoter), isAPI && api.StatusCode >= 500:
 		return exitUnreachable
 	default:
 		return exitFailed

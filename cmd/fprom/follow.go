@@ -67,8 +67,7 @@ func (a *app) patiently(ctx context.Context, ask func() error) error {
 			return err
 		}
 		if !noted {
-			_, problem := knownProblem(err)
-			a.note("the outbox is asked again until it answers: %s", problem)
+			a.note("the outbox is asked again until it answers: %s", problemOf(err).what)
 		}
 		pause(ctx)
 	}

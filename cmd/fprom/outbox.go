@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -61,8 +61,8 @@ func (a *app) withOutbox(ctx context.Context, f func(fprom.Outbox) error, opts .
 
 // inWords returns err in doctor's words, if it is a known problem of an outbox.
 func inWords(where string, err error) error {
-	if fix, problem := knownProblem(err); problem != "" {
-		return &exitError{exitCode(err), fmt.Errorf("outbox %s: %s; %s", shown(where), problem, fix)}
+	if p := problemOf(err); p != nil {
+		return &exitError{cmp.Or(p.exit, exitFailed), fmt.Errorf("outbox %s: %w", shown(where), p)}
 	}
 	return err
 }
@@ -73,12 +73,8 @@ func (a *app) open(ctx context.Context, where string, opts ...boltqueue.Option) 
 	if isDatabase(where) {
 		return a.openDatabase(ctx, where)
 	}
-	if fix, problem := fileProblem(where); problem != "" {
-		code := exitFailed
-		if strings.Contains(where, "://") {
-			code = exitUsage
-		}
-		return nil, nil, &exitError{code, fmt.Errorf("outbox %s: %s; %s", shown(where), problem, fix)}
+	if p := fileProblem(where); p != nil {
+		return nil, nil, p
 	}
 	if opts == nil {
 		opts = []boltqueue.Option{boltqueue.WithoutCreate(), boltqueue.WithoutRun()}
@@ -88,27 +84,6 @@ func (a *app) open(ctx context.Context, where string, opts ...boltqueue.Option) 
 		return nil, nil, err
 	}
 	return box, box.Close, nil
-}
-
-// fileProblem says in a line what is wrong with the path of a file, before anything opens it, and what to do.
-func fileProblem(where string) (fix, problem string) {
-	info, err := os.Stat(where)                 //nolint:gosec // the operator's path
-	_, noFolder := os.Stat(filepath.Dir(where)) //nolint:gosec // the operator's path
-	switch {
-	case strings.Contains(where, "://"):
-		return "name a file, or postgres://user@host/database", "is neither a file nor an address that begins with postgres://"
-	case errors.Is(err, fs.ErrNotExist) && noFolder != nil:
-		return "check the path and $" + envOutbox + "; make the folder, or mount its volume", "neither the file nor its folder exists"
-	case errors.Is(err, fs.ErrNotExist):
-		return "check the path and $" + envOutbox + "; the service makes the file when it starts: was it started with the same path?", "there is no such file"
-	case err != nil:
-		return "run it as the user of the service", plain(withoutPath(err))
-	case info.IsDir():
-		return "name the file in it", "is a folder"
-	case info.Size() == 0:
-		return "check the path and $" + envOutbox, "is an empty file, which no service has opened yet"
-	}
-	return "", ""
 }
 
 // openDatabase connects to riverqueue's schema. It creates and migrates nothing.

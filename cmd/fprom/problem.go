@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/riverqueue"
+)
+
+// problem is something known that is wrong with an outbox, and what to do.
+type problem struct {
+	what, do string
+	exit     int  // 0: exitFailed
+	passes   bool // the service or the database may be restarting
+}
+
+func (p *problem) Error() string { return p.what + "; " + p.do }
+
+const runAgain = "run the command again"
+
+var (
+	errReplica  = &problem{what: "a replica or a read-only database: nothing can be stored in it", do: "name the primary server in the address"}
+	errNoRights = &problem{what: "PostgreSQL: permission denied", do: "grant the user of the address what the service's user may do"}
+)
+
+// problemOf returns the problem that an error of an outbox means, or nil if it is not known.
+func problemOf(err error) *problem {
+	p, isProblem := errors.AsType[*problem](err)
+	socket, isSocket := errors.AsType[*url.Error](err)
+	pg, isPg := errors.AsType[*pgconn.PgError](err)
+	_, noConnection := errors.AsType[*pgconn.ConnectError](err)
+	switch {
+	case isProblem:
+		return p
+	case errors.Is(err, boltqueue.ErrForeign):
+		return &problem{what: "is no outbox of fprom", do: "name the outbox's file: this one is something else, and was not changed"}
+	case errors.Is(err, boltqueue.ErrOldFormat):
+		return &problem{what: "was written by an older release, whose format this one does not read", do: "let the older release deliver what waits, then start with a new file"}
+	case errors.Is(err, boltqueue.ErrNewerFormat):
+		return &problem{what: "was written by a newer release", do: "use the fprom of the service's release, or a newer one"}
+	case errors.Is(err, boltqueue.ErrDamaged):
+		return &problem{what: "is damaged", do: "keep a copy, then restore a backup or start with a new file; fprom reconcile --sales finds what is missing"}
+	case errors.Is(err, boltqueue.ErrLocked):
+		return &problem{what: "another process has the file open and does not answer on the socket beside it", do: "start the service without boltqueue.WithoutSocket, let this user open the socket (FILE.sock), or stop the service meanwhile"}
+	case errors.Is(err, syscall.EROFS):
+		return &problem{what: "read-only file system", do: "mount the volume writable (Kubernetes: readOnly, Docker: :ro)"}
+	case errors.Is(err, fs.ErrPermission):
+		return &problem{what: "permission denied", do: "run it as the user of the service, and let that user write the file and its folder"}
+	case errors.Is(err, riverqueue.ErrSchema):
+		return &problem{what: "the tables are missing or of another version", do: "call riverqueue's Queue.Migrate when the service starts; check ?schema="}
+	case isPg && pg.Code == "42501":
+		return errNoRights
+	case isPg && strings.HasPrefix(pg.Code, "28"):
+		return &problem{what: "PostgreSQL refuses the user or the password", do: "check user and password in the address", exit: exitRefused}
+	case isPg && pg.Code == "3D000":
+		return &problem{what: "PostgreSQL has no such database", do: "check the database's name in the address"}
+	case noConnection:
+		return &problem{what: "PostgreSQL cannot be reached", do: "check host and port in the address, and that PostgreSQL runs and lets this machine in", exit: exitUnreachable, passes: true}
+	case isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
+		return &problem{what: "the service that has it open ended, or does not answer", do: runAgain, passes: true}
+	case errors.Is(err, io.ErrUnexpectedEOF), isPg && strings.HasPrefix(pg.Code, "57P"):
+		return &problem{what: "the connection to it ended", do: runAgain, passes: true}
+	default:
+		return nil
+	}
+}
+
+// restarting reports whether err is that of an outbox whose service or database may be restarting.
+func restarting(err error) bool {
+	p := problemOf(err)
+	return p != nil && p.passes
+}
+
+// fileProblem says what is wrong with the path of a file, before anything opens it, or returns nil.
+func fileProblem(where string) *problem {
+	info, err := os.Stat(where)                 //nolint:gosec // the operator's path
+	_, noFolder := os.Stat(filepath.Dir(where)) //nolint:gosec // the operator's path
+	switch {
+	case strings.Contains(where, "://"):
+		return &problem{what: "is neither a file nor an address that begins with postgres://", do: "name a file, or postgres://user@host/database", exit: exitUsage}
+	case errors.Is(err, fs.ErrNotExist) && noFolder != nil:
+		return &problem{what: "neither the file nor its folder exists", do: "check the path and $" + envOutbox + "; make the folder, or mount its volume"}
+	case errors.Is(err, fs.ErrNotExist):
+		return &problem{what: "there is no such file", do: "check the path and $" + envOutbox + "; the service makes the file when it starts: was it started with the same path?"}
+	case err != nil:
+		return &problem{what: plain(withoutPath(err)), do: "run it as the user of the service"}
+	case info.IsDir():
+		return &problem{what: "is a folder", do: "name the file in it"}
+	case info.Size() == 0:
+		return &problem{what: "is an empty file, which no service has opened yet", do: "check the path and $" + envOutbox}
+	}
+	return nil
+}
