@@ -43,6 +43,14 @@ func (s settings) convert(p *billing.Payload) {
 		d.Add()
 	case "invoice_payment.paid", "charge.succeeded":
 		p.Skip(billing.OtherEvent, "invoice.paid or checkout.session.completed reports this payment")
+	case "credit_note.created":
+		if n := o.Int("out_of_band_amount"); n.N > 0 {
+			p.Skip(billing.ByHand, "the credit note "+o.Text("id").S+" says that money was given back outside of Stripe: report that refund by hand")
+		}
+	case "invoice.voided", "invoice.marked_uncollectible":
+		if o.Int("amount_paid").N > 0 {
+			p.Skip(billing.ByHand, "the invoice "+o.Text("id").S+" is given up, but a part of it was paid: report that by hand")
+		}
 	case "charge.captured":
 		p.Skip(billing.OtherEvent, "payment_intent.succeeded reports a payment that was captured by hand (WithPaymentIntents)")
 	}
@@ -55,6 +63,10 @@ func (s settings) takes(account, context string) bool {
 }
 
 func invoice(p *billing.Payload, o billing.Node) {
+	if status := o.Text("status").S; status != "" && status != "paid" {
+		p.Skip(billing.NotFinal, "the invoice's status is "+status+": invoice.paid reports all payments once the rest is paid")
+		return
+	}
 	paid, total := o.Int("amount_paid"), o.Int("total")
 	if paid.OK && paid.N == 0 && o.Int("amount_due").N > 0 {
 		p.Skip(billing.ByHand, "amount_paid is 0, and amount_due is not: the invoice "+o.Text("id").S+" was paid outside of Stripe, or forgiven; if it was paid, report it by hand")
