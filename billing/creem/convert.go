@@ -21,7 +21,7 @@ func convert(p *billing.Payload) {
 		switch status := o.Text("status").S; status {
 		case "succeeded":
 			giveBack(p, o, o.Int("refund_amount"), o.Text("refund_currency"))
-		case "pending":
+		case "pending", "requiresAction":
 			p.SkipOpen("the refund "+o.Text("id").S, status)
 		default:
 			p.Skip(billing.NotFinal, "the refund's status is "+status)
@@ -38,7 +38,9 @@ func convert(p *billing.Payload) {
 	case "subscription.active", "subscription.update":
 		p.Skip(billing.OtherEvent, "subscription.paid reports what is paid")
 	case "subscription.trialing":
-		p.Trial("a trial; subscription.paid reports its first payment", func(d *billing.Draft) { customer(d, o) })
+		trial(p, o)
+	case "credits.auto_recharged":
+		p.Skip(billing.ByHand, "the customer was charged for credits ("+o.Text("charge_reference").S+"), and the payload does not say how much: if no other webhook reports that payment, report it by hand")
 	case "subscription.scheduled_cancel", "subscription.past_due", "subscription.unpaid", "subscription.expired", "subscription.paused":
 		p.Skip(billing.NotFinal, "the subscription may go on; subscription.canceled is the end")
 	}
@@ -91,6 +93,18 @@ func paid(p *billing.Payload, o billing.Node) {
 	d.Plan(o.Text("product.id", "product"))
 	d.Quantity(o.At("items.0.units"))
 	d.Add()
+}
+
+// trial reports what was paid for the trial. It is the same transaction as in subscription.paid, if that comes too.
+func trial(p *billing.Payload, o billing.Node) {
+	switch {
+	case beforeTax(o.At("last_transaction")).N > 0:
+		paid(p, o)
+	case o.Int("product.trial_price").N > 0:
+		p.Skip(billing.ByHand, "the trial of the subscription "+o.Text("id").S+" has a price: if no subscription.paid reports it, report it by hand")
+	default:
+		p.Trial("a trial; subscription.paid reports its first payment", func(d *billing.Draft) { customer(d, o) })
+	}
 }
 
 // price returns the price of all units of a subscription.

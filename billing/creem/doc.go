@@ -12,7 +12,9 @@
 // from subscription.paid, like all later payments; subscription.active adds nothing. amount of an order or a transaction is before
 // tax and after discounts; amount_paid is what the customer paid, and tax_amount is the tax in it. subscription.scheduled_cancel
 // only requests a cancellation at the end of the period. An expired subscription may still be paid. An order or a refund that is pending
-// is skipped with reason by-hand and a warning: Creem lists no event for its end.
+// is skipped with reason by-hand and a warning: Creem lists no event for its end. If a trial has a
+// price, subscribe to subscription.trialing: its last_transaction is a sale, or, if it is missing, a warning. credits.auto_recharged is
+// a warning, too, because it does not contain what was paid.
 //
 //	field           read from object.…
 //	email           metadata fp_email; customer.email; else billing.WithCustomer, asked with cust_…, and
@@ -31,9 +33,11 @@
 // is no discount and the tax_mode of the product is exclusive.
 //
 // The header creem-signature is the HMAC-SHA256 of the body, in hexadecimal; there is no time stamp. Payloads whose mode is
-// not prod are skipped (billing.WithTestMode).
+// not prod are skipped (billing.WithTestMode). Creem's SDK takes signatures of Standard Webhooks, too. No published webhook has one, and
+// this package refuses it.
 //
 // Sources: docs.creem.io/code/webhooks, and the types and the recorded test webhooks of Creem's packages. Not verified: which of order,
-// last_transaction and their amounts are always there, that Creem sends no event for a dispute that is won, and that a chargeback is not
-// reported as a refund as well: in Creem's example of dispute.created it is in the transaction's refunded_amount already.
+// last_transaction and their amounts are always there, which events report the price of a trial and the charge for credits, that Creem
+// sends no event for a dispute that is won, and that a chargeback is not reported as a refund as well: in Creem's example of
+// dispute.created it is in the transaction's refunded_amount already.
 package creem
