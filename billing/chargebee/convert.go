@@ -14,7 +14,7 @@ func convert(p *billing.Payload) {
 		payment(p, c)
 	case "payment_refunded":
 		refund(p, c)
-	case "subscription_cancelled":
+	case "subscription_cancelled", "subscription_canceled_with_backdating":
 		d := p.Cancellation()
 		customer(p, d, c)
 		d.Add()
@@ -22,6 +22,12 @@ func convert(p *billing.Payload) {
 		p.Skip(billing.OtherEvent, "payment_succeeded reports what is paid")
 	case "payment_failed":
 		failure(p, c)
+	case "transaction_deleted":
+		if t := c.At("transaction"); t.Text("type").S == "payment" && t.Text("status").S == "success" {
+			p.Skip(billing.ByHand, "the payment "+t.Text("id").S+" was deleted: if it was reported, report a refund by hand")
+		}
+	case "omnichannel_transaction_created":
+		p.Skip(billing.ByHand, "the payment "+c.Text("omnichannel_transaction.id").S+" in an app store names neither the customer nor the tax: report it by hand")
 	case "payment_initiated", "authorization_succeeded":
 		p.Skip(billing.NotFinal, "not paid: payment_succeeded follows if it is")
 	case "refund_initiated":

@@ -6,13 +6,14 @@
 //	                                          of the invoice
 //	payment_refunded          refund        likewise, of the refund's transaction                transaction txn_…; names the sale
 //	payment_failed            refund        likewise, of status=late_failure                     transaction:late_failure, likewise
-//	subscription_cancelled    cancellation
+//	subscription_cancelled,   cancellation
+//	  subscription_canceled_with_backdating
 //
 // Why: an invoice may be paid by several payments, and each payment has its own transaction. payment_initiated and refund_initiated
 // come before the money moves (direct debit). invoice_updated and invoice_generated repeat a payment. Credits are not payments.
 // A chargeback is a refund whose payment_method is chargeback (see billing.WithoutDisputes). A transaction of type payment_reversal is
-// skipped with reason by-hand and a warning.
-// subscription_cancellation_scheduled only requests a cancellation at the end of the term.
+// skipped with reason by-hand and a warning. So are a payment that is deleted (transaction_deleted), and a payment in an app store
+// (omnichannel_transaction_created), whose webhook names neither the customer nor the tax. subscription_cancellation_scheduled only requests a cancellation at the end of the term.
 //
 //	field           read from content.…
 //	email           meta_data fp_email; customer.email; else billing.WithCustomer, asked with the customer's id, and
