@@ -71,7 +71,11 @@ func adjustment(p *billing.Payload, o billing.Node) {
 		p.Skip(billing.NotMoney, "the adjustment's action is "+action+": no money was given back")
 		return
 	}
-	if status := o.Text("status").S; status != "approved" {
+	switch status := o.Text("status").S; {
+	case status == "reversed" && o.Text("action").S == "refund":
+		p.SkipUndone("the refund "+o.Text("id").S, status)
+		return
+	case status != "approved":
 		p.Skip(billing.NotFinal, "the adjustment's status is "+status)
 		return
 	}

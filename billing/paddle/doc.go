@@ -14,6 +14,7 @@
 // status pending_approval, and adjustment.updated approved. An adjustment of action credit is not a refund, because the money stays
 // at Paddle. An adjustment of type tax changes nothing before taxes. A chargeback is a refund (see billing.WithoutDisputes); a
 // chargeback warning moves no money. A reversed chargeback is not reported as a new sale: it is skipped with reason by-hand and a warning.
+// So is a refund with the status reversed, which Paddle lists without saying when it occurs.
 //
 //	field           read from
 //	email           custom_data fp_email, email; customer.email, if the payload includes it; else billing.WithCustomer,
