@@ -38,6 +38,8 @@ func convert(p *billing.Payload) {
 		p.Skip(billing.NotFinal, "the subscription may go on: BILLING.SUBSCRIPTION.CANCELLED ends it")
 	case "PAYMENT.CAPTURE.PENDING", "PAYMENT.CAPTURE.DENIED", "PAYMENT.CAPTURE.DECLINED", "PAYMENT.SALE.PENDING", "PAYMENT.SALE.DENIED":
 		p.Skip(billing.NotFinal, "not paid: PAYMENT.CAPTURE.COMPLETED or PAYMENT.SALE.COMPLETED follows if it is")
+	case "INVOICING.INVOICE.PAID", "INVOICING.INVOICE.REFUNDED":
+		p.Skip(billing.ByHand, "money of the invoice "+r.Text("invoice.id", "id").S+" moved: if no event of a capture or a sale reports it, report it by hand")
 	case "CHECKOUT.ORDER.COMPLETED", "CHECKOUT.ORDER.APPROVED":
 		p.Skip(billing.OtherEvent, "PAYMENT.CAPTURE.COMPLETED reports the payment of an order")
 	case "CUSTOMER.DISPUTE.CREATED", "CUSTOMER.DISPUTE.UPDATED", "CUSTOMER.DISPUTE.RESOLVED":

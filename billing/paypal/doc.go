@@ -15,8 +15,9 @@
 // success, and one that has failed (also PAYMENT.REFUND.PENDING and .FAILED). PAYMENT.REFUND.COMPLETED is not in PayPal's list; if it
 // comes, it is the same refund as in REFUNDED, because the refund id is the same. If PayPal holds a payment, it sends
 // PAYMENT.SALE.COMPLETED again, weeks later, with payment_hold_status RELEASED. The sale id is the same, so it is the same sale.
-// ACTIVATED and CREATED of a subscription may come in either order and move no money; ACTIVATED is a sign-up with
-// billing.WithTrialSignups.
+// An invoice of PayPal Invoicing that is paid or refunded (INVOICING.INVOICE.…) is a warning (reason by-hand), because PayPal does not say
+// whether an event of a capture or a sale reports the payment. ACTIVATED and CREATED of a subscription may come in either order and move no
+// money; ACTIVATED is a sign-up with billing.WithTrialSignups.
 //
 //	field           read from resource.…
 //	uid, email,     custom_id (sales: custom), see below; else billing.WithCustomer, asked with the subscription id I-… or
