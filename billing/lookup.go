@@ -21,8 +21,8 @@ type Payment struct {
 	SaleEventID string // the event id of the sale that reported the payment
 	Email, UID  string // the customer, as in that sale
 	Total, Tax  int64  // the charge including taxes, and these taxes, in the provider's minor units
-	// Refunded is the sum of all earlier refunds, including taxes, in the provider's minor units. Only Lemon Squeezy needs it: its
-	// refunds carry the sum alone.
+	// Refunded is the sum of all earlier refunds, including taxes, in the provider's minor units. Only Lemon Squeezy needs it, whose
+	// refunds carry the sum alone, and Dodo Payments, for a dispute of a payment that was refunded in part.
 	Refunded int64
 }
 

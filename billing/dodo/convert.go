@@ -64,7 +64,7 @@ func refund(p *billing.Payload, o billing.Node) {
 	d.Add()
 }
 
-// dispute takes back the whole payment: the unit of the dispute's own amount is not documented.
+// dispute takes back the whole payment, less earlier refunds: the unit of the dispute's own amount is not documented.
 func dispute(p *billing.Payload, o billing.Node) {
 	if p.SkipDispute() {
 		return
@@ -82,6 +82,6 @@ func dispute(p *billing.Payload, o billing.Node) {
 	}
 	d.SaleID(o.Text("payment_id"))
 	customer(d, o)
-	d.Minor(total.Minus(tax), o.Text("currency"))
+	d.Minor(billing.BeforeTax(total.Minus(d.Refunded()), total, tax), o.Text("currency"))
 	d.Add()
 }
