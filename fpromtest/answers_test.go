@@ -111,7 +111,7 @@ func TestAnswers(t *testing.T) {
 		{"a lead of AddLead has signed up", nil, lead, []step{{"/signup", `{"email":"jane@example.com","ref_id":"ada"}`, 422, signedUp}}, nil},
 		{"cancellations", nil, lead, []step{
 			{"/cancellation", `{"email":"jane@example.com"}`, 200, `{"type":"cancellation","amount_cents":null,"reward":null,
-				"lead":{"email":"jane@example.com","state":"cancelled"},"promoter":{"status":"active"}}`},
+				"lead":{"email":"jane@example.com","state":"cancelled"},"promoter":{"status":"active","temp_password":"` + fpromtest.PromoterSecret + `-password"}}`},
 			{"/cancellation", `{"uid":"u_1"}`, 200, `{"type":"cancellation"}`},
 			{"/cancellation", `{}`, 400, blank},
 			{"/cancellation", `{"email":"joe@example.com"}`, 404, notFound},
@@ -122,6 +122,10 @@ func TestAnswers(t *testing.T) {
 			{"/sale", `{"email":7,"event_id":"1","amount":100}`, 400, blank},
 			{"/sale", `null`, 400, blank},
 			{"/sale", `{"email":"jane@example.com","amount":100}`, 400, `{"message":"Error. Event id blank or invalid."}`},
+			{"/sale", `{"email":"jane@example.com","event_id":" ","amount":100}`, 400, `{"message":"Error. Event id blank or invalid."}`},
+			{"/sale", `{"email":" ","event_id":"1","amount":100}`, 400, blank},
+			{"/sale", `{"Email":"jane@example.com","event_id":"1","amount":100}`, 400, blank},
+			{"/sale", `{"email":"jane@example.com","event_id":"1","Amount":100}`, 400, amount},
 			{"/sale", `{"email":"jane@example.com","event_id":"1"}`, 400, amount},
 			{"/sale", `{"email":"jane@example.com","event_id":"1","amount":null}`, 400, amount},
 			{"/sale", `{"email":"jane@example.com","event_id":"1","amount":0}`, 400, amount},
@@ -253,6 +257,8 @@ func TestShape(t *testing.T) {
 		{"reward", at(refund, "reward"), "amount conversion_amount created_at event_id id lead split_type status tier_level unit"},
 		{"lead", at(refund, "lead"), "cancelled_at created_at custom_fields customer_since email id plan_name split_percentage_value " +
 			"split_promotion_id state suspicion uid username visitor_sub_id website"},
+		{"promoter", at(refund, "promoter"), "auth_token created_at current_balance cust_id default_promotion_id default_ref_id earnings_balance email id " +
+			"note paid_balance parent_promoter_id pref status temp_password w8_form_url w9_form_url"},
 	}
 	for _, tt := range tests {
 		if got := strings.Join(slices.Sorted(maps.Keys(tt.got.(map[string]any))), " "); got != tt.want {

@@ -2,7 +2,7 @@ package fpromtest
 
 import (
 	"encoding/json"
-	"errors"
+	"maps"
 	"mime"
 	"net/http"
 	"strconv"
@@ -57,17 +57,19 @@ func decodeBody(kind string, header http.Header, raw []byte) (Body, bool) {
 	if t, _, err := mime.ParseMediaType(header.Get("Content-Type")); err != nil || t != "application/json" {
 		return b, true
 	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(raw, &object) != nil {
+		return b, false
+	}
+	maps.DeleteFunc(object, func(name string, _ json.RawMessage) bool { return name != strings.ToLower(name) }) // FirstPromoter's names
+	raw, _ = json.Marshal(object)                                                                               // it was JSON before
 	w := struct {
 		*Body
 		Amount   number `json:"amount"`
 		Quantity number `json:"quantity"`
 		MRR      number `json:"mrr"`
 	}{Body: &b}
-	if err := json.Unmarshal(raw, &w); err != nil {
-		if field, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok || field.Field == "" {
-			return Body{}, false
-		}
-	}
+	_ = json.Unmarshal(raw, &w) // a field with the wrong type is left out
 	b.Amount, b.Quantity, b.MRR = w.Amount.n, w.Quantity.n, w.MRR.n
 	b.amountOK = w.Amount.valid && w.Amount.n > 0 && (!w.Amount.quoted || kind == fprom.KindRefund)
 	return b, true

@@ -3,14 +3,15 @@ package fpromtest
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
 
 const companyPath = "/api/v2/company/"
 
-// PromoterSecret is part of every credential of a promoter in the Company API's answers. (FirstPromoter's answers contain credentials,
-// too.) A program must never write it to a log, a file or its output.
+// PromoterSecret is part of every credential of a promoter: in the Company API's answers, and in those to a refund and a cancellation.
+// (FirstPromoter's answers contain credentials, too.) A program must never write it to a log, a file or its output.
 const PromoterSecret = "fake-promoter-secret" //nolint:gosec // it opens nothing
 
 // Company sets how the fake's Company API (GET /api/v2/company/…) behaves where FirstPromoter's documentation is silent or contradicts
@@ -86,8 +87,24 @@ func invalid(field string) reply {
 
 func noRecord() reply { return coded(http.StatusNotFound, "not_found", "Record not found") }
 
+// parameters are those that this fake knows, by resource. Another one is a 422: a list without it would not be what was asked for.
+var parameters = map[string][]string{
+	"campaigns": {"page", "per_page"},
+	"commissions": {
+		"page", "per_page", "q", "ids[]", "filters[status]", "filters[created_at][from]", "filters[created_at][to]", "sorting[created_at]",
+	},
+	"referrals":        {"page", "per_page", "q", "find_by"},
+	"promoters":        {"find_by"},
+	"reports/overview": {"columns[]", "group_by", "start_date", "end_date"},
+}
+
 // processCompany answers a request for the Company API. Server.mu is held.
 func (s *Server) processCompany(c *companyCall) reply {
+	for name := range c.query {
+		if known, ok := parameters[c.resource]; ok && !slices.Contains(known, name) {
+			return invalid(name)
+		}
+	}
 	switch {
 	case c.resource == "campaigns" && c.value == "":
 		return s.page(c, 1, func(int) object { return s.campaign() })

@@ -67,6 +67,8 @@ func TestCompanyAnswers(t *testing.T) {
 		{"campaigns", "campaigns", nil, 200, `"ref_token_param":"?fpr"`},
 		{"one commission", "commissions/1", nil, 404, "<!DOCTYPE"},
 		{"a day that is none", "commissions?filters[created_at][from]=monday", nil, 422, "filters[created_at][from]"},
+		{"a filter that the fake does not know", "commissions?filters[paid]=yes", nil, 422, "filters[paid]"},
+		{"a filter of another list", "referrals?filters[status]=approved", nil, 422, "filters[status]"},
 		{"page 0", "commissions?page=0", nil, 422, "page"},
 		{"lead by address", "referrals/ann%40example.com?find_by=email", nil, 200, `"uid":"user-1"`},
 		{"lead by uid", "referrals/user-1?find_by=uid", nil, 200, `"email":"ann@example.com"`},

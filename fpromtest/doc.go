@@ -26,7 +26,7 @@
 //
 //	401, empty   the key is missing or wrong
 //	429          more than WithRateLimit requests in 60 seconds; the ones answered with 429 do not count
-//	400          neither email nor uid; event_id missing; amount not a positive integer (a refund's may be a string)
+//	400          neither email nor uid; event_id blank; amount not a positive integer (a refund's may be a string)
 //	409          the event id is already used for this kind
 //	404, JSON    no such lead, and neither tid, ref_id nor promo_code belongs to a promoter; or the promoter is banned.
 //	             For a sign-up: no such visitor
@@ -36,12 +36,12 @@
 //
 // Where the documentation is silent, the Server does this: a right key with a missing or wrong Account-ID is a 403. Addresses are
 // compared without regard to case. A body that is not declared as JSON has no fields. A cancellation of an unknown lead is a 404,
-// like a sale. The 429 of the rate limit has no Retry-After. The message of the 400 for event_id is invented.
+// like a sale. A member whose name has another case than the documented one is ignored. The 429 of the rate limit has no Retry-After. The message of the 400 for event_id is invented.
 //
 // # Company API
 //
 // The Server also answers the GET calls of the Company API (…/company beside …/track): campaigns, commissions, referrals (all, or one
-// by find_by), one promoter, and the daily report. Type Company sets its behaviour where the documentation is silent: null event
+// by find_by), one promoter, and the daily report. A query parameter that it does not know is a 422, not ignored. Type Company sets its behaviour where the documentation is silent: null event
 // ids, pages that change between calls, the time zone of a day and so on. AddPastSale, Lose, Double, Reprice and Deny make the books
 // differ from what was tracked.
 //

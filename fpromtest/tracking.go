@@ -2,6 +2,7 @@ package fpromtest
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -33,7 +34,7 @@ func (s *Server) process(e *entry) (rep reply, accepted bool) {
 		return s.processCompany(e.company), false
 	case !e.valid:
 		return message(http.StatusBadRequest, "Error. The request body is not valid JSON."), false
-	case e.req.Body.Email == "" && e.req.Body.UID == "":
+	case strings.TrimSpace(e.req.Body.Email+e.req.Body.UID) == "":
 		return message(http.StatusBadRequest, msgBlankCustomer), false
 	}
 	return e.kind(s, e.req.Body, e.req.Time)
@@ -65,7 +66,7 @@ var handlers = map[string]handler{
 // checkEvent checks the fields of a sale or a refund, before its lead is looked up. If one is wrong it returns the answer and false.
 func (s *Server) checkEvent(kind string, b Body) (reply, bool) {
 	switch {
-	case b.EventID == "":
+	case strings.TrimSpace(b.EventID) == "":
 		return message(http.StatusBadRequest, "Error. Event id blank or invalid."), false
 	case !b.amountOK:
 		return message(http.StatusBadRequest, msgAmount), false

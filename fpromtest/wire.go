@@ -82,7 +82,10 @@ func leadJSON(l *lead) object {
 
 func promoterJSON(p *Promoter) object {
 	return object{
-		"id": p.ID, "status": "active", "cust_id": "", "email": p.Email, "default_promotion_id": p.ID + 1_000_000,
-		"pref": p.RefID, "default_ref_id": p.RefID, "note": nil, "w8_form_url": nil, "w9_form_url": nil,
+		"id": p.ID, "status": "active", "cust_id": "", "email": p.Email, "created_at": "2026-01-01T00:00:00.000Z",
+		"temp_password": PromoterSecret + "-password", "auth_token": PromoterSecret + "-token",
+		"default_promotion_id": p.ID + 1_000_000, "pref": p.RefID, "default_ref_id": p.RefID, "note": nil,
+		"w8_form_url": nil, "w9_form_url": nil, "parent_promoter_id": nil,
+		"earnings_balance": object{}, "current_balance": object{}, "paid_balance": object{},
 	}
 }
