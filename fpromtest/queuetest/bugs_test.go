@@ -56,7 +56,7 @@ var bugs = []struct{ bug, test, want string }{
 	{"stats without those under way", "any/tells_its_state", "those under way are included"},
 	{"never delivers", "any/tells_its_state", "in vain: Stats that say so"},
 	{"lists newest first", "any/lists_what_is_left", "Undelivered: "},
-	{"watch deadlock", "any/may_be_watched", "overflow"},
+	{"watch deadlock", "any/may_be_watched", "does not return"},
 	{"close twice", "any/tells_its_state", "Close, call 2"},
 	{"leaks", "any/tells_its_state", "goroutines are left"},
 

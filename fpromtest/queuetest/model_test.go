@@ -21,6 +21,7 @@ type model struct {
 	closed  bool
 	running bool
 	watch   func() fprom.Stats
+	waits   sync.Mutex // of the bug "watch deadlock"
 }
 
 type modelStore struct {
@@ -358,6 +359,8 @@ func (q *model) notDue(ctx context.Context, rows []*row) bool {
 
 func (q *model) Stats(context.Context) (fprom.QueueStats, error) {
 	if q.bug == "watch deadlock" && q.watch != nil {
+		q.waits.Lock()
+		defer q.waits.Unlock()
 		return q.watch().Queue, nil
 	}
 	if err := q.enter(); err != nil {
