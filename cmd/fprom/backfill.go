@@ -30,7 +30,7 @@ func (a *app) backfill() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "backfill FILE", Short: "Bring past sales in, behind all live events",
 		Long: `Put past sales from CSV or JSONL (FILE, or - for stdin) into the outbox. Live events are sent before them, under the same limit.
-FirstPromoter dates a sale at its delivery: they count as today's.
+FirstPromoter dates a sale at its delivery: past sales count as today's.
 
 Columns have our names (event_id, email, uid, amount, currency, plan, created_at, …) or those of Stripe's and Paddle's exports;
 --map names others. The event id must be the one that live events of the same payment have. Rows with errors go to --rejects,
@@ -210,7 +210,7 @@ func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result,
 	switch {
 	case err == nil || ctx.Err() != nil:
 	case errors.Is(limited.Err(), context.DeadlineExceeded): // not a time-out of the outbox
-		a.note("not all rows have an outcome within %s; the outbox keeps them, and they are sent when it is delivered", most)
+		a.note("not all rows have an outcome within %s; the outbox keeps the others, and they are sent when a process delivers them", most)
 		return nil, nil
 	case limited.Err() != nil:
 		err = context.Cause(limited)
@@ -223,7 +223,7 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 		a.note("to get all rows that need a person into a file, with their reasons, add --rejects FILE and run it again")
 	}
 	if r.Rows == 0 {
-		a.note("the file has no rows: nothing was read but its header")
+		a.note("the file has no rows, only a header")
 	}
 	if r.Repeated > 0 {
 		a.note("%s with the event id and amount of an earlier row: not queued, as a copy of it. If that was another payment, give it an event id of its own, and leave the earlier rows as they are: a payment under a second id earns a second commission", count(r.Repeated, "row"))

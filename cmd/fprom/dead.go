@@ -36,8 +36,9 @@ func deadOf(e fprom.Entry) deadJSON {
 func (a *app) dead() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dead", Short: "List, send again or drop the dead letters", Args: known, SuggestionsMinimumDistance: 2,
-		Long: `A dead letter is an event that FirstPromoter refused for good. list shows them with the reason, redrive sends them again under
-their own event ids (so that no commission is paid twice), drop removes them and frees their event ids.`,
+		Long: `A dead letter is an event that FirstPromoter rejected, or that failed for a day while others succeeded. list shows dead letters
+with the reason. redrive sends them again under their own event ids, so that no commission is paid twice. drop removes them and
+frees their event ids.`,
 		Example: `  fprom dead list
   fprom dead redrive --status 400 --since 7d --dry-run`,
 		RunE: func(*cobra.Command, []string) error { return usage("dead: say list, redrive or drop") },

@@ -93,7 +93,7 @@ func (d *doctor) credentials(a *answer) bool {
 	case s == http.StatusUnauthorized:
 		d.fail(name, exitRefused, d.keyFix(), "FirstPromoter does not know the API key (401)")
 	case s == http.StatusForbidden:
-		d.fail(name, exitRefused, "check $"+envAccount+" (which account is the key of?) and the key's rights on "+keysPage, "FirstPromoter refuses the account id, or the key lacks the right (403)")
+		d.fail(name, exitRefused, "check $"+envAccount+": it must be the account of the key; check the key's rights on "+keysPage, "FirstPromoter refuses the account id, or the key lacks the right (403)")
 	case s == http.StatusNotFound && !isJSON:
 		d.fail(name, exitUnreachable, wrongHost, "404 with %s from %s: another site, or a wrong path in the address", kind, d.company)
 	case s == http.StatusProxyAuthRequired:

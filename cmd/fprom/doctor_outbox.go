@@ -76,7 +76,7 @@ func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
 	}
 	d.delivery(s)
 	if s.Dead > 0 {
-		d.warn("dead_letters", "fprom dead list shows the reasons; then fprom dead redrive or drop", "%s, which FirstPromoter refused for good", count(s.Dead, "dead letter"))
+		d.warn("dead_letters", "fprom dead list shows the reasons; then fprom dead redrive or drop", "%s, which FirstPromoter rejected, or which failed for a day", count(s.Dead, "dead letter"))
 	} else {
 		d.ok("dead_letters", "none")
 	}

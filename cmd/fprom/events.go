@@ -50,10 +50,10 @@ func (a *app) eventOf(e fprom.Entry) eventJSON {
 func (a *app) events() *cobra.Command {
 	var flags filterFlags
 	cmd := &cobra.Command{
-		Use: "events [KEY…]", Short: "List events, or show those named",
-		Long: `List the events of the outbox, the oldest first, or show those named in full. A KEY is as listed, or an event id.
---since and --until look at when an event was recorded. With --changes it shows whether somebody denied or deleted the commissions.
-It changes nothing.`,
+		Use: "events [KEY…]", Short: "List events, or show some in full",
+		Long: `List the events of the outbox, the oldest first. With KEYs, show these events in full. A KEY is as listed (sale:ch_1), or an event id.
+--since and --until look at when an event was recorded. With --changes the outcome says whether somebody denied or deleted the
+commissions. It changes nothing.`,
 		Example: `  fprom events --state waiting
   fprom events --since 2h --kind refund
   fprom events --customer ann@example.com --personal

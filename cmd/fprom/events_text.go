@@ -13,7 +13,7 @@ import (
 // eventList is what events lists; in full, the text has all of each event.
 func (a *app) eventList(full bool) list {
 	l := list{
-		name: "events", what: "event", absent: "not among the selected events: %s; the ledger forgets events after its time, and dropped ones at once",
+		name: "events", what: "event", absent: "not among the selected events: %s; the outbox forgets an event some time after its outcome, and a dropped one at once",
 		object: func(e fprom.Entry) any { return a.eventOf(e) },
 	}
 	if full {

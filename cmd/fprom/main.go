@@ -60,7 +60,7 @@ type app struct {
 	commissionStatus func(commission int64) string // see readChanges
 }
 
-const about = `fprom shows whether FirstPromoter gets every sale, and mends it where it does not.
+const about = `fprom shows whether FirstPromoter gets every sale, and helps to mend it if not.
 
 Where the events are: --outbox FILE (boltqueue; a service that has it open is asked through its socket) or
 --outbox postgres://… (riverqueue; ?schema=fprom). Default: $FPROM_OUTBOX.

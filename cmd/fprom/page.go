@@ -32,8 +32,8 @@ func (a *app) pageCommand() *cobra.Command {
 	var flags pageFlags
 	cmd := &cobra.Command{
 		Use: "page", Short: "Show the status page of an outbox", Args: takes(0, 0, ""),
-		Long: `Serve the status page of an outbox until Ctrl-C. On an address of this machine (loopback) it is open to whoever is on it; on any
-other $` + envPagePassword + ` must be set, and browsers ask for it (any user name). Customers are masked.`,
+		Long: `Serve the status page of an outbox until Ctrl-C. Everybody on this machine can open a loopback address. For any other address
+$` + envPagePassword + ` must be set, and browsers ask for it (any user name). Customers are masked.`,
 		Example: `  fprom page
   fprom page --outbox postgres://shop@db/shop --writable
   ` + envPagePassword + `=… fprom page --addr :8811`,
@@ -42,7 +42,7 @@ other $` + envPagePassword + ` must be set, and browsers ask for it (any user na
 	f := cmd.Flags()
 	f.StringVar(&flags.addr, "addr", pageAddr, "address to listen on")
 	f.StringVar(&flags.name, "name", "", "shown at the top")
-	f.BoolVar(&flags.writable, "writable", false, "let who sees the page redrive and drop dead letters")
+	f.BoolVar(&flags.writable, "writable", false, "let everybody who sees the page redrive and drop dead letters")
 	f.IntVar(&flags.rate, "rate", 400, "calls a minute that the account allows")
 	a.outboxFlag(cmd)
 	return cmd

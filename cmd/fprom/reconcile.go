@@ -31,11 +31,11 @@ func (a *app) reconcile() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reconcile", Short: "Compare what was sent with what FirstPromoter has", Args: takes(0, 0, ""),
 		Long: `Compare the outbox, or a file of sales, with FirstPromoter's commissions, and say what is missing, foreign, doubled or of another
-amount. It reads only days whose totals differ, unless --full. It prints how to mend them, and changes nothing unless --redrive.
+amount. It reads only days whose totals differ, unless --full. It prints how to mend it, and changes nothing unless --redrive.
 
 --sales needs no outbox: it finds what an old integration lost. Its columns are read as fprom backfill reads them, and each row
-needs its date (created_at). With --outbox it only gives --redrive the customers, since the outbox has erased them: without --sales
-nothing of an outbox can be sent again.
+needs its date (created_at). Beside --outbox, --sales only gives --redrive the customers, which the outbox has erased: without
+--sales nothing of an outbox can be sent again.
 The calls count against the account's limit, which tracking needs as well: see --rate.`,
 		Example: `  fprom reconcile --from 2026-01-01 --to 2026-01-31
   fprom reconcile --sales stripe.csv --amount major --from 2026-01-01 --to 2026-01-31

@@ -69,7 +69,7 @@ belongs to that sale. --list names all samples. The service takes a sample for a
 	f.StringVar(&flags.RefID, "ref", "", "fp_ref in the metadata")
 	f.StringVar(&flags.Plan, "plan", "", "plan, price or product (default plan_pro)")
 	f.Int64Var(&flags.Amount, "amount", 0, "amount before taxes, in hundredths (default 2000)")
-	f.Int64Var(&flags.Tax, "tax", 0, "taxes on it, in hundredths (default 400)")
+	f.Int64Var(&flags.Tax, "tax", 0, "taxes on --amount, in hundredths (default 400)")
 	f.StringVar(&flags.Currency, "currency", "", "currency with hundredths (default usd)")
 	f.BoolVar(&flags.TestMode, "test-mode", false, "make a sample of the provider's test mode")
 	f.StringArrayVar(&flags.overrides, "override", nil, "path=value: change a value of the payload, such as data.object.amount_paid=500; may be repeated")
