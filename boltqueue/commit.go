@@ -41,7 +41,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	for _, m := range ms {
 		n := len(m.Body) + len(m.Key) + len(m.Customer)
 		if n > maxMessage || len(m.Key) == 0 || len(m.Key) > maxKey {
-			return fmt.Errorf("fprom: a %s of %d bytes with a key of %d cannot be stored; at most %d with a key of 1 to %d can: use fprom.NewMessage", m.Kind, n, len(m.Key), maxMessage, maxKey)
+			return fmt.Errorf("fprom: a %s of %d bytes with a key of %d bytes is too large, or has no key; at most %d, with a key of 1 to %d, can be stored: use fprom.NewMessage", m.Kind, n, len(m.Key), maxMessage, maxKey)
 		}
 		size += headSize + n
 	}

@@ -39,7 +39,7 @@ func (t *transaction) load() error {
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		seq := seqOf(k)
 		if len(k) != 8 || seq > end {
-			return fmt.Errorf("%w: the numbers of the events", ErrDamaged)
+			return fmt.Errorf("%w: an event has a wrong number", ErrDamaged)
 		}
 		r := decode(seq, v)
 		t.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)

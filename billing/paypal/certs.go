@@ -118,7 +118,7 @@ func (s *certStore) load(ctx context.Context, address string) (*x509.Certificate
 	}
 	certs, err := parseCertificates(b)
 	if err != nil {
-		return nil, fmt.Errorf("%w: what PAYPAL-CERT-URL holds: %w", billing.ErrSignature, err)
+		return nil, fmt.Errorf("%w: the certificate at PAYPAL-CERT-URL cannot be read: %w", billing.ErrSignature, err)
 	}
 	leaf, pool := certs[0], x509.NewCertPool()
 	for _, c := range certs[1:] {

@@ -87,7 +87,7 @@ func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 	}
 	before := p.Root.Int("data.previous_attributes.amount_refunded")
 	if !before.OK {
-		p.Fail("data.previous_attributes.amount_refunded", "is missing: which part of amount_refunded is new cannot be told")
+		p.Fail("data.previous_attributes.amount_refunded", "is missing: nothing says which part of amount_refunded is new")
 		return
 	}
 	sum, id := o.Int("amount_refunded"), o.Text("id")
