@@ -17,7 +17,7 @@ const (
 // that would need this space is refused.
 func (t *transaction) admit(size int) error {
 	if t.size == 0 && !t.q.db.InPlace() { // once in a transaction
-		return errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find new events; put the file back, or restart the service once it has delivered what waits")
+		return errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find the event; put the file back, or restart the service once it has delivered what waits")
 	}
 	t.size += int64(size)
 	q, used, stats := t.q, t.open.Tx().Size(), t.q.db.Stats()
