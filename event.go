@@ -52,13 +52,13 @@ type Sale struct {
 // Refund takes back a Sale or a part of it. Its JSON form is the body of
 // https://docs.firstpromoter.com/api-reference-v2/api-admin/tracking-api/refund, where amount and quantity are strings.
 type Refund struct {
-	EventID     string `json:"event_id"` // the refund's own id; may equal a sale's. Required
-	Email       string `json:"email,omitempty"`
+	EventID     string `json:"event_id"`        // the refund's own id; may equal a sale's. Required
+	Email       string `json:"email,omitempty"` // Email or UID is required, as in the Sale
 	UID         string `json:"uid,omitempty"`
-	Amount      int64  `json:"amount,string"` // positive, as in Sale
-	Currency    string `json:"currency,omitempty"`
-	Quantity    int    `json:"quantity,string,omitempty"`
-	SaleEventID string `json:"sale_event_id,omitempty"` // EventID of the sale refunded; needed where products or rewards differ
+	Amount      int64  `json:"amount,string"`             // positive, before taxes, in the unit of Sale.Amount. Required
+	Currency    string `json:"currency,omitempty"`        // as in Sale
+	Quantity    int    `json:"quantity,string,omitempty"` // items refunded; 0 means 1
+	SaleEventID string `json:"sale_event_id,omitempty"`   // EventID of the sale refunded; needed where products or rewards differ
 
 	SkipEmailNotification bool `json:"skip_email_notification,omitempty"`
 }
@@ -67,11 +67,11 @@ type Refund struct {
 // https://docs.firstpromoter.com/api-reference-v2/api-admin/tracking-api/signup.
 type Signup struct {
 	Email     string    `json:"email,omitempty"` // Email or UID is required
-	UID       string    `json:"uid,omitempty"`
-	TID       string    `json:"tid,omitempty"` // TID or RefID is required; the middleware fills TID in from the cookie
+	UID       string    `json:"uid,omitempty"`   // the customer's id in your application
+	TID       string    `json:"tid,omitempty"`   // TID or RefID is required; the middleware fills TID in from the cookie
 	RefID     string    `json:"ref_id,omitempty"`
-	IP        string    `json:"ip,omitempty"` // the visitor's address, for fraud analysis
-	CreatedAt time.Time `json:"created_at,omitzero"`
+	IP        string    `json:"ip,omitempty"`        // the visitor's address, for fraud analysis
+	CreatedAt time.Time `json:"created_at,omitzero"` // when the customer signed up; zero: not sent
 
 	SkipEmailNotification bool `json:"skip_email_notification,omitempty"`
 }

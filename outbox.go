@@ -64,13 +64,13 @@ type Filter struct {
 type Entry struct {
 	Key           string    `json:"key,omitempty"`            // SafeKey of the Message
 	Kind          string    `json:"kind,omitempty"`           // one of the Kind constants
-	State         State     `json:"state,omitempty"`          //
+	State         State     `json:"state,omitempty"`          // waiting, done or dead
 	Outcome       Outcome   `json:"outcome,omitempty"`        // Undelivered while it waits; Rejected or Undelivered if dead
 	Amount        int64     `json:"amount,omitzero"`          // of a sale or refund
 	Currency      string    `json:"currency,omitempty"`       // lower case; empty for the account's default
 	Customer      string    `json:"customer,omitempty"`       // masked unless Filter.Personal; empty once it is erased
-	Bulk          bool      `json:"bulk,omitzero"`            //
-	RecordedAt    time.Time `json:"recorded_at,omitzero"`     //
+	Bulk          bool      `json:"bulk,omitzero"`            // as in Message
+	RecordedAt    time.Time `json:"recorded_at,omitzero"`     // when the event was accepted
 	SettledAt     time.Time `json:"settled_at,omitzero"`      // when it was done or given up; zero while it waits
 	Attempts      int       `json:"attempts,omitzero"`        // so far
 	NextAttempt   time.Time `json:"next_attempt,omitzero"`    // zero unless it waits for a retry
@@ -85,7 +85,7 @@ type Entry struct {
 
 // Bucket counts the outcomes of one interval of History.
 type Bucket struct {
-	Start       time.Time `json:"start"`
+	Start       time.Time `json:"start"` // the interval ends one step later
 	Tracked     int       `json:"tracked"`
 	NotReferral int       `json:"not_referral"`
 	Duplicate   int       `json:"duplicate"`

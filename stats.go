@@ -26,7 +26,7 @@ type Stats struct {
 	Conflicts   uint64 `json:"conflicts"` // event ids used twice with different amounts: look at the log
 	Panics      uint64 `json:"panics"`    // of the transport, the Observer, the Logger or the Queue: look at the log
 
-	Queue       QueueStats    `json:"queue"`                 //
+	Queue       QueueStats    `json:"queue"`                 // the figures of Config.Queue
 	QueueError  string        `json:"queue_error,omitempty"` // why the queue gave no figures: then Queue and OldestAge are unknown
 	OldestAge   time.Duration `json:"oldest_age"`            // how long the oldest undelivered event has waited; nanoseconds in JSON
 	Breaker     string        `json:"breaker"`               // "closed", "half-open" or "open"

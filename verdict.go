@@ -27,12 +27,12 @@ type Result struct {
 
 // Commission is one commission that FirstPromoter created for a tracked event. Fields it left out are zero.
 type Commission struct {
-	ID         int64  `json:"id"`
-	Status     string `json:"status"`
-	Amount     int64  `json:"amount"` // in Unit; negative for a refund
-	Unit       string `json:"unit"`
-	Tier       int    `json:"tier"`
-	PromoterID int64  `json:"-"`
+	ID         int64  `json:"id"`     // FirstPromoter's
+	Status     string `json:"status"` // such as "approved"
+	Amount     int64  `json:"amount"` // what the promoter earns, in Unit; negative for a refund
+	Unit       string `json:"unit"`   // such as "cash"
+	Tier       int    `json:"tier"`   // as FirstPromoter sends it, such as 1
+	PromoterID int64  `json:"-"`      // FirstPromoter's
 }
 
 // class is what an answer means for the breaker, the pause and the queue. The classes after classTransient concern the account.
