@@ -16,7 +16,8 @@
 // alone; otherwise plan, notes and tax of a sale would depend on the order of delivery. WithPaymentCaptured takes both from
 // payment.captured, for accounts that subscribe to nothing else. A payment without an invoice is the same sale in order.paid and
 // payment.captured. Subscribe to both: only order.paid has the notes of the order, and payments by QR code or virtual account
-// have no order and come only as payment.captured.
+// have no order and come only as payment.captured. If you give Razorpay's Checkout notes of its own, put the same entries there: the
+// payment has those in place of the order's, and payment.captured may come first.
 //
 //	field           read from (payload.….entity)
 //	email           notes fp_email; payment.email; invoice.customer_details.email; else billing.WithCustomer, asked with
@@ -56,6 +57,7 @@
 // of earlier webhooks still use the old one: give both with billing.WithSecrets for a day. Payloads do not say whether they are of
 // test mode. Test mode has its own webhooks and secrets. The id of an event is in the header x-razorpay-event-id, not in the body.
 //
-// Not verified with a published payload: that fee_bearer is customer if the customer pays the fee, and whether a lost dispute is also
-// reported as a refund.
+// Not verified with a published payload: that Razorpay copies the notes of an order to its payment if Checkout gives none (public
+// applications rely on it), that fee_bearer is customer if the customer pays the fee, and whether a lost dispute is also reported as a
+// refund.
 package razorpay
