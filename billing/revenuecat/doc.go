@@ -50,6 +50,7 @@
 // recognized by its event ids. For RevenueCat only 200 is a success; it tries 5 more times.
 //
 // Not verified with the published documentation: the signature (independent public implementations describe it alike), that the price
-// of a refund is always negative (its sign is ignored), partial refunds of web purchases, and that a webhook has the same transaction
-// id as RevenueCat's exports, whose documentation says that it is not unique at Stripe.
+// of a refund is always negative (its sign is ignored), partial refunds of web purchases, that a webhook has the same transaction id as
+// RevenueCat's exports, whose documentation says that it is not unique at Stripe, and which event reports what a store gives back for the
+// rest of the old period at an upgrade: RevenueCat's event flows name none, and then the sales are too high by that amount.
 package revenuecat
