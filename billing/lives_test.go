@@ -121,15 +121,24 @@ func (l *life) step(line int, text string) {
 	}
 }
 
-// sum returns the sales less the refunds by currency, such as "eur 2000 jpy 1000".
+// sum returns the sales less the refunds by currency, such as "eur 2000 jpy 1000". A refund that names its sale must name one that is
+// there.
 func (l *life) sum() string {
-	sums := map[string]int64{}
+	l.t.Helper()
+	sums, sales := map[string]int64{}, map[string]bool{"": true}
 	for _, e := range l.sink.Events() {
 		switch e := e.(type) {
 		case fprom.Sale:
 			sums[strings.ToLower(e.Currency)] += e.Amount
-		case fprom.Refund:
+			sales[e.EventID] = true
+		}
+	}
+	for _, e := range l.sink.Events() {
+		if e, ok := e.(fprom.Refund); ok {
 			sums[strings.ToLower(e.Currency)] -= e.Amount
+			if !sales[e.SaleEventID] {
+				l.t.Errorf("the refund %s is of the sale %s, which is not there", e.EventID, e.SaleEventID)
+			}
 		}
 	}
 	var text []string

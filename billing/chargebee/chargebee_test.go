@@ -28,15 +28,3 @@ func FuzzEvents(f *testing.F) {
 	suite.FuzzEvents(f, billing.WithTrialSignups(), billing.WithTestMode())
 }
 func FuzzHandler(f *testing.F) { suite.FuzzHandler(f, "Authorization") }
-
-// One payment, however it is announced and how often, is one sale.
-func TestOneSale(t *testing.T) {
-	t.Parallel()
-	suite.OneSale(t, "txn_001", "payment.json", "invoice_updated.json")
-}
-
-// Two partial refunds, the first told twice and before the sale, give back the whole sale.
-func TestPartialRefunds(t *testing.T) {
-	t.Parallel()
-	suite.PartialRefunds(t, []string{"refund_partial_1.json", "one_time.json", "refund_partial_1.json", "refund_partial_2.json"})
-}

@@ -32,18 +32,6 @@ func FuzzEvents(f *testing.F) {
 }
 func FuzzHandler(f *testing.F) { suite.FuzzHandler(f, "Creem-Signature") }
 
-// One payment, however it is announced and how often, is one sale.
-func TestOneSale(t *testing.T) {
-	t.Parallel()
-	suite.OneSale(t, "tran_010", "subscription_checkout.json", "subscription_active.json", "subscription_paid.json")
-}
-
-// Two partial refunds, the first told twice and before the sale, give back the whole sale.
-func TestPartialRefunds(t *testing.T) {
-	t.Parallel()
-	suite.PartialRefunds(t, []string{"refund_partial_1.json", "one_time.json", "refund_partial_1.json", "refund_partial_2.json"})
-}
-
 // An event that leads to nothing asks nobody for the customer: a lookup that fails must not make Creem send it again.
 func TestTrialAsksForNoCustomer(t *testing.T) {
 	t.Parallel()

@@ -97,15 +97,3 @@ func TestVerify(t *testing.T) {
 		}
 	})
 }
-
-// transaction.paid and .completed are one payment, however often they come.
-func TestOneSale(t *testing.T) {
-	t.Parallel()
-	suite.OneSale(t, "txn_01jsub", "paid.json", "subscription.json")
-}
-
-// Two partial refunds, the first told twice and before the sale, give back the whole sale.
-func TestPartialRefunds(t *testing.T) {
-	t.Parallel()
-	suite.PartialRefunds(t, []string{"refund_pending.json", "refund_partial_1.json", "one_time.json", "refund_partial_1.json", "refund_partial_2.json"}, billing.WithCustomer(customer))
-}

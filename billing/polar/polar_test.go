@@ -111,15 +111,3 @@ func TestVerify(t *testing.T) {
 		}
 	})
 }
-
-// The order is created, paid and updated: one sale.
-func TestOneSale(t *testing.T) {
-	t.Parallel()
-	suite.OneSale(t, "8f4a2c1e-0000-4000-8000-000000000001", "order_created.json", "order_updated.json", "subscription.json")
-}
-
-// Two partial refunds, before the sale and told again by the order's sum, give back the whole sale.
-func TestPartialRefunds(t *testing.T) {
-	t.Parallel()
-	suite.PartialRefunds(t, []string{"refund_pending.json", "refund_partial_1.json", "one_time.json", "refund_partial_2.json", "order_refunded.json", "refund_partial_1.json"}, billing.WithPayment(payment))
-}

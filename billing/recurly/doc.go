@@ -17,6 +17,7 @@
 // A charge invoice is reported in full, also if credit pays it: the webhook does not say how it was paid. So a credit invoice is a refund
 // once it is closed, because then its money was given back or has paid other invoices. Until then an invoice that the credit of a
 // downgrade or a gift card has paid earns too much. A credit invoice of origin write_off is skipped: its invoice was never paid.
+// Where Recurly manages chargebacks, a lost one is a credit invoice, too; elsewhere no webhook reports it.
 // An invoice that is opened again (reopened_charge_invoice_notification, reopened_credit_invoice_notification) is skipped with reason
 // by-hand and a warning: its payment may have gone back, or its credit may come back because the invoice that it paid has failed.
 //

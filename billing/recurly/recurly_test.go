@@ -29,25 +29,6 @@ func TestHandler(t *testing.T) { t.Parallel(); suite.HandlerTable(t) }
 func FuzzEvents(f *testing.F)  { suite.FuzzEvents(f) }
 func FuzzHandler(f *testing.F) { suite.FuzzHandler(f, "Authorization") }
 
-// One invoice, however it is announced and how often, is one sale, and its refund one refund.
-func TestOnePaymentOneSale(t *testing.T) {
-	t.Parallel()
-	fixtures := []string{"pending.xml", "successful_payment.xml", "invoice.xml", "invoice.xml", "refund_open.xml", "refund_closed_at_once.xml", "refund.xml", "successful_refund.xml"}
-	got := suite.Deliver(t, fixtures)
-	if len(got) != 2 || got[0].(fprom.Sale).Amount != got[1].(fprom.Refund).Amount {
-		t.Errorf("accepted %v, want a sale and its refund", got)
-	}
-}
-
-// An invoice that credit has paid in part earns only what the customer paid: the used credit is a refund.
-func TestUsedCredit(t *testing.T) {
-	t.Parallel()
-	got := suite.Deliver(t, []string{"credit_open.xml", "invoice.xml", "credit_used_immediate_change.xml", "credit_used_immediate_change.xml"})
-	if len(got) != 2 || got[0].(fprom.Sale).Amount-got[1].(fprom.Refund).Amount != 1000 {
-		t.Errorf("accepted %v, want a sale and a refund, 1000 together", got)
-	}
-}
-
 func TestXML(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"", " ", "x", "<a>", "<a></b>", "<a/><b/>", "<a/>x<", strings.Repeat("<a>", 1000), "<!-- no element -->", "[]"} {
