@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The names of this package's jobs in River, as fprom_wake makes them. Bulk events have a queue of their own, so that they never take the workers of
-// live ones.
+// The names of this package's jobs in River, as fprom_wake (migrations/002_rules.sql) makes them. Bulk events have a queue of
+// their own, so that they never take the workers of live ones.
 const (
 	jobKind   = "fprom_event"
 	liveQueue = "fprom"
