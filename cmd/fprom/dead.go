@@ -196,6 +196,7 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 	var v followed
 	if flags.wait > 0 && n > 0 {
 		if v, err = a.follow(ctx, box, plan, n, flags.wait); err != nil {
+			a.note("%s %s; fprom status shows what waits, fprom dead list what is given up again", count(n, "dead letter"), c.done)
 			return err
 		}
 	}

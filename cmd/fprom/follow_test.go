@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/backfill"
 	"github.com/fprom-go/fprom/internal/memoutbox"
+	"github.com/fprom-go/fprom/riverqueue"
 )
 
 // silent is an outbox that stops answering.
@@ -60,6 +62,36 @@ func TestTheConnectionEnds(t *testing.T) {
 		if want := "outbox postgres://shop@db/shop: the connection to it ended; run the command again"; got.Error() != want {
 			t.Errorf("%v, want %s", got, want)
 		}
+	}
+}
+
+// closing is an outbox whose service ends for good after its dead letters were redriven.
+type closing struct{ fprom.Outbox }
+
+func (c *closing) Redrive(ctx context.Context, f fprom.Filter) (int, error) {
+	n, err := c.Outbox.Redrive(ctx, f)
+	c.Outbox = &silent{Outbox: c.Outbox, after: 1}
+	return n, err
+}
+
+func (s *silent) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	if s.after < 0 {
+		return func(yield func(fprom.Entry, error) bool) { yield(fprom.Entry{}, riverqueue.ErrSchema) }
+	}
+	s.after--
+	return s.Outbox.Entries(ctx, f)
+}
+
+// Whoever redrives and then cannot wait for the outcomes is told how many were redriven.
+func TestRedriveCannotWait(t *testing.T) {
+	t.Parallel()
+	box := memoutbox.New()
+	box.Add(fprom.Entry{Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDead})
+	var errs strings.Builder
+	a := &app{errs: &errs, bars: progressNone, format: formatText}
+	err := a.changeDead(t.Context(), &closing{box}, redriving, fprom.Filter{State: fprom.StateDead}, changeFlags{all: true, yes: true, wait: time.Minute})
+	if !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(errs.String(), "1 dead letter redriven") {
+		t.Errorf("%v, %q", err, errs.String())
 	}
 }
 
