@@ -19,6 +19,9 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 		d.warn("outbox", "set $"+envOutbox+" to its file or address; with the default queue in memory there is none, and a restart loses what waits", "no outbox is named")
 		return nil, nil
 	}
+	d.a.warned = func(text string) {
+		d.warn("outbox", "run it as the user of the service, and let that user write the folder of the file", "%s", text)
+	}
 	box, end, err := d.sound(ctx, where)
 	if err != nil {
 		p := problemOf(err)

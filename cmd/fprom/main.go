@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -55,7 +56,8 @@ type app struct {
 	personal  bool
 	changes   string // --changes
 	terminal  struct{ in, out, errs bool }
-	shown     *progress // the last one
+	shown     atomic.Pointer[progress] // the last one
+	warned    func(text string)        // takes the warnings of the libraries; nil: note does
 
 	commissionStatus func(commission int64) string // see readChanges
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/url"
 	"os"
 	"strings"
@@ -160,13 +159,4 @@ func withoutPath(err error) error {
 		return p.Err
 	}
 	return err
-}
-
-// logger writes warnings of the libraries to stderr, in the format of the output.
-func (a *app) logger() *slog.Logger {
-	opts := &slog.HandlerOptions{Level: slog.LevelWarn}
-	if isJSON(a.format) {
-		return slog.New(slog.NewJSONHandler(a.errs, opts))
-	}
-	return slog.New(slog.NewTextHandler(a.errs, opts))
 }

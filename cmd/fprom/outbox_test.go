@@ -206,6 +206,26 @@ func TestOutboxInWords(t *testing.T) {
 	}
 }
 
+// A warning of the outbox is a note as others are, and in doctor a check.
+func TestOutboxWarns(t *testing.T) {
+	t.Parallel()
+	path := emptyOutbox(t)
+	if err := os.WriteFile(path+".sock", []byte("a file of somebody else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := env{"FPROM_OUTBOX": path}
+	if r := fprom(t, e, "status").want(t, 0); !strings.HasPrefix(r.err, "no socket beside the outbox") || !strings.Contains(r.err, "remove "+path+".sock") {
+		t.Error(r)
+	}
+	if r := fprom(t, e, "status", "-o", "json").want(t, 0); !strings.HasPrefix(r.err, `{"type":"note","note":"no socket`) {
+		t.Error(r)
+	}
+	r := fprom(t, e, "doctor", "-o", "json")
+	if r.names(t, "outbox", `no socket beside the outbox.*remove `); r.err != "" {
+		t.Error(r)
+	}
+}
+
 func sale(id, email string, amount int64, currency string) root.Sale {
 	return root.Sale{EventID: id, Email: email, Amount: amount, Currency: currency}
 }

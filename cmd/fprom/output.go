@@ -106,8 +106,8 @@ func writeTable[E any](w io.Writer, columns []string, all []E, cells func(E) []s
 
 // note writes a message to stderr.
 func (a *app) note(format string, args ...any) {
-	if a.shown != nil {
-		a.shown.clear()
+	if p := a.shown.Load(); p != nil {
+		p.clear()
 	}
 	text := fmt.Sprintf(format, args...)
 	if isJSON(a.format) {

@@ -54,7 +54,7 @@ func (a *app) progress(what string) *progress {
 		<-over
 		p.clear()
 	})
-	a.shown = p
+	a.shown.Store(p)
 	go func() {
 		defer close(over)
 		for t := time.Tick(every); ; {
