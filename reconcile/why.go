@@ -63,18 +63,21 @@ type why struct {
 	decided []func(commission int64) string
 }
 
+// earning are the kinds of events that have an id; the key of the others is their customer.
+var earning = []string{fprom.KindSale, fprom.KindRefund}
+
 func (w *why) ask(ctx context.Context, outbox fprom.Outbox) (Reason, error) {
 	if outbox != nil {
-		for e, err := range outbox.Entries(ctx, fprom.Filter{Keys: []string{w.what}, Personal: true}) {
-			switch {
-			case err != nil:
-				return Reason{}, fmt.Errorf("fprom: read the outbox: %w", err)
-			case e.Kind == fprom.KindSale, e.Kind == fprom.KindRefund: // the key of a sign-up or a cancellation is its customer
+		for _, kind := range earning { // without a kind an outbox reads all of its events
+			for e, err := range outbox.Entries(ctx, fprom.Filter{Keys: []string{w.what}, Kind: kind, Personal: true}) {
+				if err != nil {
+					return Reason{}, fmt.Errorf("fprom: read the outbox: %w", err)
+				}
 				return w.event(ctx, e)
 			}
 		}
 	}
-	for _, kind := range []string{fprom.KindSale, fprom.KindRefund} { // FirstPromoter does not know an outbox's keys
+	for _, kind := range earning { // FirstPromoter does not know an outbox's keys
 		w.what = strings.TrimPrefix(w.what, kind+":")
 	}
 	by := "uid"
