@@ -59,6 +59,8 @@ func NewReader(r io.Reader, f Format) (*Reader, error) {
 		return in, nil
 	case line[0] == '[':
 		return nil, headerError("the file is a JSON array: write one object a line (JSONL)")
+	case bytes.HasPrefix(line, []byte("sep=")):
+		return nil, headerError("its first line is Excel's sep=: remove that line")
 	default:
 		return in, in.readHeader(buf)
 	}
@@ -88,6 +90,7 @@ func (in *Reader) readHeader(r *bufio.Reader) error {
 	if err != nil {
 		return headerError("the header cannot be read: %v", err)
 	}
+	in.line, _ = in.csv.FieldPos(0)
 	in.header = make([]string, len(record))
 	for i, name := range record {
 		if strings.Contains(name, "\r") {

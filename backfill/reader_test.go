@@ -107,6 +107,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"lines of an old Macintosh", "event_id,email,amount,note\rch_1,ann@example.com,1999,x\rch_2,bob@example.com,1999,y", "CR alone", minor},
 		{"UTF-16", "\xff\xfee\x00", "UTF-16", minor},
 		{"an array", "[{}]", "JSONL", minor},
+		{"Excel's separator", "sep=;\r\nevent_id;email;amount\r\n", "first line is Excel's", minor},
 		{"no form of amounts", "event_id,email,amount\n", "Format.Amount", backfill.Format{}},
 		{"an unknown kind", "event_id,email,amount\n", "Format.Kind", backfill.Format{Kind: "order"}},
 		{"an unknown currency", "event_id,email,amount\n", "Format.Currency", backfill.Format{Amount: backfill.Major, Currency: "US"}},
@@ -237,10 +238,12 @@ func TestOneIDForSeveralPayments(t *testing.T) {
 
 func TestAnOpenQuoteDoesNotTakeInTheFile(t *testing.T) {
 	t.Parallel()
-	text := "event_id,email,amount\na,ann@example.com,5\nb,\"ann@example.com,5\n" + strings.Repeat("c,ann@example.com,5\n", 1<<17)
-	rows, err := read(t, text, minor)
-	if err == nil || len(rows) != 1 || !strings.Contains(err.Error(), "after line 2") {
-		t.Errorf("%d rows, %v", len(rows), err)
+	for n, row := range []string{"", "a,ann@example.com,5\n"} {
+		text := "event_id,email,amount\n" + row + "b,\"ann@example.com,5\n" + strings.Repeat("c,ann@example.com,5\n", 1<<17)
+		rows, err := read(t, text, minor)
+		if err == nil || len(rows) != n || !strings.Contains(err.Error(), fmt.Sprintf("after line %d:", n+1)) {
+			t.Errorf("%d rows, %v", len(rows), err)
+		}
 	}
 }
 
