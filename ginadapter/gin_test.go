@@ -48,6 +48,8 @@ func TestGin(t *testing.T) {
 		wantStatus   int
 	}{
 		{name: "JSON", handler: func(c *gin.Context) { sell(c); c.JSON(http.StatusOK, "ok") }, want: stored, wantStatus: 200},
+		{name: "402 in a buffer outside", outer: []gin.HandlerFunc{buffer}, handler: func(c *gin.Context) { sell(c); c.JSON(http.StatusPaymentRequired, "no") }, want: discarded("402"), wantStatus: 402},
+		{name: "201 in a buffer outside", outer: []gin.HandlerFunc{buffer}, handler: func(c *gin.Context) { sell(c); c.Status(http.StatusCreated) }, want: []string{"stored sale:1", "status 201"}, wantStatus: 201},
 		{name: "status without a body", handler: func(c *gin.Context) { sell(c); c.Status(http.StatusCreated) }, want: []string{"stored sale:1", "status 201"}, wantStatus: 201},
 		{name: "status changed before it left", handler: func(c *gin.Context) {
 			sell(c)
@@ -110,6 +112,30 @@ func TestGin(t *testing.T) {
 			}, adaptertest.Case{Want: c.want, WantStatus: c.wantStatus})
 		})
 	}
+}
+
+// buffer sends the response when the chain has returned, as middlewares for time-outs do. Its Status is not the handler's.
+func buffer(c *gin.Context) {
+	w := &bufferWriter{ResponseWriter: c.Writer}
+	c.Writer = w
+	c.Next()
+	c.Writer = w.ResponseWriter
+	c.Data(w.status, "text/plain", w.body)
+}
+
+type bufferWriter struct {
+	gin.ResponseWriter
+
+	status int
+	body   []byte
+}
+
+func (b *bufferWriter) WriteHeader(status int) { b.status = status }
+func (b *bufferWriter) WriteHeaderNow()        {}
+
+func (b *bufferWriter) Write(p []byte) (int, error) {
+	b.body = append(b.body, p...)
+	return len(p), nil
 }
 
 func fail(c *gin.Context) {

@@ -14,7 +14,8 @@ import (
 // A handler succeeds if the chain returns normally with a success status (fprom.WithSuccess) and c.Errors is empty. The status is
 // final with the first byte, or when the chain returns to this middleware. If c.Errors is set by then, nothing is sent: a middleware
 // outside may turn the errors into the response. So do not use c.Error for a note beside a success: the sale is not sent, and the
-// log says why. Put this middleware outside of one that turns an empty response into an error by other means than c.Errors.
+// log says why. Put this middleware outside of one that turns a response into an error by other means than c.Errors, such
+// as a time-out.
 //
 // The response is not changed unless fprom.WithFailClosed is given. Panics pass through, the request's body is not read, and no
 // *gin.Context is kept.

@@ -2,6 +2,7 @@ package ginadapter
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ type writer struct {
 
 	x       *fprom.Exchange
 	c       *gin.Context // nil when the handler has returned
+	set     int          // the status that was set through this writer; 0 if none was
 	refused bool         // 503 was sent instead of the handler's response
 }
 
@@ -28,11 +30,21 @@ func (w *writer) commit() bool {
 	if err := w.failed(); err != nil {
 		w.x.Discard(fmt.Errorf("fprom: ginadapter: c.Errors is set beside a success: %w", err))
 	}
-	if w.x.Commit(w.Status()) != nil {
+	if w.x.Commit(w.status()) != nil {
 		w.refused = true
 		w.x.Refuse()
 	}
 	return !w.refused
+}
+
+// status returns the status of the response. The Status of a middleware outside that buffers the response may always be 200.
+func (w *writer) status() int { return cmp.Or(w.set, w.Status()) }
+
+func (w *writer) WriteHeader(status int) {
+	if status > 0 && !w.Written() {
+		w.set = status
+	}
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // failed returns the last of c.Errors.
@@ -46,7 +58,7 @@ func (w *writer) failed() error {
 // finish is called if the chain returned normally. If c.Errors is set, nothing is written, and the status is Gin's default, then a
 // middleware outside will write the error response.
 func (w *writer) finish() {
-	if w.failed() != nil && !w.Written() && w.Status() == http.StatusOK {
+	if w.failed() != nil && !w.Written() && w.status() == http.StatusOK {
 		w.x.Discard(nil)
 	}
 	w.commit()
