@@ -62,7 +62,7 @@ func (x *Exchange) attribution() Attribution {
 	}
 	if a.TID == "" {
 		x.hook.warnRefID.Do(func() { // once, since it concerns every visitor whom CaptureReferral has seen
-			x.hook.reporter.say(x.inner.Context(), slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
+			x.hook.tracker.say(x.inner.Context(), slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
 		})
 	}
 	a.RefID = ""

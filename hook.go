@@ -1,7 +1,6 @@
 package fprom
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -12,9 +11,7 @@ import (
 // Hook is for writing adapters, together with Exchange. Applications use the Middleware of an adapter instead.
 // One Hook serves all requests; it is safe for concurrent use. Use Wrap for frameworks on net/http, and Begin for others.
 type Hook struct {
-	enqueuer   Enqueuer // nil: events are validated and dropped
-	tracker    *Tracker // the enqueuer, if it is a Tracker
-	reporter   *Tracker // logs, counts and observes events: tracker, or a Tracker that only logs
+	tracker    *Tracker // for an Enqueuer of another type one that only puts into it and logs
 	success    func(status int) bool
 	failClosed bool
 	refID      bool
@@ -23,15 +20,38 @@ type Hook struct {
 
 // NewHook returns the Hook of an adapter. If t is nil, or a nil *Tracker, events are validated and then dropped.
 func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
-	h := &Hook{enqueuer: t, success: func(status int) bool { return status < http.StatusBadRequest }}
-	if h.tracker, _ = t.(*Tracker); t == (*Tracker)(nil) {
-		h.enqueuer = nil
+	h := &Hook{success: func(status int) bool { return status < http.StatusBadRequest }}
+	if h.tracker, _ = t.(*Tracker); h.tracker == nil {
+		cfg := Config{Logger: slog.Default(), Queue: foreign{Enqueuer: t}}
+		if t == nil || t == (*Tracker)(nil) {
+			cfg = Config{Logger: slog.New(slog.DiscardHandler), Queue: foreign{}}
+		}
+		h.tracker = &Tracker{cfg: cfg, dedupe: newDedupe(cfg.Dedupe)}
 	}
-	h.reporter = cmp.Or(h.tracker, &Tracker{cfg: Config{Logger: slog.Default()}})
 	for _, o := range opts {
 		o(h)
 	}
 	return h
+}
+
+// foreign is an Enqueuer that is no Tracker, as the Queue of one. It is a Limiter, so that the Tracker remembers no event: it
+// never learns what came of it.
+type foreign struct {
+	Queue
+	Limiter
+	Enqueuer // nil: events are dropped
+}
+
+// Put gives the events to the Enqueuer.
+func (f foreign) Put(ctx context.Context, ms ...Message) error {
+	if f.Enqueuer == nil {
+		return nil
+	}
+	events := make([]Event, len(ms))
+	for i, m := range ms {
+		events[i], _ = m.Event() // cannot fail: record made m of an event
+	}
+	return f.Enqueue(ctx, events...)
 }
 
 // Wrap begins the recording of one net/http request. Give the handler the Writer and the Request of the Exchange in place of

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
-
-	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 // Reasons to discard the events of a handler that may have sent a success.
@@ -37,13 +34,9 @@ func (x *Exchange) store(last bool) error {
 	if len(events) == 0 {
 		return nil
 	}
-	lost, err := x.enqueue(events)
+	lost, err := x.hook.tracker.enqueue(x.inner.Context(), events)
 	switch {
-	case err == nil:
-	case errors.Is(err, ErrConflict): // the others are stored, and a redelivery would have the same conflict
-		if x.hook.tracker == nil { // a Tracker has logged it
-			x.hook.reporter.say(x.inner.Context(), slog.LevelError, "NOT TRACKED: an event of the handler is refused; the others are stored", safelog.Error(err))
-		}
+	case err == nil, errors.Is(err, ErrConflict): // the others are stored, and a redelivery would have the same conflict
 	case x.hook.failClosed && !last:
 		x.decision = handlerRefused
 		err = fmt.Errorf("fprom: the request is answered with 503: %w", err)
@@ -55,29 +48,9 @@ func (x *Exchange) store(last bool) error {
 	return nil
 }
 
-// enqueue returns what is not stored. It returns a panic as an error, since the customer has paid.
-func (x *Exchange) enqueue(ms []Message) (lost []Message, err error) {
-	ctx := x.inner.Context()
-	lost = ms
-	err = x.hook.reporter.guard(ctx, "Enqueue", func() (err error) {
-		if t := x.hook.tracker; t != nil {
-			lost, err = t.enqueue(ctx, ms)
-			return err
-		}
-		events := make([]Event, len(ms))
-		for i, m := range ms {
-			events[i], _ = m.Event() // cannot fail: record made m of an event
-		}
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
-		defer cancel()
-		return x.hook.enqueuer.Enqueue(bounded, events...)
-	})
-	return lost, err
-}
-
 func (x *Exchange) report(stage Stage, events []Message, err error) {
 	for _, m := range events {
-		x.hook.reporter.observe(x.inner.Context(), Step{Stage: stage, Message: m, Err: err})
+		x.hook.tracker.observe(x.inner.Context(), Step{Stage: stage, Message: m, Err: err})
 	}
 }
 
@@ -97,8 +70,8 @@ func (x *Exchange) record(events []Event) error {
 		}
 		same := slices.IndexFunc(all, func(before Message) bool { return before.Key == m.Key })
 		conflict := same >= 0 && all[same].Digest != m.Digest
-		if t := x.hook.tracker; t != nil && same < 0 {
-			_, conflict = t.dedupe.check(m, true)
+		if same < 0 {
+			_, conflict = x.hook.tracker.dedupe.check(m, true)
 		}
 		switch {
 		case conflict:
@@ -108,11 +81,9 @@ func (x *Exchange) record(events []Event) error {
 			all = append(all, m)
 		}
 	}
-	switch {
-	case x.closed:
+	if x.closed {
 		return ErrNoMiddleware
-	case x.hook.enqueuer != nil: // else the events are dropped
-		x.events = all
 	}
+	x.events = all
 	return nil
 }
