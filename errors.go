@@ -96,7 +96,7 @@ type UndeliveredError struct {
 func (e *UndeliveredError) Error() string {
 	var names []string
 	for _, ev := range e.Events[:min(5, len(e.Events))] {
-		_, m := ev.prepare(Attribution{})
+		m, _ := NewMessage(ev)
 		names = append(names, SafeKey(m.Key))
 	}
 	return fmt.Sprintf("fprom: shut down with undelivered events: %d (the first: %s); store them, or use a durable queue (boltqueue)", len(e.Events), strings.Join(names, ", "))

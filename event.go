@@ -1,19 +1,13 @@
 package fprom
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // Event is a Sale, a Refund, a Signup or a Cancellation. Pass it by value.
 type Event interface {
 	// Validate reports the first field that FirstPromoter would refuse, as a *ValidationError.
 	Validate() error
 
-	// prepare returns the event as it is sent, and its message without Body and RecordedAt. The attribution fills in an
-	// empty TID and RefID. Small mistakes must not lose a sale, so they are repaired: blanks around the e-mail address, TID
-	// and RefID, and a TID or RefID that is a word such as "null".
-	prepare(a Attribution) (Event, Message)
+	isEvent()
 }
 
 // Sale is one payment that the billing provider confirmed: a first, a one-time or a recurring charge. Report every
@@ -91,24 +85,7 @@ const (
 	KindCancellation = "cancellation"
 )
 
-func (e Sale) prepare(a Attribution) (Event, Message) {
-	e.Email, e.Currency = strings.TrimSpace(e.Email), lowerCurrency(e.Currency)
-	a.Apply(&e)
-	return &e, messageOf(KindSale, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
-}
-
-func (e Refund) prepare(Attribution) (Event, Message) {
-	e.Email, e.Currency = strings.TrimSpace(e.Email), lowerCurrency(e.Currency)
-	return &e, messageOf(KindRefund, e.EventID, e.Email, e.UID, e.Amount, e.Currency)
-}
-
-func (e Signup) prepare(a Attribution) (Event, Message) {
-	e.Email = strings.TrimSpace(e.Email)
-	a.Apply(&e)
-	return &e, messageOf(KindSignup, "", e.Email, e.UID, 0, "")
-}
-
-func (e Cancellation) prepare(Attribution) (Event, Message) {
-	e.Email = strings.TrimSpace(e.Email)
-	return &e, messageOf(KindCancellation, "", e.Email, e.UID, 0, "")
-}
+func (Sale) isEvent()         {}
+func (Refund) isEvent()       {}
+func (Signup) isEvent()       {}
+func (Cancellation) isEvent() {}

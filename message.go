@@ -32,15 +32,27 @@ type Message struct {
 // Enqueue does all this; NewMessage is for queues that store inside a caller's transaction.
 func NewMessage(e Event) (Message, error) { return newMessage(e, Attribution{}) }
 
-func newMessage(e Event, visitor Attribution) (Message, error) {
-	switch e.(type) {
-	case Sale, Refund, Signup, Cancellation:
+// newMessage is NewMessage with an attribution that fills in an empty TID and RefID.
+func newMessage(e Event, a Attribution) (m Message, err error) {
+	switch s := e.(type) {
+	case Sale:
+		s.Email, s.Currency = strings.TrimSpace(s.Email), lowerCurrency(s.Currency)
+		a.Apply(&s)
+		e, m = &s, messageOf(KindSale, s.EventID, s.Email, s.UID, s.Amount, s.Currency)
+	case Refund:
+		s.Email, s.Currency = strings.TrimSpace(s.Email), lowerCurrency(s.Currency)
+		e, m = &s, messageOf(KindRefund, s.EventID, s.Email, s.UID, s.Amount, s.Currency)
+	case Signup:
+		s.Email = strings.TrimSpace(s.Email)
+		a.Apply(&s)
+		e, m = &s, messageOf(KindSignup, "", s.Email, s.UID, 0, "")
+	case Cancellation:
+		s.Email = strings.TrimSpace(s.Email)
+		e, m = &s, messageOf(KindCancellation, "", s.Email, s.UID, 0, "")
 	default: // nil, and types that embed or point to an event
-		return Message{}, &ValidationError{"Event", "is not a Sale, Refund, Signup or Cancellation, passed by value"}
+		return m, &ValidationError{"Event", "is not a Sale, Refund, Signup or Cancellation, passed by value"}
 	}
-	e, m := e.prepare(visitor)
-	err := e.Validate()
-	if err != nil {
+	if err := e.Validate(); err != nil {
 		return Message{}, err
 	}
 	m.RecordedAt = time.Now()
