@@ -54,7 +54,8 @@ func TestLives(t *testing.T) {
 			l = newLife(t, name)
 			l.payments = payments
 			for i := range lines {
-				if at := len(lines) - 1 - i; strings.ContainsAny(lines[at][:1], "{<") {
+				at := len(lines) - 1 - i
+				if strings.HasPrefix(lines[at], "{") || strings.HasPrefix(lines[at], "<") {
 					l.step(at+1, lines[at])
 				}
 			}
