@@ -2,7 +2,9 @@ package boltqueue_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +40,18 @@ func TestCheckOfBolt(t *testing.T) {
 	}
 	if ended == 0 {
 		t.Error("bbolt's check survives every damaged page")
+	}
+}
+
+// TestNoFreelist: the list of free pages is not in the file, where it would have no checksum: one flipped bit would let bbolt
+// write over pages in use.
+func TestNoFreelist(t *testing.T) {
+	t.Parallel()
+	file, _ := image(t)
+	for _, meta := range [][]byte{file, file[4096:]} {
+		if page := binary.NativeEndian.Uint64(meta[48:]); page != math.MaxUint64 {
+			t.Errorf("the list of free pages is on page %d", page)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package boltqueue_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -93,6 +94,39 @@ func TestSilentService(t *testing.T) {
 	}
 }
 
+// TestErrorsOfSocket: an error of the service is the same error for the process that asks, which takes a new connection for each
+// call.
+func TestErrorsOfSocket(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", filepath.Join(dir, "fprom.db.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer atomic.Pointer[string]
+	server := http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !r.Close {
+			t.Errorf("%s keeps its connection", r.URL)
+		}
+		if text := answer.Load(); text != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			_ = json.NewEncoder(w).Encode(map[string]string{"error": "fprom: the service: " + *text})
+			return
+		}
+		_, _ = io.WriteString(w, "{}")
+	})}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	r := dial(t, dir)
+	for _, want := range []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded} {
+		text := want.Error()
+		answer.Store(&text)
+		if err := r.Flush(t.Context()); !errors.Is(err, want) {
+			t.Errorf("Flush: %v, want an error that wraps %q", err, want)
+		}
+	}
+}
+
 // TestPagesOfSocket: entries that do not fit into one answer come in further ones, and no more than the limit.
 func TestPagesOfSocket(t *testing.T) {
 	t.Parallel()
@@ -116,6 +150,41 @@ func TestPagesOfSocket(t *testing.T) {
 		if rest := entries(t, r, fprom.Filter{After: es[len(es)-1].Cursor}); len(rest) != n-want {
 			t.Errorf("after %d entries: %d, want %d", want, len(rest), n-want)
 		}
+	}
+	twice, all := 0, r.Entries(t.Context(), fprom.Filter{})
+	for range 2 {
+		for range all {
+			twice++
+		}
+	}
+	if twice != 2*n {
+		t.Errorf("%d entries in two loops over the same sequence, want %d", twice, 2*n)
+	}
+	for _, body := range []string{`{}`, `{"limit":1000000}`} {
+		var page []fprom.Entry
+		if ask(t, dir, "/entries", body, &page); len(page) != 500 {
+			t.Errorf("%s: %d entries in one answer, want 500", body, len(page))
+		}
+	}
+}
+
+// ask asks the service without Dial.
+func ask(t *testing.T, dir, path, body string, answer any) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, "fprom.db.sock"))
+	}}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://outbox"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
+		t.Error(err)
 	}
 }
 

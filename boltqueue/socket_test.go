@@ -118,8 +118,17 @@ func TestSocket(t *testing.T) {
 	if s, err := own.Stats(t.Context()); err != nil || s.Ledger != 1 {
 		t.Errorf("the file that nobody has: %+v, %v", s, err)
 	}
+	if _, opened := own.(*boltqueue.Queue); !opened {
+		t.Errorf("OpenOrDial of a file that nobody has: %T, want one that Run delivers from", own)
+	}
 	if err := own.Close(); err != nil {
 		t.Error(err)
+	}
+	if err := os.WriteFile(path, []byte("something else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := boltqueue.OpenOrDial(path); !errors.Is(err, boltqueue.ErrForeign) {
+		t.Errorf("OpenOrDial of another file: %v", err)
 	}
 }
 
