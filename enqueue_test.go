@@ -76,7 +76,7 @@ func TestConflictOfTheQueue(t *testing.T) {
 						t.Errorf("Enqueue: %v", err)
 					}
 				}
-				if s := tracker.Stats(); s.Enqueued != 0 || s.Conflicts != 2 || q.puts != 2 {
+				if s := tracker.Stats(); s.Enqueued != 0 || s.Conflicts != 2 || s.PutError != "" || q.puts != 2 {
 					t.Errorf("%d puts, %+v", q.puts, s)
 				}
 			})

@@ -109,7 +109,9 @@ func TestRequestsTimeIsOver(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
-	for status, want := range map[int]fprom.Stage{http.StatusOK: fprom.StageEnqueued, http.StatusBadGateway: fprom.StageDiscarded} {
+	for status, want := range map[int]fprom.Stage{
+		http.StatusOK: fprom.StageEnqueued, http.StatusBadRequest: fprom.StageDiscarded, http.StatusBadGateway: fprom.StageDiscarded,
+	} {
 		var stages []fprom.Stage
 		cfg := config(nil)
 		cfg.Queue = sink{}
@@ -119,13 +121,17 @@ func TestRequestsTimeIsOver(t *testing.T) {
 				t.Errorf("%s: the context has ended", s.Stage)
 			}
 		}
-		x := fprom.NewHook(start(t, cfg)).Wrap(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody))
+		tracker := start(t, cfg)
+		x := fprom.NewHook(tracker).Wrap(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody))
 		record(t, x.Request(), validSale("1"))
 		x.Writer().WriteHeader(status)
 		x.Finish()
 		x.Close()
 		if !slices.Equal(stages, []fprom.Stage{want}) {
 			t.Errorf("status %d: %v, want %v", status, stages, want)
+		}
+		if s := tracker.Stats(); s.Enqueued+s.Discarded != 1 || (s.Discarded == 1) != (want == fprom.StageDiscarded) {
+			t.Errorf("status %d: %d enqueued, %d discarded", status, s.Enqueued, s.Discarded)
 		}
 	}
 }
@@ -294,6 +300,9 @@ func TestLostBesideOthers(t *testing.T) {
 			if got := seen.of(stage); len(got) != 1 || got[0].Message.Key != want {
 				t.Errorf("%s: %+v, want %s", stage, got, want)
 			}
+		}
+		if s := tracker.Stats(); s.Lost != 1 || s.Conflicts != 1 || s.Discarded != 0 {
+			t.Errorf("%d lost, %d conflicts, %d discarded; want 1, 1, 0", s.Lost, s.Conflicts, s.Discarded)
 		}
 	})
 }
