@@ -1,7 +1,6 @@
 package fprom_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -322,73 +321,6 @@ func TestBadBulkEvents(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestBadEventsInAGreedyQueue: the others keep their rate also where the queue has no rule of its own for tried events.
-func TestBadEventsInAGreedyQueue(t *testing.T) {
-	t.Parallel()
-	queuetest.TestBadEvents(t, func(*testing.T) fprom.Queue { return &greedy{tried: map[time.Time][]fprom.Message{}} }, 200, "hang", "500", "403")
-}
-
-// greedy delivers what is due, tried events first, with as many workers as there are.
-type greedy struct {
-	sink
-	mu    sync.Mutex
-	fresh []fprom.Message
-	tried map[time.Time][]fprom.Message // by the time they are due
-}
-
-func (q *greedy) Put(_ context.Context, ms ...fprom.Message) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.fresh = append(q.fresh, ms...)
-	return nil
-}
-
-func (q *greedy) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for range workers {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				m, ok := q.next()
-				if !ok {
-					time.Sleep(100 * time.Millisecond)
-					continue
-				}
-				if _, err := deliver(ctx, m); err != nil {
-					q.again(m, time.Now().Add(fprom.RetryDelay(m.Attempt, err)))
-				}
-			}
-		})
-	}
-	return nil
-}
-
-func (q *greedy) next() (m fprom.Message, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for at, ms := range q.tried {
-		if !at.After(time.Now()) {
-			if m, q.tried[at] = ms[0], ms[1:]; len(ms) == 1 {
-				delete(q.tried, at)
-			}
-			m.Attempt++
-			return m, true
-		}
-	}
-	if len(q.fresh) > 0 {
-		m, q.fresh = q.fresh[0], q.fresh[1:]
-		m.Attempt++
-		return m, true
-	}
-	return m, false
-}
-
-func (q *greedy) again(m fprom.Message, at time.Time) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.tried[at] = append(q.tried[at], m)
 }
 
 // TestGivenUpBeginsAnew: an event that was given up and is enqueued again gets another day.

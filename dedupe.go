@@ -17,8 +17,8 @@ type DedupeConfig struct {
 	MaxEntries int
 }
 
-// dedupe remembers event ids in two generations of go-cache. When the young one is full or a TTL old, it becomes the old one,
-// and the previous old one is dropped as a whole: so no call waits for a sweep.
+// dedupe remembers event ids in two generations of go-cache. When the young one is full or old, it becomes the old one, and the
+// previous old one is dropped as a whole: so no call waits for a sweep.
 type dedupe struct {
 	ttl  time.Duration
 	half int // ids in one generation
@@ -35,11 +35,13 @@ type known struct {
 	puts      int  // Puts that have stored it, or are about to; 0 when it is done. Not counted where other processes deliver too
 	sent      bool // a call got no outcome: it may have registered the event
 	delivered bool
+	failure   *failure // of the attempts without an outcome; nil if there is none. Only the call under way may change it
+	asked     int      // how often the queue asked again about a NotReferral
 }
 
 func newDedupe(c DedupeConfig) *dedupe {
 	return &dedupe{
-		ttl: c.TTL, half: max(c.MaxEntries/2, 1), young: cache.New(c.TTL, 0), old: cache.New(c.TTL, 0), youngSince: time.Now(), sending: map[string]chan struct{}{},
+		ttl: c.TTL, half: max(c.MaxEntries/2, 1), young: cache.New(0, 0), old: cache.New(0, 0), youngSince: time.Now(), sending: map[string]chan struct{}{},
 	}
 }
 
@@ -54,15 +56,20 @@ func (d *dedupe) get(key string) known {
 }
 
 func (d *dedupe) set(key string, k known) {
-	if k.puts == 0 && !k.sent && !k.delivered { // nothing is known, so it takes no place
+	if k == (known{digest: k.digest}) { // nothing is known, so it takes no place
 		d.young.Delete(key)
 		d.old.Delete(key)
 		return
 	}
-	if n := d.young.ItemCount(); n >= d.half || time.Since(d.youngSince) >= d.ttl {
-		d.old, d.young, d.youngSince = d.young, cache.New(d.ttl, 0), time.Now()
+	longest := max(d.ttl, forgetAfter)
+	if n := d.young.ItemCount(); n >= d.half || time.Since(d.youngSince) >= longest {
+		d.old, d.young, d.youngSince = d.young, cache.New(0, 0), time.Now()
 	}
-	d.young.SetDefault(key, k)
+	ttl := longest
+	if k.delivered {
+		ttl = d.ttl
+	}
+	d.young.Set(key, k, ttl)
 }
 
 // compare reports whether m is a repeat of the event that is known, if that is delivered, or in conflict with it. With waiting, it
@@ -99,8 +106,8 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
-		k := d.get(a.Key)
-		repeat, conflict := k.compare(a.Message, !a.queued)
+		a.known = d.get(a.Key)
+		repeat, conflict := a.known.compare(a.Message, !a.queued)
 		other, sending := d.sending[a.Key]
 		switch {
 		case conflict:
@@ -111,7 +118,7 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 			return false
 		case !sending:
 			d.sending[a.Key] = make(chan struct{})
-			a.again = k.sent || a.Attempt > 1
+			a.again = a.known.sent || a.Attempt > 1
 			return true
 		case ctx.Err() != nil:
 			a.unsent(ctx.Err())
@@ -130,9 +137,9 @@ func (d *dedupe) endSend(a *attempt) {
 	close(d.sending[a.Key])
 	delete(d.sending, a.Key)
 	k := d.get(a.Key)
-	k.sent = k.sent || a.sent && !a.good()
+	k.sent, k.failure, k.asked = k.sent || a.sent && !a.good(), a.known.failure, a.known.asked
 	if a.queued && (a.class == classDone || a.class == classRejected) {
-		k.puts = 0
+		k.puts, k.failure, k.asked = 0, nil, 0
 	}
 	if a.class == classDone && !a.Repeats() && (a.queued || a.Outcome != NotReferral) {
 		k.digest, k.delivered = a.Digest, true

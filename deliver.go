@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom/internal/safelog"
@@ -15,12 +14,12 @@ import (
 type attempt struct {
 	Message
 	verdict
-	queued  bool            // the queue makes it, not Track
-	again   bool            // an earlier attempt got no outcome
-	failure *failure        // of earlier attempts of the queue; nil if there is none, and outside of the gate
-	open    context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
-	called  chan struct{}   // wakes it in the line, see call
-	waited  time.Duration   // at the gate
+	queued bool            // the queue makes it, not Track
+	again  bool            // an earlier attempt got no outcome
+	known  known           // of its id, before the attempt
+	open   context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
+	called chan struct{}   // wakes it in the line, see call
+	waited time.Duration   // at the gate
 }
 
 // newAttempt returns an attempt that fails unless it gets another verdict.
@@ -86,9 +85,7 @@ func (t *Tracker) post(ctx context.Context, a *attempt) {
 		defer cancel()
 		defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // it only ends the call
 	}
-	if t.guard(ctx, "the transport", func() error { a.verdict = t.client.post(ctx, a.Message); return nil }) != nil {
-		a.sent = true // perhaps; the verdict is that of newAttempt
-	}
+	_ = t.guard(ctx, "the transport", func() error { a.verdict = t.client.post(ctx, a.Message); return nil })
 }
 
 func (a *attempt) unsent(err error) {
@@ -113,29 +110,22 @@ func (t *Tracker) conclude(ctx context.Context, a *attempt) {
 	}
 }
 
-// askAgain postpones the outcome of a NotReferral that may have come too early (RetryConfig.NotFound). A long backlog may delay
-// the next attempt by hours.
+// askAgain postpones the outcome of a NotReferral that may have come too early (RetryConfig.NotFound).
 func (t *Tracker) askAgain(a *attempt) {
 	early := a.class == classAskAgain || attributed(a.Message)
-	if a.class = classDone; !a.queued || !early {
-		return
-	}
-	times, first := t.cfg.Retry.NotFound, time.Now()
-	if at, again := t.notFound.Get(a.Key); again {
-		first = at.(time.Time)
-	}
-	if n := len(times); n > 1 && first.Sub(a.RecordedAt) >= giveUpAfter {
+	times, asked := t.cfg.Retry.NotFound, a.known.asked
+	if n := len(times); n > 1 && time.Since(a.RecordedAt) >= giveUpAfter {
 		times = times[:n-1] // perhaps no process lives so long
 	}
-	age := time.Since(first)
-	i, last := slices.IndexFunc(times, func(at time.Duration) bool { return age < at }), len(times)-1
-	if i < 0 {
-		t.notFound.Delete(a.Key)
+	if a.class = classDone; !a.queued || !early || asked >= len(times) {
 		return
 	}
-	t.notFound.DeleteExpired()
-	t.notFound.Set(a.Key, first, times[last]+forgetAfter)
-	a.wait, a.aside = times[i]-age, i == last // its sign-up may wait behind it
+	a.wait = times[asked]
+	if asked > 0 {
+		a.wait -= times[asked-1]
+	}
+	a.known.asked++
+	a.aside = a.known.asked == len(times) // its sign-up may wait behind it
 	a.class = classAskAgain
 	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), a.wait.Round(time.Second))
 }

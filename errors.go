@@ -124,8 +124,8 @@ func IsSetAside(err error) bool {
 }
 
 // IsHeld reports whether the attempt does not count: the account is paused (429, a refused key, a wrong endpoint), the
-// delivery was interrupted, other failed events come first, or "no such referral" may have come too early
-// (RetryConfig.NotFound). A queue keeps such an event without counting an attempt.
+// delivery was interrupted, or "no such referral" may have come too early (RetryConfig.NotFound). A queue keeps such an event
+// without counting an attempt.
 func IsHeld(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
 	return ok && d.held()

@@ -1,14 +1,10 @@
 package fprom
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
-
-	"github.com/patrickmn/go-cache"
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -26,23 +22,18 @@ const (
 	minAlone  = 2 * time.Second
 )
 
-// failing remembers the queued events whose last attempt failed or was refused. They take at most half of the workers.
-//
-// An event fails alone if others got good answers between its failures, and if it failed more often than the failures of
-// first attempts explain: then neither FirstPromoter nor the account is at fault. Such an event is sent less and less
-// often, down to once an hour, and does not count for the breaker. After a restart the hours are counted anew.
+// failing says which events fail alone: others got good answers between an event's failures, and it failed more often than the
+// failures of first attempts explain. Then neither FirstPromoter nor the account is at fault. Such an event is sent less and
+// less often, down to once an hour, and does not count for the breaker. After a restart the hours are counted anew.
 //
 // It is a part of the gate, whose mu is held in all its methods.
 type failing struct {
-	events      *cache.Cache // *failure by key
-	busy        int          // events that failed before and are under way
-	maxBusy     int
-	turnedAway  *rate.Limiter // about twenty of them come again in a second
 	goodAnswers uint64
 	failureRate float64   // the share of first attempts that failed lately
 	lastTrial   time.Time // when an event was last set aside although it does not fail alone, see failed
 }
 
+// failure is what is known of a queued event whose last attempt failed or was refused.
 type failure struct {
 	first, last time.Time     // failure
 	goodAnswers uint64        // failing.goodAnswers at the last failure
@@ -51,81 +42,34 @@ type failure struct {
 	alone       bool          // it fails alone
 }
 
-func newFailing(workers int) *failing {
-	return &failing{maxBusy: max(workers/2, 1), turnedAway: rate.NewLimiter(20, 1), events: cache.New(forgetAfter, 0)}
-}
-
-var errOthersFirst = errors.New("the event failed before, and other events come first")
-
-// enter begins an attempt; leave ends it. If too many failed events are under way, the attempt is not made, and the event must
-// come again later.
-func (f *failing) enter(a *attempt) bool {
-	var e *failure
-	if known, ok := f.events.Get(a.Key); ok {
-		e = known.(*failure)
-	} else if a.Attempt > 1 { // it failed in another process, or before a restart
-		e = f.firstFailure(a.Key)
-	}
-	switch {
-	case e == nil:
-		return true
-	case f.busy >= f.maxBusy:
-		a.wait = time.Second + f.turnedAway.Reserve().Delay()
-		return false
-	}
-	f.busy++
-	a.failure = e
-	return true
-}
-
-func (f *failing) leave(a *attempt) {
-	if a.failure != nil {
-		f.busy--
-	}
-	a.failure = nil
-}
-
 // othersSucceeded reports whether the event failed before, and other events got good answers since then.
 func (f *failing) othersSucceeded(a *attempt) bool {
-	return a.failure != nil && a.failure.goodAnswers != f.goodAnswers
+	return a.known.failure != nil && a.known.failure.goodAnswers != f.goodAnswers
 }
 
 func (f *failing) succeeded(a *attempt) {
 	f.goodAnswers++
-	if a.failure == nil {
+	if a.known.failure == nil {
 		f.failureRate -= f.failureRate / 16
 	}
-	f.events.Delete(a.Key)
-}
-
-// firstFailure notes the first failure that this process knows of an event.
-func (f *failing) firstFailure(key string) *failure {
-	f.failureRate += (1 - f.failureRate) / 16
-	if f.events.ItemCount()%1024 == 0 { // not each time: it looks at all events
-		f.events.DeleteExpired()
-	}
-	e := &failure{first: time.Now(), last: time.Now(), goodAnswers: f.goodAnswers}
-	f.events.SetDefault(key, e)
-	return e
+	a.known.failure = nil
 }
 
 // failed notes a failed attempt, and sets what follows from it.
 func (f *failing) failed(a *attempt) {
-	now, e := time.Now(), a.failure
+	now, e := time.Now(), a.known.failure
 	if e == nil {
-		a.news = true
-		f.firstFailure(a.Key)
+		f.failureRate += (1 - f.failureRate) / 16
+		a.news, a.known.failure = true, &failure{first: now, last: now, goodAnswers: f.goodAnswers}
 		return
 	}
 	if f.othersSucceeded(a) {
 		e.times++
 		e.aloneFor += min(now.Sub(e.last), countAtMost)
 	}
-	f.events.SetDefault(a.Key, e)
 	e.last, e.goodAnswers = now, f.goodAnswers
 	switch {
 	case e.alone && e.aloneFor >= giveUpAfter:
-		f.events.Delete(a.Key)
 		a.class, a.err = classRejected, fmt.Errorf("%w (given up after it failed for a day while others were delivered)", a.err)
 		return
 	case !e.alone && e.aloneFor >= minAlone && math.Pow(max(f.failureRate, 0.01), float64(e.times+1)) <= maxChance:

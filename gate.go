@@ -22,7 +22,7 @@ type gate struct {
 	mu      sync.Mutex
 	limit   *rate.Limiter
 	line    []*attempt // in the order they came
-	failing *failing
+	failing failing
 	breaker *gobreaker.CircuitBreaker[struct{}] // only called with mu held
 	open    context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
 	endOpen context.CancelFunc
@@ -36,7 +36,7 @@ type gate struct {
 }
 
 func newGate(c Config) *gate {
-	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst), failing: newFailing(c.Workers)}
+	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst)}
 	g.open, g.endOpen = context.WithCancel(context.Background())
 	g.breaker = g.newBreaker(c.Breaker)
 	return g
@@ -47,9 +47,6 @@ func newGate(c Config) *gate {
 func (g *gate) enter(ctx context.Context, a *attempt) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if a.queued && !g.failing.enter(a) {
-		return errOthersFirst
-	}
 	a.called = make(chan struct{}, 1)
 	g.line = append(g.line, a)
 	defer func() {
@@ -100,7 +97,7 @@ func (g *gate) next() *attempt {
 	}
 	lastFirst := g.reason == nil && g.probes%8 == 0
 	for _, a := range slices.Backward(g.line) {
-		if (a.Bulk || a.failure != nil) == lastFirst {
+		if (a.Bulk || a.known.failure != nil) == lastFirst {
 			return a
 		}
 	}
@@ -128,7 +125,6 @@ func call(as ...*attempt) {
 func (g *gate) leave(a *attempt) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.failing.leave(a)
 	if g.probe == a {
 		g.probe, g.until = nil, time.Now()
 		g.callNext()

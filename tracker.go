@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/patrickmn/go-cache"
-
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
@@ -20,14 +18,13 @@ import (
 // safe for concurrent use. A nil *Tracker is valid: Enqueue and Track return ErrNoTracker, Flush and Shutdown nil, and a
 // middleware with it tracks nothing.
 type Tracker struct {
-	cfg      Config    // with the defaults filled in
-	began    time.Time // an earlier process may have sent what was recorded before
-	client   *client
-	dedupe   *dedupe
-	gate     *gate
-	notFound *cache.Cache // when sales got their first NotReferral, see askAgain
-	logbook  logbook
-	counts   counters
+	cfg     Config    // with the defaults filled in
+	began   time.Time // an earlier process may have sent what was recorded before
+	client  *client
+	dedupe  *dedupe
+	gate    *gate
+	logbook logbook
+	counts  counters
 
 	accepting sync.RWMutex    // read-locked while events are stored; Shutdown locks it for ever
 	running   context.Context //nolint:containedctx // of the queue's Run; stop ends it
@@ -49,8 +46,7 @@ func New(cfg Config) (*Tracker, error) {
 		return nil, err
 	}
 	t := &Tracker{
-		cfg: cfg, began: time.Now(), dedupe: newDedupe(cfg.Dedupe), gate: newGate(cfg), notFound: cache.New(0, 0),
-		ended: make(chan struct{}),
+		cfg: cfg, began: time.Now(), dedupe: newDedupe(cfg.Dedupe), gate: newGate(cfg), ended: make(chan struct{}),
 	}
 	t.client = newClient(cfg, t.counts.called)
 	if err := t.claimQueue(); err != nil {
