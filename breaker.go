@@ -31,7 +31,7 @@ func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 			if to == gobreaker.StateOpen {
 				g.shut(c.OpenFor + time.Millisecond) // gobreaker is half-open only after its time, not at it
 			}
-			call(g.line...)
+			g.wake()
 		},
 	})
 }

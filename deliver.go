@@ -18,7 +18,6 @@ type attempt struct {
 	again  bool            // an earlier attempt got no outcome
 	known  known           // of its id, before the attempt
 	open   context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
-	called chan struct{}   // wakes it in the line, see call
 	waited time.Duration   // at the gate
 }
 

@@ -21,7 +21,8 @@ const probeTimeout = time.Second
 type gate struct {
 	mu      sync.Mutex
 	limit   *rate.Limiter
-	line    []*attempt // in the order they came
+	line    []*attempt    // in the order they came
+	changed chan struct{} // closed when it may be the turn of another one, or the gate opens or shuts
 	failing failing
 	breaker *gobreaker.CircuitBreaker[struct{}] // only called with mu held
 	open    context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
@@ -36,7 +37,7 @@ type gate struct {
 }
 
 func newGate(c Config) *gate {
-	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst)}
+	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst), changed: make(chan struct{})}
 	g.open, g.endOpen = context.WithCancel(context.Background())
 	g.breaker = g.newBreaker(c.Breaker)
 	return g
@@ -47,11 +48,10 @@ func newGate(c Config) *gate {
 func (g *gate) enter(ctx context.Context, a *attempt) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	a.called = make(chan struct{}, 1)
 	g.line = append(g.line, a)
 	defer func() {
 		g.line = slices.DeleteFunc(g.line, func(b *attempt) bool { return a == b })
-		g.callNext()
+		g.wake()
 	}()
 	for {
 		shut := g.isShut()
@@ -67,7 +67,7 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 		case wait > 0 && g.reason == nil && !a.queued:
 			return ErrCircuitOpen
 		case a != g.next():
-			wait = time.Hour // it is called before
+			wait = time.Hour // it is woken before
 		case wait == 0:
 			wait = g.takeToken(a)
 		}
@@ -79,8 +79,9 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 			}
 			return nil
 		}
+		changed := g.changed
 		g.mu.Unlock()
-		_ = sleepOr(ctx, wait, a.called)
+		_ = sleepOr(ctx, wait, changed)
 		g.mu.Lock()
 	}
 }
@@ -104,21 +105,10 @@ func (g *gate) next() *attempt {
 	return g.line[0]
 }
 
-// callNext wakes the attempt whose turn it is.
-func (g *gate) callNext() {
-	if len(g.line) > 0 {
-		call(g.next())
-	}
-}
-
-// call wakes attempts in the line, also if they begin to wait only now.
-func call(as ...*attempt) {
-	for _, a := range as {
-		select {
-		case a.called <- struct{}{}:
-		default: // it is called already
-		}
-	}
+// wake lets all in the line look again whose turn it is.
+func (g *gate) wake() {
+	close(g.changed)
+	g.changed = make(chan struct{})
 }
 
 // leave ends the attempt, whether it was sent or not.
@@ -127,7 +117,7 @@ func (g *gate) leave(a *attempt) {
 	defer g.mu.Unlock()
 	if g.probe == a {
 		g.probe, g.until = nil, time.Now()
-		g.callNext()
+		g.wake()
 	}
 }
 
@@ -158,7 +148,7 @@ func (g *gate) shut(d time.Duration) {
 	g.endOpen()
 	g.open, g.endOpen = context.WithCancel(context.Background())
 	g.until, g.probe = time.Now().Add(d), nil
-	call(g.line...)
+	g.wake()
 }
 
 // shutUntil returns until when nothing is sent, and a context that ends when that changes.

@@ -21,7 +21,7 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 		g.refused, g.refusedNew = 0, 0
 		if g.reason != nil {
 			g.reason = nil
-			call(g.line...)
+			g.wake()
 		}
 	case a.class == classThrottled:
 		pause = a.wait
