@@ -32,7 +32,7 @@ type dedupe struct {
 // known is what this process knows of an event id.
 type known struct {
 	digest    uint64
-	puts      int  // Puts that have stored it, or are about to; 0 when it is done. Not counted where other processes deliver too
+	waits     bool // the queue has stored it, and it has no outcome. Not noted where other processes deliver too
 	sent      bool // a call got no outcome: it may have registered the event
 	delivered bool
 	failure   *failure // of the attempts without an outcome; nil if there is none. Only the call under way may change it
@@ -72,30 +72,25 @@ func (d *dedupe) set(key string, k known) {
 	d.young.Set(key, k, ttl)
 }
 
-// compare reports whether m is a repeat of the event that is known, if that is delivered, or in conflict with it. With waiting, it
-// may also be in conflict with an event that waits: that is for Record and Track, since Put knows what waits.
-func (k known) compare(m Message, waiting bool) (repeat, conflict bool) {
+// compare reports whether m is a repeat of the event that is known, if that is delivered, or in conflict with it.
+func (k known) compare(m Message) (repeat, conflict bool) {
 	same := k.digest == m.Digest
-	return k.delivered && same, (k.delivered || waiting && k.puts > 0) && !same
+	return k.delivered && same, (k.delivered || k.waits) && !same
 }
 
 // check compares m with what is known of its id.
-func (d *dedupe) check(m Message, waiting bool) (repeat, conflict bool) {
+func (d *dedupe) check(m Message) (repeat, conflict bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.get(m.Key).compare(m, waiting)
+	return d.get(m.Key).compare(m)
 }
 
-// note counts the Puts of m: with 1 one that begins, since m may be delivered before it returns, with -1 one that has failed.
-func (d *dedupe) note(m Message, puts int) {
+// stored notes that the queue has m, which waits unless its delivery was quicker.
+func (d *dedupe) stored(m Message) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k := d.get(m.Key)
-	if k.puts == 0 && puts > 0 && !k.delivered {
-		k.digest = m.Digest
-	}
-	if k.digest == m.Digest && k.puts+puts >= 0 {
-		k.puts += puts
+	if k := d.get(m.Key); !k.delivered {
+		k.digest, k.waits = m.Digest, true
 		d.set(m.Key, k)
 	}
 }
@@ -107,10 +102,10 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 	defer d.mu.Unlock()
 	for {
 		a.known = d.get(a.Key)
-		repeat, conflict := a.known.compare(a.Message, !a.queued)
+		repeat, conflict := a.known.compare(a.Message)
 		other, sending := d.sending[a.Key]
 		switch {
-		case conflict:
+		case conflict && (a.known.delivered || !a.queued):
 			a.verdict = verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: &ConflictError{Keys: []string{a.Key}}}
 			return false
 		case repeat:
@@ -139,7 +134,7 @@ func (d *dedupe) endSend(a *attempt) {
 	k := d.get(a.Key)
 	k.sent, k.failure, k.asked = k.sent || a.sent && !a.good(), a.known.failure, a.known.asked
 	if a.queued && (a.class == classDone || a.class == classRejected) {
-		k.puts, k.failure, k.asked = 0, nil, 0
+		k.waits, k.failure, k.asked = false, nil, 0
 	}
 	if a.class == classDone && !a.Repeats() && (a.queued || a.Outcome != NotReferral) {
 		k.digest, k.delivered = a.Digest, true

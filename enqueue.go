@@ -46,7 +46,7 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) (lost []Message, er
 	fresh, conflicts := ms[:0], []Message(nil)
 	digests := map[string]uint64{} // of fresh
 	for _, m := range ms {
-		repeat, conflict := t.dedupe.check(m, false)
+		repeat, conflict := t.dedupe.check(m)
 		if digest, again := digests[m.Key]; again {
 			repeat, conflict = digest == m.Digest, digest != m.Digest
 		}
@@ -85,11 +85,6 @@ func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, e
 		bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 		defer cancel()
 	}
-	if _, shared := t.cfg.Queue.(Limiter); !shared { // otherwise another process may give an event up, which frees its id
-		for _, m := range ms {
-			t.dedupe.note(m, 1)
-		}
-	}
 	err = t.guard(ctx, "the Queue's Put", func() error { return t.cfg.Queue.Put(bounded, ms...) })
 	c, named := errors.AsType[*ConflictError](err)
 	conflict := errors.Is(err, ErrConflict)
@@ -97,14 +92,15 @@ func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, e
 		err = nil
 	}
 	t.counts.update(func(s *Stats) { s.PutError = shortText(err) })
+	_, shared := t.cfg.Queue.(Limiter) // then another process may give an event up, which frees its id
 	for _, m := range ms {
 		switch {
 		case conflict && (!named || slices.Contains(c.Keys, m.Key)): // not named: perhaps all
-			t.dedupe.note(m, -1)
 			conflicts = append(conflicts, m)
-		case err != nil:
-			t.dedupe.note(m, -1)
-		default:
+		case err == nil:
+			if !shared {
+				t.dedupe.stored(m)
+			}
 			t.observe(ctx, Step{Stage: StageEnqueued, Message: m})
 		}
 	}

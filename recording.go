@@ -71,7 +71,7 @@ func (x *Exchange) record(events []Event) error {
 		same := slices.IndexFunc(all, func(before Message) bool { return before.Key == m.Key })
 		conflict := same >= 0 && all[same].Digest != m.Digest
 		if same < 0 {
-			_, conflict = x.hook.tracker.dedupe.check(m, true)
+			_, conflict = x.hook.tracker.dedupe.check(m)
 		}
 		switch {
 		case conflict:
