@@ -75,7 +75,7 @@ func (f *failing) failed(a *attempt) {
 	case !e.alone && e.aloneFor >= minAlone && math.Pow(max(f.failureRate, 0.01), float64(e.times+1)) <= maxChance:
 		e.alone, a.news = true, a.class != classSuspected // a refusal was said at once
 	}
-	if a.alone = e.alone; e.alone {
+	if e.alone {
 		alone := min(max(e.aloneFor, firstAloneWait), time.Hour)
 		a.wait = max(a.wait, alone+rand.N(alone/10))
 		a.aside = e.aloneFor >= setAsideAfter

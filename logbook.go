@@ -81,7 +81,7 @@ func (l *logbook) retry(a *attempt) (level slog.Level, text string, more []slog.
 		return slog.LevelDebug, "no such referral yet; asked again later", nil
 	case a.class == classSuspected:
 		text = "this event was refused; it is kept and tried again later"
-	case a.alone:
+	case a.known.failure != nil && a.known.failure.alone:
 		text = "this event fails while others are delivered; it is kept, and tried again less and less often"
 	default:
 		level, more = l.outage(slog.LevelWarn, a.news)

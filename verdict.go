@@ -104,8 +104,7 @@ type verdict struct {
 	wait    time.Duration // before the next attempt; 0: by backoff
 	aside   bool          // the later events of the customer may pass
 	paused  bool          // the account is paused, by this answer or an earlier one
-	alone   bool          // the event fails while others succeed
-	news    bool          // the event failed for the first time, or alone is true for the first time
+	news    bool          // the event failed for the first time, or was found to fail alone
 	warn    string        // a warning about an event that is done
 	sent    bool          // the call was made
 	elapsed time.Duration
