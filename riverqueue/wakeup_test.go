@@ -140,45 +140,54 @@ func TestRetryOfADeadLetter(t *testing.T) {
 }
 
 // TestLateOwner: a replica that was taken for dead ends its delivery after the event was rejected elsewhere and corrected.
-// Its outcome is not that of the corrected event.
+// Its outcome is not that of the corrected event, also where the dead letter was dropped before.
 func TestLateOwner(t *testing.T) {
 	t.Parallel()
-	cfg := riverqueue.Config{Schema: newSchema(t)}
-	a, pool := open(t, cfg)
-	release, begun := make(chan struct{}), make(chan struct{}, 1)
-	late := sync.OnceFunc(func() { close(release) })
-	put(t, a, sale("1", "ann", 4_900_000))
-	// Its only worker is busy, so that the next job is for the other replica.
-	stopA := startWith(t, a, 1, func(context.Context, fprom.Message) error {
-		begun <- struct{}{}
-		<-release
-		return nil
-	})
-	t.Cleanup(late) // before the end of a's Run is waited for
-	<-begun
-	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET claimed_until = now() - interval '1 second'`)
-	addJob(t, pool, cfg.Schema, "sale:1")
-	b, _ := open(t, cfg)
-	r := record{answer: func(m fprom.Message) error {
-		if amount, _ := m.Money(); amount != 4900 {
-			return errRejected
-		}
-		return nil
-	}}
-	stopB := start(t, b, r.deliver)
-	flush(t, b)
-	stopB()
-	go stopA()
-	put(t, b, sale("1", "ann", 4900))
-	late()
-	stopA()
-	if e := entriesOf(t, b, fprom.Filter{}); len(e) != 1 || e[0].State != fprom.StateWaiting {
-		t.Fatalf("the corrected event after the late outcome of the rejected one: %+v, want it to wait", e)
-	}
-	start(t, b, r.deliver)
-	flush(t, b)
-	if calls := r.of("sale:1"); len(calls) != 2 {
-		t.Errorf("%d deliveries by the other replica, want the rejected one and that of the correction", len(calls))
+	for name, drop := range map[string]bool{"corrected": false, "dropped and corrected": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := riverqueue.Config{Schema: newSchema(t)}
+			a, pool := open(t, cfg)
+			release, begun := make(chan struct{}), make(chan struct{}, 1)
+			late := sync.OnceFunc(func() { close(release) })
+			put(t, a, sale("1", "ann", 4_900_000))
+			// Its only worker is busy, so that the next job is for the other replica.
+			stopA := startWith(t, a, 1, func(context.Context, fprom.Message) error {
+				begun <- struct{}{}
+				<-release
+				return nil
+			})
+			t.Cleanup(late) // before the end of a's Run is waited for
+			<-begun
+			execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET claimed_until = now() - interval '1 second'`)
+			addJob(t, pool, cfg.Schema, "sale:1")
+			b, _ := open(t, cfg)
+			r := record{answer: func(m fprom.Message) error {
+				if amount, _ := m.Money(); amount != 4900 {
+					return errRejected
+				}
+				if m.Attempt > 1 {
+					return nil
+				}
+				late()
+				stopA()
+				return errors.New("this delivery fails")
+			}}
+			stopB := start(t, b, r.deliver)
+			flush(t, b)
+			stopB()
+			if drop {
+				if n, err := b.Drop(t.Context(), fprom.Filter{}); n != 1 || err != nil {
+					t.Fatalf("Drop: %d, %v", n, err)
+				}
+			}
+			put(t, b, sale("1", "ann", 4900))
+			start(t, b, r.deliver)
+			flush(t, b)
+			if n := r.count("sale:1"); n != 3 {
+				t.Errorf("%d deliveries by the other replica, want the rejected one and two of the correction, of which one fails", n)
+			}
+		})
 	}
 }
 

@@ -62,8 +62,9 @@ BEGIN
 			customer text, body text, amount bigint, currency text, digest bigint, bulk boolean, repeats boolean, recorded_at timestamptz)) WITH ORDINALITY) r ORDER BY key, seq
 	LOOP
 		LOOP
-			INSERT INTO $schema.fprom_ledger (account_id, key, clear_key, seq, kind, customer, body, amount, currency, digest, bulk, recorded_at)
-			VALUES ($account, m.key, m.clear, m.seq, m.kind, m.customer, m.body, m.amount, m.currency, m.digest, m.bulk, m.recorded_at)
+			-- The first generation is random: an outcome does not count for a row that took the place of a dropped one.
+			INSERT INTO $schema.fprom_ledger (account_id, key, clear_key, seq, kind, customer, body, amount, currency, digest, bulk, recorded_at, generation)
+			VALUES ($account, m.key, m.clear, m.seq, m.kind, m.customer, m.body, m.amount, m.currency, m.digest, m.bulk, m.recorded_at, (random() * 1000000000)::integer)
 			ON CONFLICT (account_id, key) DO NOTHING;
 			IF NOT FOUND THEN -- a dead letter, or a cancellation that is done, is replaced
 				UPDATE $schema.fprom_ledger SET clear_key = m.clear, seq = m.seq, customer = m.customer, body = m.body, amount = m.amount, currency = m.currency,
