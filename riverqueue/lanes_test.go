@@ -82,24 +82,50 @@ func TestLanes(t *testing.T) {
 	}
 }
 
-// TestBulkJobOfALiveEvent: an event that became live, since a live one of its customer waits for it, does not overtake live
-// events by its old job in the queue of bulk events.
+// TestBulkJobOfALiveEvent: an event that became live, since a live one of its customer waits for it, does not overtake
+// older live events by its old job in the queue of bulk events.
 func TestBulkJobOfALiveEvent(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	q, pool := open(t, cfg)
+	put(t, q, sale("2", "ben", 100))
 	m := message(t, sale("1", "ann", 100))
 	m.Bulk = true
 	if err := q.Put(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	put(t, q, sale("2", "ben", 100))
 	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET bulk = false`)
 	execSQL(t, pool, `DELETE FROM `+cfg.Schema+`.river_job WHERE queue = 'fprom'`) // that of ben comes again in a second
 	var r record
-	start(t, q, r.deliver)
+	startWith(t, q, 1, r.deliver)
 	flush(t, q)
 	if len(r.calls) != 2 || r.calls[0].Key != "sale:2" {
 		t.Errorf("delivered %+v, want sale:2 first", r.calls)
 	}
+}
+
+// TestBulkJobsOfTwoLiveEvents: two events that became live while they waited for their next attempt, and so have only their jobs
+// in the queue of bulk events, do not wait for each other.
+func TestBulkJobsOfTwoLiveEvents(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	q, _ := open(t, cfg)
+	var r record
+	r.answer = func(m fprom.Message) error {
+		if m.Bulk && m.Attempt == 1 {
+			return &fprom.APIError{StatusCode: 503, RetryAfter: 2 * time.Second}
+		}
+		return nil
+	}
+	for _, customer := range []string{"ann", "ben"} {
+		m := message(t, sale(customer+"1", customer, 100))
+		m.Bulk = true
+		if err := q.Put(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start(t, q, r.deliver)
+	waitFor(t, "the first attempts", func() bool { return r.count("sale:ann1") == 1 && r.count("sale:ben1") == 1 })
+	put(t, q, sale("ann2", "ann", 100), sale("ben2", "ben", 100))
+	flush(t, q)
 }

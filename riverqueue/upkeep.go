@@ -12,13 +12,13 @@ const (
 )
 
 // sweepSQL makes a job for each of the oldest ready events that has none, because somebody deleted or cancelled it, or its
-// process died. Two kinds of jobs do not count: one that runs for longer than Config.Rescue ($1 seconds), and one whose time
-// is a minute ahead, because the clock of the database stepped back or that of a replica is wrong.
+// process died. Not counted are jobs that run for longer than Config.Rescue ($1 seconds), jobs whose time is a minute ahead, because
+// a clock stepped back or is wrong, and bulk jobs of events that became live: each could wait for the other live ones.
 const sweepSQL = `WITH candidates AS ((SELECT * FROM $schema.fprom_ready WHERE NOT bulk ORDER BY seq LIMIT 1000)
 		UNION ALL (SELECT * FROM $schema.fprom_ready WHERE bulk ORDER BY seq LIMIT 1000)),
 	-- EXCEPT reads each job once, whatever the statistics say.
-	lost AS MATERIALIZED (SELECT * FROM candidates WHERE key IN (SELECT key FROM candidates EXCEPT SELECT args->>'key' FROM $schema.river_job
-		WHERE state IN ('available', 'pending', 'scheduled') AND scheduled_at < now() + interval '1 minute'
+	lost AS MATERIALIZED (SELECT * FROM candidates WHERE (key, bulk) IN (SELECT key, bulk FROM candidates
+		EXCEPT SELECT args->>'key', queue = '` + bulkQueue + `' FROM $schema.river_job WHERE state IN ('available', 'pending', 'scheduled') AND scheduled_at < now() + interval '1 minute'
 			OR state = 'running' AND attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute'))
 	-- A time of an event that is ready lies ahead only if the clock stepped back.
 	SELECT count($schema.fprom_wake(key, bulk, least(greatest(recorded_at, next_attempt), now()))), count(*) FILTER (WHERE greatest(claimed_until, next_attempt) > clock_timestamp()),
