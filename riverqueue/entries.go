@@ -68,8 +68,8 @@ func limitOf(f fprom.Filter) int { return cmp.Or(max(f.Limit, 0), math.MaxInt) }
 // storedForms returns the two forms in which a customer may be stored: an e-mail address in lower case, a uid as it is.
 func storedForms(customer string) []string { return []string{customer, strings.ToLower(customer)} }
 
-// Entries implements fprom.Outbox. The place of an event is taken when it is put and seen when its transaction ends: who goes on
-// with Filter.After misses an event that was put before the last entry and committed after it.
+// Entries implements fprom.Outbox. An event gets its place when it is put, and is seen when its transaction has ended. So who goes
+// on with Filter.After misses an event that was put before the last entry and committed after it.
 func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
 		for left, more := limitOf(f), true; more; {

@@ -29,7 +29,7 @@ type Config struct {
 	Client   *http.Client  // default: a client with a time-out of 30 s
 	Logger   *slog.Logger  // default slog.Default()
 	BaseURL  string        // default https://partners.shopify.com
-	Version  string        // of the Partner API; default 2026-01. If Shopify has removed it, it uses its oldest version
+	Version  string        // of the Partner API; default 2026-01. If Shopify has removed that one, Shopify uses its oldest
 }
 
 // Poller reads transactions from the Partner API and reports them. It is safe for concurrent use.
