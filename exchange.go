@@ -59,10 +59,12 @@ func (x *Exchange) Writer() http.ResponseWriter {
 // Inside an http.TimeoutHandler the events are accepted in Finish, except with WithFailClosed: it holds the response back
 // until the handler returns, and may answer 503 in its place.
 func (x *Exchange) Commit(status int) error {
-	if status/100 == 1 && status != http.StatusSwitchingProtocols {
+	switch {
+	case status == http.StatusSwitchingProtocols:
+		x.Discard(errHijacked)
+	case status/100 == 1:
 		return nil
-	}
-	if status < http.StatusOK || !x.hook.success(status) {
+	case status < http.StatusOK || !x.hook.success(status):
 		x.Discard(nil)
 		x.reason = nil // the client sees the failure
 	}

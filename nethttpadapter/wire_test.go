@@ -103,7 +103,7 @@ func TestEarlyHints(t *testing.T) {
 	}
 }
 
-// TestSwitchingProtocols: 101 is final, and no sale.
+// TestSwitchingProtocols: 101 is final, and no sale. The log says so: a WebSocket library may send it before it hijacks the connection.
 func TestSwitchingProtocols(t *testing.T) {
 	t.Parallel()
 	adaptertest.Check(t, wrap, adaptertest.Case{
@@ -111,7 +111,7 @@ func TestSwitchingProtocols(t *testing.T) {
 			adaptertest.Sell(r, "1")
 			w.WriteHeader(http.StatusSwitchingProtocols)
 		},
-		Want:       []string{"discarded sale:1", "status 101"},
+		Want:       []string{"discarded sale:1: fprom: the handler took the connection over…", "status 101"},
 		WantStatus: http.StatusSwitchingProtocols,
 	})
 }
