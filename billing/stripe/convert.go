@@ -43,6 +43,8 @@ func (s settings) convert(p *billing.Payload) {
 		d.Add()
 	case "invoice_payment.paid", "charge.succeeded":
 		p.Skip(billing.OtherEvent, "invoice.paid or checkout.session.completed reports this payment")
+	case "charge.captured":
+		p.Skip(billing.OtherEvent, "payment_intent.succeeded reports a payment that was captured by hand (WithPaymentIntents)")
 	case "credit_note.created":
 		if n := o.Int("out_of_band_amount"); n.N > 0 {
 			p.Skip(billing.ByHand, "the credit note "+o.Text("id").S+" says that money was given back outside of Stripe: report that refund by hand")
@@ -51,8 +53,6 @@ func (s settings) convert(p *billing.Payload) {
 		if o.Int("amount_paid").N > 0 {
 			p.Skip(billing.ByHand, "the invoice "+o.Text("id").S+" is given up, but a part of it was paid: report that by hand")
 		}
-	case "charge.captured":
-		p.Skip(billing.OtherEvent, "payment_intent.succeeded reports a payment that was captured by hand (WithPaymentIntents)")
 	}
 }
 

@@ -92,5 +92,7 @@
 // amount_due is not, it is skipped with reason by-hand and a warning.
 //
 // Stripe sends refund.created for every refund since API version 2024-10-28 and only for refunds without a charge before. If your endpoint
-// has an older version, use WithChargeRefunded. charge.refund.updated is read like refund.updated. Not verified: whether Stripe also sends a refund for a prevented dispute.
+// has an older version, use WithChargeRefunded. charge.refund.updated is read like refund.updated. Not verified: whether Stripe also sends
+// a refund for a prevented dispute, and which events it sends for a part of an invoice that is paid (Stripe says only that
+// invoice_payment.paid comes for each part).
 package stripe

@@ -174,33 +174,6 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-// A delayed payment method: unpaid at first, then paid; one sale.
-func TestDelayedPayment(t *testing.T) {
-	t.Parallel()
-	got := suite.Deliver(t, []string{"session_delayed_unpaid.json", "session_delayed_succeeded.json", "session_delayed_succeeded.json"})
-	if len(got) != 1 || got[0].(fprom.Sale).EventID != "pi_3Rdelayed" {
-		t.Errorf("accepted %v", got)
-	}
-}
-
-// Refunds that arrive before their sale name it by the id that it will have, and together give back the whole sale.
-func TestRefundsBeforeSale(t *testing.T) {
-	t.Parallel()
-	suite.PartialRefunds(t, []string{"refund_partial_2.json", "refund_partial_1.json", "session_one_time.json", "refund_partial_1.json"}, billing.WithPayment(payment))
-}
-
-// The same refund, pending and then done, or a dispute told twice, is one refund.
-func TestRepeated(t *testing.T) {
-	t.Parallel()
-	got := suite.Deliver(t, []string{"refund_pending.json", "refund_pending_succeeded.json", "refund_pending_succeeded.json"})
-	if len(got) != 1 {
-		t.Errorf("accepted %v, want one refund", got)
-	}
-	if got := suite.Deliver(t, []string{"dispute_inquiry.json", "dispute_created.json", "dispute_funds_withdrawn.json"}); len(got) != 1 {
-		t.Errorf("accepted %v, want one refund", got)
-	}
-}
-
 // charge.refunded is cumulative: each refund takes back what is new.
 func TestChargeRefundedDelta(t *testing.T) {
 	t.Parallel()
