@@ -115,8 +115,6 @@ func (q *Queue) commit() {
 	}
 }
 
-var errUnchanged = errors.New("nothing to commit")
-
 // transact applies the requests, and commits if they change anything. A panic of bbolt means that the file is damaged.
 func (q *Queue) transact(group []*request) error {
 	if err := q.usable(); err != nil {
@@ -130,17 +128,17 @@ func (q *Queue) transact(group []*request) error {
 			return err
 		}
 		id, t = tx.ID(), q.newTransaction(tx)
-		err = t.apply(group)
-		if stats := tx.Stats(); err != nil || stats.GetNodeCount() == 0 {
-			return errors.Join(cmp.Or(err, errUnchanged), tx.Rollback())
+		for i := 0; i < len(group) && err == nil; i++ {
+			err = group[i].apply(t)
+		}
+		t.findOldest()
+		if stats := tx.Stats(); err != nil || stats.GetNodeCount() == 0 { // nothing to commit
+			return errors.Join(err, tx.Rollback())
 		}
 		failpoint("before-commit")
 		return q.commitTx(tx)
 	})
 	switch {
-	case errors.Is(err, errUnchanged):
-		t.publish()
-		return nil
 	case errors.Is(err, ErrDamaged):
 		_ = safebolt.Guard(tx.Rollback) // after a panic
 		return q.breakDown(err)

@@ -97,57 +97,47 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 
 // readPage returns the next entries. It examines at most pageScan events.
 func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
-	next := r.events(tx)
+	open, done := tx.Bucket(bucketOpen).Cursor(), tx.Bucket(bucketDone).Cursor()
 	for n := 0; n < pageScan && len(page) < pageSize; n++ {
 		if i, _ := slices.BinarySearch(r.seqs, r.after+1); i < len(r.seqs) {
 			r.after = r.seqs[i] - 1
-			next = r.events(tx)
 		} else if r.seqs != nil {
 			r.after = r.end
 			break
 		}
-		seq, value, done := next()
+		seq, value, isDone := r.next(open, done)
 		if seq <= r.after || seq > r.end {
 			r.after = r.end
 			break
 		}
 		r.after = seq
-		if state := r.filter.State; state != "" && !done && waits(seq, value) != (state == fprom.StateWaiting) || recordedAt(value).Before(r.filter.Since) {
+		if state := r.filter.State; state != "" && !isDone && waits(seq, value) != (state == fprom.StateWaiting) || recordedAt(value).Before(r.filter.Since) {
 			continue // before it is decoded: a million events may wait beside a few dead letters
 		}
-		record := decode(seq, value)
+		record := decode(seq, value, isDone)
 		if len(r.keys) > 0 && !r.keys[fprom.SafeKey(record.Key)] || r.filter.Customer != "" && record.Customer == "" {
 			continue // before the entry is made, which takes longer
 		}
-		if e := record.entry(seq, done); r.filter.Match(e) {
+		if e := record.entry(seq); r.filter.Match(e) {
 			page = append(page, e)
 		}
 	}
 	return page
 }
 
-// events returns what returns the events after r.after, one at each call, in the order they were put, and at the end seq 0.
-func (r *reader) events(tx *bbolt.Tx) func() (seq uint64, value []byte, done bool) {
-	open, done := tx.Bucket(bucketOpen).Cursor(), tx.Bucket(bucketDone).Cursor()
-	first := seqKey(r.after + 1)
-	k, v := open.Seek(first)
-	doneK, doneV := done.Seek(first)
-	switch r.filter.State {
-	case fprom.StateDone:
-		k = nil
-	case fprom.StateWaiting, fprom.StateDead:
-		doneK = nil
+// next returns the first event after r.after that may be in the state of the filter; seq 0 if there is none.
+func (r *reader) next(open, done *bbolt.Cursor) (seq uint64, value []byte, isDone bool) {
+	var k, doneK, doneV []byte
+	if r.filter.State != fprom.StateDone {
+		k, value = open.Seek(seqKey(r.after + 1))
 	}
-	return func() (uint64, []byte, bool) {
-		if doneK == nil || k != nil && bytes.Compare(k, doneK) < 0 {
-			seq, value := seqOf(k), v
-			k, v = open.Next()
-			return seq, value, false
-		}
-		seq, value := seqOf(doneK), doneV
-		doneK, doneV = done.Next()
-		return seq, value, true
+	if r.filter.State == "" || r.filter.State == fprom.StateDone {
+		doneK, doneV = done.Seek(seqKey(r.after + 1))
 	}
+	if k == nil || doneK != nil && bytes.Compare(doneK, k) < 0 {
+		return seqOf(doneK), doneV, true
+	}
+	return seqOf(k), value, false
 }
 
 func formatSeq(seq uint64) string { return strconv.FormatUint(seq, 10) }

@@ -41,17 +41,12 @@ func (t *transaction) load() error {
 		if len(k) != 8 || seq > end {
 			return fmt.Errorf("%w: an event has a wrong number", ErrDamaged)
 		}
-		r := decode(seq, v)
-		t.q.keys[hashOf(fprom.SafeKey(r.Key))] = uint32(seq)
-		switch {
-		case r.damaged:
-			t.countDamaged(seq)
-		case r.dead():
-			t.stats.Dead++
-		default:
-			t.count(r.Bulk, 1)
+		r := decode(seq, v, false)
+		t.track(seq, r, 1)
+		if r.state == fprom.StateWaiting {
 			t.q.enlist(r, seq)
 		}
+		t.publish() // so that no second map has all keys
 	}
 	t.stats.Ledger, t.stats.Conflicts = t.ids.Stats().KeyN, t.conflicted.Stats().KeyN
 	times := t.times.Cursor()

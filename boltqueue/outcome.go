@@ -3,85 +3,79 @@ package boltqueue
 import (
 	"bytes"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/fprom-go/fprom"
 )
 
-// retryAt stores the result of a failed attempt and the time of the next one.
-func (t *transaction) retryAt(seq uint64, attempts int, res fprom.Result, failure error, due time.Time) error {
-	r := read(t.open, seq)
-	if r.damaged { // the next attempt finds that
+// settle stores the result of a delivery: the event is done, or dead after a failure, or tried again at next.
+func (t *transaction) settle(it *item, attempts int, res fprom.Result, failure error, next time.Time) error {
+	old, now := t.read(it.Seq), time.Now().UTC()
+	r, outcome := *old, string(res.Outcome)
+	r.Attempt, r.at = attempts, next
+	switch again := !next.IsZero(); {
+	case old.damaged && again: // the next attempt finds that
 		return nil
-	}
-	if fprom.IsSetAside(failure) {
-		r.flags |= flagAside
-	}
-	return errors.Join(r.setAnswer(res, failure, attempts, due, false), t.write(t.open, seq, r))
-}
-
-// finish stores the outcome of an event: done, or dead after a failure.
-func (t *transaction) finish(it *item, attempts int, res fprom.Result, failure error) error {
-	seq := it.Seq
-	r := read(t.open, seq)
-	if r.damaged {
+	case old.damaged:
 		return t.quarantine(it)
+	case again:
+		if fprom.IsSetAside(failure) {
+			r.flags |= flagAside
+		}
+	case failure != nil:
+		r.at, r.state, outcome = now, fprom.StateDead, string(fprom.StateDead)
+	default:
+		r.at, r.state, t.stats.LastSuccess = now, fprom.StateDone, now
 	}
-	at := time.Now().UTC()
-	err := r.setAnswer(res, failure, attempts, at, true)
-	t.count(r.Bulk, -1)
-	if failure == nil || r.flags&flagForget != 0 {
+	err := errors.Join(r.setAnswer(res, failure), t.remove(it.Seq, old))
+	if r.state == fprom.StateDone || r.state == fprom.StateDead && r.flags&flagForget != 0 {
 		r.erase()
 	}
-	if failure != nil {
-		t.stats.Dead++
-		r.flags |= flagDead
-		return errors.Join(err, t.write(t.open, seq, r), t.times.Put(timeKey(at, seq), []byte(fprom.StateDead)), t.prune())
+	if r.state == fprom.StateDone {
+		err = errors.Join(err, t.remember(it.Seq, &r))
+	} else {
+		err = errors.Join(err, t.add(it.Seq, &r))
 	}
-	t.keys[hashOf(r.Key)] = 0 // erased, it is the SafeKey
-	t.stats.LastSuccess = at
-	if !r.Repeats() {
-		t.stats.Ledger++
-		err = errors.Join(err, t.ids.Put([]byte(r.Key), seqKey(seq)))
+	if r.state != fprom.StateWaiting {
+		err = errors.Join(err, t.times.Put(timeKey(now, it.Seq), []byte(outcome)), t.prune())
 	}
-	return errors.Join(err, t.open.Delete(seqKey(seq)), t.write(t.done, seq, r), t.times.Put(timeKey(at, seq), []byte(res.Outcome)), t.prune())
+	return err
 }
 
-// quarantine makes an event that cannot be read any more a dead letter.
+// remember adds a done event to the ledger.
+func (t *transaction) remember(seq uint64, r *record) error {
+	err := t.done.Put(seqKey(seq), r.encode(seq))
+	if r.Repeats() {
+		return err
+	}
+	t.stats.Ledger++
+	return errors.Join(err, t.ids.Put([]byte(r.Key), seqKey(seq)))
+}
+
+// quarantine makes a waiting event that cannot be read any more a dead letter.
 func (t *transaction) quarantine(it *item) error {
-	t.count(it.Bulk, -1)
-	t.countDamaged(it.Seq)
-	if k := seqKey(it.Seq); t.open.Get(k) == nil { // its number was damaged, too
+	k, was := seqKey(it.Seq), record{state: fprom.StateWaiting}
+	was.Bulk = it.Bulk
+	t.track(0, &was, -1)
+	t.track(it.Seq, t.read(it.Seq), 1)
+	if t.open.Get(k) == nil { // its number was damaged, too
 		return t.open.Put(k, nil)
 	}
 	return nil
 }
 
-func (t *transaction) countDamaged(seq uint64) {
-	t.stats.Dead++
-	t.keys[hashOf(decode(seq, nil).Key)] = seq
-	t.q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", t.q.path), slog.Uint64("seq", seq))
-}
-
 // drop removes a dead letter. It returns false if there is none. One that is damaged while the file is open stays until the next start.
 func (t *transaction) drop(seq uint64) (bool, error) {
-	b := t.open.Get(seqKey(seq))
-	if b == nil {
+	r := t.read(seq)
+	if r.damaged && t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq { // not known to be damaged yet, so it may be in the line; or not there
 		return false, nil
 	}
-	r := decode(seq, b)
-	if r.damaged && t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq {
-		return false, nil // not known to be damaged yet: it may be in the line
-	}
-	t.stats.Dead--
-	t.keys[hashOf(fprom.SafeKey(r.Key))] = 0
-	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.open.Delete(seqKey(seq)))
+	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.remove(seq, r))
 }
 
 // redrive makes a dead letter the last waiting event. A damaged or erased one stays.
 func (t *transaction) redrive(seq uint64) (bool, error) {
-	r := read(t.open, seq)
+	r := t.read(seq)
 	if len(r.Body) == 0 {
 		return false, nil
 	}
@@ -91,15 +85,16 @@ func (t *transaction) redrive(seq uint64) (bool, error) {
 
 // forget erases the customer of a dead letter now, and marks a waiting event to be erased at its outcome.
 func (t *transaction) forget(seq uint64) (bool, error) {
-	r := read(t.open, seq)
-	switch {
-	case r.damaged: // or done meanwhile
+	r := t.read(seq)
+	if r.damaged { // or done meanwhile
 		return false, nil
-	case r.dead():
+	}
+	dead := r.state == fprom.StateDead
+	if dead {
 		r.erase()
 	}
 	r.flags |= flagForget
-	return r.dead(), t.write(t.open, seq, r)
+	return dead, t.open.Put(seqKey(seq), r.encode(seq))
 }
 
 const maxPrune = 20 // ledger entries at each outcome
@@ -121,7 +116,7 @@ func (t *transaction) prune() error {
 
 // removeDone removes a done event from the ledger, with the conflicts of its id.
 func (t *transaction) removeDone(seq uint64) error {
-	r, err := read(t.done, seq), error(nil)
+	r, err := decode(seq, t.done.Get(seqKey(seq)), true), error(nil)
 	if key := []byte(r.Key); seqOf(t.ids.Get(key)) == seq {
 		t.stats.Ledger--
 		err = t.ids.Delete(key)

@@ -63,46 +63,41 @@ const (
 // record is an event in the file. Attempt counts the attempts so far. After erase, Key is the SafeKey.
 type record struct {
 	fprom.Message
+	state  fprom.State
 	flags  byte
 	at     time.Time // of the next attempt or of the outcome; zero: never tried
 	answer []byte    // the last one, as JSON
 
-	damaged bool // it could not be read: a dead letter with an invented Key, and nothing else
+	damaged bool // it could not be read: an invented Key, and nothing else
 }
 
-func (r *record) dead() bool { return r.flags&flagDead != 0 }
-
 // entry shows the customer in clear.
-func (r *record) entry(seq uint64, done bool) fprom.Entry {
+func (r *record) entry(seq uint64) fprom.Entry {
 	e := fprom.NewEntry(r.Message)
 	if len(r.answer) > 0 {
 		_ = json.Unmarshal(r.answer, &e) // the checksum protects it
 	}
-	e.Cursor, e.Damaged = formatSeq(seq), r.damaged
-	if r.damaged {
-		e.Reason = "the stored record is damaged; what is left of it can only be dropped"
-	}
+	e.State, e.Cursor, e.Damaged = r.state, formatSeq(seq), r.damaged
 	switch {
-	case done:
-		e.State, e.SettledAt = fprom.StateDone, r.at
-	case r.dead():
-		e.State, e.SettledAt = fprom.StateDead, r.at
+	case r.damaged:
+		e.Reason = "the stored record is damaged; what is left of it can only be dropped"
+	case r.state != fprom.StateWaiting:
+		e.SettledAt = r.at
 	case r.at.After(time.Now()): // otherwise the attempt is under way or due
 		e.NextAttempt = r.at
 	}
 	return e
 }
 
-// setAnswer stores the result of an attempt. at is the time of the outcome if it is settled, otherwise of the next attempt.
-func (r *record) setAnswer(res fprom.Result, failure error, attempts int, at time.Time, settled bool) (err error) {
+// setAnswer stores the result of an attempt.
+func (r *record) setAnswer(res fprom.Result, failure error) (err error) {
 	var e fprom.Entry
-	e.Settle(res, failure, at)
-	e.State, e.SettledAt = "", time.Time{} // they are in the record
+	e.Settle(res, failure, time.Time{})
+	e.State = "" // it is in the record
 	e.Amount, e.Currency = r.Money()
-	if !settled {
+	if r.state == fprom.StateWaiting {
 		e.Outcome = fprom.Undelivered
 	}
-	r.Attempt, r.at = attempts, at
 	r.answer, err = json.Marshal(e)
 	return err
 }
@@ -125,6 +120,9 @@ func (r *record) encode(seq uint64) []byte {
 	b[4] = r.flags
 	if r.Bulk {
 		b[4] |= flagBulk
+	}
+	if r.state == fprom.StateDead {
+		b[4] |= flagDead
 	}
 	binary.BigEndian.PutUint64(b[5:], r.Digest)
 	binary.BigEndian.PutUint64(b[13:], nanos(r.RecordedAt))
@@ -156,12 +154,19 @@ func waits(seq uint64, b []byte) bool { return intact(seq, b) && b[4]&flagDead =
 // recordedAt is the RecordedAt of a record, without the work of decode; zero if b is too short.
 func recordedAt(b []byte) time.Time { return timeOf(b[min(13, len(b)):]) }
 
-// decode reads a record. It keeps no part of b, which may be a page of the file, or nil if there is none.
-func decode(seq uint64, b []byte) *record {
-	if !intact(seq, b) {
-		return &record{Message: fprom.Message{Key: "damaged:" + formatSeq(seq)}, flags: flagDead, damaged: true}
+// decode reads a record of open or done. It keeps no part of b, which may be a page of the file, or nil if there is none.
+func decode(seq uint64, b []byte, done bool) *record {
+	r := &record{Message: fprom.Message{Key: "damaged:" + formatSeq(seq)}, state: fprom.StateDead, damaged: !intact(seq, b)}
+	switch {
+	case done:
+		r.state = fprom.StateDone
+	case waits(seq, b):
+		r.state = fprom.StateWaiting
 	}
-	r := &record{flags: b[4], at: timeOf(b[21:])}
+	if r.damaged {
+		return r
+	}
+	r.flags, r.at = b[4], timeOf(b[21:])
 	r.Digest, r.RecordedAt, r.Attempt = binary.BigEndian.Uint64(b[5:]), timeOf(b[13:]), int(binary.BigEndian.Uint32(b[29:]))
 	r.Bulk = r.flags&flagBulk != 0
 	b = b[headSize:]

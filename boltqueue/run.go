@@ -34,8 +34,9 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 
 func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Context, fprom.Message) (fprom.Result, error)) {
 	var r *record
+	var res fprom.Result
 	err := q.view(func(tx *bbolt.Tx) error {
-		r = read(tx.Bucket(bucketOpen), it.Seq)
+		r = decode(it.Seq, tx.Bucket(bucketOpen).Get(seqKey(it.Seq)), false)
 		return nil
 	})
 	switch {
@@ -43,46 +44,40 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 		_ = q.breakDown(err)
 		q.line.Retry(it, 0, false)
 		return
-	case r.damaged:
-		if q.writeOutcome(ctx, it, func(t *transaction) error { return t.quarantine(it) }) {
-			q.line.Done(it)
-		}
-		return
+	case !r.damaged: // else settle makes it a dead letter
+		failpoint("leased")
+		r.Attempt++
+		res, err = backlog.Recovered(ctx, deliver, r.Message)
+		failpoint("answered")
 	}
-	failpoint("leased")
-	m := r.Message
-	m.Attempt++
-	res, err := backlog.Recovered(ctx, deliver, m)
-	failpoint("answered")
-	q.settle(ctx, it, m, res, err)
+	q.settle(ctx, it, r.Attempt, res, err)
 }
 
 // settle writes the result of a delivery. If the end of ctx interrupted the delivery, it writes nothing.
-func (q *Queue) settle(ctx context.Context, it *item, m fprom.Message, res fprom.Result, err error) {
-	if err == nil || fprom.IsPermanent(err) {
-		if q.writeOutcome(ctx, it, func(t *transaction) error { return t.finish(it, m.Attempt, res, err) }) {
-			failpoint("acknowledged")
-			q.line.Done(it)
-		}
-		return
-	}
-	delay := fprom.RetryDelay(m.Attempt, err)
-	if ctx.Err() != nil {
-		q.line.Retry(it, delay, false)
-		return
+func (q *Queue) settle(ctx context.Context, it *item, attempts int, res fprom.Result, err error) {
+	var next time.Time
+	again, written := err != nil && !fprom.IsPermanent(err), false
+	delay := fprom.RetryDelay(attempts, err)
+	if again {
+		next = time.Now().Add(delay)
 	}
 	if fprom.IsHeld(err) {
-		m.Attempt--
+		attempts--
 	}
-	due := time.Now().Add(delay)
-	if q.writeOutcome(ctx, it, func(t *transaction) error { return t.retryAt(it.Seq, m.Attempt, res, err, due) }) {
-		q.line.Retry(it, time.Until(due), fprom.IsSetAside(err))
+	if !again || ctx.Err() == nil {
+		written = q.writeOutcome(ctx, func(t *transaction) error { return t.settle(it, attempts, res, err, next) })
+	}
+	if written && !again {
+		failpoint("acknowledged")
+		q.line.Done(it)
+	} else {
+		q.line.Retry(it, time.Until(next), written && fprom.IsSetAside(err))
 	}
 }
 
 // writeOutcome writes the result of a delivery, again and again while the disk is full. It returns false if ctx or the queue
-// ends first; then the event is back in the line.
-func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*transaction) error) bool {
+// ends first.
+func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error) bool {
 	for {
 		ended := ctx.Err() != nil
 		err := q.write(context.WithoutCancel(ctx), apply)
@@ -91,7 +86,6 @@ func (q *Queue) writeOutcome(ctx context.Context, it *item, apply func(*transact
 		}
 		if ended || q.usable() != nil {
 			q.log("fprom: outcomes could not be written to the outbox before the service ended; their events will be sent again, which their event ids make safe", err)
-			q.line.Retry(it, time.Millisecond, false)
 			return false
 		}
 		q.log("fprom: the outbox could not be written; trying again, and sending nothing more meanwhile", err)

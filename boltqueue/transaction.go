@@ -1,7 +1,9 @@
 package boltqueue
 
 import (
+	"errors"
 	"hash/maphash"
+	"log/slog"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -30,24 +32,13 @@ func (q *Queue) newTransaction(tx *bbolt.Tx) *transaction {
 	return t
 }
 
-// apply runs the requests. The first error ends it.
-func (t *transaction) apply(group []*request) error {
-	for _, r := range group {
-		if err := r.apply(t); err != nil {
-			return err
-		}
-	}
-	t.findOldest()
-	return nil
-}
-
 // findOldest finds the oldest waiting event.
 func (t *transaction) findOldest() {
 	t.stats.Oldest = time.Time{}
 	c := t.open.Cursor()
 	for k, v := c.Seek(seqKey(t.first)); k != nil; k, v = c.Next() {
 		if t.first = seqOf(k); waits(t.first, v) {
-			t.stats.Oldest = decode(t.first, v).RecordedAt
+			t.stats.Oldest = recordedAt(v)
 			return
 		}
 	}
@@ -64,6 +55,7 @@ func (t *transaction) publish() {
 			t.q.keys[hash] = uint32(seq)
 		}
 	}
+	clear(t.keys)
 	t.q.first = t.first
 	t.q.stats.Store(&t.stats)
 	for _, it := range t.added {
@@ -86,7 +78,7 @@ func hashOf(safeKey string) keyHash {
 func (t *transaction) put(m fprom.Message) (known *record, err error) {
 	key := fprom.SafeKey(m.Key)
 	known, seq := t.find(key, m)
-	if known != nil && known.dead() {
+	if known != nil && known.state == fprom.StateDead {
 		if _, err := t.drop(seq); err != nil {
 			return nil, err
 		}
@@ -111,7 +103,7 @@ func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
 		seq = t.q.openSeq(t.open.Tx(), hashOf(key))
 	}
 	if seq != 0 {
-		if r := read(t.open, seq); fprom.SafeKey(r.Key) == key {
+		if r := t.read(seq); fprom.SafeKey(r.Key) == key {
 			return r, seq
 		}
 	}
@@ -119,7 +111,7 @@ func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
 	if id == nil {
 		return nil, 0
 	}
-	r := decode(seqOf(id), t.done.Get(id))
+	r := decode(seqOf(id), t.done.Get(id), true)
 	switch {
 	case r.damaged:
 		r = &record{Message: m}
@@ -144,28 +136,38 @@ func (q *Queue) openSeq(tx *bbolt.Tx, hash keyHash) uint64 {
 // store makes m the last waiting event.
 func (t *transaction) store(m fprom.Message) error {
 	m.Attempt = 0
-	r := &record{Message: m}
+	r := &record{Message: m, state: fprom.StateWaiting}
 	seq, err := t.open.NextSequence()
-	if err != nil {
-		return err
-	}
-	t.keys[hashOf(fprom.SafeKey(m.Key))] = seq
-	t.count(r.Bulk, 1)
 	t.added = append(t.added, r.item(seq))
-	return t.write(t.open, seq, r)
+	return errors.Join(err, t.add(seq, r))
 }
 
-// count adds n waiting events.
-func (t *transaction) count(bulk bool, n int) {
-	if bulk {
+// read returns an open event.
+func (t *transaction) read(seq uint64) *record { return decode(seq, t.open.Get(seqKey(seq)), false) }
+
+// add stores an open event, and remove removes one. They keep the figures and the keys.
+func (t *transaction) add(seq uint64, r *record) error {
+	t.track(seq, r, 1)
+	return t.open.Put(seqKey(seq), r.encode(seq))
+}
+
+func (t *transaction) remove(seq uint64, r *record) error {
+	t.track(0, r, -1)
+	return t.open.Delete(seqKey(seq))
+}
+
+// track counts an open event n times. seq is 0 if it is no longer stored.
+func (t *transaction) track(seq uint64, r *record, n int) {
+	t.keys[hashOf(fprom.SafeKey(r.Key))] = seq
+	if r.damaged && n > 0 {
+		t.q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", t.q.path), slog.Uint64("seq", seq))
+	}
+	switch {
+	case r.state == fprom.StateDead:
+		t.stats.Dead += n
+	case r.Bulk:
 		t.stats.Bulk += n
-	} else {
+	default:
 		t.stats.Pending += n
 	}
-}
-
-func read(bucket *bbolt.Bucket, seq uint64) *record { return decode(seq, bucket.Get(seqKey(seq))) }
-
-func (t *transaction) write(bucket *bbolt.Bucket, seq uint64, r *record) error {
-	return bucket.Put(seqKey(seq), r.encode(seq))
 }
