@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/boltqueue/internal/safebolt"
 	"github.com/fprom-go/fprom/internal/renewal"
 	"go.etcd.io/bbolt"
 )
@@ -123,7 +122,7 @@ func (q *Queue) transact(group []*request) error {
 	var tx *bbolt.Tx
 	var t *transaction
 	id := 0
-	err := safebolt.Guard(func() (err error) {
+	err := guard(func() (err error) {
 		if tx, err = q.db.Begin(true); err != nil {
 			return err
 		}
@@ -140,7 +139,7 @@ func (q *Queue) transact(group []*request) error {
 	})
 	switch {
 	case errors.Is(err, ErrDamaged):
-		_ = safebolt.Guard(tx.Rollback) // after a panic
+		_ = guard(tx.Rollback) // after a panic
 		return q.breakDown(err)
 	case err != nil && q.lastCommit() >= id:
 		return q.breakDown(fmt.Errorf("the disk did not confirm a write; restart the service and check the disk: %w", err))
@@ -149,7 +148,7 @@ func (q *Queue) transact(group []*request) error {
 	}
 	failpoint("committed")
 	if id%releaseEvery == 0 {
-		_ = q.view(safebolt.ReleasePages)
+		_ = q.view(releasePages)
 	}
 	t.publish()
 	failpoint("stored")

@@ -2,8 +2,8 @@ package boltqueue
 
 import (
 	"encoding/binary"
+	"os"
 
-	"github.com/fprom-go/fprom/boltqueue/internal/safebolt"
 	"go.etcd.io/bbolt"
 )
 
@@ -28,7 +28,7 @@ func WithSocketEnd(end func()) Option { return func(q *Queue) { q.noSocket, q.un
 
 // WithAllocate replaces what takes disk space for the reserve.
 func WithAllocate(take func() error) Option {
-	return func(q *Queue) { q.allocate = func(*safebolt.File, int64, int64) error { return take() } }
+	return func(q *Queue) { q.allocate = func(*os.File, int64, int64) error { return take() } }
 }
 
 // SetFailpoint is for a process that tests itself; it must be called before Open.
@@ -36,7 +36,7 @@ func SetFailpoint(f func(name string)) { failpoint = f }
 
 // CheckPages checks the structure of a file.
 func CheckPages(path string) error {
-	return safebolt.Guard(func() error { return safebolt.Check(path, checkFormat) })
+	return guard(func() error { return check(path) })
 }
 
 // Waiting is the number of requests that no commit has taken.

@@ -9,22 +9,22 @@ import (
 	"os"
 	"time"
 
-	"github.com/fprom-go/fprom/boltqueue/internal/safebolt"
+	"github.com/fprom-go/fprom"
 	"go.etcd.io/bbolt"
 )
 
 // The errors of a file. Those of Open and Compact wrap one of these, or the error of the system.
 var (
 	// ErrLocked: the file is open already.
-	ErrLocked = safebolt.ErrLocked
+	ErrLocked = errors.New("the file is locked by another process that has it open, or by this one; use one file for each process, or boltqueue.Dial to use the outbox through that process, or boltqueue.WithWait to wait for the file")
 	// ErrForeign: the file is not an outbox of this package. It was not changed.
-	ErrForeign = safebolt.ErrForeign
+	ErrForeign = errors.New("the file is not an outbox of fprom/boltqueue; nothing was changed")
 	// ErrOldFormat: the file was written by a release before this format. It was not changed.
 	ErrOldFormat = errors.New("the file was written by an older release of fprom/boltqueue, whose format this one does not read; let that release deliver what waits, then start with a new file; nothing was changed")
 	// ErrNewerFormat: the file was written by a newer release. It was not changed.
 	ErrNewerFormat = errors.New("the file was written by a newer release of fprom/boltqueue; use that one; nothing was changed")
 	// ErrDamaged: the file is truncated, or its content is inconsistent.
-	ErrDamaged = safebolt.ErrDamaged
+	ErrDamaged = errors.New("the file is damaged; keep a copy, then restore it from a backup or start with a new file")
 )
 
 // Open opens the outbox in the file at path. If there is no file, Open creates it with mode 0600; an empty one keeps its mode. The
@@ -44,12 +44,12 @@ func Open(path string, opts ...Option) (*Queue, error) {
 
 // await calls open, again and again while the file is locked, for d.
 func (q *Queue) await(d time.Duration, open func() error) error {
-	end, err := time.Now().Add(d), safebolt.Guard(open)
+	end, err := time.Now().Add(d), guard(open)
 	if errors.Is(err, ErrLocked) && q.wait > 0 {
 		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
 	}
 	for errors.Is(err, ErrLocked) && time.Now().Before(end) {
-		err = safebolt.Guard(open)
+		err = guard(open)
 	}
 	if err != nil {
 		return fmt.Errorf("fprom: open the outbox %q: %w", q.path, err)
@@ -63,7 +63,7 @@ func (q *Queue) open() error {
 	case q.path == "":
 		err = errors.New("the path is empty")
 	case errors.Is(err, fs.ErrNotExist) && !q.mustExist:
-		err = safebolt.Create(q.path)
+		err = create(q.path)
 	case err != nil:
 	case info.IsDir():
 		err = errors.New("the path is a directory: name a file in it")
@@ -73,16 +73,16 @@ func (q *Queue) open() error {
 	if err != nil {
 		return err
 	}
-	if q.db, err = safebolt.Open(q.path, checkFormat); err != nil {
+	if q.db, err = openFile(q.path); err != nil {
 		return err
 	}
-	if err = safebolt.Guard(q.load); err != nil {
+	if err = guard(q.load); err != nil {
 		return errors.Join(err, q.db.Close())
 	}
 	if !q.noSocket {
 		q.listen()
 	}
-	return q.db.View(safebolt.ReleasePages)
+	return q.db.View(releasePages)
 }
 
 // checkFormat checks that a database is an outbox that can be used, or empty: then load makes it one.
@@ -105,13 +105,66 @@ func checkFormat(tx *bbolt.Tx) error {
 	return nil
 }
 
-// Compact rewrites the file at path without its unused space. If a process has the file open, the error is ErrLocked. It needs
-// disk space for a copy beside the file, named path + ".new-" and a number. After an error, or if the process dies, the old file
-// is unchanged. Only a process that dies leaves the copy behind. On Linux the file keeps its owner, or it is an error. A symbolic
-// link to the file stays.
-func Compact(path string) error {
-	if err := safebolt.Compact(path, checkFormat); err != nil {
-		return fmt.Errorf("fprom: compact the outbox %q: %w", path, err)
+// maxDelay is longer than a Tracker lets an event wait by default, which is an hour. A retry that is due later, as after a step of
+// the clock, is made at once.
+const maxDelay = 2 * time.Hour
+
+// load reads the open events. It makes the buckets of an empty file.
+func (q *Queue) load() error {
+	return q.db.Update(func(tx *bbolt.Tx) error {
+		if tx.Bucket(bucketMeta) == nil {
+			for _, name := range allBuckets {
+				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+					return err
+				}
+			}
+			if err := tx.Bucket(bucketMeta).Put(keyFormat, []byte(format)); err != nil {
+				return err
+			}
+		}
+		t := q.newTransaction(tx)
+		err := t.load()
+		_ = t.admit(0) // reserve the space for what waits
+		return err
+	})
+}
+
+// load adds the waiting events to the line, and counts the others. An event that cannot be read is a dead letter.
+func (t *transaction) load() error {
+	end, c := t.open.Sequence(), t.open.Cursor()
+	t.q.keys = make(map[keyHash]uint32, t.open.Stats().KeyN)
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		seq := seqOf(k)
+		if len(k) != 8 || seq > end {
+			return fmt.Errorf("%w: an event has a wrong number", ErrDamaged)
+		}
+		r := decode(seq, v, false)
+		t.track(seq, r, 1)
+		if r.state == fprom.StateWaiting {
+			t.q.enlist(r, seq)
+		}
+		t.publish() // so that no second map has all keys
 	}
+	t.stats.Ledger, t.stats.Conflicts = t.ids.Stats().KeyN, t.conflicted.Stats().KeyN
+	times := t.times.Cursor()
+	for k, v := times.Last(); k != nil && t.stats.LastSuccess.IsZero(); k, v = times.Prev() {
+		if string(v) != string(fprom.StateDead) {
+			t.stats.LastSuccess = timeOf(k)
+		}
+	}
+	t.findOldest()
+	t.publish()
 	return nil
+}
+
+// enlist adds an event of an earlier process to the line.
+func (q *Queue) enlist(r *record, seq uint64) {
+	switch wait := time.Until(r.at); {
+	case r.at.IsZero():
+		q.line.Add(r.item(seq))
+	case wait > maxDelay:
+		q.line.AddTried(r.item(seq), 0)
+	default:
+		q.line.AddTried(r.item(seq), wait)
+	}
 }

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/boltqueue/internal/safebolt"
 	"github.com/fprom-go/fprom/internal/backlog"
 	"github.com/fprom-go/fprom/internal/safelog"
 	"go.etcd.io/bbolt"
@@ -26,12 +26,12 @@ type Queue struct {
 	mustExist bool
 	noSocket  bool
 	commitTx  func(*bbolt.Tx) error
-	allocate  func(f *safebolt.File, from, to int64) error // disk space
+	allocate  func(f *os.File, from, to int64) error // disk space
 
 	life context.Context //nolint:containedctx // the queue's own: it ends at Close, or when the file becomes unusable
 	end  context.CancelCauseFunc
 
-	db      *safebolt.File
+	db      *file
 	line    *backlog.Line[struct{}]          // the waiting events
 	stats   atomic.Pointer[fprom.QueueStats] // of the last commit
 	tracker atomic.Pointer[func() fprom.Stats]
@@ -101,7 +101,7 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
-		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, allocate: (*safebolt.File).Allocate,
+		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, allocate: allocate,
 		logging: rate.Sometimes{Interval: time.Minute},
 	}
 	q.stats.Store(&fprom.QueueStats{})
@@ -145,7 +145,7 @@ func (q *Queue) closeOnce() error {
 		q.unlisten()
 		q.writing.Lock() // wait for the last commit
 		defer q.writing.Unlock()
-		closed <- safebolt.Guard(q.db.Close)
+		closed <- guard(q.db.Close)
 	}()
 	var err error
 	select {

@@ -16,7 +16,7 @@ const (
 // that they can be written when the disk is full: free pages of the file, and disk space allocated behind its last page. A put
 // that would need this space is refused.
 func (t *transaction) admit(size int) error {
-	if t.size == 0 && !t.q.db.InPlace() { // once in a transaction
+	if t.size == 0 && !t.q.db.inPlace() { // once in a transaction
 		return errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find the event; put the file back, or restart the service once it has delivered what waits")
 	}
 	t.size += int64(size)
@@ -27,7 +27,7 @@ func (t *transaction) admit(size int) error {
 		return nil
 	}
 	end := used + need + max(need/4, reserveStep)
-	err := q.allocate(q.db, used, end)
+	err := q.allocate(q.db.of, used, end)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return fmt.Errorf("%w: the space that is left is kept for the outcomes of the stored events", syscall.ENOSPC)
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/boltqueue/internal/safebolt"
 	"github.com/fprom-go/fprom/internal/backlog"
 	"github.com/fprom-go/fprom/internal/safelog"
 	"go.etcd.io/bbolt"
@@ -106,5 +105,5 @@ func (q *Queue) view(f func(*bbolt.Tx) error) error {
 	if err := q.usable(); err != nil {
 		return err
 	}
-	return safebolt.Guard(func() error { return q.db.View(f) })
+	return guard(func() error { return q.db.View(f) })
 }

@@ -1,6 +1,4 @@
-// Package socket lets other processes of the same user use an fprom.Outbox: JSON over HTTP, on a Unix socket beside its file. It
-// knows nothing of the file but its path.
-package socket
+package boltqueue
 
 import (
 	"context"
@@ -10,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,30 +16,32 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 const (
 	maxPath    = 103      // bytes; the smallest limit of the systems
 	maxRequest = 16 << 20 // bytes
 	maxEntries = 500      // in one answer
-	timeout    = 30 * time.Second
+	ioTimeout  = 30 * time.Second
 )
 
-// Serve serves the outbox whose file is at path, until end is called. The caller has the file, so a socket that exists was left
-// by a process that died, and is replaced.
-func Serve(path string, box fprom.Outbox) (end func(), err error) {
-	path = of(path)
-	l, err := listen(path)
+// listen serves the outbox to other processes: JSON over HTTP, on a Unix socket beside the file. This process has the file, so a
+// socket that exists was left by a process that died, and is replaced. The outbox works without that, so an error is only logged.
+func (q *Queue) listen() {
+	path := socketOf(q.path)
+	l, err := bind(path)
 	if err != nil {
-		return nil, err
+		q.logger.Warn("fprom: no socket beside the outbox: other processes cannot see it", slog.String("path", q.path), safelog.Error(err))
+		return
 	}
 	mine, _ := os.Lstat(path)
 	server := &http.Server{
-		Handler: handlers(box), ErrorLog: log.New(io.Discard, "", 0),
-		ReadHeaderTimeout: timeout, ReadTimeout: timeout, IdleTimeout: timeout, MaxHeaderBytes: 4 << 10,
+		Handler: q.handlers(), ErrorLog: log.New(io.Discard, "", 0),
+		ReadHeaderTimeout: ioTimeout, ReadTimeout: ioTimeout, IdleTimeout: ioTimeout, MaxHeaderBytes: 4 << 10,
 	}
 	go func() { _ = server.Serve(l) }()
-	return func() {
+	q.unlisten = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		now, _ := os.Lstat(path)
@@ -49,12 +50,24 @@ func Serve(path string, box fprom.Outbox) (end func(), err error) {
 			_ = server.Close()
 		}
 		_ = l.Close() // in case Serve has not begun; it removes the file, too
-	}, nil
+	}
 }
 
-// of returns the path of the socket of a file: beside the file itself, if path is a symbolic link to it. If that is too long, it
+// watched returns the Stats that other processes see: with the pause, the breaker, the calls and the conflicts of the Tracker that
+// delivers.
+func (q *Queue) watched(ctx context.Context, _ struct{}) (fprom.QueueStats, error) {
+	s, err := q.Stats(ctx)
+	if stats := q.tracker.Load(); stats != nil && err == nil && s.Delivering {
+		t := (*stats)()
+		s.PausedUntil, s.PauseReason, s.Breaker, s.LastMinute = t.PausedUntil, t.PauseReason, t.Breaker, &t.LastMinute
+		s.Conflicts = max(s.Conflicts, int(t.Conflicts)) // the file gets no event that the Tracker itself refuses
+	}
+	return s, err
+}
+
+// socketOf returns the path of the socket of a file: beside the file itself, if path is a symbolic link to it. If that is too long, it
 // is beside the link.
-func of(path string) string {
+func socketOf(path string) string {
 	const suffix = ".sock"
 	if _, err := os.Readlink(path); err == nil {
 		if file, err := filepath.EvalSymlinks(path); err == nil && len(file+suffix) <= maxPath {
@@ -64,10 +77,10 @@ func of(path string) string {
 	return path + suffix
 }
 
-var config net.ListenConfig
+var socketConfig net.ListenConfig
 
-// listen replaces a socket that exists, but no other file.
-func listen(path string) (net.Listener, error) {
+// bind replaces a socket that exists, but no other file.
+func bind(path string) (net.Listener, error) {
 	if len(path) > maxPath {
 		return nil, errors.New("the path is too long: use one of at most 98 bytes, such as a relative one, or WithoutSocket")
 	}
@@ -75,7 +88,7 @@ func listen(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("another file has the name of the socket: remove %s", path)
 	}
 	_ = os.Remove(path)
-	l, err := config.Listen(context.Background(), "unix", path)
+	l, err := socketConfig.Listen(context.Background(), "unix", path)
 	if err != nil {
 		return nil, err
 	}
@@ -85,34 +98,32 @@ func listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-func handlers(box fprom.Outbox) http.Handler {
+func (q *Queue) handlers() http.Handler {
 	mux := http.NewServeMux()
 	// The pause of status is short, since every Dial calls it.
-	handle(mux, "/status", paced(5*time.Millisecond, func(ctx context.Context, _ struct{}) (fprom.QueueStats, error) {
-		return box.Stats(ctx)
-	}))
+	handle(mux, "/status", paced(5*time.Millisecond, q.watched))
 	handle(mux, "POST /entries", paced(20*time.Millisecond, func(ctx context.Context, f fprom.Filter) (es []fprom.Entry, err error) {
 		if f.Limit <= 0 || f.Limit > maxEntries {
 			f.Limit = maxEntries
 		}
-		for e, failure := range box.Entries(ctx, f) {
+		for e, failure := range q.Entries(ctx, f) {
 			es, err = append(es, e), failure
 		}
 		return es, err
 	}))
 	handle(mux, "POST /history", paced(20*time.Millisecond, func(ctx context.Context, t times) ([]fprom.Bucket, error) {
-		return box.History(ctx, t.From, t.To, t.Step)
+		return q.History(ctx, t.From, t.To, t.Step)
 	}))
 	handle(mux, "POST /put", func(ctx context.Context, ms []fprom.Message) (struct{}, error) {
-		return struct{}{}, box.Put(ctx, ms...)
+		return struct{}{}, q.Put(ctx, ms...)
 	})
-	handle(mux, "POST /redrive", box.Redrive)
-	handle(mux, "POST /drop", box.Drop)
-	handle(mux, "POST /forget", box.Forget)
+	handle(mux, "POST /redrive", q.Redrive)
+	handle(mux, "POST /drop", q.Drop)
+	handle(mux, "POST /forget", q.Forget)
 	handle(mux, "POST /flush", func(ctx context.Context, deadline time.Time) (struct{}, error) {
 		ctx, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
-		return struct{}{}, box.Flush(ctx)
+		return struct{}{}, q.Flush(ctx)
 	})
 	return mux
 }
@@ -150,7 +161,7 @@ func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Contex
 		if err != nil {
 			answer = failureOf(err, answer)
 		}
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(ioTimeout))
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(answer)

@@ -1,4 +1,4 @@
-package socket
+package boltqueue
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// ErrServed is what Run returns.
+// ErrServed is returned by Run of an outbox that Dial returned.
 var ErrServed = errors.New("fprom: the service that has the outbox open delivers its events; Run is for the process that opened the file")
 
 const dialTimeout = 2 * time.Second
@@ -28,13 +28,15 @@ type remote struct {
 	closed atomic.Bool
 }
 
-// Dial returns the outbox whose file is at path, if a process serves it.
+// Dial returns the outbox in the file at path, which another process has open, through the socket of that process. All methods
+// work as in that process and under its rate limit, except Run, which returns ErrServed. Close only closes this Outbox. Dial
+// returns an error if no process serves the file: then use Open.
 func Dial(path string) (fprom.Outbox, error) {
 	r := &remote{path: path, client: &http.Client{
 		Transport: &http.Transport{
 			DisableKeepAlives: true, // the next call may meet another process
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "unix", of(path))
+				return (&net.Dialer{}).DialContext(ctx, "unix", socketOf(path))
 			},
 		},
 	}}
@@ -44,6 +46,29 @@ func Dial(path string) (fprom.Outbox, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// OpenOrDial opens the file at path, or dials the process that has it open. It tries for a second, or as long as WithWait says.
+// If neither works, the error wraps ErrLocked.
+func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
+	q := newQueue(path, opts)
+	box := fprom.Outbox(q)
+	err := q.await(max(q.wait, time.Second), func() error { // in a second the other process opens its socket, or ends
+		err := q.open()
+		if !errors.Is(err, ErrLocked) {
+			return err
+		}
+		r, dialErr := Dial(path)
+		if dialErr != nil {
+			return errors.Join(err, dialErr)
+		}
+		box = r
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return box, nil
 }
 
 // call asks the service.

@@ -1,4 +1,4 @@
-package safebolt
+package boltqueue
 
 import (
 	"errors"
@@ -12,16 +12,22 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Compact rewrites a file that Open would open, without its unused space.
-func Compact(path string, accept func(*bbolt.Tx) error) error {
-	return Guard(func() error { return compact(path, accept) })
+// Compact rewrites the file at path without its unused space. If a process has the file open, the error is ErrLocked. It needs
+// disk space for a copy beside the file, named path + ".new-" and a number. After an error, or if the process dies, the old file
+// is unchanged. Only a process that dies leaves the copy behind. On Linux the file keeps its owner, or it is an error. A symbolic
+// link to the file stays.
+func Compact(path string) error {
+	if err := guard(func() error { return compact(path) }); err != nil {
+		return fmt.Errorf("fprom: compact the outbox %q: %w", path, err)
+	}
+	return nil
 }
 
-func compact(path string, accept func(*bbolt.Tx) error) (err error) {
+func compact(path string) (err error) {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return err
 	}
-	src, err := Open(path, accept) // the lock is held until the new file is in place
+	src, err := openFile(path) // the lock is held until the new file is in place
 	if err != nil {
 		return err
 	}
@@ -30,7 +36,7 @@ func compact(path string, accept func(*bbolt.Tx) error) (err error) {
 		const txSize = 1 << 20 // bytes
 		return bbolt.Compact(dst, src.DB, txSize)
 	}, func(temp string) error {
-		if err := keepOwner(src.file, temp); err != nil {
+		if err := keepOwner(src.of, temp); err != nil {
 			return fmt.Errorf("the new file must have the owner of the old one; compact as that user, or as root: %w", err)
 		}
 		if runtime.GOOS == "windows" { // where an open file cannot be replaced
@@ -40,8 +46,8 @@ func compact(path string, accept func(*bbolt.Tx) error) (err error) {
 	})
 }
 
-// Create makes an empty database at path, with mode 0600, unless there is a file.
-func Create(path string) error {
+// create makes an empty database at path, with mode 0600, unless there is a file.
+func create(path string) error {
 	return newFile(path, func(*bbolt.DB) error { return nil }, func(temp string) error {
 		if err := os.Link(temp, path); err == nil || errors.Is(err, fs.ErrExist) { // another process may have created it first
 			return nil
@@ -64,7 +70,7 @@ func newFile(path string, fill func(*bbolt.DB) error, move func(temp string) err
 		return err
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
-	db, err := open(f.Name(), false)
+	db, err := openBolt(f.Name(), false)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}

@@ -1,0 +1,112 @@
+package boltqueue
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/fprom-go/fprom/boltqueue/internal/pages"
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+const lockTimeout = 200 * time.Millisecond // another Open may hold the lock for a moment, to check the file
+
+// file is an open file, and locked. Use it within guard: bbolt panics if the file is damaged.
+type file struct {
+	*bbolt.DB
+	of *os.File
+}
+
+// openFile checks the file at path without changing it. Then it opens and locks it.
+func openFile(path string) (*file, error) {
+	if err := check(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // a link to no file is none
+		return nil, err
+	}
+	f, err := openBolt(path, false)
+	if err != nil {
+		return nil, err
+	}
+	if !f.inPlace() {
+		return nil, errors.Join(ErrLocked, f.Close()) // a Compact of another process has replaced the file meanwhile
+	}
+	return f, nil
+}
+
+// check checks the pages of the file at path, and its format.
+func check(path string) (err error) {
+	info, err := os.Stat(path)
+	if err != nil || info.Size() == 0 {
+		return err
+	}
+	f, err := openBolt(path, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return f.View(func(tx *bbolt.Tx) error {
+		if err := pages.Check(tx, f.of); err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		return checkFormat(tx)
+	})
+}
+
+// openBolt opens a file with bbolt. The freelist is not kept on disk, where it has no checksum: a damaged one would let bbolt
+// overwrite pages in use. bbolt makes it at each opening from the pages that check has checked.
+func openBolt(path string, readOnly bool) (*file, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &file{}
+	f.DB, err = bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: lockTimeout, ReadOnly: readOnly, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+		OpenFile: func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			f.of, err = os.OpenFile(path, flag, mode) //nolint:gosec // the caller's path
+			return f.of, err
+		},
+	})
+	switch _, system := errors.AsType[syscall.Errno](err); {
+	case err == nil:
+		return f, nil
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, ErrLocked
+	case system:
+		return nil, err
+	case errors.Is(err, berrors.ErrInvalid): // it begins with no page of bbolt
+		return nil, fmt.Errorf("%w (%w)", ErrForeign, err)
+	default:
+		return nil, fmt.Errorf("%w (%w)", ErrDamaged, err)
+	}
+}
+
+// inPlace reports whether the file is still the one at its path. It believes so if this process may not look any more.
+func (f *file) inPlace() bool {
+	mine, _ := f.of.Stat()
+	current, err := os.Stat(f.of.Name())
+	return os.SameFile(mine, current) || err != nil && !errors.Is(err, fs.ErrNotExist)
+}
+
+// guard calls f. A panic or a page fault in f becomes an error.
+func guard(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, p)
+		}
+	}()
+	return f()
+}
+
+// What only Linux has.
+var (
+	allocate     = func(*os.File, int64, int64) error { return errors.ErrUnsupported }
+	keepOwner    = func(*os.File, string) error { return nil }
+	releasePages = func(*bbolt.Tx) error { return nil }
+)

@@ -1,0 +1,40 @@
+package boltqueue
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"go.etcd.io/bbolt"
+)
+
+func init() {
+	// allocate takes disk space for a part of the file, also behind its end. It does not change the content or the length.
+	allocate = func(f *os.File, from, to int64) error {
+		const keepSize = 1
+		for {
+			if err := syscall.Fallocate(int(f.Fd()), keepSize, from, to-from); !errors.Is(err, syscall.EINTR) {
+				return err
+			}
+		}
+	}
+	// keepOwner gives the file temp the owner of old.
+	keepOwner = func(old *os.File, temp string) error {
+		info, err := old.Stat()
+		if err != nil {
+			return err
+		}
+		s := info.Sys().(*syscall.Stat_t)
+		return os.Chown(temp, int(s.Uid), int(s.Gid))
+	}
+	// releasePages unmaps the pages of the file from this process's memory. They stay in the system's cache, so reading one again
+	// is cheap. Without this, every page ever read counts as memory of the process, up to the size of the file.
+	releasePages = func(tx *bbolt.Tx) error {
+		_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), syscall.MADV_DONTNEED) // advice only
+		return nil
+	}
+	// The socket has mode 0600 before it is bound, so that no other user can connect at any moment.
+	socketConfig.Control = func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
+	}
+}
