@@ -7,8 +7,8 @@ import (
 )
 
 // BreakerConfig says when the circuit breaker stops calling a FirstPromoter that fails. Failures are time-outs,
-// connection errors, 5xx, 408, 421, 425, other 4xx without JSON, and a 200 that is not FirstPromoter's. Neither success nor
-// failure are: rejected and refused events, 429, 503 with Retry-After, attempts that the caller cancelled, and failures of an
+// connection errors, 5xx, 408, 421, 425, other 4xx without JSON, and a 200 that is not FirstPromoter's. These do
+// not count: rejected and refused events, 429, 503 with Retry-After, attempts that the caller cancelled, and failures of an
 // event that failed before, if others succeeded since. The zero value means the defaults.
 type BreakerConfig struct {
 	// Failures in a row open the breaker. Default 5.

@@ -15,8 +15,8 @@ type Queue interface {
 	// Put stores messages, all or none. nil means that they are stored as safely as this queue promises. A message whose
 	// Key waits, or is remembered with its outcome, is not stored again, and that is no error. But if its Digest differs, the
 	// error wraps ErrConflict, each time, and the other messages are stored. With any other error nothing is stored. The Key
-	// of a dead letter is free: a new message replaces it. ErrQueueClosed after Close. When ctx ends, after a second, it must
-	// return: a checkout waits for it. Safe for concurrent use, also before and during Run.
+	// of a dead letter is free: a new message replaces it. ErrQueueClosed after Close. Put must return when ctx ends, which is
+	// after a second: a checkout waits for it. Safe for concurrent use, also before and during Run.
 	Put(ctx context.Context, m ...Message) error
 	// Run calls deliver for every stored message, at most workers at once, until ctx ends. Then it starts no delivery, waits
 	// for those under way and returns nil. ErrQueueInUse if another Run is under way, ErrQueueClosed after Close.

@@ -39,7 +39,7 @@ const (
 )
 
 // Why says why a sale earned nothing, in at most three calls. what is a customer's e-mail address, a uid, an event id or the
-// Key of an Entry. outbox may be nil; with it an event id says more, and so does a customer whose events have not arrived.
+// Key of an Entry. outbox may be nil. With one, Why also finds an event id in it, and the events of a customer that have not arrived.
 // decided is optional, see Options.Decided. The error is that of the client or of the outbox. If it is the client's, and there
 // is an outbox, the Reason is BecauseNotAsked.
 func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox, what string, decided ...func(commission int64) string) (Reason, error) {

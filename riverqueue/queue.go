@@ -29,9 +29,9 @@ type Config struct {
 	// One schema serves one FirstPromoter account. Default "fprom".
 	Schema string
 	// Rescue is the time after which an unfinished delivery counts as lost with its process. Another replica then delivers the
-	// event. A delivery is cancelled after two thirds of Rescue, and most of that time it may wait for the rate limit: two
-	// thirds of Rescue must exceed the number of workers of all replicas, divided by the calls a second. Default 3 min, at
-	// least 3 s, at most an hour.
+	// event. A delivery is cancelled after two thirds of Rescue. Most of that time it may wait for the rate limit. So if all
+	// replicas have w workers and make c calls a second, two thirds of Rescue must be more than w/c seconds. Default 3 min,
+	// at least 3 s, at most an hour.
 	Rescue time.Duration
 	// Retention is how long an event id is remembered after its event was delivered. Dead letters and waiting events are
 	// never removed. Default 400 days: a yearly renewal under last year's id is still noticed. At least a day.
