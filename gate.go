@@ -170,9 +170,6 @@ func (g *gate) state() (breaker string, until time.Time, reason string) {
 
 // sleepOr waits for d or for changed. The error is that of ctx.
 func sleepOr(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

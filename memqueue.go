@@ -56,7 +56,7 @@ func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 			conflicts = append(conflicts, m.Key)
 		}
 	}
-	if len(added) > 0 && len(q.keys) > q.size {
+	if len(q.keys) > q.size {
 		for _, it := range added {
 			delete(q.keys, it.Value.Key)
 		}
