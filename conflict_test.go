@@ -91,6 +91,9 @@ func TestConflictWithTrack(t *testing.T) {
 			settle()
 			enqueue(t, tracker, other)
 			flush(t, tracker, time.Minute)
+			if s := tracker.Stats(); s.Rejected != 1 || s.Queue.Dead != 1 {
+				t.Errorf("%d given up, %d dead letters; want the event that was accepted", s.Rejected, s.Queue.Dead)
+			}
 		},
 	}
 	for name, test := range tests {

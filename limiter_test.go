@@ -84,23 +84,37 @@ func TestAdmit(t *testing.T) {
 	})
 }
 
-// A pause is told to the other processes: once, and for how long.
+// A pause is told to the other processes: once, and for how long. After suspected answers each process finds out on its own.
 func TestPauseIsTold(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		refused := reply{status: 401, after: time.Second}
-		f := script(
-			reply{status: 429, header: header("Retry-After", "20"), after: time.Second},
-			reply{status: 429, header: header("Retry-After", "30"), after: 2 * time.Second}, refused, refused, refused, ok())
-		q := &shared{recorder: newRecorder()}
-		cfg := config(f)
-		cfg.Queue = q
-		tracker := start(t, cfg)
-		enqueue(t, tracker, sale("a"), sale("b"))
-		flush(t, tracker, time.Hour)
-		if want := []time.Duration{20 * time.Second, time.Second, 2 * time.Second, 4 * time.Second}; !slices.Equal(q.pauses, want) {
-			t.Errorf("told of pauses of %v, want %v", q.pauses, want)
-		}
-	})
+	refused := reply{status: 401, after: time.Second}
+	suspected := reply{status: 403, after: time.Second}
+	for name, test := range map[string]struct {
+		answers []reply
+		events  []fprom.Event
+		want    []time.Duration
+	}{
+		"the account's fault": {[]reply{
+			{status: 429, header: header("Retry-After", "20"), after: time.Second},
+			{status: 429, header: header("Retry-After", "30"), after: 2 * time.Second}, refused, refused, refused, ok(),
+		}, []fprom.Event{sale("a"), sale("b")}, []time.Duration{20 * time.Second, time.Second, 2 * time.Second, 4 * time.Second}},
+		"suspected": {[]reply{suspected, suspected, suspected, ok()}, []fprom.Event{sale("a"), sale("b"), sale("c")}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := script(test.answers...)
+				q := &shared{recorder: newRecorder()}
+				var seen steps
+				cfg := config(f)
+				cfg.Queue, cfg.Observer = q, seen.observe
+				tracker := start(t, cfg)
+				enqueue(t, tracker, test.events...)
+				flush(t, tracker, time.Hour)
+				if !slices.Equal(q.pauses, test.want) || len(seen.of(fprom.StagePaused)) == 0 {
+					t.Errorf("told of pauses of %v, want %v; steps of a pause: %d", q.pauses, test.want, len(seen.of(fprom.StagePaused)))
+				}
+			})
+		})
+	}
 }
 
 // The other processes go on with a shared queue, so Shutdown does not wait for it.
