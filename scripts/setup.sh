@@ -7,7 +7,8 @@ packages=()
 if [ "${1:-}" = chromium ] && [ -z "${FPROM_CHROMIUM:-}" ] && ! command -v chromium chromium-browser google-chrome >/dev/null; then
   packages+=(chromium fonts-dejavu-core)
 fi
-command -v "${CC:-gcc}" >/dev/null || packages+=(gcc libc6-dev)
+# gcc alone is not enough: without the packages that it recommends it has no headers of the C library.
+echo '#include <stdlib.h>' | "${CC:-gcc}" -E - >/dev/null 2>&1 || packages+=(gcc libc6-dev)
 if [ -z "${FPROM_TEST_POSTGRES:-}" ] && ! command -v initdb >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
   packages+=(postgresql)
 fi
