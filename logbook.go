@@ -46,20 +46,42 @@ func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
 	t.cfg.Logger.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
 }
 
+// line says how loudly a step is logged, and how. The first delivery, and the first NotReferral, tell people that their
+// installation works. An event that is refused, or fails alone, is no outage.
 func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more []slog.Attr) {
 	level, text = slog.LevelDebug, string(s.Stage)
-	switch s.Stage {
+	switch a := s.attempt; s.Stage {
 	case StageEnqueued:
 	case StageDelivered:
-		level, text = l.delivered(s)
+		switch {
+		case a.warn != "":
+			level, text = slog.LevelWarn, a.warn
+		case a.Outcome == NotReferral && l.saidNotReferral.CompareAndSwap(false, true):
+			level, text = slog.LevelInfo, "delivered: not a referral. That is normal for a customer whom no promoter brought; further ones are logged at debug level"
+		case a.Outcome == Tracked && l.saidDelivered.CompareAndSwap(false, true):
+			level, text = slog.LevelInfo, "delivered the first event of this process; further ones are logged at debug level"
+		}
 	case StageRetry:
-		return l.retry(s.attempt)
+		if a.news {
+			level = slog.LevelWarn
+		}
+		switch {
+		case a.class == classAskAgain:
+			text = "no such referral yet; asked again later"
+		case a.class == classSuspected:
+			text = "this event was refused; it is kept and tried again later"
+		case a.known.failure != nil && a.known.failure.alone:
+			text = "this event fails while others are delivered; it is kept, and tried again less and less often"
+		default:
+			level, more = l.outage(slog.LevelWarn, a.news)
+			text = "delivery fails; the events are kept and tried again"
+		}
 	case StagePaused:
 		level, more = l.outage(slog.LevelError, true)
 		text = "all delivery is paused; queued events are kept"
 	case StageDead:
-		level, text = slog.LevelError, "the event is given up; it is a dead letter: list it with \"fprom dead list\", and send it again with \"fprom dead redrive\""
-		if _, volatile := t.cfg.Queue.(UndeliveredLister); volatile || !s.attempt.queued {
+		level, text = slog.LevelError, "the event is given up; it is a dead letter: list it with the tool's \"fprom dead list\", and send it again with \"fprom dead redrive\""
+		if _, volatile := t.cfg.Queue.(UndeliveredLister); volatile || !a.queued {
 			text = "the event is given up and not kept; report it by hand, or enqueue it with a durable queue (boltqueue)"
 		}
 	case StageDiscarded:
@@ -74,54 +96,16 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 	return level, text, more
 }
 
-// retry returns the line of an event that is sent again. If the event is refused or fails alone, that is no outage.
-func (l *logbook) retry(a *attempt) (level slog.Level, text string, more []slog.Attr) {
-	switch {
-	case a.class == classAskAgain:
-		return slog.LevelDebug, "no such referral yet; asked again later", nil
-	case a.class == classSuspected:
-		text = "this event was refused; it is kept and tried again later"
-	case a.known.failure != nil && a.known.failure.alone:
-		text = "this event fails while others are delivered; it is kept, and tried again less and less often"
-	default:
-		level, more = l.outage(slog.LevelWarn, a.news)
-		return level, "delivery fails; the events are kept and tried again", more
-	}
-	if a.news {
-		return slog.LevelWarn, text, nil
-	}
-	return slog.LevelDebug, text, nil
-}
-
-// delivered returns the line of a delivery. The first one, and the first NotReferral, tell people that their installation
-// works.
-func (l *logbook) delivered(s Step) (slog.Level, string) {
-	if s.attempt.warn != "" {
-		return slog.LevelWarn, s.attempt.warn
-	}
-	switch {
-	case s.Result.Outcome == NotReferral && l.saidNotReferral.CompareAndSwap(false, true):
-		return slog.LevelInfo, "delivered: not a referral. That is normal for a customer whom no promoter brought; further ones are logged at debug level"
-	case s.Result.Outcome == Tracked && l.saidDelivered.CompareAndSwap(false, true):
-		return slog.LevelInfo, "delivered the first event of this process; further ones are logged at debug level"
-	}
-	return slog.LevelDebug, "delivered"
-}
-
 // outage counts a failure. The level is debug unless a line is due. Without news no outage begins: the event failed before,
 // and others were delivered since.
 func (l *logbook) outage(level slog.Level, news bool) (slog.Level, []slog.Attr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.outageSince.IsZero() {
-		if !news {
-			return slog.LevelDebug, nil
-		}
-		l.outageSince, l.outageLogged, l.failures = now, now, 1
-		return level, nil
+	if news && l.outageSince.IsZero() {
+		l.outageSince, l.outageLogged, l.failures = now, time.Time{}, 0
 	}
-	if l.failures++; now.Sub(l.outageLogged) < outageInterval {
+	if l.failures++; l.outageSince.IsZero() || now.Sub(l.outageLogged) < outageInterval {
 		return slog.LevelDebug, nil
 	}
 	l.outageLogged = now
@@ -137,10 +121,7 @@ func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 	if since.IsZero() {
 		return
 	}
-	waiting := 0
-	if q, err := t.queueStats(); err == nil { //nolint:contextcheck // it has a time limit of its own
-		waiting = q.Pending + q.Bulk
-	}
+	q, _ := t.queueStats() //nolint:contextcheck // it has a time limit of its own
 	t.cfg.Logger.LogAttrs(ctx, slog.LevelInfo, "fprom: delivery works again",
-		slog.Duration("after", time.Since(since).Round(time.Second)), slog.Int("failures", failures), slog.Int("waiting", waiting))
+		slog.Duration("after", time.Since(since).Round(time.Second)), slog.Int("failures", failures), slog.Int("waiting", q.Pending+q.Bulk))
 }
