@@ -24,10 +24,7 @@ func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 		Name:        "firstpromoter",
 		Timeout:     c.OpenFor,
 		ReadyToTrip: func(n gobreaker.Counts) bool { return int(n.ConsecutiveFailures) >= c.Failures },
-		OnStateChange: func(_ string, from, to gobreaker.State) { // with mu held
-			if from == gobreaker.StateClosed {
-				g.probes = 0
-			}
+		OnStateChange: func(_ string, _, to gobreaker.State) { // with mu held
 			if to == gobreaker.StateOpen {
 				g.shut(c.OpenFor + time.Millisecond) // gobreaker is half-open only after its time, not at it
 			}

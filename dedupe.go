@@ -61,11 +61,10 @@ func (d *dedupe) set(key string, k known) {
 		d.old.Delete(key)
 		return
 	}
-	longest := max(d.ttl, forgetAfter)
-	if n := d.young.ItemCount(); n >= d.half || time.Since(d.youngSince) >= longest {
+	ttl := max(d.ttl, giveUpAfter) // of a failure
+	if n := d.young.ItemCount(); n >= d.half || time.Since(d.youngSince) >= ttl {
 		d.old, d.young, d.youngSince = d.young, cache.New(0, 0), time.Now()
 	}
-	ttl := longest
 	if k.delivered {
 		ttl = d.ttl
 	}

@@ -11,7 +11,6 @@ const (
 	firstAloneWait = 450 * time.Second // the first wait of an event that fails alone; it doubles, up to an hour
 	setAsideAfter  = time.Hour         // after failing alone for so long, the later events of the customer pass
 	giveUpAfter    = 24 * time.Hour    // after failing alone for so long, the event is a dead letter
-	forgetAfter    = giveUpAfter       // without an attempt: another process has delivered the event
 	countAtMost    = 2 * time.Hour     // between two attempts: a longer time was a pause or an outage, in which nothing succeeded
 )
 

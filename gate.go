@@ -29,7 +29,7 @@ type gate struct {
 	endOpen context.CancelFunc
 	until   time.Time // no probe begins before
 	probe   *attempt  // under way; the last one, if several are. The next one waits for its end, but no longer than until
-	probes  int       // since the breaker opened
+	probes  int       // since the last good answer
 
 	reason     error // why the account is paused; nil if it is not
 	refused    int   // answers that refused an event since the last good one

@@ -18,7 +18,7 @@ const (
 func (g *gate) judge(a *attempt) (pause time.Duration) {
 	switch {
 	case a.good():
-		g.refused, g.refusedNew = 0, 0
+		g.refused, g.refusedNew, g.probes = 0, 0, 0
 		if g.reason != nil {
 			g.reason = nil
 			g.wake()
