@@ -17,8 +17,8 @@ import (
 // dropped.
 //
 // The response is not changed unless fprom.WithFailClosed is given. Panics pass through, and the request's body is not read. If
-// middlewares are nested, the innermost one takes the events. Put this middleware outside of one that buffers the response and may
-// turn a success into an error.
+// middlewares are nested, the innermost one takes the events. Put this middleware outside of one that may turn a success, or an empty
+// response, into an error, such as chi's Timeout. http.TimeoutHandler may stand on either side.
 func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) func(http.Handler) http.Handler {
 	hook := fprom.NewHook(t, opts...)
 	return func(next http.Handler) http.Handler {
