@@ -68,18 +68,12 @@ func (x *Exchange) record(events []Event) error {
 		if err != nil {
 			return err
 		}
-		same := slices.IndexFunc(all, func(before Message) bool { return before.Key == m.Key })
-		conflict := same >= 0 && all[same].Digest != m.Digest
-		if same < 0 {
-			_, conflict = x.hook.tracker.dedupe.check(m)
-		}
-		switch {
-		case conflict:
+		_, conflict := x.hook.tracker.dedupe.check(m)
+		if conflict || slices.ContainsFunc(all, func(before Message) bool { return before.Key == m.Key && before.Digest != m.Digest }) {
 			conflicts = []Message{m}
 			return &ConflictError{Keys: []string{m.Key}}
-		case same < 0:
-			all = append(all, m)
 		}
+		all = append(all, m)
 	}
 	if x.closed {
 		return ErrNoMiddleware
