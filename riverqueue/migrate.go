@@ -30,9 +30,8 @@ var (
 var ErrSchema = errors.New("fprom: riverqueue: the database does not have the tables of this version")
 
 // Migrate brings River's tables and those of this package to the current version. It needs the right to create only if
-// something is missing. Any number of processes may call it at once. Each step is one transaction on one connection, so that
-// a pooler in transaction mode does no harm. Migrate does not change a database that a newer version of this package has
-// migrated. If this program cannot work with that version, the error wraps ErrSchema.
+// something is missing. Any number of processes may call it at once. Migrate does not change a database that a newer version of
+// this package has migrated. If this program cannot work with that version, the error wraps ErrSchema.
 func (q *Queue) Migrate(ctx context.Context) error {
 	m, err := rivermigrate.New(riverpgxv5.New(q.pool), &rivermigrate.Config{Schema: q.cfg.Schema, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -53,7 +52,8 @@ func (q *Queue) Migrate(ctx context.Context) error {
 
 // migrateOnce makes the next step, if there is one. A lock keeps other processes from a step of the same schema.
 func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migrator[pgx.Tx]) (more bool, err error) {
-	if _, err := tx.Exec(ctx, q.sql(`SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(hashtextextended('migrate/' || '$schema', 7306040937)); SET LOCAL lock_timeout TO DEFAULT`)); err != nil {
+	if _, err := tx.Exec(ctx, q.sql(`DO $$ DECLARE was CONSTANT text := current_setting('lock_timeout'); BEGIN SET LOCAL lock_timeout = 0;
+		PERFORM pg_advisory_xact_lock(hashtextextended('migrate/' || '$schema', 7306040937)); PERFORM set_config('lock_timeout', was, true); END $$`)); err != nil {
 		return false, err
 	}
 	var missing bool

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fprom-go/fprom"
@@ -85,12 +86,17 @@ func TestMigrateBesideOthers(t *testing.T) {
 	}
 }
 
-// TestMigrateBesideLongTransaction: a role's lock_timeout keeps Migrate from waiting for a table that a long transaction reads. All other
+// TestMigrateBesideLongTransaction: the lock_timeout of a connection keeps Migrate from waiting for a table that a long transaction reads. All other
 // statements on the table would wait behind it.
 func TestMigrateBesideLongTransaction(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t)}
-	pool := newPool(t, withQuery(t, database, "lock_timeout", "50"))
+	pool := newPool(t, database, func(c *pgxpool.Config) {
+		c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, `SET lock_timeout = 50`)
+			return err
+		}
+	})
 	t.Cleanup(pool.Close)
 	makeVersion1(t, pool, cfg.Schema)
 	q, err := riverqueue.New(pool, cfg)
