@@ -95,7 +95,8 @@ func TestPauseIsTold(t *testing.T) {
 	}{
 		"the account's fault": {[]reply{
 			{status: 429, header: header("Retry-After", "20"), after: time.Second},
-			{status: 429, header: header("Retry-After", "30"), after: 2 * time.Second}, refused, refused, refused, ok(),
+			{status: 429, header: header("Retry-After", "30"), after: 2 * time.Second},
+			refused, refused, refused, ok(),
 		}, []fprom.Event{sale("a"), sale("b")}, []time.Duration{20 * time.Second, time.Second, 2 * time.Second, 4 * time.Second}},
 		"suspected": {[]reply{suspected, suspected, suspected, ok()}, []fprom.Event{sale("a"), sale("b"), sale("c")}, nil},
 	} {
