@@ -152,7 +152,7 @@ func (f Filter) Match(e Entry) bool {
 		(f.Outcome == "" || f.Outcome == e.Outcome) &&
 		(f.Kind == "" || f.Kind == e.Kind) &&
 		(f.Customer == "" || strings.EqualFold(f.Customer, e.Customer)) &&
-		(f.Since.IsZero() || !e.RecordedAt.Before(f.Since)) &&
+		!e.RecordedAt.Before(f.Since) &&
 		(f.Until.IsZero() || e.RecordedAt.Before(f.Until)) &&
 		strings.Contains(strings.ToLower(e.Reason), strings.ToLower(f.Reason)) &&
 		(f.StatusCode == 0 || f.StatusCode == e.StatusCode)

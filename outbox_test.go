@@ -1,6 +1,8 @@
 package fprom_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -28,5 +30,46 @@ func TestNewBuckets(t *testing.T) {
 		if len(got) != test.want || (err == nil) != (test.want > 0 || test.empty) {
 			t.Errorf("%s: %d intervals, %v; want %d", name, len(got), err, test.want)
 		}
+	}
+}
+
+// ledger keeps what came of the last delivery, as an Outbox does.
+type ledger struct {
+	*recorder
+	last fprom.Entry
+}
+
+func (q *ledger) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	return q.recorder.Run(ctx, workers, func(ctx context.Context, m fprom.Message) (fprom.Result, error) {
+		r, err := deliver(ctx, m)
+		q.last = fprom.NewEntry(m)
+		q.last.Settle(r, err, time.Now())
+		return r, err
+	})
+}
+
+// The ledger has what FirstPromoter answered, also about an event that it rejected.
+func TestLedger(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer reply
+		want   string
+	}{
+		"tracked":  {reply{status: 200, body: `{"id":7,"commissions":[{"id":11},{"id":12}]}`}, "sale:a done tracked 2000 200 7 2 [11 12] "},
+		"rejected": {reply{status: 400, body: `{"message":"no"}`}, "sale:a dead rejected 2000 400 0 0 [] fprom: sale:a: 400 Bad Request: no"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				q := &ledger{recorder: newRecorder()}
+				cfg := config(always(test.answer))
+				cfg.Queue = q
+				tracker := start(t, cfg)
+				enqueue(t, tracker, sale("a"))
+				flush(t, tracker, time.Minute)
+				e := q.last
+				if got := fmt.Sprint(e.Key, " ", e.State, " ", e.Outcome, " ", e.Amount, " ", e.StatusCode, e.ID, e.Commissions, e.CommissionIDs, " ", e.Reason); got != test.want {
+					t.Errorf("%s\nwant %s", got, test.want)
+				}
+			})
+		})
 	}
 }
