@@ -16,7 +16,7 @@ type attempt struct {
 	verdict
 	queued bool            // the queue makes it, not Track
 	again  bool            // an earlier attempt got no outcome
-	known  known           // of its id, before the attempt
+	known  known           // of its id; the answer changes failure and asked
 	open   context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
 	waited time.Duration   // at the gate
 }
