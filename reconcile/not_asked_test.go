@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -63,5 +64,22 @@ func TestWhyDuringAnOutage(t *testing.T) {
 	outage.Remove()
 	if r, err := reconcile.Why(t.Context(), client, box, "both@example.com"); err != nil || r.Verdict != reconcile.BecauseEarned {
 		t.Errorf("after the outage: %+v, %v", r, err)
+	}
+}
+
+// Who interrupts Why gets no answer.
+func TestWhyInterrupted(t *testing.T) {
+	t.Parallel()
+	s := fpromtest.NewServer(t, fpromtest.InMemory())
+	s.Inject(fpromtest.Reset())
+	ctx, interrupt := context.WithCancel(t.Context())
+	client, err := firstpromoter.New(firstpromoter.Config{
+		BaseURL: s.URL, APIKey: s.APIKey, AccountID: s.AccountID, HTTPClient: s.Config().HTTPClient, Observer: func(firstpromoter.Call) { interrupt() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := reconcile.Why(ctx, client, memoutbox.New(), "ann@example.com"); !errors.Is(err, context.Canceled) || r.Verdict != "" {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -40,8 +40,8 @@ const (
 
 // Why says why a sale earned nothing, in at most three calls. what is a customer's e-mail address, a uid, an event id or the
 // Key of an Entry. outbox may be nil. With one, Why also finds an event id in it, and the events of a customer that have not arrived.
-// decided is optional, see Options.Decided. The error is that of the client or of the outbox. If it is the client's, and there
-// is an outbox, the Reason is BecauseNotAsked.
+// decided is optional, see Options.Decided. The error is that of ctx, the client or the outbox. If it is the client's, and
+// there is an outbox, the Reason is BecauseNotAsked.
 func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox, what string, decided ...func(commission int64) string) (Reason, error) {
 	w := &why{client: client, what: strings.TrimSpace(what), decided: decided}
 	before := client.Calls()
@@ -49,7 +49,7 @@ func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox,
 	r.Calls = client.Calls() - before
 	switch {
 	case outbox == nil:
-	case err != nil && r.Calls > 0:
+	case err != nil && r.Calls > 0 && ctx.Err() == nil:
 		r.Verdict, r.Detail = BecauseNotAsked, notAsked(ctx, outbox, strings.TrimSpace(what))
 	case r.Verdict == BecauseNoLead, r.Verdict == BecauseNoSale: // perhaps its events have not arrived
 		r.Detail += inOutbox(ctx, outbox, fprom.Filter{Customer: w.what})
