@@ -22,7 +22,14 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 	d.a.warned = func(text string) {
 		d.warn("outbox", "run it as the user of the service, and let that user write the folder of the file", "%s", text)
 	}
-	box, end, err := d.sound(ctx, where)
+	var box fprom.Outbox
+	var end func() error
+	if isDatabase(where) {
+		err = d.askDatabase(ctx, where)
+	}
+	if err == nil {
+		box, end, err = d.a.openSound(ctx, where)
+	}
 	if err != nil {
 		p := problemOf(err)
 		if p == nil {
@@ -36,22 +43,6 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 		d.place(where)
 	}
 	return box, end
-}
-
-// sound opens the outbox if nothing is wrong with it.
-func (d *doctor) sound(ctx context.Context, where string) (box fprom.Outbox, end func() error, err error) {
-	if isDatabase(where) {
-		if err := d.askDatabase(ctx, where); err != nil {
-			return nil, nil, err
-		}
-	}
-	if box, end, err = d.a.open(ctx, where); err != nil {
-		return nil, nil, err
-	}
-	if _, err = box.Stats(ctx); err != nil {
-		return nil, nil, errors.Join(err, end())
-	}
-	return box, end, nil
 }
 
 // place warns of what may go wrong where the file is.

@@ -50,7 +50,12 @@ func (a *app) withOutbox(ctx context.Context, f func(fprom.Outbox) error, opts .
 	if err != nil {
 		return inWords(where, err)
 	}
-	err = errors.Join(f(box), end())
+	return a.use(where, box, end, f)
+}
+
+// use calls f with the open outbox at where, and closes it.
+func (a *app) use(where string, box fprom.Outbox, end func() error, f func(fprom.Outbox) error) error {
+	err := errors.Join(f(box), end())
 	_, coded := errors.AsType[*exitError](err)
 	if _, file := errors.AsType[*fs.PathError](err); coded || file { // not an error of the outbox
 		return err
@@ -83,6 +88,18 @@ func (a *app) open(ctx context.Context, where string, opts ...boltqueue.Option) 
 		return nil, nil, err
 	}
 	return box, box.Close, nil
+}
+
+// openSound opens the outbox at where, and looks whether it can be read: a database is not asked before.
+func (a *app) openSound(ctx context.Context, where string) (fprom.Outbox, func() error, error) {
+	box, end, err := a.open(ctx, where)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err = box.Stats(ctx); err != nil {
+		return nil, nil, errors.Join(err, end())
+	}
+	return box, end, nil
 }
 
 // openDatabase connects to riverqueue's schema. It creates and migrates nothing.

@@ -226,6 +226,21 @@ func TestOutboxWarns(t *testing.T) {
 	}
 }
 
+// An outbox of the environment that cannot be read does not keep FirstPromoter from being asked; one that is named does.
+func TestWhyWithoutItsOutbox(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t)
+	for _, where := range []string{filepath.Join(t.TempDir(), "away.db"), "postgres://nobody@127.0.0.1:1/shop", inDatabase(t).where} {
+		e := account(fake).with(env{"FPROM_OUTBOX": where})
+		if r := fprom(t, e, "why", "ann@example.com").want(t, 0); !strings.Contains(r.out, "no lead: ") || !strings.HasPrefix(r.err, "goes on without the outbox of $FPROM_OUTBOX: outbox ") {
+			t.Error(r)
+		}
+		if r := fprom(t, e, "why", "ann@example.com", "--outbox", where); r.code == 0 || r.out != "" || !strings.HasPrefix(r.err, "fprom: outbox ") {
+			t.Error(r)
+		}
+	}
+}
+
 func sale(id, email string, amount int64, currency string) root.Sale {
 	return root.Sale{EventID: id, Email: email, Amount: amount, Currency: currency}
 }

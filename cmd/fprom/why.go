@@ -63,20 +63,20 @@ func (a *app) companyClient(cfg firstpromoter.Config) (*firstpromoter.Client, er
 	return client, nil
 }
 
-// withOptionalOutbox calls f with the outbox, or with nil if none is named or that of $FPROM_OUTBOX does not open. An outbox that
+// withOptionalOutbox calls f with the outbox, or with nil if none is named or that of $FPROM_OUTBOX cannot be read. An outbox that
 // --outbox names must open.
 func (a *app) withOptionalOutbox(ctx context.Context, f func(fprom.Outbox) error) error {
-	if a.where == "" && os.Getenv(envOutbox) == "" {
-		return f(nil)
-	}
-	if a.where != "" {
+	where := os.Getenv(envOutbox)
+	switch {
+	case a.where != "":
 		return a.withOutbox(ctx, f)
-	}
-	box, end, err := a.open(ctx, os.Getenv(envOutbox))
-	if err != nil {
-		a.note("goes on without the outbox of $%s: %v", envOutbox, inWords(os.Getenv(envOutbox), err))
+	case where == "":
 		return f(nil)
 	}
-	defer func() { _ = end() }()
-	return f(box)
+	box, end, err := a.openSound(ctx, where)
+	if err != nil {
+		a.note("goes on without the outbox of $%s: %v", envOutbox, inWords(where, err))
+		return f(nil)
+	}
+	return a.use(where, box, end, f)
 }
