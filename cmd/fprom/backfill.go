@@ -57,8 +57,8 @@ knows what it has, and nothing is sent twice.`,
 }
 
 func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags) error {
-	if flags.rate < 2 {
-		return usage("--rate %d: must be at least 2", flags.rate)
+	if err := checkRate(flags.rate); err != nil {
+		return err
 	}
 	if flags.wait < 0 {
 		return usage("--wait %s: is negative", flags.wait)

@@ -93,6 +93,13 @@ func flagError(_ *cobra.Command, err error) error {
 	return fmt.Errorf("--%s %q: is no %s", wrong.GetFlag().Name, wrong.GetValue(), cmp.Or(what[wrong.GetFlag().Value.Type()], "value of it"))
 }
 
+func checkRate(perMinute int) error {
+	if perMinute < 2 {
+		return usage("--rate %d: must be at least 2", perMinute)
+	}
+	return nil
+}
+
 // outboxFlag adds --outbox to cmd and its subcommands.
 func (a *app) outboxFlag(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&a.where, "outbox", "", "file of boltqueue, or postgres://… of riverqueue (default $FPROM_OUTBOX)")

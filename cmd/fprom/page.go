@@ -49,6 +49,9 @@ $` + envPagePassword + ` must be set, and browsers ask for it (any user name). C
 }
 
 func (a *app) runPage(ctx context.Context, flags pageFlags) error {
+	if err := checkRate(flags.rate); err != nil {
+		return err
+	}
 	password := os.Getenv(envPagePassword)
 	host, _, err := net.SplitHostPort(flags.addr)
 	if err != nil {

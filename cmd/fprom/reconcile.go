@@ -58,8 +58,8 @@ The calls count against the account's limit, which tracking needs as well: see -
 }
 
 func (a *app) runReconcile(ctx context.Context, flags reconcileFlags) error {
-	if flags.rate < 2 {
-		return usage("--rate %d: must be at least 2", flags.rate)
+	if err := checkRate(flags.rate); err != nil {
+		return err
 	}
 	if err := flags.readDays(time.Now().UTC().Truncate(24 * time.Hour)); err != nil {
 		return err

@@ -147,6 +147,7 @@ func TestUsage(t *testing.T) {
 		{"reconcile --from 2016-01-01 --to 2026-02-10", 2, "--from 2016-01-01: is more than ten years before --to"},
 		{"reconcile --from 0001-01-01", 2, "is more than ten years before --to"},
 		{"reconcile --rate 0", 2, "--rate"},
+		{"page --rate -5", 2, "--rate -5"},
 		{"reconcile", 2, "the credentials are missing: set $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID"},
 		{"why", 2, "say EMAIL, UID or EVENT-ID"},
 		{"backfill past.csv --wait 20s", 2, "--wait=20s"},
