@@ -126,12 +126,12 @@ func databaseConfig(where string) (*pgxpool.Config, string, error) {
 	if err != nil {
 		return nil, "", usage("outbox %s://…: is not a URL; special characters of the password must be escaped, such as %%40 for @", scheme(where))
 	}
-	query := u.Query()
+	query, badQuery := url.ParseQuery(u.RawQuery)
 	schema := query.Get("schema")
 	query.Del("schema")
 	u.RawQuery = query.Encode()
 	cfg, err := pgxpool.ParseConfig(u.String())
-	if err != nil {
+	if err != nil || badQuery != nil {
 		return nil, "", usage("outbox %s: cannot be read as an address of PostgreSQL", shown(where))
 	}
 	cfg.ConnConfig.ConnectTimeout = dbTimeout

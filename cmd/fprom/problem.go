@@ -64,7 +64,7 @@ func problemOf(err error) *problem {
 	case isPg && pg.Code == "3D000":
 		return &problem{what: "PostgreSQL has no such database", do: "check the database's name in the address"}
 	case noConnection:
-		return &problem{what: "PostgreSQL cannot be reached", do: "check host and port in the address, and that PostgreSQL runs and lets this machine in", exit: exitUnreachable, passes: true}
+		return &problem{what: "PostgreSQL cannot be reached", do: "check host, port and sslmode in the address, and that PostgreSQL runs and lets this machine in", exit: exitUnreachable, passes: true}
 	case isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
 		return &problem{what: "the service that has it open ended, or does not answer", do: runAgain, passes: true}
 	case errors.Is(err, io.ErrUnexpectedEOF), isPg && strings.HasPrefix(pg.Code, "57P"):
