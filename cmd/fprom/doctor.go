@@ -56,7 +56,7 @@ func (d *doctor) run(ctx context.Context) error {
 	if d.timeout <= 0 {
 		return usage("--timeout %s: must be positive", d.timeout)
 	}
-	d.settings()
+	d.settings(ctx)
 	known := d.callFirstPromoter(ctx)
 	box, end := d.outbox(ctx)
 	if box != nil {

@@ -27,14 +27,14 @@ const (
 )
 
 // settings checks the environment, without the network.
-func (d *doctor) settings() {
+func (d *doctor) settings(ctx context.Context) {
 	d.key = d.credential("api_key", envKey, "the API key")
 	d.account = d.credential("account_id", envAccount, "the account id")
 	if d.key != "" && d.key == d.account {
 		d.key, d.account = "", ""
 		d.fail("account_id", exitAttention, "set each to what "+keysPage+" shows", "$%s and $%s are the same", envKey, envAccount)
 	}
-	d.address()
+	d.address(ctx)
 }
 
 // credential returns the value of the variable if it can be sent.
@@ -110,12 +110,12 @@ func similar(env string) string {
 }
 
 // address checks the API's address and derives the Company API's. No line quotes a wrong address: a key may be in it.
-func (d *doctor) address() {
+func (d *doctor) address(ctx context.Context) {
 	v := cmp.Or(os.Getenv(envURL), fprom.DefaultBaseURL)
 	company, err := firstpromoter.CompanyURL(v)
 	u, _ := url.Parse(v)
 	unset := "unset $" + envURL + ", or set it to " + fprom.DefaultBaseURL + ", without quotes or blanks"
-	switch problem := refusedAddress(v); {
+	switch problem := refusedAddress(ctx, v); {
 	case errors.Is(err, firstpromoter.ErrV1):
 		d.fail("api_url", exitAttention, unset, "$%s: %v", envURL, firstpromoter.ErrV1)
 	case problem != "":
@@ -137,12 +137,12 @@ func (d *doctor) address() {
 }
 
 // refusedAddress says why a service with this address does not start; empty: it does.
-func refusedAddress(v string) string {
+func refusedAddress(ctx context.Context, v string) string {
 	t, err := fprom.New(fprom.Config{APIKey: "key", AccountID: "account", BaseURL: v, Logger: slog.New(slog.DiscardHandler)})
 	if wrong, ok := errors.AsType[*fprom.ValidationError](err); ok {
 		reason, _, _ := strings.Cut(wrong.Reason, "; ")
 		return reason
 	}
-	_ = t.Shutdown(context.Background()) // nothing waits in it
+	_ = t.Shutdown(ctx) // nothing waits in it
 	return ""
 }
