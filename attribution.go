@@ -74,7 +74,11 @@ func (x *Exchange) attribution() Attribution {
 func cookie(lines []string, name string) string {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
-			if v, ok := strings.CutPrefix(strings.Trim(part, " \t"), name+"="); ok && usableID(v) {
+			v, ok := strings.CutPrefix(strings.Trim(part, " \t"), name+"=")
+			if inner, quoted := strings.CutPrefix(v, `"`); ok && quoted { // RFC 6265 allows it
+				v, ok = strings.CutSuffix(inner, `"`)
+			}
+			if ok && usableID(v) {
 				return v
 			}
 		}

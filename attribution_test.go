@@ -25,7 +25,7 @@ func TestAttributionFrom(t *testing.T) {
 		{"accounts made before April 2021", "_fprom_track=old123", "old123"},
 		{"both", "_fprom_track=old123; _fprom_tid=abc", "abc"},
 		{"the new one is unusable", "_fprom_track=old123; _fprom_tid=null", "old123"},
-		{"quoted, which FirstPromoter's script does not do", `_fprom_tid="quoted123"`, ""},
+		{"quoted", `_fprom_tid="quoted123"`, "quoted123"},
 		{"one quote", `_fprom_tid=abc"`, ""},
 		{"empty", "_fprom_tid=", ""},
 		{"empty quotes", `_fprom_tid=""`, ""},
@@ -101,7 +101,7 @@ func TestAttributionMetadata(t *testing.T) {
 
 // FuzzAttributionFrom: whatever the browser sends, a tid is one that net/http sees as well, and one that a Sale can carry.
 func FuzzAttributionFrom(f *testing.F) {
-	for _, line := range []string{"_fprom_tid=abc", `a=1; _fprom_tid="abc"; _fprom_track=x`, "_fprom_tid=a; _fprom_tid=b", " _fprom_tid = x ;;=", "_fprom_tid=\xff", "_fprom_tid=00\f"} {
+	for _, line := range []string{"_fprom_tid=abc", `a=1; _fprom_tid="abc"; _fprom_track=x`, "_fprom_tid=a; _fprom_tid=b", " _fprom_tid = x ;;=", "_fprom_tid=\xff", "_fprom_tid=00\f", `"0"`} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
