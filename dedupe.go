@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,19 +13,20 @@ import (
 type DedupeConfig struct {
 	// TTL is how long a delivered event id is remembered. Default 24 h.
 	TTL time.Duration
-	// MaxEntries is how many ids are remembered at most, those that wait included; beyond it the older half is forgotten.
-	// Default 262,144. A durable queue still knows a forgotten id, and so does FirstPromoter, which answers 409.
+	// MaxEntries is how many ids are remembered at most, those that wait included; beyond it the older half is forgotten, but for
+	// events that are sent again. Default 262,144. A durable queue knows a forgotten id, and so does FirstPromoter: it answers 409.
 	MaxEntries int
 }
 
-// dedupe remembers event ids in two generations of go-cache. When the young one is full or old, it becomes the old one, and the
-// previous old one is dropped as a whole: so no call waits for a sweep.
+// dedupe remembers event ids in two generations of go-cache. When the young one is full or a TTL old, it becomes the old one,
+// and the previous old one is dropped as a whole. What says when an event is sent again must not be dropped, so it is apart.
 type dedupe struct {
 	ttl  time.Duration
 	half int // ids in one generation
 
 	mu         sync.Mutex
-	young, old *cache.Cache // of type known
+	again      *cache.Cache // of type known: those with a failure or a NotReferral, until they have not been sent for a day
+	young, old *cache.Cache // the others
 	youngSince time.Time
 	sending    map[string]chan struct{} // ids of the calls under way; closed when the call has ended
 }
@@ -35,53 +37,56 @@ type known struct {
 	waits     bool // the queue has stored it, and it has no outcome. Not noted where other processes deliver too
 	sent      bool // a call got no outcome: it may have registered the event
 	delivered bool
-	failure   *failure // of the attempts without an outcome; nil if there is none. Only the call under way may change it
-	asked     int      // how often the queue asked again about a NotReferral
+	failure   *failure  // of the attempts without an outcome; nil if there is none. Only the call under way may change it
+	notFound  time.Time // the first NotReferral of a sale that is asked about again; zero if there is none
 }
 
-func newDedupe(c DedupeConfig) *dedupe {
+func newDedupe(c Config) *dedupe {
+	ttl, longest := c.Dedupe.TTL, slices.Max(append([]time.Duration{0}, c.Retry.NotFound...))
 	return &dedupe{
-		ttl: c.TTL, half: max(c.MaxEntries/2, 1), young: cache.New(0, 0), old: cache.New(0, 0), youngSince: time.Now(), sending: map[string]chan struct{}{},
+		ttl: ttl, half: max(c.Dedupe.MaxEntries/2, 1), sending: map[string]chan struct{}{},
+		again: cache.New(longest+giveUpAfter, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
 	}
 }
 
 // get is called with mu held, as set is.
-func (d *dedupe) get(key string) known {
-	v, ok := d.young.Get(key)
-	if !ok {
-		v, _ = d.old.Get(key)
+func (d *dedupe) get(key string) (k known) {
+	for _, c := range []*cache.Cache{d.old, d.young, d.again} {
+		if v, ok := c.Get(key); ok {
+			k = v.(known)
+		}
 	}
-	k, _ := v.(known)
 	return k
 }
 
 func (d *dedupe) set(key string, k known) {
-	if k == (known{digest: k.digest}) { // nothing is known, so it takes no place
-		d.young.Delete(key)
-		d.old.Delete(key)
-		return
+	d.again.Delete(key)
+	d.young.Delete(key)
+	d.old.Delete(key)
+	switch {
+	case k.failure != nil || !k.notFound.IsZero():
+		d.again.SetDefault(key, k)
+	case k != known{digest: k.digest}: // otherwise nothing is known, so it takes no place
+		if d.young.ItemCount() >= d.half || time.Since(d.youngSince) >= d.ttl {
+			d.again.DeleteExpired()
+			d.old, d.young, d.youngSince = d.young, cache.New(d.ttl, 0), time.Now()
+		}
+		d.young.SetDefault(key, k)
 	}
-	ttl := max(d.ttl, giveUpAfter) // of a failure
-	if n := d.young.ItemCount(); n >= d.half || time.Since(d.youngSince) >= ttl {
-		d.old, d.young, d.youngSince = d.young, cache.New(0, 0), time.Now()
-	}
-	if k.delivered {
-		ttl = d.ttl
-	}
-	d.young.Set(key, k, ttl)
 }
 
-// compare reports whether m is a repeat of the event that is known, if that is delivered, or in conflict with it.
-func (k known) compare(m Message) (repeat, conflict bool) {
+// compare reports whether m is a repeat of the event that is known, if that is delivered, or in conflict with it. With waiting, it
+// may also be in conflict with an event that waits: that is for Record and Track, since Put knows what waits.
+func (k known) compare(m Message, waiting bool) (repeat, conflict bool) {
 	same := k.digest == m.Digest
-	return k.delivered && same, (k.delivered || k.waits) && !same
+	return k.delivered && same, (k.delivered || waiting && k.waits) && !same
 }
 
 // check compares m with what is known of its id.
-func (d *dedupe) check(m Message) (repeat, conflict bool) {
+func (d *dedupe) check(m Message, waiting bool) (repeat, conflict bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.get(m.Key).compare(m)
+	return d.get(m.Key).compare(m, waiting)
 }
 
 // stored notes that the queue has m, which waits unless its delivery was quicker.
@@ -101,10 +106,10 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 	defer d.mu.Unlock()
 	for {
 		a.known = d.get(a.Key)
-		repeat, conflict := a.known.compare(a.Message)
+		repeat, conflict := a.known.compare(a.Message, !a.queued)
 		other, sending := d.sending[a.Key]
 		switch {
-		case conflict && (a.known.delivered || !a.queued):
+		case conflict:
 			a.verdict = verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: &ConflictError{Keys: []string{a.Key}}}
 			return false
 		case repeat:
@@ -131,9 +136,9 @@ func (d *dedupe) endSend(a *attempt) {
 	close(d.sending[a.Key])
 	delete(d.sending, a.Key)
 	k := d.get(a.Key)
-	k.sent, k.failure, k.asked = k.sent || a.sent && !a.good(), a.known.failure, a.known.asked
+	k.sent, k.failure, k.notFound = k.sent || a.sent && !a.good(), a.known.failure, a.known.notFound
 	if a.queued && (a.class == classDone || a.class == classRejected) {
-		k.waits, k.failure, k.asked = false, nil, 0
+		k.waits, k.failure, k.notFound = false, nil, time.Time{}
 	}
 	if a.class == classDone && !a.Repeats() && (a.queued || a.Outcome != NotReferral) {
 		k.digest, k.delivered = a.Digest, true

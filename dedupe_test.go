@@ -186,7 +186,9 @@ func TestRejectedBeforePutReturned(t *testing.T) {
 		cfg := config(f)
 		cfg.Queue = q
 		tracker := start(t, cfg)
-		enqueue(t, tracker, sale("ch_1"), sale("ch_1"))
+		corrected := sale("ch_1")
+		corrected.Amount++
+		enqueue(t, tracker, sale("ch_1"), corrected)
 		flush(t, tracker, time.Minute)
 		if s := tracker.Stats(); s.Rejected != 1 || s.Tracked != 1 {
 			t.Errorf("%d calls, stats %+v: a rejected event is still known", len(f.seen()), s)
@@ -265,6 +267,32 @@ func TestDedupeIsBounded(t *testing.T) {
 		}
 		if known := tracker.Stats().Known - before; known > 6400 {
 			t.Errorf("%d ids remembered, want at most 6400", known)
+		}
+	})
+}
+
+// However many ids are forgotten: a sale without a referral gets its outcome, and what fails alone is given up after a day.
+func TestRetriesAreNotForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(_ int, c call) reply {
+			switch {
+			case c.has("ch_1"):
+				return unknownYet
+			case c.has("bad"):
+				return reply{status: 500}
+			}
+			return ok()
+		}}
+		cfg := config(f)
+		cfg.Dedupe.MaxEntries = 10
+		tracker := start(t, cfg)
+		enqueue(t, tracker, referred(), sale("bad"))
+		for i := range 30 * 60 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+			time.Sleep(time.Minute)
+		}
+		if s := tracker.Stats(); s.NotReferral != 1 || s.Rejected != 1 || f.count("ch_1") != 4 || f.count("bad") > 50 {
+			t.Errorf("%d calls for the sale without a referral, %d for the one that fails, stats %+v", f.count("ch_1"), f.count("bad"), s)
 		}
 	})
 }

@@ -1,10 +1,12 @@
 package fprom
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom/internal/safelog"
@@ -16,7 +18,7 @@ type attempt struct {
 	verdict
 	queued bool            // the queue makes it, not Track
 	again  bool            // an earlier attempt got no outcome
-	known  known           // of its id; the answer changes failure and asked
+	known  known           // of its id; the answer changes failure and notFound
 	open   context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
 	waited time.Duration   // at the gate
 }
@@ -111,29 +113,22 @@ func (t *Tracker) conclude(ctx context.Context, a *attempt) {
 
 // askAgain postpones the outcome of a NotReferral that may have come too early (RetryConfig.NotFound).
 func (t *Tracker) askAgain(a *attempt) {
-	early := a.class == classAskAgain || attributed(a.Message)
-	times, asked := t.cfg.Retry.NotFound, a.known.asked
-	if n := len(times); n > 1 && time.Since(a.RecordedAt) >= giveUpAfter {
+	e, _ := a.Event()
+	sale, _ := e.(Sale)
+	early := a.class == classAskAgain || sale.TID+sale.RefID+sale.PromoCode != "" // it names its referral
+	times, first := t.cfg.Retry.NotFound, cmp.Or(a.known.notFound, time.Now())
+	if n := len(times); n > 1 && first.Sub(a.RecordedAt) >= giveUpAfter {
 		times = times[:n-1] // perhaps no process lives so long
 	}
-	if a.class = classDone; !a.queued || !early || asked >= len(times) {
+	age := time.Since(first)
+	i := slices.IndexFunc(times, func(at time.Duration) bool { return age < at })
+	if a.class = classDone; !a.queued || !early || i < 0 {
 		return
 	}
-	a.wait = times[asked]
-	if asked > 0 {
-		a.wait -= times[asked-1]
-	}
-	a.known.asked++
-	a.aside = a.known.asked == len(times) // its sign-up may wait behind it
+	a.known.notFound = first
+	a.wait, a.aside = times[i]-age, i == len(times)-1 // its sign-up may wait behind it
 	a.class = classAskAgain
 	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), a.wait.Round(time.Second))
-}
-
-// attributed reports whether m is a sale that names its referral.
-func attributed(m Message) bool {
-	e, _ := m.Event()
-	sale, _ := e.(Sale)
-	return sale.TID+sale.RefID+sale.PromoCode != ""
 }
 
 // report turns the verdict into a step. A failure of Track is no step: the caller decides whether to repeat it.

@@ -26,7 +26,7 @@ func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
 		if t == nil || t == (*Tracker)(nil) {
 			cfg = Config{Logger: slog.New(slog.DiscardHandler), Queue: foreign{}}
 		}
-		h.tracker = &Tracker{cfg: cfg, dedupe: newDedupe(cfg.Dedupe)}
+		h.tracker = &Tracker{cfg: cfg, dedupe: newDedupe(cfg)}
 	}
 	for _, o := range opts {
 		o(h)

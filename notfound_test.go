@@ -63,6 +63,8 @@ func TestNotFoundIsAskedAgain(t *testing.T) {
 		"PromoCode":         {with(func(s *fprom.Sale) { s.PromoCode = "p" }), nil, unknownYet, defaults},
 		"204":               {referred(), nil, reply{status: 204}, defaults},
 		"own schedule":      {referred(), []time.Duration{time.Second, 2 * time.Hour}, unknownYet, []time.Duration{0, time.Second, 2 * time.Hour}},
+		"over days":         {referred(), []time.Duration{time.Hour, 24 * time.Hour, 72 * time.Hour}, unknownYet, []time.Duration{0, time.Hour, 24 * time.Hour, 72 * time.Hour}},
+		"after days":        {referred(), []time.Duration{72 * time.Hour}, unknownYet, []time.Duration{0, 72 * time.Hour}},
 		"no schedule":       {referred(), []time.Duration{}, unknownYet, []time.Duration{0}},
 		"no referral":       {sale("ch_1"), nil, unknownYet, []time.Duration{0}},
 		"refund":            {refund("ch_1"), nil, unknownYet, []time.Duration{0}},
@@ -79,7 +81,7 @@ func TestNotFoundIsAskedAgain(t *testing.T) {
 				cfg.Retry.NotFound, cfg.Retry.Base = test.schedule, 12*time.Hour // which has nothing to do with it
 				tracker := start(t, cfg)
 				enqueue(t, tracker, test.event)
-				flush(t, tracker, 3*time.Hour)
+				flush(t, tracker, 100*time.Hour)
 				id := "ch_1"
 				if name == "sign-up" {
 					id = "lead@example.com"

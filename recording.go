@@ -68,7 +68,7 @@ func (x *Exchange) record(events []Event) error {
 		if err != nil {
 			return err
 		}
-		_, conflict := x.hook.tracker.dedupe.check(m)
+		_, conflict := x.hook.tracker.dedupe.check(m, true)
 		if conflict || slices.ContainsFunc(all, func(before Message) bool { return before.Key == m.Key && before.Digest != m.Digest }) {
 			conflicts = []Message{m}
 			return &ConflictError{Keys: []string{m.Key}}

@@ -46,7 +46,7 @@ func New(cfg Config) (*Tracker, error) {
 		return nil, err
 	}
 	t := &Tracker{
-		cfg: cfg, began: time.Now(), dedupe: newDedupe(cfg.Dedupe), gate: newGate(cfg), ended: make(chan struct{}),
+		cfg: cfg, began: time.Now(), dedupe: newDedupe(cfg), gate: newGate(cfg), ended: make(chan struct{}),
 	}
 	t.client = newClient(cfg, t.counts.called)
 	if err := t.claimQueue(); err != nil {
