@@ -25,7 +25,7 @@
 //	uid, tid,       notes fp_uid, fp_tid, fp_ref of the payment, the order, the invoice, the subscription: the first that
 //	ref_id          has the entry
 //	plan, quantity  notes fp_plan, else subscription.plan_id; subscription.quantity
-//	tax             notes fp_net or fp_tax of the order, the invoice, the payment, the subscription; else
+//	tax             notes fp_net or fp_tax of the invoice, the payment, the order, the subscription; else
 //	                invoice.tax_amount
 //
 // # The field tax is not the sales tax
@@ -36,9 +36,9 @@
 // payment's. A wrong note, such as a tax above the amount, fails the payload (422). Watch the log: Razorpay switches off a
 // webhook that fails for 24 hours. Without such a note the gross amount is tracked.
 //
-// A part payment may repeat the notes of its whole order or invoice. Only the webhooks that contain the order or the invoice tell what
-// they refer to: not payment.captured, and not a refund. So give an order that may be paid in parts no fp_tax and fp_net, and use
-// billing.WithPayment for the refunds of an invoice that is paid in parts.
+// A part payment may repeat the notes of its whole order or invoice. Only the webhooks of an invoice tell that they refer to all of it.
+// So give an order that may be paid in parts no fp_tax and fp_net, and use billing.WithPayment for the refunds of an invoice that is
+// paid in parts.
 //
 // If fee_bearer is customer (Convenience Fee Model), the customer has paid Razorpay's fee on top, and its refund gives it back: the fee
 // is subtracted, and the notes refer to the amount without it.

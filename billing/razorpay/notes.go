@@ -14,9 +14,9 @@ func beforeTax(p *billing.Payload, e entities, gross billing.Int) billing.Int {
 		notes billing.Node
 		total billing.Int
 	}{
-		{e.order.At("notes"), e.order.Int("amount")}, // first: a part payment repeats the notes of the whole order
-		{e.invoice.At("notes"), e.invoice.Int("amount")},
-		{e.payment.At("notes"), charged},
+		{e.invoice.At("notes"), e.invoice.Int("amount")}, // first: a part payment repeats the notes of the whole invoice
+		{e.payment.At("notes"), charged},                 // before the order's, which payment.captured does not contain
+		{e.order.At("notes"), e.order.Int("amount")},
 		{e.subscription.At("notes"), charged},
 	} {
 		if net := note(p, at.notes, "fp_net", at.total); net.OK {
