@@ -97,14 +97,15 @@ func paid(p *billing.Payload, o billing.Node) {
 
 // trial reports what was paid for the trial. It is the same transaction as in subscription.paid, if that comes too.
 func trial(p *billing.Payload, o billing.Node) {
-	switch {
-	case beforeTax(o.At("last_transaction")).N > 0:
+	last := o.At("last_transaction")
+	if last.Text("status").S == "paid" && beforeTax(last).N > 0 {
 		paid(p, o)
-	case o.Int("product.trial_price").N > 0:
-		p.Skip(billing.ByHand, "the trial of the subscription "+o.Text("id").S+" has a price: if no subscription.paid reports it, report it by hand")
-	default:
-		p.Trial("a trial; subscription.paid reports its first payment", func(d *billing.Draft) { customer(d, o) })
+		return
 	}
+	if o.Int("product.trial_price").N > 0 {
+		p.Skip(billing.ByHand, "the trial of the subscription "+o.Text("id").S+" has a price: if no subscription.paid reports it, report it by hand")
+	}
+	p.Trial("a trial; subscription.paid reports its first payment", func(d *billing.Draft) { customer(d, o) })
 }
 
 // price returns the price of all units of a subscription.
