@@ -51,7 +51,7 @@ func (s settings) convert(p *billing.Payload) {
 		}
 	case "invoice.voided", "invoice.marked_uncollectible":
 		if o.Int("amount_paid").N > 0 {
-			p.Skip(billing.ByHand, "the invoice "+o.Text("id").S+" is given up, but a part of it was paid: report that by hand")
+			p.Skip(billing.ByHand, "the invoice "+o.Text("id").S+" is given up, but a part of it was paid: report that by hand, with this id as event id, so that it does not count twice if the invoice is paid later")
 		}
 	}
 }

@@ -20,7 +20,8 @@
 //
 // An invoice that is paid in parts is one sale, once all of it is paid. If it is given up before (invoice.voided or
 // invoice.marked_uncollectible with an amount_paid), that is a warning (reason by-hand). So is money that is given back outside of Stripe
-// (credit_note.created with an out_of_band_amount). Credit for the customer's balance is no refund: a later invoice is paid less.
+// (credit_note.created with an out_of_band_amount). Credit for the customer's balance is no refund: a later invoice is paid less. A
+// refund of a part is reported at once, also before the sale. If you give all parts back, report their sale by hand, too.
 //
 // With capture_method=manual a Checkout session is completed unpaid, and no session follows when you capture the payment. Such payments
 // need WithPaymentIntents, and fp_tid and fp_uid in payment_intent_data.metadata.
