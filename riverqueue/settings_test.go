@@ -132,3 +132,13 @@ func TestMigrateInAGivenSchema(t *testing.T) {
 	q, _ := openAt(t, asRole(t, role), riverqueue.Config{Schema: schema})
 	lifeOfEvents(t, q)
 }
+
+// TestFlushWithoutDescriptions: a pool that keeps no descriptions of statements can flush, as some that use a pooler do.
+func TestFlushWithoutDescriptions(t *testing.T) {
+	t.Parallel()
+	q, _ := openAt(t, withQuery(t, database, "description_cache_capacity", "0"), riverqueue.Config{})
+	put(t, q, sale("1", "ann", 100))
+	var r record
+	start(t, q, r.deliver)
+	flush(t, q)
+}
