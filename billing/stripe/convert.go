@@ -63,7 +63,7 @@ func (s settings) takes(account, context string) bool {
 }
 
 func invoice(p *billing.Payload, o billing.Node) {
-	if status := o.Text("status").S; status != "" && status != "paid" {
+	if status := o.Text("status").S; status != "" && status != "paid" && o.Int("amount_remaining").N > 0 {
 		p.Skip(billing.NotFinal, "the invoice's status is "+status+": invoice.paid reports all payments once the rest is paid")
 		return
 	}
