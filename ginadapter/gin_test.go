@@ -49,7 +49,17 @@ func TestGin(t *testing.T) {
 	}{
 		{name: "JSON", handler: func(c *gin.Context) { sell(c); c.JSON(http.StatusOK, "ok") }, want: stored, wantStatus: 200},
 		{name: "402 in a buffer outside", outer: []gin.HandlerFunc{buffer}, handler: func(c *gin.Context) { sell(c); c.JSON(http.StatusPaymentRequired, "no") }, want: discarded("402"), wantStatus: 402},
+		{name: "402 and then -1 in a buffer outside", outer: []gin.HandlerFunc{buffer}, handler: func(c *gin.Context) {
+			sell(c)
+			c.Status(http.StatusPaymentRequired)
+			c.JSON(-1, "no") // Gin keeps the status
+		}, want: discarded("402"), wantStatus: 402},
 		{name: "201 in a buffer outside", outer: []gin.HandlerFunc{buffer}, handler: func(c *gin.Context) { sell(c); c.Status(http.StatusCreated) }, want: []string{"stored sale:1", "status 201"}, wantStatus: 201},
+		{name: "the buffer outside has timed out", outer: []gin.HandlerFunc{buffer}, handler: func(c *gin.Context) {
+			sell(c)
+			c.Status(http.StatusOK)
+			timedOut(c)
+		}, want: discarded("408"), wantStatus: 408},
 		{name: "status without a body", handler: func(c *gin.Context) { sell(c); c.Status(http.StatusCreated) }, want: []string{"stored sale:1", "status 201"}, wantStatus: 201},
 		{name: "status changed before it left", handler: func(c *gin.Context) {
 			sell(c)
@@ -114,6 +124,14 @@ func TestGin(t *testing.T) {
 	}
 }
 
+// timedOut answers as a buffer does while the handler still runs.
+func timedOut(c *gin.Context) {
+	w := c.Writer.(interface{ Unwrap() http.ResponseWriter }).Unwrap().(*bufferWriter)
+	w.status = http.StatusRequestTimeout
+	w.ResponseWriter.WriteHeader(w.status)
+	w.ResponseWriter.WriteHeaderNow()
+}
+
 // buffer sends the response when the chain has returned, as middlewares for time-outs do. Its Status is not the handler's.
 func buffer(c *gin.Context) {
 	w := &bufferWriter{ResponseWriter: c.Writer}
@@ -130,8 +148,13 @@ type bufferWriter struct {
 	body   []byte
 }
 
-func (b *bufferWriter) WriteHeader(status int) { b.status = status }
-func (b *bufferWriter) WriteHeaderNow()        {}
+func (b *bufferWriter) WriteHeader(status int) {
+	if status > 0 {
+		b.status = status
+	}
+}
+
+func (b *bufferWriter) WriteHeaderNow() {}
 
 func (b *bufferWriter) Write(p []byte) (int, error) {
 	b.body = append(b.body, p...)

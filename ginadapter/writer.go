@@ -37,11 +37,17 @@ func (w *writer) commit() bool {
 	return !w.refused
 }
 
-// status returns the status of the response. The Status of a middleware outside that buffers the response may always be 200.
-func (w *writer) status() int { return cmp.Or(w.set, w.Status()) }
+// status returns the status of the response. Before it is sent, the Status of a middleware outside that buffers it may always be 200.
+// Once it is sent, such a middleware may have answered something else.
+func (w *writer) status() int {
+	if w.Written() {
+		return w.Status()
+	}
+	return cmp.Or(w.set, w.Status())
+}
 
 func (w *writer) WriteHeader(status int) {
-	if status > 0 && !w.Written() {
+	if status > 0 { // Gin ignores -1
 		w.set = status
 	}
 	w.ResponseWriter.WriteHeader(status)
