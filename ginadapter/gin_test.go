@@ -103,6 +103,10 @@ func TestGin(t *testing.T) {
 			sell(c)
 			c.Stream(func(io.Writer) bool { c.SSEvent("message", "ok"); return false })
 		}, want: stored, wantStatus: 200},
+		{name: "Stream in a middleware that takes -1 for a status", outer: []gin.HandlerFunc{func(c *gin.Context) { c.Writer = &literal{c.Writer, 200} }}, handler: func(c *gin.Context) {
+			sell(c)
+			c.Stream(func(io.Writer) bool { c.SSEvent("message", "ok"); return false })
+		}, want: stored, wantStatus: 200},
 		{name: "early hints", handler: func(c *gin.Context) {
 			sell(c)
 			w := c.Writer.(interface{ Unwrap() http.ResponseWriter }).Unwrap()
@@ -122,6 +126,20 @@ func TestGin(t *testing.T) {
 			}, adaptertest.Case{Want: c.want, WantStatus: c.wantStatus})
 		})
 	}
+}
+
+// literal keeps each status, as the writer of gin-contrib/gzip does. Gin sets -1 where the status shall stay.
+type literal struct {
+	gin.ResponseWriter
+
+	status int
+}
+
+func (l *literal) Status() int { return l.status }
+
+func (l *literal) WriteHeader(status int) {
+	l.status = status
+	l.ResponseWriter.WriteHeader(status)
 }
 
 // timedOut answers as a buffer does while the handler still runs.

@@ -43,11 +43,11 @@ func (w *writer) status() int {
 	if w.Written() {
 		return w.Status()
 	}
-	return cmp.Or(w.set, w.Status())
+	return cmp.Or(w.set, max(w.Status(), http.StatusOK)) // Gin's -1 lets the status stay
 }
 
 func (w *writer) WriteHeader(status int) {
-	if status > 0 { // Gin ignores -1
+	if status > 0 {
 		w.set = status
 	}
 	w.ResponseWriter.WriteHeader(status)
