@@ -60,11 +60,9 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) (lost []Message, er
 		}
 	}
 	if len(fresh) > 0 {
-		var refused []Message
-		if refused, err = t.put(ctx, fresh); err != nil {
+		if conflicts, err = t.put(ctx, fresh, conflicts); err != nil {
 			lost, err = fresh, fmt.Errorf("fprom: %s was not stored: %w", SafeKey(fresh[0].Key), err)
 		}
-		conflicts = append(conflicts, refused...)
 	}
 	var keys []string
 	for _, m := range conflicts {
@@ -77,25 +75,32 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) (lost []Message, er
 	return lost, err
 }
 
-// put stores ms in the queue. The ids of conflicts are known to it with another amount.
-func (t *Tracker) put(ctx context.Context, ms []Message) (conflicts []Message, err error) {
+// put stores ms in the queue. To conflicts it adds those whose ids the queue knows with another amount.
+func (t *Tracker) put(ctx context.Context, ms, conflicts []Message) ([]Message, error) {
 	bounded := ctx
 	if _, quick := t.cfg.Queue.(*memoryQueue); !quick { // the queue in memory never waits
 		var cancel context.CancelFunc
 		bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 		defer cancel()
 	}
-	err = t.guard(ctx, "the Queue's Put", func() error { return t.cfg.Queue.Put(bounded, ms...) })
-	c, named := errors.AsType[*ConflictError](err)
-	conflict := errors.Is(err, ErrConflict)
-	if conflict {
-		err = nil
-	}
+	conflict, keys := false, []string(nil)
+	err := t.guard(ctx, "the Queue or Enqueuer", func() error { // its error may panic, too
+		err := t.cfg.Queue.Put(bounded, ms...)
+		if c, ok := errors.AsType[*ConflictError](err); ok {
+			keys = c.Keys
+		}
+		if conflict = errors.Is(err, ErrConflict); conflict {
+			return nil
+		}
+		return err
+	})
+	named := func(m Message) bool { return slices.Contains(keys, m.Key) }
+	unnamed := !slices.ContainsFunc(ms, named) // then perhaps all
 	t.counts.update(func(s *Stats) { s.PutError = shortText(err) })
 	_, shared := t.cfg.Queue.(Limiter) // then another process may give an event up, which frees its id
 	for _, m := range ms {
 		switch {
-		case conflict && (!named || slices.Contains(c.Keys, m.Key)): // not named: perhaps all
+		case conflict && (unnamed || named(m)):
 			conflicts = append(conflicts, m)
 		case err == nil:
 			if !shared {

@@ -50,6 +50,9 @@ func TestEnqueuerWithoutTracker(t *testing.T) { // not parallel: slog.Default is
 	}{
 		{http.StatusOK, errors.New("no place"), []string{"level=ERROR", "LOST", "no place", "event=sale:42", "event=cancellation:sha256-"}},
 		{http.StatusOK, &fprom.ConflictError{Keys: []string{"sale:42"}}, []string{"level=ERROR", "NOT TRACKED", "sale:42"}},
+		{http.StatusOK, &fprom.ConflictError{Keys: []string{"sale:tenant-7-42"}}, []string{"level=ERROR", "NOT TRACKED", "sale:42"}},
+		{http.StatusOK, &fprom.ConflictError{}, []string{"level=ERROR", "NOT TRACKED", "sale:42"}},
+		{http.StatusOK, (*fprom.ConflictError)(nil), []string{"level=ERROR", "Enqueuer panicked", "LOST", "sale:42"}},
 		{http.StatusBadGateway, nil, []string{"level=DEBUG", "not sent", "event=sale:42", "event=cancellation:sha256-"}},
 	} {
 		log.Reset()

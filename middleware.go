@@ -24,14 +24,12 @@ type Enqueuer interface {
 // this process knows an event id with another amount, and ErrNoMiddleware if ctx does not come from a wrapped handler, or if
 // the handler has returned.
 func Record(ctx context.Context, events ...Event) error {
-	if ctx == nil {
-		return ErrNoMiddleware
+	if ctx != nil {
+		if x, _ := ctx.Value(exchangeKey{}).(*Exchange); x != nil {
+			return x.record(events) //nolint:contextcheck // the Exchange has the request's
+		}
 	}
-	x, _ := ctx.Value(exchangeKey{}).(*Exchange)
-	if x == nil {
-		return ErrNoMiddleware
-	}
-	return x.record(events) //nolint:contextcheck // the Exchange has the request's
+	return ErrNoMiddleware
 }
 
 // MiddlewareOption changes what an adapter's Middleware does: WithFailClosed, WithRefIDCookie, WithSuccess.

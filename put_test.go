@@ -3,6 +3,7 @@ package fprom_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 
 	"github.com/fprom-go/fprom"
@@ -36,6 +37,19 @@ func TestStatsSayWhyNothingIsStored(t *testing.T) {
 				t.Errorf("PutError %q, want %q", got, want)
 			}
 			q.err = nil
+		}
+	})
+}
+
+// TestNilErrorOfQueue: an error of the queue that is a nil pointer panics when it is looked at. The customer has paid and sees it.
+func TestNilErrorOfQueue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cfg := config(always(ok()))
+		cfg.Queue = &fullDisk{Queue: fprom.NewMemoryQueue(10), err: (*fprom.ConflictError)(nil)}
+		tracker := start(t, cfg)
+		w := serve(t, fprom.NewHook(tracker), "", func(_ http.ResponseWriter, r *http.Request) { record(t, r, validSale("1")) })
+		if s := tracker.Stats(); w.Code != http.StatusOK || s.Lost != 1 || s.Panics != 1 {
+			t.Errorf("status %d, %d lost, %d panics; want 200, 1, 1", w.Code, s.Lost, s.Panics)
 		}
 	})
 }

@@ -35,17 +35,14 @@ func (x *Exchange) store(last bool) error {
 		return nil
 	}
 	lost, err := x.hook.tracker.enqueue(x.inner.Context(), events)
-	switch {
-	case err == nil, errors.Is(err, ErrConflict): // the others are stored, and a redelivery would have the same conflict
-	case x.hook.failClosed && !last:
-		x.decision = handlerRefused
-		err = fmt.Errorf("fprom: the request is answered with 503: %w", err)
-		x.report(StageDiscarded, lost, err)
-		return err
-	default:
+	if lost == nil || last || !x.hook.failClosed { // a conflict is no loss: a redelivery would have the same
 		x.report(StageLost, lost, err)
+		return nil
 	}
-	return nil
+	x.decision = handlerRefused
+	err = fmt.Errorf("fprom: the request is answered with 503: %w", err)
+	x.report(StageDiscarded, lost, err)
+	return err
 }
 
 func (x *Exchange) report(stage Stage, events []Message, err error) {
