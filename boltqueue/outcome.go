@@ -54,8 +54,7 @@ func (t *transaction) remember(seq uint64, r *record) error {
 
 // quarantine makes a waiting event that cannot be read any more a dead letter.
 func (t *transaction) quarantine(it *item) error {
-	k, was := seqKey(it.Seq), record{state: fprom.StateWaiting}
-	was.Bulk = it.Bulk
+	k, was := seqKey(it.Seq), record{Message: fprom.Message{Bulk: it.Bulk}, state: fprom.StateWaiting}
 	t.track(0, &was, -1)
 	t.track(it.Seq, t.read(it.Seq), 1)
 	if t.open.Get(k) == nil { // its number was damaged, too
@@ -64,10 +63,10 @@ func (t *transaction) quarantine(it *item) error {
 	return nil
 }
 
-// drop removes a dead letter. It returns false if there is none. One that is damaged while the file is open stays until the next start.
+// drop removes a dead letter. It returns false if there is none, or if it was damaged since the start: it may be in the line.
 func (t *transaction) drop(seq uint64) (bool, error) {
 	r := t.read(seq)
-	if r.damaged && t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq { // not known to be damaged yet, so it may be in the line; or not there
+	if r.damaged && (t.open.Get(seqKey(seq)) == nil || t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq) {
 		return false, nil
 	}
 	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.remove(seq, r))

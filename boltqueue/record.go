@@ -160,7 +160,7 @@ func decode(seq uint64, b []byte, done bool) *record {
 	switch {
 	case done:
 		r.state = fprom.StateDone
-	case waits(seq, b):
+	case !r.damaged && b[4]&flagDead == 0:
 		r.state = fprom.StateWaiting
 	}
 	if r.damaged {

@@ -43,7 +43,9 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 		_ = q.breakDown(err)
 		q.line.Retry(it, 0, false)
 		return
-	case !r.damaged: // else settle makes it a dead letter
+	case r.damaged: // settle makes it a dead letter, also if it can be read by then
+		err = &fprom.ValidationError{Field: "the record", Reason: "could not be read when the event was due; redrive it"}
+	default:
 		failpoint("leased")
 		r.Attempt++
 		res, err = backlog.Recovered(ctx, deliver, r.Message)
@@ -56,9 +58,8 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 func (q *Queue) settle(ctx context.Context, it *item, attempts int, res fprom.Result, err error) {
 	var next time.Time
 	again, written := err != nil && !fprom.IsPermanent(err), false
-	delay := fprom.RetryDelay(attempts, err)
 	if again {
-		next = time.Now().Add(delay)
+		next = time.Now().Add(fprom.RetryDelay(attempts, err))
 	}
 	if fprom.IsHeld(err) {
 		attempts--

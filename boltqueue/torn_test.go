@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,6 +218,98 @@ func TestDamagedUnderWay(t *testing.T) {
 				t.Errorf("dead letters %+v, %+v; want a damaged one", ds, s)
 			}
 		})
+	}
+}
+
+// TestReadableLater: an event that cannot be read when it is due, but a moment later, is not taken for a done one.
+func TestReadableLater(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fprom.db")
+	var q *boltqueue.Queue
+	holding, begun := make(chan struct{}), atomic.Bool{}
+	q = open(t, dir, discard, boltqueue.WithFailures(whole, func() error {
+		if begun.CompareAndSwap(true, false) {
+			close(holding)
+			await(t, q, 1)
+			overwrite(t, path, "4242", "1142")
+		}
+		return nil
+	}))
+	put(t, q, sale(t, "bad", 1142))
+	overwrite(t, path, "1142", "4242")
+	begun.Store(true)
+	stored := make(chan error, 1)
+	go func() { stored <- q.Put(t.Context(), sale(t, 1, 100)) }()
+	<-holding
+	deliver(t, q, nil)
+	if ds := letters(t, q); <-stored != nil || len(ds) != 1 || ds[0].Key != "sale:bad" || stats(t, q).Dead != 1 {
+		t.Fatalf("dead letters %+v, %+v; want the event that could not be read", ds, stats(t, q))
+	}
+	if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
+		t.Errorf("Redrive: %d, %v", n, err)
+	}
+	if got := deliver(t, q, nil); len(got) == 0 || got[len(got)-1].Key != "sale:bad" {
+		t.Errorf("delivered %v", got)
+	}
+}
+
+// TestDropTwice: two calls of Drop that share a commit count a damaged dead letter once.
+func TestDropTwice(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q := open(t, dir)
+	put(t, q, sale(t, "bad", 4242))
+	damage(t, filepath.Join(dir, "fprom.db"), func(file []byte) int { return bytes.Index(file, []byte("4242")) })
+	closeQueue(t, q)
+	holding, release := make(chan struct{}, 2), make(chan struct{})
+	q = open(t, dir, discard, boltqueue.WithFailures(func() error { holding <- struct{}{}; <-release; return nil }, whole))
+	var calls sync.WaitGroup
+	var dropped atomic.Int64
+	calls.Go(func() { put(t, q, sale(t, 1, 100)) })
+	<-holding
+	for range 2 {
+		calls.Go(func() {
+			n, err := q.Drop(t.Context(), fprom.Filter{})
+			if dropped.Add(int64(n)); err != nil {
+				t.Errorf("Drop: %v", err)
+			}
+		})
+	}
+	await(t, q, 2)
+	close(release)
+	calls.Wait()
+	if s := stats(t, q); dropped.Load() != 1 || s.Dead != 0 || s.Pending != 1 {
+		t.Errorf("dropped %d, %+v; want 1, and the new event left", dropped.Load(), s)
+	}
+}
+
+// await waits until n requests wait for the next commit.
+func await(t *testing.T, q *boltqueue.Queue, n int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); q.Waiting() < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("%d requests wait, want %d", q.Waiting(), n)
+			return
+		}
+	}
+}
+
+// overwrite changes a text wherever it stands in a file.
+func overwrite(t *testing.T, path, text, by string) {
+	t.Helper()
+	file, err := os.ReadFile(path)
+	f, openErr := os.OpenFile(path, os.O_WRONLY, 0)
+	if err := errors.Join(err, openErr); err != nil {
+		t.Error(err)
+		return
+	}
+	for at := bytes.Index(file, []byte(text)); at >= 0 && err == nil; at = bytes.Index(file, []byte(text)) {
+		copy(file[at:], by)
+		_, err = f.WriteAt([]byte(by), int64(at))
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Error(err)
 	}
 }
 
