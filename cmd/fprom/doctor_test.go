@@ -76,16 +76,8 @@ func campaigns(n int) http.HandlerFunc {
 
 var html = http.Header{"Content-Type": {"text/html"}}
 
-// closedPort is an address where nothing listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
+// closedPort is an address where nothing listens. A free port would not do: another test may get it.
+const closedPort = "127.0.0.1:1"
 
 // silentPort is an address that accepts connections, and never says a word.
 func silentPort(t *testing.T) string {
@@ -159,13 +151,13 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		})), args: []string{"--timeout", "1s"}, exit: 0, check: "others", says: `not checked: .*no answer within 1s`},
 		{name: "an odd answer", env: at(answering(t, status(418, nil, `{"message":"tea"}`))), exit: 5, check: "credentials", says: `418 with JSON`},
 		{name: "500", env: at(answering(t, status(500, nil, `{"message":"boom"}`))), exit: 5, check: "credentials", says: `fails \(500\)`},
-		{name: "nothing listens", env: at("http://" + closedPort(t) + "/api/v2/track"), exit: 5, check: "connection", says: `refused`},
+		{name: "nothing listens", env: at("http://" + closedPort + "/api/v2/track"), exit: 5, check: "connection", says: `refused`},
 		{name: "no such name", env: at("https://api.firstpromoter.invalid/api/v2/track"), exit: 5, check: "dns", says: `not found`},
 		{name: "no answer", env: at(answering(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })), args: []string{"--timeout", "300ms"}, exit: 5, check: "connection", says: `within 300ms`},
 		{name: "TLS hangs", env: at("https://" + silentPort(t) + "/api/v2/track"), args: []string{"--timeout", "300ms"}, exit: 5, check: "tls", says: `no TLS handshake within 300ms`},
 		{name: "the proxy hangs", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": "http://" + silentPort(t)}, args: []string{"--timeout", "300ms"}, exit: 5, check: "connection", says: `the proxy .* does not answer within 300ms`},
 		{name: "connection cut", env: at(answering(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })), exit: 5, check: "connection", says: `cut`},
-		{name: "proxy away", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": "http://" + closedPort(t)}, exit: 5, check: "connection", says: `refused.*HTTPS_PROXY`},
+		{name: "proxy away", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": "http://" + closedPort}, exit: 5, check: "connection", says: `refused.*HTTPS_PROXY`},
 		{name: "proxy with password", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": strings.TrimSuffix(answering(t, status(407, nil, "")), "/api/v2/track")}, exit: 5, check: "connection", says: `407`},
 		{name: "clock behind", env: at(dated(10 * time.Minute)), exit: 3, check: "clock", says: `(599|600|601) s\) behind.*NTP`},
 		{name: "clock ahead", env: at(dated(-10 * time.Minute)), exit: 3, check: "clock", says: `ahead`},
@@ -233,13 +225,13 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 		{"no folder", filepath.Join(dir, "no", "such.db"), `neither the file nor its folder`, 3},
 		{"a folder", dir, `is a folder`, 3},
 		{"a percent sign", filepath.Join(dir, "100%d.db"), `100%d\.db: there is no such file`, 3},
-		{"a password among the parameters", "postgres://shop@" + closedPort(t) + "/shop?password=geheim123", `PostgreSQL cannot be reached`, 3},
+		{"a password among the parameters", "postgres://shop@" + closedPort + "/shop?password=geheim123", `PostgreSQL cannot be reached`, 3},
 		{"foreign", file("foreign.db", strings.Repeat("this is no outbox\n", 500), 0o644), `^[^:]*foreign\.db: is no outbox of fprom[^;]*name the outbox's file`, 3},
 		{"truncated", file("short.db", string(whole[:len(whole)/2]), 0o600), `damaged.*backup`, 3},
 		{"read-only", file("ro.db", string(whole), 0o400), `ro\.db: permission denied.*user of the service`, 3},
 		{"open to others", file("open.db", string(whole), 0o644), `chmod 600`, 0},
 		{"another database", "mysql://root@127.0.0.1/shop", `postgres://`, 3},
-		{"no PostgreSQL", "postgres://shop:geheim123@" + closedPort(t) + "/shop", `PostgreSQL cannot be reached`, 3},
+		{"no PostgreSQL", "postgres://shop:geheim123@" + closedPort + "/shop", `PostgreSQL cannot be reached`, 3},
 		{"no such database", withPath(t, database, "/nowhere"), `no such database.*name in the address`, 3},
 		{"no such schema", database + "&schema=nowhere", `tables are missing.*Migrate`, 3},
 		{"a schema that cannot be one", database + "&schema=No-Where", `tables are missing.*schema=`, 3},

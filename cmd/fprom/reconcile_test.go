@@ -208,7 +208,7 @@ func TestWhy(t *testing.T) {
 		}
 		fprom(t, e, "why", " ").want(t, 2)
 		fprom(t, e.with(env{"FIRSTPROMOTER_API_KEY": "wrong-key-000"}), "why", "bob@example.com").want(t, 4)
-		outage := e.with(env{"FIRSTPROMOTER_API_URL": "http://" + closedPort(t) + "/api/v2/track"})
+		outage := e.with(env{"FIRSTPROMOTER_API_URL": "http://" + closedPort + "/api/v2/track"})
 		for what, says := range map[string]string{
 			"kim@example.com": "sale:ch_3 is not delivered yet: FirstPromoter knows no such referral yet", "jane@example.com": "sale:bad_1 was given up: 400 Bad Request: Error. Amount blank or invalid. Mend",
 			"ch_1": "sale:ch_1 is done: tracked; commissions in the answer: 1",

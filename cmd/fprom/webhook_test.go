@@ -179,7 +179,7 @@ func TestTriggerShowsTheAnswer(t *testing.T) {
 		!reflect.DeepEqual(object["discount"], map[string]any{"coupon": "SPRING"}) || !reflect.DeepEqual(object["metadata"], map[string]any{"gift?": "yes"}) {
 		t.Errorf("%v", object)
 	}
-	if r := fprom(t, nil, "trigger", "stripe", "invoice.paid", "--to", "http://"+closedPort(t), "--secret", "x").want(t, 1); !strings.Contains(r.err, "running") {
+	if r := fprom(t, nil, "trigger", "stripe", "invoice.paid", "--to", "http://"+closedPort, "--secret", "x").want(t, 1); !strings.Contains(r.err, "running") {
 		t.Error(r)
 	}
 }
