@@ -124,7 +124,7 @@ func (a *app) openDatabase(ctx context.Context, where string) (fprom.Outbox, fun
 func databaseConfig(where string) (*pgxpool.Config, string, error) {
 	u, err := url.Parse(where)
 	if err != nil {
-		return nil, "", usage("outbox %s://…: is not a URL; special characters of the password must be escaped, such as %%40 for @", scheme(where))
+		return nil, "", &problem{what: "is not a URL", do: "special characters of the password must be escaped, such as %23 for #", exit: exitUsage}
 	}
 	query, badQuery := url.ParseQuery(u.RawQuery)
 	schema := query.Get("schema")
@@ -132,7 +132,7 @@ func databaseConfig(where string) (*pgxpool.Config, string, error) {
 	u.RawQuery = query.Encode()
 	cfg, err := pgxpool.ParseConfig(u.String())
 	if err != nil || badQuery != nil {
-		return nil, "", usage("outbox %s: cannot be read as an address of PostgreSQL", shown(where))
+		return nil, "", &problem{what: "cannot be read as an address of PostgreSQL", do: "check its parameters and the files that they name; in a value ; is written %3B, and % is %25", exit: exitUsage}
 	}
 	cfg.ConnConfig.ConnectTimeout = dbTimeout
 	return cfg, schema, nil
