@@ -36,13 +36,15 @@
 //
 // Where the documentation is silent, the Server does this: a right key with a missing or wrong Account-ID is a 403. Addresses are
 // compared without regard to case. A body that is not declared as JSON has no fields. A cancellation of an unknown lead is a 404,
-// like a sale. A member whose name has another case than the documented one is ignored. The 429 of the rate limit has no Retry-After. The message of the 400 for event_id is invented.
+// like a sale. A member whose name has another case than the documented one is ignored. The 429 of the rate limit has no
+// Retry-After. The message of the 400 for event_id is invented.
 //
 // # Company API
 //
 // The Server also answers the GET calls of the Company API (…/company beside …/track): campaigns, commissions, referrals (all, or one
-// by find_by), one promoter, and the daily report. A query parameter that it does not know is a 422, not ignored. Type Company sets its behaviour where the documentation is silent: null event
-// ids, pages that change between calls, the time zone of a day and so on. AddPastSale, Lose, Double, Reprice and Deny make the books
+// by find_by), one promoter, and the daily report. A query parameter that it does not know is a 422, also a documented one: a list
+// without it would not be what was asked for. Type Company sets its behaviour where the documentation is silent: null event ids,
+// pages that change between calls, the time zone of a day and so on. AddPastSale, Lose, Double, Reprice and Deny make the books
 // differ from what was tracked.
 //
 // # Faults

@@ -21,8 +21,8 @@ func (a *app) why() *cobra.Command {
 		Use: "why EMAIL|UID|EVENT-ID", Short: "Say why a sale earned nothing", Args: takes(1, 1, "EMAIL, UID or EVENT-ID"),
 		Long: `Say why a sale earned nothing: no lead; lead expired, denied or moved; promoter blocked, rejected or archived; plan excluded; or
 that it did earn. It makes at most three calls. With an outbox it also says what became of an event id, and with --changes
-whether somebody deleted its commissions. If FirstPromoter cannot be asked, it says what the outbox knows of the customer, and ends with the exit status of
-the failure.`,
+whether somebody deleted its commissions. If FirstPromoter cannot be asked, it says what the outbox knows of the customer, and ends
+with the exit status of the failure.`,
 		Example: `  fprom why ann@example.com
   fprom why in_1RbasilSub0001 --outbox fprom.db -o json`,
 		RunE: command(func(ctx context.Context, args []string) error {
