@@ -98,7 +98,7 @@ func (g *gate) next() *attempt {
 	}
 	lastFirst := g.reason == nil && g.probes%8 == 0
 	for _, a := range slices.Backward(g.line) {
-		if (a.Bulk || a.known.failure != nil) == lastFirst {
+		if (a.Bulk || a.again) == lastFirst {
 			return a
 		}
 	}

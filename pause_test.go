@@ -446,3 +446,26 @@ func TestRefusedElsewhere(t *testing.T) {
 		}
 	})
 }
+
+// A probe is an event that was not refused before, in another process or before a restart either.
+func TestProbesAmongRefusedElsewhere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(n int, c call) reply {
+			if n > 1 && c.has("good2") {
+				return ok()
+			}
+			return reply{status: 401}
+		}}
+		cfg := config(f)
+		cfg.Queue = elsewhere{fprom.NewMemoryQueue(0)}
+		tracker := start(t, cfg)
+		for _, id := range []string{"good1", "good2", "1", "2", "3"} {
+			enqueue(t, tracker, sale(id))
+			settle()
+		}
+		time.Sleep(1500 * time.Millisecond)
+		if calls := f.seen(); len(calls) < 2 || !calls[1].has("good2") {
+			t.Errorf("%d calls, and the first probe is not the new event", len(calls))
+		}
+	})
+}
