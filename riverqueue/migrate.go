@@ -52,8 +52,8 @@ func (q *Queue) Migrate(ctx context.Context) error {
 
 // migrateOnce makes the next step, if there is one. A lock keeps other processes from a step of the same schema.
 func (q *Queue) migrateOnce(ctx context.Context, tx pgx.Tx, m *rivermigrate.Migrator[pgx.Tx]) (more bool, err error) {
-	if _, err := tx.Exec(ctx, q.sql(`DO $$ DECLARE was CONSTANT text := current_setting('lock_timeout'); BEGIN SET LOCAL lock_timeout = 0;
-		PERFORM pg_advisory_xact_lock(hashtextextended('migrate/' || '$schema', 7306040937)); PERFORM set_config('lock_timeout', was, true); END $$`)); err != nil {
+	if _, err := tx.Exec(ctx, q.sql(`SELECT set_config('fprom.was', current_setting('lock_timeout'), true); SET LOCAL lock_timeout = 0;
+		SELECT pg_advisory_xact_lock(hashtextextended('migrate/' || '$schema', 7306040937)); SELECT set_config('lock_timeout', current_setting('fprom.was'), true)`)); err != nil {
 		return false, err
 	}
 	var missing bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -221,6 +222,40 @@ func TestMigrateWithoutRights(t *testing.T) {
 	flush(t, q)
 	if len(r.calls) != 2 {
 		t.Errorf("deliveries: %+v", r.calls)
+	}
+}
+
+// TestMigrateWithoutALanguage: where the schema is current, Migrate needs no right to write functions, which an administrator may take
+// away from all. The test has a database of its own.
+func TestMigrateWithoutALanguage(t *testing.T) {
+	t.Parallel()
+	admin := newPool(t, database)
+	t.Cleanup(admin.Close)
+	name := newSchema(t)
+	execSQL(t, admin, `CREATE DATABASE `+name)
+	t.Cleanup(func() {
+		if _, err := admin.Exec(context.Background(), `DROP DATABASE `+name+` WITH (FORCE)`); err != nil {
+			t.Error(err)
+		}
+	})
+	here := func(dbURL string) string {
+		u, err := url.Parse(dbURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Path = "/" + name
+		return u.String()
+	}
+	_, pool := openAt(t, here(database), riverqueue.Config{Schema: name})
+	execSQL(t, pool, `REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC`)
+	own := newPool(t, here(withRole(t, pool, name, `SELECT ON ALL TABLES IN SCHEMA $s`)))
+	t.Cleanup(own.Close)
+	q, err := riverqueue.New(own, riverqueue.Config{Schema: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Migrate(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
