@@ -58,7 +58,7 @@ func TestMigrateBesideOthers(t *testing.T) {
 	t.Parallel()
 	var pools [3]*pgxpool.Pool
 	for i := range pools {
-		url := withQuery(t, withQuery(t, database, "lock_timeout", "1"), "statement_timeout", "50")
+		url := withQuery(t, withQuery(t, database, "lock_timeout", "20"), "statement_timeout", "50")
 		pools[i] = newPool(t, url, func(c *pgxpool.Config) { c.MaxConns = 1 })
 		t.Cleanup(pools[i].Close)
 	}
