@@ -66,7 +66,7 @@ func (t *transaction) quarantine(it *item) error {
 // drop removes a dead letter. It returns false if there is none, or if it was damaged since the start: it may be in the line.
 func (t *transaction) drop(seq uint64) (bool, error) {
 	r := t.read(seq)
-	if r.damaged && (t.open.Get(seqKey(seq)) == nil || t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq) {
+	if r.state != fprom.StateDead || r.damaged && (t.open.Get(seqKey(seq)) == nil || t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq) {
 		return false, nil
 	}
 	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.remove(seq, r))
@@ -75,7 +75,7 @@ func (t *transaction) drop(seq uint64) (bool, error) {
 // redrive makes a dead letter the last waiting event. A damaged or erased one stays.
 func (t *transaction) redrive(seq uint64) (bool, error) {
 	r := t.read(seq)
-	if len(r.Body) == 0 {
+	if r.state != fprom.StateDead || len(r.Body) == 0 {
 		return false, nil
 	}
 	_, err := t.drop(seq)
