@@ -13,7 +13,8 @@
 // come before the money moves (direct debit). invoice_updated and invoice_generated repeat a payment. Credits are not payments.
 // A chargeback is a refund whose payment_method is chargeback (see billing.WithoutDisputes). A transaction of type payment_reversal is
 // skipped with reason by-hand and a warning. So are a payment that is deleted (transaction_deleted), and a payment in an app store
-// (omnichannel_transaction_created), whose webhook names neither the customer nor the tax. subscription_cancellation_scheduled only requests a cancellation at the end of the term.
+// (omnichannel_transaction_created), whose webhook names neither the customer nor the tax. subscription_cancellation_scheduled only
+// requests a cancellation at the end of the term.
 //
 //	field           read from content.…
 //	email           meta_data fp_email; customer.email; else billing.WithCustomer, asked with the customer's id, and
