@@ -2,7 +2,6 @@ package fprom
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -42,21 +41,21 @@ type known struct {
 }
 
 func newDedupe(c Config) *dedupe {
-	ttl, longest := c.Dedupe.TTL, slices.Max(append([]time.Duration{0}, c.Retry.NotFound...))
+	ttl := c.Dedupe.TTL
 	return &dedupe{
 		ttl: ttl, half: max(c.Dedupe.MaxEntries/2, 1), sending: map[string]chan struct{}{},
-		again: cache.New(longest+giveUpAfter, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
+		again: cache.New(c.Retry.askedFor()+giveUpAfter, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
 	}
 }
 
 // get is called with mu held, as set is.
-func (d *dedupe) get(key string) (k known) {
-	for _, c := range []*cache.Cache{d.old, d.young, d.again} {
+func (d *dedupe) get(key string) known {
+	for _, c := range []*cache.Cache{d.young, d.old, d.again} {
 		if v, ok := c.Get(key); ok {
-			k = v.(known)
+			return v.(known) // set leaves an id in one place only
 		}
 	}
-	return k
+	return known{}
 }
 
 func (d *dedupe) set(key string, k known) {

@@ -3,7 +3,6 @@ package fprom
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +40,7 @@ func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
 		attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
 	}
 	if s.Err != nil && s.Stage != StageConflict { // its text says it already
-		attrs = append(attrs, slog.String("error", strings.TrimPrefix(safelog.Text(s.Err), SafeKey(s.Message.Key)+": ")))
+		attrs = append(attrs, slog.String("error", safelog.Reason(safelog.Text(s.Err), SafeKey(s.Message.Key))))
 	}
 	t.cfg.Logger.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
 }

@@ -3,6 +3,7 @@ package fprom
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -19,6 +20,11 @@ type RetryConfig struct {
 	// is final. Track always makes one attempt. A new process counts anew; if the sale is a day old by then, it leaves out the
 	// last time, since perhaps no process lives so long.
 	NotFound []time.Duration
+}
+
+// askedFor is how long a sale is sent again after its first "no such referral".
+func (c RetryConfig) askedFor() time.Duration {
+	return slices.Max(append([]time.Duration{0}, c.NotFound...))
 }
 
 // RetryDelay returns how long a queue waits before it delivers an event again. attempt is the number of the delivery that

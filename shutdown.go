@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom/internal/safelog"
@@ -86,7 +85,7 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 		if q, err := t.queueStats(); err == nil && q.Pending+q.Bulk > 0 { //nolint:contextcheck // it has a time limit of its own
 			what := "the events that are due before the deadline; a durable queue keeps the others for the next start"
 			if _, limited := ctx.Deadline(); !limited {
-				what = fmt.Sprintf("all events, since ctx has no deadline: a sale whose referral FirstPromoter does not know is sent again for at most %v, and an outage is waited out; a deadline on ctx ends it sooner", slices.Max(append([]time.Duration{0}, t.cfg.Retry.NotFound...)))
+				what = fmt.Sprintf("all events, since ctx has no deadline: a sale whose referral FirstPromoter does not know is sent again for at most %v, and an outage is waited out; a deadline on ctx ends it sooner", t.cfg.Retry.askedFor())
 			}
 			t.say(ctx, slog.LevelInfo, "shutdown: delivering "+what, "waiting", q.Pending+q.Bulk)
 		}
