@@ -128,8 +128,7 @@ func (l *life) sum() string {
 	l.t.Helper()
 	sums, sales := map[string]int64{}, map[string]bool{"": true}
 	for _, e := range l.sink.Events() {
-		switch e := e.(type) {
-		case fprom.Sale:
+		if e, ok := e.(fprom.Sale); ok {
 			sums[strings.ToLower(e.Currency)] += e.Amount
 			sales[e.EventID] = true
 		}

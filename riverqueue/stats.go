@@ -47,7 +47,7 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	return s, explain("stats", err)
 }
 
-// flushSQL asks about the events up to seq $1: does one wait, and is one under way or due within $2 seconds? In QueryExecModeExec each call is planned for its own values, in every pool.
+// flushSQL asks about the events up to seq $1: does one wait, and is one under way or due within $2 seconds?
 const flushSQL = `WITH left_over AS (SELECT *, $schema.fprom_ahead(claimed_until) AS under_way,
 		next_attempt <= clock_timestamp() + make_interval(secs => $2) OR NOT $schema.fprom_ahead(next_attempt) AS due FROM $schema.fprom_waiting WHERE seq <= $1)
 	SELECT EXISTS (SELECT 1 FROM left_over),
@@ -72,7 +72,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 		if end, ok := ctx.Deadline(); ok {
 			secs = time.Until(end).Seconds()
 		}
-		err := q.pool.QueryRow(ctx, q.sql(flushSQL), pgx.QueryExecModeExec, last, secs).Scan(&left, &soon)
+		err := q.pool.QueryRow(ctx, q.sql(flushSQL), pgx.QueryExecModeExec, last, secs).Scan(&left, &soon) // which plans each call for its own values, in every pool
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

@@ -26,8 +26,8 @@
 //
 // A dispute names no customer, and its amount is a text. The documentation does not say in which unit; samples of Dodo Payments' command
 // line use the smallest one. So the whole payment is taken back, as billing.WithPayment knows it, less the earlier refunds in its Refunded;
-// without that option a dispute is skipped with reason by-hand and a warning. So is dispute.expired, because it only usually ends against the merchant. A refund of an older API
-// version has no customer: use billing.WithPayment.
+// without that option a dispute is skipped with reason by-hand and a warning. So is dispute.expired, because it only usually ends
+// against the merchant. A refund of an older API version has no customer: use billing.WithPayment.
 //
 // With a payment connector of your own (Stripe, Adyen), Dodo Payments reports its payments too. Give the connector's webhooks no second
 // handler, such as stripe.Handler: its event ids are others, and every sale would count twice.
