@@ -83,7 +83,7 @@ type ran struct {
 
 func command(t *testing.T, e env, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // longer than any --wait
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env, cmd.Dir = e.list(), t.TempDir()

@@ -104,6 +104,7 @@ func serve(t *testing.T, p place, fake *fpromtest.Server) (tracker *root.Tracker
 	t.Helper()
 	cfg := fake.Config()
 	cfg.Queue, cfg.Logger, cfg.RequestsPerMinute, cfg.Burst = p.open(t), slog.New(slog.DiscardHandler), 100_000, 1000
+	cfg.Retry.Max = time.Second // else an event that has failed for a while is due long after the fault is gone
 	tracker, err := root.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func serve(t *testing.T, p place, fake *fpromtest.Server) (tracker *root.Tracker
 			return
 		}
 		ended = true
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		if err := tracker.Shutdown(ctx); err != nil {
 			t.Error(err)
