@@ -9,6 +9,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/safelog"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 const actTimeout = 30 * time.Second
@@ -69,10 +70,10 @@ func do(ctx context.Context, o fprom.Outbox, form url.Values) (done string, n in
 // notice says what was done before the redirect.
 func notice(q url.Values) string {
 	if n, err := strconv.Atoi(q.Get("redriven")); err == nil && n >= 0 {
-		return plural(n, "dead letter was", "dead letters were") + " put back and will be sent again."
+		return verdict.Plural(n, "dead letter was", "dead letters were") + " put back and will be sent again."
 	}
 	if n, err := strconv.Atoi(q.Get("dropped")); err == nil && n >= 0 {
-		return plural(n, "dead letter was", "dead letters were") + " dropped."
+		return verdict.Plural(n, "dead letter was", "dead letters were") + " dropped."
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 // The size of a chart's box. The style stretches the box, so text stands outside of it.
@@ -45,7 +46,7 @@ func outcomes(day []fprom.Bucket) chart {
 		top = max(top, total(b))
 		sum.Tracked, sum.NotReferral, sum.Duplicate, sum.Dead = sum.Tracked+b.Tracked, sum.NotReferral+b.NotReferral, sum.Duplicate+b.Duplicate, sum.Dead+b.Dead
 	}
-	c := chart{Top: grouped(top), Label: "Outcomes of the last 24 hours: " + counts(sum)}
+	c := chart{Top: verdict.Grouped(top), Label: "Outcomes of the last 24 hours: " + counts(sum)}
 	for i, b := range day {
 		if total(b) == 0 {
 			continue
@@ -77,8 +78,8 @@ func use(hour []fprom.Bucket, limit int) chart {
 	}
 	top := max(most, limit*6/5)
 	c := chart{
-		Top: grouped(top), Line: chartHeight - limit*chartHeight/top,
-		Label: fmt.Sprintf("Events a minute in the last hour: at most %s, the limit is %s", grouped(most), grouped(limit)),
+		Top: verdict.Grouped(top), Line: chartHeight - limit*chartHeight/top,
+		Label: fmt.Sprintf("Events a minute in the last hour: at most %s, the limit is %s", verdict.Grouped(most), verdict.Grouped(limit)),
 	}
 	for i, b := range hour {
 		if n := total(b); n > 0 {
@@ -101,8 +102,8 @@ func backlog(waiting []int) chart {
 	}
 	fmt.Fprintf(&b, "L%d,%dZ", chartWidth, chartHeight)
 	return chart{
-		Top: grouped(top), Area: b.String(),
-		Label: fmt.Sprintf("Backlog of the last 24 hours: now %s, at most %s", grouped(waiting[len(waiting)-1]), grouped(most)),
+		Top: verdict.Grouped(top), Area: b.String(),
+		Label: fmt.Sprintf("Backlog of the last 24 hours: now %s, at most %s", verdict.Grouped(waiting[len(waiting)-1]), verdict.Grouped(most)),
 	}
 }
 
@@ -116,7 +117,7 @@ func counts(b fprom.Bucket) string {
 		noun string
 	}{{b.Tracked, "tracked"}, {b.NotReferral, "not a referral"}, {b.Duplicate, "duplicate"}, {b.Dead, "dead"}} {
 		if v.n > 0 {
-			parts = append(parts, grouped(v.n)+" "+v.noun)
+			parts = append(parts, verdict.Grouped(v.n)+" "+v.noun)
 		}
 	}
 	if parts == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom/internal/safelog"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 // Comparison is the last comparison with FirstPromoter (see package reconcile). With reconcile.Nightly:
@@ -55,18 +56,18 @@ func (c *Comparison) problem(now time.Time) (p problem, is bool) {
 	if c == nil || c.At.IsZero() {
 		return problem{}, false
 	}
-	when := age(now.Sub(c.At)) + " ago"
-	found := plural(c.Days, "day was", "days were") + " compared with FirstPromoter " + when
+	when := verdict.Age(now.Sub(c.At)) + " ago"
+	found := verdict.Plural(c.Days, "day was", "days were") + " compared with FirstPromoter " + when
 	do := strings.Join(append([]string{"`fprom reconcile` lists what differs"}, c.Do...), ". ") + "."
 	switch {
 	case c.Err != nil:
-		return problem{levelWarn, fmt.Sprintf("The comparison with FirstPromoter failed %s: %s.", when, strings.TrimRight(safelog.Text(c.Err), ". ")), "It runs again by itself; `fprom reconcile` runs it now."}, true
+		return problem{verdict.Warn, fmt.Sprintf("The comparison with FirstPromoter failed %s: %s.", when, strings.TrimRight(safelog.Text(c.Err), ". ")), "It runs again by itself; `fprom reconcile` runs it now."}, true
 	case c.Missing > 0:
-		return problem{levelFail, found + ": " + plural(c.Missing, "commission is", "commissions are") + " missing.", do}, true
+		return problem{verdict.Fail, found + ": " + verdict.Plural(c.Missing, "commission is", "commissions are") + " missing.", do}, true
 	case len(c.Do) > 0:
-		return problem{levelWarn, found + ": they differ.", do}, true
+		return problem{verdict.Warn, found + ": they differ.", do}, true
 	case now.Sub(c.At) > comparedWithin:
-		return problem{levelWarn, "The last comparison with FirstPromoter was " + when + ".", "The service makes one every night (`reconcile.Nightly`): see its log. `fprom reconcile` compares now."}, true
+		return problem{verdict.Warn, "The last comparison with FirstPromoter was " + when + ".", "The service makes one every night (`reconcile.Nightly`): see its log. `fprom reconcile` compares now."}, true
 	default:
 		return problem{}, false
 	}
@@ -74,15 +75,15 @@ func (c *Comparison) problem(now time.Time) (p problem, is bool) {
 
 func (c *Comparison) tile(now time.Time) tile {
 	const label = "Compared with FirstPromoter"
-	note := count(c.Days, "day") + ", " + age(now.Sub(c.At)) + " ago"
+	note := count(c.Days, "day") + ", " + verdict.Age(now.Sub(c.At)) + " ago"
 	switch p, _ := c.problem(now); {
 	case c.At.IsZero():
 		return tile{label, "–", "not yet", ""}
 	case c.Err != nil:
-		return tile{label, "failed", age(now.Sub(c.At)) + " ago", p.Level}
+		return tile{label, "failed", verdict.Age(now.Sub(c.At)) + " ago", p.Level}
 	case c.Missing == 0 && len(c.Do) > 0:
 		return tile{label, "differs", note, p.Level}
 	default:
-		return tile{label, grouped(c.Missing) + " missing", note, cmp.Or(p.Level, levelOK)}
+		return tile{label, verdict.Grouped(c.Missing) + " missing", note, cmp.Or(p.Level, verdict.OK)}
 	}
 }

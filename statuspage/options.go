@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 // Options say who may see the page and what they may do. Either Auth or Public is needed.
@@ -40,7 +41,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() (Options, error) {
-	o.OldestAge = cmp.Or(o.OldestAge, 2*time.Hour)
+	o.OldestAge = cmp.Or(o.OldestAge, verdict.OldestAge)
 	switch {
 	case o.Auth == nil && !o.Public:
 		return o, &fprom.ValidationError{Field: "Options.Auth", Reason: "is missing: say who may see the page, or set Options.Public"}

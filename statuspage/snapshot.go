@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 const (
@@ -258,7 +259,7 @@ func (s snapshot) ready(limit time.Duration) error {
 	case s.refused():
 		return errors.New("FirstPromoter refuses the credentials")
 	case s.late(limit):
-		return fmt.Errorf("the oldest event has waited for %s", age(s.at.Sub(s.queue.Oldest)))
+		return fmt.Errorf("the oldest event has waited for %s", verdict.Age(s.at.Sub(s.queue.Oldest)))
 	default:
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/safelog"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 // tiles are the figures at the top of the page.
@@ -26,19 +27,19 @@ func lostTile(t *fprom.Stats) tile {
 		return tile{"Lost", "–", "only the service knows", ""}
 	}
 	if t.Lost == 0 {
-		return tile{"Lost", "0", "since the service started", levelOK}
+		return tile{"Lost", "0", "since the service started", verdict.OK}
 	}
-	return tile{"Lost", grouped(int(t.Lost)), "since the service started", levelFail}
+	return tile{"Lost", verdict.Grouped(int(t.Lost)), "since the service started", verdict.Fail}
 }
 
 func (p *page) oldestTile(s snapshot) tile {
 	switch {
 	case s.queue.Oldest.IsZero():
-		return tile{"Oldest waiting", "–", "nothing waits", levelOK}
+		return tile{"Oldest waiting", "–", "nothing waits", verdict.OK}
 	case s.late(p.OldestAge):
-		return tile{"Oldest waiting", age(s.at.Sub(s.queue.Oldest)), "more than " + age(p.OldestAge), levelFail}
+		return tile{"Oldest waiting", verdict.Age(s.at.Sub(s.queue.Oldest)), "more than " + verdict.Age(p.OldestAge), verdict.Fail}
 	default:
-		return tile{"Oldest waiting", age(s.at.Sub(s.queue.Oldest)), "fine up to " + age(p.OldestAge), levelOK}
+		return tile{"Oldest waiting", verdict.Age(s.at.Sub(s.queue.Oldest)), "fine up to " + verdict.Age(p.OldestAge), verdict.OK}
 	}
 }
 
@@ -46,33 +47,33 @@ func successTile(s snapshot) tile {
 	if s.queue.LastSuccess.IsZero() {
 		return tile{"Last success", "–", "none known", ""}
 	}
-	return tile{"Last success", age(s.at.Sub(s.queue.LastSuccess)) + " ago", s.queue.LastSuccess.UTC().Format("Jan 2 15:04 UTC"), levelOK}
+	return tile{"Last success", verdict.Age(s.at.Sub(s.queue.LastSuccess)) + " ago", s.queue.LastSuccess.UTC().Format("Jan 2 15:04 UTC"), verdict.OK}
 }
 
 func waitingTile(q fprom.QueueStats) tile {
 	note := "to be sent"
 	if q.Bulk > 0 {
-		note = fmt.Sprintf("and %s of a bulk load", grouped(q.Bulk))
+		note = fmt.Sprintf("and %s of a bulk load", verdict.Grouped(q.Bulk))
 	}
-	return tile{"Waiting", grouped(q.Pending), note, ""}
+	return tile{"Waiting", verdict.Grouped(q.Pending), note, ""}
 }
 
 func deadTile(q fprom.QueueStats) tile {
 	if q.Dead == 0 {
-		return tile{"Dead letters", "0", "none was given up", levelOK}
+		return tile{"Dead letters", "0", "none was given up", verdict.OK}
 	}
-	return tile{"Dead letters", grouped(q.Dead), "given up, see below", levelWarn}
+	return tile{"Dead letters", verdict.Grouped(q.Dead), "given up, see below", verdict.Warn}
 }
 
 func (p *page) limitTile(s snapshot) tile {
 	if s.queue.LastMinute == nil {
 		return tile{"Calls last minute", "–", "only the service knows", ""}
 	}
-	note := "of " + grouped(p.RequestsPerMinute) + " allowed"
+	note := "of " + verdict.Grouped(p.RequestsPerMinute) + " allowed"
 	if s.own {
 		note = "by this process, " + note
 	}
-	return tile{"Calls last minute", grouped(*s.queue.LastMinute), note, ""}
+	return tile{"Calls last minute", verdict.Grouped(*s.queue.LastMinute), note, ""}
 }
 
 func breakerTile(q fprom.QueueStats) tile {
@@ -80,21 +81,21 @@ func breakerTile(q fprom.QueueStats) tile {
 	case "":
 		return tile{"Circuit breaker", "–", "only the service knows", ""}
 	case "closed":
-		return tile{"Circuit breaker", "closed", "calls go through", levelOK}
+		return tile{"Circuit breaker", "closed", "calls go through", verdict.OK}
 	case "half-open":
-		return tile{"Circuit breaker", "half-open", "one call probes", levelWarn}
+		return tile{"Circuit breaker", "half-open", "one call probes", verdict.Warn}
 	default:
-		return tile{"Circuit breaker", q.Breaker, "FirstPromoter fails", levelWarn}
+		return tile{"Circuit breaker", q.Breaker, "FirstPromoter fails", verdict.Warn}
 	}
 }
 
 func pauseTile(q fprom.QueueStats, now time.Time) tile {
 	switch {
 	case !q.PausedUntil.IsZero():
-		return tile{"Pause", untilWhen(q.PausedUntil, now), clip(safelog.WithoutName(q.PauseReason), 80), levelWarn}
+		return tile{"Pause", verdict.UntilWhen(q.PausedUntil, now), clip(safelog.WithoutName(q.PauseReason), 80), verdict.Warn}
 	case !q.Delivering:
-		return tile{"Delivery", "off", clip(cmp.Or(safelog.WithoutName(q.PauseReason), "no process delivers"), 80), levelWarn}
+		return tile{"Delivery", "off", clip(cmp.Or(safelog.WithoutName(q.PauseReason), "no process delivers"), 80), verdict.Warn}
 	default:
-		return tile{"Pause", "none", "delivery is on", levelOK}
+		return tile{"Pause", "none", "delivery is on", verdict.OK}
 	}
 }

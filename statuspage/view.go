@@ -11,6 +11,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/currency"
 	"github.com/fprom-go/fprom/internal/safelog"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 const deadShown = 15
@@ -28,9 +29,9 @@ var (
 
 // icons are dots in the colours of the levels.
 var icons = map[string]template.URL{
-	levelOK:   icon("1a7f4b"),
-	levelWarn: icon("b7791f"),
-	levelFail: icon("c53030"),
+	verdict.OK:   icon("1a7f4b"),
+	verdict.Warn: icon("b7791f"),
+	verdict.Fail: icon("c53030"),
 }
 
 func icon(colour string) template.URL {
@@ -82,7 +83,7 @@ func (p *page) servePage(w http.ResponseWriter, r *http.Request) {
 		Icon: icons[level], Name: p.Name, Level: level, Headline: headline(s, level), Problems: problems,
 		At: s.at.UTC().Format("2006-01-02 15:04:05"), Notice: notice(r.URL.Query()),
 		Tiles: p.tiles(s), Durable: s.durable, Writable: p.Writable,
-		Backlog: backlog(s.backlog), Limit: grouped(p.RequestsPerMinute), DeadCount: s.queue.Dead, DeadAll: count(s.queue.Dead, "dead letter"),
+		Backlog: backlog(s.backlog), Limit: verdict.Grouped(p.RequestsPerMinute), DeadCount: s.queue.Dead, DeadAll: count(s.queue.Dead, "dead letter"),
 	}
 	if s.durable {
 		v.Outcomes, v.Minute = outcomes(newest(s.day, int(day/barLength))), use(newest(s.hour, 60), p.RequestsPerMinute)
@@ -134,7 +135,7 @@ func newRow(e fprom.Entry, now time.Time) row {
 	if !e.SettledAt.IsZero() {
 		at = e.SettledAt
 	}
-	r.At, r.Ago = at.UTC().Format("2006-01-02 15:04:05")+" UTC", age(now.Sub(at))+" ago"
+	r.At, r.Ago = at.UTC().Format("2006-01-02 15:04:05")+" UTC", verdict.Age(now.Sub(at))+" ago"
 	if e.Amount != 0 {
 		r.Money = currency.Format(e.Amount, e.Currency)
 	}
@@ -146,7 +147,7 @@ func newRow(e fprom.Entry, now time.Time) row {
 	case e.State == fprom.StateWaiting:
 		r.State, r.Class = "waiting", "w"
 		if d := e.NextAttempt.Sub(now); d > 0 {
-			r.State = "again in " + age(d)
+			r.State = "again in " + verdict.Age(d)
 		}
 	case e.Outcome == fprom.Tracked:
 		r.Class = "t"

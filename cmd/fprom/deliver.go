@@ -12,6 +12,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 // withBackfillOutbox opens the outbox for f. Only --deliver creates a missing file: no service would deliver from a wrong path.
@@ -86,7 +87,7 @@ func (d *deliverer) begin(ctx context.Context) error {
 
 // refused returns an error while FirstPromoter refuses the credentials.
 func (d *deliverer) refused() error {
-	if s := d.tracker.Stats(); !s.PausedUntil.IsZero() && strings.Contains(s.PauseReason, fprom.ErrUnauthorized.Error()) {
+	if s := d.tracker.Stats(); verdict.Refused(s.PausedUntil, s.PauseReason) {
 		return fprom.ErrUnauthorized
 	}
 	return nil

@@ -7,13 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-)
 
-// The statuses of a check.
-const (
-	checkOK   = "ok"
-	checkWarn = "warn"
-	checkFail = "fail"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 type checkJSON struct {
@@ -84,9 +79,9 @@ func (d *doctor) result() error {
 	bad, odd := 0, 0
 	for _, c := range d.checks {
 		switch c.Status {
-		case checkFail:
+		case verdict.Fail:
 			bad++
-		case checkWarn:
+		case verdict.Warn:
 			odd++
 		}
 	}
@@ -107,17 +102,17 @@ func (d *doctor) result() error {
 }
 
 func (d *doctor) ok(name, format string, args ...any) {
-	d.add(checkJSON{name, checkOK, fmt.Sprintf(format, args...), ""})
+	d.add(checkJSON{name, verdict.OK, fmt.Sprintf(format, args...), ""})
 }
 
 func (d *doctor) warn(name, fix, format string, args ...any) {
-	d.add(checkJSON{name, checkWarn, fmt.Sprintf(format, args...), fix})
+	d.add(checkJSON{name, verdict.Warn, fmt.Sprintf(format, args...), fix})
 }
 
 // fail notes a check that failed. Refused credentials and an unreachable FirstPromoter have an exit status of their own.
 func (d *doctor) fail(name string, exit int, fix, format string, args ...any) {
 	d.exit = max(d.exit, exit)
-	d.add(checkJSON{name, checkFail, fmt.Sprintf(format, args...), fix})
+	d.add(checkJSON{name, verdict.Fail, fmt.Sprintf(format, args...), fix})
 }
 
 // add shows a check at once, except as JSON: the next one may take seconds.
@@ -134,9 +129,9 @@ func (d *doctor) add(c checkJSON) {
 func (d *doctor) text(w io.Writer, c checkJSON) {
 	mark, colour := "✓", "32"
 	switch c.Status {
-	case checkWarn:
+	case verdict.Warn:
 		mark, colour = "!", "33"
-	case checkFail:
+	case verdict.Fail:
 		mark, colour = "✗", "31"
 	}
 	if d.a.colours() {

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
-	"github.com/fprom-go/fprom/internal/safelog"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 // outbox checks the outbox, and opens it if it is sound. The caller must call the function after use.
@@ -55,12 +56,6 @@ func (d *doctor) place(where string) {
 	}
 }
 
-// How old the oldest event may be. An hour is normal for a customer whom FirstPromoter does not know yet.
-const (
-	oldWarn = 2 * time.Hour
-	oldFail = 6 * time.Hour
-)
-
 // backlog checks what is in the outbox.
 func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
 	s, err := box.Stats(ctx)
@@ -68,7 +63,11 @@ func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
 		d.fail("delivery", exitAttention, "run fprom doctor again", "the outbox gives no figures: %s", plain(err))
 		return
 	}
-	d.delivery(s)
+	level, what, do := verdict.Delivery(s, time.Now(), verdict.Late(s, time.Now(), verdict.OldestAge), false)
+	if level == verdict.Fail {
+		d.exit = max(d.exit, exitAttention)
+	}
+	d.add(checkJSON{"delivery", level, what, strings.ReplaceAll(do, "`", "")})
 	if s.Dead > 0 {
 		d.warn("dead_letters", "fprom dead list shows the reasons; then fprom dead redrive or drop", "%s, which FirstPromoter rejected, or which failed for a day", count(s.Dead, "dead letter"))
 	} else {
@@ -79,42 +78,6 @@ func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
 	} else {
 		d.ok("conflicts", "none")
 	}
-}
-
-func (d *doctor) delivery(s fprom.QueueStats) {
-	waiting := s.Pending + s.Bulk
-	age := time.Duration(0)
-	if !s.Oldest.IsZero() {
-		age = time.Since(s.Oldest)
-	}
-	late := func(limit time.Duration) bool { // events of a bulk load wait for hours: then the last success counts
-		return age > limit && (s.Bulk == 0 || time.Since(s.LastSuccess) > limit)
-	}
-	switch {
-	case !s.PausedUntil.IsZero() && s.PausedUntil.After(time.Now()):
-		d.fail("delivery", exitAttention, "the reason says what to mend; nothing is lost meanwhile", "delivery is paused until %s: %s", stamp(s.PausedUntil), safelog.WithoutName(s.PauseReason))
-	case s.Breaker == "open":
-		d.warn("delivery", "FirstPromoter fails again and again: delivery goes on by itself when it answers", "the circuit breaker is open; %s", events(waiting))
-	case !s.Delivering && s.PauseReason != "":
-		d.fail("delivery", exitAttention, "the reason says what to mend; nothing is lost meanwhile", "%s", safelog.WithoutName(s.PauseReason))
-	case !s.Delivering && waiting > 0:
-		d.fail("delivery", exitAttention, "start the service that delivers from this outbox", "nobody delivers, and %s, the oldest for %s", events(waiting), span(age))
-	case !s.Delivering:
-		d.warn("delivery", "normal while the service is stopped; else check that it uses this outbox", "nobody delivers from this outbox now")
-	case late(oldFail):
-		d.fail("delivery", exitAttention, "fprom events --state waiting --limit 5 shows why the oldest waits", "the oldest of %d waits for %s", waiting, span(age))
-	case late(oldWarn):
-		d.warn("delivery", "fprom events --state waiting --limit 5 shows why the oldest waits", "the oldest of %d waits for %s", waiting, span(age))
-	default:
-		d.ok("delivery", "a service delivers; %s", events(waiting))
-	}
-}
-
-func events(n int) string {
-	if n == 1 {
-		return "1 event waits"
-	}
-	return fmt.Sprintf("%d events wait", n)
 }
 
 // others checks whether recent commissions are ours: a second integration pays every sale twice.

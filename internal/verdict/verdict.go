@@ -1,0 +1,121 @@
+// Package verdict says whether the events of an outbox are on their way, and if not, why: for the status page and for doctor.
+package verdict
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
+)
+
+// The levels of a verdict.
+const (
+	OK   = "ok"   // nothing to do
+	Warn = "warn" // nothing is lost; somebody should look
+	Fail = "fail" // commissions are lost, or will not arrive unless somebody acts
+)
+
+// OldestAge is how long an event may wait: a sale of a customer whom FirstPromoter does not know yet is asked about for an hour.
+const OldestAge = 2 * time.Hour
+
+// Late reports whether the oldest event has waited for more than limit. During a bulk load its events wait for hours: then it reports
+// whether no event was done within limit.
+func Late(q fprom.QueueStats, now time.Time, limit time.Duration) bool {
+	return !q.Oldest.IsZero() && now.Sub(q.Oldest) > limit && (q.Bulk == 0 || now.Sub(q.LastSuccess) > limit)
+}
+
+// Refused reports whether a pause is one for refused credentials.
+func Refused(until time.Time, reason string) bool {
+	return !until.IsZero() && strings.Contains(reason, fprom.ErrUnauthorized.Error())
+}
+
+// Delivery returns the level, the reason why events are not delivered, and what to do; code in it is between backticks. If there are
+// several reasons, it returns the first: it explains the others. late is what Late has said, service whether this process has the
+// Tracker.
+func Delivery(q fprom.QueueStats, now time.Time, late, service bool) (level, what, do string) {
+	waiting := Waits(q.Pending+q.Bulk) + "."
+	because := strings.TrimRight(safelog.WithoutName(q.PauseReason), ". ")
+	level = Warn
+	if late {
+		level = Fail
+	}
+	switch {
+	case Refused(q.PausedUntil, q.PauseReason):
+		return Fail, "FirstPromoter refuses the API key or the account id. " + waiting,
+			"Set `FIRSTPROMOTER_API_KEY` and `FIRSTPROMOTER_ACCOUNT_ID` to what FirstPromoter shows under Settings → Integrations, and restart. Nothing is lost meanwhile."
+	case !q.PausedUntil.IsZero():
+		return level, fmt.Sprintf("Delivery is paused, %s: %s. %s", UntilWhen(q.PausedUntil, now), because, waiting),
+			"Nothing, unless it stays: everything is kept, and delivery goes on by itself."
+	case q.Breaker == "open" || q.Breaker == "half-open":
+		return level, "FirstPromoter does not answer as it should. " + waiting,
+			"Nothing, unless it stays: everything is kept, and sent when FirstPromoter works again."
+	case !q.Delivering && q.PauseReason != "":
+		return Fail, fmt.Sprintf("Nothing is delivered: %s. %s", because, waiting), "Mend what the reason names. Nothing is lost meanwhile."
+	case !q.Delivering && q.Pending+q.Bulk > 0:
+		return Fail, "No process delivers. " + waiting, "Start the service that owns this outbox. Nothing is lost meanwhile."
+	case !q.Delivering && !service:
+		return Warn, "No process delivers.", "Start the service that owns this outbox."
+	case late:
+		return Fail, fmt.Sprintf("The oldest event has waited for %s.", Age(now.Sub(q.Oldest))),
+			"Look for the oldest event in the service's log, or with `fprom events --state waiting`: its last error is there."
+	}
+	return OK, "A process delivers. " + waiting, ""
+}
+
+// Waits says how many events wait.
+func Waits(n int) string {
+	if n == 0 {
+		return "Nothing waits"
+	}
+	return Plural(n, "event waits", "events wait")
+}
+
+// UntilWhen says how long a pause lasts.
+func UntilWhen(t, now time.Time) string {
+	if d := t.Sub(now); d > 0 {
+		return "for another " + Age(d)
+	}
+	return "until a probe succeeds"
+}
+
+// Plural is the number and one of both texts.
+func Plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Grouped(n) + " " + many
+}
+
+// Grouped is n with a comma between thousands.
+func Grouped(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Age is d in at most two units: "45 s", "12 min", "3 h 5 min", "2 d 4 h".
+func Age(d time.Duration) string {
+	const day = 24 * time.Hour
+	d = max(d, 0)
+	part := func(n time.Duration, unit string) string {
+		if n == 0 {
+			return ""
+		}
+		return " " + strconv.Itoa(int(n)) + " " + unit
+	}
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	case d < time.Hour:
+		return strconv.Itoa(int(d/time.Minute)) + " min"
+	case d < day:
+		return strconv.Itoa(int(d/time.Hour)) + " h" + part(d%time.Hour/time.Minute, "min")
+	default:
+		return strconv.Itoa(int(d/day)) + " d" + part(d%day/time.Hour, "h")
+	}
+}
