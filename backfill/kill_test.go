@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// fill brings the file of a folder into its outbox.
+// fill brings the file of a directory into its outbox.
 func fill(ctx context.Context, dir string) (r backfill.Result, err error) {
 	q, err := boltqueue.Open(filepath.Join(dir, "fprom.db"))
 	if err != nil {

@@ -54,7 +54,7 @@ func newRejects(path string, input any, in *Reader) (*rejects, error) {
 		return nil, errors.New("fprom: the rejects file is the file that is read: name another one")
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err != nil { // checked now, since the first row for it may come late
-		return nil, fmt.Errorf("fprom: the folder of the rejects file: %w", err)
+		return nil, fmt.Errorf("fprom: the directory of the rejects file: %w", err)
 	}
 	return w, nil
 }

@@ -188,7 +188,7 @@ func TestRejectsFileIsMadeOnlyIfNeeded(t *testing.T) {
 	}
 	box := memoutbox.New()
 	if got, err := backfill.Run(t.Context(), strings.NewReader(sales(3)), backfill.Options{Format: minor, Outbox: box, RejectsPath: filepath.Join(path, "none", "rejects.csv")}); err == nil || got.Rows > 0 {
-		t.Errorf("a rejects file in no folder: %+v %v", got, err)
+		t.Errorf("a rejects file in no directory: %+v %v", got, err)
 	}
 }
 

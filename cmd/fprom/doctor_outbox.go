@@ -21,7 +21,7 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 		return nil, nil
 	}
 	d.a.warned = func(text string) {
-		d.warn("outbox", "run it as the user of the service, and let that user write the folder of the file", "%s", text)
+		d.warn("outbox", "run it as the user of the service, and let that user write the directory of the file", "%s", text)
 	}
 	var box fprom.Outbox
 	var end func() error

@@ -222,8 +222,8 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 		exit              int
 	}{
 		{"missing", filepath.Join(dir, "such.db"), `there is no such file.*FPROM_OUTBOX`, 3},
-		{"no folder", filepath.Join(dir, "no", "such.db"), `neither the file nor its folder`, 3},
-		{"a folder", dir, `is a folder`, 3},
+		{"no directory", filepath.Join(dir, "no", "such.db"), `neither the file nor its directory`, 3},
+		{"a directory", dir, `is a directory`, 3},
 		{"a percent sign", filepath.Join(dir, "100%d.db"), `100%d\.db: there is no such file`, 3},
 		{"a password among the parameters", "postgres://shop@" + closedPort + "/shop?password=geheim123", `PostgreSQL cannot be reached`, 3},
 		{"foreign", file("foreign.db", strings.Repeat("this is no outbox\n", 500), 0o644), `^[^:]*foreign\.db: is no outbox of fprom[^;]*name the outbox's file`, 3},

@@ -64,7 +64,7 @@ func (a *app) openFile(ctx context.Context, path string) (r io.Reader, size int6
 	}
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
-		err = failed("%s: is a folder", path)
+		err = failed("%s: is a directory", path)
 	}
 	switch {
 	case err != nil:

@@ -54,7 +54,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, syscall.EROFS):
 		return &problem{what: "read-only file system", do: "mount the volume writable (Kubernetes: readOnly, Docker: :ro)"}
 	case errors.Is(err, fs.ErrPermission):
-		return &problem{what: "permission denied", do: "run it as the user of the service, and let that user write the file and its folder"}
+		return &problem{what: "permission denied", do: "run it as the user of the service, and let that user write the file and its directory"}
 	case errors.Is(err, riverqueue.ErrSchema):
 		return &problem{what: "the tables are missing or of another version", do: "call riverqueue's Queue.Migrate when the service starts; check ?schema="}
 	case isPg && pg.Code == "42501":
@@ -83,18 +83,18 @@ func restarting(err error) bool {
 // fileProblem says what is wrong with the path of a file, before anything opens it, or returns nil.
 func fileProblem(where string) *problem {
 	info, err := os.Stat(where)                 //nolint:gosec // the operator's path
-	_, noFolder := os.Stat(filepath.Dir(where)) //nolint:gosec // the operator's path
+	_, noDirectory := os.Stat(filepath.Dir(where)) //nolint:gosec // the operator's path
 	switch {
 	case strings.Contains(where, "://"):
 		return &problem{what: "is neither a file nor an address that begins with postgres://", do: "name a file, or postgres://user@host/database", exit: exitUsage}
-	case errors.Is(err, fs.ErrNotExist) && noFolder != nil:
-		return &problem{what: "neither the file nor its folder exists", do: "check the path and $" + envOutbox + "; make the folder, or mount its volume"}
+	case errors.Is(err, fs.ErrNotExist) && noDirectory != nil:
+		return &problem{what: "neither the file nor its directory exists", do: "check the path and $" + envOutbox + "; make the directory, or mount its volume"}
 	case errors.Is(err, fs.ErrNotExist):
 		return &problem{what: "there is no such file", do: "check the path and $" + envOutbox + "; the service makes the file when it starts: was it started with the same path?"}
 	case err != nil:
 		return &problem{what: plain(withoutPath(err)), do: "run it as the user of the service"}
 	case info.IsDir():
-		return &problem{what: "is a folder", do: "name the file in it"}
+		return &problem{what: "is a directory", do: "name the file in it"}
 	case info.Size() == 0:
 		return &problem{what: "is an empty file, which no service has opened yet", do: "check the path and $" + envOutbox}
 	}

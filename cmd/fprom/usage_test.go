@@ -109,7 +109,7 @@ func TestUsage(t *testing.T) {
 		{"status --progress loud", 2, "auto, bar, plain, none"},
 		{"status", 2, "$FPROM_OUTBOX"},
 		{"status --outbox " + missing, 1, "no such file"},
-		{"status --outbox " + dir, 1, "folder"},
+		{"status --outbox " + dir, 1, "directory"},
 		{"status --outbox " + filepath.Join(dir, "shop@1.db"), 1, "shop@1.db: there is no such file"},
 		{"status --outbox mysql://root@localhost/shop", 2, "postgres://"},
 		{"events --outbox " + missing, 1, "no such file"},
