@@ -17,6 +17,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/currency"
 )
 
 // TestWebhookSecret is the default signing secret of test webhooks. Every provider's handler takes its form.
@@ -122,6 +124,9 @@ var webhookFuncs = template.FuncMap{
 
 // WebhookBody returns the body of Webhook.
 func WebhookBody(provider, event string, c WebhookConfig) ([]byte, error) {
+	if d, known := currency.Lookup(cmp.Or(c.Currency, "usd")); !known || d.Digits != 2 || d.ISO != 2 {
+		return nil, fmt.Errorf("fprom: the sample's currency %q has no hundredths: take one such as usd or eur, and change the amounts in the body", c.Currency)
+	}
 	source, _, err := webhookFile(provider, event)
 	if err != nil {
 		return nil, err

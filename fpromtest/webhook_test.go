@@ -132,6 +132,11 @@ func TestWebhookConfig(t *testing.T) {
 	if s := events[0].(fprom.Sale); s.Amount != 100 || s.Currency != "eur" || s.Email != c.Email || s.EventID == events[1].(fprom.Sale).EventID {
 		t.Errorf("accepted %+v", events)
 	}
+	for _, code := range []string{"JPY", "kwd", "ISK", "dollars"} {
+		if _, err := fpromtest.Webhook("stripe", "invoice.paid", fpromtest.WebhookConfig{Currency: code}); err == nil || !strings.Contains(err.Error(), code) {
+			t.Errorf("%s: %v; its amounts are no hundredths", code, err)
+		}
+	}
 	c.At = time.Now().Add(-time.Hour)
 	stale, err := fpromtest.Webhook("stripe", "invoice.paid", c)
 	if err != nil {

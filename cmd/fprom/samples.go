@@ -57,7 +57,7 @@ func (a *app) listSamples() error {
 func sampleBody(provider, event string, flags triggerFlags) ([]byte, error) {
 	body, err := fpromtest.WebhookBody(provider, event, flags.WebhookConfig)
 	if err != nil {
-		return nil, err
+		return nil, usage("%w", err)
 	}
 	for _, o := range flags.overrides {
 		path, value, ok := strings.Cut(o, "=")

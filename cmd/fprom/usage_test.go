@@ -178,6 +178,7 @@ func TestUsage(t *testing.T) {
 		{"trigger stripe invoice.paid --to http://127.0.0.1", 2, "--secret is missing"},
 		{"trigger stripe invoice.paid --to shop.example/hook --secret x", 2, "http://"},
 		{"trigger stripe invoice.paid --to https://shop.example/hook --secret x", 2, "add --yes to do it"},
+		{"trigger stripe invoice.paid --to http://127.0.0.1 --secret x --currency JPY", 2, "has no hundredths"},
 		{"trigger stripe invoice.paid --to http://127.0.0.1 --secret x --override data", 2, "path=value"},
 		{"trigger stripe invoice.paid --to http://127.0.0.1 --secret x --override data.object.id.x=1", 2, "has no fields"},
 		{"trigger stripe invoice.paid --to http://127.0.0.1 --secret x --override data..x=1", 2, "empty name"},
