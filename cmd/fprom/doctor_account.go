@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -72,6 +73,7 @@ var v1Key = regexp.MustCompile(`^[0-9a-f]{32}$`)
 func (d *doctor) credentials(a *answer) bool {
 	const name = "credentials"
 	wrongHost := "check $" + envURL + "; FirstPromoter's is " + fprom.DefaultBaseURL
+	host := hostOf(d.company) // the path of a proxy may have a key
 	kind := "no JSON"
 	isJSON := jsonBody(a.body, '{')
 	switch {
@@ -85,9 +87,9 @@ func (d *doctor) credentials(a *answer) bool {
 		d.ok(name, "FirstPromoter takes the key and the account id")
 		return true
 	case s == http.StatusOK:
-		d.fail(name, exitUnreachable, "a captive portal, a proxy or another site answers at "+d.company+": open the network, or "+wrongHost, "200 with %s: that is not FirstPromoter's API", kind)
+		d.fail(name, exitUnreachable, "a captive portal, a proxy or another site answers at "+host+": open the network, or "+wrongHost, "200 with %s: that is not FirstPromoter's API", kind)
 	case s >= 300 && s < 400:
-		d.fail(name, exitUnreachable, wrongHost+"; a proxy's sign-on page may stand between", "the answer is a redirect (%d) to %s", s, redirectHost(a.header))
+		d.fail(name, exitUnreachable, wrongHost+"; a proxy's sign-on page may stand between", "the answer is a redirect (%d) to %s", s, cmp.Or(hostOf(a.header.Get("Location")), "the same site"))
 	case d.key == "" || d.account == "":
 		d.warn(name, "mend the settings above, then run fprom doctor again", "not checked: the key or the account id is not fit to be sent")
 	case s == http.StatusUnauthorized:
@@ -95,7 +97,7 @@ func (d *doctor) credentials(a *answer) bool {
 	case s == http.StatusForbidden:
 		d.fail(name, exitRefused, "check $"+envAccount+": it must be the account of the key; check the key's rights on "+keysPage, "FirstPromoter refuses the account id, or the key lacks the right (403)")
 	case s == http.StatusNotFound && !isJSON:
-		d.fail(name, exitUnreachable, wrongHost, "404 with %s from %s: another site, or a wrong path in the address", kind, d.company)
+		d.fail(name, exitUnreachable, wrongHost, "404 with %s from %s: another site, or a wrong path in the address", kind, host)
 	case s == http.StatusProxyAuthRequired:
 		d.fail(name, exitUnreachable, "put user and password into $HTTPS_PROXY", "the proxy wants a password (407)")
 	case s == http.StatusTooManyRequests:
@@ -115,10 +117,11 @@ func (d *doctor) keyFix() string {
 	return "it is mistyped, revoked or expired, or one of API v1: make a new one on " + keysPage + " and set $" + envKey
 }
 
-func redirectHost(h http.Header) string {
-	u, err := url.Parse(h.Get("Location"))
-	if err != nil || u.Host == "" {
-		return "the same site"
+// hostOf is the host of an address; empty: it has none.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
 	}
 	return u.Host
 }

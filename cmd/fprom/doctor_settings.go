@@ -125,7 +125,7 @@ func (d *doctor) address(ctx context.Context) {
 	case err != nil || path.Base(u.Path) != "track":
 		d.warn("api_url", "let the proxy's address end in /track, and let it pass …/company on as well", "$%s: its path does not end in /track, so the Company API's address is not known: the credentials cannot be checked here, nor do fprom reconcile and why work", envURL)
 	case strings.TrimRight(u.Path, "/") != "/api/v2/track":
-		d.warn("api_url", "FirstPromoter's is "+fprom.DefaultBaseURL, "$%s: the path %q is not FirstPromoter's /api/v2/track; right only for a proxy of your own", envURL, u.Path)
+		d.warn("api_url", "FirstPromoter's is "+fprom.DefaultBaseURL, "$%s: its path is not FirstPromoter's /api/v2/track; right only for a proxy of your own", envURL)
 		d.company = company
 	case u.Hostname() == "v2.firstpromoter.com":
 		d.warn("api_url", "unset $"+envURL, "%s is the older address", v)
