@@ -134,7 +134,9 @@ func databaseConfig(where string) (*pgxpool.Config, string, error) {
 	if err != nil || badQuery != nil {
 		return nil, "", &problem{what: "cannot be read as an address of PostgreSQL", do: "check its parameters and the files that they name; in a value ; is written %3B, and % is %25", exit: exitUsage}
 	}
-	cfg.ConnConfig.ConnectTimeout = dbTimeout
+	if cfg.ConnConfig.ConnectTimeout == 0 { // no connect_timeout in the address
+		cfg.ConnConfig.ConnectTimeout = dbTimeout
+	}
 	return cfg, schema, nil
 }
 

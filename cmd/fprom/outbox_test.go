@@ -338,3 +338,13 @@ func TestPasswordOfAWrongAddress(t *testing.T) {
 		hidesPassword(t, e, "status", "doctor", "page", "why ann@example.com", "backfill "+file+" --amount minor", "backfill "+file+" --amount minor --deliver")
 	}
 }
+
+// An address that says how long a connection may take is obeyed.
+func TestConnectTimeoutOfTheAddress(t *testing.T) {
+	t.Parallel()
+	start := time.Now()
+	r := fprom(t, nil, "status", "--outbox", "postgres://shop@"+silentPort(t)+"/shop?connect_timeout=1").want(t, 5)
+	if took := time.Since(start); took > 12*time.Second || !strings.Contains(r.err, "cannot be reached") {
+		t.Errorf("after %v: %s", took, r)
+	}
+}
