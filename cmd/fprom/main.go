@@ -26,7 +26,8 @@ func main() {
 
 // run is the program from its arguments to its exit status.
 func run(ctx context.Context, args []string) (code int) {
-	a := &app{out: os.Stdout, errs: os.Stderr, commissionStatus: func(int64) string { return "" }}
+	out := &stdout{w: os.Stdout}
+	a := &app{out: out, errs: os.Stderr, commissionStatus: func(int64) string { return "" }}
 	a.terminal.in, a.terminal.out, a.terminal.errs = term.IsTerminal(0), term.IsTerminal(1), term.IsTerminal(2)
 	defer func() {
 		if p := recover(); p != nil {
@@ -37,6 +38,9 @@ func run(ctx context.Context, args []string) (code int) {
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
+	if werr := out.failure(); werr != nil && !errors.Is(err, context.Canceled) {
+		err = failed("%w", werr)
+	}
 	if err == nil {
 		return exitDone
 	}
@@ -81,6 +85,7 @@ func (a *app) root() *cobra.Command {
 		SilenceErrors: true, SilenceUsage: true, Args: known, SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetOut(a.out)
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitTable)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)

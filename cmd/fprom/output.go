@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 	"unicode"
@@ -32,6 +33,29 @@ func formatOf(args []string) string {
 }
 
 func isJSON(format string) bool { return format == formatJSON || format == formatJSONL }
+
+// stdout remembers the first error of its writes, since not every writer of a result looks at it.
+type stdout struct {
+	w   io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+func (s *stdout) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.w.Write(p)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *stdout) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
 
 // show writes the result of a command: as one object, as one line, or by text.
 func (a *app) show(v any, text func(w io.Writer)) error {

@@ -80,3 +80,21 @@ func ioctl(t *testing.T, f *os.File, request uintptr, arg *int32) {
 		t.Fatal(no)
 	}
 }
+
+// A result that is cut off is no success.
+func TestAFullDisk(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, args := range []string{"--help", "help status", "--version", "completion bash", "trigger --list", "trigger --list -o json"} {
+		cmd := command(t, nil, strings.Fields(args)...)
+		var errs strings.Builder
+		cmd.Stdout, cmd.Stderr = full, &errs
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(errs.String(), "no space left") {
+			t.Errorf("fprom %s: %v, want exit 1: %s", args, err, errs.String())
+		}
+	}
+}
