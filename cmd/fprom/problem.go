@@ -82,7 +82,7 @@ func restarting(err error) bool {
 
 // fileProblem says what is wrong with the path of a file, before anything opens it, or returns nil.
 func fileProblem(where string) *problem {
-	info, err := os.Stat(where)                 //nolint:gosec // the operator's path
+	info, err := os.Stat(where)                    //nolint:gosec // the operator's path
 	_, noDirectory := os.Stat(filepath.Dir(where)) //nolint:gosec // the operator's path
 	switch {
 	case strings.Contains(where, "://"):
