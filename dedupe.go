@@ -33,9 +33,9 @@ type dedupe struct {
 // known is what this process knows of an event id.
 type known struct {
 	digest    uint64
-	waits     bool // the queue has stored it, and it has no outcome. Not noted where other processes deliver too
-	sent      bool // a call got no outcome: it may have registered the event
-	delivered bool
+	waits     bool      // the queue has stored it, and it has no outcome. Not noted where other processes deliver too
+	sent      bool      // a call got no outcome: it may have registered the event
+	delivered Outcome   // of the delivery; empty if there was none
 	failure   *failure  // of the attempts without an outcome; nil if there is none. Only the call under way may change it
 	notFound  time.Time // the first NotReferral of a sale that is asked about again; zero if there is none
 }
@@ -77,8 +77,8 @@ func (d *dedupe) set(key string, k known) {
 // compare reports whether m is a repeat of the event that is known, if that is delivered, or in conflict with it. With waiting, it
 // may also be in conflict with an event that waits: that is for Record and Track, since Put knows what waits.
 func (k known) compare(m Message, waiting bool) (repeat, conflict bool) {
-	same := k.digest == m.Digest
-	return k.delivered && same, (k.delivered || waiting && k.waits) && !same
+	same, done := k.digest == m.Digest, k.delivered != ""
+	return done && same, (done || waiting && k.waits) && !same
 }
 
 // check compares m with what is known of its id.
@@ -92,7 +92,7 @@ func (d *dedupe) check(m Message, waiting bool) (repeat, conflict bool) {
 func (d *dedupe) stored(m Message) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if k := d.get(m.Key); !k.delivered {
+	if k := d.get(m.Key); k.delivered == "" {
 		k.digest, k.waits = m.Digest, true
 		d.set(m.Key, k)
 	}
@@ -110,6 +110,9 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 		switch {
 		case conflict:
 			a.verdict = verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: &ConflictError{Keys: []string{a.Key}}}
+			return false
+		case repeat && a.known.delivered == NotReferral: // FirstPromoter has registered nothing
+			a.verdict = verdict{Result: Result{Outcome: NotReferral}}
 			return false
 		case repeat:
 			a.verdict = verdict{Result: Result{Outcome: Duplicate}}
@@ -140,7 +143,7 @@ func (d *dedupe) endSend(a *attempt) {
 		k.waits, k.failure, k.notFound = false, nil, time.Time{}
 	}
 	if a.class == classDone && !a.Repeats() && (a.queued || a.Outcome != NotReferral) {
-		k.digest, k.delivered = a.Digest, true
+		k.digest, k.delivered = a.Digest, a.Outcome
 	}
 	d.set(a.Key, k)
 }

@@ -95,6 +95,46 @@ func TestEnqueueDuringTrackThatSucceeds(t *testing.T) {
 	})
 }
 
+// redelivers delivers each event twice, as a queue does whose process could not store the first outcome.
+type redelivers struct {
+	sink
+	put      chan fprom.Message
+	outcomes chan fprom.Outcome
+}
+
+func (q redelivers) Put(_ context.Context, ms ...fprom.Message) error {
+	q.put <- ms[0]
+	return nil
+}
+
+func (q redelivers) Run(ctx context.Context, _ int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	m := <-q.put
+	for range 2 {
+		r, _ := deliver(ctx, m)
+		q.outcomes <- r.Outcome
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// An event that is delivered once more, since its outcome could not be stored, is not sent again. If FirstPromoter did not register
+// it, it does not become a Duplicate.
+func TestOutcomeOfADeliveryThatIsRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for want, answer := range map[fprom.Outcome]reply{fprom.Duplicate: ok(), fprom.NotReferral: unknownYet} {
+			f := always(answer)
+			cfg := config(f)
+			q := redelivers{put: make(chan fprom.Message, 1), outcomes: make(chan fprom.Outcome, 2)}
+			cfg.Queue = q
+			enqueue(t, start(t, cfg), sale("ch_1"))
+			<-q.outcomes
+			if got := <-q.outcomes; got != want || len(f.seen()) != 1 {
+				t.Errorf("%s after %d calls, want %s after one", got, len(f.seen()), want)
+			}
+		}
+	})
+}
+
 // failsFirstPut returns a queue whose first Put fails when fails is closed.
 func failsFirstPut() (q *recorder, fails chan struct{}) {
 	q, fails = newRecorder(), make(chan struct{})

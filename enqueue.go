@@ -24,11 +24,10 @@ func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 	}
 	ms := make([]Message, len(events))
 	for i, e := range events {
-		m, err := NewMessage(e)
-		if err != nil {
+		var err error
+		if ms[i], err = NewMessage(e); err != nil {
 			return err
 		}
-		ms[i] = m
 	}
 	_, err := t.enqueue(ctx, ms)
 	return err

@@ -45,9 +45,7 @@ func New(cfg Config) (*Tracker, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	t := &Tracker{
-		cfg: cfg, began: time.Now(), dedupe: newDedupe(cfg), gate: newGate(cfg), ended: make(chan struct{}),
-	}
+	t := &Tracker{cfg: cfg, began: time.Now(), dedupe: newDedupe(cfg), gate: newGate(cfg), ended: make(chan struct{})}
 	t.client = newClient(cfg, t.counts.called)
 	if err := t.claimQueue(); err != nil {
 		return nil, err
