@@ -23,12 +23,10 @@ type wakeUp struct {
 // Kind implements river.JobArgs.
 func (wakeUp) Kind() string { return jobKind }
 
-// account is the FirstPromoter account of the schema. It is part of every key, so that a schema may have more accounts later.
-const account = "1"
-
-// sql puts the schema and the account into a statement. Outside of a text the schema is quoted, since its name may be a word of SQL.
+// sql puts the schema and its FirstPromoter account into a statement. The account is part of every key, so that a schema may have more of
+// them later. Outside of a text the schema is quoted, since its name may be a word of SQL.
 func (q *Queue) sql(text string) string {
-	return strings.NewReplacer("'$schema", "'"+q.cfg.Schema, "$schema", `"`+q.cfg.Schema+`"`, "$account", account).Replace(text)
+	return strings.NewReplacer("'$schema", "'"+q.cfg.Schema, "$schema", `"`+q.cfg.Schema+`"`, "$account", "1").Replace(text)
 }
 
 // queryRow runs a statement that returns one row, by pgx or by database/sql. Arguments and results are text or boolean, which

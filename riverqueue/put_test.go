@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,27 @@ func TestPutOverAClosedConnection(t *testing.T) {
 	}
 	if n := entries(t, pool, cfg.Schema); n != 1 {
 		t.Errorf("%d entries, want 1", n)
+	}
+}
+
+// TestPutAfterAnErrorThatLasts: a checkout does not wait for tries that cannot help.
+func TestPutAfterAnErrorThatLasts(t *testing.T) {
+	t.Parallel()
+	for state, again := range map[string]bool{"42501": false, "53100": false, "40P01": true} { // no right, no disk space, a deadlock
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			cfg := riverqueue.Config{Schema: newSchema(t)}
+			q, pool := open(t, cfg)
+			execSQL(t, pool, strings.NewReplacer("$s", cfg.Schema, "$e", state).Replace(`CREATE SEQUENCE $s.tries;
+				CREATE OR REPLACE FUNCTION $s.fprom_put(messages jsonb) RETURNS TABLE (place bigint, age float8) LANGUAGE plpgsql AS $$
+				BEGIN PERFORM nextval('$s.tries'); RAISE 'on purpose' USING ERRCODE = '$e'; END $$`))
+			if err := q.Put(t.Context(), message(t, sale("1", "ann", 100))); err == nil {
+				t.Error("Put: no error")
+			}
+			if n := countRows(t, pool, `SELECT last_value FROM `+cfg.Schema+`.tries`); (n > 1) != again {
+				t.Errorf("%d tries", n)
+			}
+		})
 	}
 }
 
