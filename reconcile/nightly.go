@@ -1,9 +1,12 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -85,18 +88,19 @@ func (n *Nightly) Run(ctx context.Context) error {
 }
 
 func (n *Nightly) compare(ctx context.Context, days int) {
+	log := safelog.New(cmp.Or(n.Logger, slog.Default()))
 	today := time.Now().UTC()
-	r, err := Run(ctx, Options{Client: n.Client, Outbox: n.Outbox, Decided: n.Decided, From: today.AddDate(0, 0, -days), To: today.AddDate(0, 0, -1)})
+	var r Report
+	err := recovered(log, "the nightly comparison", func() (err error) {
+		r, err = Run(ctx, Options{Client: n.Client, Outbox: n.Outbox, Decided: n.Decided, From: today.AddDate(0, 0, -days), To: today.AddDate(0, 0, -1)})
+		return err
+	})
 	if errors.Is(err, context.Canceled) {
 		return
 	}
 	n.mu.Lock()
 	n.last = Last{time.Now(), r, err}
 	n.mu.Unlock()
-	log := n.Logger
-	if log == nil {
-		log = slog.Default()
-	}
 	switch {
 	case err != nil:
 		log.Error("fprom: the nightly comparison with FirstPromoter failed; it runs again next night", safelog.Error(err))
@@ -105,6 +109,17 @@ func (n *Nightly) compare(ctx context.Context, days int) {
 			"amount_differs", len(r.AmountDiffers), "doubled", len(r.Doubled), "dead", r.Dead, "days", days)
 	}
 	if n.Done != nil {
-		n.Done(r, err)
+		_ = recovered(log, "Nightly.Done", func() error { n.Done(r, err); return nil })
 	}
+}
+
+// recovered runs foreign code, whose panic would end the service.
+func recovered(log *slog.Logger, what string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("fprom: "+what+" panicked; the program goes on", slog.String("error", safelog.Foreign(fmt.Sprint(p), "")), slog.String("stack", string(debug.Stack())))
+			err = errors.New("fprom: " + what + " panicked: see the log")
+		}
+	}()
+	return f()
 }
