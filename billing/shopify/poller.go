@@ -95,23 +95,35 @@ func (p *Poller) Run(ctx context.Context) {
 // newest returns when the newest transaction in the outbox was recorded. Without an outbox or a transaction it returns now.
 func (p *Poller) newest(ctx context.Context) time.Time {
 	now := time.Now()
-	if p.config.Outbox == nil {
+	newest, err := p.newestBefore(ctx, now)
+	switch {
+	case err != nil:
+		p.log.WarnContext(ctx, "fprom: the outbox does not say where the last poll ended; transactions older than the window may be missing: call Poll with an earlier moment", safelog.Error(err))
+		return now
+	case newest.IsZero():
 		return now
 	}
-	var newest time.Time
+	return newest
+}
+
+func (p *Poller) newestBefore(ctx context.Context, now time.Time) (newest time.Time, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("a panic of the outbox: %v", r)
+		}
+	}()
+	if p.config.Outbox == nil {
+		return newest, nil
+	}
 	for e, err := range p.config.Outbox.Entries(ctx, fprom.Filter{}) {
 		if err != nil {
-			p.log.WarnContext(ctx, "fprom: the outbox does not say where the last poll ended; transactions older than the window may be missing: call Poll with an earlier moment", safelog.Error(err))
-			return now
+			return newest, err
 		}
 		if strings.Contains(e.Key, transactionID) && e.RecordedAt.After(newest) && e.RecordedAt.Before(now) {
 			newest = e.RecordedAt
 		}
 	}
-	if newest.IsZero() {
-		return now
-	}
-	return newest
+	return newest, nil
 }
 
 // transactionID is in the Key of every transaction: the prefix of their ids.

@@ -271,7 +271,14 @@ func TestNoTracker(t *testing.T) {
 	}
 }
 
-// A panic of the application's lookup ends neither the process nor the polls.
+// panickyLedger is an outbox of the application's own.
+type panickyLedger struct{}
+
+func (panickyLedger) Entries(context.Context, fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	panic("no entries")
+}
+
+// A panic of the application's lookup, or of its outbox, ends neither the process nor the polls.
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -285,7 +292,7 @@ func TestPanic(t *testing.T) {
 		api := &partners{t: t, transactions: []transaction{{"t1", "1", time.Now()}}}
 		sink, log := &billingtest.Sink{}, &bytes.Buffer{}
 		p, err := shopify.New(sink, shopify.Config{
-			Organization: "123", AccessToken: "token", Client: &http.Client{Transport: api}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+			Outbox: panickyLedger{}, Organization: "123", AccessToken: "token", Client: &http.Client{Transport: api}, Logger: slog.New(slog.NewTextHandler(log, nil)),
 		}, customer)
 		if err != nil {
 			t.Fatal(err)
@@ -293,7 +300,7 @@ func TestPanic(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 		defer cancel()
 		p.Run(ctx)
-		if got := ids(sink.Events()); got != "t1" || !strings.Contains(log.String(), "panic") || strings.Contains(log.String(), "ada@") {
+		if got := ids(sink.Events()); got != "t1" || !strings.Contains(log.String(), "panic") || !strings.Contains(log.String(), "no entries") || strings.Contains(log.String(), "ada@") {
 			t.Errorf("reported %q, logged %s", got, log)
 		}
 	})
