@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -146,27 +147,95 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+// The defaults that Config documents. TestNotFoundIsAskedAgain has those of Retry.NotFound.
 func TestDefaults(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		f := always(reply{hang: true})
-		cfg := fprom.Config{
-			APIKey: apiKey, AccountID: accountID, BaseURL: fprom.DefaultBaseURL, HTTPClient: &http.Client{Transport: f},
-			Logger: slog.New(slog.DiscardHandler),
-		}
-		tracker := start(t, cfg)
-		for _, id := range []string{"1", "2", "3", "4", "5", "6"} {
-			enqueue(t, tracker, sale(id))
-		}
-		begin := time.Now()
-		time.Sleep(9 * time.Second)
-		if n := len(f.seen()); n != 6 {
-			t.Errorf("%d deliveries at once, want 6", n)
-		}
-		time.Sleep(2 * time.Second)
-		if s := tracker.Stats(); s.Retries < 1 {
-			t.Errorf("no attempt ended %v after it began", time.Since(begin))
-		}
-	})
+	plain := func(f *fake) fprom.Config {
+		return fprom.Config{APIKey: apiKey, AccountID: accountID, HTTPClient: &http.Client{Transport: f}, Logger: slog.New(slog.DiscardHandler)}
+	}
+	hanging, failing := reply{hang: true}, reply{status: 500}
+	for name, check := range map[string]func(t *testing.T){
+		"Timeout 10 s": func(t *testing.T) {
+			tracker := start(t, plain(always(hanging)))
+			enqueue(t, tracker, sale("a")) // the first call waits for its token for 62 s / 380
+			time.Sleep(10100 * time.Millisecond)
+			before := tracker.Stats().Retries
+			time.Sleep(100 * time.Millisecond)
+			if s := tracker.Stats(); before != 0 || s.Retries != 1 {
+				t.Errorf("%d time-outs in 10.1 s, %d in 10.2 s", before, s.Retries)
+			}
+		},
+		"Workers 64": func(t *testing.T) {
+			f := always(hanging)
+			cfg := plain(f)
+			cfg.RequestsPerMinute, cfg.Timeout = 6000, time.Hour
+			tracker := start(t, cfg)
+			for i := range 100 {
+				enqueue(t, tracker, sale(strconv.Itoa(i)))
+			}
+			time.Sleep(10 * time.Second)
+			if n := len(f.seen()); n != 64 {
+				t.Errorf("%d deliveries at once, want 64", n)
+			}
+		},
+		"RequestsPerMinute 400, Burst 20": func(t *testing.T) {
+			f := always(ok())
+			tracker := start(t, plain(f))
+			time.Sleep(time.Minute)
+			for i := range 30 {
+				enqueue(t, tracker, sale(strconv.Itoa(i)))
+			}
+			settle()
+			if n, s := len(f.seen()), tracker.Stats(); n != 20 || s.RequestsPerMinute != 400 {
+				t.Errorf("%d calls at once, %d a minute", n, s.RequestsPerMinute)
+			}
+		},
+		"Breaker 5, 1 s": func(t *testing.T) {
+			f := always(failing)
+			cfg := plain(f)
+			cfg.RequestsPerMinute = 1_000_000
+			tracker := start(t, cfg)
+			for i := range 7 {
+				if i == 6 {
+					time.Sleep(time.Second + 2*time.Millisecond)
+				}
+				if _, err := tracker.Track(t.Context(), sale(strconv.Itoa(i))); errors.Is(err, fprom.ErrCircuitOpen) != (i == 5) {
+					t.Errorf("Track %d: %v", i, err)
+				}
+			}
+		},
+		"Dedupe.TTL 24 h": func(t *testing.T) {
+			f := always(ok())
+			tracker := start(t, plain(f))
+			enqueue(t, tracker, sale("a"))
+			flush(t, tracker, time.Minute)
+			for _, calls := range []int{1, 2} {
+				time.Sleep(24*time.Hour - time.Minute)
+				enqueue(t, tracker, sale("a"))
+				flush(t, tracker, time.Minute)
+				if n := len(f.seen()); n != calls {
+					t.Errorf("%d calls, want %d", n, calls)
+				}
+			}
+		},
+		"Retry.Base 1 s, Max 1 min": func(t *testing.T) {
+			q := newRecorder()
+			cfg := plain(always(failing))
+			cfg.Queue = q
+			enqueue(t, start(t, cfg), sale("a"))
+			time.Sleep(time.Second)
+			for attempt, top := range map[int]time.Duration{1: time.Second, 50: time.Minute} {
+				var longest time.Duration
+				for range 1000 {
+					longest = max(longest, fprom.RetryDelay(attempt, q.answers()[0]))
+				}
+				if longest > top || longest < top*9/10 {
+					t.Errorf("attempt %d: waits of up to %v, want %v", attempt, longest, top)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { bubble(t, check) })
+	}
 }
 
 // Programs replace http.DefaultTransport with one that traces or records. Not parallel: it does that.

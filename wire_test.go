@@ -135,6 +135,7 @@ func TestCall(t *testing.T) {
 			}
 			for name, want := range map[string]string{
 				"Authorization": "Bearer " + apiKey, "Account-Id": accountID, "Content-Type": "application/json", "Accept": "application/json",
+				"User-Agent":      "fprom-go/" + fprom.Version + " (+https://github.com/fprom-go/fprom)",
 				"Idempotency-Key": "", "X-Idempotency-Key": "", "Cookie": "", "Referer": "",
 			} {
 				if got := c.header.Get(name); got != want {
