@@ -189,6 +189,25 @@ func TestRetention(t *testing.T) {
 	})
 }
 
+// TestDefaultRetention: without WithRetention a renewal under last year's id is still recognized.
+func TestDefaultRetention(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, t.TempDir())
+		put(t, q, sale(t, "a", 100))
+		deliver(t, q, nil)
+		for _, c := range []struct{ days, waiting int }{{399, 0}, {2, 1}} {
+			time.Sleep(time.Duration(c.days) * 24 * time.Hour)
+			put(t, q, sale(t, c.days, 100))
+			deliver(t, q, nil) // an outcome removes what is too old
+			put(t, q, sale(t, "a", 100))
+			if s := stats(t, q); s.Pending != c.waiting {
+				t.Errorf("%d days later %d wait, want %d", c.days, s.Pending, c.waiting)
+			}
+		}
+	})
+}
+
 // TestRetentionForEver: a retention beyond what times can hold forgets nothing.
 func TestRetentionForEver(t *testing.T) {
 	t.Parallel()

@@ -69,17 +69,17 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// TestPrune: what was delivered longer ago than Retention is forgotten, nothing else.
+// TestPrune: what was delivered longer ago than 400 days, the default of Retention, is forgotten, nothing else.
 func TestPrune(t *testing.T) {
 	t.Parallel()
-	cfg := riverqueue.Config{Schema: newSchema(t), Retention: 48 * time.Hour}
+	cfg := riverqueue.Config{Schema: newSchema(t)}
 	q, pool := open(t, cfg)
 	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, digest, recorded_at, settled_at, next_attempt, state)
-		SELECT 'sale:' || i, i, 'sale', 'ann', 0, now(), CASE WHEN i % 10 = 3 THEN NULL ELSE now() - interval '49 hours' END, now() + interval '1 hour',
+		SELECT 'sale:' || i, i, 'sale', 'ann', 0, now(), CASE WHEN i % 10 = 3 THEN NULL ELSE now() - interval '401 days' END, now() + interval '1 hour',
 			CASE WHEN i % 10 = 1 THEN 'dead' WHEN i % 10 = 3 THEN 'waiting' ELSE 'done' END
 		FROM generate_series(1, 5000) i`)
 	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, digest, recorded_at, settled_at, state)
-		VALUES ('sale:young', 5001, 'sale', 'ann', 0, now(), now() - interval '47 hours', 'done')`)
+		VALUES ('sale:young', 5001, 'sale', 'ann', 0, now(), now() - interval '399 days', 'done')`)
 	start(t, q, func(context.Context, fprom.Message) error { return nil })
 	waitFor(t, "4,000 old entries forgotten", func() bool { return entries(t, pool, cfg.Schema) == 1001 })
 	time.Sleep(500 * time.Millisecond)
