@@ -74,7 +74,6 @@ func (t *Tracker) enter(ctx context.Context, a *attempt) error {
 		if a.open.Err() == nil {
 			return err
 		}
-		t.gate.leave(a)
 	}
 }
 
