@@ -3,10 +3,13 @@ package fprom_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/fprom-go/fprom"
 )
@@ -16,12 +19,16 @@ type shared struct {
 	*recorder
 	mu      sync.Mutex
 	admits  int
+	onAdmit func(context.Context) // before it answers
 	refuse  error
 	pauses  []time.Duration
 	workers int
 }
 
-func (q *shared) Admit(context.Context, int) error {
+func (q *shared) Admit(ctx context.Context, _ int) error {
+	if q.onAdmit != nil {
+		q.onAdmit(ctx)
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.admits++
@@ -82,6 +89,64 @@ func TestAdmit(t *testing.T) {
 			t.Errorf("stats %+v", s)
 		}
 	})
+}
+
+// A pause ends the wait for the shared limit: the event takes no token and waits for the end of the pause, even if the queue
+// has given leave at that moment.
+func TestAPauseDuringAdmit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 429, header: header("Retry-After", "30"), after: time.Second}, ok())
+		q := &shared{recorder: newRecorder()}
+		cfg := config(f)
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		begin := time.Now()
+		enqueue(t, tracker, sale("a"))
+		settle()
+		q.onAdmit = func(ctx context.Context) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(10 * time.Second):
+			}
+		}
+		if r, err := tracker.Track(t.Context(), sale("b")); err != nil || r.Outcome != fprom.Tracked {
+			t.Errorf("Track: %v, %v", r.Outcome, err)
+		}
+		for _, c := range f.seen()[1:] {
+			if at := c.at.Sub(begin); at < 31*time.Second {
+				t.Errorf("a call after %v, in the pause", at)
+			}
+		}
+		if q.admits > 4 {
+			t.Errorf("asked %d times", q.admits)
+		}
+	})
+}
+
+// A Tracker that lives for months keeps nothing of attempts that have ended.
+func TestTrackKeepsNothing(t *testing.T) {
+	cfg := config(always(ok()))
+	cfg.Queue = &shared{recorder: newRecorder()}
+	tracker := start(t, cfg)
+	type key struct{}
+	var values []weak.Pointer[[1024]byte]
+	for i := range 100 {
+		value := new([1024]byte)
+		values = append(values, weak.Make(value))
+		if _, err := tracker.Track(context.WithValue(t.Context(), key{}, value), sale(strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.GC()
+	kept := 0
+	for _, v := range values {
+		if v.Value() != nil {
+			kept++
+		}
+	}
+	if kept > 50 { // the runtime keeps some stopped timers for a while
+		t.Errorf("%d of %d contexts are kept", kept, len(values))
+	}
 }
 
 // A pause is told to the other processes: once, and for how long. After suspected answers each process finds out on its own.
