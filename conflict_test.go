@@ -100,8 +100,16 @@ func TestConflictWithTrack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := always(reply{status: 200, body: okBody, after: time.Second})
-				tracker := start(t, config(f))
+				var seen steps
+				cfg := config(f)
+				cfg.Observer = seen.observe
+				tracker := start(t, cfg)
 				test(t, tracker)
+				for _, c := range seen.of(fprom.StageConflict) {
+					if c.Message.Key != "sale:sub_1" || !errors.Is(c.Err, fprom.ErrConflict) {
+						t.Errorf("a conflict of %q: %v", c.Message.Key, c.Err)
+					}
+				}
 				s := tracker.Stats()
 				if s.Conflicts == 0 || len(f.seen()) != 1 {
 					t.Errorf("%d calls, %d conflicts; want 1 and some", len(f.seen()), s.Conflicts)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -79,6 +80,8 @@ func TestNotFoundIsAskedAgain(t *testing.T) {
 				f := always(test.reply)
 				cfg := config(f)
 				cfg.Retry.NotFound, cfg.Retry.Base = test.schedule, 12*time.Hour // which has nothing to do with it
+				var seen steps
+				cfg.Observer = seen.observe
 				tracker := start(t, cfg)
 				enqueue(t, tracker, test.event)
 				flush(t, tracker, 100*time.Hour)
@@ -87,6 +90,11 @@ func TestNotFoundIsAskedAgain(t *testing.T) {
 					id = "lead@example.com"
 				}
 				checkTimes(t, asked(f, id), test.want)
+				for _, again := range seen.of(fprom.StageRetry) {
+					if again.Err == nil || !strings.Contains(again.Err.Error(), "asked again in") {
+						t.Errorf("the step says %v", again.Err)
+					}
+				}
 				if s := tracker.Stats(); s.NotReferral+s.Tracked+s.Duplicate+s.Rejected != 1 {
 					t.Errorf("stats %+v", s)
 				}
@@ -198,7 +206,7 @@ func TestNotFoundInShortProcesses(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := always(unknownYet)
-		for range 25 * 6 {
+		for process := range 25 * 6 {
 			cfg := config(f)
 			cfg.Queue = fprom.NewMemoryQueue(0)
 			if err := cfg.Queue.Put(t.Context(), m); err != nil {
@@ -214,6 +222,10 @@ func TestNotFoundInShortProcesses(t *testing.T) {
 			cancel()
 			_ = tracker.Shutdown(gone)
 			if done {
+				// Each process, the last one too, asks at once, after 30 s and after 5 min.
+				if n := f.count("ch_1"); n != 3*(process+1) {
+					t.Errorf("asked about %d times by %d processes", n, process+1)
+				}
 				return
 			}
 		}

@@ -119,6 +119,7 @@ func TestLoudDuplicates(t *testing.T) {
 		"after a failed one":    {[]reply{{status: 500}, exists("a")}, false},
 		"after no referral":     {[]reply{{status: 204}, exists("a")}, true}, // the first call has registered nothing
 		"id in HTML's spelling": {[]reply{{status: 500}, exists("&#97;")}, false},
+		"sign-up that exists":   {[]reply{object(422, `{"message":"Lead has already signed up"}`)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -126,7 +127,11 @@ func TestLoudDuplicates(t *testing.T) {
 				cfg := config(script(test.replies...))
 				cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 				tracker := start(t, cfg)
-				enqueue(t, tracker, sale("a"))
+				if name == "sign-up that exists" {
+					enqueue(t, tracker, aSignup)
+				} else {
+					enqueue(t, tracker, sale("a"))
+				}
 				flush(t, tracker, time.Minute)
 				if s := tracker.Stats(); s.Duplicate != 1 {
 					t.Errorf("stats %+v", s)

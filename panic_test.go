@@ -1,9 +1,11 @@
 package fprom_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -231,8 +233,9 @@ func TestPanicOfALimiter(t *testing.T) {
 		q := &panickyLimiter{recorder: newRecorder()}
 		q.admit.left.Store(1)
 		q.pause.left.Store(1)
+		var log bytes.Buffer
 		cfg := config(script(reply{status: 401}, ok()))
-		cfg.Queue = q
+		cfg.Queue, cfg.Logger = q, slog.New(slog.NewTextHandler(&log, nil))
 		tracker := start(t, cfg)
 		for _, what := range []string{"Admit", "Pause"} {
 			if _, err := tracker.Track(t.Context(), sale("a")); err == nil {
@@ -243,8 +246,8 @@ func TestPanicOfALimiter(t *testing.T) {
 		if r, err := tracker.Track(t.Context(), sale("a")); r.Outcome != fprom.Tracked {
 			t.Errorf("Track: %v, %v", r.Outcome, err)
 		}
-		if s := tracker.Stats(); s.Panics != 2 {
-			t.Errorf("%d panics counted, want 2", s.Panics)
+		if s := tracker.Stats(); s.Panics != 2 || !strings.Contains(log.String(), "cannot tell the other processes about the pause") {
+			t.Errorf("%d panics counted, want 2; logged:\n%s", s.Panics, log.String())
 		}
 	})
 }
