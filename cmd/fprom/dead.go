@@ -50,21 +50,27 @@ frees their event ids.`,
 
 func (a *app) deadList() *cobra.Command {
 	var flags filterFlags
+	var all bool
 	cmd := &cobra.Command{
 		Use: "list [KEY…]", Short: "List the dead letters with their reasons",
 		Example: `  fprom dead list
   fprom dead list --reason "amount" --since 7d
-  fprom dead list --limit 0 -o jsonl`,
+  fprom dead list --all -o jsonl`,
 		RunE: command(func(ctx context.Context, keys []string) error {
 			f, err := flags.filter(keys, time.Now())
 			if err != nil {
 				return err
+			}
+			if all {
+				f.Limit = 0
 			}
 			f.State, f.Personal = fprom.StateDead, a.personal
 			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.list(ctx, box, f, deadLetters) })
 		}),
 	}
 	flags.register(cmd, 50)
+	cmd.Flags().BoolVar(&all, "all", false, "all, as --limit 0")
+	cmd.MarkFlagsMutuallyExclusive("all", "limit")
 	flags.registerAfter(cmd)
 	a.personalFlag(cmd)
 	return cmd

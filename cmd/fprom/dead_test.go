@@ -38,6 +38,9 @@ func TestDead(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place) {
 		fake, e := filled(t, p)
 		fprom(t, e, "dead", "list").want(t, 0).golden(t, "dead.txt")
+		if r := fprom(t, e, "dead", "list", "--all").want(t, 0); !strings.Contains(r.out, "2 dead letters") {
+			t.Error(r)
+		}
 		fprom(t, e, "dead", "list", "--reason", "AMOUNT", "--limit", "1", "-o", "json").want(t, 0).golden(t, "dead.json")
 		fprom(t, e, "dead", "redrive", "--all", "--dry-run").want(t, 0).golden(t, "dead_plan.txt")
 		for _, verb := range []string{"redrive", "drop"} {

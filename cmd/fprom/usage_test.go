@@ -128,6 +128,7 @@ func TestUsage(t *testing.T) {
 		{"doctor --timeout 0s", 2, "--timeout 0s: must be positive"},
 		{"dead", 2, "list, redrive or drop"},
 		{"dead list --status 9999", 2, "--status"},
+		{"dead list --all --limit 5", 2, "[all limit]"},
 		{"dead redrive", 2, "--all"},
 		{"dead drop", 2, "--all"},
 		{"dead redrive sale:ch_1 --wait 5m", 2, "write --wait=5m"},
