@@ -99,7 +99,8 @@ var parameters = map[string][]string{
 }
 
 // processCompany answers a request for the Company API. Server.mu is held.
-func (s *Server) processCompany(c *companyCall) reply {
+func (s *Server) processCompany(e *entry) reply {
+	c := e.company
 	for name := range c.query {
 		if known, ok := parameters[c.resource]; ok && !slices.Contains(known, name) {
 			return invalid(name)
@@ -119,5 +120,5 @@ func (s *Server) processCompany(c *companyCall) reply {
 	case c.resource == "reports/overview":
 		return s.overview(c)
 	}
-	return notFoundPage()
+	return s.noEndpoint(e.req)
 }

@@ -74,6 +74,9 @@ func TestCompanyAnswers(t *testing.T) {
 		{"lead by uid", "referrals/user-1?find_by=uid", nil, 200, `"email":"ann@example.com"`},
 		{"no lead", "referrals/bob%40example.com?find_by=email", nil, 404, `"code":"not_found"`},
 		{"promoter", "promoters/" + fpromtest.DefaultRefID + "?find_by=ref_token", nil, 200, fpromtest.PromoterSecret},
+		{"promoter by a field that the fake does not know", "promoters/4711?find_by=cust_id", nil, 422, "find_by"},
+		{"lead by a field that the fake does not know", "referrals/ann?find_by=username", nil, 422, "find_by"},
+		{"an endpoint that the fake does not have", "batch_processes", nil, 404, "fpromtest: the fake has no such endpoint"},
 		{"no columns", "reports/overview?start_date=2026-01-01&end_date=2026-01-02", nil, 422, "columns"},
 		{"another method", "campaigns", func(r *http.Request) { r.Method = http.MethodPost }, 404, "<!DOCTYPE"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"testing/iotest"
 	"time"
@@ -50,6 +51,16 @@ func page(status int, title string) reply {
 
 func notFoundPage() reply {
 	return page(http.StatusNotFound, "The page you were looking for doesn't exist (404)")
+}
+
+// noEndpoint answers a path or method that the fake does not have, and notes it for the test's log. Server.mu is held.
+func (s *Server) noEndpoint(r Request) reply {
+	if call := r.Method + " " + r.Path; !slices.Contains(s.unknown, call) {
+		s.unknown = append(s.unknown, call)
+	}
+	rep := notFoundPage()
+	rep.body = append(rep.body, "<!-- fpromtest: the fake has no such endpoint; the package's documentation says which it has -->\n"...)
+	return rep
 }
 
 // statusReply returns the answer of an injected status, as documented for the kind of request if it is documented.

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ type Server struct {
 	company Company
 	books   books
 	rng     *rand.Rand // for Fault.Chance and the order of lists
+	unknown []string   // calls of endpoints that the fake does not have
 }
 
 // Option changes a Server before it starts.
@@ -60,11 +62,18 @@ func WithSeed(seed uint64) Option { return func(s *Server) { s.seed = seed } }
 // bubble's time.
 func InMemory() Option { return func(s *Server) { s.inMemory = true } }
 
-// NewServer starts a Server that is closed when the test ends. In a synctest bubble pass the bubble's *testing.T and InMemory.
+// NewServer starts a Server that is closed when the test ends. The test's log then names the calls of endpoints that the Server does not have. In a synctest bubble pass the bubble's *testing.T and InMemory.
 func NewServer(tb testing.TB, opts ...Option) *Server {
 	tb.Helper()
 	s := Start(opts...)
-	tb.Cleanup(s.Close)
+	tb.Cleanup(func() {
+		s.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.unknown) > 0 {
+			tb.Logf("fpromtest: the fake has no such endpoint, and answered 404: %s; the package's documentation says which it has", strings.Join(s.unknown, ", "))
+		}
+	})
 	return s
 }
 

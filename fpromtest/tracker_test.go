@@ -3,7 +3,9 @@ package fpromtest_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,8 +23,9 @@ type recorder struct {
 	cleanups []func()
 }
 
-func (r *recorder) Output() io.Writer { return &r.out }
-func (r *recorder) Cleanup(f func())  { r.cleanups = append(r.cleanups, f) }
+func (r *recorder) Output() io.Writer               { return &r.out }
+func (r *recorder) Cleanup(f func())                { r.cleanups = append(r.cleanups, f) }
+func (r *recorder) Logf(format string, args ...any) { fmt.Fprintf(&r.out, format, args...) }
 
 func TestNewTracker(t *testing.T) {
 	t.Parallel()
@@ -56,4 +59,21 @@ func TestNewTracker(t *testing.T) {
 			t.Errorf("logged to the test: %q", log)
 		}
 	})
+}
+
+// Whoever calls what the fake does not have is told at the end of the test.
+func TestEndpointsThatTheFakeDoesNotHave(t *testing.T) {
+	t.Parallel()
+	tb := &recorder{TB: t}
+	s := fpromtest.NewServer(tb, fpromtest.InMemory())
+	company(t, s, "promoters", func(*http.Request) {})
+	company(t, s, "promoters", func(*http.Request) {})
+	company(t, s, "campaigns", func(*http.Request) {})
+	company(t, s, "commissions", func(r *http.Request) { r.Method = http.MethodPost })
+	for _, f := range tb.cleanups {
+		f()
+	}
+	if log := tb.out.String(); !strings.Contains(log, "404: GET /api/v2/company/promoters, POST /api/v2/company/commissions;") {
+		t.Errorf("logged to the test: %q", log)
+	}
 }

@@ -23,7 +23,7 @@ func (s *Server) process(e *entry) (rep reply, accepted bool) {
 	defer s.mu.Unlock()
 	switch {
 	case e.company == nil && e.kind == nil:
-		return notFoundPage(), false
+		return s.noEndpoint(e.req), false
 	case e.auth != "Bearer "+s.APIKey:
 		return reply{status: http.StatusUnauthorized}, false
 	case e.account != s.AccountID:
@@ -31,7 +31,7 @@ func (s *Server) process(e *entry) (rep reply, accepted bool) {
 	case !s.admit(e.req.Time):
 		return reply{status: http.StatusTooManyRequests}, false
 	case e.company != nil:
-		return s.processCompany(e.company), false
+		return s.processCompany(e), false
 	case !e.valid:
 		return message(http.StatusBadRequest, "Error. The request body is not valid JSON."), false
 	case strings.TrimSpace(e.req.Body.Email+e.req.Body.UID) == "":
