@@ -168,7 +168,7 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 	if err != nil && report.Next != "" { // the next run does not look at these days again
 		a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
 	}
-	if err := errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report, *refused) })); err != nil {
+	if err := errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report, *refused, box != nil) })); err != nil {
 		return err
 	}
 	if box == nil && report.Empty() {

@@ -12,11 +12,11 @@ import (
 )
 
 // reportText shows what a comparison found, and how to mend it. refused is the number of rows that make no sale.
-func reportText(w io.Writer, r reconcile.Report, refused int) {
+func reportText(w io.Writer, r reconcile.Report, refused int, outbox bool) {
 	writeTable(w, []string{"DAY", "OURS", "THEIRS", "TOTALS"}, r.Days, func(d reconcile.Day) []string {
 		return []string{d.Day, strconv.Itoa(d.Ours), strconv.Itoa(d.Theirs), map[bool]string{true: "agree", false: "differ"}[d.Ours == d.Theirs]}
 	})
-	_, _ = fmt.Fprintf(w, "matched %d, no commission %d, not a referral %d, waiting %d%s; %s\n", r.Matched, r.NoCommission, r.NotReferral, r.Waiting, hint(r.Dead > 0, fmt.Sprintf(" (%d given up)", r.Dead)), count(r.Calls, "call"))
+	_, _ = fmt.Fprintf(w, "matched %d, no commission %d, not a referral %d%s%s; %s\n", r.Matched, r.NoCommission, r.NotReferral, hint(outbox, fmt.Sprintf(", waiting %d", r.Waiting)), hint(r.Dead > 0, fmt.Sprintf(" (%d given up)", r.Dead)), count(r.Calls, "call"))
 	for _, c := range []struct {
 		name    string
 		entries []reconcile.Entry
