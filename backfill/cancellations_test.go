@@ -9,13 +9,12 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/backfill"
-	"github.com/fprom-go/fprom/internal/memoutbox"
 )
 
 // looked counts how often an outbox was asked for its cancellations. They have no event id: a durable outbox looks at all
 // that it has each time.
 type looked struct {
-	*memoutbox.Outbox
+	fprom.Outbox
 	times int
 }
 
@@ -35,13 +34,13 @@ func TestManyCancellations(t *testing.T) {
 		fmt.Fprintf(&b, "c%d@example.com\n", i)
 	}
 	b.WriteString("c7@example.com\nC49999@example.com\n")
-	box := &looked{Outbox: memoutbox.New()}
+	box := &looked{Outbox: outbox(t)}
 	for i := range 10 {
-		m := message(t, fprom.Cancellation{Email: fmt.Sprintf("c%d@example.com", 100*i)})
-		e := fprom.NewEntry(m)
-		e.State, e.Outcome = fprom.StateDone, fprom.Tracked
-		box.Add(e)
+		if err := box.Put(t.Context(), message(t, fprom.Cancellation{Email: fmt.Sprintf("c%d@example.com", 100*i)})); err != nil {
+			t.Fatal(err)
+		}
 	}
+	settle(t, box, fprom.Result{Outcome: fprom.Tracked}, nil)
 	for _, c := range []struct {
 		dry           bool
 		queued, known int
@@ -63,7 +62,7 @@ func TestManyCancellations(t *testing.T) {
 func TestASignUpThatIsThereTwice(t *testing.T) {
 	t.Parallel()
 	const text = "email,tid\na@example.com,t1\nb@example.com,t2\na@example.com,t1\n"
-	r, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: backfill.Format{Kind: fprom.KindSignup}, Outbox: memoutbox.New()})
+	r, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: backfill.Format{Kind: fprom.KindSignup}, Outbox: outbox(t)})
 	if err != nil || r.Queued != 2 || r.Known != 1 || r.Repeated != 0 {
 		t.Errorf("%+v %v", r, err)
 	}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/fprom-go/fprom/backfill"
-	"github.com/fprom-go/fprom/internal/memoutbox"
 )
 
 // Whatever a file is: rows and errors, each row with a line, and every refused row is in the rejects file.
@@ -28,7 +27,7 @@ func FuzzJSONL(f *testing.F) {
 
 func fuzzFile(t *testing.T, data []byte) {
 	t.Helper()
-	box := memoutbox.New()
+	box := outbox(t)
 	path := filepath.Join(t.TempDir(), "rejects")
 	got, err := backfill.Run(t.Context(), strings.NewReader(string(data)), backfill.Options{Format: major, Outbox: box, RejectsPath: path})
 	if got.Rows != got.Queued+got.Known+got.Conflicts+got.Invalid && err == nil {

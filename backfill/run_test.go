@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,6 @@ import (
 	"github.com/fprom-go/fprom/backfill"
 	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/fpromtest"
-	"github.com/fprom-go/fprom/internal/memoutbox"
 )
 
 func message(t *testing.T, e fprom.Event) fprom.Message {
@@ -55,17 +55,51 @@ func write(t *testing.T, text string) *os.File {
 	return f
 }
 
+// outbox is a new outbox. In a bubble its file has no socket.
+func outbox(t *testing.T) *boltqueue.Queue {
+	t.Helper()
+	box, err := boltqueue.Open(filepath.Join(t.TempDir(), "fprom.db"), boltqueue.WithoutSocket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = box.Close() })
+	return box
+}
+
+// settle gives all that waits in an outbox one outcome.
+func settle(t *testing.T, box fprom.Outbox, res fprom.Result, err error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = box.Run(ctx, 1, func(context.Context, fprom.Message) (fprom.Result, error) { return res, err })
+	})
+	if err := box.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	wg.Wait()
+}
+
+// full is an outbox without room.
+type full struct{ fprom.Outbox }
+
+func (full) Put(context.Context, ...fprom.Message) error { return fprom.ErrQueueFull }
+
 // Every row is counted once, under its right name; a second run stores nothing.
 func TestCounts(t *testing.T) {
 	t.Parallel()
-	box := memoutbox.New()
+	box := outbox(t)
+	if err := box.Put(t.Context(), message(t, fprom.Sale{EventID: "ch_2", Email: "x@example.com", Amount: 7})); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, box, fprom.Result{Outcome: fprom.Rejected}, &fprom.APIError{StatusCode: 400})
 	for _, id := range []string{"ch_0", "ch_1"} { // ch_1 in another currency
 		sale := fprom.Sale{EventID: id, Email: "x@example.com", Amount: 500, Currency: map[string]string{"ch_0": "USD", "ch_1": "EUR"}[id]}
 		if err := box.Put(t.Context(), message(t, sale)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	box.Add(fprom.Entry{Key: "sale:ch_2", Kind: fprom.KindSale, State: fprom.StateDead, Outcome: fprom.Rejected, Amount: 7})
 	text := sales(2500) +
 		"ch_2400,c2400@example.com,2900,USD,2026-03-12T04:00:00Z\n" + // again, the same
 		"ch_2401,c@example.com,1,USD,\n" + // again, another amount
@@ -105,7 +139,7 @@ func TestRejectsCanBeMended(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			box := memoutbox.New()
+			box := outbox(t)
 			one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
 			got, err := backfill.Run(t.Context(), strings.NewReader(c.text), backfill.Options{Format: minor, Outbox: box, RejectsPath: one})
 			if err != nil || got.Queued != 1 || got.Invalid < 2 || got.RejectsFile != one {
@@ -143,7 +177,7 @@ func TestRejectsLoseNothing(t *testing.T) {
 		{"a quote that goes on", `ch_1,"5" disk,ann@example.com,100`, `ch_1,"5"" disk,ann@example.com,100`},
 		{"too many fields", `ch_1,,ann@example.com,1,000,USD`, `,000,USD`},
 	} {
-		box, path := memoutbox.New(), filepath.Join(t.TempDir(), "rejects")
+		box, path := outbox(t), filepath.Join(t.TempDir(), "rejects")
 		text := "event_id,note,email,amount\nch_0,,ann@example.com,5\n" + c.row + "\nch_2,,ann@example.com,5\n"
 		for range 2 { // also of its own rejects
 			if got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, Outbox: box, RejectsPath: path}); err != nil || got.Invalid != 1 && got.Rows != 1 {
@@ -163,7 +197,7 @@ func TestRejectsDoNotReplaceAField(t *testing.T) {
 	for _, text := range []string{"Line,email,amount,reason\n7,a@example.com,0,\n", `{"line":7,"email":"a@example.com","amount":0}`} {
 		f := backfill.Format{Amount: backfill.Minor, Map: map[string]string{" LINE": "event_id", "reason": "-"}}
 		path := filepath.Join(t.TempDir(), "rejects")
-		if _, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: f, Outbox: memoutbox.New(), RejectsPath: path}); err == nil || !strings.Contains(err.Error(), `rename the file's column " LINE"`) {
+		if _, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: f, Outbox: outbox(t), RejectsPath: path}); err == nil || !strings.Contains(err.Error(), `rename the file's column " LINE"`) {
 			t.Errorf("%v", err)
 		}
 		if _, err := os.Stat(path); err == nil {
@@ -175,18 +209,18 @@ func TestRejectsDoNotReplaceAField(t *testing.T) {
 func TestRejectsFileIsMadeOnlyIfNeeded(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rejects.csv")
-	got, err := backfill.Run(t.Context(), strings.NewReader(sales(3)), backfill.Options{Format: minor, Outbox: memoutbox.New(), RejectsPath: path})
+	got, err := backfill.Run(t.Context(), strings.NewReader(sales(3)), backfill.Options{Format: minor, Outbox: outbox(t), RejectsPath: path})
 	if _, serr := os.Stat(path); err != nil || got.RejectsFile != "" || !errors.Is(serr, os.ErrNotExist) {
 		t.Errorf("%+v %v %v", got, err, serr)
 	}
 	f := write(t, sales(1))
-	if _, err := backfill.Run(t.Context(), f, backfill.Options{Format: minor, Outbox: memoutbox.New(), RejectsPath: f.Name()}); err == nil {
+	if _, err := backfill.Run(t.Context(), f, backfill.Options{Format: minor, Outbox: outbox(t), RejectsPath: f.Name()}); err == nil {
 		t.Error("the input was to be written over")
 	}
 	if b, _ := os.ReadFile(f.Name()); string(b) != sales(1) {
 		t.Error("the input was written over")
 	}
-	box := memoutbox.New()
+	box := outbox(t)
 	if got, err := backfill.Run(t.Context(), strings.NewReader(sales(3)), backfill.Options{Format: minor, Outbox: box, RejectsPath: filepath.Join(path, "none", "rejects.csv")}); err == nil || got.Rows > 0 {
 		t.Errorf("a rejects file in no directory: %+v %v", got, err)
 	}
@@ -195,7 +229,7 @@ func TestRejectsFileIsMadeOnlyIfNeeded(t *testing.T) {
 // However often it is interrupted, run to the end it has stored each row once, and counted it once per run.
 func TestInterruptedAndRunAgain(t *testing.T) {
 	t.Parallel()
-	box := memoutbox.New()
+	box := outbox(t)
 	text := sales(5000)
 	queued := 0
 	for cut := 1; cut <= 4; cut++ {
@@ -212,11 +246,9 @@ func TestInterruptedAndRunAgain(t *testing.T) {
 		}
 		queued += got.Queued
 	}
-	box.PutErr = fprom.ErrQueueFull
-	if got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, Outbox: box}); !errors.Is(err, fprom.ErrQueueFull) || got.Queued != 0 {
+	if got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, Outbox: full{box}}); !errors.Is(err, fprom.ErrQueueFull) || got.Queued != 0 {
 		t.Errorf("%+v %v", got, err)
 	}
-	box.PutErr = nil
 	if got, err := backfill.Run(t.Context(), brokenAfter(text, 100_000), backfill.Options{Format: minor, Outbox: box}); !errors.Is(err, errBroken) || got.Rows == 0 {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -249,7 +281,7 @@ func TestTwinsAreNamed(t *testing.T) {
 		"ch_5,ann@example.com,1999,EUR,2026-03-10T12:30:05Z\n" // another currency
 	var warned []string
 	got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{
-		Format: minor, Outbox: memoutbox.New(), Warn: func(w backfill.Warning) { warned = append(warned, fmt.Sprint(w)) },
+		Format: minor, Outbox: outbox(t), Warn: func(w backfill.Warning) { warned = append(warned, fmt.Sprint(w)) },
 	})
 	if err != nil || got.Queued != 6 || got.Known != 1 || got.Warnings != len(warned) || len(warned) == 0 || !strings.HasPrefix(warned[0], "lines 2 and 3 ") {
 		t.Errorf("%+v %v %q", got, err, warned)
@@ -268,11 +300,7 @@ func TestRepeatedFarApart(t *testing.T) {
 			fmt.Fprintf(&b, "sub_%d,c%d@example.com,1900,2026-0%d-10\n", i, i, month+1)
 		}
 	}
-	box, err := boltqueue.Open(filepath.Join(t.TempDir(), "fprom.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = box.Close() }()
+	box := outbox(t)
 	for _, c := range []struct {
 		dry  bool
 		want backfill.Result
@@ -308,7 +336,7 @@ func TestDeliveredToTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fake := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithAllLeads())
-		box := memoutbox.New()
+		box := outbox(t)
 		text := sales(500) + "never,no@example.com,100,USD,\n"
 		fake.Inject(fpromtest.Status(400).OnEvent("never"))
 		cfg := fake.Config()

@@ -15,7 +15,6 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/internal/figures"
-	"github.com/fprom-go/fprom/internal/memoutbox"
 	"github.com/fprom-go/fprom/promfprom"
 )
 
@@ -151,7 +150,7 @@ fprom_reconcile_timestamp_seconds 1.8e+09
 }
 
 // unreadable is a queue whose database does not answer.
-type unreadable struct{ *memoutbox.Outbox }
+type unreadable struct{ fprom.Queue }
 
 func (unreadable) Stats(context.Context) (fprom.QueueStats, error) {
 	return fprom.QueueStats{}, errors.New("the database does not answer")
@@ -165,7 +164,7 @@ func TestOutboxThatCannotBeRead(t *testing.T) {
 		queue fprom.Queue
 		size  int
 		want  string
-	}{{unreadable{memoutbox.New()}, 0, "1"}, {nil, 5, "0"}} {
+	}{{unreadable{fprom.NewMemoryQueue(0)}, 0, "1"}, {nil, 5, "0"}} {
 		cfg := fake.Config()
 		cfg.Queue, cfg.Logger = c.queue, slog.New(slog.DiscardHandler)
 		tracker, err := fprom.New(cfg)

@@ -16,7 +16,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
-	"github.com/fprom-go/fprom/internal/memoutbox"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -55,7 +55,7 @@ func TestWithoutEventIDs(t *testing.T) {
 func TestCommissionWithoutAnAmount(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
-	box := memoutbox.New()
+	box := &outboxtest.Outbox{}
 	box.Add(fprom.Entry{
 		Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDone, Outcome: fprom.Tracked, Amount: 1999, Currency: "usd",
 		RecordedAt: at, SettledAt: at, Commissions: 1, CommissionIDs: []int64{7},
@@ -191,7 +191,7 @@ func TestOutboxYoungerThanTheDays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fpromtest.Company{}, 2, 20)
 	o := w.options(t)
-	o.Outbox = memoutbox.New()
+	o.Outbox = &outboxtest.Outbox{}
 	r, err := reconcile.Run(t.Context(), o)
 	if advice := strings.Join(r.Advice(), "\n"); err != nil || len(r.Foreign) == 0 || !strings.Contains(advice, "the outbox is younger than these days") {
 		t.Errorf("%q %v", advice, err)

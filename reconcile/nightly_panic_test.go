@@ -16,7 +16,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
-	"github.com/fprom-go/fprom/internal/memoutbox"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -24,7 +24,7 @@ type panickyTransport struct{}
 
 func (panickyTransport) RoundTrip(*http.Request) (*http.Response, error) { panic("foreign code") }
 
-type panickyOutbox struct{ *memoutbox.Outbox }
+type panickyOutbox struct{ *outboxtest.Outbox }
 
 func (panickyOutbox) Entries(context.Context, fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	panic("foreign code")
@@ -46,7 +46,7 @@ func TestNightlyOutlivesPanics(t *testing.T) {
 		{"transport", func(_ *reconcile.Nightly, cfg *firstpromoter.Config) {
 			cfg.HTTPClient = &http.Client{Transport: panickyTransport{}}
 		}, true, true},
-		{"outbox", func(n *reconcile.Nightly, _ *firstpromoter.Config) { n.Outbox = panickyOutbox{memoutbox.New()} }, true, true},
+		{"outbox", func(n *reconcile.Nightly, _ *firstpromoter.Config) { n.Outbox = panickyOutbox{&outboxtest.Outbox{}} }, true, true},
 		{"Done", func(n *reconcile.Nightly, _ *firstpromoter.Config) {
 			n.Done = func(reconcile.Report, error) { panic("foreign code") }
 		}, false, true},
@@ -60,7 +60,7 @@ func TestNightlyOutlivesPanics(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fake := fpromtest.NewServer(t, fpromtest.InMemory())
 				var log bytes.Buffer
-				n := &reconcile.Nightly{Outbox: memoutbox.New(), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+				n := &reconcile.Nightly{Outbox: &outboxtest.Outbox{}, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 				cfg := firstpromoter.Config{BaseURL: fake.URL, APIKey: fake.APIKey, AccountID: fake.AccountID, HTTPClient: fake.Config().HTTPClient}
 				c.spoil(n, &cfg)
 				client, err := firstpromoter.New(cfg)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,10 +14,10 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/internal/figures"
-	"github.com/fprom-go/fprom/internal/memoutbox"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -25,7 +26,10 @@ func TestNightly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fake := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithAllLeads())
-		box := memoutbox.New()
+		box, err := boltqueue.Open(filepath.Join(t.TempDir(), "fprom.db"), boltqueue.WithoutSocket())
+		if err != nil {
+			t.Fatal(err)
+		}
 		cfg := fake.Config()
 		cfg.Queue = box
 		tracker, err := fprom.New(cfg)

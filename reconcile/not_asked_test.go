@@ -12,7 +12,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
-	"github.com/fprom-go/fprom/internal/memoutbox"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -22,7 +22,7 @@ func TestWhyDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	s := fpromtest.NewServer(t, fpromtest.InMemory())
 	s.AddPastSale(fpromtest.PastSale{EventID: "ch_done", Email: "both@example.com", Amount: 100})
-	box := memoutbox.New()
+	box := &outboxtest.Outbox{}
 	entries := []fprom.Entry{
 		{Key: "sale:ch_waits", Customer: "ann@example.com", State: fprom.StateWaiting, Attempts: 3, Reason: "no answer within 10s"},
 		{Key: "refund:re_waits", Kind: fprom.KindRefund, Customer: "ann@example.com", State: fprom.StateWaiting},
@@ -79,7 +79,7 @@ func TestWhyInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := reconcile.Why(ctx, client, memoutbox.New(), "ann@example.com"); !errors.Is(err, context.Canceled) || r.Verdict != "" {
+	if r, err := reconcile.Why(ctx, client, &outboxtest.Outbox{}, "ann@example.com"); !errors.Is(err, context.Canceled) || r.Verdict != "" {
 		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
-	"github.com/fprom-go/fprom/internal/memoutbox"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -17,7 +17,7 @@ func TestWhyOfACustomerWhoseEventsDidNotArrive(t *testing.T) {
 	t.Parallel()
 	s := fpromtest.NewServer(t, fpromtest.InMemory())
 	s.AddLead("lead@example.com")
-	box := memoutbox.New()
+	box := &outboxtest.Outbox{}
 	box.Add(fprom.Entry{Key: "sale:ch_waits", Kind: fprom.KindSale, Customer: "new@example.com", State: fprom.StateWaiting, RecordedAt: time.Now()})
 	box.Add(fprom.Entry{Key: "sale:ch_dead", Kind: fprom.KindSale, Customer: "lead@example.com", State: fprom.StateDead, Reason: "400: amount", RecordedAt: time.Now()})
 	client, err := firstpromoter.New(firstpromoter.Config{BaseURL: s.URL, APIKey: s.APIKey, AccountID: s.AccountID, HTTPClient: s.Config().HTTPClient, Rate: 6000})
@@ -42,7 +42,7 @@ func TestWhyOfACustomerWhoseSignupIsInTheOutbox(t *testing.T) {
 	s.AddLead("expired@example.com", "u_expired")
 	s.SetLeadState("expired@example.com", "expired")
 	s.AddPastSale(fpromtest.PastSale{EventID: "ch_1", Email: "earned@example.com", Amount: 100})
-	box := memoutbox.New()
+	box := &outboxtest.Outbox{}
 	for _, e := range []fprom.Event{
 		fprom.Signup{Email: "expired@example.com", TID: "tid1"},
 		fprom.Signup{UID: "u_expired", TID: "tid1"},

@@ -10,7 +10,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
-	"github.com/fprom-go/fprom/internal/memoutbox"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -45,7 +45,7 @@ func TestWhy(t *testing.T) {
 		}
 	}
 
-	box := memoutbox.New()
+	box := &outboxtest.Outbox{}
 	for _, e := range []fprom.Entry{
 		{Key: "sale:ch_waits", State: fprom.StateWaiting, Attempts: 3, Reason: "no answer within 10s"},
 		{Key: "sale:ch_dead", State: fprom.StateDead, Outcome: fprom.Rejected, Reason: "400: Error. Amount blank or invalid."},

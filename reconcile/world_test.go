@@ -12,7 +12,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
-	"github.com/fprom-go/fprom/internal/memoutbox"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -111,9 +111,9 @@ func (w *world) spoil(d int) {
 }
 
 // outbox is what the shop's outbox has.
-func (w *world) outbox(t *testing.T) *memoutbox.Outbox {
+func (w *world) outbox(t *testing.T) *outboxtest.Outbox {
 	t.Helper()
-	box := memoutbox.New()
+	box := &outboxtest.Outbox{}
 	earned := map[string][]int64{}
 	for _, c := range w.fake.Commissions() {
 		earned[c.Kind+":"+c.EventID] = append(earned[c.Kind+":"+c.EventID], c.ID)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/backfill"
-	"github.com/fprom-go/fprom/internal/memoutbox"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
@@ -36,19 +36,12 @@ func (s *silent) Stats(ctx context.Context) (fprom.QueueStats, error) {
 // An outbox that does not answer in time is an error: it is not the end of --wait.
 func TestTheOutboxStopsToAnswer(t *testing.T) {
 	t.Parallel()
-	box := memoutbox.New()
-	m, err := fprom.NewMessage(fprom.Sale{EventID: "ch_1", Email: "jane@example.com", Amount: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Bulk = true
-	if err := box.Put(t.Context(), m); err != nil {
-		t.Fatal(err)
-	}
+	box := &outboxtest.Outbox{}
+	box.Add(fprom.Entry{Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateWaiting, Bulk: true})
 	var errs strings.Builder
 	a := &app{errs: &errs, bars: progressNone, format: formatText}
 	own := &deliverer{a: a, box: &silent{Outbox: box, after: 2}}
-	_, err = a.followBulk(t.Context(), own, backfill.Result{}, backfillFlags{wait: time.Hour, rate: 400})
+	_, err := a.followBulk(t.Context(), own, backfill.Result{}, backfillFlags{wait: time.Hour, rate: 400})
 	if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(errs.String(), "within 1h") {
 		t.Errorf("%v, %s", err, errs.String())
 	}
@@ -85,7 +78,7 @@ func (s *silent) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.En
 // Whoever redrives and then cannot wait for the outcomes is told how many were redriven.
 func TestRedriveCannotWait(t *testing.T) {
 	t.Parallel()
-	box := memoutbox.New()
+	box := &outboxtest.Outbox{}
 	box.Add(fprom.Entry{Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDead})
 	var errs strings.Builder
 	a := &app{errs: &errs, bars: progressNone, format: formatText}
@@ -98,7 +91,7 @@ func TestRedriveCannotWait(t *testing.T) {
 // What somebody else redrove while the question stood on the terminal is shown, and not counted as ours.
 func TestFollowedBySomebodyElseToo(t *testing.T) {
 	t.Parallel()
-	box := memoutbox.New()
+	box := &outboxtest.Outbox{}
 	for _, key := range []string{"sale:ch_1", "sale:ch_2"} {
 		box.Add(fprom.Entry{Key: key, Kind: fprom.KindSale, State: fprom.StateDead})
 	}

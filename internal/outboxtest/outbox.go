@@ -151,6 +151,11 @@ func Event(key string, state fprom.State, outcome fprom.Outcome, ago time.Durati
 	return e
 }
 
+// Add adds events.
+func (o *Outbox) Add(events ...fprom.Entry) {
+	o.Change(func() { o.Events = append(o.Events, events...) })
+}
+
 // Change changes fields while the outbox is in use.
 func (o *Outbox) Change(change func()) {
 	o.mu.Lock()
