@@ -9,16 +9,14 @@ import (
 )
 
 // settle stores the result of a delivery: the event is done, or dead after a failure, or tried again at next.
-func (t *transaction) settle(it *item, attempts int, res fprom.Result, failure error, next time.Time) error {
-	old, now := t.read(it.Seq), time.Now().UTC()
+func (t *transaction) settle(seq uint64, attempts int, res fprom.Result, failure error, next time.Time) error {
+	old, now := t.read(seq), time.Now().UTC()
 	r, outcome := *old, string(res.Outcome)
 	r.Attempt, r.at = attempts, next
-	switch again := !next.IsZero(); {
-	case old.damaged && again: // the next attempt finds that
+	switch {
+	case old.damaged: // since it was read to be delivered: see deliver
 		return nil
-	case old.damaged:
-		return t.quarantine(it)
-	case again:
+	case !next.IsZero():
 		if fprom.IsSetAside(failure) {
 			r.flags |= flagAside
 		}
@@ -27,17 +25,17 @@ func (t *transaction) settle(it *item, attempts int, res fprom.Result, failure e
 	default:
 		r.at, r.state, t.stats.LastSuccess = now, fprom.StateDone, now
 	}
-	err := errors.Join(r.setAnswer(res, failure), t.remove(it.Seq, old))
+	err := errors.Join(r.setAnswer(res, failure), t.remove(seq, old))
 	if r.state == fprom.StateDone || r.state == fprom.StateDead && r.flags&flagForget != 0 {
 		r.erase()
 	}
 	if r.state == fprom.StateDone {
-		err = errors.Join(err, t.remember(it.Seq, &r))
+		err = errors.Join(err, t.remember(seq, &r))
 	} else {
-		err = errors.Join(err, t.add(it.Seq, &r))
+		err = errors.Join(err, t.add(seq, &r))
 	}
 	if r.state != fprom.StateWaiting {
-		err = errors.Join(err, t.times.Put(timeKey(now, it.Seq), []byte(outcome)), t.prune())
+		err = errors.Join(err, t.times.Put(timeKey(now, seq), []byte(outcome)), t.prune())
 	}
 	return err
 }
@@ -52,21 +50,10 @@ func (t *transaction) remember(seq uint64, r *record) error {
 	return errors.Join(err, t.ids.Put([]byte(r.Key), seqKey(seq)))
 }
 
-// quarantine makes a waiting event that cannot be read any more a dead letter.
-func (t *transaction) quarantine(it *item) error {
-	k, was := seqKey(it.Seq), record{Message: fprom.Message{Bulk: it.Bulk}, state: fprom.StateWaiting}
-	t.track(0, &was, -1)
-	t.track(it.Seq, t.read(it.Seq), 1)
-	if t.open.Get(k) == nil { // its number was damaged, too
-		return t.open.Put(k, nil)
-	}
-	return nil
-}
-
 // drop removes a dead letter. It returns false if there is none, or if it was damaged since the start: it may be in the line.
 func (t *transaction) drop(seq uint64) (bool, error) {
 	r := t.read(seq)
-	if r.state != fprom.StateDead || r.damaged && (t.open.Get(seqKey(seq)) == nil || t.q.openSeq(t.open.Tx(), hashOf(r.Key)) != seq) {
+	if r.state != fprom.StateDead || r.damaged && t.openSeq(hashOf(r.Key)) != seq {
 		return false, nil
 	}
 	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.remove(seq, r))

@@ -33,7 +33,6 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 
 func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Context, fprom.Message) (fprom.Result, error)) {
 	var r *record
-	var res fprom.Result
 	err := q.view(func(tx *bbolt.Tx) error {
 		r = decode(it.Seq, tx.Bucket(bucketOpen).Get(seqKey(it.Seq)), false)
 		return nil
@@ -43,14 +42,15 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 		_ = q.breakDown(err)
 		q.line.Retry(it, 0, false)
 		return
-	case r.damaged: // settle makes it a dead letter, also if it can be read by then
-		err = &fprom.ValidationError{Field: "the record", Reason: "could not be read when the event was due; redrive it"}
-	default:
-		failpoint("leased")
-		r.Attempt++
-		res, err = backlog.Recovered(ctx, deliver, r.Message)
-		failpoint("answered")
+	case r.damaged:
+		q.logger.Error("fprom: a stored event was damaged while the file was open; it is not sent, and is a dead letter from the next start on", slog.String("path", q.path), slog.Uint64("seq", it.Seq))
+		q.line.Done(it)
+		return
 	}
+	failpoint("leased")
+	r.Attempt++
+	res, err := backlog.Recovered(ctx, deliver, r.Message)
+	failpoint("answered")
 	q.settle(ctx, it, r.Attempt, res, err)
 }
 
@@ -65,7 +65,7 @@ func (q *Queue) settle(ctx context.Context, it *item, attempts int, res fprom.Re
 		attempts--
 	}
 	if !again || ctx.Err() == nil {
-		written = q.writeOutcome(ctx, func(t *transaction) error { return t.settle(it, attempts, res, err, next) })
+		written = q.writeOutcome(ctx, func(t *transaction) error { return t.settle(it.Seq, attempts, res, err, next) })
 	}
 	if written && !again {
 		failpoint("acknowledged")

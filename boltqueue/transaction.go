@@ -98,11 +98,7 @@ func (t *transaction) put(m fprom.Message) (known *record, err error) {
 // find returns the stored event with this SafeKey; nil if there is none. The done event of a known id that cannot be read any
 // more is taken for a repeat of m.
 func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
-	seq, changed := t.keys[hashOf(key)]
-	if !changed {
-		seq = t.q.openSeq(t.open.Tx(), hashOf(key))
-	}
-	if seq != 0 {
+	if seq := t.openSeq(hashOf(key)); seq != 0 {
 		if r := t.read(seq); fprom.SafeKey(r.Key) == key {
 			return r, seq
 		}
@@ -119,6 +115,14 @@ func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
 		r = nil // a flipped bit changed the id of another event to key
 	}
 	return r, 0
+}
+
+// openSeq is Queue.openSeq after the changes of t.
+func (t *transaction) openSeq(hash keyHash) uint64 {
+	if seq, changed := t.keys[hash]; changed {
+		return seq
+	}
+	return t.q.openSeq(t.open.Tx(), hash)
 }
 
 // openSeq returns the seq of the open event whose key has this hash; 0 if there is none.
