@@ -123,7 +123,10 @@ func (q *Queue) transact(group []*request) error {
 	var t *transaction
 	id := 0
 	err := guard(func() (err error) {
-		if tx, err = q.db.Begin(true); err != nil {
+		if err = q.db.whole(); err == nil {
+			tx, err = q.db.Begin(true)
+		}
+		if err != nil {
 			return err
 		}
 		id, t = tx.ID(), q.newTransaction(tx)

@@ -20,7 +20,8 @@ const lockTimeout = 200 * time.Millisecond // another Open may hold the lock for
 // file is an open file, and locked. Use it within guard: bbolt panics if the file is damaged.
 type file struct {
 	*bbolt.DB
-	of *os.File
+	of    *os.File
+	first int64 // the length of its first two pages, which a transaction begins with
 }
 
 // openFile checks the file at path without changing it. Then it opens and locks it.
@@ -74,6 +75,7 @@ func openBolt(path string, readOnly bool) (*file, error) {
 	})
 	switch _, system := errors.AsType[syscall.Errno](err); {
 	case err == nil:
+		f.first = 2 * int64(f.Info().PageSize)
 		return f, nil
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, ErrLocked
@@ -91,6 +93,15 @@ func (f *file) inPlace() bool {
 	mine, _ := f.of.Stat()
 	current, err := os.Stat(f.of.Name())
 	return os.SameFile(mine, current) || err != nil && !errors.Is(err, fs.ErrNotExist)
+}
+
+// whole returns an error if the file has lost its first pages: then bbolt would panic while it begins a transaction, and keep a
+// lock that all others wait for.
+func (f *file) whole() error {
+	if info, err := f.of.Stat(); err == nil && info.Size() < f.first {
+		return fmt.Errorf("%w: it was cut while it was open", ErrDamaged)
+	}
+	return nil
 }
 
 // guard calls f. A panic or a page fault in f becomes an error.

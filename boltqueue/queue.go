@@ -162,13 +162,13 @@ func (q *Queue) closeOnce() error {
 // usable returns the error of all calls after Close or breakDown; nil before.
 func (q *Queue) usable() error { return context.Cause(q.life) }
 
-// breakDown puts the queue out of use: from now on every call returns err.
+// breakDown puts the queue out of use: from now on every call returns the first such err.
 func (q *Queue) breakDown(err error) error {
 	err = fmt.Errorf("fprom: the outbox %s is out of use: %w", q.path, err)
 	q.end(err)
 	if errors.Is(q.usable(), err) { // it is the first one
 		q.logger.Error("fprom: the outbox is out of use until it is opened again", slog.String("path", q.path), safelog.Error(err))
 	}
-	q.line.Close(err)
-	return err
+	q.line.Close(q.usable())
+	return q.usable()
 }

@@ -103,7 +103,7 @@ func (q *Queue) log(text string, err error) {
 
 // view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever.
 func (q *Queue) view(f func(*bbolt.Tx) error) error {
-	if err := q.usable(); err != nil {
+	if err := cmp.Or(q.usable(), q.db.whole()); err != nil {
 		return err
 	}
 	return guard(func() error { return q.db.View(f) })
