@@ -46,13 +46,11 @@ func compact(path string) (err error) {
 	})
 }
 
-// create makes an empty database at path, with mode 0600, unless there is a file.
+// create makes an empty database at path, with mode 0600, unless another process has made one meanwhile.
 func create(path string) error {
 	return newFile(path, func(*bbolt.DB) error { return nil }, func(temp string) error {
-		if err := os.Link(temp, path); err == nil || errors.Is(err, fs.ErrExist) { // another process may have created it first
-			return nil
-		}
-		return os.Rename(temp, path) // the file system has no links
+		_ = os.Link(temp, path) // otherwise the file system has no links, and bbolt makes the file at path
+		return nil
 	})
 }
 

@@ -140,8 +140,14 @@ func (t *transaction) load() error {
 		}
 		r := decode(seq, v, false)
 		t.track(seq, r, 1)
-		if r.state == fprom.StateWaiting {
-			t.q.enlist(r, seq)
+		switch wait := time.Until(r.at); {
+		case r.state == fprom.StateDead:
+		case r.at.IsZero():
+			t.q.line.Add(r.item(seq))
+		case wait > maxDelay:
+			t.q.line.AddTried(r.item(seq), 0)
+		default:
+			t.q.line.AddTried(r.item(seq), wait)
 		}
 		t.publish() // so that no second map has all keys
 	}
@@ -155,16 +161,4 @@ func (t *transaction) load() error {
 	t.findOldest()
 	t.publish()
 	return nil
-}
-
-// enlist adds an event of an earlier process to the line.
-func (q *Queue) enlist(r *record, seq uint64) {
-	switch wait := time.Until(r.at); {
-	case r.at.IsZero():
-		q.line.Add(r.item(seq))
-	case wait > maxDelay:
-		q.line.AddTried(r.item(seq), 0)
-	default:
-		q.line.AddTried(r.item(seq), wait)
-	}
 }
