@@ -35,7 +35,7 @@ type Queue struct {
 	line    *backlog.Line[struct{}]          // the waiting events
 	stats   atomic.Pointer[fprom.QueueStats] // of the last commit
 	tracker atomic.Pointer[func() fprom.Stats]
-	logging rate.Sometimes // see log
+	logging rate.Sometimes // of writeOutcome
 
 	writing  sync.Mutex // held during a commit; it guards the next two
 	first    uint64     // no event with a lower seq waits

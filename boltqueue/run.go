@@ -84,21 +84,17 @@ func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error
 		if err == nil {
 			return true
 		}
+		q.logging.Do(func() {
+			q.logger.Error("fprom: outcomes could not be written to the outbox; trying again until the service ends, and sending nothing more meanwhile; an event whose outcome is not written by then will be sent again, which its event id makes safe", slog.String("path", q.path), safelog.Error(err))
+		})
 		if ended || q.usable() != nil {
-			q.log("fprom: outcomes could not be written to the outbox before the service ended; their events will be sent again, which their event ids make safe", err)
 			return false
 		}
-		q.log("fprom: the outbox could not be written; trying again, and sending nothing more meanwhile", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(writePause):
 		}
 	}
-}
-
-// log logs an error, at most one a minute.
-func (q *Queue) log(text string, err error) {
-	q.logging.Do(func() { q.logger.Error(text, slog.String("path", q.path), safelog.Error(err)) })
 }
 
 // view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever.
