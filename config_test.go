@@ -20,6 +20,7 @@ func TestWrongConfigs(t *testing.T) {
 		change      func(*fprom.Config)
 	}{
 		{"Timeout", "negative", func(c *fprom.Config) { c.Timeout = -1 }},
+		{"Timeout", "without a unit", func(c *fprom.Config) { c.Timeout = 10 }},
 		{"RequestsPerMinute", "negative", func(c *fprom.Config) { c.RequestsPerMinute = -1 }},
 		{"RequestsPerMinute", "one", func(c *fprom.Config) { c.RequestsPerMinute, c.Burst = 1, 0 }},
 		{"Burst", "negative", func(c *fprom.Config) { c.Burst = -1 }},

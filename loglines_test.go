@@ -21,6 +21,7 @@ func TestLinesSayItOnce(t *testing.T) {
 		"conflict":   {ok(), "already used"},
 		"401":        {reply{status: 401}, "refused the API key"},
 		"403":        {poisons["403"], "the API key or the account id"},
+		"wrong URL":  {poisons["404 page"], "https://firstpromoter.test/api/v2/track/refund gave no answer of FirstPromoter's API; check Config.BaseURL"},
 		"no network": {reply{err: unknownHost}, "no such host; check the network"},
 	} {
 		t.Run(name, func(t *testing.T) {
