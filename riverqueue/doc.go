@@ -29,7 +29,7 @@
 // rejected event is a dead letter in the ledger. Bulk events come after all live ones; one that a worker has begun still leaves
 // all calls to live ones, for at most 5 s. If a live event waits for a bulk event of its customer, the bulk event becomes live.
 //
-// The rate limit is a token bucket in a row that all replicas share, 5 % below fprom.Config's RequestsPerMinute. A 429, a 401, or
+// The rate limit is a token bucket in a row that all replicas share, 8 % below fprom.Config's RequestsPerMinute. A 429, a 401, or
 // a pause after answers of 503 with Retry-After holds for all replicas through this row; calls under way still arrive. A pause after
 // three other refusals, such as 403, is each process's own, and so is its circuit breaker. While the database does not answer,
 // nothing is sent.
