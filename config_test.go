@@ -154,8 +154,8 @@ func TestDefaults(t *testing.T) {
 		return fprom.Config{APIKey: apiKey, AccountID: accountID, HTTPClient: &http.Client{Transport: f}, Logger: slog.New(slog.DiscardHandler)}
 	}
 	hanging, failing := reply{hang: true}, reply{status: 500}
-	for name, check := range map[string]func(t *testing.T){
-		"Timeout 10 s": func(t *testing.T) {
+	t.Run("Timeout 10 s", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			tracker := start(t, plain(always(hanging)))
 			enqueue(t, tracker, sale("a")) // the first call waits for its token for 62 s / 380
 			time.Sleep(10100 * time.Millisecond)
@@ -164,8 +164,10 @@ func TestDefaults(t *testing.T) {
 			if s := tracker.Stats(); before != 0 || s.Retries != 1 {
 				t.Errorf("%d time-outs in 10.1 s, %d in 10.2 s", before, s.Retries)
 			}
-		},
-		"Workers 64": func(t *testing.T) {
+		})
+	})
+	t.Run("Workers 64", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			f := always(hanging)
 			cfg := plain(f)
 			cfg.RequestsPerMinute, cfg.Timeout = 6000, time.Hour
@@ -177,8 +179,10 @@ func TestDefaults(t *testing.T) {
 			if n := len(f.seen()); n != 64 {
 				t.Errorf("%d deliveries at once, want 64", n)
 			}
-		},
-		"RequestsPerMinute 400, Burst 20": func(t *testing.T) {
+		})
+	})
+	t.Run("RequestsPerMinute 400, Burst 20", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			f := always(ok())
 			tracker := start(t, plain(f))
 			time.Sleep(time.Minute)
@@ -189,8 +193,10 @@ func TestDefaults(t *testing.T) {
 			if n, s := len(f.seen()), tracker.Stats(); n != 20 || s.RequestsPerMinute != 400 {
 				t.Errorf("%d calls at once, %d a minute", n, s.RequestsPerMinute)
 			}
-		},
-		"Breaker 5, 1 s": func(t *testing.T) {
+		})
+	})
+	t.Run("Breaker 5, 1 s", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			f := always(failing)
 			cfg := plain(f)
 			cfg.RequestsPerMinute = 1_000_000
@@ -203,8 +209,10 @@ func TestDefaults(t *testing.T) {
 					t.Errorf("Track %d: %v", i, err)
 				}
 			}
-		},
-		"Dedupe.TTL 24 h": func(t *testing.T) {
+		})
+	})
+	t.Run("Dedupe.TTL 24 h", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			f := always(ok())
 			tracker := start(t, plain(f))
 			enqueue(t, tracker, sale("a"))
@@ -217,8 +225,10 @@ func TestDefaults(t *testing.T) {
 					t.Errorf("%d calls, want %d", n, calls)
 				}
 			}
-		},
-		"Retry.Base 1 s, Max 1 min": func(t *testing.T) {
+		})
+	})
+	t.Run("Retry.Base 1 s, Max 1 min", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
 			q := newRecorder()
 			cfg := plain(always(failing))
 			cfg.Queue = q
@@ -233,10 +243,8 @@ func TestDefaults(t *testing.T) {
 					t.Errorf("attempt %d: waits of up to %v, want %v", attempt, longest, top)
 				}
 			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) { bubble(t, check) })
-	}
+		})
+	})
 }
 
 // Programs replace http.DefaultTransport with one that traces or records. Not parallel: it does that.
