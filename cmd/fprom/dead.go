@@ -142,6 +142,7 @@ func (a *app) deadChange(c change) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			f.Personal = a.personal
 			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.changeDead(ctx, box, c, f, flags) })
 		}),
 	}
@@ -154,6 +155,7 @@ func (a *app) deadChange(c change) *cobra.Command {
 		f.DurationVar(&flags.wait, "wait", 0, "wait for their outcomes, at most this long")
 		f.Lookup("wait").NoOptDefVal = "10m"
 	}
+	a.personalFlag(cmd)
 	return cmd
 }
 

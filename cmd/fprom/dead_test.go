@@ -44,6 +44,9 @@ func TestDead(t *testing.T) {
 		fprom(t, e, "dead", "list", "--reason", "AMOUNT", "--limit", "1", "-o", "json").want(t, 0).golden(t, "dead.json")
 		fprom(t, e, "dead", "redrive", "--all", "--dry-run").want(t, 0).golden(t, "dead_plan.txt")
 		for _, verb := range []string{"redrive", "drop"} {
+			if r := fprom(t, e, "dead", verb, "--all", "--dry-run", "--personal").want(t, 0); !strings.Contains(r.out, "jane@example.com") {
+				t.Errorf("--personal: %s", r)
+			}
 			if r := fprom(t, e, "dead", verb, "--all").want(t, 2); !strings.Contains(r.err, verb+" 2 dead letters") {
 				t.Errorf("the refusal shows no number: %s", r)
 			}
