@@ -166,6 +166,12 @@ func (a *app) noteColumns(columns []backfill.Column, flags backfillFlags) {
 		}
 	}
 	a.note("columns: %s", strings.Join(taken, ", "))
+	refunds := slices.IndexFunc(columns, func(c backfill.Column) bool {
+		return c.Field == "" && strings.Contains(strings.ToLower(c.Name), "refund")
+	})
+	if flags.kind == fprom.KindSale && refunds >= 0 {
+		a.note("column %s is left out: a refunded payment is taken as a sale, and earns its commission until its refund is reported too; bring the refunds in with --kind refund", columns[refunds].Name)
+	}
 	currency := slices.ContainsFunc(columns, func(c backfill.Column) bool { return c.Field == "currency" })
 	if flags.amount == string(backfill.Major) && flags.currency == "" && !currency {
 		a.note("no column names the currency: amounts are taken to be in the account's currency, with hundredths; if it has none, such as JPY, add --currency JPY")

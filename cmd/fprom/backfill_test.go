@@ -264,6 +264,13 @@ func TestBackfillOfAnOddFile(t *testing.T) {
 	if r := fprom(t, e, "backfill", past(t, 2, "past_1,cust1@example.com,501,USD"), "--amount", "minor").want(t, 3); !strings.Contains(r.err, "1 row with the event id and amount of an earlier row") || !strings.Contains(r.err, "leave the earlier rows as they are") {
 		t.Error(r)
 	}
+	payments := filepath.Join(t.TempDir(), "payments.csv")
+	if err := os.WriteFile(payments, []byte("id,Amount,Amount Refunded,Customer Email,Status\nch_1,20.00,20.00,ann@example.com,Refunded\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := fprom(t, e, "backfill", payments, "--amount", "major").want(t, 0); !strings.Contains(r.err, "column Amount Refunded is left out") || !strings.Contains(r.err, "--kind refund") {
+		t.Error(r)
+	}
 }
 
 // The reason of a row is whole, with the address that it has as an example, and without the row's.
