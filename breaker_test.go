@@ -219,7 +219,7 @@ func TestSlowProbe(t *testing.T) {
 	})
 }
 
-// What is neither success nor failure at the probe leaves the next event to decide.
+// What is neither success nor failure at the probe leaves the next event to decide, a second later.
 func TestProbeWithoutVerdictOnTheService(t *testing.T) {
 	for _, v := range verdicts() {
 		if v.breaker != "neither" {
@@ -232,7 +232,7 @@ func TestProbeWithoutVerdictOnTheService(t *testing.T) {
 				if b := tracker.Stats().Breaker; b != "half-open" {
 					t.Errorf("the breaker is %s", b)
 				}
-				time.Sleep(v.pause)
+				time.Sleep(max(v.pause, time.Second))
 				if r, err := tracker.Track(t.Context(), sale("next")); r.Outcome != fprom.Tracked {
 					t.Errorf("the next probe: %v, %v", r.Outcome, err)
 				}

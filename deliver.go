@@ -46,7 +46,6 @@ func (t *Tracker) send(ctx context.Context, a *attempt) {
 		return
 	}
 	defer t.dedupe.endSend(a) // also after a panic
-	defer t.gate.leave(a)
 	began := time.Now()
 	if err := t.enter(ctx, a); err != nil {
 		a.unsent(err)

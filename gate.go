@@ -28,7 +28,6 @@ type gate struct {
 	open    context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
 	endOpen context.CancelFunc
 	until   time.Time // no probe begins before
-	probe   *attempt  // under way; the last one, if several are. The next one waits for its end, but no longer than until
 	probes  int       // since the last good answer
 
 	reason     error // why the account is paused; nil if it is not
@@ -43,7 +42,7 @@ func newGate(c Config) *gate {
 	return g
 }
 
-// enter waits in the line until a may be sent. It must end with leave. An attempt of Track does not wait for the breaker: it
+// enter waits in the line until a may be sent. An attempt of Track does not wait for the breaker: it
 // gets ErrCircuitOpen.
 func (g *gate) enter(ctx context.Context, a *attempt) error {
 	g.mu.Lock()
@@ -74,7 +73,7 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 		if wait == 0 {
 			a.open = g.open
 			if shut {
-				g.probe, g.until = a, time.Now().Add(probeTimeout)
+				g.until = time.Now().Add(probeTimeout)
 				g.probes++
 			}
 			return nil
@@ -111,16 +110,6 @@ func (g *gate) wake() {
 	g.changed = make(chan struct{})
 }
 
-// leave ends the attempt, whether it was sent or not.
-func (g *gate) leave(a *attempt) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.probe == a {
-		g.probe, g.until = nil, time.Now()
-		g.wake()
-	}
-}
-
 // answered draws the conclusions from an answer, and completes the verdict with them. It returns how long the account pauses
 // because of it; 0 if it does not. The answer to an attempt that began before the gate shut says nothing new about the account.
 func (g *gate) answered(a *attempt) (pause time.Duration) {
@@ -147,7 +136,7 @@ func (g *gate) answered(a *attempt) (pause time.Duration) {
 func (g *gate) shut(d time.Duration) {
 	g.endOpen()
 	g.open, g.endOpen = context.WithCancel(context.Background())
-	g.until, g.probe = time.Now().Add(d), nil
+	g.until = time.Now().Add(d)
 	g.wake()
 }
 
@@ -170,13 +159,10 @@ func (g *gate) state() (breaker string, until time.Time, reason string) {
 
 // sleepOr waits for d or for changed. The error is that of ctx.
 func sleepOr(ctx context.Context, d time.Duration, changed <-chan struct{}) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
+	case <-time.After(d):
 	case <-changed:
 	}
-	return nil
+	return ctx.Err()
 }
