@@ -74,6 +74,25 @@ func TestEnqueueDuringTrackThatFails(t *testing.T) {
 	})
 }
 
+// Track waits for another call with its id, but no longer than its context.
+func TestTrackDuringTrack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(reply{status: 200, body: okBody, after: 5 * time.Second})
+		tracker := start(t, config(f))
+		go func() { _, _ = tracker.Track(t.Context(), sale("ch_1")) }()
+		settle()
+		begin := time.Now()
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if r, err := tracker.Track(short, sale("ch_1")); !errors.Is(err, context.DeadlineExceeded) || r.Outcome != fprom.Undelivered || time.Since(begin) != time.Second {
+			t.Errorf("Track: %v, %v after %v", r.Outcome, err, time.Since(begin))
+		}
+		if r, err := tracker.Track(t.Context(), sale("ch_1")); err != nil || r.Outcome != fprom.Duplicate || len(f.seen()) != 1 {
+			t.Errorf("Track: %v, %v; %d calls", r.Outcome, err, len(f.seen()))
+		}
+	})
+}
+
 func TestEnqueueDuringTrackThatSucceeds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		answered := make(chan struct{})

@@ -469,3 +469,15 @@ func TestProbesAmongRefusedElsewhere(t *testing.T) {
 		}
 	})
 }
+
+// A pause changes whose turn it is while all wait for the rate limit. One of them must probe when it ends.
+func TestAPauseWhileOthersWaitForTheLimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 429, header: header("Retry-After", "10"), after: time.Second}, ok())
+		cfg := config(f)
+		cfg.RequestsPerMinute, cfg.Burst = 4, 1
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("a"), sale("b"), sale("c"), sale("d"))
+		flush(t, tracker, 3*time.Minute)
+	})
+}
