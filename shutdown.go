@@ -116,9 +116,8 @@ func (t *Tracker) undelivered(ctx context.Context) error {
 		left := &UndeliveredError{}
 		if q, ok := t.cfg.Queue.(UndeliveredLister); ok {
 			for _, m := range q.Undelivered() {
-				if e, err := m.Event(); err == nil { // always, since NewMessage made m
-					left.Events = append(left.Events, e)
-				}
+				e, _ := m.Event() // cannot fail, since NewMessage made m
+				left.Events = append(left.Events, e)
 			}
 		}
 		if len(left.Events) == 0 {
