@@ -2,6 +2,8 @@ package fprom_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -91,4 +93,46 @@ func TestLogOfARejectedEvent(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Shutdown says what it waits for. What is due later is no error, and with nothing left there is nothing to say.
+func TestShutdownSaysWhatIsLeft(t *testing.T) {
+	for name, left := range map[string][]fprom.Event{"nothing left": nil, "due later": {referred()}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log bytes.Buffer
+				cfg := config(always(unknownYet))
+				cfg.Queue, cfg.Logger = newRecorder(), slog.New(slog.NewTextHandler(&log, nil))
+				tracker := start(t, cfg)
+				enqueue(t, tracker, left...)
+				settle()
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				if err := tracker.Shutdown(ctx); err != nil {
+					t.Error(err)
+				}
+				if said := strings.Count(log.String(), "shutdown: delivering"); said != len(left) || strings.Contains(log.String(), "level=ERROR") {
+					t.Errorf("logged:\n%s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// undrained is a Queue whose Flush fails.
+type undrained struct{ *recorder }
+
+func (undrained) Flush(context.Context) error { return errors.New("connection lost") }
+
+// A durable queue keeps what could not be delivered: Shutdown says why, and that is no error of it.
+func TestShutdownOfAQueueThatCannotBeDrained(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log bytes.Buffer
+		cfg := config(always(ok()))
+		cfg.Queue, cfg.Logger = undrained{newRecorder()}, slog.New(slog.NewTextHandler(&log, nil))
+		tracker := start(t, cfg)
+		if err := tracker.Shutdown(t.Context()); err != nil || !strings.Contains(log.String(), "could not be drained\" error=\"flush: connection lost\"") {
+			t.Errorf("Shutdown: %v; logged:\n%s", err, log.String())
+		}
+	})
 }
