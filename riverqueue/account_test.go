@@ -25,6 +25,7 @@ func TestAdmitSharesTheLimit(t *testing.T) {
 	for i := range queues {
 		queues[i], _ = open(t, cfg)
 	}
+	begun := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	var mu sync.Mutex
@@ -46,15 +47,10 @@ func TestAdmitSharesTheLimit(t *testing.T) {
 	if least := 4 * perMinute / 60 * 3 / 4; len(admitted) < least {
 		t.Errorf("%d calls in 4 s, want at least %d: the limit is not used", len(admitted), least)
 	}
-	most, from := 0, 0
-	for to := range admitted {
-		for admitted[to].Sub(admitted[from]) >= time.Second {
-			from++
+	for n, at := range admitted { // since the begin: a busy machine learns of some calls late, and so of several at once
+		if d := at.Sub(begun); n >= 3 && d < time.Duration(n-3)*time.Minute/perMinute {
+			t.Errorf("call %d after %v, want at most %d a second", n+1, d, perMinute/60)
 		}
-		most = max(most, to-from+1)
-	}
-	if most > perMinute/60+3 { // on a busy machine a call of each replica may be late
-		t.Errorf("%d calls within a second, want at most %d", most, perMinute/60)
 	}
 }
 
@@ -62,7 +58,7 @@ func TestAdmitSharesTheLimit(t *testing.T) {
 func TestAdmitLifted(t *testing.T) {
 	t.Parallel()
 	q, _ := open(t, riverqueue.Config{})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	begun := time.Now()
 	for range 200 {
@@ -123,7 +119,7 @@ func TestPause(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	if err := a.Pause(ctx, time.Second, fprom.ErrUnauthorized); err != nil {
+	if err := a.Pause(ctx, 3*time.Second, fprom.ErrUnauthorized); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Pause(ctx, time.Millisecond, fprom.ErrUnauthorized); err != nil { // does not shorten it
@@ -137,8 +133,8 @@ func TestPause(t *testing.T) {
 	if err := b.Admit(ctx, 600); err != nil {
 		t.Fatal(err)
 	}
-	if d := time.Since(begun); d < time.Second {
-		t.Errorf("admitted %v after the begin of a pause of a second", d)
+	if d := time.Since(begun); d < 3*time.Second {
+		t.Errorf("admitted %v after the begin of a pause of 3 s", d)
 	}
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
@@ -167,7 +163,7 @@ func fleet(t *testing.T, n int, fake *fpromtest.Server, change func(*fprom.Confi
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			if err := tracker.Shutdown(ctx); err != nil {
 				t.Error(err)
@@ -178,16 +174,29 @@ func fleet(t *testing.T, n int, fake *fpromtest.Server, change func(*fprom.Confi
 	return trackers, queues
 }
 
+// enqueue tries until the event is stored: a Tracker waits for a slow machine's database for a second only.
+func enqueue(t *testing.T, tracker *fprom.Tracker, e fprom.Event) {
+	t.Helper()
+	waitFor(t, "the event to be stored", func() bool {
+		err := tracker.Enqueue(t.Context(), e)
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+}
+
 // TestOnePauseForAll: an answer that one replica gets stops all of them, and one call at a time tries again.
 func TestOnePauseForAll(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		fault fpromtest.Fault
+		known time.Duration // when all replicas know of the pause, and what was under way has arrived
 		pause time.Duration // at least
 	}{
-		{"429", fpromtest.Status(http.StatusTooManyRequests).RetryAfter("2").Times(1), 2 * time.Second},
-		{"401", fpromtest.Status(http.StatusUnauthorized).Times(1), time.Second},
+		{"429", fpromtest.Status(http.StatusTooManyRequests).RetryAfter("4").Times(1), 2 * time.Second, 4 * time.Second},
+		{"401", fpromtest.Status(http.StatusUnauthorized).Times(1), 700 * time.Millisecond, time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -196,11 +205,9 @@ func TestOnePauseForAll(t *testing.T) {
 			trackers, _ := fleet(t, 3, fake, nil)
 			const sales = 100
 			for i := range sales {
-				if err := trackers[i%3].Enqueue(t.Context(), sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100)); err != nil {
-					t.Fatal(err)
-				}
+				enqueue(t, trackers[i%3], sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100))
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			for _, tracker := range trackers {
 				if err := tracker.Flush(ctx); err != nil {
@@ -220,7 +227,7 @@ func TestOnePauseForAll(t *testing.T) {
 			inPause, inProbe := 0, 0
 			for _, r := range requests[at+1:] {
 				switch d := r.Time.Sub(requests[at].Time); {
-				case d < 400*time.Millisecond: // was under way, or admitted before the pause was known
+				case d < tt.known:
 				case d < tt.pause:
 					inPause++
 					t.Logf("%s %v after the answer", r.EventID, d)
@@ -244,11 +251,9 @@ func TestRefusedKey(t *testing.T) {
 	trackers, queues := fleet(t, 3, fake, nil)
 	const sales = 60
 	for i := range sales {
-		if err := trackers[i%3].Enqueue(t.Context(), sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100)); err != nil {
-			t.Fatal(err)
-		}
+		enqueue(t, trackers[i%3], sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := trackers[0].Flush(ctx); err != nil {
 		t.Fatal(err)
@@ -278,16 +283,19 @@ func TestProbesGoOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	begun := time.Now()
 	for i := range 40 {
-		if err := tracker.Enqueue(t.Context(), sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100)); err != nil {
-			t.Fatal(err)
+		enqueue(t, tracker, sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100))
+	}
+	for refused.Hits() < 7 { // 3 refusals, some seconds for those that wait, one probe a second
+		if time.Sleep(20 * time.Millisecond); time.Since(begun) > 40*time.Second {
+			t.Fatalf("%d calls in 40 s, want one a second", refused.Hits())
 		}
 	}
-	time.Sleep(11 * time.Second) // 3 refusals, some seconds for those that wait, one probe a second
-	if n := refused.Hits(); n < 7 || n > 16 {
-		t.Errorf("%d calls in 11 s, want one a second", n)
+	if n, d := refused.Hits(), time.Since(begun); n > 5+int(d/time.Second) {
+		t.Errorf("%d calls in %v, want one a second", n, d)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := tracker.Shutdown(ctx); err != nil {
 		t.Error(err)

@@ -32,19 +32,17 @@ func TestBadEvents(t *testing.T) {
 	trackers, queues := fleet(t, 3, fake, func(c *fprom.Config) {
 		c.RequestsPerMinute, c.Burst, c.HTTPClient = limit, 0, &http.Client{Transport: calls}
 	})
-	enqueue := func(kind string, n int) {
+	enqueueAll := func(kind string, n int) {
 		for i := range n {
 			id := fmt.Sprint(kind, "-", i)
-			if err := trackers[i%3].Enqueue(t.Context(), sale(id, id, 100)); err != nil {
-				t.Fatal(err)
-			}
+			enqueue(t, trackers[i%3], sale(id, id, 100))
 		}
 	}
 	for kind, n := range bad {
-		enqueue(kind, n)
+		enqueueAll(kind, n)
 	}
 	for second := 0; time.Since(calls.begin) < to; second += 15 {
-		enqueue(fmt.Sprint("good", second), usual/4+20) // more than can be sent
+		enqueueAll(fmt.Sprint("good", second), usual/4+20) // more than can be sent
 		time.Sleep(time.Until(calls.begin.Add(time.Duration(second+15) * time.Second)))
 	}
 	good, all := calls.between(from, to)

@@ -28,7 +28,7 @@ func TestClockStepsBack(t *testing.T) {
 			cfg := quick(t)
 			cfg.Logger = log.logger()
 			q, pool := open(t, cfg)
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			if err := q.Admit(ctx, 6000); err != nil {
 				t.Fatal(err)
@@ -63,7 +63,7 @@ func TestClockStepsBackForJobs(t *testing.T) {
 			execSQL(t, pool, strings.ReplaceAll(tt.sql, "$s", cfg.Schema))
 			var r record
 			start(t, q, r.deliver)
-			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			if err := q.Flush(ctx); err != nil || r.count("sale:1") == 0 {
 				t.Errorf("%d deliveries, %v: an event waits until the clock is where it was", r.count("sale:1"), err)

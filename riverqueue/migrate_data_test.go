@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -181,7 +180,7 @@ func TestMigrateManySchemas(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t, database, func(c *pgxpool.Config) { c.MaxConns = 4 })
 	t.Cleanup(pool.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var wg sync.WaitGroup
 	for range 4 {

@@ -111,7 +111,7 @@ func TestMigrateBesideLongTransaction(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `SELECT FROM `+cfg.Schema+`.fprom_ledger`); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := q.Migrate(ctx); err == nil || !strings.Contains(err.Error(), "55P03") {
 		t.Errorf("Migrate: %v, want the end of lock_timeout", err)

@@ -161,10 +161,14 @@ func TestBesideEnqueueTx(t *testing.T) {
 			if tt.held == "sale:1" {
 				first, second = store, do
 			}
+			begun := func(n int) { // they have ended, or have one row and wait for the other
+				t.Helper()
+				waitFor(t, "the calls to begin", func() bool { return len(done)+len(stored)+waiting(t, pool, cfg.Schema) == n })
+			}
 			go first()
-			time.Sleep(300 * time.Millisecond) // it has one row, and waits for the other
+			begun(1)
 			go second()
-			time.Sleep(300 * time.Millisecond)
+			begun(2)
 			free()
 			if err := errors.Join(<-done, <-stored); err != nil {
 				t.Error(err)

@@ -32,32 +32,34 @@ func TestPaceOfABurst(t *testing.T) {
 	flush(t, q)
 	const rounds = 8
 	slow := 0 // on a busy machine some are
-	look := func(what, key string, since time.Time) {
+	look := func(what, key string, since time.Time, most time.Duration) {
 		t.Helper()
 		flush(t, q)
 		mu.Lock()
 		defer mu.Unlock()
-		if d := delivered[key].Sub(since); d > 300*time.Millisecond { // with River's own polls alone it is up to 1 s
+		if d := delivered[key].Sub(since); d > most {
 			t.Logf("%s: %v", what, d)
 			slow++
 		}
 	}
+	const usual = 300 * time.Millisecond // with River's own polls alone it is up to 1 s
 	for i := range rounds {
 		var key string
 		var last time.Time
+		first := time.Now()
 		for j := range 4 {
 			id := fmt.Sprint(i, "_", j)
 			key, last = "sale:"+id, time.Now()
 			put(t, q, sale(id, id, 100))
 		}
-		look("the last of a burst", key, last)
+		look("the last of a burst", key, last, max(usual, 2*time.Since(first))) // a slow machine takes long for a Put, too
 	}
 	good.Store(true)
 	begun := time.Now()
 	if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
 		t.Fatalf("Redrive: %d, %v", n, err)
 	}
-	look("redriven", "sale:redriven", begun)
+	look("redriven", "sale:redriven", begun, max(usual, 4*time.Since(begun)))
 	if slow > rounds/2 {
 		t.Errorf("%d of %d events waited for a slow poll", slow, rounds+1)
 	}
@@ -99,7 +101,7 @@ func TestLiveBesideBulkWithOneWorker(t *testing.T) {
 	select {
 	case at := <-live:
 		t.Logf("delivered after %v", at.Sub(begun))
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience):
 		t.Error("a live event waits for the only worker, which has a bulk event")
 	}
 	cancel()

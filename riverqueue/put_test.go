@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -112,7 +111,7 @@ func TestCrashRightAfterAPut(t *testing.T) {
 	}
 	defer func() { _ = server.Stop() }()
 	q, pool := openAt(t, server.URL, riverqueue.Config{Schema: "fprom"})
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	enqueue := func(id string) error {
 		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return q.EnqueueTx(ctx, tx, sale(id, "ann", 100)) })

@@ -96,13 +96,17 @@ func replicaMain(pool *pgxpool.Pool) error {
 		}
 	})
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", os.Getenv("FPROM_TEST_LISTEN"))
+	for err != nil && ctx.Err() == nil { // a connection may have got this port while no replica had it
+		time.Sleep(200 * time.Millisecond)
+		l, err = new(net.ListenConfig).Listen(ctx, "tcp", os.Getenv("FPROM_TEST_LISTEN"))
+	}
 	if err != nil {
 		return err
 	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go srv.Serve(l)
 	<-ctx.Done()
-	bound, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	bound, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_ = srv.Shutdown(bound)
 	return tracker.Shutdown(bound)

@@ -12,7 +12,8 @@ import (
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
-const patience = 30 * time.Second
+// patience only guards against waiting for ever.
+const patience = 2 * time.Minute
 
 // tracked is a deliver function for one whose result does not matter.
 func tracked(deliver func(context.Context, fprom.Message) error) func(context.Context, fprom.Message) (fprom.Result, error) {

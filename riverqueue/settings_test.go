@@ -51,6 +51,7 @@ func lifeOfEvents(t *testing.T, q *riverqueue.Queue) {
 	ctx := t.Context()
 	begun := time.Now().Add(-time.Second)
 	var good atomic.Bool
+	settled := make(chan struct{}) // the two others
 	put(t, q, sale("good", "ann", 100), sale("again", "ben", 100), sale("bad", "cid", 100))
 	stop := start(t, q, func(ctx context.Context, m fprom.Message) error {
 		if since := time.Since(m.RecordedAt); since < 0 || since > time.Minute {
@@ -60,13 +61,21 @@ func lifeOfEvents(t *testing.T, q *riverqueue.Queue) {
 		case m.Key == "sale:bad" && !good.Load():
 			return &fprom.APIError{StatusCode: 400, Message: "the name “Zoë” – 名 – is \x00 \xff wrong"}
 		case m.Key == "sale:again" && m.Attempt == 1:
+			select {
+			case <-settled:
+			case <-ctx.Done():
+			}
 			return &fprom.APIError{StatusCode: 503, RetryAfter: 4 * time.Second}
 		}
 		return q.Admit(ctx, 6000)
 	})
 	waitFor(t, "the first outcomes", func() bool {
+		return len(entriesOf(t, q, fprom.Filter{State: fprom.StateDone})) == 1 && len(entriesOf(t, q, fprom.Filter{State: fprom.StateDead})) == 1
+	})
+	close(settled)
+	waitFor(t, "the first attempt of the third", func() bool {
 		waiting := entriesOf(t, q, fprom.Filter{State: fprom.StateWaiting})
-		return len(waiting) == 1 && waiting[0].Attempts == 1 && len(entriesOf(t, q, fprom.Filter{State: fprom.StateDone})) == 1 && len(entriesOf(t, q, fprom.Filter{State: fprom.StateDead})) == 1
+		return len(waiting) == 1 && waiting[0].Attempts == 1
 	})
 	all := entriesOf(t, q, fprom.Filter{Since: begun, Until: time.Now().Add(time.Second)})
 	if len(all) != 3 {

@@ -112,7 +112,7 @@ func (s *shop) stopReplica(i int, sig os.Signal) {
 
 // awaitReplica waits until replica i serves.
 func (s *shop) awaitReplica(i int) {
-	for range 200 {
+	for range 1200 {
 		c, err := net.DialTimeout("tcp", s.addrs[i], time.Second)
 		if err == nil {
 			_ = c.Close()

@@ -44,7 +44,7 @@ func TestShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-begun
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := first.Shutdown(ctx); err != nil {
 		t.Errorf("Shutdown: %v", err)

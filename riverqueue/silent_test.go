@@ -99,11 +99,12 @@ func (h *hole) end() {
 // seconds, and with a time-out for pings a Put does not even fail.
 func TestSilentServer(t *testing.T) {
 	t.Parallel()
+	const most = 30 * time.Second
 	t.Run("Admit", func(t *testing.T) {
 		t.Parallel()
 		h := newHole(t)
 		q, _ := openAt(t, h.url, riverqueue.Config{})
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), most)
 		defer cancel()
 		if err := q.Admit(ctx, 6000); err != nil {
 			t.Fatal(err)
@@ -121,8 +122,8 @@ func TestSilentServer(t *testing.T) {
 		put(t, q, sale("1", "ann", 100))
 		h.silence()
 		defer h.end()
-		time.Sleep(1100 * time.Millisecond)                       // the pool does not ask a connection that was used within a second
-		ctx, cancel := context.WithTimeout(t.Context(), patience) // a Put over a silent connection would end with it
+		time.Sleep(1100 * time.Millisecond)                   // the pool does not ask a connection that was used within a second
+		ctx, cancel := context.WithTimeout(t.Context(), most) // a Put over a silent connection would end with it
 		defer cancel()
 		if err := q.Put(ctx, message(t, sale("2", "ann", 100))); err != nil {
 			t.Errorf("Put: %v", err)

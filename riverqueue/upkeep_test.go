@@ -196,7 +196,8 @@ func TestOutage(t *testing.T) {
 // TestPutDeadlock: two transactions with the same keys in different order.
 func TestPutDeadlock(t *testing.T) {
 	t.Parallel()
-	q, pool := open(t, riverqueue.Config{Schema: newSchema(t)})
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
 	one, two := message(t, sale("1", "ann", 100)), message(t, sale("2", "ben", 100))
 	ctx := t.Context()
 	inserted, done := make(chan struct{}), make(chan error, 1)
@@ -206,7 +207,7 @@ func TestPutDeadlock(t *testing.T) {
 				return err
 			}
 			close(inserted)
-			time.Sleep(300 * time.Millisecond) // Put holds 1 and waits for 2
+			waiters(t, pool, cfg.Schema, 1) // Put holds 1 and waits for 2
 			return q.EnqueueTx(ctx, tx, sale("1", "ann", 100))
 		})
 	}()

@@ -15,9 +15,13 @@ import (
 // waiters waits until n statements on the ledger of the schema wait for a lock.
 func waiters(t *testing.T, pool *pgxpool.Pool, schema string, n int) {
 	t.Helper()
-	waitFor(t, "a statement to wait for a row", func() bool {
-		return countRows(t, pool, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0`, `"`+schema+`".fprom_`) == n
-	})
+	waitFor(t, "a statement to wait for a row", func() bool { return waiting(t, pool, schema) == n })
+}
+
+// waiting is how many statements on the ledger of the schema wait for a lock.
+func waiting(t *testing.T, pool *pgxpool.Pool, schema string) int {
+	t.Helper()
+	return countRows(t, pool, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0`, `"`+schema+`".fprom_`)
 }
 
 // hold locks the event's row until release.

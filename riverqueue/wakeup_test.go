@@ -303,10 +303,10 @@ func TestRescue(t *testing.T) {
 	cfg := quick(t)
 	q, pool := open(t, cfg)
 	put(t, q, sale("1", "ann", 100), sale("2", "ann", 100))
+	begun := time.Now()
 	// As a process that is killed leaves them behind.
 	execSQL(t, pool, `UPDATE `+cfg.Schema+`.river_job SET state = 'running', attempt = 1, attempted_by = ARRAY['dead'], attempted_at = now() WHERE args->>'key' = 'sale:1'`)
 	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET generation = 1, claimed_until = now() + interval '2.5 seconds' WHERE key = 'sale:1'`)
-	begun := time.Now()
 	var r record
 	start(t, q, r.deliver)
 	flush(t, q)
