@@ -35,7 +35,7 @@ func tracker(t *testing.T, cfg fprom.Config) *fprom.Tracker {
 // await asks for the page until it says text.
 func await(t *testing.T, h http.Handler, text string) string {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		body := get(t, h, "/").Body.String()
 		if strings.Contains(body, text) {
 			return body
