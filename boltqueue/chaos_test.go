@@ -88,7 +88,11 @@ func (c *chaos) puts(t *testing.T, q *boltqueue.Queue) {
 	for range 30 {
 		m := sale(t, c.id.Add(1), 100)
 		m.Customer = string(rune('a' + rand.IntN(26)))
-		ctx, cancel := soon(t, 3*time.Millisecond)
+		most := 3 * time.Millisecond
+		if rand.IntN(10) == 0 { // long enough for a slow disk
+			most = time.Minute
+		}
+		ctx, cancel := soon(t, most)
 		err := q.Put(ctx, m)
 		cancel()
 		c.mu.Lock()

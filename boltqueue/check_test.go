@@ -22,7 +22,7 @@ func TestCheckOfBolt(t *testing.T) {
 	file, _ := image(t)
 	path := filepath.Join(t.TempDir(), "fprom.db")
 	ended := 0
-	for page := 2; page*4096 < len(file); page++ {
+	for page := 2; page*4096 < len(file) && ended < 3; page++ {
 		damaged := bytes.Clone(file)
 		damaged[page*4096+8] ^= 1 // its kind
 		if err := os.WriteFile(path, damaged, 0o600); err != nil {

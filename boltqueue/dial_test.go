@@ -23,11 +23,13 @@ func TestSlowReader(t *testing.T) {
 	t.Parallel()
 	dir := shortDir(t)
 	q := openServed(t, dir)
+	var ms []fprom.Message
 	for i := range 500 {
 		m := sale(t, i, 100)
 		m.Customer = strings.Repeat("x", 3000) // all of them do not fit into the socket
-		put(t, q, m)
+		ms = append(ms, m)
 	}
+	put(t, q, ms...)
 	slow, err := (&net.Dialer{}).DialContext(t.Context(), "unix", filepath.Join(dir, "fprom.db.sock"))
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +41,7 @@ func TestSlowReader(t *testing.T) {
 	if _, err := slow.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for _, err := range dial(t, dir).Entries(ctx, fprom.Filter{Limit: 1}) {
 		if err != nil {
@@ -57,11 +59,11 @@ func TestSilentService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers := []string{"", "{}", `{"events":[{`, "", "hello"} // to one request after the other; "": it stands still
-	var served atomic.Int64
+	var next atomic.Value // the answer to the next request; "": it stands still
+	next.Store("")
 	server := http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		answer := answers[served.Add(1)-1]
+		answer := next.Load().(string)
 		if answer == "" {
 			<-r.Context().Done()
 		}
@@ -76,12 +78,15 @@ func TestSilentService(t *testing.T) {
 	if _, err := boltqueue.Dial(path); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), path) {
 		t.Errorf("Dial of a service that does not answer: %v, want an error that names the file", err)
 	}
+	next.Store("{}")
 	r := dial(t, dir)
+	next.Store(`{"events":[{`)
 	for _, err := range r.Entries(t.Context(), fprom.Filter{}) {
 		if err == nil || !strings.Contains(err.Error(), "ended") {
 			t.Errorf("Entries of a service that ends: %v", err)
 		}
 	}
+	next.Store("")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	for _, err := range r.Entries(ctx, fprom.Filter{}) {
@@ -89,6 +94,7 @@ func TestSilentService(t *testing.T) {
 			t.Errorf("Entries when the context ends: %v", err)
 		}
 	}
+	next.Store("hello")
 	if _, err := r.Stats(t.Context()); err == nil || !strings.Contains(err.Error(), "release") {
 		t.Errorf("Stats of another program: %v", err)
 	}

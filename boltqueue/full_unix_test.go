@@ -86,7 +86,7 @@ func fill(dir string) error {
 		return fmt.Errorf("put when there is space again: %w", err)
 	}
 	accepted = append(accepted, "later")
-	flush, end := context.WithTimeout(ctx, 20*time.Second)
+	flush, end := context.WithTimeout(ctx, time.Minute)
 	defer end()
 	if err := q.Flush(flush); err != nil {
 		return fmt.Errorf("flush when there is space again: %w", err)

