@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	root "github.com/fprom-go/fprom"
@@ -181,8 +180,8 @@ func TestRedriveFollowsARestart(t *testing.T) {
 		stats, err := first.Stats(t.Context())
 		return err == nil && stats.Delivering
 	})
-	var out, errs strings.Builder
-	cmd := command(t, e, "dead", "redrive", "bad_1", "--yes", "--wait=30s")
+	var out, errs said
+	cmd := command(t, e, "dead", "redrive", "bad_1", "--yes", "--wait=3m")
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -193,7 +192,7 @@ func TestRedriveFollowsARestart(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(2500 * time.Millisecond) // it looks once a second
+	eventually(t, func() bool { return strings.Contains(errs.String(), "asked again until it answers") })
 	serve(t, p, fake)
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 3 || !strings.Contains(errs.String(), "asked again until it answers") || !strings.Contains(out.String(), "1 dead letter redriven: 0 done, 1 dead again") {

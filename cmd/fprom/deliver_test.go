@@ -35,7 +35,7 @@ func TestBackfillKilledWhileItDelivers(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-		for end := time.Now().Add(40 * time.Second); len(fake.Commissions()) < 200; time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(2 * time.Minute); len(fake.Commissions()) < 200; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%d commissions of 301", len(fake.Commissions()))
 			}
@@ -49,7 +49,7 @@ func TestBackfillWithRefusedCredentials(t *testing.T) {
 	p := inFile(t)
 	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
 	e := account(fake).with(env{"FPROM_OUTBOX": p.where, "FIRSTPROMOTER_API_KEY": "wrong-key-000"})
-	fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=5s", "-o", "json").want(t, 4)
+	fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=1m", "-o", "json").want(t, 4)
 }
 
 // Where another process has the file open and does not deliver it, nothing would ever be sent: then --deliver says so.
@@ -60,7 +60,7 @@ func TestBackfillBesideOneThatOnlyLooks(t *testing.T) {
 	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
 	looks := p.open(t)
 	defer func() { _ = looks.Close() }()
-	if r := fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=5s").want(t, 1); !strings.Contains(r.err, "does not deliver it") {
+	if r := fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=1m").want(t, 1); !strings.Contains(r.err, "does not deliver it") {
 		t.Error(r)
 	}
 }

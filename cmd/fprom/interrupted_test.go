@@ -59,14 +59,15 @@ func TestInterruptedWhileItReads(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := in.Write([]byte("event_id,email,amount,currency\nch_1,jane@example.com,100,USD\n")); err != nil {
+		rows := "event_id,email,amount,currency\n" + strings.Repeat("ch_1,jane@example.com,100,USD\n", 10_000)
+		if _, err := in.WriteString(rows); err != nil { // it ends when the program reads: a pipe does not hold so much
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second) // it waits for more
+		time.Sleep(100 * time.Millisecond) // it waits for more
 		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
-		kill := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+		kill := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
 		kill.Stop()
 		if code := cmd.ProcessState.ExitCode(); code != 130 {

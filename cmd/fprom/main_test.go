@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,11 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(func() int {
+		if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // half of the time the tests wait
+			if err := f.Value.Set("4"); err != nil {
+				panic(err)
+			}
+		}
 		dir, err := os.MkdirTemp("", "fprom")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -83,11 +89,29 @@ type ran struct {
 
 func command(t *testing.T, e env, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // longer than any --wait
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // longer than any --wait
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env, cmd.Dir = e.list(), t.TempDir()
 	return cmd
+}
+
+// said is what a program that still runs has written.
+type said struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.String()
 }
 
 // fprom runs the program to its end.
@@ -142,6 +166,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`\d+ (ms|s|min|h|min \d+ s|h \d+ min|days) ago`), "AGE ago"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "HOST"},
 	{regexp.MustCompile(`answer after [^\n"]+`), "answer after SPAN"},
+	{regexp.MustCompile(`asked again in [^\s"]+`), "asked again in SPAN"},
 	{regexp.MustCompile(`(--after |"next": ")[^\s",]+`), "${1}CURSOR"},
 	{regexp.MustCompile(`/tmp/[\w./-]+/`), "DIR/"},
 }

@@ -15,9 +15,10 @@ import (
 // A million rows into the file of an outbox: less than 64 MiB of memory, with the pages of files that are mapped. Run
 // again over the file that has them all, the program's own memory is the same; the file is mapped once when it is opened.
 func TestAMillionRows(t *testing.T) {
+	t.Parallel()
 	rows := 1_000_000
 	if testing.Short() || raceEnabled {
-		rows = 100_000
+		rows = 30_000
 	}
 	path := emptyOutbox(t)
 	const most = 64 << 10 // KiB

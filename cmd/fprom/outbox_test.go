@@ -115,7 +115,11 @@ func serve(t *testing.T, p place, fake *fpromtest.Server) (tracker *root.Tracker
 			return
 		}
 		ended = true
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		grace := time.Minute
+		if filepath.IsAbs(p.where) { // a file is tried until then to be drained, also of what fails
+			grace = 2 * time.Second
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), grace)
 		defer cancel()
 		if err := tracker.Shutdown(ctx); err != nil {
 			t.Error(err)
@@ -164,7 +168,7 @@ func put(t *testing.T, p place, change func(*root.Message), events ...root.Event
 
 func flush(t *testing.T, tracker *root.Tracker) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := tracker.Flush(ctx); err != nil {
 		t.Fatal(err)
@@ -249,7 +253,7 @@ func sale(id, email string, amount int64, currency string) root.Sale {
 // eventually waits for cond.
 func eventually(t *testing.T, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !cond(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it does not come to that")
 		}

@@ -68,7 +68,7 @@ func onTerminalAfter(t *testing.T, e env, meanwhile func(), answer string, args 
 	}
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the terminal stays open")
 	}
 	return shown.String(), cmd.ProcessState.ExitCode()
