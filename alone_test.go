@@ -41,7 +41,7 @@ func poisoned(bad reply) *fake {
 // TestBadEventsDoNotStopOthers: events that alone get a bad answer each time are put first.
 func TestBadEventsDoNotStopOthers(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{1, 5, 20, 200} {
+	for _, n := range []int{1, 5, 200} {
 		queuetest.TestBadEvents(t, func(*testing.T) fprom.Queue { return fprom.NewMemoryQueue(0) }, n, slices.Collect(maps.Keys(queuetest.BadAnswers))...)
 	}
 }
@@ -121,13 +121,16 @@ func TestAnEventThatAlwaysFails(t *testing.T) {
 					later.Email = first.Email
 					enqueue(t, tracker, later)
 				}
-				begin := time.Now()
+				begin, gone := time.Now(), false
 				for i := 0; time.Since(begin) < 40*time.Hour; i++ { // other customers
 					enqueue(t, tracker, sale(fmt.Sprint("other", i)))
 					time.Sleep(time.Minute)
-					if n := f.count("later11"); n == 0 && time.Since(begin) > 2*time.Hour {
+					if gone {
+						continue
+					}
+					if gone = f.count("later11") > 0; !gone && time.Since(begin) > 2*time.Hour {
 						t.Fatal("after 2 hours the customer's later sales have not gone")
-					} else if n > 0 && time.Since(begin) < time.Hour {
+					} else if gone && time.Since(begin) < time.Hour {
 						t.Fatalf("the customer's later sales went after %v", time.Since(begin))
 					}
 				}

@@ -69,7 +69,7 @@ func relay(dst, src net.Conn, silent chan struct{}) {
 }
 
 // TestDeadConnection: after a silent break of the network HTTP/2 notices that its connection is dead, and opens another.
-func TestDeadConnection(t *testing.T) { // not parallel: it changes http.DefaultTransport for a moment
+func TestDeadConnection(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
@@ -100,6 +100,7 @@ func TestDeadConnection(t *testing.T) { // not parallel: it changes http.Default
 	}
 	tracker := start(t, cfg)
 	standard.TLSClientConfig = before
+	t.Parallel() // not before: nobody else may see the change
 	enqueue(t, tracker, sale("before"))
 	flush(t, tracker, 10*time.Second)
 	way.forget()

@@ -128,7 +128,9 @@ func (f *fake) seen() []call {
 
 // count is how many requests were about the event with this id.
 func (f *fake) count(id string) (n int) {
-	for _, c := range f.seen() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.calls {
 		if c.has(id) {
 			n++
 		}
