@@ -263,7 +263,7 @@ func TestAPipeThatWaits(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"event_id,email,amount\nch_1,ann@example.com,1999\n", "\n{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"amount\":1999}\n"} {
 		r, w := io.Pipe()
-		timeout := time.AfterFunc(5*time.Second, func() { _ = w.Close() })
+		timeout := time.AfterFunc(time.Minute, func() { _ = w.Close() })
 		go func() { _, _ = io.WriteString(w, text) }()
 		in, err := backfill.NewReader(r, minor)
 		if err != nil {

@@ -292,7 +292,7 @@ func TestTwinsAreNamed(t *testing.T) {
 // a dry run too, and only by the run that found them.
 func TestRepeatedFarApart(t *testing.T) {
 	t.Parallel()
-	const customers = 40_000 // more than are compared
+	const customers = 33_000 // more than are compared
 	var b strings.Builder
 	b.WriteString("event_id,email,amount,created_at\n")
 	for month := range 2 {

@@ -58,7 +58,7 @@ func TestAMillionRows(t *testing.T) {
 	}{{false, 12 << 20}, {true, 40 << 20}} {
 		rows := 1_000_000
 		if testing.Short() || raceEnabled {
-			rows = 100_000
+			rows = 50_000
 		}
 		runtime.GC()
 		var before, now runtime.MemStats
