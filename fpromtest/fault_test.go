@@ -235,7 +235,7 @@ func TestHangOverSocket(t *testing.T) {
 
 func wait(t *testing.T, s *fpromtest.Server, cond func(*fpromtest.Server) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := s.Wait(ctx, cond); err != nil {
 		t.Fatal(err)
