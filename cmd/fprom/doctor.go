@@ -118,6 +118,9 @@ func (d *doctor) fail(name string, exit int, fix, format string, args ...any) {
 // add shows a check at once, except as JSON: the next one may take seconds.
 func (d *doctor) add(c checkJSON) {
 	d.checks = append(d.checks, c)
+	if c.Status == verdict.Fail {
+		d.exit = max(d.exit, exitAttention)
+	}
 	switch d.a.format {
 	case formatJSONL:
 		_ = d.a.line("result", c)

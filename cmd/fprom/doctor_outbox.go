@@ -10,7 +10,6 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
-	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 // outbox checks the outbox, and opens it if it is sound. The caller must call the function after use.
@@ -63,10 +62,7 @@ func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
 		d.fail("delivery", exitAttention, "run fprom doctor again", "the outbox gives no figures: %s", plain(err))
 		return
 	}
-	level, what, do := verdict.Delivery(s, time.Now(), verdict.Late(s, time.Now(), verdict.OldestAge), false)
-	if level == verdict.Fail {
-		d.exit = max(d.exit, exitAttention)
-	}
+	level, what, do := delivery(s, time.Now())
 	d.add(checkJSON{"delivery", level, what, strings.ReplaceAll(do, "`", "")})
 	if s.Dead > 0 {
 		d.warn("dead_letters", "fprom dead list shows the reasons; then fprom dead redrive or drop", "%s, which FirstPromoter rejected, or which failed for a day", count(s.Dead, "dead letter"))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -140,12 +141,8 @@ func (a *app) journal(ctx context.Context, s *fpromtest.Server) {
 }
 
 func (a *app) arrival(r fpromtest.Request) {
-	customer := r.Body.Email
-	if customer == "" {
-		customer = r.Body.UID
-	}
 	v := arrivalJSON{
-		Time: utc(r.Time), Kind: r.Kind, EventID: r.EventID, Customer: customer, Amount: r.Body.Amount, Currency: strings.ToLower(r.Body.Currency),
+		Time: utc(r.Time), Kind: r.Kind, EventID: r.EventID, Customer: cmp.Or(r.Body.Email, r.Body.UID), Amount: r.Body.Amount, Currency: strings.ToLower(r.Body.Currency),
 		Status: r.Status, Accepted: r.Accepted, Fault: r.Fault,
 	}
 	if v.Kind == "" {

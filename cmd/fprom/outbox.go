@@ -26,10 +26,7 @@ const (
 
 // location is where the outbox is, from the flag or the environment.
 func (a *app) location() (string, error) {
-	where := a.where
-	if where == "" {
-		where = os.Getenv(envOutbox)
-	}
+	where := cmp.Or(a.where, os.Getenv(envOutbox))
 	if where == "" {
 		return "", usage(noOutbox)
 	}

@@ -166,8 +166,6 @@ func stamp(t time.Time) string {
 // span is d in at most two units.
 func span(d time.Duration) string {
 	switch {
-	case d < 0:
-		return "-" + span(-d)
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d/time.Millisecond)
 	case d < time.Minute:

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/internal/safelog"
+	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 // statusJSON is the result of status. Times are in UTC. Unknown values are null.
@@ -72,30 +72,17 @@ func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
 	row("dead letters", "%d%s", s.Dead, hint(s.Dead > 0, "; see fprom dead list"))
 	row("ledger", "%d remembered", s.Ledger)
 	row("conflicts", "%s", conflicts(s))
-	row("delivering", "%s", delivering(s))
+	_, what, _ := delivery(s, now)
+	row("delivery", "%s", what)
 	row("last success", "%s", ago(s.LastSuccess))
-	if !s.PausedUntil.IsZero() {
-		row("paused", "until %s: %s", stamp(s.PausedUntil), safelog.WithoutName(s.PauseReason))
-	}
-	if s.Breaker != "" {
-		row("breaker", "%s", s.Breaker)
-	}
 	if s.LastMinute != nil {
 		row("last minute", "%s", count(*s.LastMinute, "call"))
 	}
 }
 
-func delivering(s fprom.QueueStats) string {
-	switch {
-	case s.Delivering:
-		return "yes"
-	case s.PauseReason != "":
-		return "no: " + safelog.WithoutName(s.PauseReason)
-	case s.Pending+s.Bulk > 0:
-		return "no: nobody delivers what waits; start the service"
-	default:
-		return "no"
-	}
+// delivery judges what waits as the status page does.
+func delivery(s fprom.QueueStats, now time.Time) (level, what, do string) {
+	return verdict.Delivery(s, now, verdict.Late(s, now, verdict.OldestAge), false)
 }
 
 func conflicts(s fprom.QueueStats) string {

@@ -38,7 +38,7 @@ func TestPausedInRiver(t *testing.T) {
 	put(t, p, nil, sale("ch_2", "jane@example.com", 1999, "USD"))
 	serve(t, p, fake)
 	for _, command := range []string{"status", "doctor"} {
-		if r := fprom(t, e, command); !strings.Contains(r.out, "paused in River") || strings.Contains(r.out, "start the service") {
+		if r := fprom(t, e, command); !strings.Contains(r.out, "paused in River") || strings.Contains(r.out, "tart the service") {
 			t.Errorf("%s", r)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,9 +124,7 @@ func (a *app) runTrigger(ctx context.Context, args []string, flags triggerFlags)
 }
 
 func checkTrigger(args []string, flags *triggerFlags) error {
-	if flags.Secret == "" {
-		flags.Secret = os.Getenv(envWebhookSecret)
-	}
+	flags.Secret = cmp.Or(flags.Secret, os.Getenv(envWebhookSecret))
 	u, err := url.Parse(flags.URL)
 	switch {
 	case len(args) == 0:
