@@ -30,11 +30,7 @@ func (x *Exchange) store(last bool) error {
 		x.decision, x.reason = handlerFailed, errTooLate
 		return nil
 	}
-	events := x.take(last)
-	if len(events) == 0 {
-		return nil
-	}
-	lost, err := x.hook.tracker.enqueue(x.inner.Context(), events)
+	lost, err := x.hook.tracker.enqueue(x.inner.Context(), x.take(last))
 	if lost == nil || last || !x.hook.failClosed { // a conflict is no loss: a redelivery would have the same
 		x.report(StageLost, lost, err)
 		return nil
