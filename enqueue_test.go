@@ -119,6 +119,25 @@ func TestEnqueueOfTheSameInAnotherOrder(t *testing.T) {
 	})
 }
 
+// An error that wraps ErrConflict says that the other events are stored. If the queue has not stored them, the error is its own.
+func TestConflictBesideAPutThatFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		full := errors.New("disk full")
+		q := newRecorder()
+		cfg := config(always(ok()))
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("a"))
+		flush(t, tracker, time.Minute)
+		q.onPut = func([]fprom.Message, func() error) error { return full }
+		other := sale("a")
+		other.Amount++
+		if err := tracker.Enqueue(t.Context(), other, sale("b")); !errors.Is(err, full) || errors.Is(err, fprom.ErrConflict) {
+			t.Errorf("Enqueue: %v", err)
+		}
+	})
+}
+
 // Record says that an id is used with another amount, where this process knows it. It is logged and counted as Enqueue's is:
 // the handler may ignore the error.
 func TestRecordOfAConflict(t *testing.T) {
