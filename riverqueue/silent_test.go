@@ -20,6 +20,7 @@ type line struct {
 // hole is a way to the database on which the connections that are open may fall silent, as when its host fails.
 type hole struct {
 	url   string
+	down  atomic.Bool // no new connection
 	mu    sync.Mutex
 	lines []line
 }
@@ -44,6 +45,10 @@ func newHole(t *testing.T) *hole {
 			client, err := l.Accept()
 			if err != nil {
 				return
+			}
+			if h.down.Load() {
+				_ = client.Close()
+				continue
 			}
 			back, err := new(net.Dialer).DialContext(context.Background(), "tcp", server)
 			if err != nil {
