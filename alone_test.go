@@ -1,6 +1,7 @@
 package fprom_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +55,12 @@ func TestUnauthorizedEvents(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				cfg := config(poisoned(poisons["401"]))
 				cfg.RequestsPerMinute, cfg.Burst = 400, 0
+				var paused atomic.Int32
+				cfg.Observer = func(_ context.Context, s fprom.Step) {
+					if s.Stage == fprom.StagePaused {
+						paused.Add(1)
+					}
+				}
 				tracker := start(t, cfg)
 				for i := range n {
 					enqueue(t, tracker, sale(fmt.Sprint("bad", i)))
@@ -65,6 +73,9 @@ func TestUnauthorizedEvents(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				if rate := (tracker.Stats().Tracked - before) / 5; rate < 296 {
 					t.Errorf("%d sales a minute, want 80 %% of 370", rate)
+				}
+				if paused := int(paused.Load()); paused > 2*n {
+					t.Errorf("%d pauses for %d events", paused, n)
 				}
 			})
 		})
