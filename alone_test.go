@@ -43,7 +43,7 @@ func poisoned(bad reply) *fake {
 // TestBadEventsDoNotStopOthers: events that alone get a bad answer each time are put first.
 func TestBadEventsDoNotStopOthers(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{1, 5, 200} {
+	for _, n := range []int{1, 5, 20, 200} {
 		queuetest.TestBadEvents(t, func(*testing.T) fprom.Queue { return fprom.NewMemoryQueue(0) }, n, slices.Collect(maps.Keys(queuetest.BadAnswers))...)
 	}
 }

@@ -269,22 +269,29 @@ func TestWait(t *testing.T) {
 	if _, err := boltqueue.Open(path, boltqueue.WithWait(time.Second), discard); !errors.Is(err, boltqueue.ErrLocked) {
 		t.Errorf("Open that waited for nothing: %v", err)
 	}
-	ended := make(chan time.Time, 1)
-	time.AfterFunc(300*time.Millisecond, func() {
-		closeQueue(t, q)
-		ended <- time.Now()
-	})
-	next, err := boltqueue.Open(path, boltqueue.WithWait(time.Minute), discard)
-	if err != nil {
-		t.Fatal(err)
+	took := time.Hour
+	for range 5 { // the best of some, since the machine may be busy
+		ended, last := make(chan time.Time, 1), q
+		time.AfterFunc(300*time.Millisecond, func() {
+			closeQueue(t, last)
+			ended <- time.Now()
+		})
+		next, err := boltqueue.Open(path, boltqueue.WithWait(time.Minute), discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		took, q = min(took, time.Since(<-ended)), next
+		if took <= time.Second {
+			break
+		}
 	}
-	if d := time.Since(<-ended); d > 10*time.Second { // a slow machine's second
-		t.Errorf("it took over after %v", d)
+	if took > time.Second {
+		t.Errorf("it took over after %v", took)
 	}
-	if s := stats(t, next); s.Pending != 1 {
+	if s := stats(t, q); s.Pending != 1 {
 		t.Errorf("it found %+v", s)
 	}
-	closeQueue(t, next)
+	closeQueue(t, q)
 }
 
 func TestCompact(t *testing.T) {
