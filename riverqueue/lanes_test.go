@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
@@ -128,4 +131,47 @@ func TestBulkJobsOfTwoLiveEvents(t *testing.T) {
 	waitFor(t, "the first attempts", func() bool { return r.count("sale:ann1") == 1 && r.count("sale:ben1") == 1 })
 	put(t, q, sale("ann2", "ann", 100), sale("ben2", "ben", 100))
 	flush(t, q)
+}
+
+// TestClaimOfACorrectedEvent: a dead letter is put again with another customer while an old job of it waits to claim it. The old job and the
+// new one do not both deliver it.
+func TestClaimOfACorrectedEvent(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	put(t, q, sale("1", "ann", 100))
+	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
+	flush(t, q)
+	stop()
+	put(t, q, sale("2", "ann", 100))
+	const claim = `SELECT count(*) FROM "$s".fprom_claim('sale:1', 60, false) WHERE claimed`
+	inTx := func(sql string) pgx.Tx {
+		tx, err := pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+		if _, err := tx.Exec(t.Context(), strings.ReplaceAll(sql, "$s", cfg.Schema)); err != nil {
+			t.Fatal(err)
+		}
+		return tx
+	}
+	other := inTx(`SELECT "$s".fprom_lock('sale:2')`)
+	claims := make(chan int, 1)
+	go func() { claims <- countRows(t, pool, strings.ReplaceAll(claim, "$s", cfg.Schema)) }()
+	waiters(t, pool, cfg.Schema, 1)
+	put(t, q, sale("1", "ben", 100))
+	byNewJob := inTx(claim)
+	if err := other.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the old job to wait for the new one", func() bool {
+		return countRows(t, pool, `SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))`, int(byNewJob.Conn().PgConn().PID())) == 1
+	})
+	if err := byNewJob.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-claims; n != 0 {
+		t.Error("the old job claimed the event beside the new one")
+	}
 }

@@ -41,11 +41,17 @@ BEGIN
 END $$;
 
 -- Locks the customer of an event until the end of the transaction: no other begins or ends a delivery for the customer meanwhile.
--- Returns the customer.
+-- Returns the customer. If the event was put again with another customer meanwhile, it locks that one, too.
 CREATE FUNCTION $schema.fprom_lock(wanted text, OUT lane text) LANGUAGE plpgsql AS $$
+DECLARE
+	locked text;
 BEGIN
-	SELECT customer INTO lane FROM $schema.fprom_ledger WHERE account_id = $account AND key = wanted;
-	PERFORM pg_advisory_xact_lock(hashtextextended('$schema/$account/' || CASE lane WHEN '' THEN 'key/' || wanted ELSE 'customer/' || lane END, 7306040937));
+	LOOP
+		SELECT customer INTO lane FROM $schema.fprom_ledger WHERE account_id = $account AND key = wanted;
+		EXIT WHEN lane IS NOT DISTINCT FROM locked;
+		PERFORM pg_advisory_xact_lock(hashtextextended('$schema/$account/' || CASE lane WHEN '' THEN 'key/' || wanted ELSE 'customer/' || lane END, 7306040937));
+		locked := lane;
+	END LOOP;
 END $$;
 
 -- Stores the messages of a JSON array. Returns the places, from 0, of those that are in the ledger already, and how many seconds younger
