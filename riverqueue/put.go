@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -16,14 +15,14 @@ import (
 )
 
 // Put implements fprom.Queue. After an error, such as the end of a connection or a deadlock with a transaction that calls EnqueueTx
-// twice, it tries again for some 600 ms, or until ctx ends. The keys make that safe. If a right or disk space is missing, it does not.
+// twice, it tries again for some 600 ms, or until ctx ends. The keys make that safe. If a right is missing, it does not.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if err := q.errClosed(); err != nil {
 		return err
 	}
 	for pause := 20 * time.Millisecond; ; pause *= 2 {
 		err := explain("put", q.put(ctx, q.row, ms))
-		lasts := errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || slices.Contains([]string{"42501", "53100"}, sqlState(err))
+		lasts := errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || sqlState(err) == "42501"
 		if err == nil || lasts || pause > 320*time.Millisecond || wait(ctx, q, time.After(pause)) != nil {
 			return err
 		}
