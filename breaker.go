@@ -28,7 +28,6 @@ func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 			if to == gobreaker.StateOpen {
 				g.shut(c.OpenFor + time.Millisecond) // gobreaker is half-open only after its time, not at it
 			}
-			g.wake()
 		},
 	})
 }

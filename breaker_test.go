@@ -88,6 +88,8 @@ func TestTrackAtTheOpenBreaker(t *testing.T) {
 		if b := tracker.Stats().Breaker; b != "closed" {
 			t.Errorf("the breaker is %s after a probe that succeeded", b)
 		}
+		enqueue(t, tracker, sale("after"))
+		flush(t, tracker, 100*time.Millisecond)
 	})
 }
 
@@ -239,6 +241,26 @@ func TestProbeWithoutVerdictOnTheService(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where all that waited for the end of an outage is rejected, nothing waits longer than the limit asks for.
+func TestAllIsRejectedAfterAnOutage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begin := time.Now()
+		f := &fake{answer: func(int, call) reply {
+			if time.Since(begin) < 5*time.Minute {
+				return reply{status: 500}
+			}
+			return reply{status: 422, body: `{"message":"no"}`}
+		}}
+		tracker := start(t, config(f))
+		for i := range 200 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(5*time.Minute + 2*time.Second)
+		enqueue(t, tracker, sale("new"))
+		flush(t, tracker, time.Minute+2*time.Second) // some have their backoff
+	})
 }
 
 // A caller with a short deadline and a slow FirstPromoter: no failure of the service, however often.

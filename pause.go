@@ -19,10 +19,8 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 	switch {
 	case a.good():
 		g.refused, g.refusedNew, g.probes = 0, 0, 0
-		if g.reason != nil {
-			g.reason = nil
-			g.wake()
-		}
+		g.reason, g.until = nil, time.Now() // the breaker may stay half-open, if the event is rejected
+		g.wake()
 	case a.class == classThrottled:
 		pause = a.wait
 	case a.class == classUnauthorized:
