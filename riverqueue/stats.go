@@ -25,7 +25,7 @@ var statsSQL = `SELECT
 	-- River takes some seconds to make another replica the leader.
 	NOT paused AND (@running OR EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now())) AS delivering,
 	(SELECT coalesce(sum(c % 1000000), 0)::integer FROM unnest(calls) c, extract(epoch FROM clock_timestamp()) now WHERE c / 1000000 BETWEEN now - 60 AND now) AS last_minute,
-	CASE WHEN ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END AS paused_until,
+	CASE WHEN NOT paused AND ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END AS paused_until,
 	CASE WHEN paused THEN @paused WHEN ` + inPause + ` THEN pause_reason ELSE '' END AS pause_reason
 	FROM $schema.fprom_account, (SELECT ` + pausedInRiver + ` AS paused) river WHERE account_id = $account`
 

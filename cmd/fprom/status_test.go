@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -42,6 +43,24 @@ func TestPausedInRiver(t *testing.T) {
 			t.Errorf("%s", r)
 		}
 	}
+}
+
+// A pause of the account that all replicas share outlives them, and a pause in River: neither is hidden by it.
+func TestNobodyDeliversInAPause(t *testing.T) {
+	t.Parallel()
+	p := inDatabase(t)
+	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
+	box := p.open(t)
+	if err := box.(root.Limiter).Pause(t.Context(), 10*time.Minute, errors.New("sale:ch_1: 429 Too Many Requests")); err != nil {
+		t.Fatal(err)
+	}
+	if err := box.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e := account(fpromtest.NewServer(t)).with(env{"FPROM_OUTBOX": p.where})
+	fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "delivery", `No process delivers\. 1 event waits.*Start the service`)
+	execIn(t, p, `INSERT INTO $s.river_queue (name, created_at, updated_at, paused_at) VALUES ('fprom', now(), now(), now())`)
+	fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "delivery", `Nothing is delivered: the queue fprom is paused in River.*Mend what the reason names`)
 }
 
 // An event id that the service itself knows with another amount is shown, although the outbox never got the second event.
