@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -30,7 +31,7 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(func() int {
-		if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // half of the time the tests wait
+		if f := flag.Lookup("test.parallel"); runtime.GOMAXPROCS(0) < 4 && f.Value.String() == f.DefValue { // half of the time the tests wait
 			if err := f.Value.Set("4"); err != nil {
 				panic(err)
 			}
