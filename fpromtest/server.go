@@ -62,7 +62,8 @@ func WithSeed(seed uint64) Option { return func(s *Server) { s.seed = seed } }
 // bubble's time.
 func InMemory() Option { return func(s *Server) { s.inMemory = true } }
 
-// NewServer starts a Server that is closed when the test ends. The test's log then names the calls of endpoints that the Server does not have. In a synctest bubble pass the bubble's *testing.T and InMemory.
+// NewServer starts a Server that is closed when the test ends. The test's log then names the calls of endpoints that the Server does not
+// have. In a synctest bubble pass the bubble's *testing.T and InMemory.
 func NewServer(tb testing.TB, opts ...Option) *Server {
 	tb.Helper()
 	s := Start(opts...)

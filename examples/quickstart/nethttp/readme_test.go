@@ -9,7 +9,7 @@ import (
 )
 
 // TestReadme holds the README and the documents to code that is compiled: each of their Go blocks is in one of these files,
-// line for line, whatever the indentation. Those outside of this folder are compiled by the tests of their own module.
+// line for line, whatever the indentation. Those outside of this directory are compiled by the tests of their own module.
 func TestReadme(t *testing.T) {
 	var files []string
 	for _, file := range []string{"main.go", "main_test.go", "../gin/main.go", "snippets_test.go", "operations_test.go", "../../../promfprom/example_test.go", "../../../riverqueue/example_test.go"} {
