@@ -98,6 +98,12 @@ var parameters = map[string][]string{
 	"reports/overview": {"columns[]", "group_by", "start_date", "end_date"},
 }
 
+// finders are the values of find_by that this fake knows; without one it is the id.
+var finders = map[string][]string{
+	"referrals": {"", "email", "uid"},
+	"promoters": {"", "email", "ref_token", "promo_code"},
+}
+
 // processCompany answers a request for the Company API. Server.mu is held.
 func (s *Server) processCompany(e *entry) reply {
 	c := e.company
@@ -105,6 +111,9 @@ func (s *Server) processCompany(e *entry) reply {
 		if known, ok := parameters[c.resource]; ok && !slices.Contains(known, name) {
 			return invalid(name)
 		}
+	}
+	if known, ok := finders[c.resource]; ok && !slices.Contains(known, c.query.Get("find_by")) {
+		return invalid("find_by")
 	}
 	switch {
 	case c.resource == "campaigns" && c.value == "":

@@ -93,6 +93,17 @@ func TestCompanyAnswers(t *testing.T) {
 	}
 }
 
+// A find_by that the fake does not know does not look like a lead that is not there.
+func TestCompanyWithoutLeads(t *testing.T) {
+	t.Parallel()
+	s := fpromtest.NewServer(t, fpromtest.InMemory())
+	for find, status := range map[string]int{"uid": 404, "username": 422} {
+		if a := company(t, s, "referrals/ann?find_by="+find, func(*http.Request) {}); a.status != status {
+			t.Errorf("find_by=%s: %d %s", find, a.status, a.body)
+		}
+	}
+}
+
 func TestCompanyShowsWhatWasTracked(t *testing.T) {
 	t.Parallel()
 	s := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithCompany(fpromtest.Company{Rates: map[string]int64{"EUR": 110}}))

@@ -155,8 +155,6 @@ func (s *Server) oneReferral(c *companyCall) reply {
 			ok = l.uid != "" && l.uid == c.value
 		case "":
 			ok = itoa(l.id) == c.value
-		default:
-			return invalid("find_by")
 		}
 		if ok {
 			return jsonReply(200, s.referralRecord(l))
@@ -177,8 +175,6 @@ func (s *Server) onePromoter(c *companyCall) reply {
 			ok = s.account.codes[strings.ToLower(c.value)] == p
 		case "":
 			ok = itoa(p.ID) == c.value
-		default:
-			return invalid("find_by")
 		}
 		if ok {
 			return jsonReply(200, promoterRecord(p))
