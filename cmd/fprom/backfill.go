@@ -170,7 +170,7 @@ func (a *app) noteColumns(columns []backfill.Column, flags backfillFlags) {
 		return c.Field == "" && strings.Contains(strings.ToLower(c.Name), "refund")
 	})
 	if flags.kind == fprom.KindSale && refunds >= 0 {
-		a.note("column %s is left out: a refunded payment is taken as a sale, and earns its commission until its refund is reported too; bring the refunds in with --kind refund", columns[refunds].Name)
+		a.note("column %s is left out: a refunded payment is taken as a sale, and earns its commission until its refund is reported too; bring in the provider's list of refunds with --kind refund", columns[refunds].Name)
 	}
 	currency := slices.ContainsFunc(columns, func(c backfill.Column) bool { return c.Field == "currency" })
 	if flags.amount == string(backfill.Major) && flags.currency == "" && !currency {

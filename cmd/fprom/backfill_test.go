@@ -268,7 +268,7 @@ func TestBackfillOfAnOddFile(t *testing.T) {
 	if err := os.WriteFile(payments, []byte("id,Amount,Amount Refunded,Customer Email,Status\nch_1,20.00,20.00,ann@example.com,Refunded\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := fprom(t, e, "backfill", payments, "--amount", "major").want(t, 0); !strings.Contains(r.err, "column Amount Refunded is left out") || !strings.Contains(r.err, "--kind refund") {
+	if r := fprom(t, e, "backfill", payments, "--amount", "major").want(t, 0); !strings.Contains(r.err, "column Amount Refunded is left out") || !strings.Contains(r.err, "list of refunds with --kind refund") {
 		t.Error(r)
 	}
 }
