@@ -41,13 +41,19 @@ func TestLocked(t *testing.T) {
 	path := filepath.Join(dir, "fprom.db")
 	q := open(t, dir)
 	put(t, q, sale(t, 1, 100))
-	start := time.Now()
-	_, err := boltqueue.Open(path)
-	if !errors.Is(err, boltqueue.ErrLocked) || !strings.Contains(err.Error(), path) {
-		t.Errorf("second Open: %v, want ErrLocked and the path", err)
+	took := time.Hour
+	for range 5 { // the best of some, since the machine may be busy
+		start := time.Now()
+		_, err := boltqueue.Open(path)
+		if !errors.Is(err, boltqueue.ErrLocked) || !strings.Contains(err.Error(), path) {
+			t.Errorf("second Open: %v, want ErrLocked and the path", err)
+		}
+		if took = min(took, time.Since(start)); took <= time.Second {
+			break
+		}
 	}
-	if d := time.Since(start); d > 20*time.Second {
-		t.Errorf("it took %v", d)
+	if took > time.Second {
+		t.Errorf("it took %v", took)
 	}
 	if err := boltqueue.Compact(path); !errors.Is(err, boltqueue.ErrLocked) {
 		t.Errorf("Compact of an open file: %v, want ErrLocked", err)

@@ -201,10 +201,14 @@ func TestOnePauseForAll(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-			fake.Inject(fpromtest.Delay(20*time.Millisecond).Times(30), tt.fault)
+			met := fake.Inject(fpromtest.Delay(20*time.Millisecond).Times(30), tt.fault)
 			trackers, _ := fleet(t, 3, fake, nil)
 			const sales = 100
 			for i := range sales {
+				if i == 70 { // the others are put in the pause
+					waitFor(t, "the fault", func() bool { return met.Hits() == 1 })
+					time.Sleep(tt.known)
+				}
 				enqueue(t, trackers[i%3], sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100))
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
