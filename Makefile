@@ -5,8 +5,8 @@ SHELL := bash
 # Every module but the linter's. Each is tested with the versions that its own go.mod asks for, as its users get them.
 MODULES  := $(sort $(patsubst ./%,%,$(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './tools/*' -not -path '*/node_modules/*'))))
 export GOWORK := off
-# Otherwise each process that was built with the race detector waits a second before it ends. The tests start hundreds.
-export GORACE ?= atexit_sleep_ms=0
+# Otherwise each process that was built with the race detector waits a second before it ends, for races of its last moment. The tests start hundreds.
+export GORACE ?= atexit_sleep_ms=50
 FUZZTIME ?= 3s
 NEWEST_GIN ?= v1.12.0
 
