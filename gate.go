@@ -89,7 +89,8 @@ func (g *gate) isShut() bool { return g.reason != nil || g.breaker.State() != go
 
 // next returns the attempt whose turn it is: the first that came, and bulk events last. As a probe it is the last that came,
 // since the first ones may all be at fault. Events that failed before probe last, too; but at the breaker they have the first
-// probe of eight: if all first attempts fail, only they can succeed.
+// probe of eight: if all first attempts fail, only they can succeed. Every second probe is the queue's, since a caller of Track
+// may not wait for the answer.
 func (g *gate) next() *attempt {
 	if !g.isShut() {
 		i := slices.IndexFunc(g.line, func(a *attempt) bool { return !a.Bulk })
@@ -97,7 +98,7 @@ func (g *gate) next() *attempt {
 	}
 	lastFirst := g.reason == nil && g.probes%8 == 0
 	for _, a := range slices.Backward(g.line) {
-		if (a.Bulk || a.again) == lastFirst {
+		if (a.Bulk || a.again || !a.queued && g.probes%2 == 1) == lastFirst {
 			return a
 		}
 	}

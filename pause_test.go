@@ -176,6 +176,31 @@ func TestCancelledProbeOfAPause(t *testing.T) {
 	})
 }
 
+// Callers of Track who do not wait for the answers to their probes leave some to the queue, also to an event that failed before.
+func TestProbesOfImpatientCallers(t *testing.T) {
+	for name, more := range map[string][]fprom.Event{"only an event that was refused": nil, "a new event, too": {sale("new")}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				tracker := start(t, config(script(reply{status: 401}, reply{status: 200, body: okBody, after: time.Second})))
+				enqueue(t, tracker, sale("refused"))
+				settle()
+				enqueue(t, tracker, more...)
+				for i := range 100 {
+					go func() {
+						ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+						defer cancel()
+						_, _ = tracker.Track(ctx, sale(strconv.Itoa(i)))
+					}()
+					time.Sleep(100 * time.Millisecond)
+				}
+				if s := tracker.Stats(); s.Queue.Pending > 0 {
+					t.Errorf("after 10 s the queue still waits: %+v", s)
+				}
+			})
+		})
+	}
+}
+
 // After a recovery the next refusal starts from the first interval again.
 func TestProbingStartsOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
