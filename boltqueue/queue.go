@@ -162,7 +162,7 @@ func (q *Queue) closeOnce() error {
 // usable returns the error of all calls after Close or breakDown; nil before.
 func (q *Queue) usable() error { return context.Cause(q.life) }
 
-// breakDown puts the queue out of use: from now on every call returns the first such err.
+// breakDown puts the queue out of use: from now on every call returns the first such err. It returns err, also after Close.
 func (q *Queue) breakDown(err error) error {
 	err = fmt.Errorf("fprom: the outbox %s is out of use: %w", q.path, err)
 	q.end(err)
@@ -170,5 +170,5 @@ func (q *Queue) breakDown(err error) error {
 		q.logger.Error("fprom: the outbox is out of use until it is opened again", slog.String("path", q.path), safelog.Error(err))
 	}
 	q.line.Close(q.usable())
-	return q.usable()
+	return err
 }
