@@ -49,8 +49,10 @@ func compact(path string) (err error) {
 // create makes an empty database at path, with mode 0600, unless another process has made one meanwhile.
 func create(path string) error {
 	return newFile(path, func(*bbolt.DB) error { return nil }, func(temp string) error {
-		_ = os.Link(temp, path) // otherwise the file system has no links, and bbolt makes the file at path
-		return nil
+		_ = os.Link(temp, path)
+		f, err := os.OpenFile(path, os.O_CREATE, 0o600) //nolint:gosec // where there are no links, bbolt fills an empty file
+		_ = f.Close()
+		return err
 	})
 }
 
@@ -76,10 +78,7 @@ func newFile(path string, fill func(*bbolt.DB) error, move func(temp string) err
 	if err := errors.Join(fill(db.DB), db.Sync(), db.Close()); err != nil {
 		return err
 	}
-	if err := move(f.Name()); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return errors.Join(move(f.Name()), syncDir(dir))
 }
 
 func syncDir(dir string) error {

@@ -26,7 +26,7 @@ type file struct {
 
 // openFile checks the file at path without changing it. Then it opens and locks it.
 func openFile(path string) (*file, error) {
-	if err := check(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // a link to no file is none
+	if err := check(path); err != nil {
 		return nil, err
 	}
 	f, err := openBolt(path, false)
