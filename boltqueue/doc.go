@@ -58,6 +58,5 @@
 //
 // A waiting sale takes about 300 bytes of the file and up to 100 bytes of memory. A remembered event id takes about as much of
 // the file, and no memory. A dead letter takes a few bytes of memory. Open takes a second or two for each million of events. The
-// file never shrinks by itself, but uses freed pages and the reserved space again. Compact makes it smaller while no process has
-// it open.
+// file never shrinks by itself, but uses freed pages and the reserved space again. Compact makes a closed file smaller.
 package boltqueue

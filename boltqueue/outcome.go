@@ -3,6 +3,7 @@ package boltqueue
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -14,7 +15,8 @@ func (t *transaction) settle(seq uint64, attempts int, res fprom.Result, failure
 	r, outcome := *old, string(res.Outcome)
 	r.Attempt, r.at = attempts, next
 	switch {
-	case old.damaged: // since it was read to be delivered: see deliver
+	case old.damaged: // since it was read to be delivered
+		t.q.logger.Error("fprom: a stored event was damaged while it was delivered; its outcome is not stored, and it is a dead letter from the next start on", slog.String("path", t.q.path), slog.Uint64("seq", seq))
 		return nil
 	case !next.IsZero():
 		if fprom.IsSetAside(failure) {

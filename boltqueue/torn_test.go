@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -188,7 +189,8 @@ func TestDamagedUnderWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			q := open(t, dir, discard)
+			var log bytes.Buffer
+			q := open(t, dir, boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 			bad := sale(t, "bad", 4242)
 			put(t, q, bad)
 			got := deliver(t, q, func(m fprom.Message) error {
@@ -209,6 +211,9 @@ func TestDamagedUnderWay(t *testing.T) {
 				t.Errorf("dead letters %+v, %+v; want a damaged one that counts as waiting", ds, s)
 			}
 			closeQueue(t, q)
+			if text := log.String(); !strings.Contains(text, "damaged while") || !strings.Contains(text, "seq=1") {
+				t.Errorf("the log says nothing of the damaged event: %s", text)
+			}
 			q = open(t, dir, discard)
 			if got := deliver(t, q, nil); len(got) != 0 || stats(t, q).Dead != 1 || stats(t, q).Pending != 0 {
 				t.Errorf("delivered %v, %+v after a restart; want a dead letter", got, stats(t, q))
