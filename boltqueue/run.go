@@ -85,7 +85,7 @@ func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error
 			return true
 		}
 		q.logging.Do(func() {
-			q.logger.Error("fprom: outcomes could not be written to the outbox; trying again until the service ends, and sending nothing more meanwhile; an event whose outcome is not written by then will be sent again, which its event id makes safe", slog.String("path", q.path), safelog.Error(err))
+			q.logger.Error("fprom: outcomes could not be written to the outbox; nothing more is sent until they are; an event whose outcome is not written when the service ends will be sent again, which its event id makes safe", slog.String("path", q.path), safelog.Error(err))
 		})
 		if ended || q.usable() != nil {
 			return false
