@@ -150,6 +150,7 @@ func (s *snapshot) merge() {
 	if !t.PausedUntil.IsZero() {
 		s.queue.PausedUntil, s.queue.PauseReason = t.PausedUntil, t.PauseReason
 	}
+	s.queue.Conflicts = max(s.queue.Conflicts, int(t.Conflicts)) // the outbox gets no event that the Tracker refuses
 	if s.queue.LastMinute == nil {
 		s.queue.LastMinute, s.own = &t.LastMinute, true
 	}

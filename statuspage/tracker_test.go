@@ -101,6 +101,24 @@ func TestCallsOfTheLastMinute(t *testing.T) {
 	}
 }
 
+// An event that the Tracker refuses does not reach the outbox: status.json counts it too.
+func TestConflictsOfTheTracker(t *testing.T) {
+	t.Parallel()
+	tr := tracker(t, fpromtest.NewServer(t).Config())
+	again := sale("ch_1")
+	again.Amount++
+	if err := tr.Enqueue(t.Context(), sale("ch_1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.Enqueue(t.Context(), again); !errors.Is(err, fprom.ErrConflict) {
+		t.Fatal(err)
+	}
+	h := handler(t, tr, statuspage.Options{Public: true, Outbox: &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true}}})
+	if body := get(t, h, "/status.json").Body.String(); !strings.Contains(body, "\n  \"conflicts\": 1,") || !strings.Contains(body, "1 event was not tracked") {
+		t.Errorf("%s", body)
+	}
+}
+
 func TestRefusedCredentials(t *testing.T) {
 	t.Parallel()
 	fake := fpromtest.NewServer(t)

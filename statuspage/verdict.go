@@ -53,7 +53,6 @@ func (p *page) problems(s snapshot) []problem {
 	if s.broken != nil {
 		add(verdict.Fail, "Look at its disk or its database, and at the service's log. The figures below may be missing or wrong.", "The outbox cannot be read: %s.", safelog.Text(s.broken))
 	}
-	conflicts := s.queue.Conflicts
 	if t := s.service; t != nil {
 		if t.PutError != "" {
 			add(verdict.Fail, "Make room on the disk or mend the database now: sales that are made meanwhile are lost, or refused with `WithFailClosed`. This goes away with the next event that is stored.",
@@ -65,10 +64,9 @@ func (p *page) problems(s snapshot) []problem {
 		if n := int(t.Panics); n > 0 {
 			add(verdict.Warn, "Search the log for `panicked`, and mend what it names. Nothing is lost by it.", "%s of the service's own code that fprom calls: its transport, Observer, Logger or queue.", count(n, "panic"))
 		}
-		conflicts = max(conflicts, int(t.Conflicts))
 	}
-	if conflicts > 0 {
-		add(verdict.Warn, "Search the log for `NOT TRACKED`: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", verdict.Plural(conflicts, "event was", "events were"))
+	if n := s.queue.Conflicts; n > 0 {
+		add(verdict.Warn, "Search the log for `NOT TRACKED`: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", verdict.Plural(n, "event was", "events were"))
 	}
 	if c, is := s.compare.problem(s.at); is {
 		all = append(all, c)
