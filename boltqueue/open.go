@@ -18,7 +18,7 @@ var (
 	// ErrLocked: the file is open already.
 	ErrLocked = errors.New("the file is locked by another process that has it open, or by this one; use one file for each process, or boltqueue.Dial to use the outbox through that process, or boltqueue.WithWait to wait for the file")
 	// ErrForeign: the file is not an outbox of this package. It was not changed.
-	ErrForeign = errors.New("the file is not an outbox of fprom/boltqueue; nothing was changed")
+	ErrForeign = errors.New("the file is not an outbox of fprom/boltqueue; name another one; nothing was changed")
 	// ErrOldFormat: the file was written by a release before this format. It was not changed.
 	ErrOldFormat = errors.New("the file was written by an older release of fprom/boltqueue, whose format this one does not read; let that release deliver what waits, then start with a new file; nothing was changed")
 	// ErrNewerFormat: the file was written by a newer release. It was not changed.
@@ -61,7 +61,7 @@ func (q *Queue) open() error {
 	info, err := os.Stat(q.path)
 	switch {
 	case q.path == "":
-		err = errors.New("the path is empty")
+		err = errors.New("the path is empty: name a file, such as fprom.db")
 	case errors.Is(err, fs.ErrNotExist) && !q.mustExist:
 		err = create(q.path)
 	case err != nil:
