@@ -8,7 +8,7 @@
 //	fake.AddLead("jane@example.com")
 //	tracker := fpromtest.NewTracker(t, fake) // logs to the test, and is shut down with it
 //	buySomething(t, tracker)
-//	if err := tracker.Flush(t.Context()); err != nil { … }
+//	if err := tracker.Flush(ctx); err != nil { … } // ctx has a deadline
 //	if got := fake.Commissions(); len(got) != 1 { … }
 //
 // # What the account knows
@@ -17,8 +17,9 @@
 // customer is answered with 404, which is normal. After AddLead, AddVisitor or AddPromoCode a sale is a referral sale; with
 // WithAllLeads every sale is. AddPromoter adds promoters with their own leads. Every sale earns 20 %. Currencies are not converted.
 //
-// A Tracker repeats a sale for an hour if its tid, ref_id or promo code belongs to no promoter, and Flush waits for that. To avoid it,
-// call AddVisitor, set fprom.Config.Retry.NotFound to an empty slice, or use the time of a synctest bubble.
+// A Tracker repeats a sale for an hour if its tid, ref_id or promo code belongs to no promoter. Flush waits for that, unless its context
+// has a deadline before the next time: then it returns fprom.ErrNotDue at once. To avoid it, call AddVisitor, set
+// fprom.Config.Retry.NotFound to an empty slice, or use the time of a synctest bubble.
 //
 // # Answers
 //

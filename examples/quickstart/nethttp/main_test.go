@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/nethttpadapter"
@@ -23,7 +25,9 @@ func TestCheckout(t *testing.T) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	shop.ServeHTTP(httptest.NewRecorder(), r)
 
-	if err := tracker.Flush(t.Context()); err != nil { // waits for the delivery
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // a sale with an unknown TID is tried for an hour
+	defer cancel()
+	if err := tracker.Flush(ctx); err != nil { // waits for the delivery
 		t.Fatal(err)
 	}
 	if got := fake.Commissions(); len(got) != 1 || got[0].SaleAmount != 4900 {
