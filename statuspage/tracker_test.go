@@ -105,9 +105,9 @@ func TestCallsOfTheLastMinute(t *testing.T) {
 func TestConflictsOfTheTracker(t *testing.T) {
 	t.Parallel()
 	tr := tracker(t, fpromtest.NewServer(t).Config())
-	again := sale("ch_1")
+	again := sale("ch_2")
 	again.Amount++
-	if err := tr.Enqueue(t.Context(), sale("ch_1")); err != nil {
+	if err := tr.Enqueue(t.Context(), sale("ch_2")); err != nil {
 		t.Fatal(err)
 	}
 	if err := tr.Enqueue(t.Context(), again); !errors.Is(err, fprom.ErrConflict) {
