@@ -20,7 +20,6 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 	case a.good():
 		g.refused, g.refusedNew, g.probes = 0, 0, 0
 		g.reason, g.until = nil, time.Now() // the breaker may stay half-open, if the event is rejected
-		g.wake()
 	case a.class == classThrottled:
 		pause = a.wait
 	case a.class == classUnauthorized:
