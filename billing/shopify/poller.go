@@ -107,11 +107,7 @@ func (p *Poller) newest(ctx context.Context) time.Time {
 }
 
 func (p *Poller) newestBefore(ctx context.Context, now time.Time) (newest time.Time, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("a panic of the outbox: %v", r)
-		}
-	}()
+	defer p.recovered(&err, "a panic of the outbox: ")
 	if p.config.Outbox == nil {
 		return newest, nil
 	}
@@ -126,17 +122,20 @@ func (p *Poller) newestBefore(ctx context.Context, now time.Time) (newest time.T
 	return newest, nil
 }
 
+// recovered, deferred, makes an error of a panic of foreign code.
+func (p *Poller) recovered(err *error, what string) {
+	if r := recover(); r != nil {
+		*err = errors.New(what + safelog.Foreign(fmt.Sprint(r), p.config.AccessToken))
+	}
+}
+
 // transactionID is in the Key of every transaction: the prefix of their ids.
 const transactionID = ":gid://partners/"
 
 // Poll reports every transaction since then, the oldest first. Transactions that were reported before are recognized by their event
 // ids. A transaction that cannot be read is logged and does not stop the others. The error says that Shopify or the queue failed.
 func (p *Poller) Poll(ctx context.Context, since time.Time) (err error) {
-	defer func() {
-		if r := recover(); r != nil { // of the Client, the Enqueuer or an option
-			err = errors.New("fprom: shopify: a panic in the poll: " + safelog.Foreign(fmt.Sprint(r), p.config.AccessToken))
-		}
-	}()
+	defer p.recovered(&err, "fprom: shopify: a panic in the poll: ") // of the Client, the Enqueuer or an option
 	edges, err := p.transactions(ctx, since)
 	if err != nil {
 		return fmt.Errorf("fprom: shopify: %w", err)
