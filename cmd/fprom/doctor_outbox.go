@@ -35,7 +35,7 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 		if p == nil {
 			p = &problem{what: plain(err), do: "look at the reason; docs/operations.md says more"}
 		}
-		d.fail("outbox", max(exitAttention, p.exit), p.do, "%s: %s", shown(where), p.what)
+		d.fail("outbox", p.exit, p.do, "%s: %s", shown(where), p.what)
 		return nil, nil
 	}
 	d.ok("outbox", "%s can be opened", shown(where))
