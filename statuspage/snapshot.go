@@ -147,7 +147,7 @@ func (s *snapshot) merge() {
 		return
 	}
 	s.queue.Breaker = cmp.Or(t.Breaker, s.queue.Breaker)
-	if !t.PausedUntil.IsZero() {
+	if stopped := s.queue.PauseReason != "" && s.queue.PausedUntil.IsZero(); !t.PausedUntil.IsZero() && !stopped {
 		s.queue.PausedUntil, s.queue.PauseReason = t.PausedUntil, t.PauseReason
 	}
 	s.queue.Conflicts = max(s.queue.Conflicts, int(t.Conflicts)) // the outbox gets no event that the Tracker refuses

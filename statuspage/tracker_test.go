@@ -188,3 +188,27 @@ func TestQueueWithoutFigures(t *testing.T) {
 		t.Errorf("readyz: %d", ready.Code)
 	}
 }
+
+// A queue that stands still for a reason of its own is what the operator must mend, also while the Tracker is paused, or its breaker open.
+func TestStoppedQueueBeforePause(t *testing.T) {
+	t.Parallel()
+	const stopped = "the queue fprom is paused in River: resume it"
+	fake := fpromtest.NewServer(t, fpromtest.WithAllLeads())
+	fake.Inject(fpromtest.Status(http.StatusTooManyRequests).RetryAfter("600"))
+	tr := tracker(t, fake.Config())
+	if _, err := tr.Track(t.Context(), sale("ch_1")); err == nil || tr.Stats().PausedUntil.IsZero() {
+		t.Fatalf("%v, %+v", err, tr.Stats())
+	}
+	for name, c := range map[string]struct {
+		tracker *fprom.Tracker
+		queue   fprom.QueueStats
+	}{
+		"paused":       {tr, fprom.QueueStats{PauseReason: stopped}},
+		"breaker open": {nil, fprom.QueueStats{PauseReason: stopped, Breaker: "open"}},
+	} {
+		h := handler(t, c.tracker, statuspage.Options{Public: true, Outbox: &outboxtest.Outbox{Status: c.queue}})
+		if body := get(t, h, "/status.json").Body.String(); !strings.Contains(body, "Nothing is delivered: "+stopped) {
+			t.Errorf("%s: %s", name, body)
+		}
+	}
+}

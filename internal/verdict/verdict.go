@@ -50,11 +50,11 @@ func Delivery(q fprom.QueueStats, now time.Time, late, service bool) (level, wha
 	case paused && (q.Delivering || service): // else all replicas ended in the pause, which their database keeps
 		return level, fmt.Sprintf("Delivery is paused, %s: %s. %s", UntilWhen(q.PausedUntil, now), because, waiting),
 			"Nothing, unless it stays: everything is kept, and delivery goes on by itself."
+	case !q.Delivering && q.PauseReason != "" && !paused:
+		return Fail, fmt.Sprintf("Nothing is delivered: %s. %s", because, waiting), "Mend what the reason names. Nothing is lost meanwhile."
 	case q.Breaker == "open" || q.Breaker == "half-open":
 		return level, "FirstPromoter does not answer as it should. " + waiting,
 			"Nothing, unless it stays: everything is kept, and sent when FirstPromoter works again."
-	case !q.Delivering && q.PauseReason != "" && !paused:
-		return Fail, fmt.Sprintf("Nothing is delivered: %s. %s", because, waiting), "Mend what the reason names. Nothing is lost meanwhile."
 	case !q.Delivering && q.Pending+q.Bulk > 0:
 		return Fail, "No process delivers. " + waiting, "Start the service that owns this outbox. Nothing is lost meanwhile."
 	case !q.Delivering && !service:
