@@ -42,9 +42,9 @@ func (in *Reader) jsonRow() (Row, error) {
 
 // object reads one line of JSONL. Its names are treated as a header.
 func (in *Reader) object(r *Row, line []byte) {
-	var o map[string]json.RawMessage
-	if json.Unmarshal(line, &o) != nil || o == nil {
-		r.Err = errors.New("fprom: the line is no JSON object")
+	o, err := members(line)
+	if err != nil {
+		r.Err = err
 		return
 	}
 	var missing bool
@@ -70,6 +70,28 @@ func (in *Reader) object(r *Row, line []byte) {
 		}
 	}
 	in.format.fill(r, &v)
+}
+
+// members returns the members of a JSON object.
+func members(line []byte) (map[string]json.RawMessage, error) {
+	o := map[string]json.RawMessage{}
+	if err := json.Unmarshal(line, &o); err != nil || o == nil {
+		return nil, errors.New("fprom: the line is no JSON object")
+	}
+	clear(o)
+	d := json.NewDecoder(bytes.NewReader(line))
+	_, _ = d.Token() // it is valid
+	for d.More() {
+		name, _ := d.Token()
+		var value json.RawMessage
+		_ = d.Decode(&value)
+		s, _ := name.(string)
+		if _, twice := o[s]; twice {
+			return nil, fmt.Errorf("fprom: the line has the member %q twice: remove one", s)
+		}
+		o[s] = value
+	}
+	return o, nil
 }
 
 // learn decides what the names of an object mean, for the lines with the same names.

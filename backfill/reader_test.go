@@ -1,9 +1,12 @@
 package backfill_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +153,23 @@ func TestRowsThatAreRefused(t *testing.T) {
 				t.Errorf("line %d: %v, want %q", r.Line, r.Err, c.says)
 			}
 		})
+	}
+}
+
+// A member that stands twice in a line of JSONL says two things: the line is refused, and its text is kept for who mends it.
+func TestJSONLWithAMemberTwice(t *testing.T) {
+	t.Parallel()
+	const twice = `{"event_id":"ch_1","email":"ann@example.com","amount":1999,"currency":"USD","amount":5}`
+	rejects := filepath.Join(t.TempDir(), "rejects.jsonl")
+	text := twice + "\n" + `{"event_id":"ch_2","email":"ann@example.com","amount":700,"currency":"USD","lines":[{"a":1,"a":2}]}` + "\n"
+	got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, DryRun: true, RejectsPath: rejects})
+	if err != nil || got.Queued != 1 || got.Invalid != 1 {
+		t.Errorf("%+v %v", got, err)
+	}
+	b, _ := os.ReadFile(rejects)
+	var row struct{ Raw, Reason string }
+	if err := json.Unmarshal(b, &row); err != nil || row.Raw != twice || !strings.Contains(row.Reason, `"amount"`) {
+		t.Errorf("%s", b)
 	}
 }
 

@@ -91,8 +91,8 @@ func (w *rejects) add(r Row, reason error) error {
 		}
 		return w.csv.Write(fields)
 	}
-	o := map[string]json.RawMessage{}
-	if json.Unmarshal(r.JSON, &o) != nil || o == nil {
+	o, err := members(r.JSON)
+	if err != nil {
 		o = map[string]json.RawMessage{"raw": quote(string(r.JSON))}
 	}
 	o[lineColumn], o[reasonColumn] = json.RawMessage(strconv.Itoa(r.Line)), quote(text)

@@ -117,7 +117,7 @@ func TestCounts(t *testing.T) {
 		if b, _ := os.ReadFile(rejects); !strings.Contains(string(b), "2502,\"the row has the event id and amount of an earlier row") {
 			t.Errorf("dry %v: the repeated row is not among the rejects:\n%s", dry, b)
 		}
-		if left := last.Left; left < 6*time.Minute || left > 7*time.Minute {
+		if left := last.Left; left < 405*time.Second || left > 420*time.Second {
 			t.Errorf("%v left for 2500 at 400 a minute", left)
 		}
 	}
@@ -350,9 +350,13 @@ func TestDeliveredToTheEnd(t *testing.T) {
 			t.Fatalf("%+v %v", got, err)
 		}
 		var waiting []int
+		begin := time.Now()
 		o, err := backfill.Wait(t.Context(), box, got.Since, func(n int) { waiting = append(waiting, n) })
 		if want := (backfill.Outcomes{Tracked: 500, Dead: 1}); err != nil || o != want || len(waiting) < 60 || waiting[0] != 501 {
 			t.Errorf("%+v %v after %d looks", o, err, len(waiting))
+		}
+		if took, said := time.Since(begin), backfill.TimeLeft(501, 400); (took - said).Abs() > 5*time.Second {
+			t.Errorf("the delivery took %v, and was said to take %v", took, said)
 		}
 		var sum int64
 		for _, c := range fake.Commissions() {

@@ -246,7 +246,7 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 		if o := r.Outcomes; o != nil {
 			_, _ = fmt.Fprintln(w, outcomesText(*o))
 		} else if r.Queued > 0 {
-			_, _ = fmt.Fprintf(w, "at %d calls a minute their delivery takes %s\n", flags.rate, span(backfill.TimeLeft(r.Queued, flags.rate)))
+			_, _ = fmt.Fprintf(w, "under the limit of %d calls a minute their delivery takes about %s\n", flags.rate, span(backfill.TimeLeft(r.Queued, flags.rate)))
 		}
 	})
 	if err == nil && (r.Invalid+r.Conflicts+r.Repeated > 0 || r.Outcomes != nil && r.Dead > 0) {
