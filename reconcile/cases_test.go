@@ -186,8 +186,8 @@ func TestDoubledWeeksLater(t *testing.T) {
 	found(t, r, nil, nil, nil, []string{"ch_2_6"})
 }
 
-// The commissions of days before the outbox are those of an old integration: the advice must not be to deny them.
-func TestOutboxYoungerThanTheDays(t *testing.T) {
+// An outbox without an event knows nothing: the advice must not be to deny the commissions of an old integration.
+func TestEmptyOutbox(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fpromtest.Company{}, 2, 20)
 	o := w.options(t)
@@ -346,6 +346,28 @@ func TestSumsTell(t *testing.T) {
 			found(t, r, []string{"ch_2_5"}, nil, []string{"ch_5_7"}, []string{"ch_2_6"})
 		})
 	}
+}
+
+// An outbox says nothing of what was sent before its first event, such as from the queue in memory.
+func TestBeforeTheOutbox(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, fpromtest.Company{}, 6, 30)
+		w.spoil(4)
+		o := w.options(t)
+		box := w.outbox(t)
+		moved := monday.AddDate(0, 0, 3).Add(9 * time.Hour)
+		box.Events = slices.DeleteFunc(box.Events, func(e fprom.Entry) bool { return e.RecordedAt.Before(moved) })
+		o.Outbox, o.Full = box, true
+		r, err := reconcile.Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found(t, r, w.missing, w.foreign, w.differs, w.doubled)
+		if r.Unidentified == 0 {
+			t.Errorf("%+v", r)
+		}
+	})
 }
 
 // A lost sale and a foreign commission of one day leave its number of sales as it is; the sum shows them, also beside a list.

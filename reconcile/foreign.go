@@ -77,7 +77,8 @@ func (r *run) judgeForeign(ctx context.Context, s span) error {
 			continue
 		}
 		r.reported[key] = true
-		if r.Outbox == nil && len(r.ourRefunds) == 0 && kindOf(rows[0]) == fprom.KindRefund { // a list of sales without refunds says nothing about them
+		listed := r.Outbox != nil || len(r.ourRefunds) > 0 || kindOf(rows[0]) != fprom.KindRefund // a list of sales without refunds says nothing about them
+		if !listed || rows[0].Created.Before(r.began) {                                           // nor does an outbox about what was before it
 			r.report.Unidentified += len(rows)
 			continue
 		}

@@ -62,6 +62,12 @@ const maxDelay = 35 * 24 * time.Hour
 
 // loadOutbox reads the events that may have been delivered on the days.
 func (r *run) loadOutbox(ctx context.Context) error {
+	for e, err := range r.Outbox.Entries(ctx, fprom.Filter{Limit: 1}) {
+		if err != nil {
+			return fmt.Errorf("fprom: read the outbox: %w", err)
+		}
+		r.began = e.RecordedAt.Truncate(time.Second) // as FirstPromoter's dates are
+	}
 	f := fprom.Filter{Since: r.days.from.date().Add(-maxDelay), Until: (r.days.to + 3).date()}
 	for e, err := range r.Outbox.Entries(ctx, f) {
 		if err != nil {

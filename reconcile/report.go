@@ -13,7 +13,7 @@ type Report struct {
 	NotReferral   int       `json:"not_referral"` // sales of customers whom nobody referred
 	Waiting       int       `json:"waiting"`      // events of these days that still wait or are dead letters
 	Dead          int       `json:"dead"`         // how many of these are dead letters that FirstPromoter does not have
-	Unidentified  int       `json:"unidentified"` // commissions that fit no event of ours: without an event id, or of refunds if the list of sales has none
+	Unidentified  int       `json:"unidentified"` // commissions that fit no event of ours: without an event id, older than the outbox, or of refunds if the list of sales has none
 	Missing       []Entry   `json:"missing"`
 	Foreign       []Entry   `json:"foreign"`
 	AmountDiffers []Entry   `json:"amount_differs"`

@@ -18,6 +18,7 @@ type run struct {
 	read    map[day]bool     // days whose commissions must be read
 	byDay   map[day][]*event // our events
 
+	began        time.Time // when the oldest event of the outbox was recorded; zero without one
 	ours         []*event
 	ourRefunds   []*event
 	byKey        map[string]*event

@@ -134,6 +134,7 @@ func (w *world) outbox(t *testing.T) *outboxtest.Outbox {
 		}
 		box.Add(entry)
 	}
+	slices.SortStableFunc(box.Events, func(a, b fprom.Entry) int { return a.RecordedAt.Compare(b.RecordedAt) })
 	return box
 }
 

@@ -83,13 +83,20 @@ func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
 	defer cancel()
 	client, err := firstpromoter.New(firstpromoter.Config{Timeout: d.timeout, Attempts: 1})
 	var ids []string
+	var oldest []fprom.Entry
+	since, period, of := time.Now().UTC().AddDate(0, 0, -days), fmt.Sprintf("in the last %d days", days), "in this outbox"
 	if err == nil {
-		since := time.Now().UTC().AddDate(0, 0, -days)
+		oldest, err = entries(box.Entries(ctx, fprom.Filter{Limit: 1}))
+	}
+	if len(oldest) > 0 && oldest[0].RecordedAt.After(since) { // what was sent before came from another queue
+		since, period, of = oldest[0].RecordedAt.Truncate(time.Second), "since this outbox's first event", "in it"
+	}
+	if err == nil {
 		for c, e := range client.Commissions(limited, firstpromoter.CommissionQuery{From: since, To: time.Now().UTC().AddDate(0, 0, 1), NewestFirst: true}) {
 			if err = e; err != nil || len(ids) == most {
 				break
 			}
-			if c.EventID != "" {
+			if c.EventID != "" && !c.Created.Before(since) {
 				ids = append(ids, c.EventID)
 			}
 		}
@@ -112,11 +119,11 @@ func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
 	}
 	switch {
 	case len(ids) == 0:
-		d.ok("others", "no commission of the last %d days names an event id", days)
+		d.ok("others", "no commission %s names an event id", period)
 	case len(foreign) == 0:
-		d.ok("others", "%s in the last %d days, all of sales in this outbox", looked, days)
+		d.ok("others", "%s %s, all of sales %s", looked, period, of)
 	default:
 		d.warn("others", "if Stripe, Paddle, Chargebee or another is connected inside FirstPromoter, disconnect it there or stop reporting its payments here: each earns two commissions; fprom reconcile lists them",
-			"%d of %s in the last %d days are of event ids that this outbox does not know, such as %s", len(foreign), looked, days, foreign[0])
+			"%d of %s %s are of event ids that this outbox does not know, such as %s", len(foreign), looked, period, foreign[0])
 	}
 }

@@ -82,9 +82,9 @@ func TestReconcileAnOutbox(t *testing.T) {
 func TestReconcileMasksAddresses(t *testing.T) {
 	t.Parallel()
 	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-	fake.AddPastSale(fpromtest.PastSale{EventID: "kim@example.com", Email: "kim@example.com", Amount: 1000, Currency: "USD"})
 	p := inFile(t)
 	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
+	fake.AddPastSale(fpromtest.PastSale{EventID: "kim@example.com", Email: "kim@example.com", Amount: 1000, Currency: "USD"})
 	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
 	for _, form := range []string{"text", "json", "jsonl"} {
 		args := []string{"reconcile", "--from", today(-1), "--to", today(0), "--rate", "6000", "--full", "-o", form}

@@ -30,7 +30,7 @@ func reportText(w io.Writer, r reconcile.Report, refused int, outbox bool) {
 		_, _ = fmt.Fprintf(w, "→ %s\n", clean(line))
 	}
 	if r.Unidentified > 0 {
-		_, _ = fmt.Fprintf(w, "%s without a sale of ours: without an event id, or of refunds that the list does not have. See Commissions in FirstPromoter\n", count(r.Unidentified, "commission"))
+		_, _ = fmt.Fprintf(w, "%s without a sale of ours: without an event id, older than the outbox, or of refunds that the list does not have. See Commissions in FirstPromoter\n", count(r.Unidentified, "commission"))
 	}
 	switch {
 	case r.Next != "":
