@@ -128,7 +128,7 @@ func databaseConfig(where string) (*pgxpool.Config, string, error) {
 	query.Del("schema")
 	u.RawQuery = query.Encode()
 	cfg, err := pgxpool.ParseConfig(u.String())
-	if err != nil || badQuery != nil {
+	if err != nil || badQuery != nil || cfg.ConnConfig.ConnectTimeout < 0 { // which is too large
 		return nil, "", &problem{what: "cannot be read as an address of PostgreSQL", do: "check its parameters and the files that they name; in a value ; is written %3B, and % is %25", exit: exitUsage}
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 { // no connect_timeout in the address

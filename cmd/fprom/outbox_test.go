@@ -351,4 +351,7 @@ func TestConnectTimeoutOfTheAddress(t *testing.T) {
 	if took := time.Since(start); took > 12*time.Second || !strings.Contains(r.err, "cannot be reached") {
 		t.Errorf("after %v: %s", took, r)
 	}
+	if r := fprom(t, nil, "status", "--outbox", database+"&connect_timeout=10000000000").want(t, 2); !strings.Contains(r.err, "check its parameters") {
+		t.Errorf("too long for a duration: %s", r)
+	}
 }
