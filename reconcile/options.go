@@ -42,11 +42,11 @@ type Sale struct {
 
 // Progress says how far Run has come.
 type Progress struct {
-	Stage string        // "days", "commissions", "customers", "missing", "redrive"
+	Stage string        // "outbox" and "sales" (reading what was sent), "days", "commissions", "customers", "missing", "redrive"
 	Calls int           // to FirstPromoter so far
 	Rows  int           // commissions read so far
 	Done  int           // what is done of the stage: days, customers or events
-	Total int           // all days, customers or events of the stage
+	Total int           // all days, customers or events of the stage; 0: not known
 	Left  time.Duration // an estimate, at the client's rate
 }
 

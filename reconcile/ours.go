@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -69,6 +70,7 @@ func (r *run) loadOutbox(ctx context.Context) error {
 		r.began = e.RecordedAt.Truncate(time.Second) // as FirstPromoter's dates are
 	}
 	f := fprom.Filter{Since: r.days.from.date().Add(-maxDelay), Until: (r.days.to + 3).date()}
+	n := 0
 	for e, err := range r.Outbox.Entries(ctx, f) {
 		if err != nil {
 			return fmt.Errorf("fprom: read the outbox: %w", err)
@@ -76,6 +78,8 @@ func (r *run) loadOutbox(ctx context.Context) error {
 		if own := fromEntry(e); own != nil {
 			r.add(own)
 		}
+		n++
+		r.loaded("outbox", n)
 	}
 	return nil
 }
@@ -95,12 +99,22 @@ func fromEntry(e fprom.Entry) *event {
 	return own
 }
 
+// loaded tells of each thousand events.
+func (r *run) loaded(stage string, n int) {
+	if n%1000 == 0 {
+		r.progress(stage, n, 0, 0)
+	}
+}
+
 // loadSales reads a list of sales.
-func (r *run) loadSales() error {
+func (r *run) loadSales(ctx context.Context) error {
+	n := 0
 	for s, err := range r.Sales {
-		if err != nil {
+		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
+		n++
+		r.loaded("sales", n)
 		own := &event{id: s.ID, at: s.At, kind: fprom.KindSale, ignored: s.Event == nil}
 		switch e := s.Event.(type) {
 		case fprom.Sale:

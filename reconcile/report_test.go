@@ -137,6 +137,26 @@ func TestRedriveStopsAtARefusedKey(t *testing.T) {
 	}
 }
 
+// The end of ctx ends the reading of a long list, too.
+func TestInterruptedWhileReadingSales(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	o := newWorld(t, fpromtest.Company{}, 1, 1).options(t)
+	read := 0
+	o.Sales = func(yield func(reconcile.Sale, error) bool) {
+		for read = 1; read < 5000 && yield(reconcile.Sale{ID: fmt.Sprint("ch_", read), At: monday}, nil); read++ {
+			if read == 2499 {
+				cancel()
+			}
+		}
+	}
+	var steps []string
+	o.Progress = func(p reconcile.Progress) { steps = append(steps, fmt.Sprint(p.Stage, " ", p.Done)) }
+	if r, err := reconcile.Run(ctx, o); !errors.Is(err, context.Canceled) || read != 2500 || r.Calls != 0 || !slices.Equal(steps, []string{"sales 1000", "sales 2000"}) {
+		t.Errorf("%v after %d sales and %d calls, %q", err, read, r.Calls, steps)
+	}
+}
+
 // A report takes few calls, and its JSON is what the command line promises.
 func TestCallsAndJSON(t *testing.T) {
 	t.Parallel()

@@ -70,7 +70,7 @@ func (r *run) run(ctx context.Context) error {
 		}
 	}
 	if r.Sales != nil {
-		if err := r.loadSales(); err != nil {
+		if err := r.loadSales(ctx); err != nil {
 			return err
 		}
 	}

@@ -155,7 +155,7 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 	p.set(0, 0, "reads what was sent")
 	o.Progress = func(now reconcile.Progress) {
 		left := math.Round(now.Left.Minutes() * float64(client.Rate()))
-		p.set(int64(now.Calls), int64(now.Calls)+int64(left), fmt.Sprintf("%s: %d of %d; %s read", now.Stage, now.Done, now.Total, count(now.Rows, "commission")))
+		p.set(int64(now.Calls), int64(now.Calls)+int64(left), fmt.Sprintf("%s: %d%s; %s read", now.Stage, now.Done, hint(now.Total > 0, fmt.Sprintf(" of %d", now.Total)), count(now.Rows, "commission")))
 	}
 	report, err := reconcile.Run(ctx, o)
 	p.end()
