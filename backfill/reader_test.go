@@ -130,7 +130,6 @@ func TestRowsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	const header = "event_id,email,amount,currency,status\n"
 	for _, c := range []struct{ name, row, says string }{
-		{"a decimal mark in minor units", "a,ann@example.com,19.99,USD,", "--amount major"},
 		{"negative", "a,ann@example.com,-5,USD,", "negative"},
 		{"no amount", "a,ann@example.com,,USD,", "Amount"},
 		{"no customer", "a,,100,USD,", "Email"},
@@ -194,6 +193,13 @@ func TestMixedAmountsEndTheReading(t *testing.T) {
 		rows, err := read(t, text, backfill.Format{Amount: backfill.Major, Decimal: c.decimal})
 		if !errors.Is(err, backfill.ErrMixedAmounts) || len(rows) != 1 || !strings.Contains(err.Error(), "line 3") {
 			t.Errorf("%q with %q: %d rows, %v", c.amount, c.decimal, len(rows), err)
+		}
+	}
+	// A spreadsheet writes 19.00 as 19: that is no 19 cents because nobody looked.
+	for _, amount := range []string{"19.99", "19,99"} {
+		rows, err := read(t, "event_id;email;amount\na;ann@example.com;19\nb;ann@example.com;"+amount+"\nc;ann@example.com;19\n", minor)
+		if !errors.Is(err, backfill.ErrMixedAmounts) || len(rows) != 1 || !strings.Contains(err.Error(), "--amount major") {
+			t.Errorf("%q in minor units: %d rows, %v", amount, len(rows), err)
 		}
 	}
 }

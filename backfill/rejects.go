@@ -50,7 +50,10 @@ func newRejects(path string, input any, in *Reader) (*rejects, error) {
 			return nil, headerError("the rejects file has columns line and reason of its own: rename the file's column %q", name)
 		}
 	}
-	if was, err := os.Stat(path); err == nil && w.input != nil && os.SameFile(was, w.input) {
+	switch was, err := os.Stat(path); {
+	case err == nil && was.IsDir():
+		return nil, errors.New("fprom: the rejects file is a directory: name a file in it")
+	case err == nil && w.input != nil && os.SameFile(was, w.input):
 		return nil, errors.New("fprom: the rejects file is the file that is read: name another one")
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err != nil { // checked now, since the first row for it may come late

@@ -224,6 +224,9 @@ func TestRejectsFileIsMadeOnlyIfNeeded(t *testing.T) {
 	if got, err := backfill.Run(t.Context(), strings.NewReader(sales(3)), backfill.Options{Format: minor, Outbox: box, RejectsPath: filepath.Join(path, "none", "rejects.csv")}); err == nil || got.Rows > 0 {
 		t.Errorf("a rejects file in no directory: %+v %v", got, err)
 	}
+	if got, err := backfill.Run(t.Context(), strings.NewReader(sales(3)), backfill.Options{Format: minor, Outbox: box, RejectsPath: filepath.Dir(path)}); err == nil || got.Rows > 0 {
+		t.Errorf("a rejects file that is a directory: %+v %v", got, err)
+	}
 }
 
 // However often it is interrupted, run to the end it has stored each row once, and counted it once per run.

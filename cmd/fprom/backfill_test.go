@@ -41,7 +41,7 @@ func TestBackfill(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
 		fake, e, _ := sold(t, p, sale("past_0", "cust0@example.com", 500, "USD"), sale("past_1", "cust1@example.com", 7, "USD"))
-		file := past(t, 20, "bad_1,cust99@example.com,19.99,USD", "bad_2,,100,USD")
+		file := past(t, 20, "bad_1,cust99@example.com,$5,USD", "bad_2,,100,USD")
 		rejects := filepath.Join(t.TempDir(), "rejects.csv")
 		fprom(t, e, "backfill", file, "--amount", "minor", "--dry-run").want(t, 3).golden(t, "backfill_dry.txt")
 		if n := fake.Count("sale", ""); n != 2 {
