@@ -149,6 +149,9 @@ func newModelReplica(t *testing.T, cfg riverqueue.Config, fake *modelFake) *mode
 	if r.queue, err = riverqueue.New(r.pool, cfg); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(r.alive, 2*time.Second)
+	defer cancel()
+	_ = r.queue.Migrate(ctx) // changes nothing
 	r.tracker, err = fprom.New(fprom.Config{
 		APIKey: "a-key", AccountID: "1", Queue: r.queue, HTTPClient: &http.Client{Transport: r}, Timeout: 400 * time.Millisecond, RequestsPerMinute: 60_000,
 		Workers: 8, Logger: cfg.Logger, Breaker: fprom.BreakerConfig{OpenFor: 100 * time.Millisecond},

@@ -2,6 +2,7 @@ package riverqueue_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
@@ -89,13 +91,19 @@ func (m *model) putNew(ctx context.Context, r *rand.Rand, id string) (events []*
 	if replica := m.replica(r.IntN(3)); r.IntN(3) == 0 {
 		rollBack := errors.New("rolled back")
 		rolledBack := r.IntN(3) == 0
-		err = pgx.BeginFunc(ctx, replica.pool, func(tx pgx.Tx) error {
-			err := replica.queue.EnqueueTx(ctx, tx, es...)
+		end := func(err error) error {
 			if err == nil && rolledBack {
 				return rollBack
 			}
 			return err
-		})
+		}
+		if r.IntN(2) == 0 {
+			err = pgx.BeginFunc(ctx, replica.pool, func(tx pgx.Tx) error { return end(replica.queue.EnqueueTx(ctx, tx, es...)) })
+		} else {
+			db := stdlib.OpenDBFromPool(replica.pool)
+			err = inSQLTx(ctx, db, func(tx *sql.Tx) error { return end(replica.queue.EnqueueSQLTx(ctx, tx, es...)) })
+			_ = db.Close()
+		}
 		if rolledBack {
 			return nil
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -112,7 +113,7 @@ func (m *model) trouble(r *rand.Rand) {
 	i, d := r.IntN(len(m.replicas)), []time.Duration{time.Second, 90 * time.Second, 2 * time.Hour}[r.IntN(3)]
 	old := m.replica(i)
 	var err error
-	switch what := r.IntN(10); what {
+	switch what := r.IntN(12); what {
 	case 0, 1, 2:
 		if m.note("ends", i, what); what == 0 {
 			old.stop(10 * time.Second)
@@ -149,10 +150,38 @@ func (m *model) trouble(r *rand.Rand) {
 	case 9:
 		m.note("jobs deleted")
 		_, err = m.pool.Exec(ctx, `DELETE FROM `+m.cfg.Schema+`.river_job WHERE state <> 'running' AND random() < 0.7`)
+	case 10:
+		m.note("schema of a later release")
+		err = m.upgrade()
+	case 11: // replicas that have begun go on as before
+		m.note("schema that needs a later release")
+		_, err = m.pool.Exec(ctx, `INSERT INTO `+m.cfg.Schema+`.fprom_migration (version, min_version) VALUES (98, 98)`)
+		old.stop(10 * time.Second)
+		replacement := newModelReplica(m.T, m.cfg, m.fake)
+		time.Sleep(500 * time.Millisecond)
+		_, undone := m.pool.Exec(ctx, `DELETE FROM `+m.cfg.Schema+`.fprom_migration WHERE version = 98`)
+		err = errors.Join(err, undone)
+		m.mu.Lock()
+		m.replicas[i] = replacement
+		m.mu.Unlock()
 	}
 	if err != nil && !errors.Is(err, river.ErrNotFound) { // a queue that has not run yet
 		m.Error(err)
 	}
+}
+
+// upgrade changes the tables as a later release may: the ledger gets a column, and the functions are made anew. Replicas of this release go on.
+func (m *model) upgrade() error {
+	rules, err := os.ReadFile("migrations/002_rules.sql")
+	if err != nil {
+		return err
+	}
+	m.did["versions"]++
+	_, err = m.pool.Exec(context.Background(), strings.NewReplacer("CREATE ", "CREATE OR REPLACE ", "$schema", m.cfg.Schema, "$account", "1", "$n", strconv.Itoa(m.did["versions"])).Replace(`
+		BEGIN; SET LOCAL deadlock_timeout = '1min';
+		ALTER TABLE $schema.fprom_ledger ADD COLUMN later_$n text NOT NULL DEFAULT 'later'; `+string(rules)+`
+		INSERT INTO $schema.fprom_migration (version, min_version) VALUES (10 + $n, 2); COMMIT`))
+	return err
 }
 
 // step sets the database's clock back by d, as the times that are stored see it; forward if d is negative.
