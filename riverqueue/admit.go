@@ -30,10 +30,8 @@ const (
 // requestsPerMinute becomes the account's limit, for all replicas: the number of the replica that started last counts. Each
 // replica logs a warning when the number changes.
 func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
-	turn, bulk := q.liveTurn, ctx.Value(bulkKey{}) != nil
-	if bulk {
-		turn = q.bulkTurn
-	}
+	bulk := ctx.Value(bulkKey{}) != nil
+	turn := q.turns[bulk]
 	if err := wait(ctx, q, turn); err != nil {
 		return err
 	}

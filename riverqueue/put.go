@@ -22,11 +22,13 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	}
 	for pause := 20 * time.Millisecond; ; pause *= 2 {
 		err := explain("put", q.put(ctx, q.row, ms))
-		lasts := errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || sqlState(err) == "42501"
-		if err == nil || lasts || pause > 320*time.Millisecond || wait(ctx, q, time.After(pause)) != nil {
+		if err == nil || errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || sqlState(err) == "42501" {
 			return err
 		}
 		q.renew(err)
+		if pause > 320*time.Millisecond || wait(ctx, q, time.After(pause)) != nil {
+			return err
+		}
 	}
 }
 

@@ -70,9 +70,9 @@ type Queue struct {
 	closing       sync.Once
 	schemaChecked atomic.Bool // the tables are fit for this program
 
-	limit              atomic.Int64  // the account's calls a minute, as this process last saw it; 0: not yet
-	liveTurn, bulkTurn chan struct{} // semaphores: one call of each kind at a time asks for a slot
-	bulkClaim          chan struct{} // semaphore: one bulk event at a time waits to be claimed
+	limit     atomic.Int64           // the account's calls a minute, as this process last saw it; 0: not yet
+	turns     map[bool]chan struct{} // semaphores: one call for a live event and one for a bulk event (true) at a time asks for a slot
+	bulkClaim chan struct{}          // semaphore: one bulk event at a time waits to be claimed
 }
 
 var (
@@ -93,9 +93,9 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	}
 	return &Queue{
 		cfg: cfg, pool: pool, closed: make(chan struct{}),
-		outage:   outage{log: cfg.Logger, text: "the database fails, and delivery waits for it; what is stored is kept"},
-		river:    outage{log: cfg.Logger, text: "River reports a problem; no event is lost by it"},
-		liveTurn: semaphore(1), bulkTurn: semaphore(1), bulkClaim: semaphore(1),
+		outage: outage{log: cfg.Logger, text: "the database fails, and delivery waits for it; what is stored is kept"},
+		river:  outage{log: cfg.Logger, text: "River reports a problem; no event is lost by it"},
+		turns:  map[bool]chan struct{}{false: semaphore(1), true: semaphore(1)}, bulkClaim: semaphore(1),
 	}, nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
@@ -132,6 +134,35 @@ func TestSilentServer(t *testing.T) {
 		defer cancel()
 		if err := q.Put(ctx, message(t, sale("2", "ann", 100))); err != nil {
 			t.Errorf("Put: %v", err)
+		}
+	})
+	t.Run("second Put", func(t *testing.T) {
+		t.Parallel()
+		h := newHole(t)
+		q, pool := openAt(t, h.url, riverqueue.Config{})
+		var idle []*pgxpool.Conn
+		for range 4 {
+			c, err := pool.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			idle = append(idle, c)
+		}
+		for _, c := range idle {
+			c.Release()
+		}
+		h.silence()
+		defer h.end()
+		put := func(id string) error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			return q.Put(ctx, message(t, sale(id, "ann", 100)))
+		}
+		if put("1") == nil {
+			t.Error("a Put over a silent connection has no error")
+		}
+		if err := put("2"); err != nil {
+			t.Errorf("Put: %v; want it not to try each connection that was open", err)
 		}
 	})
 }
