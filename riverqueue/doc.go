@@ -12,17 +12,17 @@
 //
 // # Guarantees
 //
-// The table fprom_ledger is the record. Each accepted event is one row with body, state and outcome. The event id is its
-// key: if two replicas accept the same event, there is one row. The same id with another amount is a conflict. A row is
-// kept for 400 days. Deliveries are at-least-once: after a crash an event may be sent twice, and its event id makes that
-// one commission.
+// The table fprom_ledger is the record. Each accepted event is one row with body, state and outcome. The event id is its key:
+// if two replicas accept the same event, there is one row. The same id with another amount is a conflict. A row is kept for
+// 400 days after the delivery. Deliveries are at-least-once: after a crash an event may be sent twice, and its event id makes
+// that one commission.
 //
 // A River job is only a wake-up. It contains the key of an event and nothing else. Jobs may be lost, doubled, retried,
-// cancelled or deleted: no event is lost, and the body always comes from the ledger. One worker at a time sends an event. An
-// event without a job gets a new one within a minute, or after Config.Rescue if its process died. So River's UI shows how
-// busy the queue is; the methods of fprom.Outbox (Entries, Redrive, Drop, …) show and change the events. While the queue
-// "fprom" is paused in River, live events wait on all replicas, and Stats and the log say so. While "fprom_bulk" is paused,
-// bulk events wait.
+// cancelled or deleted: no event is lost, and the body always comes from the ledger. One worker at a time sends an event,
+// unless the clock of the database steps meanwhile. An event without a job gets a new one within a minute, or after
+// Config.Rescue if its process died. So River's UI shows how busy the queue is; the methods of fprom.Outbox (Entries, Redrive,
+// Drop, …) show and change the events. While the queue "fprom" is paused in River, live events wait on all replicas, and Stats
+// and the log say so. While "fprom_bulk" is paused, bulk events wait.
 //
 // Events of one customer are delivered one at a time, in the order in which they were put. If transactions overlap, their
 // order is open. Each delivery reads the waiting events of its customer, which is slow where these are tens of thousands. A
