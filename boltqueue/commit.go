@@ -82,35 +82,43 @@ func (q *Queue) write(ctx context.Context, apply func(*transaction) error) error
 		return err
 	}
 	r := &request{apply: apply, done: make(chan error, 1)}
-	q.mu.Lock()
-	q.requests = append(q.requests, r)
-	if !q.committing {
-		q.committing = true
-		go q.commit()
+	select {
+	case q.requests <- r:
+	case <-q.life.Done():
+		return q.usable()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	q.mu.Unlock()
 	select {
 	case err := <-r.done:
 		return err
 	case <-ctx.Done():
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.requests = slices.DeleteFunc(q.requests, func(other *request) bool { return other == r })
 		return ctx.Err()
 	}
 }
 
-// commit waits for the commit before it, then writes all requests in one transaction and answers them.
-func (q *Queue) commit() {
-	q.writing.Lock()
-	defer q.writing.Unlock()
-	q.mu.Lock()
-	group := q.requests
-	q.requests, q.committing = nil, false
-	q.mu.Unlock()
-	err := q.transact(group)
-	for _, r := range group {
-		r.done <- err
+// commits writes the requests that wait in one transaction and answers them, again and again until the life of the queue ends.
+func (q *Queue) commits() {
+	for {
+		var group []*request
+		select {
+		case r := <-q.requests:
+			group = append(group, r)
+		case <-q.life.Done():
+			return
+		}
+		for more := true; more; {
+			select {
+			case r := <-q.requests:
+				group = append(group, r)
+			default:
+				more = false
+			}
+		}
+		err := q.transact(group)
+		for _, r := range group {
+			r.done <- err
+		}
 	}
 }
 

@@ -39,13 +39,6 @@ func CheckPages(path string) error {
 	return guard(func() error { return check(path) })
 }
 
-// Waiting is the number of requests that no commit has taken.
-func (q *Queue) Waiting() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.requests)
-}
-
 // Commits is the number of commits of the file so far.
 func (q *Queue) Commits() int { return q.lastCommit() }
 

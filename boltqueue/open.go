@@ -79,6 +79,7 @@ func (q *Queue) open() error {
 	if err = guard(q.load); err != nil {
 		return errors.Join(err, q.db.Close())
 	}
+	q.committer.Go(q.commits)
 	if !q.noSocket {
 		q.listen()
 	}

@@ -37,14 +37,13 @@ type Queue struct {
 	tracker atomic.Pointer[func() fprom.Stats]
 	logging rate.Sometimes // of writeOutcome
 
-	writing  sync.Mutex // held during a commit; it guards the next two
-	first    uint64     // no event with a lower seq waits
-	reserved int64      // the end of the disk space that was allocated to the file
+	requests  chan *request  // to the committer
+	committer sync.WaitGroup // it alone writes
+	first     uint64         // no event with a lower seq waits
+	reserved  int64          // the end of the disk space that was allocated to the file
 
-	mu         sync.Mutex
-	keys       map[keyHash]uint32 // of open events → the lower half of the seq
-	requests   []*request         // for the next commit
-	committing bool               // a commit will take them
+	mu   sync.Mutex
+	keys map[keyHash]uint32 // of open events → the lower half of the seq
 
 	unlisten func()
 	close    func() error // sync.OnceValue
@@ -101,7 +100,7 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
-		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, unlisten: func() {}, allocate: allocate,
+		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, requests: make(chan *request), unlisten: func() {}, allocate: allocate,
 		logging: rate.Sometimes{Interval: time.Minute},
 	}
 	q.stats.Store(&fprom.QueueStats{})
@@ -143,8 +142,7 @@ func (q *Queue) closeOnce() error {
 	closed := make(chan error, 1)
 	go func() {
 		q.unlisten()
-		q.writing.Lock() // wait for the last commit
-		defer q.writing.Unlock()
+		q.committer.Wait()
 		closed <- guard(q.db.Close)
 	}()
 	var err error

@@ -42,88 +42,71 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
-// gate holds up commits between hold and release.
-type gate struct {
-	mu   sync.Mutex
-	held chan struct{} // one for each commit that is held up
-}
-
-func (g *gate) pass() error {
-	if g.held != nil {
-		g.held <- struct{}{}
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return nil
-}
-
 func TestPutsShareCommits(t *testing.T) {
 	t.Parallel()
-	var g gate
-	q := open(t, t.TempDir(), boltqueue.WithFailures(g.pass, whole))
-	before := q.Commits()
-	for i := range 10 {
-		put(t, q, sale(t, i, 100))
-	}
-	if n := q.Commits() - before; n != 10 {
-		t.Errorf("10 puts, one after the other, took %d commits, want 10", n)
-	}
-	put(t, q, sale(t, 1, 100), sale(t, 2, 100))
-	if n := q.Commits() - before; n != 10 {
-		t.Errorf("a put of known events took %d commits, want 0", n-10)
-	}
-
-	g.mu.Lock()
-	g.held = make(chan struct{}, 2)
-	before = q.Commits()
-	const n = 64
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { put(t, q, sale(t, 100+i, 100)) })
-		if i == 0 {
-			<-g.held // the commit is held up with the first one
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{}, 100)
+		q := open(t, t.TempDir(), boltqueue.WithFailures(func() error { <-gate; return nil }, whole))
+		for range 10 {
+			gate <- struct{}{}
 		}
-	}
-	for q.Waiting() < n-1 {
-		time.Sleep(time.Millisecond)
-	}
-	g.mu.Unlock()
-	wg.Wait()
-	if got := q.Commits() - before; got != 2 {
-		t.Errorf("%d puts at once took %d commits, want 2: the first had begun", n, got)
-	}
-	if s := stats(t, q); s.Pending != 10+n {
-		t.Errorf("%d messages are pending, want %d", s.Pending, 10+n)
-	}
+		before := q.Commits()
+		for i := range 10 {
+			put(t, q, sale(t, i, 100))
+		}
+		if n := q.Commits() - before; n != 10 {
+			t.Errorf("10 puts, one after the other, took %d commits, want 10", n)
+		}
+		put(t, q, sale(t, 1, 100), sale(t, 2, 100))
+		if n := q.Commits() - before; n != 10 {
+			t.Errorf("a put of known events took %d commits, want 0", n-10)
+		}
+		before = q.Commits()
+		const n = 64
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() { put(t, q, sale(t, 100+i, 100)) })
+			synctest.Wait() // the commit is held up with the first one
+		}
+		close(gate)
+		wg.Wait()
+		if got := q.Commits() - before; got != 2 {
+			t.Errorf("%d puts at once took %d commits, want 2: the first had begun", n, got)
+		}
+		if s := stats(t, q); s.Pending != 10+n {
+			t.Errorf("%d messages are pending, want %d", s.Pending, 10+n)
+		}
+	})
 }
 
 func TestPutWithContext(t *testing.T) {
 	t.Parallel()
-	g := gate{held: make(chan struct{}, 2)}
-	q := open(t, t.TempDir(), boltqueue.WithFailures(g.pass, whole))
-	begun := make(chan error, 1)
-	ctx, cancel := context.WithCancel(t.Context())
-	first := sale(t, "begun", 100)
-	g.mu.Lock()
-	go func() { begun <- q.Put(ctx, first) }()
-	<-g.held // a commit has it
-	short, end := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer end()
-	if err := q.Put(short, sale(t, "waiting", 100)); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Put that waits for its commit: %v, want the context's error", err)
-	}
-	cancel()
-	if err := <-begun; !errors.Is(err, context.Canceled) {
-		t.Errorf("Put whose commit has begun: %v, want the context's error", err)
-	}
-	if err := q.Put(ctx, sale(t, "ended", 100)); !errors.Is(err, context.Canceled) {
-		t.Errorf("Put with an ended context: %v", err)
-	}
-	g.mu.Unlock()
-	put(t, q, first, sale(t, "last", 100))
-	if s := stats(t, q); s.Pending != 2 {
-		t.Errorf("%d messages are pending, want 2: the one whose commit had begun, and the last", s.Pending)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		q := open(t, t.TempDir(), boltqueue.WithFailures(func() error { <-gate; return nil }, whole))
+		begun := make(chan error, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		first := sale(t, "begun", 100)
+		go func() { begun <- q.Put(ctx, first) }()
+		synctest.Wait() // a commit has it
+		short, end := context.WithTimeout(t.Context(), time.Second)
+		defer end()
+		if err := q.Put(short, sale(t, "waiting", 100)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Put that waits for its commit: %v, want the context's error", err)
+		}
+		cancel()
+		if err := <-begun; !errors.Is(err, context.Canceled) {
+			t.Errorf("Put whose commit has begun: %v, want the context's error", err)
+		}
+		if err := q.Put(ctx, sale(t, "ended", 100)); !errors.Is(err, context.Canceled) {
+			t.Errorf("Put with an ended context: %v", err)
+		}
+		close(gate)
+		put(t, q, first, sale(t, "last", 100))
+		if s := stats(t, q); s.Pending != 2 {
+			t.Errorf("%d messages are pending, want 2: the one whose commit had begun, and the last", s.Pending)
+		}
+	})
 }
 
 func TestClosed(t *testing.T) {

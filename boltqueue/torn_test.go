@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -233,37 +234,28 @@ func TestDropTwice(t *testing.T) {
 	put(t, q, sale(t, "bad", 4242))
 	damage(t, filepath.Join(dir, "fprom.db"), func(file []byte) int { return bytes.Index(file, []byte("4242")) })
 	closeQueue(t, q)
-	holding, release := make(chan struct{}, 2), make(chan struct{})
-	q = open(t, dir, discard, boltqueue.WithFailures(func() error { holding <- struct{}{}; <-release; return nil }, whole))
-	var calls sync.WaitGroup
-	var dropped atomic.Int64
-	calls.Go(func() { put(t, q, sale(t, 1, 100)) })
-	<-holding
-	for range 2 {
-		calls.Go(func() {
-			n, err := q.Drop(t.Context(), fprom.Filter{})
-			if dropped.Add(int64(n)); err != nil {
-				t.Errorf("Drop: %v", err)
-			}
-		})
-	}
-	await(t, q, 2)
-	close(release)
-	calls.Wait()
-	if s := stats(t, q); dropped.Load() != 1 || s.Dead != 0 || s.Pending != 1 {
-		t.Errorf("dropped %d, %+v; want 1, and the new event left", dropped.Load(), s)
-	}
-}
-
-// await waits until n requests wait for the next commit.
-func await(t *testing.T, q *boltqueue.Queue, n int) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); q.Waiting() < n; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Errorf("%d requests wait, want %d", q.Waiting(), n)
-			return
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		q := open(t, dir, discard, boltqueue.WithFailures(func() error { <-release; return nil }, whole))
+		var calls sync.WaitGroup
+		var dropped atomic.Int64
+		calls.Go(func() { put(t, q, sale(t, 1, 100)) })
+		synctest.Wait()
+		for range 2 {
+			calls.Go(func() {
+				n, err := q.Drop(t.Context(), fprom.Filter{})
+				if dropped.Add(int64(n)); err != nil {
+					t.Errorf("Drop: %v", err)
+				}
+			})
 		}
-	}
+		synctest.Wait() // both wait for the next commit
+		close(release)
+		calls.Wait()
+		if s := stats(t, q); dropped.Load() != 1 || s.Dead != 0 || s.Pending != 1 {
+			t.Errorf("dropped %d, %+v; want 1, and the new event left", dropped.Load(), s)
+		}
+	})
 }
 
 // TestDamagedDeadLetter: a dead letter that is damaged in the file of a running service can be dropped after a restart.
