@@ -262,6 +262,9 @@ func TestReserve(t *testing.T) {
 			}
 			return err
 		}
+		if err := fill(1); err != nil {
+			t.Fatal(err)
+		}
 		d.fail(syscall.ENOSPC)
 		if err := fill(2000); !errors.Is(err, syscall.ENOSPC) || waiting < 100 {
 			t.Errorf("a full disk after %d puts: %v", waiting, err)

@@ -28,7 +28,7 @@ func WithSocketEnd(end func()) Option { return func(q *Queue) { q.noSocket, q.un
 
 // WithAllocate replaces what takes disk space for the reserve.
 func WithAllocate(take func() error) Option {
-	return func(q *Queue) { q.allocate = func(*os.File, int64, int64) error { return take() } }
+	return func(q *Queue) { q.allocate = func(*os.File, int64) error { return take() } }
 }
 
 // SetFailpoint is for a process that tests itself; it must be called before Open.

@@ -21,7 +21,8 @@ const lockTimeout = 200 * time.Millisecond // another Open may hold the lock for
 type file struct {
 	*bbolt.DB
 	of    *os.File
-	first int64 // the length of its first two pages, which a transaction begins with
+	info  os.FileInfo // of when it was opened
+	first int64       // the length of its first two pages, which a transaction begins with
 }
 
 // openFile checks the file at path without changing it. Then it opens and locks it.
@@ -76,7 +77,8 @@ func openBolt(path string, readOnly bool) (*file, error) {
 	switch _, system := errors.AsType[syscall.Errno](err); {
 	case err == nil:
 		f.first = 2 * int64(f.Info().PageSize)
-		return f, nil
+		f.info, err = f.of.Stat()
+		return f, err
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, ErrLocked
 	case system:
@@ -90,9 +92,8 @@ func openBolt(path string, readOnly bool) (*file, error) {
 
 // inPlace reports whether the file is still the one at its path. It believes so if this process may not look any more.
 func (f *file) inPlace() bool {
-	mine, _ := f.of.Stat()
 	current, err := os.Stat(f.of.Name())
-	return os.SameFile(mine, current) || err != nil && !errors.Is(err, fs.ErrNotExist)
+	return os.SameFile(f.info, current) || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 // whole returns an error if the file has lost its first pages: then bbolt would panic while it begins a transaction, and keep a
@@ -117,7 +118,7 @@ func guard(f func() error) (err error) {
 
 // What only Linux has.
 var (
-	allocate     = func(*os.File, int64, int64) error { return errors.ErrUnsupported }
+	allocate     = func(*os.File, int64) error { return errors.ErrUnsupported }
 	keepOwner    = func(*os.File, string) error { return nil }
 	releasePages = func(*bbolt.Tx) error { return nil }
 )

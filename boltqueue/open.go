@@ -123,10 +123,7 @@ func (q *Queue) load() error {
 				return err
 			}
 		}
-		t := q.newTransaction(tx)
-		err := t.load()
-		_ = t.admit(0) // reserve the space for what waits
-		return err
+		return q.newTransaction(tx).load()
 	})
 }
 

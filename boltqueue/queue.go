@@ -26,7 +26,7 @@ type Queue struct {
 	mustExist bool
 	noSocket  bool
 	commitTx  func(*bbolt.Tx) error
-	allocate  func(f *os.File, from, to int64) error // disk space
+	allocate  func(f *os.File, end int64) error // disk space
 
 	life context.Context //nolint:containedctx // the queue's own: it ends at Close, or when the file becomes unusable
 	end  context.CancelCauseFunc

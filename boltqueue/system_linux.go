@@ -1,7 +1,6 @@
 package boltqueue
 
 import (
-	"errors"
 	"os"
 	"syscall"
 
@@ -9,14 +8,10 @@ import (
 )
 
 func init() {
-	// allocate takes disk space for a part of the file, also behind its end. It does not change the content or the length.
-	allocate = func(f *os.File, from, to int64) error {
+	// allocate takes disk space for the file up to end. It does not change the content or the length.
+	allocate = func(f *os.File, end int64) error {
 		const keepSize = 1
-		for {
-			if err := syscall.Fallocate(int(f.Fd()), keepSize, from, to-from); !errors.Is(err, syscall.EINTR) {
-				return err
-			}
-		}
+		return syscall.Fallocate(int(f.Fd()), keepSize, 0, end)
 	}
 	// keepOwner gives the file temp the owner of old.
 	keepOwner = func(old *os.File, temp string) error {
