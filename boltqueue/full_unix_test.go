@@ -197,8 +197,8 @@ func TestCutWhileOpen(t *testing.T) {
 			if err := os.Truncate(path, 0); err != nil {
 				t.Fatal(err)
 			}
-			if err := find(q); !errors.Is(err, boltqueue.ErrDamaged) {
-				t.Errorf("%v, want ErrDamaged", err)
+			if err := find(q); !errors.Is(err, boltqueue.ErrDamaged) || strings.Count(err.Error(), path) != 1 {
+				t.Errorf("%v, want ErrDamaged, and the file named once", err)
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()

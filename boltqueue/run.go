@@ -38,8 +38,7 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 		return nil
 	})
 	switch {
-	case err != nil:
-		_ = q.breakDown(err)
+	case err != nil: // the queue is out of use
 		q.line.Retry(it, 0, false)
 		return
 	case r.damaged:
@@ -99,8 +98,17 @@ func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error
 
 // view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever.
 func (q *Queue) view(f func(*bbolt.Tx) error) error {
-	if err := cmp.Or(q.usable(), q.db.whole()); err != nil {
+	if err := q.usable(); err != nil {
 		return err
 	}
-	return guard(func() error { return q.db.View(f) })
+	err := guard(func() error {
+		if err := q.db.whole(); err != nil {
+			return err
+		}
+		return q.db.View(f)
+	})
+	if errors.Is(err, ErrDamaged) {
+		err = q.breakDown(err)
+	}
+	return err
 }
