@@ -20,29 +20,12 @@ const (
 	maxSkew = 30 * 24 * time.Hour // how far ahead the clock may have been that recorded an event
 )
 
-// Entries implements fprom.Outbox. It reads all events put after Filter.After and, roughly, later than a month before
-// Filter.Since. But if Filter has Keys and a Kind other than KindCancellation, it reads only the events with these keys.
+// Entries implements fprom.Outbox. It leaves out events that are put after its beginning. It reads all events put after
+// Filter.After and, roughly, later than a month before Filter.Since. But if Filter has Keys and a Kind other than
+// KindCancellation, it reads only the events with these keys. Between two pages no transaction is open.
 func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
 		left := f.Limit
-		for page, err := range q.pages(ctx, f) {
-			if err != nil {
-				yield(fprom.Entry{}, err)
-				return
-			}
-			for _, e := range page {
-				if left--; !yield(f.Show(e), nil) || left == 0 {
-					return
-				}
-			}
-		}
-	}
-}
-
-// pages yields the entries that f selects, with the customers in clear. It ignores f.Limit, and leaves out events that are put
-// after its beginning. Between two pages no transaction is open.
-func (q *Queue) pages(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Entry, error] {
-	return func(yield func([]fprom.Entry, error) bool) {
 		r, err := q.newReader(f)
 		for err == nil && r.after < r.end {
 			var page []fprom.Entry
@@ -50,12 +33,14 @@ func (q *Queue) pages(ctx context.Context, f fprom.Filter) iter.Seq2[[]fprom.Ent
 				page = r.readPage(tx)
 				return ctx.Err()
 			})
-			if err == nil && len(page) > 0 && !yield(page, nil) {
-				return
+			for _, e := range page {
+				if left--; !yield(f.Show(e), nil) || left == 0 {
+					return
+				}
 			}
 		}
 		if err != nil {
-			yield(nil, err)
+			yield(fprom.Entry{}, err)
 		}
 	}
 }

@@ -35,34 +35,30 @@ func (q *Queue) Forget(ctx context.Context, customer string) (int, error) {
 // change calls apply for the events that f selects, in a transaction for each page. It returns for how many events apply
 // returned true, at most f.Limit.
 func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transaction, uint64) (bool, error)) (total int, err error) {
-	for page, err := range q.pages(ctx, f) {
+	r, err := q.newReader(f)
+	for err == nil && r.after < r.end && (f.Limit <= 0 || total < f.Limit) {
 		changed := 0
-		if err == nil {
-			err = q.write(ctx, func(t *transaction) error {
-				for _, e := range page {
-					if f.Limit > 0 && total+changed == f.Limit {
-						break
-					}
-					seq, _ := parseSeq(e.Cursor)
-					ok, err := apply(t, seq)
-					if err != nil {
-						return err
-					}
-					if ok {
-						changed++
-					}
+		err = q.write(ctx, func(t *transaction) error {
+			for _, e := range r.readPage(t.open.Tx()) {
+				if f.Limit > 0 && total+changed == f.Limit {
+					break
 				}
-				return nil
-			})
-		}
-		if err != nil {
-			return total, err
-		}
-		if total += changed; f.Limit > 0 && total == f.Limit {
-			break
+				seq, _ := parseSeq(e.Cursor)
+				ok, err := apply(t, seq)
+				if err != nil {
+					return err
+				}
+				if ok {
+					changed++
+				}
+			}
+			return nil
+		})
+		if err == nil {
+			total += changed
 		}
 	}
-	return total, nil
+	return total, err
 }
 
 // History implements fprom.Outbox. It reads only the outcomes between from and to. Outcomes are kept as long as event ids (see
@@ -72,24 +68,15 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 	if err != nil || len(buckets) == 0 {
 		return nil, err
 	}
-	next, end := timeKey(buckets[0].Start, 0), timeKey(to, 0)
-	for next != nil && err == nil {
-		err = q.view(func(tx *bbolt.Tx) error {
-			c := tx.Bucket(bucketTimes).Cursor()
-			k, v := c.Seek(next)
-			for n := 0; n < pageScan && k != nil; n++ {
-				if bytes.Compare(k, end) >= 0 {
-					k = nil
-					break
-				}
-				at := timeOf(k)
-				i := sort.Search(len(buckets), func(i int) bool { return buckets[i].Start.After(at) })
-				buckets[max(i-1, 0)].Add(fprom.State(v), fprom.Outcome(v)) // v is "dead" or an outcome
-				k, v = c.Next()
-			}
-			next = bytes.Clone(k) // nil at the end
-			return ctx.Err()
-		})
-	}
+	end := timeKey(to, 0)
+	err = q.view(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bucketTimes).Cursor()
+		for k, v := c.Seek(timeKey(buckets[0].Start, 0)); k != nil && bytes.Compare(k, end) < 0 && ctx.Err() == nil; k, v = c.Next() {
+			at := timeOf(k)
+			i := sort.Search(len(buckets), func(i int) bool { return buckets[i].Start.After(at) })
+			buckets[max(i-1, 0)].Add(fprom.State(v), fprom.Outcome(v)) // v is "dead" or an outcome
+		}
+		return ctx.Err()
+	})
 	return buckets, err
 }
