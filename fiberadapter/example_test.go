@@ -41,7 +41,7 @@ func Example() {
 	app.Post("/checkout", checkout)
 
 	// A customer buys.
-	answer, err := app.Test(httptest.NewRequest(http.MethodPost, "/checkout", http.NoBody))
+	answer, err := app.Test(httptest.NewRequest(http.MethodPost, "/checkout", http.NoBody), fiber.TestConfig{}) // without a time limit
 	if err != nil {
 		log.Fatal(err)
 	}
