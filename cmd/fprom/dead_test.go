@@ -143,9 +143,7 @@ func TestConfirmedIsWhatWasShown(t *testing.T) {
 		tracker, _ := serve(t, p, fake)
 		fake.Inject(fpromtest.Status(400).OnEvent("bad_3"))
 		out, code := onTerminalAfter(t, e.with(env{"NO_COLOR": "1"}), func() {
-			if err := tracker.Enqueue(t.Context(), sale("bad_3", "zoe@example.com", 100, "USD")); err != nil {
-				t.Error(err)
-			}
+			eventually(t, func() bool { return tracker.Enqueue(t.Context(), sale("bad_3", "zoe@example.com", 100, "USD")) == nil })
 			eventually(t, func() bool { return len(dead(t, e)) == 3 })
 		}, "y\n", "dead", "drop", "--all")
 		if got := dead(t, e); code != 0 || !slices.Equal(got, []string{"sale:bad_3"}) {

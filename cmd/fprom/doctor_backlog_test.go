@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -63,9 +62,7 @@ func TestDoctorOnOldEvents(t *testing.T) {
 			fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
 			fake.Inject(fpromtest.Status(500).OnEvent("old"))
 			tracker, _ := serve(t, p, fake)
-			if err := tracker.Enqueue(t.Context(), sale("ch_1", "bob@example.com", 1999, "USD")); err != nil { // an outcome
-				t.Fatal(err)
-			}
+			enqueue(t, tracker, sale("ch_1", "bob@example.com", 1999, "USD")) // an outcome
 			eventually(t, func() bool { return fake.Count("sale", "old") > 0 && tracker.Stats().NotReferral == 1 })
 			var v checks
 			fprom(t, account(fake).with(env{"FPROM_OUTBOX": p.where}), "doctor", "-o", "json").object(t, &v)
@@ -84,9 +81,7 @@ func TestDoctorNamesAPause(t *testing.T) {
 		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
 		fake.Inject(fpromtest.Status(429).RetryAfter("300").OnKind("sale"))
 		tracker, _ := serve(t, p, fake)
-		if err := tracker.Enqueue(context.Background(), sale("ch_1", "jane@example.com", 1999, "USD")); err != nil {
-			t.Fatal(err)
-		}
+		enqueue(t, tracker, sale("ch_1", "jane@example.com", 1999, "USD"))
 		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
 		eventually(t, func() bool {
 			var s struct {

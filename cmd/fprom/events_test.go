@@ -46,9 +46,7 @@ func TestDuplicateHasNoNumberOfCommissions(t *testing.T) {
 	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
 	fake.AddPastSale(fpromtest.PastSale{EventID: "ch_1", Email: "jane@example.com", Amount: 100})
 	tracker, stop := serve(t, p, fake)
-	if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 100, "USD")); err != nil {
-		t.Fatal(err)
-	}
+	enqueue(t, tracker, sale("ch_1", "jane@example.com", 100, "USD"))
 	flush(t, tracker)
 	stop()
 	if r := fprom(t, env{"FPROM_OUTBOX": p.where}, "events", "ch_1").want(t, 0); !strings.Contains(r.out, "duplicate") || strings.Contains(r.out, "commissions") {

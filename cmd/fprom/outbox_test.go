@@ -138,9 +138,7 @@ func sold(t *testing.T, p place, events ...root.Event) (fake *fpromtest.Server, 
 	t.Helper()
 	fake = fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
 	tracker, stop := serve(t, p, fake)
-	if err := tracker.Enqueue(t.Context(), events...); err != nil {
-		t.Fatal(err)
-	}
+	enqueue(t, tracker, events...)
 	flush(t, tracker)
 	return fake, account(fake).with(env{"FPROM_OUTBOX": p.where}), stop
 }
@@ -164,6 +162,18 @@ func put(t *testing.T, p place, change func(*root.Message), events ...root.Event
 	if err := box.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// enqueue tries until the events are stored: a Tracker waits for a slow machine's disk or database for a second only.
+func enqueue(t *testing.T, tracker *root.Tracker, events ...root.Event) {
+	t.Helper()
+	eventually(t, func() bool {
+		err := tracker.Enqueue(t.Context(), events...)
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 }
 
 func flush(t *testing.T, tracker *root.Tracker) {
@@ -273,9 +283,7 @@ func filled(t *testing.T, p place) (*fpromtest.Server, env) {
 		sale("bad_1", "jane@example.com", 1250, "EUR"), sale("bad_2", "bob@example.com", 5, ""),
 		root.Sale{EventID: "ch_3", Email: "kim@example.com", Amount: 700, Currency: "USD", TID: "tid1"},
 	} {
-		if err := tracker.Enqueue(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
+		enqueue(t, tracker, e)
 		if s, ok := e.(root.Sale); !ok || s.TID == "" { // that of an unknown visitor is asked about again, for an hour
 			flush(t, tracker)
 		}

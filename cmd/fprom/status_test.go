@@ -69,9 +69,7 @@ func TestConflictsOfTheService(t *testing.T) {
 	p := inFile(t)
 	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
 	tracker, stop := serve(t, p, fake)
-	if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 1999, "USD")); err != nil {
-		t.Fatal(err)
-	}
+	enqueue(t, tracker, sale("ch_1", "jane@example.com", 1999, "USD"))
 	flush(t, tracker)
 	if err := tracker.Enqueue(t.Context(), sale("ch_1", "jane@example.com", 1500, "USD")); !errors.Is(err, root.ErrConflict) {
 		t.Fatal(err)

@@ -147,11 +147,7 @@ func TestTriggerShowsAPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range explain.Explain(provider.Name, first).Events() {
-		if err := tracker.Enqueue(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
-	}
+	enqueue(t, tracker, explain.Explain(provider.Name, first).Events()...)
 	idle := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(idle.Close)
 	var v struct{ Tracked []struct{ Key string } }
