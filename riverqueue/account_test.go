@@ -26,26 +26,32 @@ func TestAdmitSharesTheLimit(t *testing.T) {
 		queues[i], _ = open(t, cfg)
 	}
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
-	defer cancel()
 	var mu sync.Mutex
 	var admitted []time.Time
-	var wg sync.WaitGroup
-	for _, q := range queues {
-		for range 4 {
-			wg.Go(func() {
-				for q.Admit(ctx, perMinute) == nil {
-					mu.Lock()
-					admitted = append(admitted, time.Now())
-					mu.Unlock()
-				}
-			})
+	most := 0 // in 4 s
+	const least = 4 * perMinute / 60 * 3 / 4
+	for try := 0; try < 5 && most < least; try++ { // a busy machine does not get to use the limit in some of them
+		before := len(admitted)
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		var wg sync.WaitGroup
+		for _, q := range queues {
+			for range 4 {
+				wg.Go(func() {
+					for q.Admit(ctx, perMinute) == nil {
+						mu.Lock()
+						admitted = append(admitted, time.Now())
+						mu.Unlock()
+					}
+				})
+			}
 		}
+		wg.Wait()
+		cancel()
+		most = max(most, len(admitted)-before)
 	}
-	wg.Wait()
 	slices.SortFunc(admitted, time.Time.Compare)
-	if least := 4 * perMinute / 60 * 3 / 4; len(admitted) < least {
-		t.Errorf("%d calls in 4 s, want at least %d: the limit is not used", len(admitted), least)
+	if most < least {
+		t.Errorf("%d calls in 4 s, want at least %d: the limit is not used", most, least)
 	}
 	for n, at := range admitted { // since the begin: a busy machine learns of some calls late, and so of several at once
 		if d := at.Sub(begun); n >= 3 && d < time.Duration(n-3)*time.Minute/perMinute {
@@ -174,11 +180,11 @@ func fleet(t *testing.T, n int, fake *fpromtest.Server, change func(*fprom.Confi
 	return trackers, queues
 }
 
-// enqueue tries until the event is stored: a Tracker waits for a slow machine's database for a second only.
-func enqueue(t *testing.T, tracker *fprom.Tracker, e fprom.Event) {
+// enqueue tries until the events are stored: a Tracker waits for a slow machine's database for a second only.
+func enqueue(t *testing.T, tracker *fprom.Tracker, events ...fprom.Event) {
 	t.Helper()
-	waitFor(t, "the event to be stored", func() bool {
-		err := tracker.Enqueue(t.Context(), e)
+	waitFor(t, "the events to be stored", func() bool {
+		err := tracker.Enqueue(t.Context(), events...)
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}

@@ -81,9 +81,7 @@ func TestLongWait(t *testing.T) {
 	s := sale("1", "ann", 100)
 	s.TID = "tid"
 	begun := time.Now()
-	if err := trackers[0].Enqueue(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
+	enqueue(t, trackers[0], s)
 	next := func() (at time.Time) {
 		for _, e := range entriesOf(t, queues[0], fprom.Filter{State: fprom.StateWaiting}) {
 			at = e.NextAttempt

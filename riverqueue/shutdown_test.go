@@ -40,9 +40,7 @@ func TestShutdown(t *testing.T) {
 		return tr
 	}
 	first := tracker()
-	if err := first.Enqueue(t.Context(), sale("1", "ann", 100), sale("2", "ben", 100)); err != nil {
-		t.Fatal(err)
-	}
+	enqueue(t, first, sale("1", "ann", 100), sale("2", "ben", 100))
 	<-begun
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
