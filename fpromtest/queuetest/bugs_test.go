@@ -121,7 +121,7 @@ func TestSuitesFindBugs(t *testing.T) {
 		go func() {
 			atOnce <- struct{}{}
 			defer func() { <-atOnce }()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=20s", "-test.run=^TestModel$/"+strings.ReplaceAll(tt.test, "/", "/^"))
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=2m", "-test.run=^TestModel$/"+strings.ReplaceAll(tt.test, "/", "/^"))
 			cmd.Env = append(os.Environ(), "QUEUETEST_BUG="+tt.bug)
 			var err error
 			outputs[i], err = cmd.CombinedOutput()

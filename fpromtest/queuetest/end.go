@@ -101,7 +101,7 @@ func (r *rig) testSecondRun() {
 		if !errors.Is(err, fprom.ErrQueueInUse) {
 			r.t.Errorf("a second Run returned %v, want ErrQueueInUse", err)
 		}
-	case <-time.After(patience / 10):
+	case <-time.After(patience):
 		r.t.Error("a second Run has not returned, want ErrQueueInUse")
 		cancel()
 		if err := <-second; err != nil {
@@ -118,7 +118,7 @@ func (r *rig) testSecondRun() {
 func (r *rig) testClosed() {
 	m := r.sale("1", "ann", 100)
 	r.close()
-	ctx, cancel := context.WithTimeout(context.Background(), patience/10)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for what, err := range r.afterClose(ctx, m) {
 		if !errors.Is(err, fprom.ErrQueueClosed) {

@@ -73,7 +73,7 @@ func (r *rig) testPermanent() {
 	if n := len(r.deliveries(bad)); n != 1 {
 		r.t.Errorf("a permanent failure was delivered %d times, want 1", n)
 	}
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience/10)
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
 	if err := r.q.Flush(ctx); err != nil {
 		r.t.Errorf("Flush after a permanent failure: %v", err)
