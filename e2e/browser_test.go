@@ -64,9 +64,9 @@ type look struct {
 var looks = []look{
 	{name: "light", width: 1100, height: 900},
 	{name: "dark", width: 1100, height: 900, dark: true},
-	{name: "phone", width: 390, height: 844, phone: true},
+	{name: "phone", width: 360, height: 740, phone: true},
 	{name: "light, no script", width: 1100, height: 900, noScript: true},
-	{name: "dark phone, no script", width: 390, height: 844, phone: true, dark: true, noScript: true},
+	{name: "dark phone, no script", width: 320, height: 600, phone: true, dark: true, noScript: true},
 }
 
 // tab is a tab of the browser that notes what must not happen.

@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	browserpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/gin-gonic/gin"
 
 	"github.com/fprom-go/fprom"
@@ -183,6 +185,66 @@ func TestStaysFresh(t *testing.T) {
 	server.CloseClientConnections()
 	server.Close()
 	p.do(chromedp.WaitVisible(chromedp.CSS("#stale")))
+}
+
+// contrasts are the contrasts of what is seen with what it is seen on, by name: at least 3 for shapes and large text, 4.5 for other text.
+const contrasts = `(() => {
+	const rgb = s => s.match(/[\d.]+/g).map(Number);
+	const light = s => rgb(s).slice(0, 3).map(c => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4).reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
+	const on = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (rgb(c)[3] !== 0) return c; } return "rgb(255,255,255)"; };
+	const low = [];
+	const see = (what, e, colour, least) => {
+		const [a, b] = [light(colour), light(on(e.parentElement))].sort();
+		const n = (b + .05) / (a + .05);
+		if (n < least) low.push(what + " " + e.className + ": " + n.toFixed(2));
+	};
+	for (const e of document.querySelectorAll(".legend i:not(.line)")) see("i", e, getComputedStyle(e).backgroundColor, 3);
+	for (const e of document.querySelectorAll("h1, h2, p, small, time, code, button, summary, a, li b, .state")) {
+		if (e.textContent.trim()) see(e.localName, e.firstElementChild ?? e, getComputedStyle(e).color, 4.5);
+	}
+	return [...new Set(low)].join(", ");
+})()`
+
+// TestAccess: who uses no mouse, hears the page or sees little can use it.
+func TestAccess(t *testing.T) {
+	for _, l := range looks[:2] {
+		t.Run(l.name, func(t *testing.T) {
+			server := httptest.NewServer(page(t, troubled()))
+			t.Cleanup(server.Close)
+			p := open(t, l)
+			p.do(chromedp.Navigate(server.URL), chromedp.WaitVisible(chromedp.CSS("#dead")))
+			if low := get(p, chromedp.Evaluate[string](contrasts)); low != "" {
+				t.Errorf("too little contrast: %s", low)
+			}
+			const names = `[...document.querySelectorAll("button, summary")].map(e => [e.closest("form").ariaLabel, e.textContent].join())`
+			if twice := get(p, chromedp.Evaluate[string](names+`.filter((n, i, all) => all.indexOf(n) !== i).join(", ")`)); twice != "" {
+				t.Errorf("several buttons are named %s", twice)
+			}
+			p.do(chromedp.Focus(chromedp.CSS(`#dead li:nth-child(2) summary`)), chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
+			p.await(".notice", "1 dead letter was dropped.")
+		})
+	}
+}
+
+// TestStaysFreshWithFocus: a page that was clicked on is not old for ever, and the focus stays where it was.
+func TestStaysFreshWithFocus(t *testing.T) {
+	o := troubled()
+	server := httptest.NewServer(page(t, o))
+	t.Cleanup(server.Close)
+	p := open(t, looks[0])
+	command(p, browserpage.AddScriptToEvaluateOnNewDocument, browserpage.AddScriptToEvaluateOnNewDocumentParams{
+		Source: `{ const set = setInterval; window.setInterval = (f, ms) => set(f, ms / 20) }`,
+	})
+	p.do(chromedp.Navigate(server.URL), chromedp.WaitVisible(chromedp.CSS("#dead")), chromedp.Focus(chromedp.CSS(`#dead li:nth-child(2) summary`)), chromedp.KeyEvent(kb.Enter))
+	o.Change(func() { o.Err = errors.New("the disk is broken") })
+	p.await("h1", "Commissions need you now.")
+	o.Change(func() { o.Err = nil })
+	p.do(chromedp.WaitVisible(chromedp.CSS("#dead li:nth-child(2) summary")), chromedp.Focus(chromedp.CSS(`#dead li:nth-child(2) summary`)))
+	o.Change(func() { o.Status.Conflicts = 2 })
+	p.await(".banner.warn", "2 events were not tracked")
+	if focus := get(p, chromedp.Evaluate[string](`document.activeElement.localName + document.activeElement.closest("form")?.ariaLabel`)); focus != "summarysale:pi_3Rd04101" {
+		t.Errorf("the focus is on %q", focus)
+	}
 }
 
 // TestScreenshots writes the pictures of docs/operations.md, if FPROM_SCREENSHOTS names their directory.
