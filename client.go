@@ -59,7 +59,7 @@ func (c *client) useDefaultTransport() {
 }
 
 func (c *client) request(ctx context.Context, m Message) (*http.Request, error) {
-	if !slices.Contains([]string{KindSale, KindRefund, KindSignup, KindCancellation}, m.Kind) {
+	if !slices.Contains(kinds, m.Kind) {
 		return nil, fmt.Errorf("unknown kind %q", m.Kind)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.BaseURL+"/"+m.Kind, bytes.NewReader(m.Body))

@@ -85,6 +85,8 @@ const (
 	KindCancellation = "cancellation"
 )
 
+var kinds = []string{KindSale, KindRefund, KindSignup, KindCancellation}
+
 func (Sale) isEvent()         {}
 func (Refund) isEvent()       {}
 func (Signup) isEvent()       {}

@@ -160,10 +160,6 @@ func (f Filter) Match(e Entry) bool {
 
 // SafeKeys returns every Entry.Key that f.Keys may mean; nil if f.Keys is empty. It is for implementations of Outbox.
 func (f Filter) SafeKeys() (keys []string) {
-	kinds := []string{f.Kind}
-	if f.Kind == "" {
-		kinds = []string{KindSale, KindRefund, KindSignup, KindCancellation}
-	}
 	for _, k := range f.Keys {
 		keys = append(keys, SafeKey(k))
 		for _, kind := range kinds {
