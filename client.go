@@ -50,10 +50,7 @@ func (c *client) useDefaultTransport() {
 		return
 	}
 	t := standard.Clone()
-	t.MaxIdleConnsPerHost = max(c.cfg.Workers, t.MaxIdleConnsPerHost)
-	t.MaxIdleConns = max(c.cfg.Workers, t.MaxIdleConns)
 	t.MaxResponseHeaderBytes = 64 << 10
-	t.DisableCompression = true                                                                  // no answer grows by decompression
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second} // so that a dead connection is closed
 	c.transport, c.closeIdle = t, t.CloseIdleConnections
 }
@@ -68,7 +65,7 @@ func (c *client) request(ctx context.Context, m Message) (*http.Request, error) 
 	}
 	req.Header = http.Header{
 		"Accept":          {"application/json"},
-		"Accept-Encoding": {"identity"},
+		"Accept-Encoding": {"identity"}, // no answer grows by decompression
 		"Account-Id":      {c.cfg.AccountID},
 		"Authorization":   {"Bearer " + c.cfg.APIKey},
 		"Content-Type":    {"application/json"},

@@ -134,7 +134,7 @@ func TestCall(t *testing.T) {
 				t.Errorf("call of %s, want %s", c.url, want)
 			}
 			for name, want := range map[string]string{
-				"Authorization": "Bearer " + apiKey, "Account-Id": accountID, "Content-Type": "application/json", "Accept": "application/json",
+				"Authorization": "Bearer " + apiKey, "Account-Id": accountID, "Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity",
 				"User-Agent":      "fprom-go/" + fprom.Version + " (+https://github.com/fprom-go/fprom)",
 				"Idempotency-Key": "", "X-Idempotency-Key": "", "Cookie": "", "Referer": "",
 			} {
