@@ -99,7 +99,7 @@ func (e *UndeliveredError) Error() string {
 		m, _ := NewMessage(ev)
 		names = append(names, SafeKey(m.Key))
 	}
-	return fmt.Sprintf("fprom: shut down with undelivered events: %d (the first: %s); store them, or use a durable queue (boltqueue)", len(e.Events), strings.Join(names, ", "))
+	return fmt.Sprintf("fprom: shut down with undelivered events: %d (the first: %s); store UndeliveredError.Events and enqueue them at the next start, or use a durable queue (boltqueue)", len(e.Events), strings.Join(names, ", "))
 }
 
 // IsPermanent reports whether sending the event again cannot help: FirstPromoter rejected it, the Tracker gave it up, it is not

@@ -106,6 +106,10 @@ func TestShutdownHandsBack(t *testing.T) {
 				if !errors.As(err, &left) || !reflect.DeepEqual(left.Events, events) {
 					t.Errorf("Shutdown: %v\n%+v", err, left)
 				}
+				const text = "undelivered events: 6 (the first: sale:whole, sale:second, refund:third, signup:sha256-d648b243a3e817eaa3309e00e183483f, cancellation:v); store UndeliveredError.Events"
+				if !strings.Contains(err.Error(), text) {
+					t.Errorf("Shutdown: %v, want %s", err, text)
+				}
 				if d := time.Since(begin); d > 3*time.Second {
 					t.Errorf("Shutdown took %v", d)
 				}
