@@ -2,7 +2,6 @@ package billing
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/fprom-go/fprom"
 )
@@ -67,13 +66,4 @@ func (d *Draft) trace() []Field {
 		}
 	}
 	return out
-}
-
-// mask keeps the first letter of each side of an e-mail address.
-func mask(email string) string {
-	local, host, ok := strings.Cut(email, "@")
-	if !ok || local == "" || host == "" {
-		return "***"
-	}
-	return string([]rune(local)[:1]) + "***@" + string([]rune(host)[:1]) + "***"
 }

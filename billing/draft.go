@@ -81,7 +81,7 @@ func (d *Draft) SaleID(t Text) { d.set("sale_event_id", &d.saleID, t) }
 func (d *Draft) Email(t Text) {
 	if d.e.Email == "" && (fprom.Cancellation{Email: t.S}).Validate() == nil {
 		d.e.Email = t.S
-		d.note("email", mask(t.S), t.From)
+		d.note("email", fprom.MaskEmail(t.S), t.From)
 	}
 }
 
