@@ -125,7 +125,7 @@ var webhookFuncs = template.FuncMap{
 // WebhookBody returns the body of Webhook.
 func WebhookBody(provider, event string, c WebhookConfig) ([]byte, error) {
 	if d, known := currency.Lookup(cmp.Or(c.Currency, "usd")); !known || d.Digits != 2 || d.ISO != 2 {
-		return nil, fmt.Errorf("fprom: the sample's currency %q has no hundredths: take one such as usd or eur, and change the amounts in the body", c.Currency)
+		return nil, fmt.Errorf("fprom: the sample's currency %q is unknown or has no hundredths: take one such as usd or eur, and change the amounts in the body", c.Currency)
 	}
 	source, _, err := webhookFile(provider, event)
 	if err != nil {
