@@ -2,7 +2,9 @@ package fprom_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,10 +26,10 @@ func TestNewBuckets(t *testing.T) {
 		"10,001":              {from: now.Add(-10_001 * time.Minute), to: now, step: time.Minute},
 		"since the year 1":    {to: now, step: 30 * 24 * time.Hour},
 		"the other way round": {from: now, to: now.Add(-time.Hour), step: time.Minute, empty: true},
-		"no step":             {from: now.Add(-time.Hour), to: now},
+		"no step":             {from: now, to: now},
 	} {
 		got, err := fprom.NewBuckets(test.from, test.to, test.step)
-		if len(got) != test.want || (err == nil) != (test.want > 0 || test.empty) {
+		if _, invalid := errors.AsType[*fprom.ValidationError](err); len(got) != test.want || invalid == (test.want > 0 || test.empty) {
 			t.Errorf("%s: %d intervals, %v; want %d", name, len(got), err, test.want)
 		}
 	}
@@ -71,5 +73,15 @@ func TestLedger(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An Entry says whether the event is one of a bulk load, and takes no text of any length.
+func TestEntryOfABulkEvent(t *testing.T) {
+	t.Parallel()
+	e := fprom.NewEntry(fprom.Message{Bulk: true})
+	e.Settle(fprom.Result{}, errors.New(strings.Repeat("x", 2000)), time.Now())
+	if !e.Bulk || len(e.Reason) > 1100 {
+		t.Errorf("bulk %v, a reason of %d bytes", e.Bulk, len(e.Reason))
 	}
 }
