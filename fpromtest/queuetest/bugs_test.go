@@ -121,10 +121,15 @@ func TestSuitesFindBugs(t *testing.T) {
 		go func() {
 			atOnce <- struct{}{}
 			defer func() { <-atOnce }()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=2m", "-test.run=^TestModel$/"+strings.ReplaceAll(tt.test, "/", "/^"))
-			cmd.Env = append(os.Environ(), "QUEUETEST_BUG="+tt.bug)
 			var err error
-			outputs[i], err = cmd.CombinedOutput()
+			for range 3 { // on a machine that stands still for a moment, something else may be in vain first
+				cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.timeout=2m", "-test.run=^TestModel$/"+strings.ReplaceAll(tt.test, "/", "/^"))
+				cmd.Env = append(os.Environ(), "QUEUETEST_BUG="+tt.bug)
+				outputs[i], err = cmd.CombinedOutput()
+				if err == nil || strings.Contains(string(outputs[i]), tt.want) {
+					break
+				}
+			}
 			results[i] <- err
 		}()
 	}
