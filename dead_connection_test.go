@@ -102,7 +102,7 @@ func TestDeadConnection(t *testing.T) {
 	standard.TLSClientConfig = before
 	t.Parallel() // not before: nobody else may see the change
 	enqueue(t, tracker, sale("before"))
-	flush(t, tracker, 10*time.Second)
+	flush(t, tracker, time.Minute)
 	way.forget()
 	enqueue(t, tracker, sale("after"))
 	flush(t, tracker, time.Minute)

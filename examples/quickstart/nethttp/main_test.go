@@ -25,7 +25,7 @@ func TestCheckout(t *testing.T) {
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	shop.ServeHTTP(httptest.NewRecorder(), r)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // a sale with an unknown TID is tried for an hour
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // a sale with an unknown TID is tried for an hour
 	defer cancel()
 	if err := tracker.Flush(ctx); err != nil { // waits for the delivery
 		t.Fatal(err)
