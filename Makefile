@@ -39,7 +39,7 @@ unit: ## the tests of every module, with the race detector; riverqueue's wait fo
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(addprefix unit@,riverqueue $(filter-out riverqueue,$(MODULES)))
 
 $(addprefix unit@,$(MODULES)): unit@%:
-	@echo "== test $*"; go -C $* test -race -vet=off -timeout 15m ./...
+	@echo "== test $*"; go -C $* test -race -vet=off -timeout 30m ./...
 
 fmt: ## fail if gofmt would change a file
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi

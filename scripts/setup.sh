@@ -21,5 +21,7 @@ echo "== install ${packages[*]}"
 # Debian's package would start a server of its own.
 mkdir -p /etc/postgresql-common
 [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
-apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}"
+# A new machine may be busy with its own updates, and a mirror may fail for a moment.
+apt=(apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=5)
+"${apt[@]}" update
+DEBIAN_FRONTEND=noninteractive "${apt[@]}" install -y "${packages[@]}"
