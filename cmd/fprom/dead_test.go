@@ -212,8 +212,11 @@ func TestBar(t *testing.T) {
 	p := inFile(t)
 	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
 	out, code := onTerminal(t, env{"FPROM_OUTBOX": p.where, "NO_COLOR": "1"}, "", "backfill", past(t, 40_000), "--amount", "minor") // long enough for the bar to move
-	if code != 0 || !strings.Contains(out, "000 queued") || strings.Contains(out, "\x1b[3") || !strings.HasSuffix(out, "takes 1 h 40 min\r\n") {
+	if code != 0 || !strings.Contains(out, "000 queued") || strings.Contains(out, "\x1b[3") || !strings.HasSuffix(out, "takes about 1 h 48 min\r\n") {
 		t.Errorf("exit %d: %q", code, out)
+	}
+	if !strings.Contains(out, " s left") {
+		t.Errorf("a narrow bar does not say how long it takes: %q", out)
 	}
 	for part := range strings.SplitSeq(out, "\r") {
 		if strings.HasPrefix(part, "rows") && utf8.RuneCountInString(part) > columns {

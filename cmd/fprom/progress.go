@@ -130,7 +130,7 @@ func (p *progress) text(rate float64, left time.Duration) string {
 	if p.total > 0 {
 		of = fmt.Sprintf(" of %d", p.total)
 	}
-	if p.bar && p.total > 0 {
+	if p.bar && p.total > 0 && p.drawn > 75 { // else the figures have no room
 		n := int(barCells * min(p.done, p.total) / p.total)
 		bar = "[" + strings.Repeat("=", n) + strings.Repeat(" ", barCells-n) + "] "
 	}

@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-const columns = 80 // of the terminal
+const columns = 60 // of the terminal
 
 // onTerminal runs the program on a terminal of its own, types the answer at its question, and returns what it showed.
 func onTerminal(t *testing.T, e env, answer string, args ...string) (string, int) {
