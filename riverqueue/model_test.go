@@ -113,7 +113,7 @@ func (m *model) trouble(r *rand.Rand) {
 	i, d := r.IntN(len(m.replicas)), []time.Duration{time.Second, 90 * time.Second, 2 * time.Hour}[r.IntN(3)]
 	old := m.replica(i)
 	var err error
-	switch what := r.IntN(12); what {
+	switch what := r.IntN(13); what {
 	case 0, 1, 2:
 		if m.note("ends", i, what); what == 0 {
 			old.stop(10 * time.Second)
@@ -164,6 +164,9 @@ func (m *model) trouble(r *rand.Rand) {
 		m.mu.Lock()
 		m.replicas[i] = replacement
 		m.mu.Unlock()
+	case 12:
+		m.note("indexes made anew")
+		_, err = m.pool.Exec(ctx, `REINDEX TABLE CONCURRENTLY `+m.cfg.Schema+`.river_job`)
 	}
 	if err != nil && !errors.Is(err, river.ErrNotFound) { // a queue that has not run yet
 		m.Error(err)
