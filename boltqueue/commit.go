@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/fprom-go/fprom"
@@ -97,11 +98,14 @@ func (q *Queue) write(ctx context.Context, apply func(*transaction) error) error
 
 // commits writes the requests that wait in one transaction and answers them, again and again until the life of the queue ends.
 func (q *Queue) commits() {
+	var group []*request
 	for {
-		var group []*request
+		if len(group) > 1 {
+			runtime.Gosched() // let the callers that were answered put again, and share the next commit
+		}
 		select {
 		case r := <-q.requests:
-			group = append(group, r)
+			group = []*request{r}
 		case <-q.life.Done():
 			return
 		}
