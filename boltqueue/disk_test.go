@@ -184,27 +184,6 @@ func TestCloseWhileSocketHangs(t *testing.T) {
 	})
 }
 
-// TestFullAtTheEnd: what could not be written when the service ends is sent again by the next one.
-func TestFullAtTheEnd(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var d disk
-		dir := t.TempDir()
-		q := open(t, dir, discard, boltqueue.WithFailures(d.failure, whole))
-		put(t, q, sale(t, 1, 100))
-		d.fail(syscall.ENOSPC)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if err := run(ctx, q, func(context.Context, fprom.Message) error { return nil }); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-		closeQueue(t, q)
-		if got := deliver(t, open(t, dir), nil); len(got) != 1 || got[0].Attempt != 1 {
-			t.Errorf("delivered %v by the next service, want the event again", got)
-		}
-	})
-}
-
 // disk is one whose commits can fail.
 type disk struct{ err atomic.Pointer[error] }
 
