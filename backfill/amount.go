@@ -59,7 +59,7 @@ func minorAmount(s string) (int64, error) {
 	case !isNumber(digits):
 		return bad("is not a whole number such as 1999")
 	case strings.ContainsAny(digits, ".,"):
-		return 0, notMinor{}
+		return 0, minorError{}
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -68,14 +68,14 @@ func minorAmount(s string) (int64, error) {
 	return n, nil
 }
 
-// notMinor is an ErrMixedAmounts. The amounts before it without a mark may be major ones, too.
-type notMinor struct{}
+// minorError is an ErrMixedAmounts. The amounts before it without a mark may be major ones, too.
+type minorError struct{}
 
-func (notMinor) Error() string {
+func (minorError) Error() string {
 	return "the amount has a decimal mark, but the file is read in minor units (1999 for 19.99): read it in major units (--amount major), or mend the row"
 }
 
-func (notMinor) Is(target error) bool { return target == ErrMixedAmounts }
+func (minorError) Is(target error) bool { return target == ErrMixedAmounts }
 
 // isNumber reports whether s consists of digits, points and commas.
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789.,") == "" }
