@@ -1,6 +1,7 @@
 package riverqueue_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,6 +29,7 @@ func TestBadEvents(t *testing.T) {
 		from, to = 5*time.Minute, 7*time.Minute
 	}
 	calls := &badCalls{begin: time.Now()}
+	go calls.watch(t.Context())
 	fake := fpromtest.NewServer(t) // for its credentials: the answers are those of calls
 	trackers, queues := fleet(t, 3, fake, func(c *fprom.Config) {
 		c.RequestsPerMinute, c.Burst, c.HTTPClient = limit, 0, &http.Client{Transport: calls}
@@ -45,9 +47,9 @@ func TestBadEvents(t *testing.T) {
 		enqueueAll(fmt.Sprint("good", second), usual/4+20) // more than can be sent
 		time.Sleep(time.Until(calls.begin.Add(time.Duration(second+15) * time.Second)))
 	}
-	good, all := calls.between(from, to)
-	rate := float64(good) / (to - from).Minutes()
-	t.Logf("%v: %.0f good events and %.0f calls a minute from %v to %v", bad, rate, float64(all)/(to-from).Minutes(), from, to)
+	good, all, ran := calls.between(from, to)
+	rate := float64(good) / ran.Minutes()
+	t.Logf("%v: %.0f good events and %.0f calls a minute in %v from %v to %v", bad, rate, float64(all)/ran.Minutes(), ran, from, to)
 	if rate < usual*0.8 {
 		t.Errorf("%.0f good events a minute, want %d", rate, usual*8/10)
 	}
@@ -62,6 +64,20 @@ type badCalls struct {
 	mu    sync.Mutex
 	all   []time.Duration
 	good  []time.Duration
+	ticks []time.Duration // every watchTime, but while the machine stands still
+}
+
+const watchTime = 250 * time.Millisecond
+
+func (b *badCalls) watch(ctx context.Context) {
+	ticker := time.NewTicker(watchTime)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		<-ticker.C
+		b.mu.Lock()
+		b.ticks = append(b.ticks, time.Since(b.begin))
+		b.mu.Unlock()
+	}
 }
 
 func (b *badCalls) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -90,8 +106,8 @@ func (b *badCalls) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
 }
 
-// between counts the calls that began in that time.
-func (b *badCalls) between(from, to time.Duration) (good, all int) {
+// between counts the calls that began in that time, and how much of it the machine did not stand still.
+func (b *badCalls) between(from, to time.Duration) (good, all int, ran time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	count := func(at []time.Duration) (n int) {
@@ -102,5 +118,5 @@ func (b *badCalls) between(from, to time.Duration) (good, all int) {
 		}
 		return n
 	}
-	return count(b.good), count(b.all)
+	return count(b.good), count(b.all), time.Duration(count(b.ticks)) * watchTime
 }
