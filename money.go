@@ -4,8 +4,8 @@ import "github.com/fprom-go/fprom/internal/currency"
 
 // ParseAmount reads a decimal amount in units of a currency and returns it in FirstPromoter's minor units: whole units of the
 // zero-decimal currencies, hundredths of all others (see money.Exponent). "19.99" USD is 1999, and "1999" JPY is 1999. code is
-// an ISO 4217 code in any case; an empty code means the account's default currency, with hundredths. Further decimals must be
-// zero; only the third decimal of a three-decimal currency is rounded half to even. s may have digits, one point and a
+// an ISO 4217 code in any case; an empty code means the account's default currency, with hundredths. Decimals that only
+// ISO 4217 has, as the third one of KWD, are rounded half to even; further ones must be zero. s may have digits, one point and a
 // leading minus: no exponent, no thousands separator, no space. The error is a *ValidationError of "Amount" or "Currency".
 func ParseAmount(s, code string) (int64, error) {
 	c, ok := currency.Lookup(code)
@@ -15,10 +15,7 @@ func ParseAmount(s, code string) (int64, error) {
 	case !ok:
 		return 0, &ValidationError{"Currency", "is not an ISO 4217 code such as USD"}
 	}
-	digits := c.Digits
-	if digits > 0 {
-		digits = max(digits, c.ISO)
-	}
+	digits := max(c.Digits, c.ISO)
 	n, err := currency.ParseDecimal(s, digits)
 	if err != nil {
 		return 0, &ValidationError{"Amount", err.Error()}
@@ -36,8 +33,6 @@ func BeforeTax(paid, total, tax int64) int64 {
 		return 0
 	case total <= 0 || tax <= 0:
 		return paid
-	case tax >= total:
-		return 0
 	}
-	return currency.MulDiv(paid, total-tax, total)
+	return currency.MulDiv(paid, max(total-tax, 0), total)
 }

@@ -34,6 +34,8 @@ func TestParseAmount(t *testing.T) {
 		{"1.245", "KWD", 124, ""},   //
 		{"-1.235", "KWD", -124, ""}, //
 		{"1.2345", "CLF", 123, ""},  // four
+		{"1.5", "MGA", 2, ""},       // none here, two in ISO 4217
+		{"50.5", "ISK", 5050, ""},   // two here, none in ISO 4217
 		{"9999999999999999", "USD", 999999999999999900, ""},
 		{"99999999999999999", "USD", 0, "Amount"},
 		{"19.999", "USD", 0, "Amount"},
@@ -83,6 +85,8 @@ func TestBeforeTax(t *testing.T) {
 		{math.MaxInt64, 2, 1, math.MaxInt64/2 + 1}, // …3.5 to even
 		{math.MaxInt64, 1, 0, math.MaxInt64},
 		{math.MinInt64, 1, 1, 0},
+		{1, 2, 0, 1},
+		{5, 1, 1, 0},
 	} {
 		if got := fprom.BeforeTax(test.paid, test.total, test.tax); got != test.want {
 			t.Errorf("BeforeTax(%d, %d, %d) = %d, want %d", test.paid, test.total, test.tax, got, test.want)

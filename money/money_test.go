@@ -80,6 +80,10 @@ func TestRescale(t *testing.T) {
 		{math.MaxInt64, 18, 0, 9},
 		{1, -1, 2, 0},
 		{1, 2, 19, 0},
+		{math.MaxInt64, 19, 2, 0},
+		{math.MaxInt64, 2, -1, 0},
+		{1e18, 0, 1, math.MaxInt64},
+		{2e18, 0, 1, math.MaxInt64},
 	} {
 		if got := money.Rescale(test.amount, test.from, test.to); got != test.want {
 			t.Errorf("Rescale(%d, %d, %d) = %d, want %d", test.amount, test.from, test.to, got, test.want)
