@@ -3,7 +3,6 @@ package fprom
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html"
 	"net/http"
@@ -33,11 +32,11 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 	v, e := verdict{Result: Result{StatusCode: status}}, &APIError{StatusCode: status}
 	var has features
 	switch {
-	case broken != nil || len(body) > maxResponse:
+	case broken != nil:
 		has = hasBadBody
 	case status == http.StatusOK, status == http.StatusCreated:
 		has = readSuccess(m, body, &v.Result)
-	case status >= http.StatusMultipleChoices:
+	default:
 		has = readError(m, body, e)
 	}
 	if wait > 0 {
@@ -84,11 +83,10 @@ func readSuccess(m Message, body []byte, r *Result) features {
 			} `json:"promoter_campaign"`
 		} `json:"commissions"`
 	}
-	err := json.Unmarshal(body, &o)
-	_, odd := errors.AsType[*json.UnmarshalTypeError](err) // one field has another type; all others were read
+	_ = json.Unmarshal(body, &o) // reads nothing if the body is no JSON, and leaves out only the fields of another type
 	id := eventID(m)
 	switch {
-	case err != nil && !odd, !utf8.Valid(body), len(o.ID) == 0, string(o.ID) == "null":
+	case !utf8.Valid(body), len(o.ID) == 0, string(o.ID) == "null":
 		return 0
 	case o.EventID != "" && id != "" && !sameText(o.EventID, id):
 		return 0
@@ -124,12 +122,9 @@ func readError(m Message, body []byte, e *APIError) features {
 	return has
 }
 
-// sameID reports whether the message of a 409 names m, or no event. Sign-ups and cancellations have no id.
+// sameID reports whether the message of a 409 names m, or no event.
 func sameID(message string, m Message) bool {
-	_, rest, ok := strings.Cut(message, "with the id '")
-	if !ok || eventID(m) == "" {
-		return true
-	}
+	_, rest, _ := strings.Cut(message, "with the id '")
 	i := strings.LastIndex(rest, "' already")
 	return i < 0 || sameText(html.UnescapeString(rest[:i]), eventID(m))
 }

@@ -112,7 +112,7 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 		defer func() { _ = recover() }()
 		_ = resp.Body.Close()
 	})()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	return c.classify(m, resp, body, err)
 }
 

@@ -54,7 +54,7 @@ const (
 type features uint8
 
 const (
-	hasBadBody        features = 1 << iota // the body broke off or is too long
+	hasBadBody        features = 1 << iota // the body broke off
 	fromFirstPromoter                      // after a success: the object of this event; otherwise any JSON object
 	saysNoReferral                         // in FirstPromoter's words
 	saysSignedUp                           // in FirstPromoter's words: this lead has signed up before
