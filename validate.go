@@ -94,7 +94,7 @@ func plainEmail(s string) bool {
 
 func validText(field, s string) error {
 	invisible := func(r rune) bool {
-		return unicode.IsControl(r) || r > unicode.MaxASCII && unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+		return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
 	}
 	return cmp.Or(
 		invalid(len(s) > maxText, field, "is longer than 255 bytes"),
