@@ -129,6 +129,7 @@ func verdicts() []verdict {
 		again("200 of another event, with a space", object(200, `{"id":45831949,"event_id": "evt_2"}`)),
 		again("200 with an error", object(200, `{"success":false,"error":"x"}`)),
 		again("200 page", page(200)),
+		again("400 invalid UTF-8", object(400, "{\"message\":\"\xff\"}")),
 		again("200 invalid UTF-8", object(200, "{\"id\":1,\"event_id\":\"\xff\"}")),
 		again("200 too long", object(200, `{"id":1,"x":"`+strings.Repeat("x", 1<<20)+`"}`)),
 		again("202", object(202, okBody)),

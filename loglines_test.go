@@ -21,10 +21,15 @@ func TestLinesSayItOnce(t *testing.T) {
 		once  string
 	}{
 		"conflict":   {ok(), "already used"},
-		"401":        {reply{status: 401}, "refused the API key"},
+		"401":        {reply{status: 401}, "goes on by itself: 401 Unauthorized\""},
+		"401 page":   {page(401), "401 Unauthorized: https://firstpromoter.test/api/v2/track/refund gave no answer of FirstPromoter's API"},
 		"403":        {poisons["403"], "the API key or the account id"},
 		"wrong URL":  {poisons["404 page"], "https://firstpromoter.test/api/v2/track/refund gave no answer of FirstPromoter's API; check Config.BaseURL"},
-		"no network": {reply{err: unknownHost}, "no such host; check the network"},
+		"no network": {reply{err: unknownHost}, `error="dial tcp: lookup firstpromoter.test: no such host; check the network`},
+		"500":        {reply{status: 500}, `error="500 Internal Server Error"`},
+		"429":        {reply{status: 429}, `error="429 Too Many Requests"`},
+		"cut off":    {reply{status: 200, stream: broken("{")}, "read the answer: unexpected EOF"},
+		"hangs":      {reply{hang: true}, "no answer within 10s (Config.Timeout)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -32,13 +32,14 @@ func TestLogOfAnOutage(t *testing.T) {
 				}
 				flush(t, tracker, time.Hour)
 				lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-				loud := 0
+				loud, since := 0, true
 				for _, l := range lines {
 					if strings.Contains(l, "level=WARN") || strings.Contains(l, "level=ERROR") {
 						loud++
+						since = since && strings.Contains(l, " since=") && strings.Contains(l, " failures=")
 					}
 				}
-				if loud < 2 || loud > 12 || strings.Count(log.String(), "works again") != 1 {
+				if loud < 9 || loud > 12 || !since || strings.Count(log.String(), "works again\" after=10m") != 1 || !strings.Contains(log.String(), " waiting=") {
 					t.Errorf("%d loud lines in ten minutes of outage:\n%s", loud, log.String())
 				}
 			})

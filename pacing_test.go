@@ -73,6 +73,9 @@ func TestLastMinuteOfSlowCalls(t *testing.T) {
 		}})
 		cfg.RequestsPerMinute, cfg.Burst = 60, 2
 		tracker := start(t, cfg)
+		if s := tracker.Stats(); s.OldestAge != 0 || !s.LastSuccess.IsZero() {
+			t.Errorf("before the first event: %+v", s)
+		}
 		for i := range 300 {
 			enqueue(t, tracker, sale(strconv.Itoa(i)))
 		}
@@ -82,8 +85,8 @@ func TestLastMinuteOfSlowCalls(t *testing.T) {
 				t.Fatalf("after %v: %d calls in the last minute", time.Since(begin), n)
 			}
 		}
-		if n := tracker.Stats().LastMinute; n < 55 {
-			t.Errorf("%d calls in the last minute, want what the limit allows", n)
+		if s := tracker.Stats(); s.LastMinute < 55 || time.Since(s.LastSuccess) > 10*time.Second {
+			t.Errorf("%d calls in the last minute, want what the limit allows; the last success at %v", s.LastMinute, s.LastSuccess)
 		}
 	})
 }

@@ -113,9 +113,9 @@ func TestErrorsAndLogsShowNoSecret(t *testing.T) {
 		"throttled":          object(429, echo(secretEmail)),
 		"failed":             object(500, echo(apiKey+" "+secretEmail)),
 		"another id":         object(409, `{"message":"The 'sale' event with the id '`+secretEmail+`' already exists."}`),
-		"network, key":       {err: errors.New("malformed header: Bearer " + apiKey)},
-		"network, address":   {err: fmt.Errorf("malformed answer: %w", errors.New("<"+secretEmail+">"))},
-		"body, address":      {status: 200, stream: failingWith(errors.New("malformed chunk: " + secretEmail))},
+		"network, key":       {err: errors.New("bad header: Bearer " + apiKey)},
+		"network, address":   {err: fmt.Errorf("bad answer: %w", errors.New("<"+secretEmail+">"))},
+		"body, address":      {status: 200, stream: failingWith(errors.New("bad chunk: " + secretEmail))},
 		"redirect to itself": {status: 302, header: header("Location", "https://x.test/?k="+apiKey+"&e="+secretEmail)},
 	}
 	for name, r := range replies {

@@ -34,7 +34,7 @@ func TestWireForm(t *testing.T) {
 		},
 		{
 			"smallest refund",
-			fprom.Refund{EventID: "re_1", Email: "a@b.c", Amount: 5},
+			fprom.Refund{EventID: "re_1", Email: "a@b.c\t", Amount: 5},
 			"refund:re_1", `{"event_id":"re_1","email":"a@b.c","amount":"5"}`,
 		},
 		{
@@ -57,7 +57,7 @@ func TestWireForm(t *testing.T) {
 			},
 			"signup:jane@example.com", `{"email":"Jane@Example.com","uid":"u","tid":"t","ref_id":"r","ip":"203.0.113.7","created_at":"2026-02-03T04:05:06.7+02:00","skip_email_notification":true}`,
 		},
-		{"cancellation", fprom.Cancellation{Email: "a@b.c", UID: "u"}, "cancellation:a@b.c", `{"email":"a@b.c","uid":"u"}`},
+		{"cancellation", fprom.Cancellation{Email: " a@b.c", UID: "u"}, "cancellation:a@b.c", `{"email":"a@b.c","uid":"u"}`},
 		{
 			"blanks around",
 			fprom.Sale{EventID: "ch_1", Email: " Jane@Example.com\n", Amount: 1, TID: " t1", RefID: "r1 "},
