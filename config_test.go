@@ -1,6 +1,7 @@
 package fprom_test
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -140,10 +141,10 @@ func TestEnvironment(t *testing.T) {
 		t.Setenv(name, "")
 	}
 	var invalid *fprom.ValidationError
-	if _, err := fprom.New(fprom.Config{}); !errors.As(err, &invalid) || !strings.Contains(invalid.Reason, "FIRSTPROMOTER_API_KEY") {
+	if _, err := fprom.New(fprom.Config{}); !errors.Is(err, fprom.ErrNoCredentials) || !errors.As(err, &invalid) || !strings.Contains(invalid.Reason, "FIRSTPROMOTER_API_KEY") {
 		t.Errorf("New without a key: %v", err)
 	}
-	if _, err := fprom.New(fprom.Config{APIKey: "k"}); !errors.As(err, &invalid) || !strings.Contains(invalid.Reason, "FIRSTPROMOTER_ACCOUNT_ID") {
+	if _, err := fprom.New(fprom.Config{APIKey: "k"}); errors.Is(err, fprom.ErrNoCredentials) || !errors.As(err, &invalid) || !strings.Contains(invalid.Reason, "FIRSTPROMOTER_ACCOUNT_ID") {
 		t.Errorf("New without an account: %v", err)
 	}
 }
@@ -181,20 +182,24 @@ func TestDefaults(t *testing.T) {
 			}
 		})
 	})
-	t.Run("RequestsPerMinute 400, Burst 20", func(t *testing.T) {
-		bubble(t, func(t *testing.T) {
-			f := always(ok())
-			tracker := start(t, plain(f))
-			time.Sleep(time.Minute)
-			for i := range 30 {
-				enqueue(t, tracker, sale(strconv.Itoa(i)))
-			}
-			settle()
-			if n, s := len(f.seen()), tracker.Stats(); n != 20 || s.RequestsPerMinute != 400 {
-				t.Errorf("%d calls at once, %d a minute", n, s.RequestsPerMinute)
-			}
+	for limit, burst := range map[int]int{0: 20, 1000: 20, 60: 3, 10: 1} {
+		t.Run("RequestsPerMinute 400, Burst 20 of "+strconv.Itoa(limit), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(ok())
+				cfg := plain(f)
+				cfg.RequestsPerMinute = limit
+				tracker := start(t, cfg)
+				time.Sleep(time.Minute)
+				for i := range 30 {
+					enqueue(t, tracker, sale(strconv.Itoa(i)))
+				}
+				settle()
+				if n, s := len(f.seen()), tracker.Stats(); n != burst || s.RequestsPerMinute != cmp.Or(limit, 400) {
+					t.Errorf("%d calls at once, %d a minute", n, s.RequestsPerMinute)
+				}
+			})
 		})
-	})
+	}
 	t.Run("Breaker 5, 1 s", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			f := always(failing)
@@ -211,13 +216,16 @@ func TestDefaults(t *testing.T) {
 			}
 		})
 	})
-	t.Run("Dedupe.TTL 24 h", func(t *testing.T) {
+	t.Run("Dedupe.TTL 24 h, of many ids", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			f := always(ok())
 			tracker := start(t, plain(f))
 			enqueue(t, tracker, sale("a"))
+			for i := range 9 {
+				enqueue(t, tracker, sale(strconv.Itoa(i)))
+			}
 			flush(t, tracker, time.Minute)
-			for _, calls := range []int{1, 2} {
+			for _, calls := range []int{10, 11} {
 				time.Sleep(24*time.Hour - time.Minute)
 				enqueue(t, tracker, sale("a"))
 				flush(t, tracker, time.Minute)
