@@ -1,6 +1,7 @@
 package adaptertest
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -193,17 +194,34 @@ func timeouts() []Case {
 			panic("no")
 		}, Want: []string{"discarded sale:1"}},
 		{
-			Name: "TimeoutHandler inside, too late", Inner: limit(5 * time.Millisecond), Handler: late(func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) }),
+			Name: "TimeoutHandler inside, too late", Inner: func(h http.Handler) http.Handler {
+				limited := limit(5 * time.Millisecond)(h)
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					Sell(r, "1") // before the time begins, which may be up before the handler runs
+					limited.ServeHTTP(w, r)
+				})
+			}, Handler: func(w http.ResponseWriter, r *http.Request) {
+				<-r.Context().Done()
+				for err := error(nil); !errors.Is(err, http.ErrHandlerTimeout); { // the TimeoutHandler would take a return at this instant for one in time
+					_, err = w.Write(nil)
+				}
+			},
 			Want: []string{"discarded sale:1", "status 503"}, WantStatus: 503, WantBody: "too late",
 		},
 	}
 }
 
+// answered is the key of a channel in the request's context, which is closed when the client has its answer.
+type answered struct{}
+
+// tooLateFor waits until the http.TimeoutHandler has answered. It may take a return at the very instant of the deadline for one in time.
+func tooLateFor(r *http.Request) { <-r.Context().Value(answered{}).(chan struct{}) }
+
 // late ignores the deadline and returns as if it had succeeded.
 func late(end func(http.ResponseWriter)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		Sell(r, "1")
-		<-r.Context().Done()
+		tooLateFor(r)
 		end(w)
 	}
 }
@@ -216,11 +234,11 @@ func tooLate() map[string]http.HandlerFunc {
 		"200 in time": func(w http.ResponseWriter, r *http.Request) {
 			Sell(r, "1")
 			w.WriteHeader(http.StatusOK)
-			<-r.Context().Done()
+			tooLateFor(r)
 		},
 		"200 in time, sold late": func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusOK)
-			<-r.Context().Done()
+			tooLateFor(r)
 			Sell(r, "1")
 		},
 	}

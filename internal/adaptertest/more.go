@@ -21,15 +21,16 @@ func lateOutside(t *testing.T, wrap Wrap, handler http.HandlerFunc, opts ...fpro
 	t.Helper()
 	tracker, j := NewTracker(t, false)
 	h := wrap(tracker, handler, opts...)
-	done := make(chan struct{})
+	done, told := make(chan struct{}), make(chan struct{})
 	outer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
-		h.ServeHTTP(w, r)
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), answered{}, told)))
 	})
 	s := NewServer(t, http.TimeoutHandler(outer, 5*time.Millisecond, ""), j)
 	if status, _ := do(t, s, ""); status != http.StatusServiceUnavailable {
 		t.Errorf("status %d, want 503", status)
 	}
+	close(told)
 	<-done
 	want := []string{"discarded sale:1: fprom: the request's deadline passed…", "status 503"}
 	if got := slices.Sorted(slices.Values(j.Entries())); !slices.EqualFunc(got, want, Matches) {
