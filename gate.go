@@ -23,11 +23,11 @@ type gate struct {
 	limit   *rate.Limiter
 	line    []*attempt // in the order they came
 	failing failing
+	changed chan struct{}                       // closed when all in the line must look at the gate again
 	breaker *gobreaker.CircuitBreaker[struct{}] // only called with mu held
 	open    context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
 	endOpen context.CancelFunc
 	until   time.Time // no probe begins before
-	probes  int       // since the last good answer
 
 	reason     error // why the account is paused; nil if it is not
 	refused    int   // answers that refused an event since the last good one
@@ -35,7 +35,7 @@ type gate struct {
 }
 
 func newGate(c Config) *gate {
-	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst)}
+	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst), changed: make(chan struct{})}
 	g.open, g.endOpen = context.WithCancel(context.Background())
 	g.breaker = g.newBreaker(c.Breaker)
 	return g
@@ -46,7 +46,6 @@ func newGate(c Config) *gate {
 func (g *gate) enter(ctx context.Context, a *attempt) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	a.woken = make(chan struct{}, 1)
 	g.line = append(g.line, a)
 	defer func() {
 		g.line = slices.DeleteFunc(g.line, func(b *attempt) bool { return a == b })
@@ -74,48 +73,36 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 			a.open = g.open
 			if shut {
 				g.until = time.Now().Add(probeTimeout)
-				g.probes++
 			}
 			return nil
 		}
+		changed := g.changed
 		g.mu.Unlock()
-		_ = sleepOr(ctx, wait, a.woken)
+		_ = sleepOr(ctx, wait, changed)
 		g.mu.Lock()
 	}
 }
 
 func (g *gate) isShut() bool { return g.reason != nil || g.breaker.State() != gobreaker.StateClosed }
 
-// next returns the attempt whose turn it is: the first that came, and bulk events last. As a probe it is the last that came,
-// since the first ones may all be at fault. Events that failed before probe last, too; but at the breaker they have the first
-// probe of eight: if all first attempts fail, only they can succeed. Every second probe is the queue's, since a caller of Track
-// may not wait for the answer.
+// next returns the attempt whose turn it is: the first that came, and bulk events last. A probe is the queue's last event that
+// did not fail before, if there is one: the first ones may all be at fault, and a caller of Track may not wait for the answer.
 func (g *gate) next() *attempt {
-	if !g.isShut() {
-		i := slices.IndexFunc(g.line, func(a *attempt) bool { return !a.Bulk })
-		return g.line[max(i, 0)]
-	}
-	lastFirst := g.reason == nil && g.probes%8 == 0
-	for _, a := range slices.Backward(g.line) {
-		if (a.Bulk || a.again || !a.queued && g.probes%2 == 1) == lastFirst {
-			return a
+	if g.isShut() {
+		for _, a := range slices.Backward(g.line) {
+			if a.queued && !a.again && !a.Bulk {
+				return a
+			}
 		}
 	}
-	return g.line[0]
+	i := slices.IndexFunc(g.line, func(a *attempt) bool { return !a.Bulk })
+	return g.line[max(i, 0)]
 }
 
-// wake lets the next attempt look at the gate again. If the gate is shut, all look: those of Track may have to end.
+// wake lets all in the line look at the gate again.
 func (g *gate) wake() {
-	woken := g.line
-	if len(g.line) > 0 && !g.isShut() {
-		woken = []*attempt{g.next()}
-	}
-	for _, a := range woken {
-		select {
-		case a.woken <- struct{}{}:
-		default: // it has not looked since the last time
-		}
-	}
+	close(g.changed)
+	g.changed = make(chan struct{})
 }
 
 // answered draws the conclusions from an answer, and completes the verdict with them. It returns how long the account pauses
