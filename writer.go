@@ -2,8 +2,6 @@ package fprom
 
 import (
 	"bufio"
-	"bytes"
-	"cmp"
 	"io"
 	"net"
 	"net/http"
@@ -31,26 +29,13 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadFrom lets the kernel copy a file. Before the status is known src may fail, and the handler may answer with an error.
+// ReadFrom lets the kernel copy a file once the status is known. Before that src may fail, and the handler may answer with an
+// error.
 func (w writer) ReadFrom(src io.Reader) (int64, error) {
-	_, byKernel := w.x.w.(io.ReaderFrom)
-	switch {
-	case !byKernel || w.x.decision == handlerRefused:
+	if w.x.decision == undecided || w.x.decision == handlerRefused {
 		return io.Copy(struct{ io.Writer }{w}, src)
-	case w.x.decision != undecided:
-		return io.Copy(w.x.w, src)
 	}
-	first, err := io.ReadAll(io.LimitReader(src, 512)) // net/http sends the header after as many
-	if len(first) == 0 {
-		return 0, err
-	}
-	w.x.commit(http.StatusOK)
-	n, failed := w.ReadFrom(struct{ io.Reader }{bytes.NewReader(first)})
-	if err = cmp.Or(err, failed); err != nil || n < 512 {
-		return n, err
-	}
-	more, err := w.ReadFrom(src)
-	return n + more, err
+	return io.Copy(w.x.w, src)
 }
 
 func (w flushWriter) Flush() { _ = w.FlushError() } // Flush cannot return it
