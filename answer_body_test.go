@@ -105,30 +105,6 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Stand-ins for a transport leave things out that net/http's never does.
-func TestSloppyTransports(t *testing.T) {
-	tests := map[string]struct {
-		response *http.Response
-		want     fprom.Outcome
-	}{
-		"no body":     {&http.Response{StatusCode: http.StatusNoContent}, fprom.NotReferral},
-		"no body 200": {&http.Response{StatusCode: http.StatusOK}, fprom.Undelivered},
-		"nothing":     {nil, fprom.Undelivered},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				tracker := start(t, config(transportFunc(func(*http.Request) (*http.Response, error) {
-					return test.response, nil
-				})))
-				if r, err := tracker.Track(t.Context(), sale("ch_1")); r.Outcome != test.want {
-					t.Errorf("Track: %v, %v; want %v", r.Outcome, err, test.want)
-				}
-			})
-		})
-	}
-}
-
 // A body that comes in drops is bounded by Timeout like the rest of the attempt.
 func TestSlowBodyEndsWithTheTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -56,9 +55,6 @@ func (c *client) useDefaultTransport() {
 }
 
 func (c *client) request(ctx context.Context, m Message) (*http.Request, error) {
-	if !slices.Contains(kinds, m.Kind) {
-		return nil, fmt.Errorf("unknown kind %q", m.Kind)
-	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.BaseURL+"/"+m.Kind, bytes.NewReader(m.Body))
 	if err != nil {
 		return nil, err
@@ -101,17 +97,10 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	c.called()
 	resp, err := c.transport.RoundTrip(req)
-	switch {
-	case err != nil:
+	if err != nil {
 		return transient(fmt.Errorf("%w; check the network, DNS and any proxy, and Config.BaseURL ($FIRSTPROMOTER_API_URL)", c.scrub(err)))
-	case resp.Body == nil: // a fake transport may leave it out
-		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
-	defer context.AfterFunc(req.Context(), func() { // after a 101 only that ends the reading
-		defer func() { _ = recover() }()
-		_ = resp.Body.Close()
-	})()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	return c.classify(m, resp, body, err)
 }

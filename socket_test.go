@@ -150,37 +150,6 @@ func TestRawAnswers(t *testing.T) {
 	}
 }
 
-// After a 101 net/http leaves the connection to the caller, and no context ends its body.
-func TestSwitchedProtocolEndsWithTheTimeout(t *testing.T) {
-	t.Parallel()
-	w := newWire(t, func(w http.ResponseWriter, _ *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
-		_, _ = io.Copy(io.Discard, conn) // until the client ends it
-	})
-	cfg := overTheWire(w)
-	cfg.Timeout = 100 * time.Millisecond
-	ended := make(chan error, 1)
-	tracker := start(t, cfg)
-	go func() {
-		_, err := tracker.Track(t.Context(), sale("x"))
-		ended <- err
-	}()
-	select {
-	case err := <-ended:
-		if err == nil || fprom.IsPermanent(err) {
-			t.Errorf("Track: %v", err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("Track still waits for the body")
-	}
-}
-
 // A redirect shows the key to nobody, and turns no POST into a GET that ends well.
 func TestRedirectOverTheWire(t *testing.T) {
 	t.Parallel()
