@@ -115,9 +115,6 @@ func (t *Tracker) askAgain(a *attempt) {
 	sale, _ := e.(Sale)
 	early := a.class == classAskAgain || sale.TID+sale.RefID+sale.PromoCode != "" // it names its referral
 	times, first := t.cfg.Retry.NotFound, cmp.Or(a.known.notFound, time.Now())
-	if n := len(times); n > 1 && first.Sub(a.RecordedAt) >= giveUpAfter {
-		times = times[:n-1] // perhaps no process lives so long
-	}
 	age := time.Since(first)
 	i := slices.IndexFunc(times, func(at time.Duration) bool { return age < at })
 	if a.class = classDone; !a.queued || !early || i < 0 {

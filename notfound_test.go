@@ -198,41 +198,6 @@ func TestSignupBehindItsSale(t *testing.T) {
 	}
 }
 
-// The answer becomes final also where no process lives as long as the schedule: what a durable queue keeps is the sale.
-func TestNotFoundInShortProcesses(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		m, err := fprom.NewMessage(referred())
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := always(unknownYet)
-		for process := range 25 * 6 {
-			cfg := config(f)
-			cfg.Queue = fprom.NewMemoryQueue(0)
-			if err := cfg.Queue.Put(t.Context(), m); err != nil {
-				t.Fatal(err)
-			}
-			tracker, err := fprom.New(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(10 * time.Minute)
-			done := tracker.Stats().NotReferral == 1
-			gone, cancel := context.WithCancel(t.Context())
-			cancel()
-			_ = tracker.Shutdown(gone)
-			if done {
-				// Each process, the last one too, asks at once, after 30 s and after 5 min.
-				if n := f.count("ch_1"); n != 3*(process+1) {
-					t.Errorf("asked about %d times by %d processes", n, process+1)
-				}
-				return
-			}
-		}
-		t.Errorf("still asked about after 25 hours, %d times", f.count("ch_1"))
-	})
-}
-
 // The queue in memory hands back at Shutdown a sale that is asked about again, and what waits behind it.
 func TestShutdownBehindAskingAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {

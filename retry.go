@@ -17,8 +17,7 @@ type RetryConfig struct {
 	// NotFound is for a sale with a TID, RefID or PromoCode that FirstPromoter answers with "no such referral", since the
 	// sign-up may be on its way. It lists when such a sale is sent again, counted from the first such answer, before the answer
 	// is final; a backlog delays these times. Default 30 s, 5 min and 1 h; with an empty slice that is not nil the first answer
-	// is final. Track always makes one attempt. A new process counts anew; if the sale is a day old by then, it leaves out the
-	// last time, since perhaps no process lives so long.
+	// is final. Track always makes one attempt. A new process counts anew.
 	NotFound []time.Duration
 }
 
