@@ -135,11 +135,11 @@ func (g *gate) shut(d time.Duration) {
 	g.until = time.Now().Add(d)
 }
 
-// shutUntil returns until when nothing is sent, and a context that ends when that changes.
-func (g *gate) shutUntil() (time.Time, context.Context) {
+// shutUntil returns until when nothing is sent.
+func (g *gate) shutUntil() time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.until, g.open
+	return g.until
 }
 
 // state returns the gate's part of Stats. until and reason are zero if the account is not paused.
