@@ -14,9 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"testing"
-	"testing/iotest"
 
 	"github.com/fprom-go/fprom/internal/adaptertest"
 )
@@ -291,37 +289,6 @@ func TestPanicValue(t *testing.T) {
 	}()
 	h := wrap(nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(thrown) }))
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
-}
-
-// TestCopyAsBare: what io.Copy sends has the length and the trailer that it has without the middleware, whatever its size.
-func TestCopyAsBare(t *testing.T) {
-	t.Parallel()
-	for _, size := range []int{0, 1, 511, 512, 513, 1023, 1024, 2047, 2048, 5000, 100_000} {
-		for _, header := range []map[string]string{{}, {"Content-Type": "text/plain"}, {"Content-Length": strconv.Itoa(size)}} {
-			handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				for k, v := range header {
-					w.Header().Set(k, v)
-				}
-				if n, err := io.Copy(w, iotest.HalfReader(bytes.NewReader(bytes.Repeat([]byte("<p>"), size)[:size]))); n != int64(size) || err != nil {
-					t.Errorf("io.Copy: %d, %v", n, err)
-				}
-				w.Header().Set(http.TrailerPrefix+"Sum", "1")
-			})
-			tracker, _ := adaptertest.NewTracker(t, false)
-			bare, wrapped := response(t, handler), response(t, wrap(tracker, handler))
-			if bare != wrapped {
-				t.Errorf("%d bytes, %v:\n%s without the middleware,\n%s with it", size, header, bare, wrapped)
-			}
-		}
-	}
-}
-
-func response(t *testing.T, h http.Handler) string {
-	t.Helper()
-	s := httptest.NewServer(h)
-	defer s.Close()
-	res, body, err := fetch(t.Context(), t, s)
-	return fmt.Sprint(res.StatusCode, res.Header.Get("Content-Type"), res.ContentLength, res.TransferEncoding, len(body), err, res.Trailer)
 }
 
 // sizes notes how much each Write gets.
