@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Reasons to discard the events of a handler that may have sent a success.
@@ -47,8 +46,8 @@ func (x *Exchange) report(stage Stage, events []Message, err error) {
 	}
 }
 
-// record adds events, all or none. It refuses an id that this request or the Tracker knows with another amount. A conflict
-// that only the queue knows is found when the event is accepted.
+// record adds events, all or none. It refuses an id that this request has, or the Tracker has delivered, with another amount.
+// A conflict that only the queue knows is found when the event is accepted.
 func (x *Exchange) record(events []Event) error {
 	visitor := x.attribution()
 	var conflicts []Message
@@ -61,8 +60,8 @@ func (x *Exchange) record(events []Event) error {
 		if err != nil {
 			return err
 		}
-		_, conflict := x.hook.tracker.dedupe.check(m, true)
-		if conflict || slices.ContainsFunc(all, func(before Message) bool { return before.Key == m.Key && before.Digest != m.Digest }) {
+		_, conflict := x.hook.tracker.dedupe.check(m)
+		if conflict || contradict(all, m) {
 			conflicts = []Message{m}
 			return &ConflictError{Keys: []string{m.Key}}
 		}
