@@ -43,7 +43,7 @@ func newDedupe(c Config) *dedupe {
 	ttl := c.Dedupe.TTL
 	return &dedupe{
 		ttl: ttl, half: max(c.Dedupe.MaxEntries/2, 1), sending: map[string]chan struct{}{},
-		again: cache.New(c.Retry.askedFor()+giveUpAfter, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
+		again: cache.New(c.Retry.askedFor()+24*time.Hour, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
 	}
 }
 

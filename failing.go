@@ -7,15 +7,11 @@ import (
 	"time"
 )
 
-// maxChance is how probable it may be that an event that is taken for one that fails alone has failed so often by chance.
-const maxChance = 1e-4
-
-// An event that fails alone waits 10 min, 20 min, 40 min, and then an hour before each attempt.
 const (
-	firstAloneWait = 10 * time.Minute
-	setAsideAt     = 4               // such failures, an hour after the first: the later events of the customer pass
-	giveUpAt       = setAsideAt + 23 // such failures, a day after the first: the event is a dead letter
-	giveUpAfter    = 24 * time.Hour
+	maxChance      = 1e-4             // the highest probability that an event that is taken for one that fails alone does so by chance
+	firstAloneWait = 10 * time.Minute // of an event that fails alone, before its next attempt; it doubles, up to an hour
+	setAsideAt     = 4                // failures alone, an hour after the first: the later events of the customer pass
+	giveUpAt       = setAsideAt + 23  // failures alone, a day after the first: the event is a dead letter
 )
 
 // failing says which events fail alone: others got good answers between an event's failures, and it failed more often than the
