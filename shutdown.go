@@ -98,7 +98,6 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 	if canBeKey(t.cfg.Queue) {
 		queuesInUse.Delete(t.cfg.Queue)
 	}
-	t.client.closeIdle()
 }
 
 // undelivered returns an *UndeliveredError if the queue does not outlive the process and has events left.
