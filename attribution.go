@@ -25,7 +25,8 @@ type Attribution struct {
 // so a value that cannot be an id is left out (over 255 bytes, other characters than letters, digits and ._~=+/-, the word
 // "null", …). If the request has several values of one cookie, the first usable one counts.
 func AttributionFrom(r *http.Request) Attribution {
-	return Attribution{TID: cmp.Or(cookie(r, "_fprom_tid"), cookie(r, "_fprom_track")), RefID: cookie(r, cookieRef)}
+	lines := r.Header["Cookie"]
+	return Attribution{TID: cmp.Or(cookie(lines, "_fprom_tid"), cookie(lines, "_fprom_track")), RefID: cookie(lines, cookieRef)}
 }
 
 // Metadata returns the attribution as metadata for the billing provider's checkout or payment, under the keys fp_tid and
@@ -68,11 +69,18 @@ func (x *Exchange) attribution() Attribution {
 	return a
 }
 
-// cookie returns the first usable value of the cookie called name; "" if there is none.
-func cookie(r *http.Request, name string) string {
-	for _, c := range r.CookiesNamed(name) {
-		if usableID(c.Value) {
-			return c.Value
+// cookie returns the first usable value of the cookie called name; "" if there is none. It allocates nothing, unlike
+// http.Request.CookiesNamed.
+func cookie(lines []string, name string) string {
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ";") {
+			v, ok := strings.CutPrefix(strings.Trim(part, " \t"), name+"=")
+			if inner, quoted := strings.CutPrefix(v, `"`); ok && quoted { // RFC 6265 allows it
+				v, ok = strings.CutSuffix(inner, `"`)
+			}
+			if ok && usableID(v) {
+				return v
+			}
 		}
 	}
 	return ""

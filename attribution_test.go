@@ -99,15 +99,23 @@ func TestAttributionMetadata(t *testing.T) {
 	}
 }
 
-// FuzzAttributionFrom: whatever the browser sends, a tid is one that a Sale can carry.
+// FuzzAttributionFrom: whatever the browser sends, a tid is one that net/http sees as well, and one that a Sale can carry.
 func FuzzAttributionFrom(f *testing.F) {
 	for _, line := range []string{"_fprom_tid=abc", `a=1; _fprom_tid="abc"; _fprom_track=x`, "_fprom_tid=a; _fprom_tid=b", " _fprom_tid = x ;;=", "_fprom_tid=\xff", "_fprom_tid=00\f", `"0"`} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		got := fprom.AttributionFrom(&http.Request{Header: http.Header{"Cookie": {line}}}).TID
+		r := &http.Request{Header: http.Header{"Cookie": {line}}}
+		got := fprom.AttributionFrom(r).TID
 		if got == "" {
 			return
+		}
+		seen := false
+		for _, c := range append(r.CookiesNamed("_fprom_tid"), r.CookiesNamed("_fprom_track")...) {
+			seen = seen || c.Value == got
+		}
+		if !seen && strings.Count(line, ";") < 3000 { // net/http gives up at 3000 cookies
+			t.Errorf("%q: net/http does not see the tid %q", line, got)
 		}
 		if err := (fprom.Sale{EventID: "1", UID: "1", Amount: 1, TID: got}).Validate(); err != nil {
 			t.Errorf("%q: tid %q: %v", line, got, err)

@@ -57,7 +57,7 @@ func WithQueryParams(names ...string) CaptureOption {
 
 // referral returns the id for the cookie; "" if there is none or an existing cookie stays.
 func (c *capture) referral(r *http.Request) string {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || !c.overwrite && cookie(r, cookieRef) != "" {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || !c.overwrite && cookie(r.Header["Cookie"], cookieRef) != "" {
 		return ""
 	}
 	query := r.URL.Query()
