@@ -279,3 +279,25 @@ func TestCancelledCallsDoNotOpenTheBreaker(t *testing.T) {
 		}
 	})
 }
+
+// Where each first attempt fails, the events that are tried again are not kept waiting for those that are not.
+func TestFirstAttemptsFail(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var mu sync.Mutex
+		tried := map[string]bool{}
+		f := &fake{answer: func(_ int, c call) reply {
+			mu.Lock()
+			defer mu.Unlock()
+			if !tried[c.body] {
+				tried[c.body] = true
+				return reply{err: errReset}
+			}
+			return ok()
+		}}
+		tracker := start(t, config(f))
+		for i := range 150 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		flush(t, tracker, 45*time.Second)
+	})
+}

@@ -28,6 +28,7 @@ type gate struct {
 	open    context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
 	endOpen context.CancelFunc
 	until   time.Time // no probe begins before
+	probes  int       // since the last good answer
 
 	reason     error // why the account is paused; nil if it is not
 	refused    int   // answers that refused an event since the last good one
@@ -73,6 +74,7 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 			a.open = g.open
 			if shut {
 				g.until = time.Now().Add(probeTimeout)
+				g.probes++
 			}
 			return nil
 		}
@@ -85,18 +87,22 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 
 func (g *gate) isShut() bool { return g.reason != nil || g.breaker.State() != gobreaker.StateClosed }
 
-// next returns the attempt whose turn it is: the first that came, and bulk events last. A probe is the queue's last event that
-// did not fail before, if there is one: the first ones may all be at fault, and a caller of Track may not wait for the answer.
+// next returns the attempt whose turn it is: the first that came, and bulk events last. As a probe it is the last that came,
+// since the first ones may all be at fault. Events that failed before probe last, too; but at the breaker they have the first
+// probe of eight: if all first attempts fail, only they can succeed. Every second probe is the queue's, since a caller of Track
+// may not wait for the answer.
 func (g *gate) next() *attempt {
-	if g.isShut() {
-		for _, a := range slices.Backward(g.line) {
-			if a.queued && !a.again && !a.Bulk {
-				return a
-			}
+	if !g.isShut() {
+		i := slices.IndexFunc(g.line, func(a *attempt) bool { return !a.Bulk })
+		return g.line[max(i, 0)]
+	}
+	lastFirst := g.reason == nil && g.probes%8 == 0
+	for _, a := range slices.Backward(g.line) {
+		if (a.Bulk || a.again || !a.queued && g.probes%2 == 1) == lastFirst {
+			return a
 		}
 	}
-	i := slices.IndexFunc(g.line, func(a *attempt) bool { return !a.Bulk })
-	return g.line[max(i, 0)]
+	return g.line[0]
 }
 
 // wake lets all in the line look at the gate again.

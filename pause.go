@@ -18,7 +18,7 @@ const (
 func (g *gate) judge(a *attempt) (pause time.Duration) {
 	switch {
 	case a.good():
-		g.refused, g.refusedNew = 0, 0
+		g.refused, g.refusedNew, g.probes = 0, 0, 0
 		g.reason, g.until = nil, time.Now() // the breaker may stay half-open, if the event is rejected
 	case a.class == classThrottled:
 		pause = a.wait
