@@ -119,3 +119,24 @@ func TestDoctorAfterAMoveToAnOutbox(t *testing.T) {
 		t.Error(r)
 	}
 }
+
+// A young outbox beside an account with many older commissions of today: one page is enough.
+func TestDoctorReadsNothingOlderThanTheOutbox(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	for i := range 1000 {
+		fake.AddPastSale(fpromtest.PastSale{EventID: fmt.Sprintf("old_%d", i), Email: "jane@example.com", Amount: 1999, Currency: "USD", At: time.Now().Add(-time.Duration(i+60) * time.Second)})
+	}
+	p := inFile(t)
+	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
+	fprom(t, account(fake).with(env{"FPROM_OUTBOX": p.where}), "doctor", "-o", "json").object(t, &checks{})
+	pages := 0
+	for _, r := range fake.Requests() {
+		if strings.Contains(r.Path, "commissions") {
+			pages++
+		}
+	}
+	if pages != 1 {
+		t.Errorf("%d pages of commissions were read", pages)
+	}
+}

@@ -93,10 +93,10 @@ func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
 	}
 	if err == nil {
 		for c, e := range client.Commissions(limited, firstpromoter.CommissionQuery{From: since, To: time.Now().UTC().AddDate(0, 0, 1), NewestFirst: true}) {
-			if err = e; err != nil || len(ids) == most {
+			if err = e; err != nil || len(ids) == most || c.Created.Before(since) { // all that follow are older
 				break
 			}
-			if c.EventID != "" && !c.Created.Before(since) {
+			if c.EventID != "" {
 				ids = append(ids, c.EventID)
 			}
 		}
