@@ -22,7 +22,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	}
 	for pause := 20 * time.Millisecond; ; pause *= 2 {
 		err := explain("put", q.put(ctx, q.row, ms))
-		if err == nil || errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || sqlState(err) == "42501" {
+		if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || sqlState(err) == "42501" {
 			return err
 		}
 		q.renew(err)

@@ -3,6 +3,7 @@ package riverqueue_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -130,5 +131,28 @@ func TestCrashRightAfterAPut(t *testing.T) {
 		if n := len(entriesOf(t, q, fprom.Filter{Keys: []string{"sale:" + id}})); n != 1 {
 			t.Errorf("event %s: %d entries after the crash, want 1", id, n)
 		}
+	}
+}
+
+// TestCallersWhoHangUp: callers who cancel their Puts leave the connections of the others open.
+func TestCallersWhoHangUp(t *testing.T) {
+	t.Parallel()
+	q, pool := openAt(t, database, riverqueue.Config{})
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	var opened int64
+	for i := range 10 {
+		if err := q.Put(t.Context(), message(t, sale(fmt.Sprint(i), "ann", 100))); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			opened = pool.Stat().NewConnsCount()
+		}
+		if err := q.Put(cancelled, message(t, sale("late", "ann", 100))); !errors.Is(err, context.Canceled) {
+			t.Errorf("Put: %v", err)
+		}
+	}
+	if n := pool.Stat().NewConnsCount() - opened; n > 3 {
+		t.Errorf("10 Puts that were cancelled cost %d connections", n)
 	}
 }
