@@ -370,6 +370,23 @@ func TestBeforeTheOutbox(t *testing.T) {
 	})
 }
 
+// A redriven dead letter comes last in an outbox. What is foreign since it was recorded is foreign, although the next event is younger.
+func TestOldestEventRedriven(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{}, 6, 30)
+	w.spoil(4)
+	box := w.outbox(t)
+	first := box.Events[0]
+	later := monday.AddDate(0, 0, 5)
+	box.Events = append(slices.DeleteFunc(box.Events, func(e fprom.Entry) bool { return e.RecordedAt.Before(later) }), first)
+	o := w.options(t)
+	o.Outbox, o.Full = box, true
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil || !slices.ContainsFunc(r.Foreign, func(e reconcile.Entry) bool { return e.EventID == w.foreign[0] }) {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
 // A lost sale and a foreign commission of one day leave its number of sales as it is; the sum shows them, also beside a list.
 func TestSumOfAListOfSales(t *testing.T) {
 	t.Parallel()

@@ -78,6 +78,9 @@ func (r *run) loadOutbox(ctx context.Context) error {
 		if own := fromEntry(e); own != nil {
 			r.add(own)
 		}
+		if e.RecordedAt.Before(r.began) { // redriven: then it is not the first one any more
+			r.began = e.RecordedAt
+		}
 		n++
 		r.loaded("outbox", n)
 	}
