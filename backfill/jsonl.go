@@ -10,6 +10,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/fprom-go/fprom"
 )
 
 func (in *Reader) readLines(r *bufio.Reader) {
@@ -87,7 +89,7 @@ func members(line []byte) (map[string]json.RawMessage, error) {
 		_ = d.Decode(&value)
 		s, _ := name.(string)
 		if _, twice := o[s]; twice {
-			return nil, fmt.Errorf("fprom: the line has the member %q twice: remove one", s)
+			return nil, fmt.Errorf("fprom: the line has the member %.40q twice: remove one", fprom.MaskEmail(s))
 		}
 		o[s] = value
 	}
