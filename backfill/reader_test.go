@@ -170,6 +170,10 @@ func TestJSONLWithAMemberTwice(t *testing.T) {
 	if err := json.Unmarshal(b, &row); err != nil || row.Raw != twice || !strings.Contains(row.Reason, `"amount"`) {
 		t.Errorf("%s", b)
 	}
+	rows, err := read(t, `{"ann@example.com":1,"ann@example.com":2}`+"\n", minor)
+	if err != nil || len(rows) != 1 || rows[0].Err == nil || strings.Contains(rows[0].Err.Error(), "ann@") {
+		t.Errorf("a name that is an address: %+v %v", rows, err)
+	}
 }
 
 // A line of JSONL without the mapped amount is refused: another member that is named amount is not what was asked for.
@@ -201,6 +205,9 @@ func TestMixedAmountsEndTheReading(t *testing.T) {
 		if !errors.Is(err, backfill.ErrMixedAmounts) || len(rows) != 1 || !strings.Contains(err.Error(), "--amount major") {
 			t.Errorf("%q in minor units: %d rows, %v", amount, len(rows), err)
 		}
+	}
+	if _, err := read(t, "event_id;email;amount;mrr\na;ann@example.com;1900;19.00\n", minor); !errors.Is(err, backfill.ErrMixedAmounts) || !strings.Contains(err.Error(), "MRR") {
+		t.Errorf("an MRR in major units: %v", err)
 	}
 }
 

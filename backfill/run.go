@@ -109,7 +109,10 @@ type pending struct {
 
 func (l *loader) load(ctx context.Context, in *Reader) error {
 	for row, err := range in.Rows() {
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrMixedAmounts): // the amounts of the batch may be wrong, too
+			return err
+		case err != nil:
 			return errors.Join(l.store(ctx), err)
 		}
 		l.result.Rows++

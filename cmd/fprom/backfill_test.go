@@ -146,6 +146,19 @@ func TestBackfillFirstSteps(t *testing.T) {
 	}
 }
 
+// What was queued before an amount in another form may be wrong: the same ids cannot bring it in again.
+func TestMixedAmountsBehindQueuedRows(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	if err := p.open(t).Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := fprom(t, env{"FPROM_OUTBOX": p.where}, "backfill", past(t, 1100, "past_x,zoe@example.com,19.99,USD"), "--amount", "minor").want(t, 1)
+	if !strings.Contains(r.err, "1000 of the 1100 rows before are queued as they were read") || !strings.Contains(r.err, "under other event ids") {
+		t.Error(r)
+	}
+}
+
 // The file for rejects must not be the outbox: it would be overwritten, with all that waits in it.
 func TestRejectsIntoTheOutbox(t *testing.T) {
 	t.Parallel()
