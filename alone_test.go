@@ -166,6 +166,28 @@ func TestAnEventThatAlwaysFails(t *testing.T) {
 	}
 }
 
+// TestAnOnlyCustomer: without other customers an event that always fails cannot be told from an outage; but after an hour
+// the next one is tried.
+func TestAnOnlyCustomer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := poisoned(reply{status: 500})
+		tracker := start(t, config(f))
+		for _, id := range []string{"bad", "later1", "later2"} {
+			s := sale(id)
+			s.Email = "ann@example.com"
+			enqueue(t, tracker, s)
+		}
+		time.Sleep(59 * time.Minute)
+		if n := f.count("later1"); n != 0 {
+			t.Error("the customer's order was given up within the hour")
+		}
+		time.Sleep(time.Hour)
+		if f.count("later1") != 1 || f.count("later2") != 1 {
+			t.Errorf("%d and %d calls for the later sales, want 1 and 1", f.count("later1"), f.count("later2"))
+		}
+	})
+}
+
 // TestNothingIsGivenUpInAnOutage: where nothing gets a good answer it is not the events' fault, however long it lasts.
 func TestNothingIsGivenUpInAnOutage(t *testing.T) {
 	for name, bad := range poisons {
@@ -230,27 +252,36 @@ func TestNothingIsGivenUpByChance(t *testing.T) {
 	})
 }
 
-// TestFailuresByChance: where many attempts fail, whatever the event, none is taken for one that fails alone.
+// TestFailuresByChance: where many attempts fail, whatever the event, none is taken for one that fails alone, also where
+// retries are quick.
 func TestFailuresByChance(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var mu sync.Mutex
-		rng := rand.New(rand.NewPCG(1, 1))
-		f := &fake{answer: func(int, call) reply {
-			mu.Lock()
-			defer mu.Unlock()
-			if rng.IntN(2) == 0 {
-				return reply{status: 500, after: time.Millisecond}
-			}
-			return reply{status: 200, body: okBody, after: time.Millisecond}
-		}}
-		cfg := config(f)
-		cfg.Breaker.OpenFor = 20 * time.Millisecond
-		tracker := start(t, cfg)
-		for i := range 300 {
-			enqueue(t, tracker, sale(fmt.Sprint("s", i)))
-		}
-		flush(t, tracker, 9*time.Minute) // an event that fails alone waits longer
-	})
+	for name, test := range map[string]struct {
+		retry  fprom.RetryConfig
+		oneIn  int // so many attempts fails
+		events int
+	}{"usual": {fprom.RetryConfig{}, 2, 300}, "quick": {fprom.RetryConfig{Base: 5 * time.Millisecond, Max: 50 * time.Millisecond}, 5, 15_000}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var mu sync.Mutex
+				rng := rand.New(rand.NewPCG(1, 1))
+				f := &fake{answer: func(int, call) reply {
+					mu.Lock()
+					defer mu.Unlock()
+					if rng.IntN(test.oneIn) == 0 {
+						return reply{status: 500, after: time.Millisecond}
+					}
+					return reply{status: 200, body: okBody, after: time.Millisecond}
+				}}
+				cfg := config(f)
+				cfg.Retry, cfg.Breaker.OpenFor = test.retry, 20*time.Millisecond
+				tracker := start(t, cfg)
+				for i := range test.events {
+					enqueue(t, tracker, sale(fmt.Sprint("s", i)))
+				}
+				flush(t, tracker, 7*time.Minute) // an event that fails alone waits longer
+			})
+		})
+	}
 }
 
 // TestBreakerOverlooksWhatFailsAlone: an event that fails while others succeed does not open the breaker again.

@@ -27,29 +27,31 @@ type client struct {
 	cfg       Config
 	transport http.RoundTripper
 	called    func() // before each call
+	closeIdle func()
 }
 
 func newClient(cfg Config, called func()) *client {
-	c := &client{cfg: cfg, called: called}
+	c := &client{cfg: cfg, called: called, closeIdle: func() {}}
 	if cfg.HTTPClient != nil {
 		c.transport = cfg.HTTPClient.Transport
 	}
 	if c.transport == nil {
-		c.transport = defaultTransport()
+		c.useDefaultTransport()
 	}
 	return c
 }
 
-// defaultTransport returns a copy of http.DefaultTransport, or the original if the program has put another type there.
-func defaultTransport() http.RoundTripper {
+// useDefaultTransport uses a copy of http.DefaultTransport, or the original if the program has put another type there.
+func (c *client) useDefaultTransport() {
 	standard, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
-		return http.DefaultTransport
+		c.transport = http.DefaultTransport
+		return
 	}
 	t := standard.Clone()
 	t.MaxResponseHeaderBytes = 64 << 10
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second} // so that a dead connection is closed
-	return t
+	c.transport, c.closeIdle = t, t.CloseIdleConnections
 }
 
 func (c *client) request(ctx context.Context, m Message) (*http.Request, error) {

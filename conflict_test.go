@@ -76,6 +76,15 @@ func TestConflictWithTrack(t *testing.T) {
 			flush(t, tracker, time.Minute)
 			track(t, tracker, other, fprom.Rejected)
 		},
+		"Track before the queue's attempt": func(t *testing.T, tracker *fprom.Tracker) {
+			t.Helper()
+			enqueue(t, tracker, sale("sub_1"))
+			track(t, tracker, other, fprom.Rejected)
+			flush(t, tracker, time.Minute)
+			if s := tracker.Stats(); s.Tracked != 1 || s.Queue.Dead != 0 {
+				t.Errorf("%d tracked, %d given up: what was accepted first must stand", s.Tracked, s.Queue.Dead)
+			}
+		},
 		"Enqueue during Track": func(t *testing.T, tracker *fprom.Tracker) {
 			t.Helper()
 			go track(t, tracker, sale("sub_1"), fprom.Tracked)
@@ -216,13 +225,13 @@ func TestConflictWithinOneEnqueue(t *testing.T) {
 		}
 		flush(t, tracker, time.Minute)
 		conflicts := seen.of(fprom.StageConflict)
-		if len(conflicts) != 1 || len(seen.of(fprom.StageEnqueued)) != 3 {
-			t.Fatalf("%d conflicts, %d enqueued; want 1 and 3", len(conflicts), len(seen.of(fprom.StageEnqueued)))
+		if len(conflicts) != 1 || len(seen.of(fprom.StageEnqueued)) != 2 {
+			t.Fatalf("%d conflicts, %d enqueued; want 1 and 2", len(conflicts), len(seen.of(fprom.StageEnqueued)))
 		}
 		if amount, _ := conflicts[0].Message.Money(); amount != second.Amount {
 			t.Errorf("the conflict is about an amount of %d, want %d", amount, second.Amount)
 		}
-		if s := tracker.Stats(); s.Tracked != 2 || s.Conflicts != 1 {
+		if s := tracker.Stats(); s.Tracked != 2 || s.Known != 1 || s.Conflicts != 1 {
 			t.Errorf("stats %+v", s)
 		}
 	})

@@ -12,8 +12,8 @@ import (
 type DedupeConfig struct {
 	// TTL is how long a delivered event id is remembered. Default 24 h.
 	TTL time.Duration
-	// MaxEntries is how many ids are remembered at most; beyond it the older half is forgotten, but for events that are sent
-	// again. Default 262,144. A durable queue knows a forgotten id, and so does FirstPromoter: it answers 409.
+	// MaxEntries is how many ids are remembered at most, those that wait included; beyond it the older half is forgotten, but for
+	// events that are sent again. Default 262,144. A durable queue knows a forgotten id, and so does FirstPromoter: it answers 409.
 	MaxEntries int
 }
 
@@ -32,7 +32,8 @@ type dedupe struct {
 
 // known is what this process knows of an event id.
 type known struct {
-	digest    uint64    // of the delivery
+	digest    uint64
+	waits     bool      // the queue has stored it, and it has no outcome. Not noted where other processes deliver too
 	sent      bool      // a call got no outcome: it may have registered the event
 	delivered Outcome   // of the delivery; empty if there was none
 	failure   *failure  // of the attempts without an outcome; nil if there is none. Only the call under way may change it
@@ -43,7 +44,7 @@ func newDedupe(c Config) *dedupe {
 	ttl := c.Dedupe.TTL
 	return &dedupe{
 		ttl: ttl, half: max(c.Dedupe.MaxEntries/2, 1), sending: map[string]chan struct{}{},
-		again: cache.New(c.Retry.askedFor()+24*time.Hour, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
+		again: cache.New(c.Retry.askedFor()+giveUpAfter, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
 	}
 }
 
@@ -64,7 +65,7 @@ func (d *dedupe) set(key string, k known) {
 	switch {
 	case k.failure != nil || !k.notFound.IsZero():
 		d.again.SetDefault(key, k)
-	case k != known{}:
+	case k != known{digest: k.digest}: // otherwise nothing is known, so it takes no place
 		if d.young.ItemCount() >= d.half || time.Since(d.youngSince) >= d.ttl {
 			d.again.DeleteExpired()
 			d.old, d.young, d.youngSince = d.young, cache.New(d.ttl, 0), time.Now()
@@ -73,18 +74,28 @@ func (d *dedupe) set(key string, k known) {
 	}
 }
 
-// compare reports whether m is a repeat of the event that is known, or in conflict with it, if that is delivered. What waits
-// the queue knows.
-func (k known) compare(m Message) (repeat, conflict bool) {
+// compare reports whether m is a repeat of the event that is known, if that is delivered, or in conflict with it. With waiting, it
+// may also be in conflict with an event that waits: that is for Record and Track, since Put knows what waits.
+func (k known) compare(m Message, waiting bool) (repeat, conflict bool) {
 	same, done := k.digest == m.Digest, k.delivered != ""
-	return done && same, done && !same
+	return done && same, (done || waiting && k.waits) && !same
 }
 
 // check compares m with what is known of its id.
-func (d *dedupe) check(m Message) (repeat, conflict bool) {
+func (d *dedupe) check(m Message, waiting bool) (repeat, conflict bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.get(m.Key).compare(m)
+	return d.get(m.Key).compare(m, waiting)
+}
+
+// stored notes that the queue has m, which waits unless its delivery was quicker.
+func (d *dedupe) stored(m Message) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if k := d.get(m.Key); k.delivered == "" {
+		k.digest, k.waits = m.Digest, true
+		d.set(m.Key, k)
+	}
 }
 
 // beginSend reports whether a may be sent, then endSend must follow. Otherwise the verdict says why not. If another call sends an
@@ -94,7 +105,7 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 	defer d.mu.Unlock()
 	for {
 		a.known = d.get(a.Key)
-		repeat, conflict := a.known.compare(a.Message)
+		repeat, conflict := a.known.compare(a.Message, !a.queued)
 		other, sending := d.sending[a.Key]
 		switch {
 		case conflict:
@@ -129,7 +140,7 @@ func (d *dedupe) endSend(a *attempt) {
 	k := d.get(a.Key)
 	k.sent, k.failure, k.notFound = k.sent || a.sent && !a.good(), a.known.failure, a.known.notFound
 	if a.queued && (a.class == classDone || a.class == classRejected) {
-		k.failure, k.notFound = nil, time.Time{}
+		k.waits, k.failure, k.notFound = false, nil, time.Time{}
 	}
 	if a.class == classDone && !a.Repeats() && (a.queued || a.Outcome != NotReferral) {
 		k.digest, k.delivered = a.Digest, a.Outcome

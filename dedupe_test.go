@@ -194,6 +194,27 @@ func TestDuplicateOfAPutThatFails(t *testing.T) {
 	})
 }
 
+// Of two Puts of one event one fails: the event waits all the same, so Track finds that another amount is a conflict.
+func TestConflictAfterAPutThatFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q, fails := failsFirstPut()
+		f := script(reply{status: 500}, ok())
+		cfg := config(f)
+		cfg.Queue, cfg.Retry.Base, cfg.Retry.Max = q, time.Hour, time.Hour
+		tracker := start(t, cfg)
+		go func() { _ = tracker.Enqueue(t.Context(), sale("ch_1")) }()
+		settle()
+		enqueue(t, tracker, sale("ch_1"))
+		close(fails)
+		settle()
+		other := sale("ch_1")
+		other.Amount++
+		if _, err := tracker.Track(t.Context(), other); !errors.Is(err, fprom.ErrConflict) || len(f.seen()) != 1 {
+			t.Errorf("Track of another amount: %v after %d calls, want a conflict after 1", err, len(f.seen()))
+		}
+	})
+}
+
 func TestRejectedIsReleased(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := script(reply{status: 400, body: `{"message":"Error. Amount blank or invalid."}`}, ok())
@@ -207,6 +228,29 @@ func TestRejectedIsReleased(t *testing.T) {
 		flush(t, tracker, time.Minute)
 		if s := tracker.Stats(); s.Rejected != 1 || s.Tracked != 1 {
 			t.Errorf("%d calls, stats %+v", len(f.seen()), s)
+		}
+	})
+}
+
+// The worker may be quicker than the Put that woke it.
+func TestRejectedBeforePutReturned(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 400, body: `{"message":"Error. Amount blank or invalid."}`}, ok())
+		q := newRecorder()
+		q.onPut = func(_ []fprom.Message, put func() error) error {
+			err := put()
+			time.Sleep(100 * time.Millisecond) // until the event is a dead letter
+			return err
+		}
+		cfg := config(f)
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		corrected := sale("ch_1")
+		corrected.Amount++
+		enqueue(t, tracker, sale("ch_1"), corrected)
+		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); s.Rejected != 1 || s.Tracked != 1 {
+			t.Errorf("%d calls, stats %+v: a rejected event is still known", len(f.seen()), s)
 		}
 	})
 }
@@ -335,6 +379,30 @@ func TestNotStoredTakesNoPlace(t *testing.T) {
 		}
 		if err := tracker.Enqueue(t.Context(), sale("delivered")); err != nil {
 			t.Errorf("Enqueue of what was delivered: %v", err)
+		}
+	})
+}
+
+// An event that Track delivers while its copy waits in the queue takes no place among those that wait, once the copy is done.
+func TestTrackedWhileQueuedWaitsNoMore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 500}, ok(), reply{status: 500})
+		cfg := config(f)
+		cfg.Retry.Base, cfg.Retry.Max = time.Hour, time.Hour
+		cfg.Dedupe.MaxEntries = 2 // one place
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("ch_1"))
+		settle()
+		if r, err := tracker.Track(t.Context(), sale("ch_1")); r.Outcome != fprom.Tracked {
+			t.Fatalf("Track: %v, %v", r.Outcome, err)
+		}
+		flush(t, tracker, 3*time.Hour)
+		enqueue(t, tracker, sale("ch_2"))
+		settle()
+		other := sale("ch_2")
+		other.Amount++
+		if _, err := tracker.Track(t.Context(), other); !errors.Is(err, fprom.ErrConflict) || len(f.seen()) != 3 {
+			t.Errorf("Track of another amount: %v after %d calls, want a conflict after 3", err, len(f.seen()))
 		}
 	})
 }

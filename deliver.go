@@ -21,6 +21,7 @@ type attempt struct {
 	known  known           // of its id; the answer changes failure and notFound
 	open   context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
 	waited time.Duration   // at the gate
+	woken  chan struct{}   // tells it to look at the gate again
 }
 
 // newAttempt returns an attempt that fails unless it gets another verdict.

@@ -43,14 +43,19 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) (lost []Message, er
 	}
 	defer t.accepting.RUnlock()
 	fresh, conflicts := ms[:0], []Message(nil)
+	digests := map[string]uint64{} // of fresh
 	for _, m := range ms {
-		switch repeat, conflict := t.dedupe.check(m); {
-		case conflict || contradict(fresh, m):
+		repeat, conflict := t.dedupe.check(m, false)
+		if digest, again := digests[m.Key]; again {
+			repeat, conflict = digest == m.Digest, digest != m.Digest
+		}
+		switch {
+		case conflict:
 			conflicts = append(conflicts, m)
 		case repeat:
 			t.counts.update(func(s *Stats) { s.Known++ })
 		default:
-			fresh = append(fresh, m)
+			fresh, digests[m.Key] = append(fresh, m), m.Digest
 		}
 	}
 	if len(fresh) > 0 {
@@ -67,11 +72,6 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) (lost []Message, er
 		err = &ConflictError{Keys: keys}
 	}
 	return lost, err
-}
-
-// contradict reports whether one of ms has m's id and another amount.
-func contradict(ms []Message, m Message) bool {
-	return slices.ContainsFunc(ms, func(other Message) bool { return other.Key == m.Key && other.Digest != m.Digest })
 }
 
 // put stores ms in the queue. To conflicts it adds those whose ids the queue knows with another amount.
@@ -96,11 +96,15 @@ func (t *Tracker) put(ctx context.Context, ms, conflicts []Message) ([]Message, 
 	named := func(m Message) bool { return slices.Contains(keys, m.Key) }
 	unnamed := !slices.ContainsFunc(ms, named) // then perhaps all
 	t.counts.update(func(s *Stats) { s.PutError = shortText(err) })
+	_, shared := t.cfg.Queue.(Limiter) // then another process may give an event up, which frees its id
 	for _, m := range ms {
 		switch {
 		case conflict && (unnamed || named(m)):
 			conflicts = append(conflicts, m)
 		case err == nil:
+			if !shared {
+				t.dedupe.stored(m)
+			}
 			t.observe(ctx, Step{Stage: StageEnqueued, Message: m})
 		}
 	}

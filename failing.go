@@ -8,27 +8,37 @@ import (
 )
 
 const (
-	maxChance      = 1e-4             // the highest probability that an event that is taken for one that fails alone does so by chance
-	firstAloneWait = 10 * time.Minute // of an event that fails alone, before its next attempt; it doubles, up to an hour
-	setAsideAt     = 4                // failures alone, an hour after the first: the later events of the customer pass
-	giveUpAt       = setAsideAt + 23  // failures alone, a day after the first: the event is a dead letter
+	firstAloneWait = 450 * time.Second // the first wait of an event that fails alone; it doubles, up to an hour
+	setAsideAfter  = time.Hour         // after failing alone for so long, the later events of the customer pass
+	giveUpAfter    = 24 * time.Hour    // after failing alone for so long, the event is a dead letter
+	countAtMost    = 2 * time.Hour     // between two attempts: a longer time was a pause or an outage, in which nothing succeeded
+)
+
+// An event counts as failing alone if the probability that it failed so often by chance is at most maxChance, and if others
+// succeeded beside it for minAlone: in a short fault, quick retries fail together.
+const (
+	maxChance = 1e-4
+	minAlone  = 2 * time.Second
 )
 
 // failing says which events fail alone: others got good answers between an event's failures, and it failed more often than the
 // failures of first attempts explain. Then neither FirstPromoter nor the account is at fault. Such an event is sent less and
-// less often, down to once an hour, and does not count for the breaker. After a restart its failures are counted anew.
+// less often, down to once an hour, and does not count for the breaker. After a restart the hours are counted anew.
 //
 // It is a part of the gate, whose mu is held in all its methods.
 type failing struct {
 	goodAnswers uint64
-	failureRate float64 // the share of first attempts that failed lately
+	failureRate float64   // the share of first attempts that failed lately
+	lastTrial   time.Time // when an event was last set aside although it does not fail alone, see failed
 }
 
 // failure is what is known of a queued event whose last attempt failed or was refused.
 type failure struct {
-	goodAnswers uint64 // failing.goodAnswers at the last failure
-	times       int    // how often it failed again although others succeeded meanwhile
-	alone       int    // of these since it is known to fail alone; 0 if it is not
+	first, last time.Time     // failure
+	goodAnswers uint64        // failing.goodAnswers at the last failure
+	times       int           // how often it failed again although others succeeded meanwhile
+	aloneFor    time.Duration // how long it has failed while others succeeded
+	alone       bool          // it fails alone
 }
 
 // othersSucceeded reports whether the event failed before, and other events got good answers since then.
@@ -46,26 +56,31 @@ func (f *failing) succeeded(a *attempt) {
 
 // failed notes a failed attempt, and sets what follows from it.
 func (f *failing) failed(a *attempt) {
-	e := a.known.failure
+	now, e := time.Now(), a.known.failure
 	if e == nil {
 		f.failureRate += (1 - f.failureRate) / 16
-		a.news, a.known.failure = true, &failure{goodAnswers: f.goodAnswers}
+		a.news, a.known.failure = true, &failure{first: now, last: now, goodAnswers: f.goodAnswers}
 		return
 	}
 	if f.othersSucceeded(a) {
 		e.times++
-		if e.alone > 0 || math.Pow(max(f.failureRate, 0.01), float64(e.times+1)) <= maxChance {
-			e.alone++
-			a.news = e.alone == 1 && a.class != classSuspected // a refusal was said at once
-		}
+		e.aloneFor += min(now.Sub(e.last), countAtMost)
 	}
-	e.goodAnswers = f.goodAnswers
+	e.last, e.goodAnswers = now, f.goodAnswers
 	switch {
-	case e.alone >= giveUpAt:
+	case e.alone && e.aloneFor >= giveUpAfter:
 		a.class, a.err = classRejected, fmt.Errorf("%w (given up after it failed for a day while others were delivered)", a.err)
-	case e.alone > 0:
-		alone := min(firstAloneWait<<min(e.alone-1, 3), time.Hour)
+		return
+	case !e.alone && e.aloneFor >= minAlone && math.Pow(max(f.failureRate, 0.01), float64(e.times+1)) <= maxChance:
+		e.alone, a.news = true, a.class != classSuspected // a refusal was said at once
+	}
+	if e.alone {
+		alone := min(max(e.aloneFor, firstAloneWait), time.Hour)
 		a.wait = max(a.wait, alone+rand.N(alone/10))
-		a.aside = e.alone >= setAsideAt
+		a.aside = e.aloneFor >= setAsideAfter
+	}
+	// Where nothing succeeds, perhaps only a later event of a customer can: once an hour one customer's events may pass.
+	if !a.aside && now.Sub(e.first) >= setAsideAfter && now.Sub(f.lastTrial) >= setAsideAfter {
+		f.lastTrial, a.aside = now, true
 	}
 }

@@ -23,7 +23,6 @@ type gate struct {
 	limit   *rate.Limiter
 	line    []*attempt // in the order they came
 	failing failing
-	changed chan struct{}                       // closed when all in the line must look at the gate again
 	breaker *gobreaker.CircuitBreaker[struct{}] // only called with mu held
 	open    context.Context                     //nolint:containedctx // of all attempts that enter; ends when the gate shuts
 	endOpen context.CancelFunc
@@ -36,7 +35,7 @@ type gate struct {
 }
 
 func newGate(c Config) *gate {
-	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst), changed: make(chan struct{})}
+	g := &gate{limit: newLimit(c.RequestsPerMinute, c.Burst)}
 	g.open, g.endOpen = context.WithCancel(context.Background())
 	g.breaker = g.newBreaker(c.Breaker)
 	return g
@@ -47,6 +46,7 @@ func newGate(c Config) *gate {
 func (g *gate) enter(ctx context.Context, a *attempt) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	a.woken = make(chan struct{}, 1)
 	g.line = append(g.line, a)
 	defer func() {
 		g.line = slices.DeleteFunc(g.line, func(b *attempt) bool { return a == b })
@@ -78,9 +78,8 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 			}
 			return nil
 		}
-		changed := g.changed
 		g.mu.Unlock()
-		_ = sleepOr(ctx, wait, changed)
+		_ = sleepOr(ctx, wait, a.woken)
 		g.mu.Lock()
 	}
 }
@@ -105,10 +104,18 @@ func (g *gate) next() *attempt {
 	return g.line[0]
 }
 
-// wake lets all in the line look at the gate again.
+// wake lets the next attempt look at the gate again. If the gate is shut, all look: those of Track may have to end.
 func (g *gate) wake() {
-	close(g.changed)
-	g.changed = make(chan struct{})
+	woken := g.line
+	if len(g.line) > 0 && !g.isShut() {
+		woken = []*attempt{g.next()}
+	}
+	for _, a := range woken {
+		select {
+		case a.woken <- struct{}{}:
+		default: // it has not looked since the last time
+		}
+	}
 }
 
 // answered draws the conclusions from an answer, and completes the verdict with them. It returns how long the account pauses
@@ -141,11 +148,11 @@ func (g *gate) shut(d time.Duration) {
 	g.until = time.Now().Add(d)
 }
 
-// shutUntil returns until when nothing is sent.
-func (g *gate) shutUntil() time.Time {
+// shutUntil returns until when nothing is sent, and a context that ends when that changes.
+func (g *gate) shutUntil() (time.Time, context.Context) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.until
+	return g.until, g.open
 }
 
 // state returns the gate's part of Stats. until and reason are zero if the account is not paused.

@@ -34,9 +34,11 @@ func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
 	return h
 }
 
-// foreign is an Enqueuer that is no Tracker, as the Queue of one.
+// foreign is an Enqueuer that is no Tracker, as the Queue of one. It is a Limiter, so that the Tracker remembers no event: it
+// never learns what came of it.
 type foreign struct {
 	Queue
+	Limiter
 	Enqueuer // nil: events are dropped
 }
 

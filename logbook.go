@@ -69,7 +69,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 			text = "no such referral yet; asked again later"
 		case a.class == classSuspected:
 			text = "this event was refused; it is kept and tried again later"
-		case a.known.failure != nil && a.known.failure.alone > 0:
+		case a.known.failure != nil && a.known.failure.alone:
 			text = "this event fails while others are delivered; it is kept, and tried again less and less often"
 		default:
 			level, more = l.outage(slog.LevelWarn, a.news)

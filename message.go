@@ -36,11 +36,11 @@ func NewMessage(e Event) (Message, error) { return newMessage(e, Attribution{}) 
 func newMessage(e Event, a Attribution) (m Message, err error) {
 	switch s := e.(type) {
 	case Sale:
-		s.Email, s.Currency = strings.TrimSpace(s.Email), strings.ToLower(strings.TrimSpace(s.Currency))
+		s.Email, s.Currency = strings.TrimSpace(s.Email), lowerCurrency(s.Currency)
 		a.Apply(&s)
 		e, m = &s, messageOf(KindSale, s.EventID, s.Email, s.UID, s.Amount, s.Currency)
 	case Refund:
-		s.Email, s.Currency = strings.TrimSpace(s.Email), strings.ToLower(strings.TrimSpace(s.Currency))
+		s.Email, s.Currency = strings.TrimSpace(s.Email), lowerCurrency(s.Currency)
 		e, m = &s, messageOf(KindRefund, s.EventID, s.Email, s.UID, s.Amount, s.Currency)
 	case Signup:
 		s.Email = strings.TrimSpace(s.Email)

@@ -21,8 +21,8 @@ type Enqueuer interface {
 // promoter brought the visitor, a Signup has neither, and is refused: record it only if AttributionFrom knows one.
 //
 // On an error no event of the call is recorded. The error is a *ValidationError if an event is wrong. It wraps ErrConflict if
-// this request has recorded, or this process has delivered, an event id with another amount, and ErrNoMiddleware if ctx does
-// not come from a wrapped handler, or if the handler has returned.
+// this process knows an event id with another amount, and ErrNoMiddleware if ctx does not come from a wrapped handler, or if
+// the handler has returned.
 func Record(ctx context.Context, events ...Event) error {
 	if ctx != nil {
 		if x, _ := ctx.Value(exchangeKey{}).(*Exchange); x != nil {

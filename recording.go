@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Reasons to discard the events of a handler that may have sent a success.
@@ -46,8 +47,8 @@ func (x *Exchange) report(stage Stage, events []Message, err error) {
 	}
 }
 
-// record adds events, all or none. It refuses an id that this request has, or the Tracker has delivered, with another amount.
-// A conflict that only the queue knows is found when the event is accepted.
+// record adds events, all or none. It refuses an id that this request or the Tracker knows with another amount. A conflict
+// that only the queue knows is found when the event is accepted.
 func (x *Exchange) record(events []Event) error {
 	visitor := x.attribution()
 	var conflicts []Message
@@ -60,8 +61,8 @@ func (x *Exchange) record(events []Event) error {
 		if err != nil {
 			return err
 		}
-		_, conflict := x.hook.tracker.dedupe.check(m)
-		if conflict || contradict(all, m) {
+		_, conflict := x.hook.tracker.dedupe.check(m, true)
+		if conflict || slices.ContainsFunc(all, func(before Message) bool { return before.Key == m.Key && before.Digest != m.Digest }) {
 			conflicts = []Message{m}
 			return &ConflictError{Keys: []string{m.Key}}
 		}

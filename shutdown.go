@@ -12,21 +12,30 @@ import (
 
 // Flush returns nil when every event accepted before the call has an outcome or is a dead letter. When all
 // that is left is due only after ctx's deadline, Flush does not wait for it and returns an error that wraps ErrNotDue: a
-// sale whose referral FirstPromoter does not know is sent again for an hour (RetryConfig.NotFound), and nothing is due in a
-// pause of the account that has begun before the call. When ctx ends, Flush returns its error. Give ctx a deadline: an outage may last. Flush of a nil
+// sale whose referral FirstPromoter does not know is sent again for an hour (RetryConfig.NotFound), and in a pause of the
+// account nothing is due. When ctx ends, Flush returns its error. Give ctx a deadline: an outage may last. Flush of a nil
 // *Tracker returns nil.
 func (t *Tracker) Flush(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	err := t.guard(ctx, "the Queue's Flush", func() error {
-		if deadline, ok := ctx.Deadline(); ok && t.gate.shutUntil().After(deadline) {
-			if q, err := t.cfg.Queue.Stats(ctx); err == nil && q.Pending+q.Bulk > 0 {
-				return fmt.Errorf("%w: the account is paused, or the circuit breaker open, for longer", ErrNotDue)
+	waiting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if deadline, ok := ctx.Deadline(); ok {
+		go func() {
+			until, same := t.gate.shutUntil()
+			for ; !until.After(deadline); until, same = t.gate.shutUntil() {
+				if sleepOr(waiting, time.Hour, same.Done()) != nil {
+					return
+				}
 			}
-		}
-		return t.cfg.Queue.Flush(ctx)
-	})
+			cancel(fmt.Errorf("%w: the account is paused, or the circuit breaker open, for longer", ErrNotDue))
+		}()
+	}
+	err := t.guard(ctx, "the Queue's Flush", func() error { return t.cfg.Queue.Flush(waiting) })
+	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
+		err = context.Cause(waiting)
+	}
 	if err != nil {
 		return fmt.Errorf("fprom: flush: %w", err)
 	}
@@ -98,6 +107,7 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 	if canBeKey(t.cfg.Queue) {
 		queuesInUse.Delete(t.cfg.Queue)
 	}
+	t.client.closeIdle()
 }
 
 // undelivered returns an *UndeliveredError if the queue does not outlive the process and has events left.

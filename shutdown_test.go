@@ -128,30 +128,34 @@ func sale2(id string) fprom.Sale {
 	return s
 }
 
-// No Flush or Shutdown waits in a pause of the account that outlasts its deadline.
+// No Shutdown waits in a pause of the account that outlasts its deadline.
 func TestShutdownInAPause(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := script(reply{status: 429, header: header("Retry-After", "60")})
+		f := script(reply{status: 429, header: header("Retry-After", "60")}, reply{status: 429, header: header("Retry-After", "900")})
 		tracker := start(t, config(f))
 		enqueue(t, tracker, sale("first"))
 		time.Sleep(10 * time.Millisecond) // only this one is sent before the pause
 		for i := range 99 {
 			enqueue(t, tracker, sale(strconv.Itoa(i)))
 		}
-		time.Sleep(20 * time.Second)
+		time.Sleep(50 * time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		begin := time.Now()
-		if err := tracker.Flush(ctx); !errors.Is(err, fprom.ErrNotDue) { // the next probe is due after 40 s
+		if err := tracker.Flush(ctx); !errors.Is(err, fprom.ErrNotDue) { // the next probe is due after 10 s
 			t.Errorf("Flush: %v, want ErrNotDue", err)
 		}
+		if d := time.Since(begin); !near(d, 10*time.Second) {
+			t.Errorf("Flush took %v, want 10 s", d)
+		}
+		begin = time.Now()
 		err := tracker.Shutdown(ctx)
 		var left *fprom.UndeliveredError
 		if !errors.As(err, &left) || len(left.Events) != 100 {
 			t.Errorf("Shutdown: %v", err)
 		}
 		if d := time.Since(begin); d > time.Second {
-			t.Errorf("Flush and Shutdown took %v", d)
+			t.Errorf("Shutdown took %v", d)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fprom-go/fprom"
 )
@@ -17,18 +18,25 @@ import (
 // wire is a server on a real socket that counts the connections.
 type wire struct {
 	*httptest.Server
-	mu     sync.Mutex
-	opened int
+	mu             sync.Mutex
+	opened, closed int
+	allClosed      chan struct{}
 }
 
 func newWire(t *testing.T, h http.HandlerFunc) *wire {
 	t.Helper()
-	w := &wire{Server: httptest.NewUnstartedServer(h)}
+	w := &wire{Server: httptest.NewUnstartedServer(h), allClosed: make(chan struct{}, 100)}
 	w.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if s == http.StateNew {
+		switch s {
+		case http.StateNew:
 			w.opened++
+		case http.StateClosed:
+			if w.closed++; w.closed == w.opened {
+				w.allClosed <- struct{}{}
+			}
+		default:
 		}
 	}
 	w.Start()
@@ -49,7 +57,7 @@ func overTheWire(w *wire) fprom.Config {
 	return cfg
 }
 
-// All calls go over one connection, whatever is answered.
+// All calls go over one connection, whatever is answered, and Shutdown closes it.
 func TestConnectionIsReused(t *testing.T) {
 	t.Parallel()
 	var next reply
@@ -79,6 +87,14 @@ func TestConnectionIsReused(t *testing.T) {
 	}
 	if c := w.connections(); c != 1 || calls < 30 {
 		t.Errorf("%d connections for %d calls, want 1", c, calls)
+	}
+	if err := tracker.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-w.allClosed:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection is open after Shutdown")
 	}
 }
 
