@@ -37,17 +37,19 @@ const (
 // them again: nothing is stored twice. If the disk is full, Put returns an error, and works again when there is space. A
 // message may have at most 1 MiB.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
+	size := 0
 	for _, m := range ms {
 		n := len(m.Body) + len(m.Key) + len(m.Customer)
 		if n > maxMessage || len(m.Key) == 0 || len(m.Key) > maxKey {
 			return fmt.Errorf("fprom: a %s of %d bytes with a key of %d bytes is too large, or has no key; at most %d, with a key of 1 to %d, can be stored: use fprom.NewMessage", m.Kind, n, len(m.Key), maxMessage, maxKey)
 		}
+		size += headSize + n
 	}
 	ms = slices.Clone(ms) // if ctx ends first, the commit may still read them
 	known := make([]*record, len(ms))
 	var refusal error // of this Put; an error of the function would fail all that share its commit
 	err := q.write(ctx, func(t *transaction) (err error) {
-		refusal = t.admit()
+		refusal = t.reserve(size)
 		for i := 0; i < len(ms) && refusal == nil && err == nil; i++ {
 			known[i], err = t.put(ms[i])
 		}

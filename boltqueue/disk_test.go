@@ -3,6 +3,7 @@ package boltqueue_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -245,6 +246,14 @@ func TestReserve(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.fail(syscall.ENOSPC)
+		large := make([]fprom.Message, 200)
+		for i := range large {
+			large[i] = sale(t, fmt.Sprint("large", i), 100)
+			large[i].Body = append(large[i].Body[:len(large[i].Body)-1], `,"plan":"`+strings.Repeat("x", 10_000)+`"}`...)
+		}
+		if err := q.Put(t.Context(), large...); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("a Put that is larger than the reserve: %v, want ENOSPC", err)
+		}
 		if err := fill(2000); !errors.Is(err, syscall.ENOSPC) || waiting < 100 {
 			t.Errorf("a full disk after %d puts: %v", waiting, err)
 		}
@@ -253,9 +262,13 @@ func TestReserve(t *testing.T) {
 		}
 		d.fail(nil)
 		time.Sleep(time.Second)
-		put(t, q, sale(t, "late", 100))
-		if got := deliver(t, q, nil); len(got) != 1 {
-			t.Errorf("delivered %d events with space again, want 1", len(got))
+		put(t, q, large...)
+		if got := deliver(t, q, nil); len(got) != len(large) {
+			t.Errorf("delivered %d events with space again, want %d", len(got), len(large))
+		}
+		d.fail(syscall.ENOSPC)
+		if err := fill(2000); err != nil {
+			t.Errorf("a full disk, and a file with many free pages: %v", err)
 		}
 		d.fail(errors.ErrUnsupported)
 		if err := fill(1000); err != nil {

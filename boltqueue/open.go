@@ -156,6 +156,7 @@ func (t *transaction) load() error {
 			t.stats.LastSuccess = timeOf(k)
 		}
 	}
+	_ = t.reserve(0) // for what waits
 	t.findOldest()
 	t.publish()
 	return nil

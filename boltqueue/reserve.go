@@ -11,19 +11,21 @@ const (
 	reserveEach = 320       // bytes; an outcome needs about 120 to 300 more than the waiting event that it replaces
 )
 
-// reserve returns an error if no events may be put. It keeps disk space behind the pages of the file for the outcomes of the waiting
-// events, so that they can be written when the disk is full.
-func (t *transaction) reserve() error {
-	if !t.q.db.inPlace() {
+// reserve returns an error if no events of size bytes may be put. It keeps disk space for the outcomes of the waiting events, so
+// that they can be written when the disk is full: free pages of the file, and space that is allocated behind its last page.
+func (t *transaction) reserve(size int) error {
+	if t.size == 0 && !t.q.db.inPlace() { // once in a transaction
 		return errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find the event; put the file back, or restart the service once it has delivered what waits")
 	}
-	end := t.open.Tx().Size() + reserveBase + int64(t.stats.Pending+t.stats.Bulk)*reserveEach
-	if t.q.reserved >= end {
+	t.size += int64(size)
+	db, used := t.q.db, t.open.Tx().Size()
+	room := int64(db.Stats().FreePageN+db.Stats().PendingPageN)*int64(db.Info().PageSize) + max(t.q.reserved-used, 0)
+	need := reserveBase + int64(t.stats.Pending+t.stats.Bulk)*reserveEach + 2*t.size
+	if room >= need {
 		return nil
 	}
-	end += reserveBase // not at each Put
-	err := t.q.allocate(t.q.db.of, end)
-	switch {
+	end := used + need + reserveBase // not at each Put
+	switch err := t.q.allocate(db.of, end); {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return fmt.Errorf("%w: the space that is left is kept for the outcomes of the stored events", syscall.ENOSPC)
 	case err == nil: // else the system cannot do it

@@ -9,9 +9,10 @@ import (
 	"testing"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
 )
 
-// TestReserveSuffices: the outcomes of what waits take nothing more of the disk than the file has.
+// TestReserveSuffices: the outcomes of what waits take nothing more of the disk than the file has once it is open.
 func TestReserveSuffices(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"ch_%d", "ch_3MmlLrLkdIwHu7ix0snN%04d", "an-event-id-that-is-much-longer-than-those-of-the-providers-%04d"} {
@@ -36,6 +37,11 @@ func TestReserveSuffices(t *testing.T) {
 			}
 			put(t, q, ms...)
 		}
+		closeQueue(t, q)
+		if err := boltqueue.Compact(path); err != nil {
+			t.Fatal(err)
+		}
+		q = open(t, dir)
 		before := taken()
 		commission := fprom.Commission{ID: 123_456_789}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"hash/maphash"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -14,13 +13,13 @@ import (
 // transaction changes the buckets of the file. Its changes to the memory of the queue wait for publish, after the commit.
 type transaction struct {
 	q                                  *Queue
-	admit                              func() error // reserve, once in a transaction
 	open, done, ids, times, conflicted *bbolt.Bucket
 
 	stats fprom.QueueStats   // see Queue.stats
 	first uint64             // see Queue.first
 	keys  map[keyHash]uint64 // changes of Queue.keys; seq 0 removes the key
 	added []*item            // for Queue.line
+	size  int64              // of the events to put, in bytes
 }
 
 func (q *Queue) newTransaction(tx *bbolt.Tx) *transaction {
@@ -30,7 +29,6 @@ func (q *Queue) newTransaction(tx *bbolt.Tx) *transaction {
 	for _, b := range []*bbolt.Bucket{t.open, t.done, t.times} {
 		b.FillPercent = 1 // new keys are appended
 	}
-	t.admit = sync.OnceValue(t.reserve)
 	return t
 }
 
