@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 
 	"github.com/fprom-go/fprom"
@@ -100,11 +99,8 @@ func (q *Queue) write(ctx context.Context, apply func(*transaction) error) error
 
 // commits writes the requests that wait in one transaction and answers them, again and again until the life of the queue ends.
 func (q *Queue) commits() {
-	var group []*request
 	for {
-		if len(group) > 1 {
-			runtime.Gosched() // let the callers that were answered put again, and share the next commit
-		}
+		var group []*request
 		select {
 		case r := <-q.requests:
 			group = []*request{r}
