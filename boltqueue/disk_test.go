@@ -117,6 +117,27 @@ func TestDiskHangs(t *testing.T) {
 	}
 }
 
+// TestForgetWhileDiskHangs: what changes nothing does not wait for a commit, so no commit waits until it has read the outbox.
+func TestForgetWhileDiskHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q := open(t, dir)
+	put(t, q, sale(t, 0, 100))
+	closeQueue(t, q)
+	synctest.Test(t, func(t *testing.T) {
+		disk := make(chan struct{})
+		q := open(t, dir, boltqueue.WithFailures(func() error { <-disk; return nil }, whole))
+		go func() { _ = q.Put(t.Context(), sale(t, 1, 100)) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if n, err := q.Forget(ctx, "nobody@example.com"); n != 0 || err != nil {
+			t.Errorf("Forget of a customer of no event: %d, %v", n, err)
+		}
+		close(disk)
+	})
+}
+
 // TestCloseWhileDiskHangs: Close gives up a disk that does not answer, so that the service can end.
 func TestCloseWhileDiskHangs(t *testing.T) {
 	t.Parallel()

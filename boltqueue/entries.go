@@ -49,7 +49,7 @@ func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Ent
 type reader struct {
 	filter     fprom.Filter    // without Keys
 	keys       map[string]bool // the SafeKeys that Filter.Keys can mean; empty: all
-	seqs       []uint64        // the only events to read, ascending; nil: all
+	seqs       []uint64        // the only events to read, ascending, then end+1; nil: all
 	after, end uint64          // the seqs that are left to read: after < seq ≤ end
 }
 
@@ -73,7 +73,7 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 			return nil
 		}
 		for k := range r.keys {
-			r.seqs = append(r.seqs, q.openSeq(tx, hashOf(k)), seqOf(tx.Bucket(bucketIDs).Get([]byte(k))))
+			r.seqs = append(r.seqs, q.openSeq(tx, hashOf(k)), seqOf(tx.Bucket(bucketIDs).Get([]byte(k))), r.end+1)
 		}
 		slices.Sort(r.seqs)
 		return nil
@@ -86,9 +86,6 @@ func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
 	for n := 0; n < pageScan && len(page) < pageSize; n++ {
 		if i, _ := slices.BinarySearch(r.seqs, r.after+1); i < len(r.seqs) {
 			r.after = r.seqs[i] - 1
-		} else if r.seqs != nil {
-			r.after = r.end
-			break
 		}
 		seq, value, isDone := r.next(open, done)
 		if seq <= r.after || seq > r.end {

@@ -32,28 +32,29 @@ func (q *Queue) Forget(ctx context.Context, customer string) (int, error) {
 	return q.change(ctx, fprom.Filter{Customer: customer}, (*transaction).forget)
 }
 
-// change calls apply for the events that f selects, in a transaction for each page. It returns for how many events apply
-// returned true, at most f.Limit.
+// change calls apply for the events that f selects, in a commit for each page. It returns for how many events apply returned true,
+// at most f.Limit.
 func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transaction, uint64) (bool, error)) (total int, err error) {
 	r, err := q.newReader(f)
 	for err == nil && r.after < r.end && (f.Limit <= 0 || total < f.Limit) {
-		changed := 0
-		err = q.write(ctx, func(t *transaction) error {
-			for _, e := range r.readPage(t.open.Tx()) {
-				if f.Limit > 0 && total+changed == f.Limit {
-					break
-				}
-				seq, _ := parseSeq(e.Cursor)
-				ok, err := apply(t, seq)
-				if err != nil {
-					return err
-				}
-				if ok {
-					changed++
-				}
-			}
-			return nil
+		var page []fprom.Entry
+		err = q.view(func(tx *bbolt.Tx) error { // puts do not wait for it
+			page = r.readPage(tx)
+			return ctx.Err()
 		})
+		changed := 0
+		if len(page) > 0 {
+			err = q.write(ctx, func(t *transaction) (err error) {
+				for i := 0; i < len(page) && err == nil && (f.Limit <= 0 || total+changed < f.Limit); i++ {
+					seq, _ := parseSeq(page[i].Cursor)
+					ok := false
+					if ok, err = apply(t, seq); ok {
+						changed++
+					}
+				}
+				return err
+			})
+		}
 		if err == nil {
 			total += changed
 		}
