@@ -245,6 +245,11 @@ func TestStaysFreshWithFocus(t *testing.T) {
 	if focus := get(p, chromedp.Evaluate[string](`document.activeElement.localName + document.activeElement.closest("form")?.ariaLabel`)); focus != "summarysale:pi_3Rd04101" {
 		t.Errorf("the focus is on %q", focus)
 	}
+	p.do(chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab)) // on "Drop for good"
+	o.Change(func() { o.Status.Conflicts = 3 })
+	p.await(".banner.warn", "3 events were not tracked")
+	p.do(chromedp.KeyEvent(kb.Enter))
+	p.await(".notice", "1 dead letter was dropped.")
 }
 
 // TestScreenshots writes the pictures of docs/operations.md, if FPROM_SCREENSHOTS names their directory.

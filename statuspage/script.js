@@ -4,8 +4,7 @@
   let held = 0; // for how long somebody may be about to press a button
   setInterval(async () => {
     const main = document.querySelector("main");
-    const focus = document.activeElement;
-    const busy = main.querySelector("details[open]") || main.contains(focus);
+    const busy = main.querySelector("details[open]") || main.contains(document.activeElement);
     if (document.hidden || busy && ++held < 6) return;
     held = 0;
     try {
@@ -15,10 +14,12 @@
       const text = (await answer.text()).replace(/<style[^]*?<\/style>/, "");
       const page = new DOMParser().parseFromString(text, "text/html");
       const fresh = page.querySelector("main");
-      main.replaceWith(fresh);
       const name = (e) => [e.closest("form")?.ariaLabel, e.textContent].join();
-      const same = (e) => name(e) === name(focus);
-      if (focus !== document.activeElement) [...fresh.querySelectorAll("a, button, summary")].find(same)?.focus({ preventScroll: true });
+      const same = (old) => [...fresh.querySelectorAll("a, button, summary")].find((e) => name(e) === name(old));
+      for (const asked of main.querySelectorAll("details[open] summary")) same(asked)?.parentElement.setAttribute("open", "");
+      const focus = document.activeElement;
+      main.replaceWith(fresh);
+      if (focus !== document.activeElement) same(focus)?.focus({ preventScroll: true });
       document.title = page.title;
       document.querySelector("link[rel=icon]").href = page.querySelector("link[rel=icon]").href;
       stale.hidden = true;
