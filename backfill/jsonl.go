@@ -10,8 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/fprom-go/fprom"
 )
 
 func (in *Reader) readLines(r *bufio.Reader) {
@@ -44,7 +42,7 @@ func (in *Reader) jsonRow() (Row, error) {
 
 // object reads one line of JSONL. Its names are treated as a header.
 func (in *Reader) object(r *Row, line []byte) {
-	o, err := members(line)
+	o, twice, err := members(line)
 	if err != nil {
 		r.Err = err
 		return
@@ -57,6 +55,12 @@ func (in *Reader) object(r *Row, line []byte) {
 	}
 	if missing || len(o) != len(in.known) {
 		if r.Err = in.learn(o); r.Err != nil {
+			return
+		}
+	}
+	for _, name := range twice {
+		if is := in.known[name]; is != noField {
+			r.Err = fmt.Errorf("fprom: the line has the member for %s twice: remove one", is)
 			return
 		}
 	}
@@ -74,26 +78,24 @@ func (in *Reader) object(r *Row, line []byte) {
 	in.format.fill(r, &v)
 }
 
-// members returns the members of a JSON object.
-func members(line []byte) (map[string]json.RawMessage, error) {
-	o := map[string]json.RawMessage{}
+// members returns the members of a JSON object, and the names that it has more than once.
+func members(line []byte) (o map[string]json.RawMessage, twice []string, err error) {
 	if err := json.Unmarshal(line, &o); err != nil || o == nil {
-		return nil, errors.New("fprom: the line is no JSON object")
+		return nil, nil, errors.New("fprom: the line is no JSON object")
 	}
-	clear(o)
+	seen := map[string]bool{}
 	d := json.NewDecoder(bytes.NewReader(line))
 	_, _ = d.Token() // it is valid
 	for d.More() {
-		name, _ := d.Token()
-		var value json.RawMessage
-		_ = d.Decode(&value)
-		s, _ := name.(string)
-		if _, twice := o[s]; twice {
-			return nil, fmt.Errorf("fprom: the line has the member %.40q twice: remove one", fprom.MaskEmail(s))
+		token, _ := d.Token()
+		name, _ := token.(string)
+		if seen[name] {
+			twice = append(twice, name)
 		}
-		o[s] = value
+		seen[name] = true
+		_ = d.Decode(&json.RawMessage{})
 	}
-	return o, nil
+	return o, twice, nil
 }
 
 // learn decides what the names of an object mean, for the lines with the same names.

@@ -94,8 +94,8 @@ func (w *rejects) add(r Row, reason error) error {
 		}
 		return w.csv.Write(fields)
 	}
-	o, err := members(r.JSON)
-	if err != nil {
+	o, twice, err := members(r.JSON)
+	if err != nil || len(twice) > 0 {
 		o = map[string]json.RawMessage{"raw": quote(string(r.JSON))}
 	}
 	o[lineColumn], o[reasonColumn] = json.RawMessage(strconv.Itoa(r.Line)), quote(text)
