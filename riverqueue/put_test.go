@@ -3,8 +3,8 @@ package riverqueue_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -142,7 +142,7 @@ func TestCallersWhoHangUp(t *testing.T) {
 	cancel()
 	var opened int64
 	for i := range 10 {
-		if err := q.Put(t.Context(), message(t, sale(fmt.Sprint(i), "ann", 100))); err != nil {
+		if err := q.Put(t.Context(), message(t, sale(strconv.Itoa(i), "ann", 100))); err != nil {
 			t.Fatal(err)
 		}
 		if i == 0 {
