@@ -241,3 +241,27 @@ func TestPanickingLogger(t *testing.T) {
 		t.Errorf("%+v, want the one event done", s)
 	}
 }
+
+// TestReadWhileClosing: readers that meet Close learn that the queue is closed.
+func TestReadWhileClosing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for range 20 {
+		q := open(t, dir)
+		var readers sync.WaitGroup
+		for range 8 {
+			readers.Go(func() {
+				var err error
+				for err == nil {
+					_, err = q.History(t.Context(), time.Now().Add(-time.Hour), time.Now(), time.Hour)
+				}
+				if !errors.Is(err, fprom.ErrQueueClosed) {
+					t.Errorf("History: %v, want ErrQueueClosed", err)
+				}
+			})
+		}
+		time.Sleep(time.Millisecond)
+		closeQueue(t, q)
+		readers.Wait()
+	}
+}

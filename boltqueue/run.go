@@ -109,6 +109,8 @@ func (q *Queue) view(f func(*bbolt.Tx) error) error {
 	})
 	if errors.Is(err, ErrDamaged) {
 		err = q.breakDown(err)
+	} else if err != nil {
+		err = cmp.Or(q.usable(), err) // Close may have closed the file meanwhile
 	}
 	return err
 }
