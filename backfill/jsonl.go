@@ -58,12 +58,6 @@ func (in *Reader) object(r *Row, line []byte) {
 			return
 		}
 	}
-	for _, name := range twice {
-		if is := in.known[name]; is != noField {
-			r.Err = fmt.Errorf("fprom: the line has the member for %s twice: remove one", is)
-			return
-		}
-	}
 	var v values
 	for name, raw := range o {
 		if is := in.known[name]; is != noField {
@@ -73,6 +67,13 @@ func (in *Reader) object(r *Row, line []byte) {
 				return
 			}
 			v[is] = strings.TrimSpace(text)
+		}
+	}
+	r.EventID = v[eventIDField]
+	for _, name := range twice {
+		if is := in.known[name]; is != noField {
+			r.Err = fmt.Errorf("fprom: the line has the member for %s twice: remove one", is)
+			return
 		}
 	}
 	in.format.fill(r, &v)
