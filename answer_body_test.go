@@ -125,3 +125,17 @@ func TestSlowBodyEndsWithTheTimeout(t *testing.T) {
 		}
 	})
 }
+
+// After a 101 net/http leaves the connection to the caller, and no context ends its body.
+func TestSwitchedProtocolHoldsNoWorker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		body, silent := io.Pipe() // nothing comes until it is closed
+		defer silent.Close()
+		tracker := start(t, config(transportFunc(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: body}, nil
+		})))
+		if r, err := tracker.Track(t.Context(), sale("x")); r.StatusCode != http.StatusSwitchingProtocols || err == nil || fprom.IsPermanent(err) {
+			t.Errorf("Track: %+v, %v", r, err)
+		}
+	})
+}

@@ -101,6 +101,9 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 		return transient(fmt.Errorf("%w; check the network, DNS and any proxy, and Config.BaseURL ($FIRSTPROMOTER_API_URL)", c.scrub(err)))
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		_ = resp.Body.Close() // it may never end, and no context ends the reading
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	return c.classify(m, resp, body, err)
 }
