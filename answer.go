@@ -36,7 +36,7 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 		has = hasBadBody
 	case status == http.StatusOK, status == http.StatusCreated:
 		has = readSuccess(m, body, &v.Result)
-	default:
+	case status >= http.StatusMultipleChoices:
 		has = readError(m, body, e)
 	}
 	if wait > 0 {

@@ -23,6 +23,7 @@ func TestLinesSayItOnce(t *testing.T) {
 		"conflict":   {ok(), "already used"},
 		"401":        {reply{status: 401}, "goes on by itself: 401 Unauthorized\""},
 		"401 page":   {page(401), "401 Unauthorized: https://firstpromoter.test/api/v2/track/refund gave no answer of FirstPromoter's API"},
+		"202":        {object(202, `{"message":"queued"}`), "202 Accepted: https://firstpromoter.test/api/v2/track/refund gave no answer of FirstPromoter's API; check Config.BaseURL"},
 		"403":        {poisons["403"], "the API key or the account id"},
 		"wrong URL":  {poisons["404 page"], "https://firstpromoter.test/api/v2/track/refund gave no answer of FirstPromoter's API; check Config.BaseURL"},
 		"no network": {reply{err: unknownHost}, `error="dial tcp: lookup firstpromoter.test: no such host; check the network`},
