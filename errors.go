@@ -82,9 +82,8 @@ func (e *APIError) Error() string {
 		return s + ": " + e.Message
 	case e.foreignURL != "" && e.StatusCode < 500 && e.RetryAfter == 0:
 		return s + ": " + e.foreignURL + " gave no answer of FirstPromoter's API; check Config.BaseURL ($FIRSTPROMOTER_API_URL; the default is " + DefaultBaseURL + ") and any proxy between"
-	default:
-		return s
 	}
+	return s
 }
 
 // UndeliveredError is returned by Shutdown if the queue is not durable and is not empty. This is normal: a sale whose referral

@@ -85,8 +85,6 @@ const (
 	KindCancellation = "cancellation"
 )
 
-var kinds = []string{KindSale, KindRefund, KindSignup, KindCancellation}
-
 func (Sale) isEvent()         {}
 func (Refund) isEvent()       {}
 func (Signup) isEvent()       {}

@@ -59,12 +59,9 @@ func (f foreign) Put(ctx context.Context, ms ...Message) error {
 func (h *Hook) Wrap(w http.ResponseWriter, r *http.Request) *Exchange {
 	x := &Exchange{hook: h, w: w, outer: r}
 	x.inner = *r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
-	if w == nil {
-		return x
-	}
 	_, limited := r.Context().Deadline()
 	x.heldBack = limited && reaches(w, func(w http.ResponseWriter) bool { return fmt.Sprintf("%T", w) == "*http.timeoutWriter" })
-	if h.failClosed {
+	if h.failClosed && w != nil {
 		x.before = w.Header().Clone()
 	}
 	return x

@@ -28,11 +28,8 @@ func ParseAmount(s, code string) (int64, error) {
 // contains it. paid may be a partial payment or a refund. All amounts are in the same unit, whichever it is.
 // The result is 0 if nothing was paid, and paid if total is not positive or tax is negative. Tax above total counts as total.
 func BeforeTax(paid, total, tax int64) int64 {
-	switch {
-	case paid <= 0:
-		return 0
-	case total <= 0 || tax <= 0:
-		return paid
+	if total <= 0 || tax <= 0 {
+		return max(paid, 0)
 	}
-	return currency.MulDiv(paid, max(total-tax, 0), total)
+	return currency.MulDiv(max(paid, 0), max(total-tax, 0), total)
 }

@@ -162,7 +162,7 @@ func (f Filter) Match(e Entry) bool {
 func (f Filter) SafeKeys() (keys []string) {
 	for _, k := range f.Keys {
 		keys = append(keys, SafeKey(k))
-		for _, kind := range kinds {
+		for _, kind := range []string{KindSale, KindRefund, KindSignup, KindCancellation} {
 			keys = append(keys, SafeKey(kind+":"+k))
 		}
 	}
