@@ -79,7 +79,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 		level, more = l.outage(slog.LevelError, true)
 		text = "all delivery is paused; queued events are kept"
 	case StageDead:
-		level, text = slog.LevelError, "the event is given up; it is a dead letter: list it with the tool's \"fprom dead list\", and send it again with \"fprom dead redrive\""
+		level, text = slog.LevelError, "the event is given up; it is a dead letter: list it with \"fprom dead list\", and send it again with \"fprom dead redrive\""
 		if _, volatile := t.cfg.Queue.(UndeliveredLister); volatile || !a.queued {
 			text = "the event is given up and not kept; report it by hand, or enqueue it with a durable queue (boltqueue)"
 		}

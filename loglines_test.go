@@ -93,7 +93,7 @@ func TestLogOfARejectedEvent(t *testing.T) {
 					enqueue(t, tracker, sale("a"))
 					flush(t, tracker, time.Minute)
 				}
-				if kept, notKept := strings.Contains(log.String(), "fprom dead list"), strings.Contains(log.String(), "not kept"); kept != test.kept || notKept == kept {
+				if kept, notKept := strings.Contains(log.String(), `list it with \"fprom dead list`), strings.Contains(log.String(), "not kept"); kept != test.kept || notKept == kept {
 					t.Errorf("the log says %q", log.String())
 				}
 			})
