@@ -195,7 +195,7 @@ func (d *Draft) Add() {
 		d.p.Skip(NothingPaid, "nothing was paid, and neither a tid nor a ref_id makes it a sign-up")
 		return
 	case !d.HasCustomer():
-		d.p.Skip(NoCustomer, "neither e-mail address nor uid: put "+d.p.config.keys.UID+" into the metadata at checkout, or use an option that looks the customer up")
+		d.p.Skip(NoCustomer, "neither e-mail address nor uid: put "+d.p.config.keys.UID+" into the metadata at checkout, or give the handler billing.WithCustomer (for a refund billing.WithPayment)")
 		return
 	}
 	if err := e.Validate(); err != nil {
