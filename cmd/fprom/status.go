@@ -72,8 +72,8 @@ func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
 	row("dead letters", "%d%s", s.Dead, hint(s.Dead > 0, "; see fprom dead list"))
 	row("ledger", "%d remembered", s.Ledger)
 	row("conflicts", "%s", conflicts(s))
-	_, what, _ := delivery(s, now)
-	row("delivery", "%s", what)
+	level, what, _ := delivery(s, now)
+	row("delivery", "%s%s", what, hint(level != verdict.OK, " See fprom doctor."))
 	row("last success", "%s", ago(s.LastSuccess))
 	if s.LastMinute != nil {
 		row("last minute", "%s", count(*s.LastMinute, "call"))

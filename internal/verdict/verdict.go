@@ -46,7 +46,7 @@ func Delivery(q fprom.QueueStats, now time.Time, late, service bool) (level, wha
 	switch {
 	case Refused(q.PausedUntil, q.PauseReason):
 		return Fail, "FirstPromoter refuses the API key or the account id. " + waiting,
-			"Set `FIRSTPROMOTER_API_KEY` and `FIRSTPROMOTER_ACCOUNT_ID` to what FirstPromoter shows under Settings → Integrations, and restart. Nothing is lost meanwhile."
+			"Set the service's `FIRSTPROMOTER_API_KEY` and `FIRSTPROMOTER_ACCOUNT_ID` to what FirstPromoter shows under Settings → Integrations → Manage API keys, and restart it. Nothing is lost meanwhile."
 	case paused && (q.Delivering || service): // else all replicas ended in the pause, which their database keeps
 		return level, fmt.Sprintf("Delivery is paused, %s: %s. %s", UntilWhen(q.PausedUntil, now), because, waiting),
 			"Nothing, unless it stays: everything is kept, and delivery goes on by itself."
