@@ -215,7 +215,7 @@ func TestBar(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "000 queued") || strings.Contains(out, "\x1b[3") || !strings.HasSuffix(out, "takes about 1 h 48 min\r\n") {
 		t.Errorf("exit %d: %q", code, out)
 	}
-	if !strings.Contains(out, " s left") {
+	if !strings.Contains(out, "s left") {
 		t.Errorf("a narrow bar does not say how long it takes: %q", out)
 	}
 	for part := range strings.SplitSeq(out, "\r") {
