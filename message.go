@@ -2,9 +2,7 @@ package fprom
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -106,23 +104,3 @@ func (m Message) Money() (amount int64, currency string) {
 // Repeats reports whether the Key is free for a new event as soon as the event before has its outcome. Cancellations
 // repeat: they have no event id, and a customer can cancel more than once.
 func (m Message) Repeats() bool { return m.Kind == KindCancellation }
-
-// SafeKey returns a Message.Key in a form that may be shown and kept: if the key contains an e-mail address, a hash replaces
-// all that follows the kind. Other keys do not change, nor does a SafeKey.
-func SafeKey(key string) string {
-	kind, id, _ := strings.Cut(key, ":")
-	if !strings.Contains(id, "@") {
-		return key
-	}
-	sum := sha256.Sum256([]byte(id))
-	return kind + ":sha256-" + hex.EncodeToString(sum[:16])
-}
-
-// MaskEmail keeps the first letter of each side of an e-mail address: "j***@e***". Text without "@" stays as it is.
-func MaskEmail(s string) string {
-	local, host, ok := strings.Cut(s, "@")
-	if !ok {
-		return s
-	}
-	return fmt.Sprintf("%.1s***@%.1s***", local, host)
-}
