@@ -29,7 +29,7 @@ func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Ent
 		r, err := q.newReader(f)
 		for err == nil && r.after < r.end {
 			var page []fprom.Entry
-			err = q.view(func(tx *bbolt.Tx) error {
+			err = q.read(func(tx *bbolt.Tx) error {
 				page = r.readPage(tx)
 				return ctx.Err()
 			})
@@ -63,7 +63,7 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 	for _, k := range f.SafeKeys() {
 		r.keys[k] = true
 	}
-	return r, q.view(func(tx *bbolt.Tx) error {
+	return r, q.read(func(tx *bbolt.Tx) error {
 		r.end = tx.Bucket(bucketOpen).Sequence()
 		old := tx.Bucket(bucketTimes).Cursor()
 		old.Seek(timeKey(f.Since.Add(-maxSkew), 0)) // then Prev, also if there is no such key

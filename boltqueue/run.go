@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -38,7 +39,8 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 		return nil
 	})
 	switch {
-	case err != nil: // the queue is out of use
+	case err != nil:
+		_ = q.breakDown(err)
 		q.line.Retry(it, 0, false)
 		return
 	case r.damaged:
@@ -107,10 +109,17 @@ func (q *Queue) view(f func(*bbolt.Tx) error) error {
 		}
 		return q.db.View(f)
 	})
-	if errors.Is(err, ErrDamaged) {
-		err = q.breakDown(err)
-	} else if err != nil {
+	if err != nil {
 		err = cmp.Or(q.usable(), err) // Close may have closed the file meanwhile
+	}
+	return err
+}
+
+// read is view for those who only look at the outbox. Damage that they meet does not put it out of use.
+func (q *Queue) read(f func(*bbolt.Tx) error) error {
+	err := q.view(f)
+	if q.usable() == nil && errors.Is(err, ErrDamaged) {
+		err = fmt.Errorf("fprom: the outbox %s could not be read: %w", q.path, err)
 	}
 	return err
 }
