@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -138,4 +139,20 @@ func TestSwitchedProtocolHoldsNoWorker(t *testing.T) {
 			t.Errorf("Track: %+v, %v", r, err)
 		}
 	})
+}
+
+// A fake transport may leave out the body, as http.Client allows.
+func TestNoBody(t *testing.T) {
+	for status, want := range map[int]fprom.Outcome{http.StatusNoContent: fprom.NotReferral, http.StatusOK: fprom.Undelivered} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				tracker := start(t, config(transportFunc(func(*http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: status}, nil
+				})))
+				if r, err := tracker.Track(t.Context(), sale("ch_1")); r.Outcome != want {
+					t.Errorf("Track: %v, %v; want %v", r.Outcome, err, want)
+				}
+			})
+		})
+	}
 }

@@ -49,6 +49,7 @@ func (c *client) useDefaultTransport() {
 		return
 	}
 	t := standard.Clone()
+	t.MaxIdleConnsPerHost = c.cfg.Workers // over HTTP/1.1 each has its connection
 	t.MaxResponseHeaderBytes = 64 << 10
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second} // so that a dead connection is closed
 	c.transport, c.closeIdle = t, t.CloseIdleConnections
@@ -99,6 +100,9 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return transient(fmt.Errorf("%w; check the network, DNS and any proxy, and Config.BaseURL ($FIRSTPROMOTER_API_URL)", c.scrub(err)))
+	}
+	if resp.Body == nil { // a fake transport may leave it out
+		resp.Body = http.NoBody
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
