@@ -10,7 +10,7 @@ import (
 )
 
 // ErrMixedAmounts is wrapped by the error that ends the reading of a file in which an amount has another mark than
-// Format.Decimal, or any mark in minor units.
+// Format.Decimal.
 var ErrMixedAmounts = errors.New(`the amount has a mark that is not the decimal mark: remove thousands separators, or name the other decimal mark (--decimal)`)
 
 // ErrZeroAmount is the Err of a Row whose amount is zero. It goes before missing and wrong ids and customers.
@@ -59,7 +59,7 @@ func minorAmount(s string) (int64, error) {
 	case !isNumber(digits):
 		return bad("is not a whole number such as 1999")
 	case strings.ContainsAny(digits, ".,"):
-		return 0, minorError{}
+		return bad("has a decimal mark, but the file is read in minor units (1999 for 19.99): read it in major units (--amount major)")
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -67,15 +67,6 @@ func minorAmount(s string) (int64, error) {
 	}
 	return n, nil
 }
-
-// minorError is an ErrMixedAmounts. The amounts before it without a mark may be major ones, too.
-type minorError struct{}
-
-func (minorError) Error() string {
-	return "the amount has a decimal mark, but the file is read in minor units (1999 for 19.99): read it in major units (--amount major), or mend the row"
-}
-
-func (minorError) Is(target error) bool { return target == ErrMixedAmounts }
 
 // isNumber reports whether s consists of digits, points and commas.
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789.,") == "" }

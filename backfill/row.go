@@ -120,9 +120,6 @@ func (f Format) amount(v *values) (int64, error) {
 
 // of gives an error of ParseAmount the name of the field.
 func of(field string, err error) error {
-	if errors.Is(err, ErrMixedAmounts) {
-		return fmt.Errorf("%s: %w", field, err)
-	}
 	if v, is := errors.AsType[*fprom.ValidationError](err); is && v.Field == "Amount" {
 		return &fprom.ValidationError{Field: field, Reason: v.Reason}
 	}

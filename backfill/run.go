@@ -109,10 +109,7 @@ type pending struct {
 
 func (l *loader) load(ctx context.Context, in *Reader) error {
 	for row, err := range in.Rows() {
-		switch {
-		case errors.Is(err, ErrMixedAmounts): // the amounts of the batch may be wrong, too
-			return err
-		case err != nil:
+		if err != nil {
 			return errors.Join(l.store(ctx), err)
 		}
 		l.result.Rows++

@@ -379,14 +379,3 @@ func TestDeliveredToTheEnd(t *testing.T) {
 		}
 	})
 }
-
-// The rows that were read together with an amount in another form are not stored: they may have that form, too.
-func TestMixedAmountsStoreNothing(t *testing.T) {
-	t.Parallel()
-	box := outbox(t)
-	text := sales(20) + "ch_x,zoe@example.com,19.99,USD,\n"
-	got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, Outbox: box})
-	if stats, serr := box.Stats(t.Context()); serr != nil || stats.Bulk != 0 || !errors.Is(err, backfill.ErrMixedAmounts) || got.Rows != 20 || got.Queued != 0 {
-		t.Errorf("%+v %v; %+v %v", got, err, stats, serr)
-	}
-}

@@ -150,8 +150,6 @@ func backfillError(err error, r backfill.Result, dry bool) error {
 		return failed("%w", err)
 	case option:
 		return usage("%w", err)
-	case errors.Is(err, backfill.ErrMixedAmounts) && r.Queued > 0 && !dry:
-		return failed("%w; %d of the %s before are queued as they were read: if their amounts are right, mend the row and run the command again, no row is queued twice; if not, refund each of them, and bring them in again under other event ids", err, r.Queued, count(r.Rows, "row"))
 	case dry:
 		return failed("%w; nothing was stored of the %s before: mend that and run the command again", err, count(r.Rows, "row"))
 	default:
