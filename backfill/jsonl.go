@@ -81,20 +81,21 @@ func (in *Reader) object(r *Row, line []byte) {
 
 // members returns the members of a JSON object, and the names that it has more than once.
 func members(line []byte) (o map[string]json.RawMessage, twice []string, err error) {
-	if err := json.Unmarshal(line, &o); err != nil || o == nil {
+	if !json.Valid(line) || !bytes.HasPrefix(bytes.TrimSpace(line), []byte("{")) {
 		return nil, nil, errors.New("fprom: the line is no JSON object")
 	}
-	seen := map[string]bool{}
+	o = map[string]json.RawMessage{}
 	d := json.NewDecoder(bytes.NewReader(line))
 	_, _ = d.Token() // it is valid
 	for d.More() {
 		token, _ := d.Token()
 		name, _ := token.(string)
-		if seen[name] {
+		if _, again := o[name]; again {
 			twice = append(twice, name)
 		}
-		seen[name] = true
-		_ = d.Decode(&json.RawMessage{})
+		var value json.RawMessage
+		_ = d.Decode(&value)
+		o[name] = value
 	}
 	return o, twice, nil
 }
