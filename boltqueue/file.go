@@ -3,6 +3,7 @@ package boltqueue
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -92,14 +93,14 @@ func openBolt(path string, readOnly bool) (*file, error) {
 
 // inPlace reports whether the file is still the one at its path. It believes so if this process may not look any more.
 func (f *file) inPlace() bool {
-	current, err := os.Stat(f.of.Name())
-	return os.SameFile(f.info, current) || err != nil && !errors.Is(err, fs.ErrNotExist)
+	same, err := isAt(f.info, f.of.Name())
+	return same || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 // whole returns an error if the file has lost its first pages: then bbolt would panic while it begins a transaction, and keep a
 // lock that all others wait for.
 func (f *file) whole() error {
-	if info, err := f.of.Stat(); err == nil && info.Size() < f.first {
+	if size, err := f.of.Seek(0, io.SeekEnd); err == nil && size < f.first { // not Stat, see isAt in system_linux.go
 		return fmt.Errorf("%w: it was cut while it was open", ErrDamaged)
 	}
 	return nil
@@ -116,9 +117,13 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// What only Linux has.
+// What only Linux has, or does in another way.
 var (
 	allocate     = func(*os.File, int64) error { return errors.ErrUnsupported }
 	keepOwner    = func(*os.File, string) error { return nil }
 	releasePages = func(*bbolt.Tx) error { return nil }
+	isAt         = func(file os.FileInfo, path string) (bool, error) {
+		current, err := os.Stat(path)
+		return os.SameFile(file, current), err
+	}
 )
