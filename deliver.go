@@ -1,12 +1,9 @@
 package fprom
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom/internal/safelog"
@@ -108,44 +105,4 @@ func (t *Tracker) conclude(ctx context.Context, a *attempt) {
 	case a.Outcome == Duplicate && a.warn == "" && eventID(a.Message) != "" && !a.again && !a.RecordedAt.Before(t.began):
 		a.warn = warnFirst
 	}
-}
-
-// askAgain postpones the outcome of a NotReferral that may have come too early (RetryConfig.NotFound).
-func (t *Tracker) askAgain(a *attempt) {
-	e, _ := a.Event()
-	sale, _ := e.(Sale)
-	early := a.class == classAskAgain || sale.TID+sale.RefID+sale.PromoCode != "" // it names its referral
-	times, first := t.cfg.Retry.NotFound, cmp.Or(a.known.notFound, time.Now())
-	age := time.Since(first)
-	i := slices.IndexFunc(times, func(at time.Duration) bool { return age < at })
-	if a.class = classDone; !a.queued || !early || i < 0 {
-		return
-	}
-	a.known.notFound = first
-	a.wait, a.aside = times[i]-age, i == len(times)-1 // its sign-up may wait behind it
-	a.class = classAskAgain
-	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), a.wait.Round(time.Second))
-}
-
-// report turns the verdict into a step. A failure of Track is no step: the caller decides whether to repeat it.
-func (t *Tracker) report(ctx context.Context, a *attempt) {
-	if errors.Is(a.err, ErrConflict) {
-		t.observe(ctx, Step{Stage: StageConflict, Message: a.Message, Err: ErrConflict})
-	}
-	s := Step{Message: a.Message, Result: a.Result, Err: a.err, Elapsed: a.elapsed, Waited: a.waited, attempt: a}
-	switch {
-	case a.class == classDone:
-		s.Stage = StageDelivered
-	case a.class == classRejected && (a.queued || a.sent): // a conflict of Track has its step
-		s.Stage = StageDead
-	case a.class == classUnknown:
-		return
-	case a.paused:
-		s.Stage = StagePaused
-	case !a.queued:
-		return
-	default:
-		s.Stage = StageRetry
-	}
-	t.observe(ctx, s)
 }

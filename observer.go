@@ -47,6 +47,29 @@ func (t *Tracker) observe(ctx context.Context, s Step) {
 	}
 }
 
+// report turns the verdict into a step. A failure of Track is no step: the caller decides whether to repeat it.
+func (t *Tracker) report(ctx context.Context, a *attempt) {
+	if errors.Is(a.err, ErrConflict) {
+		t.observe(ctx, Step{Stage: StageConflict, Message: a.Message, Err: ErrConflict})
+	}
+	s := Step{Message: a.Message, Result: a.Result, Err: a.err, Elapsed: a.elapsed, Waited: a.waited, attempt: a}
+	switch {
+	case a.class == classDone:
+		s.Stage = StageDelivered
+	case a.class == classRejected && (a.queued || a.sent): // a conflict of Track has its step
+		s.Stage = StageDead
+	case a.class == classUnknown:
+		return
+	case a.paused:
+		s.Stage = StagePaused
+	case !a.queued:
+		return
+	default:
+		s.Stage = StageRetry
+	}
+	t.observe(ctx, s)
+}
+
 var errRecovered = errors.New("fprom: a panic was recovered: see the log")
 
 // guard runs foreign code. It counts and logs a panic, and returns an error then.

@@ -1,7 +1,9 @@
 package fprom
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -44,4 +46,21 @@ func RetryDelay(attempt int, err error) time.Duration {
 		top += min(top, c.Max-top)
 	}
 	return max(rand.N(top), time.Millisecond)
+}
+
+// askAgain postpones the outcome of a NotReferral that may have come too early (RetryConfig.NotFound).
+func (t *Tracker) askAgain(a *attempt) {
+	e, _ := a.Event()
+	sale, _ := e.(Sale)
+	early := a.class == classAskAgain || sale.TID+sale.RefID+sale.PromoCode != "" // it names its referral
+	times, first := t.cfg.Retry.NotFound, cmp.Or(a.known.notFound, time.Now())
+	age := time.Since(first)
+	i := slices.IndexFunc(times, func(at time.Duration) bool { return age < at })
+	if a.class = classDone; !a.queued || !early || i < 0 {
+		return
+	}
+	a.known.notFound = first
+	a.wait, a.aside = times[i]-age, i == len(times)-1 // its sign-up may wait behind it
+	a.class = classAskAgain
+	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), a.wait.Round(time.Second))
 }
