@@ -62,6 +62,39 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transact
 	return total, err
 }
 
+// drop removes a dead letter. It returns false if there is none, or if it was damaged since the start: it may be in the line.
+func (t *transaction) drop(seq uint64) (bool, error) {
+	r := t.read(seq)
+	if r.state != fprom.StateDead || r.damaged && t.openSeq(hashOf(r.Key)) != seq {
+		return false, nil
+	}
+	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.remove(seq, r))
+}
+
+// redrive makes a dead letter the last waiting event. A damaged or erased one stays.
+func (t *transaction) redrive(seq uint64) (bool, error) {
+	r := t.read(seq)
+	if r.state != fprom.StateDead || len(r.Body) == 0 {
+		return false, nil
+	}
+	_, err := t.drop(seq)
+	return true, errors.Join(err, t.store(r.Message))
+}
+
+// forget erases the customer of a dead letter now, and marks a waiting event to be erased at its outcome.
+func (t *transaction) forget(seq uint64) (bool, error) {
+	r := t.read(seq)
+	if r.damaged { // or done meanwhile
+		return false, nil
+	}
+	dead := r.state == fprom.StateDead
+	if dead {
+		r.erase()
+	}
+	r.flags |= flagForget
+	return dead, t.open.Put(seqKey(seq), r.encode(seq))
+}
+
 // History implements fprom.Outbox. It reads only the outcomes between from and to. Outcomes are kept as long as event ids (see
 // WithRetention).
 func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {

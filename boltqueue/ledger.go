@@ -52,39 +52,6 @@ func (t *transaction) remember(seq uint64, r *record) error {
 	return errors.Join(err, t.ids.Put([]byte(r.Key), seqKey(seq)))
 }
 
-// drop removes a dead letter. It returns false if there is none, or if it was damaged since the start: it may be in the line.
-func (t *transaction) drop(seq uint64) (bool, error) {
-	r := t.read(seq)
-	if r.state != fprom.StateDead || r.damaged && t.openSeq(hashOf(r.Key)) != seq {
-		return false, nil
-	}
-	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.remove(seq, r))
-}
-
-// redrive makes a dead letter the last waiting event. A damaged or erased one stays.
-func (t *transaction) redrive(seq uint64) (bool, error) {
-	r := t.read(seq)
-	if r.state != fprom.StateDead || len(r.Body) == 0 {
-		return false, nil
-	}
-	_, err := t.drop(seq)
-	return true, errors.Join(err, t.store(r.Message))
-}
-
-// forget erases the customer of a dead letter now, and marks a waiting event to be erased at its outcome.
-func (t *transaction) forget(seq uint64) (bool, error) {
-	r := t.read(seq)
-	if r.damaged { // or done meanwhile
-		return false, nil
-	}
-	dead := r.state == fprom.StateDead
-	if dead {
-		r.erase()
-	}
-	r.flags |= flagForget
-	return dead, t.open.Put(seqKey(seq), r.encode(seq))
-}
-
 const maxPrune = 20 // ledger entries at each outcome
 
 // prune removes ledger entries older than the retention. Dead letters stay.
