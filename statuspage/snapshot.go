@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/safelog"
 	"github.com/fprom-go/fprom/internal/verdict"
 )
 
@@ -147,7 +148,7 @@ func (s *snapshot) merge() {
 		return
 	}
 	s.queue.Breaker = cmp.Or(t.Breaker, s.queue.Breaker)
-	if stopped := s.queue.PauseReason != "" && s.queue.PausedUntil.IsZero(); !t.PausedUntil.IsZero() && !stopped {
+	if !t.PausedUntil.IsZero() && !verdict.Stopped(s.queue) {
 		s.queue.PausedUntil, s.queue.PauseReason = t.PausedUntil, t.PauseReason
 	}
 	s.queue.Conflicts = max(s.queue.Conflicts, int(t.Conflicts)) // the outbox gets no event that the Tracker refuses
@@ -257,6 +258,8 @@ func (s snapshot) ready(limit time.Duration) error {
 		return fmt.Errorf("the outbox cannot be read: %w", s.broken)
 	case s.service != nil && s.service.PutError != "":
 		return errors.New("the last event was not stored: " + s.service.PutError)
+	case verdict.Stopped(s.queue):
+		return errors.New("nothing is delivered: " + safelog.WithoutName(s.queue.PauseReason))
 	case s.refused():
 		return errors.New("FirstPromoter refuses the credentials")
 	case s.late(limit):

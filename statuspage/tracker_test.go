@@ -210,5 +210,8 @@ func TestStoppedQueueBeforePause(t *testing.T) {
 		if body := get(t, h, "/status.json").Body.String(); !strings.Contains(body, "Nothing is delivered: "+stopped) {
 			t.Errorf("%s: %s", name, body)
 		}
+		if ready := get(t, h, "/readyz"); ready.Code != http.StatusServiceUnavailable || !strings.Contains(ready.Body.String(), stopped) {
+			t.Errorf("%s: readyz %d %s", name, ready.Code, ready.Body)
+		}
 	}
 }

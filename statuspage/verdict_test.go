@@ -58,7 +58,7 @@ func TestVerdict(t *testing.T) {
 			q.PausedUntil, q.PauseReason = time.Now().Add(time.Second), "fprom: sale:x: 401: "+fprom.ErrUnauthorized.Error()
 		})}, "fail", "Commissions need", "FirstPromoter refuses the API key or the account id. Nothing waits.", false},
 		{"nobody delivers", &outboxtest.Outbox{Events: []fprom.Entry{waiting(time.Minute)}}, "fail", "Commissions need", "No process delivers. 1 event waits.", true},
-		{"paused in the job engine", &outboxtest.Outbox{Status: fprom.QueueStats{PauseReason: "the queue fprom is paused in River: resume it"}, Events: []fprom.Entry{waiting(time.Minute)}}, "fail", "Commissions need", "Nothing is delivered: the queue fprom is paused in River: resume it. 1 event waits.", true},
+		{"paused in the job engine", &outboxtest.Outbox{Status: fprom.QueueStats{PauseReason: "the queue fprom is paused in River: resume it"}, Events: []fprom.Entry{waiting(time.Minute)}}, "fail", "Commissions need", "Nothing is delivered: the queue fprom is paused in River: resume it. 1 event waits.", false},
 		{"nobody delivers, nothing waits", &outboxtest.Outbox{}, "warn", "Something needs", "No process delivers.", true},
 		{"broken", &outboxtest.Outbox{Err: errors.New("fprom: connection refused")}, "fail", "Commissions need", "The outbox cannot be read: connection refused.", false},
 	} {

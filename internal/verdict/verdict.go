@@ -32,6 +32,11 @@ func Refused(until time.Time, reason string) bool {
 	return !until.IsZero() && strings.Contains(reason, fprom.ErrUnauthorized.Error())
 }
 
+// Stopped reports whether the queue stands still for a reason of its own, such as a pause in River, until somebody ends it.
+func Stopped(q fprom.QueueStats) bool {
+	return !q.Delivering && q.PauseReason != "" && q.PausedUntil.IsZero()
+}
+
 // Delivery returns the level, the reason why events are not delivered, and what to do; code in it is between backticks. If there are
 // several reasons, it returns the first: it explains the others. late is what Late has said, service whether this process has the
 // Tracker.
@@ -50,7 +55,7 @@ func Delivery(q fprom.QueueStats, now time.Time, late, service bool) (level, wha
 	case paused && (q.Delivering || service): // else all replicas ended in the pause, which their database keeps
 		return level, fmt.Sprintf("Delivery is paused, %s: %s. %s", UntilWhen(q.PausedUntil, now), because, waiting),
 			"Nothing, unless it stays: everything is kept, and delivery goes on by itself."
-	case !q.Delivering && q.PauseReason != "" && !paused:
+	case Stopped(q):
 		return Fail, fmt.Sprintf("Nothing is delivered: %s. %s", because, waiting), "Mend what the reason names. Nothing is lost meanwhile."
 	case q.Breaker == "open" || q.Breaker == "half-open":
 		return level, "FirstPromoter does not answer as it should. " + waiting,
