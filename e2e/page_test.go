@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,6 +187,30 @@ func TestStaysFresh(t *testing.T) {
 	server.CloseClientConnections()
 	server.Close()
 	p.do(chromedp.WaitVisible(chromedp.CSS("#stale")))
+}
+
+// TestBlockedScript: a page that does not refresh by itself says so.
+func TestBlockedScript(t *testing.T) {
+	h := page(t, busy())
+	for _, policy := range []string{"script-src 'none'", "frame-ancestors 'none'"} {
+		back := httptest.NewServer(h)
+		t.Cleanup(back.Close)
+		to, err := url.Parse(back.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewServer(&httputil.ReverseProxy{
+			Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(to) },
+			ModifyResponse: func(r *http.Response) error { r.Header.Add("Content-Security-Policy", policy); return nil },
+		})
+		t.Cleanup(server.Close)
+		p := open(t, looks[0])
+		p.do(chromedp.Navigate(server.URL), chromedp.WaitVisible(chromedp.CSS("h1")))
+		blocked := policy == "script-src 'none'"
+		if said := get(p, chromedp.Evaluate[float64](`document.getElementById("blocked")?.offsetHeight ?? 0`)); (said > 0) != blocked {
+			t.Errorf("with the policy %s the hint is %v pixels high", policy, said)
+		}
+	}
 }
 
 // contrasts are the contrasts of what is seen with what it is seen on, by name: at least 3 for shapes and large text, 4.5 for other text.
