@@ -71,7 +71,7 @@ func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
 	row("oldest", "%s", ago(s.Oldest))
 	row("dead letters", "%d%s", s.Dead, hint(s.Dead > 0, "; see fprom dead list"))
 	row("ledger", "%d remembered", s.Ledger)
-	row("conflicts", "%s", conflicts(s))
+	row("conflicts", "%s%s", conflicts(s), hint(s.Conflicts > 0, ". The service's log names each (NOT TRACKED); see fprom doctor."))
 	level, what, _ := delivery(s, now)
 	row("delivery", "%s%s", what, hint(level != verdict.OK, " See fprom doctor."))
 	row("last success", "%s", ago(s.LastSuccess))
