@@ -235,8 +235,9 @@ func (l *loader) progress(ctx context.Context) Progress {
 	return p
 }
 
-// TimeLeft is how long n events take under a limit of perMinute calls a minute. Delivery keeps 8 % below the limit, so that no 60
-// seconds take more calls.
+// TimeLeft is how long n events take under a limit of perMinute calls a minute, with the Tracker's default burst: it makes the rest of
+// the calls in 62 s, so that no 60 seconds take more. Below 20 calls a minute riverqueue is faster.
 func TimeLeft(n, perMinute int) time.Duration {
-	return time.Duration(n) * (time.Minute * 100 / 92) / time.Duration(max(perMinute, 1))
+	burst := max(min(20, perMinute/20), 1)
+	return time.Duration(n) * (62 * time.Second) / time.Duration(max(perMinute-burst, 1))
 }

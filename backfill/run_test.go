@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -378,4 +379,36 @@ func TestDeliveredToTheEnd(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// The time left is right at small and large limits, too.
+func TestTimeLeft(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ perMinute, rows int }{{2, 20}, {10, 50}, {1000, 3000}} {
+		t.Run(strconv.Itoa(c.perMinute), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithAllLeads(), fpromtest.WithRateLimit(0))
+				cfg := fake.Config()
+				cfg.Queue, cfg.RequestsPerMinute, cfg.Burst = outbox(t), c.perMinute, 0
+				tracker, err := fprom.New(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := backfill.Run(t.Context(), strings.NewReader(sales(c.rows)), backfill.Options{Format: minor, Outbox: cfg.Queue.(fprom.Outbox)}); err != nil {
+					t.Fatal(err)
+				}
+				begin := time.Now()
+				if err := tracker.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if took, said := time.Since(begin).Seconds(), backfill.TimeLeft(c.rows, c.perMinute).Seconds(); took < 0.98*said || took > 1.02*said {
+					t.Errorf("the delivery took %.0f s, and was said to take %.0f s", took, said)
+				}
+				if err := tracker.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }
