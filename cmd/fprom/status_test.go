@@ -63,7 +63,7 @@ func TestNobodyDeliversInAPause(t *testing.T) {
 	fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "delivery", `Nothing is delivered: the queue fprom is paused in River.*Mend what the reason names`)
 }
 
-// An event id that the service itself knows with  is shown, although the outbox never got the second event.
+// An event id that the service itself knows with another amount is shown, although the outbox never got the second event.
 func TestConflictsOfTheService(t *testing.T) {
 	t.Parallel()
 	p := inFile(t)
