@@ -21,7 +21,7 @@ func init() {
 			return err
 		}
 		s := info.Sys().(*syscall.Stat_t)
-		return os.Chown(temp, int(s.Uid), int(s.Gid))
+		return os.Lchown(temp, int(s.Uid), int(s.Gid)) // not the owner of what a foreign link in its place leads to
 	}
 	// releasePages unmaps the pages of the file from this process's memory. They stay in the system's cache, so reading one again
 	// is cheap. Without this, every page ever read counts as memory of the process, up to the size of the file.
