@@ -26,7 +26,7 @@ type Config struct {
 	Outbox   billing.Ledger
 	Window   time.Duration // how far each poll goes back before the last successful one; default 72 h
 	Interval time.Duration // between two polls of Run; default 10 minutes
-	Client   *http.Client  // default: a client with a time-out of 30 s
+	Client   *http.Client  // default: a client with a time-out of 30 s. It follows no redirect
 	Logger   *slog.Logger  // default slog.Default()
 	BaseURL  string        // default https://partners.shopify.com
 	Version  string        // of the Partner API; default 2026-01. If Shopify has removed that one, Shopify uses its oldest
@@ -57,9 +57,12 @@ func New(t fprom.Enqueuer, c Config, opts ...billing.Option) (*Poller, error) {
 	if c.Interval <= 0 {
 		c.Interval = 10 * time.Minute
 	}
-	if c.Client == nil {
-		c.Client = &http.Client{Timeout: 30 * time.Second}
+	client := http.Client{Timeout: 30 * time.Second}
+	if c.Client != nil {
+		client = *c.Client
 	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // net/http would send the token to any host
+	c.Client = &client
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -222,6 +223,25 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := shopify.New(nil, shopify.Config{Organization: "1"}); !errors.As(err, &wrong) || wrong.Field != "AccessToken" {
 		t.Error(err)
+	}
+}
+
+// TestRedirect: the token goes to no other host, whatever the client does with redirects.
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	for name, client := range map[string]*http.Client{"default": nil, "own": {}} {
+		followed := false
+		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed = true }))
+		defer other.Close()
+		api := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+		defer api.Close()
+		p, err := shopify.New(nil, shopify.Config{Organization: "123", AccessToken: "token", BaseURL: api.URL, Client: client})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Poll(t.Context(), time.Now()); followed || err == nil || !strings.Contains(err.Error(), "307") {
+			t.Errorf("%s client: followed %v, Poll: %v", name, followed, err)
+		}
 	}
 }
 
