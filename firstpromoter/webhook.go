@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,8 @@ func WebhookHandler(o WebhookOptions) (http.Handler, error) {
 		return bad("Header", "is missing, and so is User: anybody could send webhooks. Set an own header or Basic Auth in FirstPromoter (Settings → Integrations → Webhooks), and here")
 	case o.RequireSignature && len(o.SigningSecrets) == 0:
 		return bad("RequireSignature", "needs SigningSecrets")
+	case slices.Contains(o.SigningSecrets, ""):
+		return bad("SigningSecrets", "has an empty one, with which anybody could sign: give the secret key of the subscription, or none")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

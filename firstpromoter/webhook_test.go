@@ -97,7 +97,7 @@ func TestWebhooksAreRefusedWithoutTheSecret(t *testing.T) {
 			}
 		})
 	}
-	for _, o := range []firstpromoter.WebhookOptions{{}, {Header: "X"}, {User: "u"}, {SigningSecrets: []string{"s"}}, {Header: "X", Value: "v", RequireSignature: true}} {
+	for _, o := range []firstpromoter.WebhookOptions{{}, {Header: "X"}, {User: "u"}, {SigningSecrets: []string{"s"}}, {Header: "X", Value: "v", RequireSignature: true}, {Header: "X", Value: "v", SigningSecrets: []string{"s", ""}}} {
 		if _, err := firstpromoter.WebhookHandler(o); err == nil {
 			t.Errorf("%+v is taken", o)
 		}
