@@ -112,13 +112,13 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	return c.classify(m, resp, body, err)
 }
 
-// scrub removes the key, addresses and answers from an error of the transport: net/http quotes a malformed line, which may be
-// the rest of FirstPromoter's last answer.
+// scrub makes an error of the transport fit for logs. It also removes answers: net/http quotes a malformed line, which may be the
+// rest of FirstPromoter's last answer.
 func (c *client) scrub(err error) error {
 	s, _, quotes := strings.Cut(err.Error(), "malformed")
 	if quotes {
 		s += "malformed answer"
-	} else if !strings.Contains(s, c.cfg.APIKey) && !strings.Contains(s, "@") {
+	} else if safelog.Foreign(s, c.cfg.APIKey) == s {
 		return err
 	}
 	return errors.New(safelog.Foreign(s, c.cfg.APIKey))

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/fprom-go/fprom"
 )
@@ -170,6 +171,15 @@ func TestMessagesAreMadeFit(t *testing.T) {
 		body, err := json.Marshal(map[string]string{"message": message, "code": message})
 		if err != nil {
 			t.Fatal(err)
+		}
+		for name, r := range map[string]reply{
+			"certificate": {err: errors.New("x509: certificate is valid for " + message + ", not api.firstpromoter.com")}, // it may be an attacker's
+			"body":        {status: 200, stream: failingWith(errors.New(message))},
+		} {
+			_, err := start(t, config(always(r))).Track(t.Context(), sale("ch_1"))
+			if s := err.Error(); len(s) > 500 || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("%s: %d bytes: %q", name, len(s), s)
+			}
 		}
 		tracker := start(t, config(always(object(400, string(body)))))
 		_, err = tracker.Track(t.Context(), sale("ch_1"))
