@@ -32,7 +32,8 @@
 //
 //	curl --unix-socket fprom.db.sock http://outbox/status
 //
-// It shows the content of the file, on request with customers, but never the API key. WithoutSocket turns it off.
+// It shows the content of the file, on request with customers, but never the API key. WithoutSocket turns it off. Let no other
+// user write the directory: a socket of theirs in its place would get what other processes put.
 //
 // # When something is wrong with the disk
 //

@@ -30,8 +30,7 @@ var (
 // Open opens the outbox in the file at path. If there is no file, Open creates it with mode 0600; an empty one keeps its mode. The
 // directory must exist. A process that dies while it creates the file can leave a temporary one, named path + ".new-" and a number.
 // The file is locked until Close: a second Open, of any process, returns ErrLocked at once (see WithWait).
-// Other errors wrap ErrForeign, ErrOldFormat, ErrNewerFormat, ErrDamaged or the error of the system. Open does not change a
-// file that it refuses.
+// Other errors wrap ErrForeign, ErrOldFormat, ErrNewerFormat, ErrDamaged or the error of the system, and leave the file as it is.
 //
 // Open reads the whole file once, to check its pages and to load the waiting events.
 func Open(path string, opts ...Option) (*Queue, error) {

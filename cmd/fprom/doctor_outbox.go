@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -49,6 +50,9 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 func (d *doctor) place(where string) {
 	if info, err := os.Stat(where); err == nil && info.Mode().Perm()&0o077 != 0 {
 		d.warn("outbox", "chmod 600 "+where, "%s: other users can open it (mode %v), and it has customers' addresses", where, info.Mode().Perm())
+	}
+	if info, err := os.Stat(filepath.Dir(where)); err == nil && info.Mode().Perm()&0o002 != 0 {
+		d.warn("outbox", "move it to a directory that only the service's user can write", "%s: other users can write the directory (mode %v), and put a socket of theirs in the place of the outbox's, which gets what other processes store", where, info.Mode())
 	}
 	if free, ok := freeSpace(where); ok && free < 64<<20 {
 		d.warn("outbox", "free some space: when the disk is full, checkouts that must be stored fail", "%s: only %d MiB of the disk are free", where, free>>20)

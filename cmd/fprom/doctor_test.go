@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -233,6 +234,7 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 		{"truncated", file("short.db", string(whole[:len(whole)/2]), 0o600), `damaged.*backup`, 3},
 		{"read-only", file("ro.db", string(whole), 0o400), `ro\.db: permission denied.*user of the service`, 3},
 		{"open to others", file("open.db", string(whole), 0o644), `chmod 600`, 0},
+		{"replaceable by others", inShared(t, whole), `other users can write the directory`, 0},
 		{"another database", "mysql://root@127.0.0.1/shop", `postgres://`, 3},
 		{"no PostgreSQL", "postgres://shop:geheim123@" + closedPort + "/shop", `PostgreSQL cannot be reached`, 5},
 		{"no such database", withPath(t, database, "/nowhere"), `no such database.*name in the address`, 3},
@@ -258,6 +260,17 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 			}
 		})
 	}
+}
+
+// inShared is an outbox in a directory like /tmp.
+func inShared(t *testing.T, content []byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fprom.db")
+	if err := errors.Join(os.WriteFile(path, content, 0o600), os.Chmod(dir, 0o777|os.ModeSticky)); err != nil { //nolint:gosec // as /tmp
+		t.Fatal(err)
+	}
+	return path
 }
 
 // A file that another process has, and does not show.
