@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -77,6 +78,9 @@ func New(t fprom.Enqueuer, c Config, opts ...billing.Option) (*Poller, error) {
 		url: c.BaseURL + "/" + c.Organization + "/api/" + c.Version + "/graphql.json",
 	}, nil
 }
+
+// Format prints the address and nothing else, whatever the verb.
+func (p *Poller) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "shopify.Poller("+p.url+")") }
 
 // Run polls at once and then every Interval, until ctx ends. A poll that fails is logged; the next poll reads its transactions again. A
 // poll begins Window before the last successful poll; the first one begins Window before the newest transaction in Config.Outbox.

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 const (
@@ -125,7 +127,7 @@ func (p *Poller) page(ctx context.Context, since time.Time, after string) (*page
 		return nil, fmt.Errorf("the answer of the Partner API cannot be read: %w", err)
 	}
 	if len(got.Errors) > 0 {
-		return nil, fmt.Errorf("the Partner API answers: %.200s", got.Errors[0].Message)
+		return nil, errors.New("the Partner API answers: " + safelog.Foreign(got.Errors[0].Message, p.config.AccessToken))
 	}
 	return &got, nil
 }

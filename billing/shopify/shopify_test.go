@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"log/slog"
@@ -216,6 +217,14 @@ func TestErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "token") && tt.status == 0 {
 			t.Errorf("%+v: %v", tt, err)
 		}
+	}
+	foreign := &partners{t: t, answer: `{"errors":[{"message":"the token\n\u001b[2J of ann@example.com"}]}`}
+	p := poller(t, nil, foreign, io.Discard)
+	if err := p.Poll(t.Context(), time.Now()); err == nil || !strings.HasSuffix(err.Error(), "answers: the [API key] [2J of [address]") {
+		t.Errorf("Poll: %q", err)
+	}
+	if s := fmt.Sprintf("%v %+v %#v", p, p, p); strings.Contains(s, "token") {
+		t.Errorf("a printed Poller shows the token: %s", s)
 	}
 	var wrong *fprom.ValidationError
 	if _, err := shopify.New(nil, shopify.Config{AccessToken: "token"}); !errors.As(err, &wrong) || wrong.Field != "Organization" {
