@@ -25,6 +25,7 @@ func TestOperator(t *testing.T) {
 	if status := string(calls[3].Do(t, http.StatusOK)); !strings.Contains(status, `"state": "ok"`) || !strings.Contains(status, `"ledger": 1`) {
 		t.Errorf("status.json: %s", status)
 	}
+	calls[3].RefusedAs(t, "evil.test:8080")
 	if metrics := string(calls[4].Do(t, http.StatusOK)); !strings.Contains(metrics, `fprom_events_total{kind="sale",outcome="tracked"} 1`) {
 		t.Errorf("metrics: %s", metrics)
 	}

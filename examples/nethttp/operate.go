@@ -31,8 +31,11 @@ func operate(tracker *fprom.Tracker, metrics *promfprom.Metrics) (operations, er
 }
 
 // fromHere lets in who sits at this machine. A shop in production looks at the session of its administrator: behind a
-// proxy every request seems to come from here.
-func fromHere(r *http.Request) bool {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	return err == nil && net.ParseIP(host).IsLoopback()
+// proxy every request seems to come from here. The Host, too, must be this machine: otherwise a site whose name leads here could
+// use the page through the operator's browser.
+func fromHere(r *http.Request) bool { return isHere(r.RemoteAddr) && isHere(r.Host) }
+
+func isHere(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }

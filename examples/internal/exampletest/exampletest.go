@@ -112,6 +112,25 @@ func (c Curl) Do(t *testing.T, want int) (body []byte) {
 	return body
 }
 
+// RefusedAs sends the request of the command with another host, as the browser of somebody at this machine does for a site whose
+// name leads to it.
+func (c Curl) RefusedAs(t *testing.T, host string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.URL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = host
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("%s as %s: status %d, want 403", c.URL, host, resp.StatusCode)
+	}
+}
+
 // AwaitTracked sends c, which answers with a Tracker's Stats, until n sales are tracked. It fails the test if more were enqueued.
 func (c Curl) AwaitTracked(t *testing.T, n uint64) {
 	t.Helper()
