@@ -13,7 +13,8 @@ import (
 // Options say who may see the page and what they may do. Either Auth or Public is needed.
 type Options struct {
 	// Auth reports whether a request may see the page. It is called for every request except to healthz, and must be safe for
-	// concurrent use.
+	// concurrent use. If it lets in who comes from this machine, it must look at the Host, too: a name of a foreign site may
+	// lead here.
 	Auth func(*http.Request) bool
 	// Public shows the page to everybody who can reach it. Auth is not called then.
 	Public bool
