@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/fpromtest/queuetest"
 )
 
@@ -186,6 +188,35 @@ func TestAnOnlyCustomer(t *testing.T) {
 			t.Errorf("%d and %d calls for the later sales, want 1 and 1", f.count("later1"), f.count("later2"))
 		}
 	})
+}
+
+// TestSalesNeverPassTheirSignup: a sale that passes its customer's sign-up is no referral's, and earns nothing for ever. So it waits,
+// however long FirstPromoter fails, or only its sign-ups do.
+func TestSalesNeverPassTheirSignup(t *testing.T) {
+	for name, outage := range map[string]fpromtest.Fault{
+		"an outage": fpromtest.Status(500), "an outage of sign-ups": fpromtest.Status(500).OnKind(fprom.KindSignup),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				server := fpromtest.NewServer(t, fpromtest.InMemory())
+				server.Inject(outage.For(24 * time.Hour))
+				cfg := server.Config()
+				cfg.Logger, cfg.Breaker.OpenFor = slog.New(slog.DiscardHandler), time.Minute
+				tracker := start(t, cfg)
+				for i := range 20 {
+					s := sale(fmt.Sprint("first", i))
+					enqueue(t, tracker, fprom.Signup{Email: s.Email, RefID: fpromtest.DefaultRefID}, s)
+				}
+				for i := range 26 * 6 {
+					enqueue(t, tracker, sale(fmt.Sprint("other", i)))
+					time.Sleep(10 * time.Minute)
+				}
+				if n := len(server.Commissions()); n != 20 {
+					t.Errorf("%d of 20 first sales earned a commission", n)
+				}
+			})
+		})
+	}
 }
 
 // TestNothingIsGivenUpInAnOutage: where nothing gets a good answer it is not the events' fault, however long it lasts.
