@@ -267,7 +267,7 @@ func inShared(t *testing.T, content []byte) string {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "fprom.db")
-	if err := errors.Join(os.WriteFile(path, content, 0o600), os.Chmod(dir, 0o777|os.ModeSticky)); err != nil { //nolint:gosec // as /tmp
+	if err := errors.Join(os.WriteFile(path, content, 0o600), os.Chmod(dir, 0o777|os.ModeSticky)); err != nil {
 		t.Fatal(err)
 	}
 	return path
