@@ -13,6 +13,10 @@ import (
 // Format.Decimal.
 var ErrMixedAmounts = errors.New(`the amount has a mark that is not the decimal mark: remove thousands separators, or name the other decimal mark (--decimal)`)
 
+// ErrDecimalMark is the Err of a Row whose amount has a decimal mark although the file is read in minor units. Then the whole numbers
+// of the file may be units, too, and are read as hundredths.
+var ErrDecimalMark error = &fprom.ValidationError{Field: "Amount", Reason: "has a decimal mark, but the file is read in minor units (1999 for 19.99): write it in minor units, or read the whole file in major ones (--amount major)"}
+
 // ErrZeroAmount is the Err of a Row whose amount is zero. It goes before missing and wrong ids and customers.
 var ErrZeroAmount error = &fprom.ValidationError{Field: "Amount", Reason: "is zero: free trials and empty invoices are not reported"}
 
@@ -59,7 +63,7 @@ func minorAmount(s string) (int64, error) {
 	case !isNumber(digits):
 		return bad("is not a whole number such as 1999")
 	case strings.ContainsAny(digits, ".,"):
-		return bad("has a decimal mark, but the file is read in minor units (1999 for 19.99): read it in major units (--amount major)")
+		return 0, ErrDecimalMark
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {

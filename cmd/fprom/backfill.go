@@ -95,11 +95,14 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 	}
 	defer own.end(ctx)
 	p := a.progress("rows")
-	warned, refused := 0, 0
+	warned, refused, marks := 0, 0, 0
 	result, err := backfill.Run(ctx, r, backfill.Options{
 		Format: format, Outbox: box, DryRun: flags.dry, RejectsPath: flags.rejects, RequestsPerMinute: flags.rate,
 		Columns: func(columns []backfill.Column) { a.noteColumns(columns, flags) },
 		Refused: func(line int, err error) {
+			if errors.Is(err, backfill.ErrDecimalMark) {
+				marks++
+			}
 			if refused++; refused <= 5 && flags.rejects == "" {
 				a.note("line %d: %s", line, rowReason(err))
 			}
@@ -120,6 +123,10 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 	p.end()
 	if warned > 10 {
 		a.note("and %d more rows that look like one payment under two event ids", warned-10)
+	}
+	if marks > 0 && result.Queued+result.Known > 0 {
+		a.note("%s with a decimal mark: refused. The whole numbers are taken as minor units: 19 is 0.19, not 19.00. If that is wrong, read the file with --amount major%s", count(marks, "row"),
+			hint(!flags.dry, ". But what is queued stays: refund each of these sales, and report it again under another event id"))
 	}
 	if err != nil {
 		if (problemOf(err) != nil || errors.Is(err, context.Canceled)) && !flags.dry {
