@@ -18,7 +18,7 @@ type Options struct {
 	// Outbox has what was sent. Outbox or Sales is required.
 	Outbox fprom.Outbox
 	// Sales is what should have been sent (see File). With an Outbox it is not compared: it only provides the customers for
-	// Redrive, since the outbox has erased them.
+	// Redrive, since the outbox has erased them. Without an Outbox and a sale of the days only their totals are read.
 	Sales iter.Seq2[Sale, error]
 	// Full reads the commissions of all days, not only of those whose totals differ.
 	Full bool

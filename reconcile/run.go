@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom/firstpromoter"
@@ -78,6 +79,9 @@ func (r *run) run(ctx context.Context) error {
 		return err
 	}
 	r.compareDays()
+	if r.Outbox == nil && !slices.ContainsFunc(r.ours, func(e *event) bool { return r.days.has(dayOf(e.at, 0)) }) {
+		return nil // a list of other days says nothing about these: all commissions would be foreign
+	}
 	r.progress("days", 0, len(r.read), 0)
 	if err := r.compareCommissions(ctx); err != nil || r.Redrive == nil {
 		return err

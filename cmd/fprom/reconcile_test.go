@@ -167,7 +167,10 @@ func TestReconcileAFile(t *testing.T) {
 	if v.Redriven == nil || v.Redriven.Tracked != 1 || fake.Count("sale", "old_4") != 1 {
 		t.Errorf("%+v", v)
 	}
-	if r := fprom(t, e, append(args, "--from", today(-3), "--to", today(-2))...).want(t, 3); !strings.Contains(r.err, "nothing was compared: ") {
+	fake.AddPastSale(fpromtest.PastSale{EventID: "later", Email: "c4@example.com", Amount: 1, Currency: "EUR", At: day.AddDate(0, 0, 8)})
+	v = verdicts{}
+	r = fprom(t, e, append(args, "--from", today(-3), "--to", today(-2))...).want(t, 3)
+	if r.object(t, &v); !strings.Contains(r.err, "nothing was compared: ") || len(v.Foreign) != 0 {
 		t.Error(r)
 	}
 	for _, c := range []struct {
