@@ -45,26 +45,26 @@ func (r *run) referral(e *event) verdict {
 // calls.
 func (r *run) findLeads(ctx context.Context, events []*event) error {
 	wanted := map[string]string{}
+	pages := 1
 	for _, e := range events {
 		for _, customer := range e.customers {
-			if name := strings.ToLower(customer); name != "" && !r.asked[name] && !r.listed {
-				wanted[name] = customer
+			name := strings.ToLower(customer)
+			if name == "" || r.asked[name] || r.listed {
+				continue
+			}
+			if len(wanted) == 0 {
+				campaigns, err := r.Client.Campaigns(ctx)
+				if err != nil {
+					return err
+				}
+				for _, c := range campaigns {
+					pages += c.Referrals / 100
+				}
+			}
+			if wanted[name] = customer; len(wanted) > max(pages, 10) {
+				return r.listLeads(ctx, pages)
 			}
 		}
-	}
-	if len(wanted) == 0 {
-		return nil
-	}
-	campaigns, err := r.Client.Campaigns(ctx)
-	if err != nil {
-		return err
-	}
-	pages := 1
-	for _, c := range campaigns {
-		pages += c.Referrals / 100
-	}
-	if len(wanted) > max(pages, 10) {
-		return r.listLeads(ctx, pages)
 	}
 	done := 0
 	for name, customer := range wanted {

@@ -78,6 +78,7 @@ func (r *run) assign(c firstpromoter.Commission) {
 	e := r.owner(c)
 	switch {
 	case e != nil:
+		c.EventID, c.Email, c.UID = "", "", "" // nobody asks for them any more, and a million may be kept
 		e.rows = append(e.rows, c)
 		if e.verdict != "" {
 			r.late = append(r.late, e)
