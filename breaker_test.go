@@ -243,6 +243,36 @@ func TestProbeWithoutVerdictOnTheService(t *testing.T) {
 	}
 }
 
+// Where only events that are refused wait after an outage, a caller of Track soon gets through.
+func TestTrackBesideRefusedEvents(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begin := time.Now()
+		const outage = 20 * time.Minute
+		f := &fake{answer: func(_ int, c call) reply {
+			switch {
+			case time.Since(begin) < outage:
+				return reply{status: 500}
+			case c.has("tracked"):
+				return ok()
+			}
+			return reply{status: 403, body: `{"message":"no"}`}
+		}}
+		cfg := config(f)
+		cfg.RequestsPerMinute, cfg.Burst = 400, 20
+		tracker := start(t, cfg)
+		for i := range 300 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(outage)
+		for err := fprom.ErrCircuitOpen; errors.Is(err, fprom.ErrCircuitOpen); _, err = tracker.Track(t.Context(), sale("tracked")) {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if s := tracker.Stats(); s.Breaker != "closed" || s.Tracked != 1 || time.Since(begin) > outage+10*time.Second {
+			t.Errorf("after %v: %+v", time.Since(begin)-outage, s)
+		}
+	})
+}
+
 // Where all that waited for the end of an outage is rejected, nothing waits longer than the limit asks for.
 func TestAllIsRejectedAfterAnOutage(t *testing.T) {
 	bubble(t, func(t *testing.T) {

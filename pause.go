@@ -35,6 +35,8 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 			pause = max(a.wait, slowInterval)
 		case g.reason != nil, g.refusedNew >= refusalsToPause:
 			pause = max(a.wait, probeInterval)
+		default:
+			g.until = time.Now() // for the next probe of the breaker
 		}
 	}
 	if pause > 0 {
