@@ -60,10 +60,8 @@ func (x *Exchange) attribution() Attribution {
 	if a.RefID == "" || x.hook.refID {
 		return a
 	}
-	if a.TID == "" {
-		x.hook.warnRefID.Do(func() { // once, since it concerns every visitor whom CaptureReferral has seen
-			x.hook.tracker.say(x.inner.Context(), slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
-		})
+	if a.TID == "" && !x.hook.warnedRefID.Swap(true) { // once, since it concerns every visitor whom CaptureReferral has seen
+		x.hook.tracker.say(x.inner.Context(), slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
 	}
 	a.RefID = ""
 	return a

@@ -5,17 +5,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
+	"sync/atomic"
 )
 
 // Hook is for writing adapters, together with Exchange. Applications use the Middleware of an adapter instead.
 // One Hook serves all requests; it is safe for concurrent use. Use Wrap for frameworks on net/http, and Begin for others.
 type Hook struct {
-	tracker    *Tracker // for an Enqueuer of another type one that only puts into it and logs
-	success    func(status int) bool
-	failClosed bool
-	refID      bool
-	warnRefID  sync.Once
+	tracker     *Tracker // for an Enqueuer of another type one that only puts into it and logs
+	success     func(status int) bool
+	failClosed  bool
+	refID       bool
+	warnedRefID atomic.Bool // of a cookie that is not used
 }
 
 // NewHook returns the Hook of an adapter. If t is nil, or a nil *Tracker, events are validated and then dropped.
