@@ -53,11 +53,7 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 		g.wake()
 	}()
 	for {
-		shut := g.isShut()
-		var wait time.Duration
-		if shut {
-			wait = max(time.Until(g.until), 0)
-		}
+		shut, wait := g.isShut(), max(time.Until(g.until), 0) // judge ends until when it opens the gate
 		switch {
 		case ctx.Err() != nil && g.reason != nil:
 			return fmt.Errorf("%w (%w): %w", ErrPaused, g.reason, ctx.Err())

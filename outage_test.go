@@ -47,6 +47,23 @@ func TestLogOfAnOutage(t *testing.T) {
 	}
 }
 
+// At debug level the breaker has a line when it opens, and one when it closes.
+func TestLogOfTheBreaker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log bytes.Buffer
+		cfg := config(script(reply{status: 500}, reply{status: 500}, reply{status: 500}, reply{status: 500}, ok()))
+		cfg.Breaker.Failures = 2
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("a"), sale("b"))
+		flush(t, tracker, time.Hour)
+		_, flips, _ := strings.Cut(log.String(), "the circuit breaker is open") // the line before it is the first one
+		if opened, closed := strings.Count(flips, "breaker is open"), strings.Count(flips, "breaker is closed"); opened != 0 || closed != 1 {
+			t.Errorf("it opened %d and closed %d times:\n%s", opened+1, closed, log.String())
+		}
+	})
+}
+
 // Events that fail while others are delivered are no outage: each is in the log when that begins, and not with each attempt.
 func TestLogOfBadEvents(t *testing.T) {
 	for name, test := range map[string]struct {
