@@ -122,7 +122,7 @@ func validBaseURL(s string) error {
 	u, _ := url.Parse(s)
 	u = cmp.Or(u, &url.URL{}) // not a URL at all
 	return cmp.Or(
-		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "must begin with https:// and a host"+from),
+		invalid(u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "", field, "must begin with https://, or http:// for a loopback host, and then have a host"+from),
 		invalid(u.User != nil || strings.ContainsAny(s, "?# "), field, "must have no user, query, fragment or space"+from),
 		invalid(strings.HasSuffix("."+strings.ToLower(u.Hostname()), ".firstpromoter.com") && u.Path != "/api/v2/track", field, "is not the address of FirstPromoter's tracking API, version 2"+from),
 		invalid(u.Scheme == "http" && !loopback.Is(u.Hostname()), field, "must be https, since plain http would show the API key to the network (only a loopback host may have it)"+from),

@@ -91,6 +91,11 @@ func TestBaseURL(t *testing.T) {
 		cfg.BaseURL = bad
 		checkRefused(t, cfg, "BaseURL")
 	}
+	cfg := config(always(ok()))
+	cfg.BaseURL = "localhost:8080"
+	if _, err := fprom.New(cfg); err == nil || !strings.Contains(err.Error(), "or http:// for a loopback host") {
+		t.Errorf("the error does not say that http may do: %v", err)
+	}
 	for good, want := range map[string]string{
 		"https://api.firstpromoter.com/api/v2/track/": "https://api.firstpromoter.com/api/v2/track/sale",
 		"https://v2.firstpromoter.com/api/v2/track":   "https://v2.firstpromoter.com/api/v2/track/sale",
