@@ -13,8 +13,8 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// Version is the version of this module, as in the User-Agent of every call.
-const Version = "0.2.0"
+// Version is the version of this module, as in the User-Agent of every call. With "-dev" it is not released yet.
+const Version = "0.2.0-dev"
 
 const (
 	userAgent   = "fprom-go/" + Version + " (+https://github.com/fprom-go/fprom)"
