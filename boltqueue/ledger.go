@@ -55,18 +55,16 @@ func (t *transaction) remember(seq uint64, r *record) error {
 const maxPrune = 20 // ledger entries at each outcome
 
 // prune removes ledger entries older than the retention. Dead letters stay.
-func (t *transaction) prune() error {
+func (t *transaction) prune() (err error) {
 	c, end := t.times.Cursor(), timeKey(time.Now().Add(-t.q.retention), 0)
 	for range maxPrune {
 		k, _ := c.First()
-		if k == nil || bytes.Compare(k, end) >= 0 {
+		if err != nil || k == nil || bytes.Compare(k, end) >= 0 {
 			break
 		}
-		if err := errors.Join(t.removeDone(seqOfTimeKey(k)), c.Delete()); err != nil {
-			return err
-		}
+		err = errors.Join(t.removeDone(seqOfTimeKey(k)), c.Delete())
 	}
-	return nil
+	return err
 }
 
 // removeDone removes a done event from the ledger, with the conflicts of its id.
@@ -76,10 +74,14 @@ func (t *transaction) removeDone(seq uint64) error {
 		t.stats.Ledger--
 		err = t.ids.Delete(key)
 	}
-	prefix, c := append([]byte(r.Key), 0), t.conflicted.Cursor()
+	return errors.Join(err, t.removeConflicts(r), t.done.Delete(seqKey(seq)))
+}
+
+func (t *transaction) removeConflicts(r *record) (err error) {
+	prefix, c := append([]byte(fprom.SafeKey(r.Key)), 0), t.conflicted.Cursor()
 	for k, _ := c.Seek(prefix); err == nil && len(k) == len(prefix)+8 && bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
 		t.stats.Conflicts--
 		err = c.Delete()
 	}
-	return errors.Join(err, t.done.Delete(seqKey(seq)))
+	return err
 }

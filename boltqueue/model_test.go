@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -191,10 +193,16 @@ func (m *model) accept(msg fprom.Message) (conflict bool) {
 		return conflict
 	}
 	if i >= 0 {
+		m.forgetConflicts(msg.Key)
 		m.events = slices.Delete(m.events, i, i+1)
 	}
 	m.events = append(m.events, &modelEvent{Entry: fprom.NewEntry(msg), msg: msg})
 	return false
+}
+
+// forgetConflicts forgets those of an id that is free now.
+func (m *model) forgetConflicts(key string) {
+	maps.DeleteFunc(m.conflicts, func(pair string, _ bool) bool { return strings.HasPrefix(pair, key+" ") })
 }
 
 // deliver lets the queue deliver for a while. Perhaps the disk is full all the time, or for a part of it; or something is put meanwhile.
@@ -340,6 +348,9 @@ func (m *model) drop() {
 	f, es := m.dead(func(*modelEvent) bool { return true })
 	if n, err := m.queue.Drop(m.Context(), f); n != len(es) || err != nil {
 		m.Errorf("Drop: %d, %v, want %d", n, err, len(es))
+	}
+	for _, e := range es {
+		m.forgetConflicts(e.msg.Key)
 	}
 	m.remove(es)
 }

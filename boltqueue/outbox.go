@@ -62,13 +62,14 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transact
 	return total, err
 }
 
-// drop removes a dead letter. It returns false if there is none, or if it was damaged since the start: it may be in the line.
+// drop removes a dead letter, and the conflicts of its id, which is free now. It returns false if there is none, or if it was
+// damaged since the start: it may be in the line.
 func (t *transaction) drop(seq uint64) (bool, error) {
 	r := t.read(seq)
 	if r.state != fprom.StateDead || r.damaged && t.openSeq(hashOf(r.Key)) != seq {
 		return false, nil
 	}
-	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.remove(seq, r))
+	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.removeConflicts(r), t.remove(seq, r))
 }
 
 // redrive makes a dead letter the last waiting event. A damaged or erased one stays.
@@ -77,8 +78,7 @@ func (t *transaction) redrive(seq uint64) (bool, error) {
 	if r.state != fprom.StateDead || len(r.Body) == 0 {
 		return false, nil
 	}
-	_, err := t.drop(seq)
-	return true, errors.Join(err, t.store(r.Message))
+	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.remove(seq, r), t.store(r.Message))
 }
 
 // forget erases the customer of a dead letter now, and marks a waiting event to be erased at its outcome.

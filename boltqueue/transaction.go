@@ -79,13 +79,11 @@ func (t *transaction) put(m fprom.Message) (known *record, err error) {
 	key := fprom.SafeKey(m.Key)
 	known, seq := t.find(key, m)
 	if known != nil && known.state == fprom.StateDead {
-		if _, err := t.drop(seq); err != nil {
-			return nil, err
-		}
+		_, err = t.drop(seq)
 		known = nil
 	}
 	if known == nil {
-		return nil, t.store(m)
+		return nil, errors.Join(err, t.store(m))
 	}
 	k := conflictKey(key, m.Digest)
 	if known.Digest == m.Digest || t.conflicted.Get(k) != nil {
