@@ -87,7 +87,7 @@ func WithLogger(l *slog.Logger) Option {
 func WithWait(d time.Duration) Option { return func(q *Queue) { q.wait = d } }
 
 // WithoutSocket serves no socket beside the file: other processes cannot see or change the outbox while it is open. Use it in
-// tests with testing/synctest, where time stands still while a socket waits for somebody.
+// tests with testing/synctest, where a socket stops the time, and call Close or Tracker.Shutdown in the bubble, or it panics.
 func WithoutSocket() Option { return func(q *Queue) { q.noSocket = true } }
 
 // WithoutRun opens the outbox to read and feed it, not to deliver: Run and Flush return errors. This saves most of the memory
