@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -24,7 +25,7 @@ func Handler(t fprom.Enqueuer, v Provider, secret string, opts ...Option) http.H
 	if h.Refused == 0 {
 		h.Refused = http.StatusUnauthorized
 	}
-	h.log = h.config.logger.With(slog.String("provider", v.Name))
+	h.log = safelog.New(h.config.logger).With(slog.String("provider", v.Name))
 	if slices.Contains(h.config.secrets, "") && !isNil(t) {
 		h.log.Error("fprom: the signing secret of a webhook is empty: every webhook will be refused; give the secret of the webhook")
 	}
@@ -93,7 +94,15 @@ func (h *handler) observe(ctx context.Context, xs []Explanation) {
 		return
 	}
 	for _, x := range xs {
-		h.config.observer(ctx, x)
+		func() {
+			defer func() {
+				if p := recover(); p != nil {
+					h.log.ErrorContext(ctx, "fprom: the observer of webhooks panicked; the webhook is answered all the same: mend what billing.WithObserver was given",
+						safelog.Error(p), slog.String("stack", string(debug.Stack())))
+				}
+			}()
+			h.config.observer(ctx, x)
+		}()
 	}
 }
 

@@ -140,6 +140,50 @@ func TestLoggerThatPanics(t *testing.T) {
 	})
 }
 
+// An observer that panics does not change the answer, and hears of the next event.
+func TestObserverThatPanics(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	var sink billingtest.Sink
+	calls := 0
+	h := lemonsqueezy.Handler(&sink, secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+		billing.WithObserver(func(context.Context, billing.Explanation) { calls++; panic("no") }))
+	body := read(t, "lemonsqueezy/testdata/one_time.json")
+	if got := billingtest.Post(h, body, sign(body)); got != http.StatusOK {
+		t.Errorf("status %d", got)
+	}
+	if got := billingtest.Post(h, body, nil); got != http.StatusUnauthorized {
+		t.Errorf("status %d of an unsigned one", got)
+	}
+	if len(sink.Events()) != 1 || calls != 2 || strings.Count(log.String(), "the observer of webhooks panicked") != 2 {
+		t.Errorf("%d events, %d calls: %s", len(sink.Events()), calls, log.String())
+	}
+}
+
+// A logger that blocks for ever holds up its own request. Those after it are answered.
+func TestLoggerThatBlocks(t *testing.T) {
+	t.Parallel()
+	end, blocked := make(chan struct{}), make(chan struct{})
+	defer close(end)
+	h := lemonsqueezy.Handler(&billingtest.Sink{}, secret, billing.WithLogger(slog.New(slog.NewTextHandler(writerFunc(func([]byte) (int, error) {
+		close(blocked)
+		<-end
+		return 0, nil
+	}), nil))))
+	go billingtest.Post(h, []byte("{}"), nil)
+	<-blocked
+	answered := make(chan int)
+	go func() { answered <- billingtest.Post(h, []byte("{}"), nil) }()
+	select {
+	case got := <-answered:
+		if got != http.StatusUnauthorized {
+			t.Errorf("status %d", got)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the next request hangs")
+	}
+}
+
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
