@@ -11,13 +11,13 @@ import (
 // putTimeout bounds how long Enqueue waits for the queue, for all its events together.
 const putTimeout = time.Second
 
-// Enqueue accepts events for delivery, all or none, and returns when the queue has stored them. It never waits for the
-// network, and at most a second for the queue. It uses only the values of ctx, which may have ended. nil means that each
+// Enqueue accepts events for delivery, all or none, and returns when the queue has stored them. It never waits for
+// FirstPromoter, and at most a second for the queue. It uses only the values of ctx, which may have ended. nil means that each
 // event will be delivered, or that an event with its id was accepted or delivered before.
 //
 // If an event id is already used with another amount or currency, the error is a *ConflictError, which wraps ErrConflict,
-// and the other events are stored. With any other error nothing is stored: *ValidationError, ErrQueueFull, ErrClosed,
-// ErrNoTracker, or an error of the queue.
+// and the other events are stored. With any other error nothing is stored: a *ValidationError, ErrQueueFull, ErrClosed,
+// ErrNoTracker, or an error of the queue. Only if the second is over may they be stored all the same: enqueue them again.
 func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 	if t == nil {
 		return ErrNoTracker

@@ -13,9 +13,9 @@ import (
 )
 
 var (
-	// ErrClosed is returned by Enqueue and Track after Shutdown has begun.
+	// ErrClosed is wrapped by the error of Enqueue and Track after Shutdown has begun.
 	ErrClosed = errors.New("fprom: the tracker is shut down")
-	// ErrQueueFull is returned by Put, and so by Enqueue, of a queue that is bounded and has no place left. Nothing was stored.
+	// ErrQueueFull is returned by Put of a queue that is bounded and has no place left; Enqueue wraps it. Nothing was stored.
 	ErrQueueFull = errors.New("fprom: the queue is full; make it larger (NewMemoryQueue) or use a durable one (boltqueue)")
 	// ErrUnauthorized is wrapped by the error of a call that FirstPromoter answered with 401 or 403.
 	ErrUnauthorized = errors.New("fprom: FirstPromoter refused the API key or the account id; check Config.APIKey ($FIRSTPROMOTER_API_KEY: a key of API version 2) and Config.AccountID ($FIRSTPROMOTER_ACCOUNT_ID); a new value needs a restart, otherwise delivery goes on by itself")

@@ -14,7 +14,7 @@ import (
 type RetryConfig struct {
 	// Base is the upper bound of the first wait; it doubles with each attempt. Default 1 s.
 	Base time.Duration
-	// Max caps the doubling. Default 1 min.
+	// Max caps the doubling. Default 1 min, or Base if that is longer.
 	Max time.Duration
 	// NotFound is for a sale with a TID, RefID or PromoCode that FirstPromoter answers with "no such referral", since the
 	// sign-up may be on its way. It lists when such a sale is sent again, counted from the first such answer, before the answer
