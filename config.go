@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -96,6 +97,7 @@ func (c Config) validate() error {
 		invalid(c.RequestsPerMinute < 2, "Config.RequestsPerMinute", "must be at least 2"),
 		invalid(c.Burst < 1 || c.Burst >= c.RequestsPerMinute, "Config.Burst", "must be between 1 and RequestsPerMinute-1"),
 		invalid(c.Workers < 0, "Config.Workers", "is negative"),
+		invalid(isPointer(c.Queue) && reflect.ValueOf(c.Queue).IsNil(), "Config.Queue", "is a nil pointer: look at the error of the function that opened the queue"),
 		invalid(c.Breaker.Failures < 0, "Config.Breaker.Failures", "is negative"),
 		invalid(c.Breaker.OpenFor < 0, "Config.Breaker.OpenFor", "is negative"),
 		invalid(c.Dedupe.TTL < 0, "Config.Dedupe.TTL", "is negative"),
@@ -105,6 +107,9 @@ func (c Config) validate() error {
 		invalid(!slices.IsSorted(times) || len(times) > 0 && times[0] < 0, "Config.Retry.NotFound", "is negative or out of order: list times since the first answer, the lowest first"),
 	)
 }
+
+// isPointer reports whether q can be a key of queuesInUse: equal pointers are the same queue, equal structs need not be.
+func isPointer(q Queue) bool { return reflect.TypeOf(q).Kind() == reflect.Pointer }
 
 func validCredential(field, variable, s string) error {
 	wrong := func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'<>{}$", r) }

@@ -27,6 +27,7 @@ func TestWrongConfigs(t *testing.T) {
 		{"Burst", "negative", func(c *fprom.Config) { c.Burst = -1 }},
 		{"Burst", "the whole minute", func(c *fprom.Config) { c.RequestsPerMinute, c.Burst = 60, 60 }},
 		{"Workers", "negative", func(c *fprom.Config) { c.Workers = -1 }},
+		{"Queue", "a nil pointer, not a nil interface", func(c *fprom.Config) { c.Queue = (*recorder)(nil) }},
 		{"Breaker.Failures", "negative", func(c *fprom.Config) { c.Breaker.Failures = -1 }},
 		{"Breaker.OpenFor", "negative", func(c *fprom.Config) { c.Breaker.OpenFor = -1 }},
 		{"Dedupe.TTL", "negative", func(c *fprom.Config) { c.Dedupe.TTL = -1 }},

@@ -104,7 +104,7 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 		closing = fmt.Errorf("fprom: close the queue: %w", closing)
 	}
 	t.endErr = errors.Join(undelivered, closing)
-	if canBeKey(t.cfg.Queue) {
+	if isPointer(t.cfg.Queue) {
 		queuesInUse.Delete(t.cfg.Queue)
 	}
 	t.client.closeIdle()

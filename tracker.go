@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"reflect"
 	"sync"
 	"time"
 
@@ -70,7 +69,7 @@ func (t *Tracker) claimQueue() error {
 	if _, err := t.queueStats(); errors.Is(err, ErrQueueClosed) {
 		return fmt.Errorf("%w (Config.Queue)", err)
 	}
-	if !canBeKey(t.cfg.Queue) {
+	if !isPointer(t.cfg.Queue) {
 		return nil
 	}
 	if _, other := queuesInUse.LoadOrStore(t.cfg.Queue, t); other {
@@ -78,9 +77,6 @@ func (t *Tracker) claimQueue() error {
 	}
 	return nil
 }
-
-// canBeKey reports whether q can be a key of queuesInUse: equal pointers are the same queue, equal structs need not be.
-func canBeKey(q Queue) bool { return reflect.TypeOf(q).Kind() == reflect.Pointer }
 
 func (t *Tracker) runQueue() {
 	for t.running.Err() == nil {
@@ -97,10 +93,10 @@ func (t *Tracker) runQueue() {
 //
 //   - Tracked, NotReferral, Duplicate: nil
 //   - Rejected: an *APIError, or an error that wraps ErrConflict if the event id is already used with another amount
-//   - Undelivered, nothing was sent: an error that wraps ErrCircuitOpen, or ErrPaused if ctx ended in a pause
+//   - Undelivered, nothing was sent: a *ValidationError, or one that wraps ErrCircuitOpen, ErrClosed, or ErrPaused (ctx ended)
 //   - Undelivered otherwise: an error that wraps ErrUnauthorized, an *APIError, the network's error, or ctx's error
 //
-// If another call sends an event with the same id, Track waits for its answer. If the event is in the queue too, the queue
+// If another call sends an event with the same id, Track waits for its answer. If the event is in the queue too, this process
 // does not send it after Track has returned Tracked or Duplicate.
 func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 	none := Result{Outcome: Undelivered}
