@@ -50,7 +50,7 @@ type Filter struct {
 	State      State     `json:"state,omitempty"`    // one state
 	Outcome    Outcome   `json:"outcome,omitempty"`  // one outcome
 	Kind       string    `json:"kind,omitempty"`     // one of the Kind constants
-	Customer   string    `json:"customer,omitempty"` // an e-mail address in any case, or a uid; only events that still have their customer
+	Customer   string    `json:"customer,omitempty"` // an e-mail address in any case, or a uid in its own; only events that still have their customer
 	Since      time.Time `json:"since,omitzero"`     // recorded at or after
 	Until      time.Time `json:"until,omitzero"`     // recorded before
 	Reason     string    `json:"reason,omitempty"`   // a part of Entry.Reason, in any case
@@ -151,7 +151,7 @@ func (f Filter) Match(e Entry) bool {
 		(f.State == "" || f.State == e.State) &&
 		(f.Outcome == "" || f.Outcome == e.Outcome) &&
 		(f.Kind == "" || f.Kind == e.Kind) &&
-		(f.Customer == "" || strings.EqualFold(f.Customer, e.Customer)) &&
+		(f.Customer == "" || f.Customer == e.Customer || strings.Contains(f.Customer, "@") && strings.EqualFold(f.Customer, e.Customer)) &&
 		!e.RecordedAt.Before(f.Since) &&
 		(f.Until.IsZero() || e.RecordedAt.Before(f.Until)) &&
 		strings.Contains(strings.ToLower(e.Reason), strings.ToLower(f.Reason)) &&

@@ -6,7 +6,6 @@ import (
 	"iter"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -171,7 +170,7 @@ func (q *model) Forget(_ context.Context, customer string) (int, error) {
 	defer q.store.mu.Unlock()
 	n := 0
 	q.store.rows = slices.DeleteFunc(q.store.rows, func(s *row) bool {
-		if s.entry.Customer == "" || !strings.EqualFold(s.entry.Customer, customer) {
+		if s.entry.Customer == "" || !(fprom.Filter{Customer: customer}).Match(s.entry) {
 			return false
 		}
 		n++
