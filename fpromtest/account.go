@@ -114,15 +114,20 @@ func (a *account) find(email, uid string) *lead {
 }
 
 func (a *account) addLead(p *Promoter, email, uid string) *lead {
-	l := &lead{id: a.id(), email: email, uid: uid, promoter: p, sales: map[string]bool{}, created: time.Now()}
+	l := &lead{id: a.id(), promoter: p, sales: map[string]bool{}, created: time.Now()}
 	a.leads = append(a.leads, l)
-	if email != "" {
-		a.byEmail[strings.ToLower(email)] = l
-	}
-	if uid != "" {
-		a.byUID[uid] = l
-	}
+	a.name(l, email, uid)
 	return l
+}
+
+// name gives a lead what it did not have of an address and a uid.
+func (a *account) name(l *lead, email, uid string) {
+	if l.email == "" && email != "" {
+		l.email, a.byEmail[strings.ToLower(email)] = email, l
+	}
+	if l.uid == "" && uid != "" {
+		l.uid, a.byUID[uid] = uid, l
+	}
 }
 
 // referrer returns the promoter of the visitor id, the referral id or the promo code, or nil.
@@ -165,7 +170,7 @@ func (s *Server) AddVisitor(tid string) { s.Promoter().AddVisitor(tid) }
 func (s *Server) AddPromoCode(code string) { s.Promoter().AddPromoCode(code) }
 
 // AddLead makes a customer a lead of p, as a sign-up does. customer is an e-mail address, or a uid if it has no "@". After an address
-// you may give the uid of the same customer. An existing lead moves to p.
+// you may give the uid of the same customer. An existing lead moves to p, and gets the address or the uid that it did not have.
 func (p *Promoter) AddLead(customer string, uid ...string) {
 	email, id := customer, ""
 	if !strings.Contains(customer, "@") {
@@ -180,6 +185,7 @@ func (p *Promoter) AddLead(customer string, uid ...string) {
 	if l == nil {
 		l = p.s.account.addLead(p, email, id)
 	}
+	p.s.account.name(l, email, id)
 	l.promoter, l.signedUp = p, true
 }
 
@@ -205,7 +211,7 @@ func (p *Promoter) Archive() {
 }
 
 // SetLeadState sets the state of a lead: "denied", "expired", or "moved" (to another promoter, who then has a new lead). Its sales are
-// answered with 404. customer is an e-mail address, or a uid if it has no "@".
+// answered with 404. customer is an e-mail address, or a uid if it has no "@"; nothing happens if there is no such lead.
 func (s *Server) SetLeadState(customer, state string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -177,6 +177,21 @@ func TestPromoters(t *testing.T) {
 	}
 }
 
+// A lead gets the name that it did not have, so both find it.
+func TestLeadWithASecondName(t *testing.T) {
+	t.Parallel()
+	s := fpromtest.NewServer(t, fpromtest.InMemory())
+	s.AddLead("jane@example.com")
+	s.AddLead("jane@example.com", "u_1")
+	s.AddLead("u_2")
+	s.AddLead("joe@example.com", "u_2")
+	post(t, s, "/sale", `{"uid":"u_1","event_id":"1","amount":1000}`)
+	post(t, s, "/sale", `{"email":"joe@example.com","event_id":"2","amount":1000}`)
+	if n := len(s.Commissions()); n != 2 {
+		t.Errorf("%d commissions, want 2", n)
+	}
+}
+
 // FuzzBody sends foreign bytes: whatever they are, the answer is one that FirstPromoter documents.
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{janeBuys, `{"email":"jane@example.com","event_id":"1","amount":"100"}`, `{"amount":1e3,"email":[],"quantity":{}}`, `null`, "", "\xff", `{"amount":`} {
