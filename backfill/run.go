@@ -37,7 +37,7 @@ type Result struct {
 	Rows        int    `json:"rows"`
 	Queued      int    `json:"queued"`    // rows that were stored, or would be without DryRun
 	Known       int    `json:"known"`     // rows that the outbox has already, with the same amount; Repeated ones are of these
-	Repeated    int    `json:"repeated"`  // sales or refunds with the event id and amount of an earlier row: one that this Run stored, or one shortly before
+	Repeated    int    `json:"repeated"`  // sales or refunds with the event id and amount of an earlier row: one that this Run stored (or another one meanwhile), or one shortly before
 	Conflicts   int    `json:"conflicts"` // rows that the outbox has with another amount: not stored
 	Invalid     int    `json:"invalid"`   // rows that make no event
 	RejectsFile string `json:"rejects_file"`

@@ -52,7 +52,7 @@ func moneyOf(e fprom.Event) money {
 	return money{}
 }
 
-var errRepeated = errors.New("fprom: the row has the event id and amount of an earlier row: remove it if it is a copy; if it is another payment, give it an id of its own, and leave the earlier row as it is")
+var errRepeated = errors.New("fprom: the row has the event id and amount of an earlier row, or another run brings the file in now: remove it if it is a copy; if it is another payment, give it an id of its own, and leave the earlier row as it is")
 
 // sift returns the rows of the batch that are new: neither in the outbox nor twice in the file. The outbox has the batches
 // before, but not in a dry run: then own keeps their keys. It also keeps all keys of events that have no id of their own

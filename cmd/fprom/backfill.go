@@ -239,7 +239,7 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 		a.note("the file has no rows, only a header")
 	}
 	if r.Repeated > 0 {
-		a.note("%s with the event id and amount of an earlier row: not queued, as a copy of it. If that was another payment, give it an event id of its own, and leave the earlier rows as they are: a payment under a second id earns a second commission", count(r.Repeated, "row"))
+		a.note("%s with the event id and amount of an earlier row: not queued, as a copy of it (or another fprom backfill brings the same rows in now: then run it again when that has ended). If it was another payment, give it an event id of its own, and leave the earlier rows as they are: a payment under a second id earns a second commission", count(r.Repeated, "row"))
 	}
 	queued := "queued"
 	if flags.dry {
