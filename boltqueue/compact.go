@@ -36,7 +36,7 @@ func compact(path string) (err error) {
 		const txSize = 1 << 20 // bytes
 		return bbolt.Compact(dst, src.DB, txSize)
 	}, func(temp string) error {
-		if err := keepOwner(src.of, temp); err != nil {
+		if err := keepOwner(src.info, temp); err != nil {
 			return fmt.Errorf("the new file must have the owner of the old one; compact as that user, or as root: %w", err)
 		}
 		if runtime.GOOS == "windows" { // where an open file cannot be replaced

@@ -2,7 +2,6 @@ package boltqueue_test
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,46 +53,70 @@ func TestCompactKeeps(t *testing.T) {
 	}
 }
 
-// TestCompactInForeignDirectory: whoever can write the directory puts a link to a file of root in the place of the new file, while
-// root compacts. That file stays root's.
-func TestCompactInForeignDirectory(t *testing.T) {
+// TestForeignDirectory: whoever can write the directory puts a link to another file in the place of a file that was just made there.
+// That other file keeps its owner and its mode.
+func TestForeignDirectory(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 {
-		t.Skip("only root may change owners")
-	}
-	const stranger = 1234
-	dir, victim := t.TempDir(), filepath.Join(t.TempDir(), "victim")
-	path := filepath.Join(dir, "fprom.db")
-	q := open(t, dir)
-	put(t, q, sale(t, 1, 100))
-	closeQueue(t, q)
-	if err := errors.Join(os.WriteFile(victim, nil, 0o600), os.Chown(path, stranger, stranger)); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	go func() {
-		for ctx.Err() == nil {
-			temps, _ := filepath.Glob(path + ".new-*")
-			for _, temp := range temps {
-				time.Sleep(200 * time.Microsecond) // until it is open
-				if os.Remove(temp) == nil {
-					_ = os.Symlink(victim, temp)
+	for _, tt := range []struct {
+		name, swapped string
+		call          func(path string)
+	}{
+		{"compact", ".new-*", func(path string) { _ = boltqueue.Compact(path) }},
+		{"open", ".sock", func(path string) {
+			if q, err := boltqueue.Open(path, discard); err == nil {
+				_ = q.Close()
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := shortDir(t)
+			path, victim := filepath.Join(dir, "fprom.db"), filepath.Join(t.TempDir(), "victim")
+			q := open(t, dir)
+			put(t, q, sale(t, 1, 100))
+			closeQueue(t, q)
+			if err := os.WriteFile(victim, nil, 0o644); err != nil { //nolint:gosec // not the mode of the socket
+				t.Fatal(err)
+			}
+			if os.Getuid() == 0 { // others can give no file away
+				if err := os.Chown(path, 1234, 1234); err != nil {
+					t.Fatal(err)
 				}
 			}
-		}
-	}()
-	for range 100 {
-		_ = boltqueue.Compact(path)
-		if info, err := os.Lstat(path); err != nil || info.Mode().Type() == fs.ModeSymlink {
-			break // the link has come in between
-		}
-	}
-	info, err := os.Stat(victim)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := info.Sys().(*syscall.Stat_t).Uid; got != 0 {
-		t.Errorf("the file of root belongs to %d", got)
+			before, err := os.Stat(victim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			go func() {
+				for ctx.Err() == nil {
+					made, _ := filepath.Glob(path + tt.swapped)
+					for _, name := range made {
+						if tt.name == "compact" {
+							time.Sleep(200 * time.Microsecond) // until it is open
+						}
+						if info, err := os.Lstat(name); err == nil && info.Mode().Type() != fs.ModeSymlink && os.Remove(name) == nil {
+							_ = os.Symlink(victim, name)
+						}
+					}
+				}
+			}()
+			for range 50 {
+				tt.call(path)
+				if info, err := os.Lstat(path); err != nil || info.Mode().Type() == fs.ModeSymlink {
+					break // it was the new file
+				}
+				_ = os.Remove(path + ".sock")
+			}
+			after, err := os.Stat(victim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			was, is := before.Sys().(*syscall.Stat_t), after.Sys().(*syscall.Stat_t)
+			if was.Uid != is.Uid || was.Mode != is.Mode {
+				t.Errorf("the other file had owner %d and mode %o, now %d and %o", was.Uid, was.Mode, is.Uid, is.Mode)
+			}
+		})
 	}
 }

@@ -120,7 +120,7 @@ func guard(f func() error) (err error) {
 // What only Linux has, or does in another way.
 var (
 	allocate     = func(*os.File, int64) error { return errors.ErrUnsupported }
-	keepOwner    = func(*os.File, string) error { return nil }
+	keepOwner    = func(os.FileInfo, string) error { return nil }
 	releasePages = func(*bbolt.Tx) error { return nil }
 	isAt         = func(file os.FileInfo, path string) (bool, error) {
 		current, err := os.Stat(path)

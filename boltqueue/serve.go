@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -89,8 +90,8 @@ func bind(path string) (net.Listener, error) {
 	}
 	_ = os.Remove(path)
 	l, err := socketConfig.Listen(context.Background(), "unix", path)
-	if err != nil {
-		return nil, err
+	if err != nil || runtime.GOOS == "linux" { // where it has its mode; Chmod would follow a link that somebody has put in its place
+		return l, err
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())

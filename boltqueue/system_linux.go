@@ -14,14 +14,10 @@ func init() {
 		const keepSize = 1
 		return syscall.Fallocate(int(f.Fd()), keepSize, 0, end)
 	}
-	// keepOwner gives the file temp the owner of old.
-	keepOwner = func(old *os.File, temp string) error {
-		info, err := old.Stat()
-		if err != nil {
-			return err
-		}
-		s := info.Sys().(*syscall.Stat_t)
-		return os.Lchown(temp, int(s.Uid), int(s.Gid)) // not the owner of what a foreign link in its place leads to
+	// keepOwner gives the file temp the owner of old. It follows no link that somebody has put in its place.
+	keepOwner = func(old os.FileInfo, temp string) error {
+		s := old.Sys().(*syscall.Stat_t)
+		return os.Lchown(temp, int(s.Uid), int(s.Gid))
 	}
 	// releasePages unmaps the pages of the file from this process's memory. They stay in the system's cache, so reading one again
 	// is cheap. Without this, every page ever read counts as memory of the process, up to the size of the file.
