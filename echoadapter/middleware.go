@@ -2,6 +2,8 @@
 package echoadapter
 
 import (
+	"fmt"
+
 	"github.com/labstack/echo/v4"
 
 	"github.com/fprom-go/fprom"
@@ -13,7 +15,8 @@ import (
 //
 // A handler succeeds if its status is a success (fprom.WithSuccess). A handler that returns an error before it has written anything
 // has failed: Echo writes the error response later. So do not use echo.WrapMiddleware with nethttpadapter.Middleware: it would not
-// see the error, take the status as 200, and pay the promoter for a declined card.
+// see the error, take the status as 200, and pay the promoter for a declined card. Put this middleware inside of Echo's Timeout: that one
+// answers 503 when the client is gone, and outside of it the sale of a customer who closes the page would be discarded.
 //
 // The response is not changed unless fprom.WithFailClosed is given. Panics pass through, the request's body is not read, and no
 // echo.Context is kept.
@@ -36,8 +39,12 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) echo.Middlewar
 				}
 			}()
 			err := next(c)
-			if err != nil {
-				x.Discard(nil) // unless the response has left
+			switch { // Discard does nothing if the response has left
+			case err == nil:
+			case res.Committed: // Echo writes no error response any more
+				x.Discard(fmt.Errorf("fprom: echoadapter: the handler returned an error beside its response: %w", err))
+			default:
+				x.Discard(nil)
 			}
 			x.Finish()
 			return err

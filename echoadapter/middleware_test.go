@@ -3,6 +3,7 @@ package echoadapter_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
@@ -57,6 +58,7 @@ func TestEcho(t *testing.T) {
 		}
 	}
 	quiet := middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: func(_ echo.Context, err error, _ []byte) error { return err }})
+	limited := middleware.TimeoutWithConfig(middleware.TimeoutConfig{Timeout: time.Minute}) //nolint:staticcheck // deprecated, but in use
 	for _, c := range []struct {
 		name         string
 		outer, inner []echo.MiddlewareFunc
@@ -79,6 +81,13 @@ func TestEcho(t *testing.T) {
 			}
 			return errDeclined
 		}, want: stored, wantStatus: 200},
+		{name: "error after the response, which Echo's Timeout throws away", inner: []echo.MiddlewareFunc{limited}, handler: func(c echo.Context) error {
+			sell(c)
+			if err := c.String(http.StatusOK, "ok"); err != nil {
+				return err
+			}
+			return errDeclined
+		}, want: []string{"discarded sale:1: fprom: echoadapter: the handler returned an error beside its response…", "status 200"}, wantStatus: 200},
 		{name: "panic, Recover outside", outer: []echo.MiddlewareFunc{quiet}, handler: func(c echo.Context) error { sell(c); panic("no") }, want: discarded("500"), wantStatus: 500},
 		{name: "panic, Recover inside", inner: []echo.MiddlewareFunc{quiet}, handler: func(c echo.Context) error { sell(c); panic("no") }, want: discarded("500"), wantStatus: 500},
 		{name: "gzip inside", inner: []echo.MiddlewareFunc{middleware.Gzip()}, handler: func(c echo.Context) error { sell(c); return c.String(http.StatusOK, "ok") }, want: stored, wantStatus: 200},
