@@ -17,8 +17,15 @@ import (
 // dropped.
 //
 // The response is not changed unless fprom.WithFailClosed is given. Panics pass through, and the request's body is not read. If
-// middlewares are nested, the innermost one takes the events. Put this middleware outside of one that may turn a success, or an empty
-// response, into an error, such as chi's Timeout. http.TimeoutHandler may stand on either side.
+// middlewares are nested, the innermost one takes the events.
+//
+// Put this middleware outside of one that may turn a success, or an empty response, into an error, such as chi's Timeout. Put it inside
+// of one that makes a panic look like a success: sentryhttp without Repanic answers 200, and gorilla's CompressHandler writes while the
+// handler panics. Put it inside of http.TimeoutHandler, too: that one answers 503 when the client is gone, and outside of it the sale of
+// a customer who closes the page would be discarded.
+//
+// Over gRPC and gRPC-Web an error has the status 200, and so have errors of Connect's streams. Call Record there as the last thing before
+// the method returns its success.
 func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) func(http.Handler) http.Handler {
 	hook := fprom.NewHook(t, opts...)
 	return func(next http.Handler) http.Handler {
