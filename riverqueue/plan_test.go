@@ -151,6 +151,32 @@ func TestPlansOfALongLane(t *testing.T) {
 	}
 }
 
+// TestPlansOfABulkEvent: to begin a bulk event does not read the live events that wait for their next attempt.
+func TestPlansOfABulkEvent(t *testing.T) {
+	t.Parallel()
+	const live, bulk = 3000, 50
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, body, digest, recorded_at, next_attempt)
+		SELECT 'sale:' || i, -i, 'sale', 'c' || i, '{}', 0, now(), now() + interval '30 minutes' FROM generate_series(1, $1::integer) i`, live)
+	putBulk(t, q, bulk)
+	execSQL(t, pool, `VACUUM ANALYZE `+cfg.Schema+`.fprom_ledger`)
+	n := rowsRead(t, cfg.Schema, "fprom_ledger", func(q *riverqueue.Queue) {
+		delivered := make(chan struct{}, bulk)
+		stop := start(t, q, func(context.Context, fprom.Message) error {
+			delivered <- struct{}{}
+			return nil
+		})
+		for range bulk {
+			<-delivered
+		}
+		stop()
+	})
+	if n > 5*live { // most are the upkeep's
+		t.Errorf("%d rows were read to deliver %d events", n, bulk)
+	}
+}
+
 // TestPlansOfTheSweep: to look for events without a job does not read all jobs for each event, also where the tables have just
 // grown, and PostgreSQL has no statistics of them.
 func TestPlansOfTheSweep(t *testing.T) {

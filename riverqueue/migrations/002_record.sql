@@ -75,6 +75,8 @@ CREATE INDEX fprom_ledger_lane ON $schema.fprom_ledger (account_id, customer, se
 CREATE INDEX fprom_ledger_dead ON $schema.fprom_ledger (account_id, seq) WHERE state = 'dead';
 CREATE INDEX fprom_ledger_settled ON $schema.fprom_ledger (account_id, settled_at) WHERE state <> 'waiting';
 CREATE INDEX fprom_ledger_recorded ON $schema.fprom_ledger (recorded_at, account_id);
+-- Of no use to a statement without "next_attempt < 'infinity'". Otherwise PostgreSQL could choose it in place of fprom_ledger_live, and sort.
+CREATE INDEX fprom_ledger_due ON $schema.fprom_ledger (account_id, next_attempt) WHERE state = 'waiting' AND NOT bulk AND next_attempt < 'infinity';
 
 -- Jobs lose customer and body.
 UPDATE $schema.river_job j SET args = jsonb_build_object('key', CASE WHEN strpos(substr(j.args->>'key', strpos(j.args->>'key', ':') + 1), '@') = 0 THEN j.args->>'key'
