@@ -30,9 +30,9 @@ const filterSQL = `l.account_id = $account AND l.seq > @after
 	AND (@customers::text[] IS NULL OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
 		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY(@customers))))
 	AND (@since::timestamptz = ` + noTime + ` OR l.recorded_at >= @since)
-	-- Rows before the first one since @since are not read. "seq + 0" makes PostgreSQL use the index on recorded_at.
+	-- Rows before the first one from @since to @until are not read. "seq + 0" makes PostgreSQL use the index on recorded_at.
 	AND (@since::timestamptz = ` + noTime + ` OR @after >= 0 OR l.seq >= (SELECT coalesce(min(seq + 0), 0) FROM $schema.fprom_ledger
-		WHERE account_id = $account AND recorded_at >= @since))
+		WHERE account_id = $account AND recorded_at >= @since AND (@until::timestamptz = ` + noTime + ` OR recorded_at < @until)))
 	AND (@until::timestamptz = ` + noTime + ` OR l.recorded_at < @until)
 	AND (@reason::text = '' OR strpos(lower(l.reason), lower(@reason)) > 0)
 	AND (@status::integer = 0 OR l.status_code = @status)`

@@ -66,7 +66,7 @@ func TestPlansOfABacklog(t *testing.T) {
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	_, pool := open(t, cfg)
 	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, digest, recorded_at, state, settled_at)
-		SELECT 'sale:' || i, i, 'sale', '', 0, now(), 'done', now() FROM generate_series(1, $1::integer) i`, done)
+		SELECT 'sale:' || i, i, 'sale', '', 0, now() - interval '1 day' + i * interval '1 second', 'done', now() FROM generate_series(1, $1::integer) i`, done)
 	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, body, digest, recorded_at, bulk)
 		SELECT 'sale:' || i, i, 'sale', 'c' || i, repeat('x', 150), 0, now(), i % 5 = 0 FROM generate_series($1::integer + 1, $2::integer) i`, done, done+waiting)
 	for name, look := range map[string]func(*riverqueue.Queue){
@@ -77,6 +77,12 @@ func TestPlansOfABacklog(t *testing.T) {
 		},
 		"Entries": func(q *riverqueue.Queue) {
 			if n := len(entriesOf(t, q, fprom.Filter{State: fprom.StateWaiting, Limit: 10})); n != 10 {
+				t.Errorf("%d entries", n)
+			}
+		},
+		"Entries of a minute": func(q *riverqueue.Queue) {
+			since := time.Now().Add(-20 * time.Hour)
+			if n := len(entriesOf(t, q, fprom.Filter{Since: since, Until: since.Add(time.Minute)})); n != 60 {
 				t.Errorf("%d entries", n)
 			}
 		},
