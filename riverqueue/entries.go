@@ -28,7 +28,7 @@ const filterSQL = `l.account_id = $account AND l.seq > @after
 	AND (@outcome::text = '' OR CASE l.state WHEN 'waiting' THEN 'undelivered' ELSE l.outcome END = @outcome)
 	AND (@kind::text = '' OR l.kind = @kind)
 	AND (@customers::text[] IS NULL OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
-		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY(@customers))))
+		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY(@customers) AND (customer = (@customers)[1] OR strpos(customer, '@') > 0))))
 	AND (@since::timestamptz = ` + noTime + ` OR l.recorded_at >= @since)
 	-- Rows before the first one from @since to @until are not read. "seq + 0" makes PostgreSQL use the index on recorded_at.
 	AND (@since::timestamptz = ` + noTime + ` OR @after >= 0 OR l.seq >= (SELECT coalesce(min(seq + 0), 0) FROM $schema.fprom_ledger
@@ -65,7 +65,7 @@ func filterArgs(f fprom.Filter, limit int) ([]any, error) {
 // limitOf returns Filter.Limit, or the largest number if there is no limit.
 func limitOf(f fprom.Filter) int { return cmp.Or(max(f.Limit, 0), math.MaxInt) }
 
-// storedForms returns the two forms in which a customer may be stored: an e-mail address in lower case, a uid as it is.
+// storedForms returns the forms in which a customer may be stored: a uid as it is, an e-mail address also in lower case.
 func storedForms(customer string) []string { return []string{customer, strings.ToLower(customer)} }
 
 // Entries implements fprom.Outbox. An event gets its place when it is put, and is seen when its transaction has ended. So who goes

@@ -28,7 +28,7 @@ func (r *rig) testForgetDead() {
 			s.t.Errorf("Forget of %s, who is unknown: %d, want 0", unknown, n)
 		}
 	}
-	for customer, place := range map[string]int{"EVE@example.com": wrong, "u_Finn": wrongUID} {
+	for customer, place := range map[string]int{"EVE@example.com": wrong, "u_finn": wrongUID} {
 		if n := s.forget(customer); n != 1 {
 			s.t.Errorf("Forget of a customer with one dead letter: %d, want 1", n)
 		}
