@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -101,6 +102,19 @@ func TestNotFoundIsAskedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The longest time is centuries, and not at once.
+func TestNotFoundWithTheLongestTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(unknownYet)
+		cfg := config(f)
+		cfg.Retry.NotFound = []time.Duration{time.Minute, math.MaxInt64}
+		tracker := start(t, cfg)
+		enqueue(t, tracker, referred())
+		time.Sleep(time.Hour)
+		checkTimes(t, asked(f, "ch_1"), []time.Duration{0, time.Minute})
+	})
 }
 
 // A backlog that the limit delays by more than the schedule comes to its end all the same: here after two days of a refused key.

@@ -18,7 +18,7 @@ func (l *Line[T]) Flush(ctx context.Context) error {
 	defer l.mu.Unlock()
 	last, deadline := l.last, never
 	if t, ok := ctx.Deadline(); ok {
-		deadline = l.now() + min(time.Until(t), never-l.now())
+		deadline = l.in(time.Until(t))
 	}
 	for {
 		due, left := l.earliest(last)

@@ -71,6 +71,9 @@ func New[T any]() *Line[T] {
 
 func (l *Line[T]) now() time.Duration { return time.Since(l.start) }
 
+// in is the time in d from now, however long that is.
+func (l *Line[T]) in(d time.Duration) time.Duration { return l.now() + min(d, never-l.now()) }
+
 // Add adds a message at the end of the line. Its Seq must be higher than those of all messages added before. After Close it does
 // nothing.
 func (l *Line[T]) Add(it *Item[T]) {
@@ -95,7 +98,7 @@ func (l *Line[T]) Add(it *Item[T]) {
 
 // AddTried adds a message that an earlier process has tried. Its retry is due after wait, or at once if wait is negative.
 func (l *Line[T]) AddTried(it *Item[T], wait time.Duration) {
-	it.tried, it.due = true, l.now()+wait
+	it.tried, it.due = true, l.in(wait)
 	l.Add(it)
 }
 
@@ -140,7 +143,7 @@ func (l *Line[T]) Retry(it *Item[T], wait time.Duration, aside bool) {
 	if aside {
 		l.leaveLane(it)
 	}
-	it.tried, it.due = true, l.now()+wait
+	it.tried, it.due = true, l.in(wait)
 	l.makeReady(it)
 	l.settled.Broadcast()
 }
