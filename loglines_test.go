@@ -69,6 +69,31 @@ func TestErrorOfAClosedQueue(t *testing.T) {
 	}
 }
 
+// stopped is a Queue that does not deliver, as an outbox that another process serves.
+type stopped struct{ sink }
+
+func (stopped) Run(context.Context, int, func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	return errors.New("stopped")
+}
+
+// A queue that does not deliver is in the log at once, and later once a minute.
+func TestLogOfAQueueThatStops(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log bytes.Buffer
+		cfg := config(always(ok()))
+		cfg.Queue, cfg.Logger = stopped{}, slog.New(slog.NewTextHandler(&log, nil))
+		start(t, cfg)
+		settle()
+		if n := strings.Count(log.String(), "the queue stopped delivering"); n != 1 {
+			t.Errorf("%d lines at once, want 1", n)
+		}
+		time.Sleep(time.Hour)
+		if n := strings.Count(log.String(), "the queue stopped delivering"); n < 60 || n > 70 {
+			t.Errorf("%d lines in an hour, want one a minute", n)
+		}
+	})
+}
+
 // A rejected event is a dead letter only where a durable queue has it: Track's event is in no queue.
 func TestLogOfARejectedEvent(t *testing.T) {
 	for name, test := range map[string]struct {

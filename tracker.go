@@ -79,11 +79,11 @@ func (t *Tracker) claimQueue() error {
 }
 
 func (t *Tracker) runQueue() {
-	for t.running.Err() == nil {
+	for wait := time.Second; t.running.Err() == nil; wait = min(2*wait, time.Minute) {
 		err := t.guard(t.running, "the Queue's Run", func() error { return t.cfg.Queue.Run(t.running, t.cfg.Workers, t.deliver) })
 		if t.running.Err() == nil {
-			t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again in a second", safelog.Error(err))
-			_ = sleepOr(t.running, time.Second, nil)
+			t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again after the wait", slog.Duration("wait", wait), safelog.Error(err))
+			_ = sleepOr(t.running, wait, nil)
 		}
 	}
 }
