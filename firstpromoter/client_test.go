@@ -120,7 +120,7 @@ func TestNoSecretIsQuoted(t *testing.T) {
 		})}
 	})
 	_, err := client.Referral(t.Context(), "email", "bob@example.com")
-	text := fmt.Sprintf("%v %+v", err, client)
+	text := fmt.Sprintf("%v %+v %+v", err, client, firstpromoter.Config{APIKey: s.APIKey})
 	for _, secret := range []string{"ann@", "bob", s.APIKey, fpromtest.PromoterSecret} {
 		if err == nil || strings.Contains(text, secret) {
 			t.Errorf("%q in %q", secret, text)

@@ -20,8 +20,8 @@ import (
 // account: tracking needs the rest.
 const DefaultRate = 60
 
-// Config configures a Client. The zero value takes everything from the environment, as fprom.Config does. This package
-// never prints it.
+// Config configures a Client. The zero value takes everything from the environment, as fprom.Config does. A Config that is
+// printed or logged does not show the key.
 type Config struct {
 	// APIKey and AccountID are FirstPromoter's credentials. Default: $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID.
 	APIKey, AccountID string
@@ -41,6 +41,15 @@ type Config struct {
 	Admit func(context.Context) error
 	// Observer, if set, is called after every call, on the caller's goroutine.
 	Observer func(Call)
+}
+
+// Format prints the Config without the key, whatever the verb.
+func (c Config) Format(f fmt.State, _ rune) {
+	type printable Config // without this method
+	if c.APIKey != "" {
+		c.APIKey = "[redacted]"
+	}
+	_, _ = fmt.Fprintf(f, "%+v", printable(c))
 }
 
 // Call describes one call. It contains nothing of the answer's body.

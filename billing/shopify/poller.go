@@ -17,7 +17,7 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// Config says which transactions to report.
+// Config says which transactions to report. A Config that is printed or logged does not show the token.
 type Config struct {
 	Organization string // the number in partners.shopify.com/<number>. Required
 	AccessToken  string // of a Partner API client that may view financials. Required
@@ -31,6 +31,15 @@ type Config struct {
 	Logger   *slog.Logger  // default slog.Default()
 	BaseURL  string        // default https://partners.shopify.com
 	Version  string        // of the Partner API; default 2026-01. If Shopify has removed that one, Shopify uses its oldest
+}
+
+// Format prints the Config without the token, whatever the verb.
+func (c Config) Format(f fmt.State, _ rune) {
+	type printable Config // without this method
+	if c.AccessToken != "" {
+		c.AccessToken = "[redacted]"
+	}
+	_, _ = fmt.Fprintf(f, "%+v", printable(c))
 }
 
 // Poller reads transactions from the Partner API and reports them. It is safe for concurrent use.

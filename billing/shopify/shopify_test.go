@@ -223,8 +223,8 @@ func TestErrors(t *testing.T) {
 	if err := p.Poll(t.Context(), time.Now()); err == nil || !strings.HasSuffix(err.Error(), "answers: the [API key] [2J of [address]") {
 		t.Errorf("Poll: %q", err)
 	}
-	if s := fmt.Sprintf("%v %+v %#v", p, p, p); strings.Contains(s, "token") {
-		t.Errorf("a printed Poller shows the token: %s", s)
+	if s := fmt.Sprintf("%v %+v %#v %+v", p, p, p, shopify.Config{AccessToken: "token"}); strings.Contains(s, "token") {
+		t.Errorf("a printed Poller or Config shows the token: %s", s)
 	}
 	var wrong *fprom.ValidationError
 	if _, err := shopify.New(nil, shopify.Config{AccessToken: "token"}); !errors.As(err, &wrong) || wrong.Field != "Organization" {
