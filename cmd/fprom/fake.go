@@ -126,7 +126,7 @@ func (a *app) journal(ctx context.Context, s *fpromtest.Server) {
 			return
 		}
 		for _, r := range s.Requests()[seen:] {
-			if r.Status == 0 && r.Fault == "" && time.Since(r.Time) < unanswered {
+			if r.Status == 0 && time.Since(r.Time) < unanswered {
 				break
 			}
 			seen++
