@@ -79,7 +79,7 @@ func (stopped) Run(context.Context, int, func(context.Context, fprom.Message) (f
 // A queue that does not deliver is in the log at once, and later once a minute.
 func TestLogOfAQueueThatStops(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log buffer
 		cfg := config(always(ok()))
 		cfg.Queue, cfg.Logger = stopped{}, slog.New(slog.NewTextHandler(&log, nil))
 		start(t, cfg)
