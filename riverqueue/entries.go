@@ -27,8 +27,8 @@ const filterSQL = `l.account_id = $account AND l.seq > @after
 	AND (@state::text <> 'waiting' OR l.seq >= (SELECT min(seq) FROM $schema.fprom_waiting))
 	AND (@outcome::text = '' OR CASE l.state WHEN 'waiting' THEN 'undelivered' ELSE l.outcome END = @outcome)
 	AND (@kind::text = '' OR l.kind = @kind)
-	AND (@customers::text[] IS NULL OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
-		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY(@customers) AND (customer = (@customers)[1] OR strpos(customer, '@') > 0))))
+	AND ('' = ANY(@customers::text[]) OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
+		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY(@customers))))
 	AND (@since::timestamptz = ` + noTime + ` OR l.recorded_at >= @since)
 	-- Rows before the first one from @since to @until are not read. "seq + 0" makes PostgreSQL use the index on recorded_at.
 	AND (@since::timestamptz = ` + noTime + ` OR @after >= 0 OR l.seq >= (SELECT coalesce(min(seq + 0), 0) FROM $schema.fprom_ledger
@@ -45,19 +45,12 @@ const entriesSQL = `SELECT key, kind, state, CASE state WHEN 'waiting' THEN 'und
 // filterArgs returns the arguments of a statement with filterSQL. In QueryExecModeCacheDescribe PostgreSQL plans each call for its own
 // values, so that it uses the index that fits.
 func filterArgs(f fprom.Filter, limit int) ([]any, error) {
-	after := int64(-1)
-	if f.After != "" {
-		var err error
-		if after, err = strconv.ParseInt(f.After, 10, 64); err != nil {
-			return nil, &fprom.ValidationError{Field: "Filter.After", Reason: "is no Entry.Cursor of this queue"}
-		}
-	}
-	var customers []string
-	if f.Customer != "" {
-		customers = storedForms(f.Customer)
+	after, err := strconv.ParseInt(cmp.Or(f.After, "-1"), 10, 64)
+	if err != nil {
+		return nil, &fprom.ValidationError{Field: "Filter.After", Reason: "is no Entry.Cursor of this queue"}
 	}
 	return []any{pgx.QueryExecModeCacheDescribe, pgx.StrictNamedArgs{
-		"after": after, "keys": f.SafeKeys(), "state": string(f.State), "outcome": string(f.Outcome), "kind": f.Kind, "customers": customers,
+		"after": after, "keys": f.SafeKeys(), "state": string(f.State), "outcome": string(f.Outcome), "kind": f.Kind, "customers": storedForms(f.Customer),
 		"since": f.Since, "until": f.Until, "reason": f.Reason, "status": f.StatusCode, "limit": limit,
 	}}, nil
 }
@@ -66,7 +59,12 @@ func filterArgs(f fprom.Filter, limit int) ([]any, error) {
 func limitOf(f fprom.Filter) int { return cmp.Or(max(f.Limit, 0), math.MaxInt) }
 
 // storedForms returns the forms in which a customer may be stored: a uid as it is, an e-mail address also in lower case.
-func storedForms(customer string) []string { return []string{customer, strings.ToLower(customer)} }
+func storedForms(customer string) []string {
+	if strings.Contains(customer, "@") {
+		return []string{customer, strings.ToLower(customer)}
+	}
+	return []string{customer}
+}
 
 // Entries implements fprom.Outbox. An event gets its place when it is put, and is seen when its transaction has ended. So who goes
 // on with Filter.After misses an event that was put before the last entry and committed after it.

@@ -28,7 +28,7 @@ const (
 	// forgetSQL erases the customer $1 from dead letters, and marks waiting events to be erased with their outcome. It locks rows
 	// in the order of their keys, as fprom_put does.
 	forgetSQL = `WITH selected AS MATERIALIZED (SELECT key FROM $schema.fprom_ledger
-			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY($1) AND (customer = ($1)[1] OR strpos(customer, '@') > 0) ORDER BY key FOR UPDATE),
+			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY($1) ORDER BY key FOR UPDATE),
 		changed AS (UPDATE $schema.fprom_ledger l SET forget = state = 'waiting', customer = CASE state WHEN 'waiting' THEN customer ELSE '' END,
 			body = CASE state WHEN 'waiting' THEN body END, clear_key = CASE state WHEN 'waiting' THEN clear_key END
 			FROM selected WHERE l.account_id = $account AND l.key = selected.key RETURNING state)
