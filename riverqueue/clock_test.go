@@ -3,6 +3,7 @@ package riverqueue_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,4 +117,26 @@ func TestRecordedAhead(t *testing.T) {
 	var r record
 	start(t, q, r.deliver)
 	flush(t, q)
+}
+
+// TestLiveBeforeBulkAfterClockStep: a live event whose stored time counts as past, since the clock stepped back, still comes before bulk events.
+func TestLiveBeforeBulkAfterClockStep(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	q, pool := open(t, cfg)
+	put(t, q, sale("live", "ann", 100))
+	execSQL(t, pool, `WITH j AS (DELETE FROM `+cfg.Schema+`.river_job) UPDATE `+cfg.Schema+`.fprom_ledger SET attempts = 1, next_attempt = now() + interval '2 hours'`)
+	putBulk(t, q, 1)
+	var order []string
+	var mu sync.Mutex
+	start(t, q, func(_ context.Context, m fprom.Message) error {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, m.Key)
+		return nil
+	})
+	flush(t, q)
+	if len(order) != 2 || order[0] != "sale:live" {
+		t.Errorf("delivered in the order %v, want the live event first", order)
+	}
 }

@@ -103,8 +103,9 @@ BEGIN
 	SELECT * INTO event FROM $schema.fprom_ledger WHERE account_id = $account AND key = wanted AND state = 'waiting';
 	IF EXISTS (SELECT 1 FROM $schema.fprom_ready WHERE key = wanted) THEN
 		-- The times are there for the index fprom_ledger_due: otherwise all live events that wait for their next attempt would be read.
-		claimed := NOT (event.bulk OR last) OR NOT EXISTS (SELECT 1 FROM $schema.fprom_ready WHERE NOT bulk AND key <> wanted
-			AND next_attempt <= now() AND next_attempt < 'infinity');
+		claimed := NOT (event.bulk OR last)
+			OR NOT EXISTS (SELECT 1 FROM $schema.fprom_ready WHERE NOT bulk AND key <> wanted AND next_attempt <= now() AND next_attempt < 'infinity')
+			AND NOT EXISTS (SELECT 1 FROM $schema.fprom_ready WHERE NOT bulk AND key <> wanted AND next_attempt > now() + interval '61 minutes' AND next_attempt < 'infinity');
 		IF claimed THEN
 			UPDATE $schema.fprom_ledger SET generation = generation + 1, claimed_until = clock_timestamp() + make_interval(secs => seconds)
 			WHERE account_id = $account AND key = wanted RETURNING * INTO event;
