@@ -80,7 +80,7 @@ func (r *run) run(ctx context.Context) error {
 	}
 	r.compareDays()
 	if r.Outbox == nil && !slices.ContainsFunc(r.ours, func(e *event) bool { return r.days.has(dayOf(e.at, 0)) }) {
-		return nil // a list of other days says nothing about these: all commissions would be foreign
+		clear(r.read) // a list of other days says nothing about these: all commissions would be foreign
 	}
 	r.progress("days", 0, len(r.read), 0)
 	if err := r.compareCommissions(ctx); err != nil || r.Redrive == nil {
