@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"net/http"
+	"net/url"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -36,6 +37,6 @@ func operate(tracker *fprom.Tracker, metrics *promfprom.Metrics) (operations, er
 func fromHere(r *http.Request) bool { return isHere(r.RemoteAddr) && isHere(r.Host) }
 
 func isHere(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
+	host := (&url.URL{Host: address}).Hostname() // the Host of a request has no port if that is 80 or 443
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }

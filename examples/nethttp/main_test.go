@@ -25,7 +25,9 @@ func TestOperator(t *testing.T) {
 	if status := string(calls[3].Do(t, http.StatusOK)); !strings.Contains(status, `"state": "ok"`) || !strings.Contains(status, `"ledger": 1`) {
 		t.Errorf("status.json: %s", status)
 	}
-	calls[3].RefusedAs(t, "evil.test:8080")
+	for host, want := range map[string]int{"evil.test:8080": 403, "evil.test": 403, "localhost": 200, "127.0.0.1": 200, "[::1]": 200, "[::1]:8080": 200} {
+		calls[3].DoAs(t, host, want)
+	}
 	if metrics := string(calls[4].Do(t, http.StatusOK)); !strings.Contains(metrics, `fprom_events_total{kind="sale",outcome="tracked"} 1`) {
 		t.Errorf("metrics: %s", metrics)
 	}

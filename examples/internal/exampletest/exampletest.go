@@ -112,9 +112,9 @@ func (c Curl) Do(t *testing.T, want int) (body []byte) {
 	return body
 }
 
-// RefusedAs sends the request of the command with another host, as the browser of somebody at this machine does for a site whose
-// name leads to it.
-func (c Curl) RefusedAs(t *testing.T, host string) {
+// DoAs sends the request of the command with another host, as the browser of somebody at this machine does for a site whose name
+// leads to it.
+func (c Curl) DoAs(t *testing.T, host string, want int) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.URL, http.NoBody)
 	if err != nil {
@@ -126,8 +126,8 @@ func (c Curl) RefusedAs(t *testing.T, host string) {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusForbidden {
-		t.Errorf("%s as %s: status %d, want 403", c.URL, host, resp.StatusCode)
+	if resp.StatusCode != want {
+		t.Errorf("%s as %s: status %d, want %d", c.URL, host, resp.StatusCode, want)
 	}
 }
 
