@@ -5,7 +5,7 @@
 # has one. So the release is a commit beside main, without the lines and with the version of the release required.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-version=$1
+version=${1:?"the version is missing: scripts/release.sh v0.2.0"}
 root=github.com/fprom-go/fprom
 modules=(echoadapter fiberadapter otelfprom promfprom riverqueue cmd/fprom) # those that users import or install
 fail() { echo "release: $1" >&2; exit 1; }
