@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -210,6 +212,30 @@ func TestBlockedScript(t *testing.T) {
 		if said := get(p, chromedp.Evaluate[float64](`document.getElementById("blocked")?.offsetHeight ?? 0`)); (said > 0) != blocked {
 			t.Errorf("with the policy %s the hint is %v pixels high", policy, said)
 		}
+	}
+}
+
+// TestSlowPage: a page that comes slowly does not say meanwhile that its script is blocked.
+func TestSlowPage(t *testing.T) {
+	h, wait := page(t, busy()), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		whole := httptest.NewRecorder()
+		h.ServeHTTP(whole, r)
+		maps.Copy(w.Header(), whole.Header())
+		w.Header().Del("Content-Length")
+		first, rest, _ := strings.Cut(whole.Body.String(), "<footer>")
+		_, _ = io.WriteString(w, first)
+		_ = http.NewResponseController(w).Flush()
+		<-wait
+		_, _ = io.WriteString(w, rest)
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(wait) })
+	p := open(t, looks[0])
+	get(p, chromedp.Evaluate[string](`location = "`+server.URL+`/"`))
+	p.do(chromedp.WaitVisible(chromedp.CSS("h1")))
+	if said := get(p, chromedp.Evaluate[bool](`document.getElementById("blocked") !== null`)); said {
+		t.Error("it says so")
 	}
 }
 

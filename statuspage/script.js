@@ -1,5 +1,4 @@
 (() => {
-  document.getElementById("blocked").remove();
   const stale = document.getElementById("stale");
   if (/[?&](redriven|dropped)=/.test(location.search)) history.replaceState(null, "", location.pathname);
   let held = 0; // for how long somebody may be about to press a button
