@@ -125,8 +125,12 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 		a.note("and %d more rows that look like one payment under two event ids", warned-10)
 	}
 	if marks > 0 && result.Queued+result.Known > 0 {
+		mend := "refund each of these sales, and report it again under another event id"
+		if flags.kind == fprom.KindRefund {
+			mend = "report the rest of each of these refunds under another event id"
+		}
 		a.note("%s with a decimal mark: refused. The whole numbers are taken as minor units: 19 is 0.19, not 19.00. If that is wrong, read the file with --amount major%s", count(marks, "row"),
-			hint(!flags.dry, ". But what is queued stays: refund each of these sales, and report it again under another event id"))
+			hint(!flags.dry, ". But what is queued stays: "+mend))
 	}
 	if err != nil {
 		if (problemOf(err) != nil || errors.Is(err, context.Canceled)) && !flags.dry {

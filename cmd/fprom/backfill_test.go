@@ -264,6 +264,11 @@ func TestBackfillOfAnOddFile(t *testing.T) {
 	if r := fprom(t, e, "backfill", past(t, 2, "past_1,cust1@example.com,501,USD"), "--amount", "minor").want(t, 3); !strings.Contains(r.err, "1 row with the event id and amount of an earlier row") || !strings.Contains(r.err, "leave the earlier rows as they are") {
 		t.Error(r)
 	}
+	for kind, do := range map[string]string{"sale": "refund each of these sales", "refund": "report the rest of each of these refunds"} {
+		if r := fprom(t, e, "backfill", past(t, 2, "old_9,cust1@example.com,5.01,USD"), "--amount", "minor", "--kind", kind).want(t, 3); !strings.Contains(r.err, "what is queued stays: "+do) {
+			t.Error(r)
+		}
+	}
 	payments := filepath.Join(t.TempDir(), "payments.csv")
 	if err := os.WriteFile(payments, []byte("id,Amount,Amount Refunded,Customer Email,Status\nch_1,20.00,20.00,ann@example.com,Refunded\n"), 0o600); err != nil {
 		t.Fatal(err)
