@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -48,10 +49,11 @@ func (d *doctor) outbox(ctx context.Context) (fprom.Outbox, func() error) {
 
 // place warns of what may go wrong where the file is.
 func (d *doctor) place(where string) {
-	if info, err := os.Stat(where); err == nil && info.Mode().Perm()&0o077 != 0 {
+	modes := runtime.GOOS != "windows" // where a mode says nothing of other users
+	if info, err := os.Stat(where); modes && err == nil && info.Mode().Perm()&0o077 != 0 {
 		d.warn("outbox", "chmod 600 "+where, "%s: other users can open it (mode %v), and it has customers' addresses", where, info.Mode().Perm())
 	}
-	if info, err := os.Stat(filepath.Dir(where)); err == nil && info.Mode().Perm()&0o002 != 0 {
+	if info, err := os.Stat(filepath.Dir(where)); modes && err == nil && info.Mode().Perm()&0o002 != 0 {
 		d.warn("outbox", "move it to a directory that only the service's user can write", "%s: other users can write the directory (mode %v), and put a socket of theirs in the place of the outbox's, which gets what other processes store", where, info.Mode())
 	}
 	if free, ok := freeSpace(where); ok && free < 64<<20 {
