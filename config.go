@@ -76,9 +76,7 @@ func (c Config) withDefaults() Config {
 	if c.Retry.NotFound == nil {
 		c.Retry.NotFound = []time.Duration{30 * time.Second, 5 * time.Minute, time.Hour}
 	}
-	if c.Queue == nil {
-		c.Queue = NewMemoryQueue(0)
-	}
+	c.Queue = cmp.Or(c.Queue, NewMemoryQueue(0))
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c
 }

@@ -175,6 +175,38 @@ func (q *restless) Run(ctx context.Context, workers int, deliver func(context.Co
 	return q.recorder.Run(ctx, workers, deliver)
 }
 
+// weary is a Queue whose Run ends with an error each day.
+type weary struct {
+	*recorder
+	runs []time.Time
+}
+
+func (q *weary) Run(ctx context.Context, _ int, _ func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	q.runs = append(q.runs, time.Now())
+	select {
+	case <-ctx.Done():
+	case <-time.After(24 * time.Hour):
+	}
+	return errors.New("connection lost")
+}
+
+// The wait before a queue is started again grows only while the queue does not work.
+func TestQueueThatStopsNowAndThen(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cfg := config(always(ok()))
+		q := &weary{recorder: newRecorder()}
+		cfg.Queue = q
+		start(t, cfg)
+		time.Sleep(10 * 24 * time.Hour)
+		settle()
+		for i, at := range q.runs[1:] {
+			if gap := at.Sub(q.runs[i]) - 24*time.Hour; gap > time.Second {
+				t.Errorf("stop %d: started again after %v, want 1 s", i+1, gap)
+			}
+		}
+	})
+}
+
 func TestQueueThatStops(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		cfg := config(always(ok()))

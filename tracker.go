@@ -69,18 +69,19 @@ func (t *Tracker) claimQueue() error {
 	if _, err := t.queueStats(); errors.Is(err, ErrQueueClosed) {
 		return fmt.Errorf("%w (Config.Queue)", err)
 	}
-	if !isPointer(t.cfg.Queue) {
-		return nil
-	}
-	if _, other := queuesInUse.LoadOrStore(t.cfg.Queue, t); other {
-		return fmt.Errorf("%w (Config.Queue)", ErrQueueInUse)
+	if isPointer(t.cfg.Queue) {
+		if _, other := queuesInUse.LoadOrStore(t.cfg.Queue, t); other {
+			return fmt.Errorf("%w (Config.Queue)", ErrQueueInUse)
+		}
 	}
 	return nil
 }
 
 func (t *Tracker) runQueue() {
 	for wait := time.Second; t.running.Err() == nil; wait = min(2*wait, time.Minute) {
+		began := time.Now()
 		err := t.guard(t.running, "the Queue's Run", func() error { return t.cfg.Queue.Run(t.running, t.cfg.Workers, t.deliver) })
+		wait = max(wait-time.Since(began).Truncate(time.Minute), time.Second) // a second, if it worked for a minute
 		if t.running.Err() == nil {
 			t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again after the wait", slog.Duration("wait", wait), safelog.Error(err))
 			_ = sleepOr(t.running, wait, nil)
