@@ -9,7 +9,7 @@ import (
 
 const (
 	firstAloneWait = 450 * time.Second // the first wait of an event that fails alone; it doubles, up to an hour
-	setAsideAfter  = time.Hour         // after failing alone for so long, the later events of the customer pass, unless it is a sign-up: they need it
+	setAsideAfter  = time.Hour         // after failing alone for so long, the later events of the customer pass, unless it is a new sign-up: they need it
 	giveUpAfter    = 24 * time.Hour    // after failing alone for so long, the event is a dead letter
 	countAtMost    = 2 * time.Hour     // between two attempts: a longer time was a pause or an outage, in which nothing succeeded
 )
@@ -77,7 +77,7 @@ func (f *failing) failed(a *attempt) {
 	if e.alone {
 		alone := min(max(e.aloneFor, firstAloneWait), time.Hour)
 		a.wait = max(a.wait, alone+rand.N(alone/10))
-		a.aside = e.aloneFor >= setAsideAfter && a.Kind != KindSignup
+		a.aside = e.aloneFor >= setAsideAfter && (a.Kind != KindSignup || now.Sub(a.RecordedAt) >= 7*giveUpAfter) // restarts may keep it from being given up
 	}
 	// Where nothing succeeds, perhaps only a later event of a customer can: once an hour one customer's events may pass.
 	if !a.aside && a.Kind != KindSignup && now.Sub(e.first) >= setAsideAfter && now.Sub(f.lastTrial) >= setAsideAfter {

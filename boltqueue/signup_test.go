@@ -1,0 +1,51 @@
+package boltqueue_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
+)
+
+// TestSignupThatFailsInEachProcess: no process lives for the day after which it would give up a sign-up that always fails. All the
+// same the sales of its customer are sent after a week.
+func TestSignupThatFailsInEachProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, dir := fpromtest.NewServer(t, fpromtest.InMemory()), t.TempDir()
+		server.Inject(fpromtest.Status(500).OnKind(fprom.KindSignup))
+		for process := range 10 {
+			cfg := server.Config()
+			cfg.Queue, cfg.Logger, cfg.Retry.Base = open(t, dir), slog.New(slog.DiscardHandler), 10*time.Minute
+			tracker, err := fprom.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			enqueue := func(events ...fprom.Event) {
+				if err := tracker.Enqueue(t.Context(), events...); err != nil {
+					t.Error(err)
+				}
+			}
+			if process == 0 {
+				enqueue(fprom.Signup{Email: "ann@example.com", RefID: fpromtest.DefaultRefID}, fprom.Sale{EventID: "ann", Email: "ann@example.com", Amount: 100, RefID: fpromtest.DefaultRefID})
+			}
+			for hour := range 20 {
+				enqueue(fprom.Sale{EventID: fmt.Sprint(process, "_", hour), Email: "bob@example.com", Amount: 100})
+				time.Sleep(time.Hour)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if err := tracker.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			if n := len(server.Commissions()); n > 0 && process < 8 || n == 0 && process == 9 {
+				t.Errorf("%d commissions after process %d", n, process)
+			}
+		}
+	})
+}
