@@ -53,13 +53,12 @@ func TestMigrate(t *testing.T) {
 }
 
 // TestMigrateBesideOthers: replicas call Migrate at once. Each has one connection, which has looked for these tables and migrated others
-// before, as with a pooler, and whose role's statements may neither last nor wait for a lock.
+// before, as with a pooler, and whose role's statements may not last.
 func TestMigrateBesideOthers(t *testing.T) {
 	t.Parallel()
 	var pools [3]*pgxpool.Pool
 	for i := range pools {
-		url := withQuery(t, withQuery(t, database, "lock_timeout", "20"), "statement_timeout", "50")
-		pools[i] = newPool(t, url, func(c *pgxpool.Config) { c.MaxConns = 1 })
+		pools[i] = newPool(t, withQuery(t, database, "statement_timeout", "50"), func(c *pgxpool.Config) { c.MaxConns = 1 })
 		t.Cleanup(pools[i].Close)
 	}
 	for range 4 {
@@ -122,6 +121,46 @@ func TestMigrateBesideLongTransaction(t *testing.T) {
 	if err := q.Migrate(t.Context()); err != nil {
 		t.Errorf("Migrate after the transaction: %v", err)
 	}
+}
+
+// TestMigrateWaitsForAnother: the lock_timeout of a connection does not end the wait of Migrate for a step of another process.
+func TestMigrateWaitsForAnother(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	pool := newPool(t, withQuery(t, database, "application_name", cfg.Schema))
+	t.Cleanup(pool.Close)
+	// A second is longer than a step of its own waits for the catalogs, which other tests change at the same time.
+	hasty := newPool(t, withQuery(t, withQuery(t, database, "application_name", cfg.Schema), "lock_timeout", "1000"))
+	t.Cleanup(hasty.Close)
+	makeVersion1(t, pool, cfg.Schema)
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	if _, err := tx.Exec(t.Context(), `SELECT FROM `+cfg.Schema+`.fprom_ledger`); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i, p := range []*pgxpool.Pool{pool, hasty} {
+		q, err := riverqueue.New(p, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			if err := q.Migrate(t.Context()); err != nil {
+				t.Errorf("Migrate: %v", err)
+			}
+		})
+		waitFor(t, "Migrate to wait", func() bool {
+			return countRows(t, pool, `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'
+				AND query_start < clock_timestamp() - $2 * interval '1.5 seconds'`, cfg.Schema, i) == i+1
+		})
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
 }
 
 // TestNewerSchema: a program runs on under a schema that a newer one has migrated, unless that says that it cannot.
