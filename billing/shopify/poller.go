@@ -42,6 +42,9 @@ func (c Config) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "%+v", printable(c))
 }
 
+// LogValue is what is logged, also as JSON.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
 // Poller reads transactions from the Partner API and reports them. It is safe for concurrent use.
 type Poller struct {
 	config Config

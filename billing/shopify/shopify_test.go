@@ -226,6 +226,11 @@ func TestErrors(t *testing.T) {
 	if s := fmt.Sprintf("%v %+v %#v %+v", p, p, p, shopify.Config{AccessToken: "token"}); strings.Contains(s, "token") {
 		t.Errorf("a printed Poller or Config shows the token: %s", s)
 	}
+	var logged bytes.Buffer
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("starts", "config", shopify.Config{AccessToken: "token"}, "poller", p)
+	if strings.Contains(logged.String(), "token") {
+		t.Errorf("a logged Poller or Config shows the token: %s", &logged)
+	}
 	var wrong *fprom.ValidationError
 	if _, err := shopify.New(nil, shopify.Config{AccessToken: "token"}); !errors.As(err, &wrong) || wrong.Field != "Organization" {
 		t.Error(err)
