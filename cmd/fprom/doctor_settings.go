@@ -123,7 +123,7 @@ func (d *doctor) address(ctx context.Context) {
 	case slices.Contains(kinds, path.Base(u.Path)):
 		d.fail("api_url", exitAttention, unset, "$%s: must end in /track: the library adds /%s", envURL, path.Base(u.Path))
 	case err != nil || path.Base(u.Path) != "track":
-		d.fail("api_url", exitAttention, "let the proxy's address end in /track, and let it pass …/company on as well", "$%s: its path does not end in /track, so the Company API's address is not known: the credentials cannot be checked here, nor do fprom reconcile and why work", envURL)
+		d.fail("api_url", exitAttention, unset+"; the address of a proxy of your own must end in /track, and the proxy must also pass …/company on", "$%s: its path does not end in /track, so the address of the Company API is not known: the credentials cannot be checked, and fprom reconcile and fprom why do not work", envURL)
 	case strings.TrimRight(u.Path, "/") != "/api/v2/track":
 		d.warn("api_url", "FirstPromoter's is "+fprom.DefaultBaseURL, "$%s: its path is not FirstPromoter's /api/v2/track; right only for a proxy of your own", envURL)
 		d.company = company
