@@ -43,7 +43,7 @@ func main() {
 func checkout(c *gin.Context) {
 	// Charge the card here. If it is declined, answer with an error status: then nothing is reported.
 	sale := fprom.Sale{
-		EventID: c.PostForm("payment"), // the id of this payment, not of the customer or the subscription; take it from your provider, not from a form
+		EventID: c.PostForm("payment"), // in your shop the provider's id of this payment (not of the customer or the subscription), never a value from a form
 		Email:   c.PostForm("email"),
 		Amount:  4900, Currency: "USD", // $49.00: cents, before tax
 	}

@@ -41,7 +41,7 @@ func main() {
 func checkout(w http.ResponseWriter, r *http.Request) {
 	// Charge the card here. If it is declined, answer with an error status: then nothing is reported.
 	err := fprom.Record(r.Context(), fprom.Sale{
-		EventID: r.FormValue("payment"), // the id of this payment, not of the customer or the subscription; take it from your provider, not from a form
+		EventID: r.FormValue("payment"), // in your shop the provider's id of this payment (not of the customer or the subscription), never a value from a form
 		Email:   r.FormValue("email"),
 		Amount:  4900, Currency: "USD", // $49.00: cents, before tax
 	})
