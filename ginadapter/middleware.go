@@ -15,7 +15,7 @@ import (
 // final with the first byte, or when the chain returns to this middleware. If c.Errors is set by then, nothing is sent: a middleware
 // outside may turn the errors into the response. So do not use c.Error for a note beside a success: the sale is not sent, and the
 // log says why. Put this middleware outside of one that turns a response into an error by other means than c.Errors, such
-// as gin-contrib/timeout (inside of that one WithFailClosed cannot change the status, either). Put it inside of one that makes a panic
+// as gin-contrib/timeout (inside of it WithFailClosed cannot change the status). Put it inside of one that makes a panic
 // look like a success, such as sentrygin without Repanic.
 //
 // The response is not changed unless fprom.WithFailClosed is given. Panics pass through, the request's body is not read, and no
