@@ -31,7 +31,7 @@ const filterSQL = `l.account_id = $account AND l.seq > @after
 		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY(@customers))))
 	AND (@since::timestamptz = ` + noTime + ` OR l.recorded_at >= @since)
 	-- Rows before the first one from @since to @until are not read. "seq + 0" makes PostgreSQL use the index on recorded_at.
-	AND (@since::timestamptz = ` + noTime + ` OR @after >= 0 OR l.seq >= (SELECT coalesce(min(seq + 0), 0) FROM $schema.fprom_ledger
+	AND (@since::timestamptz = ` + noTime + ` OR @after >= 0 OR l.seq >= (SELECT min(seq + 0) FROM $schema.fprom_ledger
 		WHERE account_id = $account AND recorded_at >= @since AND (@until::timestamptz = ` + noTime + ` OR recorded_at < @until)))
 	AND (@until::timestamptz = ` + noTime + ` OR l.recorded_at < @until)
 	AND (@reason::text = '' OR strpos(lower(l.reason), lower(@reason)) > 0)

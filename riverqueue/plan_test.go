@@ -104,6 +104,27 @@ func TestPlansOfABacklog(t *testing.T) {
 	}
 }
 
+// TestPlansOfAnEmptyTime: where PostgreSQL expects events that were removed since it last counted, to find none does not read the ledger.
+func TestPlansOfAnEmptyTime(t *testing.T) {
+	t.Parallel()
+	const done = 50_000
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	_, pool := open(t, cfg)
+	begin := time.Now().Add(-100 * time.Hour)
+	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, digest, recorded_at, state, settled_at)
+		SELECT 'sale:' || i, i, 'sale', '', 0, $2::timestamptz + i * interval '1 second', 'done', now() FROM generate_series(1, $1::integer) i`, done, begin)
+	execSQL(t, pool, `ANALYZE `+cfg.Schema+`.fprom_ledger`)
+	execSQL(t, pool, `DELETE FROM `+cfg.Schema+`.fprom_ledger WHERE seq <= 10000`)
+	n := rowsRead(t, cfg.Schema, "fprom_ledger", func(q *riverqueue.Queue) {
+		if n := len(entriesOf(t, q, fprom.Filter{Since: begin, Until: begin.Add(9000 * time.Second)})); n != 0 {
+			t.Errorf("%d entries", n)
+		}
+	})
+	if n > 20_000 { // those that were removed are still in the index
+		t.Errorf("%d rows were read to find no entry", n)
+	}
+}
+
 // TestPlansOfPairs is TestPlansOfAnEmptyLedger for events that wait for an earlier one of their customer.
 func TestPlansOfPairs(t *testing.T) {
 	t.Parallel()
