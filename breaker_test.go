@@ -3,6 +3,7 @@ package fprom_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -269,6 +270,31 @@ func TestTrackBesideRefusedEvents(t *testing.T) {
 		}
 		if s := tracker.Stats(); s.Breaker != "closed" || s.Tracked != 1 || time.Since(begin) > outage+10*time.Second {
 			t.Errorf("after %v: %+v", time.Since(begin)-outage, s)
+		}
+	})
+}
+
+// Where FirstPromoter says after an outage that it cannot serve now, it gets no more than a probe a second.
+func TestBusyAfterAnOutage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begin, probes := time.Now(), 0
+		const outage = 20 * time.Minute
+		cfg := config(&fake{answer: func(int, call) reply {
+			if time.Since(begin) < outage {
+				return reply{status: 500}
+			}
+			probes++
+			return reply{status: 503, header: http.Header{"Retry-After": {"600"}}}
+		}})
+		cfg.RequestsPerMinute, cfg.Burst = 400, 20
+		tracker := start(t, cfg)
+		for i := range 300 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(outage + time.Minute)
+		settle()
+		if probes == 0 || probes > 61 {
+			t.Errorf("%d probes in a minute", probes)
 		}
 	})
 }

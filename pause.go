@@ -35,7 +35,7 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 			pause = max(a.wait, slowInterval)
 		case g.reason != nil, g.refusedNew >= refusalsToPause:
 			pause = max(a.wait, probeInterval)
-		default:
+		case a.class == classSuspected:
 			g.until = time.Now() // for the next probe of the breaker
 		}
 	}
