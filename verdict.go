@@ -1,9 +1,6 @@
 package fprom
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Outcome says what became of an event.
 type Outcome string
@@ -49,52 +46,6 @@ const (
 	classThrottled                 // the account is told to wait
 	classUnknown                   // nothing was sent, or the caller's ctx ended before an answer
 )
-
-// features of an answer, as a bit set.
-type features uint8
-
-const (
-	hasBadBody        features = 1 << iota // the body broke off
-	fromFirstPromoter                      // after a success: the object of this event; otherwise any JSON object
-	saysNoReferral                         // in FirstPromoter's words
-	saysSignedUp                           // in FirstPromoter's words: this lead has signed up before
-	hasRetryAfter                          // with a usable value
-)
-
-type rule struct {
-	status  []int    // 3 is 300 to 399; none: any
-	has     features // all of these
-	kind    string   // of the event; empty: any
-	class   class
-	outcome Outcome
-}
-
-// answers is the table of the package documentation. The first row that fits an answer applies.
-var answers = []rule{
-	{[]int{401}, 0, "", classUnauthorized, Undelivered},
-	{[]int{429}, 0, "", classThrottled, Undelivered},
-	{[]int{503}, hasRetryAfter, "", classBusy, Undelivered},
-	{[]int{3, 403}, 0, "", classSuspected, Undelivered},
-	{nil, hasBadBody, "", classTransient, Undelivered}, // the rows above need no body
-	{[]int{200, 201}, fromFirstPromoter, "", classDone, Tracked},
-	{[]int{204}, 0, KindSale, classAskAgain, NotReferral},
-	{[]int{204}, 0, "", classDone, NotReferral},
-	{[]int{404}, saysNoReferral, "", classDone, NotReferral},
-	{[]int{409}, fromFirstPromoter, "", classDone, Duplicate},
-	{[]int{422}, saysSignedUp, KindSignup, classDone, Duplicate},
-	{[]int{400, 413, 415, 422}, fromFirstPromoter, "", classRejected, Rejected},
-	{[]int{408, 421, 425}, 0, "", classTransient, Undelivered},
-	{[]int{404}, 0, "", classSuspected, Undelivered},
-	{[]int{4}, fromFirstPromoter, "", classSuspected, Undelivered},
-	{nil, 0, "", classTransient, Undelivered},
-}
-
-func ruleOf(status int, has features, kind string) rule {
-	return answers[slices.IndexFunc(answers, func(r rule) bool {
-		fits := r.status == nil || slices.Contains(r.status, status) || slices.Contains(r.status, status/100)
-		return fits && has&r.has == r.has && (r.kind == "" || r.kind == kind)
-	})]
-}
 
 // verdict is what came of one attempt.
 type verdict struct {
