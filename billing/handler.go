@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -94,15 +93,7 @@ func (h *handler) observe(ctx context.Context, xs []Explanation) {
 		return
 	}
 	for _, x := range xs {
-		func() {
-			defer func() {
-				if p := recover(); p != nil {
-					h.log.ErrorContext(ctx, "fprom: the observer of webhooks panicked; the webhook is answered all the same: mend what billing.WithObserver was given",
-						safelog.Error(p), slog.String("stack", string(debug.Stack())))
-				}
-			}()
-			h.config.observer(ctx, x)
-		}()
+		_ = safelog.Recovered(ctx, h.log, "the observer of webhooks", func() error { h.config.observer(ctx, x); return nil })
 	}
 }
 

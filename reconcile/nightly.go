@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -91,7 +89,7 @@ func (n *Nightly) compare(ctx context.Context, days int) {
 	log := safelog.New(cmp.Or(n.Logger, slog.Default()))
 	today := time.Now().UTC()
 	var r Report
-	err := recovered(log, "the nightly comparison", func() (err error) {
+	err := safelog.Recovered(ctx, log, "the nightly comparison", func() (err error) {
 		r, err = Run(ctx, Options{Client: n.Client, Outbox: n.Outbox, Decided: n.Decided, From: today.AddDate(0, 0, -days), To: today.AddDate(0, 0, -1)})
 		return err
 	})
@@ -109,17 +107,6 @@ func (n *Nightly) compare(ctx context.Context, days int) {
 			"amount_differs", len(r.AmountDiffers), "doubled", len(r.Doubled), "dead", r.Dead, "days", days)
 	}
 	if n.Done != nil {
-		_ = recovered(log, "Nightly.Done", func() error { n.Done(r, err); return nil })
+		_ = safelog.Recovered(ctx, log, "Nightly.Done", func() error { n.Done(r, err); return nil })
 	}
-}
-
-// recovered runs foreign code, whose panic would end the service.
-func recovered(log *slog.Logger, what string, f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			log.Error("fprom: "+what+" panicked; the program goes on", slog.String("error", safelog.Foreign(fmt.Sprint(p), "")), slog.String("stack", string(debug.Stack())))
-			err = errors.New("fprom: " + what + " panicked: see the log")
-		}
-	}()
-	return f()
 }

@@ -4,9 +4,11 @@ package safelog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"unicode"
 )
@@ -86,3 +88,14 @@ func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 // WithGroup implements slog.Handler.
 func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }
+
+// Recovered runs foreign code, whose panic would end the program. It logs a panic, and returns an error then.
+func Recovered(ctx context.Context, log *slog.Logger, what string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.ErrorContext(ctx, "fprom: "+what+" panicked; the program goes on", slog.String("error", Foreign(fmt.Sprint(p), "")), slog.String("stack", string(debug.Stack())))
+			err = errors.New("fprom: " + what + " panicked: see the log")
+		}
+	}()
+	return f()
+}
