@@ -118,8 +118,10 @@ func (c *client) scrub(err error) error {
 	s, _, quotes := strings.Cut(err.Error(), "malformed")
 	if quotes {
 		s += "malformed answer"
-	} else if safelog.Foreign(s, c.cfg.APIKey) == s {
+	}
+	clean := safelog.Foreign(s, c.cfg.APIKey)
+	if clean == err.Error() {
 		return err
 	}
-	return errors.New(safelog.Foreign(s, c.cfg.APIKey))
+	return errors.New(clean)
 }

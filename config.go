@@ -106,7 +106,7 @@ func (c Config) validate() error {
 	)
 }
 
-// isPointer reports whether q can be a key of queuesInUse: equal pointers are the same queue, equal structs need not be.
+// isPointer reports whether q can be nil, and a key of queuesInUse: equal pointers are the same queue, equal structs need not be.
 func isPointer(q Queue) bool { return reflect.TypeOf(q).Kind() == reflect.Pointer }
 
 func validCredential(field, variable, s string) error {
