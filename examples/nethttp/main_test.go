@@ -26,7 +26,7 @@ func TestOperator(t *testing.T) {
 		t.Errorf("status.json: %s", status)
 	}
 	for host, want := range map[string]int{"evil.test:8080": 403, "evil.test": 403, "localhost": 200, "127.0.0.1": 200, "[::1]": 200, "[::1]:8080": 200} {
-		calls[3].DoAs(t, host, want)
+		calls[3].As(host).Do(t, want)
 	}
 	if metrics := string(calls[4].Do(t, http.StatusOK)); !strings.Contains(metrics, `fprom_events_total{kind="sale",outcome="tracked"} 1`) {
 		t.Errorf("metrics: %s", metrics)

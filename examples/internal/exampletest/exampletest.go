@@ -4,6 +4,7 @@ package exampletest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -57,7 +58,7 @@ func Start(t *testing.T, main Main, n int, args ...string) (calls []Curl, stop f
 }
 
 // Curl is a command line that an example printed.
-type Curl struct{ cookie, body, URL string }
+type Curl struct{ cookie, body, URL, host string }
 
 var curlLine = regexp.MustCompile(`^curl -sL? (?:-w \S+ )?(?:-b (\S+) )?(?:-d '(.*)' )?(\S+)$`)
 
@@ -67,7 +68,7 @@ func curlLines(t *testing.T, r io.Reader, n int) []Curl {
 	lines := bufio.NewScanner(r)
 	for len(calls) < n && lines.Scan() {
 		if m := curlLine.FindStringSubmatch(lines.Text()); m != nil {
-			calls = append(calls, Curl{m[1], m[2], m[3]})
+			calls = append(calls, Curl{cookie: m[1], body: m[2], URL: m[3]})
 		}
 	}
 	if len(calls) < n {
@@ -90,6 +91,7 @@ func (c Curl) Do(t *testing.T, want int) (body []byte) {
 	if c.body != "" {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded") // as curl -d does
 	}
+	req.Host = cmp.Or(c.host, req.Host)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -107,28 +109,15 @@ func (c Curl) Do(t *testing.T, want int) (body []byte) {
 		t.Fatal(err)
 	}
 	if resp.StatusCode != want {
-		t.Errorf("%s: status %d, want %d: %s", c.URL, resp.StatusCode, want, body)
+		t.Errorf("%s as %s: status %d, want %d: %s", c.URL, req.Host, resp.StatusCode, want, body)
 	}
 	return body
 }
 
-// DoAs sends the request of the command with another host, as the browser of somebody at this machine does for a site whose name
-// leads to it.
-func (c Curl) DoAs(t *testing.T, host string, want int) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.URL, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Host = host
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != want {
-		t.Errorf("%s as %s: status %d, want %d", c.URL, host, resp.StatusCode, want)
-	}
+// As is the command with another Host, as the browser of somebody at this machine sends it for a site whose name leads to it.
+func (c Curl) As(host string) Curl {
+	c.host = host
+	return c
 }
 
 // AwaitTracked sends c, which answers with a Tracker's Stats, until n sales are tracked. It fails the test if more were enqueued.
