@@ -129,17 +129,12 @@ func giveBack(p *billing.Payload, o billing.Node, gross billing.Int, currency bi
 	}
 	d := p.Refund()
 	d.ID(o.Text("id"))
-	d.Metadata(o.At("metadata"), o.At("subscription.metadata"), o.At("checkout.metadata"))
 	total, tax := d.Payment(sale)
 	d.SaleID(sale)
 	customer(d, o)
 	if t.Int("tax_amount").OK {
 		total, tax = t.Int("amount_paid"), t.Int("tax_amount")
 	}
-	net := billing.BeforeTax(gross, total, tax)
-	if !total.OK {
-		net = billing.Share(gross, t.Int("amount"), t.Int("amount_paid")).Or(gross)
-	}
-	d.Minor(net, currency)
+	d.Minor(billing.BeforeTax(gross, total, tax), currency)
 	d.Add()
 }
