@@ -82,7 +82,7 @@
 //  2. Provider.Convert: call Payload.Event, and Payload.SkipTest for test mode. Then fill in one Draft for each event (Payload.Sale,
 //     Refund, Cancellation, Signup), or say with Payload.Skip why there is none. Take the id of the payment or the refund as the
 //     event id. If several types of events report one payment, choose one of them and skip the others with OtherEvent. Subtract
-//     the tax from the amount that was paid (BeforeTax). Call Draft.Metadata before the other fields.
+//     the tax from the amount that was paid (BeforeTax). Call Draft.Payment first, then Draft.Metadata, then the other fields.
 //  3. Test it with package billingtest: webhooks in testdata, golden files, the answers of the handler, and two fuzz targets.
 //  4. Document the events, the fields, the reasons, and what you could not verify. In this module, add the provider to
 //     billing/explain as well.

@@ -124,7 +124,8 @@ func (d *Draft) Quantity(n Node) {
 }
 
 // Metadata sets the fields that the application has put into the provider's metadata (see WithKeys). If several nodes have a key,
-// the first one counts. Call Metadata before Email, UID, Plan and PromoCode, so that its values win.
+// the first one counts. Call Metadata before Email, UID, Plan and PromoCode, so that its values win, and after Payment, which knows
+// the customer of the sale.
 func (d *Draft) Metadata(nodes ...Node) {
 	k := d.p.config.keys
 	for _, n := range nodes {

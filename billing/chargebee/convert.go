@@ -58,8 +58,8 @@ func customer(p *billing.Payload, d *billing.Draft, c billing.Node) {
 
 func payment(p *billing.Payload, c billing.Node) {
 	t := c.At("transaction")
-	if kind, status := t.Text("type").S, t.Text("status").S; kind != "payment" || status != "success" {
-		p.Skip(billing.NotFinal, "the transaction is a "+kind+" with status "+status)
+	if status := t.Text("status").S; status != "success" {
+		p.Skip(billing.NotFinal, "the transaction's status is "+status)
 		return
 	}
 	d := p.Sale()
@@ -79,14 +79,14 @@ func beforeTax(c billing.Node, gross billing.Int) billing.Int {
 
 func refund(p *billing.Payload, c billing.Node) {
 	t := c.At("transaction")
-	if kind, status := t.Text("type").S, t.Text("status").S; kind != "refund" || status != "success" {
-		p.Skip(billing.NotFinal, "the transaction is a "+kind+" with status "+status)
+	if status := t.Text("status").S; status != "success" {
+		p.Skip(billing.NotFinal, "the transaction's status is "+status)
 		return
 	}
 	if t.Text("payment_method").S == "chargeback" && p.SkipDispute() {
 		return
 	}
-	giveBack(p, c, t.Text("id"), t.Text("refunded_txn_id", "linked_payments.0.id", "linked_payments.0.txn_id"))
+	giveBack(p, c, t.Text("id"), t.Text("refunded_txn_id", "linked_payments.0.id"))
 }
 
 // failure takes back a payment, such as a direct debit, that fails after it has succeeded.
@@ -108,7 +108,6 @@ func giveBack(p *billing.Payload, c billing.Node, id, paid billing.Text) {
 	t := c.At("transaction")
 	d := p.Refund()
 	d.ID(id)
-	d.Metadata(c.At("subscription.meta_data"), c.At("customer.meta_data"))
 	total, tax := d.Payment(paid)
 	d.SaleID(paid)
 	customer(p, d, c)

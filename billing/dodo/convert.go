@@ -56,7 +56,6 @@ func payment(p *billing.Payload, o billing.Node) {
 func refund(p *billing.Payload, o billing.Node) {
 	d := p.Refund()
 	d.ID(o.Text("refund_id"))
-	d.Metadata(o.At("metadata"))
 	total, tax := d.Payment(o.Text("payment_id"))
 	d.SaleID(o.Text("payment_id"))
 	customer(d, o)

@@ -19,7 +19,7 @@ func convert(p *billing.Payload) {
 		order(p, o.At("order"), o)
 	case "return.created":
 		if o.Has("completed") && !o.Bool("completed") {
-			p.Skip(billing.ByHand, "completed is false: the return "+o.Text("return", "id").S+" was not made, or it failed; if money goes back, report it by hand")
+			p.Skip(billing.ByHand, "completed is false: the return "+o.Text("return").S+" was not made, or it failed; if money goes back, report it by hand")
 			return
 		}
 		giveBack(p, o)
@@ -55,7 +55,7 @@ func order(p *billing.Payload, o, around billing.Node) {
 	digits, _ := p.Exponent(currency.S)
 	total := o.Decimal("total", digits)
 	d := p.SaleOrSignup(total)
-	d.ID(o.Text("order", "id"))
+	d.ID(o.Text("order"))
 	customer(d, o, around)
 	d.Amount(total.Minus(o.Decimal("tax", digits)), currency, digits)
 	d.Plan(o.Text("items.0.product", "items.0.product.product"))
@@ -67,10 +67,9 @@ func order(p *billing.Payload, o, around billing.Node) {
 func giveBack(p *billing.Payload, o billing.Node) {
 	currency := o.Text("currency")
 	digits, _ := p.Exponent(currency.S)
-	original := o.Text("original.order", "original.id", "original")
+	original := o.Text("original.order", "original")
 	d := p.Refund()
-	d.ID(o.Text("return", "id"))
-	d.Metadata(o.At("tags"), o.At("original.tags"))
+	d.ID(o.Text("return"))
 	d.Payment(original)
 	d.SaleID(original)
 	customer(d, o, o)
@@ -83,12 +82,10 @@ func chargeback(p *billing.Payload, o billing.Node) {
 	if p.SkipDispute() {
 		return
 	}
-	currency, order := o.Text("currency"), o.Text("order", "id")
+	currency, order := o.Text("currency"), o.Text("order")
 	digits, _ := p.Exponent(currency.S)
 	d := p.Refund()
-	if order.S != "" {
-		d.ID(billing.Text{S: order.S + ":chargeback", From: order.From})
-	}
+	d.ID(billing.Text{S: order.S + ":chargeback", From: order.From})
 	total, tax := d.Payment(order)
 	d.SaleID(order)
 	d.Amount(billing.BeforeTax(o.Decimal("chargebackAmount", digits), total, tax), currency, digits)

@@ -148,6 +148,10 @@ func (l ledger) Entries(_ context.Context, f fprom.Filter) iter.Seq2[fprom.Entry
 func TestPartialRefundsWithOutbox(t *testing.T) {
 	t.Parallel()
 	first, second := billingtest.Read(t, "refund_partial_1.json"), billingtest.Read(t, "refund_partial_2.json")
+	dinars := func(sum string) []byte { // three decimal digits, of which FirstPromoter takes two
+		return []byte(`{"meta":{"event_name":"order_refunded"},"data":{"id":"1","attributes":{"user_email":"ada@example.com",
+			"currency":"KWD","total":12100,"tax":2100,"refunded_amount":` + sum + `}}}`)
+	}
 	for _, tt := range []struct {
 		name   string
 		bodies [][]byte
@@ -155,6 +159,7 @@ func TestPartialRefundsWithOutbox(t *testing.T) {
 	}{
 		{"in order", [][]byte{first, first, second, second, first}, "order:1001 3000 order:1001:2 7000"},
 		{"out of order", [][]byte{second, first, second}, "order:1001 10000"},
+		{"three", [][]byte{dinars("1210"), dinars("2420"), dinars("1210"), dinars("2420"), dinars("12100"), dinars("12100")}, "order:1 100 order:1:2 100 order:1:3 800"},
 	} {
 		sink := &billingtest.Sink{}
 		h := billing.Handler(sink, lemonsqueezy.Provider(lemonsqueezy.WithOutbox(ledger{sink: sink})), "s", billingtest.Quiet())

@@ -39,8 +39,8 @@ func (s settings) refund(p *billing.Payload, o billing.Node, sale billing.Text) 
 	d.Add()
 }
 
-// further sets the event id and the amount of a refund: sum less the earlier refunds in the ledger. sum is in Lemon Squeezy's minor
-// units, the ledger in FirstPromoter's. It returns false if nothing is new or the ledger cannot be read.
+// further sets the event id and the amount of a refund: sum less the earlier refunds in the ledger, which is zero or less if nothing
+// is new. sum is in Lemon Squeezy's minor units, the ledger in FirstPromoter's. It returns false if the ledger cannot be read.
 func (s settings) further(p *billing.Payload, d *billing.Draft, sale billing.Text, sum billing.Int, currency billing.Text) bool {
 	keys := []string{fprom.KindRefund + ":" + sale.S}
 	for n := 2; n <= maxRefunds; n++ {
@@ -58,10 +58,6 @@ func (s settings) further(p *billing.Payload, d *billing.Draft, sale billing.Tex
 	iso, _ := money.ISOExponent(currency.S)
 	digits, _ := p.Exponent(currency.S)
 	sum.N = money.Rescale(sum.N, iso, digits)
-	if n > 0 && sum.OK && sum.N <= before {
-		p.Skip(billing.NothingPaid, "the refunds that were reported before are "+strconv.FormatInt(before, 10)+", and "+sum.From+" is no more")
-		return false
-	}
 	if n > 0 {
 		sale.S += ":" + strconv.Itoa(n+1)
 	}

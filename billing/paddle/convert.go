@@ -30,7 +30,7 @@ func customer(d *billing.Draft, o billing.Node) {
 	d.Metadata(o.At("custom_data"))
 	d.Email(o.Text("custom_data.email"))
 	d.Email(o.Text("customer.email"))
-	id := o.Text("customer_id", "customer.id")
+	id := o.Text("customer_id")
 	d.Customer(id)
 	if d.Attributed() && !d.HasCustomer() {
 		d.UID(id) // as FirstPromoter's own connection does
@@ -50,8 +50,8 @@ func transaction(p *billing.Payload, o billing.Node) {
 	}
 	d.ID(o.Text("id"))
 	customer(d, o)
-	d.Minor(net, o.Text("currency_code", "details.totals.currency_code", "totals.currency_code"))
-	d.Plan(o.Text("items.0.price.id", "items.0.price_id"))
+	d.Minor(net, o.Text("currency_code"))
+	d.Plan(o.Text("items.0.price.id"))
 	d.Quantity(o.At("items.0.quantity"))
 	d.Add()
 }
@@ -85,6 +85,6 @@ func adjustment(p *billing.Payload, o billing.Node) {
 	d.SaleID(o.Text("transaction_id"))
 	customer(d, o)
 	totals := o.At("totals")
-	d.Minor(totals.Int("total").Abs().Minus(totals.Int("tax").Abs()), o.Text("currency_code", "details.totals.currency_code", "totals.currency_code"))
+	d.Minor(totals.Int("total").Minus(totals.Int("tax")), o.Text("currency_code"))
 	d.Add()
 }

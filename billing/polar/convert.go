@@ -62,7 +62,6 @@ func refund(p *billing.Payload, o billing.Node) {
 	}
 	d := p.Refund()
 	d.ID(o.Text("id"))
-	d.Metadata(o.At("metadata"))
 	total, tax := d.Payment(o.Text("order_id"))
 	d.SaleID(o.Text("order_id"))
 	customer(d, o)

@@ -111,7 +111,6 @@ func giveBack(p *billing.Payload, o billing.Node) {
 	}
 	d := p.Refund()
 	d.ID(o.Text("id"))
-	d.Metadata(o.At("metadata"), paid.At("metadata"))
 	total, tax := d.Payment(paidID)
 	if paid.Has("total") && paid.Has("tax_amount") { // a dispute's payment has no tax_amount
 		total, tax = money(paid, "total", digits), money(paid, "tax_amount", digits)
