@@ -47,7 +47,7 @@
 //
 // If the disk does not confirm a write, or a write or a delivery meets a damaged page, the queue is out of use until the process
 // opens the file again. Open checks the structure of the whole file. Every event has a checksum: a damaged event is not sent, but
-// becomes a dead letter when the file is opened. A copy of the file is a backup only if no process had the file open.
+// becomes a dead letter. A copy of the file is a backup only if no process had the file open.
 //
 // # Personal data
 //

@@ -3,20 +3,23 @@ package boltqueue
 import (
 	"bytes"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/fprom-go/fprom"
 )
 
 // settle stores the result of a delivery: the event is done, or dead after a failure, or tried again at next.
-func (t *transaction) settle(seq uint64, attempts int, res fprom.Result, failure error, next time.Time) error {
-	old, now := t.read(seq), time.Now().UTC()
+func (t *transaction) settle(it *item, attempts int, res fprom.Result, failure error, next time.Time) error {
+	seq, now := it.Seq, time.Now().UTC()
+	old := t.read(seq)
 	r, outcome := *old, string(res.Outcome)
 	r.Attempt, r.at = attempts, next
 	switch {
-	case old.damaged: // since it was read to be delivered
-		t.q.logger.Error("fprom: a stored event was damaged while it was delivered; its outcome is not stored, and it is a dead letter from the next start on", slog.String("path", t.q.path), slog.Uint64("seq", seq))
+	case old.damaged: // since it was added to the line
+		if next.IsZero() { // else the next attempt finds the damage
+			t.track(0, &record{Message: fprom.Message{Bulk: it.Bulk}}, -1)
+			t.track(seq, old, 1)
+		}
 		return nil
 	case !next.IsZero():
 		if fprom.IsSetAside(failure) {

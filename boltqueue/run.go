@@ -44,8 +44,7 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 		q.line.Retry(it, 0, false)
 		return
 	case r.damaged:
-		q.logger.Error("fprom: a stored event was damaged while the file was open; it is not sent, and is a dead letter from the next start on", slog.String("path", q.path), slog.Uint64("seq", it.Seq))
-		q.line.Done(it)
+		q.settle(ctx, it, 0, fprom.Result{}, &fprom.ValidationError{Field: "record", Reason: "is damaged"})
 		return
 	}
 	failpoint("leased")
@@ -66,7 +65,7 @@ func (q *Queue) settle(ctx context.Context, it *item, attempts int, res fprom.Re
 		attempts--
 	}
 	if !again || ctx.Err() == nil {
-		written = q.writeOutcome(ctx, func(t *transaction) error { return t.settle(it.Seq, attempts, res, err, next) })
+		written = q.writeOutcome(ctx, func(t *transaction) error { return t.settle(it, attempts, res, err, next) })
 	}
 	if written && !again {
 		failpoint("acknowledged")

@@ -155,11 +155,14 @@ func TestDamagedRecord(t *testing.T) {
 // TestDamagedWhileOpen: an event that is damaged in the file of a running service stops no other one, and can be put again.
 func TestDamagedWhileOpen(t *testing.T) {
 	t.Parallel()
-	for name, at := range map[string]func(file []byte) int{
-		"the amount": func(file []byte) int { return bytes.Index(file, []byte("4242")) },
-		"the number": func(file []byte) int { // it stands before the record, as the key
+	for name, tt := range map[string]struct {
+		at      func(file []byte) int
+		dropped int
+	}{
+		"the amount": {func(file []byte) int { return bytes.Index(file, []byte("4242")) }, 1},
+		"the number": {func(file []byte) int { // it stands before the record, as the key
 			return bytes.LastIndex(file[:bytes.Index(file, []byte("sale:bad"))], []byte{0, 0, 0, 0, 0, 0, 0, 2})
-		},
+		}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -167,12 +170,12 @@ func TestDamagedWhileOpen(t *testing.T) {
 			q := open(t, dir, discard)
 			bad := sale(t, "bad", 4242)
 			put(t, q, sale(t, 1, 100), bad)
-			damage(t, filepath.Join(dir, "fprom.db"), at)
+			damage(t, filepath.Join(dir, "fprom.db"), tt.at)
 			if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != "sale:1" {
 				t.Errorf("delivered %v, want the one that is whole", got)
 			}
-			if n, err := q.Drop(t.Context(), fprom.Filter{}); n != 0 || err != nil || stats(t, q).Pending != 1 {
-				t.Errorf("dropped %d, %v, %+v; want the damaged event to stay", n, err, stats(t, q))
+			if n, err := q.Drop(t.Context(), fprom.Filter{}); n != tt.dropped || err != nil || stats(t, q).Pending != 0 || stats(t, q).Dead != 1-n {
+				t.Errorf("dropped %d, %v, %+v; want %d, and the event to count as dead until then", n, err, stats(t, q), tt.dropped)
 			}
 			put(t, q, bad)
 			if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != bad.Key {
@@ -182,8 +185,7 @@ func TestDamagedWhileOpen(t *testing.T) {
 	}
 }
 
-// TestDamagedUnderWay: an event that is damaged while it is under way stops no other one either. From the next start on, it is a
-// dead letter.
+// TestDamagedUnderWay: an event that is damaged while it is under way stops no other one either. It is a dead letter at once.
 func TestDamagedUnderWay(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]error{"done": nil, "rejected": reject(fprom.Message{}), "to be tried again": errors.New("no answer")} {
@@ -208,11 +210,11 @@ func TestDamagedUnderWay(t *testing.T) {
 			if len(got) != 2 {
 				t.Errorf("delivered %v, want both", got)
 			}
-			if ds, s := letters(t, q), stats(t, q); len(ds) != 1 || !ds[0].Damaged || s.Pending != 1 || s.Ledger != 1 {
-				t.Errorf("dead letters %+v, %+v; want a damaged one that counts as waiting", ds, s)
+			if ds, s := letters(t, q), stats(t, q); len(ds) != 1 || !ds[0].Damaged || s.Dead != 1 || s.Pending != 0 || s.Ledger != 1 {
+				t.Errorf("dead letters %+v, %+v; want a damaged one", ds, s)
 			}
 			closeQueue(t, q)
-			if text := log.String(); !strings.Contains(text, "damaged while") || !strings.Contains(text, "seq=1") {
+			if text := log.String(); !strings.Contains(text, "it becomes a dead letter") || !strings.Contains(text, "seq=1") {
 				t.Errorf("the log says nothing of the damaged event: %s", text)
 			}
 			q = open(t, dir, discard)
