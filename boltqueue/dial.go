@@ -187,14 +187,6 @@ type failure struct {
 // shared are the errors that keep their identity. The other side recognises them by their text.
 var shared = []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded}
 
-func failureOf(err error, answer any) failure {
-	f := failure{Error: err.Error(), Answer: answer}
-	if c, ok := errors.AsType[*fprom.ConflictError](err); ok {
-		f.Keys = c.Keys
-	}
-	return f
-}
-
 // err returns the error; nil if there is none.
 func (f failure) err() error {
 	if f.Error == "" {

@@ -38,7 +38,7 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transact
 	r, err := q.newReader(f)
 	for err == nil && r.after < r.end && (f.Limit <= 0 || total < f.Limit) {
 		var page []fprom.Entry
-		err = q.read(func(tx *bbolt.Tx) error { // puts do not wait for it
+		err = q.view(func(tx *bbolt.Tx) error { // puts do not wait for it
 			page = r.readPage(tx)
 			return ctx.Err()
 		})
@@ -103,7 +103,7 @@ func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Durat
 		return nil, err
 	}
 	end := timeKey(to, 0)
-	err = q.read(func(tx *bbolt.Tx) error {
+	err = q.view(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketTimes).Cursor()
 		for k, v := c.Seek(timeKey(buckets[0].Start, 0)); k != nil && bytes.Compare(k, end) < 0 && ctx.Err() == nil; k, v = c.Next() {
 			at := timeOf(k)

@@ -205,10 +205,6 @@ func timeKey(at time.Time, seq uint64) []byte {
 // seqOfTimeKey returns the seq of a timeKey.
 func seqOfTimeKey(k []byte) uint64 { return seqOf(k[min(8, len(k)):]) }
 
-func conflictKey(safeKey string, digest uint64) []byte {
-	return binary.BigEndian.AppendUint64(append([]byte(safeKey), 0), digest)
-}
-
 // nanos returns Unix nanoseconds, and 0 for the zero time and times before 1970.
 func nanos(t time.Time) uint64 {
 	if t.Unix() < 0 {

@@ -40,7 +40,7 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 	})
 	switch {
 	case err != nil:
-		_ = q.breakDown(err)
+		_ = q.breakDown(cmp.Or(errors.Unwrap(err), err)) // it names the outbox, too
 		q.line.Retry(it, 0, false)
 		return
 	case r.damaged:
@@ -97,7 +97,8 @@ func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error
 	}
 }
 
-// view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever.
+// view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever. Damage that it meets does not
+// put the outbox out of use.
 func (q *Queue) view(f func(*bbolt.Tx) error) error {
 	if err := q.usable(); err != nil {
 		return err
@@ -108,17 +109,11 @@ func (q *Queue) view(f func(*bbolt.Tx) error) error {
 		}
 		return q.db.View(f)
 	})
-	if err != nil {
-		err = cmp.Or(q.usable(), err) // Close may have closed the file meanwhile
-	}
-	return err
-}
-
-// read is view for those who only look at the outbox. Damage that they meet does not put it out of use.
-func (q *Queue) read(f func(*bbolt.Tx) error) error {
-	err := q.view(f)
-	if q.usable() == nil && errors.Is(err, ErrDamaged) {
-		err = fmt.Errorf("fprom: the outbox %s could not be read: %w", q.path, err)
+	switch unusable := q.usable(); {
+	case err != nil && unusable != nil: // Close may have closed the file meanwhile
+		return unusable
+	case errors.Is(err, ErrDamaged):
+		return fmt.Errorf("fprom: the outbox %s could not be read: %w", q.path, err)
 	}
 	return err
 }

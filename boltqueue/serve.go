@@ -160,7 +160,11 @@ func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Contex
 			status = http.StatusInternalServerError
 		}
 		if err != nil {
-			answer = failureOf(err, answer)
+			f := failure{Error: err.Error(), Answer: answer}
+			if c, ok := errors.AsType[*fprom.ConflictError](err); ok {
+				f.Keys = c.Keys
+			}
+			answer = f
 		}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(ioTimeout))
 		w.Header().Set("Content-Type", "application/json")

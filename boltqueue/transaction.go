@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"encoding/binary"
 	"errors"
 	"hash/maphash"
 	"log/slog"
@@ -15,11 +16,11 @@ type transaction struct {
 	q                                  *Queue
 	open, done, ids, times, conflicted *bbolt.Bucket
 
-	stats fprom.QueueStats   // see Queue.stats
-	first uint64             // see Queue.first
-	keys  map[uint64]uint64  // changes of Queue.keys; seq 0 removes the key
-	added []*item            // for Queue.line
-	size  int64              // of the events to put, in bytes
+	stats fprom.QueueStats  // see Queue.stats
+	first uint64            // see Queue.first
+	keys  map[uint64]uint64 // changes of Queue.keys; seq 0 removes the key
+	added []*item           // for Queue.line
+	size  int64             // of the events to put, in bytes
 }
 
 func (q *Queue) newTransaction(tx *bbolt.Tx) *transaction {
@@ -80,7 +81,7 @@ func (t *transaction) put(m fprom.Message) (known *record, err error) {
 	if known == nil {
 		return nil, errors.Join(err, t.store(m))
 	}
-	k := conflictKey(key, m.Digest)
+	k := binary.BigEndian.AppendUint64(append([]byte(key), 0), m.Digest)
 	if known.Digest == m.Digest || t.conflicted.Get(k) != nil {
 		return known, nil
 	}
