@@ -3,6 +3,7 @@ package fprom_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"testing"
@@ -115,7 +116,7 @@ func TestRetryDelay(t *testing.T) {
 	t.Parallel()
 	network := errors.New("reset")
 	for attempt, top := range map[int]time.Duration{
-		-1: time.Second, 0: time.Second, 1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 7: time.Minute, 1 << 40: time.Minute,
+		-1: time.Second, 0: time.Second, 1: time.Second, 2: 2 * time.Second, 5: 16 * time.Second, 7: time.Minute, math.MaxInt: time.Minute,
 	} {
 		var low, high int
 		for range 2000 {

@@ -83,6 +83,7 @@ func TestInvalidEvents(t *testing.T) {
 		change(&e)
 		return e
 	}
+	tooMany := int64(1) << 31 // where an int has 32 bits it becomes a negative one
 	tests := []struct {
 		field string
 		event fprom.Event
@@ -103,7 +104,7 @@ func TestInvalidEvents(t *testing.T) {
 		{"Amount", refunding(func(e *fprom.Refund) { e.Amount = 0 })},
 		{"Amount", refunding(func(e *fprom.Refund) { e.Amount = -5 })},
 		{"Quantity", with(func(e *fprom.Sale) { e.Quantity = -1 })},
-		{"Quantity", with(func(e *fprom.Sale) { e.Quantity = 1 << 31 })},
+		{"Quantity", with(func(e *fprom.Sale) { e.Quantity = int(tooMany) })},
 		{"Quantity", refunding(func(e *fprom.Refund) { e.Quantity = -1 })},
 		{"MRR", with(func(e *fprom.Sale) { e.MRR = -1 })},
 		{"MRR", with(func(e *fprom.Sale) { e.MRR = 1 << 53 })},
