@@ -120,18 +120,19 @@ func (c Curl) As(host string) Curl {
 	return c
 }
 
-// AwaitTracked sends c, which answers with a Tracker's Stats, until n sales are tracked. It fails the test if more were enqueued.
+// AwaitTracked sends c, which answers with a Tracker's Stats, until n sales are tracked and the queue has noted it, which takes an
+// outbox a write to disk. It fails the test if more were enqueued.
 func (c Curl) AwaitTracked(t *testing.T, n uint64) {
 	t.Helper()
 	var s fprom.Stats
-	for deadline := time.Now().Add(20 * time.Second); s.Tracked < n && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); (s.Tracked < n || s.Queue.Pending > 0) && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		body := c.Do(t, http.StatusOK)
 		if err := json.Unmarshal(body, &s); err != nil {
 			t.Fatalf("%v: %s", err, body)
 		}
 	}
-	if s.Enqueued != n || s.Tracked != n || s.Attempts != n {
-		t.Errorf("stats %+v, want %d sales tracked by as many calls", s, n)
+	if s.Enqueued != n || s.Tracked != n || s.Attempts != n || s.Queue.Pending != 0 {
+		t.Errorf("stats %+v, want %d sales tracked by as many calls, and none in the queue", s, n)
 	}
 }
 
