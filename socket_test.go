@@ -57,10 +57,10 @@ func overTheWire(w *wire) fprom.Config {
 	return cfg
 }
 
-// All calls go over one connection, whatever is answered, and Shutdown closes it.
+// The next call goes over the same connection, whatever is answered, and Shutdown closes it.
 func TestConnectionIsReused(t *testing.T) {
 	t.Parallel()
-	var next reply
+	next := ok()
 	w := newWire(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(next.status)
@@ -69,24 +69,37 @@ func TestConnectionIsReused(t *testing.T) {
 	cfg := overTheWire(w)
 	cfg.Dedupe.TTL = 1 // the same event again and again
 	tracker := start(t, cfg)
+	good := func() { // so that refusals are not in a row, which would pause the account
+		next = ok()
+		if got, err := tracker.Track(t.Context(), sale("good")); got.Outcome != fprom.Tracked {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+	good()
 	calls := 0
 	for _, v := range verdicts() {
 		r := v.reply
 		if r.err != nil || r.hang || r.stream != nil || len(r.body) > 1<<18 || v.pause > 0 || r.status == 408 {
 			continue // these break the connection, or pause the account
 		}
-		next = ok() // so that refusals are not in a row, which would pause the account, too
-		if got, err := tracker.Track(t.Context(), sale("good")); got.Outcome != fprom.Tracked {
-			t.Errorf("before %s: %v, %v", v.name, got, err)
-		}
-		next = r
 		calls++
-		if got, err := tracker.Track(t.Context(), v.sent()); got.StatusCode != r.status {
-			t.Errorf("%s: %v, %v", v.name, got, err)
+		// On a busy machine net/http gives up a good connection now and then: it waits only 50 ms for its goroutine that wrote the request.
+		reused := false
+		for try := 0; try < 5 && !reused; try++ {
+			before := w.connections()
+			next = r
+			if got, err := tracker.Track(t.Context(), v.sent()); got.StatusCode != r.status {
+				t.Errorf("%s: %v, %v", v.name, got, err)
+			}
+			good()
+			reused = w.connections() == before
+		}
+		if !reused {
+			t.Errorf("%s: each time a new connection", v.name)
 		}
 	}
-	if c := w.connections(); c != 1 || calls < 30 {
-		t.Errorf("%d connections for %d calls, want 1", c, calls)
+	if calls < 30 {
+		t.Errorf("only %d answers were tried", calls)
 	}
 	if err := tracker.Shutdown(t.Context()); err != nil {
 		t.Error(err)
