@@ -91,35 +91,3 @@ func TestBatch(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
-
-func TestDecimal(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		json   string
-		digits int
-		want   int64
-		ok     bool
-	}{
-		{"19.99", 2, 1999, true},
-		{`"19.99"`, 2, 1999, true},
-		{"79.9", 2, 7990, true},
-		{"29.990000000000002", 2, 2999, true},
-		{"-5.5", 0, -6, true},
-		{"0.125", 2, 12, true},
-		{"1e2", 2, 10000, true},
-		{"null", 2, 0, false},
-		{`""`, 2, 0, false},
-	} {
-		with(`{"n":`+tt.json+`}`, func(p *billing.Payload) {
-			if got := p.Root.Decimal("n", tt.digits); got.N != tt.want || got.OK != tt.ok {
-				t.Errorf("%s: %+v, want %d", tt.json, got, tt.want)
-			}
-		})
-	}
-	for _, bad := range []string{`"1,5"`, `"1/3"`, `"0x1"`, "true", "1e99", `"."`, "90071992547409930", "{}"} {
-		x := with(`{"n":`+bad+`}`, func(p *billing.Payload) { p.Root.Decimal("n", 2) })
-		if !fprom.IsPermanent(x.Err) {
-			t.Errorf("%s: %+v, want an error", bad, x)
-		}
-	}
-}

@@ -92,6 +92,58 @@ func TestInt(t *testing.T) {
 	}
 }
 
+func TestDecimal(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		json   string
+		digits int
+		want   int64
+		ok     bool
+		err    bool
+	}{
+		{json: "19.99", digits: 2, want: 1999, ok: true},
+		{json: `"-19.99"`, digits: 2, want: -1999, ok: true},
+		{json: "0.125", digits: 2, want: 12, ok: true},
+		{json: "0.375", digits: 2, want: 38, ok: true},
+		{json: "0.1250000001", digits: 2, want: 13, ok: true},
+		{json: "29.990000000000002", digits: 2, want: 2999, ok: true},
+		{json: "-5.5", digits: 0, want: -6, ok: true},
+		{json: "1.5e3", digits: 0, want: 1500, ok: true},
+		{json: "1e-64", digits: 2, ok: true},
+		{json: "90071992547409.91", digits: 2, want: 1<<53 - 1, ok: true},
+		{json: "null", digits: 2},
+		{json: `""`, digits: 2},
+		{json: "7", digits: -1, ok: true}, // with WithExponents
+		{json: "7", digits: 19, ok: true},
+		{json: "0.000000000000000007", digits: 18, want: 7, ok: true},
+		{json: "0." + strings.Repeat("1", 62), digits: 0, ok: true},
+		{json: "0." + strings.Repeat("1", 63), digits: 0, err: true},
+		{json: "90071992547409.92", digits: 2, err: true},
+		{json: "1e65", digits: 0, err: true},
+		{json: "0e64", digits: 0, ok: true},
+		{json: "1e-65", digits: 0, err: true},
+		{json: `"1e"`, digits: 0, err: true},
+		{json: `"."`, digits: 0, err: true},
+		{json: "{}", digits: 0, err: true},
+		{json: `"1e2.5"`, digits: 0, err: true},
+		{json: `"1/3"`, digits: 0, err: true},
+		{json: `"1_000"`, digits: 0, err: true},
+		{json: `"0x10"`, digits: 0, err: true},
+		{json: `"1,5"`, digits: 0, err: true},
+		{json: `"--1"`, digits: 0, err: true},
+		{json: "true", digits: 0, err: true},
+	} {
+		x := with(`{"n":`+tt.json+`}`, func(p *billing.Payload) {
+			if got := p.Root.Decimal("n", tt.digits); got.N != tt.want || got.OK != tt.ok || tt.ok && got.From != "n" {
+				t.Errorf("%s: %+v, want %d, %v", tt.json, got, tt.want, tt.ok)
+			}
+		})
+		if (x.Err != nil) != tt.err {
+			t.Errorf("%s: %v, want an error: %v", tt.json, x.Err, tt.err)
+		}
+	}
+}
+
 func TestIntArithmetic(t *testing.T) {
 	t.Parallel()
 	n := func(n int64, from string) billing.Int { return billing.Int{N: n, From: from, OK: true} }
@@ -205,6 +257,7 @@ func TestInvalidValues(t *testing.T) {
 		field         string // of the *ValidationError
 	}{
 		{name: "tid and ref_id", payload: `{"id":"1","amount":5,"currency":"eur","email":"a@example.com","first":{"fp_tid":"` + long + `","fp_ref":"a\nb","fp_plan":"` + long + `","fp_promo_code":"\u0000"}}`},
+		{name: "uid", payload: `{"id":"1","amount":5,"currency":"eur","email":"a@example.com","first":{"fp_uid":"` + long + `"}}`},
 		{name: "no id", payload: `{"amount":5,"currency":"eur","email":"a@example.com"}`, field: "EventID"},
 		{name: "no amount", payload: `{"id":"1","currency":"eur","email":"a@example.com"}`, field: "amount"},
 		{name: "negative", payload: `{"id":"1","amount":-5,"currency":"eur","email":"a@example.com"}`, skipped: billing.NothingPaid},
@@ -221,7 +274,7 @@ func TestInvalidValues(t *testing.T) {
 			}
 			continue
 		}
-		if x.Err != nil || x.Skipped != tt.skipped || (tt.skipped == "") != (len(x.Tracked) == 1) {
+		if x.Err != nil || x.Skipped != tt.skipped || (tt.skipped == "") != (len(x.Tracked) == 1) || strings.Contains(x.String(), long) {
 			t.Errorf("%s: %+v", tt.name, x)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // Each file in testdata/rules has the small rules of one provider about what is money, whose it is, and how much. The lines:
 //
 //	# a comment
-//	with payment tax customer signups no-disputes   options of the next webhook; see ruleOptions
+//	with payment tax customer signups no-disputes   options of the next webhook; see ruleOptions and ruleProviders
 //	each a b c                                       the next webhook comes with each of these words in place of %s
 //	{…} or <…>                                       a webhook
 //	= sale {…}                                       the requests that it leads to, or
@@ -74,8 +74,8 @@ func rule(t *testing.T, name, webhook string, with, each []string) string {
 	v, _ := explain.Provider(name)
 	var opts []billing.Option
 	for _, w := range with {
-		if w == "charge-refunded" {
-			v = stripe.Provider(stripe.WithChargeRefunded())
+		if p, ok := ruleProviders[w]; ok {
+			v = p
 			continue
 		}
 		o, ok := ruleOptions[w]
@@ -106,6 +106,11 @@ func rule(t *testing.T, name, webhook string, with, each []string) string {
 		result = got
 	}
 	return result
+}
+
+var ruleProviders = map[string]billing.Provider{
+	"charge-refunded": stripe.Provider(stripe.WithChargeRefunded()),
+	"payment-intents": stripe.Provider(stripe.WithPaymentIntents()),
 }
 
 var ruleOptions = map[string]billing.Option{
