@@ -111,7 +111,7 @@ func ExampleQueue_EnqueueTx() {
 	// 1 sale to deliver
 }
 
-// With database/sql, and with what builds on it: GORM, sqlx, ent, bun.
+// With database/sql, and with what builds on it. With sqlx and bun give it tx.Tx, with GORM tx.Statement.ConnPool.(*sql.Tx).
 func ExampleQueue_EnqueueSQLTx() {
 	ctx := context.Background()
 	pool, err := pgxpool.New(ctx, database)
@@ -145,7 +145,7 @@ func ExampleQueue_EnqueueSQLTx() {
 		log.Fatal(err)
 	}
 	sale := fprom.Sale{EventID: "order_1", Email: "jane@example.com", Amount: 4900, Currency: "usd"}
-	if err := queue.EnqueueSQLTx(ctx, tx, sale); err != nil { // with GORM: db.Transaction, and tx.Statement.ConnPool.(*sql.Tx)
+	if err := queue.EnqueueSQLTx(ctx, tx, sale); err != nil {
 		log.Fatal(err)
 	}
 	if err := tx.Commit(); err != nil {

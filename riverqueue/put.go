@@ -52,8 +52,8 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event)
 	return q.enqueue(ctx, tx.QueryRow, events)
 }
 
-// EnqueueSQLTx is EnqueueTx for a transaction of database/sql, also under sqlx, GORM, ent or bun. The driver is
-// github.com/jackc/pgx/v5/stdlib or github.com/lib/pq.
+// EnqueueSQLTx is EnqueueTx for a transaction of database/sql, also under sqlx, GORM, ent or bun: docs/replicas.md says how to get
+// it there. The driver is github.com/jackc/pgx/v5/stdlib or github.com/lib/pq.
 func (q *Queue) EnqueueSQLTx(ctx context.Context, tx *sql.Tx, events ...fprom.Event) error {
 	return q.enqueue(ctx, func(ctx context.Context, sql string, args ...any) pgx.Row {
 		return tx.QueryRowContext(ctx, sql, args...)
