@@ -20,9 +20,8 @@ func SafeKey(key string) string {
 
 // MaskEmail keeps the first letter of each side of an e-mail address: "j***@e***". Text without "@" stays as it is.
 func MaskEmail(s string) string {
-	local, host, ok := strings.Cut(s, "@")
-	if !ok {
-		return s
+	if local, host, ok := strings.Cut(s, "@"); ok {
+		s = fmt.Sprintf("%.1s***@%.1s***", local, host)
 	}
-	return fmt.Sprintf("%.1s***@%.1s***", local, host)
+	return s
 }

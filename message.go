@@ -8,6 +8,8 @@ import (
 	"hash/fnv"
 	"strings"
 	"time"
+
+	"github.com/fprom-go/fprom/internal/backlog"
 )
 
 // Message is an event as it is stored and sent. Its JSON form is stable: queues may store it.
@@ -61,7 +63,7 @@ func newMessage(e Event, a Attribution) (m Message, err error) {
 // messageOf returns the fields that all kinds of events fill in. id is empty for kinds without one. Digest is FNV-1a. It copies
 // the strings, since Fiber reuses the memory of a request's.
 func messageOf(kind, id, email, uid string, amount int64, currency string) Message {
-	customer := strings.Clone(cmp.Or(strings.ToLower(email), uid))
+	customer := strings.Clone(backlog.Customer(cmp.Or(email, uid)))
 	digest := fnv.New64a()
 	_, _ = digest.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(amount)), currency...))
 	return Message{Key: kind + ":" + cmp.Or(id, customer), Kind: kind, Customer: customer, Digest: digest.Sum64()}

@@ -50,7 +50,7 @@ type Filter struct {
 	State      State     `json:"state,omitempty"`    // one state
 	Outcome    Outcome   `json:"outcome,omitempty"`  // one outcome
 	Kind       string    `json:"kind,omitempty"`     // one of the Kind constants
-	Customer   string    `json:"customer,omitempty"` // an e-mail address in any case, or a uid in its own; only events that still have their customer
+	Customer   string    `json:"customer,omitempty"` // an address in any case, or another uid in its own; only events that still have their customer
 	Since      time.Time `json:"since,omitzero"`     // recorded at or after
 	Until      time.Time `json:"until,omitzero"`     // recorded before
 	Reason     string    `json:"reason,omitempty"`   // a part of Entry.Reason, in any case
@@ -161,9 +161,8 @@ func (f Filter) Match(e Entry) bool {
 // SafeKeys returns every Entry.Key that f.Keys may mean; nil if f.Keys is empty. It is for implementations of Outbox.
 func (f Filter) SafeKeys() (keys []string) {
 	for _, k := range f.Keys {
-		keys = append(keys, SafeKey(k))
-		for _, kind := range []string{KindSale, KindRefund, KindSignup, KindCancellation} {
-			keys = append(keys, SafeKey(kind+":"+k))
+		for _, kind := range []string{"", KindSale + ":", KindRefund + ":", KindSignup + ":", KindCancellation + ":"} {
+			keys = append(keys, SafeKey(kind+k))
 		}
 	}
 	return keys

@@ -6,11 +6,11 @@ import (
 	"iter"
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/backlog"
 )
 
 // pageSize is the number of entries that one statement reads.
@@ -27,8 +27,8 @@ const filterSQL = `l.account_id = $account AND l.seq > @after
 	AND (@state::text <> 'waiting' OR l.seq >= (SELECT min(seq) FROM $schema.fprom_waiting))
 	AND (@outcome::text = '' OR CASE l.state WHEN 'waiting' THEN 'undelivered' ELSE l.outcome END = @outcome)
 	AND (@kind::text = '' OR l.kind = @kind)
-	AND ('' = ANY(@customers::text[]) OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
-		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY(@customers))))
+	AND (@customer::text = '' OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
+		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = @customer)))
 	AND (@since::timestamptz = ` + noTime + ` OR l.recorded_at >= @since)
 	-- Rows before the first one from @since to @until are not read. "seq + 0" makes PostgreSQL use the index on recorded_at.
 	AND (@since::timestamptz = ` + noTime + ` OR @after >= 0 OR l.seq >= (SELECT min(seq + 0) FROM $schema.fprom_ledger
@@ -50,21 +50,13 @@ func filterArgs(f fprom.Filter, limit int) ([]any, error) {
 		return nil, &fprom.ValidationError{Field: "Filter.After", Reason: "is no Entry.Cursor of this queue"}
 	}
 	return []any{pgx.QueryExecModeCacheDescribe, pgx.StrictNamedArgs{
-		"after": after, "keys": f.SafeKeys(), "state": string(f.State), "outcome": string(f.Outcome), "kind": f.Kind, "customers": storedForms(f.Customer),
+		"after": after, "keys": f.SafeKeys(), "state": string(f.State), "outcome": string(f.Outcome), "kind": f.Kind, "customer": backlog.Customer(f.Customer),
 		"since": f.Since, "until": f.Until, "reason": f.Reason, "status": f.StatusCode, "limit": limit,
 	}}, nil
 }
 
 // limitOf returns Filter.Limit, or the largest number if there is no limit.
 func limitOf(f fprom.Filter) int { return cmp.Or(max(f.Limit, 0), math.MaxInt) }
-
-// storedForms returns the forms in which a customer may be stored: a uid as it is, an e-mail address also in lower case.
-func storedForms(customer string) []string {
-	if strings.Contains(customer, "@") {
-		return []string{customer, strings.ToLower(customer)}
-	}
-	return []string{customer}
-}
 
 // Entries implements fprom.Outbox. An event gets its place when it is put, and is seen when its transaction has ended. So who goes
 // on with Filter.After misses an event that was put before the last entry and committed after it.

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/backlog"
 )
 
 // selectSQL and lockSelectedSQL lock the dead letters that a filter selects, the oldest first, but for those that another
@@ -28,7 +29,7 @@ const (
 	// forgetSQL erases the customer $1 from dead letters, and marks waiting events to be erased with their outcome. It locks rows
 	// in the order of their keys, as fprom_put does.
 	forgetSQL = `WITH selected AS MATERIALIZED (SELECT key FROM $schema.fprom_ledger
-			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = ANY($1) ORDER BY key FOR UPDATE),
+			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = $1 ORDER BY key FOR UPDATE),
 		changed AS (UPDATE $schema.fprom_ledger l SET forget = state = 'waiting', customer = CASE state WHEN 'waiting' THEN customer ELSE '' END,
 			body = CASE state WHEN 'waiting' THEN body END, clear_key = CASE state WHEN 'waiting' THEN clear_key END
 			FROM selected WHERE l.account_id = $account AND l.key = selected.key RETURNING state)
@@ -66,7 +67,7 @@ func (q *Queue) Forget(ctx context.Context, customer string) (n int, err error) 
 	if err := q.errClosed(); err != nil || customer == "" {
 		return 0, err
 	}
-	err = q.pool.QueryRow(ctx, q.sql(forgetSQL), storedForms(customer)).Scan(&n)
+	err = q.pool.QueryRow(ctx, q.sql(forgetSQL), backlog.Customer(customer)).Scan(&n)
 	return n, explain("forget", err)
 }
 

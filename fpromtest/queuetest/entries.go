@@ -102,6 +102,7 @@ func (r *rig) testFilter() {
 		{"customer", fprom.Filter{Customer: "HAL@Example.com"}, []int{retried, behind, bulky}},
 		{"customer by uid", fprom.Filter{Customer: "u_finn"}, []int{wrongUID}},
 		{"uid in another case", fprom.Filter{Customer: "U_FINN"}, nil},
+		{"uid that is an address", fprom.Filter{Customer: "faye@EXAMPLE.com"}, []int{wrongKey}},
 		{"customer masked", fprom.Filter{Customer: "h***@e***"}, nil},
 		{"since", fprom.Filter{Since: at(behind)}, []int{behind, bulky}},
 		{"until", fprom.Filter{Until: at(duplicate)}, []int{tracked, noReferral}},

@@ -45,7 +45,7 @@ func newScene(r *rig) *scene {
 		cancelled:  fprom.Cancellation{UID: "u_gus"},
 		wrong:      fprom.Sale{EventID: "in_wrong", Email: "eve@example.com", Amount: 100, Currency: "usd"},
 		wrongUID:   fprom.Sale{EventID: "in_wrong_uid", UID: "u_finn", Amount: 200, Currency: "jpy"},
-		wrongKey:   fprom.Signup{Email: "faye@example.com", TID: "tid_2"},
+		wrongKey:   fprom.Signup{UID: "Faye@Example.com", TID: "tid_2"},
 		retried:    fprom.Sale{EventID: "in_retried", Email: "hal@example.com", Amount: 300, Currency: "usd"},
 		behind:     fprom.Sale{EventID: "in_behind", Email: "hal@example.com", Amount: 301, Currency: "usd"},
 		bulky:      fprom.Sale{EventID: "in_bulky", Email: "hal@example.com", Amount: 302, Currency: "usd"},

@@ -8,6 +8,7 @@ package backlog
 import (
 	"hash/maphash"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,6 +23,14 @@ type Item[T any] struct {
 	class uint8         // index of Line.ready
 	tried bool          // it was delivered before
 	due   time.Duration // the time of the next attempt, since Line.start; only if tried
+}
+
+// Customer returns the name by which queues know a customer: an address in lower case, also one that is a uid, and another uid as it is.
+func Customer(name string) string {
+	if strings.Contains(name, "@") {
+		return strings.ToLower(name)
+	}
+	return name
 }
 
 // LaneOf returns the lane of a customer: a hash that holds for this process; 0 for no customer. Two customers may share a lane:
