@@ -67,6 +67,9 @@ func (w *rejects) open() error {
 	if err != nil {
 		return fmt.Errorf("fprom: the rejects file: %w", err)
 	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		_ = f.Chmod(0o600) // it may be an older file; that of another user keeps its mode
+	}
 	w.file, w.buf = f, bufio.NewWriter(f)
 	if w.header == nil {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -154,9 +155,15 @@ func TestRejectsCanBeMended(t *testing.T) {
 			if mended == string(b) {
 				t.Fatalf("%s", b)
 			}
+			if err := os.WriteFile(two, []byte("of last week"), 0o644); err != nil { // others may read it
+				t.Fatal(err)
+			}
 			got, err = backfill.Run(t.Context(), write(t, mended), backfill.Options{Format: minor, Outbox: box, RejectsPath: two})
 			if err != nil || got.Queued != 1 || got.Invalid < 1 {
 				t.Errorf("%+v %v", got, err)
+			}
+			if info, err := os.Stat(two); err != nil || info.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
+				t.Errorf("%v %v", info, err)
 			}
 			if b, _ := os.ReadFile(two); strings.Contains(string(b), "reason,reason") || strings.Contains(string(b), "reason;reason") || strings.Contains(string(b), `"reason":"x"`) {
 				t.Errorf("%s", b)
