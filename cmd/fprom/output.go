@@ -11,6 +11,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 )
@@ -61,10 +63,15 @@ func (s *stdout) failure() error {
 func (a *app) show(v any, text func(w io.Writer)) error {
 	switch a.format {
 	case formatJSON:
-		enc := json.NewEncoder(a.out)
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
 		enc.SetIndent("", "  ")
 		enc.SetEscapeHTML(false)
-		return enc.Encode(v)
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+		_, err := a.out.Write(escaped(b.Bytes()))
+		return err
 	case formatJSONL:
 		return a.line("result", v)
 	}
@@ -87,8 +94,24 @@ func writeLine(w io.Writer, kind string, v any) error {
 	if len(rest) == 1 {
 		comma = ""
 	}
-	_, err = fmt.Fprintf(w, "{\"type\":%q%s%s\n", kind, comma, rest)
+	_, err = fmt.Fprintf(w, "{\"type\":%q%s%s\n", kind, comma, escaped(rest))
 	return err
+}
+
+// escaped returns JSON in which every character that a terminal does not print (DEL, C1, a mark of direction) is a \u escape. It
+// stays the same JSON.
+func escaped(b []byte) []byte {
+	out := make([]byte, 0, len(b))
+	for _, r := range string(b) {
+		if r == '\n' || unicode.IsPrint(r) {
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, u := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, u)
+		}
+	}
+	return out
 }
 
 // table writes rows in columns as they come, each thousand with its own widths.

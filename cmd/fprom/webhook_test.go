@@ -46,13 +46,14 @@ func TestExplain(t *testing.T) {
 		{"no customer", strings.ReplaceAll(strings.ReplaceAll(string(body), `"customer_email":"jane@example.com"`, `"customer_email":null`), "jane@example.com", ""), 3, "no-customer"},
 		{"no JSON", "<html>", 1, "stripe"},
 		{"escapes", `{"id":"evt_\u001b[31m1","object":"event","type":"customer.created","livemode":true,"data":{"object":{}}}`, 0, `evt_·[31m1`},
+		{"json", `{"id":"evt_\u009b31m\u202e\u007f1","object":"event","type":"customer.created","livemode":true,"data":{"object":{}}}`, 0, `evt_\u009b31m\u202e\u007f1`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			cmd := command(t, nil, "explain", "stripe")
+			cmd := command(t, nil, "explain", "stripe", "-o", map[bool]string{true: "json", false: "text"}[c.name == "json"])
 			cmd.Stdin = strings.NewReader(c.body)
 			out, err := cmd.CombinedOutput()
-			if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.says) || bytes.ContainsRune(out, 0x1b) {
+			if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.says) || bytes.ContainsAny(out, "\x1b\x7f\u009b\u202e") {
 				t.Errorf("exit %d, %v, want %d and %q: %s", code, err, c.code, c.says, out)
 			}
 		})
