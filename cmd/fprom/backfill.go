@@ -129,7 +129,7 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 		if flags.kind == fprom.KindRefund {
 			mend = "report the rest of each of these refunds under another event id"
 		}
-		a.note("%s with a decimal mark: refused. The whole numbers are taken as minor units: 19 is 0.19, not 19.00. If that is wrong, read the file with --amount major%s", count(marks, "row"),
+		a.note("%s with a decimal mark: refused. The whole numbers are taken as minor units: 19 is 0.19 USD, not 19.00 USD. If that is wrong, read the file with --amount major%s", count(marks, "row"),
 			hint(!flags.dry, ". But what is queued stays: "+mend))
 	}
 	if err != nil {
