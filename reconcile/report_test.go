@@ -25,9 +25,9 @@ func TestRedrive(t *testing.T) {
 		change func(*world, *reconcile.Options)
 		want   reconcile.Redriven
 	}{
-		{"a list of sales", func(w *world, o *reconcile.Options) { o.Outbox, o.Sales = nil, w.list() }, reconcile.Redriven{Tracked: 2, Duplicate: 1}},
-		{"an outbox and a list for the customers", func(w *world, o *reconcile.Options) { o.Sales = w.list() }, reconcile.Redriven{Tracked: 2, Duplicate: 1}},
-		{"an outbox alone", func(*world, *reconcile.Options) {}, reconcile.Redriven{NoCustomer: 3}},
+		{"a list of sales", func(w *world, o *reconcile.Options) { o.Outbox, o.Sales = nil, w.list() }, reconcile.Redriven{Tracked: 3, Duplicate: 1}},
+		{"an outbox and a list for the customers", func(w *world, o *reconcile.Options) { o.Sales = w.list() }, reconcile.Redriven{Tracked: 3, Duplicate: 1}},
+		{"an outbox alone", func(*world, *reconcile.Options) {}, reconcile.Redriven{NoCustomer: 4}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -35,12 +35,12 @@ func TestRedrive(t *testing.T) {
 				w := newWorld(t, fpromtest.Company{}, 3, 20)
 				o := w.options(t)
 				o.Outbox, o.Full = w.outbox(t), true
-				for _, id := range []string{"ch_2_5", "ch_2_15"} {
+				for _, id := range []string{"ch_2_5", "ch_2_15", "re_ch_2_4"} {
 					w.fake.Forget(id)
 				}
 				w.fake.Lose("ch_2_6")
 				c.change(w, &o)
-				if r, err := reconcile.Run(t.Context(), o); err != nil || len(r.Missing) != 3 || r.Redriven != nil || w.fake.Count("sale", "") != 0 {
+				if r, err := reconcile.Run(t.Context(), o); err != nil || len(r.Missing) != 4 || r.Redriven != nil || w.fake.Count("sale", "") != 0 {
 					t.Fatalf("%+v %v", r, err)
 				}
 				tracker, err := fprom.New(w.fake.Config())
@@ -60,16 +60,21 @@ func TestRedrive(t *testing.T) {
 	}
 }
 
-// What an outbox misses is sent again with the currency that it was sent with. A list that names another one has another sale.
+// What an outbox misses is sent again with the currency that it was sent with. A list that names another one, or another amount, has
+// another sale.
 func TestRedriveInTheCurrencyOfTheOutbox(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ listed, sent string }{{"USD", "usd"}, {"", "usd"}, {"EUR", ""}} {
+	for _, c := range []struct {
+		listed string
+		amount int64
+		sent   string
+	}{{"USD", 535, "usd"}, {"", 535, "usd"}, {"EUR", 535, ""}, {"USD", 536, ""}} {
 		w := newWorld(t, fpromtest.Company{}, 1, 10, "USD")
 		o := w.options(t)
 		o.Outbox, o.Full = w.outbox(t), true
 		w.fake.Lose("ch_0_5")
 		o.Sales = func(yield func(reconcile.Sale, error) bool) {
-			yield(reconcile.Sale{Event: fprom.Sale{EventID: "ch_0_5", Email: "c0.5@example.com", Amount: 535, Currency: c.listed}, At: monday}, nil)
+			yield(reconcile.Sale{Event: fprom.Sale{EventID: "ch_0_5", Email: "c0.5@example.com", Amount: c.amount, Currency: c.listed}, At: monday}, nil)
 		}
 		sent := ""
 		o.Redrive = func(_ context.Context, e fprom.Event) (fprom.Result, error) {
@@ -126,12 +131,20 @@ func TestRedriveStopsAtARefusedKey(t *testing.T) {
 		err     error
 		calls   int
 		failed  int
+		unknown int
 		stopped bool
-	}{{fmt.Errorf("fprom: ch: %w", fprom.ErrUnauthorized), 1, 0, true}, {errors.New("fprom: ch: no answer"), 2, 2, false}} {
+	}{
+		{fmt.Errorf("fprom: ch: %w", fprom.ErrUnauthorized), 1, 0, 0, true},
+		{errors.New("fprom: ch: no answer"), 2, 2, 0, false},
+		{nil, 2, 0, 2, false},
+	} {
 		calls = 0
-		o.Redrive = func(context.Context, fprom.Event) (fprom.Result, error) { calls++; return fprom.Result{}, c.err }
+		o.Redrive = func(context.Context, fprom.Event) (fprom.Result, error) {
+			calls++
+			return fprom.Result{Outcome: fprom.NotReferral}, c.err
+		}
 		r, err := reconcile.Run(t.Context(), o)
-		if errors.Is(err, c.err) != c.stopped || calls != c.calls || r.Redriven.Failed != c.failed || !c.stopped && r.Redriven.Reason != "ch: no answer" {
+		if (err != nil) != c.stopped || calls != c.calls || r.Redriven.Failed != c.failed || r.Redriven.NotReferral != c.unknown || c.failed > 0 && r.Redriven.Reason != "ch: no answer" {
 			t.Errorf("%v: %v after %d calls, %+v", c.err, err, calls, r.Redriven)
 		}
 	}
@@ -255,7 +268,9 @@ func TestFile(t *testing.T) {
 		"ch_1,2026-03-09 12:00:00,19.99,usd,Paid,ann@example.com\n" +
 		"ch_2,2026-03-09 12:00:00,29.99,usd,Paid,ann@example.com\n" +
 		"ch_3,2026-03-09 12:00:00,19.99,usd,Failed,ann@example.com\n" +
-		"ch_5,2026-03-09 12:00:00,9.99,usd,Failed,ann@example.com\n"
+		"ch_5,2026-03-09 12:00:00,9.99,usd,Failed,ann@example.com\n" +
+		",2026-03-09 12:00:00,9.99,usd,Paid,ann@example.com\n" +
+		"ch_6,soon,9.99,usd,Paid,ann@example.com\n"
 	var refused []int
 	sales, err := reconcile.File(strings.NewReader(export), backfill.Format{Amount: backfill.Major}, func(r backfill.Row) { refused = append(refused, r.Line) })
 	if err != nil {
@@ -264,12 +279,14 @@ func TestFile(t *testing.T) {
 	o := w.options(t)
 	o.Sales = sales
 	r, err := reconcile.Run(t.Context(), o)
-	if err != nil || r.Matched != 1 || !slices.Equal(refused, []int{4, 5}) {
+	if err != nil || r.Matched != 1 || r.Waiting != 2 || !slices.Equal(refused, []int{4, 5, 6, 7}) {
 		t.Errorf("%+v %v %v", r, refused, err)
 	}
 	found(t, r, []string{"ch_2"}, []string{"ch_4"}, nil, nil)
-	if _, err := reconcile.File(strings.NewReader("order_id,email,amount\n"), backfill.Format{Amount: backfill.Major}, nil); err == nil {
-		t.Error("a wrong header is taken")
+	for _, header := range []string{"order_id,email,amount,created_at\n", "event_id,email,amount\n"} {
+		if _, err := reconcile.File(strings.NewReader(header), backfill.Format{Amount: backfill.Major}, nil); err == nil {
+			t.Errorf("a wrong header is taken: %s", header)
+		}
 	}
 }
 
@@ -295,22 +312,28 @@ func TestFailedAttemptBeforeThePayment(t *testing.T) {
 	found(t, r, []string{"in_1"}, nil, nil, nil)
 }
 
-// FirstPromoter finds a lead by the uid, too: a customer whose address has changed since the sign-up is still a referral.
-func TestLeadByUID(t *testing.T) {
+// FirstPromoter finds a lead by the uid, too: a customer whose address has changed since the sign-up is still a referral. The sale of a
+// lead that expired, was denied, or came after the sale is not missing.
+func TestLeads(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fpromtest.Company{}, 1, 0)
 	w.fake.AddPastSale(fpromtest.PastSale{EventID: "in_0", Email: "old@example.com", UID: "User-1", Amount: 100, Currency: "USD", At: monday.AddDate(0, 0, -9)})
+	for _, state := range []string{"expired", "denied"} {
+		w.fake.AddPastSale(fpromtest.PastSale{EventID: "in_" + state, Email: state + "@example.com", UID: state, Amount: 100, Currency: "USD", At: monday.AddDate(0, 0, -9)})
+		w.fake.SetLeadState(state+"@example.com", state)
+	}
+	w.fake.AddLead("late@example.com", "late")
 	o := w.options(t)
 	o.Sales = func(yield func(reconcile.Sale, error) bool) {
-		for _, uid := range []string{"User-1", "User-2"} {
-			if !yield(reconcile.Sale{At: monday, Event: fprom.Sale{EventID: "in_" + uid, Email: "new@example.com", UID: uid, Amount: 1900, Currency: "USD"}}, nil) {
+		for _, uid := range []string{"User-1", "User-2", "expired", "denied", "late"} {
+			if !yield(reconcile.Sale{At: monday, Event: fprom.Sale{EventID: "new_" + uid, Email: "new@example.com", UID: uid, Amount: 1900, Currency: "USD"}}, nil) {
 				return
 			}
 		}
 	}
 	r, err := reconcile.Run(t.Context(), o)
-	if err != nil || r.NotReferral != 1 {
+	if err != nil || r.NotReferral != 2 || r.NoCommission != 2 {
 		t.Errorf("%+v %v", r, err)
 	}
-	found(t, r, []string{"in_User-1"}, nil, nil, nil)
+	found(t, r, []string{"new_User-1"}, nil, nil, nil)
 }

@@ -197,4 +197,12 @@ func found(t *testing.T, r reconcile.Report, missing, foreign, differs, doubled 
 			t.Errorf("%s: %q, want %q", c.name, got, want)
 		}
 	}
+	if !slices.IsSortedFunc(r.Foreign, func(a, b reconcile.Entry) int { return a.SettledAt.Compare(b.SettledAt) }) {
+		t.Errorf("foreign ones are in no order: %+v", r.Foreign)
+	}
+	for _, e := range r.Foreign {
+		if len(e.CommissionIDs) == 0 {
+			t.Errorf("nobody can find this commission: %+v", e)
+		}
+	}
 }
