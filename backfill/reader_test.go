@@ -49,6 +49,11 @@ func TestForms(t *testing.T) {
 		{"Go's names, CRLF, blank lines, spaces", "\r\nEventID, Email ,Amount,Currency,CreatedAt\r\n\r\nch_1, ann@example.com ,1999,USD,2026-03-10 12:30\r\n", minor},
 		{"semicolons and a decimal comma", "event_id;email;amount;currency;created_at\nch_1;ann@example.com;19,99;USD;2026-03-10 12:30:00\n", backfill.Format{Amount: backfill.Major, Decimal: ','}},
 		{"tabs and a byte order mark", "\xef\xbb\xbfevent_id\temail\tamount\tcurrency\tcreated_at\nch_1\tann@example.com\t19.99\tUSD\t1773145800\n", major},
+		{"a quoted header behind a byte order mark", "\xef\xbb\xbf\"event_id\",email,amount,currency,created_at\nch_1,ann@example.com,1999,USD,1773145800\n", minor},
+		{"JSONL behind a byte order mark", "\xef\xbb\xbf{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"amount\":1999,\"currency\":\"USD\",\"created_at\":1773145800}\n", minor},
+		{"the guide's names beside ours", "order_id,event_id,email,sale_amount,amount,currency,created_at\no_7,ch_1,ann@example.com,5,1999,USD,1773145800\n", minor},
+		{"the guide's names, mapped", "order_id,email,sale_amount,currency,created_at\nch_1,ann@example.com,1999,USD,1773145800\n", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"order_id": "event_id", "sale_amount": "amount"}}},
+		{"two dates", "id,email,amount,currency,created,date\nch_1,ann@example.com,1999,USD,2026-03-10T12:30:00Z,2026-03-11\n", minor},
 		{"Stripe's payments", "id,Created date (UTC),Amount,Amount Refunded,Currency,Captured,Status,Description,Customer Email,Invoice ID\nch_1,2026-03-10 12:30:00,19.99,0.00,USD,true,Paid,\"a, b\",ann@example.com,in_1\n", major},
 		{"Stripe's payments by invoice", "id,Created (UTC),Amount,Currency,Status,Customer Email,Invoice ID\npy_9,2026-03-10 12:30,19.99,USD,Paid,ann@example.com,ch_1\n", backfill.Format{Amount: backfill.Major, Map: map[string]string{"invoice id": "event_id"}}},
 		{"Paddle's transactions", "transaction_id,status,customer_email,currency_code,subtotal,discount,tax,total,billed_at\nch_1,completed,ann@example.com,USD,2499,500,400,2399,2026-03-10T12:30:00Z\n", minor},
@@ -80,6 +85,7 @@ func TestKinds(t *testing.T) {
 	}{
 		{fprom.KindRefund, "event_id,uid,amount,currency,sale_event_id,quantity\nre_1,user-1,500,EUR,ch_1,2\n", fprom.Refund{EventID: "re_1", UID: "user-1", Amount: 500, Currency: "EUR", Quantity: 2, SaleEventID: "ch_1", SkipEmailNotification: true}},
 		{fprom.KindSignup, "email,tid,created_at\nann@example.com,t1,2026-03-10T12:00:00Z\n", fprom.Signup{Email: "ann@example.com", TID: "t1", CreatedAt: time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC), SkipEmailNotification: true}},
+		{fprom.KindSignup, "email,ref_id,order_id\nann@example.com,joe,7\n", fprom.Signup{Email: "ann@example.com", RefID: "joe", SkipEmailNotification: true}},
 		{fprom.KindCancellation, "email\nann@example.com\n", fprom.Cancellation{Email: "ann@example.com"}},
 	} {
 		rows, err := read(t, c.text, backfill.Format{Kind: c.kind, Amount: backfill.Minor})
@@ -102,13 +108,14 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"a sign-up of nobody", "email,created_at\n", "tid or ref_id", backfill.Format{Kind: fprom.KindSignup}},
 		{"two ids", "id,transaction_id,email,amount\n", "are both event_id", minor},
 		{"the same name twice", "event_id,email,email,amount\n", `"email" is the name of several columns`, minor},
-		{"no such column to map", "event_id,email,amount\n", "no column", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Invoice": "event_id"}}},
+		{"no such column to map", "event_id,email,amount\n", `no column "Invoice" to map`, backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Invoice": "event_id"}}},
 		{"no such field to map", "event_id,email,amount\n", "no field", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"email": "mail"}}},
 		{"a column mapped to two fields", "event_id,email,amount,Ref\n", "maps one column to several fields", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Ref": "event_id", "ref": "plan"}}},
 		{"two columns of the name to map", "event_id,email,Total,total\n", "the name of several columns", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"TOTAL": "amount"}}},
 		{"empty", "\n \n", "empty", minor},
 		{"lines of an old Macintosh", "event_id,email,amount,note\rch_1,ann@example.com,1999,x\rch_2,bob@example.com,1999,y", "CR alone", minor},
 		{"UTF-16", "\xff\xfee\x00", "UTF-16", minor},
+		{"UTF-16 of another machine", "\xfe\xff\x00e", "UTF-16", minor},
 		{"an array", "[{}]", "JSONL", minor},
 		{"Excel's separator", "sep=;\r\nevent_id;email;amount\r\n", "first line is Excel's", minor},
 		{"no form of amounts", "event_id,email,amount\n", "Format.Amount", backfill.Format{}},
@@ -145,7 +152,7 @@ func TestRowsThatAreRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			rows, err := read(t, header+"ok1,ann@example.com,100,USD,paid\n"+c.row+"\nok2,ann@example.com,100,USD,Paid\n", minor)
+			rows, err := read(t, header+"SALE+1,ann@example.com,100,USD,paid\n"+c.row+"\n1E+X,ann@example.com,100,USD,Paid\n", minor)
 			if err != nil || len(rows) != 3 || rows[0].Err != nil || rows[2].Err != nil {
 				t.Fatalf("%+v %v", rows, err)
 			}
@@ -179,6 +186,32 @@ func TestJSONLWithAMemberTwice(t *testing.T) {
 	rows, err = read(t, `{"ann@example.com":1,"ann@example.com":2}`+"\n", minor)
 	if err != nil || len(rows) != 1 || rows[0].Err == nil || strings.Contains(rows[0].Err.Error(), "ann@") {
 		t.Errorf("a name that is an address: %+v %v", rows, err)
+	}
+}
+
+// A line of JSONL in which a member is no value is refused, as is one that is no object. The others are read.
+func TestLinesOfJSONLThatAreRefused(t *testing.T) {
+	t.Parallel()
+	const good = `{"event_id":"ch_1","email":"ann@example.com","amount":1999}` + "\n"
+	for line, says := range map[string]string{
+		`{"event_id":"ch_2","email":"ann@example.com","amount":{"value":5}}`: "the member for amount is no text and no number",
+		`{"event_id":["ch_2"],"email":"ann@example.com","amount":5}`:         "the member for event_id is no text and no number",
+		`["ch_2","ann@example.com",5]`:                                       "no JSON object",
+		`{"event_id":"ch_2"`:                                                 "no JSON object",
+	} {
+		rows, err := read(t, good+line+"\n"+strings.Replace(good, "ch_1", "ch_3", 1), minor)
+		if err != nil || len(rows) != 3 || rows[0].Err != nil || rows[2].Err != nil || rows[1].Err == nil || !strings.Contains(rows[1].Err.Error(), says) {
+			t.Errorf("%s: %+v %v", line, rows, err)
+		}
+	}
+}
+
+// The date of a sign-up is sent, so a sign-up whose date cannot be read is refused.
+func TestSignupWithoutAReadableDate(t *testing.T) {
+	t.Parallel()
+	rows, err := read(t, "email,tid,created_at\nann@example.com,t1,10/03/2026\nbob@example.com,t2,\n", backfill.Format{Kind: fprom.KindSignup})
+	if err != nil || len(rows) != 2 || rows[0].Err == nil || !strings.Contains(rows[0].Err.Error(), "CreatedAt") || rows[1].Err != nil {
+		t.Errorf("%+v %v", rows, err)
 	}
 }
 
@@ -274,6 +307,12 @@ func TestAnOpenQuoteDoesNotTakeInTheFile(t *testing.T) {
 			t.Errorf("%d rows, %v", len(rows), err)
 		}
 	}
+	if rows, err := read(t, `{"event_id":"`+strings.Repeat("x", 1<<21)+"\n", minor); err == nil || len(rows) != 0 || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Errorf("JSONL: %d rows, %v", len(rows), err)
+	}
+	if _, err := backfill.NewReader(failing{}, minor); !errors.Is(err, errBroken) {
+		t.Error(err)
+	}
 }
 
 func TestColumns(t *testing.T) {
@@ -364,13 +403,13 @@ func TestCurrencyOfRowsWithoutOne(t *testing.T) {
 func TestAmountErrorsNameTheirField(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ row, field string }{
-		{"x,1,1", "Amount"}, {"19,x,1", "Discount"}, {"19,20,1", "Discount"}, {"19,1,x", "MRR"}, {"19,1,-5", "MRR"}, {"5,5,1", "Amount"},
+		{"x,1,1", "Amount"}, {"19,x,1", "Discount"}, {"19,20,1", "Discount"}, {"19,-1,1", "Discount"}, {"19,1,x", "MRR"}, {"19,1,-5", "MRR"}, {"5,5,1", "Amount"},
 	} {
 		rows, err := read(t, "event_id,email,amount,discount,mrr\nch_1,ann@example.com,"+c.row+"\n", major)
 		if err != nil || len(rows) != 1 {
 			t.Fatal(rows, err)
 		}
-		if v, is := errors.AsType[*fprom.ValidationError](rows[0].Err); !is || v.Field != c.field {
+		if v, is := errors.AsType[*fprom.ValidationError](rows[0].Err); !is || v.Field != c.field || errors.Is(v, backfill.ErrZeroAmount) != (c.row == "5,5,1") {
 			t.Errorf("%s: %v, want %s", c.row, rows[0].Err, c.field)
 		}
 	}
