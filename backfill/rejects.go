@@ -133,10 +133,7 @@ func (w *rejects) flush() error {
 		return nil
 	}
 	if w.csv != nil {
-		w.csv.Flush()
-		if err := w.csv.Error(); err != nil {
-			return fmt.Errorf("fprom: the rejects file: %w", err)
-		}
+		w.csv.Flush() // buf keeps its error
 	}
 	if err := w.buf.Flush(); err != nil {
 		return fmt.Errorf("fprom: the rejects file: %w", err)
