@@ -31,7 +31,7 @@ func (r *run) referral(e *event) verdict {
 	v := notReferral
 	for _, name := range e.customers {
 		switch lead, ok := r.leads[strings.ToLower(name)]; {
-		case !ok, !lead.Created.IsZero() && lead.Created.After(e.at.Add(24*time.Hour)): // a sale can create its lead, and a date may have no time
+		case !ok, lead.Created.After(e.at.Add(24 * time.Hour)): // a sale can create its lead, and a date may have no time
 		case lead.Expired, lead.State == "denied":
 			v = noCommission
 		default:

@@ -104,13 +104,10 @@ func (r *run) owner(c firstpromoter.Commission) *event {
 	if e := r.byKey[keyOf(kindOf(c), c.EventID)]; e != nil {
 		return e
 	}
-	if !c.Refund() {
-		return nil
-	}
 	return r.refundOf(c)
 }
 
-// refundOf returns the refund of ours that fits a commission with the sale's event id, or else the sale, or nil. If every fitting
+// refundOf returns the refund of ours that fits a refund's commission with the sale's event id, or else the sale, or nil. If every fitting
 // refund has such a commission, one of them has it twice.
 func (r *run) refundOf(c firstpromoter.Commission) *event {
 	sale := r.byKey[keyOf(fprom.KindSale, c.EventID)]
