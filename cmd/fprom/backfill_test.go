@@ -91,6 +91,10 @@ func TestBackfillDelivers(t *testing.T) {
 		}
 		var v filled2
 		fprom(t, e, "backfill", file, "--amount", "minor", "--deliver", "--rate", "30000", "-o", "json").want(t, 0).object(t, &v)
+		fake.Inject(fpromtest.Status(400).OnEvent("never"))
+		if r := fprom(t, e, "backfill", past(t, 0, "never,no@example.com,700,USD"), "--amount", "minor", "--deliver").want(t, 3); !strings.Contains(r.out, "1 dead") {
+			t.Error(r)
+		}
 		if v.Rows != 60 || v.Known != 60 {
 			t.Errorf("%+v", v)
 		}

@@ -37,7 +37,7 @@ func reportText(w io.Writer, r reconcile.Report, refused int, outbox bool) {
 	case r.Empty():
 		_, _ = fmt.Fprintln(w, "no sale of ours is in these days; --from and --to name other days, also today")
 	case r.Clean() && refused == 0:
-		_, _ = fmt.Fprintln(w, "all is as it should be")
+		_, _ = fmt.Fprintf(w, "all is as it should be%s\n", hint(r.Unidentified > 0, ", but for these commissions"))
 	}
 }
 
