@@ -97,9 +97,7 @@ func (c *Changes) read(r io.Reader) (whole int64, err error) {
 }
 
 func (c *Changes) note(x Change) {
-	if x.Webhook != "" {
-		c.webhook[x.Webhook] = true
-	}
+	c.webhook[x.Webhook] = true
 	was := c.latest[x.Commission]
 	if x.Commission == 0 || was.Status == StatusDeleted || was.At.After(x.At) { // webhooks may come in any order
 		return

@@ -75,7 +75,9 @@ func TestWebhooksAreRefusedWithoutTheSecret(t *testing.T) {
 		{"wrong header", firstpromoter.WebhookOptions{}, func(r *http.Request) { r.Header.Set("X-Fprom-Secret", "s3cre") }, 401},
 		{"right Basic Auth", basic, func(r *http.Request) { r.SetBasicAuth("fp", "pw") }, 200},
 		{"wrong Basic Auth", basic, func(r *http.Request) { r.SetBasicAuth("fp", "wp") }, 401},
+		{"wrong user", basic, func(r *http.Request) { r.SetBasicAuth("pf", "pw") }, 401},
 		{"no Basic Auth", basic, nil, 401},
+		{"a signature, and no secret for it", firstpromoter.WebhookOptions{}, sign("any"), 200},
 		{"no signature, none demanded", signed, nil, 200},
 		{"no signature, but demanded", demanded, nil, 401},
 		{"right signature", demanded, sign("new"), 200},
@@ -157,7 +159,10 @@ func TestWebhookIsTakenOnce(t *testing.T) {
 			t.Errorf("%.20q: %d", b, code)
 		}
 	}
-	if len(got) != 2 || got[1].Type != "promoter.something_new" {
+	for range 2 { // the header has the id, and the commission its own
+		deliver(t, h, `{"event_type":"commission.approved","data":{"id":12}}`, func(r *http.Request) { r.Header.Set("X-Event-Id", "w9") })
+	}
+	if len(got) != 3 || got[1].Type != "promoter.something_new" || got[1].Commission.ID != 0 || got[2].ID != "w9" || got[2].EntityID != 12 || got[2].Commission.ID != 12 {
 		t.Fatalf("%+v", got)
 	}
 	if w := got[0]; w.ID != "w1" || w.EntityID != 7 || w.Was != "pending" || w.At.IsZero() ||
@@ -228,7 +233,7 @@ func TestChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
-	fmt.Fprint(f, `{"webhook":"w7","commission":7,"sta`) // the process was killed
+	fmt.Fprint(f, `{"webhook":"w7","commission":7,"sta`+strings.Repeat("x", 500)) // the process was killed
 	f.Close()
 	read, err := firstpromoter.ReadChanges(path)
 	if err != nil {
@@ -243,6 +248,9 @@ func TestChanges(t *testing.T) {
 	deliver(t, h, hook("w7", "commission.approved", 7, "2026-03-10T16:00:00Z"))
 	if c.Status(7) != firstpromoter.StatusApproved || calls != 7 {
 		t.Errorf("%q after %d calls", c.Status(7), calls)
+	}
+	if read, err = firstpromoter.ReadChanges(path); err != nil || read.Status(7) != firstpromoter.StatusApproved {
+		t.Errorf("what came behind the torn line: %q %v", read.Status(7), err)
 	}
 	b, _ := os.ReadFile(path)
 	if n := strings.Count(string(b), "\n"); n != 6 || strings.Contains(string(b), "@") {
