@@ -74,9 +74,7 @@ type record struct {
 // entry shows the customer in clear.
 func (r *record) entry(seq uint64) fprom.Entry {
 	e := fprom.NewEntry(r.Message)
-	if len(r.answer) > 0 {
-		_ = json.Unmarshal(r.answer, &e) // the checksum protects it
-	}
+	_ = json.Unmarshal(r.answer, &e) // the checksum protects it; there may be none
 	e.State, e.Cursor, e.Damaged = r.state, formatSeq(seq), r.damaged
 	switch {
 	case r.damaged:
@@ -181,10 +179,7 @@ func decode(seq uint64, b []byte, done bool) *record {
 }
 
 func cutText(b []byte) (text, rest []byte) {
-	size, n := binary.Uvarint(b)
-	if n <= 0 || size > uint64(len(b)-n) {
-		return nil, nil
-	}
+	size, n := binary.Uvarint(b) // the checksum protects it
 	return b[n : n+int(size)], b[n+int(size):]
 }
 

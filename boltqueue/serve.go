@@ -47,9 +47,8 @@ func (q *Queue) listen() {
 		defer cancel()
 		now, _ := os.Lstat(path)
 		l.(*net.UnixListener).SetUnlinkOnClose(os.SameFile(mine, now)) // otherwise it is the socket of the next service
-		if server.Shutdown(ctx) != nil {
-			_ = server.Close()
-		}
+		_ = server.Shutdown(ctx)
+		_ = server.Close()
 		_ = l.Close() // in case Serve has not begun; it removes the file, too
 	}
 }

@@ -92,10 +92,9 @@ func (t *transaction) put(m fprom.Message) (known *record, err error) {
 // find returns the stored event with this SafeKey; nil if there is none. The done event of a known id that cannot be read any
 // more is taken for a repeat of m.
 func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
-	if seq := t.openSeq(hashOf(key)); seq != 0 {
-		if r := t.read(seq); fprom.SafeKey(r.Key) == key {
-			return r, seq
-		}
+	seq := t.openSeq(hashOf(key))
+	if r := t.read(seq); !r.damaged && fprom.SafeKey(r.Key) == key {
+		return r, seq
 	}
 	id := t.ids.Get([]byte(key))
 	if id == nil {

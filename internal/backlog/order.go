@@ -168,18 +168,13 @@ func (l *Line[T]) Done(it *Item[T]) {
 
 // leaveLane removes a message from its lane and makes the next message of the lane ready.
 func (l *Line[T]) leaveLane(it *Item[T]) {
-	if it.Lane == 0 {
-		return
-	}
 	behind := l.behind[it.Lane]
 	if len(behind) == 0 {
 		delete(l.lanes, it.Lane)
+		delete(l.behind, it.Lane)
 	} else {
 		l.makeReady(behind[0])
 		behind[0], l.behind[it.Lane] = nil, behind[1:]
-	}
-	if len(behind) == 1 {
-		delete(l.behind, it.Lane)
 	}
 	it.Lane = 0
 }

@@ -39,7 +39,6 @@ func (l *Line[T]) Run(ctx context.Context, workers int, deliver func(context.Con
 	l.mu.Unlock()
 	wg.Wait()
 	l.mu.Lock()
-	l.timer.Stop()
 	l.running = false
 	return nil
 }
