@@ -101,3 +101,43 @@ func TestForgotten(t *testing.T) {
 		}
 	})
 }
+
+// TestForgottenWaits: an event whose customer was forgotten while it waits is sent whole again after an attempt that failed. No
+// such attempt, and no dead letter, is taken for a success at the next start. Drop forgets the conflicts, too.
+func TestForgottenWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		q := open(t, dir)
+		put(t, q, sale(t, 0, 100))
+		deliver(t, q, nil)
+		want := stats(t, q).LastSuccess
+		time.Sleep(time.Hour)
+		m := sale(t, 1, 100)
+		put(t, q, m)
+		if n, err := q.Forget(t.Context(), m.Customer); n != 0 || err != nil {
+			t.Errorf("Forget: %d, %v", n, err)
+		}
+		if err := q.Put(t.Context(), sale(t, 1, 999)); err == nil {
+			t.Error("another amount is no conflict")
+		}
+		tries := 0
+		got := deliver(t, q, func(m fprom.Message) error {
+			if tries++; tries == 1 {
+				return &fprom.APIError{StatusCode: 503, RetryAfter: time.Second}
+			}
+			return reject(m)
+		})
+		if len(got) != 2 || got[1].Customer != m.Customer || string(got[1].Body) != string(m.Body) {
+			t.Errorf("delivered %+v, want the event twice, and whole", got)
+		}
+		closeQueue(t, q)
+		q = open(t, dir)
+		if s := stats(t, q); !s.LastSuccess.Equal(want) || s.Dead != 1 || s.Conflicts != 1 {
+			t.Errorf("%+v after a restart, want the last success at %v", s, want)
+		}
+		if n, err := q.Drop(t.Context(), fprom.Filter{}); n != 1 || err != nil || stats(t, q).Conflicts != 0 {
+			t.Errorf("Drop: %d, %v, %+v; want none of its conflicts left", n, err, stats(t, q))
+		}
+	})
+}

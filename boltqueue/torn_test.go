@@ -150,6 +150,17 @@ func TestDamagedRecord(t *testing.T) {
 	if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != bad.Key || string(got[0].Body) != string(bad.Body) {
 		t.Errorf("delivered %v after the event was put again", got)
 	}
+	closeQueue(t, q)
+	if file, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.ReplaceAll(file, []byte(`"amount":4242`), []byte(`"amount":9242`)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	q = open(t, dir, discard)
+	if put(t, q, bad); stats(t, q).Pending != 0 || stats(t, q).Ledger != 4 {
+		t.Errorf("%+v after a done event was damaged and put again; want no second delivery", stats(t, q))
+	}
 }
 
 // TestDamagedWhileOpen: an event that is damaged in the file of a running service stops no other one, and can be put again.

@@ -89,6 +89,7 @@ func (r *rig) testFilter() {
 		{"a key that is an address", fprom.Filter{Keys: []string{signupKey}}, []int{signup}},
 		{"event ids", fprom.Filter{Keys: []string{"re_none", "in_wrong_uid"}}, []int{noReferral, wrongUID}},
 		{"event ids that are customers", fprom.Filter{Keys: []string{strings.TrimPrefix(signupKey, "signup:"), "u_gus"}}, []int{signup, cancelled}},
+		{"keys and a kind", fprom.Filter{Keys: []string{"in_behind", "in_wrong", "in_tracked", "in_double", "re_none"}, Kind: fprom.KindSale}, []int{tracked, duplicate, wrong, behind}},
 		{"keys that nobody has", fprom.Filter{Keys: []string{"in_", "sale:", "refund:in_tracked", ""}}, nil},
 		{"waiting", fprom.Filter{State: fprom.StateWaiting}, []int{retried, behind, bulky}},
 		{"done", fprom.Filter{State: fprom.StateDone}, []int{tracked, noReferral, duplicate, signup, cancelled}},

@@ -162,6 +162,32 @@ func TestPoison(t *testing.T) {
 }
 
 // TestBulkLeavesRoom: a live message finds a worker at once, however many bulk ones wait.
+// TestRetriesTogether: retries that are due at the same time do not wait for each other.
+func TestRetriesTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, seq, start := backlog.New[string](), uint64(0), time.Now()
+		add(l, &seq, "w", "x", "y", "z")
+		var mu sync.Mutex
+		tried := map[*item]bool{}
+		run(t, l, 8, time.Hour, func(it *item) {
+			mu.Lock()
+			again := tried[it]
+			tried[it] = true
+			mu.Unlock()
+			if !again {
+				l.Retry(it, time.Minute, false)
+				return
+			}
+			time.Sleep(10 * time.Second)
+			l.Done(it)
+		})
+		if d := time.Since(start); d > 75*time.Second {
+			t.Errorf("four retries took %v, want a minute and ten seconds", d)
+		}
+	})
+}
+
 func TestBulkLeavesRoom(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{2, 64} {
