@@ -13,7 +13,7 @@ import (
 const maxDepth = 32
 
 // decode parses a notification to {"name": root element, "content": its content}. An element with children becomes an object; if
-// children have the same name, the last one counts. Another element becomes its text, or null with nil="true". JSON is parsed too,
+// children have the same name, the last one counts. Another element becomes its text. JSON is parsed too,
 // so that convert can say what is wrong.
 func decode(body []byte) (map[string]any, error) {
 	if bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
@@ -74,11 +74,6 @@ func element(d *xml.Decoder, start xml.StartElement, depth int) (any, error) {
 		case xml.CharData:
 			text.Write(t)
 		case xml.EndElement:
-			for _, a := range start.Attr {
-				if a.Name.Local == "nil" && a.Value == "true" {
-					return nil, nil
-				}
-			}
 			if object != nil {
 				return object, nil
 			}
