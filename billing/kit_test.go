@@ -306,6 +306,71 @@ func TestCustomerIsAskedOnlyIfUnknown(t *testing.T) {
 	}
 }
 
+// A lookup that fails is no error of the webhook: the provider sends it again, whatever the application returned.
+func TestLookupFails(t *testing.T) {
+	t.Parallel()
+	down := errors.New("the database is down")
+	for _, cause := range []error{down, &fprom.ValidationError{Field: "x", Reason: "is wrong"}} {
+		for _, o := range []billing.Option{
+			billing.WithCustomer(func(context.Context, string) (billing.Customer, error) { return billing.Customer{UID: "u"}, cause }),
+			billing.WithPayment(func(context.Context, string) (billing.Payment, error) { return billing.Payment{UID: "u"}, cause }),
+		} {
+			x := with(`{"id":"1","amount":5,"currency":"eur","customer":"c1"}`, func(p *billing.Payload) {
+				d := p.Refund()
+				d.ID(p.Root.Text("id"))
+				d.Payment(p.Root.Text("customer"))
+				d.Customer(p.Root.Text("customer"))
+				d.Amount(p.Root.Int("amount"), p.Root.Text("currency"), 2)
+				d.Add()
+			}, o)
+			if x.Err == nil || fprom.IsPermanent(x.Err) || !strings.Contains(x.Err.Error(), cause.Error()) || len(x.Tracked) > 0 {
+				t.Errorf("%+v", x)
+			}
+			if cause == down && !errors.Is(x.Err, down) {
+				t.Errorf("the cause is lost: %v", x.Err)
+			}
+		}
+	}
+}
+
+// What the payload says about the promoter is not mixed with what the application knows; a sign-up may know neither.
+func TestCustomerAndPayment(t *testing.T) {
+	t.Parallel()
+	customer := billing.WithCustomer(func(context.Context, string) (billing.Customer, error) {
+		return billing.Customer{UID: "u", TID: "t", RefID: "r"}, nil
+	})
+	x := with(`{"id":"1","amount":5,"currency":"eur","customer":"c1","first":{"fp_tid":"payload"}}`, sale, customer)
+	want := fprom.Event(fprom.Sale{EventID: "1", Amount: 5, Currency: "eur", UID: "u", TID: "payload"})
+	if len(x.Tracked) != 1 || x.Tracked[0].Event != want {
+		t.Errorf("%+v, want %+v", x, want)
+	}
+	x = with(`{"customer":"c1","email":"a@example.com"}`, func(p *billing.Payload) {
+		d := p.Signup()
+		d.Email(p.Root.Text("email"))
+		d.Customer(p.Root.Text("customer"))
+		d.Add()
+	}, customer)
+	want = fprom.Signup{Email: "a@example.com", TID: "t", RefID: "r"}
+	if len(x.Tracked) != 1 || x.Tracked[0].Event != want {
+		t.Errorf("%+v, want %+v", x, want)
+	}
+	x = with(`{"id":"1","amount":5,"currency":"eur"}`, func(p *billing.Payload) {
+		d := p.Refund()
+		d.ID(p.Root.Text("id"))
+		if total, tax := d.Payment(p.Root.Text("id")); total.OK || tax.OK {
+			t.Errorf("a total of nothing: %+v, %+v", total, tax)
+		}
+		d.Amount(p.Root.Int("amount"), p.Root.Text("currency"), 2)
+		d.Add()
+	}, billing.WithPayment(func(context.Context, string) (billing.Payment, error) {
+		return billing.Payment{UID: "u", SaleEventID: "s"}, nil
+	}))
+	want = fprom.Refund{EventID: "1", Amount: 5, Currency: "eur", UID: "u", SaleEventID: "s"}
+	if len(x.Tracked) != 1 || x.Tracked[0].Event != want {
+		t.Errorf("%+v, want %+v", x, want)
+	}
+}
+
 // An error of the check that says nothing about the signature must not look like a forgery.
 func TestCannotVerify(t *testing.T) {
 	t.Parallel()

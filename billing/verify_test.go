@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +34,7 @@ func TestVerifiers(t *testing.T) {
 	const inHex, inBase64 = "c4be5c092d907fa240f2da524c1fd82913705379274d113cacd5ec3a667ad4d4", "xL5cCS2Qf6JA8tpSTB/YKRNwU3knTRE8rNXsOmZ61NQ="
 	hexed, based := billing.HMACSHA256("X-Sign", hex.DecodeString), billing.HMACSHA256("X-Sign", base64.StdEncoding.DecodeString)
 	shared := billing.SharedSecret("X-Token")
+	joined := billing.Stamped{Header: "X-Sign", Separator: ",", Stamp: "t", Signature: "v1", Joint: "."}.Verify
 	for _, tt := range []struct {
 		name   string
 		verify billing.Verifier
@@ -55,12 +57,19 @@ func TestVerifiers(t *testing.T) {
 		{"base64", based, header("X-Sign", inBase64), "secret", true},
 		{"hex for base64", based, header("X-Sign", inHex), "secret", false},
 		{"wrong", based, header("X-Sign", inBase64), "secret2", false},
+		{"hex and more", hexed, header("X-Sign", inHex+"zz"), "secret", false},
+		{"base64 and more", based, header("X-Sign", inBase64+"!"), "secret", false},
+		{"a second signature and more", billing.StandardWebhooks, stamped(signature + "!"), standard, false},
+		{"stamped", joined, header("X-Sign", "t=1,v1=4d278fab6d924b41f7c173ed6b8b11f8838c5b13810bda6a0d2a74a2d23b3780"), "secret", true},
+		{"stamped and more", joined, header("X-Sign", "t=1,v1=4d278fab6d924b41f7c173ed6b8b11f8838c5b13810bda6a0d2a74a2d23b3780zz"), "secret", false},
+		{"stamped with a word", joined, header("X-Sign", "t=one,v1=b8818fa340b6f4e0e5b042518c5b6802b7b963f3b4321361ab84d548c779cebb"), "secret", false},
 		{"shared", shared, header("X-Token", "secret"), "secret", true},
 		{"a part", shared, header("X-Token", "secre"), "secret", false},
 		{"none", shared, http.Header{}, "secret", false},
 		{"basic", billing.BasicAuth, header("Authorization", "Basic dXNlcjpwYTpzcw=="), "user:pa:ss", true},
 		{"other password", billing.BasicAuth, header("Authorization", "Basic dXNlcjpwYTpzcw=="), "user:pass", false},
 		{"user alone", billing.BasicAuth, header("Authorization", "Basic dXNlcjo="), "user", true},
+		{"another user alone", billing.BasicAuth, header("Authorization", "Basic b3RoZXI6"), "user", false},
 		{"user alone, password sent", billing.BasicAuth, header("Authorization", "Basic dXNlcjpwYTpzcw=="), "user", false},
 		{"no password", billing.BasicAuth, http.Header{}, ":", false},
 		{"not basic", billing.BasicAuth, header("Authorization", "user:pa:ss"), "user:pa:ss", false},
@@ -70,6 +79,16 @@ func TestVerifiers(t *testing.T) {
 		if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
 			t.Errorf("%s: %v, want success %t", tt.name, err, tt.ok)
 		}
+	}
+}
+
+// A secret that is not base64 is said, and no part of it becomes the key.
+func TestSecretNotBase64(t *testing.T) {
+	t.Parallel()
+	v := billing.Provider{Name: "test", Verify: billing.StandardWebhooks}
+	err := v.Check(header("webhook-signature", "v1,AAAA"), []byte("{}"), "whsec_AAAA!")
+	if !errors.Is(err, billing.ErrSignature) || !strings.Contains(err.Error(), "is not base64") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -99,6 +118,16 @@ func TestVerifierTime(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A time stamp that is no time is refused, however old a webhook may be.
+func TestCheckTime(t *testing.T) {
+	t.Parallel()
+	for stamp, ok := range map[string]bool{"0": true, "1614265330": true, "1099511627776": true, "1099511627777": false, "-1": false, "": false, "now": false, "1.5": false} {
+		if err := (billing.Delivery{}).CheckTime(stamp); (err == nil) != ok || err != nil && !errors.Is(err, billing.ErrSignature) {
+			t.Errorf("%q: %v, want success %t", stamp, err, ok)
+		}
+	}
 }
 
 func TestMatchHMACNeedsKey(t *testing.T) {
