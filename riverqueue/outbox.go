@@ -20,7 +20,7 @@ const (
 const (
 	redriveSQL = `WITH selected AS MATERIALIZED (` + selectSQL + ` AND l.body IS NOT NULL` + lockSelectedSQL + `),
 		placed AS MATERIALIZED (SELECT key, nextval('$schema.fprom_seq') AS place FROM selected),
-		redriven AS (UPDATE $schema.fprom_ledger l SET state = 'waiting', seq = place, settled_at = NULL, outcome = '', attempts = 0, next_attempt = now(), generation = generation + 1
+		redriven AS (UPDATE $schema.fprom_ledger l SET state = 'waiting', seq = place, settled_at = NULL, attempts = 0, next_attempt = now(), generation = generation + 1
 			FROM placed WHERE l.account_id = $account AND l.key = placed.key AND l.state = 'dead' RETURNING l.*)
 		SELECT count($schema.fprom_wake(key, bulk, now())) FROM (SELECT * FROM redriven ORDER BY seq) r`
 	dropSQL = `WITH selected AS MATERIALIZED (` + selectSQL + lockSelectedSQL + `),

@@ -295,6 +295,9 @@ func TestEarlyJob(t *testing.T) {
 		t.Errorf("tried again after %v, FirstPromoter asked for 2 s", d)
 	}
 	flush(t, q)
+	if n := jobs(t, pool, cfg.Schema); n != 3 {
+		t.Errorf("%d jobs, want 3: of the sale, of its second attempt, and the early one", n)
+	}
 }
 
 // TestRescue: what a process had in hand when it died is delivered after Config.Rescue, and not before.

@@ -30,8 +30,8 @@ func (r *rig) testRedrive() {
 	s.start(2, nil)
 	s.checkOnce(s.msgs[wrong:retried]...)
 	for _, place := range []int{wrong, wrongUID, wrongKey} {
-		if got := s.deliveries(s.msgs[place])[0]; string(got.Body) == "" || got.Digest != s.msgs[place].Digest || got.Customer != s.msgs[place].Customer {
-			s.t.Errorf("redriven: %+v, want what was put: %+v", got.Message, s.msgs[place])
+		if got := s.deliveries(s.msgs[place])[0]; string(got.Body) == "" || got.Attempt != 1 || got.Digest != s.msgs[place].Digest || got.Customer != s.msgs[place].Customer {
+			s.t.Errorf("redriven: %+v, want the first attempt of what was put: %+v", got.Message, s.msgs[place])
 		}
 	}
 	s.wait("all done", func() bool { return len(s.list(fprom.Filter{State: fprom.StateDone, Outcome: fprom.Tracked})) == 5 })
@@ -144,4 +144,7 @@ func (r *rig) testReplaced() {
 	s.checkCount("Redrive of a key that waits again", n, err, 0)
 	s.start(2, func(context.Context, fprom.Message) (fprom.Result, error) { return done() })
 	s.checkOnce(corrected)
+	if got := s.deliveries(corrected)[0].Attempt; got != 1 {
+		s.t.Errorf("what replaces a dead letter has Attempt %d, want 1", got)
+	}
 }
