@@ -326,7 +326,7 @@ func TestLookupFails(t *testing.T) {
 			if x.Err == nil || fprom.IsPermanent(x.Err) || !strings.Contains(x.Err.Error(), cause.Error()) || len(x.Tracked) > 0 {
 				t.Errorf("%+v", x)
 			}
-			if cause == down && !errors.Is(x.Err, down) {
+			if errors.Is(cause, down) && !errors.Is(x.Err, down) {
 				t.Errorf("the cause is lost: %v", x.Err)
 			}
 		}

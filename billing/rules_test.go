@@ -86,24 +86,25 @@ func rule(t *testing.T, name, webhook string, with, each []string) string {
 	}
 	result := ""
 	for _, word := range append(each, "")[:max(len(each), 1)] {
-		got := "="
+		got := []string{"="}
 		x := v.Explain([]byte(strings.ReplaceAll(webhook, "%s", word)), opts...)
 		if wrong := new(fprom.ValidationError); errors.As(x.Err, &wrong) {
-			got += " error " + wrong.Field
+			got = append(got, "error", wrong.Field)
 		} else if x.Skipped != "" {
-			got += " skipped " + string(x.Skipped)
+			got = append(got, "skipped", string(x.Skipped))
 		}
 		for _, e := range x.Events() {
 			m, err := fprom.NewMessage(e)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got += " " + m.Kind + " " + string(m.Body)
+			got = append(got, m.Kind, string(m.Body))
 		}
-		if result != "" && got != result {
-			t.Errorf("%s: %s, and others %s", word, got, result)
+		line := strings.Join(got, " ")
+		if result != "" && line != result {
+			t.Errorf("%s: %s, and others %s", word, line, result)
 		}
-		result = got
+		result = line
 	}
 	return result
 }
