@@ -31,7 +31,7 @@ func decode(body []byte) (map[string]any, error) {
 		if !ok {
 			continue
 		}
-		content, err := element(d, start, 0)
+		content, err := element(d, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func decode(body []byte) (map[string]any, error) {
 	}
 }
 
-func element(d *xml.Decoder, start xml.StartElement, depth int) (any, error) {
+func element(d *xml.Decoder, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errors.New("the XML elements are nested too deep")
 	}
@@ -63,7 +63,7 @@ func element(d *xml.Decoder, start xml.StartElement, depth int) (any, error) {
 		}
 		switch t := t.(type) {
 		case xml.StartElement:
-			v, err := element(d, t, depth+1)
+			v, err := element(d, depth+1)
 			if err != nil {
 				return nil, err
 			}
