@@ -448,3 +448,38 @@ func TestAPauseIsNoDayOfFailures(t *testing.T) {
 		}
 	})
 }
+
+// TestRefundsNeverPassTheirSale: a refund that passes its sale takes nothing back, and the commission stays. So it waits, also where the
+// later events of the customer may go, or where it names the customer in another way. If the sale is given up, it goes.
+func TestRefundsNeverPassTheirSale(t *testing.T) {
+	for name, outage := range map[string]time.Duration{"a sale that fails for three hours": 3 * time.Hour, "a sale that is given up": 100 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				server := fpromtest.NewServer(t, fpromtest.InMemory())
+				server.Inject(fpromtest.Status(500).OnEvent("first").OnKind(fprom.KindSale).For(outage))
+				cfg := server.Config()
+				cfg.Logger = slog.New(slog.DiscardHandler)
+				tracker := start(t, cfg)
+				first := fprom.Sale{EventID: "first", Email: "ann@example.com", UID: "ann", Amount: 1000, RefID: fpromtest.DefaultRefID}
+				second := first
+				second.EventID = "second"
+				enqueue(t, tracker, first, second, fprom.Refund{EventID: "r1", Email: "ann@example.com", Amount: 400, SaleEventID: "first"},
+					fprom.Refund{EventID: "r2", UID: "ann", Amount: 600, SaleEventID: "first"})
+				for i := range 40 * 6 {
+					enqueue(t, tracker, sale(fmt.Sprint("other", i)))
+					time.Sleep(10 * time.Minute)
+				}
+				var left int64
+				for _, c := range server.Commissions() {
+					left += c.SaleAmount
+				}
+				if left != second.Amount {
+					t.Errorf("commissions for %d, want only that for the second sale", left)
+				}
+				if s := tracker.Stats(); s.Queue.Pending != 0 || s.Rejected > 1 {
+					t.Errorf("stats %+v", s)
+				}
+			})
+		})
+	}
+}

@@ -88,6 +88,14 @@ func (d *dedupe) check(m Message, waiting bool) (repeat, conflict bool) {
 	return d.get(m.Key).compare(m, waiting)
 }
 
+// waits reports whether the queue has the event and it has no outcome.
+func (d *dedupe) waits(key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := d.get(key)
+	return k.waits && k.delivered == ""
+}
+
 // stored notes that the queue has m, which waits unless its delivery was quicker.
 func (d *dedupe) stored(m Message) {
 	d.mu.Lock()

@@ -40,7 +40,7 @@ func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 // send takes an attempt through the stages: dedupe → gate → client. The verdict goes back through them.
 func (t *Tracker) send(ctx context.Context, a *attempt) {
 	defer t.report(ctx, a)
-	if !t.dedupe.beginSend(ctx, a) {
+	if t.saleWaits(ctx, a) || !t.dedupe.beginSend(ctx, a) {
 		return
 	}
 	defer t.dedupe.endSend(a) // also after a panic

@@ -116,7 +116,7 @@ func IsPermanent(err error) bool {
 
 // IsSetAside reports whether a queue must let the later events of the customer pass, while it keeps the event: the event has
 // failed alone for an hour and is no sign-up of the last week, or it is a sale before its last attempt by
-// RetryConfig.NotFound, whose sign-up may come later. Where nothing succeeds at all, one event an hour is set aside too, but
+// RetryConfig.NotFound, whose sign-up may come later, or a refund whose sale waits. Where nothing succeeds at all, one event an hour is set aside too, but
 // no sign-up, since perhaps only a later event can succeed.
 func IsSetAside(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
@@ -124,8 +124,8 @@ func IsSetAside(err error) bool {
 }
 
 // IsHeld reports whether the attempt does not count: the account is paused (429, a refused key, a wrong endpoint), the
-// delivery was interrupted, or "no such referral" may have come too early (RetryConfig.NotFound). A queue keeps such an event
-// without counting an attempt.
+// delivery was interrupted, the sale of a refund waits, or "no such referral" may have come too early (RetryConfig.NotFound).
+// A queue keeps such an event without counting an attempt.
 func IsHeld(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
 	return ok && d.held()

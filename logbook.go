@@ -67,7 +67,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 		}
 		switch {
 		case a.class == classAskAgain:
-			text = "no such referral yet; asked again later"
+			text = "sent too early; sent again later"
 		case a.class == classSuspected:
 			text = "this event was refused; it is kept and tried again later"
 		case a.known.failure != nil && a.known.failure.alone:

@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -63,4 +64,30 @@ func (t *Tracker) askAgain(a *attempt) {
 	a.wait, a.aside = times[i]-age, i == len(times)-1 // its sign-up may wait behind it
 	a.class = classAskAgain
 	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), a.wait.Round(time.Second))
+}
+
+// saleWaits reports whether a is a queued refund of a sale that has no outcome yet, and postpones it. Before its sale a refund takes
+// nothing back, and the commission stays.
+func (t *Tracker) saleWaits(ctx context.Context, a *attempt) (waits bool) {
+	if a.Kind != KindRefund || !a.queued {
+		return false
+	}
+	e, _ := a.Event()
+	refund, _ := e.(Refund)
+	sale := KindSale + ":" + refund.SaleEventID
+	if o, durable := t.Outbox(); !durable {
+		waits = t.dedupe.waits(sale)
+	} else if refund.SaleEventID != "" {
+		_ = t.guard(ctx, "the Outbox's Entries", func() error {
+			for range o.Entries(ctx, Filter{Keys: []string{sale}, Kind: KindSale, State: StateWaiting}) {
+				waits = true // also after an error
+			}
+			return nil
+		})
+	}
+	if waits {
+		a.class, a.wait, a.aside = classAskAgain, time.Minute, true
+		a.err = fmt.Errorf("fprom: %s: its sale %s has no outcome yet; the refund is sent after it", SafeKey(a.Key), SafeKey(sale))
+	}
+	return waits
 }

@@ -49,3 +49,39 @@ func TestSignupThatFailsInEachProcess(t *testing.T) {
 		}
 	})
 }
+
+// TestRefundAfterARestart: a refund waits for its sale that was set aside, although the new process has not tried the sale.
+func TestRefundAfterARestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, dir := fpromtest.NewServer(t, fpromtest.InMemory()), t.TempDir()
+		server.Inject(fpromtest.Status(500).OnKind(fprom.KindSale).OnEvent("ann@example.com's").For(130 * time.Minute))
+		for process := range 2 {
+			cfg := server.Config()
+			cfg.Queue, cfg.Logger = open(t, dir), slog.New(slog.DiscardHandler)
+			tracker, err := fprom.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for minute := range 120 {
+				events := []fprom.Event{fprom.Sale{EventID: fmt.Sprint(process, "_", minute), Email: "bob@example.com", Amount: 100}}
+				if process == 0 && minute == 0 {
+					events = append(events, fprom.Sale{EventID: "ann@example.com's", Email: "ann@example.com", Amount: 100, RefID: fpromtest.DefaultRefID},
+						fprom.Refund{EventID: "ann@example.com's", Email: "ann@example.com", Amount: 100, SaleEventID: "ann@example.com's"})
+				}
+				if err := tracker.Enqueue(t.Context(), events...); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Minute)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if err := tracker.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			if n := len(server.Commissions()); n != 2*process {
+				t.Errorf("%d commissions after process %d, want %d", n, process, 2*process)
+			}
+		}
+	})
+}
