@@ -6,6 +6,8 @@ const (
 	// refusalsToPause is how many different events must be refused in a row before the account is paused: fewer may be at
 	// fault themselves.
 	refusalsToPause = 3
+	// anyToPause is how many refusals in a row, of whichever events, pause the account: a few may fail again and again.
+	anyToPause = 50
 	// quickProbes is how many refusals in a row, of whichever events, keep probes a second apart. After more, the account is
 	// at fault, and probes slow down.
 	quickProbes   = 250
@@ -22,20 +24,18 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 		g.reason, g.until = nil, time.Now() // the breaker may stay half-open, if the event is rejected
 	case a.class == classThrottled:
 		pause = a.wait
-	case a.class == classUnauthorized:
-		g.refused++
-		pause = min(probeInterval<<min(g.refused-1, 6), slowInterval)
-	case a.class == classSuspected, a.class == classBusy: // the event or the account is at fault
+	case a.class == classSuspected, a.class == classUnauthorized, a.class == classBusy: // the event or the account is at fault
+		quick := quickProbes
+		if a.class == classUnauthorized {
+			quick = 1
+		}
 		g.refused++
 		if !a.again { // otherwise it says nothing new
 			g.refusedNew++
 		}
-		switch {
-		case g.refused > quickProbes:
-			pause = max(a.wait, slowInterval)
-		case g.reason != nil, g.refusedNew >= refusalsToPause:
-			pause = max(a.wait, probeInterval)
-		case a.class == classSuspected:
+		if quick == 1 || g.reason != nil || g.refusedNew >= refusalsToPause || g.refused >= anyToPause {
+			pause = max(a.wait, min(probeInterval<<min(max(g.refused-quick, 0), 6), slowInterval))
+		} else if a.class == classSuspected {
 			g.until = time.Now() // for the next probe of the breaker
 		}
 	}

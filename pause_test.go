@@ -311,12 +311,20 @@ func TestRefusedAfterAnOutage(t *testing.T) {
 					}
 					return r
 				}}
-				tracker := start(t, config(f))
+				cfg := config(f)
+				cfg.RequestsPerMinute, cfg.Burst = 400, 20
+				tracker := start(t, cfg)
 				for i := range 300 {
 					enqueue(t, tracker, sale(strconv.Itoa(i)))
 				}
-				time.Sleep(2 * time.Hour)
+				time.Sleep(time.Hour)
 				before := len(f.seen())
+				time.Sleep(time.Minute)
+				if n := len(f.seen()) - before; n > 50+60 {
+					t.Errorf("%d calls in the first minute, want 50 and one a second", n)
+				}
+				time.Sleep(time.Hour)
+				before = len(f.seen())
 				time.Sleep(time.Hour)
 				if n := len(f.seen()) - before; n > 61 || n < 50 {
 					t.Errorf("%d calls in the second hour, want one a minute", n)
