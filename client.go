@@ -30,35 +30,30 @@ type client struct {
 	closeIdle func()
 }
 
+// newClient uses the transport of the Config, else a copy of http.DefaultTransport, or the original if the program has put
+// another type there.
 func newClient(cfg Config, called func()) *client {
-	c := &client{cfg: cfg, called: called, closeIdle: func() {}}
-	if cfg.HTTPClient != nil {
+	c := &client{cfg: cfg, transport: http.DefaultTransport, called: called, closeIdle: func() {}}
+	standard, ok := http.DefaultTransport.(*http.Transport)
+	switch {
+	case cfg.HTTPClient != nil && cfg.HTTPClient.Transport != nil:
 		c.transport = cfg.HTTPClient.Transport
-	}
-	if c.transport == nil {
-		c.useDefaultTransport()
+	case ok:
+		t := standard.Clone()
+		t.MaxIdleConnsPerHost = cfg.Workers // over HTTP/1.1 each has its connection
+		t.MaxResponseHeaderBytes = 64 << 10
+		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second} // so that a dead connection is closed
+		c.transport, c.closeIdle = t, t.CloseIdleConnections
 	}
 	return c
 }
 
-// useDefaultTransport uses a copy of http.DefaultTransport, or the original if the program has put another type there.
-func (c *client) useDefaultTransport() {
-	standard, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		c.transport = http.DefaultTransport
-		return
-	}
-	t := standard.Clone()
-	t.MaxIdleConnsPerHost = c.cfg.Workers // over HTTP/1.1 each has its connection
-	t.MaxResponseHeaderBytes = 64 << 10
-	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second} // so that a dead connection is closed
-	c.transport, c.closeIdle = t, t.CloseIdleConnections
-}
-
-func (c *client) request(ctx context.Context, m Message) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.BaseURL+"/"+m.Kind, bytes.NewReader(m.Body))
+func (c *client) post(ctx context.Context, m Message) verdict {
+	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(attempt, http.MethodPost, c.cfg.BaseURL+"/"+m.Kind, bytes.NewReader(m.Body))
 	if err != nil {
-		return nil, err
+		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: fmt.Errorf("fprom: %s: %w", SafeKey(m.Key), err)}
 	}
 	req.Header = http.Header{
 		"Accept":          {"application/json"},
@@ -67,16 +62,6 @@ func (c *client) request(ctx context.Context, m Message) (*http.Request, error) 
 		"Authorization":   {"Bearer " + c.cfg.APIKey},
 		"Content-Type":    {"application/json"},
 		"User-Agent":      {userAgent},
-	}
-	return req, nil
-}
-
-func (c *client) post(ctx context.Context, m Message) verdict {
-	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	req, err := c.request(attempt, m)
-	if err != nil {
-		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: fmt.Errorf("fprom: %s: %w", SafeKey(m.Key), err)}
 	}
 	start := time.Now()
 	v := c.roundTrip(req, m)
@@ -119,9 +104,15 @@ func (c *client) scrub(err error) error {
 	if quotes {
 		s += "malformed answer"
 	}
-	clean := safelog.Foreign(s, c.cfg.APIKey)
-	if clean == err.Error() {
-		return err
-	}
-	return errors.New(clean)
+	return &scrubbed{safelog.Foreign(s, c.cfg.APIKey), err}
 }
+
+// scrubbed is an error with another text. It has no Unwrap: some loggers print what that returns.
+type scrubbed struct {
+	text string
+	err  error
+}
+
+func (e *scrubbed) Error() string        { return e.text }
+func (e *scrubbed) Is(target error) bool { return errors.Is(e.err, target) }
+func (e *scrubbed) As(target any) bool   { return errors.As(e.err, target) }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 	"unicode"
@@ -248,6 +250,20 @@ func TestErrorsOfAQueueShowNoAddress(t *testing.T) {
 		checkSecrets(t, "Stats", printed(t, tracker.Stats()))
 		if !strings.Contains(log.String(), "LOST") || !strings.Contains(log.String(), "Duplicate entry [address] for key") {
 			t.Errorf("the log says %q", log.String())
+		}
+	})
+}
+
+// Whatever the text of the transport's error, errors.Is and errors.As find it, and no print shows the text.
+func TestErrorsOfTheTransport(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for name, text := range map[string]string{"short": "dial", "long": strings.Repeat("proxy ", 60), "control": "a\x1bb", "key": apiKey + secretEmail, "quotes": "malformed HTTP response " + secretEmail} {
+			cause := fmt.Errorf("%s: %w", text, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
+			_, err := start(t, config(always(reply{err: cause}))).Track(t.Context(), sale("x"))
+			if _, isNet := errors.AsType[net.Error](err); !isNet || !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("%s: the error is lost: %v", name, err)
+			}
+			checkSecrets(t, name, printed(t, err))
 		}
 	})
 }
