@@ -24,7 +24,7 @@ const (
 
 const (
 	warnOtherID = "FirstPromoter names another event id; this event may not be registered"
-	warnFirst   = "FirstPromoter knew this event id before its first attempt: if it is the id of an older payment, this one earns nothing; each payment needs an id of its own"
+	warnFirst   = "FirstPromoter knew this event id before its first attempt. That is normal if a webhook came again after this process had forgotten the id (DedupeConfig). But if it is the id of an older payment, this one earns nothing: each payment needs an id of its own"
 )
 
 // features of an answer, as a bit set.
