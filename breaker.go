@@ -22,11 +22,11 @@ type BreakerConfig struct {
 func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 	return gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:        "firstpromoter",
-		Timeout:     c.OpenFor,
+		Timeout:     max(c.OpenFor-1, 1), // gobreaker is half-open only after its time, not at it
 		ReadyToTrip: func(n gobreaker.Counts) bool { return int(n.ConsecutiveFailures) >= c.Failures },
 		OnStateChange: func(_ string, _, to gobreaker.State) { // with mu held
 			if to == gobreaker.StateOpen {
-				g.shut(c.OpenFor + time.Millisecond) // gobreaker is half-open only after its time, not at it
+				g.shut(c.OpenFor)
 			}
 		},
 	})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -277,4 +278,21 @@ func TestReplacedDefaultTransport(t *testing.T) {
 	if n := len(f.seen()); n != 2 {
 		t.Errorf("%d calls, want 2", n)
 	}
+}
+
+// Durations of centuries mean for ever.
+func TestDurationsOfCenturies(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const ever = time.Duration(math.MaxInt64)
+		cfg := config(script(reply{status: 500}, ok()))
+		cfg.Timeout, cfg.Dedupe.TTL = ever, ever
+		cfg.Breaker = fprom.BreakerConfig{Failures: 1, OpenFor: ever}
+		cfg.Retry = fprom.RetryConfig{Base: ever, Max: ever, NotFound: []time.Duration{ever}}
+		tracker := start(t, cfg)
+		_, _ = tracker.Track(t.Context(), sale("first"))
+		time.Sleep(time.Minute)
+		if _, err := tracker.Track(t.Context(), sale("second")); !errors.Is(err, fprom.ErrCircuitOpen) {
+			t.Errorf("Track: %v, want ErrCircuitOpen", err)
+		}
+	})
 }
