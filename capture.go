@@ -2,9 +2,6 @@ package fprom
 
 import "net/http"
 
-// captureMaxAge is how long FirstPromoter's own script keeps its cookies: 60 days.
-const captureMaxAge = 60 * 24 * 60 * 60
-
 // CaptureOption changes what CaptureReferral does.
 type CaptureOption func(*capture)
 
@@ -33,7 +30,7 @@ func CaptureReferral(next http.Handler, opts ...CaptureOption) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id := c.referral(r); id != "" {
 			http.SetCookie(w, &http.Cookie{ //nolint:gosec // scripts share it, and plain HTTP has it too (see CaptureReferral)
-				Name: cookieRef, Value: id, Path: "/", Domain: c.domain, MaxAge: captureMaxAge, SameSite: http.SameSiteLaxMode,
+				Name: cookieRef, Value: id, Path: "/", Domain: c.domain, MaxAge: 60 * 24 * 60 * 60, SameSite: http.SameSiteLaxMode,
 				Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
 			})
 		}

@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,7 +45,7 @@ func newDedupe(c Config) *dedupe {
 	ttl := c.Dedupe.TTL
 	return &dedupe{
 		ttl: ttl, half: max(c.Dedupe.MaxEntries/2, 1), sending: map[string]chan struct{}{},
-		again: cache.New(c.Retry.askedFor()+giveUpAfter, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
+		again: cache.New(slices.Max(append([]time.Duration{0}, c.Retry.NotFound...))+giveUpAfter, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
 	}
 }
 
@@ -81,19 +82,11 @@ func (k known) compare(m Message, waiting bool) (repeat, conflict bool) {
 	return done && same, (done || waiting && k.waits) && !same
 }
 
-// check compares m with what is known of its id.
-func (d *dedupe) check(m Message, waiting bool) (repeat, conflict bool) {
+// look returns what is known of an id.
+func (d *dedupe) look(key string) known {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.get(m.Key).compare(m, waiting)
-}
-
-// waits reports whether the queue has the event and it has no outcome.
-func (d *dedupe) waits(key string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	k := d.get(key)
-	return k.waits && k.delivered == ""
+	return d.get(key)
 }
 
 // stored notes that the queue has m, which waits unless its delivery was quicker.

@@ -24,11 +24,6 @@ type RetryConfig struct {
 	NotFound []time.Duration
 }
 
-// askedFor is how long a sale is sent again after its first "no such referral".
-func (c RetryConfig) askedFor() time.Duration {
-	return slices.Max(append([]time.Duration{0}, c.NotFound...))
-}
-
 // RetryDelay returns how long a queue waits before it delivers an event again. attempt is the number of the delivery that
 // failed (1 for the first), and err is what deliver returned. If err asks for a wait, as FirstPromoter's Retry-After does, it
 // is that. Otherwise it is random, and its bound doubles with each attempt up to RetryConfig.Max. Safe for concurrent use.
@@ -76,14 +71,12 @@ func (t *Tracker) saleWaits(ctx context.Context, a *attempt) (waits bool) {
 	refund, _ := e.(Refund)
 	sale := KindSale + ":" + refund.SaleEventID
 	if o, durable := t.Outbox(); !durable {
-		waits = t.dedupe.waits(sale)
-	} else if refund.SaleEventID != "" {
-		_ = t.guard(ctx, "the Outbox's Entries", func() error {
-			for range o.Entries(ctx, Filter{Keys: []string{sale}, Kind: KindSale, State: StateWaiting}) {
-				waits = true // also after an error
-			}
-			return nil
-		})
+		k := t.dedupe.look(sale)
+		waits = k.waits && k.delivered == ""
+	} else {
+		for range o.Entries(ctx, Filter{Keys: []string{sale}, Kind: KindSale, State: StateWaiting}) {
+			waits = true // or there is an error
+		}
 	}
 	if waits {
 		a.class, a.wait, a.aside = classAskAgain, time.Minute, true
