@@ -74,8 +74,8 @@ func (t *Tracker) saleWaits(ctx context.Context, a *attempt) (waits bool) {
 		k := t.dedupe.look(sale)
 		waits = k.waits && k.delivered == ""
 	} else {
-		for range o.Entries(ctx, Filter{Keys: []string{sale}, Kind: KindSale, State: StateWaiting}) {
-			waits = true // or there is an error
+		for e, err := range o.Entries(ctx, Filter{Keys: []string{sale}, Kind: KindSale, State: StateWaiting}) {
+			waits = err != nil || e.State == StateWaiting
 		}
 	}
 	if waits {
