@@ -83,7 +83,7 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // another Shutdown's ctx has ended
 	if _, shared := t.cfg.Queue.(Limiter); !shared {
 		if q, err := t.queueStats(); err == nil && q.Pending+q.Bulk > 0 { //nolint:contextcheck // it has a time limit of its own
-			t.say(ctx, slog.LevelInfo, "shutdown: delivering the events that are due before the deadline of ctx, which a durable queue keeps otherwise; without a deadline all events, also a sale whose referral FirstPromoter does not know (RetryConfig.NotFound), and an outage is waited out", "waiting", q.Pending+q.Bulk)
+			t.say(ctx, slog.LevelInfo, "shutdown: delivering the events that are due before the deadline of ctx (if it has none, all events); a durable queue keeps the others for the next start", "waiting", q.Pending+q.Bulk)
 		}
 		if err := t.Flush(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {
 			t.say(ctx, slog.LevelError, "the queue could not be drained", safelog.Error(err))

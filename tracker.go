@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"sync"
 	"time"
 
@@ -53,8 +54,9 @@ func New(cfg Config) (*Tracker, error) {
 	if w, ok := cfg.Queue.(Watcher); ok {
 		w.Watch(t.Stats)
 	}
+	base, _ := url.Parse(cfg.BaseURL) // which validate has checked
 	_, volatile := cfg.Queue.(UndeliveredLister)
-	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", cfg.AccountID, "url", cfg.BaseURL,
+	t.say(t.running, slog.LevelInfo, "reports sales to FirstPromoter", "account", cfg.AccountID, "host", base.Host,
 		"queue", fmt.Sprintf("%T", cfg.Queue), "durable", !volatile, "version", Version)
 	t.runs.Go(t.runQueue)
 	return t, nil
