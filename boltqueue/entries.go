@@ -47,7 +47,7 @@ func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Ent
 
 // reader reads the entries that a filter selects, page by page.
 type reader struct {
-	filter     fprom.Filter
+	filter     fprom.Filter    // without Keys
 	keys       map[string]bool // the SafeKeys that Filter.Keys can mean; empty: all
 	seqs       []uint64        // the only events to read, ascending, then end+1; nil: all
 	after, end uint64          // the seqs that are left to read: after < seq ≤ end
@@ -59,6 +59,7 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 		return nil, err
 	}
 	r := &reader{filter: f, keys: map[string]bool{}, after: after}
+	r.filter.Keys = nil
 	for _, k := range f.SafeKeys() {
 		r.keys[k] = true
 	}
@@ -108,8 +109,10 @@ func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
 
 // next returns the first event after r.after that may be in the state of the filter; seq 0 if there is none.
 func (r *reader) next(open, done *bbolt.Cursor) (seq uint64, value []byte, isDone bool) {
-	var doneK, doneV []byte
-	k, value := open.Seek(seqKey(r.after + 1))
+	var k, doneK, doneV []byte
+	if r.filter.State != fprom.StateDone {
+		k, value = open.Seek(seqKey(r.after + 1))
+	}
 	if r.filter.State == "" || r.filter.State == fprom.StateDone {
 		doneK, doneV = done.Seek(seqKey(r.after + 1))
 	}
