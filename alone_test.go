@@ -449,8 +449,8 @@ func TestAPauseIsNoDayOfFailures(t *testing.T) {
 	})
 }
 
-// TestRefundsNeverPassTheirSale: a refund that passes its sale takes nothing back, and the commission stays. So it waits, also where the
-// later events of the customer may go, or where it names the customer in another way. If the sale is given up, it goes.
+// TestRefundsNeverPassTheirSale: a refund that passes its sale takes nothing back, and the commission stays. So it waits, also
+// where the later events of the customer may go, or where it names the customer in another way. If the sale is given up, it goes.
 func TestRefundsNeverPassTheirSale(t *testing.T) {
 	for name, outage := range map[string]time.Duration{"a sale that fails for three hours": 3 * time.Hour, "a sale that is given up": 100 * time.Hour} {
 		t.Run(name, func(t *testing.T) {

@@ -116,8 +116,8 @@ func IsPermanent(err error) bool {
 
 // IsSetAside reports whether a queue must let the later events of the customer pass, while it keeps the event: the event has
 // failed alone for an hour and is no sign-up of the last week, or it is a sale before its last attempt by
-// RetryConfig.NotFound, whose sign-up may come later, or a refund whose sale waits. Where nothing succeeds at all, one event an hour is set aside too, but
-// no sign-up, since perhaps only a later event can succeed.
+// RetryConfig.NotFound, whose sign-up may come later, or a refund whose sale waits. Where nothing succeeds at all, one event
+// an hour is set aside too, but no sign-up, since perhaps only a later event can succeed.
 func IsSetAside(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
 	return ok && d.aside

@@ -52,7 +52,7 @@ type Refund struct {
 	Amount      int64  `json:"amount,string"`             // positive, before taxes, in the unit of Sale.Amount. Required
 	Currency    string `json:"currency,omitempty"`        // as in Sale
 	Quantity    int    `json:"quantity,string,omitempty"` // items refunded; 0 means 1
-	SaleEventID string `json:"sale_event_id,omitempty"`   // EventID of the sale refunded: the queue sends the refund after it. Needed where products or rewards differ
+	SaleEventID string `json:"sale_event_id,omitempty"`   // EventID of its sale, which is sent first. Needed where products or rewards differ
 
 	SkipEmailNotification bool `json:"skip_email_notification,omitempty"`
 }

@@ -50,7 +50,7 @@ type Filter struct {
 	State      State     `json:"state,omitempty"`    // one state
 	Outcome    Outcome   `json:"outcome,omitempty"`  // one outcome
 	Kind       string    `json:"kind,omitempty"`     // one of the Kind constants
-	Customer   string    `json:"customer,omitempty"` // an address in any case, or another uid in its own; only events that still have their customer
+	Customer   string    `json:"customer,omitempty"` // an address in any case, or another uid as it is; not once it is erased
 	Since      time.Time `json:"since,omitzero"`     // recorded at or after
 	Until      time.Time `json:"until,omitzero"`     // recorded before
 	Reason     string    `json:"reason,omitempty"`   // a part of Entry.Reason, in any case

@@ -312,8 +312,8 @@ func TestFailedAttemptBeforeThePayment(t *testing.T) {
 	found(t, r, []string{"in_1"}, nil, nil, nil)
 }
 
-// FirstPromoter finds a lead by the uid, too: a customer whose address has changed since the sign-up is still a referral. The sale of a
-// lead that expired, was denied, or came after the sale is not missing.
+// FirstPromoter finds a lead by the uid, too: a customer whose address has changed since the sign-up is still a referral. The
+// sale of a lead that expired, was denied, or came after the sale is not missing.
 func TestLeads(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fpromtest.Company{}, 1, 0)

@@ -107,8 +107,8 @@ func (r *run) owner(c firstpromoter.Commission) *event {
 	return r.refundOf(c)
 }
 
-// refundOf returns the refund of ours that fits a refund's commission with the sale's event id, or else the sale, or nil. If every fitting
-// refund has such a commission, one of them has it twice.
+// refundOf returns the refund of ours that fits a refund's commission with the sale's event id, or else the sale, or nil. If
+// every fitting refund has such a commission, one of them has it twice.
 func (r *run) refundOf(c firstpromoter.Commission) *event {
 	sale := r.byKey[keyOf(fprom.KindSale, c.EventID)]
 	if sale == nil {

@@ -9,12 +9,13 @@
 //	subscription.canceled                   cancellation
 //
 // Why: checkout.completed and subscription.paid both report the first payment of a subscription, with different ids. It is taken
-// from subscription.paid, like all later payments; subscription.active adds nothing. amount_paid of an order or a transaction is what
-// the customer paid, and tax_amount is the tax in it. amount may be before a discount, and is read only without amount_paid.
-// subscription.scheduled_cancel only requests a cancellation at the end of the period. An expired subscription may still be paid. An
-// order or a refund that is pending is skipped with reason by-hand and a warning: Creem lists no event for its end. If a trial has a
-// price, subscribe to subscription.trialing: its last_transaction is a sale if its status is paid. If there is none, that is a
-// warning, or a sign-up with billing.WithTrialSignups. credits.auto_recharged is a warning, too, because it does not contain what was paid.
+// from subscription.paid, like all later payments; subscription.active adds nothing. amount_paid of an order or a transaction is
+// what the customer paid, and tax_amount is the tax in it. amount may be before a discount, and is read only without amount_paid.
+// subscription.scheduled_cancel only requests a cancellation at the end of the period. An expired subscription may still be paid.
+// An order or a refund that is pending is skipped with reason by-hand and a warning: Creem lists no event for its end. If a trial
+// has a price, subscribe to subscription.trialing: its last_transaction is a sale if its status is paid. If there is none, that
+// is a warning, or a sign-up with billing.WithTrialSignups. credits.auto_recharged is a warning, too, because it does not contain
+// what was paid.
 //
 //	field           read from object.…
 //	email           metadata fp_email; customer.email; else billing.WithCustomer, asked with cust_…, and

@@ -25,7 +25,7 @@ type Item[T any] struct {
 	due   time.Duration // the time of the next attempt, since Line.start; only if tried
 }
 
-// Customer returns the name by which queues know a customer: an address in lower case, also one that is a uid, and another uid as it is.
+// Customer returns the name by which queues know a customer: an address (also one that is a uid) in lower case, another uid as it is.
 func Customer(name string) string {
 	if strings.Contains(name, "@") {
 		return strings.ToLower(name)
