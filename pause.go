@@ -6,12 +6,12 @@ const (
 	// refusalsToPause is how many different events must be refused in a row before the account is paused: fewer may be at
 	// fault themselves.
 	refusalsToPause = 3
-	// anyToPause is how many refusals in a row, of whichever events, pause the account: a few may fail again and again.
+	// anyToPause is how many refusals in a row, of whichever events, pause the account: fewer may be repeats of one bad event.
 	anyToPause = 50
 	// quickProbes is how many refusals in a row, of whichever events, keep probes a second apart. After more, the account is
 	// at fault, and probes slow down.
 	quickProbes   = 250
-	probeInterval = time.Second // after a 401 it doubles, up to slowInterval
+	probeInterval = time.Second // it doubles with each 401, and each refusal after quickProbes, up to slowInterval
 	slowInterval  = time.Minute
 )
 
