@@ -80,7 +80,7 @@ func (t *Tracker) saleWaits(ctx context.Context, a *attempt) (waits bool) {
 	}
 	if waits {
 		a.class, a.wait, a.aside = classAskAgain, time.Minute, true
-		a.err = fmt.Errorf("fprom: %s: its sale %s has no outcome yet; the refund is sent after it", SafeKey(a.Key), SafeKey(sale))
+		a.err = fmt.Errorf("fprom: %s: its sale %s waits, or the outbox cannot be read; the refund is sent after the sale", SafeKey(a.Key), SafeKey(sale))
 	}
 	return waits
 }
