@@ -63,12 +63,12 @@ func (s settings) takes(account, context string) bool {
 }
 
 func invoice(p *billing.Payload, o billing.Node) {
-	if status := o.Text("status").S; status != "paid" && o.Int("amount_remaining").N > 0 {
+	if status := o.Text("status").S; status != "" && status != "paid" && o.Int("amount_remaining").N > 0 {
 		p.Skip(billing.NotFinal, "the invoice's status is "+status+": invoice.paid reports all payments once the rest is paid")
 		return
 	}
 	paid, total := o.Int("amount_paid"), o.Int("total")
-	if paid.N == 0 && o.Int("amount_due").N > 0 {
+	if paid.OK && paid.N == 0 && o.Int("amount_due").N > 0 {
 		p.Skip(billing.ByHand, "amount_paid is 0, and amount_due is not: the invoice "+o.Text("id").S+" was paid outside of Stripe, or forgiven; if it was paid, report it by hand")
 		return
 	}
