@@ -83,13 +83,13 @@ func invoice(p *billing.Payload, o billing.Node) {
 		metas = append(metas, l.At("metadata"))
 	}
 	d.Metadata(metas...)
-	d.Email(o.Text("customer_email"))
+	d.Email(o.Text("customer_email", "customer.email"))
 	d.Customer(customerID(o))
 	tax := o.Sum("total_taxes", "amount").Or(o.Sum("total_tax_amounts", "amount")).Or(o.Int("tax"))
 	amount(d, o, billing.Share(paid, o.Int("total_excluding_tax"), total).Or(billing.BeforeTax(paid, total, tax)))
 	for _, l := range lines {
 		if l.Int("amount").N > 0 {
-			d.Plan(l.Text("pricing.price_details.price", "price.id", "plan.id"))
+			d.Plan(l.Text("pricing.price_details.price", "pricing.price_details.price.id", "price.id", "plan.id"))
 			d.Quantity(l.At("quantity"))
 			break
 		}
@@ -116,7 +116,7 @@ func (s settings) session(p *billing.Payload, o billing.Node) {
 		return
 	}
 	d := p.Sale()
-	d.ID(o.Text("payment_intent", "id"))
+	d.ID(o.Text("payment_intent", "payment_intent.id", "id"))
 	s.buyer(d, o)
 	amount(d, o, o.Int("amount_total").Minus(o.Int("total_details.amount_tax")))
 	d.Plan(o.Text("line_items.data.0.price.id"))
@@ -174,7 +174,7 @@ func (s settings) paymentIntent(p *billing.Payload, o billing.Node) {
 
 // customerID returns the id of the customer, which is an account (acct_…) with Stripe's Accounts v2.
 func customerID(o billing.Node) billing.Text {
-	return o.Text("customer", "customer_account")
+	return o.Text("customer", "customer.id", "customer_account")
 }
 
 func amount(d *billing.Draft, o billing.Node, n billing.Int) {

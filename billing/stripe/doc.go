@@ -72,11 +72,11 @@
 // The new part is taken from the embedded list of refunds (API versions before 2022-11-15), or else computed with
 // previous_attributes. A payload without both (fetched by API, or cut) fails (422).
 //
-// Stripe also makes a refund when an authorization ends that was never captured. There is no sale to take back, so it is skipped
-// if its reason is expired_uncaptured_charge. If you cancel authorizations yourself, or capture only a part (Stripe makes a
-// refund of the rest), use WithChargeRefunded: the refund of refund.created does not say what was captured. A refund without a
-// charge and a payment intent gives back cash balance of the customer, such as what a bank transfer paid too much. No sale took
-// it, so it is skipped.
+// Stripe also makes a refund when an authorization ends that was never captured. There is no sale to take back, so it is skipped if its
+// reason is expired_uncaptured_charge, or if the charge is in the payload and not captured. If you cancel authorizations yourself, or
+// capture only a part (Stripe makes a refund of the rest), use WithChargeRefunded: the refund of refund.created does not say what was
+// captured. A refund without a charge and a payment intent gives back cash balance of the customer, such as what a bank transfer paid
+// too much. No sale took it, so it is skipped.
 //
 // A dispute is a refund, as in FirstPromoter's own connection, unless billing.WithoutDisputes is given. Inquiries (status warning_…)
 // move no money and are skipped. A prevented dispute is a refund once money is withdrawn (balance_transactions, or funds_withdrawn): a

@@ -24,13 +24,13 @@ func (s settings) refund(p *billing.Payload, o billing.Node) {
 		p.Skip(billing.NotFinal, "the refund's status is "+status)
 		return
 	}
-	if o.Text("reason").S == "expired_uncaptured_charge" {
+	if o.Text("reason").S == "expired_uncaptured_charge" || uncaptured(o.At("charge")) {
 		p.Skip(billing.NotMoney, neverCaptured)
 		return
 	}
 	d := p.Refund()
 	d.ID(o.Text("id"))
-	d.Metadata(o.At("metadata"))
+	d.Metadata(o.At("metadata"), o.At("charge.metadata"), o.At("payment_intent.metadata"))
 	s.giveBack(d, o, o.Int("amount"))
 }
 
@@ -49,7 +49,7 @@ func uncaptured(charge billing.Node) bool { return charge.Has("captured") && !ch
 
 // giveBack completes the draft of a refund or a dispute.
 func (s settings) giveBack(d *billing.Draft, o billing.Node, gross billing.Int) {
-	paid := o.Text("payment_intent", "charge")
+	paid := o.Text("payment_intent", "payment_intent.id", "charge", "charge.id")
 	total, tax := d.Payment(paid)
 	d.Customer(customerID(o))
 	if s.usePaymentIntents && strings.HasPrefix(paid.S, "pi_") {
@@ -116,14 +116,14 @@ func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.
 	d := p.Refund()
 	d.ID(id)
 	d.Metadata(o.At("metadata"))
-	total, tax := d.Payment(o.Text("payment_intent", "id"))
+	total, tax := d.Payment(o.Text("payment_intent", "payment_intent.id", "id"))
 	d.Email(o.Text("billing_details.email", "receipt_email"))
 	d.Customer(customerID(o))
 	switch {
 	case o.Has("invoice"): // before basil
-		d.SaleID(o.Text("invoice"))
+		d.SaleID(o.Text("invoice", "invoice.id"))
 	case o.Exists("invoice") || s.usePaymentIntents: // null: the charge has no invoice
-		d.SaleID(o.Text("payment_intent"))
+		d.SaleID(o.Text("payment_intent", "payment_intent.id"))
 	}
 	amount(d, o, billing.BeforeTax(gross, total, tax))
 	d.Add()
@@ -148,7 +148,7 @@ func (s settings) dispute(p *billing.Payload, o billing.Node) {
 	}
 	d := p.Refund()
 	d.ID(o.Text("id"))
-	d.Metadata(o.At("metadata"))
+	d.Metadata(o.At("metadata"), o.At("charge.metadata"), o.At("payment_intent.metadata"))
 	d.Email(o.Text("evidence.customer_email_address"))
 	s.giveBack(d, o, o.Int("amount"))
 }
