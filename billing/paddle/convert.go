@@ -85,6 +85,6 @@ func adjustment(p *billing.Payload, o billing.Node) {
 	d.SaleID(o.Text("transaction_id"))
 	customer(d, o)
 	totals := o.At("totals")
-	d.Minor(totals.Int("total").Minus(totals.Int("tax")), o.Text("currency_code"))
+	d.Minor(totals.Int("total").Abs().Minus(totals.Int("tax").Abs()), o.Text("currency_code"))
 	d.Add()
 }
