@@ -63,24 +63,27 @@ func (t *Tracker) askAgain(a *attempt) {
 
 // saleWaits reports whether a is a queued refund of a sale that has no outcome yet, and postpones it. Before its sale a refund takes
 // nothing back, and the commission stays.
-func (t *Tracker) saleWaits(ctx context.Context, a *attempt) (waits bool) {
+func (t *Tracker) saleWaits(ctx context.Context, a *attempt) bool {
 	if a.Kind != KindRefund || !a.queued {
 		return false
 	}
 	e, _ := a.Event()
 	refund, _ := e.(Refund)
 	sale := KindSale + ":" + refund.SaleEventID
-	if o, durable := t.Outbox(); !durable {
-		k := t.dedupe.look(sale)
-		waits = k.waits && k.delivered == ""
-	} else {
-		for e, err := range o.Entries(ctx, Filter{Keys: []string{sale}, Kind: KindSale, State: StateWaiting}) {
-			waits = err != nil || e.State == StateWaiting
-		}
+	waits, why := errors.New("the sale has no outcome yet"), error(nil)
+	if o, durable := t.Outbox(); durable {
+		why = t.guard(ctx, "the Queue's Entries", func() error {
+			for _, err := range o.Entries(ctx, Filter{Keys: []string{sale}, Kind: KindSale, State: StateWaiting}) {
+				return cmp.Or(err, waits)
+			}
+			return nil
+		})
+	} else if k := t.dedupe.look(sale); k.waits && k.delivered == "" {
+		why = waits
 	}
-	if waits {
+	if why != nil {
 		a.class, a.wait, a.aside = classAskAgain, time.Minute, true
-		a.err = fmt.Errorf("fprom: %s: its sale %s waits, or the outbox cannot be read; the refund is sent after the sale", SafeKey(a.Key), SafeKey(sale))
+		a.err = fmt.Errorf("fprom: %s: the refund is sent after its sale %s: %w", SafeKey(a.Key), SafeKey(sale), why)
 	}
-	return waits
+	return why != nil
 }

@@ -2,13 +2,17 @@ package boltqueue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
@@ -84,4 +88,48 @@ func TestRefundAfterARestart(t *testing.T) {
 			}
 		}
 	})
+}
+
+// blindQueue is an outbox that cannot say what waits.
+type blindQueue struct {
+	*boltqueue.Queue
+	fail func() error
+}
+
+func (q blindQueue) Entries(context.Context, fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	return func(yield func(fprom.Entry, error) bool) { yield(fprom.Entry{}, q.fail()) }
+}
+
+// TestRefundOfABlindOutbox: a refund whose sale cannot be looked up says why it waits, and blocks no customer.
+func TestRefundOfABlindOutbox(t *testing.T) {
+	t.Parallel()
+	for reason, fail := range map[string]func() error{
+		"no such table": func() error { return errors.New("no such table") },
+		"panic":         func() error { panic("no such table") },
+	} {
+		t.Run(reason, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, q := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithAllLeads()), open(t, t.TempDir())
+				cfg := server.Config()
+				cfg.Queue, cfg.Logger = blindQueue{q, fail}, slog.New(slog.DiscardHandler)
+				tracker, err := fprom.New(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := tracker.Enqueue(t.Context(), fprom.Refund{EventID: "r", UID: "ann", Amount: 100, SaleEventID: "s"},
+					fprom.Sale{EventID: "later", UID: "ann", Amount: 100}); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Minute)
+				for e, err := range q.Entries(t.Context(), fprom.Filter{State: fprom.StateWaiting}) {
+					if err != nil || e.Kind != fprom.KindRefund || !strings.Contains(e.Reason, reason) {
+						t.Errorf("waits: %+v, %v; want only the refund, because of %q", e, err, reason)
+					}
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				_ = tracker.Shutdown(ctx)
+			})
+		})
+	}
 }

@@ -3,6 +3,7 @@ package riverqueue_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
@@ -204,5 +206,25 @@ func TestForgetBesideBulk(t *testing.T) {
 	}
 	if waiting := entriesOf(t, q, fprom.Filter{State: fprom.StateWaiting}); len(waiting) != 4 || waiting[0].Bulk {
 		t.Errorf("entries: %+v, want the bulk events live", waiting)
+	}
+}
+
+// TestRefundWaitsForItsSale: a refund that names a waiting sale is held, also by a process that never saw the sale.
+func TestRefundWaitsForItsSale(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithAllLeads())
+	trackers, queues := fleet(t, 2, fake, nil)
+	enqueue(t, trackers[0], fprom.Sale{EventID: "done", Email: "ann@example.com", Amount: 100})
+	flush(t, queues[0])
+	fake.Inject(fpromtest.Status(http.StatusInternalServerError).OnKind(fprom.KindSale).OnEvent("s"))
+	enqueue(t, trackers[0], fprom.Sale{EventID: "s", Email: "ann@example.com", Amount: 100})
+	enqueue(t, trackers[1], fprom.Refund{EventID: "early", UID: "ann", Amount: 100, SaleEventID: "s"},
+		fprom.Refund{EventID: "r", UID: "ann", Amount: 100, SaleEventID: "done"})
+	waitFor(t, "the later refund", func() bool {
+		done := entriesOf(t, queues[0], fprom.Filter{Kind: fprom.KindRefund, State: fprom.StateDone})
+		return len(done) == 1 && done[0].Key == "refund:r"
+	})
+	if held := entriesOf(t, queues[1], fprom.Filter{Keys: []string{"early"}, Kind: fprom.KindRefund, State: fprom.StateWaiting, Reason: "no outcome yet"}); len(held) != 1 || held[0].Attempts != 0 {
+		t.Errorf("held: %+v", held)
 	}
 }
