@@ -2,7 +2,6 @@ package fprom
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -43,7 +42,7 @@ type Stats struct {
 type counters struct {
 	mu    sync.Mutex
 	stats Stats       // only the counters
-	calls []time.Time // of the last minute
+	calls []time.Time // of the last minute, and some before
 }
 
 func (c *counters) update(f func(s *Stats)) {
@@ -61,8 +60,11 @@ func (c *counters) called() {
 
 // recent returns the calls of the last minute. Called with mu held.
 func (c *counters) recent() []time.Time {
-	c.calls = slices.DeleteFunc(c.calls, func(at time.Time) bool { return time.Since(at) >= time.Minute })
-	return c.calls
+	i := 0
+	for i < len(c.calls) && time.Since(c.calls[i]) >= time.Minute {
+		i++
+	}
+	return c.calls[i:]
 }
 
 func (s *Stats) count(step Step) {
