@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fprom-go/fprom/internal/backlog"
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
@@ -151,7 +152,7 @@ func (f Filter) Match(e Entry) bool {
 		(f.State == "" || f.State == e.State) &&
 		(f.Outcome == "" || f.Outcome == e.Outcome) &&
 		(f.Kind == "" || f.Kind == e.Kind) &&
-		(f.Customer == "" || f.Customer == e.Customer || strings.Contains(f.Customer, "@") && strings.EqualFold(f.Customer, e.Customer)) &&
+		(f.Customer == "" || backlog.Customer(f.Customer) == backlog.Customer(e.Customer)) &&
 		!e.RecordedAt.Before(f.Since) &&
 		(f.Until.IsZero() || e.RecordedAt.Before(f.Until)) &&
 		strings.Contains(strings.ToLower(e.Reason), strings.ToLower(f.Reason)) &&

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"hash/maphash"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/backlog"
 )
 
 // Warning says that two rows look like one payment under two event ids: the same customer, amount, currency and minute.
@@ -76,9 +76,9 @@ func (t *twins) id(r Row) (other int, differ bool) {
 	m, customer := moneyOf(r.Event), ""
 	switch e := r.Event.(type) {
 	case fprom.Sale:
-		customer = cmp.Or(strings.ToLower(e.Email), e.UID)
+		customer = backlog.Customer(cmp.Or(e.Email, e.UID))
 	case fprom.Refund:
-		customer = cmp.Or(strings.ToLower(e.Email), e.UID)
+		customer = backlog.Customer(cmp.Or(e.Email, e.UID))
 	}
 	return t.see(r.Line, t.hash(r.EventID, m.currency, strconv.FormatInt(m.amount, 10)), t.hash(customer, strconv.FormatInt(r.At.Unix(), 10)))
 }
