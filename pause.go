@@ -33,7 +33,7 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 		if !a.again { // otherwise it says nothing new
 			g.refusedNew++
 		}
-		if quick == 1 || g.reason != nil || g.refusedNew >= refusalsToPause || g.refused >= anyToPause {
+		if a.class == classUnauthorized || g.reason != nil || g.refusedNew >= refusalsToPause || g.refused >= anyToPause {
 			pause = max(a.wait, min(probeInterval<<min(max(g.refused-quick, 0), 6), slowInterval))
 		} else if a.class == classSuspected {
 			g.until = time.Now() // for the next probe of the breaker
