@@ -192,17 +192,24 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 	if flags.dry || !flags.yes && a.terminal.in {
 		a.showPlan(c, plan, flags.dry)
 	}
-	n := 0
+	n, idle := 0, false
 	if len(plan) > 0 && !flags.dry {
 		if err := a.confirm(ctx, flags.yes, "--yes to do it, --dry-run to see what it would do", fmt.Sprintf("%s %s", c.verb, count(len(plan), "dead letter"))); err != nil {
 			return err
 		}
+		before, err := box.Stats(ctx) // after the change, a service that restarts may deliver nothing for a moment
+		idle = err == nil && !before.Delivering
 		if n, err = c.applyTo(ctx, box, plan); err != nil {
 			return fmt.Errorf("%s: %d %s before: %w", c.verb, n, c.done, err)
 		}
 	}
 	var v followed
-	if flags.wait > 0 && n > 0 {
+	switch {
+	case flags.wait == 0 || n == 0:
+	case idle:
+		v.waiting = n
+		a.note("nobody delivers this outbox now: they are sent when the service starts")
+	default:
 		if v, err = a.follow(ctx, box, plan, n, flags.wait); err != nil {
 			a.note("%s %s; fprom status shows what waits, fprom dead list what is given up again", count(n, "dead letter"), c.done)
 			return err

@@ -78,7 +78,7 @@ func (s *silent) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.En
 // Whoever redrives and then cannot wait for the outcomes is told how many were redriven.
 func TestRedriveCannotWait(t *testing.T) {
 	t.Parallel()
-	box := &outboxtest.Outbox{}
+	box := &outboxtest.Outbox{Status: fprom.QueueStats{Delivering: true}}
 	box.Add(fprom.Entry{Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDead})
 	var errs strings.Builder
 	a := &app{errs: &errs, bars: progressNone, format: formatText}
