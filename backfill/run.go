@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -42,7 +43,10 @@ type Result struct {
 	Invalid     int    `json:"invalid"`   // rows that make no event
 	RejectsFile string `json:"rejects_file"`
 	Warnings    int    `json:"warnings"`
-	*Outcomes          // what Wait returned, if the caller sets it
+	// Sums are the amounts of the queued sales or refunds, in minor units, by currency; "" is the account's. A file that is read in
+	// the wrong unit shows here. Not in Progress.
+	Sums      map[string]int64 `json:"sums"`
+	*Outcomes                  // what Wait returned, if the caller sets it
 
 	// Since is when the oldest of these rows was put into the outbox. It is for Wait.
 	Since time.Time `json:"-"`
@@ -75,12 +79,13 @@ func Run(ctx context.Context, r io.Reader, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	l := &loader{Options: o, rejects: w, twins: newTwins(), start: time.Now(), kind: in.format.Kind, index: newIndex(), own: newIndex()}
+	l := &loader{Options: o, rejects: w, twins: newTwins(), start: time.Now(), kind: in.format.Kind, index: newIndex(), own: newIndex(), sums: map[string]int64{}}
 	l.result.Since = l.start
 	err = l.load(ctx, in)
 	if cerr := w.close(); err == nil {
 		err = cerr
 	}
+	l.result.Sums = l.sums
 	if w.file != nil {
 		l.result.RejectsFile = o.RejectsPath
 	}
@@ -99,6 +104,7 @@ type loader struct {
 	index   *index // of the outbox, see sift
 	own     *index // of what this Run stored, see sift
 	looked  bool   // the whole outbox is in index
+	sums    map[string]int64
 }
 
 // pending is a row of the batch.
@@ -171,7 +177,9 @@ func (l *loader) store(ctx context.Context) error {
 		return err
 	}
 	if l.DryRun {
-		l.result.Queued += len(fresh)
+		for _, p := range fresh {
+			l.queued(p)
+		}
 	} else if err := l.put(ctx, fresh); err != nil {
 		return err
 	}
@@ -200,12 +208,19 @@ func (l *loader) put(ctx context.Context, fresh []pending) error {
 	}
 	for _, p := range fresh {
 		if !refused[p.msg.Key] {
-			l.result.Queued++
+			l.queued(p)
 		} else if err := l.conflict(p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (l *loader) queued(p pending) {
+	l.result.Queued++
+	if m := moneyOf(p.row.Event); m.amount != 0 {
+		l.sums[strings.ToUpper(m.currency)] += m.amount
+	}
 }
 
 func (l *loader) conflict(p pending) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/backfill"
+	"github.com/fprom-go/fprom/internal/currency"
 )
 
 type backfillFlags struct {
@@ -183,8 +185,8 @@ func (a *app) noteColumns(columns []backfill.Column, flags backfillFlags) {
 	if flags.kind == fprom.KindSale && refunds >= 0 {
 		a.note("column %s is left out: a refunded payment is taken as a sale, and earns its commission until its refund is reported too; bring in the provider's list of refunds with --kind refund", columns[refunds].Name)
 	}
-	currency := slices.ContainsFunc(columns, func(c backfill.Column) bool { return c.Field == "currency" })
-	if flags.amount == string(backfill.Major) && flags.currency == "" && !currency {
+	named := slices.ContainsFunc(columns, func(c backfill.Column) bool { return c.Field == "currency" })
+	if flags.amount == string(backfill.Major) && flags.currency == "" && !named {
 		a.note("no column names the currency: amounts are taken to be in the account's currency, with hundredths; if it has none, such as JPY, add --currency JPY")
 	}
 }
@@ -251,6 +253,9 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 	}
 	err := a.show(r, func(w io.Writer) {
 		_, _ = fmt.Fprintf(w, "%s: %d %s, %d known, %d with another amount, %d invalid\n", count(r.Rows, "row"), r.Queued, queued, r.Known, r.Conflicts, r.Invalid)
+		if len(r.Sums) > 0 {
+			_, _ = fmt.Fprintf(w, "sum of the amounts%s: %s\n", hint(!flags.dry, " queued"), sumsText(r.Sums))
+		}
 		if r.RejectsFile != "" {
 			_, _ = fmt.Fprintf(w, "rows that need a person: %s\n", r.RejectsFile)
 		}
@@ -264,6 +269,14 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 		return errNeedsPerson
 	}
 	return err
+}
+
+func sumsText(sums map[string]int64) string {
+	var parts []string
+	for _, code := range slices.Sorted(maps.Keys(sums)) {
+		parts = append(parts, currency.Format(sums[code], code)+hint(code == "", " in the account's currency"))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func outcomesText(o backfill.Outcomes) string {

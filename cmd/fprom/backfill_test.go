@@ -121,6 +121,8 @@ func TestBackfillFirstSteps(t *testing.T) {
 		says string
 	}{
 		{"a dry run needs no outbox and no account", env{}, []string{"--amount", "minor", "--dry-run"}, 3, "there is no outbox: all rows are taken as new"},
+		{"it shows the sum", env{}, []string{"--amount", "minor", "--dry-run"}, 3, "sum of the amounts: 15.03 USD"},
+		{"the sum where no currency is named", env{}, []string{"--amount", "minor", "--map", "currency=-", "--dry-run"}, 3, "sum of the amounts: 15.03 in the account's currency"},
 		{"it says what is wrong with a row", env{}, []string{"--amount", "minor", "--dry-run"}, 3, "line 5: Amount: is not a whole number such as 1999"},
 		{"a dry run for an outbox that is to be made", env{}, []string{"--amount", "minor", "--dry-run", "--outbox", none}, 3, "there is no outbox " + none},
 		{"an unknown currency", env{}, []string{"--amount", "major", "--currency", "US", "--dry-run"}, 2, "is not an ISO 4217 code"},
