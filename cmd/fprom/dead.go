@@ -96,7 +96,8 @@ var (
 	redriving = change{
 		verb: "redrive", done: "redriven", short: "Send dead letters again, under their own event ids",
 		long: `Send dead letters again, under their own event ids, so that FirstPromoter pays nothing twice. Mend the reason first, or
-FirstPromoter refuses them again. --wait waits for their outcomes; the exit status is then 3 if one is a dead letter again.`,
+FirstPromoter refuses them again. --wait waits for their outcomes; the exit status is then 3 if one is a dead letter again. It is 3, too,
+if one could not be redriven, because its record is damaged or erased.`,
 		example: `  fprom dead redrive --all --dry-run
   fprom dead redrive sale:ch_123 --wait
   fprom dead redrive --status 400 --since 7d --yes`,
@@ -256,7 +257,14 @@ func (a *app) showChange(c change, n, selected int, flags changeFlags, f followe
 			_, _ = fmt.Fprintf(w, "%s %s\n", count(n, "dead letter"), c.done)
 		}
 	})
-	if err == nil && f.dead+f.waiting > 0 {
+	left := 0
+	if c.verb == redriving.verb && !flags.dry {
+		left = selected - n
+	}
+	if left > 0 {
+		a.note("%s not redriven: a damaged or erased one can only be dropped; the others were sent or dropped by somebody else meanwhile", count(left, "dead letter"))
+	}
+	if err == nil && f.dead+f.waiting+left > 0 {
 		return errNeedsPerson
 	}
 	return err

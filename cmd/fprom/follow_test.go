@@ -88,6 +88,20 @@ func TestRedriveCannotWait(t *testing.T) {
 	}
 }
 
+// A dead letter that cannot be read stays where it is, and needs a person.
+func TestRedriveLeavesDamaged(t *testing.T) {
+	t.Parallel()
+	box := &outboxtest.Outbox{}
+	box.Add(fprom.Entry{Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDead})
+	box.Add(fprom.Entry{Key: "sale:ch_2", Kind: fprom.KindSale, State: fprom.StateDead, Damaged: true})
+	var out strings.Builder
+	a := &app{out: &out, errs: &out, bars: progressNone, format: formatText}
+	err := a.changeDead(t.Context(), box, redriving, fprom.Filter{State: fprom.StateDead}, changeFlags{all: true, yes: true})
+	if exitCode(err) != exitAttention || !strings.Contains(out.String(), "1 dead letter redriven") || !strings.Contains(out.String(), "1 dead letter not redriven") {
+		t.Errorf("%v, %q", err, out.String())
+	}
+}
+
 // What somebody else redrove while the question stood on the terminal is shown, and not counted as ours.
 func TestFollowedBySomebodyElseToo(t *testing.T) {
 	t.Parallel()

@@ -99,7 +99,7 @@ func (o *Outbox) Redrive(_ context.Context, f fprom.Filter) (int, error) {
 	f.State = fprom.StateDead
 	n := 0
 	for i, e := range o.Events {
-		if f.Match(e) {
+		if f.Match(e) && !e.Damaged {
 			o.Events[i].State, o.Events[i].SettledAt = fprom.StateWaiting, time.Time{}
 			n++
 		}
