@@ -13,8 +13,9 @@ func TestAllocationsOfEnqueue(t *testing.T) {
 	if raceEnabled {
 		t.Log("the race detector allocates on its own; the count is taken without it")
 	}
-	cfg := config(always(reply{hang: true}))
-	cfg.Timeout = time.Hour
+	begun := make(chan struct{}, 100)
+	cfg := config(&fake{answer: func(int, call) reply { begun <- struct{}{}; return reply{hang: true} }})
+	cfg.Timeout, cfg.Workers = time.Hour, 64
 	tracker := start(t, cfg)
 	const runs = 5000
 	events := make([]fprom.Event, 0, 2*runs)
@@ -31,8 +32,11 @@ func TestAllocationsOfEnqueue(t *testing.T) {
 		}
 		i++
 	}
-	for range runs / 2 { // the workers are busy, and the tables have grown
+	for range runs / 2 { // the tables have grown
 		one()
+	}
+	for range cfg.Workers { // the workers are busy
+		<-begun
 	}
 	limit := 12.0
 	if raceEnabled {

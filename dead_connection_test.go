@@ -1,6 +1,7 @@
 package fprom_test
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -8,14 +9,14 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 // forgetful is a way to a server, such as a NAT, that forgets its connections: then nothing arrives over them any more,
 // and nobody is told.
 type forgetful struct {
-	net.Listener
-	to string
+	*pipes
 
 	mu    sync.Mutex
 	stale []chan struct{}
@@ -31,24 +32,19 @@ func (f *forgetful) forget() {
 	f.stale = nil
 }
 
-func (f *forgetful) serve() {
-	for {
-		c, err := f.Accept()
-		if err != nil {
-			return
-		}
-		s, err := (&net.Dialer{}).Dial("tcp", f.to)
-		if err != nil {
-			c.Close()
-			return
-		}
-		silent := make(chan struct{})
-		f.mu.Lock()
-		f.stale = append(f.stale, silent)
-		f.mu.Unlock()
-		go relay(c, s, silent)
-		go relay(s, c, silent)
+func (f *forgetful) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	s, err := f.pipes.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
 	}
+	client, c := net.Pipe()
+	silent := make(chan struct{})
+	f.mu.Lock()
+	f.stale = append(f.stale, silent)
+	f.mu.Unlock()
+	go relay(c, s, silent)
+	go relay(s, c, silent)
+	return client, nil
 }
 
 // relay copies until silent is closed; then it swallows.
@@ -69,41 +65,31 @@ func relay(dst, src net.Conn, silent chan struct{}) {
 }
 
 // TestDeadConnection: after a silent break of the network HTTP/2 notices that its connection is dead, and opens another.
-func TestDeadConnection(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor != 2 {
-			t.Errorf("%s", r.Proto)
-		}
-		_, _ = io.WriteString(w, okBody)
-	}))
-	server.EnableHTTP2 = true
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	way := &forgetful{Listener: l, to: server.Listener.Addr().String()}
-	t.Cleanup(func() { l.Close() })
-	go way.serve()
-
-	cfg := config(nil)
-	cfg.HTTPClient, cfg.BaseURL, cfg.Timeout = nil, "https://"+l.Addr().String(), 5*time.Second
-	// The Tracker's own transport is a copy of this one.
-	standard := http.DefaultTransport.(*http.Transport)
-	before := standard.TLSClientConfig
-	standard.TLSClientConfig = &tls.Config{
-		RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, MinVersion: tls.VersionTLS12, ServerName: "example.com",
-	}
-	tracker := start(t, cfg)
-	standard.TLSClientConfig = before
-	t.Parallel() // not before: nobody else may see the change
-	enqueue(t, tracker, sale("before"))
-	flush(t, tracker, time.Minute)
-	way.forget()
-	enqueue(t, tracker, sale("after"))
-	flush(t, tracker, time.Minute)
+func TestDeadConnection(t *testing.T) { //nolint:paralleltest // see with
+	synctest.Test(t, func(t *testing.T) {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ProtoMajor != 2 {
+				t.Errorf("%s", r.Proto)
+			}
+			_, _ = io.WriteString(w, okBody)
+		}))
+		server.Listener.Close()
+		way := &forgetful{pipes: newPipes()}
+		server.Listener, server.EnableHTTP2 = way, true
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		cfg := config(nil)
+		cfg.BaseURL, cfg.Timeout = "https://127.0.0.1", 5*time.Second
+		tracker := with(t, cfg, func(tr *http.Transport) {
+			tr.DialContext = way.dial
+			tr.TLSClientConfig = &tls.Config{
+				RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, MinVersion: tls.VersionTLS12, ServerName: "example.com",
+			}
+		})
+		enqueue(t, tracker, sale("before"))
+		flush(t, tracker, time.Minute)
+		way.forget()
+		enqueue(t, tracker, sale("after"))
+		flush(t, tracker, time.Minute)
+	})
 }

@@ -1,6 +1,7 @@
 package fprom_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -9,106 +10,142 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fprom-go/fprom"
 )
 
-// wire is a server on a real socket that counts the connections.
-type wire struct {
-	*httptest.Server
-	mu             sync.Mutex
-	opened, closed int
-	allClosed      chan struct{}
-}
+// wire is a server on a real socket.
+type wire struct{ *httptest.Server }
 
 func newWire(t *testing.T, h http.HandlerFunc) *wire {
 	t.Helper()
-	w := &wire{Server: httptest.NewUnstartedServer(h), allClosed: make(chan struct{}, 100)}
-	w.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		switch s {
-		case http.StateNew:
-			w.opened++
-		case http.StateClosed:
-			if w.closed++; w.closed == w.opened {
-				w.allClosed <- struct{}{}
-			}
-		default:
-		}
-	}
-	w.Start()
+	w := &wire{httptest.NewServer(h)}
 	t.Cleanup(w.Close)
 	return w
-}
-
-func (w *wire) connections() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.opened
 }
 
 // overTheWire is a Config with the transport that a program gets without an HTTPClient.
 func overTheWire(w *wire) fprom.Config {
 	cfg := config(nil)
-	cfg.HTTPClient, cfg.BaseURL, cfg.Breaker.Failures = nil, w.URL+"/track", 1000
+	cfg.HTTPClient, cfg.BaseURL, cfg.Breaker.Failures, cfg.Timeout = nil, w.URL+"/track", 1000, time.Minute
 	return cfg
 }
 
-// The next call goes over the same connection, whatever is answered, and Shutdown closes it.
-func TestConnectionIsReused(t *testing.T) {
-	t.Parallel()
-	next := ok()
-	w := newWire(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.WriteHeader(next.status)
-		_, _ = io.WriteString(w, next.body)
-	})
-	cfg := overTheWire(w)
-	cfg.Dedupe.TTL = 1 // the same event again and again
-	tracker := start(t, cfg)
-	good := func() { // so that refusals are not in a row, which would pause the account
-		next = ok()
-		if got, err := tracker.Track(t.Context(), sale("good")); got.Outcome != fprom.Tracked {
-			t.Errorf("%v, %v", got, err)
-		}
+// pipes is a way to a server without sockets, so that it lives in the time of a synctest bubble. It notes the connections.
+type pipes struct {
+	net.Listener
+	accepts chan net.Conn
+	closed  chan struct{}
+	close   func()
+	opened  atomic.Int32
+	open    atomic.Int32
+}
+
+// pipe is the client's end of a connection.
+type pipe struct {
+	net.Conn
+	close func() error
+}
+
+func (p pipe) Close() error { return p.close() }
+
+func newPipes() *pipes {
+	p := &pipes{accepts: make(chan net.Conn), closed: make(chan struct{})}
+	p.close = sync.OnceFunc(func() { close(p.closed) })
+	return p
+}
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case p.accepts <- server:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	good()
-	calls := 0
-	for _, v := range verdicts() {
-		r := v.reply
-		if r.err != nil || r.hang || r.stream != nil || len(r.body) > 1<<18 || v.pause > 0 || r.status == 408 {
-			continue // these break the connection, or pause the account
+	p.opened.Add(1)
+	p.open.Add(1)
+	return pipe{client, sync.OnceValue(func() error { p.open.Add(-1); return client.Close() })}, nil
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.accepts:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.close(); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// with returns a Tracker that has the transport of a program without an HTTPClient, but for what change changes. Such a test cannot be
+// parallel: nobody else may see the change.
+func with(t *testing.T, cfg fprom.Config, change func(*http.Transport)) *fprom.Tracker {
+	t.Helper()
+	before := http.DefaultTransport
+	changed := before.(*http.Transport).Clone()
+	change(changed)
+	http.DefaultTransport = changed // the Tracker's own is a copy of it
+	defer func() { http.DefaultTransport = before }()
+	cfg.HTTPClient = nil
+	return start(t, cfg)
+}
+
+// The next call goes over the same connection, whatever is answered, and Shutdown closes it. In a bubble, because net/http gives up a
+// good connection if its goroutine that wrote the request is late by 50 ms.
+func TestConnectionIsReused(t *testing.T) { //nolint:paralleltest // see with
+	synctest.Test(t, func(t *testing.T) {
+		next, way := ok(), newPipes()
+		server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(next.status)
+			_, _ = io.WriteString(w, next.body)
+		})}
+		go func() { _ = server.Serve(way) }()
+		t.Cleanup(func() { _ = server.Close() })
+		cfg := config(nil)
+		cfg.BaseURL, cfg.Breaker.Failures = "http://127.0.0.1:1/track", 1000
+		cfg.Dedupe.TTL = time.Millisecond // the same event again and again
+		tracker := with(t, cfg, func(tr *http.Transport) { tr.DialContext = way.dial })
+		good := func() { // so that refusals are not in a row, which would pause the account
+			time.Sleep(time.Second)
+			next = ok()
+			if got, err := tracker.Track(t.Context(), sale("good")); got.Outcome != fprom.Tracked {
+				t.Errorf("%v, %v", got, err)
+			}
 		}
-		calls++
-		// On a busy machine net/http gives up a good connection now and then: it waits only 50 ms for its goroutine that wrote the request.
-		reused := false
-		for try := 0; try < 5 && !reused; try++ {
-			before := w.connections()
-			next = r
-			if got, err := tracker.Track(t.Context(), v.sent()); got.StatusCode != r.status {
+		good()
+		calls := 0
+		for _, v := range verdicts() {
+			if r := v.reply; r.err != nil || r.hang || r.stream != nil || len(r.body) > 1<<18 || v.pause > 0 || r.status == 408 {
+				continue // these break the connection, or pause the account
+			}
+			calls++
+			next = v.reply
+			if got, err := tracker.Track(t.Context(), v.sent()); got.StatusCode != v.reply.status {
 				t.Errorf("%s: %v, %v", v.name, got, err)
 			}
 			good()
-			reused = w.connections() == before
+			if n := way.opened.Swap(1); n != 1 {
+				t.Errorf("%s: a new connection", v.name)
+			}
 		}
-		if !reused {
-			t.Errorf("%s: each time a new connection", v.name)
+		if calls < 30 {
+			t.Errorf("only %d answers were tried", calls)
 		}
-	}
-	if calls < 30 {
-		t.Errorf("only %d answers were tried", calls)
-	}
-	if err := tracker.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	select {
-	case <-w.allClosed:
-	case <-time.After(10 * time.Second):
-		t.Error("the connection is open after Shutdown")
-	}
+		if err := tracker.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if n := way.open.Load(); n != 0 {
+			t.Errorf("%d connections are open after Shutdown", n)
+		}
+	})
 }
 
 // What no HTTP library would write.
@@ -191,11 +228,15 @@ func TestNetworkFails(t *testing.T) {
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(secure.Close)
 	secure.Config.ErrorLog = nil
-	closed := newWire(t, func(http.ResponseWriter, *http.Request) {})
-	closed.Close()
-	for _, url := range []string{closed.URL, secure.URL} {
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", newWire(t, nil).Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	nobody := "http://" + conn.LocalAddr().String() // while it is in use, nobody else listens there
+	for _, url := range []string{nobody, secure.URL} {
 		cfg := config(nil)
-		cfg.HTTPClient, cfg.BaseURL = nil, url
+		cfg.HTTPClient, cfg.BaseURL, cfg.Timeout = nil, url, time.Minute
 		tracker := start(t, cfg)
 		r, err := tracker.Track(t.Context(), sale("x"))
 		if err == nil || r.Outcome != fprom.Undelivered || r.StatusCode != 0 || fprom.IsPermanent(err) || errors.Is(err, fprom.ErrUnauthorized) {
@@ -213,7 +254,9 @@ func TestProxyRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tracker := start(t, config(&http.Transport{Proxy: http.ProxyURL(address)}))
+		cfg := config(&http.Transport{Proxy: http.ProxyURL(address)})
+		cfg.Timeout = time.Minute
+		tracker := start(t, cfg)
 		r, err := tracker.Track(t.Context(), sale("x"))
 		if err == nil || r.StatusCode != 0 || fprom.IsPermanent(err) || fprom.IsHeld(err) || !strings.Contains(err.Error(), "any proxy") {
 			t.Errorf("%d: %v, %v", status, r, err)
