@@ -70,7 +70,7 @@ func (c *chaos) open(t *testing.T) *boltqueue.Queue {
 		}
 		return nil
 	}
-	q, err := boltqueue.Open(filepath.Join(c.dir, "fprom.db"), discard, boltqueue.WithFailures(flaky, whole))
+	q, err := openAt(filepath.Join(c.dir, "fprom.db"), discard, boltqueue.WithFailures(flaky, whole))
 	if err != nil {
 		t.Fatal(err)
 	}

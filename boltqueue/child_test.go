@@ -133,9 +133,13 @@ func shop(path string) error {
 	return tracker.Shutdown(context.Background())
 }
 
-// checkout sells one thing: /checkout?id=…&customer=….
+// checkout sells one thing: /checkout?id=…&customer=…&town=….
 func checkout(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	if q.Get("town") != os.Getenv(envFile) { // this shop has the port of one that was killed in another town
+		http.NotFound(w, r)
+		return
+	}
 	err := fprom.Record(r.Context(), fprom.Sale{
 		EventID: q.Get("id"), Email: q.Get("customer") + "@example.com", Amount: 4900, Currency: "usd",
 	})

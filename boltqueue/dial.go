@@ -19,8 +19,6 @@ import (
 // ErrServed is returned by Run of an outbox that Dial returned.
 var ErrServed = errors.New("fprom: the service that has the outbox open delivers its events; Run is for the process that opened the file")
 
-const dialTimeout = 2 * time.Second
-
 // remote is an outbox that another process serves.
 type remote struct {
 	path   string // of its file
@@ -31,7 +29,9 @@ type remote struct {
 // Dial returns the outbox in the file at path, which another process has open, through the socket of that process. All methods
 // work as in that process and under its rate limit, except Run, which returns ErrServed: feed it with Put and fprom.NewMessage, not
 // with a Tracker. Close only closes this Outbox. Dial returns an error if no process serves the file: then use Open.
-func Dial(path string) (fprom.Outbox, error) {
+func Dial(path string) (fprom.Outbox, error) { return dial(path, 2*time.Second) }
+
+func dial(path string, patience time.Duration) (fprom.Outbox, error) {
 	r := &remote{path: path, client: &http.Client{
 		Transport: &http.Transport{
 			DisableKeepAlives: true, // the next call may meet another process
@@ -40,7 +40,7 @@ func Dial(path string) (fprom.Outbox, error) {
 			},
 		},
 	}}
-	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if _, err := r.Stats(ctx); err != nil {
 		return nil, err

@@ -75,7 +75,7 @@ func TestSilentService(t *testing.T) {
 	})}
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
-	if _, err := boltqueue.Dial(path); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), path) {
+	if _, err := boltqueue.DialWithin(path, 50*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), path) {
 		t.Errorf("Dial of a service that does not answer: %v, want an error that names the file", err)
 	}
 	next.Store("{}")

@@ -144,7 +144,7 @@ func TestCloseWhileDiskHangs(t *testing.T) {
 	disk := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	hang := func() error { cancel(); <-disk; return nil }
-	q, err := boltqueue.Open(filepath.Join(t.TempDir(), "fprom.db"), boltqueue.WithoutSocket(), boltqueue.WithFailures(hang, whole))
+	q, err := openAt(filepath.Join(t.TempDir(), "fprom.db"), boltqueue.WithoutSocket(), boltqueue.WithFailures(hang, whole))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,26 +167,28 @@ func TestCloseWhileDiskHangs(t *testing.T) {
 // TestUnconfirmedAtClose: a Put whose commit fails while Close waits for it says what is wrong with the disk.
 func TestUnconfirmedAtClose(t *testing.T) {
 	t.Parallel()
-	holding, release := make(chan struct{}), make(chan struct{})
-	q := open(t, t.TempDir(), boltqueue.WithFailures(whole, func() error {
-		close(holding)
-		<-release
-		return syscall.EIO
-	}))
-	stored, closed := make(chan error, 1), make(chan error, 1)
-	go func() { stored <- q.Put(t.Context(), sale(t, 1, 100)) }()
-	<-holding
-	go func() { closed <- q.Close() }()
-	for _, err := q.Stats(t.Context()); err == nil; _, err = q.Stats(t.Context()) {
-		time.Sleep(time.Millisecond)
-	}
-	close(release)
-	if err := <-stored; !errors.Is(err, syscall.EIO) {
-		t.Errorf("Put: %v, want the disk's error", err)
-	}
-	if err := <-closed; err != nil {
-		t.Errorf("Close: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		holding, release := make(chan struct{}), make(chan struct{})
+		q := open(t, t.TempDir(), boltqueue.WithFailures(whole, func() error {
+			close(holding)
+			<-release
+			return syscall.EIO
+		}))
+		stored, closed := make(chan error, 1), make(chan error, 1)
+		go func() { stored <- q.Put(t.Context(), sale(t, 1, 100)) }()
+		<-holding
+		go func() { closed <- q.Close() }()
+		for _, err := q.Stats(t.Context()); err == nil; _, err = q.Stats(t.Context()) {
+			time.Sleep(time.Millisecond)
+		}
+		close(release)
+		if err := <-stored; !errors.Is(err, syscall.EIO) {
+			t.Errorf("Put: %v, want the disk's error", err)
+		}
+		if err := <-closed; err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
 }
 
 // TestCloseWhileSocketHangs: the end of the socket looks for the file, and removes one beside it. Close gives that up, too.
@@ -195,7 +197,7 @@ func TestCloseWhileSocketHangs(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		disk := make(chan struct{})
-		q, err := boltqueue.Open(filepath.Join(dir, "fprom.db"), boltqueue.WithSocketEnd(func() { <-disk }))
+		q, err := openAt(filepath.Join(dir, "fprom.db"), boltqueue.WithSocketEnd(func() { <-disk }))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ func TestWithoutRun(t *testing.T) {
 		return m
 	}
 	for round := range 3 { // reopened, it knows what waits
-		q, err := boltqueue.Open(path, boltqueue.WithoutSocket(), boltqueue.WithoutRun())
+		q, err := openAt(path, boltqueue.WithoutSocket(), boltqueue.WithoutRun())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestWithoutRun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	q, err := boltqueue.Open(path, boltqueue.WithoutSocket())
+	q, err := openAt(path, boltqueue.WithoutSocket())
 	if err != nil {
 		t.Fatal(err)
 	}

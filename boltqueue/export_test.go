@@ -3,7 +3,9 @@ package boltqueue
 import (
 	"encoding/binary"
 	"os"
+	"time"
 
+	"github.com/fprom-go/fprom"
 	"go.etcd.io/bbolt"
 )
 
@@ -33,6 +35,9 @@ func WithAllocate(take func() error) Option {
 
 // SetFailpoint is for a process that tests itself; it must be called before Open.
 func SetFailpoint(f func(name string)) { failpoint = f }
+
+// DialWithin is Dial with another limit.
+func DialWithin(path string, d time.Duration) (fprom.Outbox, error) { return dial(path, d) }
 
 // CheckPages checks the structure of a file.
 func CheckPages(path string) error {

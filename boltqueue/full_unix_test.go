@@ -189,7 +189,7 @@ func TestCutWhileOpen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "fprom.db")
-			q, err := boltqueue.Open(path, discard)
+			q, err := openAt(path, discard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +200,7 @@ func TestCutWhileOpen(t *testing.T) {
 			if err := find(q); !errors.Is(err, boltqueue.ErrDamaged) || strings.Count(err.Error(), path) != 1 {
 				t.Errorf("%v, want ErrDamaged, and the file named once", err)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			for range 2 {
 				if err := q.Put(ctx, sale(t, 1, 100)); !errors.Is(err, boltqueue.ErrDamaged) || strings.Count(err.Error(), path) != 1 {
@@ -213,7 +213,7 @@ func TestCutWhileOpen(t *testing.T) {
 			if err := q.Close(); err != nil {
 				t.Errorf("Close: %v", err)
 			}
-			if q, err = boltqueue.Open(path, discard); err != nil {
+			if q, err = openAt(path, discard); err != nil {
 				t.Fatalf("Open again: %v", err)
 			}
 			closeQueue(t, q)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,10 +20,18 @@ func open(t *testing.T, dir string, opts ...boltqueue.Option) *boltqueue.Queue {
 	return openServed(t, dir, append(opts, boltqueue.WithoutSocket())...)
 }
 
+// openAt is boltqueue.Open while no process begins: until it runs its program, it has the open files of this one, and the lock with
+// which Open checks the file.
+func openAt(path string, opts ...boltqueue.Option) (*boltqueue.Queue, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return boltqueue.Open(path, opts...)
+}
+
 // openServed opens dir/fprom.db, and closes it at the end of the test.
 func openServed(t *testing.T, dir string, opts ...boltqueue.Option) *boltqueue.Queue {
 	t.Helper()
-	q, err := boltqueue.Open(filepath.Join(dir, "fprom.db"), opts...)
+	q, err := openAt(filepath.Join(dir, "fprom.db"), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +95,7 @@ func deliver(tb testing.TB, q *boltqueue.Queue, answer func(fprom.Message) error
 
 // figures opens the file at path to look at it.
 func figures(path string) (fprom.QueueStats, error) {
-	q, err := boltqueue.Open(path, boltqueue.WithoutCreate(), boltqueue.WithoutRun(), boltqueue.WithoutSocket())
+	q, err := openAt(path, boltqueue.WithoutCreate(), boltqueue.WithoutRun(), boltqueue.WithoutSocket())
 	if err != nil {
 		return fprom.QueueStats{}, err
 	}

@@ -124,10 +124,7 @@ func (m *model) must(err error) {
 func (m *model) open() {
 	m.Helper()
 	var err error
-	m.queue, err = boltqueue.Open(m.path, discard, boltqueue.WithoutSocket(), boltqueue.WithFailures(m.disk.failure, m.unconfirmed.failure))
-	for errors.Is(err, boltqueue.ErrLocked) { // a process that another test begins has the file and its lock until it runs its program
-		m.queue, err = boltqueue.Open(m.path, discard, boltqueue.WithoutSocket(), boltqueue.WithFailures(m.disk.failure, m.unconfirmed.failure))
-	}
+	m.queue, err = openAt(m.path, discard, boltqueue.WithoutSocket(), boltqueue.WithFailures(m.disk.failure, m.unconfirmed.failure))
 	m.must(err)
 	q := m.queue
 	m.Cleanup(func() { _ = q.Close() }) // if the test fails

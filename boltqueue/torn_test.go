@@ -56,7 +56,7 @@ func checkTorn(t *testing.T, torn []byte, events map[string]string) {
 	if err := os.WriteFile(path, torn, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	q, err := boltqueue.Open(path, boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	q, err := openAt(path, boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		if after, _ := os.ReadFile(path); !bytes.Equal(torn, after) {
 			t.Errorf("a file that was refused (%v) was changed", err)
