@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom/internal/backlog"
+	"github.com/fprom-go/fprom/internal/currency"
 )
 
 // Message is an event as it is stored and sent. Its JSON form is stable: queues may store it.
@@ -36,19 +37,15 @@ func NewMessage(e Event) (Message, error) { return newMessage(e, Attribution{}) 
 func newMessage(e Event, a Attribution) (m Message, err error) {
 	switch s := e.(type) {
 	case Sale:
-		s.Email, s.Currency = strings.TrimSpace(s.Email), lowerCurrency(s.Currency)
 		a.Apply(&s)
-		e, m = &s, messageOf(KindSale, s.EventID, s.Email, s.UID, s.Amount, s.Currency)
+		e, m = &s, messageOf(KindSale, s.EventID, &s.Email, s.UID, s.Amount, &s.Currency)
 	case Refund:
-		s.Email, s.Currency = strings.TrimSpace(s.Email), lowerCurrency(s.Currency)
-		e, m = &s, messageOf(KindRefund, s.EventID, s.Email, s.UID, s.Amount, s.Currency)
+		e, m = &s, messageOf(KindRefund, s.EventID, &s.Email, s.UID, s.Amount, &s.Currency)
 	case Signup:
-		s.Email = strings.TrimSpace(s.Email)
 		a.Apply(&s)
-		e, m = &s, messageOf(KindSignup, "", s.Email, s.UID, 0, "")
+		e, m = &s, messageOf(KindSignup, "", &s.Email, s.UID, 0, new(""))
 	case Cancellation:
-		s.Email = strings.TrimSpace(s.Email)
-		e, m = &s, messageOf(KindCancellation, "", s.Email, s.UID, 0, "")
+		e, m = &s, messageOf(KindCancellation, "", &s.Email, s.UID, 0, new(""))
 	default: // nil, and types that embed or point to an event
 		return m, &ValidationError{"Event", "is not a Sale, Refund, Signup or Cancellation, passed by value"}
 	}
@@ -60,12 +57,16 @@ func newMessage(e Event, a Attribution) (m Message, err error) {
 	return m, err
 }
 
-// messageOf returns the fields that all kinds of events fill in. id is empty for kinds without one. Digest is FNV-1a. It copies
-// the strings, since Fiber reuses the memory of a request's.
-func messageOf(kind, id, email, uid string, amount int64, currency string) Message {
-	customer := strings.Clone(backlog.Customer(cmp.Or(email, uid)))
+// messageOf returns the fields that all kinds of events fill in, and brings *email and *code into the form that is sent. id is
+// empty for kinds without one. Digest is FNV-1a. It copies the strings, since Fiber reuses the memory of a request's.
+func messageOf(kind, id string, email *string, uid string, amount int64, code *string) Message {
+	*email = strings.TrimSpace(*email)
+	if c, known := currency.Lookup(*code); known { // Validate refuses an unknown one
+		*code = c.Code // in lower case, as in FirstPromoter's examples
+	}
+	customer := strings.Clone(backlog.Customer(cmp.Or(*email, uid)))
 	digest := fnv.New64a()
-	_, _ = digest.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(amount)), currency...))
+	_, _ = digest.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(amount)), *code...))
 	return Message{Key: kind + ":" + cmp.Or(id, customer), Kind: kind, Customer: customer, Digest: digest.Sum64()}
 }
 

@@ -17,12 +17,6 @@ const (
 	maxQuantity = 1<<31 - 1
 )
 
-// lowerCurrency returns the code in lower case, as in FirstPromoter's examples. Validate refuses an unknown code.
-func lowerCurrency(code string) string {
-	c, _ := currency.Lookup(code)
-	return cmp.Or(c.Code, code)
-}
-
 // Validate reports the first wrong field.
 func (e Sale) Validate() error {
 	return cmp.Or(
