@@ -36,6 +36,8 @@ type Tracker struct {
 	endErr    error
 }
 
+var queuesInUse sync.Map // by a Tracker of this process
+
 // New checks cfg, starts to deliver the events in the queue, and returns the Tracker. If a field of cfg is wrong, the error
 // is a *ValidationError that names it; if there are no credentials at all, it is ErrNoCredentials. If the queue cannot be
 // used, the error wraps ErrQueueInUse or ErrQueueClosed. Call Shutdown at the end.
@@ -46,8 +48,13 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	t := &Tracker{cfg: cfg, began: time.Now(), dedupe: newDedupe(cfg), gate: newGate(cfg), ended: make(chan struct{})}
 	t.client = newClient(cfg, t.counts.called)
-	if err := t.claimQueue(); err != nil {
-		return nil, err
+	if _, err := t.queueStats(); errors.Is(err, ErrQueueClosed) {
+		return nil, fmt.Errorf("%w (Config.Queue)", err)
+	}
+	if isPointer(cfg.Queue) {
+		if _, other := queuesInUse.LoadOrStore(cfg.Queue, t); other {
+			return nil, fmt.Errorf("%w (Config.Queue)", ErrQueueInUse)
+		}
 	}
 	t.running, t.stop = context.WithCancel(context.Background())
 	t.calls, t.cut = context.WithCancel(context.Background())
@@ -60,21 +67,6 @@ func New(cfg Config) (*Tracker, error) {
 		"queue", fmt.Sprintf("%T", cfg.Queue), "durable", !volatile, "version", Version)
 	t.runs.Go(t.runQueue)
 	return t, nil
-}
-
-var queuesInUse sync.Map
-
-// claimQueue refuses a queue that is closed, or that another Tracker of this process uses.
-func (t *Tracker) claimQueue() error {
-	if _, err := t.queueStats(); errors.Is(err, ErrQueueClosed) {
-		return fmt.Errorf("%w (Config.Queue)", err)
-	}
-	if isPointer(t.cfg.Queue) {
-		if _, other := queuesInUse.LoadOrStore(t.cfg.Queue, t); other {
-			return fmt.Errorf("%w (Config.Queue)", ErrQueueInUse)
-		}
-	}
-	return nil
 }
 
 func (t *Tracker) runQueue() {
