@@ -63,7 +63,9 @@ func (q *memoryQueue) Put(_ context.Context, ms ...Message) error {
 		return ErrQueueFull
 	}
 	for _, it := range added {
-		q.countBulk(it, 1)
+		if it.Bulk {
+			q.bulk++
+		}
 		q.line.Add(it)
 	}
 	if len(conflicts) > 0 {
@@ -77,32 +79,24 @@ func (q *memoryQueue) Run(ctx context.Context, workers int, deliver func(context
 		m := it.Value
 		m.Attempt++
 		_, err := backlog.Recovered(ctx, deliver, m)
-		q.settle(ctx, it, m.Attempt, err)
-	})
-}
-
-func (q *memoryQueue) settle(ctx context.Context, it *memoryItem, attempt int, err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if err != nil && !IsPermanent(err) {
-		if !IsHeld(err) && ctx.Err() == nil {
-			it.Value.Attempt = attempt
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if err != nil && !IsPermanent(err) {
+			if !IsHeld(err) && ctx.Err() == nil {
+				it.Value.Attempt = m.Attempt
+			}
+			q.line.Retry(it, RetryDelay(m.Attempt, err), IsSetAside(err))
+			return
 		}
-		q.line.Retry(it, RetryDelay(attempt, err), IsSetAside(err))
-		return
-	}
-	if err != nil {
-		q.dead++
-	}
-	delete(q.keys, it.Value.Key)
-	q.countBulk(it, -1)
-	q.line.Done(it)
-}
-
-func (q *memoryQueue) countBulk(it *memoryItem, n int) {
-	if it.Bulk {
-		q.bulk += n
-	}
+		if err != nil {
+			q.dead++
+		}
+		if it.Bulk {
+			q.bulk--
+		}
+		delete(q.keys, m.Key)
+		q.line.Done(it)
+	})
 }
 
 func (q *memoryQueue) Flush(ctx context.Context) error { return q.line.Flush(ctx) }
