@@ -2,6 +2,7 @@ package fprom
 
 import (
 	"context"
+	"sort"
 	"sync"
 	"time"
 
@@ -60,10 +61,7 @@ func (c *counters) called() {
 
 // recent returns the calls of the last minute. Called with mu held.
 func (c *counters) recent() []time.Time {
-	i := 0
-	for i < len(c.calls) && time.Since(c.calls[i]) >= time.Minute {
-		i++
-	}
+	i := sort.Search(len(c.calls), func(i int) bool { return time.Since(c.calls[i]) < time.Minute })
 	return c.calls[i:]
 }
 
