@@ -72,13 +72,18 @@ func (t *Tracker) report(ctx context.Context, a *attempt) {
 
 var errRecovered = errors.New("fprom: a panic was recovered: see the log")
 
-// guard runs foreign code. It counts and logs a panic, and returns an error then.
+// guard runs foreign code. It counts and logs a panic, and returns an error then. A second panic, of the Logger, is ignored.
 func (t *Tracker) guard(ctx context.Context, what string, f func() error) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
-			t.panicked(ctx, what, p)
-			err = errRecovered
+		p := recover()
+		if p == nil {
+			return
 		}
+		err = errRecovered
+		defer func() { _ = recover() }()
+		t.counts.update(func(s *Stats) { s.Panics++ })
+		t.cfg.Logger.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the program goes on",
+			slog.String("error", safelog.Foreign(fmt.Sprint(p), t.cfg.APIKey)), slog.String("stack", string(debug.Stack())))
 	}()
 	return f()
 }
@@ -86,12 +91,4 @@ func (t *Tracker) guard(ctx context.Context, what string, f func() error) (err e
 // say logs a line that concerns no single event.
 func (t *Tracker) say(ctx context.Context, level slog.Level, text string, attrs ...any) {
 	_ = t.guard(ctx, "the Logger", func() error { t.cfg.Logger.Log(ctx, level, "fprom: "+text, attrs...); return nil })
-}
-
-// panicked counts and logs a panic. A second panic, of the Logger, is ignored.
-func (t *Tracker) panicked(ctx context.Context, what string, p any) {
-	t.counts.update(func(s *Stats) { s.Panics++ })
-	defer func() { _ = recover() }()
-	t.cfg.Logger.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the program goes on",
-		slog.String("error", safelog.Foreign(fmt.Sprint(p), t.cfg.APIKey)), slog.String("stack", string(debug.Stack())))
 }
