@@ -77,10 +77,7 @@ func (t *Tracker) enter(ctx context.Context, a *attempt) error {
 // post makes the call. If the queue makes the attempt, the call may outlive the queue's ctx, until Shutdown cuts it short.
 func (t *Tracker) post(ctx context.Context, a *attempt) {
 	if a.queued {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(context.WithoutCancel(ctx))
-		defer cancel()
-		defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // it only ends the call
+		ctx = t.calls //nolint:contextcheck // ends only with cut
 	}
 	_ = t.guard(ctx, "the transport", func() error { a.verdict = t.client.post(ctx, a.Message); return nil })
 }
