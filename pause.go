@@ -9,9 +9,9 @@ const (
 	// anyToPause is how many refusals in a row, of whichever events, pause the account: fewer may be repeats of one bad event.
 	anyToPause = 50
 	// quickProbes is how many refusals in a row, of whichever events, keep probes a second apart. After more, the account is
-	// at fault, and probes slow down.
+	// at fault, and probes slow down. A 401 alone says as much.
 	quickProbes   = 250
-	probeInterval = time.Second // it doubles with each 401, and each refusal after quickProbes, up to slowInterval
+	probeInterval = time.Second // it doubles with each refusal after quickProbes, up to slowInterval
 	slowInterval  = time.Minute
 )
 
@@ -25,16 +25,14 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 	case a.class == classThrottled:
 		pause = a.wait
 	case a.class == classSuspected, a.class == classUnauthorized, a.class == classBusy: // the event or the account is at fault
-		quick := quickProbes
-		if a.class == classUnauthorized {
-			quick = 1
+		if g.refused++; a.class == classUnauthorized {
+			g.refused = max(g.refused, quickProbes)
 		}
-		g.refused++
 		if !a.again { // otherwise it says nothing new
 			g.refusedNew++
 		}
-		if a.class == classUnauthorized || g.reason != nil || g.refusedNew >= refusalsToPause || g.refused >= anyToPause {
-			pause = max(a.wait, min(probeInterval<<min(max(g.refused-quick, 0), 6), slowInterval))
+		if g.reason != nil || g.refusedNew >= refusalsToPause || g.refused >= anyToPause {
+			pause = max(a.wait, min(probeInterval<<min(max(g.refused-quickProbes, 0), 6), slowInterval))
 		} else if a.class == classSuspected {
 			g.until = time.Now() // for the next probe of the breaker
 		}
