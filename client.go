@@ -26,14 +26,13 @@ const (
 type client struct {
 	cfg       Config
 	transport http.RoundTripper
-	called    func() // before each call
 	closeIdle func()
 }
 
 // newClient uses the transport of the Config, else a copy of http.DefaultTransport, or the original if the program has put
 // another type there.
-func newClient(cfg Config, called func()) *client {
-	c := &client{cfg: cfg, transport: http.DefaultTransport, called: called, closeIdle: func() {}}
+func newClient(cfg Config) *client {
+	c := &client{cfg: cfg, transport: http.DefaultTransport, closeIdle: func() {}}
 	standard, ok := http.DefaultTransport.(*http.Transport)
 	switch {
 	case cfg.HTTPClient != nil && cfg.HTTPClient.Transport != nil:
@@ -81,7 +80,6 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 
 // roundTrip makes the call. The transport may be foreign code.
 func (c *client) roundTrip(req *http.Request, m Message) verdict {
-	c.called()
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return transient(fmt.Errorf("%w; check the network, DNS and any proxy, and Config.BaseURL ($FIRSTPROMOTER_API_URL)", c.scrub(err)))

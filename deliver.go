@@ -79,6 +79,7 @@ func (t *Tracker) post(ctx context.Context, a *attempt) {
 	if a.queued {
 		ctx = t.calls //nolint:contextcheck // ends only with cut
 	}
+	t.counts.called()
 	_ = t.guard(ctx, "the transport", func() error { a.verdict = t.client.post(ctx, a.Message); return nil })
 }
 

@@ -46,8 +46,7 @@ func New(cfg Config) (*Tracker, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	t := &Tracker{cfg: cfg, began: time.Now(), dedupe: newDedupe(cfg), gate: newGate(cfg), ended: make(chan struct{})}
-	t.client = newClient(cfg, t.counts.called)
+	t := &Tracker{cfg: cfg, began: time.Now(), client: newClient(cfg), dedupe: newDedupe(cfg), gate: newGate(cfg), ended: make(chan struct{})}
 	if _, err := t.queueStats(); errors.Is(err, ErrQueueClosed) {
 		return nil, fmt.Errorf("%w (Config.Queue)", err)
 	}
