@@ -21,7 +21,7 @@ const (
 	pageBranch  = 0x01
 	pageLeaf    = 0x02
 	leafBucket  = 0x01
-	bucketValue = 16 // bytes before the content of a bucket: its root page (8), its sequence (8). Root 0: an inline page follows
+	bucketValue = 16 // bytes: the root page of a bucket (8), its sequence (8). If root is 0, its only page follows
 )
 
 var native = binary.NativeEndian
@@ -45,12 +45,12 @@ func Check(tx *bbolt.Tx, file *os.File) (err error) {
 	}
 	c := &checker{f: file, size: uint64(tx.DB().Info().PageSize)}
 	c.seen = make([]bool, uint64(tx.Size())/c.size)
-	c.tree(uint64(tx.Cursor().Bucket().Root()), nil, nil)
+	c.tree(uint64(tx.Cursor().Bucket().Root()), nil)
 	return nil
 }
 
-// tree checks the page with this id and all pages below it. Keys must be ≥ low and < high; nil: no limit.
-func (c *checker) tree(id uint64, low, high []byte) {
+// tree checks the page with this id and all pages below it. No key may be lower than low. It returns the highest one.
+func (c *checker) tree(id uint64, low []byte) (last []byte) {
 	n, pages := uint64(1), uint64(len(c.seen))
 	var b []byte
 	for len(b) != int(n*c.size) { // twice if the page has overflow pages
@@ -69,17 +69,16 @@ func (c *checker) tree(id uint64, low, high []byte) {
 		}
 		c.seen[i] = true
 	}
-	c.elements(b, low, high)
+	return c.elements(b, low)
 }
 
 // elements checks the elements of a page, or of an inline page: the value of a small bucket.
-func (c *checker) elements(b, low, high []byte) {
+func (c *checker) elements(b, low []byte) (last []byte) {
 	flags, count := native.Uint16(b[8:]), native.Uint16(b[10:])
 	branch := flags == pageBranch
 	if !branch && flags != pageLeaf {
 		panic("a page has an unknown kind")
 	}
-	child := uint64(0) // the page with the keys from low to the next key
 	for i := range int(count) {
 		e := b[pageHead*(1+i):]
 		at, size, length := native.Uint32(e[4:]), native.Uint32(e[8:]), native.Uint32(e[12:]) // where the key begins, its size, that of the value
@@ -87,26 +86,19 @@ func (c *checker) elements(b, low, high []byte) {
 			at, size, length = native.Uint32(e), native.Uint32(e[4:]), 0
 		}
 		key, value := e[at:][:size], e[at:][size:][:length]
-		if order := bytes.Compare(key, low); order < 0 || order == 0 && i > 0 || high != nil && bytes.Compare(key, high) >= 0 {
+		if order := bytes.Compare(key, low); order < 0 || order == 0 && i > 0 {
 			panic("a page has keys out of order")
 		}
+		low = key
 		switch {
-		case branch && i > 0:
-			c.tree(child, low, key)
-		case !branch && native.Uint32(e)&leafBucket != 0:
-			c.bucket(slices.Clip(value))
+		case branch:
+			low = c.tree(native.Uint64(e[8:]), key)
+		case native.Uint32(e)&leafBucket == 0:
+		case native.Uint64(value) == 0:
+			c.elements(slices.Clip(value[bucketValue:]), nil)
+		default:
+			c.tree(native.Uint64(value), nil)
 		}
-		low, child = key, native.Uint64(e[8:])
 	}
-	if branch {
-		c.tree(child, low, high)
-	}
-}
-
-func (c *checker) bucket(value []byte) {
-	if root := native.Uint64(value); root != 0 {
-		c.tree(root, nil, nil)
-	} else {
-		c.elements(value[bucketValue:], nil, nil)
-	}
+	return low
 }
