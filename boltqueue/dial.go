@@ -132,24 +132,20 @@ func (r *remote) Close() error {
 func (r *remote) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
 		f := f // the caller may range again
-		for {
+		for more := true; more; {
 			page, err := call[[]fprom.Entry](ctx, r, "entries", f)
 			if err != nil {
 				yield(fprom.Entry{}, err)
 				return
 			}
 			for _, e := range page {
-				if !yield(e, nil) {
+				f.After = e.Cursor
+				f.Limit-- // less than 0: no limit
+				if !yield(e, nil) || f.Limit == 0 {
 					return
 				}
-				f.After = e.Cursor
 			}
-			if len(page) < maxEntries || len(page) == f.Limit {
-				return
-			}
-			if f.Limit > 0 {
-				f.Limit -= len(page)
-			}
+			more = len(page) == maxEntries
 		}
 	}
 }
