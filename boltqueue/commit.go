@@ -131,10 +131,7 @@ func (q *Queue) transact(group []*request) error {
 	var t *transaction
 	id := 0
 	err := guard(func() (err error) {
-		if err = q.db.whole(); err == nil {
-			tx, err = q.db.Begin(true)
-		}
-		if err != nil {
+		if tx, err = q.db.begin(true); err != nil {
 			return err
 		}
 		id, t = tx.ID(), q.newTransaction(tx)

@@ -97,13 +97,13 @@ func (f *file) inPlace() bool {
 	return same || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
-// whole returns an error if the file has lost its first pages: then bbolt would panic while it begins a transaction, and keep a
+// begin returns an error if the file has lost its first pages: then bbolt would panic while it begins a transaction, and keep a
 // lock that all others wait for.
-func (f *file) whole() error {
+func (f *file) begin(writable bool) (*bbolt.Tx, error) {
 	if size, err := f.of.Seek(0, io.SeekEnd); err == nil && size < f.first { // not Stat, see isAt in system_linux.go
-		return fmt.Errorf("%w: it was cut while it was open", ErrDamaged)
+		return nil, fmt.Errorf("%w: it was cut while it was open", ErrDamaged)
 	}
-	return nil
+	return f.Begin(writable)
 }
 
 // guard calls f. A panic or a page fault in f becomes an error.

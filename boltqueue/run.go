@@ -104,10 +104,12 @@ func (q *Queue) view(f func(*bbolt.Tx) error) error {
 		return err
 	}
 	err := guard(func() error {
-		if err := q.db.whole(); err != nil {
+		tx, err := q.db.begin(false)
+		if err != nil {
 			return err
 		}
-		return q.db.View(f)
+		defer func() { _ = tx.Rollback() }()
+		return f(tx)
 	})
 	switch unusable := q.usable(); {
 	case err != nil && unusable != nil: // Close may have closed the file meanwhile
