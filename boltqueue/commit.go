@@ -99,7 +99,7 @@ func (q *Queue) write(ctx context.Context, apply func(*transaction) error) error
 
 // commits writes the requests that wait in one transaction and answers them, again and again until the life of the queue ends.
 func (q *Queue) commits() {
-	for {
+	for q.usable() == nil {
 		var group []*request
 		select {
 		case r := <-q.requests:
@@ -124,9 +124,6 @@ func (q *Queue) commits() {
 
 // transact applies the requests, and commits if they change anything. A panic of bbolt means that the file is damaged.
 func (q *Queue) transact(group []*request) error {
-	if err := q.usable(); err != nil {
-		return err
-	}
 	var tx *bbolt.Tx
 	var t *transaction
 	id := 0
