@@ -65,14 +65,12 @@ func (q *Queue) watched(ctx context.Context, _ struct{}) (fprom.QueueStats, erro
 	return s, err
 }
 
-// socketOf returns the path of the socket of a file: beside the file itself, if path is a symbolic link to it. If that is too long, it
-// is beside the link.
+// socketOf returns the path of the socket of a file: beside the file itself, if symbolic links lead to it. If that is too long, it
+// is beside path.
 func socketOf(path string) string {
 	const suffix = ".sock"
-	if _, err := os.Readlink(path); err == nil {
-		if file, err := filepath.EvalSymlinks(path); err == nil && len(file+suffix) <= maxPath {
-			path = file
-		}
+	if file, err := filepath.EvalSymlinks(path); err == nil && len(file+suffix) <= maxPath {
+		path = file
 	}
 	return path + suffix
 }
