@@ -218,6 +218,32 @@ func TestProbingStartsOver(t *testing.T) {
 	})
 }
 
+// The first 401 is followed by a probe after a second, also if other refusals came before.
+func TestUnauthorizedAfterOtherRefusals(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(n int, _ call) reply {
+			if n <= 10 {
+				return reply{status: 403}
+			}
+			return reply{status: 401}
+		}}
+		tracker := start(t, config(f))
+		for i := range 20 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(time.Minute)
+		calls := f.seen()
+		if len(calls) < 13 {
+			t.Fatalf("%d calls in a minute", len(calls))
+		}
+		for i, want := range []time.Duration{time.Second, 2 * time.Second} {
+			if d := calls[11+i].at.Sub(calls[10+i].at); d != want {
+				t.Errorf("%v from a 401 to the next probe, want %v", d, want)
+			}
+		}
+	})
+}
+
 // A caller that is gone before it starts takes no probe with it.
 func TestCallerGoneBeforeTheProbe(t *testing.T) {
 	bubble(t, func(t *testing.T) {
