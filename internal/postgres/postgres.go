@@ -22,8 +22,8 @@ import (
 var ErrMissing = errors.New("postgres: no PostgreSQL server found: install one (Debian: apt-get install -y postgresql), or name a running one in the environment variable FPROM_TEST_POSTGRES as a URL")
 
 const (
-	startTime = 60 * time.Second
-	stopTime  = 30 * time.Second
+	startTime = 2 * time.Minute
+	stopTime  = time.Minute
 )
 
 // Server is a running server. Its methods are not for concurrent use.
@@ -161,12 +161,28 @@ func (s *Server) logTail() string {
 // Crash ends the server as a power failure would, as far as PostgreSQL can tell. Continue starts it again.
 func (s *Server) Crash() error { return s.end(syscall.SIGQUIT) }
 
-// Continue starts a server that was ended by Crash, with its data, on the same port.
-func (s *Server) Continue(ctx context.Context) error { return s.launch(ctx) }
+// Continue starts a server that was ended by Crash, with its data, on the same port. If a connection of another process has that
+// port, it tries again.
+func (s *Server) Continue(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	for {
+		err := s.launch(limited)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-limited.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
 
-// Stop ends the server and removes its directory. It may be called more than once.
+// Stop ends the server and removes its directory. It may be called more than once. Nothing is left that a checkpoint, which may take
+// long on a busy disk, would be for.
 func (s *Server) Stop() error {
-	err := s.end(syscall.SIGINT)
+	err := s.end(syscall.SIGQUIT)
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 

@@ -1,8 +1,11 @@
 package postgres_test
 
 import (
+	"net"
+	"net/url"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/fprom-go/fprom/internal/postgres"
 )
@@ -24,6 +27,15 @@ func TestServer(t *testing.T) {
 	if err := s.Crash(); err != nil {
 		t.Fatal(err)
 	}
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", u.Host) // as a connection that got the port meanwhile
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(time.Second, func() { _ = l.Close() })
 	if err := s.Continue(t.Context()); err != nil {
 		t.Fatalf("after a crash: %v", err)
 	}
