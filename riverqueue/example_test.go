@@ -46,7 +46,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	bound, cancel := context.WithTimeout(ctx, 30*time.Second)
+	bound, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	if err := tracker.Flush(bound); err != nil { // only to see the commission: Shutdown leaves the rest to the other replicas
 		log.Fatal(err)

@@ -111,9 +111,10 @@ func TestPoolIsLeftAlone(t *testing.T) {
 		{"the tables are old", func(t *testing.T, q *riverqueue.Queue, pool *pgxpool.Pool, schema string) {
 			t.Helper()
 			execSQL(t, pool, `DELETE FROM `+schema+`.fprom_migration WHERE version > 1`)
+			looks := pool.Stat().AcquireCount()
 			var r record
-			defer start(t, q, r.deliver)()
-			time.Sleep(time.Second)
+			start(t, q, r.deliver) // to its end: an end under way in a statement costs a connection
+			waitFor(t, "Run to look twice", func() bool { return pool.Stat().AcquireCount() >= looks+2 })
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

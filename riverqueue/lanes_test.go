@@ -112,11 +112,11 @@ func TestBulkJobOfALiveEvent(t *testing.T) {
 func TestBulkJobsOfTwoLiveEvents(t *testing.T) {
 	t.Parallel()
 	cfg := quick(t)
-	q, _ := open(t, cfg)
+	q, pool := open(t, cfg)
 	var r record
 	r.answer = func(m fprom.Message) error {
 		if m.Bulk && m.Attempt == 1 {
-			return &fprom.APIError{StatusCode: 503, RetryAfter: 2 * time.Second}
+			return &fprom.APIError{StatusCode: 503, RetryAfter: time.Hour}
 		}
 		return nil
 	}
@@ -128,8 +128,18 @@ func TestBulkJobsOfTwoLiveEvents(t *testing.T) {
 		}
 	}
 	start(t, q, r.deliver)
-	waitFor(t, "the first attempts", func() bool { return r.count("sale:ann1") == 1 && r.count("sale:ben1") == 1 })
+	tried := func(bulk bool) (n int) {
+		for _, e := range entriesOf(t, q, fprom.Filter{State: fprom.StateWaiting}) {
+			if e.Bulk == bulk && e.Attempts == 1 {
+				n++
+			}
+		}
+		return n
+	}
+	waitFor(t, "the first attempts", func() bool { return tried(true) == 2 })
 	put(t, q, sale("ann2", "ann", 100), sale("ben2", "ben", 100))
+	waitFor(t, "them to become live", func() bool { return tried(false) == 2 })
+	comeDue(t, pool, cfg.Schema)
 	flush(t, q)
 }
 

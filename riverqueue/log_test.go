@@ -40,9 +40,7 @@ func TestPanickingLogger(t *testing.T) {
 		return nil
 	})
 	flush(t, q)
-	if lines.Load() == 0 {
-		t.Error("no line was logged, want that of the sweep")
-	}
+	waitFor(t, "the sweep to log", func() bool { return lines.Load() > 0 }) // the event may be delivered before
 }
 
 // TestRiverReports: what River warns of is not taken for an outage of the database.
@@ -55,7 +53,7 @@ func TestRiverReports(t *testing.T) {
 	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.river_job (args, kind, max_attempts, queue) VALUES ('{}', 'foreign', 1, 'fprom')`)
 	var r record
 	start(t, q, r.deliver)
-	waitFor(t, "River's word on a job of a kind that it does not know", func() bool { return log.count("what=River") == 1 })
+	waitFor(t, "River's word on a job of a kind that it does not know", func() bool { return log.count("what=River") > 0 })
 	put(t, q, sale("1", "ann", 100))
 	flush(t, q)
 	if n := log.count("database"); n != 0 {

@@ -53,12 +53,12 @@ func TestMigrate(t *testing.T) {
 }
 
 // TestMigrateBesideOthers: replicas call Migrate at once. Each has one connection, which has looked for these tables and migrated others
-// before, as with a pooler, and whose role's statements may not last.
+// before, as with a pooler.
 func TestMigrateBesideOthers(t *testing.T) {
 	t.Parallel()
 	var pools [3]*pgxpool.Pool
 	for i := range pools {
-		pools[i] = newPool(t, withQuery(t, database, "statement_timeout", "50"), func(c *pgxpool.Config) { c.MaxConns = 1 })
+		pools[i] = newPool(t, database, func(c *pgxpool.Config) { c.MaxConns = 1 })
 		t.Cleanup(pools[i].Close)
 	}
 	for range 4 {
@@ -92,7 +92,7 @@ func TestMigrateBesideLongTransaction(t *testing.T) {
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	pool := newPool(t, database, func(c *pgxpool.Config) {
 		c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-			_, err := conn.Exec(ctx, `SET lock_timeout = 50`)
+			_, err := conn.Exec(ctx, `SET lock_timeout = 3000`) // longer than it waits for the catalogs, which other tests change at the same time
 			return err
 		}
 	})
@@ -123,14 +123,16 @@ func TestMigrateBesideLongTransaction(t *testing.T) {
 	}
 }
 
-// TestMigrateWaitsForAnother: the lock_timeout of a connection does not end the wait of Migrate for a step of another process.
+// TestMigrateWaitsForAnother: the lock_timeout of a connection does not end the wait of Migrate for a step of another process, and its
+// statement_timeout ends neither that wait nor the step.
 func TestMigrateWaitsForAnother(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t)}
-	pool := newPool(t, withQuery(t, database, "application_name", cfg.Schema))
+	// Three seconds are longer than anything else takes: a step waits for the catalogs, which other tests change at the same time.
+	dbURL := withQuery(t, withQuery(t, database, "application_name", cfg.Schema), "statement_timeout", "3000")
+	pool := newPool(t, dbURL)
 	t.Cleanup(pool.Close)
-	// A second is longer than a step of its own waits for the catalogs, which other tests change at the same time.
-	hasty := newPool(t, withQuery(t, withQuery(t, database, "application_name", cfg.Schema), "lock_timeout", "1000"))
+	hasty := newPool(t, withQuery(t, dbURL, "lock_timeout", "3000"))
 	t.Cleanup(hasty.Close)
 	makeVersion1(t, pool, cfg.Schema)
 	tx, err := pool.Begin(t.Context())
@@ -154,7 +156,7 @@ func TestMigrateWaitsForAnother(t *testing.T) {
 		})
 		waitFor(t, "Migrate to wait", func() bool {
 			return countRows(t, pool, `SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'
-				AND query_start < clock_timestamp() - $2 * interval '1.5 seconds'`, cfg.Schema, i) == i+1
+				AND query_start < clock_timestamp() - interval '3.5 seconds'`, cfg.Schema) == i+1
 		})
 	}
 	if err := tx.Rollback(t.Context()); err != nil {

@@ -119,6 +119,13 @@ func (r *record) of(key string) (all []fprom.Message) {
 
 func (r *record) count(key string) int { return len(r.of(key)) }
 
+// comeDue lets the time of each next attempt come, as the event and its job know it.
+func comeDue(t *testing.T, pool *pgxpool.Pool, schema string) {
+	t.Helper()
+	execSQL(t, pool, `UPDATE "`+schema+`".fprom_ledger SET next_attempt = now() WHERE next_attempt > now()`)
+	execSQL(t, pool, `UPDATE "`+schema+`".river_job SET scheduled_at = now() WHERE scheduled_at > now()`)
+}
+
 func execSQL(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 	t.Helper()
 	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {

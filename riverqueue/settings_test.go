@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
@@ -34,8 +35,9 @@ func TestSettings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			q, pool := openAt(t, withQuery(t, database, tt.setting, tt.value), riverqueue.Config{})
-			lifeOfEvents(t, q)
+			cfg := riverqueue.Config{Schema: newSchema(t)}
+			q, pool := openAt(t, withQuery(t, database, tt.setting, tt.value), cfg)
+			lifeOfEvents(t, q, pool, cfg.Schema)
 			if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 				return q.EnqueueTx(t.Context(), tx, sale("tx", "tom", 100))
 			}); err != nil {
@@ -46,7 +48,7 @@ func TestSettings(t *testing.T) {
 }
 
 // lifeOfEvents puts a good event, one that fails once and a bad one, and looks at them in every way.
-func lifeOfEvents(t *testing.T, q *riverqueue.Queue) {
+func lifeOfEvents(t *testing.T, q *riverqueue.Queue, pool *pgxpool.Pool, schema string) {
 	t.Helper()
 	ctx := t.Context()
 	begun := time.Now().Add(-time.Second)
@@ -65,7 +67,7 @@ func lifeOfEvents(t *testing.T, q *riverqueue.Queue) {
 			case <-settled:
 			case <-ctx.Done():
 			}
-			return &fprom.APIError{StatusCode: 503, RetryAfter: 4 * time.Second}
+			return &fprom.APIError{StatusCode: 503, RetryAfter: 15 * time.Minute}
 		}
 		return q.Admit(ctx, 6000)
 	})
@@ -86,8 +88,8 @@ func lifeOfEvents(t *testing.T, q *riverqueue.Queue) {
 			t.Errorf("recorded at %v, settled at %v: %+v", e.RecordedAt, e.SettledAt, e)
 		}
 	}
-	if wait := time.Until(all[1].NextAttempt); all[1].State == fprom.StateWaiting && (wait <= 0 || wait > 4*time.Second) {
-		t.Errorf("the next attempt is in %v: %+v", wait, all[1])
+	if at := all[1].NextAttempt; all[1].State != fprom.StateWaiting || at.Before(begun.Add(15*time.Minute)) || at.After(time.Now().Add(15*time.Minute)) {
+		t.Errorf("the next attempt is in %v, want 15 minutes: %+v", time.Until(at), all[1])
 	}
 	if s, err := q.Stats(ctx); err != nil || s.Dead != 1 || s.LastSuccess.Before(begun) || !s.PausedUntil.IsZero() || !s.Oldest.IsZero() && s.Oldest.Before(begun) {
 		t.Errorf("Stats: %+v, %v", s, err)
@@ -96,6 +98,7 @@ func lifeOfEvents(t *testing.T, q *riverqueue.Queue) {
 		t.Errorf("Pause: %v", err)
 	}
 	good.Store(true)
+	comeDue(t, pool, schema)
 	if n, err := q.Redrive(ctx, fprom.Filter{Keys: []string{"bad"}, Since: begun, Reason: "Zoë"}); n != 1 || err != nil {
 		t.Errorf("Redrive: %d, %v", n, err)
 	}
@@ -121,7 +124,7 @@ func TestSchemaNamedByAReservedWord(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	lifeOfEvents(t, q)
+	lifeOfEvents(t, q, pool, "user")
 }
 
 // TestMigrateInAGivenSchema: where the administrator has made the schema, the right to create in it is enough.
@@ -138,8 +141,8 @@ func TestMigrateInAGivenSchema(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	q, _ := openAt(t, asRole(t, role), riverqueue.Config{Schema: schema})
-	lifeOfEvents(t, q)
+	q, pool := openAt(t, asRole(t, role), riverqueue.Config{Schema: schema})
+	lifeOfEvents(t, q, pool, schema)
 }
 
 // TestFlushWithoutDescriptions: a pool that keeps no descriptions of statements can flush, as some that use a pooler do.

@@ -2,6 +2,7 @@ package riverqueue_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -12,12 +13,17 @@ import (
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
-// callBegins tells of each call as it begins.
-type callBegins chan struct{}
+// heldCalls tells of each call as it begins, and holds it until release is closed.
+type heldCalls struct{ begun, release chan struct{} }
 
-func (s callBegins) RoundTrip(r *http.Request) (*http.Response, error) {
-	s <- struct{}{}
-	return http.DefaultTransport.RoundTrip(r)
+func (c heldCalls) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.begun <- struct{}{}
+	select {
+	case <-c.release:
+		return http.DefaultTransport.RoundTrip(r)
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
 }
 
 // TestShutdown: the call under way when the Tracker is shut down has its time to end, nothing new is begun, and the rest is
@@ -27,12 +33,12 @@ func TestShutdown(t *testing.T) {
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
 	fake.Inject(fpromtest.Delay(time.Second).Times(1))
-	begun := make(callBegins, 10)
+	calls := heldCalls{make(chan struct{}, 10), make(chan struct{})}
 	tracker := func() *fprom.Tracker {
 		q, _ := open(t, cfg)
 		c := fake.Config()
-		c.Queue, c.RequestsPerMinute, c.Workers, c.Logger = q, 6000, 1, slog.New(slog.DiscardHandler)
-		c.HTTPClient = &http.Client{Transport: begun}
+		c.Queue, c.RequestsPerMinute, c.Workers, c.Timeout, c.Logger = q, 6000, 1, time.Minute, slog.New(slog.DiscardHandler)
+		c.HTTPClient = &http.Client{Transport: calls}
 		tr, err := fprom.New(c)
 		if err != nil {
 			t.Fatal(err)
@@ -41,10 +47,14 @@ func TestShutdown(t *testing.T) {
 	}
 	first := tracker()
 	enqueue(t, first, sale("1", "ann", 100), sale("2", "ben", 100))
-	<-begun
+	<-calls.begun
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := first.Shutdown(ctx); err != nil {
+	ended := make(chan error, 1)
+	go func() { ended <- first.Shutdown(ctx) }()
+	waitFor(t, "Shutdown to begin", func() bool { return errors.Is(first.Enqueue(ctx, sale("1", "ann", 100)), fprom.ErrClosed) })
+	close(calls.release)
+	if err := <-ended; err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
 	q, _ := open(t, cfg)
@@ -57,7 +67,7 @@ func TestShutdown(t *testing.T) {
 	if err := second.Shutdown(ctx); err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
-	if n, calls := len(fake.Commissions()), len(fake.Requests()); n != 2 || calls != 2 {
-		t.Errorf("%d commissions by %d calls, want 2 by 2", n, calls)
+	if n, sent := len(fake.Commissions()), len(fake.Requests()); n != 2 || sent != 2 {
+		t.Errorf("%d commissions by %d calls, want 2 by 2", n, sent)
 	}
 }

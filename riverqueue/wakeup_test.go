@@ -17,10 +17,10 @@ import (
 	"github.com/fprom-go/fprom/riverqueue"
 )
 
-// quick is a configuration in which lost events come back within seconds.
+// quick is a configuration in which lost events come back within seconds. A machine that stands still for less than Rescue changes nothing.
 func quick(t *testing.T) riverqueue.Config {
 	t.Helper()
-	return riverqueue.Config{Schema: newSchema(t), Rescue: 3 * time.Second}
+	return riverqueue.Config{Schema: newSchema(t), Rescue: 15 * time.Second}
 }
 
 var errRejected = &fprom.APIError{StatusCode: 400, Message: "Error. Amount blank or invalid."}
@@ -308,7 +308,7 @@ func TestRescue(t *testing.T) {
 	put(t, q, sale("1", "ann", 100), sale("2", "ann", 100))
 	begun := time.Now()
 	// As a process that is killed leaves them behind.
-	execSQL(t, pool, `UPDATE `+cfg.Schema+`.river_job SET state = 'running', attempt = 1, attempted_by = ARRAY['dead'], attempted_at = now() WHERE args->>'key' = 'sale:1'`)
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.river_job SET state = 'running', attempt = 1, attempted_by = ARRAY['dead'], attempted_at = now() - interval '12.5 seconds' WHERE args->>'key' = 'sale:1'`)
 	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET generation = 1, claimed_until = now() + interval '2.5 seconds' WHERE key = 'sale:1'`)
 	var r record
 	start(t, q, r.deliver)
