@@ -131,11 +131,6 @@ func TestPause(t *testing.T) {
 	if err := a.Pause(ctx, time.Millisecond, fprom.ErrUnauthorized); err != nil { // does not shorten it
 		t.Fatal(err)
 	}
-	short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-	defer cancel()
-	if err := b.Admit(short, 600); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Admit in a pause: %v, want the context's error", err)
-	}
 	if err := b.Admit(ctx, 600); err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +145,14 @@ func TestPause(t *testing.T) {
 		if err := a.Admit(ctx, 600); !errors.Is(err, fprom.ErrQueueClosed) {
 			t.Fatalf("Admit after Close: %v", err)
 		}
+	}
+	if err := b.Pause(ctx, 10*time.Minute, fprom.ErrUnauthorized); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	if err := b.Admit(short, 600); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Admit in a pause: %v, want the context's error", err)
 	}
 }
 
@@ -192,28 +195,77 @@ func enqueue(t *testing.T, tracker *fprom.Tracker, events ...fprom.Event) {
 	})
 }
 
+// pauses notes the pauses of all replicas, and the calls that were allowed. The fields of each are the times before and after.
+type pauses struct {
+	mu     sync.Mutex
+	paused []pausing
+	calls  []allowed
+}
+
+type pausing struct {
+	before, after time.Time
+	d             time.Duration
+}
+
+type allowed struct{ asked, got time.Time }
+
+// pausable is a queue whose pauses are noted.
+type pausable struct {
+	*riverqueue.Queue
+
+	noted *pauses
+}
+
+func (p pausable) Pause(ctx context.Context, d time.Duration, reason error) error {
+	before := time.Now()
+	err := p.Queue.Pause(ctx, d, reason)
+	p.noted.mu.Lock()
+	defer p.noted.mu.Unlock()
+	if err == nil {
+		p.noted.paused = append(p.noted.paused, pausing{before, time.Now(), d})
+	}
+	return err
+}
+
+func (p pausable) Admit(ctx context.Context, perMinute int) error {
+	asked := time.Now()
+	err := p.Queue.Admit(ctx, perMinute)
+	p.noted.mu.Lock()
+	defer p.noted.mu.Unlock()
+	if err == nil {
+		p.noted.calls = append(p.noted.calls, allowed{asked, time.Now()})
+	}
+	return err
+}
+
+// begun is the number of pauses.
+func (p *pauses) begun() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.paused)
+}
+
 // TestOnePauseForAll: an answer that one replica gets stops all of them, and one call at a time tries again.
 func TestOnePauseForAll(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		fault fpromtest.Fault
-		known time.Duration // when all replicas know of the pause, and what was under way has arrived
-		pause time.Duration // at least
+		pause time.Duration
 	}{
-		{"429", fpromtest.Status(http.StatusTooManyRequests).RetryAfter("4").Times(1), 2 * time.Second, 4 * time.Second},
-		{"401", fpromtest.Status(http.StatusUnauthorized).Times(1), 700 * time.Millisecond, time.Second},
+		{"429", fpromtest.Status(http.StatusTooManyRequests).RetryAfter("4").Times(1), 4 * time.Second},
+		{"401", fpromtest.Status(http.StatusUnauthorized).Times(1), time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-			met := fake.Inject(fpromtest.Delay(20*time.Millisecond).Times(30), tt.fault)
-			trackers, _ := fleet(t, 3, fake, nil)
+			fake.Inject(fpromtest.Delay(20*time.Millisecond).Times(30), tt.fault)
+			var noted pauses
+			trackers, _ := fleet(t, 3, fake, func(c *fprom.Config) { c.Queue = pausable{c.Queue.(*riverqueue.Queue), &noted} })
 			const sales = 100
 			for i := range sales {
 				if i == 70 { // the others are put in the pause
-					waitFor(t, "the fault", func() bool { return met.Hits() == 1 })
-					time.Sleep(tt.known)
+					waitFor(t, "the pause", func() bool { return noted.begun() > 0 })
 				}
 				enqueue(t, trackers[i%3], sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100))
 			}
@@ -227,21 +279,20 @@ func TestOnePauseForAll(t *testing.T) {
 			if n := len(fake.Commissions()); n != sales {
 				t.Errorf("%d commissions, want %d", n, sales)
 			}
-			requests := fake.Requests()
-			at := slices.IndexFunc(requests, func(r fpromtest.Request) bool {
-				return r.Status == http.StatusTooManyRequests || r.Status == http.StatusUnauthorized
-			})
-			if at < 0 {
-				t.Fatal("the fault was not met")
+			noted.mu.Lock()
+			defer noted.mu.Unlock()
+			if n, p := len(noted.paused), noted.paused[0]; n != 1 || p.d < tt.pause-time.Second/10 {
+				t.Fatalf("%d pauses, the first of %v; want one of %v", n, p.d, tt.pause)
 			}
+			p := noted.paused[0]
 			inPause, inProbe := 0, 0
-			for _, r := range requests[at+1:] {
-				switch d := r.Time.Sub(requests[at].Time); {
-				case d < tt.known:
-				case d < tt.pause:
+			for _, call := range noted.calls {
+				switch end := p.before.Add(p.d); {
+				case call.asked.Before(p.after): // perhaps allowed before the pause
+				case call.got.Before(end):
 					inPause++
-					t.Logf("%s %v after the answer", r.EventID, d)
-				case d < tt.pause+2*time.Millisecond:
+					t.Logf("a call was allowed %v after the begin of the pause", call.got.Sub(p.before))
+				case call.got.Before(end.Add(2 * time.Millisecond)):
 					inProbe++
 				}
 			}
@@ -297,11 +348,7 @@ func TestProbesGoOn(t *testing.T) {
 	for i := range 40 {
 		enqueue(t, tracker, sale(strconv.Itoa(i), "buyer"+strconv.Itoa(i), 100))
 	}
-	for refused.Hits() < 7 { // 3 refusals, some seconds for those that wait, one probe a second
-		if time.Sleep(20 * time.Millisecond); time.Since(begun) > 40*time.Second {
-			t.Fatalf("%d calls in 40 s, want one a second", refused.Hits())
-		}
-	}
+	waitFor(t, "3 refusals, some seconds for those that wait, one probe a second", func() bool { return refused.Hits() >= 7 })
 	if n, d := refused.Hits(), time.Since(begun); n > 5+int(d/time.Second) {
 		t.Errorf("%d calls in %v, want one a second", n, d)
 	}

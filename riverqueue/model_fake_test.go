@@ -29,6 +29,7 @@ type modelFake struct {
 	calls    map[string][]modelCall // by Message.Key
 	accepted map[string][]modelCall // of calls, those that registered the event
 	under    map[string]int         // calls of a customer under way
+	late     map[string]int         // calls whose answer a slow machine gave after their time
 	overlaps []string               // keys of calls that began while another call of their customer was under way
 }
 
@@ -88,6 +89,11 @@ func (f *modelFake) RoundTrip(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 	}
 	if err := travel(r.Context()); err != nil {
+		if answer != "hangs" && errors.Is(err, context.DeadlineExceeded) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.late[key]++
+		}
 		return nil, err
 	}
 	if answer == "lost" {
