@@ -48,7 +48,7 @@ func TestBackfill(t *testing.T) {
 			t.Errorf("a dry run made %d calls", n-2)
 		}
 		var v filled2
-		fprom(t, e, "backfill", file, "--amount", "minor", "--rejects", rejects, "--wait=30s", "-o", "json").want(t, 3).object(t, &v)
+		fprom(t, e, "backfill", file, "--amount", "minor", "--rejects", rejects, "--wait=3m", "-o", "json").want(t, 3).object(t, &v)
 		if v.Rows != 22 || v.Queued != 18 || v.Known != 1 || v.Conflicts != 1 || v.Invalid != 2 || v.RejectsFile != rejects || v.Tracked == nil || *v.Tracked != 18 {
 			t.Errorf("%+v", v)
 		}
@@ -77,7 +77,7 @@ func TestBackfillDelivers(t *testing.T) {
 		if r := fprom(t, e, "backfill", file, "--amount", "minor", "--wait").want(t, 3); !strings.Contains(r.err, "nobody delivers") {
 			t.Error(r)
 		}
-		cmd := command(t, e, "backfill", file, "--amount", "minor", "--deliver", "--rate", "600")
+		cmd := command(t, e, "backfill", file, "--amount", "minor", "--deliver", "--rate", "60") // for a minute
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +232,7 @@ func TestBackfillUnreachable(t *testing.T) {
 	e := env{"FIRSTPROMOTER_API_KEY": "key-1234567890", "FIRSTPROMOTER_ACCOUNT_ID": "acct", "FIRSTPROMOTER_API_URL": "http://127.0.0.1:9/api/v2/track"}
 	begin := time.Now()
 	r := fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--outbox", filepath.Join(t.TempDir(), "new.db"), "--wait=1s").want(t, 3)
-	if d := time.Since(begin); d > 30*time.Second || !strings.Contains(r.err, "not all rows have an outcome") {
+	if d := time.Since(begin); d > 2*time.Minute || !strings.Contains(r.err, "not all rows have an outcome") {
 		t.Errorf("after %v: %s", d, r)
 	}
 }

@@ -77,7 +77,7 @@ func TestDead(t *testing.T) {
 		}
 		fake.Heal()
 		l = letters{}
-		fprom(t, e, "dead", "redrive", "bad_1", "--yes", "--wait=30s", "-o", "json").want(t, 0).object(t, &l)
+		fprom(t, e, "dead", "redrive", "bad_1", "--yes", "--wait=3m", "-o", "json").want(t, 0).object(t, &l)
 		if l.Redriven != 1 || len(l.Events) != 1 || l.Events[0].Outcome != "tracked" {
 			t.Errorf("%+v", l)
 		}
@@ -99,7 +99,7 @@ func TestRedriveInJSON(t *testing.T) {
 		selected int
 	}{{"--all --dry-run", 2}, {"--reason nonsense", 0}, {"--all", 2}} {
 		var v map[string]any
-		fprom(t, e, append(strings.Fields("dead redrive --yes --wait=30s -o json"), strings.Fields(c.args)...)...).want(t, 0).object(t, &v)
+		fprom(t, e, append(strings.Fields("dead redrive --yes --wait=3m -o json"), strings.Fields(c.args)...)...).want(t, 0).object(t, &v)
 		for _, field := range []string{"redriven", "selected", "dry_run", "waiting", "dead_again", "events"} {
 			if v[field] == nil {
 				t.Errorf("%s: no %s in %v", c.args, field, v)

@@ -2,7 +2,10 @@ package main_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +52,7 @@ func TestBackfillWithRefusedCredentials(t *testing.T) {
 	p := inFile(t)
 	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
 	e := account(fake).with(env{"FPROM_OUTBOX": p.where, "FIRSTPROMOTER_API_KEY": "wrong-key-000"})
-	fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=1m", "-o", "json").want(t, 4)
+	fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=3m", "-o", "json").want(t, 4)
 }
 
 // Where another process has the file open and does not deliver it, nothing would ever be sent: then --deliver says so.
@@ -60,7 +63,7 @@ func TestBackfillBesideOneThatOnlyLooks(t *testing.T) {
 	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
 	looks := p.open(t)
 	defer func() { _ = looks.Close() }()
-	if r := fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=1m").want(t, 1); !strings.Contains(r.err, "does not deliver it") {
+	if r := fprom(t, e, "backfill", past(t, 3), "--amount", "minor", "--deliver", "--wait=3m").want(t, 1); !strings.Contains(r.err, "does not deliver it") {
 		t.Error(r)
 	}
 }
@@ -72,7 +75,7 @@ func TestOneConnection(t *testing.T) {
 	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
 	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
 	e := account(fake).with(env{"FPROM_OUTBOX": p.where + "&pool_max_conns=1"})
-	for _, args := range [][]string{{"status"}, {"events"}, {"backfill", past(t, 20), "--amount", "minor", "--deliver", "--wait=30s", "--rate", "30000"}, {"dead", "list"}} {
+	for _, args := range [][]string{{"status"}, {"events"}, {"backfill", past(t, 20), "--amount", "minor", "--deliver", "--wait=3m", "--rate", "30000"}, {"dead", "list"}} {
 		fprom(t, e, args...).want(t, 0)
 	}
 	if n := len(fake.Commissions()); n != 21 {
@@ -98,13 +101,24 @@ func TestWaitEndsWhenTheDatabaseRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	exec("CREATE ROLE operator SUPERUSER LOGIN")
+	operator := fmt.Sprintf("operator_%d_%d", os.Getpid(), schemas.Add(1))
+	exec("CREATE ROLE " + operator + " SUPERUSER LOGIN")
+	t.Cleanup(func() {
+		c, err := pgx.Connect(context.Background(), database)
+		if err == nil {
+			_, err = c.Exec(context.Background(), "DROP ROLE "+operator)
+			err = errors.Join(err, c.Close(context.Background()))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
 	u, err := url.Parse(p.where)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.User = url.User("operator")
-	cmd := command(t, env{"FPROM_OUTBOX": u.String()}, "backfill", past(t, 3), "--amount", "minor", "--wait=50s")
+	u.User = url.User(operator)
+	cmd := command(t, env{"FPROM_OUTBOX": u.String()}, "backfill", past(t, 3), "--amount", "minor", "--wait=3m")
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {
@@ -113,8 +127,8 @@ func TestWaitEndsWhenTheDatabaseRefuses(t *testing.T) {
 	eventually(t, func() bool {
 		return strings.Contains(fprom(t, env{"FPROM_OUTBOX": p.where}, "status", "-o", "json").out, `"bulk": 3`)
 	})
-	exec("ALTER ROLE operator NOLOGIN")
-	exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'operator'")
+	exec("ALTER ROLE " + operator + " NOLOGIN")
+	exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '" + operator + "'")
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 4 || !strings.Contains(errs.String(), "PostgreSQL refuses the user or the password; check user and password in the address") {
 		t.Errorf("exit %d: %s", code, errs.String())

@@ -152,14 +152,14 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 			} else {
 				campaigns(1)(w, r)
 			}
-		})), args: []string{"--timeout", "3s"}, exit: 0, check: "others", says: `not checked: .*no answer within 3s`},
+		})), args: []string{"--timeout", "8s"}, exit: 0, check: "others", says: `not checked: .*no answer within 8s`},
 		{name: "an odd answer", env: at(answering(t, status(418, nil, `{"message":"tea"}`))), exit: 5, check: "credentials", says: `418 with JSON`},
 		{name: "500", env: at(answering(t, status(500, nil, `{"message":"boom"}`))), exit: 5, check: "credentials", says: `fails \(500\)`},
 		{name: "nothing listens", env: at("http://" + closedPort + "/api/v2/track"), exit: 5, check: "connection", says: `refused`},
 		{name: "no such name", env: at("https://api.firstpromoter.invalid/api/v2/track"), exit: 5, check: "dns", says: `not found`},
-		{name: "no answer", env: at(answering(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })), args: []string{"--timeout", "1s"}, exit: 5, check: "connection", says: `within 1s`},
-		{name: "TLS hangs", env: at("https://" + silentPort(t) + "/api/v2/track"), args: []string{"--timeout", "3s"}, exit: 5, check: "tls", says: `no TLS handshake within 3s`},
-		{name: "the proxy hangs", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": "http://" + silentPort(t)}, args: []string{"--timeout", "3s"}, exit: 5, check: "connection", says: `the proxy .* does not answer within 3s`},
+		{name: "no answer", env: at(answering(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })), args: []string{"--timeout", "8s"}, exit: 5, check: "connection", says: `within 8s`},
+		{name: "TLS hangs", env: at("https://" + silentPort(t) + "/api/v2/track"), args: []string{"--timeout", "8s"}, exit: 5, check: "tls", says: `no TLS handshake within 8s`},
+		{name: "the proxy hangs", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": "http://" + silentPort(t)}, args: []string{"--timeout", "8s"}, exit: 5, check: "connection", says: `the proxy .* does not answer within 8s`},
 		{name: "connection cut", env: at(answering(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })), exit: 5, check: "connection", says: `cut`},
 		{name: "proxy away", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": "http://" + closedPort}, exit: 5, check: "connection", says: `refused.*HTTPS_PROXY`},
 		{name: "proxy with password", env: env{"FIRSTPROMOTER_API_URL": "", "HTTPS_PROXY": strings.TrimSuffix(answering(t, status(407, nil, "")), "/api/v2/track")}, exit: 5, check: "connection", says: `407`},

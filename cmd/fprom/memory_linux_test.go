@@ -58,10 +58,18 @@ func fillMany(t *testing.T, rows int, args ...string) (v filled2, own, peak int)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	looked := make(chan struct{})
 	go func() {
 		writeRows(in, rows)
+		<-looked // it does not end before
 		_ = in.Close()
 	}()
+	look := func() {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+		own, peak = max(own, memory(b, "RssAnon")), max(peak, memory(b, "VmHWM"))
+	}
+	look()
+	close(looked)
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for {
@@ -75,8 +83,7 @@ func fillMany(t *testing.T, rows int, args ...string) (v filled2, own, peak int)
 			}
 			return v, own, peak
 		case <-time.After(20 * time.Millisecond):
-			b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
-			own, peak = max(own, memory(b, "RssAnon")), max(peak, memory(b, "VmHWM"))
+			look()
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -95,6 +96,22 @@ func TestTriggerEverySample(t *testing.T) {
 	}
 }
 
+// patient gives a webhook to h until it is stored, as a provider does: a Tracker waits for a slow machine's disk or database for a
+// second only, and then h answers 503.
+func patient(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		for r.Context().Err() == nil {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			answer := httptest.NewRecorder()
+			if h.ServeHTTP(answer, r); answer.Code != http.StatusServiceUnavailable {
+				w.WriteHeader(answer.Code)
+				return
+			}
+		}
+	})
+}
+
 // With an outbox it shows what the service made of the webhook.
 func TestTriggerLooksIntoTheOutbox(t *testing.T) {
 	t.Parallel()
@@ -102,7 +119,7 @@ func TestTriggerLooksIntoTheOutbox(t *testing.T) {
 		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
 		tracker, _ := serve(t, p, fake)
 		provider, _ := explain.Provider("polar")
-		shop := httptest.NewServer(billing.Handler(tracker, provider, fpromtest.TestWebhookSecret, billing.WithLogger(slog.New(slog.DiscardHandler))))
+		shop := httptest.NewServer(patient(billing.Handler(tracker, provider, fpromtest.TestWebhookSecret, billing.WithLogger(slog.New(slog.DiscardHandler)))))
 		t.Cleanup(shop.Close)
 		e := env{"FPROM_OUTBOX": p.where, "FPROM_WEBHOOK_SECRET": fpromtest.TestWebhookSecret}
 		var v struct {
