@@ -125,7 +125,7 @@ func (c Curl) As(host string) Curl {
 func (c Curl) AwaitTracked(t *testing.T, n uint64) {
 	t.Helper()
 	var s fprom.Stats
-	for deadline := time.Now().Add(20 * time.Second); (s.Tracked < n || s.Queue.Pending > 0) && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); (s.Tracked < n || s.Queue.Pending > 0) && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		body := c.Do(t, http.StatusOK)
 		if err := json.Unmarshal(body, &s); err != nil {
 			t.Fatalf("%v: %s", err, body)
