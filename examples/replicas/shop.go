@@ -97,7 +97,7 @@ func shopMain(in io.Reader, out io.Writer) error {
 		return err
 	}
 	_, _ = io.Copy(io.Discard, in) // until the parent closes it or ends
-	bound, cancel := context.WithTimeout(ctx, 5*time.Second)
+	bound, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	_ = srv.Shutdown(bound)
 	return tracker.Shutdown(bound)
