@@ -15,7 +15,10 @@ import (
 	"github.com/fprom-go/fprom/boltqueue"
 )
 
-const childEnv = "FPROM_BACKFILL_CHILD"
+const (
+	childEnv = "FPROM_BACKFILL_CHILD"
+	stopEnv  = "FPROM_BACKFILL_STOP" // set: the child stops after the first batch
+)
 
 // TestMain makes the test binary a backfill that a test can kill.
 func TestMain(m *testing.M) {
@@ -48,6 +51,9 @@ func fill(ctx context.Context, dir string) (r backfill.Result, err error) {
 	return backfill.Run(ctx, f, backfill.Options{Format: backfill.Format{Amount: backfill.Minor}, Outbox: q, Progress: func(backfill.Progress) {
 		if os.Getenv(childEnv) != "" { // be killed
 			fmt.Println("a batch is stored")
+			if os.Getenv(stopEnv) != "" {
+				select {}
+			}
 			time.Sleep(20 * time.Millisecond)
 		}
 	}})
@@ -68,6 +74,9 @@ func TestKilledAndRunAgain(t *testing.T) {
 	for i := range kills {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), childEnv+"="+dir)
+		if i == 0 { // so that one is killed on the way, however slow this process is
+			cmd.Env = append(cmd.Env, stopEnv+"=1")
+		}
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

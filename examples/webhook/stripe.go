@@ -97,6 +97,9 @@ func (s *pretendStripe) deliver(ctx context.Context, payload []byte, secret stri
 	}
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, resp.Body)
+	if err == nil && resp.StatusCode == http.StatusServiceUnavailable { // not stored yet; the real Stripe waits longer
+		return s.deliver(ctx, payload, secret)
+	}
 	return resp.StatusCode, err
 }
 

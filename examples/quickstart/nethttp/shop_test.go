@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -55,29 +56,31 @@ func TestSignup(t *testing.T) {
 // TestOutbox: what is accepted in a file is delivered by the next process.
 func TestOutbox(t *testing.T) {
 	file := t.TempDir() + "/fprom.db"
-	fake := fpromtest.NewServer(t)
-	fake.AddLead("ann@example.com")
-	fake.Inject(fpromtest.Status(http.StatusServiceUnavailable))
-	for _, grace := range []time.Duration{500 * time.Millisecond, 30 * time.Second} {
-		queue, err := boltqueue.Open(file)
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		fake := fpromtest.NewServer(t, fpromtest.InMemory())
+		fake.AddLead("ann@example.com")
+		fake.Inject(fpromtest.Status(http.StatusServiceUnavailable))
+		for _, grace := range []time.Duration{500 * time.Millisecond, 30 * time.Second} {
+			queue, err := boltqueue.Open(file, boltqueue.WithoutSocket()) // with one, the time of a bubble stands still
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := fake.Config()
+			cfg.Queue, cfg.Logger = queue, slog.New(slog.DiscardHandler)
+			tracker, err := fprom.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			post(t, nethttpadapter.Middleware(tracker)(http.HandlerFunc(checkout)), "/checkout", "", url.Values{"payment": {"ch_1"}, "email": {"ann@example.com"}})
+			ctx, cancel := context.WithTimeout(t.Context(), grace)
+			if err := tracker.Shutdown(ctx); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			fake.Heal()
 		}
-		cfg := fake.Config()
-		cfg.Queue, cfg.Logger = queue, slog.New(slog.DiscardHandler)
-		tracker, err := fprom.New(cfg)
-		if err != nil {
-			t.Fatal(err)
+		if n := len(fake.Commissions()); n != 1 {
+			t.Errorf("%d commissions, want 1", n)
 		}
-		post(t, nethttpadapter.Middleware(tracker)(http.HandlerFunc(checkout)), "/checkout", "", url.Values{"payment": {"ch_1"}, "email": {"ann@example.com"}})
-		ctx, cancel := context.WithTimeout(t.Context(), grace)
-		if err := tracker.Shutdown(ctx); err != nil {
-			t.Fatal(err)
-		}
-		cancel()
-		fake.Heal()
-	}
-	if n := len(fake.Commissions()); n != 1 {
-		t.Errorf("%d commissions, want 1", n)
-	}
+	})
 }
