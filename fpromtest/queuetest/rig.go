@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	patience = 30 * time.Second       // how long a case waits for something that must happen
+	patience = 2 * time.Minute        // how long a case waits for something that must happen
 	quiet    = 150 * time.Millisecond // how long it waits for something that must not happen
 )
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -17,6 +18,15 @@ var stateCases = []testCase{
 	{"lists what is left, oldest first", (*rig).testUndelivered},
 	{"may be watched while it tells its state", (*rig).testWatch},
 }
+
+// asked is a context that tells when it is used.
+type asked struct { //nolint:containedctx // it is a context
+	context.Context
+	tell func()
+}
+
+func (a asked) Done() <-chan struct{} { a.tell(); return a.Context.Done() }
+func (a asked) Err() error            { a.tell(); return a.Context.Err() }
 
 func (r *rig) testFlush() {
 	if err := r.q.Flush(r.t.Context()); err != nil {
@@ -36,13 +46,17 @@ func (r *rig) testFlush() {
 	if err := r.q.Flush(short); !errors.Is(err, context.DeadlineExceeded) {
 		r.t.Errorf("Flush with a message under way: %v, want the context's error", err)
 	}
-	flushed := make(chan error, 1)
+	begun, flushed := make(chan struct{}), make(chan error, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		flushed <- r.q.Flush(ctx)
+		tell := sync.OnceFunc(func() { close(begun) })
+		err := r.q.Flush(asked{ctx, tell})
+		tell()
+		flushed <- err
 	}()
-	r.idle(time.Second) // until Flush has begun, on a busy machine too
+	<-begun
+	r.idle(time.Second) // until Flush knows what it waits for, on a busy machine too
 	r.put(later)
 	r.wait("both under way", func() bool { return len(r.keys()) == 2 })
 	open()
@@ -51,14 +65,14 @@ func (r *rig) testFlush() {
 	}
 }
 
-// testFlushNotDue: one event waits for a minute, and another event of its customer waits for it.
+// testFlushNotDue: one event waits for ten minutes, and another event of its customer waits for it.
 func (r *rig) testFlushNotDue() {
 	waiting, behind, good := r.sale("waiting", "ann", 100), r.sale("behind", "ann", 100), r.sale("good", "ben", 100)
 	gate, open := r.gate()
 	r.put(waiting, behind, good)
 	r.start(2, func(_ context.Context, m fprom.Message) (fprom.Result, error) {
 		if m.Key == waiting.Key {
-			return failed(&fprom.APIError{StatusCode: 503, RetryAfter: time.Minute})
+			return failed(&fprom.APIError{StatusCode: 503, RetryAfter: 10 * time.Minute})
 		}
 		<-gate
 		return done()
@@ -79,7 +93,7 @@ func (r *rig) testFlushNotDue() {
 	}
 	open()
 	if err := <-flushed; !errors.Is(err, fprom.ErrNotDue) || time.Since(start) > patience/4 {
-		r.t.Errorf("Flush with a deadline in %v, when all that is left is due in a minute, returned %v after %v, want ErrNotDue at once", patience/2, err, time.Since(start))
+		r.t.Errorf("Flush with a deadline in %v, when all that is left is due in ten minutes, returned %v after %v, want ErrNotDue at once", patience/2, err, time.Since(start))
 	}
 	ctx, cancel := context.WithCancel(r.t.Context()) // without a deadline Flush waits for every event
 	time.AfterFunc(quiet, cancel)

@@ -28,7 +28,7 @@ func TestModel(t *testing.T) {
 	t.Parallel()
 	bug := os.Getenv("QUEUETEST_BUG")
 	if bug != "" {
-		*queuetest.Patience = 4 * time.Second // most of the cases that must fail wait for something in vain
+		*queuetest.Patience = 10 * time.Second // many of the cases that must fail wait for something in vain
 	}
 	var stores sync.Map // by directory
 	open := func(t *testing.T, dir string) *model {
