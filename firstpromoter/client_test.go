@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -58,8 +59,12 @@ func TestCompanyURL(t *testing.T) {
 
 func TestErrorsCanBeToldApart(t *testing.T) {
 	t.Parallel()
-	closed := fpromtest.Start()
-	closed.Close()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.Split(fpromtest.NewServer(t).URL, "/")[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	nobody := "http://" + conn.LocalAddr().String() + "/api/v2/track" // while it is in use, nobody else listens there
 	for _, c := range []struct {
 		name   string
 		fault  *fpromtest.Fault
@@ -69,7 +74,7 @@ func TestErrorsCanBeToldApart(t *testing.T) {
 	}{
 		{name: "key", change: func(c *firstpromoter.Config) { c.APIKey = "other" }, want: fprom.ErrUnauthorized, api: 401},
 		{name: "account", change: func(c *firstpromoter.Config) { c.AccountID = "other" }, want: fprom.ErrUnauthorized, api: 403},
-		{name: "closed port", change: func(c *firstpromoter.Config) { c.BaseURL, c.HTTPClient = closed.URL, nil }, want: firstpromoter.ErrUnreachable},
+		{name: "closed port", change: func(c *firstpromoter.Config) { c.BaseURL, c.HTTPClient = nobody, nil }, want: firstpromoter.ErrUnreachable},
 		{name: "time-out", fault: new(fpromtest.Hang()), change: func(c *firstpromoter.Config) { c.Timeout = 10 * time.Millisecond }, want: firstpromoter.ErrUnreachable},
 		{name: "HTML 404", fault: new(fpromtest.NotFoundPage()), want: firstpromoter.ErrNotFirstPromoter},
 		{name: "portal", fault: new(fpromtest.Garbage()), want: firstpromoter.ErrNotFirstPromoter},
