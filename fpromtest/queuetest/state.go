@@ -20,8 +20,9 @@ var stateCases = []testCase{
 }
 
 // asked is a context that tells when it is used.
-type asked struct { //nolint:containedctx // it is a context
-	context.Context
+type asked struct {
+	context.Context //nolint:containedctx // it is one
+
 	tell func()
 }
 
