@@ -150,7 +150,7 @@ func TestPlansOfPairs(t *testing.T) {
 		flush(t, q)
 		stop()
 	})
-	if n > 100*pairs {
+	if n > 200*pairs { // 45 to 94 for a pair, as autovacuum comes; to read all that wait would be some 600
 		t.Errorf("%d rows were read to put and to deliver %d events", n, 2*pairs)
 	}
 }
