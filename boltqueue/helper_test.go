@@ -67,10 +67,10 @@ func put(tb testing.TB, q *boltqueue.Queue, ms ...fprom.Message) {
 	}
 }
 
-// deliver runs q until everything stored has an outcome, or for a minute, and returns what was delivered. answer may be nil.
+// deliver runs q until everything stored has an outcome, or for five minutes, and returns what was delivered. answer may be nil.
 func deliver(tb testing.TB, q *boltqueue.Queue, answer func(fprom.Message) error) []fprom.Message {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(tb.Context(), 5*time.Minute)
 	defer cancel()
 	go func() {
 		_ = q.Flush(ctx)
