@@ -18,7 +18,7 @@ var (
 	// ErrQueueFull is returned by Put of a queue that is bounded and has no place left; Enqueue wraps it. Nothing was stored.
 	ErrQueueFull = errors.New("fprom: the queue is full; make it larger (NewMemoryQueue) or use a durable one (boltqueue)")
 	// ErrUnauthorized is wrapped by the error of a call that FirstPromoter answered with 401 or 403.
-	ErrUnauthorized = errors.New("fprom: FirstPromoter refused the API key or the account id; check Config.APIKey ($FIRSTPROMOTER_API_KEY: a key of API version 2) and Config.AccountID ($FIRSTPROMOTER_ACCOUNT_ID); a new value needs a restart, otherwise delivery goes on by itself")
+	ErrUnauthorized = errors.New("fprom: FirstPromoter refused the API key or the account id; check Config.APIKey ($FIRSTPROMOTER_API_KEY: a key of API version 2) and Config.AccountID ($FIRSTPROMOTER_ACCOUNT_ID); a new value needs a restart; if FirstPromoter accepts the old one again, delivery goes on by itself")
 	// ErrCircuitOpen is wrapped by Track's error while the circuit breaker lets no call through. Nothing was sent.
 	ErrCircuitOpen = errors.New("fprom: the circuit breaker is open after repeated failures of FirstPromoter")
 	// ErrPaused is wrapped by Track's error while the account is paused (429, a refused key, a wrong endpoint) and ctx

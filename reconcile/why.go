@@ -60,6 +60,7 @@ func Why(ctx context.Context, client *firstpromoter.Client, outbox fprom.Outbox,
 type why struct {
 	client  *firstpromoter.Client
 	what    string
+	outbox  bool // an outbox was asked, and has no such event
 	decided []func(commission int64) string
 }
 
@@ -77,6 +78,7 @@ func (w *why) ask(ctx context.Context, outbox fprom.Outbox) (Reason, error) {
 			}
 		}
 	}
+	w.outbox = outbox != nil
 	for _, kind := range earning { // FirstPromoter does not know an outbox's keys
 		w.what = strings.TrimPrefix(w.what, kind+":")
 	}
@@ -97,7 +99,7 @@ func (w *why) event(ctx context.Context, e fprom.Entry) (Reason, error) {
 	case e.Outcome == fprom.NotReferral && e.Customer != "":
 		return w.customer(ctx, map[bool]string{true: "email", false: "uid"}[strings.Contains(e.Customer, "@")], e.Customer)
 	case e.Outcome == fprom.NotReferral:
-		return Reason{Verdict: BecauseNotReferral, Detail: "FirstPromoter answered that the customer is no referral. To see why, ask for the customer: fprom why EMAIL"}, nil
+		return Reason{Verdict: BecauseNotReferral, Detail: "FirstPromoter answered that the customer is no referral. To see why, ask for the customer: fprom why EMAIL. The outbox has erased the address, as of all events that are done: look into your own records."}, nil
 	}
 	q := firstpromoter.CommissionQuery{Search: strings.TrimPrefix(e.Key, e.Kind+":")}
 	if n := len(e.CommissionIDs); n > 0 {
@@ -171,8 +173,14 @@ func (w *why) noLead(ctx context.Context, by string) (Reason, error) {
 			return earned(rows), nil
 		}
 	}
-	return Reason{Verdict: BecauseNoLead, Detail: "FirstPromoter has no lead by this " + map[string]string{"email": "e-mail address", "uid": "uid, and no commission by this event id"}[by] +
-		": nobody referred the customer, or the sign-up was not reported, or under another e-mail address or uid."}, nil
+	unknown := "FirstPromoter has no lead by this e-mail address"
+	switch {
+	case by == "uid" && w.outbox:
+		unknown = "The outbox has no such event id. FirstPromoter has no commission by it, and no lead by this uid"
+	case by == "uid":
+		unknown = "FirstPromoter has no lead by this uid, and no commission by this event id"
+	}
+	return Reason{Verdict: BecauseNoLead, Detail: unknown + ": nobody referred the customer, or the sign-up was not reported, or under another e-mail address or uid."}, nil
 }
 
 func leadReason(l firstpromoter.Referral) (Reason, bool) {

@@ -68,6 +68,9 @@ commissions. It changes nothing.`,
 			if err := a.readChanges(); err != nil {
 				return err
 			}
+			if f.Customer != "" && f.State != fprom.StateWaiting && f.State != fprom.StateDead {
+				a.note("the outbox erases the customer of an event that is done: look for such events by their ids")
+			}
 			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.list(ctx, box, f, a.eventList(len(keys) > 0)) })
 		}),
 	}

@@ -54,7 +54,7 @@ func Delivery(q fprom.QueueStats, now time.Time, late, service bool) (level, wha
 			"Set the service's `FIRSTPROMOTER_API_KEY` and `FIRSTPROMOTER_ACCOUNT_ID` to what FirstPromoter shows under Settings → Integrations → Manage API keys, and restart it. Nothing is lost meanwhile."
 	case paused && (q.Delivering || service): // else all replicas ended in the pause, which their database keeps
 		return level, fmt.Sprintf("Delivery is paused, %s: %s. %s", UntilWhen(q.PausedUntil, now), because, waiting),
-			"Nothing, unless it stays: everything is kept, and delivery goes on by itself."
+			"Nothing, unless it stays: then mend what the reason names. Everything is kept, and delivery goes on by itself."
 	case Stopped(q):
 		return Fail, fmt.Sprintf("Nothing is delivered: %s. %s", because, waiting), "Mend what the reason names. Nothing is lost meanwhile."
 	case q.Breaker == "open" || q.Breaker == "half-open":
@@ -82,7 +82,7 @@ func Waits(n int) string {
 // UntilWhen says how long a pause lasts.
 func UntilWhen(t, now time.Time) string {
 	if d := t.Sub(now); d > 0 {
-		return "for another " + Age(d)
+		return "for another " + Age(max(d, time.Second))
 	}
 	return "until a probe succeeds"
 }

@@ -36,7 +36,7 @@ func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := errors.Join(server.Shutdown(ctx), tracker.Shutdown(ctx)); err != nil { // first the handlers, which record sales
-		log.Print(err) // it says how many events are left; a durable queue keeps them
+		log.Print(err) // it names the events that are left; a durable queue keeps them
 	}
 }
 
