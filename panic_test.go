@@ -162,6 +162,26 @@ func TestPanicInClose(t *testing.T) {
 	})
 }
 
+// panicsInWatch is a Watcher whose Watch panics.
+type panicsInWatch struct{ fprom.Queue }
+
+func (*panicsInWatch) Watch(func() fprom.Stats) { panic("watch") }
+
+// TestPanicInWatch: New returns a Tracker that delivers.
+func TestPanicInWatch(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cfg := config(always(ok()))
+		cfg.Queue = &panicsInWatch{fprom.NewMemoryQueue(0)}
+		tracker := start(t, cfg)
+		if err := tracker.Enqueue(t.Context(), fprom.Sale{EventID: "s", Email: "a@example.com", Amount: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if err := tracker.Flush(t.Context()); err != nil || tracker.Stats().Tracked != 1 || tracker.Stats().Panics != 1 {
+			t.Errorf("Flush: %v, %+v", err, tracker.Stats())
+		}
+	})
+}
+
 // A panic of Put is an error of Enqueue, and the same event can be enqueued again at once.
 func TestPanicInPut(t *testing.T) {
 	bubble(t, func(t *testing.T) {

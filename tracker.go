@@ -58,7 +58,7 @@ func New(cfg Config) (*Tracker, error) {
 	t.running, t.stop = context.WithCancel(context.Background())
 	t.calls, t.cut = context.WithCancel(context.Background())
 	if w, ok := cfg.Queue.(Watcher); ok {
-		w.Watch(t.Stats)
+		_ = t.guard(t.running, "the Queue's Watch", func() error { w.Watch(t.Stats); return nil })
 	}
 	base, _ := url.Parse(cfg.BaseURL) // which validate has checked
 	_, volatile := cfg.Queue.(UndeliveredLister)
