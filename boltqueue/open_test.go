@@ -2,6 +2,7 @@ package boltqueue_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -110,6 +111,7 @@ func TestRefused(t *testing.T) {
 		{"one byte short of all pages", content(outbox[:len(outbox)/2-1]), boltqueue.ErrDamaged},
 		{"one page", content(outbox[:4096]), boltqueue.ErrDamaged},
 		{"less than a page", content(outbox[:1000]), boltqueue.ErrForeign},
+		{"a page that leads to no other", noChildren(outbox), boltqueue.ErrDamaged},
 		{"a read-only file", readOnly(outbox), fs.ErrPermission},
 		{"a directory", func(t *testing.T, path string) {
 			t.Helper()
@@ -154,6 +156,31 @@ func readOnly(b []byte) func(t *testing.T, path string) {
 		if err := os.WriteFile(path, b, 0o400); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// noChildren writes the outbox with no elements in the page above those of the done events.
+func noChildren(outbox []byte) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
+		t.Helper()
+		content(outbox)(t, path)
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		damaged := bytes.Clone(outbox)
+		err = db.View(func(tx *bbolt.Tx) error {
+			page := damaged[4096*int(tx.Bucket([]byte("done")).Root()):]
+			if kind := binary.NativeEndian.Uint16(page[8:]); kind != 1 {
+				t.Errorf("the page is of kind %d, want a branch page", kind)
+			}
+			binary.NativeEndian.PutUint16(page[10:], 0)
+			return nil
+		})
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		content(damaged)(t, path)
 	}
 }
 

@@ -76,8 +76,8 @@ func (c *checker) tree(id uint64, low []byte) (last []byte) {
 func (c *checker) elements(b, low []byte) (last []byte) {
 	flags, count := native.Uint16(b[8:]), native.Uint16(b[10:])
 	branch := flags == pageBranch
-	if !branch && flags != pageLeaf {
-		panic("a page has an unknown kind")
+	if flags != pageLeaf && (!branch || count == 0) {
+		panic("a page has an unknown kind, or leads to no other")
 	}
 	for i := range int(count) {
 		e := b[pageHead*(1+i):]
