@@ -161,7 +161,6 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-// TestBulkLeavesRoom: a live message finds a worker at once, however many bulk ones wait.
 // TestRetriesTogether: retries that are due at the same time do not wait for each other.
 func TestRetriesTogether(t *testing.T) {
 	t.Parallel()
@@ -188,6 +187,7 @@ func TestRetriesTogether(t *testing.T) {
 	})
 }
 
+// TestBulkLeavesRoom: a live message finds a worker at once, however many bulk ones wait.
 func TestBulkLeavesRoom(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{2, 64} {
