@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,12 +113,12 @@ if one could not be redriven, because its record is damaged or erased.`,
 
 // applyTo changes the dead letters of plan, and none that came later.
 func (c change) applyTo(ctx context.Context, box fprom.Outbox, plan []fprom.Entry) (total int, err error) {
-	for part := range slices.Chunk(plan, 500) {
-		keys := make([]string, len(part))
-		for i, e := range part {
-			keys[i] = e.Key
+	for len(plan) > 0 {
+		keys, kind := []string{}, plan[0].Kind // of one kind: the key sale:ch_1 may be the event id of a refund, too
+		for len(plan) > 0 && plan[0].Kind == kind && len(keys) < 500 {
+			keys, plan = append(keys, plan[0].Key), plan[1:]
 		}
-		n, err := c.apply(ctx, box, fprom.Filter{Keys: keys})
+		n, err := c.apply(ctx, box, fprom.Filter{Keys: keys, Kind: kind})
 		if total += n; err != nil {
 			return total, err
 		}

@@ -88,6 +88,19 @@ func TestRedriveCannotWait(t *testing.T) {
 	}
 }
 
+// A refund whose event id is the key of the chosen sale stays as it is.
+func TestDropOnlyTheChosen(t *testing.T) {
+	t.Parallel()
+	box := &outboxtest.Outbox{}
+	box.Add(fprom.Entry{Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDead, Reason: "test mode"})
+	box.Add(fprom.Entry{Key: "refund:sale:ch_1", Kind: fprom.KindRefund, State: fprom.StateDead})
+	a := &app{out: io.Discard, errs: io.Discard, bars: progressNone, format: formatText}
+	err := a.changeDead(t.Context(), box, dropping, fprom.Filter{State: fprom.StateDead, Reason: "test mode"}, changeFlags{yes: true})
+	if err != nil || len(box.Events) != 1 || box.Events[0].Kind != fprom.KindRefund {
+		t.Errorf("%v, left %+v", err, box.Events)
+	}
+}
+
 // A dead letter that cannot be read stays where it is, and needs a person.
 func TestRedriveLeavesDamaged(t *testing.T) {
 	t.Parallel()
