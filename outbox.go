@@ -109,8 +109,11 @@ func (b *Bucket) Add(s State, o Outcome) {
 
 // NewBuckets returns the empty Buckets of Outbox.History, for implementations of Outbox. The error is a *ValidationError.
 func NewBuckets(from, to time.Time, step time.Duration) ([]Bucket, error) {
+	if step <= 0 {
+		return nil, &ValidationError{"step", "is not positive"}
+	}
 	var buckets []Bucket
-	for at := from.Truncate(step); at.Before(to); at = at.Add(step) { // without an end if step is not positive
+	for at := from.Truncate(step); at.Before(to); at = at.Add(step) {
 		if len(buckets) == 10_000 {
 			return nil, &ValidationError{"step", "makes more than 10,000 intervals; take a larger step or a shorter time"}
 		}

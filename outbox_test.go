@@ -26,7 +26,7 @@ func TestNewBuckets(t *testing.T) {
 		"10,001":              {from: now.Add(-10_001 * time.Minute), to: now, step: time.Minute},
 		"since the year 1":    {to: now, step: 30 * 24 * time.Hour},
 		"the other way round": {from: now, to: now.Add(-time.Hour), step: time.Minute, empty: true},
-		"no step":             {from: now.Add(-time.Hour), to: now},
+		"no step":             {from: now, to: now},
 		"a negative step":     {from: now.Add(-time.Hour), to: now, step: -time.Minute},
 	} {
 		got, err := fprom.NewBuckets(test.from, test.to, test.step)

@@ -109,7 +109,7 @@ func (r *rig) testHistoryBound() {
 	if bs, err := r.outbox().History(r.t.Context(), now.Add(-20_000*time.Second), now, time.Second); err == nil || len(bs) != 0 {
 		r.t.Errorf("History of 20,000 intervals: %d buckets, %v, want an error: a part would be taken for the whole", len(bs), err)
 	}
-	if bs, err := r.outbox().History(r.t.Context(), now.Add(-time.Minute), now, 0); err == nil {
+	if bs, err := r.outbox().History(r.t.Context(), now, now, 0); err == nil {
 		r.t.Errorf("History with a step of 0: %d buckets, want an error", len(bs))
 	}
 }
