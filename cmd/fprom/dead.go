@@ -197,8 +197,10 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 		if err := a.confirm(ctx, flags.yes, "--yes to do it, --dry-run to see what it would do", fmt.Sprintf("%s %s", c.verb, count(len(plan), "dead letter"))); err != nil {
 			return err
 		}
-		before, err := box.Stats(ctx) // after the change, a service that restarts may deliver nothing for a moment
-		idle = err == nil && !before.Delivering
+		if flags.wait > 0 { // after the change, a service that restarts may deliver nothing for a moment
+			before, err := box.Stats(ctx)
+			idle = err == nil && !before.Delivering
+		}
 		if n, err = c.applyTo(ctx, box, plan); err != nil {
 			return fmt.Errorf("%s: %d %s before: %w", c.verb, n, c.done, err)
 		}
