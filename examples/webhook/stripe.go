@@ -80,7 +80,18 @@ func (s *pretendStripe) again(ctx context.Context, secret string) (status int, e
 	return s.deliver(ctx, payload, secret)
 }
 
+// deliver sends a webhook, and again if it was not stored. The real Stripe waits longer before that, and tries more often.
 func (s *pretendStripe) deliver(ctx context.Context, payload []byte, secret string) (status int, err error) {
+	for range 10 {
+		if status, err = s.send(ctx, payload, secret); err != nil || status != http.StatusServiceUnavailable {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return status, err
+}
+
+func (s *pretendStripe) send(ctx context.Context, payload []byte, secret string) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.webhook, bytes.NewReader(payload))
@@ -97,9 +108,6 @@ func (s *pretendStripe) deliver(ctx context.Context, payload []byte, secret stri
 	}
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, resp.Body)
-	if err == nil && resp.StatusCode == http.StatusServiceUnavailable { // not stored yet; the real Stripe waits longer
-		return s.deliver(ctx, payload, secret)
-	}
 	return resp.StatusCode, err
 }
 
