@@ -23,7 +23,7 @@ type attempt struct {
 
 // newAttempt returns an attempt that fails unless it gets another verdict.
 func newAttempt(m Message, queued bool) *attempt {
-	return &attempt{Message: m, verdict: transient(fmt.Errorf("fprom: %s: %w", SafeKey(m.Key), errRecovered)), queued: queued}
+	return &attempt{Message: m, verdict: transient(fmt.Errorf("fprom: %s: %w", SafeKey(m.Key), safelog.ErrRecovered)), queued: queued}
 }
 
 // deliver is what the queue calls for each message. Its error tells the queue what to do with the message. After a panic

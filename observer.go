@@ -3,9 +3,7 @@ package fprom
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/fprom-go/fprom/internal/safelog"
@@ -49,7 +47,7 @@ func (t *Tracker) observe(ctx context.Context, s Step) {
 
 // report turns the verdict into a step. A failure of Track is no step: the caller decides whether to repeat it.
 func (t *Tracker) report(ctx context.Context, a *attempt) {
-	if errors.Is(a.err, ErrConflict) {
+	if a.class == classRejected && errors.Is(a.err, ErrConflict) { // the Is of another error may be foreign
 		t.observe(ctx, Step{Stage: StageConflict, Message: a.Message, Err: ErrConflict})
 	}
 	s := Step{Message: a.Message, Result: a.Result, Err: a.err, Elapsed: a.elapsed, Waited: a.waited, attempt: a}
@@ -70,22 +68,18 @@ func (t *Tracker) report(ctx context.Context, a *attempt) {
 	t.observe(ctx, s)
 }
 
-var errRecovered = errors.New("fprom: a panic was recovered: see the log")
-
-// guard runs foreign code. It counts and logs a panic, and returns an error then. A second panic, of the Logger, is ignored.
-func (t *Tracker) guard(ctx context.Context, what string, f func() error) (err error) {
-	defer func() {
-		p := recover()
-		if p == nil {
-			return
-		}
-		err = errRecovered
-		defer func() { _ = recover() }()
+// guard runs foreign code. It counts and logs a panic, and returns an error then.
+func (t *Tracker) guard(ctx context.Context, what string, f func() error) error {
+	returned := false
+	err := safelog.Recovered(ctx, t.cfg.Logger, what, t.cfg.APIKey, func() error {
+		err := f()
+		returned = true
+		return err
+	})
+	if !returned {
 		t.counts.update(func(s *Stats) { s.Panics++ })
-		t.cfg.Logger.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the program goes on",
-			slog.String("error", safelog.Foreign(fmt.Sprint(p), t.cfg.APIKey)), slog.String("stack", string(debug.Stack())))
-	}()
-	return f()
+	}
+	return err
 }
 
 // say logs a line that concerns no single event.

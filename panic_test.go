@@ -162,6 +162,24 @@ func TestPanicInClose(t *testing.T) {
 	})
 }
 
+type panickyError struct{}
+
+func (panickyError) Error() string { return "no route" }
+func (panickyError) Is(error) bool { panic("foreign code") }
+
+type failsBadly struct{}
+
+func (failsBadly) RoundTrip(*http.Request) (*http.Response, error) { return nil, panickyError{} }
+
+// An error of the transport whose Is panics is an error of Track like any other.
+func TestPanicInError(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		if r, err := start(t, config(failsBadly{})).Track(t.Context(), sale("a")); r.Outcome != fprom.Undelivered || err == nil {
+			t.Errorf("Track: %v, %v", r.Outcome, err)
+		}
+	})
+}
+
 // panicsInWatch is a Watcher whose Watch panics.
 type panicsInWatch struct{ fprom.Queue }
 

@@ -93,7 +93,7 @@ func (h *handler) observe(ctx context.Context, xs []Explanation) {
 		return
 	}
 	for _, x := range xs {
-		_ = safelog.Recovered(ctx, h.log, "the observer of webhooks", func() error { h.config.observer(ctx, x); return nil })
+		_ = safelog.Recovered(ctx, h.log, "the observer of webhooks", "", func() error { h.config.observer(ctx, x); return nil })
 	}
 }
 

@@ -89,7 +89,7 @@ func (n *Nightly) compare(ctx context.Context, days int) {
 	log := safelog.New(cmp.Or(n.Logger, slog.Default()))
 	today := time.Now().UTC()
 	var r Report
-	err := safelog.Recovered(ctx, log, "the nightly comparison", func() (err error) {
+	err := safelog.Recovered(ctx, log, "the nightly comparison", "", func() (err error) {
 		r, err = Run(ctx, Options{Client: n.Client, Outbox: n.Outbox, Decided: n.Decided, From: today.AddDate(0, 0, -days), To: today.AddDate(0, 0, -1)})
 		return err
 	})
@@ -107,6 +107,6 @@ func (n *Nightly) compare(ctx context.Context, days int) {
 			"amount_differs", len(r.AmountDiffers), "doubled", len(r.Doubled), "dead", r.Dead, "days", days)
 	}
 	if n.Done != nil {
-		_ = safelog.Recovered(ctx, log, "Nightly.Done", func() error { n.Done(r, err); return nil })
+		_ = safelog.Recovered(ctx, log, "Nightly.Done", "", func() error { n.Done(r, err); return nil })
 	}
 }
