@@ -483,3 +483,32 @@ func TestRefundsNeverPassTheirSale(t *testing.T) {
 		})
 	}
 }
+
+// TestRefundOfARejectedSale: the sale is rejected before the Enqueue that stored it returns, since the Observer of another event of
+// the same call is slow. It waits no more, so its refund is sent.
+func TestRefundOfARejectedSale(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(_ int, c call) reply {
+			if c.has("bad") && c.kind == fprom.KindSale {
+				return reply{status: 400, body: `{"message":"wrong"}`}
+			}
+			return ok()
+		}}
+		cfg := config(f)
+		cfg.Observer = func(_ context.Context, s fprom.Step) {
+			if s.Stage == fprom.StageEnqueued && s.Message.Key == "sale:other" {
+				time.Sleep(time.Minute)
+			}
+		}
+		tracker := start(t, cfg)
+		time.Sleep(time.Minute) // there are tokens for all
+		enqueue(t, tracker, sale("other"), sale("bad"))
+		back := refund("back")
+		back.SaleEventID = "bad"
+		enqueue(t, tracker, back)
+		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); s.Rejected != 1 || s.Tracked != 2 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}

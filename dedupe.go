@@ -89,13 +89,15 @@ func (d *dedupe) look(key string) known {
 	return d.get(key)
 }
 
-// stored notes that the queue has m, which waits unless its delivery was quicker.
-func (d *dedupe) stored(m Message) {
+// stored notes that the queue has ms, which wait unless their delivery was quicker.
+func (d *dedupe) stored(ms []Message) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if k := d.get(m.Key); k.delivered == "" {
-		k.digest, k.waits = m.Digest, true
-		d.set(m.Key, k)
+	for _, m := range ms {
+		if k := d.get(m.Key); k.delivered == "" {
+			k.digest, k.waits = m.Digest, true
+			d.set(m.Key, k)
+		}
 	}
 }
 

@@ -96,17 +96,20 @@ func (t *Tracker) put(ctx context.Context, ms, conflicts []Message) ([]Message, 
 	named := func(m Message) bool { return slices.Contains(keys, m.Key) }
 	unnamed := !slices.ContainsFunc(ms, named) // then perhaps all
 	t.counts.update(func(s *Stats) { s.PutError = shortText(err) })
-	_, shared := t.cfg.Queue.(Limiter) // then another process may give an event up, which frees its id
+	stored := ms[:0]
 	for _, m := range ms {
 		switch {
 		case conflict && (unnamed || named(m)):
 			conflicts = append(conflicts, m)
 		case err == nil:
-			if !shared {
-				t.dedupe.stored(m)
-			}
-			t.observe(ctx, Step{Stage: StageEnqueued, Message: m})
+			stored = append(stored, m)
 		}
+	}
+	if _, shared := t.cfg.Queue.(Limiter); !shared { // else another process may give an event up, which frees its id
+		t.dedupe.stored(stored)
+	}
+	for _, m := range stored {
+		t.observe(ctx, Step{Stage: StageEnqueued, Message: m})
 	}
 	return conflicts, err
 }
