@@ -62,7 +62,7 @@ func (p *page) problems(s snapshot) []problem {
 			add(verdict.Fail, "Search the log for `LOST`: it names each one. Send them again with `fprom backfill`, then restart the service to clear this.", "%s lost.", verdict.Plural(int(t.Lost), "event could not be stored and was", "events could not be stored and were"))
 		}
 		if n := int(t.Panics); n > 0 {
-			add(verdict.Warn, "Search the log for `panicked`, and mend what it names. Nothing is lost by it.", "%s of the service's own code that fprom calls: its transport, Observer, Logger or queue.", count(n, "panic"))
+			add(verdict.Warn, "Search the log for `panicked`, and mend what it names.", "%s of the service's own code that fprom calls: its transport, Observer, Logger or queue.", count(n, "panic"))
 		}
 	}
 	if n := s.queue.Conflicts; n > 0 {
@@ -79,7 +79,7 @@ func (p *page) problems(s snapshot) []problem {
 		if !s.durable {
 			do = "Search the log for `dead letter`: the queue in memory does not keep them."
 		}
-		add(verdict.Warn, do, "%s.", verdict.Plural(n, "event was given up: FirstPromoter refused it", "events were given up: FirstPromoter refused them"))
+		add(verdict.Warn, do, "%s.", verdict.Plural(n, "event was given up", "events were given up"))
 	}
 	slices.SortStableFunc(all, func(a, b problem) int { return strings.Compare(a.Level, b.Level) }) // "fail" before "warn"
 	return all
