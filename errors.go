@@ -123,9 +123,9 @@ func IsSetAside(err error) bool {
 	return ok && d.aside
 }
 
-// IsHeld reports whether the attempt does not count: the account is paused (429, a refused key, a wrong endpoint), the
-// delivery was interrupted, the sale of a refund waits, or "no such referral" may have come too early (RetryConfig.NotFound).
-// A queue keeps such an event without counting an attempt.
+// IsHeld reports whether the attempt does not count: the account is paused (429, a refused key, a wrong endpoint), FirstPromoter
+// is busy (503 with Retry-After), the delivery was interrupted, the sale of a refund waits, or "no such referral" may have come too
+// early (RetryConfig.NotFound). A queue keeps such an event without counting an attempt.
 func IsHeld(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
 	return ok && d.held()

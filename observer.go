@@ -31,7 +31,7 @@ type Step struct {
 	Result  Result
 	Err     error         // the reason of retry, paused, dead, lost and conflict; of discarded if the client may see a success, or the 503 of WithFailClosed
 	Elapsed time.Duration // the attempt's duration; 0 if none was made
-	Waited  time.Duration // how long the attempt waited for the rate limit before it was made
+	Waited  time.Duration // how long the attempt waited before it was made: for the rate limit, a pause or the circuit breaker
 
 	attempt *attempt // nil if none was made
 }

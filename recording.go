@@ -52,7 +52,7 @@ func (x *Exchange) report(stage Stage, events []Message, err error) {
 func (x *Exchange) record(events []Event) error {
 	visitor := x.attribution()
 	var conflicts []Message
-	defer func() { x.report(StageConflict, conflicts, ErrConflict) }() // without the lock: the Observer may call Record
+	defer func() { x.report(StageConflict, conflicts, ErrConflict) }() // without the lock: the Observer is foreign code
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	all := x.events

@@ -28,7 +28,7 @@ type remote struct {
 
 // Dial returns the outbox in the file at path, which another process has open, through the socket of that process. All methods
 // work as in that process and under its rate limit, except Run, which returns ErrServed: feed it with Put and fprom.NewMessage, not
-// with a Tracker. Close only closes this Outbox. Dial returns an error if no process serves the file: then use Open.
+// with a Tracker. Close only closes this Outbox. Dial fails if no process serves the file (use Open) or answers within ten seconds.
 func Dial(path string) (fprom.Outbox, error) { return dial(path, 10*time.Second) } // a busy machine may take some
 
 func dial(path string, patience time.Duration) (fprom.Outbox, error) {
@@ -48,8 +48,8 @@ func dial(path string, patience time.Duration) (fprom.Outbox, error) {
 	return r, nil
 }
 
-// OpenOrDial opens the file at path, or dials the process that has it open. It tries for a second, or as long as WithWait says.
-// If neither works, the error wraps ErrLocked.
+// OpenOrDial opens the file at path, or dials the process that has it open. It tries for a second, or as long as WithWait says, and
+// waits for an answer as Dial does. If neither works, the error wraps ErrLocked.
 func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 	q := newQueue(path, opts)
 	box := fprom.Outbox(q)

@@ -11,7 +11,7 @@
 //	fprom.events                    {event}    kind, outcome    tracked, not-referral, duplicate, dead, discarded, lost, conflict
 //	fprom.attempts                  {attempt}  result           tracked, not-referral, duplicate, rejected, throttled, refused, failed
 //	fprom.attempt.duration          s          result           one call of FirstPromoter
-//	fprom.rate_limit.wait.duration  s                           how long a call waited for the limit
+//	fprom.rate_limit.wait.duration  s                           how long a call waited for the limit, a pause or the breaker
 //	fprom.delivery.duration         s          kind             from accepted to the outcome: seconds, after an outage hours
 //	fprom.lost                      {event}                     events that could not be stored, since the service started
 //	fprom.outbox.size               {event}    state            waiting, bulk, dead, done
@@ -69,7 +69,7 @@ func New(p metric.MeterProvider, fixed ...attribute.KeyValue) (*Metrics, error) 
 		metric.WithExplicitBucketBoundaries(figures.AttemptBuckets...))
 	m.delivery, errs[4] = m.meter.Float64Histogram("fprom.delivery.duration", metric.WithUnit("s"), metric.WithDescription("Time from accepted to the outcome."),
 		metric.WithExplicitBucketBoundaries(figures.DeliveryBuckets...))
-	m.wait, errs[5] = m.meter.Float64Histogram("fprom.rate_limit.wait.duration", metric.WithUnit("s"), metric.WithDescription("How long a call waited for the limit."),
+	m.wait, errs[5] = m.meter.Float64Histogram("fprom.rate_limit.wait.duration", metric.WithUnit("s"), metric.WithDescription("How long a call waited for the limit, a pause or the circuit breaker."),
 		metric.WithExplicitBucketBoundaries(figures.WaitBuckets...))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

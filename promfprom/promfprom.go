@@ -11,7 +11,7 @@
 //	fprom_events_total                       kind, outcome  tracked, not-referral, duplicate, dead, discarded, lost, conflict
 //	fprom_attempts_total                     result         tracked, not-referral, duplicate, rejected, throttled, refused, failed
 //	fprom_attempt_duration_seconds           result         one call of FirstPromoter
-//	fprom_rate_limit_wait_duration_seconds                  how long a call waited for the limit
+//	fprom_rate_limit_wait_duration_seconds                  how long a call waited for the limit, a pause or the breaker
 //	fprom_delivery_duration_seconds          kind           from accepted to the outcome: seconds, after an outage hours
 //	fprom_lost_total                                        events that could not be stored, since the service started
 //	fprom_outbox_size                        state          waiting, bulk, dead, done
@@ -61,7 +61,7 @@ func New() *Metrics {
 		attempts: counter("fprom_attempts_total", "Calls of FirstPromoter by how they went.", "result"),
 		attempt:  histogram("fprom_attempt_duration_seconds", "Duration of one call.", figures.AttemptBuckets, "result"),
 		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "fprom_rate_limit_wait_duration_seconds", Help: "How long a call waited for the limit.", Buckets: figures.WaitBuckets,
+			Name: "fprom_rate_limit_wait_duration_seconds", Help: "How long a call waited for the limit, a pause or the circuit breaker.", Buckets: figures.WaitBuckets,
 		}),
 		delivery: histogram("fprom_delivery_duration_seconds", "Time from accepted to the outcome.", figures.DeliveryBuckets, "kind"),
 	}

@@ -98,7 +98,7 @@ fprom_reconcile_missing 4
 # HELP fprom_rate_limit_limit Calls a minute that are allowed.
 # TYPE fprom_rate_limit_limit gauge
 fprom_rate_limit_limit 400
-# HELP fprom_rate_limit_wait_duration_seconds How long a call waited for the limit.
+# HELP fprom_rate_limit_wait_duration_seconds How long a call waited for the limit, a pause or the circuit breaker.
 # TYPE fprom_rate_limit_wait_duration_seconds histogram
 fprom_rate_limit_wait_duration_seconds_bucket{le="0.01"} 1
 fprom_rate_limit_wait_duration_seconds_bucket{le="0.1"} 1

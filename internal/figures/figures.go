@@ -31,7 +31,7 @@ var Verdicts = []string{"missing", "foreign", "amount_differs", "doubled"}
 // AttemptBuckets are for one call, in seconds.
 var AttemptBuckets = []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
-// WaitBuckets are for the wait for the limit, in seconds.
+// WaitBuckets are for the wait before a call, in seconds.
 var WaitBuckets = []float64{.01, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
 
 // DeliveryBuckets are for the time from accepted to outcome, in seconds: from a tenth of one to a week.
