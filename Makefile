@@ -59,7 +59,7 @@ gin-newest: ## test the Gin adapter with the newest Gin as well
 fuzz: ## each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)
 
-bench-short: ## run every benchmark once and small, so that none rots; the figures mean nothing
+bench-short: ## run every benchmark of bench once and small, so that none rots; the figures mean nothing
 	@echo "== benchmarks, short"; go -C bench test -run '^$$' -bench . -short -timeout 10m . >/dev/null
 
 short: ## the quick tests of the root module, under a minute
@@ -78,7 +78,7 @@ kill: setup ## the long tests: 500 times SIGKILL of a shop, three replicas and t
 	FPROM_KILL_LIMIT=400 FPROM_KILL_SALES=1024 go -C riverqueue test -timeout 15m -run TestKill -v .
 	FPROM_BAD_EVENTS=long go -C riverqueue test -timeout 15m -run TestBadEvents -v .
 
-bench: ## the benchmarks against peers and floors, side by side (quiet machine, about 10 minutes)
+bench: ## the benchmarks against peers and floors, side by side (quiet machine, about a quarter of an hour)
 	go -C bench test -run '^$$' -bench . -timeout 30m .
 	go -C riverqueue test -run '^$$' -bench . -benchtime=1x -timeout 30m .
 

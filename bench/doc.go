@@ -16,6 +16,7 @@
 //	Checkout           50 s   a checkout that charges a card, as a customer sees it
 //	Memory             10 s   the heap after nested, streaming and upload loads
 //	OutboxPut          60 s   durable puts beside bbolt, a plain file and SQLite
+//	OutboxReaders      40 s   a durable put beside 100 readers of the outbox
 //	OutboxBacklog      70 s   puts and deliveries while up to 1,000,000 events wait
 //	OutboxLedger      150 s   the same while up to 5,000,000 ids are remembered ($FPROM_BENCH_LEDGER)
 //	OutboxMillion      60 s   memory, reopening and bytes on disk with 1,000,000 waiting
