@@ -22,8 +22,8 @@ type Outbox interface {
 	// Redrive sends the dead letters that f selects again, under their own event ids and after what waits already, and returns
 	// how many. It ignores Filter.State. A dead letter that cannot be read, or whose key was put again, stays.
 	Redrive(ctx context.Context, f Filter) (int, error)
-	// Drop removes the dead letters that f selects, and returns how many. Their event ids are free again. It ignores
-	// Filter.State: what waits cannot be dropped.
+	// Drop removes the dead letters that f selects for good, and returns how many. It ignores Filter.State: what waits cannot be
+	// dropped.
 	Drop(ctx context.Context, f Filter) (int, error)
 	// History counts the outcomes between from and to in intervals of step. It reads the ledger, so it survives restarts and
 	// counts all replicas. A dead letter that was redriven, dropped or put again is no longer counted. Every interval has a

@@ -36,8 +36,8 @@ func (a *app) dead() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dead", Short: "List, send again or drop the dead letters", Args: known, SuggestionsMinimumDistance: 2,
 		Long: `A dead letter is an event that FirstPromoter rejected, or that failed for a day while others succeeded. list shows dead letters
-with the reason. redrive sends them again under their own event ids, so that no commission is paid twice. drop removes them and
-frees their event ids.`,
+with the reason. redrive sends them again under their own event ids, so that no commission is paid twice. drop removes them for
+good.`,
 		Example: `  fprom dead list
   fprom dead redrive --status 400 --since 7d --dry-run`,
 		RunE: func(*cobra.Command, []string) error { return usage("dead: say list, redrive or drop") },
@@ -103,8 +103,8 @@ if one could not be redriven, because its record is damaged or erased.`,
 		apply: func(ctx context.Context, box fprom.Outbox, f fprom.Filter) (int, error) { return box.Redrive(ctx, f) },
 	}
 	dropping = change{
-		verb: "drop", done: "dropped", short: "Remove dead letters; their event ids are free again",
-		long: "Remove dead letters for good: they are never sent. Their event ids are free again, for a corrected event.",
+		verb: "drop", done: "dropped", short: "Remove dead letters for good: they are never sent",
+		long: "Remove dead letters for good: they are never sent. A corrected event may have the event id of one, also without that.",
 		example: `  fprom dead drop sale:ch_123
   fprom dead drop --reason "test mode" --dry-run`,
 		apply: func(ctx context.Context, box fprom.Outbox, f fprom.Filter) (int, error) { return box.Drop(ctx, f) },
