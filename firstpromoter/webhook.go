@@ -42,7 +42,7 @@ type WebhookOptions struct {
 	SigningSecrets []string
 	// RequireSignature refuses webhooks without a signature.
 	RequireSignature bool
-	// Changes, if set, stores the status of commissions, and remembers handled webhooks over restarts.
+	// Changes, if set, stores the status of commissions, and remembers their webhooks over restarts.
 	Changes *Changes
 	// On, if set, is called for every webhook, and called again if On or Changes failed: FirstPromoter sends the webhook again
 	// then. Return soon: FirstPromoter waits for 30 seconds by default.
@@ -54,8 +54,8 @@ type WebhookOptions struct {
 const maxWebhook = 1 << 20
 
 // WebhookHandler receives FirstPromoter's webhooks, version 2. It answers 200 to a webhook that it handled, has handled before
-// or does not need, 401 to one without the secrets, and 500 if On or Changes failed, so that FirstPromoter sends it again. The
-// error is a *fprom.ValidationError that names an option.
+// or does not need, 401 to one without the secrets, 400, 405 or 413 to what is no webhook, and 500 if On or Changes failed, so that
+// FirstPromoter sends it again. The error is a *fprom.ValidationError that names an option.
 func WebhookHandler(o WebhookOptions) (http.Handler, error) {
 	bad := func(field, reason string) (http.Handler, error) {
 		return nil, &fprom.ValidationError{Field: "WebhookOptions." + field, Reason: reason}
