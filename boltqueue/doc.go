@@ -16,7 +16,7 @@
 // six days, the log warns: perhaps a subscription's id is used for each of its payments. Cancellations are listed, but do not
 // block another one: a customer may cancel again.
 //
-// A rejected event becomes a dead letter: see Queue.Entries, Queue.Redrive and Queue.Drop. Its event id is free: a corrected
+// An event that is rejected or given up is a dead letter: see Queue.Entries, Queue.Redrive, Queue.Drop. Its id is free: a corrected
 // event with the same id replaces the dead letter.
 //
 // # One process

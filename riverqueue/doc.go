@@ -25,9 +25,9 @@
 // and the log say so. While "fprom_bulk" is paused, bulk events wait.
 //
 // Events of one customer are delivered one at a time, in the order in which they were put. If transactions overlap, their
-// order is open. Each delivery reads the waiting events of its customer, which is slow where these are tens of thousands. A
-// rejected event is a dead letter in the ledger. Bulk events come after all live ones; one that a worker has begun still leaves
-// all calls to live ones, for at most 5 s. If a live event waits for a bulk event of its customer, the bulk event becomes live.
+// order is open. Each delivery reads the waiting events of its customer, which is slow where these are tens of thousands. What is
+// rejected or given up is a dead letter in the ledger. Bulk events come after all live ones; one that a worker has begun still
+// leaves all calls to live ones, for at most 5 s. If a live event waits for a bulk event of its customer, that one becomes live.
 //
 // The rate limit is a token bucket in a row that all replicas share, 8 % below fprom.Config's RequestsPerMinute. A 429, a 401, or
 // a pause after answers of 503 with Retry-After holds for all replicas through this row; calls under way still arrive. A pause after
