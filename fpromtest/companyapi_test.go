@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fprom-go/fprom/fpromtest"
@@ -106,6 +107,11 @@ func TestCompanyWithoutLeads(t *testing.T) {
 
 func TestCompanyShowsWhatWasTracked(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, companyShowsWhatWasTracked) // all on one day, which begins with the bubble
+}
+
+func companyShowsWhatWasTracked(t *testing.T) {
+	t.Helper()
 	s := fpromtest.NewServer(t, fpromtest.InMemory(), fpromtest.WithCompany(fpromtest.Company{Rates: map[string]int64{"EUR": 110}}))
 	down, once := s.AddPromoter("down"), s.AddPromoter("once")
 	down.RecruitedBy(s.AddPromoter("up"))

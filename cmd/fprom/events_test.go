@@ -186,7 +186,7 @@ func TestDeniedAndDeletedCommissions(t *testing.T) {
 				Status  string
 			}
 		}
-		fprom(t, e, "reconcile", "--from", today(0), "--changes", file, "--rate", "6000", "-o", "json").want(t, 3).object(t, &report) // there are dead letters
+		fprom(t, e, "reconcile", "--from", today(-1), "--to", today(0), "--changes", file, "--rate", "6000", "-o", "json").want(t, 3).object(t, &report) // there are dead letters
 		if report.Dead != 2 || len(report.Denied) != 1 || report.Denied[0].EventID != "ch_1" || report.Denied[0].Status != "denied" {
 			t.Errorf("%+v", report)
 		}
