@@ -76,7 +76,7 @@ func (s *stalls) do(f func()) {
 func switches() int64 {
 	var u unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_THREAD, &u)
-	return u.Nivcsw
+	return int64(u.Nivcsw) //nolint:unconvert // an int32 on 386
 }
 
 func (s *stalls) row(b *testing.B, name string) []string {

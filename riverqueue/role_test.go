@@ -60,7 +60,11 @@ func dieMain(pool *pgxpool.Pool, commit bool) error {
 			return err
 		}
 	}
-	return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		return err
+	}
+	return self.Kill()
 }
 
 // replicaMain is one replica of a shop: it takes the provider's webhooks and delivers sales.

@@ -111,6 +111,14 @@ func TestRedriveInJSON(t *testing.T) {
 	}
 }
 
+const columns = 60 // of the terminal
+
+// onTerminal runs the program on a terminal of its own, types the answer at its question, and returns what it showed.
+func onTerminal(t *testing.T, e env, answer string, args ...string) (string, int) {
+	t.Helper()
+	return onTerminalAfter(t, e, func() {}, answer, args...)
+}
+
 // The question is asked on a terminal, with the number, and no is the answer to everything but yes.
 func TestConfirmOnATerminal(t *testing.T) {
 	t.Parallel()

@@ -13,14 +13,6 @@ import (
 	"unsafe"
 )
 
-const columns = 60 // of the terminal
-
-// onTerminal runs the program on a terminal of its own, types the answer at its question, and returns what it showed.
-func onTerminal(t *testing.T, e env, answer string, args ...string) (string, int) {
-	t.Helper()
-	return onTerminalAfter(t, e, func() {}, answer, args...)
-}
-
 // onTerminalAfter lets something happen between the question and the answer.
 func onTerminalAfter(t *testing.T, e env, meanwhile func(), answer string, args ...string) (string, int) {
 	t.Helper()
