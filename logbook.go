@@ -17,7 +17,7 @@ const outageInterval = time.Minute
 // what repeats is at debug level.
 type logbook struct {
 	saidDelivered, saidNotReferral atomic.Bool
-	breaker                        atomic.Value // its state in the last line about it
+	breakerOpen                    atomic.Bool // as the last line about it said; half-open counts as open
 
 	mu           sync.Mutex
 	outageSince  time.Time // zero if there is none
