@@ -36,6 +36,7 @@ type snapshot struct {
 	durable bool             // there is an Outbox
 	day     []fprom.Bucket   // the last 24 h in half hours
 	hour    []fprom.Bucket   // the last hour in minutes
+	failing string           // what verdict.Failing says
 	backlog []int            // number of waiting events by slot; the last slot is now
 	recent  []fprom.Entry    // newest first
 	from    string           // the cursor before recent
@@ -131,6 +132,9 @@ func (s *snapshot) read(ctx context.Context, p *page) error {
 	}
 	if s.hour, err = o.History(ctx, now.Add(-59*time.Minute), now, time.Minute); err != nil {
 		return fmt.Errorf("the history: %w", err)
+	}
+	if s.failing, err = verdict.Failing(ctx, o, q, now); err != nil {
+		return fmt.Errorf("the waiting events: %w", err)
 	}
 	if s.backlog, err = waited(ctx, o, now, q.Pending+q.Bulk); err != nil {
 		return fmt.Errorf("the waiting events: %w", err)

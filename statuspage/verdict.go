@@ -71,7 +71,7 @@ func (p *page) problems(s snapshot) []problem {
 	if c, is := s.compare.problem(s.at); is {
 		all = append(all, c)
 	}
-	if level, what, do := verdict.Delivery(s.queue, s.at, s.late(p.OldestAge), s.service != nil); level != verdict.OK && !s.nothing && s.broken == nil {
+	if level, what, do := verdict.Delivery(s.queue, s.at, s.late(p.OldestAge), s.failing, s.service != nil); level != verdict.OK && !s.nothing && s.broken == nil {
 		add(level, do, "%s", what)
 	}
 	if n := s.queue.Dead; n > 0 {

@@ -3,7 +3,10 @@ package statuspage_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +14,8 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/statuspage"
 )
@@ -26,6 +31,11 @@ func TestVerdict(t *testing.T) {
 	}
 	waiting := func(ago time.Duration) fprom.Entry {
 		return outboxtest.Event("w", fprom.StateWaiting, fprom.Undelivered, ago)
+	}
+	failing := func(times int, ago time.Duration) fprom.Entry {
+		e := waiting(ago)
+		e.Attempts, e.Reason = times, "fprom: sale:w: 404 Not Found: no answer of FirstPromoter's API."
+		return e
 	}
 	bulk := waiting(5 * time.Hour)
 	bulk.Bulk = true
@@ -43,11 +53,16 @@ func TestVerdict(t *testing.T) {
 		{"busy", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{waiting(time.Minute)}}, "ok", "All is well. 1 event waits to be sent.", "", true},
 		{"asked again", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{waiting(61 * time.Minute)}}, "ok", "All is well", "", true},
 		{"late", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{waiting(3 * time.Hour)}}, "fail", "Commissions need you now.", "The oldest event has waited for 3 h.", false},
+		{"one event keeps failing", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{done(time.Hour), waiting(30 * time.Minute), failing(3, 3*time.Minute)}}, "warn", "Something needs a look.", "An event fails again and again, and no other has arrived meanwhile: 404 Not Found: no answer of FirstPromoter's API. 2 events wait.", true},
+		{"it keeps failing for hours", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{failing(90, 3*time.Hour)}}, "fail", "Commissions need", "An event fails again and again", false},
+		{"a short fault", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{failing(7, time.Minute)}}, "ok", "All is well", "", true},
+		{"one event keeps failing, others arrive", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{failing(7, 10*time.Minute), done(5 * time.Minute)}}, "ok", "All is well", "", true},
 		{"bulk load", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{bulk, done(time.Minute)}}, "ok", "All is well", "", true},
 		{"bulk load that stands still", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{bulk, done(3 * time.Hour)}}, "fail", "Commissions need", "has waited for 5 h", false},
 		{"dead letters", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{outboxtest.Event("x", fprom.StateDead, fprom.Rejected, time.Hour)}}, "warn", "Something needs a look.", "1 event was given up", true},
 		{"conflicts", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) { q.Conflicts = 2 })}, "warn", "Something needs a look.", "2 events were not tracked: the event id", true},
 		{"breaker", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) { q.Breaker = "open" }), Events: []fprom.Entry{waiting(time.Minute)}}, "warn", "Something needs a look.", "FirstPromoter does not answer as it should. 1 event waits.", true},
+		{"breaker, and the reason", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) { q.Breaker = "half-open" }), Events: []fprom.Entry{failing(5, 3*time.Minute)}}, "warn", "Something needs", "FirstPromoter does not answer as it should: 404 Not Found: no answer", true},
 		{"throttled", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) {
 			q.PausedUntil, q.PauseReason = time.Now().Add(10*time.Minute+50*time.Second), "fprom: sale:x: fprom: 429 Too Many Requests"
 		})}, "warn", "Something needs", "Delivery is paused, for another 10 min: sale:x: 429 Too Many Requests.", true},
@@ -132,4 +147,53 @@ func TestBacklogRemembersAnOutage(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAWrongAddressIsSeen: a lone sale that a wrong address refuses is seen after two minutes, and why. A lone sale that waits for its
+// sign-up is not.
+func TestAWrongAddressIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, state, what string
+		faults            []fpromtest.Fault
+	}{
+		{"wrong address", "warn", ": 404 Not Found", []fpromtest.Fault{fpromtest.NotFoundPage()}},
+		{"no such host", "warn", "FirstPromoter does not answer as it should: ", []fpromtest.Fault{fpromtest.Reset()}},
+		{"sign-up on its way", "ok", "", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fpromtest.NewServer(t, fpromtest.InMemory())
+				fake.Inject(tt.faults...)
+				cfg := fake.Config()
+				q, err := boltqueue.Open(filepath.Join(t.TempDir(), "fprom.db"), boltqueue.WithoutSocket(), boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				cfg.Queue = q
+				tr := tracker(t, cfg)
+				h := handler(t, tr, statuspage.Options{Public: true})
+				s := sale("ch_1")
+				s.TID = "visitor-1"
+				if err := tr.Enqueue(t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+				var got struct {
+					State    string
+					Problems []struct{ What string }
+				}
+				for _, after := range []time.Duration{130 * time.Second, 50 * time.Minute} {
+					time.Sleep(after)
+					got.Problems = nil
+					if err := json.Unmarshal(get(t, h, "/status.json").Body.Bytes(), &got); err != nil {
+						t.Fatal(err)
+					}
+					if got.State != tt.state || !strings.Contains(fmt.Sprint(got.Problems), tt.what) {
+						t.Errorf("%v later: %q: %q, want %q: %q", after, got.State, got.Problems, tt.state, tt.what)
+					}
+				}
+			})
+		})
+	}
 }

@@ -75,6 +75,22 @@ func TestDoctorOnOldEvents(t *testing.T) {
 	}
 }
 
+// An event that a wrong address refuses, for example, is not said to be on its way.
+func TestOneEventKeepsFailing(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		put(t, p, func(m *root.Message) { m.RecordedAt = time.Now().Add(-3 * time.Minute) }, sale("ch_1", "jane@example.com", 1999, "USD"))
+		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
+		fake.Inject(fpromtest.NotFoundPage().OnKind("sale"))
+		serve(t, p, fake)
+		e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+		eventually(t, func() bool {
+			return strings.Contains(fprom(t, e, "status").want(t, 0).out, "An event fails again and again, and no other has arrived meanwhile: 404 Not Found")
+		})
+		fprom(t, e, "doctor", "-o", "json").want(t, 0).names(t, "delivery", `meanwhile: 404 Not Found.* 1 event waits\..*mend what the reason names`)
+	})
+}
+
 func TestDoctorNamesAPause(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {

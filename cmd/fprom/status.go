@@ -51,13 +51,18 @@ func (a *app) showStatus(ctx context.Context, box fprom.Outbox) error {
 		Pending: s.Pending, Bulk: s.Bulk, Dead: s.Dead, Ledger: s.Ledger, Conflicts: s.Conflicts, Oldest: utc(s.Oldest),
 		Delivering: s.Delivering, LastSuccess: utc(s.LastSuccess), PausedUntil: utc(s.PausedUntil), Breaker: s.Breaker, LastMinute: s.LastMinute,
 	}
+	now := time.Now()
+	failing, err := verdict.Failing(ctx, box, s, now)
+	if err != nil {
+		return err
+	}
 	if s.PauseReason != "" {
 		v.PauseReason = &s.PauseReason
 	}
-	return a.show(v, func(w io.Writer) { statusText(w, s, time.Now()) })
+	return a.show(v, func(w io.Writer) { statusText(w, s, failing, now) })
 }
 
-func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
+func statusText(w io.Writer, s fprom.QueueStats, failing string, now time.Time) {
 	row := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(w, "%-13s %s\n", name, clean(fmt.Sprintf(format, args...)))
 	}
@@ -72,7 +77,7 @@ func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
 	row("dead letters", "%d%s", s.Dead, hint(s.Dead > 0, "; see fprom dead list"))
 	row("ledger", "%d remembered", s.Ledger)
 	row("conflicts", "%s%s", conflicts(s), hint(s.Conflicts > 0, ". The service's log names each (NOT TRACKED); see fprom doctor."))
-	level, what, _ := delivery(s, now)
+	level, what, _ := delivery(s, failing, now)
 	row("delivery", "%s%s", what, hint(level != verdict.OK, " See fprom doctor."))
 	row("last success", "%s", ago(s.LastSuccess))
 	if s.LastMinute != nil {
@@ -81,8 +86,8 @@ func statusText(w io.Writer, s fprom.QueueStats, now time.Time) {
 }
 
 // delivery judges what waits as the status page does.
-func delivery(s fprom.QueueStats, now time.Time) (level, what, do string) {
-	return verdict.Delivery(s, now, verdict.Late(s, now, verdict.OldestAge), false)
+func delivery(s fprom.QueueStats, failing string, now time.Time) (level, what, do string) {
+	return verdict.Delivery(s, now, verdict.Late(s, now, verdict.OldestAge), failing, false)
 }
 
 func conflicts(s fprom.QueueStats) string {

@@ -2,6 +2,7 @@
 package verdict
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,6 +28,30 @@ func Late(q fprom.QueueStats, now time.Time, limit time.Duration) bool {
 	return !q.Oldest.IsZero() && now.Sub(q.Oldest) > limit && (q.Bulk == 0 || now.Sub(q.LastSuccess) > limit)
 }
 
+// failing is how often an event must have failed, and how long it must have waited, before that is said. Two attempts are a minute
+// apart at most (RetryConfig.Max): so the fault lasts longer than that.
+const (
+	failingTimes = 3
+	failingAge   = 2 * time.Minute
+)
+
+// Failing returns why an event of o keeps failing although none was done since it was recorded: the last error of the first such event;
+// "" if there is none. q are the Stats of o. A sale that is asked about again, and what waits in a pause, has not failed.
+func Failing(ctx context.Context, o fprom.Outbox, q fprom.QueueStats, now time.Time) (why string, err error) {
+	if q.Oldest.IsZero() || now.Sub(q.LastSuccess) < failingAge {
+		return "", nil
+	}
+	for e, err := range o.Entries(ctx, fprom.Filter{State: fprom.StateWaiting, Since: q.LastSuccess, Until: now.Add(-failingAge), Limit: 1000}) {
+		if err != nil {
+			return "", err
+		}
+		if e.Attempts >= failingTimes {
+			return strings.TrimRight(safelog.Reason(e.Reason, e.Key), ". "), nil
+		}
+	}
+	return "", nil
+}
+
 // Refused reports whether a pause is one for refused credentials.
 func Refused(until time.Time, reason string) bool {
 	return !until.IsZero() && strings.Contains(reason, fprom.ErrUnauthorized.Error())
@@ -38,12 +63,13 @@ func Stopped(q fprom.QueueStats) bool {
 }
 
 // Delivery returns the level, the reason why events are not delivered, and what to do; code in it is between backticks. If there are
-// several reasons, it returns the first: it explains the others. late is what Late has said, service whether this process has the
-// Tracker.
-func Delivery(q fprom.QueueStats, now time.Time, late, service bool) (level, what, do string) {
+// several reasons, it returns the first: it explains the others. late is what Late has said, failing what Failing has, service whether
+// this process has the Tracker.
+func Delivery(q fprom.QueueStats, now time.Time, late bool, failing string, service bool) (level, what, do string) {
 	waiting := Waits(q.Pending+q.Bulk) + "."
 	because := strings.TrimRight(safelog.WithoutName(q.PauseReason), ". ")
-	paused := !q.PausedUntil.IsZero()
+	paused, broken := !q.PausedUntil.IsZero(), q.Breaker == "open" || q.Breaker == "half-open"
+	const mend = "Nothing, unless it stays: then mend what the reason names. Everything is kept, and delivery goes on by itself."
 	level = Warn
 	if late {
 		level = Fail
@@ -54,12 +80,16 @@ func Delivery(q fprom.QueueStats, now time.Time, late, service bool) (level, wha
 			"Set the service's `FIRSTPROMOTER_API_KEY` and `FIRSTPROMOTER_ACCOUNT_ID` to what FirstPromoter shows under Settings → Integrations → Manage API keys, and restart it. Nothing is lost meanwhile."
 	case paused && (q.Delivering || service): // else all replicas ended in the pause, which their database keeps
 		return level, fmt.Sprintf("Delivery is paused, %s: %s. %s", UntilWhen(q.PausedUntil, now), because, waiting),
-			"Nothing, unless it stays: then mend what the reason names. Everything is kept, and delivery goes on by itself."
+			mend
 	case Stopped(q):
 		return Fail, fmt.Sprintf("Nothing is delivered: %s. %s", because, waiting), "Mend what the reason names. Nothing is lost meanwhile."
-	case q.Breaker == "open" || q.Breaker == "half-open":
+	case broken && failing == "":
 		return level, "FirstPromoter does not answer as it should. " + waiting,
 			"Nothing, unless it stays: everything is kept, and sent when FirstPromoter works again."
+	case broken:
+		return level, fmt.Sprintf("FirstPromoter does not answer as it should: %s. %s", failing, waiting), mend
+	case q.Delivering && failing != "":
+		return level, fmt.Sprintf("An event fails again and again, and no other has arrived meanwhile: %s. %s", failing, waiting), mend
 	case !q.Delivering && q.Pending+q.Bulk > 0:
 		return Fail, "No process delivers. " + waiting, "Start the service that owns this outbox. Nothing is lost meanwhile."
 	case !q.Delivering && !service:
