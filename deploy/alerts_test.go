@@ -78,8 +78,15 @@ func TestAlertsFire(t *testing.T) {
 		{"429 for half an hour", map[string]string{`fprom_paused`: "0x210 1x30"}, []string{"FpromPaused"}},
 		{"429 for a minute", map[string]string{`fprom_paused`: "0x238 1x2"}, nil},
 		{"outage of half an hour", map[string]string{`fprom_breaker_status{state="closed"}`: "1x210 0x30"}, []string{"FpromBreakerOpen"}},
+		{"a lone sale that a wrong address refuses", map[string]string{
+			`fprom_attempts_total{result="failed"}`: "0x215 0+1x25", `fprom_outbox_size{state="waiting"}`: "0x215 1x25", `fprom_last_success_timestamp_seconds`: "0x240",
+		}, []string{"FpromFailing"}},
+		{"a fault of some minutes at night", map[string]string{
+			`fprom_attempts_total{result="failed"}`: "0x230 0+1x10", `fprom_outbox_size{state="waiting"}`: "0x230 1x10", `fprom_last_success_timestamp_seconds`: "0x240",
+		}, nil},
 		{"an event that always fails, others arrive", map[string]string{
-			`fprom_outbox_oldest_age_seconds`: "0+60x240", `fprom_outbox_size{state="waiting"}`: "1x240",
+			`fprom_attempts_total{result="failed"}`: "0+1x240",
+			`fprom_outbox_oldest_age_seconds`:       "0+60x240", `fprom_outbox_size{state="waiting"}`: "1x240",
 		}, []string{"FpromOldest"}},
 		{"bulk load under way", map[string]string{
 			`fprom_outbox_oldest_age_seconds`: "0+60x240", `fprom_outbox_size{state="bulk"}`: "50000x240",
