@@ -20,7 +20,7 @@ type bulkKey struct{}
 const (
 	admitSQL = `SELECT wait, was, is_now, stepped_back FROM $schema.fprom_admit($1, $2, $3)`
 	inPause  = `$schema.fprom_ahead(paused_until, '16 minutes')`
-	pauseSQL = `UPDATE $schema.fprom_account SET paused_until = greatest(CASE WHEN ` + inPause + ` THEN paused_until END, clock_timestamp() + make_interval(secs => $1)),
+	pauseSQL = `UPDATE $schema.fprom_account SET paused_until = greatest(paused_until, clock_timestamp() + make_interval(secs => $1)),
 		pause_reason = $2 WHERE account_id = $account`
 )
 

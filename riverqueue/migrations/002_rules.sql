@@ -23,7 +23,7 @@ CREATE VIEW $schema.fprom_ready AS
 SELECT * FROM $schema.fprom_ledger l
 WHERE account_id = $account AND state = 'waiting' AND NOT $schema.fprom_ahead(claimed_until) AND NOT $schema.fprom_ahead(next_attempt) AND NOT EXISTS (
 	SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = l.account_id AND o.customer = l.customer AND o.customer <> '' AND o.state = 'waiting'
-	AND o.key <> l.key AND (o.seq < l.seq AND NOT o.aside OR $schema.fprom_ahead(o.claimed_until)));
+	AND (o.seq < l.seq AND NOT o.aside OR $schema.fprom_ahead(o.claimed_until)));
 
 -- Makes a River job for an event. Jobs run in the order of their times.
 CREATE FUNCTION $schema.fprom_wake(key text, bulk boolean, at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
@@ -138,18 +138,18 @@ BEGIN
 	IF new_state = 'waiting' THEN
 		UPDATE $schema.fprom_ledger SET attempts = new_attempts, reason = new_reason, status_code = new_status, aside = aside OR pass,
 			next_attempt = clock_timestamp() + make_interval(secs => wait), claimed_until = '-infinity'
-		WHERE account_id = $account AND key = settled AND generation = claim AND state = 'waiting' RETURNING * INTO l;
+		WHERE account_id = $account AND key = settled AND generation = claim RETURNING * INTO l;
 		IF FOUND THEN
 			PERFORM $schema.fprom_wake(settled, l.bulk, l.next_attempt);
 		END IF;
 	ELSE
 		UPDATE $schema.fprom_ledger SET state = new_state, outcome = new_outcome, reason = new_reason, status_code = new_status, promoter_event = new_event,
 			commissions = new_commissions, attempts = new_attempts, settled_at = clock_timestamp(),
-			claimed_until = '-infinity', next_attempt = '-infinity', aside = false, forget = false,
+			claimed_until = '-infinity', aside = false, forget = false,
 			customer = CASE WHEN new_state = 'done' OR forget THEN '' ELSE customer END,
 			body = CASE WHEN new_state = 'done' OR forget THEN NULL ELSE body END,
 			clear_key = CASE WHEN new_state = 'done' OR forget THEN NULL ELSE clear_key END
-		WHERE account_id = $account AND key = settled AND generation = claim AND state = 'waiting';
+		WHERE account_id = $account AND key = settled AND generation = claim;
 	END IF;
 	PERFORM $schema.fprom_wake_first(lane, settled);
 END $$;
