@@ -60,6 +60,28 @@ func TestAdmitSharesTheLimit(t *testing.T) {
 	}
 }
 
+// TestAdmitAfterIdle: an account that made no call for long has a fortieth of its limit to spare, and no more.
+func TestAdmitAfterIdle(t *testing.T) {
+	t.Parallel()
+	const perMinute, spare, calls = 600, 15, 40
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	var begun time.Time
+	for i := range calls + 1 {
+		if err := q.Admit(t.Context(), perMinute); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 { // an hour later, as the row knows it
+			begun = time.Now()
+			execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_account SET next_slot = next_slot - interval '1 hour'`)
+		}
+	}
+	const apart = 62 * time.Second * 100 / (95 * perMinute)
+	if d := time.Since(begun); d < (calls-1-spare)*apart-50*time.Millisecond {
+		t.Errorf("%d calls in %v after an hour without one, want %d at once and then one in %v", calls, d, spare+1, apart)
+	}
+}
+
 // TestAdmitLifted: a limit that nobody reaches must not be one.
 func TestAdmitLifted(t *testing.T) {
 	t.Parallel()
@@ -105,8 +127,8 @@ func TestCallsOfTheLastMinute(t *testing.T) {
 	if n := calls(); n < 51 || n > 51 && !again() {
 		t.Errorf("%d calls, want 51", n)
 	}
-	// A minute later, as the row knows it.
-	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_account SET calls = ARRAY(SELECT c - 60 * 1000000 FROM unnest(calls) WITH ORDINALITY AS c(c, i) ORDER BY i)`)
+	// A minute with seven calls in each second has passed, as the row knows it.
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_account SET calls = array_fill((extract(epoch FROM now())::bigint - 61) * 1000000 + 7, ARRAY[60])`)
 	if n := calls(); n != 0 {
 		t.Errorf("%d calls of the last minute, want 0: they are older", n)
 	}

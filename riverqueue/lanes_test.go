@@ -143,6 +143,54 @@ func TestBulkJobsOfTwoLiveEvents(t *testing.T) {
 	flush(t, q)
 }
 
+// TestSetAsideUnderWay: a later event of its customer passes one that is set aside, but not while that is under way.
+func TestSetAsideUnderWay(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	begun, release := make(chan string, 10), make(chan struct{})
+	put(t, q, sale("1", "ann", 100))
+	start(t, q, func(_ context.Context, m fprom.Message) error {
+		begun <- m.Key
+		if m.Key == "sale:1" {
+			<-release
+		}
+		return nil
+	})
+	<-begun
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET aside = true`)
+	put(t, q, sale("2", "ann", 100), sale("3", "ben", 100))
+	if key := <-begun; key != "sale:3" { // its job comes after that of the second event
+		t.Errorf("%s is delivered while another event of its customer is", key)
+	}
+	close(release)
+	flush(t, q)
+}
+
+// TestRedriveOfWhatWasSetAside: a dead letter that was set aside before it was rejected holds up later events of its customer again
+// once it is redriven.
+func TestRedriveOfWhatWasSetAside(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	put(t, q, sale("1", "ann", 100))
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET aside = true`)
+	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
+	flush(t, q)
+	stop()
+	if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
+		t.Fatalf("Redrive: %d, %v", n, err)
+	}
+	put(t, q, sale("2", "ann", 100))
+	r := record{answer: func(fprom.Message) error { return &fprom.APIError{StatusCode: 503, RetryAfter: 15 * time.Minute} }}
+	start(t, q, r.deliver)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := q.Flush(ctx); !errors.Is(err, fprom.ErrNotDue) || r.count("sale:2") != 0 {
+		t.Errorf("Flush: %v after %d deliveries of the later event, want ErrNotDue and none", err, r.count("sale:2"))
+	}
+}
+
 // TestClaimOfACorrectedEvent: a dead letter is put again with another customer while an old job of it waits to claim it. The old job and the
 // new one do not both deliver it.
 func TestClaimOfACorrectedEvent(t *testing.T) {

@@ -158,16 +158,29 @@ func noAddresses(t *testing.T, pool *pgxpool.Pool, schema, but string) {
 	}
 }
 
-// TestPersonalData: with the outcome the address is gone, and jobs never have one.
+// TestPersonalData: with the outcome the address is gone, also that of a dead letter whose customer is forgotten, and jobs never
+// have one.
 func TestPersonalData(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	q, pool := open(t, cfg)
-	put(t, q, sale("1", "ann", 100), fprom.Signup{Email: "ben@example.com", TID: "t"}, fprom.Cancellation{Email: "cid@example.com"})
+	put(t, q, sale("1", "ann", 100), fprom.Signup{Email: "ben@example.com", TID: "t"}, fprom.Cancellation{Email: "cid@example.com"},
+		fprom.Signup{Email: "dan@example.com", TID: "t"}, fprom.Signup{Email: "eve@example.com", TID: "t"})
 	noAddresses(t, pool, cfg.Schema, "waiting")
-	var r record
+	if n, err := q.Forget(t.Context(), "dan@example.com"); n != 0 || err != nil {
+		t.Errorf("Forget of a customer whose event waits: %d, %v", n, err)
+	}
+	r := record{answer: func(m fprom.Message) error {
+		if m.Customer == "dan@example.com" || m.Customer == "eve@example.com" {
+			return errRejected
+		}
+		return nil
+	}}
 	start(t, q, r.deliver)
 	flush(t, q)
+	if n, err := q.Forget(t.Context(), "eve@example.com"); n != 1 || err != nil {
+		t.Errorf("Forget of a customer with a dead letter: %d, %v", n, err)
+	}
 	noAddresses(t, pool, cfg.Schema, "")
 	if r.count("signup:ben@example.com") != 1 || r.count("cancellation:cid@example.com") != 1 {
 		t.Errorf("deliveries: %+v", r.calls)

@@ -191,6 +191,80 @@ func TestLateOwner(t *testing.T) {
 	}
 }
 
+// TestLateFailure: a delivery by a replica that was taken for dead fails. That is no attempt of the delivery that has taken its
+// place, and the event is not delivered again beside it.
+func TestLateFailure(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	a, pool := open(t, cfg)
+	b, _ := open(t, cfg)
+	begun := make(chan string)
+	release := map[*riverqueue.Queue]chan struct{}{a: make(chan struct{}), b: make(chan struct{})}
+	owner := func(q *riverqueue.Queue, fails error) { // its only worker is busy until its release
+		startWith(t, q, 1, func(_ context.Context, m fprom.Message) error {
+			begun <- m.Key
+			if m.Key != "sale:1" {
+				return nil
+			}
+			<-release[q]
+			return fails
+		})
+		if key := <-begun; key != "sale:1" {
+			t.Fatalf("%s is delivered, want sale:1", key)
+		}
+	}
+	put(t, a, sale("1", "ann", 100))
+	owner(a, errors.New("this delivery fails"))
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET claimed_until = now() - interval '1 second'`)
+	addJob(t, pool, cfg.Schema, "sale:1")
+	owner(b, nil)
+	put(t, a, sale("2", "ben", 100))
+	close(release[a])
+	if key := <-begun; key != "sale:2" { // by a, after it has stored the end of the first one
+		t.Errorf("%s is delivered, want sale:2", key)
+	}
+	if es := entriesOf(t, b, fprom.Filter{Keys: []string{"1"}}); len(es) != 1 || es[0].Attempts != 0 || es[0].Reason != "" {
+		t.Errorf("entries: %+v, want the event without an attempt", es)
+	}
+	close(release[b])
+	flush(t, b)
+	if es := entriesOf(t, b, fprom.Filter{Keys: []string{"1"}}); len(es) != 1 || es[0].Outcome != fprom.Tracked || es[0].Attempts != 1 {
+		t.Errorf("entries: %+v, want the event tracked at once", es)
+	}
+}
+
+// TestOutcomeStoredTwice: an outcome is stored again if the first answer of the database was lost. It is not that of an event
+// that was redriven, or put again, meanwhile.
+func TestOutcomeStoredTwice(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]func(*testing.T, *riverqueue.Queue){
+		"redriven": func(t *testing.T, q *riverqueue.Queue) {
+			if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
+				t.Fatalf("Redrive: %d, %v", n, err)
+			}
+		},
+		"put again": func(t *testing.T, q *riverqueue.Queue) { put(t, q, sale("1", "ann", 200)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := riverqueue.Config{Schema: newSchema(t)}
+			q, pool := open(t, cfg)
+			put(t, q, sale("1", "ann", 100))
+			generation := countRows(t, pool, `SELECT (event).generation FROM `+cfg.Schema+`.fprom_claim('sale:1', 60, false)`)
+			settle := func(want fprom.State) {
+				t.Helper()
+				execSQL(t, pool, `SELECT `+cfg.Schema+`.fprom_settle('sale:1', $1, 'dead', 'rejected', 'wrong', 400, 0, NULL, 1, false, 0)`, generation)
+				if es := entriesOf(t, q, fprom.Filter{}); len(es) != 1 || es[0].State != want {
+					t.Fatalf("entries: %+v, want one that is %s", es, want)
+				}
+			}
+			settle(fprom.StateDead)
+			again(t, q)
+			settle(fprom.StateWaiting)
+		})
+	}
+}
+
 // TestJobsEndedByHand: whatever is done to a job in River, its event is delivered, whole and once.
 func TestJobsEndedByHand(t *testing.T) {
 	t.Parallel()

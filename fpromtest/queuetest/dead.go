@@ -3,6 +3,7 @@ package queuetest
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/fprom-go/fprom"
 )
@@ -132,19 +133,21 @@ func (r *rig) testDropSome() {
 
 func (r *rig) testReplaced() {
 	s := newScene(r)
-	corrected := s.message(fprom.Sale{EventID: "in_wrong", Email: "eve@example.com", Amount: 777, Currency: "usd"})
+	corrected := bulk(s.message(fprom.Sale{EventID: "in_wrong", Email: "eve@example.com", Amount: 777, Currency: "usd"}))[0]
+	corrected.RecordedAt = corrected.RecordedAt.Add(-time.Hour)
 	s.put(corrected)
-	if e := s.one(fprom.Filter{Keys: []string{"in_wrong"}}); e.State != fprom.StateWaiting || e.Amount != 777 {
-		s.t.Errorf("the entry of a dead letter whose key was put again: %+v, want the new event, waiting", e)
+	if e := s.one(fprom.Filter{Keys: []string{"in_wrong"}}); e.State != fprom.StateWaiting || e.Amount != 777 || e.Reason != "" || e.StatusCode != 0 {
+		s.t.Errorf("the entry of a dead letter whose key was put again: %+v, want the new event, waiting, as if never tried", e)
 	}
-	if st := s.stats(); st.Dead != 2 || st.Pending != 3 {
-		s.t.Errorf("Stats: %+v, want Dead 2 and Pending 3", st)
+	if keys := entryKeys(s.list(fprom.Filter{})); keys[len(keys)-1] != corrected.Key {
+		s.t.Errorf("entries %v, want what was put again last", keys)
+	}
+	if st := s.stats(); st.Dead != 2 || st.Pending != 2 || st.Bulk != 2 {
+		s.t.Errorf("Stats: %+v, want Dead 2, Pending 2 and Bulk 2", st)
 	}
 	n, err := s.outbox().Redrive(s.t.Context(), fprom.Filter{Keys: []string{"in_wrong"}})
 	s.checkCount("Redrive of a key that waits again", n, err, 0)
 	s.start(2, func(context.Context, fprom.Message) (fprom.Result, error) { return done() })
 	s.checkOnce(corrected)
-	if got := s.deliveries(corrected)[0].Attempt; got != 1 {
-		s.t.Errorf("what replaces a dead letter has Attempt %d, want 1", got)
-	}
+	s.checkSame(s.deliveries(corrected)[0].Message, corrected)
 }

@@ -68,6 +68,16 @@ func (r *rig) testForgetWaiting() {
 	}
 	n, err := r.outbox().Redrive(r.t.Context(), fprom.Filter{})
 	r.checkCount("Redrive of a dead letter whose customer is forgotten", n, err, 0)
+	for range 2 { // put again, it is an event of a customer who was not forgotten since
+		r.put(bad)
+		r.wait("its outcome", func() bool { return r.stats().Pending == 0 })
+		if e := r.one(fprom.Filter{Keys: []string{bad.Key}, Personal: true}); e.Customer != bad.Customer {
+			r.t.Errorf("the entry of an event that was put after its customer was forgotten: %+v, want its customer", e)
+		}
+		if n := r.forget(bad.Customer); n != 1 {
+			r.t.Errorf("Forget of a customer with one dead letter: %d, want 1", n)
+		}
+	}
 }
 
 func (r *rig) testForgetKeeps() {

@@ -101,8 +101,12 @@ func (r *rig) testSetAside() {
 	})
 	r.checkOnce(next)
 	r.restart()
-	r.put(last)
-	r.checkOnce(last, bad)
+	more := []fprom.Message{last}
+	for i := range 4 { // each waits for the one before it
+		more = append(more, r.sale("more"+strconv.Itoa(i), "ann", 100))
+	}
+	r.put(more...)
+	r.checkOnce(append(more, bad)...)
 	if s := r.stats(); s.Pending != 1 {
 		r.t.Errorf("Stats: %+v, want Pending 1: what is set aside is kept", s)
 	}
