@@ -162,6 +162,7 @@ func (s *snapshot) merge() {
 	if t.LastSuccess.After(s.queue.LastSuccess) {
 		s.queue.LastSuccess = t.LastSuccess
 	}
+	t.Queue = s.queue // status.json has both, which must not differ
 }
 
 // waited returns for each slot how many of the n waiting events were waiting then. Events beyond readAtMost are counted in the

@@ -55,7 +55,7 @@ func (p *page) problems(s snapshot) []problem {
 	}
 	if t := s.service; t != nil {
 		if t.PutError != "" {
-			add(verdict.Fail, "Make room on the disk or mend the database now: sales that are made meanwhile are lost, or refused with `WithFailClosed`. This goes away with the next event that is stored.",
+			add(verdict.Fail, "Mend the disk, the file or the database that the reason names now: sales that are made meanwhile are lost, or refused with `WithFailClosed`. This goes away with the next event that is stored.",
 				"The last event was not stored: %s.", strings.TrimRight(t.PutError, ". "))
 		}
 		if t.Lost > 0 {
