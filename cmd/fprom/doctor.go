@@ -56,6 +56,7 @@ func (d *doctor) run(ctx context.Context) error {
 	box, end := d.outbox(ctx)
 	if box != nil {
 		d.backlog(ctx, box)
+		d.referrals(ctx, box)
 		if known {
 			d.others(ctx, box)
 		}

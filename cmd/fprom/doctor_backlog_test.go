@@ -125,6 +125,26 @@ func TestDoctorOfABusyAccount(t *testing.T) {
 	fprom(t, e, "doctor", "-o", "json").want(t, 0).names(t, "others", `1 of the newest 100 commissions.*in_1Native`)
 }
 
+// Where every customer is nobody's, and where handlers record nothing, all else looks well.
+func TestDoctorMissesReferrals(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
+	tracker, _ := serve(t, p, fake)
+	e := account(fake).with(env{"FPROM_OUTBOX": p.where})
+	if r := fprom(t, e, "doctor").want(t, 0); !strings.Contains(r.out, "no event arrived in the last 30 days") || !strings.Contains(r.out, "fprom.Record") {
+		t.Error(r)
+	}
+	for i := range 20 {
+		enqueue(t, tracker, sale(fmt.Sprintf("ch_%d", i), "jane@example.com", 1000, "USD"))
+	}
+	flush(t, tracker)
+	r := fprom(t, e, "doctor").want(t, 0)
+	if !strings.Contains(r.out, "! referrals     20 events arrived in the last 30 days, 0 of a referral") || !strings.Contains(r.out, "fprom.Signup") {
+		t.Error(r)
+	}
+}
+
 // What was sent before the outbox was made, from the queue in memory, is of no other integration.
 func TestDoctorAfterAMoveToAnOutbox(t *testing.T) {
 	t.Parallel()

@@ -88,6 +88,34 @@ func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
 	}
 }
 
+// referrals checks whether any event is of a referral: an installation that reports no sign-up, and loses the cookie on the way to
+// the checkout, looks well, and so does one whose handlers record nothing.
+func (d *doctor) referrals(ctx context.Context, box fprom.Outbox) {
+	const name, days, enough = "referrals", 30, 20
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	now := time.Now()
+	history, err := box.History(ctx, now.AddDate(0, 0, -days), now, 24*time.Hour)
+	if err != nil {
+		d.warn(name, "run fprom doctor again", "not checked: the history could not be read: %s", plain(err))
+		return
+	}
+	good, none := 0, 0
+	for _, b := range history {
+		good += b.Tracked + b.Duplicate
+		none += b.NotReferral
+	}
+	found := fmt.Sprintf("%s arrived in the last %d days, %d of a referral", count(good+none, "event"), days, good)
+	switch {
+	case good == 0 && none >= enough:
+		d.warn(name, "if a promoter has brought a customer: is each sign-up reported (fprom.Signup), or does the cookie _fprom_tid reach the checkout? fprom why EMAIL says it for one customer", "%s", found)
+	case good+none == 0:
+		d.ok(name, "no event arrived in the last %d days: if the shop has sold, its handlers do not call fprom.Record, or use another outbox", days)
+	default:
+		d.ok(name, "%s", found)
+	}
+}
+
 // others checks whether recent commissions are ours: a second integration pays every sale twice.
 func (d *doctor) others(ctx context.Context, box fprom.Outbox) {
 	const days, most = 2, 100
