@@ -41,6 +41,9 @@ type triggerJSON struct {
 	Tracked  []eventJSON     `json:"tracked"` // from the outbox, where one is named
 }
 
+// good reports whether the endpoint took the webhook.
+func (v triggerJSON) good() bool { return v.Status >= 200 && v.Status < 300 }
+
 func (a *app) trigger() *cobra.Command {
 	var flags triggerFlags
 	cmd := &cobra.Command{
@@ -103,9 +106,8 @@ func (a *app) runTrigger(ctx context.Context, args []string, flags triggerFlags)
 	}
 	x := explain.Explain(provider, body, opts...)
 	v.Becomes = explanationOf(x)
-	good := v.Status >= 200 && v.Status < 300
 	looked := false
-	if where, err := a.location(); err == nil && where != "" && good {
+	if where, err := a.location(); err == nil && where != "" && v.good() {
 		looked = true
 		if v.Tracked, err = a.lookFor(ctx, x.Events()); err != nil {
 			return err
@@ -115,7 +117,7 @@ func (a *app) runTrigger(ctx context.Context, args []string, flags triggerFlags)
 		return err
 	}
 	switch {
-	case !good:
+	case !v.good():
 		return failed("the endpoint did not take the webhook (%d)", v.Status)
 	case looked && len(v.Tracked) < len(x.Events()):
 		return errNeedsPerson
@@ -225,6 +227,9 @@ func triggerText(w io.Writer, v triggerJSON, x billing.Explanation, looked bool)
 	_, _ = fmt.Fprintf(w, "%s %s: answer %d %s\n", v.Provider, v.Event, v.Status, http.StatusText(v.Status))
 	if v.Answer != "" {
 		_, _ = fmt.Fprintf(w, "  %s\n", v.Answer)
+	}
+	if !v.good() {
+		_, _ = fmt.Fprintln(w, "it was not taken; it would become:")
 	}
 	_, _ = io.WriteString(w, cleanLines(x.String()))
 	switch {
