@@ -28,7 +28,7 @@ type remote struct {
 
 // Dial returns the outbox in the file at path, which another process has open, through the socket of that process. All methods
 // work as in that process and under its rate limit, except Run, which returns ErrServed: feed it with Put and fprom.NewMessage, not
-// with a Tracker. Close only closes this Outbox. Dial fails if no process serves the file (use Open) or answers within ten seconds.
+// with a Tracker. Close only closes this Outbox. Dial fails if no process serves the file (then use Open), or if none answers in ten seconds.
 func Dial(path string) (fprom.Outbox, error) { return dial(path, 10*time.Second) } // a busy machine may take some
 
 func dial(path string, patience time.Duration) (fprom.Outbox, error) {
