@@ -21,10 +21,10 @@ const (
 	redriveSQL = `WITH selected AS MATERIALIZED (` + selectSQL + ` AND l.body IS NOT NULL` + lockSelectedSQL + `),
 		placed AS MATERIALIZED (SELECT key, nextval('$schema.fprom_seq') AS place FROM selected),
 		redriven AS (UPDATE $schema.fprom_ledger l SET state = 'waiting', seq = place, settled_at = NULL, attempts = 0, next_attempt = now(), generation = generation + 1
-			FROM placed WHERE l.account_id = $account AND l.key = placed.key AND l.state = 'dead' RETURNING l.*)
+			FROM placed WHERE l.account_id = $account AND l.key = placed.key RETURNING l.*)
 		SELECT count($schema.fprom_wake(key, bulk, now())) FROM (SELECT * FROM redriven ORDER BY seq) r`
 	dropSQL = `WITH selected AS MATERIALIZED (` + selectSQL + lockSelectedSQL + `),
-		dropped AS (DELETE FROM $schema.fprom_ledger l USING selected WHERE l.account_id = $account AND l.key = selected.key AND l.state = 'dead' RETURNING 1)
+		dropped AS (DELETE FROM $schema.fprom_ledger l USING selected WHERE l.account_id = $account AND l.key = selected.key RETURNING 1)
 		SELECT count(*) FROM dropped`
 	// forgetSQL erases the customer $1 from dead letters, and marks waiting events to be erased with their outcome. It locks rows
 	// in the order of their keys, as fprom_put does.
