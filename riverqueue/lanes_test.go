@@ -143,7 +143,8 @@ func TestBulkJobsOfTwoLiveEvents(t *testing.T) {
 	flush(t, q)
 }
 
-// TestSetAsideUnderWay: a later event of its customer passes one that is set aside, but not while that is under way.
+// TestSetAsideUnderWay: a later event of its customer passes one that is set aside, also after another failure of it, but not
+// while that is under way.
 func TestSetAsideUnderWay(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t)}
@@ -154,6 +155,7 @@ func TestSetAsideUnderWay(t *testing.T) {
 		begun <- m.Key
 		if m.Key == "sale:1" {
 			<-release
+			return &fprom.APIError{StatusCode: 503, RetryAfter: 15 * time.Minute}
 		}
 		return nil
 	})
@@ -164,7 +166,11 @@ func TestSetAsideUnderWay(t *testing.T) {
 		t.Errorf("%s is delivered while another event of its customer is", key)
 	}
 	close(release)
-	flush(t, q)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := q.Flush(ctx); !errors.Is(err, fprom.ErrNotDue) || len(begun) != 1 {
+		t.Errorf("Flush: %v after %d deliveries of the later event, want ErrNotDue and one", err, len(begun))
+	}
 }
 
 // TestRedriveOfWhatWasSetAside: a dead letter that was set aside before it was rejected holds up later events of its customer again

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fprom-go/fprom"
@@ -122,8 +123,18 @@ func (r *record) count(key string) int { return len(r.of(key)) }
 // comeDue lets the time of each next attempt come, as the event and its job know it.
 func comeDue(t *testing.T, pool *pgxpool.Pool, schema string) {
 	t.Helper()
-	execSQL(t, pool, `UPDATE "`+schema+`".fprom_ledger SET next_attempt = now() WHERE next_attempt > now()`)
-	execSQL(t, pool, `UPDATE "`+schema+`".river_job SET scheduled_at = now() WHERE scheduled_at > now()`)
+	for _, sql := range []string{
+		`UPDATE "` + schema + `".fprom_ledger SET next_attempt = now() WHERE next_attempt > now()`,
+		`UPDATE "` + schema + `".river_job SET scheduled_at = now() WHERE scheduled_at > now()`,
+	} {
+		// READ COMMITTED, also where the pool says otherwise: it cannot fail beside River.
+		if err := pgx.BeginTxFunc(t.Context(), pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), sql)
+			return err
+		}); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
 }
 
 func execSQL(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
