@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ type Result struct {
 	RejectsFile string `json:"rejects_file"`
 	Warnings    int    `json:"warnings"`
 	// Sums are the amounts of the queued sales or refunds, in minor units, by currency; "" is the account's. A file that is read in
-	// the wrong unit shows here. Not in Progress.
+	// the wrong unit shows here. A sum that would be larger stays at math.MaxInt64. Not in Progress.
 	Sums      map[string]int64 `json:"sums"`
 	*Outcomes                  // what Wait returned, if the caller sets it
 
@@ -219,7 +220,8 @@ func (l *loader) put(ctx context.Context, fresh []pending) error {
 func (l *loader) queued(p pending) {
 	l.result.Queued++
 	if m := moneyOf(p.row.Event); m.amount != 0 {
-		l.sums[strings.ToUpper(m.currency)] += m.amount
+		code := strings.ToUpper(m.currency)
+		l.sums[code] = min(l.sums[code], math.MaxInt64-m.amount) + m.amount
 	}
 }
 

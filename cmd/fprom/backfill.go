@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -274,7 +275,7 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 func sumsText(sums map[string]int64) string {
 	var parts []string
 	for _, code := range slices.Sorted(maps.Keys(sums)) {
-		parts = append(parts, currency.Format(sums[code], code)+hint(code == "", " in the account's currency"))
+		parts = append(parts, hint(sums[code] == math.MaxInt64, "at least ")+currency.Format(sums[code], code)+hint(code == "", " in the account's currency"))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -107,6 +107,19 @@ func TestBackfillDelivers(t *testing.T) {
 	})
 }
 
+// A sum that is too large to be counted is not shown as a small or a negative one.
+func TestBackfillOfALargeSum(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	for i := range 2051 { // twice the largest sum, and a bit
+		lines = append(lines, fmt.Sprintf("past_%d,cust%d@example.com,%d,USD", i, i, 1<<53-1))
+	}
+	r := fprom(t, env{}, "backfill", past(t, 0, lines...), "--amount", "minor", "--dry-run").want(t, 0)
+	if !strings.Contains(r.out, "sum of the amounts: at least 92233720368547758.07 USD\n") {
+		t.Error(r)
+	}
+}
+
 // What a new user does first, and what each mistake is answered with.
 func TestBackfillFirstSteps(t *testing.T) {
 	t.Parallel()
