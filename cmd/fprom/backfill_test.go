@@ -112,7 +112,7 @@ func TestBackfillOfALargeSum(t *testing.T) {
 	t.Parallel()
 	var lines []string
 	for i := range 2051 { // twice the largest sum, and a bit
-		lines = append(lines, fmt.Sprintf("past_%d,cust%d@example.com,%d,USD", i, i, 1<<53-1))
+		lines = append(lines, fmt.Sprintf("past_%d,cust%d@example.com,%d,USD", i, i, int64(1<<53-1)))
 	}
 	r := fprom(t, env{}, "backfill", past(t, 0, lines...), "--amount", "minor", "--dry-run").want(t, 0)
 	if !strings.Contains(r.out, "sum of the amounts: at least 92233720368547758.07 USD\n") {
