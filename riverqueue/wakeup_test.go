@@ -239,11 +239,15 @@ func TestOutcomeStoredTwice(t *testing.T) {
 	t.Parallel()
 	for name, again := range map[string]func(*testing.T, *riverqueue.Queue){
 		"redriven": func(t *testing.T, q *riverqueue.Queue) {
+			t.Helper()
 			if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
 				t.Fatalf("Redrive: %d, %v", n, err)
 			}
 		},
-		"put again": func(t *testing.T, q *riverqueue.Queue) { put(t, q, sale("1", "ann", 200)) },
+		"put again": func(t *testing.T, q *riverqueue.Queue) {
+			t.Helper()
+			put(t, q, sale("1", "ann", 200))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
