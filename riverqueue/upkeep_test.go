@@ -81,15 +81,15 @@ func TestPrune(t *testing.T) {
 	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, digest, recorded_at, settled_at, state)
 		VALUES ('sale:young', 5001, 'sale', 'ann', 0, now(), now() - interval '399 days', 'done')`)
 	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_conflict (key, digest, refused_at)
-		VALUES ('sale:2', 1, now() - interval '401 days'), ('sale:young', 1, now() - interval '399 days')`)
+		VALUES ('sale:2', 1, now() - interval '401 days'), ('sale:young', 1, now() - interval '399 days'), ('sale:young', 2, now())`)
 	start(t, q, func(context.Context, fprom.Message) error { return nil })
 	waitFor(t, "4,000 old entries forgotten", func() bool { return entries(t, pool, cfg.Schema) == 1001 })
 	time.Sleep(500 * time.Millisecond)
 	if n := entries(t, pool, cfg.Schema); n != 1001 {
 		t.Errorf("%d entries, want 1001: the dead letters, the open ones and the young one", n)
 	}
-	if s, err := q.Stats(t.Context()); s.Conflicts != 1 || err != nil {
-		t.Errorf("Stats: %+v, %v; want the young conflict", s, err)
+	if s, err := q.Stats(t.Context()); s.Conflicts != 2 || err != nil {
+		t.Errorf("Stats: %+v, %v; want the two young conflicts", s, err)
 	}
 }
 
