@@ -110,14 +110,15 @@ func (q *Queue) check(ctx context.Context, db queryRow) error {
 	return nil
 }
 
-// explain says what failed, and what to do if a table, view, function or schema is missing. It leaves nil and a conflict as they are.
+// explain says what failed, and what to do if a table, view, function, schema or right is missing. It leaves nil and a conflict as they are.
 func explain(what string, err error) error {
-	state := sqlState(err)
-	switch {
+	switch state := sqlState(err); {
 	case err == nil || errors.Is(err, fprom.ErrConflict):
 		return err
 	case state == "42P01" || state == "42883" || state == "3F000":
 		return fmt.Errorf("fprom: riverqueue: %s: %w: call Migrate, or restore the functions of the schema with its tables: %w", what, ErrSchema, err)
+	case state == "42501":
+		return fmt.Errorf("fprom: riverqueue: %s: %w: let another role call Migrate, or grant the right; the package documentation lists the rights under \"Deploying\"", what, err)
 	}
 	return fmt.Errorf("fprom: riverqueue: %s: %w", what, err)
 }

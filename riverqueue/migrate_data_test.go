@@ -299,6 +299,31 @@ func TestEnqueueAlone(t *testing.T) {
 	}
 }
 
+// TestMissingRight: if a role lacks a right, the error says where the rights are listed.
+func TestMissingRight(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	_, pool := open(t, cfg)
+	own := newPool(t, withRole(t, pool, cfg.Schema, `SELECT ON $s.fprom_migration`))
+	t.Cleanup(own.Close)
+	stranger, err := riverqueue.New(own, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere, err := riverqueue.New(own, riverqueue.Config{Schema: newSchema(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"Put":     stranger.Put(t.Context(), message(t, sale("1", "ann", 100))),
+		"Migrate": elsewhere.Migrate(t.Context()),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "permission denied") || !strings.Contains(err.Error(), `"Deploying"`) {
+			t.Errorf("%s: %v, want what was denied, and where the rights are listed", what, err)
+		}
+	}
+}
+
 // withRole makes a role with rights in a schema, which stands for $s, until the end of the test, and returns its URL.
 func withRole(t *testing.T, pool *pgxpool.Pool, schema string, rights ...string) string {
 	t.Helper()
