@@ -58,7 +58,7 @@ func Example() {
 
 // The block of docs/operations.md: it is enough that it compiles.
 func documented(mux *http.ServeMux) (*fprom.Tracker, error) {
-	metrics := promfprom.New() // or otelfprom.New(nil)
+	metrics := promfprom.New() // or metrics, err := otelfprom.New(nil)
 	tracker, err := fprom.New(fprom.Config{Observer: metrics.Observe})
 	metrics.Watch(tracker.Stats)
 	prometheus.MustRegister(metrics)

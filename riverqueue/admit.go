@@ -27,8 +27,8 @@ const (
 // Admit waits until this process may make one call under the limit that all replicas share. In a pause of the account, and
 // while the database cannot be reached, no process may call. The error is ctx's, or fprom.ErrQueueClosed.
 //
-// requestsPerMinute becomes the account's limit, for all replicas: the number of the replica that started last counts. Each
-// replica logs a warning when the number changes.
+// requestsPerMinute becomes the account's limit, for all replicas: the number of the replica whose first call came last counts.
+// Each replica logs a warning when the number changes.
 func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 	bulk := ctx.Value(bulkKey{}) != nil
 	turn := q.turns[bulk]
