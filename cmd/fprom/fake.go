@@ -45,7 +45,7 @@ func (a *app) fake() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "fake", Short: "Run a fake FirstPromoter, for development", Args: takes(0, 0, ""),
 		Long: `Run a fake FirstPromoter (tracking and Company API) and show what reaches it. It keeps everything in memory and ends with Ctrl-C.
-At its start it prints what to set in the environment of a service, or of fprom itself.
+At its start it prints what to set in the environment of a service, or of fprom itself. It has one promoter, whose links carry ?fpr=ada.
 
 A --fault is a kind and its conditions, separated by commas: status=500, status=429, hang, delay=2s, reset, html404, redirect, garbage;
 times=3, for=1m, kind=sale (or refund, signup, cancellation, company), event=ID, chance=0.1, retry-after=30, processed (after the
@@ -98,7 +98,7 @@ func (a *app) runFake(ctx context.Context, flags fakeFlags) error {
 		for _, v := range [][2]string{{envURL, url + "/api/v2/track"}, {envKey, s.APIKey}, {envAccount, s.AccountID}} {
 			a.note("  export %s=%s", v[0], v[1])
 		}
-		a.note("Ctrl-C ends it.")
+		a.note("its promoter's links carry ?fpr=%s. Ctrl-C ends it.", fpromtest.DefaultRefID)
 		go a.journal(ctx, s)
 	})
 }

@@ -12,7 +12,7 @@ import (
 // line for line, whatever the indentation. Those outside of this directory are compiled by the tests of their own module.
 func TestReadme(t *testing.T) {
 	var files []string
-	for _, file := range []string{"main.go", "main_test.go", "../gin/main.go", "snippets_test.go", "operations_test.go", "../../../promfprom/example_test.go", "../../../riverqueue/example_test.go"} {
+	for _, file := range []string{"main.go", "main_test.go", "../gin/main.go", "snippets_test.go", "operations_test.go", "../../../promfprom/example_test.go", "../../../riverqueue/example_test.go", "../../../fiberadapter/example_test.go"} {
 		files = append(files, unindented(read(t, file)))
 	}
 	code := strings.Join(files, "\n")

@@ -39,6 +39,15 @@ func signup(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, "Welcome!")
 }
 
+func signupByLink(r *http.Request, email string) {
+	if a := fprom.AttributionFrom(r); a.TID != "" || a.RefID != "" {
+		err := fprom.Record(r.Context(), fprom.Signup{Email: email}) // the middleware adds the TID, or the referral id
+		if err != nil {
+			log.Print("sign-up not reported: ", err)
+		}
+	}
+}
+
 func referralLinks(tracker *fprom.Tracker, mux http.Handler) http.Handler {
 	handler := fprom.CaptureReferral(nethttpadapter.Middleware(tracker, fprom.WithRefIDCookie())(mux))
 	return handler
@@ -96,4 +105,4 @@ func webhook(recorder http.ResponseWriter, handler http.Handler, secret string) 
 	return err
 }
 
-var _ = []any{durable, referralLinks, webhooks, metadata, withOption, withPayment, withObserver, webhook}
+var _ = []any{durable, signupByLink, referralLinks, webhooks, metadata, withOption, withPayment, withObserver, webhook}
