@@ -87,5 +87,5 @@
 //  4. Document the events, the fields, the reasons, and what you could not verify. In this module, add the provider to
 //     billing/explain as well.
 //
-// The module examples/acmepay is a complete example.
+// The module examples/acmepay is a complete example. If a webhook has only an id, as Mollie's, see the example of Handler.
 package billing
