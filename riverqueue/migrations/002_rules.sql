@@ -96,7 +96,8 @@ BEGIN
 END $$;
 
 -- Claims an event for a time if it is ready. A bulk event, or one by its job in the queue of bulk events (last), is claimed only if no other
--- live event is ready. Otherwise claimed is false: try again soon. Returns nothing if the event is not ready. Then another job will wake it.
+-- live event is ready. Otherwise claimed is false: try again soon. Returns nothing if the event is not ready. Then another job will wake it,
+-- or the upkeep where it is set aside and another event of its customer is under way.
 CREATE FUNCTION $schema.fprom_claim(wanted text, seconds float8, last boolean) RETURNS TABLE (claimed boolean, event $schema.fprom_ledger) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
 	PERFORM $schema.fprom_lock(wanted);
@@ -120,9 +121,6 @@ BEGIN
 		IF FOUND THEN
 			PERFORM $schema.fprom_wake_first(event.customer, wanted, now());
 		END IF;
-	END IF;
-	IF event.aside AND claimed IS NULL AND NOT $schema.fprom_ahead(event.claimed_until) AND NOT $schema.fprom_ahead(event.next_attempt) THEN
-		PERFORM $schema.fprom_wake(wanted, event.bulk, now() + interval '1 second'); -- fprom_wake_first does not wake it
 	END IF;
 END $$;
 
