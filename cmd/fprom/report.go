@@ -23,6 +23,9 @@ func reportText(w io.Writer, r reconcile.Report, refused int, outbox bool) {
 	}{{"missing", r.Missing}, {"foreign", r.Foreign}, {"amount differs", r.AmountDiffers}, {"doubled", r.Doubled}, {"denied", r.Denied}} {
 		entriesText(w, c.name, c.entries)
 	}
+	if len(r.Missing)+len(r.Foreign)+len(r.AmountDiffers)+len(r.Doubled)+len(r.Denied) > 0 {
+		_, _ = fmt.Fprintln(w)
+	}
 	if d := r.Redriven; d != nil && len(r.Missing) > 0 {
 		_, _ = fmt.Fprintf(w, "sent again: %d tracked, %d duplicate, %d not a referral, %d failed, %d without a customer\n", d.Tracked, d.Duplicate, d.NotReferral, d.Failed, d.NoCustomer)
 	}
@@ -69,5 +72,4 @@ func entriesText(w io.Writer, name string, all []reconcile.Entry) {
 	if len(all) > most {
 		_, _ = fmt.Fprintf(w, "… and %d more; -o json has all\n", len(all)-most)
 	}
-	_, _ = fmt.Fprintln(w)
 }
