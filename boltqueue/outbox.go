@@ -66,7 +66,7 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transact
 // damaged since the start: it may be in the line.
 func (t *transaction) drop(seq uint64) (bool, error) {
 	r := t.read(seq)
-	if r.state != fprom.StateDead || r.damaged && t.openSeq(hashOf(r.Key)) != seq {
+	if r.damaged && t.openSeq(hashOf(r.Key)) != seq {
 		return false, nil
 	}
 	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.removeConflicts(r), t.remove(seq, r))
@@ -75,7 +75,7 @@ func (t *transaction) drop(seq uint64) (bool, error) {
 // redrive makes a dead letter the last waiting event. A damaged or erased one stays.
 func (t *transaction) redrive(seq uint64) (bool, error) {
 	r := t.read(seq)
-	if r.state != fprom.StateDead || len(r.Body) == 0 {
+	if len(r.Body) == 0 { // or gone meanwhile: no event that waits has the seq of one that was dead
 		return false, nil
 	}
 	return true, errors.Join(t.times.Delete(timeKey(r.at, seq)), t.remove(seq, r), t.store(r.Message))
