@@ -3,6 +3,7 @@ package backfill
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/fprom-go/fprom"
 )
@@ -129,6 +130,9 @@ func list(header []string) string {
 	all := strings.Join(quoted, ", ")
 	if strings.Contains(all, "@") {
 		all += ": is the first line a row? A file needs a header"
+	}
+	if !utf8.ValidString(all) {
+		all += ": the file is not UTF-8; save it as UTF-8"
 	}
 	return all
 }

@@ -114,6 +114,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"two columns of the name to map", "event_id,email,Total,total\n", "the name of several columns", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"TOTAL": "amount"}}},
 		{"empty", "\n \n", "empty", minor},
 		{"lines of an old Macintosh", "event_id,email,amount,note\rch_1,ann@example.com,1999,x\rch_2,bob@example.com,1999,y", "CR alone", minor},
+		{"Latin-1", "event_id,email,Betr\xe4ge\n", "save it as UTF-8", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"Beträge": "amount"}}},
 		{"UTF-16", "\xff\xfee\x00", "UTF-16", minor},
 		{"UTF-16 of another machine", "\xfe\xff\x00e", "UTF-16", minor},
 		{"an array", "[{}]", "JSONL", minor},
