@@ -28,9 +28,9 @@
 // [AttributionFrom]. Operators use [Outbox], which every durable queue is. [Hook] is for writing adapters. [Queue], [Message]
 // and the functions that classify an error ([IsPermanent], [IsHeld], [IsSetAside], [RetryDelay]) are for writing queues.
 //
-// The middleware is in nethttpadapter and ginadapter, and in the modules echoadapter and fiberadapter. Package boltqueue is
-// a queue that outlives the process; module riverqueue is one for several replicas. Packages billing/… turn the providers'
-// webhooks into events. Packages statuspage, reconcile and backfill are for operators. Package fpromtest is a fake
+// The middleware is in nethttpadapter and ginadapter, and in the modules echoadapter, echov5adapter and fiberadapter. Package
+// boltqueue is a queue that outlives the process; module riverqueue is one for several replicas. Packages billing/… turn the
+// providers' webhooks into events. Packages statuspage, reconcile and backfill are for operators. Package fpromtest is a fake
 // FirstPromoter for your tests.
 //
 // # What is promised

@@ -1,4 +1,4 @@
-// Package echoadapter reports the sales of Echo handlers (Echo v4) to FirstPromoter.
+// Package echoadapter reports the sales of Echo handlers (Echo v4) to FirstPromoter. For Echo v5 see package echov5adapter.
 package echoadapter
 
 import (

@@ -3,7 +3,7 @@
 //
 // Do not use it with a framework whose handlers return an error. Such a framework writes the error response after this middleware has
 // returned. The middleware sees a handler that wrote nothing, which means 200: with echo.WrapMiddleware it would pay promoters for
-// declined cards. Use echoadapter for Echo, fiberadapter for Fiber, and ginadapter for Gin.
+// declined cards. Use echoadapter or echov5adapter for Echo, fiberadapter for Fiber, and ginadapter for Gin.
 package nethttpadapter
 
 import (

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 version=${1:?"the version is missing: scripts/release.sh v0.2.0"}
 root=github.com/fprom-go/fprom
-modules=(echoadapter fiberadapter otelfprom promfprom riverqueue cmd/fprom) # those that users import or install
+modules=(echoadapter echov5adapter fiberadapter otelfprom promfprom riverqueue cmd/fprom) # those that users import or install
 fail() { echo "release: $1" >&2; exit 1; }
 [[ $version == v[0-9]*.[0-9]*.[0-9]* ]] || fail "$version is no version: write it as v0.2.0"
 [ "$(git branch --show-current)" = main ] || fail "the clone is not on main: git switch main"

@@ -1,0 +1,58 @@
+// Package echov5adapter reports the sales of Echo handlers (Echo v5) to FirstPromoter. For Echo v4 see package echoadapter.
+package echov5adapter
+
+import (
+	"fmt"
+
+	"github.com/labstack/echo/v5"
+
+	"github.com/fprom-go/fprom"
+)
+
+// Middleware makes Record work in the handlers after it. If a handler succeeds, its recorded events are enqueued with t before the
+// client sees the success. If t is nil, or a nil *fprom.Tracker, events are validated and dropped.
+// It may stand before or after middleware.Recover.
+//
+// A handler succeeds if its status is a success (fprom.WithSuccess). A handler that returns an error before it has written anything
+// has failed: Echo writes the error response later. So do not use echo.WrapMiddleware with nethttpadapter.Middleware: it would not
+// see the error, take the status as 200, and pay the promoter for a declined card.
+//
+// The response is not changed unless fprom.WithFailClosed is given. Panics pass through, the request's body is not read, and no
+// echo.Context is kept.
+func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) echo.MiddlewareFunc {
+	hook := fprom.NewHook(t, opts...)
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error {
+			r, outer := c.Request(), c.Response()
+			x := hook.Wrap(outer, r)
+			inner := x.Writer()
+			c.SetRequest(x.Request())
+			c.SetResponse(inner)
+			defer func() {
+				x.Close()
+				if c.Response() == inner {
+					c.SetResponse(outer)
+				}
+				if c.Request() == x.Request() {
+					c.SetRequest(r)
+				}
+			}()
+			err := next(c)
+			res, _ := echo.UnwrapResponse(c.Response())
+			switch { // Discard does nothing if the response has left
+			case err == nil:
+			case res != nil && res.Committed: // Echo writes no error response any more
+				x.Discard(fmt.Errorf("fprom: echov5adapter: the handler returned an error beside its response: %w", err))
+			default:
+				x.Discard(nil)
+			}
+			x.Finish()
+			return err
+		}
+	}
+}
+
+// Record is fprom.Record with the context of c's request.
+func Record(c *echo.Context, events ...fprom.Event) error {
+	return fprom.Record(c.Request().Context(), events...)
+}

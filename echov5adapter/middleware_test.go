@@ -1,0 +1,139 @@
+package echov5adapter_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/labstack/echo/v5"
+	"github.com/labstack/echo/v5/middleware"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/echov5adapter"
+	"github.com/fprom-go/fprom/internal/adaptertest"
+	"github.com/fprom-go/fprom/nethttpadapter"
+)
+
+func wrap(t fprom.Enqueuer, h http.Handler, opts ...fprom.MiddlewareOption) http.Handler {
+	e := echo.New()
+	e.Use(echov5adapter.Middleware(t, opts...))
+	e.Any("/*", echo.WrapHandler(h))
+	return e
+}
+
+func TestMatrix(t *testing.T) {
+	t.Parallel()
+	adaptertest.Run(t, wrap)
+}
+
+func TestMemory(t *testing.T) { // not parallel: it measures the process
+	adaptertest.Memory(t, wrap)
+}
+
+// sell records a sale as an Echo handler does.
+func sell(c *echo.Context) {
+	if err := echov5adapter.Record(c, adaptertest.Sale("1")); err != nil {
+		panic(err)
+	}
+}
+
+var errDeclined = echo.NewHTTPError(http.StatusPaymentRequired, "declined")
+
+func decline(c *echo.Context) error {
+	sell(c)
+	return errDeclined
+}
+
+// TestEcho: what Echo's handlers return.
+func TestEcho(t *testing.T) {
+	t.Parallel()
+	stored := []string{"stored sale:1", "status 200"}
+	discarded := func(status string) []string { return []string{"discarded sale:1", "status " + status} }
+	handled := func(next echo.HandlerFunc) echo.HandlerFunc { // as a logger that wants the final status
+		return func(c *echo.Context) error {
+			if err := next(c); err != nil {
+				c.Echo().HTTPErrorHandler(c, err)
+			}
+			return nil
+		}
+	}
+	thrownAway := func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error {
+			c.SetResponse(echo.NewResponse(httptest.NewRecorder(), c.Logger()))
+			return next(c)
+		}
+	}
+	quiet := middleware.RecoverWithConfig(middleware.RecoverConfig{DisablePrintStack: true})
+	for _, c := range []struct {
+		name         string
+		outer, inner []echo.MiddlewareFunc
+		handler      echo.HandlerFunc
+		want         []string
+		wantStatus   int
+	}{
+		{name: "JSON", handler: func(c *echo.Context) error { sell(c); return c.JSON(http.StatusOK, "ok") }, want: stored, wantStatus: 200},
+		{name: "nothing", handler: func(c *echo.Context) error { sell(c); return nil }, want: stored, wantStatus: 200},
+		{name: "NoContent", handler: func(c *echo.Context) error { sell(c); return c.NoContent(http.StatusNoContent) }, want: []string{"stored sale:1", "status 204"}, wantStatus: 204},
+		{name: "status of a failure", handler: func(c *echo.Context) error { sell(c); return c.String(http.StatusPaymentRequired, "no") }, want: discarded("402"), wantStatus: 402},
+		{name: "HTTPError", handler: decline, want: discarded("402"), wantStatus: 402},
+		{name: "error", handler: func(c *echo.Context) error { sell(c); return http.ErrBodyNotAllowed }, want: discarded("500"), wantStatus: 500},
+		{name: "error, made a response inside", inner: []echo.MiddlewareFunc{handled}, handler: decline, want: discarded("402"), wantStatus: 402},
+		{name: "error, made a response outside", outer: []echo.MiddlewareFunc{handled}, handler: decline, want: discarded("402"), wantStatus: 402},
+		{name: "error after the response left", handler: func(c *echo.Context) error {
+			sell(c)
+			if err := c.String(http.StatusOK, "ok"); err != nil {
+				return err
+			}
+			return errDeclined
+		}, want: stored, wantStatus: 200},
+		{name: "error after a response that a middleware throws away", inner: []echo.MiddlewareFunc{thrownAway}, handler: func(c *echo.Context) error {
+			sell(c)
+			if err := c.String(http.StatusOK, "ok"); err != nil {
+				return err
+			}
+			return errDeclined
+		}, want: []string{"discarded sale:1: fprom: echov5adapter: the handler returned an error beside its response…", "status 200"}, wantStatus: 200},
+		{name: "panic, Recover outside", outer: []echo.MiddlewareFunc{quiet}, handler: func(c *echo.Context) error { sell(c); panic("no") }, want: discarded("500"), wantStatus: 500},
+		{name: "panic, Recover inside", inner: []echo.MiddlewareFunc{quiet}, handler: func(c *echo.Context) error { sell(c); panic("no") }, want: discarded("500"), wantStatus: 500},
+		{name: "gzip inside", inner: []echo.MiddlewareFunc{middleware.Gzip()}, handler: func(c *echo.Context) error { sell(c); return c.String(http.StatusOK, "ok") }, want: stored, wantStatus: 200},
+		{name: "gzip outside", outer: []echo.MiddlewareFunc{middleware.Gzip()}, handler: func(c *echo.Context) error { sell(c); return c.String(http.StatusOK, "ok") }, want: stored, wantStatus: 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			adaptertest.Check(t, func(tracker fprom.Enqueuer, _ http.Handler, _ ...fprom.MiddlewareOption) http.Handler {
+				e := echo.New()
+				e.Use(c.outer...)
+				e.Use(echov5adapter.Middleware(tracker))
+				e.Use(c.inner...)
+				e.POST("/checkout", c.handler)
+				return e
+			}, adaptertest.Case{Want: c.want, WantStatus: c.wantStatus})
+		})
+	}
+}
+
+// TestWrapMiddleware holds Middleware's documentation to what Echo does: its bridge to net/http reports a declined card as
+// a sale, and this adapter does not.
+func TestWrapMiddleware(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		use  func(fprom.Enqueuer) echo.MiddlewareFunc
+		want string
+	}{
+		{"echo.WrapMiddleware", func(t fprom.Enqueuer) echo.MiddlewareFunc {
+			return echo.WrapMiddleware(nethttpadapter.Middleware(t))
+		}, "stored sale:1"},
+		{"echov5adapter", func(t fprom.Enqueuer) echo.MiddlewareFunc { return echov5adapter.Middleware(t) }, "discarded sale:1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			adaptertest.Check(t, func(tracker fprom.Enqueuer, _ http.Handler, _ ...fprom.MiddlewareOption) http.Handler {
+				e := echo.New()
+				e.Use(c.use(tracker))
+				e.POST("/checkout", decline)
+				return e
+			}, adaptertest.Case{Want: []string{c.want, "status 402"}, WantStatus: http.StatusPaymentRequired})
+		})
+	}
+}
