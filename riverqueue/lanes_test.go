@@ -242,3 +242,38 @@ func TestClaimOfACorrectedEvent(t *testing.T) {
 		t.Error("the old job claimed the event beside the new one")
 	}
 }
+
+// TestWakesPastADeadLetter: the outcome of an event wakes the next one of its customer at once, also where the customer has an older
+// dead letter.
+func TestWakesPastADeadLetter(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	held := make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	r := record{answer: func(m fprom.Message) error {
+		switch m.Key {
+		case "sale:dead":
+			return errRejected
+		case "sale:first":
+			<-held
+		}
+		return nil
+	}}
+	start(t, q, r.deliver)
+	defer release()
+	put(t, q, sale("dead", "ann", 1))
+	flush(t, q)
+	put(t, q, sale("first", "ann", 2))
+	waitFor(t, "the first event to be under way", func() bool { return r.count("sale:first") == 1 })
+	put(t, q, sale("next", "ann", 3))
+	jobs := `SELECT count(*) FROM ` + cfg.Schema + `.river_job WHERE args->>'key' = 'sale:next'`
+	waitFor(t, "the next event's job to end", func() bool { return countRows(t, pool, jobs+` AND finalized_at IS NOT NULL`) == 1 })
+	release()
+	waitFor(t, "the outcome of the first event", func() bool {
+		return len(entriesOf(t, q, fprom.Filter{Keys: []string{"sale:first"}, State: fprom.StateDone})) == 1
+	})
+	if n := countRows(t, pool, jobs); n < 2 {
+		t.Errorf("%d jobs of the next event, want another one", n)
+	}
+}
