@@ -90,7 +90,8 @@ func (a *attempt) unsent(err error) {
 // conclude tells the gate and the other processes about the answer, and completes the verdict.
 func (t *Tracker) conclude(ctx context.Context, a *attempt) {
 	pause := t.gate.answered(a)
-	if breaker, _, _ := t.gate.state(); t.logbook.breakerOpen.Swap(breaker != "closed") == (breaker == "closed") { // it was the other way before
+	breaker, _, _ := t.gate.state()
+	if open := breaker != "closed"; t.logbook.breakerOpen.Swap(open) != open {
 		t.say(ctx, slog.LevelDebug, "the circuit breaker is "+breaker)
 	}
 	// A pause after a suspected answer is not shared: the event may be at fault, and each process finds out on its own.
