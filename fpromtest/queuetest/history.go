@@ -92,8 +92,12 @@ func (s *scene) checkSums(sum fprom.Bucket) {
 			got.Tracked, got.NotReferral = got.Tracked+b.Tracked, got.NotReferral+b.NotReferral
 			got.Duplicate, got.Dead = got.Duplicate+b.Duplicate, got.Dead+b.Dead
 		}
-		if n := len(bs); n > 1 && c.from.IsZero() && c.want != (fprom.Bucket{}) && bs[n-1].Tracked+bs[n-2].Tracked != c.want.Tracked { // ten years may begin in this hour
-			s.t.Errorf("History of %s ends with %+v, want what was delivered now", c.name, bs[n-2:])
+		n := len(bs)
+		for n > 0 && bs[n-1].Start.After(s.before) { // ten years may begin in this hour
+			n--
+		}
+		if n > 0 && c.from.IsZero() && c.want != (fprom.Bucket{}) && bs[n-1].Tracked != c.want.Tracked {
+			s.t.Errorf("History of %s ends with %+v, want what was delivered now", c.name, bs[n-1])
 		}
 		if got != c.want {
 			s.t.Errorf("History of %s sums up to %+v, want %+v", c.name, got, c.want)
