@@ -12,7 +12,6 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
-	"github.com/fprom-go/fprom/internal/verdict"
 )
 
 // outbox checks the outbox, and opens it if it is sound. The caller must call the function after use.
@@ -64,17 +63,15 @@ func (d *doctor) place(where string) {
 
 // backlog checks what is in the outbox.
 func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
-	now := time.Now()
 	s, err := box.Stats(ctx)
-	failing := ""
+	level, what, do := "", "", ""
 	if err == nil {
-		failing, err = verdict.Failing(ctx, box, s, now)
+		level, what, do, err = delivery(ctx, box, s)
 	}
 	if err != nil {
 		d.fail("delivery", exitAttention, "run fprom doctor again", "the outbox gives no figures: %s", plain(err))
 		return
 	}
-	level, what, do := delivery(s, failing, now)
 	d.add(checkJSON{"delivery", level, what, strings.ReplaceAll(do, "`", "")})
 	if s.Dead > 0 {
 		d.warn("dead_letters", "fprom dead list shows the reasons; then fprom dead redrive or drop", "%s, which FirstPromoter rejected, or which failed for a day", count(s.Dead, "dead letter"))

@@ -17,13 +17,15 @@ func reportText(w io.Writer, r reconcile.Report, refused int, outbox bool) {
 		return []string{d.Day, strconv.Itoa(d.Ours), strconv.Itoa(d.Theirs), map[bool]string{true: "agree", false: "differ"}[d.Ours == d.Theirs]}
 	})
 	_, _ = fmt.Fprintf(w, "matched %d, no commission %d, not a referral %d%s%s; %s\n", r.Matched, r.NoCommission, r.NotReferral, hint(outbox, fmt.Sprintf(", waiting %d", r.Waiting)), hint(r.Dead > 0, fmt.Sprintf(" (%d given up)", r.Dead)), count(r.Calls, "call"))
+	tables := false
 	for _, c := range []struct {
 		name    string
 		entries []reconcile.Entry
 	}{{"missing", r.Missing}, {"foreign", r.Foreign}, {"amount differs", r.AmountDiffers}, {"doubled", r.Doubled}, {"denied", r.Denied}} {
 		entriesText(w, c.name, c.entries)
+		tables = tables || len(c.entries) > 0
 	}
-	if len(r.Missing)+len(r.Foreign)+len(r.AmountDiffers)+len(r.Doubled)+len(r.Denied) > 0 {
+	if tables {
 		_, _ = fmt.Fprintln(w)
 	}
 	if d := r.Redriven; d != nil && len(r.Missing) > 0 {

@@ -51,18 +51,17 @@ func (a *app) showStatus(ctx context.Context, box fprom.Outbox) error {
 		Pending: s.Pending, Bulk: s.Bulk, Dead: s.Dead, Ledger: s.Ledger, Conflicts: s.Conflicts, Oldest: utc(s.Oldest),
 		Delivering: s.Delivering, LastSuccess: utc(s.LastSuccess), PausedUntil: utc(s.PausedUntil), Breaker: s.Breaker, LastMinute: s.LastMinute,
 	}
-	now := time.Now()
-	failing, err := verdict.Failing(ctx, box, s, now)
+	level, what, _, err := delivery(ctx, box, s)
 	if err != nil {
 		return err
 	}
 	if s.PauseReason != "" {
 		v.PauseReason = &s.PauseReason
 	}
-	return a.show(v, func(w io.Writer) { statusText(w, s, failing, now) })
+	return a.show(v, func(w io.Writer) { statusText(w, s, what+hint(level != verdict.OK, " See fprom doctor.")) })
 }
 
-func statusText(w io.Writer, s fprom.QueueStats, failing string, now time.Time) {
+func statusText(w io.Writer, s fprom.QueueStats, judgement string) {
 	row := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(w, "%-13s %s\n", name, clean(fmt.Sprintf(format, args...)))
 	}
@@ -70,15 +69,14 @@ func statusText(w io.Writer, s fprom.QueueStats, failing string, now time.Time) 
 		if t.IsZero() {
 			return "-"
 		}
-		return stamp(t) + ", " + span(max(now.Sub(t), 0)) + " ago"
+		return stamp(t) + ", " + span(max(time.Since(t), 0)) + " ago"
 	}
 	row("waiting", "%d live, %d bulk", s.Pending, s.Bulk)
 	row("oldest", "%s", ago(s.Oldest))
 	row("dead letters", "%d%s", s.Dead, hint(s.Dead > 0, "; see fprom dead list"))
 	row("ledger", "%d remembered", s.Ledger)
 	row("conflicts", "%s%s", conflicts(s), hint(s.Conflicts > 0, ". The service's log names each (NOT TRACKED, or the error that EnqueueTx returned); see fprom doctor."))
-	level, what, _ := delivery(s, failing, now)
-	row("delivery", "%s%s", what, hint(level != verdict.OK, " See fprom doctor."))
+	row("delivery", "%s", judgement)
 	row("last success", "%s", ago(s.LastSuccess))
 	if s.LastMinute != nil {
 		row("last minute", "%s", count(*s.LastMinute, "call"))
@@ -86,8 +84,11 @@ func statusText(w io.Writer, s fprom.QueueStats, failing string, now time.Time) 
 }
 
 // delivery judges what waits as the status page does.
-func delivery(s fprom.QueueStats, failing string, now time.Time) (level, what, do string) {
-	return verdict.Delivery(s, now, verdict.Late(s, now, verdict.OldestAge), failing, false)
+func delivery(ctx context.Context, box fprom.Outbox, s fprom.QueueStats) (level, what, do string, err error) {
+	now := time.Now()
+	failing, err := verdict.Failing(ctx, box, s, now)
+	level, what, do = verdict.Delivery(s, now, verdict.Late(s, now, verdict.OldestAge), failing, false)
+	return level, what, do, err
 }
 
 func conflicts(s fprom.QueueStats) string {
