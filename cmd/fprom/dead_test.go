@@ -2,9 +2,17 @@ package main_test
 
 import (
 	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	root "github.com/fprom-go/fprom"
@@ -158,6 +166,47 @@ func TestConfirmedIsWhatWasShown(t *testing.T) {
 			t.Errorf("exit %d, left %q: %s", code, got, out)
 		}
 	})
+}
+
+// A service that is closing while it is asked for the outcomes does not end the wait either.
+func TestRedriveFollowsAClosingService(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	fake.Inject(fpromtest.Status(400))
+	tracker, _ := serve(t, p, fake)
+	enqueue(t, tracker, sale("bad_1", "jane@example.com", 1250, "USD"))
+	flush(t, tracker)
+	fake.Heal()
+	socket := p.where + ".sock"
+	if err := os.Rename(socket, socket+".service"); err != nil {
+		t.Fatal(err)
+	}
+	between, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "outbox"}) },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket+".service")
+		}},
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/entries" && asked.Add(1) == 2 { // the first is for the plan
+			w.WriteHeader(http.StatusInternalServerError)
+			_ = json.NewEncoder(w).Encode(map[string]string{"error": root.ErrQueueClosed.Error()})
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	})}
+	go func() { _ = server.Serve(between) }()
+	t.Cleanup(func() { _ = server.Close() })
+	r := fprom(t, account(fake).with(env{"FPROM_OUTBOX": p.where}), "dead", "redrive", "bad_1", "--yes", "--wait=3m").want(t, 0)
+	if !strings.Contains(r.err, "asked again until it answers") || !strings.Contains(r.out, "1 dead letter redriven: 1 done") {
+		t.Error(r)
+	}
 }
 
 // A service that is restarted while its redriven events are followed ends nothing: they are followed to their outcomes.

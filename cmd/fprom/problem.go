@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/riverqueue"
 )
@@ -65,7 +66,7 @@ func problemOf(err error) *problem {
 		return &problem{what: "PostgreSQL has no such database", do: "check the database's name in the address"}
 	case noConnection:
 		return &problem{what: "PostgreSQL cannot be reached", do: "check host, port and sslmode in the address, and that PostgreSQL runs and lets this machine in", exit: exitUnreachable, passes: true}
-	case isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
+	case errors.Is(err, fprom.ErrQueueClosed), isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
 		return &problem{what: "the service that has it open ended, or does not answer", do: runAgain, passes: true}
 	case errors.Is(err, io.ErrUnexpectedEOF), isPg && strings.HasPrefix(pg.Code, "57P"):
 		return &problem{what: "the connection to it ended", do: runAgain, passes: true}
