@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,13 +94,19 @@ func (a *app) runFake(ctx context.Context, flags fakeFlags) error {
 		}
 		s.Inject(f)
 	}
+	open, end := context.WithCancel(context.WithoutCancel(ctx))
+	var journal sync.WaitGroup
+	defer func() { // after the last answer
+		end()
+		journal.Wait()
+	}()
 	return a.serve(ctx, flags.addr, s, func(url string) {
 		a.note("a fake FirstPromoter is at %s; in the service's shell:", url)
 		for _, v := range [][2]string{{envURL, url + "/api/v2/track"}, {envKey, s.APIKey}, {envAccount, s.AccountID}} {
 			a.note("  export %s=%s", v[0], v[1])
 		}
 		a.note("its promoter's links carry ?fpr=%s. Ctrl-C ends it.", fpromtest.DefaultRefID)
-		go a.journal(ctx, s)
+		journal.Go(func() { a.journal(open, s) })
 	})
 }
 
@@ -118,23 +125,23 @@ func (a *app) serve(ctx context.Context, addr string, h http.Handler, ready func
 	return nil
 }
 
-// journal shows the requests in the order of their arrival, each when it is answered.
+// journal shows the requests in the order of their arrival, each when it is answered, and at the end of ctx all that are left.
 func (a *app) journal(ctx context.Context, s *fpromtest.Server) {
 	const unanswered = 2 * time.Second // after which a request is shown without an answer
 	for seen := 0; ; {
-		if err := s.Wait(ctx, func(s *fpromtest.Server) bool { return s.Count("", "") > seen }); err != nil {
-			return
-		}
+		over := s.Wait(ctx, func(s *fpromtest.Server) bool { return s.Count("", "") > seen }) != nil
 		for _, r := range s.Requests()[seen:] {
-			if r.Status == 0 && time.Since(r.Time) < unanswered {
+			if r.Status == 0 && time.Since(r.Time) < unanswered && !over {
 				break
 			}
 			seen++
 			a.arrival(r)
 		}
+		if over {
+			return
+		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

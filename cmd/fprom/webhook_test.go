@@ -255,8 +255,13 @@ func TestFake(t *testing.T) {
 	if got := strings.Join(seen, "|"); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+	// What was answered just before the end is shown, too.
+	fprom(t, e, "why", "jane@example.com").want(t, 0)
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(out); err != nil || strings.Count(string(rest), `"status":200`) != 3 {
+		t.Errorf("%v, after Ctrl-C: %s", err, rest)
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("after Ctrl-C: %v", err)
