@@ -26,6 +26,8 @@ type statusJSON struct {
 	PauseReason *string    `json:"pause_reason"`
 	Breaker     string     `json:"breaker"`
 	LastMinute  *int       `json:"last_minute"`
+	Verdict     string     `json:"verdict"` // "ok", "warn" or "fail"
+	Detail      string     `json:"detail"`  // why
 }
 
 func (a *app) status() *cobra.Command {
@@ -47,13 +49,14 @@ func (a *app) showStatus(ctx context.Context, box fprom.Outbox) error {
 	if err != nil {
 		return err
 	}
-	v := statusJSON{
-		Pending: s.Pending, Bulk: s.Bulk, Dead: s.Dead, Ledger: s.Ledger, Conflicts: s.Conflicts, Oldest: utc(s.Oldest),
-		Delivering: s.Delivering, LastSuccess: utc(s.LastSuccess), PausedUntil: utc(s.PausedUntil), Breaker: s.Breaker, LastMinute: s.LastMinute,
-	}
 	level, what, _, err := delivery(ctx, box, s)
 	if err != nil {
 		return err
+	}
+	v := statusJSON{
+		Pending: s.Pending, Bulk: s.Bulk, Dead: s.Dead, Ledger: s.Ledger, Conflicts: s.Conflicts, Oldest: utc(s.Oldest),
+		Delivering: s.Delivering, LastSuccess: utc(s.LastSuccess), PausedUntil: utc(s.PausedUntil), Breaker: s.Breaker, LastMinute: s.LastMinute,
+		Verdict: level, Detail: what,
 	}
 	if s.PauseReason != "" {
 		v.PauseReason = &s.PauseReason
