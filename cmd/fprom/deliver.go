@@ -21,6 +21,8 @@ func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f fun
 	_, serr := os.Stat(where)
 	missing := err != nil || errors.Is(serr, fs.ErrNotExist) && !strings.Contains(where, "://")
 	switch {
+	case err == nil && missing && hasSocket(where):
+		return inWords(where, fileProblem(where))
 	case missing && flags.dry:
 		a.note("there is no outbox%s: all rows are taken as new", hint(err == nil, " "+shown(where)))
 		return f(nil)

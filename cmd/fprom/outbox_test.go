@@ -198,10 +198,20 @@ func TestOutboxInWords(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	moved := filepath.Join(t.TempDir(), "fprom.db")
+	box, err = boltqueue.Open(moved, boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = box.Close() })
+	if err := os.Rename(moved, moved+".old"); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		where, says string
 		code        int
 	}{
+		{moved, "moved or deleted while the service had it open", 1},
 		{held.where, "another process has the file open", 1},
 		{empty, "is an empty file", 1},
 		{"postgres://nobody@127.0.0.1:1/shop", "PostgreSQL cannot be reached", 5},
@@ -214,6 +224,12 @@ func TestOutboxInWords(t *testing.T) {
 		}
 		if r := fprom(t, env{"FPROM_OUTBOX": c.where}, "doctor"); !strings.Contains(r.out, c.says) {
 			t.Errorf("no %q in %s", c.says, r)
+		}
+	}
+	for _, flag := range []string{"--deliver", "--dry-run"} { // a new file would be a second outbox, and no row is known in it
+		r := fprom(t, account(fpromtest.NewServer(t)), "backfill", past(t, 1), "--amount", "minor", "--outbox", moved, flag).want(t, 1)
+		if _, err := os.Stat(moved); err == nil || !strings.Contains(r.err, "end the service, put the file back") {
+			t.Errorf("%v: %s", err, r)
 		}
 	}
 	if info, err := os.Stat(empty); err != nil || info.Size() != 0 {

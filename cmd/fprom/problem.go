@@ -90,6 +90,8 @@ func fileProblem(where string) *problem {
 		return &problem{what: "is neither a file nor an address that begins with postgres://", do: "name a file, or postgres://user@host/database", exit: exitUsage}
 	case errors.Is(err, fs.ErrNotExist) && noDirectory != nil:
 		return &problem{what: "neither the file nor its directory exists", do: "check the path and $" + envOutbox + "; make the directory, or mount its volume"}
+	case errors.Is(err, fs.ErrNotExist) && hasSocket(where):
+		return &problem{what: "there is no such file, but the socket of a service beside it: the file was moved or deleted while the service had it open", do: "end the service, put the file back, then start the service: what it stored meanwhile is in the moved file. If no service runs, remove the socket (FILE.sock)"}
 	case errors.Is(err, fs.ErrNotExist):
 		return &problem{what: "there is no such file", do: "check the path and $" + envOutbox + "; the service makes the file when it starts: was it started with the same path?"}
 	case err != nil:
@@ -100,4 +102,10 @@ func fileProblem(where string) *problem {
 		return &problem{what: "is an empty file, which no service has opened yet", do: "check the path and $" + envOutbox}
 	}
 	return nil
+}
+
+// hasSocket reports whether a service made its socket beside the file.
+func hasSocket(where string) bool {
+	_, err := os.Stat(where + ".sock") //nolint:gosec // the operator's path
+	return err == nil
 }
