@@ -147,7 +147,7 @@ func ExampleParseAmount() {
 	// Output:
 	// 1999 <nil>
 	// 1999 <nil>
-	// 0 fprom: Amount: has more decimal digits than its currency
+	// 0 fprom: Amount: has more decimal digits than its currency: round it, or name the right currency
 }
 
 // Commissions are paid on what is left without taxes: of 11.90 paid on an invoice over 23.80 with 3.80 VAT, 10.00.

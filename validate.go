@@ -98,7 +98,7 @@ func validText(field, s string) error {
 	}
 	return cmp.Or(
 		invalid(len(s) > maxText, field, "is longer than 255 bytes"),
-		invalid(!utf8.ValidString(s), field, "is not valid UTF-8"),
+		invalid(!utf8.ValidString(s), field, "is not valid UTF-8: convert it, or save the file that has it as UTF-8"),
 		invalid(strings.ContainsFunc(s, invisible), field, "contains a control or an invisible character"),
 	)
 }

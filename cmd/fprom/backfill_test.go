@@ -297,12 +297,19 @@ func TestBackfillOfAnOddFile(t *testing.T) {
 	}
 }
 
-// The reason of a row is whole, with the address that it has as an example, and without the row's.
+// The reason of a row is whole, with the address that it has as an example, and without the row's. It says what to do.
 func TestReasonOfARow(t *testing.T) {
 	t.Parallel()
 	e := env{"FPROM_OUTBOX": emptyOutbox(t)}
-	if r := fprom(t, e, "backfill", past(t, 0, "ch_1,Joe <joe@shop.test>,100,USD"), "--amount", "minor").want(t, 3); !strings.Contains(r.err, "such as ann@example.com") || strings.Contains(r.err, "joe@") {
-		t.Error(r)
+	for row, says := range map[string]string{
+		"ch_1,Joe <joe@shop.test>,100,USD": "such as ann@example.com",
+		"ch_1,joe@shop.test,19.999,USD":    "three digits behind its mark: is it a thousands separator? Write two, or none",
+		"ch_1,joe@shop.test,19.9999,USD":   "round it, or name the right currency",
+		"ch_\xe9,joe@shop.test,100.00,USD": "save the file that has it as UTF-8",
+	} {
+		if r := fprom(t, e, "backfill", past(t, 0, row), "--amount", "major").want(t, 3); !strings.Contains(r.err, says) || strings.Contains(r.err, "joe@") {
+			t.Errorf("no %q in %s", says, r)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func ParseDecimal(s string, exponent int) (int64, error) {
 	}
 	if len(frac) > exponent {
 		if strings.Trim(frac[exponent:], "0") != "" {
-			return 0, errors.New("has more decimal digits than its currency")
+			return 0, errors.New("has more decimal digits than its currency: round it, or name the right currency")
 		}
 		frac = frac[:exponent]
 	}
