@@ -25,6 +25,7 @@ func TestListsAreReadWhole(t *testing.T) {
 		"shuffled":              {Order: fpromtest.OrderShuffled},
 		"pages of 20":           {MaxPerPage: 20},
 		"pages of 25":           {MaxPerPage: 25},
+		"pages of 50":           {MaxPerPage: 50},
 		"link header, odd size": {LinkHeader: true, MaxPerPage: 33},
 		"milliseconds":          {Millis: true},
 	} {
@@ -99,9 +100,7 @@ func TestFormsOfAnAnswer(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			client := newClient(t, s, func(cfg *firstpromoter.Config) {
-				cfg.HTTPClient = &http.Client{Transport: answering(func(*http.Request) (int, string) { return 200, c.body })}
-			})
+			client := newClient(t, s, with(c.body))
 			for x, err := range client.Commissions(t.Context(), firstpromoter.CommissionQuery{}) {
 				if err != nil || x.ID != 7 || x.EventID != "ch_1" || x.SaleAmount != 2000 || x.OriginalAmount != 2000 || x.OriginalCurrency != "EUR" ||
 					!x.Created.Equal(time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)) || x.Tier != 1 || x.Email != "ann@example.com" || x.PromoterID != 3 {
@@ -109,6 +108,33 @@ func TestFormsOfAnAnswer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// FirstPromoter does not document how it shows that money goes back, or that a lead was moved: each sign is enough.
+func TestSigns(t *testing.T) {
+	t.Parallel()
+	for row, refund := range map[string]bool{
+		`"commission_type":"refund","sale_amount":500`: true, `"sale_amount":-500`: true, `"original_sale_amount":-500`: true,
+		`"sale_amount":0,"amount":-100`: true, `"commission_type":"sale","sale_amount":500,"amount":100`: false,
+	} {
+		for c, err := range newClient(t, fpromtest.NewServer(t), with(`[{"id":7,`+row+`}]`)).Commissions(t.Context(), firstpromoter.CommissionQuery{}) {
+			if err != nil || c.Refund() != refund {
+				t.Errorf("%s: refund %v, %v", row, c.Refund(), err)
+			}
+		}
+	}
+	for row, moved := range map[string]bool{`"state":"moved"`: true, `"email":"ann@example.com (moved)"`: true, `"state":"active","email":"ann@example.com"`: false} {
+		if r, err := newClient(t, fpromtest.NewServer(t), with(`{"id":7,`+row+`}`)).Referral(t.Context(), "uid", "7"); err != nil || r.Moved != moved {
+			t.Errorf("%s: moved %v, %v", row, r.Moved, err)
+		}
+	}
+}
+
+// with gives each call an answer with this body.
+func with(body string) func(*firstpromoter.Config) {
+	return func(cfg *firstpromoter.Config) {
+		cfg.HTTPClient = &http.Client{Transport: answering(func(*http.Request) (int, string) { return 200, body })}
 	}
 }
 
@@ -158,6 +184,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"data":[{"id":"x"}]}`))
 	f.Add([]byte(`[null,1]`))
 	f.Add([]byte(`{"period":[]}`))
+	f.Add([]byte(""))
 	s := fpromtest.NewServer(f, fpromtest.InMemory())
 	f.Fuzz(func(t *testing.T, body []byte) {
 		client, err := firstpromoter.New(firstpromoter.Config{
