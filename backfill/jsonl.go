@@ -28,7 +28,6 @@ func (in *Reader) jsonRow() (Row, error) {
 			in.object(&r, line)
 			return r, nil
 		}
-		in.limit.n = 0
 	}
 	switch err := in.lines.Err(); {
 	case err == nil:

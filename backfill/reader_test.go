@@ -84,6 +84,8 @@ func TestKinds(t *testing.T) {
 		want       fprom.Event
 	}{
 		{fprom.KindRefund, "event_id,uid,amount,currency,sale_event_id,quantity\nre_1,user-1,500,EUR,ch_1,2\n", fprom.Refund{EventID: "re_1", UID: "user-1", Amount: 500, Currency: "EUR", Quantity: 2, SaleEventID: "ch_1", SkipEmailNotification: true}},
+		{fprom.KindSale, "event_id,email,uid,amount,currency,quantity,plan,mrr,promo_code,tid,ref_id\nch_1,ann@example.com,user-1,1999,EUR,2,pro,999,SPRING,t1,joe\n", fprom.Sale{EventID: "ch_1", Email: "ann@example.com", UID: "user-1", Amount: 1999, Currency: "EUR", Quantity: 2, Plan: "pro", MRR: 999, PromoCode: "SPRING", TID: "t1", RefID: "joe", SkipEmailNotification: true}},
+		{fprom.KindSignup, "uid,ref_id,ip\nuser-1,joe,203.0.113.7\n", fprom.Signup{UID: "user-1", RefID: "joe", IP: "203.0.113.7", SkipEmailNotification: true}},
 		{fprom.KindSignup, "email,tid,created_at\nann@example.com,t1,2026-03-10T12:00:00Z\n", fprom.Signup{Email: "ann@example.com", TID: "t1", CreatedAt: time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC), SkipEmailNotification: true}},
 		{fprom.KindSignup, "email,ref_id,order_id\nann@example.com,joe,7\n", fprom.Signup{Email: "ann@example.com", RefID: "joe", SkipEmailNotification: true}},
 		{fprom.KindCancellation, "email\nann@example.com\n", fprom.Cancellation{Email: "ann@example.com"}},
@@ -136,7 +138,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 
 func TestRowsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	const header = "event_id,email,amount,currency,status\n"
+	const header = "event_id,email,amount,currency,status,uid\n"
 	for _, c := range []struct{ name, row, says string }{
 		{"a decimal mark in minor units", "a,ann@example.com,19.99,USD,", "--amount major"},
 		{"negative", "a,ann@example.com,-5,USD,", "negative"},
@@ -147,13 +149,17 @@ func TestRowsThatAreRefused(t *testing.T) {
 		{"an exponent", "a,ann@example.com,1e3,USD,", "whole number"},
 		{"not paid", "a,ann@example.com,100,USD,Failed", "status"},
 		{"an id that a spreadsheet rounded", "1.23457E+17,ann@example.com,100,USD,", "event_id was rounded"},
+		{"a customer's id that a spreadsheet rounded", "a,,100,USD,,1.23457e+17", "uid was rounded"},
 		{"too few fields", "a,ann@example.com", "2 fields"},
-		{"too many fields", "a,ann@example.com,1,000,USD,", "6 fields"},
+		{"too many fields", "a,ann@example.com,1,000,USD,,", "7 fields"},
 		{"a stray quote", `a,ann"@example.com,100,USD,`, "no CSV"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			rows, err := read(t, header+"SALE+1,ann@example.com,100,USD,paid\n"+c.row+"\n1E+X,ann@example.com,100,USD,Paid\n", minor)
+			if strings.Count(c.row, ",") == 4 {
+				c.row += ","
+			}
+			rows, err := read(t, header+"SALE+1,ann@example.com,100,USD,paid,\n"+c.row+"\n1E+X,ann@example.com,100,USD,Paid,\n", minor)
 			if err != nil || len(rows) != 3 || rows[0].Err != nil || rows[2].Err != nil {
 				t.Fatalf("%+v %v", rows, err)
 			}
@@ -207,12 +213,35 @@ func TestLinesOfJSONLThatAreRefused(t *testing.T) {
 	}
 }
 
-// The date of a sign-up is sent, so a sign-up whose date cannot be read is refused.
-func TestSignupWithoutAReadableDate(t *testing.T) {
+// Each line of JSONL is read by its own names, and a file may be larger than a row.
+func TestJSONLOfOtherNames(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	const n = 15_000 // more than a row's 1 MiB
+	for i := range n {
+		fmt.Fprintf(&b, map[bool]string{true: `{"event_id":"ch_%d","email":"ann%d@example.com","amount":1999}`, false: `{"id":"ch_%d","customer_email":"ann%d@example.com","subtotal":1999}`}[i%2 == 0]+"\n", i, i)
+	}
+	rows, err := read(t, b.String(), minor)
+	if err != nil || len(rows) != n {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for _, r := range rows[:2] {
+		if r.Err != nil {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// The date of a sign-up is sent, so a sign-up whose date cannot be read is refused. So is a row of a list that is compared by its dates.
+func TestRowsWithoutAReadableDate(t *testing.T) {
 	t.Parallel()
 	rows, err := read(t, "email,tid,created_at\nann@example.com,t1,10/03/2026\nbob@example.com,t2,\n", backfill.Format{Kind: fprom.KindSignup})
 	if err != nil || len(rows) != 2 || rows[0].Err == nil || !strings.Contains(rows[0].Err.Error(), "CreatedAt") || rows[1].Err != nil {
 		t.Errorf("%+v %v", rows, err)
+	}
+	rows, err = read(t, "event_id,email,amount,created_at\na,ann@example.com,5,\nb,ann@example.com,5,soon\nc,ann@example.com,5,2026-03-10\n", backfill.Format{Amount: backfill.Minor, NeedDate: true})
+	if err != nil || len(rows) != 3 || rows[0].Err == nil || rows[1].Err == nil || rows[2].Err != nil {
+		t.Errorf("each row needs its date: %+v %v", rows, err)
 	}
 }
 
