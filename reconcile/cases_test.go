@@ -200,11 +200,17 @@ func TestDeadLetterNeedsAPerson(t *testing.T) {
 			Key: "sale:dead", Kind: fprom.KindSale, Amount: 100, Currency: "usd", State: fprom.StateDead, Outcome: fprom.Rejected,
 			RecordedAt: monday.Add(time.Hour), SettledAt: monday.Add(2 * time.Hour),
 		})
+		box.Add(fprom.Entry{Key: "sale:waits", Kind: fprom.KindSale, Amount: 100, Currency: "usd", State: fprom.StateWaiting, RecordedAt: monday.Add(time.Hour)})
 		o := w.options(t)
 		o.Outbox, o.Full = box, full
 		r, err := reconcile.Run(t.Context(), o)
-		if err != nil || r.Clean() || r.Waiting != 1 || r.Dead != 1 || !strings.Contains(strings.Join(r.Advice(), "\n"), "fprom dead list") {
+		if err != nil || r.Clean() || r.Waiting != 2 || r.Dead != 1 || !strings.Contains(strings.Join(r.Advice(), "\n"), "fprom dead list") {
 			t.Errorf("full %v: %+v %q %v", full, r, r.Advice(), err)
+		}
+		for _, d := range r.Days {
+			if d.Ours != d.Theirs { // FirstPromoter counts neither
+				t.Errorf("full %v: %+v", full, d)
+			}
 		}
 	}
 }
@@ -229,19 +235,23 @@ func TestDoubledRefund(t *testing.T) {
 	}
 }
 
-// A second commission that comes weeks later is found too.
+// A second commission that comes weeks later is found too. A third one of the same sale is no second sale.
 func TestDoubledWeeksLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fpromtest.Company{}, 40, 10)
 	w.fake.AddPastSale(fpromtest.PastSale{EventID: "ch_2_6", Email: "c2.6@example.com", Amount: 542, Currency: "USD", At: monday.AddDate(0, 0, 30)})
+	w.fake.Double("ch_3_6")
+	w.fake.AddPastSale(fpromtest.PastSale{EventID: "ch_3_6", Email: "c3.6@example.com", Amount: 542, Currency: "USD", At: monday.AddDate(0, 0, 30)})
 	o := w.options(t)
 	o.Outbox, o.Full = w.outbox(t), true
-	o.Outbox = w.outbox(t)
 	r, err := reconcile.Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found(t, r, nil, nil, nil, []string{"ch_2_6"})
+	found(t, r, nil, nil, nil, []string{"ch_2_6", "ch_3_6"})
+	if r.Matched != w.expected-2 {
+		t.Errorf("%d matched, want %d", r.Matched, w.expected-2)
+	}
 }
 
 // An outbox without an event knows nothing: the advice must not be to deny the commissions of an old integration.

@@ -87,9 +87,7 @@ func (r *run) search(ctx context.Context, q firstpromoter.CommissionQuery) error
 		if err != nil {
 			return err
 		}
-		if !r.seen[c.ID] && r.owner(c) != nil {
-			r.assign(c)
-		}
+		r.assign(c)
 	}
 	return nil
 }

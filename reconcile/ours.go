@@ -43,7 +43,7 @@ func keyOf(kind, id string) string {
 func (r *run) add(e *event) {
 	key := keyOf(e.kind, e.id)
 	if was, known := r.byKey[key]; known {
-		if was.ignored && !e.ignored { // a list may have the failed attempts before a payment
+		if was.ignored { // a list may have the failed attempts before a payment
 			*was = *e
 		}
 		return

@@ -36,13 +36,13 @@ func TestOutbox(t *testing.T) {
 			t.Run(name+map[bool]string{true: "/full", false: "/days first"}[full], func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, company, 6, 30)
+					w := newWorld(t, company, 10, 30)
 					o := w.options(t)
 					o.Outbox, o.Full = w.outbox(t), full
 					expected, none := w.expected, w.noCommission
 					counted := full || company.RefundRows != fpromtest.RefundRowNone // where days agree, refunds count by the answer
 					if company.RefundRows == fpromtest.RefundRowNone {
-						expected, none = expected-6*3, none+6*3
+						expected, none = expected-10*3, none+10*3
 					}
 					clean, err := reconcile.Run(t.Context(), o)
 					if err != nil || !clean.Clean() || clean.NotReferral != w.notReferral {
@@ -55,7 +55,7 @@ func TestOutbox(t *testing.T) {
 						t.Errorf("%d calls for days that agree, zone %s", clean.Calls, clean.Zone)
 					}
 					w.spoil(2)
-					w.spoil(5)
+					w.spoil(7) // between them are days that agree
 					r, err := reconcile.Run(t.Context(), o)
 					if err != nil || r.Clean() {
 						t.Fatal(err)
@@ -71,7 +71,7 @@ func TestOutbox(t *testing.T) {
 							t.Errorf("zone %s: %+v", r.Zone, d)
 						}
 					}
-					if want := zones[name]; more != 2 || len(r.Days) != 8 || r.Zone != cmp.Or(want, "+00:00") {
+					if want := zones[name]; more != 2 || len(r.Days) != 12 || r.Zone != cmp.Or(want, "+00:00") {
 						t.Errorf("zone %s, %+v", r.Zone, r.Days)
 					}
 					if r.Unidentified != 0 || r.Waiting != 0 || r.Next != "" || len(r.Advice()) != 4 {

@@ -116,11 +116,8 @@ func (r *run) refundOf(c firstpromoter.Commission) *event {
 	}
 	best := sale
 	for _, e := range r.ourRefunds {
-		switch {
-		case e.sale != "" && e.sale != sale.id, !sameAmount(e, c), c.Created.Sub(e.at).Abs() >= 48*time.Hour:
-		case len(e.rows) == 0:
-			return e
-		case best == sale, hasCommissionOf(best, c):
+		fits := (e.sale == "" || e.sale == sale.id) && sameAmount(e, c) && c.Created.Sub(e.at).Abs() < 48*time.Hour
+		if fits && (best == sale || hasCommissionOf(best, c)) {
 			best = e
 		}
 	}
