@@ -89,12 +89,12 @@ func (d *dedupe) look(key string) known {
 	return d.get(key)
 }
 
-// stored notes that the queue has ms, which wait unless their delivery was quicker.
-func (d *dedupe) stored(ms []Message) {
+// stored notes which of ms the queue has: they wait unless their delivery was quicker.
+func (d *dedupe) stored(ms []Message, has func(Message) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, m := range ms {
-		if k := d.get(m.Key); k.delivered == "" {
+		if k := d.get(m.Key); has(m) && k.delivered == "" {
 			k.digest, k.waits = m.Digest, true
 			d.set(m.Key, k)
 		}

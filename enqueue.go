@@ -96,20 +96,17 @@ func (t *Tracker) put(ctx context.Context, ms, conflicts []Message) ([]Message, 
 	named := func(m Message) bool { return slices.Contains(keys, m.Key) }
 	unnamed := !slices.ContainsFunc(ms, named) // then perhaps all
 	t.counts.update(func(s *Stats) { s.PutError = shortText(err) })
-	stored := ms[:0]
-	for _, m := range ms {
-		switch {
-		case conflict && (unnamed || named(m)):
-			conflicts = append(conflicts, m)
-		case err == nil:
-			stored = append(stored, m)
-		}
-	}
+	stored := func(m Message) bool { return err == nil && (!conflict || !unnamed && !named(m)) }
 	if _, shared := t.cfg.Queue.(Limiter); !shared { // else another process may give an event up, which frees its id
-		t.dedupe.stored(stored)
+		t.dedupe.stored(ms, stored)
 	}
-	for _, m := range stored {
-		t.observe(ctx, Step{Stage: StageEnqueued, Message: m})
+	for _, m := range ms { // which is not changed: the queue may keep it
+		switch {
+		case stored(m):
+			t.observe(ctx, Step{Stage: StageEnqueued, Message: m})
+		case conflict:
+			conflicts = append(conflicts, m)
+		}
 	}
 	return conflicts, err
 }

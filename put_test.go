@@ -54,6 +54,31 @@ func TestNilErrorOfQueue(t *testing.T) {
 	})
 }
 
+// keepsAll is a queue that keeps the slice that Put got, and knows the first of several messages with another amount.
+type keepsAll struct {
+	fprom.Queue
+	kept []fprom.Message
+}
+
+func (q *keepsAll) Put(ctx context.Context, m ...fprom.Message) error {
+	q.kept = m
+	return errors.Join(q.Queue.Put(ctx, m[1:]...), &fprom.ConflictError{Keys: []string{m[0].Key}})
+}
+
+// TestPutMayKeepTheMessages: what a queue has got does not change after Put.
+func TestPutMayKeepTheMessages(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cfg, q := config(always(ok())), &keepsAll{Queue: fprom.NewMemoryQueue(10)}
+		cfg.Queue = q
+		if err := start(t, cfg).Enqueue(t.Context(), sale("a"), sale("b")); !errors.Is(err, fprom.ErrConflict) {
+			t.Errorf("error %v, want ErrConflict", err)
+		}
+		if a, b := q.kept[0].Key, q.kept[1].Key; a != "sale:a" || b != "sale:b" {
+			t.Errorf("the queue has %s and %s, want sale:a and sale:b", a, b)
+		}
+	})
+}
+
 func TestPutOfSeveral(t *testing.T) {
 	t.Parallel()
 	messages := func(ids ...string) (ms []fprom.Message) {
