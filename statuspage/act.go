@@ -43,7 +43,7 @@ func (p *page) act(w http.ResponseWriter, r *http.Request) {
 	case done == "":
 		http.Error(w, "the form does not say redrive or drop, or no dead letter", http.StatusBadRequest)
 	case err != nil:
-		http.Error(w, "not done: "+safelog.Text(err), http.StatusInternalServerError)
+		http.Error(w, verdict.Plural(n, "dead letter is", "dead letters are")+" known to be "+done+", then it failed: "+safelog.Text(err), http.StatusInternalServerError)
 	default:
 		w.Header().Set("Location", "?"+done+"="+strconv.Itoa(n))
 		w.WriteHeader(http.StatusSeeOther)

@@ -1,6 +1,7 @@
 package statuspage_test
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -74,6 +75,20 @@ func TestRedriveAndDrop(t *testing.T) {
 				t.Errorf("redirected to %q, whose page does not say %q", to, tt.notice)
 			}
 		})
+	}
+}
+
+// TestRedriveThatFails: what was redriven before the error is not said to be not done.
+func TestRedriveThatFails(t *testing.T) {
+	t.Parallel()
+	o := three()
+	o.Err = errors.New("the service is closing")
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("do=redrive&all=1"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	handler(t, nil, statuspage.Options{Public: true, Writable: true, Outbox: o}).ServeHTTP(w, r)
+	if want := "3 dead letters are known to be redriven, then it failed: the service is closing\n"; w.Code != http.StatusInternalServerError || w.Body.String() != want {
+		t.Errorf("status %d: %q, want 500: %q", w.Code, w.Body, want)
 	}
 }
 
