@@ -194,7 +194,7 @@ func (a *app) noteColumns(columns []backfill.Column, flags backfillFlags) {
 
 // followBulk waits until no bulk event waits.
 func (a *app) followBulk(ctx context.Context, own *deliverer, r backfill.Result, flags backfillFlags) (*backfill.Outcomes, error) {
-	if s, err := own.box.Stats(ctx); err == nil && s.Bulk > 0 && !s.Delivering && !flags.deliver { // our own delivery starts soon
+	if s, err := own.box.Stats(ctx); err == nil && s.Bulk > 0 && !flags.deliver && a.idle(ctx, own.box) { // our own delivery starts soon
 		a.note("nobody delivers this outbox now: the rows are sent when the service starts, or with --deliver")
 		return nil, nil
 	}

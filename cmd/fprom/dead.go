@@ -198,8 +198,7 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 			return err
 		}
 		if flags.wait > 0 { // after the change, a service that restarts may deliver nothing for a moment
-			before, err := box.Stats(ctx)
-			idle = err == nil && !before.Delivering
+			idle = a.idle(ctx, box)
 		}
 		if n, err = c.applyTo(ctx, box, plan); err != nil {
 			return fmt.Errorf("%s: %d %s before: %w", c.verb, n, c.done, err)

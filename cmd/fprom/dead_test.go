@@ -2,7 +2,8 @@ package main_test
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -10,7 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -168,44 +169,69 @@ func TestConfirmedIsWhatWasShown(t *testing.T) {
 	})
 }
 
-// A service that is closing while it is asked for the outcomes does not end the wait either.
-func TestRedriveFollowsAClosingService(t *testing.T) {
-	t.Parallel()
-	p := inFile(t)
-	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-	fake.Inject(fpromtest.Status(400))
-	tracker, _ := serve(t, p, fake)
-	enqueue(t, tracker, sale("bad_1", "jane@example.com", 1250, "USD"))
-	flush(t, tracker)
-	fake.Heal()
+// between puts itself between the service of p and its clients. It sends the answer that answer returns to the nth request for a path, or
+// lets the service answer if that is "". With an answer that is an error, the status is 500.
+func between(t *testing.T, p place, answer func(path string, nth int) string) {
+	t.Helper()
 	socket := p.where + ".sock"
 	if err := os.Rename(socket, socket+".service"); err != nil {
 		t.Fatal(err)
 	}
-	between, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var asked atomic.Int32
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "outbox"}) },
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket+".service")
 		}},
 	}
+	var mu sync.Mutex
+	asked := map[string]int{}
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/entries" && asked.Add(1) == 2 { // the first is for the plan
-			w.WriteHeader(http.StatusInternalServerError)
-			_ = json.NewEncoder(w).Encode(map[string]string{"error": root.ErrQueueClosed.Error()})
+		mu.Lock()
+		asked[r.URL.Path]++
+		text := answer(r.URL.Path, asked[r.URL.Path])
+		mu.Unlock()
+		if text == "" {
+			proxy.ServeHTTP(w, r)
 			return
 		}
-		proxy.ServeHTTP(w, r)
+		if strings.Contains(text, "error") {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = io.WriteString(w, text)
 	})}
-	go func() { _ = server.Serve(between) }()
+	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
-	r := fprom(t, account(fake).with(env{"FPROM_OUTBOX": p.where}), "dead", "redrive", "bad_1", "--yes", "--wait=3m").want(t, 0)
-	if !strings.Contains(r.err, "asked again until it answers") || !strings.Contains(r.out, "1 dead letter redriven: 1 done") {
-		t.Error(r)
+}
+
+// closing is what a service answers during its Close.
+var closing = fmt.Sprintf(`{"error":%q}`, root.ErrQueueClosed)
+
+// A service that is closing while it is asked for the outcomes does not end the wait, and one that delivers nothing yet is given some
+// seconds.
+func TestRedriveFollowsAClosingService(t *testing.T) {
+	t.Parallel()
+	for path, answer := range map[string]string{"/entries": closing, "/status": "{}"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			p := inFile(t)
+			fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+			fake.Inject(fpromtest.Status(400))
+			tracker, _ := serve(t, p, fake)
+			enqueue(t, tracker, sale("bad_1", "jane@example.com", 1250, "USD"))
+			flush(t, tracker)
+			fake.Heal()
+			between(t, p, func(asked string, nth int) string { // the first time is for the plan, or for Dial
+				return map[bool]string{true: answer}[asked == path && nth == 2]
+			})
+			r := fprom(t, account(fake).with(env{"FPROM_OUTBOX": p.where}), "dead", "redrive", "bad_1", "--yes", "--wait=3m").want(t, 0)
+			if strings.Contains(r.err, "asked again until it answers") != (answer == closing) || !strings.Contains(r.out, "1 dead letter redriven: 1 done") {
+				t.Error(r)
+			}
+		})
 	}
 }
 

@@ -77,7 +77,10 @@ func (d *deliverer) begin(ctx context.Context) error {
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	// Run with an ended ctx delivers nothing. It only says whether this process may deliver.
-	if err := d.box.Run(ended, 1, nil); errors.Is(err, boltqueue.ErrServed) {
+	switch err := d.box.Run(ended, 1, nil); {
+	case errors.Is(err, boltqueue.ErrServed) && !d.a.idle(ctx, d.box):
+		return nil
+	case errors.Is(err, boltqueue.ErrServed):
 		return failed("another process has the outbox open and does not deliver it (another fprom?): end it, or start the service")
 	}
 	d.tracker, err = fprom.New(fprom.Config{Queue: d.box, RequestsPerMinute: d.rate, Logger: d.a.logger()})

@@ -68,6 +68,26 @@ func TestBackfillBesideOneThatOnlyLooks(t *testing.T) {
 	}
 }
 
+// A service that starts or ends delivers nothing for a moment: backfill leaves the rows to it, and waits for their outcomes.
+func TestBackfillBesideAServiceThatStarts(t *testing.T) {
+	t.Parallel()
+	for flag, nth := range map[string]int{"--deliver": 2, "--wait=3m": 3} { // before that Dial asks, and at its end the run that queues
+		t.Run(flag, func(t *testing.T) {
+			t.Parallel()
+			p := inFile(t)
+			fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+			serve(t, p, fake)
+			between(t, p, func(path string, n int) string {
+				return map[bool]string{true: `{"bulk":3}`}[path == "/status" && n == nth]
+			})
+			r := fprom(t, account(fake).with(env{"FPROM_OUTBOX": p.where}), "backfill", past(t, 3), "--amount", "minor", flag).want(t, 0)
+			if !strings.Contains(r.out, "3 tracked") {
+				t.Error(r)
+			}
+		})
+	}
+}
+
 // One connection to the database is enough for every command, also for one that delivers.
 func TestOneConnection(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
 )
 
 // followed are redriven events and their outcomes. Another process may have redriven some of them.
@@ -64,6 +65,19 @@ func (a *app) patiently(ctx context.Context, ask func() error) error {
 		}
 		if !noted {
 			a.note("the outbox is asked again until it answers: %s", problemOf(err).what)
+		}
+		pause(ctx)
+	}
+}
+
+// idle reports whether nobody delivers box. A service that starts or ends delivers nothing for a moment, so idle asks for some seconds,
+// unless this process has the file.
+func (a *app) idle(ctx context.Context, box fprom.Outbox) bool {
+	_, own := box.(*boltqueue.Queue)
+	for left := 5; ; left-- {
+		s, err := box.Stats(ctx)
+		if err != nil || s.Delivering || own || left == 0 {
+			return err == nil && !s.Delivering
 		}
 		pause(ctx)
 	}
