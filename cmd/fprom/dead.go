@@ -201,7 +201,8 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 			idle = a.idle(ctx, box)
 		}
 		if n, err = c.applyTo(ctx, box, plan); err != nil {
-			return fmt.Errorf("%s: %d %s before: %w", c.verb, n, c.done, err)
+			a.note("%d of %s are known to be %s; fprom dead list shows what is left", n, count(len(plan), "dead letter"), c.done)
+			return err
 		}
 	}
 	var v followed

@@ -235,6 +235,24 @@ func TestRedriveFollowsAClosingService(t *testing.T) {
 	}
 }
 
+// The end of the service in the middle of a redrive: what it had redriven is said.
+func TestRedriveThatIsInterrupted(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
+	fake.Inject(fpromtest.Status(400))
+	tracker, _ := serve(t, p, fake)
+	enqueue(t, tracker, sale("bad_1", "jane@example.com", 1250, "USD"), root.Refund{EventID: "bad_2", Email: "jane@example.com", Amount: 100, Currency: "USD"})
+	flush(t, tracker)
+	between(t, p, func(path string, nth int) string { // each kind is a request
+		return map[bool]string{true: closing}[path == "/redrive" && nth == 2]
+	})
+	r := fprom(t, account(fake).with(env{"FPROM_OUTBOX": p.where}), "dead", "redrive", "--all", "--yes").want(t, 1)
+	if !strings.Contains(r.err, "1 of 2 dead letters are known to be redriven") || !strings.Contains(r.err, "run the command again") {
+		t.Error(r)
+	}
+}
+
 // A service that is restarted while its redriven events are followed ends nothing: they are followed to their outcomes.
 func TestRedriveFollowsARestart(t *testing.T) {
 	t.Parallel()
