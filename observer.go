@@ -70,13 +70,8 @@ func (t *Tracker) report(ctx context.Context, a *attempt) {
 
 // guard runs foreign code. It counts and logs a panic, and returns an error then.
 func (t *Tracker) guard(ctx context.Context, what string, f func() error) error {
-	returned := false
-	err := safelog.Recovered(ctx, t.cfg.Logger, what, t.cfg.APIKey, func() error {
-		err := f()
-		returned = true
-		return err
-	})
-	if !returned {
+	err := safelog.Recovered(ctx, t.cfg.Logger, what, t.cfg.APIKey, f)
+	if err == safelog.ErrRecovered { //nolint:errorlint // the Is of another error may be foreign
 		t.counts.update(func(s *Stats) { s.Panics++ })
 	}
 	return err
