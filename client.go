@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -50,10 +51,8 @@ func newClient(cfg Config) *client {
 func (c *client) post(ctx context.Context, m Message) verdict {
 	attempt, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(attempt, http.MethodPost, c.cfg.BaseURL+"/"+m.Kind, bytes.NewReader(m.Body))
-	if err != nil {
-		return verdict{Result: Result{Outcome: Undelivered}, class: classRejected, err: fmt.Errorf("fprom: %s: %w", SafeKey(m.Key), err)}
-	}
+	address := c.cfg.BaseURL + "/" + url.PathEscape(m.Kind) // a queue may return any Kind
+	req, _ := http.NewRequestWithContext(attempt, http.MethodPost, address, bytes.NewReader(m.Body))
 	req.Header = http.Header{
 		"Accept":          {"application/json"},
 		"Accept-Encoding": {"identity"}, // no answer grows by decompression
