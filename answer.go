@@ -84,7 +84,7 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 	case status == http.StatusOK, status == http.StatusCreated:
 		has = readSuccess(m, body, &v.Result)
 	case status >= http.StatusMultipleChoices:
-		has = readError(m, body, e)
+		has = readError(body, e)
 	}
 	if wait > 0 {
 		has |= hasRetryAfter
@@ -148,7 +148,7 @@ func readSuccess(m Message, body []byte, r *Result) features {
 
 // readError reads a JSON object. It decides whether a sale is given up, so names must match exactly. (In a struct
 // encoding/json ignores their case.)
-func readError(m Message, body []byte, e *APIError) features {
+func readError(body []byte, e *APIError) features {
 	var o map[string]json.RawMessage
 	if !utf8.Valid(body) || json.Unmarshal(body, &o) != nil || o == nil {
 		return 0
@@ -159,8 +159,7 @@ func readError(m Message, body []byte, e *APIError) features {
 	}
 	has := fromFirstPromoter
 	e.Code, e.Message = text("code"), cmp.Or(text("message"), text("error"), text("transaction_id"))
-	visitor := m.Kind == KindSignup && strings.HasPrefix(e.Message, "Visitor") // sign-ups have no code
-	if e.Code == "not_found" || e.Code == "" && (visitor || strings.HasPrefix(e.Message, "Referral")) {
+	if e.Code == "not_found" || e.Code == "" && (strings.HasPrefix(e.Message, "Visitor") || strings.HasPrefix(e.Message, "Referral")) {
 		has |= saysNoReferral
 	}
 	if strings.Contains(e.Message, "already") {

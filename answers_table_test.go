@@ -104,6 +104,7 @@ func verdicts() []verdict {
 		done("404 with another message", fprom.NotReferral, object(404, `{"message":"x","code":"not_found"}`)),
 		done("404 without code", fprom.NotReferral, object(404, `{"message":"Referral corresponding to email or uid parameter not found."}`)),
 		done("404 of a sign-up", fprom.NotReferral, object(404, `{"message":"Visitor  invalid, not found or not created by a promoter"}`)).of(aSignup),
+		done("404 of a sale's visitor", fprom.NotReferral, object(404, `{"message":"Visitor  invalid, not found or not created by a promoter"}`)),
 		done("409 documented", fprom.Duplicate, object(409, `{"message":"The 'sale' event with the id 'evt_1' already exists."}`)),
 		done("409 in other words", fprom.Duplicate, object(409, `{"error":"conflict"}`)),
 		done("422 of a second sign-up", fprom.Duplicate, object(422, `{"transaction_id":"there is already a signup event registered on this lead"}`)).of(aSignup),
