@@ -24,9 +24,6 @@ type writer struct {
 
 // commit tells the Exchange the status. It reports whether the handler's response may be sent.
 func (w *writer) commit() bool {
-	if w.refused {
-		return false
-	}
 	if err := w.failed(); err != nil {
 		w.x.Discard(fmt.Errorf("fprom: ginadapter: c.Errors is set beside a success: %w", err))
 	}
