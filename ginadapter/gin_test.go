@@ -246,21 +246,24 @@ func TestContextWithFallback(t *testing.T) {
 	}
 }
 
-// TestCopy: a goroutine with a copy of Gin's context records nothing after the handler has returned.
+// TestCopy: a goroutine with a copy of Gin's context records nothing after the handler has returned, and one with its writer does
+// not end the process.
 func TestCopy(t *testing.T) {
 	t.Parallel()
 	tracker, j := adaptertest.NewTracker(t, false)
 	var later *gin.Context
+	var writer gin.ResponseWriter
 	e := gin.New()
 	e.Use(ginadapter.Middleware(tracker))
 	e.GET("/", func(c *gin.Context) {
 		sell(c)
-		later = c.Copy()
+		later, writer = c.Copy(), c.Writer
 	})
 	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 	if err := ginadapter.Record(later, adaptertest.Sale("2")); !errors.Is(err, fprom.ErrNoMiddleware) {
 		t.Errorf("Record with a copy: %v, want ErrNoMiddleware", err)
 	}
+	_, _ = writer.WriteString("late") // must not panic
 	if got := j.Entries(); !slices.Equal(got, []string{"stored sale:1"}) {
 		t.Errorf("happened %q", got)
 	}
