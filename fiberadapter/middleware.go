@@ -62,9 +62,6 @@ func Record(c fiber.Ctx, events ...fprom.Event) error {
 // cookies copies the Cookie headers: Fiber reuses their memory for the next request.
 func cookies(c fiber.Ctx) http.Header {
 	lines := c.Request().Header.PeekAll(fiber.HeaderCookie)
-	if len(lines) == 0 {
-		return nil
-	}
 	h := http.Header{}
 	for _, line := range lines {
 		h.Add(fiber.HeaderCookie, string(line))
