@@ -59,6 +59,13 @@ func TestEcho(t *testing.T) {
 	}
 	quiet := middleware.RecoverWithConfig(middleware.RecoverConfig{LogErrorFunc: func(_ echo.Context, err error, _ []byte) error { return err }})
 	limited := middleware.TimeoutWithConfig(middleware.TimeoutConfig{Timeout: time.Minute}) //nolint:staticcheck // deprecated, but in use
+	// later records when a middleware inside has returned.
+	later := func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			defer sell(c)
+			return next(c)
+		}
+	}
 	for _, c := range []struct {
 		name         string
 		outer, inner []echo.MiddlewareFunc
@@ -67,6 +74,7 @@ func TestEcho(t *testing.T) {
 		wantStatus   int
 	}{
 		{name: "JSON", handler: func(c echo.Context) error { sell(c); return c.JSON(http.StatusOK, "ok") }, want: stored, wantStatus: 200},
+		{name: "recorded outside of a middleware without tracker", inner: []echo.MiddlewareFunc{later, echoadapter.Middleware(nil)}, handler: func(echo.Context) error { return nil }, want: stored, wantStatus: 200},
 		{name: "nothing", handler: func(c echo.Context) error { sell(c); return nil }, want: stored, wantStatus: 200},
 		{name: "NoContent", handler: func(c echo.Context) error { sell(c); return c.NoContent(http.StatusNoContent) }, want: []string{"stored sale:1", "status 204"}, wantStatus: 204},
 		{name: "status of a failure", handler: func(c echo.Context) error { sell(c); return c.String(http.StatusPaymentRequired, "no") }, want: discarded("402"), wantStatus: 402},
