@@ -2,6 +2,7 @@ package fprom_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -69,6 +70,24 @@ func TestEnqueuerWithoutTracker(t *testing.T) { // not parallel: slog.Default is
 	}
 }
 
+// TestEnqueuerRemembers: what an id was used for is known to an Enqueuer of one's own only. So it gets the event again, with
+// whatever amount.
+func TestEnqueuerRemembers(t *testing.T) {
+	t.Parallel()
+	var got accepted
+	hook := fprom.NewHook(&got)
+	for _, amount := range []int64{4900, 4900, 100} {
+		serve(t, hook, "", func(_ http.ResponseWriter, r *http.Request) {
+			sale := validSale("1")
+			sale.Amount = amount
+			record(t, r, sale)
+		})
+	}
+	if len(got.events) != 3 {
+		t.Errorf("accepted %d events, want 3", len(got.events))
+	}
+}
+
 // TestBegin: a framework without net/http says itself what the status is.
 func TestBegin(t *testing.T) {
 	t.Parallel()
@@ -90,7 +109,7 @@ func TestBegin(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var got accepted
-			rec := fprom.NewHook(&got).Begin(t.Context(), cookies)
+			rec := fprom.NewHook(&got).Begin(context.WithValue(t.Context(), ctxKey{}, "outer"), cookies)
 			if err := fprom.Record(rec.Request().Context(), validSale("1")); err != nil {
 				t.Error(err)
 			}
@@ -106,8 +125,8 @@ func TestBegin(t *testing.T) {
 			if len(got.events) != c.want {
 				t.Errorf("accepted %d events, want %d", len(got.events), c.want)
 			}
-			if len(got.events) == 1 && got.events[0].(fprom.Sale).TID != "abc" {
-				t.Errorf("accepted %+v, want the visitor's tid", got.events[0])
+			if len(got.events) == 1 && (got.events[0].(fprom.Sale).TID != "abc" || got.ctx.Value(ctxKey{}) != "outer") {
+				t.Errorf("accepted %+v, want the visitor's tid and the values of the request's context", got.events[0])
 			}
 		})
 	}

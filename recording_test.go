@@ -172,6 +172,9 @@ func TestDiscardedBesideASuccess(t *testing.T) {
 		}
 		c.handle(rec)
 		rec.Close()
+		if err := fprom.Record(rec.Request().Context(), validSale("after the end")); !errors.Is(err, fprom.ErrNoMiddleware) {
+			t.Errorf("%s: Record after the end: %v, want ErrNoMiddleware", c.name, err)
+		}
 		discarded := seen.of(fprom.StageDiscarded)
 		if len(discarded) != 1 {
 			t.Errorf("%s: %d events discarded, want 1", c.name, len(discarded))
