@@ -47,6 +47,24 @@ func TestLogOfAnOutage(t *testing.T) {
 	}
 }
 
+// An outage that begins within a minute of the last one is in the log at once, too.
+func TestLogOfTheNextOutage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log bytes.Buffer
+		failed := reply{status: 500}
+		cfg := config(script(failed, ok(), failed, ok()))
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		tracker := start(t, cfg)
+		for _, id := range []string{"a", "b"} {
+			enqueue(t, tracker, sale(id))
+			flush(t, tracker, 10*time.Second)
+		}
+		if began, ended := strings.Count(log.String(), "delivery fails"), strings.Count(log.String(), "failures=1 waiting"); began != 2 || ended != 2 {
+			t.Errorf("two outages of one failure began %d and ended %d times:\n%s", began, ended, log.String())
+		}
+	})
+}
+
 // At debug level the breaker has a line when it opens, and one when it closes.
 func TestLogOfTheBreaker(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -77,12 +77,14 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// An Entry says whether the event is one of a bulk load, and takes no text of any length.
+// An Entry says whether the event is one of a bulk load, and takes no text of any length. Once it is settled, nothing of the
+// attempt before is left.
 func TestEntryOfABulkEvent(t *testing.T) {
 	t.Parallel()
 	e := fprom.NewEntry(fprom.Message{Bulk: true})
+	e.NextAttempt, e.CommissionIDs = time.Now(), []int64{7}
 	e.Settle(fprom.Result{}, errors.New(strings.Repeat("x", 2000)), time.Now())
-	if !e.Bulk || len(e.Reason) > 1100 {
-		t.Errorf("bulk %v, a reason of %d bytes", e.Bulk, len(e.Reason))
+	if !e.Bulk || len(e.Reason) > 1100 || !e.NextAttempt.IsZero() || e.CommissionIDs != nil {
+		t.Errorf("bulk %v, a reason of %d bytes, next attempt at %v, commissions %v", e.Bulk, len(e.Reason), e.NextAttempt, e.CommissionIDs)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/fprom-go/fprom"
 )
@@ -123,4 +124,25 @@ func TestPutOfSeveral(t *testing.T) {
 			t.Errorf("Put %d: %v, %d pending; want %v, %d", i, err, pending(q), step.err, step.pending)
 		}
 	}
+}
+
+// noFigures is a Queue whose Stats hangs, as over a dead connection.
+type noFigures struct{ sink }
+
+func (noFigures) Stats(ctx context.Context) (fprom.QueueStats, error) {
+	<-ctx.Done()
+	return fprom.QueueStats{}, ctx.Err()
+}
+
+// Neither New nor Stats waits longer than a second for the figures of a queue.
+func TestStatsAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begin := time.Now()
+		cfg := config(always(ok()))
+		cfg.Queue = noFigures{}
+		s := start(t, cfg).Stats()
+		if d := time.Since(begin); s.QueueError == "" || s.Breaker != "closed" || d > 2*time.Second {
+			t.Errorf("after %v: %+v", d, s)
+		}
+	})
 }
