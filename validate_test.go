@@ -13,7 +13,7 @@ import (
 var badTexts = map[string]string{
 	"terminal escape": "a\x1b[31mb", "NUL": "a\x00b", "line end": "a\r\nb", "tab": "a\tb", "DEL": "a\x7fb",
 	"invalid UTF-8": "\xff", "cut UTF-8": "é"[:1], "C1 control": "a\u009bb", "zero-width space": "a\u200bb",
-	"byte-order mark": "\ufeffa", "right-to-left override": "a\u202eb", "line separator": "a\u2028b",
+	"byte-order mark": "\ufeffa", "right-to-left override": "a\u202eb", "line separator": "a\u2028b", "paragraph separator": "a\u2029b",
 	"too long": strings.Repeat("x", 256), "too long in bytes": strings.Repeat("é", 128),
 }
 
