@@ -56,9 +56,12 @@ func TestBackfill(t *testing.T) {
 			t.Errorf("%v: %s", err, b)
 		}
 		v = filled2{}
-		fprom(t, e, "backfill", file, "--amount", "minor", "-o", "json").want(t, 3).object(t, &v)
-		if v.Queued != 0 || v.Known != 19 {
-			t.Errorf("again: %+v", v)
+		again := fprom(t, e, "backfill", file, "--amount", "minor", "--deliver", "-o", "json").want(t, 3)
+		if again.object(t, &v); v.Queued != 0 || v.Known != 19 || !strings.Contains(again.err, "a service delivers this outbox") {
+			t.Errorf("again: %+v %s", v, again)
+		}
+		if r := fprom(t, e, "backfill", past(t, 0, "past_1,cust1@example.com,501,USD"), "--amount", "minor").want(t, 3); !strings.Contains(r.out, "1 with another amount, 0 invalid") {
+			t.Error(r)
 		}
 		if n := len(fake.Commissions()); n != 20 {
 			t.Errorf("%d commissions", n)
@@ -76,6 +79,9 @@ func TestBackfillDelivers(t *testing.T) {
 		file := past(t, 60)
 		if r := fprom(t, e, "backfill", file, "--amount", "minor", "--wait").want(t, 3); !strings.Contains(r.err, "nobody delivers") {
 			t.Error(r)
+		}
+		if fprom(t, e, "backfill", file, "--amount", "minor", "--deliver", "--dry-run").want(t, 0); fake.Count("", "") != 0 {
+			t.Errorf("a dry run made %d calls", fake.Count("", ""))
 		}
 		cmd := command(t, e, "backfill", file, "--amount", "minor", "--deliver", "--rate", "60") // for a minute
 		if err := cmd.Start(); err != nil {

@@ -95,6 +95,32 @@ func TestReconcileMasksAddresses(t *testing.T) {
 			t.Errorf("%s", r)
 		}
 	}
+	old := time.Now().UTC().AddDate(0, 0, -9)
+	lines := "event_id,email,amount,created_at\n"
+	for _, id := range []string{"lost@shop.test", "dear@shop.test", "twice@shop.test", "denied@shop.test"} {
+		lines += id + ",ann@shop.test,1000," + old.Format(time.RFC3339) + "\n"
+		fake.AddPastSale(fpromtest.PastSale{EventID: id, Email: "ann@shop.test", Amount: 1000, At: old})
+	}
+	fake.Lose("lost@shop.test")
+	fake.Reprice("dear@shop.test", 99)
+	fake.Double("twice@shop.test")
+	fake.Deny("denied@shop.test")
+	path := filepath.Join(t.TempDir(), "sales.csv")
+	if err := os.WriteFile(path, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e = account(fake).with(env{"FPROM_OUTBOX": "/none.db"}) // --sales alone means the file alone
+	args := []string{"reconcile", "--sales", path, "--amount", "minor", "--from", today(-10), "--to", today(-8), "--rate", "6000", "--full", "-o", "json"}
+	var v map[string]any
+	fprom(t, e, append(args, "--personal")...).want(t, 3).object(t, &v)
+	for _, kind := range []string{"missing", "amount_differs", "doubled", "denied"} {
+		if entries, _ := v[kind].([]any); len(entries) != 1 {
+			t.Errorf("%s: %v", kind, v[kind])
+		}
+	}
+	if r := fprom(t, e, args...).want(t, 3); strings.Contains(r.out, "@shop.test") || strings.Count(r.out, "sha256-") != 4 {
+		t.Error(r)
+	}
 }
 
 // The days may be named without their beginning, also where the last one is the first by default.
@@ -111,6 +137,11 @@ func TestReconcileUntilADay(t *testing.T) {
 	r.want(t, 0).object(t, &v)
 	if len(v.Days) != 1 || v.Days[0].Day != day {
 		t.Errorf("%+v", v)
+	}
+	if last := today(-1); day == today(-7) {
+		if fprom(t, e, "reconcile", "-o", "json").want(t, 0).object(t, &v); last == today(-1) && (len(v.Days) != 7 || v.Days[6].Day != last) {
+			t.Errorf("without --from and --to: %+v", v)
+		}
 	}
 }
 
