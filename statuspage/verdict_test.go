@@ -53,6 +53,8 @@ func TestVerdict(t *testing.T) {
 		{"busy", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{waiting(time.Minute)}}, "ok", "All is well. 1 event waits to be sent.", "", true},
 		{"asked again", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{waiting(61 * time.Minute)}}, "ok", "All is well", "", true},
 		{"late", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{waiting(3 * time.Hour)}}, "fail", "Commissions need you now.", "The oldest event has waited for 3 h.", false},
+		{"late, while others arrive", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{waiting(3 * time.Hour), done(time.Minute)}}, "fail", "Commissions need", "The oldest event has waited for 3 h.", false},
+		{"one event failed twice", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{failing(2, 3*time.Minute)}}, "ok", "All is well", "", true},
 		{"one event keeps failing", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{done(time.Hour), waiting(30 * time.Minute), failing(3, 3*time.Minute)}}, "warn", "Something needs a look.", "An event fails again and again, and no other has arrived meanwhile: 404 Not Found: no answer of FirstPromoter's API. 2 events wait.", true},
 		{"it keeps failing for hours", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{failing(90, 3*time.Hour)}}, "fail", "Commissions need", "An event fails again and again", false},
 		{"a short fault", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{failing(7, time.Minute)}}, "ok", "All is well", "", true},
@@ -74,6 +76,9 @@ func TestVerdict(t *testing.T) {
 		})}, "fail", "Commissions need", "FirstPromoter refuses the API key or the account id. Nothing waits.", false},
 		{"nobody delivers", &outboxtest.Outbox{Events: []fprom.Entry{waiting(time.Minute)}}, "fail", "Commissions need", "No process delivers. 1 event waits.", true},
 		{"paused in the job engine", &outboxtest.Outbox{Status: fprom.QueueStats{PauseReason: "the queue fprom is paused in River: resume it"}, Events: []fprom.Entry{waiting(time.Minute)}}, "fail", "Commissions need", "Nothing is delivered: the queue fprom is paused in River: resume it. 1 event waits.", false},
+		{"nobody delivers what failed", &outboxtest.Outbox{Events: []fprom.Entry{failing(3, 3*time.Minute)}}, "fail", "Commissions need", "No process delivers. 1 event waits.", true},
+		{"nobody delivers a bulk load", &outboxtest.Outbox{Events: []fprom.Entry{bulk, done(time.Minute)}}, "fail", "Commissions need", "No process delivers. 1 event waits.", true},
+		{"the worst comes first", &outboxtest.Outbox{Status: fprom.QueueStats{Conflicts: 2}, Events: []fprom.Entry{waiting(time.Minute)}}, "fail", "Commissions need", "No process delivers. 1 event waits.", true},
 		{"nobody delivers, nothing waits", &outboxtest.Outbox{}, "warn", "Something needs", "No process delivers.", true},
 		{"broken", &outboxtest.Outbox{Err: errors.New("fprom: connection refused")}, "fail", "Commissions need", "The outbox cannot be read: connection refused.", false},
 	} {
