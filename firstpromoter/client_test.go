@@ -180,18 +180,19 @@ func TestRetries(t *testing.T) {
 		took   time.Duration
 		says   string // empty: it works in the end
 	}{
-		"500":                         {[]fpromtest.Fault{status(500)}, 4, 7 * time.Second, "500"},
-		"500, twice":                  {[]fpromtest.Fault{status(500).Times(2)}, 3, 3 * time.Second, ""},
-		"408":                         {[]fpromtest.Fault{status(408)}, 4, 7 * time.Second, "408"},
-		"425":                         {[]fpromtest.Fault{status(425)}, 4, 7 * time.Second, "425"},
-		"503 with Retry-After":        {[]fpromtest.Fault{status(503).RetryAfter("30")}, 4, 90 * time.Second, "503"},
-		"400":                         {[]fpromtest.Fault{status(400)}, 1, 0, "400"},
-		"no answer in time":           {[]fpromtest.Fault{fpromtest.Hang()}, 4, 27 * time.Second, "no answer within 5s"},
-		"no connection":               {[]fpromtest.Fault{fpromtest.Reset()}, 4, 7 * time.Second, "not reachable"},
-		"429, ten times":              {[]fpromtest.Fault{status(429).Times(10)}, 11, 10 * time.Minute, ""},
-		"429, for ever":               {[]fpromtest.Fault{status(429)}, 11, 10 * time.Minute, "limit of calls"},
-		"429 with Retry-After 0":      {[]fpromtest.Fault{status(429).RetryAfter("0").Times(3)}, 4, 3 * time.Second, ""},
-		"429 five times, then broken": {[]fpromtest.Fault{status(429).Times(5), status(500)}, 9, 5*time.Minute + 7*time.Second, "500"},
+		"500":                          {[]fpromtest.Fault{status(500)}, 4, 7 * time.Second, "500"},
+		"500, twice":                   {[]fpromtest.Fault{status(500).Times(2)}, 3, 3 * time.Second, ""},
+		"408":                          {[]fpromtest.Fault{status(408)}, 4, 7 * time.Second, "408"},
+		"425":                          {[]fpromtest.Fault{status(425)}, 4, 7 * time.Second, "425"},
+		"503 with Retry-After":         {[]fpromtest.Fault{status(503).RetryAfter("30")}, 4, 90 * time.Second, "503"},
+		"400":                          {[]fpromtest.Fault{status(400)}, 1, 0, "400"},
+		"no answer in time":            {[]fpromtest.Fault{fpromtest.Hang()}, 4, 27 * time.Second, "no answer within 5s"},
+		"no connection":                {[]fpromtest.Fault{fpromtest.Reset()}, 4, 7 * time.Second, "not reachable"},
+		"429, ten times":               {[]fpromtest.Fault{status(429).Times(10)}, 11, 10 * time.Minute, ""},
+		"429, for ever":                {[]fpromtest.Fault{status(429)}, 11, 10 * time.Minute, "limit of calls"},
+		"429 with Retry-After 0":       {[]fpromtest.Fault{status(429).RetryAfter("0").Times(3)}, 4, 3 * time.Second, ""},
+		"broken, then 429 at the last": {[]fpromtest.Fault{status(500).Times(3), status(429).Times(1)}, 5, 67 * time.Second, ""},
+		"429 five times, then broken":  {[]fpromtest.Fault{status(429).Times(5), status(500)}, 9, 5*time.Minute + 7*time.Second, "500"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

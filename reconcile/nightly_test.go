@@ -61,6 +61,10 @@ func TestNightly(t *testing.T) {
 		if got := n.Last(); len(nights) != 3 || !got.Report.Clean() || got.Err != nil || got.Report.Matched != 2 || log.Len() > 0 {
 			t.Fatalf("%d nights, %+v, %s", len(nights), got, log.String())
 		}
+		days, yesterday := n.Last().Report.Days, time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly)
+		if len(days) != 7 || days[6].Day != yesterday {
+			t.Errorf("%+v, want seven until %s", days, yesterday)
+		}
 		fake.Lose("ch_2")
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()

@@ -2,6 +2,9 @@ package reconcile_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,6 +108,49 @@ func TestWhy(t *testing.T) {
 			}
 			if b, _ := json.Marshal(r); !strings.HasPrefix(string(b), `{"verdict":"`) {
 				t.Errorf("%s", b)
+			}
+		})
+	}
+}
+
+// A search may find what is of others, or of other event ids. A promoter is judged by the campaign of the lead, if it names one.
+func TestWhyLooksAtItsOwn(t *testing.T) {
+	t.Parallel()
+	const mine, denied = `{"id":7,"event_id":"in_9","status":"pending","referral":{"id":1}}`, `{"id":8,"event_id":"in_9","status":"denied","referral":{"id":1}}`
+	const other = `{"id":9,"event_id":"in_99","status":"pending","referral":{"id":2}}`
+	for name, c := range map[string]struct{ what, campaign, memberships, rows, want string }{
+		"a sale of somebody else":      {"ann@example.com", "5", `{"id":5,"state":"accepted"}`, other, reconcile.BecauseNoSale},
+		"one of two is denied":         {"ann@example.com", "5", `{"id":5,"state":"accepted"}`, denied + "," + mine, reconcile.BecauseEarned},
+		"all are denied":               {"ann@example.com", "5", `{"id":5,"state":"accepted"}`, denied, reconcile.BecauseDenied},
+		"blocked in another campaign":  {"ann@example.com", "5", `{"id":4,"state":"blocked"},{"id":5,"state":"accepted"}`, mine, reconcile.BecauseEarned},
+		"blocked in this campaign":     {"ann@example.com", "5", `{"id":4,"state":"accepted"},{"id":5,"state":"blocked"}`, mine, reconcile.BecausePromoter + "blocked"},
+		"blocked, and no campaign":     {"ann@example.com", "0", `{"id":4,"state":"blocked"},{"id":6,"state":"accepted"}`, mine, reconcile.BecausePromoter + "blocked"},
+		"blocked in its one campaign":  {"ann@example.com", "5", `{"id":4,"state":"blocked"}`, mine, reconcile.BecausePromoter + "blocked"},
+		"an event id in another case":  {" IN_9 ", "", "", mine, reconcile.BecauseEarned},
+		"the beginning of an event id": {" in_9 ", "", "", other, reconcile.BecauseNoLead},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case strings.HasSuffix(r.URL.Path, "/commissions"):
+					_, _ = fmt.Fprintf(w, "[%s]", c.rows)
+				case strings.Contains(r.URL.Path, "/promoters/"):
+					_, _ = fmt.Fprintf(w, `{"id":3,"promoter_campaigns":[%s]}`, c.memberships)
+				case c.campaign == "":
+					w.WriteHeader(http.StatusNotFound)
+					_, _ = fmt.Fprint(w, `{"message":"not found"}`)
+				default:
+					_, _ = fmt.Fprintf(w, `{"id":1,"state":"active","created_at":"2026-01-01T00:00:00Z","promoter_campaign":{"id":%s,"promoter_id":3}}`, c.campaign)
+				}
+			}))
+			t.Cleanup(api.Close)
+			client, err := firstpromoter.New(firstpromoter.Config{APIKey: "key", AccountID: "account", BaseURL: api.URL + "/company"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, err := reconcile.Why(t.Context(), client, nil, c.what); err != nil || r.Verdict != c.want {
+				t.Errorf("%+v %v, want %q", r, err, c.want)
 			}
 		})
 	}
