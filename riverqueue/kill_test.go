@@ -48,7 +48,7 @@ func TestKill(t *testing.T) {
 		bought.Go(func() { s.buy(b, sales/buyers) })
 	}
 	bought.Wait()
-	s.waitSettled(3*time.Minute + time.Duration(2*sales)*time.Minute/time.Duration(limit))
+	s.waitSettled(8*time.Minute + time.Duration(2*sales)*time.Minute/time.Duration(limit))
 	enough()
 	troubles.Wait()
 	s.waitSettled(time.Minute)
@@ -120,7 +120,10 @@ func (s *shop) waitSettled(patience time.Duration) {
 			return
 		}
 		if time.Now().After(end) {
-			s.t.Fatalf("%d events have no outcome after %v (%v)", n, patience, err)
+			var open string
+			_ = s.pool.QueryRow(context.Background(), `SELECT string_agg(concat_ws(' ', key, 'attempts', attempts, 'claimed until', claimed_until, 'next', next_attempt,
+				'jobs', (SELECT string_agg(state::text, ',') FROM river_job WHERE args->>'key' = key), reason), E'\n') FROM fprom_ledger WHERE settled_at IS NULL`).Scan(&open)
+			s.t.Fatalf("%d events have no outcome after %v (%v); at %s:\n%s", n, patience, err, time.Now().Format(time.RFC3339), open)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
