@@ -44,7 +44,7 @@ type known struct {
 func newDedupe(c Config) *dedupe {
 	ttl := c.Dedupe.TTL
 	return &dedupe{
-		ttl: ttl, half: max(c.Dedupe.MaxEntries/2, 1), sending: map[string]chan struct{}{},
+		ttl: ttl, half: c.Dedupe.MaxEntries / 2, sending: map[string]chan struct{}{},
 		again: cache.New(slices.Max(append([]time.Duration{0}, c.Retry.NotFound...))+giveUpAfter, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
 	}
 }

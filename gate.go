@@ -131,7 +131,7 @@ func (g *gate) answered(a *attempt) (pause time.Duration) {
 	switch {
 	case a.good():
 		g.failing.succeeded(a)
-	case a.queued && a.class >= classTransient && a.class < classThrottled:
+	case a.queued && a.class < classThrottled:
 		g.failing.failed(a)
 	}
 	return pause

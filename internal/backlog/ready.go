@@ -63,8 +63,6 @@ func (h *itemHeap[T]) Pop() any {
 	n := len(*h) - 1
 	last := (*h)[n]
 	(*h)[n] = nil
-	if *h = (*h)[:n]; n == 0 {
-		*h = nil // release the memory of a long line
-	}
+	*h = (*h)[:n]
 	return last
 }
