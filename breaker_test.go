@@ -94,22 +94,26 @@ func TestTrackAtTheOpenBreaker(t *testing.T) {
 	})
 }
 
-// Who was let through before the breaker opened, and still waits for the rate limit, is not sent when it has opened.
+// Who was let through before the breaker opened, and still waits for the rate limit, is not sent when it has opened. A caller of
+// Track is told at once.
 func TestNothingIsSentWhenTheBreakerOpened(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := always(reply{status: 500})
 		cfg := config(f)
 		cfg.RequestsPerMinute, cfg.Burst, cfg.Workers = 60, 1, 16
 		cfg.Breaker = fprom.BreakerConfig{Failures: 2, OpenFor: time.Hour}
-		tracker := start(t, cfg)
+		tracker, begin := start(t, cfg), time.Now()
 		var wg sync.WaitGroup
 		for i := range 16 {
 			enqueue(t, tracker, sale("q"+strconv.Itoa(i)))
+		}
+		settle() // they are in the line first
+		for i := range 16 {
 			wg.Go(func() {
 				_, err := tracker.Track(t.Context(), sale("t"+strconv.Itoa(i)))
 				var api *fprom.APIError
-				if !errors.Is(err, fprom.ErrCircuitOpen) && !errors.As(err, &api) {
-					t.Errorf("Track: %v", err)
+				if d := time.Since(begin); !errors.Is(err, fprom.ErrCircuitOpen) && !errors.As(err, &api) || d > 3*time.Second {
+					t.Errorf("Track after %v: %v", d, err)
 				}
 			})
 		}
@@ -316,6 +320,32 @@ func TestAllIsRejectedAfterAnOutage(t *testing.T) {
 		time.Sleep(5*time.Minute + 2*time.Second)
 		enqueue(t, tracker, sale("new"))
 		flush(t, tracker, time.Minute+2*time.Second) // some have their backoff
+	})
+}
+
+// A call that began before the breaker opened, and fails when it is half-open, is no probe that fails.
+func TestLateFailureAtTheHalfOpenBreaker(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(_ int, c call) reply {
+			switch {
+			case c.has("late"):
+				return reply{status: 500, after: 9 * time.Second}
+			case c.has("fails"):
+				return reply{status: 500}
+			}
+			return ok()
+		}}
+		cfg := config(f)
+		cfg.Breaker = fprom.BreakerConfig{Failures: 1, OpenFor: 5 * time.Second}
+		tracker := start(t, cfg)
+		go func() { _, _ = tracker.Track(t.Context(), sale("late")) }()
+		settle()
+		_, _ = tracker.Track(t.Context(), sale("fails"))
+		time.Sleep(9 * time.Second)
+		settle() // the late answer is in
+		if r, err := tracker.Track(t.Context(), sale("probe")); r.Outcome != fprom.Tracked {
+			t.Errorf("the probe: %v, %v", r.Outcome, err)
+		}
 	})
 }
 

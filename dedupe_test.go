@@ -232,6 +232,40 @@ func TestRejectedIsReleased(t *testing.T) {
 	})
 }
 
+// An event that was rejected may be sent with another amount, whatever this process knew of it: a failure before, or that it waited,
+// while further events were stored.
+func TestCorrectedByTrack(t *testing.T) {
+	rejected := reply{status: 400, body: `{"message":"Error. Amount blank or invalid."}`, after: time.Second}
+	for name, first := range map[string][]reply{"at once": {rejected}, "after a failure": {{status: 500}, rejected}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var mu sync.Mutex
+				f := &fake{answer: func(_ int, c call) (r reply) {
+					mu.Lock()
+					defer mu.Unlock()
+					if !c.has("ch_1") || len(first) == 0 {
+						return ok()
+					}
+					r, first = first[0], first[1:]
+					return r
+				}}
+				cfg := config(f)
+				cfg.Dedupe.MaxEntries = 2
+				tracker := start(t, cfg)
+				enqueue(t, tracker, sale("ch_1"))
+				settle()
+				enqueue(t, tracker, sale("ch_2"))
+				flush(t, tracker, time.Minute)
+				corrected := sale("ch_1")
+				corrected.Amount++
+				if r, err := tracker.Track(t.Context(), corrected); r.Outcome != fprom.Tracked {
+					t.Errorf("Track: %v, %v", r.Outcome, err)
+				}
+			})
+		})
+	}
+}
+
 // The worker may be quicker than the Put that woke it.
 func TestRejectedBeforePutReturned(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -274,6 +308,11 @@ func TestTrackRejectedWhileQueued(t *testing.T) {
 		settle()
 		if r, err := tracker.Track(t.Context(), sale("ch_1")); r.Outcome != fprom.Rejected {
 			t.Fatalf("Track: %v, %v", r.Outcome, err)
+		}
+		other := sale("ch_1")
+		other.Amount++
+		if r, err := tracker.Track(t.Context(), other); !errors.Is(err, fprom.ErrConflict) {
+			t.Errorf("Track of another amount: %v, %v, want a conflict", r.Outcome, err)
 		}
 		enqueue(t, tracker, sale("ch_1"))
 		if s := tracker.Stats(); s.Queue.Pending != 1 || s.Queue.Dead != 0 {

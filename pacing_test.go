@@ -60,6 +60,27 @@ func TestNoWindowExceedsTheLimit(t *testing.T) {
 	}
 }
 
+// Probes keep the limit, too, also where it is lower than a probe a second.
+func TestProbesKeepTheLimit(t *testing.T) {
+	for _, status := range []int{401, 403, 500} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(reply{status: status})
+				cfg := config(f)
+				cfg.RequestsPerMinute, cfg.Burst = 6, 1
+				tracker := start(t, cfg)
+				for i := range 100 {
+					enqueue(t, tracker, sale(strconv.Itoa(i)))
+				}
+				time.Sleep(10 * time.Minute)
+				if n := most(f.seen()); n == 0 || n > 6 {
+					t.Errorf("%d of %d calls in one minute", n, len(f.seen()))
+				}
+			})
+		})
+	}
+}
+
 // Stats counts the calls of the last minute as FirstPromoter does, by their begin: it never shows more than the limit, also
 // when slow answers come together with quick ones.
 func TestLastMinuteOfSlowCalls(t *testing.T) {
