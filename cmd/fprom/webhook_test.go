@@ -193,6 +193,11 @@ func TestTriggerShowsTheAnswer(t *testing.T) {
 		!reflect.DeepEqual(object["discount"], map[string]any{"coupon": "SPRING"}) || !reflect.DeepEqual(object["metadata"], map[string]any{"gift?": "yes"}) {
 		t.Errorf("%v", object)
 	}
+	login := httptest.NewServer(http.RedirectHandler("/login", http.StatusFound)) // whoever follows it loses the body
+	t.Cleanup(login.Close)
+	if r := fprom(t, nil, "trigger", "stripe", "invoice.paid", "--to", login.URL, "--secret", "x").want(t, 1); !strings.Contains(r.err, "did not take the webhook (302)") {
+		t.Error(r)
+	}
 	if r := fprom(t, nil, "trigger", "stripe", "invoice.paid", "--to", "http://"+closedPort, "--secret", "x").want(t, 1); !strings.Contains(r.err, "running") {
 		t.Error(r)
 	}
