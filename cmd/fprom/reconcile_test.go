@@ -96,9 +96,10 @@ func TestReconcileMasksAddresses(t *testing.T) {
 		}
 	}
 	old := time.Now().UTC().AddDate(0, 0, -9)
-	lines := "event_id,email,amount,created_at\n"
+	var lines strings.Builder
+	lines.WriteString("event_id,email,amount,created_at\n")
 	for _, id := range []string{"lost@shop.test", "dear@shop.test", "twice@shop.test", "denied@shop.test"} {
-		lines += id + ",ann@shop.test,1000," + old.Format(time.RFC3339) + "\n"
+		lines.WriteString(id + ",ann@shop.test,1000," + old.Format(time.RFC3339) + "\n")
 		fake.AddPastSale(fpromtest.PastSale{EventID: id, Email: "ann@shop.test", Amount: 1000, At: old})
 	}
 	fake.Lose("lost@shop.test")
@@ -106,7 +107,7 @@ func TestReconcileMasksAddresses(t *testing.T) {
 	fake.Double("twice@shop.test")
 	fake.Deny("denied@shop.test")
 	path := filepath.Join(t.TempDir(), "sales.csv")
-	if err := os.WriteFile(path, []byte(lines), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	e = account(fake).with(env{"FPROM_OUTBOX": "/none.db"}) // --sales alone means the file alone
