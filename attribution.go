@@ -95,7 +95,7 @@ func usableID(s string) bool {
 // cleanID trims s. It returns "" for a word that broken scripts write where there is no id.
 func cleanID(s string) string {
 	s = strings.TrimSpace(s)
-	if slices.Contains([]string{"null", "undefined", "none", "nil", "nan"}, strings.ToLower(s)) {
+	if slices.Contains([]string{"null", "undefined", "none", "nil"}, strings.ToLower(s)) {
 		return ""
 	}
 	return s

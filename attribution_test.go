@@ -54,6 +54,7 @@ func TestAttributionFrom(t *testing.T) {
 		{"the word null", "_fprom_tid=null", ""},
 		{"the word undefined", "_fprom_tid=undefined", ""},
 		{"the word None", "_fprom_tid=None", ""},
+		{"the word nil", "_fprom_tid=nil", ""},
 		{"stringified object", "_fprom_tid=[object Object]", ""},
 		{"only separators", "; ;; =;", ""},
 	} {

@@ -37,6 +37,7 @@ func TestCaptureReferral(t *testing.T) {
 		{name: "_go", target: "/?_go=anna", want: "_fprom_ref=anna" + attributes},
 		{name: "fpr before ref", target: "/?ref=newsletter&fpr=anna", want: "_fprom_ref=anna" + attributes},
 		{name: "first usable", target: "/?fpr=null&ref=anna", want: "_fprom_ref=anna" + attributes},
+		{name: "a promoter called Nan", target: "/?via=Nan", want: "_fprom_ref=Nan" + attributes},
 		{name: "HEAD", method: http.MethodHead, target: "/?fpr=anna", want: "_fprom_ref=anna" + attributes},
 		{name: "POST", method: http.MethodPost, target: "/?fpr=anna"},
 		{name: "empty", target: "/?fpr="},
