@@ -86,7 +86,7 @@ func TestAdmit(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		admits, workers := q.told()
-		if s := tracker.Stats(); len(f.seen()) != 0 || s.Attempts != 0 || s.Breaker != "closed" || admits < 5 || admits > 1000 || workers != 3 {
+		if s := tracker.Stats(); len(f.seen()) != 0 || s.Attempts+s.Retries != 0 || s.Breaker != "closed" || admits < 5 || admits > 1000 || workers != 3 {
 			t.Errorf("%d calls, %d times asked, %d workers, %+v", len(f.seen()), admits, workers, s)
 		}
 		q.refusing(nil)

@@ -129,7 +129,7 @@ func TestLogOfTheFirstEvents(t *testing.T) {
 		}})
 		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		tracker := start(t, cfg)
-		enqueue(t, tracker, sale("a"), sale("b"), sale("stranger"), sale("c"))
+		enqueue(t, tracker, sale("a"), sale("b"), sale("stranger"), refund("stranger"), sale("c"))
 		flush(t, tracker, time.Minute)
 		var got []string
 		for l := range strings.Lines(log.String()) {
