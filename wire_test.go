@@ -146,6 +146,26 @@ func TestCall(t *testing.T) {
 	})
 }
 
+// A queue may hold a kind that this version does not know: it is called for all the same, whatever its letters are.
+func TestCallOfAnotherKind(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(ok())
+		q := newRecorder()
+		q.onPut = func(ms []fprom.Message, put func() error) error {
+			ms[0].Kind = "new kind\x7f"
+			return put()
+		}
+		cfg := config(f)
+		cfg.Queue = q
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("x"))
+		flush(t, tracker, time.Minute)
+		if s := tracker.Stats(); s.Tracked != 1 || s.Panics != 0 || !strings.HasSuffix(f.seen()[0].url, "/track/new%20kind%7F") {
+			t.Errorf("called %v, stats %+v", f.seen(), s)
+		}
+	})
+}
+
 // What a success says of the commissions.
 func TestCommissions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
