@@ -29,6 +29,7 @@ func TestNames(t *testing.T) {
 		{"429", fprom.Step{Stage: fprom.StagePaused, Result: result(fprom.Undelivered, 429), Elapsed: 1}, "", "throttled"},
 		{"503 with Retry-After", fprom.Step{Stage: fprom.StagePaused, Result: result(fprom.Undelivered, 503), Elapsed: 1}, "", "throttled"},
 		{"401", fprom.Step{Stage: fprom.StagePaused, Result: result(fprom.Undelivered, 401), Elapsed: 1}, "", "refused"},
+		{"402", fprom.Step{Stage: fprom.StagePaused, Result: result(fprom.Undelivered, 402), Elapsed: 1}, "", "refused"},
 		{"one 403", fprom.Step{Stage: fprom.StageRetry, Result: result(fprom.Undelivered, 403), Elapsed: 1}, "", "refused"},
 		{"lost", fprom.Step{Stage: fprom.StageLost}, "lost", ""},
 		{"conflict", fprom.Step{Stage: fprom.StageConflict}, "conflict", ""},
@@ -68,5 +69,23 @@ func TestDeliveryIsFromAcceptedToOutcome(t *testing.T) {
 	s := fprom.Step{Stage: fprom.StageDelivered, Message: fprom.Message{RecordedAt: time.Now().Add(-48 * time.Hour)}}
 	if d, ok := figures.Delivery(s); !ok || d.Round(time.Minute) != 48*time.Hour {
 		t.Errorf("%v, %v, want two days", d, ok)
+	}
+	dead, unknown := s, s
+	dead.Stage, unknown.Message = fprom.StageDead, fprom.Message{}
+	for _, none := range []fprom.Step{dead, unknown} {
+		if d, ok := figures.Delivery(none); ok {
+			t.Errorf("%v of %+v", d, none)
+		}
+	}
+}
+
+// TestLastSuccess: the newer one of the outbox's and the process's own.
+func TestLastSuccess(t *testing.T) {
+	t.Parallel()
+	older, newer := time.Unix(1000, 0), time.Unix(2000, 0)
+	for _, s := range []fprom.Stats{{LastSuccess: newer, Queue: fprom.QueueStats{LastSuccess: older}}, {LastSuccess: older, Queue: fprom.QueueStats{LastSuccess: newer}}} {
+		if at, ok := figures.LastSuccess(s); !ok || at != 2000 {
+			t.Errorf("%v %v", at, ok)
+		}
 	}
 }
