@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -232,6 +234,76 @@ func TestRedriveFollowsAClosingService(t *testing.T) {
 				t.Error(r)
 			}
 		})
+	}
+}
+
+// resetter resets its connection in place of a statement when cut is set. pgx sends "-- ping" before it uses an old connection.
+type resetter struct {
+	net.Conn
+	cut *atomic.Bool
+}
+
+func (r resetter) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	if err == nil && !strings.Contains(string(b[:n]), "-- ping") && r.cut.CompareAndSwap(true, false) {
+		return 0, errors.Join(net.ErrClosed, r.Conn.(*net.TCPConn).SetLinger(0), r.Close())
+	}
+	return n, err
+}
+
+// A connection that is reset while the database is asked for the outcomes does not end the wait.
+func TestRedriveFollowsAReset(t *testing.T) {
+	t.Parallel()
+	p := inDatabase(t)
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	fake.Inject(fpromtest.Status(400))
+	tracker, _ := serve(t, p, fake)
+	enqueue(t, tracker, sale("bad_1", "jane@example.com", 1250, "USD"))
+	flush(t, tracker)
+	fake.Heal()
+	fake.Inject(fpromtest.Hang())
+	u, err := url.Parse(p.where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := u.Host
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	var cut atomic.Bool
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			db, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", server)
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(client, db) }()
+			go func() {
+				defer func() { _ = db.Close() }()
+				_, _ = io.Copy(db, resetter{client, &cut})
+			}()
+		}
+	}()
+	u.Host = l.Addr().String()
+	var out, errs said
+	cmd := command(t, account(fake).with(env{"FPROM_OUTBOX": u.String()}), "dead", "redrive", "bad_1", "--yes", "--wait=3m")
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { s := tracker.Stats(); return s.Queue.Dead == 0 && s.Queue.Pending == 1 })
+	cut.Store(true)
+	eventually(t, func() bool { return !cut.Load() })
+	fake.Heal()
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 0 || !strings.Contains(errs.String(), "asked again until it answers") {
+		t.Errorf("exit %d: %s%s", code, out.String(), errs.String())
 	}
 }
 

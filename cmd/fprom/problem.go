@@ -68,7 +68,7 @@ func problemOf(err error) *problem {
 		return &problem{what: "PostgreSQL cannot be reached", do: "check host, port and sslmode in the address, and that PostgreSQL runs and lets this machine in", exit: exitUnreachable, passes: true}
 	case errors.Is(err, fprom.ErrQueueClosed), isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
 		return &problem{what: "the service that has it open ended, or does not answer", do: runAgain, passes: true}
-	case errors.Is(err, io.ErrUnexpectedEOF), isPg && strings.HasPrefix(pg.Code, "57P"):
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), isPg && strings.HasPrefix(pg.Code, "57P"):
 		return &problem{what: "the connection to it ended", do: runAgain, passes: true}
 	default:
 		return nil
