@@ -71,7 +71,7 @@ func (f *failing) failed(a *attempt) {
 	case e.alone && e.aloneFor >= giveUpAfter:
 		a.class, a.err = classRejected, fmt.Errorf("%w (given up after it failed for a day while others were delivered)", a.err)
 		return
-	case !e.alone && e.aloneFor >= minAlone && math.Pow(max(f.failureRate, 0.01), float64(e.times+1)) <= maxChance:
+	case !e.alone && e.aloneFor >= minAlone && math.Pow(f.failureRate, float64(e.times+1)) <= maxChance:
 		e.alone, a.news = true, a.class != classSuspected // a refusal was said at once
 	}
 	if e.alone {
