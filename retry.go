@@ -64,12 +64,9 @@ func (t *Tracker) askAgain(a *attempt) {
 // saleWaits reports whether a is a queued refund of a sale that has no outcome yet, and postpones it. Before its sale a refund takes
 // nothing back, and the commission stays.
 func (t *Tracker) saleWaits(ctx context.Context, a *attempt) bool {
-	if a.Kind != KindRefund || !a.queued {
-		return false
-	}
 	e, _ := a.Event()
 	refund, _ := e.(Refund)
-	if refund.SaleEventID == "" {
+	if !a.queued || refund.SaleEventID == "" {
 		return false
 	}
 	sale := KindSale + ":" + refund.SaleEventID
