@@ -91,7 +91,6 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 	}
 	t.stop()
 	t.runs.Wait()
-	t.cut()
 
 	undelivered := t.undelivered(ctx)
 	closing := t.guard(ctx, "the Queue's Close", t.cfg.Queue.Close)
