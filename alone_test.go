@@ -484,6 +484,20 @@ func TestRefundsNeverPassTheirSale(t *testing.T) {
 	}
 }
 
+// TestTrackOfARefund: Track makes its attempt, although the sale has no outcome yet.
+func TestTrackOfARefund(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		tracker := start(t, config(script(reply{status: 500}, reply{status: 200, body: okBody})))
+		enqueue(t, tracker, sale("ch_1"))
+		settle()
+		taken := refund("re_1")
+		taken.SaleEventID = "ch_1"
+		if r, err := tracker.Track(t.Context(), taken); r.Outcome != fprom.Tracked {
+			t.Errorf("Track: %v, %v", r.Outcome, err)
+		}
+	})
+}
+
 // TestRefundOfARejectedSale: the sale is rejected before the Enqueue that stored it returns, since the Observer of another event of
 // the same call is slow. It waits no more, so its refund is sent.
 func TestRefundOfARejectedSale(t *testing.T) {

@@ -236,9 +236,18 @@ func TestRejectedIsReleased(t *testing.T) {
 // while further events were stored.
 func TestCorrectedByTrack(t *testing.T) {
 	rejected := reply{status: 400, body: `{"message":"Error. Amount blank or invalid."}`, after: time.Second}
-	for name, first := range map[string][]reply{"at once": {rejected}, "after a failure": {{status: 500}, rejected}} {
+	tests := map[string]struct {
+		answers []reply
+		later   []fprom.Event
+	}{
+		"at once":                    {[]reply{rejected}, nil},
+		"after a failure":            {[]reply{{status: 500}, rejected}, nil},
+		"after a failure, and later": {[]reply{{status: 500}, rejected}, []fprom.Event{sale("ch_3"), sale("ch_4")}},
+	}
+	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
+				first := tt.answers
 				var mu sync.Mutex
 				f := &fake{answer: func(_ int, c call) (r reply) {
 					mu.Lock()
@@ -255,6 +264,8 @@ func TestCorrectedByTrack(t *testing.T) {
 				enqueue(t, tracker, sale("ch_1"))
 				settle()
 				enqueue(t, tracker, sale("ch_2"))
+				flush(t, tracker, time.Minute)
+				enqueue(t, tracker, tt.later...)
 				flush(t, tracker, time.Minute)
 				corrected := sale("ch_1")
 				corrected.Amount++

@@ -169,6 +169,9 @@ func TestClosed(t *testing.T) {
 		if err := tracker.Enqueue(t.Context(), sale("x")); !errors.Is(err, fprom.ErrClosed) {
 			t.Errorf("Enqueue: %v", err)
 		}
+		if err := tracker.Enqueue(t.Context()); err != nil {
+			t.Errorf("Enqueue of no event: %v", err)
+		}
 		if r, err := tracker.Track(t.Context(), sale("x")); !errors.Is(err, fprom.ErrClosed) || r.Outcome != fprom.Undelivered {
 			t.Errorf("Track: %v, %v", r.Outcome, err)
 		}
