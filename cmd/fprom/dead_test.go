@@ -209,6 +209,18 @@ func between(t *testing.T, p place, answer func(path string, nth int) string) {
 	t.Cleanup(func() { _ = server.Close() })
 }
 
+// givenUp is a service whose FirstPromoter rejected the events, and accepts them now.
+func givenUp(t *testing.T, p place, events ...root.Event) (*fpromtest.Server, *root.Tracker) {
+	t.Helper()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	fake.Inject(fpromtest.Status(400))
+	tracker, _ := serve(t, p, fake)
+	enqueue(t, tracker, events...)
+	flush(t, tracker)
+	fake.Heal()
+	return fake, tracker
+}
+
 // closing is what a service answers during its Close.
 var closing = fmt.Sprintf(`{"error":%q}`, root.ErrQueueClosed)
 
@@ -220,12 +232,7 @@ func TestRedriveFollowsAClosingService(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			p := inFile(t)
-			fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-			fake.Inject(fpromtest.Status(400))
-			tracker, _ := serve(t, p, fake)
-			enqueue(t, tracker, sale("bad_1", "jane@example.com", 1250, "USD"))
-			flush(t, tracker)
-			fake.Heal()
+			fake, _ := givenUp(t, p, sale("bad_1", "jane@example.com", 1250, "USD"))
 			between(t, p, func(asked string, nth int) string { // the first time is for the plan, or for Dial
 				return map[bool]string{true: answer}[asked == path && nth == 2]
 			})
@@ -255,12 +262,7 @@ func (r resetter) Read(b []byte) (int, error) {
 func TestRedriveFollowsAReset(t *testing.T) {
 	t.Parallel()
 	p := inDatabase(t)
-	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
-	fake.Inject(fpromtest.Status(400))
-	tracker, _ := serve(t, p, fake)
-	enqueue(t, tracker, sale("bad_1", "jane@example.com", 1250, "USD"))
-	flush(t, tracker)
-	fake.Heal()
+	fake, tracker := givenUp(t, p, sale("bad_1", "jane@example.com", 1250, "USD"))
 	fake.Inject(fpromtest.Hang())
 	u, err := url.Parse(p.where)
 	if err != nil {
@@ -311,11 +313,7 @@ func TestRedriveFollowsAReset(t *testing.T) {
 func TestRedriveThatIsInterrupted(t *testing.T) {
 	t.Parallel()
 	p := inFile(t)
-	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
-	fake.Inject(fpromtest.Status(400))
-	tracker, _ := serve(t, p, fake)
-	enqueue(t, tracker, sale("bad_1", "jane@example.com", 1250, "USD"), root.Refund{EventID: "bad_2", Email: "jane@example.com", Amount: 100, Currency: "USD"})
-	flush(t, tracker)
+	fake, _ := givenUp(t, p, sale("bad_1", "jane@example.com", 1250, "USD"), root.Refund{EventID: "bad_2", Email: "jane@example.com", Amount: 100, Currency: "USD"})
 	between(t, p, func(path string, nth int) string { // each kind is a request
 		return map[bool]string{true: closing}[path == "/redrive" && nth == 2]
 	})
