@@ -94,29 +94,44 @@ func TestWhatSomebodyDecided(t *testing.T) {
 		missing []string
 		read    bool
 	}{
-		{"a day that differs", func(f *fpromtest.Server) { f.Lose("ch_0_5"); f.Lose("ch_0_6"); f.Deny("ch_0_7") }, []string{"ch_0_6"}, true},
+		{"a day that differs", func(f *fpromtest.Server) {
+			f.Lose("ch_0_5")
+			f.Lose("ch_0_6")
+			f.Deny("ch_0_7")
+			f.Deny("ch_0_11")
+			f.Deny("ch_0_21")
+		}, []string{"ch_0_6"}, true},
 		{"a day that agrees", func(*fpromtest.Server) {}, nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, fpromtest.Company{}, 1, 20)
+			w := newWorld(t, fpromtest.Company{}, 1, 30)
 			o := w.options(t)
 			o.Outbox = w.outbox(t)
-			decided, one := map[int64]string{}, false
-			for _, c := range w.fake.Commissions() { // ch_0_1 has two: what happened to one of them is no decision on the sale
-				decided[c.ID] = map[string]string{"ch_0_5": "deleted", "ch_0_7": "denied", "ch_0_8": "approved"}[c.EventID]
-				if c.EventID == "ch_0_1" && !one {
-					one, decided[c.ID] = true, "deleted"
+			decisions := map[string][]string{
+				"ch_0_5": {"deleted"}, "ch_0_7": {"denied"}, "ch_0_8": {"approved"},
+				"ch_0_1":  {"deleted", ""},       // what happened to one of two is no decision on the sale
+				"ch_0_11": {"denied", "deleted"}, // the denied one is still there
+				"ch_0_21": {"deleted", "denied"},
+			}
+			decided, next := map[int64]string{}, maps.Clone(decisions)
+			for _, c := range w.fake.Commissions() {
+				if left := next[c.EventID]; len(left) > 0 {
+					decided[c.ID], next[c.EventID] = left[0], left[1:]
 				}
 			}
 			o.Decided = func(id int64) string { return decided[id] }
 			c.spoil(w.fake)
 			r, err := reconcile.Run(t.Context(), o)
-			if got := ids(r.Denied); err != nil || !slices.Equal(got, []string{"ch_0_5", "ch_0_7"}) || r.Days[1].Read != c.read {
+			if got := ids(r.Denied); err != nil || !slices.Equal(got, []string{"ch_0_11", "ch_0_21", "ch_0_5", "ch_0_7"}) || r.Days[1].Read != c.read {
 				t.Errorf("%+v %v", r, err)
 			}
 			for _, e := range r.Denied {
-				if want := decided[e.CommissionIDs[0]]; e.Status != want {
+				want := "denied"
+				if e.EventID == "ch_0_5" {
+					want = "deleted"
+				}
+				if e.Status != want {
 					t.Errorf("%+v, want %s", e, want)
 				}
 			}
