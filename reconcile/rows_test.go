@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"fmt"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -18,28 +19,63 @@ import (
 
 var noon = monday.Add(12 * time.Hour)
 
-// listing is a client of an account in which everybody is a lead, and that has these commissions. A search finds none.
-func listing(t *testing.T, rows ...string) *firstpromoter.Client {
+// account is a FirstPromoter that has these commissions, totals of days and leads. Without leads everybody is one. A search for
+// commissions finds none.
+type account struct{ commissions, days, leads []string }
+
+func (a account) client(t *testing.T) *firstpromoter.Client {
 	t.Helper()
+	for i, row := range a.commissions {
+		a.commissions[i] = strings.Replace(row, "{", fmt.Sprintf(`{"id":%d,`, i+1), 1)
+	}
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rows := []string{}
+		_, lead, one := strings.Cut(r.URL.Path, "/referrals/")
 		switch q := r.URL.Query(); {
-		case strings.HasSuffix(r.URL.Path, "/commissions") && !q.Has("ids[]") && !q.Has("q"):
-			for i, row := range rows {
-				rows[i] = strings.Replace(row, "{", fmt.Sprintf(`{"id":%d,`, i+1), 1)
-			}
-			_, _ = fmt.Fprintf(w, "[%s]", strings.Join(rows, ","))
-		case strings.Contains(r.URL.Path, "/referrals/"):
+		case one && a.leads == nil:
 			_, _ = fmt.Fprint(w, `{"id":1,"state":"active","created_at":"2026-01-01T00:00:00Z"}`)
-		default:
-			_, _ = fmt.Fprint(w, "[]")
+			return
+		case one:
+			i := slices.IndexFunc(a.leads, func(row string) bool { return strings.Contains(strings.ToLower(row), `"`+lead+`"`) })
+			if i < 0 {
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = fmt.Fprint(w, `{"message":"not found"}`)
+				return
+			}
+			_, _ = fmt.Fprint(w, a.leads[i])
+			return
+		case strings.HasSuffix(r.URL.Path, "/commissions") && !q.Has("ids[]") && !q.Has("q"):
+			rows = a.commissions
+		case strings.HasSuffix(r.URL.Path, "/overview"):
+			rows = a.days
+		case strings.HasSuffix(r.URL.Path, "/referrals"):
+			rows = a.leads
 		}
+		_, _ = fmt.Fprintf(w, "[%s]", strings.Join(rows, ","))
 	}))
 	t.Cleanup(api.Close)
-	client, err := firstpromoter.New(firstpromoter.Config{APIKey: "key", AccountID: "account", BaseURL: api.URL + "/company"})
+	client, err := firstpromoter.New(firstpromoter.Config{APIKey: "key", AccountID: "account", BaseURL: api.URL + "/company", Rate: 6000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return client
+}
+
+// listing is a client of an account with these commissions.
+func listing(t *testing.T, rows ...string) *firstpromoter.Client {
+	t.Helper()
+	return account{commissions: rows}.client(t)
+}
+
+// sold is a list of sales.
+func sold(sales ...reconcile.Sale) iter.Seq2[reconcile.Sale, error] {
+	return func(yield func(reconcile.Sale, error) bool) {
+		for _, s := range sales {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
 }
 
 // A refund's commission may have the sale's event id. Amount, sale and time tell which refund it is of.
@@ -77,13 +113,7 @@ func TestRefundsOfASale(t *testing.T) {
 			all := append([]reconcile.Sale{{At: c.sold, Event: fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 2000}}}, c.refunds...)
 			r, err := reconcile.Run(t.Context(), reconcile.Options{
 				Client: listing(t, rows...), From: monday, To: monday.AddDate(0, 0, 4), Full: true,
-				Sales: func(yield func(reconcile.Sale, error) bool) {
-					for _, s := range all {
-						if !yield(s, nil) {
-							return
-						}
-					}
-				},
+				Sales: sold(all...),
 			})
 			if err != nil || r.Unidentified != 0 {
 				t.Errorf("%+v %v", r, err)

@@ -1,0 +1,124 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/reconcile"
+)
+
+// A listed sale without a commission has earned nothing if FirstPromoter's total of its day is ours. With few days, or many that
+// differ, the days before and after must agree, too: the sale counted may be one of another zone's day.
+func TestDaysTellWhatArrived(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ours, theirs string // sales of each day; the days of ours are compared
+		missing      []string
+	}{
+		"one day":                            {"010", "010", nil},
+		"one day, and the next differs":      {"010", "011", []string{"ch_1"}},
+		"one day, and the one before":        {"010", "110", []string{"ch_1"}},
+		"one day, the next is not compared":  {"1", "11", nil},
+		"two days, and the next differs":     {"0110", "0111", []string{"ch_2"}},
+		"two days, and the one before":       {"0110", "1110", []string{"ch_1"}},
+		"two of three days agree":            {"0111", "0110", []string{"ch_3"}},
+		"three of three, others differ":      {"0101010", "1111111", nil},
+		"one of three days agrees":           {"0111", "0100", []string{"ch_1", "ch_2", "ch_3"}},
+		"half of four days agree":            {"1111", "1100", []string{"ch_1", "ch_2", "ch_3"}},
+		"one of two days agrees, far enough": {"1001", "1000", []string{"ch_3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var sales []reconcile.Sale
+			var days []string
+			for d, n := range c.theirs {
+				days = append(days, fmt.Sprintf(`{"period":"%s","data":{"sales_count":%c}}`, monday.AddDate(0, 0, d).Format(time.DateOnly), n))
+			}
+			for d, n := range c.ours {
+				if n == '1' {
+					sales = append(sales, reconcile.Sale{At: noon.AddDate(0, 0, d), Event: fprom.Sale{EventID: fmt.Sprint("ch_", d), Email: "ann@example.com", Amount: 500}})
+				}
+			}
+			r, err := reconcile.Run(t.Context(), reconcile.Options{
+				Client: account{days: days}.client(t), From: monday, To: monday.AddDate(0, 0, len(c.ours)-1), Full: true, Sales: sold(sales...),
+			})
+			if err != nil || r.NoCommission != len(sales)-len(c.missing) {
+				t.Errorf("%+v %v", r, err)
+			}
+			found(t, r, c.missing, nil, nil, nil)
+		})
+	}
+}
+
+// A list may have dates without a time: then the lead of the same day is of the sale. Of two leads of a customer the older one counts.
+func TestWhenTheLeadCame(t *testing.T) {
+	t.Parallel()
+	const sameDay, nextDay = "2026-03-09T23:59:59Z", "2026-03-10T00:00:01Z"
+	for name, c := range map[string]struct {
+		leads   []string // when they came
+		listed  bool     // so many customers that all leads are read
+		missing []string
+	}{
+		"later the same day":         {[]string{sameDay}, false, []string{"ch_1"}},
+		"the day after":              {[]string{nextDay}, false, nil},
+		"later the same day, listed": {[]string{sameDay}, true, []string{"ch_1"}},
+		"the day after, listed":      {[]string{nextDay}, true, nil},
+		"two, the older one first":   {[]string{sameDay, nextDay}, true, []string{"ch_1"}},
+		"two, the older one last":    {[]string{nextDay, sameDay}, true, []string{"ch_1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var leads []string
+			for i, at := range c.leads {
+				leads = append(leads, fmt.Sprintf(`{"id":%d,"state":"active","email":"Ann@example.com","created_at":"%s"}`, i+1, at))
+			}
+			sales := []reconcile.Sale{{At: monday, Event: fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 500}}}
+			for i := range 11 {
+				if c.listed {
+					sales = append(sales, reconcile.Sale{At: monday, Event: fprom.Sale{EventID: fmt.Sprint("other_", i), Email: fmt.Sprintf("o%d@example.com", i), Amount: 500}})
+				}
+			}
+			r, err := reconcile.Run(t.Context(), reconcile.Options{Client: account{leads: leads}.client(t), From: monday, To: monday, Full: true, Sales: sold(sales...)})
+			if err != nil || r.NotReferral != len(sales)-len(c.missing) {
+				t.Errorf("%+v %v", r, err)
+			}
+			found(t, r, c.missing, nil, nil, nil)
+		})
+	}
+}
+
+// A commission without an event id is of the customer's sale within two days, of the nearest one, and otherwise of nobody.
+func TestCommissionOfACustomer(t *testing.T) {
+	t.Parallel()
+	const limit = 48 * time.Hour
+	for _, c := range []struct {
+		after   []time.Duration // when the sales were, after the commission
+		missing []string
+	}{
+		{[]time.Duration{limit}, nil},
+		{[]time.Duration{-limit}, nil},
+		{[]time.Duration{limit + time.Second}, []string{"ch_0"}},
+		{[]time.Duration{-limit - time.Second}, []string{"ch_0"}},
+		{[]time.Duration{time.Hour, -2 * time.Hour}, []string{"ch_1"}},
+		{[]time.Duration{2 * time.Hour, -time.Hour}, []string{"ch_0"}},
+	} {
+		t.Run(strings.Trim(fmt.Sprint(c.after), "[]"), func(t *testing.T) {
+			t.Parallel()
+			var sales []reconcile.Sale
+			for i, after := range c.after {
+				sales = append(sales, reconcile.Sale{At: noon.Add(after), Event: fprom.Sale{EventID: fmt.Sprint("ch_", i), Email: "ann@example.com", Amount: 500}})
+			}
+			r, err := reconcile.Run(t.Context(), reconcile.Options{
+				Client: listing(t, `{"sale_amount":500,"created_at":"2026-03-09T12:00:00Z","referral":{"id":1,"email":"Ann@example.com"}}`),
+				From:   monday.AddDate(0, 0, -3), To: monday.AddDate(0, 0, 3), Full: true, Sales: sold(sales...),
+			})
+			if nobodys := r.Unidentified == 1; err != nil || nobodys != (len(c.missing) == len(sales)) {
+				t.Errorf("%+v %v", r, err)
+			}
+			found(t, r, c.missing, nil, nil, nil)
+		})
+	}
+}
