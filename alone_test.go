@@ -118,47 +118,50 @@ func TestBadEventsInAQuietShop(t *testing.T) {
 // TestAnEventThatAlwaysFails: its customer's later sales go after an hour, its attempts back off to one an hour, and
 // after a day it is a dead letter.
 func TestAnEventThatAlwaysFails(t *testing.T) {
-	for name, bad := range poisons {
+	for name, answer := range poisons {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				f := poisoned(bad)
+				f := poisoned(answer)
 				var seen steps
 				cfg := config(f)
 				cfg.Observer = seen.observe
 				tracker := start(t, cfg)
-				first := sale("bad")
-				first.Email = "ann@example.com"
-				enqueue(t, tracker, first)
-				for i := range 12 {
-					later := sale(fmt.Sprint("later", i))
-					later.Email = first.Email
-					enqueue(t, tracker, later)
+				var bad fprom.Sale
+				for _, customer := range []string{"ann", "bob"} { // an hour's trial is for one of them only
+					bad = sale("bad-" + customer)
+					bad.Email = customer + "@example.com"
+					enqueue(t, tracker, bad)
+					for i := range 12 {
+						later := sale(fmt.Sprint(customer, i))
+						later.Email = bad.Email
+						enqueue(t, tracker, later)
+					}
 				}
-				begin, gone := time.Now(), false
-				for i := 0; time.Since(begin) < 40*time.Hour; i++ { // other customers
+				begin := time.Now()
+				for i, went := 0, 0; time.Since(begin) < 40*time.Hour; i++ { // other customers
 					enqueue(t, tracker, sale(fmt.Sprint("other", i)))
 					time.Sleep(time.Minute)
-					if gone {
+					if went == 2 {
 						continue
 					}
-					if gone = f.count("later11") > 0; !gone && time.Since(begin) > 2*time.Hour {
-						t.Fatal("after 2 hours the customer's later sales have not gone")
-					} else if gone && time.Since(begin) < time.Hour {
-						t.Fatalf("the customer's later sales went after %v", time.Since(begin))
+					if went = f.count("ann11") + f.count("bob11"); went < 2 && time.Since(begin) > 2*time.Hour {
+						t.Fatalf("after 2 hours the later sales of %d of 2 customers have gone", went)
+					} else if went > 0 && time.Since(begin) < time.Hour {
+						t.Fatalf("a customer's later sales went after %v", time.Since(begin))
 					}
 				}
-				if n := f.count("bad"); n > 60 {
+				if n := f.count("bad-bob"); n > 60 {
 					t.Errorf("%d attempts", n)
 				}
-				if s := tracker.Stats(); s.Rejected != 1 || s.Queue.Pending != 0 {
-					t.Fatalf("%d dead letters, %d pending, want 1 and 0", s.Rejected, s.Queue.Pending)
+				if s := tracker.Stats(); s.Rejected != 2 || s.Queue.Pending != 0 {
+					t.Fatalf("%d dead letters, %d pending, want 2 and 0", s.Rejected, s.Queue.Pending)
 				}
 				dead := seen.of(fprom.StageDead)[0]
 				var api *fprom.APIError
-				if dead.Result.Outcome != fprom.Undelivered || bad.status != 0 && !errors.As(dead.Err, &api) {
+				if dead.Result.Outcome != fprom.Undelivered || answer.status != 0 && !errors.As(dead.Err, &api) {
 					t.Errorf("the dead letter hides the answer: %+v", dead)
 				}
-				enqueue(t, tracker, first) // a redelivered webhook must not be told that it will be delivered
+				enqueue(t, tracker, bad) // a redelivered webhook must not be told that it will be delivered
 				settle()
 				if n := tracker.Stats().Queue.Pending; n != 1 {
 					t.Errorf("%d wait after it was put again, want 1", n)
@@ -447,6 +450,37 @@ func TestAPauseIsNoDayOfFailures(t *testing.T) {
 			t.Errorf("given up after it failed alone for six hours: %+v", s)
 		}
 	})
+}
+
+// TestNeverGivenUp: neither a 429 nor a failure of Track counts for giving up an event, although others succeed for more than a day.
+func TestNeverGivenUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		bad    reply
+		queued bool
+	}{
+		"throttled": {reply{status: 429, header: header("Retry-After", "60")}, true},
+		"Track":     {reply{status: 500}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := poisoned(test.bad)
+				tracker := start(t, config(f))
+				if test.queued {
+					enqueue(t, tracker, sale("bad"))
+				}
+				for i := range 30 * 12 {
+					enqueue(t, tracker, sale(fmt.Sprint("other", i)))
+					time.Sleep(5 * time.Minute)
+					if !test.queued {
+						_, _ = tracker.Track(t.Context(), sale("bad"))
+					}
+				}
+				if s := tracker.Stats(); s.Rejected != 0 || f.count("bad") < 30*12 {
+					t.Errorf("%d attempts: %+v", f.count("bad"), s)
+				}
+			})
+		})
+	}
 }
 
 // TestRefundsNeverPassTheirSale: a refund that passes its sale takes nothing back, and the commission stays. So it waits, also

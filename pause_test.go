@@ -119,6 +119,22 @@ func TestThrottledAccountPauses(t *testing.T) {
 	})
 }
 
+// A pause that a 429 began is probed once a second, also while fewer events are refused than begin a pause.
+func TestRefusedProbesOfAThrottledAccount(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := script(reply{status: 429, header: header("Retry-After", "30")}, reply{status: 403}, reply{status: 403}, ok())
+		tracker := start(t, config(f))
+		_, _ = tracker.Track(t.Context(), sale("first"))
+		enqueue(t, tracker, sale("a"), sale("b"), sale("c"))
+		flush(t, tracker, 2*time.Minute)
+		for i, want := range []time.Duration{30 * time.Second, time.Second, time.Second} {
+			if d := f.seen()[i+1].at.Sub(f.seen()[i].at); !near(d, want) {
+				t.Errorf("probe %d came after %v, want %v", i+1, d, want)
+			}
+		}
+	})
+}
+
 // Answers to calls that were under way when the pause began change nothing about it.
 func TestLateAnswers(t *testing.T) {
 	tests := map[string]reply{
