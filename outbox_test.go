@@ -88,3 +88,29 @@ func TestEntryOfABulkEvent(t *testing.T) {
 		t.Errorf("bulk %v, a reason of %d bytes, next attempt at %v, commissions %v", e.Bulk, len(e.Reason), e.NextAttempt, e.CommissionIDs)
 	}
 }
+
+// A filter finds an event by its Entry.Key, by its Message.Key, and by what follows the kind in either: an event id, or the customer.
+func TestFilterKeys(t *testing.T) {
+	t.Parallel()
+	const customer = "Ann@Example.com"
+	for _, e := range []fprom.Event{
+		sale("a"), refund("a"), fprom.Sale{EventID: customer, UID: "ann", Amount: 1}, fprom.Signup{Email: customer, RefID: "joe13"}, fprom.Cancellation{Email: customer},
+	} {
+		m, err := fprom.NewMessage(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry := fprom.NewEntry(m)
+		for _, whole := range []string{m.Key, entry.Key} {
+			_, id, _ := strings.Cut(whole, ":")
+			for _, key := range []string{whole, id} {
+				if f := (fprom.Filter{Keys: []string{"none", key}}); !f.Match(entry) {
+					t.Errorf("%s does not find %s", key, entry.Key)
+				}
+			}
+		}
+		if (fprom.Filter{Keys: []string{"none", "sale:none", "signup:none"}}).Match(entry) {
+			t.Errorf("other keys find %s", entry.Key)
+		}
+	}
+}
