@@ -226,7 +226,8 @@ func (m *model) deliver() {
 			m.put()
 		})
 	}
-	ctx, cancel := context.WithTimeout(m.Context(), d+time.Millisecond/2) // at no moment at which something is answered
+	time.Sleep(time.Until(time.Now().Truncate(time.Millisecond).Add(time.Millisecond))) // answers come a number of milliseconds later
+	ctx, cancel := context.WithTimeout(m.Context(), d+time.Millisecond/4)               // at no moment at which something is answered
 	defer cancel()
 	lost := what == 0 // no outcome is written
 	err := m.queue.Run(ctx, workers, func(ctx context.Context, msg fprom.Message) (fprom.Result, error) {
