@@ -189,6 +189,9 @@ func TestRejectsCanBeMended(t *testing.T) {
 				t.Errorf("%v %v", info, err)
 			}
 			b, _ = os.ReadFile(two)
+			if strings.Contains(string(b), "reason,reason") || strings.Contains(string(b), "reason;reason") || strings.Contains(string(b), `"reason":"x"`) {
+				t.Errorf("%s", b)
+			}
 			if first, _, _ := strings.Cut(string(b), "\n"); c.name == "CSV" && (strings.Count(first, "line") != 1 || strings.Count(first, "reason") != 1) {
 				t.Errorf("%s", b)
 			}

@@ -48,7 +48,7 @@ func TestKill(t *testing.T) {
 		bought.Go(func() { s.buy(b, sales/buyers) })
 	}
 	bought.Wait()
-	s.waitSettled(8*time.Minute + time.Duration(2*sales)*time.Minute/time.Duration(limit))
+	s.waitSettled(3*time.Minute + time.Duration(2*sales)*time.Minute/time.Duration(limit))
 	enough()
 	troubles.Wait()
 	s.waitSettled(time.Minute)
