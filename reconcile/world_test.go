@@ -140,20 +140,18 @@ func (w *world) outbox(t *testing.T) *outboxtest.Outbox {
 
 // list is the shop's own list of sales.
 func (w *world) list() iter.Seq2[reconcile.Sale, error] {
-	return func(yield func(reconcile.Sale, error) bool) {
-		for _, e := range w.sales {
-			s := reconcile.Sale{Event: e}
-			switch e := e.(type) {
-			case fprom.Sale:
-				s.At = w.at[e.EventID]
-			case fprom.Refund:
-				s.At = w.at[e.EventID]
-			}
-			if !yield(s, nil) {
-				return
-			}
+	var all []reconcile.Sale
+	for _, e := range w.sales {
+		s := reconcile.Sale{Event: e}
+		switch e := e.(type) {
+		case fprom.Sale:
+			s.At = w.at[e.EventID]
+		case fprom.Refund:
+			s.At = w.at[e.EventID]
 		}
+		all = append(all, s)
 	}
+	return sold(all...)
 }
 
 func (w *world) client(t *testing.T, change ...func(*firstpromoter.Config)) *firstpromoter.Client {
