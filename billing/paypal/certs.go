@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -89,8 +90,8 @@ func (s *certStore) get(ctx context.Context, address string) (*x509.Certificate,
 func (s *certStore) lookup(address string) (known, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k, ok := s.known[address]
-	return k, ok && time.Now().Before(k.until)
+	k := s.known[address]
+	return k, time.Now().Before(k.until)
 }
 
 // keep stores k. If the store is full, failures go first: anyone can cause them.
@@ -98,11 +99,7 @@ func (s *certStore) keep(address string, k known) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.known) >= maxCerts {
-		for a, old := range s.known {
-			if old.err != nil || !time.Now().Before(old.until) {
-				delete(s.known, a)
-			}
-		}
+		maps.DeleteFunc(s.known, func(_ string, old known) bool { return old.err != nil })
 	}
 	if len(s.known) >= maxCerts {
 		clear(s.known)
@@ -172,9 +169,7 @@ func parseCertificates(b []byte) ([]*x509.Certificate, error) {
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
-		if block.Type == "CERTIFICATE" {
-			der = append(der, block.Bytes...)
-		}
+		der = append(der, block.Bytes...)
 	}
 	if len(der) == 0 {
 		der = b

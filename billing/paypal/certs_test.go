@@ -24,23 +24,29 @@ func check(opt paypal.Option) error {
 	return paypal.Provider(opt).Check(h, []byte("{}"), "id")
 }
 
-// A certificate is fetched once, with its issuer, also by many at once.
+// A certificate is fetched once, with its issuer, also by many at once, and is kept.
 func TestCertificateIsKept(t *testing.T) {
 	t.Parallel()
-	f := served()
-	opt := f.option()
-	var wg sync.WaitGroup
-	for range 20 {
-		wg.Go(func() {
-			if err := check(opt); err != nil {
-				t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		f := served()
+		f.takes = time.Second
+		opt := f.option()
+		for range 2 {
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() {
+					if err := check(opt); err != nil {
+						t.Error(err)
+					}
+				})
 			}
-		})
-	}
-	wg.Wait()
-	if want := []string{certURL, issuerURL}; !slices.Equal(f.asked, want) {
-		t.Errorf("asked for %v, want %v", f.asked, want)
-	}
+			wg.Wait()
+			time.Sleep(24 * time.Hour)
+		}
+		if want := []string{certURL, issuerURL}; !slices.Equal(f.asked, want) {
+			t.Errorf("asked for %v, want %v", f.asked, want)
+		}
+	})
 }
 
 func TestCertificateExpires(t *testing.T) {
@@ -85,7 +91,12 @@ func TestFetchFails(t *testing.T) {
 		if len(f.asked) != 1 {
 			t.Errorf("asked %d times within a minute, want once", len(f.asked))
 		}
-		f.err = nil
+		f.err, f.down = nil, issuerURL
+		time.Sleep(time.Minute)
+		if got := post(); got != http.StatusServiceUnavailable {
+			t.Errorf("without the issuer: status %d, want 503", got)
+		}
+		f.down = ""
 		time.Sleep(time.Minute)
 		if got := post(); got != http.StatusOK || len(sink.Events()) != 1 {
 			t.Errorf("status %d and %d events after it came back, want 200 and one", got, len(sink.Events()))
@@ -93,36 +104,50 @@ func TestFetchFails(t *testing.T) {
 	})
 }
 
-// A flood of forged addresses is fetched one at a time, is bounded in memory, and does not push out the certificate in use.
+// A flood of addresses is fetched one at a time, each once, and is bounded in memory. Forged ones do not push out the certificate in use.
 func TestForgedAddresses(t *testing.T) {
 	t.Parallel()
 	f := served()
 	opt := f.option()
+	checkAt := func(address string) error {
+		h := http.Header{}
+		signRequest(h, []byte("{}"), "id")
+		h.Set("Paypal-Cert-Url", address)
+		return paypal.Provider(opt).Check(h, []byte("{}"), "id")
+	}
 	if err := check(opt); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 200 {
-		h := http.Header{}
-		signRequest(h, []byte("{}"), "id")
-		h.Set("Paypal-Cert-Url", fmt.Sprintf("https://api.paypal.com/forged/%d", i))
-		if err := paypal.Provider(opt).Check(h, []byte("{}"), "id"); !errors.Is(err, billing.ErrSignature) {
+		if err := checkAt(fmt.Sprintf("https://api.paypal.com/forged/%d", i)); !errors.Is(err, billing.ErrSignature) {
 			t.Fatalf("got %v, want ErrSignature", err)
 		}
 	}
-	f.err = errDown
-	if err := check(opt); err != nil {
-		t.Errorf("the certificate in use was forgotten: %v", err)
+	asked := len(f.asked)
+	if err := checkAt("https://api.paypal.com/forged/198"); !errors.Is(err, billing.ErrSignature) || len(f.asked) != asked {
+		t.Errorf("a forged address again: %v, asked again: %t", err, len(f.asked) != asked)
+	}
+	if err := check(opt); err != nil || len(f.asked) != asked {
+		t.Errorf("the certificate in use: %v, asked again: %t", err, len(f.asked) != asked)
+	}
+	for i := range 100 { // they lead to the true certificate
+		address := fmt.Sprintf("%s?%d", certURL, i)
+		f.byURL[address] = ca().leaf
+		if err := checkAt(address); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked = len(f.asked)
+	if err := check(opt); err != nil || len(f.asked) == asked {
+		t.Errorf("after 100 other addresses: %v, asked again: %t", err, len(f.asked) != asked)
 	}
 }
 
-// A fetch that hangs ends after 10 seconds, for the one who fetches and for those who wait.
+// A fetch that hangs ends after 10 seconds, for the one who fetches and for those who wait, and is remembered.
 func TestFetchHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		opt := paypal.WithCertificates(func(ctx context.Context, _ string) ([]byte, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}, ca().roots)
+		opt := served().hanging(certURL)
 		start := time.Now()
 		var wg sync.WaitGroup
 		for range 3 {
@@ -133,8 +158,45 @@ func TestFetchHangs(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		if err := check(opt); err == nil {
+			t.Error("a certificate that was not fetched is taken")
+		}
 		if d := time.Since(start); d > 11*time.Second {
 			t.Errorf("took %s", d)
+		}
+	})
+}
+
+// While a forged address hangs, the certificate in use is taken at once. A request that ends in between says nothing about its address.
+func TestForgedAddressHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const forged = "https://api.paypal.com/forged"
+		opt := served().hanging(forged)
+		if err := check(opt); err != nil {
+			t.Fatal(err)
+		}
+		h := billing.Handler(&billingtest.Sink{}, paypal.Provider(opt), "id", billingtest.Quiet())
+		ctx, cancel := context.WithCancel(t.Context())
+		post := func() int {
+			return billingtest.Post(h, []byte("{}"), func(r *http.Request) {
+				signRequest(r.Header, []byte("{}"), "id")
+				r.Header.Set("Paypal-Cert-Url", forged)
+				*r = *r.WithContext(ctx)
+			})
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { post() })
+		synctest.Wait()
+		start := time.Now()
+		if err := check(opt); err != nil || time.Since(start) > 0 {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		cancel()
+		wg.Wait()
+		ctx = t.Context()
+		if got := post(); got != http.StatusServiceUnavailable || time.Since(start) != 10*time.Second {
+			t.Errorf("status %d after %v, want 503 after another fetch of 10 s", got, time.Since(start))
 		}
 	})
 }
@@ -144,8 +206,9 @@ func TestDefaultFetch(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ok", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("certificate")) })
 	mux.Handle("/moved", http.RedirectHandler("/ok", http.StatusFound))
-	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	mux.HandleFunc("/down", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	mux.HandleFunc("/busy", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+	mux.HandleFunc("/cut", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	mux.HandleFunc("/large", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -160,6 +223,7 @@ func TestDefaultFetch(t *testing.T) {
 		{path: "/missing", refused: true},
 		{path: "/down", failed: true},
 		{path: "/busy", failed: true},
+		{path: "/cut", failed: true},
 		{path: "/large", size: 64 << 10},
 	} {
 		b, err := paypal.FetchCertificate(t.Context(), server.URL+tt.path)

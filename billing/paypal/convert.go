@@ -3,6 +3,7 @@ package paypal
 import (
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/fprom-go/fprom/billing"
@@ -103,13 +104,13 @@ func refund(p *billing.Payload, r billing.Node) {
 	}
 	d := p.Refund()
 	d.ID(r.Text("id"))
-	d.ID(linked(r, "self", "refund")) // older payloads have no id
+	d.ID(linked(r, "refund")) // older payloads have no id
 	paid := r.Text("sale_id", "capture_id")
 	if paid.S == "" {
-		paid = linked(r, "up", "captures")
+		paid = linked(r, "captures")
 	}
 	if paid.S == "" {
-		paid = linked(r, "sale", "sale")
+		paid = linked(r, "sale")
 	}
 	custom := entries(d, r)
 	total, tax := d.Payment(paid)
@@ -139,12 +140,12 @@ func dispute(p *billing.Payload, r billing.Node) {
 	}
 }
 
-// linked returns the id from the link with that relation, if its path ends with /kind/id.
-func linked(r billing.Node, rel, kind string) billing.Text {
+// linked returns the id from the link whose path ends with /kind/id.
+func linked(r billing.Node, kind string) billing.Text {
 	for _, l := range r.Each("links") {
 		href := l.Text("href")
 		u, err := url.Parse(href.S)
-		if err != nil || l.Text("rel").S != rel || path.Base(path.Dir(u.Path)) != kind {
+		if err != nil || path.Base(path.Dir(u.Path)) != kind {
 			continue
 		}
 		return billing.Text{S: path.Base(u.Path), From: href.From}
@@ -184,12 +185,7 @@ func customName(r billing.Node) string {
 
 // holdsEntries reports whether custom is metadata. An id may have an equals sign, too.
 func holdsEntries(custom billing.Node, k billing.Keys) bool {
-	for _, name := range []string{k.TID, k.RefID, k.UID, k.Email, k.Plan, k.PromoCode, "fp_total", "fp_tax"} {
-		if name != "" && custom.Has(name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]string{k.TID, k.RefID, k.UID, k.Email, k.Plan, k.PromoCode, "fp_total", "fp_tax"}, custom.Has)
 }
 
 // setAmount reads the amount of v2 (value, currency_code) or v1 (total, currency) and subtracts the tax with net.
@@ -204,7 +200,7 @@ func setAmount(p *billing.Payload, d *billing.Draft, r billing.Node, net func(gr
 func lessTax(p *billing.Payload, custom billing.Node, paid, total billing.Int, digits int) billing.Int {
 	tax := custom.Decimal("fp_tax", digits)
 	total = custom.Decimal("fp_total", digits).Or(total)
-	if tax.OK && (tax.N < 0 || total.OK && tax.N > total.N) {
+	if tax.N < 0 || total.OK && tax.N > total.N {
 		p.Fail(tax.From, "is not within fp_total")
 	}
 	return billing.BeforeTax(paid, total, tax)

@@ -161,7 +161,10 @@ func TestCustomID(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want %s and %d", tt.customID, got, err, tt.uid, tt.amount)
 		}
 	}
-	if _, err := paypal.CustomID(map[string]string{"fp_tid": strings.Repeat("x", 127)}); err == nil {
+	if _, err := paypal.CustomID(map[string]string{"fp_tid": strings.Repeat("x", 121)}); err == nil {
 		t.Error("a custom_id that is too long is no error")
+	}
+	if s, err := paypal.CustomID(map[string]string{"fp_tid": strings.Repeat("x", 120), "fp_uid": ""}); err != nil || len(s) != 127 {
+		t.Errorf("the longest custom_id, without an empty entry: %q, %v", s, err)
 	}
 }

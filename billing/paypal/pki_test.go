@@ -91,15 +91,21 @@ type files struct {
 	mu    sync.Mutex
 	byURL map[string][]byte
 	err   error
+	down  string // this address answers errDown
+	takes time.Duration
 	asked []string
 }
 
 func (f *files) fetch(_ context.Context, url string) ([]byte, error) {
+	time.Sleep(f.takes)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, url)
-	if f.err != nil {
+	switch {
+	case f.err != nil:
 		return nil, f.err
+	case f.down == url:
+		return nil, errDown
 	}
 	b, ok := f.byURL[url]
 	if !ok {
@@ -114,6 +120,17 @@ func served() *files {
 }
 
 func (f *files) option() paypal.Option { return paypal.WithCertificates(f.fetch, ca().roots) }
+
+// hanging is option, but that the fetch of address hangs.
+func (f *files) hanging(address string) paypal.Option {
+	return paypal.WithCertificates(func(ctx context.Context, url string) ([]byte, error) {
+		if url == address {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return f.fetch(ctx, url)
+	}, ca().roots)
+}
 
 // signRequest signs as PayPal does.
 func signRequest(h http.Header, body []byte, webhookID string) {

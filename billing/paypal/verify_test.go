@@ -26,6 +26,12 @@ func TestVerifyRefuses(t *testing.T) {
 	set := func(name, value string) func(http.Header, *files) {
 		return func(h http.Header, _ *files) { h.Set(name, value) }
 	}
+	at := func(address string) func(http.Header, *files) { // the right certificate is there
+		return func(h http.Header, f *files) {
+			h.Set("Paypal-Cert-Url", address)
+			f.byURL[address] = ca().leaf
+		}
+	}
 	expired := x509.Certificate{
 		DNSNames: []string{"messageverificationcerts.paypal.com"}, NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1, 0),
 	}
@@ -35,11 +41,8 @@ func TestVerifyRefuses(t *testing.T) {
 		ok     bool
 	}{
 		{name: "nothing", change: func(http.Header, *files) {}, ok: true},
-		{name: "sandbox host", change: func(h http.Header, f *files) {
-			u := strings.Replace(certURL, "api.", "api.sandbox.", 1)
-			h.Set("Paypal-Cert-Url", u)
-			f.byURL[u] = ca().leaf
-		}, ok: true},
+		{name: "sandbox host", change: at("https://api.sandbox.paypal.com/cert"), ok: true},
+		{name: "port of https", change: at("https://api.paypal.com:443/cert"), ok: true},
 		{name: "chain served", change: func(_ http.Header, f *files) {
 			f.byURL = map[string][]byte{certURL: append(slices.Clone(ca().leaf), toPEM(ca().intermediate)...)}
 		}, ok: true},
@@ -53,15 +56,16 @@ func TestVerifyRefuses(t *testing.T) {
 		{name: "no signature", change: set("Paypal-Transmission-Sig", "")},
 		{name: "not base64", change: set("Paypal-Transmission-Sig", "!")},
 		{name: "no address", change: set("Paypal-Cert-Url", "")},
-		{name: "http", change: set("Paypal-Cert-Url", strings.Replace(certURL, "https", "http", 1))},
-		{name: "file", change: set("Paypal-Cert-Url", "file:///etc/passwd")},
-		{name: "another host", change: set("Paypal-Cert-Url", "https://paypal.example.com/cert")},
-		{name: "a host that begins alike", change: set("Paypal-Cert-Url", "https://api.paypal.com.example.com/cert")},
-		{name: "a host that ends alike", change: set("Paypal-Cert-Url", "https://notpaypal.com/cert")},
-		{name: "user", change: set("Paypal-Cert-Url", "https://api.paypal.com@example.com/cert")},
-		{name: "user at PayPal", change: set("Paypal-Cert-Url", "https://me@api.paypal.com/cert")},
-		{name: "port", change: set("Paypal-Cert-Url", "https://api.paypal.com:8443/cert")},
-		{name: "long address", change: set("Paypal-Cert-Url", certURL+strings.Repeat("0", 500))},
+		{name: "http", change: at(strings.Replace(certURL, "https", "http", 1))},
+		{name: "file", change: at("file:///etc/passwd")},
+		{name: "another host", change: at("https://paypal.example.com/cert")},
+		{name: "a host that begins alike", change: at("https://api.paypal.com.example.com/cert")},
+		{name: "a host that ends alike", change: at("https://notpaypal.com/cert")},
+		{name: "user", change: at("https://api.paypal.com@example.com/cert")},
+		{name: "user at PayPal", change: at("https://me@api.paypal.com/cert")},
+		{name: "not an address", change: at("https://api.paypal.com/%zz")},
+		{name: "port", change: at("https://api.paypal.com:8443/cert")},
+		{name: "long address", change: at(certURL + strings.Repeat("0", 500))},
 		{name: "no such certificate", change: set("Paypal-Cert-Url", certURL+"0")},
 		{name: "no certificate", change: func(_ http.Header, f *files) { f.byURL[certURL] = []byte("<html>") }},
 		{name: "empty", change: func(_ http.Header, f *files) { f.byURL[certURL] = nil }},
@@ -70,6 +74,8 @@ func TestVerifyRefuses(t *testing.T) {
 		}},
 		{name: "expired", change: func(_ http.Header, f *files) { f.byURL[certURL] = ca().issue(expired) }},
 		{name: "no issuer", change: func(_ http.Header, f *files) { delete(f.byURL, issuerURL) }},
+		{name: "issuer is none", change: func(_ http.Header, f *files) { f.byURL[issuerURL] = []byte("<html>") }},
+		{name: "issuers without end", change: func(_ http.Header, f *files) { f.byURL[issuerURL] = ca().leaf }},
 		{name: "another root", change: func(_ http.Header, f *files) { f.byURL = selfMade(t) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
