@@ -112,6 +112,8 @@ func rule(t *testing.T, name, webhook string, with, each []string) string {
 var ruleProviders = map[string]billing.Provider{
 	"charge-refunded": stripe.Provider(stripe.WithChargeRefunded()),
 	"payment-intents": stripe.Provider(stripe.WithPaymentIntents()),
+
+	"charge-refunded-payment-intents": stripe.Provider(stripe.WithChargeRefunded(), stripe.WithPaymentIntents()),
 }
 
 var ruleOptions = map[string]billing.Option{
