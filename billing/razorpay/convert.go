@@ -10,8 +10,8 @@ import (
 type entities struct{ payment, order, invoice, subscription, refund, dispute billing.Node }
 
 func (s settings) convert(p *billing.Payload) {
-	p.Event(p.Root.Text("event"), p.Root.Text("id"))
 	in := p.Root.At("payload")
+	p.Event(p.Root.Text("event"), in.Text("refund.entity.id", "dispute.entity.id", "payment.entity.id", "subscription.entity.id"))
 	e := entities{
 		payment: in.At("payment.entity"), order: in.At("order.entity"), invoice: in.At("invoice.entity"),
 		subscription: in.At("subscription.entity"), refund: in.At("refund.entity"), dispute: in.At("dispute.entity"),

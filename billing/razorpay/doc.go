@@ -59,7 +59,8 @@
 //
 // X-Razorpay-Signature is the HMAC-SHA256 of the body, in hexadecimal; there is no time stamp. After you change the secret, retries
 // of earlier webhooks still use the old one: give both with billing.WithSecrets for a day. Payloads do not say whether they are of
-// test mode. Test mode has its own webhooks and secrets. The id of an event is in the header x-razorpay-event-id, not in the body.
+// test mode. Test mode has its own webhooks and secrets. The id of an event is in the header x-razorpay-event-id, not in the body: the
+// log names the refund, the dispute, the payment or the subscription.
 //
 // Not verified with a published payload: that Razorpay copies the notes of an order to its payment if Checkout gives none (public
 // applications rely on it), that fee_bearer is customer if the customer pays the fee, and whether a lost dispute is also reported as a

@@ -62,6 +62,6 @@ func ExampleProvider_explain() {
 		"payload": {"payment": {"entity": {"id": "pay_FpDoc000000002", "invoice_id": "inv_FpDoc000000001", "status": "captured"}}}
 	}`)))
 	// Output:
-	// razorpay payment.captured -
+	// razorpay payment.captured pay_FpDoc000000002
 	//   nothing tracked (other-event): the payment has an invoice: subscription.charged or invoice.paid reports it (or see WithPaymentCaptured)
 }
