@@ -29,9 +29,7 @@ func (s settings) refund(p *billing.Payload, o billing.Node, sale billing.Text) 
 		d.ID(id)
 		d.Minor(billing.BeforeTax(sum.Minus(before), total, o.Int("tax")), o.Text("currency"))
 	case s.ledger != nil:
-		if !s.further(p, d, sale, billing.BeforeTax(sum, total, o.Int("tax")), o.Text("currency")) {
-			return
-		}
+		s.further(p, d, sale, billing.BeforeTax(sum, total, o.Int("tax")), o.Text("currency"))
 	default:
 		d.ID(sale)
 		d.Minor(billing.BeforeTax(sum, total, o.Int("tax")), o.Text("currency"))
@@ -40,8 +38,8 @@ func (s settings) refund(p *billing.Payload, o billing.Node, sale billing.Text) 
 }
 
 // further sets the event id and the amount of a refund: sum less the earlier refunds in the ledger, which is zero or less if nothing
-// is new. sum is in Lemon Squeezy's minor units, the ledger in FirstPromoter's. It returns false if the ledger cannot be read.
-func (s settings) further(p *billing.Payload, d *billing.Draft, sale billing.Text, sum billing.Int, currency billing.Text) bool {
+// is new. sum is in Lemon Squeezy's minor units, the ledger in FirstPromoter's.
+func (s settings) further(p *billing.Payload, d *billing.Draft, sale billing.Text, sum billing.Int, currency billing.Text) {
 	keys := []string{fprom.KindRefund + ":" + sale.S}
 	for n := 2; n <= maxRefunds; n++ {
 		keys = append(keys, keys[0]+":"+strconv.Itoa(n))
@@ -50,7 +48,7 @@ func (s settings) further(p *billing.Payload, d *billing.Draft, sale billing.Tex
 	for e, err := range s.ledger.Entries(p.Context(), fprom.Filter{Keys: keys, Kind: fprom.KindRefund}) {
 		if err != nil {
 			p.Later(err)
-			return false
+			return
 		}
 		before += e.Amount
 		n++
@@ -63,5 +61,4 @@ func (s settings) further(p *billing.Payload, d *billing.Draft, sale billing.Tex
 	}
 	d.ID(sale)
 	d.Amount(sum.Minus(billing.Int{N: before, From: "outbox", OK: n > 0}), currency, digits)
-	return true
 }

@@ -37,7 +37,7 @@ func order(p *billing.Payload, o billing.Node) {
 	net, total := o.Int("net_amount").Or(o.Int("amount")), o.Int("total_amount")
 	balance := o.Int("applied_balance_amount").Or(o.Int("from_balance_amount"))
 	paid := net
-	if total.OK && balance.N != 0 {
+	if balance.N != 0 {
 		paid = billing.Share(total.Plus(balance), net, total).Or(net)
 	}
 	d := p.SaleOrSignup(total)

@@ -45,7 +45,7 @@ func customersFee(payment billing.Node) billing.Int {
 // note returns the integer in the note with that name. It must lie between 0 and total.
 func note(p *billing.Payload, notes billing.Node, name string, total billing.Int) billing.Int {
 	i := notes.Int(name)
-	if i.OK && (i.N < 0 || i.N > total.N || strings.Contains(notes.Text(name).S, ".")) {
+	if i.N < 0 || i.N > total.N || strings.Contains(notes.Text(name).S, ".") {
 		p.Fail(i.From, "is not within the amount: it is an integer in the currency's smallest unit, without a decimal point")
 	}
 	return i

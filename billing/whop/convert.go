@@ -112,7 +112,7 @@ func giveBack(p *billing.Payload, o billing.Node) {
 	d := p.Refund()
 	d.ID(o.Text("id"))
 	total, tax := d.Payment(paidID)
-	if paid.Has("total") && paid.Has("tax_amount") { // a dispute's payment has no tax_amount
+	if paid.Has("tax_amount") { // a dispute's payment has no tax_amount
 		total, tax = money(paid, "total", digits), money(paid, "tax_amount", digits)
 	}
 	d.SaleID(paidID)
