@@ -21,11 +21,14 @@ const noTime = `'0001-01-01Z'::timestamptz`
 
 // filterSQL is true for a row l of the ledger that a fprom.Filter selects. filterArgs has its arguments.
 const filterSQL = `l.account_id = $account AND l.seq > @after
-	AND (@keys::text[] IS NULL OR l.key = ANY(@keys))
+	AND (@keys::text[] IS NULL OR l.seq = ANY(ARRAY(SELECT (SELECT seq FROM $schema.fprom_ledger WHERE account_id = $account AND key = k) FROM unnest(@keys) k)))
 	AND (@state::text = '' OR l.state = @state)
 	-- Rows before the first waiting event are not read.
 	AND (@state::text <> 'waiting' OR l.seq >= (SELECT min(seq) FROM $schema.fprom_waiting))
 	AND (@outcome::text = '' OR CASE l.state WHEN 'waiting' THEN 'undelivered' ELSE l.outcome END = @outcome)
+	-- What an outcome says about the state, for the indexes by state.
+	AND (@outcome::text <> 'rejected' OR l.state = 'dead')
+	AND (@outcome::text <> 'undelivered' OR l.state = 'dead' OR l.state = 'waiting' AND l.bulk OR l.state = 'waiting' AND NOT l.bulk)
 	AND (@kind::text = '' OR l.kind = @kind)
 	AND (@customer::text = '' OR l.seq = ANY(ARRAY(SELECT seq FROM $schema.fprom_ledger
 		WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = @customer)))

@@ -67,8 +67,13 @@ func TestPlansOfABacklog(t *testing.T) {
 	_, pool := open(t, cfg)
 	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, digest, recorded_at, state, settled_at)
 		SELECT 'sale:' || i, i, 'sale', '', 0, now() - interval '1 day' + i * interval '1 second', 'done', now() FROM generate_series(1, $1::integer) i`, done)
-	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, body, digest, recorded_at, bulk)
-		SELECT 'sale:' || i, i, 'sale', 'c' || i, repeat('x', 150), 0, now(), i % 5 = 0 FROM generate_series($1::integer + 1, $2::integer) i`, done, done+waiting)
+	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.fprom_ledger (key, seq, kind, customer, body, digest, recorded_at, bulk, next_attempt)
+		SELECT 'sale:' || i, i, 'sale', 'c' || i, repeat('x', 150), 0, now(), i % 5 = 0, CASE WHEN i % 5 > 0 THEN now() + interval '30 minutes' ELSE '-infinity' END
+		FROM generate_series($1::integer + 1, $2::integer) i`, done, done+waiting)
+	var many []string
+	for i := range 300 {
+		many = append(many, strconv.Itoa(100*i))
+	}
 	for name, look := range map[string]func(*riverqueue.Queue){
 		"Stats": func(q *riverqueue.Queue) {
 			if s, err := q.Stats(t.Context()); s.Oldest.IsZero() || err != nil {
@@ -83,6 +88,16 @@ func TestPlansOfABacklog(t *testing.T) {
 		"Entries of a minute": func(q *riverqueue.Queue) {
 			since := time.Now().Add(-20 * time.Hour)
 			if n := len(entriesOf(t, q, fprom.Filter{Since: since, Until: since.Add(time.Minute)})); n != 60 {
+				t.Errorf("%d entries", n)
+			}
+		},
+		"Entries of many keys": func(q *riverqueue.Queue) {
+			if n := len(entriesOf(t, q, fprom.Filter{Keys: many, Kind: fprom.KindSale})); n != len(many)-1 {
+				t.Errorf("%d entries", n)
+			}
+		},
+		"Entries of an outcome of dead letters": func(q *riverqueue.Queue) {
+			if n := len(entriesOf(t, q, fprom.Filter{Outcome: fprom.Rejected})); n != 0 {
 				t.Errorf("%d entries", n)
 			}
 		},

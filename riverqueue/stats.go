@@ -47,15 +47,17 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	return s, explain("stats", err)
 }
 
-// flushSQL asks about the events up to seq $1: does one wait, and is one under way or due within $2 seconds?
-const flushSQL = `WITH left_over AS (SELECT *, $schema.fprom_ahead(claimed_until) AS under_way,
-		next_attempt <= clock_timestamp() + make_interval(secs => $2) OR NOT $schema.fprom_ahead(next_attempt) AS due FROM $schema.fprom_waiting WHERE seq <= $1)
-	SELECT EXISTS (SELECT 1 FROM left_over),
-		EXISTS (SELECT 1 FROM left_over l WHERE under_way
+// flushSQL asks about the events up to seq $1: does one wait, and is one under way or due within $2 seconds? One that is under way was due
+// before. The live ones that are due later are not read, as by fprom_claim.
+const flushSQL = `WITH waiting AS NOT MATERIALIZED (SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND seq <= $1),
+		live AS NOT MATERIALIZED (SELECT * FROM waiting WHERE NOT bulk AND next_attempt < 'infinity')
+	SELECT EXISTS (SELECT 1 FROM $schema.fprom_waiting WHERE seq <= $1),
+		EXISTS (SELECT 1 FROM ((SELECT * FROM live WHERE next_attempt <= now() + make_interval(secs => $2) ORDER BY next_attempt)
+			UNION ALL SELECT * FROM live WHERE next_attempt > now() + interval '61 minutes'
+			UNION ALL SELECT * FROM waiting WHERE bulk AND (next_attempt <= now() + make_interval(secs => $2) OR next_attempt > now() + interval '61 minutes')) due
 			-- An earlier event of its customer that is due later holds it up.
-			OR due AND NOT EXISTS (SELECT 1 FROM $schema.fprom_ledger o
-				WHERE o.account_id = $account AND o.customer = l.customer AND o.customer <> '' AND o.state = 'waiting' AND o.seq < l.seq AND NOT o.aside
-				AND NOT $schema.fprom_ahead(o.claimed_until) AND $schema.fprom_ahead(o.next_attempt) AND o.next_attempt > clock_timestamp() + make_interval(secs => $2)))`
+			WHERE NOT EXISTS (SELECT 1 FROM $schema.fprom_ledger o WHERE o.account_id = $account AND o.customer = due.customer AND o.customer <> '' AND o.state = 'waiting'
+				AND o.seq < due.seq AND NOT o.aside AND o.next_attempt > now() + make_interval(secs => $2) AND $schema.fprom_ahead(o.next_attempt)))`
 
 // Flush waits until every event that any process stored in the schema before the call has an outcome.
 func (q *Queue) Flush(ctx context.Context) error {
