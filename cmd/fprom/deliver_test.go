@@ -1,16 +1,9 @@
 package main_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/fprom-go/fprom/fpromtest"
 )
@@ -110,35 +103,9 @@ func TestWaitEndsWhenTheDatabaseRefuses(t *testing.T) {
 	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
 	fake.Inject(fpromtest.Hang())
 	serve(t, p, fake)
-	admin, err := pgx.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = admin.Close(context.Background()) }()
-	exec := func(sql string) {
-		t.Helper()
-		if _, err := admin.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	operator := fmt.Sprintf("operator_%d_%d", os.Getpid(), schemas.Add(1))
-	exec("CREATE ROLE " + operator + " SUPERUSER LOGIN")
-	t.Cleanup(func() {
-		c, err := pgx.Connect(context.Background(), database)
-		if err == nil {
-			_, err = c.Exec(context.Background(), "DROP ROLE "+operator)
-			err = errors.Join(err, c.Close(context.Background()))
-		}
-		if err != nil {
-			t.Error(err)
-		}
-	})
-	u, err := url.Parse(p.where)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.User(operator)
-	cmd := command(t, env{"FPROM_OUTBOX": u.String()}, "backfill", past(t, 3), "--amount", "minor", "--wait=3m")
+	operator, exec := newRole(t, "SUPERUSER")
+	where := asRole(t, p, operator)
+	cmd := command(t, env{"FPROM_OUTBOX": where}, "backfill", past(t, 3), "--amount", "minor", "--wait=3m")
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	if err := cmd.Start(); err != nil {

@@ -241,6 +241,9 @@ func TestDoctorNamesWhatIsWrongWithTheOutbox(t *testing.T) {
 		{"no such schema", database + "&schema=nowhere", `tables are missing.*Migrate`, 3},
 		{"a schema that cannot be one", database + "&schema=No-Where", `tables are missing.*schema=`, 3},
 		{"read-only PostgreSQL", readOnly(t), `replica or a read-only.*primary`, 3},
+		{"a user that may only read", mayOnly(t, "SELECT"), `may not store and change.*grant it the rights`, 0},
+		{"a user that may only add", mayOnly(t, "SELECT, INSERT"), `may not store and change.*grant it the rights`, 0},
+		{"a user that may nothing", mayOnly(t, "TRIGGER"), `permission denied.*grant the user`, 3},
 		{"a parameter that cannot be read", database + "&schema=a;b", `cannot be read as an address.*%3B`, 3},
 		{"an address that is none", "postgres://shop:ge%heim123@127.0.0.1/shop", `escaped, such as %23 for #`, 3},
 	} {
@@ -319,4 +322,20 @@ func readOnly(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return p.where + "&default_transaction_read_only=on"
+}
+
+// mayOnly is an outbox in a database for a user with these rights on its tables.
+func mayOnly(t *testing.T, rights string) string {
+	t.Helper()
+	p := inDatabase(t)
+	if err := p.open(t).Close(); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(p.where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	role, exec := newRole(t, "")
+	exec(fmt.Sprintf("GRANT USAGE ON SCHEMA %[1]s TO %[2]s; GRANT %[3]s ON ALL TABLES IN SCHEMA %[1]s TO %[2]s", u.Query().Get("schema"), role, rights))
+	return asRole(t, p, role)
 }

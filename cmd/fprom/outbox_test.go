@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	root "github.com/fprom-go/fprom"
@@ -65,6 +66,37 @@ func inDatabase(t *testing.T) place {
 		return q
 	}
 	return place{u.String(), open, open}
+}
+
+// newRole creates a role that may log in, and returns it with a function that runs a statement as the owner of the database.
+func newRole(t *testing.T, attributes string) (role string, exec func(sql string)) {
+	t.Helper()
+	role = fmt.Sprintf("role_%d_%d", os.Getpid(), schemas.Add(1))
+	exec = func(sql string) {
+		t.Helper()
+		c, err := pgx.Connect(context.Background(), database)
+		if err == nil {
+			_, err = c.Exec(context.Background(), sql)
+			err = errors.Join(err, c.Close(context.Background()))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	exec("CREATE ROLE " + role + " LOGIN " + attributes)
+	t.Cleanup(func() { exec("DROP OWNED BY " + role + "; DROP ROLE " + role) })
+	return role, exec
+}
+
+// asRole returns the address of an outbox for another role.
+func asRole(t *testing.T, p place, role string) string {
+	t.Helper()
+	u, err := url.Parse(p.where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User(role)
+	return u.String()
 }
 
 func inFile(t *testing.T) place {
