@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -135,6 +136,36 @@ func TestForgetWhileDiskHangs(t *testing.T) {
 			t.Errorf("Forget of a customer of no event: %d, %v", n, err)
 		}
 		close(disk)
+	})
+}
+
+// TestForgetMeetsOutcome: an event that has its outcome while Forget waits for its commit stays done.
+func TestForgetMeetsOutcome(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		disk := make(chan struct{}, 1)
+		disk <- struct{}{}
+		q := open(t, t.TempDir(), boltqueue.WithFailures(func() error { <-disk; return nil }, whole))
+		m := sale(t, 0, 100)
+		put(t, q, m)
+		var calls sync.WaitGroup
+		for _, call := range []func(){
+			func() { put(t, q, sale(t, 1, 100)) },
+			func() { deliver(t, q, nil) },
+			func() {
+				if n, err := q.Forget(t.Context(), m.Customer); n != 0 || err != nil {
+					t.Errorf("Forget: %d, %v", n, err)
+				}
+			},
+		} {
+			calls.Go(call)
+			synctest.Wait() // all but the first wait for the next commit
+		}
+		close(disk)
+		calls.Wait()
+		if s, dead := stats(t, q), letters(t, q); s.Ledger == 0 || s.Dead != 0 || len(dead) != 0 {
+			t.Errorf("%+v, dead letters %+v; want the event done", s, dead)
+		}
 	})
 }
 

@@ -228,12 +228,17 @@ func TestDamagedUnderWay(t *testing.T) {
 			if text := log.String(); !strings.Contains(text, "it becomes a dead letter") || !strings.Contains(text, "seq=1") {
 				t.Errorf("the log says nothing of the damaged event: %s", text)
 			}
-			q = open(t, dir, discard)
+			log.Reset()
+			q = open(t, dir, boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 			if got := deliver(t, q, nil); len(got) != 0 || stats(t, q).Dead != 1 || stats(t, q).Pending != 0 {
 				t.Errorf("delivered %v, %+v after a restart; want a dead letter", got, stats(t, q))
 			}
 			if n, err := q.Drop(t.Context(), fprom.Filter{}); n != 1 || err != nil || stats(t, q).Dead != 0 {
 				t.Errorf("drop of a damaged event: %d, %v", n, err)
+			}
+			closeQueue(t, q)
+			if text := log.String(); strings.Count(text, "it becomes a dead letter") != 1 {
+				t.Errorf("logged %q; want the damaged event once, where it is found", text)
 			}
 		})
 	}

@@ -104,6 +104,7 @@ var bugs = []struct{ bug, test, want string }{
 	{"loses all", "outbox/counts_outcomes", "want {Start:"},
 	{"part of the history", "outbox/bounds", "History of 20,000"},
 	{"redrives nothing", "outbox/forgets_the", "Redrive where one of three"},
+	{"forgets everybody", "outbox/forgets_the", "Forget of no customer"},
 	{"forgets sums", "outbox/forgets_the", "want no customer, and all else"},
 	{"forgets what waits", "outbox/forgets_a_customer", "delivered body"},
 	{"forgets too early", "outbox/forgets_a_customer", "after its outcome"},

@@ -23,6 +23,9 @@ func (r *rig) forget(customer string) int {
 
 func (r *rig) testForgetDead() {
 	s := newScene(r)
+	if n, _ := s.outbox().Forget(s.t.Context(), ""); n != 0 {
+		s.t.Errorf("Forget of no customer: %d, want 0", n)
+	}
 	for _, unknown := range []string{"nobody@example.com", "U_FINN"} { // the case of a uid matters
 		if n := s.forget(unknown); n != 0 {
 			s.t.Errorf("Forget of %s, who is unknown: %d, want 0", unknown, n)
