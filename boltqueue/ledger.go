@@ -34,25 +34,11 @@ func (t *transaction) settle(it *item, attempts int, res fprom.Result, failure e
 	if r.state == fprom.StateDone || r.state == fprom.StateDead && r.flags&flagForget != 0 {
 		r.erase()
 	}
-	if r.state == fprom.StateDone {
-		err = errors.Join(err, t.remember(seq, &r))
-	} else {
-		err = errors.Join(err, t.add(seq, &r))
-	}
+	err = errors.Join(err, t.add(seq, &r))
 	if r.state != fprom.StateWaiting {
 		err = errors.Join(err, t.times.Put(timeKey(now, seq), []byte(outcome)), t.prune())
 	}
 	return err
-}
-
-// remember adds a done event to the ledger.
-func (t *transaction) remember(seq uint64, r *record) error {
-	err := t.done.Put(seqKey(seq), r.encode(seq))
-	if r.Repeats() {
-		return err
-	}
-	t.stats.Ledger++
-	return errors.Join(err, t.ids.Put([]byte(r.Key), seqKey(seq)))
 }
 
 const maxPrune = 20 // ledger entries at each outcome
@@ -82,7 +68,7 @@ func (t *transaction) removeDone(seq uint64) error {
 
 func (t *transaction) removeConflicts(r *record) (err error) {
 	prefix, c := append([]byte(fprom.SafeKey(r.Key)), 0), t.conflicted.Cursor()
-	for k, _ := c.Seek(prefix); err == nil && len(k) == len(prefix)+8 && bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
+	for k, _ := c.Seek(prefix); err == nil && bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
 		t.stats.Conflicts--
 		err = c.Delete()
 	}

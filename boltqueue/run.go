@@ -41,7 +41,6 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 	switch {
 	case err != nil:
 		_ = q.breakDown(cmp.Or(errors.Unwrap(err), err)) // it names the outbox, too
-		q.line.Retry(it, 0, false)
 		return
 	case r.damaged:
 		q.settle(ctx, it, 0, fprom.Result{}, &fprom.ValidationError{Field: "record", Reason: "is damaged"})

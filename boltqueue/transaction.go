@@ -98,7 +98,7 @@ func (t *transaction) put(m fprom.Message) (known *record, err error) {
 // more is taken for a repeat of m.
 func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
 	seq := t.openSeq(hashOf(key))
-	if r := t.read(seq); !r.damaged && fprom.SafeKey(r.Key) == key {
+	if r := t.read(seq); fprom.SafeKey(r.Key) == key {
 		return r, seq
 	}
 	id := t.ids.Get([]byte(key))
@@ -147,10 +147,18 @@ func (t *transaction) store(m fprom.Message) error {
 // read returns an open event.
 func (t *transaction) read(seq uint64) *record { return decode(seq, t.open.Get(seqKey(seq)), false) }
 
-// add stores an open event, and remove removes one. They keep the figures and the keys.
+// add stores an event, and remove removes one that is open. They keep the figures and the keys.
 func (t *transaction) add(seq uint64, r *record) error {
-	t.track(seq, r, 1)
-	return t.open.Put(seqKey(seq), r.encode(seq))
+	if r.state != fprom.StateDone {
+		t.track(seq, r, 1)
+		return t.open.Put(seqKey(seq), r.encode(seq))
+	}
+	err := t.done.Put(seqKey(seq), r.encode(seq))
+	if r.Repeats() {
+		return err
+	}
+	t.stats.Ledger++
+	return errors.Join(err, t.ids.Put([]byte(r.Key), seqKey(seq)))
 }
 
 func (t *transaction) remove(seq uint64, r *record) error {
