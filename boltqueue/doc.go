@@ -21,7 +21,7 @@
 //
 // # One process
 //
-// The file belongs to one process at a time. A second process gets ErrLocked at once, or waits for the file (WithWait). The
+// The file belongs to one process at a time. A second process gets ErrLocked within a second, or waits longer (WithWait). The
 // file must be on a local file system: locks and memory maps do not work over NFS. For several replicas use one file each, or
 // module riverqueue.
 //

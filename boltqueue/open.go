@@ -29,21 +29,22 @@ var (
 
 // Open opens the outbox in the file at path. If there is no file, Open creates it with mode 0600; an empty one keeps its mode. The
 // directory must exist. A process that dies while it creates the file can leave a temporary one, named path + ".new-" and a number.
-// The file is locked until Close: a second Open, of any process, returns ErrLocked at once (see WithWait).
+// The file is locked until Close: a second Open, of any process, returns ErrLocked within a second, or waits longer (see WithWait).
 // Other errors wrap ErrForeign, ErrOldFormat, ErrNewerFormat, ErrDamaged or the error of the system, and leave the file as it is.
 //
 // Open reads the whole file once, to check its pages and to load the waiting events.
 func Open(path string, opts ...Option) (*Queue, error) {
 	q := newQueue(path, opts)
-	if err := q.await(q.wait, q.open); err != nil {
+	// Another process may have the file for a moment, to look into it.
+	if err := q.await(4*lockTimeout, q.open); err != nil {
 		return nil, err
 	}
 	return q, nil
 }
 
-// await calls open, again and again while the file is locked, for d.
+// await calls open, again and again while the file is locked, for d or as long as WithWait says.
 func (q *Queue) await(d time.Duration, open func() error) error {
-	end, err := time.Now().Add(d), guard(open)
+	end, err := time.Now().Add(max(q.wait, d)), guard(open)
 	if errors.Is(err, ErrLocked) && q.wait > 0 {
 		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
 	}
@@ -82,7 +83,7 @@ func (q *Queue) open() error {
 	if !q.noSocket {
 		q.listen()
 	}
-	return q.db.View(releasePages)
+	return nil
 }
 
 // checkFormat checks that a database is an outbox that can be used, or empty: then load makes it one.
@@ -111,19 +112,17 @@ const maxDelay = 2 * time.Hour
 
 // load reads the open events. It makes the buckets of an empty file.
 func (q *Queue) load() error {
-	return q.db.Update(func(tx *bbolt.Tx) error {
+	err := q.db.Update(func(tx *bbolt.Tx) (err error) {
 		if tx.Bucket(bucketMeta) == nil {
 			for _, name := range allBuckets {
-				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-					return err
-				}
+				_, failure := tx.CreateBucketIfNotExists(name)
+				err = errors.Join(err, failure)
 			}
-			if err := tx.Bucket(bucketMeta).Put(keyFormat, []byte(format)); err != nil {
-				return err
-			}
+			err = errors.Join(err, tx.Bucket(bucketMeta).Put(keyFormat, []byte(format)))
 		}
-		return q.newTransaction(tx).load()
+		return errors.Join(err, q.newTransaction(tx).load())
 	})
+	return errors.Join(err, q.db.View(releasePages))
 }
 
 // load adds the waiting events to the line, and counts the others. An event that cannot be read is a dead letter.

@@ -56,7 +56,7 @@ func TestLocked(t *testing.T) {
 			t.Errorf("Compact of an open file: %v, want ErrLocked", err)
 		}
 		put(t, q, sale(t, 2, 100))
-		closeQueue(t, q)
+		time.AfterFunc(600*time.Millisecond, func() { closeQueue(t, q) }) // it only had a look
 		if s := stats(t, open(t, dir)); s.Pending != 2 {
 			t.Errorf("after Close and Open: %+v, want 2 pending", s)
 		}

@@ -82,7 +82,7 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithWait lets Open wait up to d while another process has the file, instead of returning ErrLocked at once. Open gets the
+// WithWait lets Open wait up to d while another process has the file, instead of returning ErrLocked within a second. Open gets the
 // file within a second after that process ends or dies. For a deploy without a gap, start the new process, then stop the old one.
 func WithWait(d time.Duration) Option { return func(q *Queue) { q.wait = d } }
 
