@@ -104,7 +104,7 @@ func (t *Tracker) conclude(ctx context.Context, a *attempt) {
 	switch {
 	case a.Outcome == NotReferral:
 		t.askAgain(a)
-	case a.Outcome == Duplicate && a.warn == "" && eventID(a.Message) != "" && !a.again && !a.RecordedAt.Before(t.began):
+	case a.Outcome == Duplicate && a.warn == "" && !a.Bulk && eventID(a.Message) != "" && !a.again && !a.RecordedAt.Before(t.began):
 		a.warn = warnFirst
 	}
 }

@@ -3,6 +3,7 @@ package fprom_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -156,17 +157,24 @@ func TestLoudDuplicates(t *testing.T) {
 		"after no referral":     {[]reply{{status: 204}, exists("a")}, true}, // the first call has registered nothing
 		"id in HTML's spelling": {[]reply{{status: 500}, exists("&#97;")}, false},
 		"sign-up that exists":   {[]reply{object(422, `{"message":"Lead has already signed up"}`)}, false},
+		"of a backfill":         {[]reply{exists("a")}, false}, // it brings in what an older integration has reported
+		"another of a backfill": {[]reply{exists("z")}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var log bytes.Buffer
 				cfg := config(script(test.replies...))
 				cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				cfg.Queue = fprom.NewMemoryQueue(0)
 				tracker := start(t, cfg)
+				event := fprom.Event(sale("a"))
 				if name == "sign-up that exists" {
-					enqueue(t, tracker, aSignup)
-				} else {
-					enqueue(t, tracker, sale("a"))
+					event = aSignup
+				}
+				m, err := fprom.NewMessage(event)
+				m.Bulk = strings.HasSuffix(name, "of a backfill")
+				if err = errors.Join(err, cfg.Queue.Put(t.Context(), m)); err != nil {
+					t.Fatal(err)
 				}
 				flush(t, tracker, time.Minute)
 				if s := tracker.Stats(); s.Duplicate != 1 {
