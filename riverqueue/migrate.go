@@ -113,10 +113,10 @@ func (q *Queue) check(ctx context.Context, db queryRow) error {
 // explain says what failed, and what to do if a table, view, function, schema or right is missing. It leaves nil and a conflict as they are.
 func explain(what string, err error) error {
 	switch state := sqlState(err); {
-	case err == nil || errors.Is(err, fprom.ErrConflict):
+	case err == nil || errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema):
 		return err
 	case state == "42P01" || state == "42883" || state == "3F000":
-		return fmt.Errorf("fprom: riverqueue: %s: %w: call Migrate, or restore the functions of the schema with its tables: %w", what, ErrSchema, err)
+		return fmt.Errorf("%w (%s): call Migrate, or restore the functions of the schema with its tables: %w", ErrSchema, what, err)
 	case state == "42501":
 		return fmt.Errorf("fprom: riverqueue: %s: %w: let another role call Migrate, or grant the right; the package documentation lists the rights under \"Deploying\"", what, err)
 	}

@@ -26,7 +26,7 @@ func TestMigrate(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	if err := q.Put(ctx, message(t, sale("1", "ann", 100))); !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(err.Error(), "Migrate") {
+	if err := q.Put(ctx, message(t, sale("1", "ann", 100))); !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(err.Error(), "Migrate") || strings.Count(err.Error(), "fprom: ") != 1 {
 		t.Errorf("Put without tables: %v, want ErrSchema and a word on Migrate", err)
 	}
 	var r record
