@@ -41,7 +41,7 @@ var (
 	ErrNoCredentials error = &ValidationError{"Config.APIKey", "is missing, and so is Config.AccountID: set $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID; in development go on with a nil *Tracker, which drops everything"}
 	// ErrConflict is wrapped by the error of an event whose id is already used with another amount or currency. The event
 	// that was stored first stays. The new one is not stored; the other events of the same call are.
-	ErrConflict = errors.New("fprom: this event id is already used with another amount or currency: is a subscription id used where each payment needs an id of its own?")
+	ErrConflict = errors.New("fprom: this event id is already used with another amount or currency; each payment needs an id of its own, not that of its subscription")
 )
 
 // ConflictError is the error of Put if stored events have the same keys and another amount or currency. It wraps

@@ -114,7 +114,7 @@ func (a *app) runFake(ctx context.Context, flags fakeFlags) error {
 func (a *app) serve(ctx context.Context, addr string, h http.Handler, ready func(url string)) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return failed("listen: %w; choose another address with --addr", err)
+		return failed("%w; choose another address with --addr", err)
 	}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { _ = srv.Close() })
