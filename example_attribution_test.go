@@ -16,7 +16,7 @@ import (
 // follow need no cookie.
 func ExampleSignup() {
 	register := func(w http.ResponseWriter, r *http.Request) {
-		if fprom.AttributionFrom(r) != (fprom.Attribution{}) { // a promoter brought the visitor
+		if fprom.AttributionFrom(r).TID != "" { // a promoter brought the visitor; with WithRefIDCookie look at the RefID too
 			if err := fprom.Record(r.Context(), fprom.Signup{Email: "jane@example.com", UID: "4711"}); err != nil {
 				fmt.Println(err)
 			}

@@ -2,6 +2,7 @@ package fprom_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -65,7 +66,7 @@ func ExampleWithFailClosed() {
 	webhook := func(w http.ResponseWriter, r *http.Request) {
 		// Here the signature was verified.
 		sale := fprom.Sale{EventID: "in_1", Email: "jane@example.com", Amount: 4900, Currency: "USD"}
-		if err := fprom.Record(r.Context(), sale); err != nil {
+		if err := fprom.Record(r.Context(), sale); err != nil && !errors.Is(err, fprom.ErrConflict) { // a conflict would come again
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}

@@ -2,6 +2,7 @@ package nethttpadapter_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -61,7 +62,8 @@ func ExampleMiddleware_webhook() {
 
 	webhook := func(w http.ResponseWriter, r *http.Request) {
 		// Here the signature was verified.
-		if err := fprom.Record(r.Context(), fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 4900}); err != nil {
+		err := fprom.Record(r.Context(), fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 4900, Currency: "USD"})
+		if err != nil && !errors.Is(err, fprom.ErrConflict) { // a conflict is logged, and would come again
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
