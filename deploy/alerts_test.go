@@ -57,6 +57,7 @@ var healthy = map[string]string{
 	`fprom_outbox_size{state="waiting"}`:                 "0x240",
 	`fprom_outbox_size{state="bulk"}`:                    "0x240",
 	`fprom_outbox_size{state="dead"}`:                    "0x240",
+	`fprom_outbox_size{state="conflict"}`:                "7x240",
 	`fprom_last_success_timestamp_seconds`:               "0+60x240",
 	`fprom_attempts_total{result="refused"}`:             "0x240",
 	`fprom_events_total{kind="sale",outcome="conflict"}`: "0x240",
@@ -125,6 +126,11 @@ func TestAlertsFire(t *testing.T) {
 		{"no comparison last night", map[string]string{`fprom_reconcile_failed`: "0x240", `fprom_reconcile_timestamp_seconds`: "-90000x240"}, []string{"FpromNotCompared"}},
 		{"compared last night", map[string]string{`fprom_reconcile_failed`: "0x240", `fprom_reconcile_timestamp_seconds`: "-70000x240"}, nil},
 		{"conflict", map[string]string{`fprom_events_total{kind="sale",outcome="conflict"}`: "0x220 1x20"}, []string{"FpromConflict"}},
+		{"conflict that the outbox shows too", map[string]string{
+			`fprom_events_total{kind="sale",outcome="conflict"}`: "0x220 1x20", `fprom_outbox_size{state="conflict"}`: "7x220 8x20",
+		}, []string{"FpromConflict"}},
+		{"conflict of EnqueueTx", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x220 8x20"}, []string{"FpromConflict"}},
+		{"conflict of 400 days ago is forgotten", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x220 6x20"}, nil},
 		{"service is down", map[string]string{
 			`fprom_outbox_unreadable`: "0x200 stale", `fprom_outbox_size{state="bulk"}`: "", `fprom_outbox_size{state="dead"}`: "",
 		}, []string{"FpromAbsent"}},

@@ -14,7 +14,7 @@
 //	fprom.rate_limit.wait.duration  s                           how long a call waited for the limit, a pause or the breaker
 //	fprom.delivery.duration         s          kind             from accepted to the outcome: seconds, after an outage hours
 //	fprom.lost                      {event}                     events that could not be stored, since the service started
-//	fprom.outbox.size               {event}    state            waiting, bulk, dead, done
+//	fprom.outbox.size               {event}    state            waiting, bulk, dead, done, conflict (refused, and remembered)
 //	fprom.outbox.oldest_age         s                           age of the oldest waiting event; 0 if none waits
 //	fprom.outbox.unreadable         {outbox}                    1 while the outbox gives no figures; then the two above are absent
 //	fprom.breaker.status            {state}    state            1 for the present state: closed, half-open or open

@@ -78,7 +78,7 @@ func TestFigures(t *testing.T) {
 	at := time.Unix(1_800_000_000, 0)
 	m, reader := watched(t, fprom.Stats{
 		Lost: 2, Panics: 1, RequestsPerMinute: 400, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at,
-		Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, LastSuccess: at},
+		Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, Conflicts: 6, LastSuccess: at},
 	}, attribute.String("account", "a"))
 	sale := fprom.Message{Kind: fprom.KindSale, RecordedAt: time.Now()}
 	for _, s := range []fprom.Step{
@@ -103,6 +103,7 @@ func TestFigures(t *testing.T) {
 		"fprom.outbox.size{account=a,state=bulk}":             8,
 		"fprom.outbox.size{account=a,state=dead}":             3,
 		"fprom.outbox.size{account=a,state=done}":             9,
+		"fprom.outbox.size{account=a,state=conflict}":         6,
 		"fprom.outbox.oldest_age{account=a}":                  90,
 		"fprom.breaker.status{account=a,state=half-open}":     1,
 		"fprom.breaker.status{account=a,state=closed}":        0,

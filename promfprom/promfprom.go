@@ -14,7 +14,7 @@
 //	fprom_rate_limit_wait_duration_seconds                  how long a call waited for the limit, a pause or the breaker
 //	fprom_delivery_duration_seconds          kind           from accepted to the outcome: seconds, after an outage hours
 //	fprom_lost_total                                        events that could not be stored, since the service started
-//	fprom_outbox_size                        state          waiting, bulk, dead, done
+//	fprom_outbox_size                        state          waiting, bulk, dead, done, conflict (refused, and remembered)
 //	fprom_outbox_oldest_age_seconds                         age of the oldest waiting event; 0 if none waits
 //	fprom_outbox_unreadable                                 1 while the outbox gives no figures; then the two above are absent
 //	fprom_breaker_status                     state          1 for the present state: closed, half-open or open

@@ -25,7 +25,7 @@ func TestFigures(t *testing.T) {
 	m.Watch(func() fprom.Stats {
 		return fprom.Stats{
 			Lost: 2, Panics: 1, RequestsPerMinute: 400, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at,
-			Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, LastSuccess: at},
+			Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, Conflicts: 6, LastSuccess: at},
 		}
 	})
 	m.WatchReconcile(func() (time.Time, map[string]int, error) { return at, map[string]int{"missing": 4, "doubled": 5}, nil })
@@ -71,6 +71,7 @@ fprom_outbox_oldest_age_seconds 90
 # HELP fprom_outbox_size Events of the outbox by state.
 # TYPE fprom_outbox_size gauge
 fprom_outbox_size{state="bulk"} 8
+fprom_outbox_size{state="conflict"} 6
 fprom_outbox_size{state="dead"} 3
 fprom_outbox_size{state="done"} 9
 fprom_outbox_size{state="waiting"} 7
@@ -164,7 +165,7 @@ func TestOutboxThatCannotBeRead(t *testing.T) {
 		queue fprom.Queue
 		size  int
 		want  string
-	}{{unreadable{fprom.NewMemoryQueue(0)}, 0, "1"}, {nil, 5, "0"}} {
+	}{{unreadable{fprom.NewMemoryQueue(0)}, 0, "1"}, {nil, 6, "0"}} {
 		cfg := fake.Config()
 		cfg.Queue, cfg.Logger = c.queue, slog.New(slog.DiscardHandler)
 		tracker, err := fprom.New(cfg)

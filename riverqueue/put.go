@@ -40,7 +40,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 //
 // If the id of an event is in the ledger, the event is not stored again, and that is no error. If its amount or currency
 // differs from the stored one, the error is a *fprom.ConflictError, which wraps fprom.ErrConflict, and the other events are
-// stored: log the error, which nobody else does, and commit. After any other error, such as a *fprom.ValidationError, roll back.
+// stored: log the error, which nobody else does, and commit. Stats then counts it. After another error, such as a *fprom.ValidationError, roll back.
 //
 // The call waits for the end of another transaction that has stored the same event id. In a REPEATABLE READ or SERIALIZABLE
 // transaction it may then fail with a serialization failure (40001): run the transaction again. Give all events of a

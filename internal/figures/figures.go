@@ -96,9 +96,9 @@ func LastSuccess(s fprom.Stats) (float64, bool) {
 	return float64(at.UnixMilli()) / 1000, !at.IsZero()
 }
 
-// Sizes are the events of the outbox by state.
+// Sizes are the events of the outbox by state. Those in conflict are not in it: they were refused.
 func Sizes(q fprom.QueueStats) map[string]int {
-	return map[string]int{"waiting": q.Pending, "bulk": q.Bulk, "dead": q.Dead, "done": q.Ledger}
+	return map[string]int{"waiting": q.Pending, "bulk": q.Bulk, "dead": q.Dead, "done": q.Ledger, "conflict": q.Conflicts}
 }
 
 // Bit is 1 for true.
