@@ -33,6 +33,7 @@ var batch = billing.Provider{
 type calls struct {
 	ids      []string
 	conflict string // an event id that is already used with another amount
+	full     bool
 }
 
 func (c *calls) Enqueue(_ context.Context, events ...fprom.Event) error {
@@ -44,6 +45,9 @@ func (c *calls) Enqueue(_ context.Context, events ...fprom.Event) error {
 		} else {
 			err = &fprom.ConflictError{Keys: []string{"sale:" + id}}
 		}
+	}
+	if c.full {
+		return fprom.ErrQueueFull
 	}
 	c.ids = append(c.ids, strings.Join(ids, "+"))
 	return err
@@ -57,6 +61,7 @@ func TestBatch(t *testing.T) {
 	for _, tt := range []struct {
 		name, events, conflict string
 		want                   string // ids of the calls
+		full                   bool
 		status                 int
 		text                   string // in the log
 	}{
@@ -64,13 +69,14 @@ func TestBatch(t *testing.T) {
 		{name: "one is nothing", events: `{"type":"other","id":"x"},` + paid("b", "2"), want: "b", status: 200},
 		{name: "one cannot be read", events: paid("a", `"ten"`) + "," + paid("b", "2"), want: "b", status: 422, text: "id=a"},
 		{name: "no customer", events: `{"type":"paid","id":"x","amount":1,"currency":"usd"},` + paid("b", "2"), want: "b", status: 200, text: "no-customer"},
+		{name: "no customer, queue full", events: `{"type":"paid","id":"x","amount":1,"currency":"usd"},` + paid("b", "2"), full: true, status: 503, text: "no-customer"},
 		{name: "none", status: 200},
 		{name: "conflict", events: paid("a", "1") + "," + paid("b", "2") + "," + paid("c", "3"), conflict: "b", want: "a+c", status: 200, text: "sale:b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			queue := &calls{conflict: tt.conflict}
+			queue := &calls{conflict: tt.conflict, full: tt.full}
 			seen := 0
 			h := billing.Handler(queue, batch, secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
 				billing.WithObserver(func(context.Context, billing.Explanation) { seen++ }))

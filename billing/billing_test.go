@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/lemonsqueezy"
+	"github.com/fprom-go/fprom/fpromtest"
 )
 
 const secret = "a signing secret"
@@ -77,6 +79,25 @@ func TestGin(t *testing.T) {
 		if x, y := plain.Events(), wrapped.Events(); fmt.Sprint(x) != fmt.Sprint(y) {
 			t.Errorf("%s: accepted %v, in Gin %v", tt.name, x, y)
 		}
+	}
+}
+
+// A Tracker gets the event, and the provider an empty answer: some providers want it so.
+func TestTracker(t *testing.T) {
+	t.Parallel()
+	body := read(t, "lemonsqueezy/testdata/one_time.json")
+	fake := fpromtest.NewServer(t)
+	fake.AddVisitor("tid-ada")
+	tracker := fpromtest.NewTracker(t, fake)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(body))
+	sign(body)(r)
+	w := httptest.NewRecorder()
+	lemonsqueezy.Handler(tracker, secret, billingtest.Quiet()).ServeHTTP(w, r)
+	if w.Code != http.StatusOK || w.Body.Len() > 0 || len(w.Header()) > 0 {
+		t.Errorf("answered %d %v %q, want 200 and nothing else", w.Code, w.Header(), w.Body)
+	}
+	if err := tracker.Flush(t.Context()); err != nil || len(fake.Commissions()) != 1 {
+		t.Errorf("%v, %v, want one commission", err, fake.Commissions())
 	}
 }
 

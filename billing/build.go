@@ -22,7 +22,7 @@ func (d *Draft) event() fprom.Event {
 			break
 		}
 		o, ok := optional[wrong.Field]
-		if !ok || *o.field == "" {
+		if !ok {
 			break
 		}
 		d.forget(o.name, o.field)

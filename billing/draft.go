@@ -117,7 +117,7 @@ func (d *Draft) PromoCode(t Text) { d.set("promo_code", &d.e.PromoCode, t) }
 // Quantity sets the number of items. A value that is not a whole number above zero is left out.
 func (d *Draft) Quantity(n Node) {
 	t := n.text()
-	if q, err := money.ParseDecimal(t.S, 0); err == nil && d.e.Quantity == 0 && q > 0 && q < 1<<31 {
+	if q, _ := money.ParseDecimal(t.S, 0); d.e.Quantity == 0 && q > 0 && q < 1<<31 {
 		d.e.Quantity = int(q)
 		d.note("quantity", strconv.Itoa(d.e.Quantity), t.From)
 	}
@@ -180,9 +180,6 @@ func (d *Draft) Amount(n Int, currency Text, digits int) {
 // Add finishes the draft: the event will be tracked. Add skips the event if its amount is zero or less, if it is a sign-up without
 // a tid and a ref_id, or if it has no customer. A sale or a refund without an amount fails the payload.
 func (d *Draft) Add() {
-	if d.p.err != nil {
-		return
-	}
 	e := d.event() // leaves out a tid or a ref_id that is not valid
 	money := d.kind == fprom.KindSale || d.kind == fprom.KindRefund
 	switch {

@@ -1,8 +1,10 @@
 package billing_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"net/http"
 	"strings"
@@ -379,6 +381,13 @@ func TestCannotVerify(t *testing.T) {
 	}}
 	if err := v.Check(http.Header{}, []byte("{}"), "s"); err == nil || errors.Is(err, billing.ErrSignature) {
 		t.Errorf("%v", err)
+	}
+	var observed error
+	var log bytes.Buffer
+	h := billing.Handler(&billingtest.Sink{}, v, "s", billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+		billing.WithObserver(func(_ context.Context, x billing.Explanation) { observed = x.Err }))
+	if got := billingtest.Post(h, []byte("{}"), nil); got != http.StatusServiceUnavailable || observed == nil || !strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("status %d, observed %v, logged %q; want 503, the error and a warning", got, observed, log.String())
 	}
 }
 

@@ -16,27 +16,20 @@ func (h *handler) first(name string) bool {
 // once: an endpoint that is subscribed to the wrong types would lose every sale.
 func (h *handler) logSkip(ctx context.Context, log *slog.Logger, x *Explanation) {
 	level, text := slog.LevelDebug, "fprom: nothing tracked"
-	switch x.Skipped {
-	case NoCustomer, ByHand:
+	switch {
+	case x.Skipped.MayLose():
 		level, text = slog.LevelWarn, "fprom: nothing tracked: a commission may be lost"
-	case OtherEvent:
-		if h.first(x.Type) {
-			level, text = slog.LevelWarn, "fprom: nothing tracked: let the provider send the event that reports this money (said once for each type)"
-		}
-	case TestMode:
-		if h.first(string(TestMode)) {
-			level, text = slog.LevelInfo, "fprom: nothing tracked of test mode; billing.WithTestMode changes that (said once)"
-		}
-	case NotMoney, NotFinal, NothingPaid:
+	case x.Skipped == OtherEvent && h.first(x.Type):
+		level, text = slog.LevelWarn, "fprom: nothing tracked: let the provider send the event that reports this money (said once for each type)"
+	case x.Skipped == TestMode && h.first(string(TestMode)):
+		level, text = slog.LevelInfo, "fprom: nothing tracked of test mode; billing.WithTestMode changes that (said once)"
 	}
 	log.Log(ctx, level, text, slog.String("reason", string(x.Skipped)), slog.String("detail", x.Detail))
 }
 
 // warnRefused logs why a webhook was refused.
 func (h *handler) warnRefused(ctx context.Context, err error) {
-	reason := "signature" // the check gave no other reason
-	if why := new(refusal); errors.As(err, &why) {
-		reason = why.reason
-	}
-	h.refused.Warn(ctx, h.log, reason, err)
+	why := new(refusal)
+	errors.As(err, &why) // it always is one
+	h.refused.Warn(ctx, h.log, why.reason, err)
 }

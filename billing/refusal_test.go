@@ -62,6 +62,9 @@ func TestRefusalsSayWhy(t *testing.T) {
 			if got := w.Body.String(); w.Code != tt.status || strings.Count(got, "\n") != 1 || strings.Contains(got, "secret") {
 				t.Errorf("answered %d %q", w.Code, got)
 			}
+			if kind, allow := w.Header().Get("Content-Type"), w.Header().Get("Allow"); kind != "text/plain; charset=utf-8" || (allow == "POST") != (tt.status == 405) {
+				t.Errorf("answered %s, Allow %q", kind, allow)
+			}
 		})
 	}
 	err := stripe.Provider().Check(http.Header{"Stripe-Signature": {"t=1,v1=00"}}, body, "sk_live_key")

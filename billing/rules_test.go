@@ -17,7 +17,7 @@ import (
 // Each file in testdata/rules has the small rules of one provider about what is money, whose it is, and how much. The lines:
 //
 //	# a comment
-//	with payment payer tax customer signups no-disputes   options of the next webhook; see ruleOptions and ruleProviders
+//	with payment payer tax customer down signups no-disputes   options of the next webhook; see ruleOptions and ruleProviders
 //	each a b c                                       the next webhook comes with each of these words in place of %s
 //	{…} or <…>                                       a webhook
 //	= sale {…}                                       the requests that it leads to, or
@@ -122,6 +122,9 @@ var ruleOptions = map[string]billing.Option{
 	"no-disputes": billing.WithoutDisputes(),
 	"customer": billing.WithCustomer(func(_ context.Context, id string) (billing.Customer, error) {
 		return billing.Customer{Email: id + "@customer.example"}, nil
+	}),
+	"down": billing.WithCustomer(func(context.Context, string) (billing.Customer, error) {
+		return billing.Customer{}, errors.New("nobody must be asked")
 	}),
 	"tax": billing.WithPayment(func(context.Context, string) (billing.Payment, error) {
 		return billing.Payment{Total: 121, Tax: 21}, nil
