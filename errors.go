@@ -89,7 +89,7 @@ func (e *APIError) Error() string {
 // UndeliveredError is returned by Shutdown if the queue is not durable and is not empty. This is normal: a sale whose referral
 // FirstPromoter does not know waits for up to an hour (RetryConfig.NotFound), so a deploy may often leave one.
 type UndeliveredError struct {
-	Events []Event // oldest first
+	Events []Event // oldest first. NewMessage turns one into a Message, which JSON can store; Message.Event turns it back
 }
 
 func (e *UndeliveredError) Error() string {

@@ -20,7 +20,7 @@ func (h *handler) logSkip(ctx context.Context, log *slog.Logger, x *Explanation)
 	case x.Skipped.MayLose():
 		level, text = slog.LevelWarn, "fprom: nothing tracked: a commission may be lost"
 	case x.Skipped == OtherEvent && h.first(x.Type):
-		level, text = slog.LevelWarn, "fprom: nothing tracked: let the provider send the event that reports this money (said once for each type)"
+		level, text = slog.LevelWarn, "fprom: nothing tracked: another event reports this money; the endpoint must be subscribed to it (said once for each type)"
 	case x.Skipped == TestMode && h.first(string(TestMode)):
 		level, text = slog.LevelInfo, "fprom: nothing tracked of test mode; billing.WithTestMode changes that (said once)"
 	}
