@@ -13,6 +13,9 @@ import (
 // override sets the value at a path of a JSON document: names and positions with dots between. A value that is JSON is taken as such,
 // everything else as text. Objects that are missing or null on the way are made.
 func override(doc []byte, path, value string) ([]byte, error) {
+	if !json.Valid(doc) {
+		return nil, errors.New("the sample is not JSON, and has no such paths")
+	}
 	names := strings.Split(path, ".")
 	for i, name := range names {
 		at := strings.Join(names[:i], ".")

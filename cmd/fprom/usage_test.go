@@ -183,6 +183,7 @@ func TestUsage(t *testing.T) {
 		{"trigger stripe invoice.paid --to http://127.0.0.1 --secret x --override data", 2, "path=value"},
 		{"trigger stripe invoice.paid --to http://127.0.0.1 --secret x --override data.object.id.x=1", 2, "has no fields"},
 		{"trigger stripe invoice.paid --to http://127.0.0.1 --secret x --override data..x=1", 2, "empty name"},
+		{"trigger recurly paid_charge_invoice_notification --to http://127.0.0.1:1 --secret x --override invoice.uuid=1", 2, "is not JSON"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			t.Parallel()
