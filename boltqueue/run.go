@@ -77,8 +77,8 @@ func (q *Queue) settle(ctx context.Context, it *item, attempts int, res fprom.Re
 // writeOutcome writes the result of a delivery, again and again while the disk is full. It returns false if ctx or the queue
 // ends first.
 func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error) bool {
-	for {
-		ended := ctx.Err() != nil
+	for ended := false; !ended; {
+		ended = ctx.Err() != nil
 		err := q.write(context.WithoutCancel(ctx), apply)
 		if err == nil {
 			return true
@@ -86,14 +86,12 @@ func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error
 		q.logging.Do(func() {
 			q.logger.Error("fprom: outcomes could not be written to the outbox; nothing more is sent until they are; an event whose outcome is not written when the service ends will be sent again, which its event id makes safe", slog.String("path", q.path), safelog.Error(err))
 		})
-		if ended || q.usable() != nil {
-			return false
-		}
 		select {
-		case <-ctx.Done():
+		case <-ctx.Done(): // also if the queue ends
 		case <-time.After(writePause):
 		}
 	}
+	return false
 }
 
 // view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever. Damage that it meets does not
