@@ -33,12 +33,9 @@ func Customer(name string) string {
 	return name
 }
 
-// LaneOf returns the lane of a customer: a hash that holds for this process; 0 for no customer. Two customers may share a lane:
-// then each waits for the other's messages, which does no harm.
+// LaneOf returns the lane of a customer: a hash that holds for this process. Two customers may share a lane: then each waits for
+// the other's messages, which does no harm.
 func LaneOf(customer string) uint32 {
-	if customer == "" {
-		return 0
-	}
 	return max(uint32(maphash.String(seed, customer)), 1)
 }
 
@@ -91,7 +88,7 @@ func (l *Line[T]) Add(it *Item[T]) {
 	if l.closed != nil {
 		return
 	}
-	l.last = max(l.last, it.Seq)
+	l.last = it.Seq
 	if it.Bulk {
 		it.class = bulk
 	}
