@@ -112,6 +112,7 @@ func TestRefused(t *testing.T) {
 		{"one page", content(outbox[:4096]), boltqueue.ErrDamaged},
 		{"less than a page", content(outbox[:1000]), boltqueue.ErrForeign},
 		{"a page that leads to no other", noChildren(outbox), boltqueue.ErrDamaged},
+		{"an event whose number will be given to another one", numberedAnew(outbox), boltqueue.ErrDamaged},
 		{"a read-only file", readOnly(outbox), fs.ErrPermission},
 		{"a directory", func(t *testing.T, path string) {
 			t.Helper()
@@ -181,6 +182,22 @@ func noChildren(outbox []byte) func(t *testing.T, path string) {
 			t.Fatal(err)
 		}
 		content(damaged)(t, path)
+	}
+}
+
+// numberedAnew writes the outbox as if no event had been put so far.
+func numberedAnew(outbox []byte) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
+		t.Helper()
+		content(outbox)(t, path)
+		db, err := bbolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("open")).SetSequence(0) })
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

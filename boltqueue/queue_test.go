@@ -109,6 +109,30 @@ func TestPutWithContext(t *testing.T) {
 	})
 }
 
+// TestPutKeepsMessages: who gives up a Put may use its messages for others: what was put is stored.
+func TestPutKeepsMessages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		disk := make(chan struct{}, 1)
+		disk <- struct{}{} // for Open
+		q := open(t, t.TempDir(), boltqueue.WithAllocate(func() error { <-disk; return nil }))
+		m := sale(t, 1, 100)
+		m.Body = fmt.Appendf(nil, "%*q", 1<<19, "large") // more than is allocated
+		ms := []fprom.Message{m}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := q.Put(ctx, ms...); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Put while the disk hangs: %v", err)
+		}
+		ms[0] = sale(t, 2, 100)
+		close(disk)
+		put(t, q, m) // which is known
+		if got := deliver(t, q, nil); len(got) != 1 || got[0].Key != m.Key {
+			t.Errorf("%d events were delivered, want %s alone", len(got), m.Key)
+		}
+	})
+}
+
 func TestClosed(t *testing.T) {
 	t.Parallel()
 	q := open(t, t.TempDir())

@@ -69,6 +69,7 @@ func TestOrder(t *testing.T) {
 		{name: "what is set aside lets others pass", retried: "a1", aside: true, put: []string{"a1", "a2", "b1", "a3"}, want: []string{"a1", "a2", "b1", "a3", "a1"}},
 		{name: "nobody waits for who has no customer", retried: "x", put: []string{"x", "y", "z"}, want: []string{"x", "y", "z", "x"}},
 		{name: "live before bulk", put: []string{"A1", "B1", "c1", "d1"}, want: []string{"c1", "d1", "A1", "B1"}},
+		{name: "a customer's bulk keeps its place", put: []string{"B1", "A1", "A2", "A3"}, want: []string{"B1", "A1", "A2", "A3"}},
 		{name: "a live one behind its customer's bulk", put: []string{"B1", "A1", "A2", "c1", "a3", "A4"}, want: []string{"c1", "A1", "A2", "a3", "B1", "A4"}},
 		{name: "a bulk one that was promoted is retried", retried: "A1", put: []string{"B1", "A1", "a2", "c1"}, want: []string{"c1", "A1", "B1", "A1", "a2"}},
 	} {
