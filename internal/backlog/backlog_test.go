@@ -98,6 +98,37 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestPromotedFails: a bulk message that a live one of its customer waits for goes before the other bulk ones again and again. The
+// live one came while the bulk one was under way, or waited for a retry.
+func TestPromotedFails(t *testing.T) {
+	t.Parallel()
+	for _, during := range []string{"A1", "B1"} {
+		t.Run(during, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l, seq := backlog.New[string](), uint64(0)
+				add(l, &seq, "A1", "B1", "C1")
+				failed := 0
+				got := run(t, l, 1, time.Hour, func(it *item) {
+					if it.Value == during && seq == 3 {
+						add(l, &seq, "a2")
+					}
+					if it.Value == "A1" && failed < 3 {
+						l.Retry(it, []time.Duration{10 * time.Second, 0, 0}[failed], false)
+						failed++
+						return
+					}
+					time.Sleep(40 * time.Second)
+					l.Done(it)
+				})
+				if want := []string{"A1", "B1", "A1", "A1", "A1", "a2", "C1"}; !slices.Equal(got, want) {
+					t.Errorf("delivered %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
 // TestPromotedRetry: a bulk message that waits for a retry is promoted, and keeps its due time.
 func TestPromotedRetry(t *testing.T) {
 	t.Parallel()

@@ -128,13 +128,12 @@ func (l *Line[T]) promote(lane uint32) {
 	if l.lanes[lane] != bulk {
 		return
 	}
-	l.lanes[lane] = promoted
 	if it := l.ready[bulk].remove(lane); it != nil {
 		it.class = promoted
 		l.makeReady(it)
 	}
 	for it := range l.underWay {
-		if it.Lane == lane && it.class == bulk {
+		if it.Lane == lane {
 			it.class = promoted
 		}
 	}
