@@ -34,8 +34,9 @@
 // Every poll begins three days (Config.Window) before the last successful poll, and reports the oldest transaction first. A transaction
 // that was reported before is recognized by its event id: in the ledger of a durable queue, otherwise at FirstPromoter. Set
 // Config.Outbox: then the first poll of a process begins three days before the newest transaction in the outbox, so that nothing is
-// missed however long the service was down. Without it, call Poll once with an earlier time after a break of more than three days.
-// If several replicas poll, each transaction is still one sale.
+// missed however long the service was down. For three days after a longer break it begins before that break, because the poll that made up
+// for it may have been cut off. Without Config.Outbox, call Poll once with an earlier time after a break of more than three days. If several
+// replicas poll, each transaction is still one sale.
 //
 // Sources: shopify.dev/docs/api/partner (transactions, AppSubscriptionSale, AppSaleAdjustment, whose netAmount is "added to or deducted
 // from your payout"). Not verified with a recorded response: that test charges have no transaction.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -95,7 +96,8 @@ func New(t fprom.Enqueuer, c Config, opts ...billing.Option) (*Poller, error) {
 func (p *Poller) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "shopify.Poller("+p.url+")") }
 
 // Run polls at once and then every Interval, until ctx ends. A poll that fails is logged; the next poll reads its transactions again. A
-// poll begins Window before the last successful poll; the first one begins Window before the newest transaction in Config.Outbox.
+// poll begins Window before the last successful poll; the first one begins Window before the newest transaction in Config.Outbox, or before
+// the absence that a poll of the last days has made up for, since it may have been cut off.
 func (p *Poller) Run(ctx context.Context) {
 	last := p.newest(ctx)
 	for {
@@ -111,7 +113,8 @@ func (p *Poller) Run(ctx context.Context) {
 	}
 }
 
-// newest returns when the newest transaction in the outbox was recorded. Without an outbox or a transaction it returns now.
+// newest returns when the newest transaction in the outbox was recorded, of those up to which nothing is missing. Without an outbox or a
+// transaction it returns now.
 func (p *Poller) newest(ctx context.Context) time.Time {
 	now := time.Now()
 	newest, err := p.newestBefore(ctx, now)
@@ -130,12 +133,24 @@ func (p *Poller) newestBefore(ctx context.Context, now time.Time) (newest time.T
 	if p.config.Outbox == nil {
 		return newest, nil
 	}
+	var at []time.Time
 	for e, err := range p.config.Outbox.Entries(ctx, fprom.Filter{}) {
 		if err != nil {
 			return newest, err
 		}
-		if strings.Contains(e.Key, transactionID) && e.RecordedAt.After(newest) && e.RecordedAt.Before(now) {
-			newest = e.RecordedAt
+		if strings.Contains(e.Key, transactionID) && e.RecordedAt.Before(now) {
+			at = append(at, e.RecordedAt)
+		}
+	}
+	if len(at) == 0 {
+		return newest, nil
+	}
+	slices.SortFunc(at, time.Time.Compare)
+	newest = at[len(at)-1]
+	// A poll after a longer absence may have been cut off: what it has recorded says nothing of the rest.
+	for i := len(at) - 1; i > 0 && newest.Sub(at[i]) <= p.config.Window; i-- {
+		if at[i].Sub(at[i-1]) > p.config.Window {
+			return at[i-1], nil
 		}
 	}
 	return newest, nil
@@ -206,7 +221,7 @@ func (p *Poller) first(id string) bool {
 // explain logs, once, why a transaction is not reported.
 func (p *Poller) explain(ctx context.Context, x billing.Explanation) {
 	log := p.log.With(slog.String("type", x.Type), slog.String("id", x.ID))
-	wrong := x.Err != nil && len(x.Tracked) == 0 && x.Skipped == ""
+	wrong := len(x.Tracked) == 0 && x.Skipped == "" // x.Err may be that of another transaction
 	lost := x.Skipped.MayLose()
 	if !wrong && !lost || !p.first(x.ID) {
 		return

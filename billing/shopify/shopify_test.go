@@ -2,6 +2,7 @@ package shopify_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,9 +39,11 @@ func FuzzEvents(f *testing.F) { suite.FuzzEvents(f) }
 
 // partners is Shopify's Partner API.
 type partners struct {
-	t *testing.T
+	t        *testing.T
+	url, app string // what is asked for; empty: the default
 
 	mu           sync.Mutex
+	since        time.Time     // of the last call
 	transactions []transaction // the newest first, as the API gives them
 	status       int           // instead of an answer
 	answer       string        // instead of an answer
@@ -58,7 +61,8 @@ func (p *partners) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls++
-	if got := r.URL.String(); got != "https://partners.shopify.com/123/api/2026-01/graphql.json" || r.Header.Get("X-Shopify-Access-Token") != "token" {
+	want := cmp.Or(p.url, "https://partners.shopify.com/123/api/2026-01/graphql.json")
+	if got := r.URL.String(); got != want || r.Header.Get("X-Shopify-Access-Token") != "token" || r.Header.Get("Content-Type") != "application/json" {
 		p.t.Errorf("asked %s with %v", got, r.Header)
 	}
 	var in struct {
@@ -66,12 +70,14 @@ func (p *partners) RoundTrip(r *http.Request) (*http.Response, error) {
 		Variables struct {
 			Since time.Time
 			After string
+			App   *string
 			First int
 		}
 	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Variables.First != 100 || !strings.Contains(in.Query, "transactions(") {
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Variables.First != 100 || (in.Variables.App == nil) != (p.app == "") || p.app != "" && *in.Variables.App != p.app || !strings.Contains(in.Query, "transactions(") {
 		p.t.Errorf("asked for %+v, %v", in, err)
 	}
+	p.since = in.Variables.Since
 	status, body := http.StatusOK, p.answer
 	if p.status != 0 {
 		status = p.status
@@ -139,7 +145,8 @@ func TestRun(t *testing.T) {
 		sink := &billingtest.Sink{}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); poller(t, sink, api, io.Discard).Run(ctx) }()
+		var log bytes.Buffer
+		go func() { defer close(ended); poller(t, sink, api, &log).Run(ctx) }()
 		time.Sleep(time.Minute)
 		if got := ids(sink.Events()); got != "t2 t3 t4 t5" {
 			t.Errorf("reported %s, want those of 72 hours, the oldest first", got)
@@ -148,7 +155,7 @@ func TestRun(t *testing.T) {
 		api.transactions = append([]transaction{{"t6", "6", time.Now()}}, api.transactions...)
 		api.status = http.StatusBadGateway
 		api.mu.Unlock()
-		time.Sleep(10 * time.Minute)
+		time.Sleep(100 * time.Hour)
 		api.mu.Lock()
 		api.status = 0
 		api.mu.Unlock()
@@ -158,6 +165,34 @@ func TestRun(t *testing.T) {
 		}
 		stop()
 		<-ended
+		if back := time.Since(api.since); back > 73*time.Hour {
+			t.Errorf("goes %v back after a good poll", back)
+		}
+		if !strings.Contains(log.String(), "could not be reported") {
+			t.Errorf("logged %s", &log)
+		}
+	})
+}
+
+// The settings are those of the Config.
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := &partners{t: t, url: "https://shop.example/7/api/2025-10/graphql.json", app: "gid://partners/App/1"}
+		api.transactions = []transaction{{"t2", "2", time.Now().Add(-time.Minute)}, {"t1", "1", time.Now().Add(-2 * time.Hour)}}
+		sink := &billingtest.Sink{}
+		p, err := shopify.New(sink, shopify.Config{
+			Organization: "7", AccessToken: "token", AppID: api.app, BaseURL: "https://shop.example", Version: "2025-10",
+			Window: time.Hour, Interval: time.Minute, Client: &http.Client{Transport: api},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+		defer cancel()
+		if p.Run(ctx); api.calls != 3 || ids(sink.Events()) != "t2" {
+			t.Errorf("%d calls, reported %s", api.calls, ids(sink.Events()))
+		}
 	})
 }
 
@@ -173,12 +208,12 @@ func TestPollSince(t *testing.T) {
 	})
 }
 
-// One transaction that is wrong keeps no other, and is said once.
+// One transaction that is wrong, or that says too little, keeps no other, and is said once.
 func TestOneWrong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		api := &partners{t: t, transactions: []transaction{{"t4", "4", now}, {"t3", "x", now.Add(-1)}, {"t2", "2", now.Add(-2)}, {"t1", "1", now.Add(-3)}}}
+		api := &partners{t: t, transactions: []transaction{{"t5", "", now}, {"t3", "x", now}, {"t4", "4", now}, {"t2", "2", now.Add(-2)}, {"t1", "1", now.Add(-3)}}}
 		sink := &billingtest.Sink{}
 		if err := sink.Enqueue(t.Context(), fprom.Sale{EventID: "t2", UID: "ada", Amount: 1, Currency: "usd"}); err != nil {
 			t.Fatal(err)
@@ -193,7 +228,7 @@ func TestOneWrong(t *testing.T) {
 		if got := ids(sink.Events()); got != "t2 t1 t4" {
 			t.Errorf("reported %s", got)
 		}
-		if strings.Count(log.String(), "cannot be read") != 1 || strings.Count(log.String(), "used before") != 1 {
+		if strings.Count(log.String(), "cannot be read") != 1 || strings.Count(log.String(), "may be lost") != 1 || strings.Count(log.String(), "used before") != 1 {
 			t.Errorf("logged %s", log.String())
 		}
 	})
@@ -207,7 +242,10 @@ func TestErrors(t *testing.T) {
 		queue        error
 	}{
 		{status: 401, want: "check Config.Organization and Config.AccessToken"},
+		{status: 403, want: "may view financials"},
+		{status: 404, want: "may view financials"},
 		{status: 429, want: "429"},
+		{answer: "{}" + strings.Repeat(" ", 4<<20), want: "too large"},
 		{answer: "<html>", want: "cannot be read"},
 		{answer: `{"errors":[{"message":"Field 'x' doesn't exist"}]}`, want: "doesn't exist"},
 		{queue: fprom.ErrQueueFull, want: "the queue is full"},
@@ -272,26 +310,42 @@ func (l ledger) Entries(context.Context, fprom.Filter) iter.Seq2[fprom.Entry, er
 	}
 }
 
-// TestRunAfterALongTime: a service that was down for weeks goes on where the outbox says that it ended.
+// TestRunAfterALongTime: a service that was down for weeks goes on where the outbox says that it ended, also if it is ended again while it
+// catches up.
 func TestRunAfterALongTime(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		now := time.Now()
-		ago := func(d time.Duration) time.Time { return now.Add(-d * 24 * time.Hour) }
-		api := &partners{t: t, transactions: []transaction{{"t3", "3", ago(1)}, {"t2", "2", ago(20)}, {"t1", "1", ago(50)}}}
-		sink := &billingtest.Sink{}
-		p := poller(t, sink, api, io.Discard, ledger{
-			{Key: "sale:ch_1", RecordedAt: ago(1)},
-			{Key: "sale:gid://partners/AppSubscriptionSale/1", RecordedAt: ago(22)},
-			{Key: "sale:gid://partners/AppSubscriptionSale/0", RecordedAt: ago(30)},
+	for _, tt := range []struct {
+		name     string
+		recorded []time.Duration // days ago
+		want     string
+	}{
+		{"down for weeks", []time.Duration{22, 30}, "t2 t3"},
+		{"cut off while it caught up", []time.Duration{0, 1, 22, 30}, "t2 t3"},
+		{"has caught up days ago", []time.Duration{1, 2, 5, 22, 30}, "t3"},
+		{"caught up long ago", []time.Duration{1, 2, 3, 5, 40}, "t3"},
+		{"from the future", []time.Duration{-1, 22}, "t2 t3"},
+		{"the first time", nil, "t3"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				now := time.Now()
+				ago := func(d time.Duration) time.Time { return now.Add(-d*24*time.Hour - time.Second) }
+				api := &partners{t: t, transactions: []transaction{{"t3", "3", ago(1)}, {"t2", "2", ago(20)}, {"t1", "1", ago(50)}}}
+				outbox := ledger{{Key: "sale:ch_1", RecordedAt: ago(1)}}
+				for i, d := range tt.recorded {
+					outbox = append(outbox, fprom.Entry{Key: fmt.Sprintf("sale:gid://partners/AppSubscriptionSale/%d", i), RecordedAt: ago(d)})
+				}
+				sink := &billingtest.Sink{}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				poller(t, sink, api, io.Discard, outbox).Run(ctx)
+				if got := ids(sink.Events()); got != tt.want {
+					t.Errorf("reported %q", got)
+				}
+			})
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		p.Run(ctx)
-		if got := ids(sink.Events()); got != "t2 t3" {
-			t.Errorf("reported %q", got)
-		}
-	})
+	}
 }
 
 // Without a tracker nothing is reported, and nothing panics.
