@@ -180,11 +180,18 @@ func (a *app) noteColumns(columns []backfill.Column, flags backfillFlags) {
 		}
 	}
 	a.note("columns: %s", strings.Join(taken, ", "))
-	refunds := slices.IndexFunc(columns, func(c backfill.Column) bool {
-		return c.Field == "" && strings.Contains(strings.ToLower(c.Name), "refund")
-	})
-	if flags.kind == fprom.KindSale && refunds >= 0 {
-		a.note("column %s is left out: a refunded payment is taken as a sale, and earns its commission until its refund is reported too; bring in the provider's list of refunds with --kind refund", columns[refunds].Name)
+	leftOut := func(word string) (name string) {
+		if i := slices.IndexFunc(columns, func(c backfill.Column) bool { return c.Field == "" && strings.Contains(strings.ToLower(c.Name), word) }); i >= 0 {
+			name = columns[i].Name
+		}
+		return name
+	}
+	if c := leftOut("refund"); flags.kind == fprom.KindSale && c != "" {
+		a.note("column %s is left out: a refunded payment is taken as a sale, and earns its commission until its refund is reported too; bring in the provider's list of refunds with --kind refund", c)
+	}
+	byID := slices.Contains(columns, backfill.Column{Name: "id", Field: "event_id"}) // as in Stripe's export of payments
+	if c := leftOut("invoice id"); flags.kind == fprom.KindSale && byID && c != "" {
+		a.note("column %s is left out: if the service reports a payment under its invoice's id, as billing/stripe does, add --map '%[1]s=event_id', or a payment that it has reported earns a second commission", c)
 	}
 	named := slices.ContainsFunc(columns, func(c backfill.Column) bool { return c.Field == "currency" })
 	if flags.amount == string(backfill.Major) && flags.currency == "" && !named {

@@ -295,10 +295,13 @@ func TestBackfillOfAnOddFile(t *testing.T) {
 		}
 	}
 	payments := filepath.Join(t.TempDir(), "payments.csv")
-	if err := os.WriteFile(payments, []byte("id,Amount,Amount Refunded,Customer Email,Status\nch_1,20.00,20.00,ann@example.com,Refunded\n"), 0o600); err != nil {
+	if err := os.WriteFile(payments, []byte("id,Amount,Amount Refunded,Customer Email,Status,Invoice ID\nch_1,20.00,20.00,ann@example.com,Refunded,in_1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := fprom(t, e, "backfill", payments, "--amount", "major").want(t, 0); !strings.Contains(r.err, "column Amount Refunded is left out") || !strings.Contains(r.err, "list of refunds with --kind refund") {
+	if r := fprom(t, e, "backfill", payments, "--amount", "major").want(t, 0); !strings.Contains(r.err, "column Amount Refunded is left out") || !strings.Contains(r.err, "list of refunds with --kind refund") || !strings.Contains(r.err, "add --map 'Invoice ID=event_id'") {
+		t.Error(r)
+	}
+	if r := fprom(t, e, "backfill", payments, "--amount", "major", "--map", "Invoice ID=event_id").want(t, 0); strings.Contains(r.err, "add --map") {
 		t.Error(r)
 	}
 }
