@@ -83,3 +83,34 @@ func TestPutOfWhatIsDoneMeanwhile(t *testing.T) {
 		})
 	}
 }
+
+// TestPutOfWhatIsRemovedMeanwhile: a Put that has seen a dead letter, and waits for another transaction that removes it, stores its event.
+func TestPutOfWhatIsRemovedMeanwhile(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	r := record{answer: func(fprom.Message) error { return errRejected }}
+	put(t, q, sale("1", "ann", 100))
+	stop := start(t, q, r.deliver)
+	flush(t, q)
+	stop()
+	again := make(chan error, 1)
+	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		row := ` FROM ` + cfg.Schema + `.fprom_ledger WHERE state = 'dead'`
+		if _, err := tx.Exec(t.Context(), `SELECT`+row+` FOR UPDATE`); err != nil {
+			return err
+		}
+		go func() { again <- q.Put(t.Context(), message(t, sale("1", "ann", 100))) }()
+		waiters(t, pool, cfg.Schema, 1)
+		_, err := tx.Exec(t.Context(), `DELETE`+row)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-again; err != nil {
+		t.Fatal(err)
+	}
+	if e := entriesOf(t, q, fprom.Filter{State: fprom.StateWaiting}); len(e) != 1 {
+		t.Errorf("waiting: %v, want the event that was put", e)
+	}
+}
