@@ -115,7 +115,7 @@ func TestBulkJobsOfTwoLiveEvents(t *testing.T) {
 	q, pool := open(t, cfg)
 	var r record
 	r.answer = func(m fprom.Message) error {
-		if m.Bulk && m.Attempt == 1 {
+		if m.Bulk && m.Attempt == 1 && m.Key != "sale:ann3" {
 			return &fprom.APIError{StatusCode: 503, RetryAfter: time.Hour}
 		}
 		return nil
@@ -137,10 +137,39 @@ func TestBulkJobsOfTwoLiveEvents(t *testing.T) {
 		return n
 	}
 	waitFor(t, "the first attempts", func() bool { return tried(true) == 2 })
-	put(t, q, sale("ann2", "ann", 100), sale("ben2", "ben", 100))
+	later := message(t, sale("ann3", "ann", 100))
+	later.Bulk = true
+	if err := q.Put(t.Context(), message(t, sale("ann2", "ann", 100)), message(t, sale("ben2", "ben", 100)), later); err != nil {
+		t.Fatal(err)
+	}
 	waitFor(t, "them to become live", func() bool { return tried(false) == 2 })
+	if e := entriesOf(t, q, fprom.Filter{Keys: []string{"ann3"}}); len(e) != 1 || !e[0].Bulk {
+		t.Errorf("%+v became live, for which no live event waits", e)
+	}
 	comeDue(t, pool, cfg.Schema)
 	flush(t, q)
+}
+
+// TestBulkEventThatBecomesLive: it is delivered without its job in the queue of bulk events, which stands still here, and at once.
+func TestBulkEventThatBecomesLive(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)} // a job that is lost comes again after a minute
+	q, pool := open(t, cfg)
+	m := message(t, sale("1", "ann", 100))
+	m.Bulk = true
+	if err := q.Put(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.river_job SET state = 'scheduled', scheduled_at = now() + interval '50 seconds'`)
+	var r record
+	start(t, q, r.deliver)
+	time.Sleep(2 * time.Second) // the first look for lost jobs is within a second
+	put(t, q, sale("2", "ann", 100))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := q.Flush(ctx); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestSetAsideUnderWay: a later event of its customer passes one that is set aside, also after another failure of it, but not
