@@ -2,6 +2,7 @@ package echoadapter_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -112,6 +113,39 @@ func TestEcho(t *testing.T) {
 				return e
 			}, adaptertest.Case{Want: c.want, WantStatus: c.wantStatus})
 		})
+	}
+}
+
+// TestContextIsGivenBack: after the middleware, Echo's context has the writer and the request it had, whether the handler returned or
+// panicked; a request that a handler put there stays.
+func TestContextIsGivenBack(t *testing.T) {
+	t.Parallel()
+	var own *http.Request
+	for name, handler := range map[string]echo.HandlerFunc{
+		"return": func(echo.Context) error { return nil },
+		"panic":  func(echo.Context) error { panic("no") },
+		"own": func(c echo.Context) error {
+			own = c.Request().Clone(c.Request().Context())
+			c.SetRequest(own)
+			return nil
+		},
+	} {
+		e := echo.New()
+		e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+			return func(c echo.Context) error {
+				writer := c.Response().Writer
+				request := c.Request()
+				defer func() {
+					_ = recover()
+					if c.Response().Writer != writer || name != "own" && c.Request() != request || name == "own" && c.Request() != own {
+						t.Errorf("%s: the context has another writer or request", name)
+					}
+				}()
+				return next(c)
+			}
+		}, echoadapter.Middleware(nil))
+		e.GET("/", handler)
+		e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 	}
 }
 

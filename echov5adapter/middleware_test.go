@@ -120,6 +120,39 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// TestContextIsGivenBack: after the middleware, Echo's context has the writer and the request it had, whether the handler returned or
+// panicked; a request that a handler put there stays.
+func TestContextIsGivenBack(t *testing.T) {
+	t.Parallel()
+	var own *http.Request
+	for name, handler := range map[string]echo.HandlerFunc{
+		"return": func(*echo.Context) error { return nil },
+		"panic":  func(*echo.Context) error { panic("no") },
+		"own": func(c *echo.Context) error {
+			own = c.Request().Clone(c.Request().Context())
+			c.SetRequest(own)
+			return nil
+		},
+	} {
+		e := echo.New()
+		e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+			return func(c *echo.Context) error {
+				writer := c.Response()
+				request := c.Request()
+				defer func() {
+					_ = recover()
+					if c.Response() != writer || name != "own" && c.Request() != request || name == "own" && c.Request() != own {
+						t.Errorf("%s: the context has another writer or request", name)
+					}
+				}()
+				return next(c)
+			}
+		}, echov5adapter.Middleware(nil))
+		e.GET("/", handler)
+		e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+	}
+}
+
 // TestWrapMiddleware holds Middleware's documentation to what Echo does: its bridge to net/http reports a declined card as
 // a sale, and this adapter does not.
 func TestWrapMiddleware(t *testing.T) {
