@@ -30,6 +30,11 @@ func TestComparison(t *testing.T) {
 			{"none is made", nil, "ok", "", "", "", ""},
 			{"not yet", &statuspage.Comparison{}, "ok", "–", "not yet", "", ""},
 			{"clean", &statuspage.Comparison{At: at, Days: 7}, "ok", "0 missing", "7 days, 5 h ago", "", ""},
+			{"26 h ago", &statuspage.Comparison{At: at.Add(-21 * time.Hour), Days: 7}, "ok", "0 missing", "7 days, 1 d 2 h ago", "", ""},
+			{
+				"more than 26 h ago", &statuspage.Comparison{At: at.Add(-21*time.Hour - time.Second), Days: 7}, "warn", "0 missing", "7 days, 1 d 2 h ago",
+				"The last comparison with FirstPromoter was 1 d 2 h ago.", "`fprom reconcile` compares now.",
+			},
 			{
 				"none for two nights", &statuspage.Comparison{At: at.Add(-48 * time.Hour), Days: 7}, "warn", "0 missing", "7 days, 2 d 5 h ago",
 				"The last comparison with FirstPromoter was 2 d 5 h ago.", "`fprom reconcile` compares now.",
