@@ -98,6 +98,25 @@ func TestDead(t *testing.T) {
 	})
 }
 
+// The list shows 50 dead letters, and says how to see the others; --all shows all.
+func TestDeadListShowsAll(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	events := make([]root.Event, 51)
+	for i := range events {
+		events[i] = sale(fmt.Sprintf("ch_%02d", i), "jane@example.com", 100, "usd")
+	}
+	givenUp(t, p, events...)
+	e := env{"FPROM_OUTBOX": p.where}
+	if n := len(dead(t, e)); n != 50 {
+		t.Errorf("%d dead letters, want 50", n)
+	}
+	var l letters
+	if fprom(t, e, "dead", "list", "--all", "-o", "json").want(t, 0).object(t, &l); len(l.Dead) != 51 {
+		t.Errorf("--all: %d dead letters, want 51", len(l.Dead))
+	}
+}
+
 // The JSON of redrive has the same fields whether it sends, waits, or finds nothing to send.
 func TestRedriveInJSON(t *testing.T) {
 	t.Parallel()
