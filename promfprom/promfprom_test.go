@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -32,7 +33,7 @@ func TestFigures(t *testing.T) {
 	sale := fprom.Message{Kind: fprom.KindSale, RecordedAt: time.Now()}
 	for _, s := range []fprom.Step{
 		{Stage: fprom.StageEnqueued, Message: sale},
-		{Stage: fprom.StageRetry, Message: sale, Result: fprom.Result{Outcome: fprom.Undelivered, StatusCode: 500}, Elapsed: time.Second},
+		{Stage: fprom.StageRetry, Message: sale, Result: fprom.Result{Outcome: fprom.Undelivered, StatusCode: 500}, Elapsed: 2 * time.Second},
 		{Stage: fprom.StageDelivered, Message: sale, Result: fprom.Result{Outcome: fprom.Tracked, StatusCode: 200}, Elapsed: time.Second, Waited: 3 * time.Second},
 	} {
 		m.Observe(t.Context(), s)
@@ -121,6 +122,19 @@ fprom_rate_limit_wait_duration_seconds_count 2
 		"fprom_reconcile_differences", "fprom_reconcile_failed", "fprom_reconcile_timestamp_seconds", "fprom_reconcile_missing", "fprom_rate_limit_limit", "fprom_rate_limit_wait_duration_seconds")
 	if err != nil {
 		t.Error(err)
+	}
+	registry, seconds := prometheus.NewPedanticRegistry(), map[string]float64{}
+	registry.MustRegister(m)
+	families, err := registry.Gather()
+	for _, f := range families {
+		for _, x := range f.GetMetric() {
+			if sum := x.GetHistogram().GetSampleSum(); f.GetName() == "fprom_attempt_duration_seconds" && sum > 0 {
+				seconds[x.GetLabel()[0].GetValue()] = sum
+			}
+		}
+	}
+	if want := map[string]float64{"failed": 2, "tracked": 1}; err != nil || !maps.Equal(seconds, want) {
+		t.Errorf("attempts took %v, want %v; %v", seconds, want, err)
 	}
 	if problems, err := testutil.CollectAndLint(m); err != nil || len(problems) > 0 {
 		t.Errorf("Prometheus' own rules for names: %v, %v", problems, err)
