@@ -46,9 +46,12 @@ func hasCommissionOf(e *event, c firstpromoter.Commission) bool {
 	return slices.ContainsFunc(e.rows, func(x firstpromoter.Commission) bool { return x.PromoterID == c.PromoterID && x.Tier == c.Tier })
 }
 
-// nearest returns the fitting event that is nearest in time, within two days, or nil.
+// samePayment is how far a commission of a sale may be from the sale's date.
+const samePayment = 48 * time.Hour
+
+// nearest returns the fitting event that is nearest in time, within samePayment, or nil.
 func nearest(events []*event, c firstpromoter.Commission, fits func(*event, firstpromoter.Commission) bool) (best *event) {
-	least := 48 * time.Hour
+	least := samePayment
 	for _, e := range events {
 		if d := c.Created.Sub(e.at).Abs(); fits(e, c) && d <= least {
 			best, least = e, d

@@ -3,10 +3,33 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
 )
+
+// dropOtherIDs counts the lost events that FirstPromoter seems to have under an event id that is not ours, and leaves them out of
+// what is sent again: it cannot know that they are the same. Only a list has the customers.
+func (r *run) dropOtherIDs() {
+	foreign := map[string][]firstpromoter.Commission{}
+	for _, rows := range r.foreign {
+		for _, c := range rows {
+			foreign[strings.ToLower(c.Email)] = append(foreign[strings.ToLower(c.Email)], c)
+			foreign[strings.ToLower(c.UID)] = append(foreign[strings.ToLower(c.UID)], c)
+		}
+	}
+	before := len(r.lost)
+	r.lost = slices.DeleteFunc(r.lost, func(e *event) bool {
+		return slices.ContainsFunc(e.customers[:], func(name string) bool {
+			return name != "" && slices.ContainsFunc(foreign[strings.ToLower(name)], func(c firstpromoter.Commission) bool {
+				return kindOf(c) == e.kind && sameAmount(e, c) && c.Created.Sub(e.at).Abs() <= samePayment
+			})
+		})
+	})
+	r.report.OtherID = before - len(r.lost)
+}
 
 // redrive sends the missing events again. An event that fails does not stop the others, but refused credentials do.
 func (r *run) redrive(ctx context.Context) error {

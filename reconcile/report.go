@@ -15,6 +15,7 @@ type Report struct {
 	Dead          int       `json:"dead"`         // how many of these are dead letters that FirstPromoter does not have
 	Unidentified  int       `json:"unidentified"` // commissions that fit no event of ours: without an event id, older than the outbox, or of refunds if the list of sales has none
 	Missing       []Entry   `json:"missing"`
+	OtherID       int       `json:"other_id"` // how many of these FirstPromoter seems to have under another event id: they are not sent again
 	Foreign       []Entry   `json:"foreign"`
 	AmountDiffers []Entry   `json:"amount_differs"`
 	Doubled       []Entry   `json:"doubled"`
@@ -77,13 +78,14 @@ func (r Report) Advice() (lines []string) {
 			lines = append(lines, strconv.Itoa(n)+" "+text)
 		}
 	}
+	say(r.OtherID, "missing, but FirstPromoter has commissions of the same customers and amounts under other event ids: they are not sent again, since they would earn twice. Does another column of the list have the event ids, as with --map 'Invoice ID=event_id'? If not, two integrations report sales")
 	if d := r.Redriven; d != nil {
 		say(d.NoCustomer, "not sent again: the outbox erases a customer once an event is done, so it does not know whose sale it was. Add --sales FILE: a list with the same event ids and the customers, such as the payment provider's export")
 		say(d.Failed, "not sent again: "+d.Reason+". Run it again")
 		say(d.Duplicate, "sent again, and FirstPromoter has the event id: it shows no commission for it. Ask its support, with the event ids")
 		say(d.NotReferral, "sent again, and FirstPromoter knows the customer as no referral: fprom why EMAIL says more")
 	} else {
-		say(len(r.Missing), "missing: add --redrive to send them again under their own event ids, so that nothing is paid twice. An outbox has erased the customers: it needs --sales FILE beside it, such as the payment provider's export")
+		say(len(r.Missing)-r.OtherID, "missing: add --redrive to send them again under their own event ids, so that nothing is paid twice. An outbox has erased the customers: it needs --sales FILE beside it, such as the payment provider's export")
 	}
 	say(r.Dead, "given up: fprom dead list shows the reasons. Mend the cause, then fprom dead redrive, or drop what is no sale")
 	say(len(r.Foreign), "foreign: another integration reports sales too; or the outbox is younger than these days, or the list that was compared (--sales) lacks some of them, and nothing is wrong. Disconnect the other one in FirstPromoter (Settings → Integrations), or stop reporting here; deny only those commissions that are for a sale that also earned one here")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/backfill"
+	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/reconcile"
 )
@@ -89,6 +90,37 @@ func TestRedriveInTheCurrencyOfTheOutbox(t *testing.T) {
 	}
 }
 
+// A sale that FirstPromoter has under another event id is not sent again: it would earn a second commission. Such is each sale of a
+// list in which another column has the event ids.
+func TestRedriveUnderAnotherID(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t)
+	for i, email := range []string{"ann@example.com", "bob@example.com", "cid@example.com"} {
+		fake.AddPastSale(fpromtest.PastSale{EventID: fmt.Sprint("in_", i), Email: email, Amount: 500, Currency: "USD", At: noon})
+	}
+	client, err := firstpromoter.New(firstpromoter.Config{BaseURL: fake.URL, APIKey: fake.APIKey, AccountID: fake.AccountID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent []string
+	r, err := reconcile.Run(t.Context(), reconcile.Options{
+		Client: client, From: monday, To: monday, Full: true,
+		Sales: sold(
+			reconcile.Sale{At: monday, Event: fprom.Sale{EventID: "ch_0", Email: "Ann@example.com", Amount: 500, Currency: "USD"}},
+			reconcile.Sale{At: monday, Event: fprom.Sale{EventID: "another amount", Email: "bob@example.com", Amount: 501, Currency: "USD"}},
+			reconcile.Sale{At: monday.AddDate(0, 0, -3), Event: fprom.Sale{EventID: "days before", Email: "cid@example.com", Amount: 500, Currency: "USD"}},
+			reconcile.Sale{At: monday, Event: fprom.Sale{EventID: "in_2", Email: "cid@example.com", Amount: 500, Currency: "USD"}},
+		),
+		Redrive: func(_ context.Context, e fprom.Event) (fprom.Result, error) {
+			sent = append(sent, e.(fprom.Sale).EventID)
+			return fprom.Result{Outcome: fprom.Tracked}, nil
+		},
+	})
+	if err != nil || len(r.Missing) != 2 || r.OtherID != 1 || !slices.Equal(sent, []string{"another amount"}) || !strings.Contains(fmt.Sprint(r.Advice()), "--map") {
+		t.Errorf("%v sent; %+v %q %v", sent, r, r.Advice(), err)
+	}
+}
+
 // The advice says of everything that differs what to do, and of what was sent again why it did not help.
 func TestAdvice(t *testing.T) {
 	t.Parallel()
@@ -101,6 +133,7 @@ func TestAdvice(t *testing.T) {
 	}{
 		{"clean", reconcile.Report{Denied: one}, true, nil},
 		{"missing", reconcile.Report{Missing: one}, false, []string{"--redrive to send them again under their own event ids, so that nothing is paid twice. An outbox has erased the customers: it needs --sales FILE"}},
+		{"under another id", reconcile.Report{Missing: one, OtherID: 1}, false, []string{"under other event ids"}},
 		{"all is sent again", reconcile.Report{Missing: one, Redriven: &reconcile.Redriven{Tracked: 1}}, true, nil},
 		{"an outbox alone", reconcile.Report{Missing: one, Redriven: &reconcile.Redriven{NoCustomer: 1}}, false, []string{"1 not sent again: the outbox erases a customer once an event is done, so it does not know whose sale it was. Add --sales FILE"}},
 		{"one failed", reconcile.Report{Missing: one, Redriven: &reconcile.Redriven{Failed: 1, Reason: "no answer"}}, false, []string{"1 not sent again: no answer. Run it again"}},

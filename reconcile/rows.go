@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
@@ -116,7 +115,7 @@ func (r *run) refundOf(c firstpromoter.Commission) *event {
 	}
 	best := sale
 	for _, e := range r.ourRefunds {
-		fits := (e.sale == "" || e.sale == sale.id) && sameAmount(e, c) && c.Created.Sub(e.at).Abs() < 48*time.Hour
+		fits := (e.sale == "" || e.sale == sale.id) && sameAmount(e, c) && c.Created.Sub(e.at).Abs() < samePayment
 		if fits && (best == sale || hasCommissionOf(best, c)) {
 			best = e
 		}

@@ -83,7 +83,8 @@ func (r *run) run(ctx context.Context) error {
 		clear(r.read) // a list of other days says nothing about these: all commissions would be foreign
 	}
 	r.progress("days", 0, len(r.read), 0)
-	if err := r.compareCommissions(ctx); err != nil || r.Redrive == nil {
+	err := r.compareCommissions(ctx)
+	if r.dropOtherIDs(); err != nil || r.Redrive == nil {
 		return err
 	}
 	return r.redrive(ctx)
