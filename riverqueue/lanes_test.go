@@ -150,25 +150,24 @@ func TestBulkJobsOfTwoLiveEvents(t *testing.T) {
 	flush(t, q)
 }
 
-// TestBulkEventThatBecomesLive: it is delivered without its job in the queue of bulk events, which stands still here, and at once.
+// TestBulkEventThatBecomesLive: it does not wait for its job in the queue of bulk events, which is taken here, nor for the look for lost jobs.
 func TestBulkEventThatBecomesLive(t *testing.T) {
 	t.Parallel()
-	cfg := riverqueue.Config{Schema: newSchema(t)} // a job that is lost comes again after a minute
+	var log lines
+	cfg := riverqueue.Config{Schema: newSchema(t), Logger: log.logger()}
 	q, pool := open(t, cfg)
 	m := message(t, sale("1", "ann", 100))
 	m.Bulk = true
 	if err := q.Put(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	execSQL(t, pool, `UPDATE `+cfg.Schema+`.river_job SET state = 'scheduled', scheduled_at = now() + interval '50 seconds'`)
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.river_job SET state = 'running', attempt = 1, attempted_by = ARRAY['dead'], attempted_at = now()`)
+	put(t, q, sale("2", "ann", 100))
 	var r record
 	start(t, q, r.deliver)
-	time.Sleep(2 * time.Second) // the first look for lost jobs is within a second
-	put(t, q, sale("2", "ann", 100))
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if err := q.Flush(ctx); err != nil {
-		t.Error(err)
+	flush(t, q)
+	if log.count("lost their job") != 0 {
+		t.Error("the event that became live got no job")
 	}
 }
 
@@ -176,11 +175,12 @@ func TestBulkEventThatBecomesLive(t *testing.T) {
 // while that is under way.
 func TestSetAsideUnderWay(t *testing.T) {
 	t.Parallel()
-	cfg := riverqueue.Config{Schema: newSchema(t)}
+	var log lines
+	cfg := riverqueue.Config{Schema: newSchema(t), Logger: log.logger()}
 	q, pool := open(t, cfg)
 	begun, release := make(chan string, 10), make(chan struct{})
 	put(t, q, sale("1", "ann", 100))
-	start(t, q, func(_ context.Context, m fprom.Message) error {
+	stop := start(t, q, func(_ context.Context, m fprom.Message) error {
 		begun <- m.Key
 		if m.Key == "sale:1" {
 			<-release
@@ -202,6 +202,16 @@ func TestSetAsideUnderWay(t *testing.T) {
 	defer cancel()
 	if err := q.Flush(ctx); !errors.Is(err, fprom.ErrNotDue) || len(begun) != 1 {
 		t.Errorf("Flush: %v after %d deliveries of the later event, want ErrNotDue and one", err, len(begun))
+	}
+	if log.count("lost their job") != 0 {
+		t.Error("the event that may pass got no job")
+	}
+	stop()
+	put(t, q, sale("5", "ann", 100))
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second/2)
+	defer cancel()
+	if err := q.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Flush: %v, although an event is due: it may pass the one that is set aside", err)
 	}
 }
 
