@@ -105,10 +105,7 @@ func (q *Queue) work(run, ctx context.Context, job *river.Job[wakeUp], deliverie
 	if m.Bulk {
 		ctx = context.WithValue(ctx, bulkKey{}, true)
 	}
-	var result fprom.Result
-	if err = ctx.Err(); err == nil { // ctx may have ended while the event was claimed
-		result, err = backlog.Recovered(ctx, deliver, m)
-	}
+	result, err := backlog.Recovered(ctx, deliver, m)
 	q.settle(run, ctx, m, generation, result, err)
 	return nil
 }
