@@ -71,3 +71,22 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("%d commissions by %d calls, want 2 by 2", n, sent)
 	}
 }
+
+// TestRunEndsAfterItsDeliveries: a delivery that lasts longer than what Run leaves River to end is over, and its outcome stored, when
+// Run returns: the pool may be closed then.
+func TestRunEndsAfterItsDeliveries(t *testing.T) {
+	t.Parallel()
+	q, _ := open(t, riverqueue.Config{})
+	put(t, q, sale("1", "ann", 100))
+	begun := make(chan struct{})
+	stop := start(t, q, func(context.Context, fprom.Message) error {
+		close(begun)
+		time.Sleep(7 * time.Second)
+		return nil
+	})
+	<-begun
+	stop()
+	if e := entriesOf(t, q, fprom.Filter{}); len(e) != 1 || e[0].State != fprom.StateDone {
+		t.Errorf("entries after Run: %+v, want the event done", e)
+	}
+}
