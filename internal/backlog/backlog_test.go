@@ -219,6 +219,31 @@ func TestRetriesTogether(t *testing.T) {
 	})
 }
 
+// TestHangingLive: new live messages that hang on half of the workers hold up neither a retry nor a bulk message. A bulk message
+// that waits for longer does not hold up the retry either.
+func TestHangingLive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, seq, begin := backlog.New[string](), uint64(0), time.Now()
+		add(l, &seq, "x", "y", "z", "A", "B")
+		run(t, l, 4, time.Hour, func(it *item) {
+			switch now := time.Since(begin); {
+			case it.Value == "x" && now == 0:
+				l.Retry(it, time.Second, false)
+				return
+			case it.Value == "B" && now == 0:
+				l.Retry(it, time.Minute, false)
+				return
+			case it.Value == "y" || it.Value == "z":
+				time.Sleep(10 * time.Minute)
+			case now > time.Second && it.Value != "B":
+				t.Errorf("%s went after %v", it.Value, now)
+			}
+			l.Done(it)
+		})
+	})
+}
+
 // TestBulkLeavesRoom: a live message finds a worker at once, however many bulk ones wait.
 func TestBulkLeavesRoom(t *testing.T) {
 	t.Parallel()
