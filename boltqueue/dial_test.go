@@ -75,8 +75,8 @@ func TestSilentService(t *testing.T) {
 	})}
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { _ = server.Close() })
-	if _, err := boltqueue.DialWithin(path, 50*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), path) {
-		t.Errorf("Dial of a service that does not answer: %v, want an error that names the file", err)
+	if _, err := boltqueue.DialWithin(path, 50*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), path+`" has not answered`) {
+		t.Errorf("Dial of a service that does not answer: %v, want an error that says so and names the file", err)
 	}
 	next.Store("{}")
 	r := dial(t, dir)
