@@ -49,6 +49,21 @@ func TestUnconfirmed(t *testing.T) {
 	}
 }
 
+// TestPanicOfCommit: an outbox whose commit meets a damaged page is out of use, and the next process can open the file once it is
+// closed.
+func TestPanicOfCommit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q := open(t, dir, discard, boltqueue.WithFailures(func() error { panic("page 7: multiple references") }, whole))
+	for range 2 {
+		if err := q.Put(t.Context(), sale(t, 1, 100)); !errors.Is(err, boltqueue.ErrDamaged) || !strings.Contains(err.Error(), "page 7") {
+			t.Errorf("Put: %v, want what is damaged", err)
+		}
+	}
+	closeQueue(t, q)
+	put(t, open(t, dir), sale(t, 1, 100))
+}
+
 // TestFullForAWhile: while the disk takes nothing, puts fail, and of what waits no more is sent than there are workers.
 // Then all goes on by itself.
 func TestFullForAWhile(t *testing.T) {
