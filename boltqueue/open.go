@@ -128,7 +128,6 @@ func (q *Queue) load() error {
 // load adds the waiting events to the line, and counts the others. An event that cannot be read is a dead letter.
 func (t *transaction) load() error {
 	end, c := t.open.Sequence(), t.open.Cursor()
-	t.q.keys = make(map[keyHash]uint32, t.open.Stats().KeyN)
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		seq := seqOf(k)
 		if len(k) != 8 || seq > end {
