@@ -126,6 +126,9 @@ func TestForgottenWaits(t *testing.T) {
 			if tries++; tries == 1 {
 				return &fprom.APIError{StatusCode: 503, RetryAfter: time.Second}
 			}
+			if e := entries(t, q, fprom.Filter{State: fprom.StateWaiting}); len(e) != 1 || e[0].Attempts != 1 || !e[0].NextAttempt.IsZero() {
+				t.Errorf("%+v; want no next attempt while it is under way", e)
+			}
 			return reject(m)
 		})
 		if len(got) != 2 || got[1].Customer != m.Customer || string(got[1].Body) != string(m.Body) {

@@ -1,6 +1,7 @@
 package boltqueue_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -54,13 +55,17 @@ func TestUnconfirmed(t *testing.T) {
 func TestPanicOfCommit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	q := open(t, dir, discard, boltqueue.WithFailures(func() error { panic("page 7: multiple references") }, whole))
+	var log bytes.Buffer
+	q := open(t, dir, boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), boltqueue.WithFailures(func() error { panic("page 7: multiple references") }, whole))
 	for range 2 {
 		if err := q.Put(t.Context(), sale(t, 1, 100)); !errors.Is(err, boltqueue.ErrDamaged) || !strings.Contains(err.Error(), "page 7") {
 			t.Errorf("Put: %v, want what is damaged", err)
 		}
 	}
 	closeQueue(t, q)
+	if strings.Count(log.String(), "out of use until it is opened again") != 1 {
+		t.Errorf("logged %q; want once that it is out of use", log.String())
+	}
 	put(t, open(t, dir), sale(t, 1, 100))
 }
 

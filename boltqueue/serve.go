@@ -57,7 +57,7 @@ func (q *Queue) listen() {
 // delivers.
 func (q *Queue) watched(ctx context.Context, _ struct{}) (fprom.QueueStats, error) {
 	s, err := q.Stats(ctx)
-	if stats := q.tracker.Load(); stats != nil && err == nil && s.Delivering {
+	if stats := q.tracker.Load(); stats != nil && s.Delivering {
 		t := (*stats)()
 		s.PausedUntil, s.PauseReason, s.Breaker, s.LastMinute = t.PausedUntil, t.PauseReason, t.Breaker, &t.LastMinute
 		s.Conflicts = max(s.Conflicts, int(t.Conflicts)) // the file gets no event that the Tracker itself refuses

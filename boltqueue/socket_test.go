@@ -310,6 +310,9 @@ func TestWatched(t *testing.T) {
 	q.Watch(tracker.Stats)
 	r := dial(t, dir)
 	put(t, q, sale(t, 1, 100))
+	for _, amount := range []int64{100, 200, 200} { // two conflicts of one pair
+		_ = tracker.Enqueue(t.Context(), fprom.Sale{EventID: "2", Email: "ann@example.com", Amount: amount})
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
@@ -317,13 +320,18 @@ func TestWatched(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Delivering && !s.PausedUntil.IsZero() && s.PauseReason != "" && s.Breaker == "closed" {
+		if s.Delivering && !s.PausedUntil.IsZero() && s.PauseReason != "" && s.Breaker == "closed" && s.Conflicts == 2 {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	if ctx.Err() != nil {
-		t.Error("the pause of the account is not told")
+		t.Error("the pause of the account, or the conflict, is not told")
+	}
+	_ = q.Put(ctx, sale(t, 1, 200))
+	_ = q.Put(ctx, sale(t, 1, 300))
+	if s, err := r.Stats(ctx); err != nil || s.Conflicts != 3 {
+		t.Errorf("Stats: %+v, %v; want the three pairs of the file, which are more", s, err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
