@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/riverqueue"
@@ -79,6 +81,32 @@ func TestAdmitAfterIdle(t *testing.T) {
 	const apart = 62 * time.Second * 100 / (95 * perMinute)
 	if d := time.Since(begun); d < (calls-1-spare)*apart-50*time.Millisecond {
 		t.Errorf("%d calls in %v after an hour without one, want %d at once and then one in %v", calls, d, spare+1, apart)
+	}
+}
+
+// TestAdmitAtOnce: of two replicas that ask at the same moment the second waits for the first, and gets the call after its one.
+func TestAdmitAtOnce(t *testing.T) {
+	t.Parallel()
+	const perMinute = 30
+	const apart = 62 * time.Second * 100 / (95 * perMinute)
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	if err := q.Admit(t.Context(), perMinute); err != nil {
+		t.Fatal(err)
+	}
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_account SET next_slot = '-infinity'`)
+	begun := time.Now()
+	second := make(chan error, 1)
+	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `SELECT FROM `+cfg.Schema+`.fprom_admit($1, $1, false)`, perMinute)
+		go func() { second <- q.Admit(t.Context(), perMinute) }()
+		waiters(t, pool, cfg.Schema, 1)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-second; err != nil || time.Since(begun) < apart-50*time.Millisecond {
+		t.Errorf("two calls in %v, want %v between them: %v", time.Since(begun), apart, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -356,6 +357,24 @@ func TestDoubledJobs(t *testing.T) {
 	}
 	if r.twice != 0 {
 		t.Errorf("%d deliveries began while another of the same event was under way", r.twice)
+	}
+}
+
+// TestOneJobEach: the look for lost jobs makes none for an event that has one.
+func TestOneJobEach(t *testing.T) {
+	t.Parallel()
+	var log lines
+	cfg := riverqueue.Config{Schema: newSchema(t), Logger: log.logger()}
+	q, pool := open(t, cfg)
+	put(t, q, sale("1", "ann", 100), sale("2", "ben", 100))
+	putBulk(t, q, 2)
+	startWith(t, q, 1, func(ctx context.Context, _ fprom.Message) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	time.Sleep(2 * time.Second) // the first look is within a second
+	if n := countRows(t, pool, `SELECT count(*) FROM `+cfg.Schema+`.river_job`); n != 4 || log.count("lost their job") != 0 {
+		t.Errorf("%d jobs of 4 events:\n%s", n, strings.Join(log.all(), "\n"))
 	}
 }
 
