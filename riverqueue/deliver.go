@@ -52,9 +52,7 @@ func (q *Queue) settle(run, ctx context.Context, m fprom.Message, generation int
 	var again time.Duration
 	if failure != nil && !fprom.IsPermanent(failure) {
 		e.State = fprom.StateWaiting
-		if run.Err() == nil { // else another replica delivers it, or this one after its restart
-			again = min(fprom.RetryDelay(e.Attempts, failure), maxWait)
-		}
+		again = min(fprom.RetryDelay(e.Attempts, failure), maxWait)
 		if ctx.Err() != nil || fprom.IsHeld(failure) {
 			e.Attempts--
 		}

@@ -73,20 +73,26 @@ func TestShutdown(t *testing.T) {
 }
 
 // TestRunEndsAfterItsDeliveries: a delivery that lasts longer than what Run leaves River to end is over, and its outcome stored, when
-// Run returns: the pool may be closed then.
+// Run returns: the pool may be closed then. One that is told meanwhile to wait does wait.
 func TestRunEndsAfterItsDeliveries(t *testing.T) {
 	t.Parallel()
 	q, _ := open(t, riverqueue.Config{})
-	put(t, q, sale("1", "ann", 100))
-	begun := make(chan struct{})
-	stop := start(t, q, func(context.Context, fprom.Message) error {
-		close(begun)
+	put(t, q, sale("1", "ann", 100), sale("2", "ben", 100))
+	begun := make(chan struct{}, 2)
+	stop := start(t, q, func(ctx context.Context, m fprom.Message) error {
+		begun <- struct{}{}
+		if m.Key == "sale:2" {
+			<-ctx.Done()
+			return &fprom.APIError{StatusCode: 503, RetryAfter: 15 * time.Minute}
+		}
 		time.Sleep(7 * time.Second)
 		return nil
 	})
 	<-begun
+	<-begun
 	stop()
-	if e := entriesOf(t, q, fprom.Filter{}); len(e) != 1 || e[0].State != fprom.StateDone {
-		t.Errorf("entries after Run: %+v, want the event done", e)
+	e := entriesOf(t, q, fprom.Filter{})
+	if len(e) != 2 || e[0].State != fprom.StateDone || e[1].State != fprom.StateWaiting || time.Until(e[1].NextAttempt) < 10*time.Minute {
+		t.Errorf("entries after Run: %+v, want the first done, and the second to wait for 15 min", e)
 	}
 }
