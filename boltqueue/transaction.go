@@ -98,7 +98,7 @@ func (t *transaction) put(m fprom.Message) (known *record, err error) {
 // more is taken for a repeat of m.
 func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
 	seq := t.openSeq(hashOf(key))
-	if r := t.read(seq); fprom.SafeKey(r.Key) == key {
+	if r := t.read(seq); !r.damaged && fprom.SafeKey(r.Key) == key {
 		return r, seq
 	}
 	id := t.ids.Get([]byte(key))
