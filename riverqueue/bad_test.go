@@ -17,8 +17,9 @@ import (
 
 // TestBadEvents: events that FirstPromoter refuses, that hang and that fail are put first, and three replicas deliver the
 // others at no less than 80 % of the rate of three replicas without bad events, beside them, in real time. In the long form
-// (FPROM_BAD_EVENTS=long, 8 minutes) 240 events are bad and the rate is that of the sixth and the seventh minute; there it must
-// be 80 % of the usual rate, too, whatever those without bad events reach. The short form has a tenth of both: what bad events cost is calls, so a tenth of them is over after a tenth of the time.
+// (FPROM_BAD_EVENTS=long, 8 minutes) 240 events are bad and the rate is that of the sixth and the seventh minute; there it
+// must also be 80 % of the usual rate, whatever the replicas without bad events reach. The short form has a tenth of both:
+// what bad events cost is calls, so a tenth of them is over after a tenth of the time.
 func TestBadEvents(t *testing.T) {
 	t.Parallel()
 	const limit, usual = 400, 370
