@@ -93,8 +93,8 @@ func plainEmail(s string) bool {
 }
 
 func validText(field, s string) error {
-	invisible := func(r rune) bool {
-		return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+	invisible := func(r rune) bool { // not all that is not graphic: a character may be newer than Go's tables
+		return !unicode.IsGraphic(r) && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 	}
 	return cmp.Or(
 		invalid(len(s) > maxText, field, "is longer than 255 bytes"),
