@@ -112,15 +112,18 @@ const maxDelay = 2 * time.Hour
 
 // load reads the open events. It makes the buckets of an empty file.
 func (q *Queue) load() error {
-	err := q.db.Update(func(tx *bbolt.Tx) (err error) {
+	err := q.db.Update(func(tx *bbolt.Tx) error {
 		if tx.Bucket(bucketMeta) == nil {
 			for _, name := range allBuckets {
-				_, failure := tx.CreateBucketIfNotExists(name)
-				err = errors.Join(err, failure)
+				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+					return err
+				}
 			}
-			err = errors.Join(err, tx.Bucket(bucketMeta).Put(keyFormat, []byte(format)))
+			if err := tx.Bucket(bucketMeta).Put(keyFormat, []byte(format)); err != nil {
+				return err
+			}
 		}
-		return errors.Join(err, q.newTransaction(tx).load())
+		return q.newTransaction(tx).load()
 	})
 	return errors.Join(err, q.db.View(releasePages))
 }
