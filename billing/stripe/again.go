@@ -12,7 +12,7 @@ var errNoAnswerYet = errors.New("the sale of the session's invoice has no answer
 // again sends the sale of a session's invoice a second time, with the attribution of the session, if it was no referral at first.
 func (s settings) again(p *billing.Payload, o billing.Node) {
 	invoice := o.Text("invoice", "invoice.id")
-	if s.ledger == nil {
+	if s.ledger == nil || invoice.S == "" {
 		return
 	}
 	filter := fprom.Filter{Keys: []string{fprom.KindSale + ":" + invoice.S}, Kind: fprom.KindSale}
