@@ -223,9 +223,7 @@ func TestRedriveOfWhatWasSetAside(t *testing.T) {
 	q, pool := open(t, cfg)
 	put(t, q, sale("1", "ann", 100))
 	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET aside = true`)
-	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
-	flush(t, q)
-	stop()
+	rejectAll(t, q)
 	if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
 		t.Fatalf("Redrive: %d, %v", n, err)
 	}
@@ -246,9 +244,7 @@ func TestClaimOfACorrectedEvent(t *testing.T) {
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	q, pool := open(t, cfg)
 	put(t, q, sale("1", "ann", 100))
-	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
-	flush(t, q)
-	stop()
+	rejectAll(t, q)
 	put(t, q, sale("2", "ann", 100))
 	const claim = `SELECT count(*) FROM "$s".fprom_claim('sale:1', 60, false) WHERE claimed`
 	inTx := func(sql string) pgx.Tx {

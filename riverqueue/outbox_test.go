@@ -30,9 +30,7 @@ func TestLimitCountsWhatIsChanged(t *testing.T) {
 	t.Parallel()
 	q, _ := open(t, riverqueue.Config{Schema: newSchema(t)})
 	put(t, q, sale("1", "ann", 100), sale("2", "ben", 100))
-	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
-	flush(t, q)
-	stop()
+	rejectAll(t, q)
 	if _, err := q.Forget(t.Context(), "ann@example.com"); err != nil {
 		t.Fatal(err)
 	}
@@ -51,9 +49,7 @@ func TestRedriveWithoutJob(t *testing.T) {
 	if err := q.Put(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}
-	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
-	flush(t, q)
-	stop()
+	rejectAll(t, q)
 	put(t, q, sale("1", "ben", 100), sale("2", "cid", 100))
 	if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
 		t.Fatalf("Redrive: %d, %v", n, err)
@@ -107,9 +103,7 @@ func TestForgetBesideOthers(t *testing.T) {
 		cfg := riverqueue.Config{Schema: newSchema(t)}
 		q, pool := open(t, cfg)
 		put(t, q, sale("1", "ann", 100))
-		stop := start(t, q, rejected)
-		flush(t, q)
-		stop()
+		rejectAll(t, q)
 		forgot := make(chan error, 1)
 		if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 			if err := q.EnqueueTx(t.Context(), tx, sale("1", "ann", 100)); err != nil {
@@ -148,9 +142,7 @@ func TestBesideEnqueueTx(t *testing.T) {
 			cfg := riverqueue.Config{Schema: newSchema(t)}
 			q, pool := open(t, cfg)
 			put(t, q, sale("2", "ann", 100), sale("1", "ann", 100))
-			stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
-			flush(t, q)
-			stop()
+			rejectAll(t, q)
 			free := hold(t, pool, cfg.Schema, tt.held)
 			done, stored := make(chan error, 1), make(chan error, 1)
 			store := func() {

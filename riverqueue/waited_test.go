@@ -89,11 +89,8 @@ func TestPutOfWhatIsRemovedMeanwhile(t *testing.T) {
 	t.Parallel()
 	cfg := riverqueue.Config{Schema: newSchema(t)}
 	q, pool := open(t, cfg)
-	r := record{answer: func(fprom.Message) error { return errRejected }}
 	put(t, q, sale("1", "ann", 100))
-	stop := start(t, q, r.deliver)
-	flush(t, q)
-	stop()
+	rejectAll(t, q)
 	again := make(chan error, 1)
 	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 		row := ` FROM ` + cfg.Schema + `.fprom_ledger WHERE state = 'dead'`

@@ -26,6 +26,14 @@ func quick(t *testing.T) riverqueue.Config {
 
 var errRejected = &fprom.APIError{StatusCode: 400, Message: "Error. Amount blank or invalid."}
 
+// rejectAll makes dead letters of all events that wait.
+func rejectAll(t *testing.T, q *riverqueue.Queue) {
+	t.Helper()
+	stop := start(t, q, func(context.Context, fprom.Message) error { return errRejected })
+	flush(t, q)
+	stop()
+}
+
 // operator is River's client as its UI and its CLI use it.
 func operator(t *testing.T, pool *pgxpool.Pool, schema string) *river.Client[pgx.Tx] {
 	t.Helper()
