@@ -42,6 +42,7 @@ type Result struct {
 	Repeated    int    `json:"repeated"`  // sales or refunds with the event id and amount of an earlier row: one that this Run stored (or another one meanwhile), or one shortly before
 	Conflicts   int    `json:"conflicts"` // rows that the outbox has with another amount: not stored
 	Invalid     int    `json:"invalid"`   // rows that make no event
+	Zero        int    `json:"zero"`      // rows with the amount zero: free trials and empty invoices, which are no sales and need nobody
 	RejectsFile string `json:"rejects_file"`
 	Warnings    int    `json:"warnings"`
 	// Sums are the amounts of the queued sales or refunds, in minor units, by currency; "" is the account's. A file that is read in
@@ -132,14 +133,17 @@ func (l *loader) load(ctx context.Context, in *Reader) error {
 	return l.store(ctx)
 }
 
-// add adds a row to the batch, or refuses it.
+// add adds a row to the batch, leaves it out, or refuses it.
 func (l *loader) add(row Row) error {
-	if row.Err != nil {
-		l.result.Invalid++
-		return l.refuse(row, row.Err)
+	msg, err := fprom.Message{}, row.Err
+	if err == nil {
+		msg, err = fprom.NewMessage(row.Event)
 	}
-	msg, err := fprom.NewMessage(row.Event)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrZeroAmount):
+		l.result.Zero++
+		return nil
+	case err != nil:
 		l.result.Invalid++
 		return l.refuse(row, err)
 	}

@@ -108,15 +108,16 @@ func TestCounts(t *testing.T) {
 		"ch_2400,c2400@example.com,2900,USD,2026-03-12T04:00:00Z\n" + // again, the same
 		"ch_2401,c@example.com,1,USD,\n" + // again, another amount
 		"ch_1,c1@example.com,501,USD,2026-03-10T12:01:00Z\n" + // again, and the outbox has another amount
-		"bad,,1,USD,\n"
+		"bad,,1,USD,\n" +
+		"trial,,0,USD,\n" // needs nobody
 	for _, dry := range []bool{true, false} {
 		rejects := filepath.Join(t.TempDir(), "rejects.csv")
 		var last backfill.Progress
 		got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{
 			Format: minor, Outbox: box, DryRun: dry, RejectsPath: rejects, Progress: func(p backfill.Progress) { last = p },
 		})
-		want := backfill.Result{Rows: 2504, Queued: 2498, Known: 2, Repeated: 1, Conflicts: 3, Invalid: 1, RejectsFile: rejects, Since: got.Since, Sums: map[string]int64{"USD": 4_372_749}}
-		if err != nil || !reflect.DeepEqual(got, want) || last.Rows != 2504 || last.Queued != 2498 {
+		want := backfill.Result{Rows: 2505, Queued: 2498, Known: 2, Repeated: 1, Conflicts: 3, Invalid: 1, Zero: 1, RejectsFile: rejects, Since: got.Since, Sums: map[string]int64{"USD": 4_372_749}}
+		if err != nil || !reflect.DeepEqual(got, want) || last.Rows != 2505 || last.Queued != 2498 {
 			t.Errorf("dry %v: %+v %v", dry, got, err)
 		}
 		if b, _ := os.ReadFile(rejects); !strings.Contains(string(b), "ch_2400,c2400@example.com,2900,USD,2026-03-12T04:00:00Z,2502,\"the row has the event id and amount of an earlier row") {
@@ -374,7 +375,7 @@ func TestResultAsJSON(t *testing.T) {
 	t.Parallel()
 	r := backfill.Result{Rows: 5, Queued: 2, Known: 1, Conflicts: 1, Invalid: 1, RejectsFile: "r.csv", Sums: map[string]int64{"USD": 3999}}
 	b, _ := json.Marshal(r)
-	if want := `{"rows":5,"queued":2,"known":1,"repeated":0,"conflicts":1,"invalid":1,"rejects_file":"r.csv","warnings":0,"sums":{"USD":3999}}`; string(b) != want {
+	if want := `{"rows":5,"queued":2,"known":1,"repeated":0,"conflicts":1,"invalid":1,"zero":0,"rejects_file":"r.csv","warnings":0,"sums":{"USD":3999}}`; string(b) != want {
 		t.Errorf("%s", b)
 	}
 	r.Outcomes = &backfill.Outcomes{Tracked: 2}

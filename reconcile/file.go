@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"io"
 	"iter"
 
@@ -26,7 +27,9 @@ func File(r io.Reader, f backfill.Format, refused func(backfill.Row)) (iter.Seq2
 			}
 			s := Sale{Event: row.Event, ID: row.EventID, At: row.At}
 			if err == nil && row.Err != nil {
-				s.Event = nil
+				if s.Event = nil; errors.Is(row.Err, backfill.ErrZeroAmount) {
+					s.Event = fprom.Sale{EventID: row.EventID}
+				}
 				if refused != nil {
 					refused(row)
 				}

@@ -94,6 +94,8 @@ func (r *run) judge(ctx context.Context, s span) error {
 	for d := s.from; d <= s.to; d++ {
 		for _, e := range r.byDay[d] {
 			switch {
+			case e.free && len(e.rows) > 0:
+				r.compare(e)
 			case r.judgeByOutcome(e):
 			case len(e.rows) == 0:
 				without = append(without, e)

@@ -35,7 +35,7 @@ type Options struct {
 
 // Sale is a sale or a refund that should have arrived at FirstPromoter.
 type Sale struct {
-	Event fprom.Event // a fprom.Sale or fprom.Refund; nil: only the id is known, and no commission is expected
+	Event fprom.Event // a fprom.Sale or fprom.Refund; nil: only the id is known. Then, or if its amount is zero, no commission is expected
 	ID    string      // event id; default: that of Event
 	At    time.Time   // when it was made
 }

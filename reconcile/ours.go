@@ -18,7 +18,8 @@ type event struct {
 	currency  string // lower case
 	at        time.Time
 	outcome   fprom.Outcome // empty: no answer is known
-	ignored   bool          // no commission is expected: it waits, is a dead letter, or only its id is known
+	ignored   bool          // no commission is expected: it waits, is a dead letter, is free, or only its id is known
+	free      bool          // its amount is zero
 	dead      bool          // it is a dead letter
 	earned    int           // commissions in the answer
 	earnedID  []int64
@@ -118,7 +119,7 @@ func (r *run) loadSales(ctx context.Context) error {
 		}
 		n++
 		r.loaded("sales", n)
-		own := &event{id: s.ID, at: s.At, kind: fprom.KindSale, ignored: s.Event == nil}
+		own := &event{id: s.ID, at: s.At, kind: fprom.KindSale}
 		switch e := s.Event.(type) {
 		case fprom.Sale:
 			own.id, own.amount, own.currency, own.customers = e.EventID, e.Amount, strings.ToLower(e.Currency), [2]string{e.Email, e.UID}
@@ -129,6 +130,7 @@ func (r *run) loadSales(ctx context.Context) error {
 		default:
 			continue
 		}
+		own.ignored, own.free = own.amount == 0, own.amount == 0 && s.Event != nil
 		if r.Outbox != nil {
 			r.addBody(own, s.Event)
 			continue

@@ -294,7 +294,7 @@ func TestOneIDWithTwoAmounts(t *testing.T) {
 func TestFile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fpromtest.Company{}, 1, 0)
-	for _, id := range []string{"ch_1", "ch_3", "ch_4"} {
+	for _, id := range []string{"ch_1", "ch_3", "ch_4", "trial_2"} {
 		w.fake.AddPastSale(fpromtest.PastSale{EventID: id, Email: "ann@example.com", Amount: 1999, Currency: "USD", At: monday.Add(12 * time.Hour)})
 	}
 	export := "id,Created date (UTC),Amount,Currency,Status,Customer Email\n" +
@@ -303,7 +303,9 @@ func TestFile(t *testing.T) {
 		"ch_3,2026-03-09 12:00:00,19.99,usd,Failed,ann@example.com\n" +
 		"ch_5,2026-03-09 12:00:00,9.99,usd,Failed,ann@example.com\n" +
 		",2026-03-09 12:00:00,9.99,usd,Paid,ann@example.com\n" +
-		"ch_6,soon,9.99,usd,Paid,ann@example.com\n"
+		"ch_6,soon,9.99,usd,Paid,ann@example.com\n" +
+		"trial_1,2026-03-09 12:00:00,0.00,usd,Paid,ann@example.com\n" +
+		"trial_2,2026-03-09 12:00:00,0.00,usd,Paid,ann@example.com\n" // which earned something
 	var refused []int
 	sales, err := reconcile.File(strings.NewReader(export), backfill.Format{Amount: backfill.Major}, func(r backfill.Row) { refused = append(refused, r.Line) })
 	if err != nil {
@@ -312,10 +314,10 @@ func TestFile(t *testing.T) {
 	o := w.options(t)
 	o.Sales = sales
 	r, err := reconcile.Run(t.Context(), o)
-	if err != nil || r.Matched != 1 || r.Waiting != 2 || !slices.Equal(refused, []int{4, 5, 6, 7}) {
+	if err != nil || r.Matched != 1 || r.Waiting != 3 || !slices.Equal(refused, []int{4, 5, 6, 7, 8, 9}) {
 		t.Errorf("%+v %v %v", r, refused, err)
 	}
-	found(t, r, []string{"ch_2"}, []string{"ch_4"}, nil, nil)
+	found(t, r, []string{"ch_2"}, []string{"ch_4"}, []string{"trial_2"}, nil)
 	for _, header := range []string{"order_id,email,amount,created_at\n", "event_id,email,amount\n"} {
 		if _, err := reconcile.File(strings.NewReader(header), backfill.Format{Amount: backfill.Major}, nil); err == nil {
 			t.Errorf("a wrong header is taken: %s", header)

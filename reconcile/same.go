@@ -20,7 +20,7 @@ func theirMoney(c firstpromoter.Commission) (amount int64, currency string) {
 func wrongAmount(e *event) *firstpromoter.Commission {
 	for i, c := range e.rows {
 		switch {
-		case c.Split, c.SaleAmount == 0 && c.OriginalAmount == 0, e.kind == fprom.KindSale && c.Refund(), sameAmount(e, c):
+		case c.Split, c.SaleAmount == 0 && c.OriginalAmount == 0, e.kind == fprom.KindSale && c.Refund(), !e.free && sameAmount(e, c):
 		default:
 			return &e.rows[i]
 		}

@@ -171,6 +171,20 @@ func TestBackfillFirstSteps(t *testing.T) {
 	}
 }
 
+// Free trials are no sales and need nobody. But if all rows are free, another column has the amounts.
+func TestBackfillOfTrials(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		sales, code int
+		says        string
+	}{{2, 0, "3 rows: 2 would be queued, 0 known, 0 with another amount, 0 invalid, 1 with the amount zero\n"}, {0, 3, "no row has an amount: "}} {
+		r := fprom(t, env{}, "backfill", past(t, c.sales, "trial_1,cust@example.com,0.00,USD"), "--amount", "major", "--dry-run").want(t, c.code)
+		if !strings.Contains(r.out+r.err, c.says) || strings.Contains(r.err, "line 4") {
+			t.Error(r)
+		}
+	}
+}
+
 // The file for rejects must not be the outbox: it would be overwritten, with all that waits in it.
 func TestRejectsIntoTheOutbox(t *testing.T) {
 	t.Parallel()

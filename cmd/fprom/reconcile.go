@@ -171,8 +171,8 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 	if err := errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report, *refused, box != nil) })); err != nil {
 		return err
 	}
-	if box == nil && report.Empty() {
-		a.note("nothing was compared: %s has no sale of %s to %s; name the days of its sales with --from and --to", flags.sales, flags.days[0].Format(time.DateOnly), flags.days[1].Format(time.DateOnly))
+	if box == nil && nothing(report, false) {
+		a.note("nothing was compared: %s has no sale of %s to %s; name the days of its sales with --from and --to, or the column of their amounts with --map", flags.sales, flags.days[0].Format(time.DateOnly), flags.days[1].Format(time.DateOnly))
 		return errNeedsPerson
 	}
 	if *refused > 0 {

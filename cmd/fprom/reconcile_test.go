@@ -228,6 +228,14 @@ func TestReconcileAFile(t *testing.T) {
 	if r.object(t, &v); !strings.Contains(r.err, "nothing was compared: ") || len(v.Foreign) != 0 || v.Redriven == nil {
 		t.Error(r)
 	}
+	free := past(t, 0)
+	if err := os.WriteFile(free, []byte("event_id,email,amount,created_at\nfree_1,c1@example.com,0,"+today(-2)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r = fprom(t, e, "reconcile", "--sales", free, "--amount", "minor").want(t, 3)
+	if !strings.Contains(r.err, "nothing was compared: ") || !strings.Contains(r.out, "no sale of ours") {
+		t.Error(r)
+	}
 	for _, c := range []struct {
 		change env
 		code   int

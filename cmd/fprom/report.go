@@ -39,11 +39,19 @@ func reportText(w io.Writer, r reconcile.Report, refused int, outbox bool) {
 	}
 	switch {
 	case r.Next != "":
-	case r.Empty():
+	case nothing(r, outbox):
 		_, _ = fmt.Fprintln(w, "no sale of ours is in these days; --from and --to name other days, also today")
 	case r.Clean() && refused == 0:
 		_, _ = fmt.Fprintf(w, "all is as it should be%s\n", hint(r.Unidentified > 0, ", but for these commissions"))
 	}
+}
+
+// nothing reports whether no sale was compared. A list's rows that make no sale count as waiting.
+func nothing(r reconcile.Report, outbox bool) bool {
+	if !outbox {
+		r.Waiting = 0
+	}
+	return r.Empty()
 }
 
 // maskIDs replaces each event id that contains an address by the hash that fprom events shows.
