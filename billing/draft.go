@@ -77,6 +77,17 @@ func (d *Draft) ID(t Text) { d.set("event_id", &d.e.EventID, t) }
 // SaleID sets the event id of the sale that a refund belongs to.
 func (d *Draft) SaleID(t Text) { d.set("sale_event_id", &d.saleID, t) }
 
+// RenameSale replaces the event id of the sale that a refund belongs to, if it is known, by what f makes of it. It is for a Provider
+// that sends some sales under another id than the application knows.
+func (d *Draft) RenameSale(f func(id string) string) {
+	for i := range d.fields {
+		if d.fields[i].Name == "sale_event_id" {
+			d.saleID = f(d.saleID)
+			d.fields[i].Value = d.saleID
+		}
+	}
+}
+
 // Email sets the customer's e-mail address. A text that is not an address is left out.
 func (d *Draft) Email(t Text) {
 	if d.e.Email == "" && (fprom.Cancellation{Email: t.S}).Validate() == nil {

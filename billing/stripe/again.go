@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"errors"
+	"iter"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
@@ -9,14 +10,21 @@ import (
 
 var errNoAnswerYet = errors.New("the sale of the session's invoice has no answer yet, and may need the session's tracking id")
 
+// attributed ends the event id of a sale that is sent again.
+const attributed = ":attributed"
+
+// sale looks up a sale in the ledger.
+func (s settings) sale(p *billing.Payload, id string) iter.Seq2[fprom.Entry, error] {
+	return s.ledger.Entries(p.Context(), fprom.Filter{Keys: []string{fprom.KindSale + ":" + id}, Kind: fprom.KindSale})
+}
+
 // again sends the sale of a session's invoice a second time, with the attribution of the session, if it was no referral at first.
 func (s settings) again(p *billing.Payload, o billing.Node) {
 	invoice := o.Text("invoice", "invoice.id")
 	if s.ledger == nil || invoice.S == "" {
 		return
 	}
-	filter := fprom.Filter{Keys: []string{fprom.KindSale + ":" + invoice.S}, Kind: fprom.KindSale}
-	for e, err := range s.ledger.Entries(p.Context(), filter) {
+	for e, err := range s.sale(p, invoice.S) {
 		switch {
 		case err != nil:
 			p.Later(err)
@@ -24,7 +32,7 @@ func (s settings) again(p *billing.Payload, o billing.Node) {
 			p.Later(errNoAnswerYet)
 		case e.Outcome == fprom.NotReferral:
 			d := p.Sale()
-			invoice.S += ":attributed"
+			invoice.S += attributed
 			d.ID(invoice)
 			s.buyer(d, o)
 			currency := billing.Text{S: e.Currency, From: "outbox"}
@@ -33,4 +41,21 @@ func (s settings) again(p *billing.Payload, o billing.Node) {
 			d.Add()
 		}
 	}
+}
+
+// nameSale names the sale of a refund by the id under which again has sent it: FirstPromoter has no sale with the first id.
+func (s settings) nameSale(p *billing.Payload, d *billing.Draft) {
+	if s.ledger == nil {
+		return
+	}
+	d.RenameSale(func(id string) string {
+		for _, err := range s.sale(p, id+attributed) {
+			if err != nil {
+				p.Later(err)
+				break
+			}
+			return id + attributed
+		}
+		return id
+	})
 }

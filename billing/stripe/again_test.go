@@ -60,3 +60,45 @@ func TestSaleBeforeItsSession(t *testing.T) {
 		}
 	}
 }
+
+// A refund names the sale that was sent again: FirstPromoter has no other one, and would take nothing back.
+func TestRefundOfSaleSentAgain(t *testing.T) {
+	t.Parallel()
+	down := errors.New("the file is damaged")
+	again := fprom.Entry{Key: "sale:in_1:attributed", Kind: fprom.KindSale, State: fprom.StateWaiting}
+	for _, tt := range []struct {
+		name string
+		l    ledger
+		want string // the sale; empty: an error
+	}{
+		{"sent again", ledger{entry: again}, "in_1:attributed"},
+		{"not sent again", ledger{entry: fprom.Entry{Key: "sale:in_1"}}, "in_1"},
+		{"the ledger cannot be read", ledger{err: down}, ""},
+	} {
+		v := stripe.Provider(stripe.WithOutbox(tt.l), stripe.WithChargeRefunded())
+		known := billing.WithPayment(func(context.Context, string) (billing.Payment, error) {
+			return billing.Payment{SaleEventID: "in_1", Email: "bob@example.com"}, nil
+		})
+		charge := `{"type":"charge.refunded","data":{"object":{"id":"ch_1","payment_intent":"pi_1","invoice":"in_1","receipt_email":"bob@example.com",
+			"amount":500,"amount_refunded":500,"currency":"eur"},"previous_attributes":{"amount_refunded":0}}}`
+		dispute := `{"type":"charge.dispute.created","data":{"object":{"id":"du_1","status":"lost","payment_intent":"pi_1","amount":500,"currency":"eur"}}}`
+		for payload, opts := range map[string][]billing.Option{charge: nil, dispute: {known}} {
+			events, err := v.Events([]byte(payload), opts...)
+			if tt.want == "" {
+				if !errors.Is(err, down) || fprom.IsPermanent(err) {
+					t.Errorf("%s: %v, %v", tt.name, events, err)
+				}
+				continue
+			}
+			if err != nil || len(events) != 1 || events[0].(fprom.Refund).SaleEventID != tt.want {
+				t.Errorf("%s: %+v, %v, want the sale %s", tt.name, events, err, tt.want)
+			}
+		}
+	}
+	// Without the sale's id nobody is asked.
+	events, err := stripe.Provider(stripe.WithOutbox(ledger{err: down})).Events([]byte(`{"type":"refund.created","data":{"object":{"id":"re_1",
+		"status":"succeeded","payment_intent":"pi_1","amount":500,"currency":"eur","metadata":{"fp_uid":"u"}}}}`))
+	if err != nil || len(events) != 1 {
+		t.Errorf("%+v, %v", events, err)
+	}
+}

@@ -31,7 +31,7 @@ func (s settings) refund(p *billing.Payload, o billing.Node) {
 	d := p.Refund()
 	d.ID(o.Text("id"))
 	d.Metadata(o.At("metadata"), o.At("charge.metadata"), o.At("payment_intent.metadata"))
-	s.giveBack(d, o, o.Int("amount"))
+	s.giveBack(p, d, o, o.Int("amount"))
 }
 
 // undone reports whether a refund gives no money back that may have been reported. charge.refunded reports also a pending one.
@@ -48,13 +48,14 @@ const neverCaptured = "the payment was never captured: there is no sale to take 
 func uncaptured(charge billing.Node) bool { return charge.Has("captured") && !charge.Bool("captured") }
 
 // giveBack completes the draft of a refund or a dispute.
-func (s settings) giveBack(d *billing.Draft, o billing.Node, gross billing.Int) {
+func (s settings) giveBack(p *billing.Payload, d *billing.Draft, o billing.Node, gross billing.Int) {
 	paid := o.Text("payment_intent", "payment_intent.id", "charge", "charge.id")
 	total, tax := d.Payment(paid)
 	d.Customer(customerID(o))
 	if s.usePaymentIntents && strings.HasPrefix(paid.S, "pi_") {
 		d.SaleID(paid)
 	}
+	s.nameSale(p, d)
 	amount(d, o, billing.BeforeTax(gross, total, tax))
 	d.Add()
 }
@@ -125,6 +126,7 @@ func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.
 	case o.Exists("invoice") || s.usePaymentIntents: // null: the charge has no invoice
 		d.SaleID(o.Text("payment_intent", "payment_intent.id"))
 	}
+	s.nameSale(p, d)
 	amount(d, o, billing.BeforeTax(gross, total, tax))
 	d.Add()
 }
@@ -150,5 +152,5 @@ func (s settings) dispute(p *billing.Payload, o billing.Node) {
 	d.ID(o.Text("id"))
 	d.Metadata(o.At("metadata"), o.At("charge.metadata"), o.At("payment_intent.metadata"))
 	d.Email(o.Text("evidence.customer_email_address"))
-	s.giveBack(d, o, o.Int("amount"))
+	s.giveBack(p, d, o, o.Int("amount"))
 }
