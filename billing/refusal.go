@@ -13,6 +13,9 @@ var ErrSignature = errors.New("the signature is wrong")
 // refusal says why a webhook is not accepted as the provider's. reason is one word for the log.
 type refusal struct{ reason, text string }
 
+// mismatch is the reason if nothing is wrong but that the secret does not match.
+const mismatch = "mismatch"
+
 func (e *refusal) Error() string { return e.text }
 func (e *refusal) Unwrap() error { return ErrSignature }
 
@@ -33,7 +36,11 @@ func (v Provider) refuse(h http.Header, body []byte, c *config) error {
 
 // mismatch adds the likely cause to the error of Verify.
 func (v Provider) mismatch(err error, c *config) error {
-	if r := new(refusal); errors.As(err, &r) {
+	r := new(refusal)
+	switch {
+	case !errors.As(err, &r):
+		r = &refusal{mismatch, err.Error() + ": is the secret that of this webhook, and does the body arrive unchanged?"}
+	case r.reason != mismatch: // it has nothing to do with the secret
 		return err
 	}
 	for _, s := range c.secrets {
@@ -44,5 +51,5 @@ func (v Provider) mismatch(err error, c *config) error {
 			return &refusal{"secret-prefix", "the signing secret does not begin with " + v.SecretPrefix + ": is it the webhook's, and not an API key?"}
 		}
 	}
-	return &refusal{"mismatch", err.Error() + ": is the secret that of this webhook, and does the body arrive unchanged?"}
+	return r
 }

@@ -15,7 +15,9 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/billing/billingtest"
+	"github.com/fprom-go/fprom/billing/chargebee"
 	"github.com/fprom-go/fprom/billing/lemonsqueezy"
+	"github.com/fprom-go/fprom/billing/revenuecat"
 	"github.com/fprom-go/fprom/billing/stripe"
 )
 
@@ -70,6 +72,20 @@ func TestRefusalsSayWhy(t *testing.T) {
 	err := stripe.Provider().Check(http.Header{"Stripe-Signature": {"t=1,v1=00"}}, body, "sk_live_key")
 	if err == nil || !strings.Contains(err.Error(), "does not begin with whsec_") || strings.Contains(err.Error(), "sk_live") {
 		t.Errorf("an API key for a secret: %v", err)
+	}
+	// Where the header has the secret itself, nothing is signed, and the body does not matter.
+	for _, tt := range []struct {
+		v            billing.Provider
+		secret, text string
+	}{
+		{chargebee.Provider(), "user:pass", "header Authorization: it does not have this user and password"},
+		{chargebee.Provider(), "user:pass\n", "white space around it"},
+		{revenuecat.Provider(), "token", "header Authorization: it is not the secret"},
+	} {
+		err := tt.v.Check(http.Header{"Authorization": {"Basic dXNlcjpvdGhlcg=="}}, body, tt.secret)
+		if !errors.Is(err, billing.ErrSignature) || !strings.Contains(err.Error(), tt.text) || strings.Contains(err.Error(), "body") || strings.Contains(err.Error(), tt.secret) {
+			t.Errorf("%s: %v, want %q", tt.v.Name, err, tt.text)
+		}
 	}
 }
 

@@ -168,7 +168,7 @@ func standardWebhooks(d Delivery, keys [][]byte) error {
 func SharedSecret(header string) Verifier {
 	return func(_ context.Context, d Delivery) error {
 		if !d.MatchText(d.Header.Get(header)) {
-			return fmt.Errorf("header %s: %w", header, ErrSignature)
+			return &refusal{mismatch, "header " + header + ": it is not the secret: give all of the text that is entered at the provider, also a word before it"}
 		}
 		return nil
 	}
@@ -180,7 +180,7 @@ func BasicAuth(_ context.Context, d Delivery) error {
 	r := http.Request{Header: d.Header}
 	user, password, ok := r.BasicAuth()
 	if !ok || !d.MatchText(user+":"+password) && (password != "" || !d.MatchText(user)) {
-		return fmt.Errorf("header Authorization: %w", ErrSignature)
+		return &refusal{mismatch, "header Authorization: it does not have this user and password: give both as they are entered at the provider, with a colon between them"}
 	}
 	return nil
 }
