@@ -40,9 +40,12 @@ func customer(d *billing.Draft, o billing.Node) {
 func transaction(p *billing.Payload, o billing.Node) {
 	totals := o.At("details.totals")
 	paid := totals.Int("grand_total")
-	net := billing.BeforeTax(paid, totals.Int("total"), totals.Int("tax"))
-	if tax := totals.Int("grand_total_tax"); tax.OK {
-		net = paid.Minus(tax)
+	total, tax := totals.Int("total"), totals.Int("tax")
+	net := billing.BeforeTax(paid, total, tax)
+	// Of a transaction that was made before January 2026, grand_total_tax is the tax before credit
+	// (https://developer.paddle.com/changelog/2026/grand-total-tax-field).
+	if rest := totals.Int("grand_total_tax"); rest.OK && (rest.N != tax.N || paid.N == total.N) {
+		net = paid.Minus(rest)
 	}
 	d := p.Sale()
 	if o.Has("subscription_id") {
