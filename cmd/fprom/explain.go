@@ -22,6 +22,7 @@ type explanationJSON struct {
 	Tracked  []trackedJSON `json:"tracked"`
 	Skipped  string        `json:"skipped"`
 	Detail   string        `json:"detail"`
+	Error    string        `json:"error,omitempty"` // why the payload cannot be read
 	// More is the other events of a body that holds several.
 	More []explanationJSON `json:"more,omitempty"`
 }
@@ -108,6 +109,9 @@ func (a *app) payload(ctx context.Context, files []string) ([]byte, error) {
 
 func explanationOf(x billing.Explanation) explanationJSON {
 	v := explanationJSON{Provider: x.Provider, Event: x.Type, ID: x.ID, Tracked: []trackedJSON{}, Skipped: string(x.Skipped), Detail: x.Detail}
+	if x.Err != nil {
+		v.Error = x.Err.Error()
+	}
 	for _, t := range x.Tracked {
 		fields := make([]fieldJSON, len(t.Fields))
 		for i, f := range t.Fields {

@@ -20,6 +20,7 @@ import (
 	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/billing/explain"
 	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/currency"
 	"github.com/fprom-go/fprom/internal/loopback"
 )
 
@@ -39,6 +40,8 @@ type triggerJSON struct {
 	Answer   string          `json:"answer"` // its beginning
 	Becomes  explanationJSON `json:"becomes"`
 	Tracked  []eventJSON     `json:"tracked"` // from the outbox, where one is named
+	// Conflicts is what the outbox had under the same ids before, with other amounts: these events are not tracked.
+	Conflicts []eventJSON `json:"conflicts,omitempty"`
 }
 
 // good reports whether the endpoint took the webhook.
@@ -96,7 +99,7 @@ func (a *app) runTrigger(ctx context.Context, args []string, flags triggerFlags)
 	if err := a.confirmSample(ctx, provider, flags); err != nil {
 		return err
 	}
-	v := triggerJSON{Provider: provider, Event: event, Tracked: []eventJSON{}}
+	v, begun := triggerJSON{Provider: provider, Event: event, Tracked: []eventJSON{}}, time.Now()
 	if v.Status, v.Answer, err = send(ctx, provider, body, flags); err != nil {
 		return err
 	}
@@ -109,7 +112,7 @@ func (a *app) runTrigger(ctx context.Context, args []string, flags triggerFlags)
 	looked := false
 	if where, err := a.location(); err == nil && where != "" && v.good() {
 		looked = true
-		if v.Tracked, err = a.lookFor(ctx, x.Events()); err != nil {
+		if v.Tracked, v.Conflicts, err = a.lookFor(ctx, x.Events(), begun); err != nil {
 			return err
 		}
 	}
@@ -185,19 +188,22 @@ func send(ctx context.Context, provider string, body []byte, flags triggerFlags)
 	return resp.StatusCode, clean(strings.TrimSpace(string(answer))), err
 }
 
-// lookFor finds the events of the webhook in the outbox. It waits up to two seconds: a service may answer before it stores them.
-func (a *app) lookFor(ctx context.Context, want []fprom.Event) (found []eventJSON, err error) {
+// lookFor finds the events of the webhook in the outbox. It waits up to two seconds: a service may answer before it stores them. In
+// conflict is an event of before begun with another amount. (A later one with another amount is the service's options.)
+func (a *app) lookFor(ctx context.Context, want []fprom.Event, begun time.Time) (found, conflicts []eventJSON, err error) {
 	found = []eventJSON{}
 	f := fprom.Filter{Personal: a.personal}
+	expected := map[string]fprom.Entry{}
 	for _, e := range want {
 		m, err := fprom.NewMessage(e)
 		if err != nil {
-			return found, err
+			return found, nil, err
 		}
 		f.Keys = append(f.Keys, m.Key)
+		expected[fprom.SafeKey(m.Key)] = fprom.NewEntry(m)
 	}
 	if len(f.Keys) == 0 {
-		return found, nil
+		return found, nil, nil
 	}
 	err = a.withOutbox(ctx, func(box fprom.Outbox) error {
 		for range 20 {
@@ -205,11 +211,15 @@ func (a *app) lookFor(ctx context.Context, want []fprom.Event) (found []eventJSO
 			if err != nil {
 				return err
 			}
-			found = found[:0]
+			found, conflicts = found[:0], nil
 			for _, e := range all {
-				found = append(found, a.eventOf(e))
+				if now := expected[e.Key]; e.RecordedAt.Before(begun) && (e.Amount != now.Amount || e.Currency != now.Currency) {
+					conflicts = append(conflicts, a.eventOf(e))
+				} else {
+					found = append(found, a.eventOf(e))
+				}
 			}
-			if len(found) >= len(f.Keys) {
+			if len(all) >= len(f.Keys) {
 				return nil
 			}
 			select {
@@ -220,7 +230,7 @@ func (a *app) lookFor(ctx context.Context, want []fprom.Event) (found []eventJSO
 		}
 		return nil
 	})
-	return found, err
+	return found, conflicts, err
 }
 
 func triggerText(w io.Writer, v triggerJSON, x billing.Explanation, looked bool) {
@@ -234,11 +244,14 @@ func triggerText(w io.Writer, v triggerJSON, x billing.Explanation, looked bool)
 	_, _ = io.WriteString(w, cleanLines(x.String()))
 	switch {
 	case !looked:
-	case len(v.Tracked) == 0 && len(x.Events()) > 0:
+	case len(v.Tracked)+len(v.Conflicts) == 0 && len(x.Events()) > 0:
 		_, _ = fmt.Fprintln(w, "the outbox has none of it: does the service use this outbox, and the options that it needs?")
 	default:
 		for _, e := range v.Tracked {
 			_, _ = fmt.Fprintf(w, "in the outbox: %s %s %s\n", e.Key, e.State, e.Outcome)
+		}
+		for _, e := range v.Conflicts {
+			_, _ = fmt.Fprintf(w, "not tracked: the outbox has %s already, with another amount: %s\n", e.Key, currency.Format(e.Amount, e.Currency))
 		}
 	}
 }

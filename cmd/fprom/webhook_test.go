@@ -129,6 +129,14 @@ func TestTriggerLooksIntoTheOutbox(t *testing.T) {
 		if len(v.Tracked) != 1 || !strings.HasPrefix(v.Tracked[0].Key, "sale:") || strings.Contains(v.Tracked[0].Customer, "jane@") {
 			t.Errorf("%+v", v)
 		}
+		// the same payment again, then another amount under its id, which is taken and not tracked
+		for amount, want := range map[string]int{"4100": 0, "4200": 3} {
+			fprom(t, e, "trigger", "polar", "order.paid", "--id", "again", "--to", shop.URL, "--amount", "4100").want(t, 0)
+			r := fprom(t, e, "trigger", "polar", "order.paid", "--id", "again", "--to", shop.URL, "--amount", amount).want(t, want)
+			if strings.Contains(r.out, "not tracked: the outbox has sale:ord_again already, with another amount: 41.00 USD") != (want == 3) {
+				t.Error(r)
+			}
+		}
 		// a service that takes the webhook and stores nothing
 		idle := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		t.Cleanup(idle.Close)
@@ -192,6 +200,11 @@ func TestTriggerShowsTheAnswer(t *testing.T) {
 	if object["amount_paid"] != 500.0 || object["note"] != "a text" ||
 		!reflect.DeepEqual(object["discount"], map[string]any{"coupon": "SPRING"}) || !reflect.DeepEqual(object["metadata"], map[string]any{"gift?": "yes"}) {
 		t.Errorf("%v", object)
+	}
+	var v struct{ Becomes struct{ Error string } }
+	fprom(t, nil, "trigger", "stripe", "invoice.paid", "--to", shop.URL, "--secret", "x", "-o", "json", "--override", "data.object.amount_paid=oops").want(t, 1).object(t, &v)
+	if !strings.Contains(v.Becomes.Error, "data.object.amount_paid: is not an integer") {
+		t.Errorf("%+v", v)
 	}
 	login := httptest.NewServer(http.RedirectHandler("/login", http.StatusFound)) // whoever follows it loses the body
 	t.Cleanup(login.Close)
