@@ -18,26 +18,34 @@ func (r *run) nameByCustomer() {
 	if len(r.nameless) == 0 || r.Outbox != nil {
 		return
 	}
-	open := map[[2]string][]*event{} // by customer and kind
-	for _, e := range r.ours {
-		for _, name := range e.customers {
-			if who := [2]string{strings.ToLower(name), e.kind}; name != "" && len(e.rows) == 0 && !e.ignored {
-				open[who] = append(open[who], e)
-			}
-		}
-	}
+	open := byCustomer(slices.DeleteFunc(slices.Clone(r.ours), func(e *event) bool { return len(e.rows) > 0 || e.ignored }))
 	slices.SortStableFunc(r.nameless, func(a, b firstpromoter.Commission) int { return a.Created.Compare(b.Created) })
 	for _, fits := range []func(*event, firstpromoter.Commission) bool{
 		func(e *event, c firstpromoter.Commission) bool { return !hasCommissionOf(e, c) && sameAmount(e, c) },
 		func(e *event, _ firstpromoter.Commission) bool { return len(e.rows) == 0 },
 	} {
 		r.nameless = slices.DeleteFunc(r.nameless, func(c firstpromoter.Commission) bool {
-			e := nearest(slices.Concat(open[[2]string{strings.ToLower(c.Email), kindOf(c)}], open[[2]string{strings.ToLower(c.UID), kindOf(c)}]), c, fits)
+			e := nearest(open(c), c, fits)
 			if e != nil {
 				e.rows = append(e.rows, c)
 			}
 			return e != nil
 		})
+	}
+}
+
+// byCustomer returns a function that finds those of events that are of a commission's customer and kind. Only a list has the customers.
+func byCustomer(events []*event) func(firstpromoter.Commission) []*event {
+	found := map[[2]string][]*event{}
+	for _, e := range events {
+		for _, name := range e.customers {
+			if who := [2]string{strings.ToLower(name), e.kind}; name != "" {
+				found[who] = append(found[who], e)
+			}
+		}
+	}
+	return func(c firstpromoter.Commission) []*event {
+		return slices.Concat(found[[2]string{strings.ToLower(c.Email), kindOf(c)}], found[[2]string{strings.ToLower(c.UID), kindOf(c)}])
 	}
 }
 

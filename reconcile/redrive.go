@@ -7,28 +7,23 @@ import (
 	"strings"
 
 	"github.com/fprom-go/fprom"
-	"github.com/fprom-go/fprom/firstpromoter"
 )
 
 // dropOtherIDs counts the lost events that FirstPromoter seems to have under an event id that is not ours, and leaves them out of
-// what is sent again: it cannot know that they are the same. Only a list has the customers.
+// what is sent again: it cannot know that they are the same.
 func (r *run) dropOtherIDs() {
-	foreign := map[string][]firstpromoter.Commission{}
+	lost, other := byCustomer(r.lost), map[*event]bool{}
 	for _, rows := range r.foreign {
 		for _, c := range rows {
-			foreign[strings.ToLower(c.Email)] = append(foreign[strings.ToLower(c.Email)], c)
-			foreign[strings.ToLower(c.UID)] = append(foreign[strings.ToLower(c.UID)], c)
+			for _, e := range lost(c) {
+				if sameAmount(e, c) && c.Created.Sub(e.at).Abs() <= samePayment {
+					other[e] = true
+				}
+			}
 		}
 	}
-	before := len(r.lost)
-	r.lost = slices.DeleteFunc(r.lost, func(e *event) bool {
-		return slices.ContainsFunc(e.customers[:], func(name string) bool {
-			return name != "" && slices.ContainsFunc(foreign[strings.ToLower(name)], func(c firstpromoter.Commission) bool {
-				return kindOf(c) == e.kind && sameAmount(e, c) && c.Created.Sub(e.at).Abs() <= samePayment
-			})
-		})
-	})
-	r.report.OtherID = before - len(r.lost)
+	r.lost = slices.DeleteFunc(r.lost, func(e *event) bool { return other[e] })
+	r.report.OtherID = len(other)
 }
 
 // redrive sends the missing events again. An event that fails does not stop the others, but refused credentials do.
