@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -150,6 +151,11 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 		}
 		defer func() { _ = t.Shutdown(context.WithoutCancel(ctx)) }()
 		o.Redrive = t.Track
+		a.warned = func(text string) {
+			if !strings.Contains(text, "; outcome: "+string(fprom.Duplicate)) { // the report counts them
+				a.note("%s", text)
+			}
+		}
 	}
 	p := a.progress("calls")
 	p.set(0, 0, "reads what was sent")

@@ -71,9 +71,10 @@ func TestReconcileAnOutbox(t *testing.T) {
 			t.Fatal(err)
 		}
 		v = verdicts{}
-		fprom(t, e, append(args, "--full", "--redrive", "--outbox", p.where, "--sales", sales, "--amount", "minor", "-o", "json")...).want(t, 3).object(t, &v)
-		if r := v.Redriven; r == nil || r.Tracked+r.Duplicate != 1 || fake.Count("sale", "ch_3") != 2 {
-			t.Errorf("with the customers: %+v", v)
+		r = fprom(t, e, append(args, "--full", "--redrive", "--outbox", p.where, "--sales", sales, "--amount", "minor", "-o", "json")...).want(t, 3)
+		r.object(t, &v)
+		if d := v.Redriven; d == nil || d.Duplicate != 1 || fake.Count("sale", "ch_3") != 2 || strings.Contains(r.err, "knew this event id") { // the report counts it
+			t.Errorf("with the customers: %s", r)
 		}
 	})
 }
