@@ -98,6 +98,9 @@ func (a *app) fill(ctx context.Context, box fprom.Outbox, r io.Reader, size int6
 	}
 	defer own.end(ctx)
 	p := a.progress("rows")
+	if box != nil {
+		box = patient{box, a, max(flags.wait, 10*time.Second)}
+	}
 	warned, refused, marks := 0, 0, 0
 	result, err := backfill.Run(ctx, r, backfill.Options{
 		Format: format, Outbox: box, DryRun: flags.dry, RejectsPath: flags.rejects, RequestsPerMinute: flags.rate,

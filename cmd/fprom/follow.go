@@ -70,6 +70,42 @@ func (a *app) patiently(ctx context.Context, ask func() error) error {
 	}
 }
 
+// patient is an outbox whose Put and Entries go on if its service or its database restarts, for at most so long.
+type patient struct {
+	fprom.Outbox
+	a    *app
+	most time.Duration
+}
+
+func (p patient) ask(ctx context.Context, ask func() error) error {
+	limited, cancel := context.WithTimeout(ctx, p.most)
+	defer cancel()
+	return p.a.patiently(limited, ask)
+}
+
+// Put stores nothing twice, also if only its answer was lost.
+func (p patient) Put(ctx context.Context, ms ...fprom.Message) error {
+	return p.ask(ctx, func() error { return p.Outbox.Put(ctx, ms...) })
+}
+
+func (p patient) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	return func(yield func(fprom.Entry, error) bool) {
+		f := f // the caller may range again
+		err := p.ask(ctx, func() error {
+			for e, err := range p.Outbox.Entries(ctx, f) {
+				if err != nil || !yield(e, nil) {
+					return err
+				}
+				f.After = e.Cursor
+			}
+			return nil
+		})
+		if err != nil {
+			yield(fprom.Entry{}, err)
+		}
+	}
+}
+
 // idle reports whether nobody delivers box. A service that starts or ends delivers nothing for a moment, so idle asks for some seconds,
 // unless this process has the file.
 func (a *app) idle(ctx context.Context, box fprom.Outbox) bool {
