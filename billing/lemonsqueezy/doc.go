@@ -26,14 +26,16 @@
 //
 // refunded_amount is the sum of all refunds of an order. A webhook does not say which part is new. So by default each order or
 // invoice has one refund, whose event id is that of the order; a second partial refund is logged as a conflict (fprom.ErrConflict)
-// and not sent. With WithOutbox every refund is sent: the ledger of the durable queue contains the earlier refunds, and only the new
-// part is taken, as "order:<id>", "order:<id>:2" and so on. Without a durable queue use billing.WithPayment, asked with "order:<id>" or
-// "subinv:<id>": return the earlier refunds in Refunded. Each refund then has the event id "order:<id>:<sum>". A payload without
-// refunded_amount (an older one) counts as refunded in full.
+// and not sent. (FirstPromoter keeps the ids of sales and refunds apart. Another id would take back again what an older release has
+// taken back, if Lemon Squeezy sends that webhook again.) With WithOutbox every refund is sent: the ledger of the durable queue
+// contains the earlier refunds, and only the new part is taken, as "order:<id>", "order:<id>:2" and so on. Without a durable queue use
+// billing.WithPayment, asked with "order:<id>" or "subinv:<id>": return the earlier refunds in Refunded. Each refund then has the event
+// id "order:<id>:<sum>". A payload without refunded_amount (an older one) counts as refunded in full.
 //
 // The handler answers exactly 200, as Lemon Squeezy requires; after any other status Lemon Squeezy tries three more times.
 //
 // Not verified with a published payload: that the first charge after a trial has billing_reason renewal (the invoice at the start
-// of a trial is initial, with total 0), that order_refunded is sent for the refund of a first payment, that refunded_amount includes
-// tax, and that amounts of currencies without cents are in the minor units of ISO 4217.
+// of a trial is initial, with total 0), that order_refunded is sent for the refund of a first payment (public applications rely on it;
+// some say that both events come), that refunded_amount includes tax, and that amounts of currencies without cents are in the minor
+// units of ISO 4217.
 package lemonsqueezy
