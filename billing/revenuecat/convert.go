@@ -59,6 +59,10 @@ func (s settings) purchase(p *billing.Payload, e billing.Node) {
 		p.Trial("a trial; RENEWAL with is_trial_conversion reports its first payment", func(d *billing.Draft) { customer(d, e) })
 		return
 	}
+	if paid, _, from := price(e); paid != nil && paid.Sign() < 0 {
+		p.Skip(billing.ByHand, from.From+" is below zero, as that of a refund: if money went back, report the refund by hand")
+		return
+	}
 	d := p.Sale()
 	d.ID(transaction(e))
 	customer(d, e)

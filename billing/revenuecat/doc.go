@@ -38,8 +38,9 @@
 // If that is unknown too, the payload fails (422): it is logged, and RevenueCat shows it as failed, so that you can enter the sale by
 // hand.
 //
-// RevenueCat reports a refund only for the latest period. A refund with a price of 0 is skipped with reason by-hand and a warning.
-// So is REFUND_REVERSED: FirstPromoter has no event for it, and it does not say whether the refund was reported.
+// RevenueCat reports a refund only for the latest period. A refund with a price of 0 is skipped with reason by-hand and a warning. So is
+// a purchase with a price below zero, which RevenueCat documents for refunds only, and REFUND_REVERSED: FirstPromoter has no event for
+// it, and it does not say whether the refund was reported.
 //
 // # Verification
 //
