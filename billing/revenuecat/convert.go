@@ -1,6 +1,7 @@
 package revenuecat
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,14 +94,15 @@ func (s settings) refund(p *billing.Payload, e billing.Node) {
 }
 
 // transaction returns the event id of a payment. It contains the store, because two stores may use the same transaction id. At
-// Stripe and Amazon all payments of a subscription may have the same one: only with the number of the renewal it is unique.
+// Stripe, Amazon and Paddle all payments of a subscription may have the same one: only with the number of the renewal it is unique.
 func transaction(e billing.Node) billing.Text {
 	store, id := e.Text("store"), e.Text("transaction_id")
 	if store.S == "" || id.S == "" {
 		return id
 	}
 	t := billing.Text{S: strings.ToLower(store.S) + ":" + id.S, From: store.From + ", " + id.From}
-	if number := e.Text("renewal_number", "purchased_at_ms"); (store.S == "STRIPE" || store.S == "AMAZON") && number.S != "" {
+	number := e.Text("renewal_number", "purchased_at_ms")
+	if shared := []string{"STRIPE", "AMAZON", "PADDLE"}; number.S != "" && slices.Contains(shared, store.S) {
 		t.S, t.From = t.S+":"+number.S, t.From+", "+number.From
 	}
 	return t

@@ -9,10 +9,10 @@
 //
 // Why: RevenueCat has no object for a payment. The transaction id of the store is unique to a payment, and its refund has the same
 // one; the same id in two stores means two payments. At Stripe the id is not unique, so renewal_number (else purchased_at_ms) follows it:
-// stripe:sub_…:2. So it does at Amazon, whose receipt is the same for all renewals. A refund has no id of its own, so it gets the id of
-// the event, which is the same in all deliveries. Another CANCELLATION only ends the renewal: the customer keeps the paid period until
-// EXPIRATION. BILLING_ISSUE, PRODUCT_CHANGE, INVOICE_ISSUANCE, VIRTUAL_CURRENCY_TRANSACTION and the others move no money, or another
-// event reports it.
+// stripe:sub_…:2. So it does at Amazon, whose receipt is the same for all renewals, and at Paddle, where RevenueCat may know only the
+// subscription's id, too. A refund has no id of its own, so it gets the id of the event, which is the same in all deliveries. Another
+// CANCELLATION only ends the renewal: the customer keeps the paid period until EXPIRATION. BILLING_ISSUE, PRODUCT_CHANGE,
+// INVOICE_ISSUANCE, VIRTUAL_CURRENCY_TRANSACTION and the others move no money, or another event reports it.
 //
 //	field            read from event.…
 //	uid              subscriber_attributes fp_uid; else the first of app_user_id, original_app_user_id and aliases that is
@@ -52,7 +52,7 @@
 //
 // Not verified with the published documentation: the signature (independent public implementations describe it alike), that the price
 // of a refund is always negative (its sign is ignored), partial refunds of web purchases, that a webhook has the same transaction id as
-// RevenueCat's exports, whose documentation says that it is not unique at Stripe, that it is the receipt's at Amazon, and which event
-// reports what a store gives back for the rest of the old period at an upgrade: RevenueCat's event flows name none, and then the sales
-// are too high by that amount.
+// RevenueCat's exports, whose documentation says that it is not unique at Stripe, that it is the receipt's at Amazon and may be the
+// subscription's at Paddle (RevenueCat takes both kinds of Paddle's ids), and which event reports what a store gives back for the rest of
+// the old period at an upgrade: RevenueCat's event flows name none, and then the sales are too high by that amount.
 package revenuecat
