@@ -3,8 +3,10 @@ package riverqueue
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -72,6 +74,10 @@ func (q *Queue) store(run context.Context, key string, args pgx.StrictNamedArgs)
 		cancel()
 		if err == nil {
 			return
+		}
+		if reason, _ := args["reason"].(string); strings.HasPrefix(sqlState(err), "22") && utf8.RuneCountInString(reason) < len(reason) {
+			args["reason"] = strconv.QuoteToASCII(reason) // the database's encoding lacks a character
+			continue
 		}
 		q.failed("store the outcome of a delivery", err)
 		if run.Err() != nil {

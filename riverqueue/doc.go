@@ -50,8 +50,9 @@
 // connection, is silent, or has become a standby, the Queue closes all connections of the pool (pgxpool.Pool.Reset).
 //
 // A running Queue looks for new events 25 times a second, which a log of all statements shows. It needs no LISTEN, so a pooler in
-// session or transaction mode makes no difference. One that does not know prepared statements (PgBouncer before 1.21) also needs
-// default_query_exec_mode=cache_describe in the pool's URL. Statement mode does not work: it allows no transactions.
+// session or transaction mode makes no difference. One that does not know prepared statements (PgBouncer before 1.24, unless
+// max_prepared_statements is set) also needs default_query_exec_mode=cache_describe in the pool's URL. Statement mode does not work:
+// it allows no transactions. The database's encoding should be UTF8: another one refuses events with characters that it lacks.
 //
 // # Deploying
 //
@@ -65,7 +66,8 @@
 // with a migration tool.
 //
 // River rebuilds its indexes each night, which only the owner of its tables may do. If the program has another role, an index
-// grows with each event: let the owner run REINDEX TABLE CONCURRENTLY on river_job each month.
+// grows with each event: let the owner run REINDEX TABLE CONCURRENTLY on river_job each month. If a rebuild was cut off, as by a
+// statement_timeout, River leaves that index out and says so each night: drop the one whose name ends in _ccnew.
 //
 // The clocks of the replicas should agree to a second: River compares them with the database's.
 //

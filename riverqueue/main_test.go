@@ -75,6 +75,28 @@ func dropSchema(tb testing.TB, name string) {
 	}
 }
 
+// newDatabase returns the URL of a database that is dropped at the end of the test.
+func newDatabase(tb testing.TB, options string) string {
+	tb.Helper()
+	admin := newPool(tb, database)
+	tb.Cleanup(admin.Close)
+	name := newSchema(tb)
+	if _, err := admin.Exec(tb.Context(), `CREATE DATABASE `+name+` `+options); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if _, err := admin.Exec(context.Background(), `DROP DATABASE `+name+` WITH (FORCE)`); err != nil {
+			tb.Error(err)
+		}
+	})
+	u, err := url.Parse(database)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
 // newPool returns a pool of 12 connections, unless change says otherwise.
 func newPool(tb testing.TB, url string, change ...func(*pgxpool.Config)) *pgxpool.Pool {
 	tb.Helper()

@@ -2,6 +2,8 @@ package riverqueue_test
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -112,6 +114,25 @@ func lifeOfEvents(t *testing.T, q *riverqueue.Queue, pool *pgxpool.Pool, schema 
 	}
 	if n, err := q.Drop(ctx, fprom.Filter{Until: time.Now()}); n != 0 || err != nil {
 		t.Errorf("Drop: %d, %v", n, err)
+	}
+}
+
+// TestReasonInAnotherEncoding: a reason with characters that the database cannot store does not keep an event from its outcome, and its
+// worker from others.
+func TestReasonInAnotherEncoding(t *testing.T) {
+	t.Parallel()
+	q, _ := openAt(t, withQuery(t, newDatabase(t, `ENCODING LATIN1 LOCALE 'C' TEMPLATE template0`), "client_encoding", "UTF8"), riverqueue.Config{})
+	put(t, q, sale("1", "ann", 100), sale("2", "ben", 100))
+	startWith(t, q, 1, func(_ context.Context, m fprom.Message) error {
+		if m.Attempt == 2 {
+			return nil
+		}
+		return map[string]error{"sale:1": &fprom.APIError{StatusCode: 400, Message: "Zoë 名"}, "sale:2": errors.New("名")}[m.Key]
+	})
+	flush(t, q)
+	es := entriesOf(t, q, fprom.Filter{})
+	if len(es) != 2 || es[0].State != fprom.StateDead || !strings.Contains(es[0].Reason, `Zo\u00eb \u540d`) || es[1].State != fprom.StateDone || es[1].Attempts != 2 {
+		t.Errorf("entries: %+v, want a dead letter with its reason, and an event that is done after two attempts", es)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -128,23 +127,7 @@ func TestEnqueueTxErrors(t *testing.T) {
 func TestEnqueueTxPackage(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	admin := newPool(t, database)
-	t.Cleanup(admin.Close)
-	name := newSchema(t)
-	if _, err := admin.Exec(ctx, `CREATE DATABASE `+name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := admin.Exec(context.Background(), `DROP DATABASE `+name+` WITH (FORCE)`); err != nil {
-			t.Error(err)
-		}
-	})
-	u, err := url.Parse(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Path = "/" + name
-	pool := newPool(t, u.String())
+	pool := newPool(t, newDatabase(t, ""))
 	t.Cleanup(pool.Close)
 	enqueue := func() error {
 		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return riverqueue.EnqueueTx(ctx, tx, sale("1", "ann", 100)) })
