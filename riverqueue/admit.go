@@ -14,7 +14,7 @@ const (
 
 const steppedBack = "fprom: riverqueue: the database's clock stepped back; times that were stored before are ignored. Check the time synchronization of the database server"
 
-// bulkKey marks the context of a delivery of a bulk event.
+// bulkKey is the key of a value in the context of a delivery: is the event bulk?
 type bulkKey struct{}
 
 const (
@@ -30,7 +30,7 @@ const (
 // requestsPerMinute becomes the account's limit, for all replicas: the number of the replica whose first call came last counts.
 // Each replica logs a warning when the number changes.
 func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
-	bulk := ctx.Value(bulkKey{}) != nil
+	bulk, _ := ctx.Value(bulkKey{}).(bool)
 	turn := q.turns[bulk]
 	if err := wait(ctx, q, turn); err != nil {
 		return err

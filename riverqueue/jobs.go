@@ -7,10 +7,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The names of this package's jobs in River, as fprom_wake (migrations/002_rules.sql) makes them. Bulk events have a queue of
-// their own, so that they never take the workers of live ones.
+// The queues of this package in River, as fprom_wake (migrations/002_rules.sql) names them. Bulk events have one of their own, so that
+// they never take the workers of live ones.
 const (
-	jobKind   = "fprom_event"
 	liveQueue = "fprom"
 	bulkQueue = "fprom_bulk"
 )
@@ -21,7 +20,7 @@ type wakeUp struct {
 }
 
 // Kind implements river.JobArgs.
-func (wakeUp) Kind() string { return jobKind }
+func (wakeUp) Kind() string { return "fprom_event" }
 
 // sql puts the schema and its FirstPromoter account into a statement. The account is part of every key, so that a schema may have more of
 // them later. Outside of a text the schema is quoted, since its name may be a word of SQL.

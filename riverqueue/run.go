@@ -60,8 +60,9 @@ func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
 		Schema: q.cfg.Schema, Logger: slog.New(slog.NewTextHandler(&q.river, &slog.HandlerOptions{Level: slog.LevelWarn})), Workers: workers,
 		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue, CompletedJobRetentionPeriod: completedJobs,
-		SoftStopTimeout: q.cfg.Rescue, // otherwise River cancels its jobs when ctx ends
-		PollOnly:        true,
+		SoftStopTimeout:  q.cfg.Rescue, // otherwise River cancels its jobs when ctx ends
+		ReindexerTimeout: -1,           // if it ended while a long transaction is open, River would leave that index out from then on
+		PollOnly:         true,
 		Queues: map[string]river.QueueConfig{
 			liveQueue: {MaxWorkers: n, FetchCooldown: fetchCooldown, FetchPollInterval: fetchInterval},
 			bulkQueue: {MaxWorkers: max(n/2, 1), FetchCooldown: fetchCooldown},
@@ -102,9 +103,7 @@ func (q *Queue) work(run, ctx context.Context, job *river.Job[wakeUp], deliverie
 		return river.JobSnooze(0)
 	}
 	defer func() { deliveries <- struct{}{} }()
-	if m.Bulk {
-		ctx = context.WithValue(ctx, bulkKey{}, true)
-	}
+	ctx = context.WithValue(ctx, bulkKey{}, m.Bulk)
 	result, err := backlog.Recovered(ctx, deliver, m)
 	q.settle(run, ctx, m, generation, result, err)
 	return nil
