@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/riverqueue"
@@ -237,6 +238,43 @@ func TestRedriveOfWhatWasSetAside(t *testing.T) {
 	}
 }
 
+// inTx runs a statement in a transaction that is rolled back at the end of the test.
+func inTx(t *testing.T, pool *pgxpool.Pool, schema, sql string) pgx.Tx {
+	t.Helper()
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	if _, err := tx.Exec(t.Context(), strings.ReplaceAll(sql, "$s", schema)); err != nil {
+		t.Fatal(err)
+	}
+	return tx
+}
+
+// TestClaimBesideAnOutcome: the job of an event that was put while the outcome of the one before is being stored waits for that outcome. If it
+// ended, nothing would wake the event.
+func TestClaimBesideAnOutcome(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	put(t, q, sale("1", "ann", 100))
+	execSQL(t, pool, `SELECT "`+cfg.Schema+`".fprom_claim('sale:1', 60, false)`)
+	outcome := inTx(t, pool, cfg.Schema, `SELECT "$s".fprom_settle('sale:1', generation, 'done', 'tracked', '', 200, 0, NULL, 1, false, 0) FROM "$s".fprom_ledger`)
+	put(t, q, sale("2", "ann", 100))
+	claims := make(chan int, 1)
+	go func() {
+		claims <- countRows(t, pool, `SELECT count(*) FROM "`+cfg.Schema+`".fprom_claim('sale:2', 60, false) WHERE claimed`)
+	}()
+	waitFor(t, "the claim to wait or to end", func() bool { return len(claims)+waiting(t, pool, cfg.Schema) == 1 })
+	if err := outcome.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-claims; n != 1 {
+		t.Error("the event was not claimed")
+	}
+}
+
 // TestClaimOfACorrectedEvent: a dead letter is put again with another customer while an old job of it waits to claim it. The old job and the
 // new one do not both deliver it.
 func TestClaimOfACorrectedEvent(t *testing.T) {
@@ -247,23 +285,12 @@ func TestClaimOfACorrectedEvent(t *testing.T) {
 	rejectAll(t, q)
 	put(t, q, sale("2", "ann", 100))
 	const claim = `SELECT count(*) FROM "$s".fprom_claim('sale:1', 60, false) WHERE claimed`
-	inTx := func(sql string) pgx.Tx {
-		tx, err := pool.Begin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
-		if _, err := tx.Exec(t.Context(), strings.ReplaceAll(sql, "$s", cfg.Schema)); err != nil {
-			t.Fatal(err)
-		}
-		return tx
-	}
-	other := inTx(`SELECT "$s".fprom_lock('sale:2')`)
+	other := inTx(t, pool, cfg.Schema, `SELECT "$s".fprom_lock('sale:2')`)
 	claims := make(chan int, 1)
 	go func() { claims <- countRows(t, pool, strings.ReplaceAll(claim, "$s", cfg.Schema)) }()
 	waiters(t, pool, cfg.Schema, 1)
 	put(t, q, sale("1", "ben", 100))
-	byNewJob := inTx(claim)
+	byNewJob := inTx(t, pool, cfg.Schema, claim)
 	if err := other.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -121,11 +121,18 @@ func TestPausedInRiver(t *testing.T) {
 	if s, err := q.Stats(t.Context()); err != nil || !s.Delivering || s.PauseReason != "" || s.LastSuccess.IsZero() {
 		t.Errorf("Stats: %+v, %v", s, err)
 	}
+	if err := q.Pause(t.Context(), 15*time.Minute, errRejected); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := q.Stats(t.Context()); err != nil || !s.Delivering || s.PausedUntil.IsZero() || s.PauseReason != errRejected.Error() {
+		t.Errorf("Stats in a pause of the account: %+v, %v", s, err)
+	}
 	client := operator(t, pool, cfg.Schema)
 	if err := client.QueuePause(t.Context(), "fprom", nil); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := q.Stats(t.Context()); err != nil || s.Delivering || !strings.Contains(s.PauseReason, "paused in River") {
+	// The end of the account's pause is not the end of this one.
+	if s, err := q.Stats(t.Context()); err != nil || s.Delivering || !s.PausedUntil.IsZero() || !strings.Contains(s.PauseReason, "paused in River") {
 		t.Errorf("Stats of a queue that is paused in River: %+v, %v", s, err)
 	}
 	waitFor(t, "a warning", func() bool { return log.count("nothing is delivered") > 0 })
