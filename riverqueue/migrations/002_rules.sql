@@ -79,7 +79,7 @@ BEGIN
 				WHERE account_id = $account AND key = m.key AND (state = 'dead' OR state = 'done' AND m.repeats);
 			END IF;
 			IF FOUND THEN
-				PERFORM $schema.fprom_wake(m.key, m.bulk, least(m.recorded_at, now()));
+				PERFORM $schema.fprom_wake(m.key, m.bulk, now());
 				EXIT;
 			END IF;
 			SELECT m.ordinality - 1, CASE WHEN digest = m.digest THEN extract(epoch FROM m.recorded_at - recorded_at) END INTO place, age
