@@ -70,14 +70,20 @@ func TestTakeOver(t *testing.T) {
 	town := newTown(t)
 	c := town.launch("")
 	town.await(c, true)
-	killed := make(chan struct{})
+	killing, killed := make(chan struct{}), make(chan struct{})
 	time.AfterFunc(300*time.Millisecond, func() {
+		close(killing)
 		town.kill(c)
 		close(killed)
 	})
 	q, err := boltqueue.Open(town.file, boltqueue.WithWait(time.Minute), discard)
 	if err != nil {
 		t.Fatal(err)
+	}
+	select {
+	case <-killing:
+	default:
+		t.Error("the outbox was opened while the other service had it")
 	}
 	<-killed
 	closeQueue(t, q)
