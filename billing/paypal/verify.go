@@ -50,7 +50,7 @@ func (s settings) verify(ctx context.Context, d billing.Delivery) error {
 			return nil
 		}
 	}
-	return refuse("is the id of the webhook right?")
+	return refuse("the secret must be the id of the webhook in PayPal's dashboard")
 }
 
 // certAddress returns raw if it is an https address of PayPal. Anyone can send any address.
