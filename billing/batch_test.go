@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -77,12 +78,19 @@ func TestBatch(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
 			queue := &calls{conflict: tt.conflict, full: tt.full}
-			seen := 0
+			seen, conflict := 0, ""
 			h := billing.Handler(queue, batch, secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
-				billing.WithObserver(func(context.Context, billing.Explanation) { seen++ }))
+				billing.WithObserver(func(_ context.Context, x billing.Explanation) {
+					if seen++; errors.Is(x.Err, fprom.ErrConflict) {
+						conflict += x.ID
+					}
+				}))
 			body := []byte(`{"events":[` + tt.events + `]}`)
 			if got := billingtest.Post(h, body, sign(body)); got != tt.status || strings.Join(queue.ids, " ") != tt.want {
 				t.Errorf("status %d, calls %v, want %d and %s", got, queue.ids, tt.status, tt.want)
+			}
+			if conflict != tt.conflict { // it is answered 200, and not tracked all the same
+				t.Errorf("the observer saw the conflict of %q", conflict)
 			}
 			if !strings.Contains(log.String(), tt.text) || strings.Contains(log.String(), "ada@") {
 				t.Errorf("logged %q, want %q in it", log.String(), tt.text)

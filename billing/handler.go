@@ -98,11 +98,11 @@ func (h *handler) observe(ctx context.Context, xs []Explanation) {
 }
 
 // accept enqueues the events of one body and logs what became of each part. A part with an error does not stop the others. accept
-// returns the status of the worst part.
+// returns the status of the worst part. A conflict is no reason to send the webhook again, since that would not help.
 func (h *handler) accept(ctx context.Context, xs []Explanation) int {
 	if err := h.enqueue(ctx, join(xs).Events()); err != nil {
 		for i := range xs {
-			if len(xs[i].Tracked) > 0 {
+			if slices.ContainsFunc(xs[i].Events(), refusedBy(err)) {
 				xs[i].Err = err
 			}
 		}
@@ -114,6 +114,9 @@ func (h *handler) accept(ctx context.Context, xs []Explanation) int {
 		case x.Err == nil && x.Skipped == "":
 		case x.Err == nil:
 			h.logSkip(ctx, log, &x)
+		case errors.Is(x.Err, fprom.ErrConflict):
+			log.ErrorContext(ctx, "fprom: an event of a webhook is not tracked, since its id was used before with another amount or currency: enter the difference by hand",
+				safelog.Error(x.Err))
 		case fprom.IsPermanent(x.Err):
 			log.ErrorContext(ctx, "fprom: a signed webhook cannot be read; after the cause is gone, let the provider send it again", safelog.Error(x.Err))
 			status = max(status, http.StatusUnprocessableEntity)
@@ -125,22 +128,25 @@ func (h *handler) accept(ctx context.Context, xs []Explanation) int {
 	return status
 }
 
-// enqueue accepts all events or none, except an event whose id is already used with another amount: it is only logged, since
-// sending it again would not help, and the other events are stored.
+// enqueue accepts all events or none, except an event whose id is already used with another amount: the other events are stored.
 func (h *handler) enqueue(ctx context.Context, events []fprom.Event) error {
 	if isNil(h.t) || len(events) == 0 {
 		return nil
 	}
 	err := h.t.Enqueue(ctx, events...)
-	switch {
-	case errors.Is(err, fprom.ErrNoTracker):
-		return nil
-	case errors.Is(err, fprom.ErrConflict):
-		h.log.ErrorContext(ctx, "fprom: an event of a webhook is not tracked, since its id was used before with another amount or currency: enter the difference by hand",
-			safelog.Error(err))
+	if errors.Is(err, fprom.ErrNoTracker) {
 		return nil
 	}
 	return err
+}
+
+// refusedBy returns a function that reports whether an error of Enqueue concerns an event: a conflict may name those that it does.
+func refusedBy(err error) func(fprom.Event) bool {
+	conflict, named := errors.AsType[*fprom.ConflictError](err)
+	return func(e fprom.Event) bool {
+		m, _ := fprom.NewMessage(e) // it is valid
+		return !named || len(conflict.Keys) == 0 || slices.Contains(conflict.Keys, m.Key)
+	}
 }
 
 // isNil reports whether there is no tracker, as in development without credentials.
