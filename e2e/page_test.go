@@ -65,6 +65,16 @@ func troubled() *outboxtest.Outbox {
 	return o
 }
 
+// long has a dead letter whose texts have no place to break, and a queue that says as much.
+func long() *outboxtest.Outbox {
+	o, word := troubled(), strings.Repeat("W", 1024)
+	e := outboxtest.Event(word[:240], fprom.StateDead, fprom.Rejected, time.Minute)
+	e.Customer, e.Reason, e.Amount = word[:255], word, 1<<53-1
+	o.Events = append(o.Events, e)
+	o.Status.Delivering, o.Status.PauseReason = false, word
+	return o
+}
+
 // page is that of a service whose Tracker has nothing to do.
 func page(t *testing.T, o *outboxtest.Outbox) http.Handler {
 	t.Helper()
@@ -136,6 +146,21 @@ func TestEveryMountAndLook(t *testing.T) {
 				p.do(chromedp.Click(chromedp.CSS(`footer a[href="status.json"]`)))
 				p.await("body", `"dead": 4`)
 			})
+		}
+	}
+}
+
+// TestLongTexts: no text makes the page wider than the screen.
+func TestLongTexts(t *testing.T) {
+	for _, l := range looks {
+		o := long()
+		server := httptest.NewServer(page(t, o))
+		t.Cleanup(server.Close)
+		p := open(t, l)
+		p.do(chromedp.Navigate(server.URL), chromedp.WaitVisible(chromedp.CSS("#dead")))
+		wide := `[...document.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.localName + " " + e.textContent.slice(0, 20)).join(", ")`
+		if got := get(p, chromedp.Evaluate[string](wide)); got != "" {
+			t.Errorf("%s: wider than the screen: %s", l.name, got)
 		}
 	}
 }
