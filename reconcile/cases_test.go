@@ -190,6 +190,23 @@ func TestVerdictsOfSingleEvents(t *testing.T) {
 	}
 }
 
+// After a lost answer FirstPromoter knows the event id, and does not say what it earned. On a day that agrees it is taken as right.
+func TestAnswerWasLost(t *testing.T) {
+	t.Parallel()
+	for _, full := range []bool{false, true} {
+		w := newWorld(t, fpromtest.Company{}, 1, 0)
+		box := w.outbox(t)
+		box.Add(fprom.Entry{Key: "sale:again", Kind: fprom.KindSale, Amount: 100, Currency: "usd", State: fprom.StateDone, Outcome: fprom.Duplicate, RecordedAt: noon, SettledAt: noon})
+		w.fake.AddPastSale(fpromtest.PastSale{EventID: "again", Email: "again@example.com", Amount: 100, Currency: "USD", At: noon})
+		o := w.options(t)
+		o.Outbox, o.Full = box, full
+		r, err := reconcile.Run(t.Context(), o)
+		if err != nil || !r.Clean() || r.Matched != 1 || r.NoCommission != 0 {
+			t.Errorf("full %v: %+v %v", full, r, err)
+		}
+	}
+}
+
 // A dead letter that FirstPromoter does not have is a lost commission unless somebody acts, also where the days agree.
 func TestDeadLetterNeedsAPerson(t *testing.T) {
 	t.Parallel()

@@ -76,7 +76,7 @@ func (r *run) judgeUnread(s span) {
 			case status == firstpromoter.StatusDenied:
 				r.deny(e, status)
 				r.conclude(e, matched)
-			case e.outcome == "" || e.earned > 0:
+			case e.outcome == "" || e.outcome == fprom.Duplicate || e.earned > 0: // the answer to a duplicate names no commissions
 				r.conclude(e, matched)
 			default:
 				r.conclude(e, noCommission)
