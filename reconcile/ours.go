@@ -130,6 +130,9 @@ func (r *run) loadSales(ctx context.Context) error {
 		default:
 			continue
 		}
+		for _, text := range []*string{&own.id, &own.currency, &own.customers[0], &own.customers[1], &own.sale} {
+			*text = strings.Clone(*text) // a part of the row would keep all of it
+		}
 		own.ignored, own.free = own.amount == 0, own.amount == 0 && s.Event != nil
 		if r.Outbox != nil {
 			r.addBody(own, s.Event)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -287,6 +289,41 @@ func TestOneIDWithTwoAmounts(t *testing.T) {
 	}
 	if n != 3 || len(refused) != 1 || refused[0].Line != 4 || !errors.Is(refused[0].Err, fprom.ErrConflict) {
 		t.Errorf("%d sales, refused %+v", n, refused)
+	}
+}
+
+// Of a list, only what is compared stays in memory: a provider's export may have rows of a kilobyte.
+func TestMemoryOfAList(t *testing.T) { //nolint:paralleltest // it measures the memory
+	const rows, size = 10_000, 4 << 10
+	list, write := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(write, "event_id,email,uid,amount,currency,created_at,notes\n")
+		for i := range rows {
+			_, _ = fmt.Fprintf(write, "ch_%d,c%d@example.com,u%d,500,usd,2026-03-09,%s\n", i, i, i, strings.Repeat("x", size))
+		}
+		_ = write.Close()
+	}()
+	sales, err := reconcile.File(list, backfill.Format{Amount: backfill.Minor}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, after := used(), uint64(0)
+	_, err = reconcile.Run(t.Context(), reconcile.Options{
+		Client: account{days: []string{`{"period":"2026-03-09","data":{"sales_count":10000}}`}}.client(t), From: monday, To: monday, Sales: sales,
+		Progress: func(p reconcile.Progress) {
+			if p.Stage == "days" {
+				after = used()
+			}
+		},
+	})
+	if each := (after - before) / rows; err != nil || after < before || each > 1<<10 {
+		t.Errorf("%d bytes a row, %v", each, err)
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -68,9 +66,6 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 	}
 	if where, err := a.location(); err == nil && sameFile(where, flags.rejects) {
 		return usage("--rejects %s: is the outbox, and would be overwritten; name another file", flags.rejects)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(15) // the keys of a million rows stay in memory: collect garbage early
 	}
 	format, err := flags.read()
 	if err != nil {
