@@ -185,9 +185,11 @@ func TestTriggerShowsAPart(t *testing.T) {
 
 func TestTriggerShowsTheAnswer(t *testing.T) {
 	t.Parallel()
-	var got map[string]any
+	got := make(chan map[string]any, 2)
 	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = json.NewDecoder(r.Body).Decode(&got)
+		var body map[string]any
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		got <- body
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = w.Write([]byte("the signature \x1b[31mis wrong"))
 	}))
@@ -196,7 +198,7 @@ func TestTriggerShowsTheAnswer(t *testing.T) {
 		"--override", "data.object.amount_paid=500", "--override", "data.object.lines.data.0.quantity=3", "--override", "data.object.note=a text",
 		"--override", "data.object.discount=null", "--override", "data.object.discount.coupon=SPRING", "--override", "data.object.metadata.gift?=yes").want(t, 1)
 	r.golden(t, "trigger.txt")
-	object, _ := got["data"].(map[string]any)["object"].(map[string]any)
+	object, _ := (<-got)["data"].(map[string]any)["object"].(map[string]any)
 	if object["amount_paid"] != 500.0 || object["note"] != "a text" ||
 		!reflect.DeepEqual(object["discount"], map[string]any{"coupon": "SPRING"}) || !reflect.DeepEqual(object["metadata"], map[string]any{"gift?": "yes"}) {
 		t.Errorf("%v", object)
