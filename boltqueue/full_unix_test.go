@@ -171,8 +171,9 @@ func TestMovedWhileOpen(t *testing.T) {
 	}
 }
 
-// TestCutWhileOpen: a file that is cut while it is open makes clear errors at once, whoever finds it first. It ends neither the
-// process nor the checkout, and the service can end and start again.
+// TestCutWhileOpen: a file that is cut, or whose first pages are overwritten, while it is open makes clear errors at once, whoever
+// finds it first. It ends neither the process nor the checkout, and the service can end. After a cut it can start again; bbolt keeps
+// its locks if it begins a transaction without its first pages.
 func TestCutWhileOpen(t *testing.T) {
 	t.Parallel()
 	for name, find := range map[string]func(q *boltqueue.Queue) error{
@@ -186,37 +187,51 @@ func TestCutWhileOpen(t *testing.T) {
 			return err
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			path := filepath.Join(t.TempDir(), "fprom.db")
-			q, err := openAt(path, discard)
-			if err != nil {
-				t.Fatal(err)
-			}
-			put(t, q, sale(t, "a", 100), sale(t, "b", 100), sale(t, "c", 100))
-			if err := os.Truncate(path, 0); err != nil {
-				t.Fatal(err)
-			}
-			if err := find(q); !errors.Is(err, boltqueue.ErrDamaged) || strings.Count(err.Error(), path) != 1 {
-				t.Errorf("%v, want ErrDamaged, and the file named once", err)
-			}
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			for range 2 {
-				if err := q.Put(ctx, sale(t, 1, 100)); !errors.Is(err, boltqueue.ErrDamaged) || strings.Count(err.Error(), path) != 1 {
-					t.Errorf("Put: %v, want ErrDamaged, and the file named once", err)
+		for harm, size := range map[string]int64{"cut": 0, "overwritten": int64(2 * os.Getpagesize())} {
+			t.Run(harm+", found by "+name, func(t *testing.T) {
+				t.Parallel()
+				path := filepath.Join(t.TempDir(), "fprom.db")
+				q, err := openAt(path, discard)
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			if err := q.Flush(ctx); !errors.Is(err, boltqueue.ErrDamaged) || strings.Count(err.Error(), path) != 1 {
-				t.Errorf("Flush: %v, want ErrDamaged, and the file named once", err)
-			}
-			if err := q.Close(); err != nil {
-				t.Errorf("Close: %v", err)
-			}
-			if q, err = openAt(path, discard); err != nil {
-				t.Fatalf("Open again: %v", err)
-			}
-			closeQueue(t, q)
-		})
+				put(t, q, sale(t, "a", 100), sale(t, "b", 100), sale(t, "c", 100))
+				f, err := os.OpenFile(path, os.O_WRONLY, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if size == 0 {
+					err = f.Truncate(0)
+				} else {
+					_, err = f.WriteAt(make([]byte, size), 0)
+				}
+				if err := errors.Join(err, f.Close()); err != nil {
+					t.Fatal(err)
+				}
+				if err := find(q); !errors.Is(err, boltqueue.ErrDamaged) || strings.Count(err.Error(), path) != 1 {
+					t.Errorf("%v, want ErrDamaged, and the file named once", err)
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				for range 2 {
+					if err := q.Put(ctx, sale(t, 1, 100)); !errors.Is(err, boltqueue.ErrDamaged) || strings.Count(err.Error(), path) != 1 {
+						t.Errorf("Put: %v, want ErrDamaged, and the file named once", err)
+					}
+				}
+				if err := q.Flush(ctx); !errors.Is(err, boltqueue.ErrDamaged) || strings.Count(err.Error(), path) != 1 {
+					t.Errorf("Flush: %v, want ErrDamaged, and the file named once", err)
+				}
+				if err := q.Close(); (err == nil) != (size == 0) {
+					t.Errorf("Close: %v", err)
+				}
+				if size > 0 {
+					return
+				}
+				if q, err = openAt(path, discard); err != nil {
+					t.Fatalf("Open again: %v", err)
+				}
+				closeQueue(t, q)
+			})
+		}
 	}
 }
