@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,6 +243,57 @@ func TestDamagedUnderWay(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDamagedWhileDiskFull: an event whose damage is found in a commit that fails becomes a dead letter in the next one, and is in the
+// log only then.
+func TestDamagedWhileDiskFull(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var d disk
+		var log bytes.Buffer
+		dir, turn, answer := t.TempDir(), make(chan struct{}, 1), make(chan struct{})
+		q := open(t, dir, boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), boltqueue.WithFailures(func() error { <-turn; return d.failure() }, whole))
+		bad := sale(t, "bad", 4242)
+		turn <- struct{}{}
+		put(t, q, bad)
+		var calls sync.WaitGroup
+		for _, call := range []func(){
+			func() {
+				deliver(t, q, func(m fprom.Message) error {
+					if m.Key == bad.Key {
+						damage(t, filepath.Join(dir, "fprom.db"), func(file []byte) int { return bytes.Index(file, []byte("4242")) })
+						<-answer
+					}
+					return nil
+				})
+			},
+			func() { put(t, q, sale(t, 1, 100)) },
+			func() { close(answer) },
+			func() {
+				if err := q.Put(t.Context(), sale(t, 2, 100)); !errors.Is(err, syscall.ENOSPC) {
+					t.Errorf("Put: %v, want the disk's error", err)
+				}
+			},
+		} {
+			calls.Go(call)
+			synctest.Wait() // the outcome and the second Put wait for the next commit
+		}
+		turn <- struct{}{}
+		synctest.Wait()
+		d.fail(syscall.ENOSPC)
+		turn <- struct{}{}
+		synctest.Wait()
+		if s := stats(t, q); s.Dead != 0 || strings.Contains(log.String(), "dead letter") {
+			t.Errorf("%+v, logged %q; want no dead letter yet", s, log.String())
+		}
+		d.fail(nil)
+		close(turn)
+		calls.Wait()
+		if s := stats(t, q); s.Dead != 1 || strings.Count(log.String(), "it becomes a dead letter") != 1 {
+			t.Errorf("%+v, logged %q; want a dead letter, and once", s, log.String())
+		}
+	})
 }
 
 // TestDropTwice: two calls of Drop that share a commit count a damaged dead letter once.

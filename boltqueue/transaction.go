@@ -19,7 +19,7 @@ type transaction struct {
 	stats fprom.QueueStats   // see Queue.stats
 	first uint64             // see Queue.first
 	keys  map[keyHash]uint64 // changes of Queue.keys; seq 0 removes the key
-	added []*item            // for Queue.line
+	after []func()           // the new events go into the line, and what the log says
 	size  int64              // of the events to put, in bytes
 }
 
@@ -48,7 +48,6 @@ func (t *transaction) findOldest() {
 // publish applies the committed changes to the memory of the queue.
 func (t *transaction) publish() {
 	t.q.mu.Lock()
-	defer t.q.mu.Unlock()
 	for hash, seq := range t.keys {
 		if seq == 0 {
 			delete(t.q.keys, hash)
@@ -56,12 +55,14 @@ func (t *transaction) publish() {
 			t.q.keys[hash] = uint32(seq)
 		}
 	}
+	t.q.mu.Unlock()
 	clear(t.keys)
 	t.q.first = t.first
 	t.q.stats.Store(&t.stats)
-	for _, it := range t.added {
-		t.q.line.Add(it)
+	for _, f := range t.after {
+		f()
 	}
+	t.after = nil
 }
 
 // keyHash is the hash of a SafeKey. If two open events have the same hash, a repeat of the first one is not recognised and
@@ -140,7 +141,7 @@ func (t *transaction) store(m fprom.Message) error {
 	m.Attempt = 0
 	r := &record{Message: m, state: fprom.StateWaiting}
 	seq, err := t.open.NextSequence()
-	t.added = append(t.added, r.item(seq))
+	t.after = append(t.after, func() { t.q.line.Add(r.item(seq)) })
 	return errors.Join(err, t.add(seq, r))
 }
 
@@ -170,7 +171,9 @@ func (t *transaction) remove(seq uint64, r *record) error {
 func (t *transaction) track(seq uint64, r *record, n int) {
 	t.keys[hashOf(fprom.SafeKey(r.Key))] = seq
 	if r.damaged && n > 0 {
-		t.q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", t.q.path), slog.Uint64("seq", seq))
+		t.after = append(t.after, func() {
+			t.q.logger.Error("fprom: a stored event is damaged; it becomes a dead letter", slog.String("path", t.q.path), slog.Uint64("seq", seq))
+		})
 	}
 	switch {
 	case r.state == fprom.StateDead:
