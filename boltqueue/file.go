@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/fprom-go/fprom/boltqueue/internal/pages"
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -53,7 +52,7 @@ func check(path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	return f.View(func(tx *bbolt.Tx) error {
-		pages.Check(tx, f.of)
+		checkPages(tx, f.of)
 		return checkFormat(tx)
 	})
 }

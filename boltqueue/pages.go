@@ -1,11 +1,9 @@
-// Package pages checks the pages of a bbolt file before bbolt follows them. bbolt trusts them: one flipped byte can crash the
-// process or make it loop for ever. bbolt's own check and its search for free pages at each opening are no help: they run in a
-// goroutine whose page faults and panics nobody can recover.
-package pages
+package boltqueue
 
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +12,10 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// The pages of a file are checked before bbolt follows them. bbolt trusts them: one flipped byte can crash the process or make it
+// loop for ever. bbolt's own check and its search for free pages at each opening are no help: they run in a goroutine whose page
+// faults and panics nobody can recover.
+//
 // A page is its id (8), flags (2), count (2), overflow (4), and its elements.
 const (
 	pageHead    = 16
@@ -31,12 +33,12 @@ type checker struct {
 	seen []bool // by page
 }
 
-// Check panics unless the pages of file form a tree: each page is in the file and used once, its elements lie within it, and its
+// checkPages panics unless the pages of file form a tree: each page is in the file and used once, its elements lie within it, and its
 // keys ascend. An element that is longer than its page is an index out of range. tx belongs to the same file, opened read-only:
 // then bbolt has not followed the pages yet.
-func Check(tx *bbolt.Tx, file *os.File) {
+func checkPages(tx *bbolt.Tx, file *os.File) {
 	if info, err := file.Stat(); err != nil || tx.Size() > info.Size() {
-		panic(fmt.Sprintf("it is shorter than its header says, or unreadable: %v", err))
+		panic(errors.Join(err, errors.New("it is shorter than its header says")))
 	}
 	c := &checker{f: file, size: uint64(tx.DB().Info().PageSize)}
 	c.seen = make([]bool, uint64(tx.Size())/c.size)
