@@ -28,12 +28,8 @@ func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Ent
 		left := f.Limit
 		r, err := q.newReader(f)
 		for err == nil && r.after < r.end {
-			var page []fprom.Entry
-			err = q.view(func(tx *bbolt.Tx) error {
-				page = r.readPage(tx)
-				return ctx.Err()
-			})
-			for _, e := range page {
+			err = r.readPage(ctx)
+			for _, e := range r.page {
 				if left--; !yield(f.Show(e), nil) || left == 0 {
 					return
 				}
@@ -47,6 +43,8 @@ func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Ent
 
 // reader reads the entries that a filter selects, page by page.
 type reader struct {
+	q          *Queue
+	page       []fprom.Entry
 	filter     fprom.Filter    // without Keys
 	keys       map[string]bool // the SafeKeys that Filter.Keys can mean; empty: all
 	seqs       []uint64        // the only events to read, ascending, then end+1; nil: all
@@ -58,7 +56,7 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{filter: f, keys: map[string]bool{}, after: after}
+	r := &reader{q: q, filter: f, keys: map[string]bool{}, after: after}
 	r.filter.Keys = nil
 	for _, k := range f.SafeKeys() {
 		r.keys[k] = true
@@ -80,31 +78,34 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 	})
 }
 
-// readPage returns the next entries. It examines at most pageScan events.
-func (r *reader) readPage(tx *bbolt.Tx) (page []fprom.Entry) {
-	open, done := tx.Bucket(bucketOpen).Cursor(), tx.Bucket(bucketDone).Cursor()
-	for n := 0; n < pageScan && len(page) < pageSize; n++ {
-		if i, _ := slices.BinarySearch(r.seqs, r.after+1); i < len(r.seqs) {
-			r.after = r.seqs[i] - 1
+// readPage reads the next entries into r.page. It examines at most pageScan events. Puts do not wait for it.
+func (r *reader) readPage(ctx context.Context) error {
+	r.page = nil
+	return r.q.view(func(tx *bbolt.Tx) error {
+		open, done := tx.Bucket(bucketOpen).Cursor(), tx.Bucket(bucketDone).Cursor()
+		for n := 0; n < pageScan && len(r.page) < pageSize; n++ {
+			if i, _ := slices.BinarySearch(r.seqs, r.after+1); i < len(r.seqs) {
+				r.after = r.seqs[i] - 1
+			}
+			seq, value, isDone := r.next(open, done)
+			if seq <= r.after || seq > r.end {
+				r.after = r.end
+				break
+			}
+			r.after = seq
+			if state := r.filter.State; state != "" && !isDone && waits(seq, value) != (state == fprom.StateWaiting) || recordedAt(value).Before(r.filter.Since) {
+				continue // before it is decoded: a million events may wait beside a few dead letters
+			}
+			record := decode(seq, value, isDone)
+			if len(r.keys) > 0 && !r.keys[fprom.SafeKey(record.Key)] || r.filter.Customer != "" && record.Customer == "" {
+				continue // before the entry is made, which takes longer
+			}
+			if e := record.entry(seq); r.filter.Match(e) {
+				r.page = append(r.page, e)
+			}
 		}
-		seq, value, isDone := r.next(open, done)
-		if seq <= r.after || seq > r.end {
-			r.after = r.end
-			break
-		}
-		r.after = seq
-		if state := r.filter.State; state != "" && !isDone && waits(seq, value) != (state == fprom.StateWaiting) || recordedAt(value).Before(r.filter.Since) {
-			continue // before it is decoded: a million events may wait beside a few dead letters
-		}
-		record := decode(seq, value, isDone)
-		if len(r.keys) > 0 && !r.keys[fprom.SafeKey(record.Key)] || r.filter.Customer != "" && record.Customer == "" {
-			continue // before the entry is made, which takes longer
-		}
-		if e := record.entry(seq); r.filter.Match(e) {
-			page = append(page, e)
-		}
-	}
-	return page
+		return ctx.Err()
+	})
 }
 
 // next returns the first event after r.after that may be in the state of the filter; seq 0 if there is none.

@@ -37,16 +37,12 @@ func (q *Queue) Forget(ctx context.Context, customer string) (int, error) {
 func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transaction, uint64) (bool, error)) (total int, err error) {
 	r, err := q.newReader(f)
 	for err == nil && r.after < r.end && (f.Limit <= 0 || total < f.Limit) {
-		var page []fprom.Entry
-		err = q.view(func(tx *bbolt.Tx) error { // puts do not wait for it
-			page = r.readPage(tx)
-			return ctx.Err()
-		})
+		err = r.readPage(ctx)
 		changed := 0
-		if len(page) > 0 {
+		if len(r.page) > 0 {
 			err = q.write(ctx, func(t *transaction) (err error) {
-				for i := 0; i < len(page) && err == nil && (f.Limit <= 0 || total+changed < f.Limit); i++ {
-					seq, _ := parseSeq(page[i].Cursor)
+				for i := 0; i < len(r.page) && err == nil && (f.Limit <= 0 || total+changed < f.Limit); i++ {
+					seq, _ := parseSeq(r.page[i].Cursor)
 					ok := false
 					if ok, err = apply(t, seq); ok {
 						changed++
