@@ -41,7 +41,7 @@ func TestSlowReader(t *testing.T) {
 	if _, err := slow.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // less than the service waits for a slow reader
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for _, err := range dial(t, dir).Entries(ctx, fprom.Filter{Limit: 1}) {
 		if err != nil {

@@ -24,7 +24,6 @@ const (
 	maxPath    = 103      // bytes; the smallest limit of the systems
 	maxRequest = 16 << 20 // bytes
 	maxEntries = 500      // in one answer
-	ioTimeout  = 30 * time.Second
 )
 
 // listen serves the outbox to other processes: JSON over HTTP, on a Unix socket beside the file. This process has the file, so a
@@ -37,10 +36,7 @@ func (q *Queue) listen() {
 		return
 	}
 	mine, _ := os.Lstat(path)
-	server := &http.Server{
-		Handler: q.handlers(), ErrorLog: log.New(io.Discard, "", 0),
-		ReadHeaderTimeout: ioTimeout, ReadTimeout: ioTimeout, IdleTimeout: ioTimeout, MaxHeaderBytes: 4 << 10,
-	}
+	server := &http.Server{Handler: q.handlers(), ErrorLog: log.New(io.Discard, "", 0), ReadTimeout: 30 * time.Second}
 	go func() { _ = server.Serve(l) }()
 	q.unlisten = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -163,7 +159,6 @@ func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Contex
 			}
 			answer = f
 		}
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(ioTimeout))
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(answer)
