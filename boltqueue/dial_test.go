@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -47,6 +48,50 @@ func TestSlowReader(t *testing.T) {
 		if err != nil {
 			t.Errorf("Entries beside a slow reader: %v", err)
 		}
+	}
+}
+
+// TestPausesOfReaders: who asks again and again, with many processes, leaves most of the processor to checkouts.
+func TestPausesOfReaders(t *testing.T) {
+	t.Parallel()
+	const calls = 20
+	for name, tt := range map[string]struct {
+		pause time.Duration
+		ask   func(r fprom.Outbox) error
+	}{
+		"status": {5 * time.Millisecond, func(r fprom.Outbox) error {
+			_, err := r.Stats(t.Context())
+			return err
+		}},
+		"entries": {20 * time.Millisecond, func(r fprom.Outbox) (err error) {
+			for _, err = range r.Entries(t.Context(), fprom.Filter{}) {
+			}
+			return err
+		}},
+		"history": {20 * time.Millisecond, func(r fprom.Outbox) error {
+			_, err := r.History(t.Context(), time.Now().Add(-time.Hour), time.Now(), time.Hour)
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := shortDir(t)
+			openServed(t, dir)
+			r := dial(t, dir)
+			var all sync.WaitGroup
+			begun := time.Now()
+			for range calls {
+				all.Go(func() {
+					if err := tt.ask(r); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			if took := time.Since(begun); took < (calls-1)*tt.pause {
+				t.Errorf("%d calls took %v, want a pause of %v after each", calls, took, tt.pause)
+			}
+		})
 	}
 }
 
@@ -97,6 +142,31 @@ func TestSilentService(t *testing.T) {
 	next.Store("hello")
 	if _, err := r.Stats(t.Context()); err == nil || !strings.Contains(err.Error(), "release") {
 		t.Errorf("Stats of another program: %v", err)
+	}
+}
+
+// TestAnswerAtClose: a service that ends answers the Put of another process that is under way.
+func TestAnswerAtClose(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	holding, release := make(chan struct{}), make(chan struct{})
+	q := openServed(t, dir, boltqueue.WithFailures(whole, func() error {
+		close(holding)
+		<-release
+		return nil
+	}))
+	r, stored := dial(t, dir), make(chan error, 1)
+	go func() { stored <- r.Put(t.Context(), sale(t, 1, 100)) }()
+	<-holding
+	go func() {
+		for _, err := q.Stats(t.Context()); err == nil; _, err = q.Stats(t.Context()) {
+			time.Sleep(time.Millisecond)
+		}
+		close(release)
+	}()
+	closeQueue(t, q)
+	if err := <-stored; err != nil {
+		t.Errorf("Put: %v, want no error, since it is stored", err)
 	}
 }
 
