@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -124,14 +125,10 @@ func (q *Queue) handlers() http.Handler {
 
 // paced returns a do that runs once at a time, and pauses after that, so that readers leave most of the processor to checkouts.
 func paced[Q, A any](pause time.Duration, do func(context.Context, Q) (A, error)) func(context.Context, Q) (A, error) {
-	turn := make(chan struct{}, 1)
-	return func(ctx context.Context, question Q) (answer A, err error) {
-		select {
-		case turn <- struct{}{}:
-		case <-ctx.Done():
-			return answer, ctx.Err()
-		}
-		defer time.AfterFunc(pause, func() { <-turn })
+	var turn sync.Mutex
+	return func(ctx context.Context, question Q) (A, error) {
+		turn.Lock()
+		defer time.AfterFunc(pause, turn.Unlock)
 		return do(ctx, question)
 	}
 }
