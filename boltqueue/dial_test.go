@@ -185,7 +185,7 @@ func TestErrorsOfSocket(t *testing.T) {
 			t.Errorf("%s keeps its connection", r.URL)
 		}
 		if text := answer.Load(); text != nil {
-			w.WriteHeader(http.StatusInternalServerError)
+			w.WriteHeader(map[string]int{"/flush": http.StatusInternalServerError, "/put": http.StatusBadRequest}[r.URL.Path])
 			_ = json.NewEncoder(w).Encode(map[string]string{"error": "fprom: the service: " + *text})
 			return
 		}
@@ -199,6 +199,9 @@ func TestErrorsOfSocket(t *testing.T) {
 		answer.Store(&text)
 		if err := r.Flush(t.Context()); !errors.Is(err, want) {
 			t.Errorf("Flush: %v, want an error that wraps %q", err, want)
+		}
+		if err := r.Put(t.Context(), sale(t, 1, 100)); !errors.Is(err, want) { // of another release, or too large
+			t.Errorf("Put: %v, want an error that wraps %q", err, want)
 		}
 	}
 }

@@ -157,14 +157,8 @@ func TestSocketStands(t *testing.T) {
 			}
 			return dir
 		}, false},
-		{"a path that is too long", func(t *testing.T, dir string) string {
-			t.Helper()
-			dir = filepath.Join(dir, strings.Repeat("x", 100))
-			if err := os.Mkdir(dir, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			return dir
-		}, false},
+		{"the longest path", pathOf(98), true},
+		{"a path that is too long", pathOf(99), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -176,14 +170,26 @@ func TestSocketStands(t *testing.T) {
 			if (err == nil) != tt.socket {
 				t.Errorf("Dial: %v, want a socket: %v", err, tt.socket)
 			}
-			if text := log.String(); (text == "") != tt.socket || strings.Contains(text, "remove") && !strings.Contains(text, "fprom.db.sock") {
-				t.Errorf("logged %q, want the file to remove, which is not the outbox", text)
+			if text := log.String(); (text == "") != tt.socket || !tt.socket && !strings.Contains(text, "remove "+filepath.Join(dir, "fprom.db.sock")) && !strings.Contains(text, "at most 98 bytes") {
+				t.Errorf("logged %q, want the file to remove, which is not the outbox, or how long a path may be", text)
 			}
 			closeQueue(t, q)
 			if b, err := os.ReadFile(filepath.Join(dir, "fprom.db.sock")); !tt.socket && err == nil && string(b) != "mine" {
 				t.Errorf("the other file has %q", b)
 			}
 		})
+	}
+}
+
+// pathOf makes a directory whose fprom.db has a path of n bytes.
+func pathOf(n int) func(t *testing.T, dir string) string {
+	return func(t *testing.T, dir string) string {
+		t.Helper()
+		dir += "/" + strings.Repeat("x", n-len(dir+"//fprom.db"))
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return dir
 	}
 }
 
@@ -289,7 +295,7 @@ func TestDialWaits(t *testing.T) {
 	path, logger := filepath.Join(dir, "fprom.db"), boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))
 	start := time.Now()
 	_, err := boltqueue.OpenOrDial(path, boltqueue.WithWait(1500*time.Millisecond), logger)
-	if !errors.Is(err, boltqueue.ErrLocked) || time.Since(start) < 1500*time.Millisecond || strings.Count(log.String(), "waiting for it to end") != 1 {
+	if !errors.Is(err, boltqueue.ErrLocked) || time.Since(start) < 1500*time.Millisecond || strings.Count(log.String(), "waiting for it to end") != 1 || !strings.Contains(err.Error(), "no service answers") {
 		t.Errorf("OpenOrDial: %v after %v, and logged %q", err, time.Since(start), log.String())
 	}
 }
@@ -301,14 +307,17 @@ func TestWatched(t *testing.T) {
 	q := openServed(t, dir)
 	fake := fpromtest.NewServer(t, fpromtest.WithAllLeads())
 	fake.Inject(fpromtest.Status(http.StatusTooManyRequests).RetryAfter("60"))
+	r := dial(t, dir)
+	q.Watch(func() fprom.Stats { return fprom.Stats{Breaker: "open"} })
+	if s, err := r.Stats(t.Context()); err != nil || s.Breaker != "" || s.LastMinute != nil {
+		t.Errorf("Stats: %+v, %v; want nothing of a Tracker that does not deliver", s, err)
+	}
 	cfg := fake.Config()
 	cfg.Queue = q
 	tracker, err := fprom.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q.Watch(tracker.Stats)
-	r := dial(t, dir)
 	put(t, q, sale(t, 1, 100))
 	for _, amount := range []int64{100, 200, 200} { // two conflicts of one pair
 		_ = tracker.Enqueue(t.Context(), fprom.Sale{EventID: "2", Email: "ann@example.com", Amount: amount})
@@ -320,13 +329,13 @@ func TestWatched(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Delivering && !s.PausedUntil.IsZero() && s.PauseReason != "" && s.Breaker == "closed" && s.Conflicts == 2 {
+		if s.Delivering && !s.PausedUntil.IsZero() && s.PauseReason != "" && s.Breaker == "closed" && s.LastMinute != nil && *s.LastMinute > 0 && s.Conflicts == 2 {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	if ctx.Err() != nil {
-		t.Error("the pause of the account, or the conflict, is not told")
+		t.Error("the pause of the account, its cause, the calls, or the conflict, is not told")
 	}
 	_ = q.Put(ctx, sale(t, 1, 200))
 	_ = q.Put(ctx, sale(t, 1, 300))
@@ -371,8 +380,8 @@ func TestSocketRefuses(t *testing.T) {
 			continue
 		}
 		_ = res.Body.Close()
-		if res.StatusCode != tt.want {
-			t.Errorf("%s: %s, want %d", tt.name, res.Status, tt.want)
+		if json := res.Header.Get("Content-Type") == "application/json"; res.StatusCode != tt.want || tt.want == http.StatusOK && !json {
+			t.Errorf("%s: %s, want %d, as JSON: %v", tt.name, res.Status, tt.want, json)
 		}
 	}
 	put(t, q, sale(t, 1, 100))
