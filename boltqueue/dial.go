@@ -53,7 +53,7 @@ func dial(path string, patience time.Duration) (fprom.Outbox, error) {
 func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 	q := newQueue(path, opts)
 	box := fprom.Outbox(q)
-	err := q.await(time.Second, func() error { // in a second the other process opens its socket, or ends
+	err := q.await(func() error {
 		err := q.open()
 		if !errors.Is(err, ErrLocked) {
 			return err

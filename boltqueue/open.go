@@ -35,16 +35,16 @@ var (
 // Open reads the whole file once, to check its pages and to load the waiting events.
 func Open(path string, opts ...Option) (*Queue, error) {
 	q := newQueue(path, opts)
-	// Another process may have the file for a moment, to look into it.
-	if err := q.await(4*lockTimeout, q.open); err != nil {
+	if err := q.await(q.open); err != nil {
 		return nil, err
 	}
 	return q, nil
 }
 
-// await calls open, again and again while the file is locked, for d or as long as WithWait says.
-func (q *Queue) await(d time.Duration, open func() error) error {
-	end, err := time.Now().Add(max(q.wait, d)), guard(open)
+// await calls open, again and again while the file is locked, for a second or as long as WithWait says. In a second another process
+// that only looks into the file is done, and a service opens its socket.
+func (q *Queue) await(open func() error) error {
+	end, err := time.Now().Add(max(q.wait, 4*lockTimeout)), guard(open) // each call takes a lockTimeout
 	if errors.Is(err, ErrLocked) && q.wait > 0 {
 		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
 	}
