@@ -33,7 +33,7 @@ func compact(path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	return newFile(path, func(dst *bbolt.DB) error {
-		const txSize = 1 << 20 // bytes
+		const txSize = 16 << 20 // bytes that are in memory, and then synced
 		return bbolt.Compact(dst, src.DB, txSize)
 	}, func(temp string) error {
 		if err := keepOwner(src.info, temp); err != nil {
@@ -74,8 +74,7 @@ func newFile(path string, fill func(*bbolt.DB) error, move func(temp string) err
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	db.NoSync = true // one Sync after all is written
-	if err := errors.Join(fill(db.DB), db.Sync(), db.Close()); err != nil {
+	if err := errors.Join(fill(db.DB), db.Close()); err != nil {
 		return err
 	}
 	return errors.Join(move(f.Name()), syncDir(dir))
