@@ -37,6 +37,28 @@ func TestNewFile(t *testing.T) {
 	put(t, open(t, dir), sale(t, 1, 100)) // an empty file becomes an outbox
 }
 
+// TestWholeFromTheStart: nobody sees a new file before it is complete, as the next start would if the process died meanwhile.
+func TestWholeFromTheStart(t *testing.T) {
+	t.Parallel()
+	for range 30 {
+		dir := t.TempDir()
+		size := make(chan int64, 1)
+		go func() {
+			info, err := os.Stat(filepath.Join(dir, "fprom.db"))
+			for ; errors.Is(err, fs.ErrNotExist) && t.Context().Err() == nil; info, err = os.Stat(filepath.Join(dir, "fprom.db")) {
+			}
+			if err == nil {
+				size <- info.Size()
+			}
+			close(size)
+		}()
+		closeQueue(t, open(t, dir))
+		if <-size == 0 {
+			t.Fatal("the file was there before its content")
+		}
+	}
+}
+
 func TestLocked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -134,6 +156,11 @@ func TestRefused(t *testing.T) {
 			_, err := openAt(path)
 			if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("Open: %v, want %v and the path", err, tt.want)
+			}
+			if own := []error{boltqueue.ErrForeign, boltqueue.ErrOldFormat, boltqueue.ErrNewerFormat}; slices.Contains(own, tt.want) || tt.name == "a page that leads to no other" {
+				if err := boltqueue.Compact(path); !errors.Is(err, tt.want) || !strings.Contains(err.Error(), path) {
+					t.Errorf("Compact: %v, want %v and the path", err, tt.want)
+				}
 			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Error("the file was changed")
