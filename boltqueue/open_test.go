@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -357,6 +358,32 @@ func TestWait(t *testing.T) {
 			t.Errorf("it found %+v", s)
 		}
 		closeQueue(t, next)
+	})
+}
+
+// TestReplacedWhileWaiting: who waits for a file that another process replaces meanwhile, as Compact does, opens the new one.
+func TestReplacedWhileWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "fprom.db")
+		closeQueue(t, open(t, dir))
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true}) // it lets others read, as the check of Open does
+		if err != nil {
+			t.Fatal(err)
+		}
+		var opened sync.WaitGroup
+		opened.Go(func() { put(t, open(t, dir), sale(t, 1, 100)) })
+		synctest.Wait()
+		content(file)(t, path+".new")
+		if err := errors.Join(os.Rename(path+".new", path), reader.Close()); err != nil {
+			t.Fatal(err)
+		}
+		opened.Wait()
 	})
 }
 
