@@ -71,7 +71,6 @@ func OpenOrDial(path string, opts ...Option) (fprom.Outbox, error) {
 	return box, nil
 }
 
-// call asks the service.
 func call[A any](ctx context.Context, r *remote, operation string, question any) (answer A, err error) {
 	if r.closed.Load() {
 		return answer, fprom.ErrQueueClosed
@@ -183,7 +182,6 @@ type failure struct {
 // shared are the errors that keep their identity. The other side recognises them by their text.
 var shared = []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded}
 
-// err returns the error; nil if there is none.
 func (f failure) err() error {
 	if f.Error == "" {
 		return nil

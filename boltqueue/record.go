@@ -52,7 +52,6 @@ var (
 	keyFormat = []byte("format")
 )
 
-// The flags of a record.
 const (
 	flagBulk   = 1 << iota // Message.Bulk
 	flagAside              // later events of its customer may overtake it
@@ -87,7 +86,6 @@ func (r *record) entry(seq uint64) fprom.Entry {
 	return e
 }
 
-// setAnswer stores the result of an attempt.
 func (r *record) setAnswer(res fprom.Result, failure error) (err error) {
 	var e fprom.Entry
 	e.Settle(res, failure, time.Time{})
@@ -197,7 +195,6 @@ func timeKey(at time.Time, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(make([]byte, 0, 16), nanos(at)), seq)
 }
 
-// seqOfTimeKey returns the seq of a timeKey.
 func seqOfTimeKey(k []byte) uint64 { return seqOf(k[min(8, len(k)):]) }
 
 // nanos returns Unix nanoseconds, and 0 for the zero time and times before 1970.

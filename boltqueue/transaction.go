@@ -145,7 +145,6 @@ func (t *transaction) store(m fprom.Message) error {
 	return errors.Join(err, t.add(seq, r))
 }
 
-// read returns an open event.
 func (t *transaction) read(seq uint64) *record { return decode(seq, t.open.Get(seqKey(seq)), false) }
 
 // add stores an event, and remove removes one that is open. They keep the figures and the keys.
