@@ -12,7 +12,7 @@
 //	fprom.attempts                  {attempt}  result           tracked, not-referral, duplicate, rejected, throttled, refused, failed
 //	fprom.attempt.duration          s          result           one call of FirstPromoter
 //	fprom.rate_limit.wait.duration  s                           how long a call waited for the limit, a pause or the breaker
-//	fprom.delivery.duration         s          kind             from accepted to the outcome: seconds, after an outage hours
+//	fprom.delivery.duration         s          kind             of a live event, from accepted to the outcome: seconds, after an outage hours
 //	fprom.lost                      {event}                     events that could not be stored, since the service started
 //	fprom.outbox.size               {event}    state            waiting, bulk, dead, done, conflict (refused, and remembered)
 //	fprom.outbox.oldest_age         s                           age of the oldest waiting event; 0 if none waits
@@ -67,7 +67,7 @@ func New(p metric.MeterProvider, fixed ...attribute.KeyValue) (*Metrics, error) 
 	m.attempts, errs[2] = m.meter.Int64Counter("fprom.attempts", metric.WithUnit("{attempt}"), metric.WithDescription("Calls of FirstPromoter by how they went."))
 	m.attempt, errs[3] = m.meter.Float64Histogram("fprom.attempt.duration", metric.WithUnit("s"), metric.WithDescription("Duration of one call."),
 		metric.WithExplicitBucketBoundaries(figures.AttemptBuckets...))
-	m.delivery, errs[4] = m.meter.Float64Histogram("fprom.delivery.duration", metric.WithUnit("s"), metric.WithDescription("Time from accepted to the outcome."),
+	m.delivery, errs[4] = m.meter.Float64Histogram("fprom.delivery.duration", metric.WithUnit("s"), metric.WithDescription("Time of a live event from accepted to the outcome."),
 		metric.WithExplicitBucketBoundaries(figures.DeliveryBuckets...))
 	m.wait, errs[5] = m.meter.Float64Histogram("fprom.rate_limit.wait.duration", metric.WithUnit("s"), metric.WithDescription("How long a call waited for the limit, a pause or the circuit breaker."),
 		metric.WithExplicitBucketBoundaries(figures.WaitBuckets...))

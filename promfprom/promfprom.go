@@ -12,7 +12,7 @@
 //	fprom_attempts_total                     result         tracked, not-referral, duplicate, rejected, throttled, refused, failed
 //	fprom_attempt_duration_seconds           result         one call of FirstPromoter
 //	fprom_rate_limit_wait_duration_seconds                  how long a call waited for the limit, a pause or the breaker
-//	fprom_delivery_duration_seconds          kind           from accepted to the outcome: seconds, after an outage hours
+//	fprom_delivery_duration_seconds          kind           of a live event, from accepted to the outcome: seconds, after an outage hours
 //	fprom_lost_total                                        events that could not be stored, since the service started
 //	fprom_outbox_size                        state          waiting, bulk, dead, done, conflict (refused, and remembered)
 //	fprom_outbox_oldest_age_seconds                         age of the oldest waiting event; 0 if none waits
@@ -63,7 +63,7 @@ func New() *Metrics {
 		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "fprom_rate_limit_wait_duration_seconds", Help: "How long a call waited for the limit, a pause or the circuit breaker.", Buckets: figures.WaitBuckets,
 		}),
-		delivery: histogram("fprom_delivery_duration_seconds", "Time from accepted to the outcome.", figures.DeliveryBuckets, "kind"),
+		delivery: histogram("fprom_delivery_duration_seconds", "Time of a live event from accepted to the outcome.", figures.DeliveryBuckets, "kind"),
 	}
 	// Create every series: so the first lost event is an increase, and not a new series.
 	for _, kind := range figures.Kinds {

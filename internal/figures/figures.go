@@ -79,9 +79,9 @@ func Attempt(s fprom.Step) (string, bool) {
 	}
 }
 
-// Delivery is how long the event of s was on its way; false if it has no outcome at FirstPromoter.
+// Delivery is how long the event of s was on its way; false if it has no outcome at FirstPromoter, or waited behind all others (Bulk).
 func Delivery(s fprom.Step) (time.Duration, bool) {
-	if s.Stage != fprom.StageDelivered || s.Message.RecordedAt.IsZero() {
+	if s.Stage != fprom.StageDelivered || s.Message.Bulk || s.Message.RecordedAt.IsZero() {
 		return 0, false
 	}
 	return max(time.Since(s.Message.RecordedAt), 0), true

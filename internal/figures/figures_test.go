@@ -70,9 +70,9 @@ func TestDeliveryIsFromAcceptedToOutcome(t *testing.T) {
 	if d, ok := figures.Delivery(s); !ok || d.Round(time.Minute) != 48*time.Hour {
 		t.Errorf("%v, %v, want two days", d, ok)
 	}
-	dead, unknown := s, s
-	dead.Stage, unknown.Message = fprom.StageDead, fprom.Message{}
-	for _, none := range []fprom.Step{dead, unknown} {
+	dead, unknown, bulk := s, s, s
+	dead.Stage, unknown.Message, bulk.Message.Bulk = fprom.StageDead, fprom.Message{}, true
+	for _, none := range []fprom.Step{dead, unknown, bulk} {
 		if d, ok := figures.Delivery(none); ok {
 			t.Errorf("%v of %+v", d, none)
 		}
