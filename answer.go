@@ -185,8 +185,7 @@ func eventID(m Message) string {
 
 func sameText(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
-// parseRetryAfter returns the wait that the header asks for, in seconds or as a date, within the bounds. 0: none that can be
-// read, or centuries.
+// parseRetryAfter returns the wait that the header asks for, in seconds or as a date, within the bounds. 0: there is none.
 func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	s := strings.TrimSpace(h.Get("Retry-After"))
 	at, err := http.ParseTime(s)

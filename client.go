@@ -22,16 +22,13 @@ const (
 	maxResponse = 256 << 10 // bytes of an answer's body; FirstPromoter's have about 1 KiB per commission
 )
 
-// client makes one HTTP call and says what the answer means. It uses the transport without http.Client, which would follow
-// redirects.
+// client makes one HTTP call and says what the answer means. It does without http.Client, which would follow redirects.
 type client struct {
 	cfg       Config
 	transport http.RoundTripper
 	closeIdle func()
 }
 
-// newClient uses the transport of the Config, else a copy of http.DefaultTransport, or the original if the program has put
-// another type there.
 func newClient(cfg Config) *client {
 	c := &client{cfg: cfg, transport: http.DefaultTransport, closeIdle: func() {}}
 	standard, ok := http.DefaultTransport.(*http.Transport)

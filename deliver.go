@@ -26,8 +26,7 @@ func newAttempt(m Message, queued bool) *attempt {
 	return &attempt{Message: m, verdict: transient(fmt.Errorf("fprom: %s: %w", SafeKey(m.Key), safelog.ErrRecovered)), queued: queued}
 }
 
-// deliver is what the queue calls for each message. Its error tells the queue what to do with the message. After a panic
-// the event is kept.
+// deliver is what the queue calls for each message. Its error says what to do with it. After a panic the event is kept.
 func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 	a := newAttempt(m, true)
 	_ = t.guard(ctx, "the delivery of "+SafeKey(m.Key), func() error { t.send(ctx, a); return nil })

@@ -41,8 +41,7 @@ func newGate(c Config) *gate {
 	return g
 }
 
-// enter waits in the line until a may be sent. An attempt of Track does not wait for the breaker: it
-// gets ErrCircuitOpen.
+// enter waits in the line until a may be sent. An attempt of Track does not wait for the breaker: it gets ErrCircuitOpen.
 func (g *gate) enter(ctx context.Context, a *attempt) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -42,7 +42,6 @@ type foreign struct {
 	Enqueuer // nil: events are dropped
 }
 
-// Put gives the events to the Enqueuer.
 func (f foreign) Put(ctx context.Context, ms ...Message) error {
 	if f.Enqueuer == nil {
 		return nil

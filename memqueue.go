@@ -122,7 +122,6 @@ func (q *memoryQueue) Close() error {
 	return nil
 }
 
-// Undelivered implements UndeliveredLister.
 func (q *memoryQueue) Undelivered() []Message {
 	q.mu.Lock()
 	defer q.mu.Unlock()

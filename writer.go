@@ -29,8 +29,7 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadFrom lets the kernel copy a file once the status is known. Before that src may fail, and the handler may answer with an
-// error.
+// ReadFrom lets the kernel copy a file once the status is known. Before that src may fail, and the handler answer with an error.
 func (w writer) ReadFrom(src io.Reader) (int64, error) {
 	if w.x.decision == undecided || w.x.decision == handlerRefused {
 		return io.Copy(struct{ io.Writer }{w}, src)
