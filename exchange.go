@@ -1,6 +1,7 @@
 package fprom
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"sync"
@@ -66,7 +67,9 @@ func (x *Exchange) Commit(status int) error {
 		return nil
 	case status < http.StatusOK || !x.hook.success(status):
 		x.Discard(nil)
-		x.reason = nil // the client sees the failure
+		if !errors.Is(x.reason, errHijacked) { // then nobody sees the status
+			x.reason = nil // the client sees the failure
+		}
 	}
 	if x.decision != undecided {
 		return nil
@@ -124,5 +127,10 @@ func (x *Exchange) Close() {
 		x.reason = errPanicked
 	}
 	x.report(StageDiscarded, x.take(true), x.reason)
-	x.outer.Pattern, x.outer.MultipartForm = x.inner.Pattern, x.inner.MultipartForm
+	if x.inner.Pattern != x.outer.Pattern { // otherwise nothing is written: the server may be done with a request that a handler still has
+		x.outer.Pattern = x.inner.Pattern
+	}
+	if x.inner.MultipartForm != x.outer.MultipartForm {
+		x.outer.MultipartForm = x.inner.MultipartForm
+	}
 }

@@ -44,6 +44,7 @@ func Run(t *testing.T, wrap Wrap) {
 		t.Parallel()
 		lateOutside(t, wrap, tooLate()["200"], fprom.WithFailClosed())
 	})
+	t.Run("abandoned", func(t *testing.T) { t.Parallel(); abandoned(t, wrap) })
 	t.Run("client gone", func(t *testing.T) { t.Parallel(); clientGone(t, wrap) })
 	t.Run("pattern", func(t *testing.T) { t.Parallel(); pattern(t, wrap) })
 }
@@ -112,15 +113,27 @@ func failures() []Case {
 				w.WriteHeader(http.StatusInternalServerError)
 			}
 		}, Want: []string{"discarded sale:1", "status 500"}, WantStatus: 500},
-		{Name: "hijacked", Streams: true, Handler: func(w http.ResponseWriter, r *http.Request) {
-			Sell(r, "1")
-			c, _, err := w.(http.Hijacker).Hijack()
-			if err != nil {
-				panic(err)
-			}
-			defer c.Close()
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") // as a websocket handler writes 101
-		}, Want: []string{"status 200", "discarded sale:1: fprom: the handler took the connection over…"}, WantStatus: 200},
+		{
+			Name: "hijacked", Streams: true, Handler: hijack(func(http.ResponseWriter) {}),
+			Want: []string{"status 200", "discarded sale:1: fprom: the handler took the connection over…"}, WantStatus: 200,
+		},
+		{
+			Name: "hijacked, then an error that nobody sees", Streams: true, Handler: hijack(func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }),
+			Want: []string{"status 200", "discarded sale:1: fprom: the handler took the connection over…"}, WantStatus: 200,
+		},
+	}
+}
+
+func hijack(then func(http.ResponseWriter)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		Sell(r, "1")
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") // as a websocket handler writes 101
+		then(w)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,23 @@ func lateOutside(t *testing.T, wrap Wrap, handler http.HandlerFunc, opts ...fpro
 	if got := slices.Sorted(slices.Values(j.Entries())); !slices.EqualFunc(got, want, Matches) {
 		t.Errorf("happened %q, want %q in any order", got, want)
 	}
+}
+
+// abandoned: a middleware outside has answered while the handler goes on in a goroutine, with the server's own request. The race
+// detector sees if the end of the handler writes to that.
+func abandoned(t *testing.T, wrap Wrap) {
+	t.Helper()
+	answered, done := make(chan struct{}), make(chan struct{})
+	h := wrap(nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-answered }))
+	s := NewServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		go func() {
+			defer close(done)
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}()
+	}), new(Journal))
+	do(t, s, "")
+	close(answered)
+	<-done
 }
 
 // nested: with two middlewares of one tracker, an event is accepted once.
