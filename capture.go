@@ -48,9 +48,7 @@ func WithCookieDomain(domain string) CaptureOption { return func(c *capture) { c
 
 // WithQueryParams is for sites that use "ref" or "via" for something else. CaptureReferral reads only these query parameters,
 // in this order.
-func WithQueryParams(names ...string) CaptureOption {
-	return func(c *capture) { c.params = names }
-}
+func WithQueryParams(names ...string) CaptureOption { return func(c *capture) { c.params = names } }
 
 // referral returns the id for the cookie; "" if there is none or an existing cookie stays.
 func (c *capture) referral(r *http.Request) string {

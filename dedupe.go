@@ -114,11 +114,11 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 		case conflict:
 			a.verdict = verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: &ConflictError{Keys: []string{a.Key}}}
 			return false
-		case repeat && a.known.delivered == NotReferral: // FirstPromoter has registered nothing
-			a.verdict = verdict{Result: Result{Outcome: NotReferral}}
-			return false
 		case repeat:
 			a.verdict = verdict{Result: Result{Outcome: Duplicate}}
+			if a.known.delivered == NotReferral { // FirstPromoter has registered nothing
+				a.Outcome = NotReferral
+			}
 			return false
 		case !sending:
 			d.sending[a.Key] = make(chan struct{})
