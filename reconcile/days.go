@@ -64,25 +64,25 @@ func (t times) byDay(offset time.Duration) map[day]int {
 
 // zones are the offsets of the world's time zones, in minutes east of UTC.
 var zones = []int{
-	-660, -600, -570, -540, -480, -420, -360, -300, -240, -210, -180, -150, -120, -60, 60, 120, 180, 210, 240, 270, 300, 330, 345,
+	-660, -600, -570, -540, -480, -420, -360, -300, -240, -210, -180, -150, -120, -60, 0, 60, 120, 180, 210, 240, 270, 300, 330, 345,
 	360, 390, 420, 480, 525, 540, 570, 600, 630, 660, 720, 765, 780, 825, 840,
 }
 
-// noise is how many sales days may differ by chance. A zone must be better than UTC by more.
+// noise is how many sales days may differ by chance. Another zone must be better by more.
 const noise = 6
 
-// bestZone is the zone in which our sales by day are nearest to FirstPromoter's: UTC, unless another zone makes the difference
-// much smaller.
-func (r *run) bestZone(t times, s span) time.Duration {
-	utc := r.difference(t, s, 0)
-	best, least := time.Duration(0), min(utc/2, utc-noise)
+// findZone sets r.offset to the zone in which our sales by day are nearest to FirstPromoter's. It stays as it is, at first UTC, unless
+// another zone makes the difference much smaller.
+func (r *run) findZone(t times, s span) {
+	usual := r.difference(t, s, r.offset)
+	best, least := r.offset, min(usual/2, usual-noise)
 	for _, m := range zones {
 		offset := time.Duration(m) * time.Minute
-		if n := r.difference(t, s, offset); n < least || n == least && best == 0 {
+		if n := r.difference(t, s, offset); n < least || n == least && best == r.offset {
 			best, least = offset, n
 		}
 	}
-	return best
+	r.offset = best
 }
 
 // difference is the sum of the differences of all days in a zone, in sales.
@@ -103,7 +103,7 @@ func (r *run) compareDays() {
 			t.add(e.at)
 		}
 	}
-	r.offset = r.bestZone(t, span{r.days.from - 1, r.days.to + 1})
+	r.findZone(t, span{r.days.from - 1, r.days.to + 1})
 	counts := t.byDay(r.offset)
 	for d := r.days.from; d <= r.days.to; d++ {
 		r.report.Days = append(r.report.Days, Day{Day: d.String(), Ours: counts[d], Theirs: r.totals[d]})

@@ -53,6 +53,43 @@ func TestDaysTellWhatArrived(t *testing.T) {
 	}
 }
 
+// The zone that all days before show is kept where a few days would fit another one by chance, with a lost sale as one that earned nothing.
+func TestZoneOfTheDaysBefore(t *testing.T) {
+	t.Parallel()
+	var sales []reconcile.Sale
+	a, counts := account{}, map[string]int{}
+	sell := func(day int, at time.Duration, arrives bool) {
+		when := monday.AddDate(0, 0, day).Add(at)
+		sale := fprom.Sale{EventID: fmt.Sprint("ch_", len(sales)), Email: "ann@example.com", Amount: 500}
+		sales = append(sales, reconcile.Sale{At: when, Event: sale})
+		if arrives {
+			a.commissions = append(a.commissions, fmt.Sprintf(`{"event_id":"%s","sale_amount":500,"created_at":"%s"}`, sale.EventID, when.Format(time.RFC3339)))
+			counts[when.Add(-8*time.Hour).Format(time.DateOnly)]++
+		}
+	}
+	for day := range 14 { // read at once; 23:30 and 00:30 in FirstPromoter's zone
+		for range day % 2 * 5 {
+			sell(day, 7*time.Hour+30*time.Minute, true)
+			sell(day, 8*time.Hour+30*time.Minute, true)
+		}
+	}
+	sell(14, 9*time.Hour, true) // in the zone -11:00 this is the day before
+	sell(14, 15*time.Hour, true)
+	lost := fmt.Sprint("ch_", len(sales))
+	sell(15, 2*time.Hour, false)
+	for range 10 {
+		sell(17, 5*time.Hour, true)
+	}
+	for day, n := range counts {
+		a.days = append(a.days, fmt.Sprintf(`{"period":"%s","data":{"sales_count":%d}}`, day, n))
+	}
+	r, err := reconcile.Run(t.Context(), reconcile.Options{Client: a.client(t), From: monday, To: monday.AddDate(0, 0, 18), Full: true, Sales: sold(sales...)})
+	if err != nil || r.Matched != len(sales)-1 {
+		t.Errorf("%+v %v", r, err)
+	}
+	found(t, r, []string{lost}, nil, nil, nil)
+}
+
 // A list may have dates without a time: then the lead of the same day is of the sale. Of two leads of a customer the older one counts.
 func TestWhenTheLeadCame(t *testing.T) {
 	t.Parallel()

@@ -95,7 +95,7 @@ func (r *run) search(ctx context.Context, q firstpromoter.CommissionQuery) error
 // dropArrived returns the events without those of days on which FirstPromoter's total is ours: these arrived, and earned nothing.
 // If fewer than two thirds of the days agree, the zone may be wrong: then the days before and after must agree, too.
 func (r *run) dropArrived(s span, events []*event) (left []*event) {
-	offset, expected := r.arrivals(s, events)
+	expected := r.arrivals(s, events)
 	agrees := func(d day) bool { return !s.has(d) || r.totals[d] == expected[d] }
 	active, agreeing := 0, 0
 	for d := s.from; d <= s.to; d++ {
@@ -108,7 +108,7 @@ func (r *run) dropArrived(s span, events []*event) (left []*event) {
 	}
 	sure := active >= 3 && agreeing*3 >= active*2
 	for _, e := range events {
-		d := dayOf(e.at, offset)
+		d := dayOf(e.at, r.offset)
 		if e.kind == fprom.KindSale && r.totals[d] == expected[d] && (sure || agrees(d-1) && agrees(d+1)) {
 			r.conclude(e, noCommission)
 		} else {

@@ -107,8 +107,8 @@ func (r *run) listLeads(ctx context.Context, pages int) error {
 }
 
 // arrivals returns the number of sales by day that FirstPromoter must have counted if all of ours arrived: those with a
-// commission, foreign ones, doubled ones, and the events without a commission. It also returns the best zone.
-func (r *run) arrivals(s span, without []*event) (time.Duration, map[day]int) {
+// commission, foreign ones, doubled ones, and the events without a commission. The days are those of r.offset, which it sets.
+func (r *run) arrivals(s span, without []*event) map[day]int {
 	t := times{}
 	for _, e := range r.ours {
 		if e.kind != fprom.KindSale || len(e.rows) == 0 {
@@ -134,6 +134,6 @@ func (r *run) arrivals(s span, without []*event) (time.Duration, map[day]int) {
 			t.add(e.at)
 		}
 	}
-	offset := r.bestZone(t, s)
-	return offset, t.byDay(offset)
+	r.findZone(t, s)
+	return t.byDay(r.offset)
 }
