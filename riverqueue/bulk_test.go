@@ -1,6 +1,7 @@
 package riverqueue_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -24,6 +25,35 @@ func putBulk(tb testing.TB, q *riverqueue.Queue, n int) {
 			}
 			ms = ms[:0]
 		}
+	}
+}
+
+// TestBulkLeavesSpareCalls: a bulk event takes no call that is spare: a live one that comes next would wait.
+func TestBulkLeavesSpareCalls(t *testing.T) {
+	t.Parallel()
+	const perMinute = 40 // one is spare
+	const apart = 62 * time.Second * 100 / (95 * perMinute)
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	putBulk(t, q, 1)
+	var took [2]time.Duration
+	start(t, q, func(ctx context.Context, _ fprom.Message) error {
+		for i, ctx := range []context.Context{t.Context(), ctx} { // of a live event, of this one
+			if err := q.Admit(t.Context(), perMinute); err != nil {
+				return err
+			}
+			begun := time.Now()
+			execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_account SET next_slot = clock_timestamp()`)
+			if err := q.Admit(ctx, perMinute); err != nil {
+				return err
+			}
+			took[i] = time.Since(begun)
+		}
+		return nil
+	})
+	flush(t, q)
+	if took[0] > apart || took[1] < apart {
+		t.Errorf("a live event waited for %v and a bulk event for %v, want at most %v and at least that", took[0], took[1], apart)
 	}
 }
 
