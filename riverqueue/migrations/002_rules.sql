@@ -76,7 +76,7 @@ BEGIN
 				UPDATE $schema.fprom_ledger SET clear_key = m.clear, seq = m.seq, customer = m.customer, body = m.body, amount = m.amount, currency = m.currency,
 					digest = m.digest, bulk = m.bulk, recorded_at = m.recorded_at, state = 'waiting', generation = generation + 1, attempts = 0,
 					settled_at = NULL, outcome = '', reason = '', status_code = 0, promoter_event = 0, commissions = NULL
-				WHERE account_id = $account AND key = m.key AND (state = 'dead' OR state = 'done' AND m.repeats);
+				WHERE account_id = $account AND key = m.key AND state IN ('dead', CASE WHEN m.repeats THEN 'done' END);
 			END IF;
 			IF FOUND THEN
 				PERFORM $schema.fprom_wake(m.key, m.bulk, now());
