@@ -16,6 +16,7 @@ type attempt struct {
 	queued bool            // the queue makes it, not Track
 	again  bool            // an earlier attempt got no outcome
 	known  known           // of its id; the answer changes failure and notFound
+	needs  string          // "sale": a refund whose sale may be on its way
 	open   context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
 	waited time.Duration   // at the gate
 	woken  chan struct{}   // tells it to look at the gate again

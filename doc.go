@@ -57,10 +57,11 @@
 //	other 4xx without JSON
 //
 // "With JSON" means a JSON object, as FirstPromoter sends it; an answer without one comes from a proxy. A sale that is no
-// referral is sent again by RetryConfig.NotFound, since its sign-up may be on its way. An event that fails or is refused
-// while others succeed waits longer and longer, up to an hour. After an hour the later events of its customer no
-// longer wait for it, unless it is a sign-up of the last week. After a day it is a dead letter. A restart begins these
-// hours anew. If only one event gets 401, its first 401 pauses all delivery; the next ones do not.
+// referral is sent again by RetryConfig.NotFound, since its sign-up may be on its way; so is a refund whose sale a durable
+// queue does not know to be done. An event that fails or is refused while others succeed waits longer and longer, up to an
+// hour. After an hour the later events of its customer no longer wait for it, unless it is a sign-up of the last week. After
+// a day it is a dead letter. A restart begins these hours anew. If only one event gets 401, its first 401 pauses all
+// delivery; the next ones do not.
 //
 // The answers are those of https://docs.firstpromoter.com/api-reference-v2/api-admin/tracking-api.
 package fprom

@@ -18,9 +18,10 @@ type RetryConfig struct {
 	// Max caps the doubling. Default 1 min, or Base if that is longer.
 	Max time.Duration
 	// NotFound is for a sale with a TID, RefID or PromoCode that FirstPromoter answers with "no such referral", since the
-	// sign-up may be on its way. It lists when such a sale is sent again, counted from the first such answer, before the answer
-	// is final; a backlog delays these times. Default 30 s, 5 min and 1 h; with an empty slice that is not nil the first answer
-	// is final. Track always makes one attempt. A new process counts anew.
+	// sign-up may be on its way, and for a refund whose sale is not done in the durable queue's ledger, since the sale may be. It
+	// lists when such an event is sent again, counted from the first such answer, before the answer is final; a backlog delays
+	// these times. Default 30 s, 5 min and 1 h; with an empty slice that is not nil the first answer is final. Track always makes
+	// one attempt. A new process counts anew.
 	NotFound []time.Duration
 }
 
@@ -48,7 +49,7 @@ func RetryDelay(attempt int, err error) time.Duration {
 func (t *Tracker) askAgain(a *attempt) {
 	e, _ := a.Event()
 	sale, _ := e.(Sale)
-	early := a.class == classAskAgain || sale.TID+sale.RefID+sale.PromoCode != "" // it names its referral
+	early := a.class == classAskAgain || a.needs != "" || sale.TID+sale.RefID+sale.PromoCode != "" // it names its referral
 	times, first := t.cfg.Retry.NotFound, cmp.Or(a.known.notFound, time.Now())
 	age := time.Since(first)
 	i := slices.IndexFunc(times, func(at time.Duration) bool { return age < at })
@@ -56,9 +57,9 @@ func (t *Tracker) askAgain(a *attempt) {
 		return
 	}
 	a.known.notFound = first
-	a.wait, a.aside = times[i]-age, i == len(times)-1 // its sign-up may wait behind it
+	a.wait, a.aside = times[i]-age, a.needs != "" || i == len(times)-1 // its sale or its sign-up may wait behind it
 	a.class = classAskAgain
-	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such referral yet: asked again in %v", SafeKey(a.Key), a.wait.Round(time.Second))
+	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such %s yet: asked again in %v", SafeKey(a.Key), cmp.Or(a.needs, "referral"), a.wait.Round(time.Second))
 }
 
 // saleWaits reports whether a is a queued refund of a sale that has no outcome yet, and postpones it. Before its sale a refund takes
@@ -72,9 +73,16 @@ func (t *Tracker) saleWaits(ctx context.Context, a *attempt) bool {
 	sale := KindSale + ":" + refund.SaleEventID
 	waits, why := errors.New("the sale has no outcome yet"), error(nil)
 	if o, durable := t.Outbox(); durable {
+		a.needs = "sale"
 		why = t.guard(ctx, "the Queue's Entries", func() error {
-			for _, err := range o.Entries(ctx, Filter{Keys: []string{sale}, Kind: KindSale, State: StateWaiting}) {
-				return cmp.Or(err, waits)
+			for e, err := range o.Entries(ctx, Filter{Keys: []string{sale}, Kind: KindSale}) {
+				if e.State == StateDone {
+					a.needs = ""
+				}
+				if e.State == StateWaiting {
+					return waits
+				}
+				return err
 			}
 			return nil
 		})

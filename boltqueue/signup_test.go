@@ -90,6 +90,42 @@ func TestRefundAfterARestart(t *testing.T) {
 	})
 }
 
+// TestRefundBeforeItsSale: the webhook of a sale may come after that of its refund. The refund is sent again, and takes the
+// commission back. A refund of a sale that is done, and was no referral, is sent once.
+func TestRefundBeforeItsSale(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := fpromtest.NewServer(t, fpromtest.InMemory())
+		cfg := server.Config()
+		cfg.Queue, cfg.Logger = open(t, t.TempDir()), slog.New(slog.DiscardHandler)
+		tracker, err := fprom.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range []fprom.Event{
+			fprom.Sale{EventID: "nobody's", Email: "bob@example.com", Amount: 100},
+			fprom.Refund{EventID: "nobody's", Email: "bob@example.com", Amount: 100, SaleEventID: "nobody's"},
+			fprom.Refund{EventID: "early", Email: "ann@example.com", Amount: 100, SaleEventID: "late"},
+			fprom.Sale{EventID: "late", Email: "ann@example.com", Amount: 100, RefID: fpromtest.DefaultRefID},
+		} {
+			if err := tracker.Enqueue(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Second)
+		}
+		if n := len(server.Commissions()); n != 2 {
+			t.Errorf("%d commissions, want that of the sale and that of its refund", n)
+		}
+		time.Sleep(time.Hour)
+		if n := server.Count(fprom.KindRefund, "nobody's"); n != 1 {
+			t.Errorf("the refund that is none of a referral was sent %d times", n)
+		}
+		if err := tracker.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // blindQueue is an outbox that cannot say what waits.
 type blindQueue struct {
 	*boltqueue.Queue
