@@ -81,6 +81,10 @@ func (a *app) runBackfill(ctx context.Context, path string, flags backfillFlags)
 		if flags.kind != fprom.KindSignup {
 			a.note("FirstPromoter will date these %ss today: it takes no other date", flags.kind)
 		}
+		if box == nil {
+			where, _ := a.location()
+			a.note("there is no outbox%s: all rows are taken as new", hint(where != "", " "+shown(where)))
+		}
 		return a.fill(ctx, box, file, size, format, flags)
 	})
 }

@@ -179,7 +179,7 @@ func TestBackfillOfTrials(t *testing.T) {
 		says        string
 	}{{2, 0, "3 rows: 2 would be queued, 0 known, 0 with another amount, 0 invalid, 1 with the amount zero\n"}, {0, 3, "no row has an amount: "}} {
 		r := fprom(t, env{}, "backfill", past(t, c.sales, "trial_1,cust@example.com,0.00,USD"), "--amount", "major", "--dry-run").want(t, c.code)
-		if !strings.Contains(r.out+r.err, c.says) || strings.Contains(r.err, "line 4") {
+		if !strings.Contains(r.out+r.err, c.says) || strings.Contains(r.err, "line 4") || !strings.HasPrefix(r.err, "FirstPromoter will date these sales today") {
 			t.Error(r)
 		}
 	}

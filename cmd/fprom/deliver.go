@@ -15,7 +15,7 @@ import (
 	"github.com/fprom-go/fprom/internal/verdict"
 )
 
-// withBackfillOutbox opens the outbox for f. Only --deliver creates a missing file: no service would deliver from a wrong path.
+// withBackfillOutbox opens the outbox for f, which gets nil in a dry run without one. Only --deliver creates a missing file: no service would deliver from a wrong path.
 func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f func(fprom.Outbox) error) error {
 	where, err := a.location()
 	_, serr := os.Stat(where)
@@ -24,7 +24,6 @@ func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f fun
 	case err == nil && missing && hasSocket(where):
 		return inWords(where, fileProblem(where))
 	case missing && flags.dry:
-		a.note("there is no outbox%s: all rows are taken as new", hint(err == nil, " "+shown(where)))
 		return f(nil)
 	case err != nil:
 		return err
