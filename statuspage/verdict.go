@@ -75,8 +75,11 @@ func (p *page) problems(s snapshot) []problem {
 		add(level, do, "%s", what)
 	}
 	if n := s.queue.Dead; n > 0 {
-		do := "Read the reason and mend the cause. Then redrive, or drop what is no sale: below, or with `fprom dead`."
-		if !s.durable {
+		do := "Read the reason below and mend the cause. Then redrive, or drop what is no sale, with `fprom dead`."
+		switch {
+		case p.Writable && s.durable:
+			do = "Read the reason and mend the cause. Then redrive, or drop what is no sale: below, or with `fprom dead`."
+		case !s.durable:
 			do = "Search the log for `dead letter`: the queue in memory does not keep them."
 		}
 		add(verdict.Warn, do, "%s.", verdict.Plural(n, "event was given up", "events were given up"))
