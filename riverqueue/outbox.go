@@ -26,10 +26,10 @@ const (
 	dropSQL = `WITH selected AS MATERIALIZED (` + selectSQL + lockSelectedSQL + `),
 		dropped AS (DELETE FROM $schema.fprom_ledger l USING selected WHERE l.account_id = $account AND l.key = selected.key RETURNING 1)
 		SELECT count(*) FROM dropped`
-	// forgetSQL erases the customer $1 from dead letters, and marks waiting events to be erased with their outcome. It locks rows
-	// in the order of their keys, as fprom_put does.
+	// forgetSQL erases the customer $1 from dead letters, and marks waiting events to be erased with their outcome. It locks dead letters
+	// in the order of their keys, as fprom_put does, and then waiting events: delivery does not wait for it while it waits for a caller.
 	forgetSQL = `WITH selected AS MATERIALIZED (SELECT key FROM $schema.fprom_ledger
-			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = $1 ORDER BY key FOR UPDATE),
+			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = $1 ORDER BY state, key FOR UPDATE),
 		changed AS (UPDATE $schema.fprom_ledger l SET forget = state = 'waiting', customer = CASE state WHEN 'waiting' THEN customer ELSE '' END,
 			body = CASE state WHEN 'waiting' THEN body END, clear_key = CASE state WHEN 'waiting' THEN clear_key END
 			FROM selected WHERE l.account_id = $account AND l.key = selected.key RETURNING state)

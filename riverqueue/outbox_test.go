@@ -171,6 +171,43 @@ func TestBesideEnqueueTx(t *testing.T) {
 	}
 }
 
+// TestForgetBesideALongTransaction: while Forget waits for a caller's transaction that puts a dead letter again, it holds up no other event
+// of the customer, and with it no worker.
+func TestForgetBesideALongTransaction(t *testing.T) {
+	t.Parallel()
+	cfg := riverqueue.Config{Schema: newSchema(t)}
+	q, pool := open(t, cfg)
+	put(t, q, sale("2", "ann", 100))
+	rejectAll(t, q)
+	put(t, q, sale("1", "ann", 100))
+	forgot := make(chan error, 1)
+	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		if err := q.EnqueueTx(t.Context(), tx, sale("2", "ann", 100)); err != nil {
+			return err
+		}
+		go func() { _, err := q.Forget(t.Context(), "ann@example.com"); forgot <- err }()
+		waiters(t, pool, cfg.Schema, 1)
+		startWith(t, q, 1, func(_ context.Context, m fprom.Message) error {
+			if m.Key == "sale:2" {
+				return errRejected
+			}
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // less would do, and more than a claim waits for a lock
+		defer cancel()
+		return q.Flush(ctx)
+	}); err != nil {
+		t.Errorf("the event that waits is not delivered: %v", err)
+	}
+	if err := <-forgot; err != nil {
+		t.Error(err)
+	}
+	flush(t, q)
+	if es := entriesOf(t, q, fprom.Filter{Personal: true}); len(es) != 2 || es[1].State != fprom.StateDead || es[1].Customer != "" {
+		t.Errorf("entries: %+v, want the second dead, without its customer", es)
+	}
+}
+
 // TestForgetBesideBulk: Forget does not deadlock with a live event that makes the earlier bulk events of its customer live.
 func TestForgetBesideBulk(t *testing.T) {
 	t.Parallel()
