@@ -118,7 +118,7 @@ func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], delive
 		}
 		defer func() { q.bulkClaim <- struct{}{} }()
 	}
-	for {
+	for pause := fetchInterval; ; pause = min(2*pause, pollTime) {
 		if err := wait(ctx, q, deliveries); err != nil {
 			return m, 0, err
 		}
@@ -133,7 +133,7 @@ func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], delive
 		case !errors.Is(err, errBehindLive):
 			q.failed("begin a delivery", err)
 		}
-		if err := wait(ctx, q, time.After(pollTime)); err != nil {
+		if err := wait(ctx, q, time.After(pause)); err != nil {
 			return m, 0, err
 		}
 	}
