@@ -66,7 +66,7 @@ fuzz: ## each fuzz target for FUZZTIME
 bench-short: ## run every benchmark of bench once and small, so that none rots; the figures mean nothing
 	@echo "== benchmarks, short"; go -C bench test -run '^$$' -bench . -short -timeout 10m . >/dev/null
 
-short: ## the quick tests of the root module, some three minutes
+short: ## the quick tests of the root module, about a minute
 	go test -short ./...
 
 e2e: ## the status page in Debian's Chromium, which is installed if it is missing (as root)
