@@ -20,9 +20,9 @@ func TestCompactKeeps(t *testing.T) {
 	q := open(t, dir)
 	put(t, q, sale(t, 1, 100))
 	closeQueue(t, q)
-	owner := uint32(os.Getuid())
+	owner, group := uint32(os.Getuid()), uint32(os.Getgid())
 	if owner == 0 {
-		owner = 1234
+		owner, group = 1234, 1234
 		if err := os.Chown(path, 1234, 1234); err != nil {
 			t.Fatal(err)
 		}
@@ -41,8 +41,8 @@ func TestCompactKeeps(t *testing.T) {
 	if err != nil || os.SameFile(before, after) {
 		t.Fatalf("the file was not compacted: %v", err)
 	}
-	if got := after.Sys().(*syscall.Stat_t).Uid; got != owner {
-		t.Errorf("the owner is %d, want %d", got, owner)
+	if got := after.Sys().(*syscall.Stat_t); got.Uid != owner || got.Gid != group {
+		t.Errorf("the owner is %d, of group %d; want %d and %d", got.Uid, got.Gid, owner, group)
 	}
 	if to, err := os.Readlink(link); to != path {
 		t.Errorf("the link leads to %q, %v; want %s", to, err, path)

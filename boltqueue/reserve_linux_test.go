@@ -3,7 +3,9 @@ package boltqueue_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -62,5 +64,47 @@ func TestReserveSuffices(t *testing.T) {
 		if grown := taken() - before; grown > 0 || stats(t, q).Ledger < 4000 {
 			t.Errorf("%s: 4,000 outcomes took %d bytes more than the %d that the file had", id, grown, before)
 		}
+	}
+}
+
+// TestMemoryOfFile: what was read of the file does not stay in the memory of the process.
+func TestMemoryOfFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mapped := func() (kib int) {
+		file, err := os.ReadFile("/proc/self/smaps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, mapping, _ := strings.Cut(string(file), dir)
+		_, rss, found := strings.Cut(mapping, "Rss:")
+		if _, err := fmt.Sscan(rss, &kib); err != nil || !found {
+			t.Fatalf("the file is not in memory: %v", err)
+		}
+		return kib
+	}
+	q := open(t, dir)
+	for batch := range 20 {
+		var ms []fprom.Message
+		for i := range 100 {
+			m := sale(t, 100*batch+i, 100)
+			m.Customer = strings.Repeat("x", 4000)
+			ms = append(ms, m)
+		}
+		put(t, q, ms...)
+	}
+	closeQueue(t, q)
+	q = open(t, dir)
+	if kib := mapped(); kib > 1024 {
+		t.Errorf("Open leaves %d KiB in memory", kib)
+	}
+	if n := len(entries(t, q, fprom.Filter{})); n != 2000 {
+		t.Errorf("%d entries, want 2000", n)
+	}
+	for i := range 16 {
+		put(t, q, sale(t, fmt.Sprint("new", i), 100))
+	}
+	if kib := mapped(); kib > 1024 {
+		t.Errorf("%d KiB are in memory after some commits", kib)
 	}
 }
