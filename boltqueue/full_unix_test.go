@@ -171,6 +171,18 @@ func TestMovedWhileOpen(t *testing.T) {
 	}
 }
 
+// TestChangedDirectory: an outbox with a relative path takes events when the process has gone to another directory.
+func TestChangedDirectory(t *testing.T) { //nolint:paralleltest // the directory is that of all tests
+	t.Chdir(t.TempDir())
+	q, err := openAt("fprom.db", discard, boltqueue.WithoutSocket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	put(t, q, sale(t, 1, 100))
+	closeQueue(t, q)
+}
+
 // TestCutWhileOpen: a file that is cut, or whose first pages are overwritten, while it is open makes clear errors at once, whoever
 // finds it first. It ends neither the process nor the checkout, and the service can end. After a cut it can start again; bbolt keeps
 // its locks if it begins a transaction without its first pages.
