@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
@@ -28,7 +27,7 @@ const (
 var native = binary.NativeEndian
 
 type checker struct {
-	f    io.ReaderAt
+	f    *os.File
 	size uint64 // of a page
 	seen []bool // by page
 }
