@@ -111,7 +111,7 @@ func TestDamagedRecord(t *testing.T) {
 	path := filepath.Join(dir, "fprom.db")
 	q := open(t, dir)
 	bad := sale(t, "bad", 4242)
-	put(t, q, sale(t, 1, 100), bad, sale(t, 2, 100))
+	put(t, q, sale(t, 1, 100), bad, sale(t, 2, 100), sale(t, "another", 4242))
 	follows := sale(t, "follows", 100)
 	follows.Customer = bad.Customer
 	put(t, q, follows)
@@ -138,8 +138,8 @@ func TestDamagedRecord(t *testing.T) {
 			t.Errorf("dead letter %+v; want a damaged one", d)
 		}
 	}
-	if s := stats(t, q); len(ds) != 1 || s.Dead != 1 || s.Pending != 0 || s.Ledger != 3 {
-		t.Fatalf("%d dead letters, %+v; want 1, and 3 delivered", len(ds), s)
+	if s := stats(t, q); len(ds) != 2 || ds[0].Key == ds[1].Key || s.Dead != 2 || s.Pending != 0 || s.Ledger != 3 {
+		t.Fatalf("dead letters %+v, %+v; want 2 with keys of their own, and 3 delivered", ds, s)
 	}
 	if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 0 || err != nil {
 		t.Errorf("redrive of a damaged event: %d, %v; want none", n, err)
@@ -367,7 +367,7 @@ func damage(t *testing.T, path string, at func(file []byte) int) {
 	}
 }
 
-// TestDamagedKeys: numbers of events that are too short, as after a flipped bit in a length, stop nothing.
+// TestDamagedKeys: numbers and records of events that are too short, as after a flipped bit in a length, stop nothing.
 func TestDamagedKeys(t *testing.T) {
 	t.Parallel()
 	for _, bucket := range []string{"ids", "times", "done"} {
@@ -386,7 +386,7 @@ func TestDamagedKeys(t *testing.T) {
 			}
 			err = db.Update(func(tx *bbolt.Tx) error {
 				b := tx.Bucket([]byte(bucket))
-				return errors.Join(b.Put([]byte{0}, []byte("?")), b.Put([]byte("sale:1"), []byte("?")))
+				return errors.Join(b.Put([]byte{0}, []byte("?")), b.Put([]byte("sale:1"), []byte("?")), b.Put([]byte{0, 0, 0, 0, 0, 0, 0, 1}, []byte("?")))
 			})
 			if err := errors.Join(err, db.Close()); err != nil {
 				t.Fatal(err)
