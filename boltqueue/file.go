@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,6 +24,8 @@ type file struct {
 	of    *os.File
 	info  os.FileInfo // of when it was opened
 	first int64       // the length of its first two pages, which a transaction begins with
+	mu    sync.Mutex  // of begin
+	stuck bool        // no transaction can begin any more
 }
 
 // openFile checks the file at path without changing it. Then it opens and locks it.
@@ -94,13 +97,18 @@ func (f *file) inPlace() bool {
 	return same || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
-// begin returns an error if the file has lost its first pages: then bbolt would panic while it begins a transaction, and keep a
-// lock that all others wait for.
-func (f *file) begin(writable bool) (*bbolt.Tx, error) {
-	if size, err := f.of.Seek(0, io.SeekEnd); err == nil && size < f.first { // not Stat, see isAt in system_linux.go
-		return nil, fmt.Errorf("%w: it was cut while it was open", ErrDamaged)
+// begin begins a transaction. Where the first pages were cut or overwritten, bbolt panics and keeps a lock that all others would wait
+// for. So it returns an error then, if it can before that, and if not, ever after.
+func (f *file) begin(writable bool) (tx *bbolt.Tx, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if size, err := f.of.Seek(0, io.SeekEnd); f.stuck || err == nil && size < f.first { // not Stat, see isAt in system_linux.go
+		return nil, fmt.Errorf("%w: it was cut or overwritten while it was open", ErrDamaged)
 	}
-	return f.Begin(writable)
+	f.stuck = true // if bbolt panics
+	tx, err = f.Begin(writable)
+	f.stuck = false
+	return tx, err
 }
 
 // guard calls f. A panic or a page fault in f becomes an error.

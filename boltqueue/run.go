@@ -94,15 +94,15 @@ func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error
 	return false
 }
 
-// view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever. Damage that f meets does not put
-// the outbox out of use.
+// view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever. Damage that it meets does not
+// put the outbox out of use.
 func (q *Queue) view(f func(*bbolt.Tx) error) error {
 	if err := q.usable(); err != nil {
 		return err
 	}
-	var tx *bbolt.Tx
-	err := guard(func() (err error) {
-		if tx, err = q.db.begin(false); err != nil {
+	err := guard(func() error {
+		tx, err := q.db.begin(false)
+		if err != nil {
 			return err
 		}
 		defer func() { _ = tx.Rollback() }()
@@ -111,8 +111,6 @@ func (q *Queue) view(f func(*bbolt.Tx) error) error {
 	switch unusable := q.usable(); {
 	case err != nil && unusable != nil: // Close may have closed the file meanwhile
 		return unusable
-	case errors.Is(err, ErrDamaged) && tx == nil: // bbolt keeps a lock that the next transaction would wait for
-		return q.breakDown(err)
 	case errors.Is(err, ErrDamaged):
 		return fmt.Errorf("fprom: the outbox %s could not be read: %w", q.path, err)
 	}
