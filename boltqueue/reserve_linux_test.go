@@ -39,6 +39,7 @@ func TestReserveSuffices(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				m.Bulk = strings.HasPrefix(id, "an-event")
 				ms = append(ms, m)
 			}
 			put(t, q, ms...)
