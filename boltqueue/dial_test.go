@@ -19,7 +19,7 @@ import (
 	"github.com/fprom-go/fprom/boltqueue"
 )
 
-// TestSlowReader: a process that stands still while it reads an answer keeps no other one waiting.
+// TestSlowReader: a process that stands still while it reads an answer keeps no other one waiting, and loses its connection.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
 	dir := shortDir(t)
@@ -42,12 +42,20 @@ func TestSlowReader(t *testing.T) {
 	if _, err := slow.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // less than the service waits for a slow reader
 	defer cancel()
 	for _, err := range dial(t, dir).Entries(ctx, fprom.Filter{Limit: 1}) {
 		if err != nil {
 			t.Errorf("Entries beside a slow reader: %v", err)
 		}
+	}
+	if testing.Short() {
+		return
+	}
+	time.Sleep(32 * time.Second)
+	_ = slow.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, _ := io.Copy(io.Discard, slow); n > 500*3000 {
+		t.Errorf("read all of the answer, %d bytes, after half a minute; want a closed connection", n)
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	maxPath    = 103      // bytes; the smallest limit of the systems
 	maxRequest = 16 << 20 // bytes
 	maxEntries = 500      // in one answer
+	ioTimeout  = 30 * time.Second
 )
 
 // listen serves the outbox to other processes: JSON over HTTP, on a Unix socket beside the file. This process has the file, so a
@@ -37,7 +38,7 @@ func (q *Queue) listen() {
 		return
 	}
 	mine, _ := os.Lstat(path)
-	server := &http.Server{Handler: q.handlers(), ErrorLog: log.New(io.Discard, "", 0), ReadTimeout: 30 * time.Second}
+	server := &http.Server{Handler: q.handlers(), ErrorLog: log.New(io.Discard, "", 0), ReadTimeout: ioTimeout}
 	go func() { _ = server.Serve(l) }()
 	q.unlisten = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -156,6 +157,7 @@ func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Contex
 			}
 			answer = f
 		}
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(ioTimeout)) // for a process that stands still while it reads
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(answer)
