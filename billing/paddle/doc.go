@@ -8,13 +8,13 @@
 //	  adjustment.updated                  action=refund or chargeback, status=approved   sale: transaction txn_…
 //	subscription.canceled   cancellation
 //
-// Why: transaction.completed and transaction.paid report one payment, and transaction.paid may lack the subscription. grand_total
-// is what the customer pays after credit. If a payload has no grand_total_tax (an older one), or if it is the tax before credit (as of
-// transactions from before January 2026), the tax is taken in proportion (tax / total). Amounts are strings in the currency's minor units. Most refunds need Paddle's approval: adjustment.created then has the
-// status pending_approval, and adjustment.updated approved. An adjustment of action credit is not a refund, because the money stays
-// at Paddle. An adjustment of type tax changes nothing before taxes. A chargeback is a refund (see billing.WithoutDisputes); a
-// chargeback warning moves no money. A reversed chargeback is not reported as a new sale: it is skipped with reason by-hand and a warning.
-// So is a refund with the status reversed, which Paddle lists without saying when it occurs.
+// Why: transaction.completed and transaction.paid report one payment, and transaction.paid may lack the subscription. grand_total is what
+// the customer pays after credit. If a payload has no grand_total_tax (an older one), or if it is the tax before credit (as of transactions
+// from before January 2026), the tax is taken in proportion (tax / total). Amounts are strings in the currency's minor units. Most refunds
+// need Paddle's approval: adjustment.created then has the status pending_approval, and adjustment.updated approved. An adjustment of action
+// credit is not a refund, because the money stays at Paddle. An adjustment of type tax changes nothing before taxes. A chargeback is a
+// refund (see billing.WithoutDisputes); a chargeback warning moves no money. A reversed chargeback is not reported as a new sale: it is
+// skipped with reason by-hand and a warning. So is a refund with the status reversed, which Paddle lists without saying when it occurs.
 //
 //	field           read from
 //	email           custom_data fp_email, email; customer.email, if the payload includes it; else billing.WithCustomer,

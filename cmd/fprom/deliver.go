@@ -15,7 +15,8 @@ import (
 	"github.com/fprom-go/fprom/internal/verdict"
 )
 
-// withBackfillOutbox opens the outbox for f, which gets nil in a dry run without one. Only --deliver creates a missing file: no service would deliver from a wrong path.
+// withBackfillOutbox opens the outbox for f, which gets nil in a dry run without one. Only --deliver creates a missing file: no service
+// would deliver from a wrong path.
 func (a *app) withBackfillOutbox(ctx context.Context, flags backfillFlags, f func(fprom.Outbox) error) error {
 	where, err := a.location()
 	_, serr := os.Stat(where)
