@@ -2,6 +2,12 @@ package main_test
 
 import (
 	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,6 +81,26 @@ func TestReconcileAnOutbox(t *testing.T) {
 		r.object(t, &v)
 		if d := v.Redriven; d == nil || d.Duplicate != 1 || fake.Count("sale", "ch_3") != 2 || strings.Contains(r.err, "knew this event id") { // the report counts it
 			t.Errorf("with the customers: %s", r)
+		}
+		address, err := url.Parse(fake.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: address.Scheme, Host: address.Host})
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/track/sale") {
+				w.WriteHeader(http.StatusConflict)
+				_, _ = io.WriteString(w, `{"message":"The 'sale' event with the id 'other' already exists."}`)
+				return
+			}
+			pass.ServeHTTP(w, r)
+		}))
+		t.Cleanup(proxy.Close)
+		e = maps.Clone(e)
+		e["FIRSTPROMOTER_API_URL"] = proxy.URL + address.Path
+		r = fprom(t, e, append(args, "--full", "--redrive", "--outbox", p.where, "--sales", sales, "--amount", "minor")...).want(t, 3)
+		if !strings.Contains(r.err, "names another event id") {
+			t.Errorf("the answer names another id: %s", r)
 		}
 	})
 }
