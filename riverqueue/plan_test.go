@@ -168,8 +168,8 @@ func TestPlansOfPairs(t *testing.T) {
 		flush(t, q)
 		stop()
 	})
-	t.Log(n/pairs, "rows for a pair")
-	if n > 200*2*pairs { // 45 to 94 for a pair, as autovacuum comes; to read all that wait would be some 600
+	t.Log(n/(2*pairs), "rows for a pair")
+	if n > 170*2*pairs { // 45 to 94 for a pair, as autovacuum comes; to read all that wait would be some 600
 		t.Errorf("%d rows were read to put and to deliver %d events", n, 4*pairs)
 	}
 }

@@ -88,6 +88,7 @@ func (p patient) Put(ctx context.Context, ms ...fprom.Message) error {
 	return p.ask(ctx, func() error { return p.Outbox.Put(ctx, ms...) })
 }
 
+// Entries is for filters without a Limit.
 func (p patient) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
 		f := f // the caller may range again
