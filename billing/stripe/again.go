@@ -13,9 +13,11 @@ var errNoAnswerYet = errors.New("the sale of the session's invoice has no answer
 // attributed ends the event id of a sale that is sent again.
 const attributed = ":attributed"
 
-// sale looks up a sale in the ledger.
-func (s settings) sale(p *billing.Payload, id string) iter.Seq2[fprom.Entry, error] {
-	return s.ledger.Entries(p.Context(), fprom.Filter{Keys: []string{fprom.KindSale + ":" + id}, Kind: fprom.KindSale})
+func saleKey(id string) string { return fprom.KindSale + ":" + id }
+
+// sales looks up sales in the ledger.
+func (s settings) sales(p *billing.Payload, keys ...string) iter.Seq2[fprom.Entry, error] {
+	return s.ledger.Entries(p.Context(), fprom.Filter{Keys: keys, Kind: fprom.KindSale})
 }
 
 // again sends the sale of a session's invoice a second time, with the attribution of the session, if it was no referral at first.
@@ -24,7 +26,7 @@ func (s settings) again(p *billing.Payload, o billing.Node) {
 	if s.ledger == nil || invoice.S == "" {
 		return
 	}
-	for e, err := range s.sale(p, invoice.S) {
+	for e, err := range s.sales(p, saleKey(invoice.S)) {
 		switch {
 		case err != nil:
 			p.Later(err)
@@ -43,18 +45,20 @@ func (s settings) again(p *billing.Payload, o billing.Node) {
 	}
 }
 
-// nameSale names the sale of a refund by the id under which again has sent it: FirstPromoter has no sale with the first id.
+// nameSale names the sale of a refund by the id under which again has sent it, or will: FirstPromoter has no sale with the first id.
 func (s settings) nameSale(p *billing.Payload, d *billing.Draft) {
 	if s.ledger == nil {
 		return
 	}
 	d.RenameSale(func(id string) string {
-		for _, err := range s.sale(p, id+attributed) {
+		for e, err := range s.sales(p, saleKey(id), saleKey(id+attributed)) {
 			if err != nil {
 				p.Later(err)
 				break
 			}
-			return id + attributed
+			if e.Outcome == fprom.NotReferral || e.Key == saleKey(id+attributed) {
+				return id + attributed
+			}
 		}
 		return id
 	})

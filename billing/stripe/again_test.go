@@ -5,14 +5,20 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/billing/billingtest"
 	"github.com/fprom-go/fprom/billing/stripe"
+	"github.com/fprom-go/fprom/boltqueue"
+	"github.com/fprom-go/fprom/fpromtest"
 )
 
 // ledger is a durable queue that has one answer for the sale of an invoice.
@@ -61,6 +67,52 @@ func TestSaleBeforeItsSession(t *testing.T) {
 	}
 }
 
+// A refund may come between the sale that was no referral and the session. It takes back the sale that the session sends again.
+func TestRefundBeforeTheSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := fpromtest.NewServer(t, fpromtest.InMemory())
+		queue, err := boltqueue.Open(filepath.Join(t.TempDir(), "fprom.db"), boltqueue.WithoutSocket())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer queue.Close()
+		cfg := server.Config()
+		cfg.Queue, cfg.Logger = queue, slog.New(slog.DiscardHandler)
+		tracker, err := fprom.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := billing.Handler(tracker, stripe.Provider(stripe.WithOutbox(queue)), "whsec_a", billingtest.Quiet(),
+			billing.WithPayment(func(context.Context, string) (billing.Payment, error) {
+				return billing.Payment{SaleEventID: "in_1", Email: "bob@example.com"}, nil
+			}))
+		for _, object := range []string{
+			`"invoice.paid","data":{"object":{"id":"in_1","amount_paid":2000,"total":2000,"customer_email":"bob@example.com"`,
+			`"refund.created","data":{"object":{"id":"re_1","status":"succeeded","payment_intent":"pi_1","amount":2000`,
+			`"checkout.session.completed","data":{"object":{"id":"cs_1","mode":"subscription","invoice":"in_1",
+				"customer_details":{"email":"bob@example.com"},"metadata":{"fp_ref":"` + fpromtest.DefaultRefID + `"}`,
+		} {
+			body := []byte(`{"type":` + object + `,"currency":"eur"}}}`)
+			if got := billingtest.Post(h, body, func(r *http.Request) { sign(r.Header, body, "whsec_a") }); got != http.StatusOK {
+				t.Errorf("status %d for %s", got, body)
+			}
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(time.Hour)
+		var left int64
+		for _, c := range server.Commissions() {
+			left += c.SaleAmount
+		}
+		if n := len(server.Commissions()); n != 2 || left != 0 {
+			t.Errorf("%d commissions, of %d in all, want that of the sale and that of its refund", n, left)
+		}
+		if err := tracker.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A refund names the sale that was sent again: FirstPromoter has no other one, and would take nothing back.
 func TestRefundOfSaleSentAgain(t *testing.T) {
 	t.Parallel()
@@ -72,6 +124,7 @@ func TestRefundOfSaleSentAgain(t *testing.T) {
 		want string // the sale; empty: an error
 	}{
 		{"sent again", ledger{entry: again}, "in_1:attributed"},
+		{"no referral so far", ledger{entry: fprom.Entry{Key: "sale:in_1", State: fprom.StateDone, Outcome: fprom.NotReferral}}, "in_1:attributed"},
 		{"not sent again", ledger{entry: fprom.Entry{Key: "sale:in_1"}}, "in_1"},
 		{"the ledger cannot be read", ledger{err: down}, ""},
 	} {
