@@ -13,8 +13,10 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// maxBody is the largest webhook that a handler reads.
-const maxBody = 1 << 20
+const (
+	maxBody        = 1 << 20 // bytes of a webhook
+	maxConversions = 10      // of one webhook
+)
 
 // Handler returns the webhook endpoint of a provider. It verifies the signature, converts the payload and enqueues the events. The
 // package documentation lists its answers. Each package below billing has a shorter Handler without the Provider. With a nil
@@ -75,10 +77,27 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 		h.log.WarnContext(ctx, "fprom: the signature of a webhook cannot be checked now; the provider will send it again", safelog.Error(err))
 		return http.StatusServiceUnavailable
 	}
-	xs := h.run(ctx, body, h.config)
-	status := h.accept(ctx, xs)
+	xs, err := h.process(ctx, body)
+	status := h.accept(ctx, xs, err)
 	h.observe(ctx, xs)
 	return status
+}
+
+// process converts a webhook and enqueues its events. After a conflict it does both again while that gives other events: a Provider
+// that looks into the ledger of the queue chooses another event id if another webhook was stored meanwhile.
+func (h *handler) process(ctx context.Context, body []byte) (xs []Explanation, err error) {
+	var events []fprom.Event
+	for range maxConversions {
+		before := events
+		xs = h.run(ctx, body, h.config)
+		if events = join(xs).Events(); slices.Equal(events, before) {
+			break
+		}
+		if err = h.enqueue(ctx, events); !errors.Is(err, fprom.ErrConflict) {
+			break
+		}
+	}
+	return xs, err
 }
 
 // refuse tells the observer why a request is not from the provider, and logs it at most once a minute for each reason.
@@ -97,10 +116,10 @@ func (h *handler) observe(ctx context.Context, xs []Explanation) {
 	}
 }
 
-// accept enqueues the events of one body and logs what became of each part. A part with an error does not stop the others. accept
-// returns the status of the worst part. A conflict is no reason to send the webhook again, since that would not help.
-func (h *handler) accept(ctx context.Context, xs []Explanation) int {
-	if err := h.enqueue(ctx, join(xs).Events()); err != nil {
+// accept logs what became of each part of a body, and returns the status of the worst one. err is that of enqueue. A part with an error
+// does not stop the others. A conflict is no reason to send the webhook again, since that would not help.
+func (h *handler) accept(ctx context.Context, xs []Explanation, err error) int {
+	if err != nil {
 		for i := range xs {
 			if slices.ContainsFunc(xs[i].Events(), refusedBy(err)) {
 				xs[i].Err = err

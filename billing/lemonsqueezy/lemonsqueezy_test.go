@@ -124,6 +124,7 @@ func TestRefundNamesSale(t *testing.T) {
 type ledger struct {
 	sink *billingtest.Sink
 	err  error
+	then func() // after the entries are read
 }
 
 func (l ledger) Entries(_ context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
@@ -141,6 +142,9 @@ func (l ledger) Entries(_ context.Context, f fprom.Filter) iter.Seq2[fprom.Entry
 				return
 			}
 		}
+		if l.then != nil {
+			l.then()
+		}
 	}
 }
 
@@ -154,22 +158,37 @@ func TestPartialRefundsWithOutbox(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
+		atOnce bool // each looks into the ledger before the ones behind it are stored
 		bodies [][]byte
 		want   string
 	}{
-		{"in order", [][]byte{first, first, second, second, first}, "order:1001 3000 order:1001:2 7000"},
-		{"out of order", [][]byte{second, first, second}, "order:1001 10000"},
-		{"three", [][]byte{dinars("1210"), dinars("2420"), dinars("1210"), dinars("2420"), dinars("12100"), dinars("12100")}, "order:1 100 order:1:2 100 order:1:3 800"},
+		{"in order", false, [][]byte{first, first, second, second, first}, "order:1001 3000 order:1001:2 7000"},
+		{"out of order", false, [][]byte{second, first, second}, "order:1001 10000"},
+		{"at once", true, [][]byte{dinars("12100"), dinars("2420"), dinars("1210")}, "order:1 100 order:1:2 100 order:1:3 800"},
+		{"at once, the last one stored first", true, [][]byte{first, first, second}, "order:1001 10000"},
+		{"three", false, [][]byte{dinars("1210"), dinars("2420"), dinars("1210"), dinars("2420"), dinars("12100"), dinars("12100")}, "order:1 100 order:1:2 100 order:1:3 800"},
 	} {
-		sink := &billingtest.Sink{}
-		h := billing.Handler(sink, lemonsqueezy.Provider(lemonsqueezy.WithOutbox(ledger{sink: sink})), "s", billingtest.Quiet())
-		for _, body := range tt.bodies {
+		l := ledger{sink: &billingtest.Sink{}}
+		var h http.Handler
+		next := func() {
+			if len(tt.bodies) == 0 {
+				return
+			}
+			body := tt.bodies[0]
+			tt.bodies = tt.bodies[1:]
 			if got := billingtest.Post(h, body, func(r *http.Request) { sign(r.Header, body, "s") }); got != http.StatusOK {
 				t.Errorf("%s: status %d", tt.name, got)
 			}
 		}
+		if tt.atOnce {
+			l.then = next
+		}
+		h = billing.Handler(l.sink, lemonsqueezy.Provider(lemonsqueezy.WithOutbox(l)), "s", billingtest.Quiet())
+		for len(tt.bodies) > 0 {
+			next()
+		}
 		var got []string
-		for _, e := range sink.Events() {
+		for _, e := range l.sink.Events() {
 			got = append(got, e.(fprom.Refund).EventID, strconv.FormatInt(e.(fprom.Refund).Amount, 10))
 		}
 		if strings.Join(got, " ") != tt.want {
