@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 	fetchTimeout = 10 * time.Second // for one certificate and its issuers
 	badFor       = time.Minute      // how long a failure is kept
 	maxIssuers   = 3                // intermediate certificates to fetch for one certificate
+	usualAddress = "https://api.paypal.com/v1/notifications/certs/"
 )
 
 // WithCertificates replaces the fetching of certificates and the trusted roots. Nil keeps the default: https, no redirects, 10 s;
@@ -38,9 +40,11 @@ var defaultCertificates = newCertStore(nil, nil)
 
 // certStore fetches, checks and keeps signing certificates.
 type certStore struct {
-	fetch    func(ctx context.Context, url string) ([]byte, error)
-	roots    *x509.CertPool
-	fetching chan struct{} // a lock that honours a context: one goroutine fetches at a time
+	fetch func(ctx context.Context, url string) ([]byte, error)
+	roots *x509.CertPool
+	// Locks that honour a context: of each kind of address one goroutine fetches at a time. Any paypal.com host may hang, and forged
+	// addresses must not hold up the usual ones.
+	usual, others chan struct{}
 
 	mu    sync.Mutex
 	known map[string]known
@@ -57,7 +61,7 @@ func newCertStore(fetch func(context.Context, string) ([]byte, error), roots *x5
 	if fetch == nil {
 		fetch = fetchCertificate
 	}
-	return &certStore{fetch: fetch, roots: roots, fetching: make(chan struct{}, 1), known: map[string]known{}}
+	return &certStore{fetch: fetch, roots: roots, usual: make(chan struct{}, 1), others: make(chan struct{}, 1), known: map[string]known{}}
 }
 
 // get returns the checked certificate at address.
@@ -67,9 +71,13 @@ func (s *certStore) get(ctx context.Context, address string) (*x509.Certificate,
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
+	fetching := s.others
+	if strings.HasPrefix(address, usualAddress) {
+		fetching = s.usual
+	}
 	select {
-	case s.fetching <- struct{}{}: // forged requests must not open many connections
-		defer func() { <-s.fetching }()
+	case fetching <- struct{}{}: // forged requests must not open many connections
+		defer func() { <-fetching }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the certificate of PayPal: %w", ctx.Err())
 	}

@@ -18,9 +18,12 @@ import (
 	"github.com/fprom-go/fprom/billing/paypal"
 )
 
-func check(opt paypal.Option) error {
+func check(opt paypal.Option) error { return checkAt(opt, certURL) }
+
+func checkAt(opt paypal.Option, address string) error {
 	h := http.Header{}
 	signRequest(h, []byte("{}"), "id")
+	h.Set("Paypal-Cert-Url", address)
 	return paypal.Provider(opt).Check(h, []byte("{}"), "id")
 }
 
@@ -109,22 +112,16 @@ func TestForgedAddresses(t *testing.T) {
 	t.Parallel()
 	f := served()
 	opt := f.option()
-	checkAt := func(address string) error {
-		h := http.Header{}
-		signRequest(h, []byte("{}"), "id")
-		h.Set("Paypal-Cert-Url", address)
-		return paypal.Provider(opt).Check(h, []byte("{}"), "id")
-	}
 	if err := check(opt); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 200 {
-		if err := checkAt(fmt.Sprintf("https://api.paypal.com/forged/%d", i)); !errors.Is(err, billing.ErrSignature) {
+		if err := checkAt(opt, fmt.Sprintf("https://api.paypal.com/forged/%d", i)); !errors.Is(err, billing.ErrSignature) {
 			t.Fatalf("got %v, want ErrSignature", err)
 		}
 	}
 	asked := len(f.asked)
-	if err := checkAt("https://api.paypal.com/forged/198"); !errors.Is(err, billing.ErrSignature) || len(f.asked) != asked {
+	if err := checkAt(opt, "https://api.paypal.com/forged/198"); !errors.Is(err, billing.ErrSignature) || len(f.asked) != asked {
 		t.Errorf("a forged address again: %v, asked again: %t", err, len(f.asked) != asked)
 	}
 	if err := check(opt); err != nil || len(f.asked) != asked {
@@ -133,7 +130,7 @@ func TestForgedAddresses(t *testing.T) {
 	for i := range 100 { // they lead to the true certificate
 		address := fmt.Sprintf("%s?%d", certURL, i)
 		f.byURL[address] = ca().leaf
-		if err := checkAt(address); err != nil {
+		if err := checkAt(opt, address); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,6 +161,24 @@ func TestFetchHangs(t *testing.T) {
 		if d := time.Since(start); d > 11*time.Second {
 			t.Errorf("took %s", d)
 		}
+	})
+}
+
+// Forged addresses that hang hold up each other, and not the first certificate of PayPal.
+func TestForgedAddressesHangFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		opt := served().hanging("https://slow.paypal.com/")
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() { _ = checkAt(opt, fmt.Sprintf("https://slow.paypal.com/%d", i)) })
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := check(opt); err != nil || time.Since(start) > 0 {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		wg.Wait()
 	})
 }
 
