@@ -178,8 +178,8 @@ func (in *Reader) csvRow() (Row, error) {
 	r := Row{Record: record}
 	r.Line, _ = in.csv.FieldPos(0)
 	in.line = r.Line
-	if len(record) != len(in.header) {
-		r.Err = fmt.Errorf("fprom: the row has %d fields, the header %d: is a field with a separator in it not quoted?", len(record), len(in.header))
+	if len(record) != len(in.header) { // also if the last ones are empty: the amount 1,000 looks the same before a last column that is empty
+		r.Err = fmt.Errorf("fprom: the row has %d fields, the header %d: is a field with a separator in it not quoted? If all rows end with separators, write as many behind the header", len(record), len(in.header))
 		return r, nil
 	}
 	var v values

@@ -59,6 +59,7 @@ func TestForms(t *testing.T) {
 		{"Paddle's transactions", "transaction_id,status,customer_email,currency_code,subtotal,discount,tax,total,billed_at\nch_1,completed,ann@example.com,USD,2499,500,400,2399,2026-03-10T12:30:00Z\n", minor},
 		{"a column that is left out", "event_id,email,amount,currency,status,created_at\nch_1,ann@example.com,1999,USD,shipped,2026-03-10T12:30:00Z\n", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"status": "-"}}},
 		{"empty rows of a spreadsheet", "event_id;email;amount;currency;created_at\nch_1;ann@example.com;19,99;USD;2026-03-10 12:30:00\n;;;;\n; ;;;;\n", backfill.Format{Amount: backfill.Major, Decimal: ','}},
+		{"separators behind the header and the row", "event_id,email,amount,currency,created_at,,\nch_1,ann@example.com,1999,USD,2026-03-10T12:30:00Z,,\n", minor},
 		{"a rejects file", "event_id,email,amount,currency,created_at,line,reason\nch_1,ann@example.com,1999,USD,2026-03-10T12:30:00Z,7,bad\n", minor},
 		{"JSONL", "{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"amount\":1999,\"currency\":\"USD\",\"created_at\":\"2026-03-10T12:30:00Z\",\"lines\":[1,{}]}\n", minor},
 		{"JSONL with a mapped name in another case", "{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"Net\":1999,\"amount\":2399,\"currency\":\"USD\",\"created_at\":1773145800}", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"net": "amount"}}},
@@ -148,9 +149,11 @@ func TestRowsThatAreRefused(t *testing.T) {
 		{"a sign", "a,ann@example.com,$100,USD,", "whole number"},
 		{"an exponent", "a,ann@example.com,1e3,USD,", "whole number"},
 		{"not paid", "a,ann@example.com,100,USD,Failed", "status"},
+		{"not paid yet", "a,ann@example.com,100,USD,Pending", "map it"},
 		{"an id that a spreadsheet rounded", "1.23457E+17,ann@example.com,100,USD,", "event_id was rounded"},
 		{"too few fields", "a,ann@example.com", "2 fields"},
 		{"too many fields", "a,ann@example.com,1,000,USD,", "6 fields"},
+		{"separators at its end", "a,ann@example.com,100,USD,paid,,", "write as many behind the header"},
 		{"a stray quote", `a,ann"@example.com,100,USD,`, "no CSV"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
