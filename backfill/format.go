@@ -25,7 +25,8 @@ type Format struct {
 	Kind string
 	// Map gives the field of a column: {"Invoice ID": "event_id"}. Then no other column gives this field. The field "" or "-"
 	// leaves a column out. The fields are those of the events' JSON form, such as "event_id", and two more: "status" (a row is
-	// refused unless it is the status of a paid sale) and "discount" (subtracted from the amount).
+	// left out with the status of a failed payment, and refused with any other but that of a paid sale) and "discount" (subtracted
+	// from the amount).
 	Map map[string]string
 	// Amount is required for sales and refunds.
 	Amount AmountForm

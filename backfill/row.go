@@ -35,11 +35,11 @@ func (f Format) fill(r *Row, v *values) {
 	r.EventID = v[eventIDField]
 	v[currencyField] = cmp.Or(v[currencyField], f.Currency)
 	r.At = parseTime(v[createdAtField])
-	if r.At.IsZero() && (f.NeedDate || f.Kind == fprom.KindSignup && v[createdAtField] != "") {
-		r.Err = &fprom.ValidationError{Field: "CreatedAt", Reason: "is missing or not a date such as 2026-03-10T12:00:00Z"}
+	if r.Err = paid(v[statusField]); r.Err != nil {
 		return
 	}
-	if r.Err = paid(v[statusField]); r.Err != nil {
+	if r.At.IsZero() && (f.NeedDate || f.Kind == fprom.KindSignup && v[createdAtField] != "") {
+		r.Err = &fprom.ValidationError{Field: "CreatedAt", Reason: "is missing or not a date such as 2026-03-10T12:00:00Z"}
 		return
 	}
 	r.Event, r.Err = f.event(v, r.At)
@@ -143,8 +143,13 @@ func paid(status string) error {
 	case "", "paid", "succeeded", "success", "successful", "complete", "completed", "captured", "settled", "approved",
 		"refunded", "partiallyrefunded", "partialrefund": // the refund is an event of its own
 		return nil
+	case "failed", "declined", "denied", "blocked", "requirespaymentmethod": // not "canceled": it may be the state of a subscription
+		return ErrUnpaid
 	}
 	return errStatus
 }
+
+// ErrUnpaid is the Err of a Row whose status is that of a failed payment. It goes before all other errors.
+var ErrUnpaid = errors.New("fprom: the status is that of a failed payment")
 
 var errStatus = errors.New(`fprom: the status is not that of a paid sale; if the column means something else, leave it out: map it to "-"`)

@@ -43,6 +43,7 @@ type Result struct {
 	Conflicts   int    `json:"conflicts"` // rows that the outbox has with another amount: not stored
 	Invalid     int    `json:"invalid"`   // rows that make no event
 	Zero        int    `json:"zero"`      // rows with the amount zero: free trials and empty invoices, which are no sales and need nobody
+	Unpaid      int    `json:"unpaid"`    // rows of failed payments (see ErrUnpaid), which need nobody either
 	RejectsFile string `json:"rejects_file"`
 	Warnings    int    `json:"warnings"`
 	// Sums are the amounts of the queued sales or refunds, in minor units, by currency; "" is the account's. A file that is read in
@@ -142,6 +143,9 @@ func (l *loader) add(row Row) error {
 	switch {
 	case errors.Is(err, ErrZeroAmount):
 		l.result.Zero++
+		return nil
+	case errors.Is(err, ErrUnpaid):
+		l.result.Unpaid++
 		return nil
 	case err != nil:
 		l.result.Invalid++

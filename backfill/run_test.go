@@ -375,7 +375,7 @@ func TestResultAsJSON(t *testing.T) {
 	t.Parallel()
 	r := backfill.Result{Rows: 5, Queued: 2, Known: 1, Conflicts: 1, Invalid: 1, RejectsFile: "r.csv", Sums: map[string]int64{"USD": 3999}}
 	b, _ := json.Marshal(r)
-	if want := `{"rows":5,"queued":2,"known":1,"repeated":0,"conflicts":1,"invalid":1,"zero":0,"rejects_file":"r.csv","warnings":0,"sums":{"USD":3999}}`; string(b) != want {
+	if want := `{"rows":5,"queued":2,"known":1,"repeated":0,"conflicts":1,"invalid":1,"zero":0,"unpaid":0,"rejects_file":"r.csv","warnings":0,"sums":{"USD":3999}}`; string(b) != want {
 		t.Errorf("%s", b)
 	}
 	r.Outcomes = &backfill.Outcomes{Tracked: 2}

@@ -256,6 +256,8 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 		a.note("the file has no rows, only a header")
 	case r.Zero:
 		a.note("no row has an amount: name the column that has it, such as --map 'Amount paid=amount'")
+	case r.Zero + r.Unpaid:
+		a.note("no row is a paid sale: if a column is not the status of the payment, leave it out, such as --map 'Status=-'")
 	}
 	if r.Repeated > 0 {
 		a.note("%s with the event id and amount of an earlier row: not queued, as a copy of it (or another fprom backfill brings the same rows in now: then run it again when that has ended). If it was another payment, give it an event id of its own, and leave the earlier rows as they are: a payment under a second id earns a second commission", count(r.Repeated, "row"))
@@ -266,7 +268,7 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 	}
 	err := a.show(r, func(w io.Writer) {
 		_, _ = fmt.Fprintf(w, "%s: %d %s, %d known, %d with another amount, %d invalid%s\n", count(r.Rows, "row"), r.Queued, queued, r.Known, r.Conflicts, r.Invalid,
-			hint(r.Zero > 0, fmt.Sprintf(", %d with the amount zero", r.Zero)))
+			hint(r.Zero > 0, fmt.Sprintf(", %d with the amount zero", r.Zero))+hint(r.Unpaid > 0, fmt.Sprintf(", %d not paid", r.Unpaid)))
 		if len(r.Sums) > 0 {
 			_, _ = fmt.Fprintf(w, "sum of the amounts%s: %s\n", hint(!flags.dry, " queued"), sumsText(r.Sums))
 		}
@@ -279,7 +281,7 @@ func (a *app) showBackfill(r backfill.Result, flags backfillFlags) error {
 			_, _ = fmt.Fprintf(w, "under the limit of %d calls a minute their delivery takes about %s\n", flags.rate, span(backfill.TimeLeft(r.Queued, flags.rate)))
 		}
 	})
-	if err == nil && (r.Invalid+r.Conflicts+r.Repeated > 0 || r.Rows > 0 && r.Rows == r.Zero || r.Outcomes != nil && r.Dead > 0) {
+	if err == nil && (r.Invalid+r.Conflicts+r.Repeated > 0 || r.Rows > 0 && r.Rows == r.Zero+r.Unpaid || r.Outcomes != nil && r.Dead > 0) {
 		return errNeedsPerson
 	}
 	return err

@@ -171,14 +171,25 @@ func TestBackfillFirstSteps(t *testing.T) {
 	}
 }
 
-// Free trials are no sales and need nobody. But if all rows are free, another column has the amounts.
+// Free trials and failed payments are no sales and need nobody. But if all rows are such, another column has the amounts or the status.
 func TestBackfillOfTrials(t *testing.T) {
 	t.Parallel()
+	const sales, trial, failed = "ch_1,a@example.com,19.99,Paid\nch_2,b@example.com,19.99,Paid\n", "ch_3,c@example.com,0.00,\n", "ch_4,,19.99,Failed\n"
 	for _, c := range []struct {
-		sales, code int
-		says        string
-	}{{2, 0, "3 rows: 2 would be queued, 0 known, 0 with another amount, 0 invalid, 1 with the amount zero\n"}, {0, 3, "no row has an amount: "}} {
-		r := fprom(t, env{}, "backfill", past(t, c.sales, "trial_1,cust@example.com,0.00,USD"), "--amount", "major", "--dry-run").want(t, c.code)
+		rows string
+		code int
+		says string
+	}{
+		{sales + trial, 0, "3 rows: 2 would be queued, 0 known, 0 with another amount, 0 invalid, 1 with the amount zero\n"},
+		{trial, 3, "no row has an amount: "},
+		{sales + failed + trial, 0, "0 invalid, 1 with the amount zero, 1 not paid\n"},
+		{failed + trial, 3, "no row is a paid sale: "},
+	} {
+		file := past(t, 0)
+		if err := os.WriteFile(file, []byte("event_id,email,amount,status\n"+c.rows), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := fprom(t, env{}, "backfill", file, "--amount", "major", "--currency", "USD", "--dry-run").want(t, c.code)
 		if !strings.Contains(r.out+r.err, c.says) || strings.Contains(r.err, "line 4") || !strings.HasPrefix(r.err, "FirstPromoter will date these sales today") {
 			t.Error(r)
 		}

@@ -128,8 +128,8 @@ func (a *app) readSales(ctx context.Context, flags reconcileFlags, refused *int)
 		return nil, nil, err
 	}
 	sales, err := reconcile.File(file, format, func(r backfill.Row) {
-		if errors.Is(r.Err, backfill.ErrZeroAmount) {
-			return // a free trial or an empty invoice needs nobody
+		if errors.Is(r.Err, backfill.ErrZeroAmount) || errors.Is(r.Err, backfill.ErrUnpaid) {
+			return // a free trial, an empty invoice or a failed payment needs nobody
 		}
 		if *refused++; *refused <= 10 {
 			a.note("line %d makes no sale: %s", r.Line, rowReason(r.Err))

@@ -203,12 +203,12 @@ func TestReconcileUnidentified(t *testing.T) {
 	}
 }
 
-// A row that makes no sale is not compared: that needs a person, however well the others agree. A free trial does not.
+// A row that makes no sale is not compared: that needs a person, however well the others agree. A free trial and a failed payment do not.
 func TestReconcileAFileWithABadRow(t *testing.T) {
 	t.Parallel()
 	e := account(fpromtest.NewServer(t))
 	sales := filepath.Join(t.TempDir(), "sales.csv")
-	if err := os.WriteFile(sales, []byte("event_id,email,amount,currency,created_at\nch_1,a@example.com,1000,USD,"+today(-1)+"\nch_2,,1000,USD,"+today(-1)+"\nch_3,c@example.com,0,USD,"+today(-1)+"\n,,0.00,USD,"+today(-1)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(sales, []byte("event_id,email,amount,status,created_at\nch_1,a@example.com,1000,,"+today(-1)+"\nch_2,,1000,,"+today(-1)+"\nch_3,c@example.com,0,,"+today(-1)+"\n,,0.00,,"+today(-1)+"\nch_4,d@example.com,1000,Failed,\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := fprom(t, e, "reconcile", "--sales", sales, "--amount", "major").want(t, 3)
