@@ -1,6 +1,7 @@
 package fprom_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -491,8 +492,9 @@ func TestRefundsNeverPassTheirSale(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				server := fpromtest.NewServer(t, fpromtest.InMemory())
 				server.Inject(fpromtest.Status(500).OnEvent("first").OnKind(fprom.KindSale).For(outage))
+				var log bytes.Buffer
 				cfg := server.Config()
-				cfg.Logger = slog.New(slog.DiscardHandler)
+				cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 				tracker := start(t, cfg)
 				first := fprom.Sale{EventID: "first", Email: "ann@example.com", UID: "ann", Amount: 1000, RefID: fpromtest.DefaultRefID}
 				second := first
@@ -502,6 +504,12 @@ func TestRefundsNeverPassTheirSale(t *testing.T) {
 				for i := range 40 * 6 {
 					enqueue(t, tracker, sale(fmt.Sprint("other", i)))
 					time.Sleep(10 * time.Minute)
+				}
+				settle()
+				for line := range strings.Lines(log.String()) {
+					if strings.Contains(line, "is sent after its sale") && strings.Contains(line, "sent again") {
+						t.Fatalf("nothing was sent: %s", line)
+					}
 				}
 				var left int64
 				for _, c := range server.Commissions() {

@@ -25,20 +25,20 @@ type Config struct {
 	// APIKey and AccountID are FirstPromoter's credentials (Settings → Integrations → Manage API keys).
 	// Default: $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID.
 	APIKey, AccountID string
-	// BaseURL is the address of the API, without "/sale" and the other paths. http is allowed for loopback hosts only. If the host
+	// BaseURL is the address of the API, without the kind of event, such as "/sale". http is allowed for loopback hosts only. If the host
 	// is FirstPromoter's, the path must be that of DefaultBaseURL.
 	// Default: $FIRSTPROMOTER_API_URL, else DefaultBaseURL.
 	BaseURL string
 	// HTTPClient: only its Transport is used, and redirects are never followed. Default: a copy of http.DefaultTransport, or
-	// http.DefaultTransport itself if the program has put another type there.
+	// http.DefaultTransport itself if the program has replaced it by another type.
 	HTTPClient *http.Client
 	// Timeout bounds one attempt. At least 1 ms; default 10 s.
 	Timeout time.Duration
 	// RequestsPerMinute is the limit of the account over all its keys, endpoints and processes. If several processes share
-	// the account without a shared queue, give each its part. This Tracker makes no more calls in any 60 seconds. At least 2;
+	// the account without a shared queue, give each its part. This Tracker makes at most so many calls in any 60 seconds. At least 2;
 	// default 400, which is FirstPromoter's limit.
 	RequestsPerMinute int
-	// Burst is how many calls may be made at once after a quiet time; a backlog is delivered with the rest of RequestsPerMinute.
+	// Burst is how many calls may be made at once after a quiet time; a backlog goes a little slower than RequestsPerMinute - Burst.
 	// A new Tracker begins without a burst, since the process before it may have used up the minute. At least 1 and less than
 	// RequestsPerMinute; default 20, or a twentieth of RequestsPerMinute if that is less.
 	Burst int

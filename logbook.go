@@ -17,7 +17,7 @@ const outageInterval = time.Minute
 // what repeats is at debug level.
 type logbook struct {
 	saidDelivered, saidNotReferral atomic.Bool
-	breakerOpen                    atomic.Bool // as the last line about it said; half-open counts as open
+	breakerOpen                    atomic.Bool // what the last line about the breaker said; half-open counts as open
 
 	mu           sync.Mutex
 	outageSince  time.Time // zero if there is none
@@ -40,7 +40,7 @@ func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
 	if s.Message.Attempt > 0 {
 		attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
 	}
-	if s.Err != nil && s.Stage != StageConflict { // its text says it already
+	if s.Err != nil && s.Stage != StageConflict { // the text of the line says it already
 		attrs = append(attrs, slog.String("error", safelog.Reason(safelog.Text(s.Err), SafeKey(s.Message.Key))))
 	}
 	t.cfg.Logger.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
@@ -67,7 +67,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 		}
 		switch {
 		case a.class == classAskAgain:
-			text = "sent too early; sent again later"
+			text = "too early; the event is sent later"
 		case a.class == classSuspected:
 			text = "this event was refused; it is kept and tried again later"
 		case a.known.failure != nil && a.known.failure.alone:
@@ -96,8 +96,8 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 	return level, text, more
 }
 
-// outage counts a failure. The level is debug unless a line is due. Without news no outage begins: the event failed before,
-// and others were delivered since.
+// outage counts a failure. The level is debug unless a line is due. Without news (the event failed before, and others were
+// delivered since) no outage begins.
 func (l *logbook) outage(level slog.Level, news bool) (slog.Level, []slog.Attr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

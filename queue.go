@@ -10,16 +10,16 @@ import (
 // (PostgreSQL, several replicas). The suite fpromtest/queuetest says whether an implementation keeps the rules.
 //
 // A queue may also be a Limiter, an UndeliveredLister or a Watcher, which a Tracker uses, and an Outbox for operators. Assert
-// it, as in var _ fprom.Limiter = (*Queue)(nil), so that a wrong signature does not compile.
+// that, as in var _ fprom.Limiter = (*Queue)(nil), so that a wrong signature does not compile.
 type Queue interface {
 	// Put stores messages, all or none. nil means that they are stored as safely as this queue promises. A message whose
 	// Key waits, or is remembered with its outcome, is not stored again, and that is no error. But if its Digest differs, the
 	// error wraps ErrConflict, each time, and the other messages are stored. With any other error nothing is stored. The Key
-	// of a dead letter is free: a new message replaces it. ErrQueueClosed after Close. Put must return when ctx ends, which is
-	// after a second: a checkout waits for it. Safe for concurrent use, also before and during Run.
+	// of a dead letter is free: a new message replaces it. After Close the error is ErrQueueClosed. Put must return when ctx
+	// ends, which is after a second: a checkout waits for it. Safe for concurrent use, also before and during Run.
 	Put(ctx context.Context, m ...Message) error
 	// Run calls deliver for every stored message, at most workers at once, until ctx ends. Then it starts no delivery, waits
-	// for those under way and returns nil. ErrQueueInUse if another Run is under way, ErrQueueClosed after Close.
+	// for those under way and returns nil. If another Run is under way, the error is ErrQueueInUse; after Close, ErrQueueClosed.
 	//
 	// Messages of one Customer are delivered one at a time in the order they were put, unless IsSetAside(err) lets the later
 	// ones pass. Otherwise the oldest comes first, and live messages come before those with Bulk. First attempts and retries
@@ -33,16 +33,16 @@ type Queue interface {
 	// that wraps ErrNotDue as soon as no remaining message is under way or due before ctx's deadline, ctx's error when ctx
 	// ends, and ErrQueueClosed after Close.
 	Flush(ctx context.Context) error
-	// Stats must be cheap. ErrQueueClosed after Close.
+	// Stats must be cheap. After Close the error is ErrQueueClosed.
 	Stats(ctx context.Context) (QueueStats, error)
-	// Close is called after Run has returned. Called again, it returns what it returned first.
+	// Close is called after Run has returned. Each further call returns the error of the first one.
 	Close() error
 }
 
 // Limiter is a Queue that shares the account's limit with other processes.
 type Limiter interface {
 	// Admit is called before every attempt. It waits for the limit that all processes share, requestsPerMinute
-	// (Config.RequestsPerMinute). ctx also ends when the account is paused. If ctx has not ended, the attempt is made.
+	// (Config.RequestsPerMinute). ctx also ends when the account is paused. If Admit returns nil before, the attempt is made.
 	Admit(ctx context.Context, requestsPerMinute int) error
 	// Pause tells the other processes that an answer pauses the account for d.
 	Pause(ctx context.Context, d time.Duration, reason error) error

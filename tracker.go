@@ -18,7 +18,7 @@ import (
 // middleware with it tracks nothing.
 type Tracker struct {
 	cfg     Config    // with the defaults filled in
-	began   time.Time // an earlier process may have sent what was recorded before
+	began   time.Time // in New; an event that was recorded before may have been sent by an earlier process
 	client  *client
 	dedupe  *dedupe
 	gate    *gate
@@ -36,7 +36,7 @@ type Tracker struct {
 	endErr    error
 }
 
-var queuesInUse sync.Map // by a Tracker of this process
+var queuesInUse sync.Map // the Queues from which a Tracker of this process delivers
 
 // New checks cfg, starts to deliver the events in the queue, and returns the Tracker. If a field of cfg is wrong, the error
 // is a *ValidationError that names it; if there are no credentials at all, it is ErrNoCredentials. If the queue cannot be
@@ -72,7 +72,7 @@ func (t *Tracker) runQueue() {
 	for wait := time.Second; t.running.Err() == nil; wait = min(2*wait, time.Minute) {
 		began := time.Now()
 		err := t.guard(t.running, "the Queue's Run", func() error { return t.cfg.Queue.Run(t.running, t.cfg.Workers, t.deliver) })
-		wait = max(wait-time.Since(began).Truncate(time.Minute), time.Second) // a second, if it worked for a minute
+		wait = max(wait-time.Since(began).Truncate(time.Minute), time.Second) // one second again, if Run worked for a minute
 		if t.running.Err() == nil {
 			t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again after the wait", slog.Duration("wait", wait), safelog.Error(err))
 			_ = sleepOr(t.running, wait, nil)
@@ -109,7 +109,7 @@ func (t *Tracker) Track(ctx context.Context, e Event) (Result, error) {
 	return a.Result, a.err
 }
 
-// Format prints which account the Tracker reports to and nothing else, whatever the verb: not the key, and no customer.
+// Format prints the address to which the Tracker reports and nothing else, whatever the verb: no key, and no customer.
 func (t *Tracker) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "fprom.Tracker("+t.cfg.BaseURL+")")
 }
