@@ -24,7 +24,7 @@ const (
 
 const (
 	warnOtherID = "FirstPromoter names another event id; this event may not be registered"
-	warnFirst   = "FirstPromoter knew this event id before its first attempt. That is normal if a webhook came again after this process had forgotten the id (DedupeConfig). But if it is the id of an older payment, this one earns nothing: each payment needs an id of its own"
+	warnFirst   = "FirstPromoter knew this event id before its first attempt. That is normal if a webhook came again after this process had forgotten the id (DedupeConfig). But if the id is that of an older payment, this payment earns nothing: each payment needs an id of its own"
 )
 
 // features of an answer, as a bit set.
@@ -146,8 +146,8 @@ func readSuccess(m Message, body []byte, r *Result) features {
 	return fromFirstPromoter
 }
 
-// readError reads a JSON object. It decides whether a sale is given up, so names must match exactly. (In a struct
-// encoding/json ignores their case.)
+// readError reads a JSON object. The result decides whether a sale is given up, so the names of members must match exactly.
+// (With a struct, encoding/json would ignore their case.)
 func readError(body []byte, e *APIError) features {
 	var o map[string]json.RawMessage
 	if !utf8.Valid(body) || json.Unmarshal(body, &o) != nil || o == nil {

@@ -20,8 +20,8 @@ type Attribution struct {
 	RefID string // a promoter's referral id, from the cookie _fprom_ref; a visitor can forge it
 }
 
-// AttributionFrom reads the cookies that FirstPromoter's script set in the visitor's browser. If a webhook reports the sale
-// later, it has no cookies: call AttributionFrom at checkout, and send Metadata with the payment. A visitor can forge cookies,
+// AttributionFrom reads the cookies that FirstPromoter's script set in the visitor's browser. A webhook that reports the sale
+// later has no cookies: so call AttributionFrom at checkout, and send Metadata with the payment. A visitor can forge cookies,
 // so a value that cannot be an id is left out (over 255 bytes, other characters than letters, digits and ._~=+/-, the word
 // "null", …). If the request has several values of one cookie, the first usable one counts.
 func AttributionFrom(r *http.Request) Attribution {
@@ -60,7 +60,7 @@ func (x *Exchange) attribution() Attribution {
 	if a.RefID == "" || x.hook.refID {
 		return a
 	}
-	if a.TID == "" && !x.hook.warnedRefID.Swap(true) { // once, since it concerns every visitor whom CaptureReferral has seen
+	if a.TID == "" && !x.hook.warnedRefID.Swap(true) { // once, or the line would come for every visitor whom CaptureReferral has seen
 		x.hook.tracker.say(x.inner.Context(), slog.LevelWarn, "the cookie "+cookieRef+" names a promoter, and is not used: give the middleware fprom.WithRefIDCookie(), as CaptureReferral needs, or ignore this")
 	}
 	a.RefID = ""

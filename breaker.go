@@ -21,7 +21,7 @@ type BreakerConfig struct {
 // newBreaker makes the breaker of g. gobreaker counts and keeps the state; the gate decides who probes and who waits.
 func (g *gate) newBreaker(c BreakerConfig) *gobreaker.CircuitBreaker[struct{}] {
 	return gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		Timeout:     max(c.OpenFor-1, 1), // gobreaker is half-open only after its time, not at it
+		Timeout:     max(c.OpenFor-1, 1), // gobreaker becomes half-open only after this time, not exactly then
 		ReadyToTrip: func(n gobreaker.Counts) bool { return int(n.ConsecutiveFailures) >= c.Failures },
 		OnStateChange: func(_ string, _, to gobreaker.State) { // with mu held
 			if to == gobreaker.StateOpen {

@@ -37,7 +37,7 @@ func newClient(cfg Config) *client {
 		c.transport = cfg.HTTPClient.Transport
 	case ok:
 		t := standard.Clone()
-		t.MaxIdleConnsPerHost = cfg.Workers // over HTTP/1.1 each has its connection
+		t.MaxIdleConnsPerHost = cfg.Workers // over HTTP/1.1 each worker has its own connection
 		t.MaxResponseHeaderBytes = 64 << 10
 		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second} // so that a dead connection is closed
 		c.transport, c.closeIdle = t, t.CloseIdleConnections
@@ -52,7 +52,7 @@ func (c *client) post(ctx context.Context, m Message) verdict {
 	req, _ := http.NewRequestWithContext(attempt, http.MethodPost, address, bytes.NewReader(m.Body))
 	req.Header = http.Header{
 		"Accept":          {"application/json"},
-		"Accept-Encoding": {"identity"}, // no answer grows by decompression
+		"Accept-Encoding": {"identity"}, // so that no answer grows by decompression
 		"Account-Id":      {c.cfg.AccountID},
 		"Authorization":   {"Bearer " + c.cfg.APIKey},
 		"Content-Type":    {"application/json"},
@@ -85,7 +85,7 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		_ = resp.Body.Close() // it may never end, and no context ends the reading
+		_ = resp.Body.Close() // this body may never end, and no context ends a read of it
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	return c.classify(m, resp, body, err)
@@ -101,7 +101,7 @@ func (c *client) scrub(err error) error {
 	return &scrubbed{safelog.Foreign(s, c.cfg.APIKey), err}
 }
 
-// scrubbed is an error with another text. It has no Unwrap: some loggers print what that returns.
+// scrubbed is an error with another text. It has no Unwrap, since some loggers print the error inside, too.
 type scrubbed struct {
 	text string
 	err  error

@@ -13,20 +13,20 @@ import (
 type DedupeConfig struct {
 	// TTL is how long a delivered event id is remembered. Default 24 h.
 	TTL time.Duration
-	// MaxEntries is how many ids are remembered at most, those that wait included; beyond it the older half is forgotten, but for
-	// events that are sent again. Default 262,144. A durable queue knows a forgotten id, and so does FirstPromoter: it answers 409.
+	// MaxEntries is how many ids are remembered at most, with those of waiting events. If there are more, the older half is
+	// forgotten, except for events that are sent again. Default 262,144. Durable queues and FirstPromoter (409) know older ids.
 	MaxEntries int
 }
 
 // dedupe remembers event ids in two generations of go-cache. When the young one is full or a TTL old, it becomes the old one,
-// and the previous old one is dropped as a whole. What says when an event is sent again must not be dropped, so it is apart.
+// and the previous old one is dropped as a whole. Ids of events that are sent again must not be dropped, so they are apart.
 type dedupe struct {
 	ttl  time.Duration
 	half int // ids in one generation
 
 	mu         sync.Mutex
-	again      *cache.Cache // of type known: those with a failure or a NotReferral, until they have not been sent for a day
-	young, old *cache.Cache // the others
+	again      *cache.Cache // the ids with a failure or a NotReferral, for more than a day after their last attempt
+	young, old *cache.Cache // the other ids
 	youngSince time.Time
 	sending    map[string]chan struct{} // ids of the calls under way; closed when the call has ended
 }
@@ -34,7 +34,7 @@ type dedupe struct {
 // known is what this process knows of an event id.
 type known struct {
 	digest    uint64
-	waits     bool      // the queue has stored it, and it has no outcome. Not noted where other processes deliver too
+	waits     bool      // the queue has stored it, and it has no outcome. Never set if other processes deliver too
 	sent      bool      // a call got no outcome: it may have registered the event
 	delivered Outcome   // of the delivery; empty if there was none
 	failure   *failure  // of the attempts without an outcome; nil if there is none. Only the call under way may change it
@@ -66,7 +66,7 @@ func (d *dedupe) set(key string, k known) {
 	switch {
 	case k.failure != nil || !k.notFound.IsZero():
 		d.again.SetDefault(key, k)
-	case k != known{digest: k.digest}: // otherwise nothing is known, so it takes no place
+	case k != known{digest: k.digest}: // otherwise nothing is known, and the id takes no place
 		if d.young.ItemCount() >= d.half || time.Since(d.youngSince) >= d.ttl {
 			d.again.DeleteExpired()
 			d.old, d.young, d.youngSince = d.young, cache.New(d.ttl, 0), time.Now()
@@ -75,8 +75,8 @@ func (d *dedupe) set(key string, k known) {
 	}
 }
 
-// compare reports whether m is a repeat of the event that is known, if that is delivered, or in conflict with it. With waiting, it
-// may also be in conflict with an event that waits: that is for Record and Track, since Put knows what waits.
+// compare reports whether m is a repeat of a delivered event, or in conflict with one. If waiting is true, m may also be in conflict
+// with an event that waits: Record and Track ask for this, and Put finds such a conflict itself.
 func (k known) compare(m Message, waiting bool) (repeat, conflict bool) {
 	same, done := k.digest == m.Digest, k.delivered != ""
 	return done && same, (done || waiting && k.waits) && !same
@@ -101,8 +101,8 @@ func (d *dedupe) stored(ms []Message, has func(Message) bool) {
 	}
 }
 
-// beginSend reports whether a may be sent, then endSend must follow. Otherwise the verdict says why not. If another call sends an
-// event with this id, beginSend waits for its end.
+// beginSend reports whether a may be sent. If so, endSend must follow. If not, the verdict says why. If another call sends an event
+// with this id, beginSend waits for the end of that call.
 func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -122,7 +122,7 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 			return false
 		case !sending:
 			d.sending[a.Key] = make(chan struct{})
-			a.again = a.known.sent || a.Attempt > 1
+			a.tried = a.known.sent || a.Attempt > 1
 			return true
 		case ctx.Err() != nil:
 			a.unsent(ctx.Err())
@@ -134,7 +134,7 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 	}
 }
 
-// endSend ends what beginSend began. It remembers an event that is done; Track's NotReferral may have come too early.
+// endSend follows beginSend. It remembers an event that is done, but no NotReferral of Track, which may have come too early.
 func (d *dedupe) endSend(a *attempt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

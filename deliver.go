@@ -14,10 +14,10 @@ type attempt struct {
 	Message
 	verdict
 	queued bool            // the queue makes it, not Track
-	again  bool            // an earlier attempt got no outcome
-	known  known           // of its id; the answer changes failure and notFound
-	needs  string          // "sale": a refund whose sale may be on its way
-	open   context.Context //nolint:containedctx // the gate is open; it ends when the gate shuts
+	tried  bool            // an earlier attempt got no outcome
+	known  known           // what this process knows of the event id; the answer changes failure and notFound
+	needs  string          // "sale" for a refund whose sale may be on its way; else empty
+	open   context.Context //nolint:containedctx // ends when the gate shuts
 	waited time.Duration   // at the gate
 	woken  chan struct{}   // tells it to look at the gate again
 }
@@ -54,8 +54,8 @@ func (t *Tracker) send(ctx context.Context, a *attempt) {
 	t.conclude(ctx, a)
 }
 
-// enter waits at the gate, then for the limit that the queue shares with other processes. If the gate shuts meanwhile, the
-// attempt must take no token of them, and waits at the gate once more.
+// enter waits at the gate, then for the limit that the queue shares with other processes. If the gate shuts meanwhile, this
+// second wait must end without taking a call, and the attempt waits at the gate once more.
 func (t *Tracker) enter(ctx context.Context, a *attempt) error {
 	for {
 		err := t.gate.enter(ctx, a)
@@ -104,7 +104,7 @@ func (t *Tracker) conclude(ctx context.Context, a *attempt) {
 	switch {
 	case a.Outcome == NotReferral:
 		t.askAgain(a)
-	case a.Outcome == Duplicate && a.warn == "" && !a.Bulk && eventID(a.Message) != "" && !a.again && !a.RecordedAt.Before(t.began):
+	case a.Outcome == Duplicate && a.warn == "" && !a.Bulk && eventID(a.Message) != "" && !a.tried && !a.RecordedAt.Before(t.began):
 		a.warn = warnFirst
 	}
 }

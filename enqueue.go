@@ -17,7 +17,7 @@ const putTimeout = time.Second
 //
 // If an event id is already used with another amount or currency, the error is a *ConflictError, which wraps ErrConflict,
 // and the other events are stored. With any other error nothing is stored: a *ValidationError, ErrQueueFull, ErrClosed,
-// ErrNoTracker, or an error of the queue. Only if the second is over may they be stored all the same: enqueue them again.
+// ErrNoTracker, or an error of the queue. Only after the end of that second they may be stored all the same: enqueue them again.
 func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 	if t == nil {
 		return ErrNoTracker
@@ -33,7 +33,7 @@ func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 	return err
 }
 
-// enqueue stores ms, whose memory it reuses. It returns those that the queue did not take; a conflict is none of them.
+// enqueue stores ms, whose memory it reuses. It returns those that the queue did not take, without the conflicts.
 func (t *Tracker) enqueue(ctx context.Context, ms []Message) (lost []Message, err error) {
 	if len(ms) == 0 {
 		return nil, nil
@@ -74,7 +74,7 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) (lost []Message, er
 	return lost, err
 }
 
-// put stores ms in the queue. To conflicts it adds those whose ids the queue knows with another amount.
+// put stores ms in the queue. It adds to conflicts those whose ids the queue knows with another amount.
 func (t *Tracker) put(ctx context.Context, ms, conflicts []Message) ([]Message, error) {
 	bounded := ctx
 	if _, quick := t.cfg.Queue.(*memoryQueue); !quick { // the queue in memory never waits
@@ -83,7 +83,7 @@ func (t *Tracker) put(ctx context.Context, ms, conflicts []Message) ([]Message, 
 		defer cancel()
 	}
 	conflict, keys := false, []string(nil)
-	err := t.guard(ctx, "the Queue or Enqueuer", func() error { // its error may panic, too
+	err := t.guard(ctx, "the Queue or Enqueuer", func() error { // a method of its error may panic, too
 		err := t.cfg.Queue.Put(bounded, ms...)
 		if c, ok := errors.AsType[*ConflictError](err); ok {
 			keys = c.Keys
@@ -94,13 +94,13 @@ func (t *Tracker) put(ctx context.Context, ms, conflicts []Message) ([]Message, 
 		return err
 	})
 	named := func(m Message) bool { return slices.Contains(keys, m.Key) }
-	unnamed := !slices.ContainsFunc(ms, named) // then perhaps all
+	unnamed := !slices.ContainsFunc(ms, named) // then perhaps all are conflicts
 	t.counts.update(func(s *Stats) { s.PutError = shortText(err) })
 	stored := func(m Message) bool { return err == nil && (!conflict || !unnamed && !named(m)) }
 	if _, shared := t.cfg.Queue.(Limiter); !shared { // else another process may give an event up, which frees its id
 		t.dedupe.stored(ms, stored)
 	}
-	for _, m := range ms { // which is not changed: the queue may keep it
+	for _, m := range ms { // ms is not changed: the queue may keep it
 		switch {
 		case stored(m):
 			t.observe(ctx, Step{Stage: StageEnqueued, Message: m})

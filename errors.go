@@ -65,7 +65,7 @@ type ValidationError struct {
 
 func (e *ValidationError) Error() string { return "fprom: " + e.Field + ": " + e.Reason }
 
-// APIError is an answer that is no success. The table in the package documentation says what each status means.
+// APIError is an answer that is not a success. The table in the package documentation says what each status means.
 type APIError struct {
 	StatusCode int
 	Code       string        // FirstPromoter's "code", if any, such as "not_found"
@@ -116,8 +116,8 @@ func IsPermanent(err error) bool {
 
 // IsSetAside reports whether a queue must let the later events of the customer pass, while it keeps the event: the event has
 // failed alone for an hour and is no sign-up of the last week, or it is a sale before its last attempt by
-// RetryConfig.NotFound, whose sign-up may come later, or a refund whose sale waits. Where nothing succeeds at all, one event
-// an hour is set aside too, but no sign-up, since perhaps only a later event can succeed.
+// RetryConfig.NotFound, whose sign-up may come later, or a refund whose sale waits. If nothing succeeds at all, one event an
+// hour that is no sign-up is set aside too, since perhaps only a later event can succeed.
 func IsSetAside(err error) bool {
 	d, ok := errors.AsType[*deliveryError](err)
 	return ok && d.aside

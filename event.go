@@ -18,7 +18,7 @@ type Sale struct {
 	// two sales with one EventID are one commission. Required, at most 255 bytes.
 	EventID string `json:"event_id"`
 	// Email or UID names the customer; at least one is required. UID is the id given with the Signup. Use the same
-	// ones in all events of a customer: events with the same address, or without one the same UID, are delivered in order.
+	// ones in all events of a customer: events with the same address are delivered in order, or without one with the same UID.
 	// Blanks around an e-mail address are removed.
 	Email string `json:"email,omitempty"`
 	UID   string `json:"uid,omitempty"`

@@ -57,8 +57,8 @@ func (x *Exchange) Writer() http.ResponseWriter {
 // WithFailClosed. With it, an error means that the events were not accepted, and that the response must be a 503 instead
 // (see Refuse).
 //
-// Inside an http.TimeoutHandler the events are accepted in Finish, except with WithFailClosed: it holds the response back
-// until the handler returns, and may answer 503 in its place.
+// Inside an http.TimeoutHandler the events are accepted in Finish, except with WithFailClosed: the TimeoutHandler holds the
+// response back until the handler returns, and may answer 503 in its place.
 func (x *Exchange) Commit(status int) error {
 	switch {
 	case status == http.StatusSwitchingProtocols:
@@ -67,7 +67,7 @@ func (x *Exchange) Commit(status int) error {
 		return nil
 	case status < http.StatusOK || !x.hook.success(status):
 		x.Discard(nil)
-		if !errors.Is(x.reason, errHijacked) { // then nobody sees the status
+		if !errors.Is(x.reason, errHijacked) { // after that nobody sees the status
 			x.reason = nil // the client sees the failure
 		}
 	}
@@ -127,7 +127,7 @@ func (x *Exchange) Close() {
 		x.reason = errPanicked
 	}
 	x.report(StageDiscarded, x.take(true), x.reason)
-	if x.inner.Pattern != x.outer.Pattern { // otherwise nothing is written: the server may be done with a request that a handler still has
+	if x.inner.Pattern != x.outer.Pattern { // write only a change: the server may be done with a request that a handler still has
 		x.outer.Pattern = x.inner.Pattern
 	}
 	if x.inner.MultipartForm != x.outer.MultipartForm {

@@ -9,9 +9,9 @@ import (
 
 const (
 	firstAloneWait = 450 * time.Second // the first wait of an event that fails alone; it doubles, up to an hour
-	setAsideAfter  = time.Hour         // after failing alone for so long, the later events of the customer pass, unless it is a new sign-up: they need it
-	giveUpAfter    = 24 * time.Hour    // after failing alone for so long, the event is a dead letter
-	countAtMost    = 2 * time.Hour     // between two attempts: a longer time was a pause or an outage, in which nothing succeeded
+	setAsideAfter  = time.Hour         // after failing alone for so long, an event lets the later ones of its customer pass, unless it is a new sign-up
+	giveUpAfter    = 24 * time.Hour    // after failing alone for so long, an event is a dead letter
+	countAtMost    = 2 * time.Hour     // of the time between two attempts: the rest was a pause or an outage, in which nothing succeeded
 )
 
 // An event counts as failing alone if the probability that it failed so often by chance is at most maxChance, and if others
@@ -72,14 +72,14 @@ func (f *failing) failed(a *attempt) {
 		a.class, a.err = classRejected, fmt.Errorf("%w (given up after it failed for a day while others were delivered)", a.err)
 		return
 	case !e.alone && e.aloneFor >= minAlone && math.Pow(f.failureRate, float64(e.times+1)) <= maxChance:
-		e.alone, a.news = true, a.class != classSuspected // a refusal was said at once
+		e.alone, a.news = true, a.class != classSuspected // a refusal was logged at once
 	}
 	if e.alone {
 		alone := min(max(e.aloneFor, firstAloneWait), time.Hour)
 		a.wait = max(a.wait, alone+rand.N(alone/10))
-		a.aside = e.aloneFor >= setAsideAfter && (a.Kind != KindSignup || now.Sub(a.RecordedAt) >= 7*giveUpAfter) // restarts may keep it from being given up
+		a.aside = e.aloneFor >= setAsideAfter && (a.Kind != KindSignup || now.Sub(a.RecordedAt) >= 7*giveUpAfter) // after a week, since restarts may keep a sign-up from being given up
 	}
-	// Where nothing succeeds, perhaps only a later event of a customer can: once an hour one customer's events may pass.
+	// If nothing succeeds, perhaps only a later event of a customer can: once an hour the events of one customer may pass.
 	if !a.aside && a.Kind != KindSignup && now.Sub(e.first) >= setAsideAfter && now.Sub(f.lastTrial) >= setAsideAfter {
 		f.lastTrial, a.aside = now, true
 	}

@@ -52,7 +52,7 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 		g.wake()
 	}()
 	for {
-		shut, wait := g.isShut(), max(time.Until(g.until), 0) // judge ends until when it opens the gate
+		shut, wait := g.isShut(), max(time.Until(g.until), 0) // judge sets until to now when it opens the gate
 		switch {
 		case ctx.Err() != nil && g.reason != nil:
 			return fmt.Errorf("%w (%w): %w", ErrPaused, g.reason, ctx.Err())
@@ -81,10 +81,10 @@ func (g *gate) enter(ctx context.Context, a *attempt) error {
 
 func (g *gate) isShut() bool { return g.reason != nil || g.breaker.State() != gobreaker.StateClosed }
 
-// next returns the attempt whose turn it is: the first that came, and bulk events last. As a probe it is the last that came,
-// since the first ones may all be at fault. Events that failed before probe last, too; but at the breaker they have the first
-// probe of eight: if all first attempts fail, only they can succeed. Every second probe is the queue's, since a caller of Track
-// may not wait for the answer.
+// next returns the attempt whose turn it is: the first that came, and bulk events last. The next probe is the last that came,
+// since the first ones may all be at fault. Bulk events, and events that failed before, are probes only after the others. But
+// while the breaker is open, they get the first of every eight probes: if all first attempts fail, only they can succeed. Every
+// second probe is the queue's, since a caller of Track may not wait for the answer.
 func (g *gate) next() *attempt {
 	if !g.isShut() {
 		i := slices.IndexFunc(g.line, func(a *attempt) bool { return !a.Bulk })
@@ -92,14 +92,14 @@ func (g *gate) next() *attempt {
 	}
 	lastFirst := g.reason == nil && g.probes%8 == 0
 	for _, a := range slices.Backward(g.line) {
-		if (a.Bulk || a.again || !a.queued && g.probes%2 == 1) == lastFirst {
+		if (a.Bulk || a.tried || !a.queued && g.probes%2 == 1) == lastFirst {
 			return a
 		}
 	}
 	return g.line[0]
 }
 
-// wake lets the next attempt look at the gate again. If the gate is shut, all look: those of Track may have to end.
+// wake lets the next attempt look at the gate again. If the gate is shut, all look, since those of Track may have to end.
 func (g *gate) wake() {
 	woken := g.line
 	if len(g.line) > 0 && !g.isShut() {
@@ -108,7 +108,7 @@ func (g *gate) wake() {
 	for _, a := range woken {
 		select {
 		case a.woken <- struct{}{}:
-		default: // it has not looked since the last time
+		default: // it was woken before and has not looked yet
 		}
 	}
 }
@@ -143,7 +143,7 @@ func (g *gate) shut(d time.Duration) {
 	g.until = time.Now().Add(d)
 }
 
-// shutUntil returns until when nothing is sent, and a context that ends when that changes.
+// shutUntil returns the time before which nothing is sent, and a context that ends when this time changes.
 func (g *gate) shutUntil() (time.Time, context.Context) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -11,11 +11,11 @@ import (
 // Hook is for writing adapters, together with Exchange. Applications use the Middleware of an adapter instead.
 // One Hook serves all requests; it is safe for concurrent use. Use Wrap for frameworks on net/http, and Begin for others.
 type Hook struct {
-	tracker     *Tracker // for an Enqueuer of another type one that only puts into it and logs
+	tracker     *Tracker // if the Enqueuer has another type: a Tracker that only puts events into it and logs
 	success     func(status int) bool
 	failClosed  bool
 	refID       bool
-	warnedRefID atomic.Bool // of a cookie that is not used
+	warnedRefID atomic.Bool // the warning about an unused cookie was logged
 }
 
 // NewHook returns the Hook of an adapter. If t is nil, or a nil *Tracker, events are validated and then dropped.
@@ -34,8 +34,8 @@ func NewHook(t Enqueuer, opts ...MiddlewareOption) *Hook {
 	return h
 }
 
-// foreign is an Enqueuer that is no Tracker, as the Queue of one. It is a Limiter, so that the Tracker remembers no event: it
-// never learns what came of it.
+// foreign makes a Queue of an Enqueuer that is no Tracker. It is a Limiter, so that the Tracker on this Queue remembers no event:
+// that Tracker never learns the outcomes.
 type foreign struct {
 	Queue
 	Limiter

@@ -58,7 +58,7 @@ func newMessage(e Event, a Attribution) (m Message, err error) {
 }
 
 // messageOf returns the fields that all kinds of events fill in, and brings *email and *code into the form that is sent. id is
-// empty for kinds without one. Digest is FNV-1a. It copies the strings, since Fiber reuses the memory of a request's.
+// empty for kinds without one. Digest is FNV-1a. The strings are copied, since Fiber reuses the memory of a request.
 func messageOf(kind, id string, email *string, uid string, amount int64, code *string) Message {
 	*email = strings.TrimSpace(*email)
 	if c, known := currency.Lookup(*code); known { // Validate refuses an unknown one

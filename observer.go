@@ -54,7 +54,7 @@ func (t *Tracker) report(ctx context.Context, a *attempt) {
 	switch {
 	case a.class == classDone:
 		s.Stage = StageDelivered
-	case a.class == classRejected && (a.queued || a.sent): // a conflict of Track has its step
+	case a.class == classRejected && (a.queued || a.sent): // the conflict of a Track had its step above
 		s.Stage = StageDead
 	case a.class == classUnknown:
 		return

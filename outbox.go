@@ -19,11 +19,11 @@ type Outbox interface {
 	// so it blocks nobody, and may miss concurrent changes. It ends after an error. To go on later, set Filter.After to the
 	// Cursor of the last Entry.
 	Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error]
-	// Redrive sends the dead letters that f selects again, under their own event ids and after what waits already, and returns
-	// how many. It ignores Filter.State. A dead letter that cannot be read, or whose key was put again, stays.
+	// Redrive sends again the dead letters that f selects, under their own event ids and after the events that wait already. It
+	// returns how many. It ignores Filter.State. A dead letter that cannot be read, or whose key was put again, stays.
 	Redrive(ctx context.Context, f Filter) (int, error)
-	// Drop removes the dead letters that f selects for good, and returns how many. It ignores Filter.State: what waits cannot be
-	// dropped.
+	// Drop removes for good the dead letters that f selects, and returns how many. It ignores Filter.State: waiting events cannot
+	// be dropped.
 	Drop(ctx context.Context, f Filter) (int, error)
 	// History counts the outcomes between from and to in intervals of step. It reads the ledger, so it survives restarts and
 	// counts all replicas. A dead letter that was redriven, dropped or put again is no longer counted. Every interval has a
@@ -51,12 +51,12 @@ type Filter struct {
 	State      State     `json:"state,omitempty"`    // one state
 	Outcome    Outcome   `json:"outcome,omitempty"`  // one outcome
 	Kind       string    `json:"kind,omitempty"`     // one of the Kind constants
-	Customer   string    `json:"customer,omitempty"` // an address in any case, or another uid as it is; not once it is erased
+	Customer   string    `json:"customer,omitempty"` // an address in any case, or another uid in its own case; an erased one is not found
 	Since      time.Time `json:"since,omitzero"`     // recorded at or after
 	Until      time.Time `json:"until,omitzero"`     // recorded before
 	Reason     string    `json:"reason,omitempty"`   // a part of Entry.Reason, in any case
 	StatusCode int       `json:"status,omitzero"`    // of the last answer
-	Limit      int       `json:"limit,omitzero"`     // so many at most; 0: no limit
+	Limit      int       `json:"limit,omitzero"`     // at most this many; 0: no limit
 	After      string    `json:"after,omitempty"`    // Entry.Cursor of the last entry seen
 	Personal   bool      `json:"personal,omitzero"`  // do not mask Entry.Customer
 }

@@ -9,7 +9,7 @@ const (
 	// anyToPause is how many refusals in a row, of whichever events, pause the account: fewer may be repeats of one bad event.
 	anyToPause = 50
 	// quickProbes is how many refusals in a row, of whichever events, keep probes a second apart. After more, the account is
-	// at fault, and probes slow down. A 401 alone says as much.
+	// at fault, and probes slow down. One 401 counts as that many.
 	quickProbes   = 250
 	probeInterval = time.Second // it doubles with each refusal after quickProbes, up to slowInterval
 	slowInterval  = time.Minute
@@ -28,13 +28,13 @@ func (g *gate) judge(a *attempt) (pause time.Duration) {
 		if g.refused++; a.class == classUnauthorized {
 			g.refused = max(g.refused, quickProbes)
 		}
-		if !a.again { // otherwise it says nothing new
+		if !a.tried { // the refusal of a repeated attempt says nothing new
 			g.refusedNew++
 		}
 		if g.reason != nil || g.refusedNew >= refusalsToPause || g.refused >= anyToPause {
 			pause = max(a.wait, min(probeInterval<<min(max(g.refused-quickProbes, 0), 6), slowInterval))
 		} else if a.class == classSuspected {
-			g.until = time.Now() // for the next probe of the breaker
+			g.until = time.Now() // so that the next probe of the breaker need not wait
 		}
 	}
 	if pause > 0 {

@@ -17,8 +17,8 @@ func newLimit(perMinute, burst int) *rate.Limiter {
 	return l
 }
 
-// takeToken takes a token for a, or returns how long it must wait for one. Bulk events leave half of the burst to live ones,
-// which so never wait for a backlog of bulk events. Called with mu held.
+// takeToken takes a token for a, or returns how long it must wait for one. Bulk events leave half of the burst to live
+// ones, so that these never wait for a backlog of bulk events. Called with mu held.
 func (g *gate) takeToken(a *attempt) time.Duration {
 	needed := 1.0
 	if a.Bulk {

@@ -14,7 +14,7 @@ var (
 	errPanicked = errors.New("fprom: the handler sent a success, but did not return normally")
 )
 
-// take removes the recorded events and returns them. With last, no event can be recorded any more.
+// take removes the recorded events and returns them. If last is true, no event can be recorded any more.
 func (x *Exchange) take(last bool) []Message {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -23,15 +23,15 @@ func (x *Exchange) take(last bool) []Message {
 	return events
 }
 
-// store enqueues the events in one call: all or none. If they cannot be stored, they are lost, unless WithFailClosed can
-// still refuse the request. With last, the response has left, and no event can be recorded any more.
+// store enqueues the events in one call: all or none. If they cannot be stored, they are lost, unless WithFailClosed can still
+// refuse the request. If last is true, the response has left, and no event can be recorded any more.
 func (x *Exchange) store(last bool) error {
 	if x.heldBack && errors.Is(x.outer.Context().Err(), context.DeadlineExceeded) { // the handler can replace inner's
 		x.decision, x.reason = handlerFailed, errTooLate
 		return nil
 	}
 	lost, err := x.hook.tracker.enqueue(x.inner.Context(), x.take(last))
-	if lost == nil || last || !x.hook.failClosed { // a conflict is no loss: a redelivery would have the same
+	if lost == nil || last || !x.hook.failClosed { // a conflict is no loss: it would come again with a redelivery
 		x.report(StageLost, lost, err)
 		return nil
 	}

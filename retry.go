@@ -26,8 +26,8 @@ type RetryConfig struct {
 }
 
 // RetryDelay returns how long a queue waits before it delivers an event again. attempt is the number of the delivery that
-// failed (1 for the first), and err is what deliver returned. If err asks for a wait, as FirstPromoter's Retry-After does, it
-// is that. Otherwise it is random, and its bound doubles with each attempt up to RetryConfig.Max. Safe for concurrent use.
+// failed (1 for the first), and err is what deliver returned. If err asks for a wait, as FirstPromoter's Retry-After does, RetryDelay
+// returns that. Otherwise the wait is random, and its bound doubles with each attempt up to RetryConfig.Max. Safe for concurrent use.
 func RetryDelay(attempt int, err error) time.Duration {
 	c := RetryConfig{Base: time.Second, Max: time.Minute}
 	if d, ok := errors.AsType[*deliveryError](err); ok {
@@ -62,8 +62,8 @@ func (t *Tracker) askAgain(a *attempt) {
 	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such %s yet: asked again in %v", SafeKey(a.Key), cmp.Or(a.needs, "referral"), a.wait.Round(time.Second))
 }
 
-// saleWaits reports whether a is a queued refund of a sale that has no outcome yet, and postpones it. Before its sale a refund takes
-// nothing back, and the commission stays.
+// saleWaits reports whether a is a queued refund of a sale that has no outcome yet, and postpones it. A refund that is sent
+// before its sale takes nothing back, and the commission stays.
 func (t *Tracker) saleWaits(ctx context.Context, a *attempt) bool {
 	e, _ := a.Event()
 	refund, _ := e.(Refund)

@@ -10,8 +10,8 @@ import (
 	"github.com/fprom-go/fprom/internal/safelog"
 )
 
-// Flush returns nil when every event accepted before the call has an outcome or is a dead letter. When all
-// that is left is due only after ctx's deadline, Flush does not wait for it and returns an error that wraps ErrNotDue: a
+// Flush returns nil when every event accepted before the call has an outcome or is a dead letter. When the
+// rest is due only after ctx's deadline, Flush does not wait for it and returns an error that wraps ErrNotDue: a
 // sale whose referral FirstPromoter does not know is sent again for an hour (RetryConfig.NotFound), and in a pause of the
 // account nothing is due. When ctx ends, Flush returns its error. Give ctx a deadline: an outage may last. Flush of a nil
 // *Tracker returns nil.

@@ -14,7 +14,7 @@ type Stats struct {
 	// Enqueued is how many events the queue has accepted. This includes repeats that only the queue knows, since they wait or
 	// are in its ledger: it accepts them and stores nothing.
 	Enqueued uint64 `json:"enqueued"`
-	// Known is how many repeats were accepted: of events that this process has delivered (see DedupeConfig), or of the same call.
+	// Known is how many repeats were accepted: those of events that this process has delivered (see DedupeConfig), or of one call.
 	Known       uint64 `json:"known"`
 	Attempts    uint64 `json:"attempts"` // calls made to FirstPromoter, also those under way
 	Tracked     uint64 `json:"tracked"`

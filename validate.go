@@ -10,7 +10,7 @@ import (
 	"github.com/fprom-go/fprom/internal/currency"
 )
 
-// FirstPromoter documents no limits of its fields. These fit into a string column and every JSON reader.
+// FirstPromoter documents no limits of its fields. Values within these limits fit into a string column and every JSON reader.
 const (
 	maxText     = 255
 	maxAmount   = 1<<53 - 1
@@ -93,7 +93,7 @@ func plainEmail(s string) bool {
 }
 
 func validText(field, s string) error {
-	invisible := func(r rune) bool { // not all that is not graphic: a character may be newer than Go's tables
+	invisible := func(r rune) bool { // a character that is newer than Go's tables may pass
 		return !unicode.IsGraphic(r) && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 	}
 	return cmp.Or(

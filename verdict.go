@@ -32,7 +32,7 @@ type Commission struct {
 	PromoterID int64  `json:"-"`      // FirstPromoter's
 }
 
-// class is what an answer means for the breaker, the pause and the queue. The classes after classTransient concern the account.
+// class is what an answer means for the breaker, the pause and the queue. The order matters: see held and gate.answered.
 type class int
 
 const (
@@ -68,5 +68,5 @@ func transient(err error) verdict {
 // good reports whether FirstPromoter judged the event, which proves that the account works.
 func (v verdict) good() bool { return v.sent && v.Outcome != Undelivered }
 
-// held reports whether the attempt does not count: it is not the event that failed.
+// held reports whether the attempt does not count, since the event is not at fault.
 func (v verdict) held() bool { return v.paused || v.class == classAskAgain || v.class > classSuspected }

@@ -29,7 +29,7 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadFrom lets the kernel copy a file once the status is known. Before that src may fail, and the handler answer with an error.
+// ReadFrom lets the kernel copy a file once the status is known. Before that src may fail, and the handler may answer an error.
 func (w writer) ReadFrom(src io.Reader) (int64, error) {
 	if w.x.decision == undecided || w.x.decision == handlerRefused {
 		return io.Copy(struct{ io.Writer }{w}, src)
@@ -37,7 +37,7 @@ func (w writer) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(w.x.w, src)
 }
 
-func (w flushWriter) Flush() { _ = w.FlushError() } // Flush cannot return it
+func (w flushWriter) Flush() { _ = w.FlushError() } // Flush has no result
 
 // FlushError is what http.ResponseController.Flush calls.
 func (w flushWriter) FlushError() error {

@@ -14,8 +14,8 @@ import (
 
 // Compact rewrites the file at path without its unused space. If a process has the file open, the error is ErrLocked. It needs
 // disk space for a copy beside the file, named path + ".new-" and a number. After an error, or if the process dies, the old file
-// is unchanged. Only a process that dies leaves the copy behind. On Linux the file keeps its owner, or it is an error. A symbolic
-// link to the file stays.
+// is unchanged. Only a process that dies leaves the copy behind. On Linux the file keeps its owner, or Compact returns an error.
+// A symbolic link to the file stays.
 func Compact(path string) error {
 	if err := guard(func() error { return compact(path) }); err != nil {
 		return fmt.Errorf("fprom: compact the outbox %q: %w", path, err)
@@ -33,7 +33,7 @@ func compact(path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
 	return newFile(path, func(dst *bbolt.DB) error {
-		const txSize = 16 << 20 // bytes that are in memory, and then synced
+		const txSize = 16 << 20 // bytes that are kept in memory before a sync
 		return bbolt.Compact(dst, src.DB, txSize)
 	}, func(temp string) error {
 		if err := keepOwner(src.info, temp); err != nil {
@@ -50,7 +50,7 @@ func compact(path string) (err error) {
 func create(path string) error {
 	return newFile(path, func(*bbolt.DB) error { return nil }, func(temp string) error {
 		_ = os.Link(temp, path)
-		f, err := os.OpenFile(path, os.O_CREATE, 0o600) //nolint:gosec // where there are no links, bbolt fills an empty file
+		f, err := os.OpenFile(path, os.O_CREATE, 0o600) //nolint:gosec // on a system without links it is empty, and bbolt fills it
 		_ = f.Close()
 		return err
 	})

@@ -29,7 +29,7 @@ type remote struct {
 // Dial returns the outbox in the file at path, which another process has open, through the socket of that process. All methods
 // work as in that process and under its rate limit, except Run, which returns ErrServed: feed it with Put and fprom.NewMessage, not
 // with a Tracker. Close only closes this Outbox. Dial fails if no process serves the file (then use Open), or if none answers in ten seconds.
-func Dial(path string) (fprom.Outbox, error) { return dial(path, 10*time.Second) } // a busy machine may take some
+func Dial(path string) (fprom.Outbox, error) { return dial(path, 10*time.Second) } // a busy machine may need some of them
 
 func dial(path string, patience time.Duration) (fprom.Outbox, error) {
 	r := &remote{path: path, client: &http.Client{
@@ -162,11 +162,11 @@ func (r *remote) Forget(ctx context.Context, customer string) (int, error) {
 }
 
 func (r *remote) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
-	return call[[]fprom.Bucket](ctx, r, "history", times{from, to, step})
+	return call[[]fprom.Bucket](ctx, r, "history", period{from, to, step})
 }
 
-// times is the question of history.
-type times struct {
+// period is the question of history.
+type period struct {
 	From time.Time     `json:"from"`
 	To   time.Time     `json:"to"`
 	Step time.Duration `json:"step"` // nanoseconds
@@ -179,7 +179,7 @@ type failure struct {
 	Answer any      `json:"answer,omitempty"` // such as how many events were changed before
 }
 
-// shared are the errors that keep their identity. The other side recognises them by their text.
+// shared are the errors that keep their identity over the socket: the other side recognises their text.
 var shared = []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded}
 
 func (f failure) err() error {

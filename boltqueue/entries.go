@@ -17,7 +17,7 @@ const (
 	pageSize = 100  // entries that are read or changed in one transaction
 	pageScan = 2000 // records that are examined in one transaction
 
-	maxSkew = 30 * 24 * time.Hour // how far ahead the clock may have been that recorded an event
+	maxSkew = 30 * 24 * time.Hour // how far ahead the clock that recorded an event may have been
 )
 
 // Entries implements fprom.Outbox. It leaves out events that are put after its beginning. It reads all events put after

@@ -23,7 +23,7 @@ type file struct {
 	*bbolt.DB
 	of    *os.File
 	info  os.FileInfo // of when it was opened
-	first int64       // the length of its first two pages, which a transaction begins with
+	least int64       // the length of its first two pages, which each transaction reads first
 	mu    sync.Mutex  // of begin
 	stuck bool        // no transaction can begin any more
 }
@@ -77,7 +77,7 @@ func openBolt(path string, readOnly bool) (*file, error) {
 	})
 	switch _, system := errors.AsType[syscall.Errno](err); {
 	case err == nil:
-		f.first = 2 * int64(f.Info().PageSize)
+		f.least = 2 * int64(f.Info().PageSize)
 		f.info, err = f.of.Stat()
 		return f, err
 	case errors.Is(err, berrors.ErrTimeout):
@@ -91,18 +91,18 @@ func openBolt(path string, readOnly bool) (*file, error) {
 	}
 }
 
-// inPlace reports whether the file is still the one at its path. It believes so if this process may not look any more.
+// inPlace reports whether the file is still the one at its path. If this process may no longer look there, the answer is yes.
 func (f *file) inPlace() bool {
 	same, err := isAt(f.info, f.of.Name())
 	return same || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
-// begin begins a transaction. Where the first pages were cut or overwritten, bbolt panics and keeps a lock that all others would wait
-// for. So it returns an error then, if it can before that, and if not, ever after.
+// begin begins a transaction. If the first pages were cut or overwritten, bbolt panics and keeps a lock, for which all later ones would
+// wait. So begin returns an error for a file that is too short, and after a panic always.
 func (f *file) begin(writable bool) (tx *bbolt.Tx, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if size, err := f.of.Seek(0, io.SeekEnd); f.stuck || err == nil && size < f.first { // not Stat, see isAt in system_linux.go
+	if size, err := f.of.Seek(0, io.SeekEnd); f.stuck || err == nil && size < f.least { // not Stat, see isAt in system_linux.go
 		return nil, fmt.Errorf("%w: it was cut or overwritten while it was open", ErrDamaged)
 	}
 	f.stuck = true // if bbolt panics
@@ -122,7 +122,7 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// What only Linux has, or does in another way.
+// What only Linux can do, or does differently.
 var (
 	allocate     = func(*os.File, int64) error { return errors.ErrUnsupported }
 	keepOwner    = func(os.FileInfo, string) error { return nil }

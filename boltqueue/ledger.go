@@ -15,7 +15,7 @@ func (t *transaction) settle(it *item, attempts int, res fprom.Result, failure e
 	r, outcome := *old, string(res.Outcome)
 	r.Attempt, r.at = attempts, next
 	switch {
-	case old.damaged: // since it was added to the line
+	case old.damaged: // by now; it was intact when it was added to the line
 		if next.IsZero() { // else the next attempt finds the damage
 			t.track(0, &record{Message: fprom.Message{Bulk: it.Bulk}}, -1)
 			t.track(seq, old, 1)

@@ -41,8 +41,8 @@ func Open(path string, opts ...Option) (*Queue, error) {
 	return q, nil
 }
 
-// await calls open, again and again while the file is locked, for a second or as long as WithWait says. In a second another process
-// that only looks into the file is done, and a service opens its socket.
+// await calls open, again and again while the file is locked, for a second or as long as WithWait says. A second is enough for
+// a process that only looks into the file, and for a service to open its socket.
 func (q *Queue) await(open func() error) error {
 	end, err := time.Now().Add(max(q.wait, 4*lockTimeout)), guard(open) // each call takes a lockTimeout
 	if errors.Is(err, ErrLocked) && q.wait > 0 {

@@ -32,8 +32,8 @@ func (q *Queue) Forget(ctx context.Context, customer string) (int, error) {
 	return q.change(ctx, fprom.Filter{Customer: customer}, (*transaction).forget)
 }
 
-// change calls apply for the events that f selects, in a commit for each page. It returns for how many events apply returned true,
-// at most f.Limit.
+// change calls apply for the events that f selects, in a commit for each page. It returns how often apply returned true, at most
+// f.Limit times.
 func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transaction, uint64) (bool, error)) (total int, err error) {
 	r, err := q.newReader(f)
 	for err == nil && r.after < r.end && (f.Limit <= 0 || total < f.Limit) {
@@ -58,8 +58,8 @@ func (q *Queue) change(ctx context.Context, f fprom.Filter, apply func(*transact
 	return total, err
 }
 
-// drop removes a dead letter, and the conflicts of its id, which is free now. It returns false if there is none, or if it was
-// damaged since the start: it may be in the line.
+// drop removes a dead letter, and the conflicts of its id, which is free now. It returns false if there is none, or if the
+// event was damaged since the start and may be in the line.
 func (t *transaction) drop(seq uint64) (bool, error) {
 	r := t.read(seq)
 	if r.damaged && t.openSeq(hashOf(r.Key)) != seq {

@@ -33,7 +33,7 @@ type checker struct {
 }
 
 // checkPages panics unless the pages of file form a tree: each page is in the file and used once, its elements lie within it, and its
-// keys ascend. An element that is longer than its page is an index out of range. tx belongs to the same file, opened read-only:
+// keys ascend. An element that is longer than its page panics as an index out of range. tx belongs to the same file, opened read-only:
 // then bbolt has not followed the pages yet.
 func checkPages(tx *bbolt.Tx, file *os.File) {
 	if info, err := file.Stat(); err != nil || tx.Size() > info.Size() {

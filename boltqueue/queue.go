@@ -26,7 +26,7 @@ type Queue struct {
 	mustExist bool
 	noSocket  bool
 	commitTx  func(*bbolt.Tx) error
-	allocate  func(f *os.File, end int64) error // disk space
+	allocate  func(f *os.File, end int64) error // takes disk space for the file, up to end
 
 	life context.Context //nolint:containedctx // the queue's own: it ends at Close, or when the file becomes unusable
 	end  context.CancelCauseFunc
@@ -35,15 +35,15 @@ type Queue struct {
 	line    *backlog.Line[struct{}]          // the waiting events
 	stats   atomic.Pointer[fprom.QueueStats] // of the last commit
 	tracker atomic.Pointer[func() fprom.Stats]
-	logging rate.Sometimes // of writeOutcome
+	logging rate.Sometimes // limits the lines of writeOutcome
 
 	requests  chan *request  // to the committer
-	committer sync.WaitGroup // it alone writes
+	committer sync.WaitGroup // the goroutine that alone writes the file
 	first     uint64         // no event with a lower seq waits
 	reserved  int64          // the end of the disk space that was allocated to the file
 
 	mu   sync.Mutex
-	keys map[keyHash]uint32 // of open events → the lower half of the seq
+	keys map[keyHash]uint32 // the key of each open event → the lower half of its seq
 
 	unlisten func()
 	close    func() error // sync.OnceValue
@@ -87,7 +87,7 @@ func WithLogger(l *slog.Logger) Option {
 func WithWait(d time.Duration) Option { return func(q *Queue) { q.wait = d } }
 
 // WithoutSocket serves no socket beside the file: other processes cannot see or change the outbox while it is open. Use it in
-// tests with testing/synctest, where a socket stops the time, and call Close or Tracker.Shutdown in the bubble, or it panics.
+// tests with testing/synctest, where a socket stops the time, and call Close or Tracker.Shutdown in the bubble, or the bubble panics.
 func WithoutSocket() Option { return func(q *Queue) { q.noSocket = true } }
 
 // WithoutRun opens the outbox to read and feed it, not to deliver: Run and Flush return errors. This saves most of the memory

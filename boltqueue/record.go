@@ -67,7 +67,7 @@ type record struct {
 	at     time.Time // of the next attempt or of the outcome; zero: never tried
 	answer []byte    // the last one, as JSON
 
-	damaged bool // it could not be read: an invented Key, and nothing else
+	damaged bool // it could not be read: Key is invented, the rest is empty
 }
 
 // entry shows the customer in clear.

@@ -24,11 +24,11 @@ func (t *transaction) reserve(size int) error {
 	if room >= need {
 		return nil
 	}
-	end := used + need + reserveBase // not at each Put
+	end := used + need + reserveBase // more than this Put needs, so that not each Put allocates
 	switch err := t.q.allocate(db.of, end); {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return fmt.Errorf("%w: the space that is left is kept for the outcomes of the stored events", syscall.ENOSPC)
-	case err == nil: // else the system cannot do it
+	case err == nil: // any other error: the system cannot do it
 		t.q.reserved = end
 	}
 	return nil

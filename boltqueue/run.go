@@ -14,7 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-const writePause = time.Second // between two attempts to write an outcome while writes fail
+const writeDelay = time.Second // between two attempts to write an outcome while writes fail
 
 var errNoRun = errors.New("fprom: the outbox was opened with boltqueue.WithoutRun: this process delivers nothing from it")
 
@@ -40,7 +40,7 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 	})
 	switch {
 	case err != nil:
-		_ = q.breakDown(cmp.Or(errors.Unwrap(err), err)) // it names the outbox, too
+		_ = q.breakDown(cmp.Or(errors.Unwrap(err), err)) // breakDown names the outbox, too
 		return
 	case r.damaged:
 		q.settle(ctx, it, 0, fprom.Result{}, &fprom.ValidationError{Field: "record", Reason: "is damaged"})
@@ -88,7 +88,7 @@ func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error
 		})
 		select {
 		case <-ctx.Done(): // also if the queue ends
-		case <-time.After(writePause):
+		case <-time.After(writeDelay):
 		}
 	}
 	return false

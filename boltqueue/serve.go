@@ -29,7 +29,7 @@ const (
 )
 
 // listen serves the outbox to other processes: JSON over HTTP, on a Unix socket beside the file. This process has the file, so a
-// socket that exists was left by a process that died, and is replaced. The outbox works without that, so an error is only logged.
+// socket that exists was left by a process that died, and is replaced. The outbox works without a socket, so an error is only logged.
 func (q *Queue) listen() {
 	path := socketOf(q.path)
 	l, err := bind(path)
@@ -85,7 +85,7 @@ func bind(path string) (net.Listener, error) {
 	}
 	_ = os.Remove(path)
 	l, err := socketConfig.Listen(context.Background(), "unix", path)
-	if err != nil || runtime.GOOS == "linux" { // where it has its mode; Chmod would follow a link that somebody has put in its place
+	if err != nil || runtime.GOOS == "linux" { // where the socket has its mode already; Chmod would follow a link that somebody has put in its place
 		return l, err
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
@@ -107,8 +107,8 @@ func (q *Queue) handlers() http.Handler {
 		}
 		return es, err
 	}))
-	handle(mux, "POST /history", paced(20*time.Millisecond, func(ctx context.Context, t times) ([]fprom.Bucket, error) {
-		return q.History(ctx, t.From, t.To, t.Step)
+	handle(mux, "POST /history", paced(20*time.Millisecond, func(ctx context.Context, p period) ([]fprom.Bucket, error) {
+		return q.History(ctx, p.From, p.To, p.Step)
 	}))
 	handle(mux, "POST /put", func(ctx context.Context, ms []fprom.Message) (struct{}, error) {
 		return struct{}{}, q.Put(ctx, ms...)
@@ -124,7 +124,7 @@ func (q *Queue) handlers() http.Handler {
 	return mux
 }
 
-// paced returns a do that runs once at a time, and pauses after that, so that readers leave most of the processor to checkouts.
+// paced returns do, limited to one call at a time with a pause after it, so that readers leave most of the processor to checkouts.
 func paced[Q, A any](pause time.Duration, do func(context.Context, Q) (A, error)) func(context.Context, Q) (A, error) {
 	var turn sync.Mutex
 	return func(ctx context.Context, question Q) (A, error) {
@@ -134,7 +134,7 @@ func paced[Q, A any](pause time.Duration, do func(context.Context, Q) (A, error)
 	}
 }
 
-// handle serves an operation. The body of a request is the question, that of an answer is the answer, or a failure with it.
+// handle serves an operation. The body of a request is the question. The body of the response is the answer, or a failure with it.
 func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Context, Q) (A, error)) {
 	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		var question Q
@@ -142,7 +142,7 @@ func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Contex
 		status, err := http.StatusOK, error(nil)
 		if r.Method == http.MethodPost {
 			body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-			body.DisallowUnknownFields() // without a field of a filter, Drop would drop more
+			body.DisallowUnknownFields() // if Drop did not know a field of the filter, it would drop more
 			err = body.Decode(&question)
 		}
 		if err != nil {
@@ -157,7 +157,7 @@ func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Contex
 			}
 			answer = f
 		}
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(ioTimeout)) // for a process that stands still while it reads
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(ioTimeout)) // ends a call of a process that stands still while it reads
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(answer)

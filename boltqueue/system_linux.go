@@ -25,8 +25,8 @@ func init() {
 		_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), syscall.MADV_DONTNEED) // advice only
 		return nil
 	}
-	// isAt reports whether the file is the one at path. It asks for no times, as os.Stat does: where somebody has seen the time of
-	// the last write, the next write must store a later one (since Linux 6.13), and a commit took an eighth longer.
+	// isAt reports whether the file is the one at path. Unlike os.Stat it does not ask for times: once somebody has read the time
+	// of the last write, the next write must store a later one (since Linux 6.13), and a commit took an eighth longer.
 	anywhere := isAt
 	isAt = func(file os.FileInfo, path string) (bool, error) {
 		var current unix.Statx_t

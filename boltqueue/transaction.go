@@ -11,7 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// transaction changes the buckets of the file. Its changes to the memory of the queue wait for publish, after the commit.
+// transaction changes the buckets of the file. The memory of the queue changes only after the commit, in publish.
 type transaction struct {
 	q                                  *Queue
 	open, done, ids, times, conflicted *bbolt.Bucket
@@ -19,7 +19,7 @@ type transaction struct {
 	stats fprom.QueueStats   // see Queue.stats
 	first uint64             // see Queue.first
 	keys  map[keyHash]uint64 // changes of Queue.keys; seq 0 removes the key
-	after []func()           // the new events go into the line, and what the log says
+	after []func()           // called by publish: they add new events to the line, or log
 	size  int64              // of the events to put, in bytes
 }
 
@@ -65,8 +65,8 @@ func (t *transaction) publish() {
 	t.after = nil
 }
 
-// keyHash is the hash of a SafeKey. If two open events have the same hash, a repeat of the first one is not recognised and
-// sent too, which its event id makes safe. Two halves take a quarter less memory in a map than one uint64.
+// keyHash is the hash of a SafeKey. If two open events have the same hash, a repeat of the first one is not recognised
+// and is sent too, which its event id makes safe. Two halves take a quarter less memory in a map than one uint64.
 type keyHash [2]uint32
 
 var seed = maphash.MakeSeed()
@@ -95,8 +95,8 @@ func (t *transaction) put(m fprom.Message) (known *record, err error) {
 	return known, t.conflicted.Put(k, []byte{})
 }
 
-// find returns the stored event with this SafeKey; nil if there is none. The done event of a known id that cannot be read any
-// more is taken for a repeat of m.
+// find returns the stored event with this SafeKey; nil if there is none. If the done event of a known id can no longer be read,
+// m counts as its repeat.
 func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
 	seq := t.openSeq(hashOf(key))
 	if r := t.read(seq); !r.damaged && fprom.SafeKey(r.Key) == key {
@@ -116,7 +116,7 @@ func (t *transaction) find(key string, m fprom.Message) (*record, uint64) {
 	return r, 0
 }
 
-// openSeq is Queue.openSeq after the changes of t.
+// openSeq is Queue.openSeq with the changes of t.
 func (t *transaction) openSeq(hash keyHash) uint64 {
 	if seq, changed := t.keys[hash]; changed {
 		return seq
@@ -147,7 +147,7 @@ func (t *transaction) store(m fprom.Message) error {
 
 func (t *transaction) read(seq uint64) *record { return decode(seq, t.open.Get(seqKey(seq)), false) }
 
-// add stores an event, and remove removes one that is open. They keep the figures and the keys.
+// add stores an event, and remove removes one that is open. They update the figures and the keys.
 func (t *transaction) add(seq uint64, r *record) error {
 	if r.state != fprom.StateDone {
 		t.track(seq, r, 1)
@@ -166,7 +166,7 @@ func (t *transaction) remove(seq uint64, r *record) error {
 	return t.open.Delete(seqKey(seq))
 }
 
-// track counts an open event n times. seq is 0 if it is no longer stored.
+// track adds n to the figure of an open event's state. seq is 0 if the event is no longer stored.
 func (t *transaction) track(seq uint64, r *record, n int) {
 	t.keys[hashOf(fprom.SafeKey(r.Key))] = seq
 	if r.damaged && n > 0 {

@@ -120,7 +120,7 @@ func (a *account) addLead(p *Promoter, email, uid string) *lead {
 	return l
 }
 
-// name gives a lead what it did not have of an address and a uid.
+// name gives a lead the address or the uid that it did not have.
 func (a *account) name(l *lead, email, uid string) {
 	if l.email == "" && email != "" {
 		l.email, a.byEmail[strings.ToLower(email)] = email, l

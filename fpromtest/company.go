@@ -87,7 +87,7 @@ func invalid(field string) reply {
 
 func noRecord() reply { return coded(http.StatusNotFound, "not_found", "Record not found") }
 
-// parameters are those that this fake knows, by resource. Another one is a 422: a list without it would not be what was asked for.
+// parameters are those that this fake knows, by resource. It answers 422 to others: a list that ignores one would be another list.
 var parameters = map[string][]string{
 	"campaigns": {"page", "per_page"},
 	"commissions": {

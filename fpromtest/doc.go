@@ -43,9 +43,9 @@
 // # Company API
 //
 // The Server also answers the GET calls of the Company API (…/company beside …/track): campaigns, commissions, referrals (all, or one
-// by find_by), one promoter, and the daily report. It has no other endpoint of it: the answer is the HTML 404, and NewServer names the call
-// in the test's log. A query parameter or a find_by that it does not know is a 422, also a documented one: a list without it would not
-// be what was asked for. Type Company sets its behaviour where the documentation is silent: null event ids,
+// by find_by), one promoter, and the daily report. It has no other endpoint of that API: the answer is the HTML 404, and NewServer names the
+// call in the test's log. It answers 422 to a query parameter or a find_by that it does not know, also to a documented one: a list that
+// ignores it would not be what was asked for. Type Company sets its behaviour where the documentation is silent: null event ids,
 // pages that change between calls, the time zone of a day and so on. AddPastSale, Lose, Double, Reprice and Deny make the books
 // differ from what was tracked.
 //

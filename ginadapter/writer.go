@@ -34,13 +34,13 @@ func (w *writer) commit() bool {
 	return !w.refused
 }
 
-// status returns the status of the response. Before it is sent, the Status of a middleware outside that buffers it may always be 200.
-// Once it is sent, such a middleware may have answered something else.
+// status returns the status of the response. Until the response is sent, Status may always say 200 where a middleware outside buffers it.
+// After that, such a middleware may have answered with another status.
 func (w *writer) status() int {
 	if w.Written() {
 		return w.Status()
 	}
-	return cmp.Or(w.set, max(w.Status(), http.StatusOK)) // Gin's -1 lets the status stay
+	return cmp.Or(w.set, max(w.Status(), http.StatusOK)) // with -1 Gin keeps the status
 }
 
 func (w *writer) WriteHeader(status int) {
@@ -58,7 +58,7 @@ func (w *writer) failed() error {
 	return w.c.Errors.Last()
 }
 
-// finish is called if the chain returned normally. If c.Errors is set, nothing is written, and the status is Gin's default, then a
+// finish is called if the chain returned normally. If then c.Errors is set, nothing is written, and the status is Gin's default, a
 // middleware outside will write the error response.
 func (w *writer) finish() {
 	if w.failed() != nil && !w.Written() && w.status() == http.StatusOK {

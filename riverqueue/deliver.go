@@ -20,7 +20,7 @@ const maxWait = time.Hour
 const settleSQL = `SELECT $schema.fprom_settle(@key, @generation, @state, @outcome, @reason, @status, @id, @commissions, @attempts, @aside, @wait)`
 
 var (
-	// errNotReady: there is nothing to do for this job. Another one will wake the event, if it still waits.
+	// errNotReady: there is nothing to do for this job. If the event still waits, another job will wake it.
 	errNotReady = errors.New("the event is not ready")
 	// errBehindLive: a bulk event is claimed again and again until no live event is ready.
 	errBehindLive = errors.New("live events are ready")

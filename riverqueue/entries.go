@@ -26,7 +26,7 @@ const filterSQL = `l.account_id = $account AND l.seq > @after
 	-- Rows before the first waiting event are not read.
 	AND (@state::text <> 'waiting' OR l.seq >= (SELECT min(seq) FROM $schema.fprom_waiting))
 	AND (@outcome::text = '' OR CASE l.state WHEN 'waiting' THEN 'undelivered' ELSE l.outcome END = @outcome)
-	-- What an outcome says about the state, for the indexes by state.
+	-- The state follows from some outcomes: with it PostgreSQL can use the indexes by state.
 	AND (@outcome::text <> 'rejected' OR l.state = 'dead')
 	AND (@outcome::text <> 'undelivered' OR l.state = 'dead' OR l.state = 'waiting' AND l.bulk OR l.state = 'waiting' AND NOT l.bulk)
 	AND (@kind::text = '' OR l.kind = @kind)
@@ -61,8 +61,8 @@ func filterArgs(f fprom.Filter, limit int) ([]any, error) {
 // limitOf returns Filter.Limit, or the largest number if there is no limit.
 func limitOf(f fprom.Filter) int { return cmp.Or(max(f.Limit, 0), math.MaxInt) }
 
-// Entries implements fprom.Outbox. An event gets its place when it is put, and is seen when its transaction has ended. So who goes
-// on with Filter.After misses an event that was put before the last entry and committed after it.
+// Entries implements fprom.Outbox. An event gets its place when it is put, and is seen when its transaction has ended. So a
+// reader that goes on with Filter.After misses an event that was put before the last entry, but committed after it was read.
 func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
 		for left, more := limitOf(f), true; more; {

@@ -44,7 +44,7 @@ func (o *outage) over() {
 	o.since = time.Time{}
 }
 
-// Write takes a line of River's log, of which only warnings come here, for a failure.
+// Write takes a line of River's log for a failure: only warnings come here.
 func (o *outage) Write(line []byte) (int, error) {
 	_, text, _ := strings.Cut(strings.TrimSpace(string(line)), " msg=") // without time and level
 	o.failed("River", text)

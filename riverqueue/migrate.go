@@ -37,7 +37,7 @@ func (q *Queue) Migrate(ctx context.Context) error {
 	if err != nil {
 		return explain("migrate", err)
 	}
-	// A step, and the wait for that of another process, may last. But to wait for a table longer than lock_timeout would hold up all that use it.
+	// A step, and the wait for that of another process, may last. But a wait for a table beyond lock_timeout would hold up all that use the table.
 	begin := pgx.TxOptions{BeginQuery: `begin isolation level read committed; SET LOCAL statement_timeout = 0`}
 	for more := true; more; {
 		if err := pgx.BeginTxFunc(ctx, q.pool, begin, func(tx pgx.Tx) error {

@@ -10,8 +10,8 @@ import (
 	"github.com/fprom-go/fprom/internal/backlog"
 )
 
-// selectSQL and lockSelectedSQL lock the dead letters that a filter selects, the oldest first, but for those that another
-// transaction is changing: to wait for it could deadlock with a caller's.
+// selectSQL and lockSelectedSQL lock the dead letters that a filter selects, the oldest first, except those that another
+// transaction is changing: to wait for that one could deadlock with a caller's transaction.
 const (
 	selectSQL       = `SELECT l.key FROM $schema.fprom_ledger l WHERE ` + filterSQL
 	lockSelectedSQL = ` ORDER BY l.seq LIMIT @limit FOR UPDATE SKIP LOCKED`
@@ -27,7 +27,7 @@ const (
 		dropped AS (DELETE FROM $schema.fprom_ledger l USING selected WHERE l.account_id = $account AND l.key = selected.key RETURNING 1)
 		SELECT count(*) FROM dropped`
 	// forgetSQL erases the customer $1 from dead letters, and marks waiting events to be erased with their outcome. It locks dead letters
-	// in the order of their keys, as fprom_put does, and then waiting events: delivery does not wait for it while it waits for a caller.
+	// in the order of their keys, as fprom_put does, and then waiting events: while it waits for a caller's transaction, delivery goes on.
 	forgetSQL = `WITH selected AS MATERIALIZED (SELECT key FROM $schema.fprom_ledger
 			WHERE account_id = $account AND (state = 'waiting' AND customer <> '' OR state = 'dead') AND customer = $1 ORDER BY state, key FOR UPDATE),
 		changed AS (UPDATE $schema.fprom_ledger l SET forget = state = 'waiting', customer = CASE state WHEN 'waiting' THEN customer ELSE '' END,

@@ -15,18 +15,18 @@ import (
 )
 
 // Put implements fprom.Queue. After an error, such as the end of a connection or a deadlock with a transaction that calls EnqueueTx
-// twice, it tries again for some 600 ms, or until ctx ends. The keys make that safe. If a right is missing, it does not.
+// twice, it tries again for some 600 ms, or until ctx ends. The keys make that safe. If a right is missing, it gives up at once.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if err := q.errClosed(); err != nil {
 		return err
 	}
-	for pause := 20 * time.Millisecond; ; pause *= 2 {
+	for delay := 20 * time.Millisecond; ; delay *= 2 {
 		err := explain("put", q.put(ctx, q.row, ms))
 		if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || sqlState(err) == "42501" {
 			return err
 		}
 		q.renew(err)
-		if pause > 320*time.Millisecond || wait(ctx, q, time.After(pause)) != nil {
+		if delay > 320*time.Millisecond || wait(ctx, q, time.After(delay)) != nil {
 			return err
 		}
 	}
@@ -40,7 +40,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 //
 // If the id of an event is in the ledger, the event is not stored again, and that is no error. If its amount or currency
 // differs from the stored one, the error is a *fprom.ConflictError, which wraps fprom.ErrConflict, and the other events are
-// stored: log the error, which nobody else does, and commit. Stats then counts it. After another error, such as a *fprom.ValidationError, roll back.
+// stored: log the error, since nobody else does, and commit. Stats then counts it. After another error, such as a *fprom.ValidationError, roll back.
 //
 // The call waits for the end of another transaction that has stored the same event id. In a REPEATABLE READ or SERIALIZABLE
 // transaction it may then fail with a serialization failure (40001): run the transaction again. Give all events of a
@@ -53,7 +53,7 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, events ...fprom.Event)
 }
 
 // EnqueueSQLTx is EnqueueTx for a transaction of database/sql, also under sqlx, GORM, ent or bun: docs/replicas.md says how to get
-// it there. The driver is github.com/jackc/pgx/v5/stdlib or github.com/lib/pq.
+// that transaction from them. The driver is github.com/jackc/pgx/v5/stdlib or github.com/lib/pq.
 func (q *Queue) EnqueueSQLTx(ctx context.Context, tx *sql.Tx, events ...fprom.Event) error {
 	return q.enqueue(ctx, func(ctx context.Context, sql string, args ...any) pgx.Row {
 		return tx.QueryRowContext(ctx, sql, args...)

@@ -71,7 +71,7 @@ type Queue struct {
 	schemaChecked atomic.Bool // the tables are fit for this program
 
 	limit     atomic.Int64           // the account's calls a minute, as this process last saw it; 0: not yet
-	turns     map[bool]chan struct{} // semaphores: one call for a live event and one for a bulk event (true) at a time asks for a slot
+	turns     map[bool]chan struct{} // semaphores: at a time, one call for a live event and one for a bulk event (true) may ask for a slot
 	bulkClaim chan struct{}          // semaphore: one bulk event at a time waits to be claimed
 }
 
@@ -142,10 +142,10 @@ func (q *Queue) failed(what string, err error) {
 	q.renew(err)
 }
 
-// renew closes the connections of the pool after an error by which none is of use any more: the server, or a pooler, ends them, is silent,
-// or has become a standby. New ones lead to the server that has taken its place. Where none is idle, it may be that the application uses all.
+// renew closes the connections of the pool after an error that makes them all useless: the server, or a pooler, ends them, is silent, or has
+// become a standby. New ones lead to the server that has taken its place. If none is idle, perhaps the application uses all, and they stay.
 func (q *Queue) renew(err error) {
-	_, refused := errors.AsType[*pgconn.ConnectError](err) // says nothing about those that are open
+	_, refused := errors.AsType[*pgconn.ConnectError](err) // a new connection failed, which says nothing about the open ones
 	if state := sqlState(err); !refused && !errors.Is(err, ErrSchema) && q.pool.Stat().IdleConns() > 0 && (state == "" || state == "25006" || strings.HasPrefix(state, "57P0")) {
 		q.pool.Reset()
 	}

@@ -16,10 +16,10 @@ import (
 
 const (
 	dbTimeout = 10 * time.Second
-	// completedJobs is how long River keeps jobs that ended. They say nothing that the ledger does not.
+	// completedJobs is how long River keeps jobs that ended. The ledger has all that they say.
 	completedJobs = time.Hour
-	// fetchInterval is the time between two looks for live jobs by a process, and fetchCooldown that while it finds some. River's
-	// notifications would be faster. But PostgreSQL commits transactions that notify one after the other, the application's too.
+	// fetchInterval is how often a process looks for live jobs, and fetchCooldown how often while it finds some. River's notifications
+	// would be faster. But PostgreSQL commits transactions that notify one after the other, also those of the application.
 	fetchInterval, fetchCooldown = 40 * time.Millisecond, 5 * time.Millisecond
 	// stopTime is how long River may take to store how its last jobs ended. A job whose end is not stored wakes its event again.
 	stopTime = 5 * time.Second
@@ -61,7 +61,7 @@ func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error
 		Schema: q.cfg.Schema, Logger: slog.New(slog.NewTextHandler(&q.river, &slog.HandlerOptions{Level: slog.LevelWarn})), Workers: workers,
 		JobTimeout: q.cfg.Rescue * 2 / 3, RescueStuckJobsAfter: q.cfg.Rescue, CompletedJobRetentionPeriod: completedJobs,
 		SoftStopTimeout:  q.cfg.Rescue, // otherwise River cancels its jobs when ctx ends
-		ReindexerTimeout: -1,           // if it ended while a long transaction is open, River would leave that index out from then on
+		ReindexerTimeout: -1,           // no limit: if one ended a rebuild, as beside a long transaction, River would leave that index out from then on
 		PollOnly:         true,
 		Queues: map[string]river.QueueConfig{
 			liveQueue: {MaxWorkers: n, FetchCooldown: fetchCooldown, FetchPollInterval: fetchInterval},
@@ -118,7 +118,7 @@ func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], delive
 		}
 		defer func() { q.bulkClaim <- struct{}{} }()
 	}
-	for pause := fetchInterval; ; pause = min(2*pause, pollTime) {
+	for delay := fetchInterval; ; delay = min(2*delay, pollTime) {
 		if err := wait(ctx, q, deliveries); err != nil {
 			return m, 0, err
 		}
@@ -133,7 +133,7 @@ func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], delive
 		case !errors.Is(err, errBehindLive):
 			q.failed("begin a delivery", err)
 		}
-		if err := wait(ctx, q, time.After(pause)); err != nil {
+		if err := wait(ctx, q, time.After(delay)); err != nil {
 			return m, 0, err
 		}
 	}

@@ -48,7 +48,7 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 }
 
 // flushSQL asks about the events up to seq $1: does one wait, and is one under way or due within $2 seconds? One that is under way was due
-// before. The live ones that are due later are not read, as by fprom_claim.
+// before. Like fprom_claim, it does not read live events that are due later.
 const flushSQL = `WITH waiting AS NOT MATERIALIZED (SELECT * FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND seq <= $1),
 		live AS NOT MATERIALIZED (SELECT * FROM waiting WHERE NOT bulk AND next_attempt < 'infinity')
 	SELECT EXISTS (SELECT 1 FROM $schema.fprom_waiting WHERE seq <= $1),
@@ -68,13 +68,13 @@ func (q *Queue) Flush(ctx context.Context) error {
 	if err := q.pool.QueryRow(ctx, q.sql(`SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`)).Scan(&last); err != nil {
 		return cmp.Or(ctx.Err(), explain("flush", err))
 	}
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, pollTime) {
+	for delay := 10 * time.Millisecond; ; delay = min(2*delay, pollTime) {
 		var left, soon bool
 		secs := 1e9 // without a deadline every event is due in time
 		if end, ok := ctx.Deadline(); ok {
 			secs = time.Until(end).Seconds()
 		}
-		err := q.pool.QueryRow(ctx, q.sql(flushSQL), pgx.QueryExecModeExec, last, secs).Scan(&left, &soon) // which plans each call for its own values, in every pool
+		err := q.pool.QueryRow(ctx, q.sql(flushSQL), pgx.QueryExecModeExec, last, secs).Scan(&left, &soon) // this mode plans each call for its own values, in every pool
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -85,7 +85,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 		case !soon:
 			return explain("flush", fprom.ErrNotDue)
 		}
-		if err := wait(ctx, q, time.After(pause)); err != nil {
+		if err := wait(ctx, q, time.After(delay)); err != nil {
 			return err
 		}
 	}

@@ -11,9 +11,9 @@ const (
 	pausedInRiver = `EXISTS (SELECT 1 FROM $schema.river_queue WHERE name = '` + liveQueue + `' AND paused_at IS NOT NULL)`
 )
 
-// sweepSQL makes a job for each of the oldest ready events that has none, because somebody deleted or cancelled it, or its
-// process died. Not counted are jobs that run for longer than Config.Rescue ($1 seconds), jobs whose time is a minute ahead, because
-// a clock stepped back or is wrong, and bulk jobs of events that became live: each could wait for the other live ones.
+// sweepSQL makes a job for each of the oldest ready events that has none, because somebody deleted or cancelled the job, or its process
+// died. These jobs do not count: those that run for longer than Config.Rescue ($1 seconds), those whose time is a minute ahead, because a
+// clock stepped back or is wrong, and bulk jobs of events that became live, which could wait for all other live events.
 const sweepSQL = `WITH candidates AS ((SELECT * FROM $schema.fprom_ready WHERE NOT bulk ORDER BY seq LIMIT 1000)
 		UNION ALL (SELECT * FROM $schema.fprom_ready WHERE bulk ORDER BY seq LIMIT 1000)),
 	-- EXCEPT reads each job once, whatever the statistics say.
@@ -25,15 +25,15 @@ const sweepSQL = `WITH candidates AS ((SELECT * FROM $schema.fprom_ready WHERE N
 		` + pausedInRiver + ` FROM lost`
 
 // pruneSQL removes events that were delivered more than Config.Retention ($1 seconds) ago. It removes at most
-// 5,000 a minute, more than an account can deliver. It leaves those that another transaction is changing: to wait for it could
-// deadlock with a caller's.
+// 5,000 a minute, more than an account can deliver. It leaves those that another transaction is changing: to wait for that one
+// could deadlock with a caller's transaction.
 const pruneSQL = `WITH conflicts AS (DELETE FROM $schema.fprom_conflict WHERE refused_at < now() - make_interval(secs => $1::float8))
 	DELETE FROM $schema.fprom_ledger WHERE ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
 		WHERE account_id = $account AND state = 'done' AND settled_at < now() - make_interval(secs => $1::float8) ORDER BY settled_at LIMIT 5000 FOR UPDATE SKIP LOCKED))`
 
 // upkeep runs until ctx ends, in each replica.
 func (q *Queue) upkeep(ctx context.Context) {
-	for pause := rand.N(time.Second); wait(ctx, q, time.After(pause)) == nil; pause = min(time.Minute, q.cfg.Rescue/3) {
+	for delay := rand.N(time.Second); wait(ctx, q, time.After(delay)) == nil; delay = min(time.Minute, q.cfg.Rescue/3) {
 		if err := q.upkeepOnce(ctx); err != nil && ctx.Err() == nil {
 			q.failed("upkeep", err)
 		}

@@ -5,6 +5,6 @@
 //		queuetest.TestQueue(t, func(t *testing.T) fprom.Queue { return myqueue.New() })
 //	}
 //
-// The suites run in real time, some seconds each, and need a file or a database as the queue does. Their cases run in
+// The suites run in real time, some seconds each, and need a file or a database if the queue does. Their cases run in
 // parallel. Each case also fails if a goroutine of the queue is left after Close.
 package queuetest

@@ -36,7 +36,7 @@ func (l *Line[T]) Flush(ctx context.Context) error {
 	}
 }
 
-// Close ends every Flush: Flush and Run return err from now on.
+// Close ends every Flush with err. From now on Add does nothing, and Flush and a new Run return err.
 func (l *Line[T]) Close(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -33,8 +33,8 @@ func Customer(name string) string {
 	return name
 }
 
-// LaneOf returns the lane of a customer: a hash that holds for this process. Two customers may share a lane: then each waits for
-// the other's messages, which does no harm.
+// LaneOf returns the lane of a customer: a hash that is valid in this process only. Two customers may share a lane: then each waits
+// for the messages of the other, which does no harm.
 func LaneOf(customer string) uint32 {
 	return max(uint32(maphash.String(seed, customer)), 1)
 }
@@ -117,7 +117,7 @@ func (l *Line[T]) makeReady(it *Item[T]) {
 	l.work.Signal()
 }
 
-// promote moves the bulk messages of a lane to the class promoted, since a live message follows them. The lane is taken.
+// promote moves the bulk messages of a lane to the class promoted, since a live message follows them. The lane has a first message.
 func (l *Line[T]) promote(lane uint32) {
 	for _, it := range slices.Backward(l.behind[lane]) {
 		if it.class != bulk {

@@ -32,7 +32,7 @@ func (r *ready[T]) remove(lane uint32) *Item[T] {
 	return nil
 }
 
-// next removes and returns the next message; nil if there is none. withTried: it may be a tried one.
+// next removes and returns the next message; nil if there is none. If withTried is true, it may be a tried one.
 func (r *ready[T]) next(now time.Duration, withTried bool) *Item[T] {
 	fresh := len(r.fresh) > 0
 	tried := withTried && len(r.tried) > 0 && r.tried[0].due <= now

@@ -60,7 +60,7 @@ func (l *Line[T]) Running() bool {
 	return l.running
 }
 
-// wake calls f, a Signal or Broadcast, under the lock: so it cannot come between the check and the Wait of a goroutine.
+// wake calls f, a Signal or Broadcast, under the lock, so that the call cannot come between the check and the Wait of a goroutine.
 func (l *Line[T]) wake(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
