@@ -45,7 +45,7 @@ func (d *doctor) credential(check, env, what string) string {
 		if other := similar(env); other != "" {
 			fix = fmt.Sprintf("$%s is set, but nothing reads it: rename it to $%s", other, env)
 		}
-		d.fail(check, exitRefused, fix, "%s is missing: $%s is not set or empty", what, env)
+		d.fail(check, exitAttention, fix, "%s is missing: $%s is not set or empty", what, env)
 		return ""
 	}
 	if problem, fix := malformed(v); problem != "" {

@@ -114,10 +114,10 @@ func TestDoctorNamesWhatIsWrong(t *testing.T) {
 		check string // that is not ok
 		says  string
 	}{
-		{name: "no key", env: env{"FIRSTPROMOTER_API_KEY": ""}, exit: 4, check: "api_key", says: `missing.*set \$FIRSTPROMOTER_API_KEY`},
-		{name: "the key under another name", env: env{"FIRSTPROMOTER_API_KEY": "", "FIRST_PROMOTER_API_KEY": secret}, exit: 4, check: "api_key", says: `rename`},
-		{name: "the key under a short name", env: env{"FIRSTPROMOTER_API_KEY": "", "FP_API_KEY": secret}, exit: 4, check: "api_key", says: `\$FP_API_KEY is set`},
-		{name: "no account id", env: env{"FIRSTPROMOTER_ACCOUNT_ID": ""}, exit: 4, check: "account_id", says: `missing`},
+		{name: "no key", env: env{"FIRSTPROMOTER_API_KEY": ""}, exit: 3, check: "api_key", says: `missing.*set \$FIRSTPROMOTER_API_KEY`},
+		{name: "the key under another name", env: env{"FIRSTPROMOTER_API_KEY": "", "FIRST_PROMOTER_API_KEY": secret}, exit: 3, check: "api_key", says: `rename`},
+		{name: "the key under a short name", env: env{"FIRSTPROMOTER_API_KEY": "", "FP_API_KEY": secret}, exit: 3, check: "api_key", says: `\$FP_API_KEY is set`},
+		{name: "no account id", env: env{"FIRSTPROMOTER_ACCOUNT_ID": ""}, exit: 3, check: "account_id", says: `missing`},
 		{name: "quotes", env: env{"FIRSTPROMOTER_API_KEY": `"` + secret + `"`}, exit: 3, check: "api_key", says: `quotes`},
 		{name: "one typographic quote", env: env{"FIRSTPROMOTER_API_KEY": secret + "’"}, exit: 3, check: "api_key", says: `quotes|character that no`},
 		{name: "a blank", env: env{"FIRSTPROMOTER_API_KEY": " " + secret}, exit: 3, check: "api_key", says: `white space`},
