@@ -222,7 +222,11 @@ func earned(rows []firstpromoter.Commission) Reason {
 	if denied == len(rows) {
 		return Reason{Verdict: BecauseDenied, Detail: fmt.Sprintf("Somebody denied the commission %d in FirstPromoter (Commissions). Approve it there if that was wrong.", newest.ID)}
 	}
-	return Reason{Verdict: BecauseEarned, Detail: fmt.Sprintf("FirstPromoter has the commission %d of %s (%s).", newest.ID, newest.Created.Format(time.DateOnly), newest.Status)}
+	back := ""
+	if newest.Refund() {
+		back = ", which takes money back for a refund"
+	}
+	return Reason{Verdict: BecauseEarned, Detail: fmt.Sprintf("FirstPromoter has the commission %d of %s (%s)%s.", newest.ID, newest.Created.Format(time.DateOnly), newest.Status, back)}
 }
 
 func nothingEarned() Reason {

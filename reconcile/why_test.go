@@ -36,6 +36,8 @@ func TestWhy(t *testing.T) {
 	for i := range 25 {
 		s.AddPastSale(fpromtest.PastSale{EventID: "ch_many_" + string(rune('a'+i)), Email: "many@example.com", Amount: 100, At: time.Now().Add(time.Duration(i-30) * time.Hour)})
 	}
+	s.AddPastSale(fpromtest.PastSale{EventID: "ch_back", Email: "back@example.com", Amount: 100, At: time.Now().Add(-time.Hour)})
+	s.AddPastSale(fpromtest.PastSale{EventID: "re_back", Email: "back@example.com", Amount: 100, RefundOf: "ch_back"})
 	s.AddPastSale(fpromtest.PastSale{EventID: "ch_denied", Email: "d@example.com", Amount: 100})
 	s.Deny("ch_denied")
 	s.AddPastSale(fpromtest.PastSale{EventID: "ch_first", Email: "once@example.com", Amount: 100})
@@ -81,6 +83,7 @@ func TestWhy(t *testing.T) {
 		{"once@example.com", reconcile.BecauseNoCommission, 3},
 		{"many@example.com", reconcile.BecauseEarned, 3},
 		{"d@example.com", reconcile.BecauseDenied, 3},
+		{"back@example.com", reconcile.BecauseEarned, 3},
 		{"ch_many_b", reconcile.BecauseEarned, 2},
 		{"sale:ch_many_b", reconcile.BecauseEarned, 2},
 		{"ch_waits", reconcile.BecauseWaiting, 0},
@@ -105,6 +108,9 @@ func TestWhy(t *testing.T) {
 			}
 			if c.what == "many@example.com" && !strings.Contains(r.Detail, strconv.FormatInt(newest, 10)) {
 				t.Errorf("%q does not name the newest commission, %d", r.Detail, newest)
+			}
+			if back := strings.Contains(r.Detail, "takes money back for a refund"); back != (c.what == "back@example.com") {
+				t.Errorf("%q", r.Detail)
 			}
 			if b, _ := json.Marshal(r); !strings.HasPrefix(string(b), `{"verdict":"`) {
 				t.Errorf("%s", b)
