@@ -80,7 +80,10 @@ func (a *app) runReconcile(ctx context.Context, flags reconcileFlags) error {
 	defer end()
 	compare := func(box fprom.Outbox) error { return a.compare(ctx, client, box, sales, &refused, flags) }
 	switch {
-	case flags.sales != "" && a.where == "": // even if $FPROM_OUTBOX is set: --sales alone means the file alone
+	case flags.sales != "" && a.where == "": // --sales alone means the file alone
+		if os.Getenv(envOutbox) != "" {
+			a.note("only %s is compared; the outbox of $%s is not read: with --outbox it is compared, and %[1]s gives --redrive the customers", flags.sales, envOutbox)
+		}
 		return compare(nil)
 	case a.where == "" && os.Getenv(envOutbox) == "":
 		return usage("say what was sent: --outbox FILE, --outbox postgres://… or $%s; or --sales FILE, a list of sales, where there is no outbox", envOutbox)

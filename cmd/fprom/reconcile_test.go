@@ -206,13 +206,13 @@ func TestReconcileUnidentified(t *testing.T) {
 // A row that makes no sale is not compared: that needs a person, however well the others agree. A free trial and a failed payment do not.
 func TestReconcileAFileWithABadRow(t *testing.T) {
 	t.Parallel()
-	e := account(fpromtest.NewServer(t))
+	e := account(fpromtest.NewServer(t)).with(env{"FPROM_OUTBOX": "such.db"})
 	sales := filepath.Join(t.TempDir(), "sales.csv")
 	if err := os.WriteFile(sales, []byte("event_id,email,amount,status,created_at\nch_1,a@example.com,1000,,"+today(-1)+"\nch_2,,1000,,"+today(-1)+"\nch_3,c@example.com,0,,"+today(-1)+"\n,,0.00,,"+today(-1)+"\nch_4,d@example.com,1000,Failed,\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := fprom(t, e, "reconcile", "--sales", sales, "--amount", "major").want(t, 3)
-	if !strings.Contains(r.err, "line 3 makes no sale") || !strings.Contains(r.err, "1 row of ") || strings.Contains(r.out, "all is as it should be") || strings.Contains(r.out, "waiting") {
+	if !strings.Contains(r.err, "the outbox of $FPROM_OUTBOX is not read") || !strings.Contains(r.err, "line 3 makes no sale") || !strings.Contains(r.err, "1 row of ") || strings.Contains(r.out, "all is as it should be") || strings.Contains(r.out, "waiting") {
 		t.Error(r)
 	}
 }
