@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -54,6 +55,7 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) (lost []Message, er
 			conflicts = append(conflicts, m)
 		case repeat:
 			t.counts.update(func(s *Stats) { s.Known++ })
+			t.say(ctx, slog.LevelDebug, "a repeat: an event with this id was accepted before", "event", SafeKey(m.Key))
 		default:
 			fresh, digests[m.Key] = append(fresh, m), m.Digest
 		}

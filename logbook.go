@@ -13,11 +13,11 @@ import (
 // outageInterval is how often an outage is in the log.
 const outageInterval = time.Minute
 
-// logbook logs steps. It logs the first delivery of the process, and an outage at its begin, once a minute and at its end;
-// what repeats is at debug level.
+// logbook logs steps. It logs the first answers of each kind, which tell people that their installation works, and an outage at
+// its begin, once a minute and at its end; what repeats is at debug level.
 type logbook struct {
-	saidDelivered, saidNotReferral atomic.Bool
-	breakerOpen                    atomic.Bool // what the last line about the breaker said; half-open counts as open
+	saidDelivered, saidNotReferral, saidEarly atomic.Bool
+	breakerOpen                               atomic.Bool // what the last line about the breaker said; half-open counts as open
 
 	mu           sync.Mutex
 	outageSince  time.Time // zero if there is none
@@ -35,10 +35,7 @@ func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
 	}
 	attrs := []slog.Attr{slog.String("event", SafeKey(s.Message.Key))}
 	if s.Result.Outcome != "" {
-		attrs = append(attrs, slog.String("outcome", string(s.Result.Outcome)), slog.Int("status", s.Result.StatusCode))
-	}
-	if s.Message.Attempt > 0 {
-		attrs = append(attrs, slog.Int("attempt", s.Message.Attempt))
+		attrs = append(attrs, slog.String("outcome", string(s.Result.Outcome)), slog.Int("status", s.Result.StatusCode), slog.Int("attempt", s.Message.Attempt))
 	}
 	if s.Err != nil && s.Stage != StageConflict { // the text of the line says it already
 		attrs = append(attrs, slog.String("error", safelog.Reason(safelog.Text(s.Err), SafeKey(s.Message.Key))))
@@ -46,8 +43,7 @@ func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
 	t.cfg.Logger.LogAttrs(ctx, level, "fprom: "+text, append(attrs, more...)...)
 }
 
-// line says how loudly a step is logged, and how. The first delivery, and the first NotReferral, tell people that their
-// installation works. An event that is refused, or fails alone, is no outage.
+// line says how loudly a step is logged, and how. An event that is refused, or fails alone, is no outage.
 func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more []slog.Attr) {
 	level, text = slog.LevelDebug, string(s.Stage)
 	switch a := s.attempt; s.Stage {
@@ -66,6 +62,8 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 			level = slog.LevelWarn
 		}
 		switch {
+		case a.class == classAskAgain && l.saidEarly.CompareAndSwap(false, true):
+			level, text = slog.LevelInfo, "too early; the event is sent later. That is normal; further ones are logged at debug level"
 		case a.class == classAskAgain:
 			text = "too early; the event is sent later"
 		case a.class == classSuspected:

@@ -74,7 +74,7 @@ func (h *asking) Handle(context.Context, slog.Record) error {
 	return nil
 }
 
-// A referral that is not known yet is nothing that an operator must know.
+// A referral that is not known yet is nothing that an operator must mend. It is said once, so that a first sale is not silent.
 func TestAskingAgainIsNoWarning(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -88,6 +88,25 @@ func TestAskingAgainIsNoWarning(t *testing.T) {
 		}
 		if strings.Contains(log.String(), "WARN") || strings.Contains(log.String(), "ERROR") {
 			t.Errorf("logged:\n%s", log.String())
+		}
+		if n := strings.Count(log.String(), "too early"); n != 1 {
+			t.Errorf("%d lines that a sale is sent again, want 1:\n%s", n, log.String())
+		}
+	})
+}
+
+// Whoever looks for a sale that did not arrive, finds a repeat at debug level.
+func TestRepeatIsLogged(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log buffer
+		cfg := config(always(ok()))
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("a"))
+		flush(t, tracker, time.Minute)
+		enqueue(t, tracker, sale("a"))
+		if n := strings.Count(log.String(), "a repeat"); n != 1 {
+			t.Errorf("%d lines about the repeat, want 1:\n%s", n, log.String())
 		}
 	})
 }
