@@ -99,7 +99,8 @@ func withObserver(tracker *fprom.Tracker, secret string, refused interface{ With
 	return handler
 }
 
-func webhook(recorder http.ResponseWriter, handler http.Handler, secret string) error {
+func webhook(fake *fpromtest.Server, recorder http.ResponseWriter, handler http.Handler, secret string) error {
+	fake.AddVisitor("visitor-1") // otherwise its sale is tried for an hour
 	r, err := fpromtest.Webhook("stripe", "invoice.paid", fpromtest.WebhookConfig{Secret: secret, TID: "visitor-1"})
 	handler.ServeHTTP(recorder, r)
 	return err
