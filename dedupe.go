@@ -82,7 +82,7 @@ func (k known) compare(m Message, waiting bool) (repeat, conflict bool) {
 	return done && same, (done || waiting && k.waits) && !same
 }
 
-// look returns what is known of an id.
+// look returns the known of an id.
 func (d *dedupe) look(key string) known {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -18,7 +18,7 @@
 // If the handler succeeds, the Tracker stores the event in its queue before the response leaves. It delivers the event
 // in the background, under the account's rate limit and through a circuit breaker, and sends it again until FirstPromoter
 // has answered. Outside of a handler call [Tracker.Enqueue], or [Tracker.Track] for one attempt now. Call
-// [Tracker.Shutdown] before the process ends: it delivers what is queued.
+// [Tracker.Shutdown] before the process ends: it delivers the queued events.
 //
 // In development there are no credentials: then New's error is [ErrNoCredentials], and a nil *Tracker drops everything.
 //
@@ -36,7 +36,7 @@
 // # What is promised
 //
 // The checkout comes first: no call to FirstPromoter happens in the request, and no panic or error of fprom reaches it.
-// No commission is lost: what Enqueue accepted is delivered, or is shown as undelivered. A durable queue keeps that promise
+// No commission is lost: an event that Enqueue accepted is delivered, or shown as undelivered. A durable queue keeps that promise
 // over every crash. No commission is paid twice: FirstPromoter takes an event id once. On the wire delivery is
 // at-least-once, and the id makes it idempotent.
 //

@@ -31,7 +31,7 @@ const (
 	undecided decision = iota
 	handlerFailed
 	handlerSucceeded
-	handlerRefused // WithFailClosed made the response a 503: what the handler writes is thrown away
+	handlerRefused // WithFailClosed made the response a 503: the writes of the handler are thrown away
 )
 
 type exchangeKey struct{}

@@ -45,7 +45,7 @@ func (t *Tracker) Flush(ctx context.Context) error {
 // cutGrace is how long Shutdown waits for the end of attempts that it has cut short.
 const cutGrace = 3 * time.Second
 
-// Shutdown stops accepting events, delivers what is queued and due before ctx's deadline, stops the workers and closes
+// Shutdown stops accepting events, delivers the events that are due before ctx's deadline, stops the workers and closes
 // the queue. A durable queue keeps the rest for the next process, and the error is nil. The queue in memory returns the rest
 // in an *UndeliveredError. A queue that is shared with other processes (a Limiter) is not drained: they go on with it, and a
 // rolling restart need not wait for everybody's backlog. An attempt under way may go on until ctx ends, then it is cut short;

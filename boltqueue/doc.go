@@ -33,7 +33,7 @@
 //	curl --unix-socket fprom.db.sock http://outbox/status
 //
 // It shows the content of the file, on request with customers, but never the API key. WithoutSocket turns it off. Let no other
-// user write the directory: a socket of theirs in its place would get what other processes put.
+// user write the directory: they could put a socket in its place, and get the events that other processes put.
 //
 // # When something is wrong with the disk
 //
@@ -43,7 +43,7 @@
 // once a minute. If the process ends before that, those events are sent again.
 //
 // If the file is renamed, removed or replaced while it is open, Put returns an error, since no later start would find the events.
-// What waits is still delivered.
+// Waiting events are still delivered.
 //
 // If the disk does not confirm a write, or a write or a delivery meets a damaged page, the queue is out of use until the process
 // opens the file again. Open checks the structure of the whole file. Every event has a checksum: a damaged event is not sent, but

@@ -20,7 +20,7 @@ var (
 	// ErrForeign: the file is not an outbox of this package. It was not changed.
 	ErrForeign = errors.New("the file is not an outbox of fprom/boltqueue; name another one; nothing was changed")
 	// ErrOldFormat: the file was written by a release before this format. It was not changed.
-	ErrOldFormat = errors.New("the file was written by an older release of fprom/boltqueue, whose format this one does not read; let that release deliver what waits, then start with a new file; nothing was changed")
+	ErrOldFormat = errors.New("the file was written by an older release of fprom/boltqueue, whose format this one does not read; let that release deliver the waiting events, then start with a new file; nothing was changed")
 	// ErrNewerFormat: the file was written by a newer release. It was not changed.
 	ErrNewerFormat = errors.New("the file was written by a newer release of fprom/boltqueue; use that one; nothing was changed")
 	// ErrDamaged: the file is truncated, or its content is inconsistent.
@@ -156,7 +156,7 @@ func (t *transaction) load() error {
 			t.stats.LastSuccess = timeOf(k)
 		}
 	}
-	_ = t.reserve(0) // for what waits
+	_ = t.reserve(0) // for the waiting events
 	t.findOldest()
 	t.publish()
 	return nil

@@ -77,7 +77,7 @@ func (r *record) entry(seq uint64) fprom.Entry {
 	e.State, e.Cursor, e.Damaged = r.state, formatSeq(seq), r.damaged
 	switch {
 	case r.damaged:
-		e.Reason = "the stored record is damaged; what is left of it can only be dropped, if need be after a restart of the service"
+		e.Reason = "the stored record is damaged; it can only be dropped, if need be after a restart of the service"
 	case r.state != fprom.StateWaiting:
 		e.SettledAt = r.at
 	case r.at.After(time.Now()): // otherwise the attempt is under way or due

@@ -15,8 +15,8 @@ import (
 //
 // A handler succeeds if its status is a success (fprom.WithSuccess). A handler that returns an error before it has written anything
 // has failed: Echo writes the error response later. So do not use echo.WrapMiddleware with nethttpadapter.Middleware: it would not
-// see the error, take the status as 200, and pay the promoter for a declined card. Put this middleware inside of Echo's Timeout: that one
-// answers 503 when the client is gone, and outside of it the sale of a customer who closes the page would be discarded.
+// see the error, take the status as 200, and pay the promoter for a declined card. Put this middleware inside of Echo's Timeout,
+// which answers 503 when the client is gone: outside, the sale of a customer who closes the page would be discarded.
 //
 // The response is not changed unless fprom.WithFailClosed is given. Panics pass through, the request's body is not read, and no
 // echo.Context is kept.

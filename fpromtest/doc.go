@@ -71,7 +71,7 @@
 //		tracker := fpromtest.NewTracker(t, fake)
 //		err := tracker.Enqueue(t.Context(), sale)
 //		…
-//		err = tracker.Shutdown(t.Context()) // delivers what is queued
+//		err = tracker.Shutdown(t.Context()) // delivers the queued events
 //		if n := len(fake.Commissions()); n != 1 { … }
 //	})
 package fpromtest

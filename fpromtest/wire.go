@@ -38,7 +38,7 @@ func (s *Server) eventJSON(id int64, l *lead, b Body, etype string, now time.Tim
 		o["event_id"], o["plan_id"] = b.EventID, orNull(b.Plan)
 		commissions := []object{}
 		for _, r := range earned {
-			c := s.rowJSON(r) // the Company API's form, but for these members
+			c := s.rowJSON(r) // the Company API's form, except these members
 			delete(c, "split_details")
 			c["event_id"], c["created_at"], c["created_by_user_at"] = b.EventID, stamp(now), nil
 			c["promoter_campaign"].(object)["created_at"] = stamp(now)

@@ -21,8 +21,8 @@ import (
 //
 // Put this middleware outside of one that may turn a success, or an empty response, into an error, such as chi's Timeout. Put it inside
 // of one that makes a panic look like a success: sentryhttp without Repanic answers 200, and gorilla's CompressHandler writes while the
-// handler panics. Put it inside of http.TimeoutHandler, too: that one answers 503 when the client is gone, and outside of it the sale of
-// a customer who closes the page would be discarded.
+// handler panics. Put it inside of http.TimeoutHandler, too, which answers 503 when the client is gone: outside, the sale of a customer
+// who closes the page would be discarded.
 //
 // Over gRPC and gRPC-Web an error has the status 200, and so have errors of Connect's streams. Call Record there as the last thing before
 // the method returns its success.

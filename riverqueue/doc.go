@@ -1,5 +1,5 @@
 // Package riverqueue is the fprom.Queue for billing services that run as several replicas with a PostgreSQL behind
-// them. Any replica delivers what any replica has stored, and all replicas share one rate limit. It builds on River
+// them. Any replica delivers the events of all replicas, and all replicas share one rate limit. It builds on River
 // (https://riverqueue.com):
 //
 //	pool, err := pgxpool.New(ctx, databaseURL)
@@ -25,7 +25,7 @@
 // and the log say so. While "fprom_bulk" is paused, bulk events wait.
 //
 // Events of one customer are delivered one at a time, in the order in which they were put. If transactions overlap, their
-// order is open. Each delivery reads the waiting events of its customer, which is slow where these are tens of thousands. What is
+// order is open. Each delivery reads the waiting events of its customer: tens of thousands make it slow. An event that is
 // rejected or given up is a dead letter in the ledger. Bulk events come after all live ones; one that a worker has begun still
 // leaves all calls to live ones, for at most 5 s. If a live event waits for a bulk event of its customer, that one becomes live.
 //

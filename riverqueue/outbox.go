@@ -11,7 +11,7 @@ import (
 )
 
 // selectSQL and lockSelectedSQL lock the dead letters that a filter selects, the oldest first, except those that another
-// transaction is changing: to wait for that one could deadlock with a caller's transaction.
+// transaction is changing: to wait for it could deadlock with a transaction of the caller.
 const (
 	selectSQL       = `SELECT l.key FROM $schema.fprom_ledger l WHERE ` + filterSQL
 	lockSelectedSQL = ` ORDER BY l.seq LIMIT @limit FOR UPDATE SKIP LOCKED`

@@ -93,7 +93,7 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	}
 	return &Queue{
 		cfg: cfg, pool: pool, closed: make(chan struct{}),
-		outage: outage{log: cfg.Logger, text: "the database fails, and delivery waits for it; what is stored is kept"},
+		outage: outage{log: cfg.Logger, text: "the database fails, and delivery waits for it; stored events are kept"},
 		river:  outage{log: cfg.Logger, text: "River reports a problem; no event is lost by it"},
 		turns:  map[bool]chan struct{}{false: semaphore(1), true: semaphore(1)}, bulkClaim: semaphore(1),
 	}, nil

@@ -25,8 +25,8 @@ const sweepSQL = `WITH candidates AS ((SELECT * FROM $schema.fprom_ready WHERE N
 		` + pausedInRiver + ` FROM lost`
 
 // pruneSQL removes events that were delivered more than Config.Retention ($1 seconds) ago. It removes at most
-// 5,000 a minute, more than an account can deliver. It leaves those that another transaction is changing: to wait for that one
-// could deadlock with a caller's transaction.
+// 5,000 a minute, more than an account can deliver. It leaves those that another transaction is changing: to wait for it
+// could deadlock with a transaction of the application.
 const pruneSQL = `WITH conflicts AS (DELETE FROM $schema.fprom_conflict WHERE refused_at < now() - make_interval(secs => $1::float8))
 	DELETE FROM $schema.fprom_ledger WHERE ctid = ANY (ARRAY(SELECT ctid FROM $schema.fprom_ledger
 		WHERE account_id = $account AND state = 'done' AND settled_at < now() - make_interval(secs => $1::float8) ORDER BY settled_at LIMIT 5000 FOR UPDATE SKIP LOCKED))`

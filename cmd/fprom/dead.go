@@ -104,7 +104,7 @@ if one could not be redriven, because its record is damaged or erased.`,
 	}
 	dropping = change{
 		verb: "drop", done: "dropped", short: "Remove dead letters for good: they are never sent",
-		long: "Remove dead letters for good: they are never sent. A corrected event may have the event id of one, also without that.",
+		long: "Remove dead letters for good: they are never sent. A corrected event takes the place of a dead letter with its event id; you need not drop that one.",
 		example: `  fprom dead drop sale:ch_123
   fprom dead drop --reason "test mode" --dry-run`,
 		apply: func(ctx context.Context, box fprom.Outbox, f fprom.Filter) (int, error) { return box.Drop(ctx, f) },
