@@ -49,6 +49,8 @@ type Explanation struct {
 	Err      error     // the payload is wrong, the lookup of an option failed, or an event was not accepted
 	// More holds the second and all further events of a body (see Provider.Batch). Err is then the first error of all events.
 	More []Explanation
+
+	again bool // Payload.ConvertAgain
 }
 
 // join makes one explanation of those of one body.

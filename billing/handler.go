@@ -83,19 +83,18 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 	return status
 }
 
-// process converts a webhook and enqueues its events. After a conflict it does both again while that gives other events: a Provider
-// that looks into the ledger of the queue chooses another event id if another webhook was stored meanwhile.
+// process converts a webhook and enqueues its events. It does both again, while that gives other events, if Payload.ConvertAgain asks for
+// it, and after a conflict: a Provider that looks into the ledger of the queue may find what another webhook has stored meanwhile.
 func (h *handler) process(ctx context.Context, body []byte) (xs []Explanation, err error) {
 	var events []fprom.Event
-	for range maxConversions {
+	for again, n := true, 0; again && n < maxConversions; n++ {
 		before := events
 		xs = h.run(ctx, body, h.config)
 		if events = join(xs).Events(); slices.Equal(events, before) {
 			break
 		}
-		if err = h.enqueue(ctx, events); !errors.Is(err, fprom.ErrConflict) {
-			break
-		}
+		err = h.enqueue(ctx, events)
+		again = errors.Is(err, fprom.ErrConflict) || err == nil && slices.ContainsFunc(xs, func(x Explanation) bool { return x.again })
 	}
 	return xs, err
 }

@@ -26,6 +26,7 @@ func (s settings) again(p *billing.Payload, o billing.Node) {
 	if s.ledger == nil || invoice.S == "" {
 		return
 	}
+	p.ConvertAgain() // Stripe sends both at once: the sale may be stored between this look and the sign-up
 	for e, err := range s.sales(p, saleKey(invoice.S)) {
 		switch {
 		case err != nil:

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,10 +26,14 @@ import (
 type ledger struct {
 	entry fprom.Entry
 	err   error
+	late  *atomic.Bool // the entry is stored after it was looked for; nil: it is there
 }
 
 func (l ledger) Entries(_ context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(yield func(fprom.Entry, error) bool) {
+		if l.late != nil && l.late.Swap(false) {
+			return
+		}
 		if l.err != nil || slices.Contains(f.Keys, l.entry.Key) {
 			yield(l.entry, l.err)
 		}
@@ -47,9 +52,11 @@ func TestSaleBeforeItsSession(t *testing.T) {
 		state   fprom.State
 		outcome fprom.Outcome
 		err     error
+		late    bool
 		want    []fprom.Event
 	}{
 		{name: "no referral", outcome: fprom.NotReferral, want: []fprom.Event{signup, sale}},
+		{name: "no referral, stored at once with the session", outcome: fprom.NotReferral, late: true, want: []fprom.Event{signup, sale}},
 		{name: "tracked", outcome: fprom.Tracked, want: []fprom.Event{signup}},
 		{name: "no sale yet", key: "sale:in_another", outcome: fprom.NotReferral, want: []fprom.Event{signup}},
 		{name: "waiting", state: fprom.StateWaiting},
@@ -57,7 +64,9 @@ func TestSaleBeforeItsSession(t *testing.T) {
 	} {
 		e := entry
 		e.Outcome, e.Key, e.State = tt.outcome, cmp.Or(tt.key, e.Key), cmp.Or(tt.state, e.State)
-		v := stripe.Provider(stripe.WithOutbox(ledger{e, tt.err}))
+		late := new(atomic.Bool)
+		late.Store(tt.late)
+		v := stripe.Provider(stripe.WithOutbox(ledger{e, tt.err, late}))
 		sink := &billingtest.Sink{}
 		body := billingtest.Read(t, "session_subscription.json")
 		got := billingtest.Post(billing.Handler(sink, v, "whsec_a", billingtest.Quiet()), body, func(r *http.Request) { sign(r.Header, body, "whsec_a") })
