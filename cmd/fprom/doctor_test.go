@@ -286,7 +286,7 @@ func TestDoctorNamesAHeldOutbox(t *testing.T) {
 	}
 	defer func() { _ = q.Close() }()
 	e := account(fpromtest.NewServer(t)).with(env{"FPROM_OUTBOX": path})
-	fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "outbox", `does not answer on the socket.*WithoutSocket`)
+	fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "outbox", `does not answer on the socket.*WithoutSocket.*98 bytes`)
 	fprom(t, e, "status").want(t, 1)
 }
 
