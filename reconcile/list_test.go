@@ -90,6 +90,35 @@ func TestZoneOfTheDaysBefore(t *testing.T) {
 	found(t, r, []string{lost}, nil, nil, nil)
 }
 
+// A lost sale can make a wrong zone fit best, here that of -06:00. The one of -05:00 fits but for one sale, and says that it is lost.
+func TestLostSaleFitsAnotherZone(t *testing.T) {
+	t.Parallel()
+	var sales []reconcile.Sale
+	a, counts := account{}, map[string]int{}
+	sell := func(day int, at time.Duration) {
+		when := monday.AddDate(0, 0, day).Add(at)
+		id := fmt.Sprint("ch_", len(sales))
+		sales = append(sales, reconcile.Sale{At: when, Event: fprom.Sale{EventID: id, Email: "ann@example.com", Amount: 500}})
+		a.commissions = append(a.commissions, fmt.Sprintf(`{"event_id":"%s","sale_amount":500,"created_at":"%s"}`, id, when.Format(time.RFC3339)))
+		counts[when.Add(-5*time.Hour).Format(time.DateOnly)]++
+	}
+	for day := range 6 {
+		for range day % 2 * 5 {
+			sell(day, 2*time.Hour)
+		}
+		sell(day, 5*time.Hour+30*time.Minute) // in the zone -06:00 it is the day before
+	}
+	sales = append(sales, reconcile.Sale{At: monday.AddDate(0, 0, 5).Add(12 * time.Hour), Event: fprom.Sale{EventID: "lost", Email: "ann@example.com", Amount: 500}})
+	for day, n := range counts {
+		a.days = append(a.days, fmt.Sprintf(`{"period":"%s","data":{"sales_count":%d}}`, day, n))
+	}
+	r, err := reconcile.Run(t.Context(), reconcile.Options{Client: a.client(t), From: monday, To: monday.AddDate(0, 0, 5), Full: true, Sales: sold(sales...)})
+	if err != nil || r.Matched != len(sales)-1 {
+		t.Errorf("%+v %v", r, err)
+	}
+	found(t, r, []string{"lost"}, nil, nil, nil)
+}
+
 // A list may have dates without a time: then the lead of the same day is of the sale. Of two leads of a customer the older one counts.
 func TestWhenTheLeadCame(t *testing.T) {
 	t.Parallel()

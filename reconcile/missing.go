@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
@@ -93,9 +94,18 @@ func (r *run) search(ctx context.Context, q firstpromoter.CommissionQuery) error
 }
 
 // dropArrived returns the events without those of days on which FirstPromoter's total is ours: these arrived, and earned nothing.
-// If fewer than two thirds of the days agree, the zone may be wrong: then the days before and after must agree, too.
+// If fewer than two thirds of the days agree, the zone may be wrong: then the days before and after must agree, too. A lost sale can
+// make a wrong zone fit best: so, unless the zone is UTC, the day must agree in each zone that fits but for one sale.
 func (r *run) dropArrived(s span, events []*event) (left []*event) {
-	expected := r.arrivals(s, events)
+	t := r.arrivals(s, events)
+	least := r.difference(t, s, r.offset)
+	near := map[time.Duration]map[day]int{}
+	for _, m := range zones {
+		if offset := time.Duration(m) * time.Minute; r.offset != 0 && r.difference(t, s, offset) <= least+1 {
+			near[offset] = t.byDay(offset)
+		}
+	}
+	expected := t.byDay(r.offset)
 	agrees := func(d day) bool { return !s.has(d) || r.totals[d] == expected[d] }
 	active, agreeing := 0, 0
 	for d := s.from; d <= s.to; d++ {
@@ -109,7 +119,12 @@ func (r *run) dropArrived(s span, events []*event) (left []*event) {
 	sure := active >= 3 && agreeing*3 >= active*2
 	for _, e := range events {
 		d := dayOf(e.at, r.offset)
-		if e.kind == fprom.KindSale && r.totals[d] == expected[d] && (sure || agrees(d-1) && agrees(d+1)) {
+		arrived := e.kind == fprom.KindSale && r.totals[d] == expected[d] && (sure || agrees(d-1) && agrees(d+1))
+		for offset, counts := range near {
+			in := dayOf(e.at, offset)
+			arrived = arrived && (!s.has(in) || r.totals[in] == counts[in])
+		}
+		if arrived {
 			r.conclude(e, noCommission)
 		} else {
 			left = append(left, e)

@@ -106,9 +106,9 @@ func (r *run) listLeads(ctx context.Context, pages int) error {
 	return nil
 }
 
-// arrivals returns the number of sales by day that FirstPromoter must have counted if all of ours arrived: those with a
-// commission, foreign ones, doubled ones, and the events without a commission. The days are those of r.offset, which it sets.
-func (r *run) arrivals(s span, without []*event) map[day]int {
+// arrivals counts the sales that FirstPromoter must have counted if all of ours arrived: those with a
+// commission, foreign ones, doubled ones, and the events without a commission. It sets r.offset.
+func (r *run) arrivals(s span, without []*event) times {
 	t := times{}
 	for _, e := range r.ours {
 		if e.kind != fprom.KindSale || len(e.rows) == 0 {
@@ -135,5 +135,5 @@ func (r *run) arrivals(s span, without []*event) map[day]int {
 		}
 	}
 	r.findZone(t, s)
-	return t.byDay(r.offset)
+	return t
 }
