@@ -47,6 +47,7 @@ func order(p *billing.Payload, o billing.Node) {
 	d.Plan(o.Text("product_id", "product.id"))
 	d.Quantity(o.At("seats"))
 	d.Quantity(o.At("units"))
+	d.PromoCode(o.Text("discount.code"))
 	d.Add()
 }
 

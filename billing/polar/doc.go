@@ -21,6 +21,7 @@
 //	uid             metadata fp_uid; customer.external_id
 //	tid, ref_id     metadata fp_tid and fp_ref of the order, its subscription, its customer, and its checkout
 //	plan, quantity  metadata fp_plan; product_id, product.id; seats, units
+//	promo_code      metadata fp_promo_code; discount.code
 //
 // Put Attribution.Metadata() and fp_uid into the metadata of the checkout (Polar copies it to the order and the
 // subscription) or of the customer. Refunds contain only an id of the customer: give billing.WithCustomer or billing.WithPayment, or
