@@ -52,7 +52,7 @@ func (p *page) act(w http.ResponseWriter, r *http.Request) {
 
 // do returns what was done, and to how many dead letters. done is "" if the form is not valid.
 func do(ctx context.Context, o fprom.Outbox, form url.Values) (done string, n int, err error) {
-	f := fprom.Filter{State: fprom.StateDead, Keys: form["key"]}
+	f := fprom.Filter{State: fprom.StateDead, Keys: form["key"], Kind: form.Get("kind")} // the key of a sale may be the event id of a refund
 	switch what, all := form.Get("do"), form.Get("all") != ""; {
 	case len(f.Keys) == 0 && !all || len(f.Keys) > 0 && all:
 		return "", 0, nil

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -75,6 +76,29 @@ func TestRedriveAndDrop(t *testing.T) {
 				t.Errorf("redirected to %q, whose page does not say %q", to, tt.notice)
 			}
 		})
+	}
+}
+
+// TestFormOfOneDeadLetter: the key of a sale may be the event id of a refund, which its form leaves alone.
+func TestFormOfOneDeadLetter(t *testing.T) {
+	t.Parallel()
+	o := three()
+	o.Events[1].Key, o.Events[1].Kind = "refund:sale:a", fprom.KindRefund
+	h := handler(t, nil, statuspage.Options{Public: true, Writable: true, Outbox: o})
+	_, form, _ := strings.Cut(get(t, h, "/").Body.String(), `aria-label="sale:a">`)
+	form, _, _ = strings.Cut(form, "</form>")
+	fields := url.Values{"do": {"drop"}}
+	for _, input := range regexp.MustCompile(`name="(\w+)" value="([^"]*)">`).FindAllStringSubmatch(form, -1) {
+		if input[1] != "do" {
+			fields.Add(input[1], input[2])
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(fields.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if q, _ := o.Stats(t.Context()); w.Code != http.StatusSeeOther || q.Dead != 2 || o.Events[0].Kind != fprom.KindRefund {
+		t.Errorf("status %d of the form %v: %+v", w.Code, fields, o.Events)
 	}
 }
 
