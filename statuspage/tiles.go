@@ -92,9 +92,9 @@ func breakerTile(q fprom.QueueStats) tile {
 func pauseTile(q fprom.QueueStats, now time.Time) tile {
 	switch {
 	case !q.PausedUntil.IsZero():
-		return tile{"Pause", verdict.UntilWhen(q.PausedUntil, now), clip(safelog.WithoutName(q.PauseReason), 80), verdict.Warn}
+		return tile{"Pause", verdict.UntilWhen(q.PausedUntil, now), safelog.Shorten(safelog.WithoutName(q.PauseReason), 80), verdict.Warn}
 	case !q.Delivering:
-		return tile{"Delivery", "off", clip(cmp.Or(safelog.WithoutName(q.PauseReason), "no process delivers"), 80), verdict.Warn}
+		return tile{"Delivery", "off", safelog.Shorten(cmp.Or(safelog.WithoutName(q.PauseReason), "no process delivers"), 80), verdict.Warn}
 	default:
 		return tile{"Pause", "none", "delivery is on", verdict.OK}
 	}

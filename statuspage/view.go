@@ -129,7 +129,7 @@ func (p *page) dead(ctx context.Context, s snapshot, after string) (rows []row, 
 func newRow(e fprom.Entry, now time.Time) row {
 	r := row{
 		Key: e.Key, Kind: e.Kind, Customer: e.Customer,
-		State: string(e.Outcome), Class: "n", Reason: clip(safelog.Reason(e.Reason, e.Key), 240),
+		State: string(e.Outcome), Class: "n", Reason: safelog.Shorten(safelog.Reason(e.Reason, e.Key), 240),
 	}
 	at := e.RecordedAt
 	if !e.SettledAt.IsZero() {

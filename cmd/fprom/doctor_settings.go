@@ -52,10 +52,6 @@ func (d *doctor) credential(check, env, what string) string {
 		d.fail(check, exitAttention, fix, "$%s %s", env, problem)
 		return ""
 	}
-	if strings.Contains(v, "@") {
-		d.fail(check, exitAttention, "set it to what "+keysPage+" shows", "$%s is an e-mail address", env)
-		return ""
-	}
 	d.ok(check, "$%s is set: %s", env, masked(v))
 	return v
 }
@@ -91,6 +87,8 @@ func malformed(v string) (problem, fix string) {
 		return "has a character that no credential has", "copy it again: an invisible or non-ASCII character came along"
 	case placeholder.MatchString(v):
 		return "is a placeholder", "set it to what " + keysPage + " shows; ${…} means that a variable was not filled in"
+	case strings.Contains(v, "@"):
+		return "is an e-mail address", "set it to what " + keysPage + " shows"
 	}
 	return "", ""
 }

@@ -28,7 +28,7 @@ var eventColumns = []string{"KEY", "STATE", "OUTCOME", "AMOUNT", "CUSTOMER", "RE
 
 func (a *app) eventCells(e fprom.Entry) []string {
 	return []string{
-		e.Key, string(e.State), a.outcome(e), amount(e), e.Customer, stamp(e.RecordedAt), strconv.Itoa(e.Attempts), short(because(e)),
+		e.Key, string(e.State), a.outcome(e), amount(e), e.Customer, stamp(e.RecordedAt), strconv.Itoa(e.Attempts), safelog.Shorten(because(e), 60),
 	}
 }
 
@@ -67,12 +67,3 @@ func amount(e fprom.Entry) string {
 
 // because is why an event waits or is dead, without its key, which is shown beside it.
 func because(e fprom.Entry) string { return safelog.Reason(e.Reason, e.Key) }
-
-// short is the beginning of a reason, for a table.
-func short(s string) string {
-	const most = 60
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
-}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -97,11 +98,7 @@ func (a *app) runPage(ctx context.Context, flags pageFlags) error {
 func pageAuth(password string) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		if password == "" {
-			host, _, err := net.SplitHostPort(r.Host)
-			if err != nil {
-				host = r.Host
-			}
-			return loopback.Is(host)
+			return loopback.Is((&url.URL{Host: r.Host}).Hostname())
 		}
 		_, given, ok := r.BasicAuth()
 		return ok && subtle.ConstantTimeCompare([]byte(given), []byte(password)) == 1
