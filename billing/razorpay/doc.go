@@ -25,20 +25,21 @@
 //	uid, tid,       notes fp_uid, fp_tid, fp_ref of the payment, the order, the invoice, the subscription: the first that
 //	ref_id          has the entry
 //	plan, quantity  notes fp_plan, else subscription.plan_id; subscription.quantity
-//	tax             notes fp_net or fp_tax of the invoice, the payment, the order, the subscription; else
+//	tax             notes fp_net or fp_tax, and fp_total, of the invoice, the payment, the order, the subscription; else
 //	                invoice.tax_amount
 //
 // # The field tax is not the sales tax
 //
 // Amounts are gross. The field tax of a payment is the tax on Razorpay's fee, not the tax that the customer paid, and is not read.
-// Put fp_tax (the tax in the amount) or fp_net (the amount before tax) into the notes, in the currency's smallest unit (paise) as in
-// Razorpay's own amounts, without a decimal point. In the notes of an order or an invoice they refer to its amount, elsewhere to the
-// payment's. A wrong note, such as a tax above the amount, fails the payload (422). Watch the log: Razorpay switches off a
-// webhook that fails for 24 hours. Without such a note the gross amount is tracked.
+// Put fp_tax (the tax in the amount) or fp_net (the amount before tax) into the notes, and fp_total, the amount with the tax that they
+// refer to, in the currency's smallest unit (paise) as in Razorpay's own amounts, without a decimal point. Without fp_total they refer
+// to the amount of the order or the invoice, in whose notes they are, and elsewhere to the payment's. So a subscription needs fp_total:
+// an upgrade or an offer changes what is charged. A wrong note, such as a tax above the amount, fails the payload (422). Watch the log:
+// Razorpay switches off a webhook that fails for 24 hours. Without such a note the gross amount is tracked.
 //
-// A part payment may repeat the notes of its whole order or invoice. Only the webhooks of an invoice tell that they refer to all of it.
-// So give an order that may be paid in parts no fp_tax and fp_net, and use billing.WithPayment for the refunds of an invoice that is
-// paid in parts.
+// A part payment may repeat the notes of its whole order or invoice. With fp_total they are right for it and for its refunds. Without,
+// only the webhooks of an invoice tell that they refer to all of it: then give an order that may be paid in parts no fp_tax and fp_net,
+// and use billing.WithPayment for the refunds of an invoice that is paid in parts.
 //
 // If fee_bearer is customer (Convenience Fee Model), the customer has paid Razorpay's fee on top, and its refund gives it back: the fee
 // is subtracted, and the notes refer to the amount without it.

@@ -1,6 +1,7 @@
 package razorpay
 
 import (
+	"math"
 	"strings"
 
 	"github.com/fprom-go/fprom/billing"
@@ -12,18 +13,19 @@ func beforeTax(p *billing.Payload, e entities, gross billing.Int) billing.Int {
 	gross = beforeFee(e.payment, gross)
 	for _, at := range []struct {
 		notes billing.Node
-		total billing.Int
+		total billing.Int // that the notes refer to, without fp_total
 	}{
 		{e.invoice.At("notes"), e.invoice.Int("amount")}, // first: a part payment repeats the notes of the whole invoice
 		{e.payment.At("notes"), charged},                 // before the order's, which payment.captured does not contain
 		{e.order.At("notes"), e.order.Int("amount")},
 		{e.subscription.At("notes"), charged},
 	} {
-		if net := note(p, at.notes, "fp_net", at.total); net.OK {
-			return billing.Share(gross, net, at.total)
+		total := note(p, at.notes, "fp_total", billing.Int{N: math.MaxInt64}).Or(at.total)
+		if net := note(p, at.notes, "fp_net", total); net.OK {
+			return billing.Share(gross, net, total)
 		}
-		if tax := note(p, at.notes, "fp_tax", at.total); tax.OK {
-			return billing.BeforeTax(gross, at.total, tax)
+		if tax := note(p, at.notes, "fp_tax", total); tax.OK {
+			return billing.BeforeTax(gross, total, tax)
 		}
 	}
 	return billing.BeforeTax(gross, e.invoice.Int("amount"), e.invoice.Int("tax_amount"))

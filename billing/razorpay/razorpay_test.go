@@ -154,6 +154,10 @@ func TestWrongNotes(t *testing.T) {
 		if !errors.As(err, &invalid) || !strings.HasSuffix(invalid.Field, "notes.fp_tax") {
 			t.Errorf("fp_tax %s: got %+v, %v; want an error about it", note, events, err)
 		}
+		body = strings.ReplaceAll(string(billingtest.Read(t, "subscription_upgraded.json")), `"118000"`, note)
+		if events, err = razorpay.Provider().Events([]byte(body)); note != `"118001"` && !errors.As(err, &invalid) {
+			t.Errorf("fp_total %s: got %+v, %v; want an error about it", note, events, err)
+		}
 	}
 }
 
