@@ -18,7 +18,7 @@ const putTimeout = time.Second
 //
 // If an event id is already used with another amount or currency, the error is a *ConflictError, which wraps ErrConflict,
 // and the other events are stored. With any other error nothing is stored: a *ValidationError, ErrQueueFull, ErrClosed,
-// ErrNoTracker, or an error of the queue. Only after the end of that second they may be stored all the same: enqueue them again.
+// ErrNoTracker, or an error of the queue. Only if the second ends or a disk or database fails, all may be stored: enqueue again.
 func (t *Tracker) Enqueue(ctx context.Context, events ...Event) error {
 	if t == nil {
 		return ErrNoTracker

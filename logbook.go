@@ -83,8 +83,8 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 			text = "the event is given up and not kept; report it by hand, or enqueue it with a durable queue (boltqueue)"
 		}
 	case StageDiscarded:
-		if text = "the handler failed: what it recorded is not sent"; s.Err != nil {
-			level, text = slog.LevelWarn, "NOT TRACKED: what the handler recorded is discarded"
+		if text = "the handler failed: this recorded event is not sent"; s.Err != nil {
+			level, text = slog.LevelWarn, "NOT TRACKED: this recorded event is discarded"
 		}
 	case StageLost:
 		level, text = slog.LevelError, "LOST: the request succeeded, but its event could not be stored; report it by hand"

@@ -6,7 +6,7 @@ import "context"
 type Enqueuer interface {
 	// Enqueue returns nil if all events are stored as safely as the queue promises. An error that wraps ErrConflict means
 	// that an event id is already used with another amount; then the other events are stored. With any other error no event
-	// is stored. The ctx of a middleware does not end with the request, but after a second: return then.
+	// is stored, or perhaps all if ctx ended. Return when ctx ends: in a middleware after a second, not with the request.
 	Enqueue(ctx context.Context, events ...Event) error
 }
 

@@ -12,11 +12,11 @@ import (
 // A queue may also be a Limiter, an UndeliveredLister or a Watcher, which a Tracker uses, and an Outbox for operators. Assert
 // that, as in var _ fprom.Limiter = (*Queue)(nil), so that a wrong signature does not compile.
 type Queue interface {
-	// Put stores messages, all or none. nil means that they are stored as safely as this queue promises. A message whose
-	// Key waits, or is remembered with its outcome, is not stored again, and that is no error. But if its Digest differs, the
-	// error wraps ErrConflict, each time, and the other messages are stored. With any other error nothing is stored. The Key
-	// of a dead letter is free: a new message replaces it. After Close the error is ErrQueueClosed. Put must return when ctx
-	// ends, which is after a second: a checkout waits for it. Safe for concurrent use, also before and during Run.
+	// Put stores messages, all or none. nil means that they are stored as safely as this queue promises. A message whose Key
+	// waits, or is remembered with its outcome, is not stored again, and that is no error. But if its Digest differs, the error
+	// wraps ErrConflict, each time, and the other messages are stored. With any other error nothing is stored, or perhaps all if
+	// ctx ended or the store failed meanwhile. The Key of a dead letter is free: a new message replaces it. After Close the error
+	// is ErrQueueClosed. Put must return when ctx ends, after a second, and be safe for concurrent use, also before and during Run.
 	Put(ctx context.Context, m ...Message) error
 	// Run calls deliver for every stored message, at most workers at once, until ctx ends. Then it starts no delivery, waits
 	// for those under way and returns nil. If another Run is under way, the error is ErrQueueInUse; after Close, ErrQueueClosed.

@@ -8,7 +8,7 @@ import (
 )
 
 // ErrNotDue is fprom.ErrNotDue.
-var ErrNotDue = errors.New("fprom: what is left is not due before the deadline")
+var ErrNotDue = errors.New("fprom: the remaining events are not due before the deadline")
 
 // Flush waits until every message that is in the line now is done, or ctx ends. It returns an error that wraps ErrNotDue as soon
 // as none of the messages that are left is under way or due before the deadline of ctx.
