@@ -17,7 +17,7 @@ type Outbox interface {
 	Queue
 	// Entries ranges over the events that f selects: waiting, done and dead, in the order they were put. It reads in pages,
 	// so it blocks nobody, and may miss concurrent changes. It ends after an error. To go on later, set Filter.After to the
-	// Cursor of the last Entry.
+	// Cursor of the last Entry. Every range over the result reads anew.
 	Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error]
 	// Redrive sends again the dead letters that f selects, under their own event ids and after the events that wait already. It
 	// returns how many. It ignores Filter.State. A dead letter that cannot be read, or whose key was put again, stays.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/internal/paging"
 )
 
 // ErrServed is returned by Run of an outbox that Dial returned.
@@ -129,24 +130,9 @@ func (r *remote) Close() error {
 }
 
 func (r *remote) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
-	return func(yield func(fprom.Entry, error) bool) {
-		f := f // the caller may range again
-		for more := true; more; {
-			page, err := call[[]fprom.Entry](ctx, r, "entries", f)
-			if err != nil {
-				yield(fprom.Entry{}, err)
-				return
-			}
-			for _, e := range page {
-				f.After = e.Cursor
-				f.Limit-- // less than 0: no limit
-				if !yield(e, nil) || f.Limit == 0 {
-					return
-				}
-			}
-			more = len(page) == maxEntries
-		}
-	}
+	return paging.Entries(f, maxEntries, func(f fprom.Filter) ([]fprom.Entry, error) {
+		return call[[]fprom.Entry](ctx, r, "entries", f)
+	})
 }
 
 func (r *remote) Redrive(ctx context.Context, f fprom.Filter) (int, error) {

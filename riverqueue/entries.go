@@ -11,6 +11,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/internal/backlog"
+	"github.com/fprom-go/fprom/internal/paging"
 )
 
 // pageSize is the number of entries that one statement reads.
@@ -64,31 +65,17 @@ func limitOf(f fprom.Filter) int { return cmp.Or(max(f.Limit, 0), math.MaxInt) }
 // Entries implements fprom.Outbox. An event gets its place when it is put, and is seen when its transaction has ended. So a
 // reader that goes on with Filter.After misses an event that was put before the last entry, but committed after it was read.
 func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
-	return func(yield func(fprom.Entry, error) bool) {
-		for left, more := limitOf(f), true; more; {
-			page, err := q.entries(ctx, f, min(left, pageSize))
-			if err != nil {
-				yield(fprom.Entry{}, explain("entries", err))
-				return
-			}
-			for _, e := range page {
-				if !yield(f.Show(e), nil) {
-					return
-				}
-				f.After = e.Cursor
-			}
-			left -= len(page)
-			more = left > 0 && len(page) == pageSize
-		}
-	}
+	return paging.Entries(f, pageSize, func(f fprom.Filter) ([]fprom.Entry, error) {
+		page, err := q.page(ctx, f)
+		return page, explain("entries", err)
+	})
 }
 
-// entries returns the first entries that f selects, at most limit.
-func (q *Queue) entries(ctx context.Context, f fprom.Filter, limit int) ([]fprom.Entry, error) {
+func (q *Queue) page(ctx context.Context, f fprom.Filter) ([]fprom.Entry, error) {
 	if err := q.errClosed(); err != nil {
 		return nil, err
 	}
-	args, err := filterArgs(f, limit)
+	args, err := filterArgs(f, min(limitOf(f), pageSize))
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,7 @@ var bugs = []bug{
 	{"shows keys", "outbox/masks", "shows an address"},
 	{"conflict once", "outbox/counts_pairs", "want a *ConflictError"},
 	{"always the first page", "outbox/goes_on_after_a_cursor", "pages of"},
+	{"ranges once", "outbox/goes_on_after_a_cursor", "two ranges over one result of Entries"},
 	{"always the first page", "outbox/goes_on_after_a_cursor_that_is_gone", "after the same cursor"},
 	{"deaf to ctx", "outbox/stops_reading", "want the context's"},
 	{"redrives first", "outbox/redrives_after", "one worker delivered"},

@@ -52,7 +52,12 @@ func (q *model) selected(f fprom.Filter) []*row {
 }
 
 func (q *model) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	ranged := false
 	return func(yield func(fprom.Entry, error) bool) {
+		if ranged && q.bug == "ranges once" {
+			return
+		}
+		ranged = true
 		if err := q.enter(); err != nil {
 			yield(fprom.Entry{}, err)
 			return

@@ -44,6 +44,15 @@ func (r *rig) testPages() {
 			s.t.Errorf("pages of %+v: %v, want %v", f, got, want)
 		}
 	}
+	all, n := s.outbox().Entries(s.t.Context(), fprom.Filter{}), 0
+	for range 2 {
+		for range all {
+			n++
+		}
+	}
+	if want := 2 * len(s.list(fprom.Filter{})); n != want {
+		s.t.Errorf("two ranges over one result of Entries: %d entries, want %d", n, want)
+	}
 }
 
 // testCursorGone drops the entry of a cursor.
