@@ -46,7 +46,10 @@ func (r *rig) testPages() {
 	}
 	all, n := s.outbox().Entries(s.t.Context(), fprom.Filter{}), 0
 	for range 2 {
-		for range all {
+		for _, err := range all {
+			if err != nil {
+				s.t.Fatal(err)
+			}
 			n++
 		}
 	}
