@@ -26,26 +26,9 @@
 // # Attribution
 //
 // A webhook carries no cookies. At checkout, put fprom.AttributionFrom(r).Metadata() and the uid of the sign-up into the provider's
-// metadata. Choose a place that the provider repeats in its webhooks about the payment:
-//
-//	Stripe Checkout, mode=subscription   subscription_data.metadata
-//	Stripe Checkout, mode=payment        metadata, and payment_intent_data.metadata for the refunds
-//	Stripe payment link, pricing table   client_reference_id, with stripe.WithClientReferenceTID
-//	Stripe subscriptions, invoices       metadata of the subscription or the invoice
-//	Stripe's customer                    billing.WithCustomer, which reads its metadata from Stripe's API
-//	Paddle                               customData of the checkout (custom_data in the API)
-//	Lemon Squeezy                        checkout_data.custom, or checkout[custom][fp_tid] in the link
-//	Polar                                metadata of the checkout, or of the customer
-//	Razorpay                             notes of the order or the subscription, and of the payment for the refunds
-//	PayPal                               custom_id, made by paypal.CustomID
-//	RevenueCat                           attributes of the subscriber, set in the app
-//	Whop                                 metadata of the checkout configuration
-//	Dodo Payments                        metadata of the checkout session, the payment or the subscription
-//	FastSpring                           tags of the session
-//	Creem                                metadata of the checkout
-//	Shopify                              none: report a Signup when the app is installed
-//	Recurly                              none: report a Signup, or give billing.WithCustomer
-//	Chargebee                            meta_data of the customer or the subscription, or custom fields cf_fp_tid, …
+// metadata, in a place that the provider repeats in its webhooks about the payment. The documentation of each package names it, and
+// docs/webhooks.md those of all providers. Stripe Checkout with mode=subscription needs subscription_data.metadata: Stripe copies the
+// session's own metadata to no invoice.
 //
 // The converters read it back:
 //

@@ -35,9 +35,9 @@
 //	fp_uid=user-4711&fp_tid=…&fp_total=119.00&fp_tax=19.00
 //
 // fp_total is what the customer pays in the end, and fp_tax is the tax in it, both in units of the currency as in PayPal's own
-// amounts. Partial captures and refunds need fp_total. custom_id may also be a JSON object with the same entries. Any other custom_id
-// is taken as the uid, unless billing.WithCustomer names the customer: applications put all sorts of ids there. A wrong value, such
-// as a tax above the total, fails the payload (422).
+// amounts. Partial captures, refunds, and subscriptions whose price may change need fp_total. custom_id may also be a JSON object with
+// the same entries. Any other custom_id is taken as the uid, unless billing.WithCustomer names the customer: applications put all sorts
+// of ids there. A wrong value, such as a tax above the total, fails the payload (422).
 //
 // The payer's address at PayPal often differs from the customer's address in the application. It is used only if nothing else
 // names the customer.
