@@ -3,7 +3,6 @@ package boltqueue
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"strconv"
@@ -129,7 +128,7 @@ func formatSeq(seq uint64) string { return strconv.FormatUint(seq, 10) }
 func parseSeq(cursor string) (uint64, error) {
 	seq, err := strconv.ParseUint("0"+cursor, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("fprom: %q is not the cursor of an entry", cursor)
+		return 0, &fprom.ValidationError{Field: "Filter.After", Reason: "is no Entry.Cursor of this queue"}
 	}
 	return seq, nil
 }

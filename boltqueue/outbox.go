@@ -27,7 +27,7 @@ func (q *Queue) Drop(ctx context.Context, f fprom.Filter) (int, error) {
 // Forget implements fprom.Outbox. It changes no done events: their customer was erased at the outcome.
 func (q *Queue) Forget(ctx context.Context, customer string) (int, error) {
 	if customer == "" {
-		return 0, errors.New("fprom: forget: the customer is empty")
+		return 0, &fprom.ValidationError{Field: "customer", Reason: "is empty"}
 	}
 	return q.change(ctx, fprom.Filter{Customer: customer}, (*transaction).forget)
 }

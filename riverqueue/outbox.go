@@ -64,8 +64,11 @@ func (q *Queue) changeDead(ctx context.Context, f fprom.Filter, what, sql string
 
 // Forget implements fprom.Outbox. Events that are done lost their customer with the outcome. Waiting events are not counted.
 func (q *Queue) Forget(ctx context.Context, customer string) (n int, err error) {
-	if err := q.errClosed(); err != nil || customer == "" {
+	if err := q.errClosed(); err != nil {
 		return 0, err
+	}
+	if customer == "" {
+		return 0, &fprom.ValidationError{Field: "customer", Reason: "is empty"}
 	}
 	err = q.pool.QueryRow(ctx, q.sql(forgetSQL), backlog.Customer(customer)).Scan(&n)
 	return n, explain("forget", err)

@@ -23,8 +23,8 @@ func (r *rig) forget(customer string) int {
 
 func (r *rig) testForgetDead() {
 	s := newScene(r)
-	if n, _ := s.outbox().Forget(s.t.Context(), ""); n != 0 {
-		s.t.Errorf("Forget of no customer: %d, want 0", n)
+	if n, err := s.outbox().Forget(s.t.Context(), ""); n != 0 || err == nil {
+		s.t.Errorf("Forget of no customer: %d, %v, want 0 and an error", n, err)
 	}
 	for _, unknown := range []string{"nobody@example.com", "U_FINN"} { // the case of a uid matters
 		if n := s.forget(unknown); n != 0 {

@@ -174,8 +174,11 @@ func (q *model) Forget(_ context.Context, customer string) (int, error) {
 	}
 	defer q.store.mu.Unlock()
 	n := 0
+	if customer == "" && q.bug != "forgets everybody" {
+		return 0, &fprom.ValidationError{Field: "customer", Reason: "is empty"}
+	}
 	q.store.rows = slices.DeleteFunc(q.store.rows, func(s *row) bool {
-		if s.entry.Customer == "" || customer == "" && q.bug != "forgets everybody" || !(fprom.Filter{Customer: customer}).Match(s.entry) {
+		if s.entry.Customer == "" || !(fprom.Filter{Customer: customer}).Match(s.entry) {
 			return false
 		}
 		n++
