@@ -20,8 +20,6 @@ type Outcomes struct {
 // a time (Result.Since). A service must deliver meanwhile. progress, if set, is called every second with the number of waiting
 // bulk events. The error is that of ctx or of the outbox.
 func Wait(ctx context.Context, outbox fprom.Outbox, since time.Time, progress func(waiting int)) (Outcomes, error) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
 	for {
 		stats, err := outbox.Stats(ctx)
 		switch {
@@ -36,7 +34,7 @@ func Wait(ctx context.Context, outbox fprom.Outbox, since time.Time, progress fu
 		select {
 		case <-ctx.Done():
 			return Outcomes{}, ctx.Err()
-		case <-tick.C:
+		case <-time.After(time.Second):
 		}
 	}
 }

@@ -75,12 +75,10 @@ func (n *Nightly) Run(ctx context.Context) error {
 		if !next.After(now) {
 			next = next.AddDate(0, 0, 1)
 		}
-		t := time.NewTimer(next.Sub(now))
 		select {
 		case <-ctx.Done():
-			t.Stop()
 			return ctx.Err()
-		case <-t.C:
+		case <-time.After(next.Sub(now)):
 		}
 	}
 }

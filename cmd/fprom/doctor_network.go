@@ -87,10 +87,7 @@ func (d *doctor) network(ctx context.Context, a *answer) bool {
 	if a.proxied {
 		d.ok("proxy", "the environment names the proxy %s (HTTPS_PROXY); the service must have the same", a.host)
 	}
-	name, _, err := net.SplitHostPort(a.host)
-	if err != nil {
-		name = a.host
-	}
+	name := (&url.URL{Host: a.host}).Hostname()
 	if net.ParseIP(name) == nil && !d.dns(ctx, name) {
 		return false
 	}

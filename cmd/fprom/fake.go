@@ -140,10 +140,7 @@ func (a *app) journal(ctx context.Context, s *fpromtest.Server) {
 		if over {
 			return
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(50 * time.Millisecond):
-		}
+		pause(ctx, 50*time.Millisecond)
 	}
 }
 

@@ -52,7 +52,7 @@ func (a *app) follow(ctx context.Context, box fprom.Outbox, plan []fprom.Entry, 
 		if v.waiting == 0 || limited.Err() != nil {
 			return v, nil
 		}
-		pause(limited)
+		pause(limited, time.Second)
 	}
 }
 
@@ -66,7 +66,7 @@ func (a *app) patiently(ctx context.Context, ask func() error) error {
 		if !noted {
 			a.note("the outbox is asked again until it answers: %s", problemOf(err).what)
 		}
-		pause(ctx)
+		pause(ctx, time.Second)
 	}
 }
 
@@ -116,15 +116,15 @@ func (a *app) idle(ctx context.Context, box fprom.Outbox) bool {
 		if err != nil || s.Delivering || own || left == 0 {
 			return err == nil && !s.Delivering
 		}
-		pause(ctx)
+		pause(ctx, time.Second)
 	}
 }
 
-// pause waits a second, or for the end of ctx.
-func pause(ctx context.Context) {
+// pause waits for d, or for the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
-	case <-time.After(time.Second):
+	case <-time.After(d):
 	}
 }
 

@@ -222,13 +222,9 @@ func (a *app) lookFor(ctx context.Context, want []fprom.Event, begun time.Time) 
 			if len(all) >= len(f.Keys) {
 				return nil
 			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(100 * time.Millisecond):
-			}
+			pause(ctx, 100*time.Millisecond)
 		}
-		return nil
+		return ctx.Err()
 	})
 	return found, conflicts, err
 }
