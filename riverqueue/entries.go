@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"iter"
-	"math"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -48,37 +47,27 @@ const entriesSQL = `SELECT key, kind, state, CASE state WHEN 'waiting' THEN 'und
 
 // filterArgs returns the arguments of a statement with filterSQL. In QueryExecModeCacheDescribe PostgreSQL plans each call for its own
 // values, so that it uses the index that fits.
-func filterArgs(f fprom.Filter, limit int) ([]any, error) {
+func filterArgs(f fprom.Filter, maxRows int) ([]any, error) {
 	after, err := strconv.ParseInt(cmp.Or(f.After, "-1"), 10, 64)
 	if err != nil {
 		return nil, &fprom.ValidationError{Field: "Filter.After", Reason: "is no Entry.Cursor of this queue"}
 	}
 	return []any{pgx.QueryExecModeCacheDescribe, pgx.StrictNamedArgs{
 		"after": after, "keys": f.SafeKeys(), "state": string(f.State), "outcome": string(f.Outcome), "kind": f.Kind, "customer": backlog.Customer(f.Customer),
-		"since": f.Since, "until": f.Until, "reason": f.Reason, "status": f.StatusCode, "limit": limit,
+		"since": f.Since, "until": f.Until, "reason": f.Reason, "status": f.StatusCode, "limit": min(cmp.Or(max(f.Limit, 0), maxRows), maxRows),
 	}}, nil
 }
-
-// limitOf returns Filter.Limit, or the largest number if there is no limit.
-func limitOf(f fprom.Filter) int { return cmp.Or(max(f.Limit, 0), math.MaxInt) }
 
 // Entries implements fprom.Outbox. An event gets its place when it is put, and is seen when its transaction has ended. So a
 // reader that goes on with Filter.After misses an event that was put before the last entry, but committed after it was read.
 func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return paging.Entries(f, pageSize, func(f fprom.Filter) ([]fprom.Entry, error) {
-		page, err := q.page(ctx, f)
+		args, err := filterArgs(f, pageSize)
+		if err = cmp.Or(q.errClosed(), err); err != nil {
+			return nil, explain("entries", err)
+		}
+		rows, _ := q.pool.Query(ctx, q.sql(entriesSQL), args...) // CollectRows returns its error
+		page, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[fprom.Entry])
 		return page, explain("entries", err)
 	})
-}
-
-func (q *Queue) page(ctx context.Context, f fprom.Filter) ([]fprom.Entry, error) {
-	if err := q.errClosed(); err != nil {
-		return nil, err
-	}
-	args, err := filterArgs(f, min(limitOf(f), pageSize))
-	if err != nil {
-		return nil, err
-	}
-	rows, _ := q.pool.Query(ctx, q.sql(entriesSQL), args...) // CollectRows returns its error
-	return pgx.CollectRows(rows, pgx.RowToStructByNameLax[fprom.Entry])
 }

@@ -2,6 +2,7 @@ package riverqueue
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -55,7 +56,7 @@ func (q *Queue) changeDead(ctx context.Context, f fprom.Filter, what, sql string
 		return 0, err
 	}
 	f.State = fprom.StateDead
-	args, err := filterArgs(f, limitOf(f))
+	args, err := filterArgs(f, math.MaxInt)
 	if err == nil {
 		err = q.pool.QueryRow(ctx, q.sql(sql), args...).Scan(&n)
 	}
