@@ -83,18 +83,21 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 	return status
 }
 
-// process converts a webhook and enqueues its events. It does both again, while that gives other events, if Payload.ConvertAgain asks for
-// it, and after a conflict: a Provider that looks into the ledger of the queue may find what another webhook has stored meanwhile.
+// process converts a webhook and enqueues its events. It does both again after a conflict, while that gives other events: a Provider that
+// looks into the ledger of the queue may find what another webhook has stored meanwhile. And once if Payload.ConvertAgain asks for it.
 func (h *handler) process(ctx context.Context, body []byte) (xs []Explanation, err error) {
 	var events []fprom.Event
+	c := *h.config
 	for again, n := true, 0; again && n < maxConversions; n++ {
 		before := events
-		xs = h.run(ctx, body, h.config)
+		xs = h.run(ctx, body, &c)
 		if events = join(xs).Events(); slices.Equal(events, before) {
 			break
 		}
 		err = h.enqueue(ctx, events)
-		again = errors.Is(err, fprom.ErrConflict) || err == nil && slices.ContainsFunc(xs, func(x Explanation) bool { return x.again })
+		asked := !c.stored && slices.ContainsFunc(xs, func(x Explanation) bool { return x.again })
+		c.stored = err == nil
+		again = errors.Is(err, fprom.ErrConflict) || c.stored && asked
 	}
 	return xs, err
 }

@@ -76,9 +76,13 @@ func (p *Payload) SkipUndone(what, status string) {
 	p.Skip(ByHand, what+" has the status "+status+": if it was reported before, enter a sale by hand")
 }
 
-// ConvertAgain asks the Handler to convert the webhook once more after its events are stored, and to enqueue what has become of it. It is
-// for a Provider that looks into the ledger of the queue, where another webhook may store an event at the same time.
-func (p *Payload) ConvertAgain() { p.out.again = true }
+// ConvertAgain asks the Handler to convert the webhook once more after its events are stored, and to enqueue what it has become. It
+// reports whether this is that conversion. It is for a Provider that looks into the ledger of the queue: what is not there then is
+// stored later, and comes after the events of the first conversion, which are accepted even if the second one fails.
+func (p *Payload) ConvertAgain() bool {
+	p.out.again = true
+	return p.config.stored
+}
 
 // Context returns the request's context, for lookups of a Provider itself. In Events and Explain it is context.Background().
 func (p *Payload) Context() context.Context { return p.ctx }

@@ -23,10 +23,10 @@ func (s settings) sales(p *billing.Payload, keys ...string) iter.Seq2[fprom.Entr
 // again sends the sale of a session's invoice a second time, with the attribution of the session, if it was no referral at first.
 func (s settings) again(p *billing.Payload, o billing.Node) {
 	invoice := o.Text("invoice", "invoice.id")
-	if s.ledger == nil || invoice.S == "" {
+	// Stripe sends both at once. A sale that is not in the ledger after the sign-up is stored is delivered after it.
+	if s.ledger == nil || invoice.S == "" || !p.ConvertAgain() {
 		return
 	}
-	p.ConvertAgain() // Stripe sends both at once: the sale may be stored between this look and the sign-up
 	for e, err := range s.sales(p, saleKey(invoice.S)) {
 		switch {
 		case err != nil:

@@ -26,10 +26,10 @@ func WithClientReferenceUID() Option { return func(s *settings) { s.referenceUID
 
 // WithOutbox repairs a sale that was sent before its sign-up. A Checkout session may bring the tracking id when the ledger of the
 // durable queue shows that the sale of its invoice was no referral. Then the sale is sent again with the tracking id; its event id is
-// the invoice id with ":attributed". It has no quantity, and a plan only if the session's metadata has fp_plan: the ledger knows neither.
-// If the sale has no answer yet, the session is answered 503, and Stripe sends it again later. A refund that names the invoice names that
-// sale, also before it is sent: the refund counts if the session comes within an hour (fprom.RetryConfig). Only a refund that comes before
-// the first answer to the sale does not count.
+// the invoice id with ":attributed". It has no quantity, and a plan only if the session's metadata has fp_plan: the ledger knows
+// neither. If the sale has no answer yet, the sign-up is stored, the session is answered 503, and Stripe sends it again later. A refund
+// that names the invoice names that sale, also before it is sent: the refund counts if the session comes within an hour
+// (fprom.RetryConfig). Only a refund that comes before the first answer to the sale does not count.
 func WithOutbox(l billing.Ledger) Option { return func(s *settings) { s.ledger = l } }
 
 // WithAccounts takes only events of these accounts. It is for endpoints of Stripe Connect and of organizations: "acct_…" is a connected
