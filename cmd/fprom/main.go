@@ -96,7 +96,7 @@ func (a *app) root() *cobra.Command {
 	a.format, a.bars = formatText, progressAuto
 	choose(root, f, &a.format, "output", "o", "how results are written: text, json (one object) or jsonl (one a line)", formatText, formatJSON, formatJSONL)
 	choose(root, f, &a.bars, "progress", "", "how long work shows its progress: auto, bar, plain (a line every 10 s) or none", progressAuto, progressBar, progressPlain, progressNone)
-	root.AddCommand(a.doctor(), a.status(), a.events(), a.dead(), a.backfill(), a.reconcile(), a.why(), a.explain(), a.trigger(), a.fake(), a.pageCommand())
+	root.AddCommand(a.doctor(), a.status(), a.events(), a.dead(), a.forget(), a.backfill(), a.reconcile(), a.why(), a.explain(), a.trigger(), a.fake(), a.pageCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})

@@ -127,6 +127,7 @@ func TestUsage(t *testing.T) {
 		{"doctor --timeout 10", 2, `--timeout "10": is no span such as 90s`},
 		{"doctor --timeout 0s", 2, "--timeout 0s: must be positive"},
 		{"dead", 2, "list, redrive or drop"},
+		{"forget", 2, "name one customer"},
 		{"dead list --status 9999", 2, "--status"},
 		{"dead list --all --limit 5", 2, "[all limit]"},
 		{"dead redrive", 2, "--all"},
