@@ -121,7 +121,7 @@ func must(b *testing.B, err error) {
 }
 
 // openFloor is bbolt with the messages in the order they came, in full pages, as boltqueue has them. index adds what
-// recognises a duplicate in the plain way: a second bucket by the hash of the key.
+// recognizes a duplicate in the plain way: a second bucket by the hash of the key.
 func openFloor(b *testing.B, dir, name string, index bool) store {
 	b.Helper()
 	path := filepath.Join(dir, name)

@@ -165,7 +165,7 @@ type failure struct {
 	Answer any      `json:"answer,omitempty"` // such as how many events were changed before
 }
 
-// shared are the errors that keep their identity over the socket: the other side recognises their text.
+// shared are the errors that keep their identity over the socket: the other side recognizes their text.
 var shared = []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded}
 
 func (f failure) err() error {

@@ -11,7 +11,7 @@
 //
 // An event that Put accepted is delivered until it is done or a dead letter, however often the process dies. It has no age
 // limit. If the process dies before the outcome is on disk, the event is delivered again, and its event id makes that harmless.
-// The file remembers the outcomes of delivered events for 400 days (WithRetention). So a webhook that comes again is recognised
+// The file remembers the outcomes of delivered events for 400 days (WithRetention). So a webhook that comes again is recognized
 // after any restart, and the same id with another amount is fprom.ErrConflict. If the id of a sale comes again after more than
 // six days, the log warns: perhaps a subscription's id is used for each of its payments. Cancellations are listed, but do not
 // block another one: a customer may cancel again.

@@ -63,7 +63,7 @@ type Option func(*Queue)
 const DefaultRetention = 400 * 24 * time.Hour
 
 // WithRetention sets how long the ledger remembers an event id after the event's outcome; later outcomes remove older ids. A
-// duplicate that comes after that is sent again, and only FirstPromoter can recognise it. 0 or less: DefaultRetention.
+// duplicate that comes after that is sent again, and only FirstPromoter can recognize it. 0 or less: DefaultRetention.
 func WithRetention(d time.Duration) Option {
 	return func(q *Queue) {
 		if d > 0 {

@@ -65,7 +65,7 @@ func (t *transaction) publish() {
 	t.after = nil
 }
 
-// keyHash is the hash of a SafeKey. If two open events have the same hash, a repeat of the first one is not recognised
+// keyHash is the hash of a SafeKey. If two open events have the same hash, a repeat of the first one is not recognized
 // and is sent too, which its event id makes safe. Two halves take a quarter less memory in a map than one uint64.
 type keyHash [2]uint32
 
