@@ -23,7 +23,8 @@ func (s settings) sales(p *billing.Payload, keys ...string) iter.Seq2[fprom.Entr
 // again sends the sale of a session's invoice a second time, with the attribution of the session, if it was no referral at first.
 func (s settings) again(p *billing.Payload, o billing.Node) {
 	invoice := o.Text("invoice", "invoice.id")
-	// Stripe sends both at once. A sale that is not in the ledger after the sign-up is stored is delivered after it.
+	// Stripe sends both at once. A sale that is not in the ledger after the sign-up is stored is delivered after it, unless the transaction
+	// of riverqueue that stores it has begun before that of the sign-up, and ends after this look.
 	if s.ledger == nil || invoice.S == "" || !p.ConvertAgain() {
 		return
 	}
