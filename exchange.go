@@ -86,8 +86,11 @@ func (x *Exchange) commit(status int) bool {
 	if x.Commit(status) != nil {
 		x.Refuse()
 	}
-	return x.decision != handlerRefused
+	return !x.Refused()
 }
+
+// Refused reports whether Commit has returned an error, so that the response is a 503 instead of the handler's.
+func (x *Exchange) Refused() bool { return x.decision == handlerRefused }
 
 // Refuse answers 503 in place of the handler's response; call it when Commit has returned an error. It keeps only the header
 // fields that were set before Wrap, such as a request id: the others described the handler's response.
@@ -127,10 +130,7 @@ func (x *Exchange) Close() {
 		x.reason = errPanicked
 	}
 	x.report(StageDiscarded, x.take(true), x.reason)
-	if x.inner.Pattern != x.outer.Pattern { // write only a change: the server may be done with a request that a handler still has
-		x.outer.Pattern = x.inner.Pattern
-	}
-	if x.inner.MultipartForm != x.outer.MultipartForm {
-		x.outer.MultipartForm = x.inner.MultipartForm
+	if in, out := &x.inner, x.outer; in.Pattern != out.Pattern || in.MultipartForm != out.MultipartForm {
+		out.Pattern, out.MultipartForm = in.Pattern, in.MultipartForm // only a change: the server may be done with a request that a handler still has
 	}
 }

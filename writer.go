@@ -31,7 +31,7 @@ func (w writer) Write(p []byte) (int, error) {
 
 // ReadFrom lets the kernel copy a file once the status is known. Before that src may fail, and the handler may answer an error.
 func (w writer) ReadFrom(src io.Reader) (int64, error) {
-	if w.x.decision == undecided || w.x.decision == handlerRefused {
+	if w.x.decision == undecided || w.x.Refused() {
 		return io.Copy(struct{ io.Writer }{w}, src)
 	}
 	return io.Copy(w.x.w, src)

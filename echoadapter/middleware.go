@@ -3,6 +3,7 @@ package echoadapter
 
 import (
 	"fmt"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -47,6 +48,9 @@ func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) echo.Middlewar
 				x.Discard(nil)
 			}
 			x.Finish()
+			if x.Refused() { // access logs outside show the 503, and Echo's Timeout sends it
+				res.Status, res.Committed, err = http.StatusServiceUnavailable, true, nil
+			}
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package echoadapter_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -113,6 +114,51 @@ func TestEcho(t *testing.T) {
 				return e
 			}, adaptertest.Case{Want: c.want, WantStatus: c.wantStatus})
 		})
+	}
+}
+
+// TestRefused: with WithFailClosed, middlewares outside see the 503 that the client gets, whatever the handler does.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]echo.HandlerFunc{
+		"JSON":   func(c echo.Context) error { sell(c); return c.JSON(http.StatusOK, "ok") },
+		"silent": func(c echo.Context) error { sell(c); return nil },
+		"recorded in a Before hook": func(c echo.Context) error {
+			c.Response().Before(func() { sell(c) })
+			return c.NoContent(http.StatusNoContent)
+		},
+		"error after the response": func(c echo.Context) error {
+			sell(c)
+			return errors.Join(c.String(http.StatusOK, "ok"), errDeclined)
+		},
+	} {
+		for outer, m := range map[string]echo.MiddlewareFunc{
+			"gzip":    middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}),
+			"Timeout": middleware.TimeoutWithConfig(middleware.TimeoutConfig{Timeout: time.Minute}), //nolint:staticcheck // deprecated, but in use
+			"nothing": func(next echo.HandlerFunc) echo.HandlerFunc { return next },
+		} {
+			t.Run(name+" in "+outer, func(t *testing.T) {
+				t.Parallel()
+				adaptertest.Check(t, func(tracker fprom.Enqueuer, _ http.Handler, opts ...fprom.MiddlewareOption) http.Handler {
+					e := echo.New()
+					e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+						return func(c echo.Context) error {
+							err := next(c)
+							if res := c.Response(); err != nil || res.Status != http.StatusServiceUnavailable || !res.Committed {
+								t.Errorf("outside, the status is %d, committed %v, error %v", res.Status, res.Committed, err)
+							}
+							return err
+						}
+					}, m, echoadapter.Middleware(tracker, opts...))
+					e.POST("/checkout", handler)
+					return e
+				}, adaptertest.Case{
+					Full: true, Options: []fprom.MiddlewareOption{fprom.WithFailClosed()},
+					Want:       []string{"discarded sale:1: fprom: the request is answered with 503…", "status 503"},
+					WantStatus: http.StatusServiceUnavailable, WantBody: "Service Unavailable\n",
+				})
+			})
+		}
 	}
 }
 

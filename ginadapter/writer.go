@@ -16,10 +16,9 @@ import (
 type writer struct {
 	gin.ResponseWriter
 
-	x       *fprom.Exchange
-	c       *gin.Context // nil when the handler has returned
-	set     int          // the status that was set through this writer; 0 if none was
-	refused bool         // 503 was sent instead of the handler's response
+	x   *fprom.Exchange
+	c   *gin.Context // nil when the handler has returned
+	set int          // the status that was set through this writer; 0 if none was
 }
 
 // commit tells the Exchange the status. It reports whether the handler's response may be sent.
@@ -28,10 +27,9 @@ func (w *writer) commit() bool {
 		w.x.Discard(fmt.Errorf("fprom: ginadapter: c.Errors is set beside a success: %w", err))
 	}
 	if w.x.Commit(w.status()) != nil {
-		w.refused = true
 		w.x.Refuse()
 	}
-	return !w.refused
+	return !w.x.Refused()
 }
 
 // status returns the status of the response. Until the response is sent, Status may always say 200 where a middleware outside buffers it.
