@@ -3,6 +3,7 @@ package echov5adapter
 
 import (
 	"fmt"
+	"net/http"
 
 	"github.com/labstack/echo/v5"
 
@@ -17,36 +18,46 @@ import (
 // has failed: Echo writes the error response later. So do not use echo.WrapMiddleware with nethttpadapter.Middleware: it would not
 // see the error, take the status as 200, and pay the promoter for a declined card.
 //
+// A status that a handler or a hook sets in echo.Response counts, too, but not if a middleware outside has replaced the response,
+// such as Echo's Gzip and BodyDump.
+//
 // The response is not changed unless fprom.WithFailClosed is given. Panics pass through, the request's body is not read, and no
 // echo.Context is kept.
 func Middleware(t fprom.Enqueuer, opts ...fprom.MiddlewareOption) echo.MiddlewareFunc {
 	hook := fprom.NewHook(t, opts...)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
-			r, outer := c.Request(), c.Response()
+			r, outer, set := c.Request(), c.Response(), c.SetResponse
+			res, below := outer.(*echo.Response)
+			if below { // the status that it sends may be another than the one it gets
+				outer, set = res.ResponseWriter, func(w http.ResponseWriter) { res.ResponseWriter = w }
+			}
 			x := hook.Wrap(outer, r)
 			inner := x.Writer()
 			c.SetRequest(x.Request())
-			c.SetResponse(inner)
+			set(inner)
 			defer func() {
 				x.Close()
-				if c.Response() == inner {
-					c.SetResponse(outer)
+				if below && res.ResponseWriter == inner || c.Response() == inner {
+					set(outer)
 				}
 				if c.Request() == x.Request() {
 					c.SetRequest(r)
 				}
 			}()
 			err := next(c)
-			res, _ := echo.UnwrapResponse(c.Response())
+			sent, _ := echo.UnwrapResponse(c.Response())
 			switch { // Discard does nothing if the response has left
 			case err == nil:
-			case res != nil && res.Committed: // Echo writes no error response any more
+			case sent != nil && sent.Committed: // Echo writes no error response any more
 				x.Discard(fmt.Errorf("fprom: echov5adapter: the handler returned an error beside its response: %w", err))
 			default:
 				x.Discard(nil)
 			}
 			x.Finish()
+			if below && x.Refused() { // access logs outside show the 503
+				res.Status, res.Committed = http.StatusServiceUnavailable, true
+			}
 			return err
 		}
 	}

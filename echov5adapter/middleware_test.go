@@ -1,6 +1,8 @@
 package echov5adapter_test
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -83,6 +85,16 @@ func TestEcho(t *testing.T) {
 		{name: "nothing", handler: func(c *echo.Context) error { sell(c); return nil }, want: stored, wantStatus: 200},
 		{name: "NoContent", handler: func(c *echo.Context) error { sell(c); return c.NoContent(http.StatusNoContent) }, want: []string{"stored sale:1", "status 204"}, wantStatus: 204},
 		{name: "status of a failure", handler: func(c *echo.Context) error { sell(c); return c.String(http.StatusPaymentRequired, "no") }, want: discarded("402"), wantStatus: 402},
+		{name: "status of the Response", handler: func(c *echo.Context) error {
+			sell(c)
+			response(c).Status = http.StatusPaymentRequired
+			_, err := io.WriteString(c.Response(), "no")
+			return err
+		}, want: discarded("402"), wantStatus: 402},
+		{name: "recorded in a Before hook", handler: func(c *echo.Context) error {
+			response(c).Before(func() { sell(c) })
+			return errors.Join(c.NoContent(http.StatusOK), http.NewResponseController(c.Response()).Flush())
+		}, want: stored, wantStatus: 200},
 		{name: "HTTPError", handler: decline, want: discarded("402"), wantStatus: 402},
 		{name: "error", handler: func(c *echo.Context) error { sell(c); return http.ErrBodyNotAllowed }, want: discarded("500"), wantStatus: 500},
 		{name: "error, made a response inside", inner: []echo.MiddlewareFunc{handled}, handler: decline, want: discarded("402"), wantStatus: 402},
@@ -118,6 +130,54 @@ func TestEcho(t *testing.T) {
 			}, adaptertest.Case{Want: c.want, WantStatus: c.wantStatus})
 		})
 	}
+}
+
+// TestRefused: with WithFailClosed, middlewares outside see the 503 that the client gets, whatever the handler does.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]echo.HandlerFunc{
+		"JSON":   func(c *echo.Context) error { sell(c); return c.JSON(http.StatusOK, "ok") },
+		"silent": func(c *echo.Context) error { sell(c); return nil },
+		"error after the response": func(c *echo.Context) error {
+			sell(c)
+			return errors.Join(c.String(http.StatusOK, "ok"), errDeclined)
+		},
+	} {
+		for outer, m := range map[string]echo.MiddlewareFunc{
+			"gzip":    middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1000}),
+			"nothing": func(next echo.HandlerFunc) echo.HandlerFunc { return next },
+		} {
+			t.Run(name+" in "+outer, func(t *testing.T) {
+				t.Parallel()
+				adaptertest.Check(t, func(tracker fprom.Enqueuer, _ http.Handler, opts ...fprom.MiddlewareOption) http.Handler {
+					e := echo.New()
+					e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+						return func(c *echo.Context) error {
+							err := next(c)
+							if res := response(c); res.Status != http.StatusServiceUnavailable || !res.Committed {
+								t.Errorf("outside, the status is %d, committed %v", res.Status, res.Committed)
+							}
+							return err
+						}
+					}, m, echov5adapter.Middleware(tracker, opts...))
+					e.POST("/checkout", handler)
+					return e
+				}, adaptertest.Case{
+					Full: true, Options: []fprom.MiddlewareOption{fprom.WithFailClosed()},
+					Want:       []string{"discarded sale:1: fprom: the request is answered with 503…", "status 503"},
+					WantStatus: http.StatusServiceUnavailable, WantBody: "Service Unavailable\n",
+				})
+			})
+		}
+	}
+}
+
+func response(c *echo.Context) *echo.Response {
+	res, err := echo.UnwrapResponse(c.Response())
+	if err != nil {
+		panic(err)
+	}
+	return res
 }
 
 // TestContextIsGivenBack: after the middleware, Echo's context has the writer and the request it had, whether the handler returned or
