@@ -105,3 +105,38 @@ func TestBatch(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+// TestConvertAgain: the second conversion comes also if the first one gives no event, or an event whose id is used with another amount.
+func TestConvertAgain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, first, conflict, want string }{
+		{"an event", "a", "", "a a+late"},
+		{"no event", "", "", "late"},
+		{"a conflict at first", "a", "a", " late"},
+		{"a conflict at last", "a", "late", "a a"},
+	} {
+		conversions := 0
+		v := batch
+		v.Convert = func(p *billing.Payload) {
+			conversions++
+			ids := []string{tt.first}
+			if p.ConvertAgain() {
+				ids = append(ids, "late")
+			}
+			for _, id := range ids {
+				if id != "" {
+					d := p.Sale()
+					d.ID(billing.Text{S: id})
+					d.Email(billing.Text{S: "ada@example.com"})
+					d.Minor(billing.Int{N: 100, OK: true}, billing.Text{S: "usd"})
+					d.Add()
+				}
+			}
+		}
+		queue := &calls{conflict: tt.conflict}
+		body := []byte(`{"events":[{}]}`)
+		if got := billingtest.Post(billing.Handler(queue, v, secret, billingtest.Quiet()), body, sign(body)); got != 200 || strings.Join(queue.ids, " ") != tt.want || conversions > 3 {
+			t.Errorf("%s: status %d, calls %q in %d conversions, want %q", tt.name, got, queue.ids, conversions, tt.want)
+		}
+	}
+}

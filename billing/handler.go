@@ -88,16 +88,18 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 func (h *handler) process(ctx context.Context, body []byte) (xs []Explanation, err error) {
 	var events []fprom.Event
 	c := *h.config
-	for again, n := true, 0; again && n < maxConversions; n++ {
+	for n := range maxConversions {
 		before := events
 		xs = h.run(ctx, body, &c)
-		if events = join(xs).Events(); slices.Equal(events, before) {
+		if events = join(xs).Events(); n > 0 && slices.Equal(events, before) {
 			break
 		}
 		err = h.enqueue(ctx, events)
+		conflict := errors.Is(err, fprom.ErrConflict) // all other events are stored
 		asked := !c.stored && slices.ContainsFunc(xs, func(x Explanation) bool { return x.again })
-		c.stored = err == nil
-		again = errors.Is(err, fprom.ErrConflict) || c.stored && asked
+		if c.stored = c.stored || err == nil || conflict; !conflict && !(c.stored && asked) {
+			break
+		}
 	}
 	return xs, err
 }
