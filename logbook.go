@@ -62,7 +62,7 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 			level = slog.LevelWarn
 		}
 		switch {
-		case a.class == classAskAgain && l.saidEarly.CompareAndSwap(false, true):
+		case a.class == classAskAgain && a.sent && l.saidEarly.CompareAndSwap(false, true):
 			level, text = slog.LevelInfo, "too early; the event is sent later. That is normal; further ones are logged at debug level"
 		case a.class == classAskAgain:
 			text = "too early; the event is sent later"
