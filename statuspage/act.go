@@ -71,7 +71,7 @@ func do(ctx context.Context, o fprom.Outbox, form url.Values) (done string, n in
 func notice(q url.Values) string {
 	if n, err := strconv.Atoi(q.Get("redriven")); err == nil && n >= 0 {
 		if n == 0 {
-			return "0 dead letters were put back: a damaged or erased one can only be dropped."
+			return "0 dead letters were put back: a damaged or erased one can only be dropped; others were sent or dropped meanwhile."
 		}
 		return verdict.Plural(n, "dead letter was", "dead letters were") + " put back and will be sent again."
 	}

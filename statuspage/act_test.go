@@ -43,7 +43,7 @@ func TestRedriveAndDrop(t *testing.T) {
 		{"redrive all", "redrive", "same-origin", all, false, 303, 0, 3, "3 dead letters were put back"},
 		{"drop one", "drop", "same-origin", one, false, 303, 2, 0, "1 dead letter was dropped"},
 		{"from curl", "drop", "", one, false, 303, 2, 0, "1 dead letter was dropped"},
-		{"unknown key", "redrive", "same-origin", url.Values{"key": {"sale:x"}}, false, 303, 3, 0, "0 dead letters were put back: a damaged or erased one can only be dropped"},
+		{"unknown key", "redrive", "same-origin", url.Values{"key": {"sale:x"}}, false, 303, 3, 0, "0 dead letters were put back: a damaged or erased one can only be dropped; others were sent or dropped meanwhile."},
 		{"drop all", "drop", "same-origin", all, false, 400, 3, 0, ""},
 		{"nothing", "redrive", "same-origin", nil, false, 400, 3, 0, ""},
 		{"something else", "refund", "same-origin", one, false, 400, 3, 0, ""},
