@@ -29,9 +29,9 @@ type Outbox interface {
 	// counts all replicas. A dead letter that was redriven, dropped or put again is no longer counted. Every interval has a
 	// Bucket, also an empty one; at most 10,000. from is rounded down to step.
 	History(ctx context.Context, from, to time.Time, step time.Duration) ([]Bucket, error)
-	// Forget erases a person: customer is an e-mail address or a uid, not empty. It returns how many events it changed.
-	// Events that are done or dead lose customer and body; event ids and sums stay. An event that still waits is erased when it
-	// has its outcome, since a commission depends on it.
+	// Forget erases a person: customer is the e-mail address of events, or the uid of those without one; not empty. It returns
+	// how many events it changed. Events that are done or dead lose customer and body; event ids and sums stay. An event that
+	// still waits is erased when it has its outcome, since a commission depends on it.
 	Forget(ctx context.Context, customer string) (int, error)
 }
 

@@ -16,7 +16,8 @@ func (a *app) forget() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "forget EMAIL|UID", Short: "Erase a person from the outbox",
 		Long: `Erase the customer and the content of a person's dead letters; these can no longer be sent again. An event that waits is erased
-when it has its outcome, since a commission depends on it. What is done names no customer any more. Event ids and amounts stay.`,
+when it has its outcome, since a commission depends on it. What is done names no customer any more. Event ids and amounts stay.
+Events that were recorded with an address and a uid are found by the address.`,
 		Example: `  fprom forget ann@example.com --dry-run
   fprom forget ann@example.com --yes`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -26,7 +27,11 @@ when it has its outcome, since a commission depends on it. What is done names no
 			return nil
 		},
 		RunE: command(func(ctx context.Context, args []string) error {
-			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.erase(ctx, box, strings.TrimSpace(args[0]), yes, dry) })
+			customer := args[0]
+			if strings.Contains(customer, "@") { // else the blanks are a part of the uid
+				customer = strings.TrimSpace(customer)
+			}
+			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.erase(ctx, box, customer, yes, dry) })
 		}),
 	}
 	a.outboxFlag(cmd)
@@ -44,7 +49,7 @@ func (a *app) erase(ctx context.Context, box fprom.Outbox, customer string, yes,
 	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("%s at once and %s when they have their outcome", count(len(letters), "dead letter"), count(len(waiting), "waiting event"))
+	what := fmt.Sprintf("%s at once and %s at the outcome", count(len(letters), "dead letter"), count(len(waiting), "waiting event"))
 	none, n := len(letters)+len(waiting) == 0, 0
 	if !dry && !none {
 		if err := a.confirm(ctx, yes, "--yes to do it, --dry-run to see what it would do", "erase "+what); err != nil {
@@ -57,11 +62,11 @@ func (a *app) erase(ctx context.Context, box fprom.Outbox, customer string, yes,
 	return a.show(map[string]any{"forgotten": n, "dead": len(letters), "waiting": len(waiting), "dry_run": dry}, func(w io.Writer) {
 		switch {
 		case none:
-			_, _ = fmt.Fprintln(w, "no event of the outbox names this customer: give the address or the uid that the events were recorded with")
+			_, _ = fmt.Fprintln(w, "no event of the outbox names this customer. Give the address that its events were recorded with, or the uid if they have no address")
 		case dry:
 			_, _ = fmt.Fprintf(w, "would erase %s; nothing was changed\n", what)
 		default:
-			_, _ = fmt.Fprintf(w, "%s erased; %s will be erased when they have their outcome\n", count(n, "dead letter"), count(len(waiting), "waiting event"))
+			_, _ = fmt.Fprintf(w, "%s erased; %s will be erased at the outcome\n", count(n, "dead letter"), count(len(waiting), "waiting event"))
 		}
 	})
 }

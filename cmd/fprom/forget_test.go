@@ -21,7 +21,7 @@ func TestForget(t *testing.T) {
 			}
 			return n
 		}
-		if r := fprom(t, e, "forget", "BOB@example.com", "--dry-run").want(t, 0); !strings.Contains(r.out, "1 dead letter at once and 0 waiting events") {
+		if r := fprom(t, e, "forget", " BOB@example.com\r", "--dry-run").want(t, 0); !strings.Contains(r.out, "1 dead letter at once and 0 waiting events") {
 			t.Error(r)
 		}
 		if r := fprom(t, e, "forget", "bob@example.com").want(t, 2); !strings.Contains(r.err, "--yes") {
@@ -39,6 +39,29 @@ func TestForget(t *testing.T) {
 			t.Error(r)
 		}
 		if r := fprom(t, e, "forget", "bob@example.com", "--yes").want(t, 0); !strings.Contains(r.out, "no event of the outbox names this customer") {
+			t.Error(r)
+		}
+		// The outbox knows an event by its address, if it has one, and by its uid as it is.
+		box := p.open(t)
+		for _, e := range []root.Event{root.Sale{EventID: "both", Email: "ida@example.com", UID: "ida", Amount: 1}, root.Cancellation{UID: "ned"}} {
+			m, err := root.NewMessage(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := box.Put(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := box.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if r := fprom(t, e, "forget", "ida", "--yes").want(t, 0); !strings.Contains(r.out, "the address") || strings.Contains(r.out, "or the uid that the events") {
+			t.Error(r)
+		}
+		if r := fprom(t, e, "forget", " ned", "--yes").want(t, 0); !strings.Contains(r.out, "no event") {
+			t.Errorf("another customer was erased: %s", r)
+		}
+		if r := fprom(t, e, "forget", "ned", "--yes", "-o", "jsonl").want(t, 0); !strings.Contains(r.out, `"type":"result"`) || !strings.Contains(r.out, `"waiting":1`) {
 			t.Error(r)
 		}
 		if n := names("jane@example.com"); n != 1 {
