@@ -97,7 +97,7 @@ func (h *handler) process(ctx context.Context, body []byte) (xs []Explanation, e
 		err = h.enqueue(ctx, events)
 		conflict := errors.Is(err, fprom.ErrConflict) // all other events are stored
 		asked := !c.stored && slices.ContainsFunc(xs, func(x Explanation) bool { return x.again })
-		if c.stored = c.stored || err == nil || conflict; !conflict && !(c.stored && asked) {
+		if c.stored = c.stored || err == nil || conflict; !conflict && (err != nil || !asked) {
 			break
 		}
 	}
