@@ -87,6 +87,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 // looks into the ledger of the queue may find what another webhook has stored meanwhile. And once if Payload.ConvertAgain asks for it.
 func (h *handler) process(ctx context.Context, body []byte) (xs []Explanation, err error) {
 	var events []fprom.Event
+	var conflict bool
 	c := *h.config
 	for n := range maxConversions {
 		before := events
@@ -95,11 +96,15 @@ func (h *handler) process(ctx context.Context, body []byte) (xs []Explanation, e
 			break
 		}
 		err = h.enqueue(ctx, events)
-		conflict := errors.Is(err, fprom.ErrConflict) // all other events are stored
+		refused := errors.Is(err, fprom.ErrConflict) // all other events are stored
+		conflict = conflict || refused
 		asked := !c.stored && slices.ContainsFunc(xs, func(x Explanation) bool { return x.again })
-		if c.stored = c.stored || err == nil || conflict; !conflict && (err != nil || !asked) {
+		if c.stored = c.stored || err == nil || refused; !refused && (err != nil || !asked) {
 			break
 		}
+	}
+	if x := join(xs); conflict && err == nil && x.Err == nil { // the Tracker has logged it as not tracked
+		h.log.InfoContext(ctx, "fprom: after a conflict of its event id a webhook was converted again: the conflict needs nobody", slog.String("type", x.Type), slog.String("id", x.ID))
 	}
 	return xs, err
 }

@@ -29,9 +29,9 @@
 // and not sent. (FirstPromoter keeps the ids of sales and refunds apart. Another id would take back again what an older release has
 // taken back, if Lemon Squeezy sends that webhook again.) With WithOutbox every refund is sent: the ledger of the durable queue
 // contains the earlier refunds, and only the new part is taken, as "order:<id>", "order:<id>:2" and so on. (Of refunds that arrive in
-// the same instant the Tracker logs a conflict, although the later ones then get the next ids.) Without a durable queue use
-// billing.WithPayment, asked with "order:<id>" or "subinv:<id>": return the earlier refunds in Refunded. Each refund then has the event
-// id "order:<id>:<sum>". A payload without refunded_amount (an older one) counts as refunded in full.
+// the same instant the Tracker logs and counts a conflict. The later ones then get the next ids, and the handler logs that the conflict
+// needs nobody.) Without a durable queue use billing.WithPayment, asked with "order:<id>" or "subinv:<id>": return the earlier refunds in
+// Refunded. Each refund then has the event id "order:<id>:<sum>". A payload without refunded_amount (an older one) counts as refunded in full.
 //
 // The handler answers exactly 200, as Lemon Squeezy requires; after any other status Lemon Squeezy tries three more times.
 //
