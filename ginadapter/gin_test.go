@@ -142,6 +142,28 @@ func (l *literal) WriteHeader(status int) {
 	l.ResponseWriter.WriteHeader(status)
 }
 
+// flushing writes at each Flush, as gin-contrib/gzip does.
+type flushing struct{ gin.ResponseWriter }
+
+func (f flushing) Flush() { _, _ = f.WriteString("compressed") }
+
+// TestRefusedStream: nothing follows the 503 that replaces a stream.
+func TestRefusedStream(t *testing.T) {
+	t.Parallel()
+	adaptertest.Check(t, func(tracker fprom.Enqueuer, _ http.Handler, opts ...fprom.MiddlewareOption) http.Handler {
+		e := gin.New()
+		e.POST("/checkout", func(c *gin.Context) { c.Writer = flushing{c.Writer} }, ginadapter.Middleware(tracker, opts...), func(c *gin.Context) {
+			sell(c)
+			c.Stream(func(io.Writer) bool { c.SSEvent("message", "ok"); return false })
+		})
+		return e
+	}, adaptertest.Case{
+		Full: true, Options: []fprom.MiddlewareOption{fprom.WithFailClosed()},
+		Want:       []string{"discarded sale:1: fprom: the request is answered with 503…", "status 503"},
+		WantStatus: http.StatusServiceUnavailable, WantBody: "Service Unavailable\n",
+	})
+}
+
 // timedOut answers as a buffer does while the handler still runs.
 func timedOut(c *gin.Context) {
 	w := c.Writer.(interface{ Unwrap() http.ResponseWriter }).Unwrap().(*bufferWriter)

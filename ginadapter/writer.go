@@ -100,8 +100,9 @@ func (w *writer) WriteString(s string) (int, error) {
 }
 
 func (w *writer) Flush() {
-	w.commit()
-	w.ResponseWriter.Flush()
+	if w.commit() {
+		w.ResponseWriter.Flush()
+	}
 }
 
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
