@@ -18,8 +18,8 @@ import (
 // has failed: Echo writes the error response later. So do not use echo.WrapMiddleware with nethttpadapter.Middleware: it would not
 // see the error, take the status as 200, and pay the promoter for a declined card.
 //
-// A status that a handler or a hook sets in echo.Response counts, too, but not if a middleware outside has replaced the response,
-// such as Echo's Gzip and BodyDump.
+// Put this middleware outside of one that replaces Echo's response, such as Gzip and BodyDump. Inside of it, the status of a handler's
+// write counts, though Echo may send another one: that of echo.Response, or with Gzip's MinLength that of an error after the write.
 //
 // The response is not changed unless fprom.WithFailClosed is given. Panics pass through, the request's body is not read, and no
 // echo.Context is kept.
