@@ -64,6 +64,7 @@ func TestForget(t *testing.T) {
 		if r := fprom(t, e, "forget", "ned", "--yes", "-o", "jsonl").want(t, 0); !strings.Contains(r.out, `"type":"result"`) || !strings.Contains(r.out, `"waiting":1`) {
 			t.Error(r)
 		}
+		fprom(t, e, "forget", "", "--yes").want(t, 2) // in a Filter nobody means everybody
 		if n := names("jane@example.com"); n != 1 {
 			t.Errorf("%d dead letters of another customer, want 1", n)
 		}
