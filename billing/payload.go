@@ -77,8 +77,9 @@ func (p *Payload) SkipUndone(what, status string) {
 }
 
 // ConvertAgain asks the Handler to convert the webhook once more after its events are stored, and to enqueue what it has become. It
-// reports whether this is that conversion. It is for a Provider that looks into the ledger of the queue: what is not there then is
-// stored later, and comes after the events of the first conversion, which are accepted even if the second one fails.
+// reports whether this is that conversion. It is for a Provider that looks into the ledger of the queue: an event that is not there then
+// comes after the events of the first conversion (with riverqueue, unless the transactions that store them overlap). These are accepted
+// even if the second conversion fails.
 func (p *Payload) ConvertAgain() bool {
 	p.out.again = true
 	return p.config.stored
