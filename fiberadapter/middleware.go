@@ -61,9 +61,8 @@ func Record(c fiber.Ctx, events ...fprom.Event) error {
 
 // cookies copies the Cookie headers: Fiber reuses their memory for the next request.
 func cookies(c fiber.Ctx) http.Header {
-	lines := c.Request().Header.PeekAll(fiber.HeaderCookie)
 	h := http.Header{}
-	for _, line := range lines {
+	for _, line := range c.Request().Header.PeekAll(fiber.HeaderCookie) {
 		h.Add(fiber.HeaderCookie, string(line))
 	}
 	return h

@@ -155,21 +155,16 @@ func TestOwnServer(t *testing.T) {
 		c.Set(fiber.HeaderCacheControl, "public")
 		return c.SendString("thank you")
 	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()
-	t.Cleanup(func() { _ = app.Shutdown() })
+	url := listen(t, app)
 
-	res := get(t, "http://"+l.Addr().String()+"/stream")
+	res := get(t, url+"/stream")
 	if body, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK || len(body) != 1<<20 {
 		t.Errorf("status %d, %d bytes, %v", res.StatusCode, len(body), err)
 	}
 	if got := j.Entries(); !slices.Equal(got, []string{"stored sale:1"}) {
 		t.Errorf("happened %q", got)
 	}
-	res = get(t, "http://"+l.Addr().String()+"/full")
+	res = get(t, url+"/full")
 	body, err := io.ReadAll(res.Body)
 	if err != nil || res.StatusCode != http.StatusServiceUnavailable || string(body) != "Service Unavailable\n" {
 		t.Errorf("status %d, body %q, %v", res.StatusCode, body, err)
@@ -201,13 +196,8 @@ func TestTimeout(t *testing.T) {
 			}
 		}
 	}, timeout.Config{Timeout: 50 * time.Millisecond}))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()
-	t.Cleanup(func() { _ = app.Shutdown() })
-	res := get(t, "http://"+l.Addr().String()+"/")
+	url := listen(t, app)
+	res := get(t, url+"/")
 	close(answered)
 	<-ended
 	if got := j.Entries(); res.StatusCode != http.StatusRequestTimeout || !slices.Equal(got, []string{"discarded sale:1"}) {
@@ -259,6 +249,18 @@ func TestResponseOfAnother(t *testing.T) {
 			}
 		})
 	}
+}
+
+// listen serves app and returns its address.
+func listen(t *testing.T, app *fiber.App) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	t.Cleanup(func() { _ = app.Shutdown() })
+	return "http://" + l.Addr().String()
 }
 
 func get(t *testing.T, url string) *http.Response {

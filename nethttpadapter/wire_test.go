@@ -24,6 +24,10 @@ type opaque struct{ http.ResponseWriter }
 
 func (o opaque) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
+func inOpaque(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(opaque{w}, r) })
+}
+
 // TestFlushBelow: http.ResponseController finds a Flush below an original that has none; the event is stored before.
 func TestFlushBelow(t *testing.T) {
 	t.Parallel()
@@ -34,9 +38,7 @@ func TestFlushBelow(t *testing.T) {
 				t.Error(err)
 			}
 		},
-		Outer: func(h http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(opaque{w}, r) })
-		},
+		Outer:      inOpaque,
 		Want:       []string{"stored sale:1", "status 200"},
 		WantStatus: http.StatusOK,
 	})
@@ -56,9 +58,7 @@ func TestHijackBelow(t *testing.T) {
 			defer c.Close()
 			_, _ = io.WriteString(c, "HTTP/1.1 402 Payment Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 		},
-		Outer: func(h http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(opaque{w}, r) })
-		},
+		Outer:      inOpaque,
 		Want:       []string{"status 402", "discarded sale:1: fprom: the handler took the connection over…"},
 		WantStatus: http.StatusPaymentRequired,
 	})
