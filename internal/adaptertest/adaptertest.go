@@ -42,6 +42,14 @@ type Case struct {
 	WantBody   string // if not empty
 }
 
+// Refused returns c for WithFailClosed and a full queue: the client gets a 503 instead of the handler's response.
+func Refused(c Case) Case {
+	c.Full, c.Options = true, []fprom.MiddlewareOption{fprom.WithFailClosed()}
+	c.Want = []string{"discarded sale:1: fprom: the request is answered with 503…", "status 503"}
+	c.WantStatus, c.WantBody = http.StatusServiceUnavailable, "Service Unavailable\n"
+	return c
+}
+
 // Journal notes what happens, in order. It is safe for concurrent use.
 type Journal struct {
 	mu      sync.Mutex

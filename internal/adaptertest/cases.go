@@ -259,7 +259,6 @@ func tooLate() map[string]http.HandlerFunc {
 
 func options(wrap Wrap) []Case {
 	closed := []fprom.MiddlewareOption{fprom.WithFailClosed()}
-	refused503 := []string{"discarded sale:1: fprom: the request is answered with 503…", "status 503"}
 	created := []fprom.MiddlewareOption{fprom.WithSuccess(func(status int) bool { return status == http.StatusCreated })}
 	page := func(w http.ResponseWriter, r *http.Request) {
 		Sell(r, "1")
@@ -272,24 +271,15 @@ func options(wrap Wrap) []Case {
 	nested := func(h http.Handler) http.Handler { return wrap(nil, h) }
 	return []Case{
 		{Name: "queue full", Full: true, Handler: page, Want: []string{"lost sale:1", "status 201"}, WantStatus: 201, WantBody: "thank"},
-		{
-			Name: "WithFailClosed, queue full", Full: true, Options: closed, Handler: page,
-			Want: refused503, WantStatus: 503, WantBody: "Service Unavailable\n",
-		},
-		{
-			Name: "WithFailClosed, queue full, silent", Full: true, Options: closed, Handler: answer(0),
-			Want: refused503, WantStatus: 503, WantBody: "Service Unavailable\n",
-		},
-		{
-			Name: "WithFailClosed, queue full, 204", Full: true, Options: closed, Handler: answer(204),
-			Want: refused503, WantStatus: 503, WantBody: "Service Unavailable\n",
-		},
-		{Name: "WithFailClosed, queue full, io.Copy", Streams: true, Full: true, Options: closed, Handler: func(w http.ResponseWriter, r *http.Request) {
+		Refused(Case{Name: "WithFailClosed, queue full", Handler: page}),
+		Refused(Case{Name: "WithFailClosed, queue full, silent", Handler: answer(0)}),
+		Refused(Case{Name: "WithFailClosed, queue full, 204", Handler: answer(204)}),
+		Refused(Case{Name: "WithFailClosed, queue full, io.Copy", Streams: true, Handler: func(w http.ResponseWriter, r *http.Request) {
 			Sell(r, "1")
 			if n, err := io.Copy(w, io.LimitReader(strings.NewReader("thank you"), 9)); n != 9 || err != nil {
 				panic(err)
 			}
-		}, Want: refused503, WantStatus: 503, WantBody: "Service Unavailable\n"},
+		}}),
 		{
 			Name: "WithFailClosed, nothing recorded", Full: true, Options: closed, Handler: func(http.ResponseWriter, *http.Request) {},
 			Want: []string{"status 200"}, WantStatus: 200,
@@ -298,9 +288,9 @@ func options(wrap Wrap) []Case {
 			w.(http.Flusher).Flush()
 			Sell(r, "1")
 		}, Want: []string{"status 200", "lost sale:1"}, WantStatus: 200},
-		{Name: "WithFailClosed, queue full, in a TimeoutHandler", Full: true, Options: closed, Handler: answer(204), Outer: func(h http.Handler) http.Handler {
+		Refused(Case{Name: "WithFailClosed, queue full, in a TimeoutHandler", Handler: answer(204), Outer: func(h http.Handler) http.Handler {
 			return http.TimeoutHandler(h, time.Minute, "")
-		}, Want: refused503, WantStatus: 503, WantBody: "Service Unavailable\n"},
+		}}),
 		{Name: "WithFailClosed", Options: closed, Handler: page, Want: []string{"stored sale:1", "status 201"}, WantStatus: 201, WantBody: "thank"},
 		{Name: "WithSuccess, no", Options: created, Handler: answer(200), Want: []string{"discarded sale:1", "status 200"}, WantStatus: 200},
 		{Name: "WithSuccess of nil", Options: []fprom.MiddlewareOption{fprom.WithSuccess(nil)}, Handler: answer(200), Want: []string{"stored sale:1", "status 200"}, WantStatus: 200},
