@@ -86,24 +86,25 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 // process converts a webhook and enqueues its events. It does both again after a conflict, while that gives other events: a Provider that
 // looks into the ledger of the queue may find what another webhook has stored meanwhile. And once if Payload.ConvertAgain asks for it.
 func (h *handler) process(ctx context.Context, body []byte) (xs []Explanation, err error) {
+	var x Explanation // of the whole body
 	var events []fprom.Event
-	var conflict bool
-	c := *h.config
+	var stored, conflict bool
 	for n := range maxConversions {
 		before := events
-		xs = h.run(ctx, body, &c)
-		if events = join(xs).Events(); n > 0 && slices.Equal(events, before) {
+		xs = h.run(ctx, body, h.config, stored)
+		x = join(xs)
+		if events = x.Events(); n > 0 && slices.Equal(events, before) {
 			break
 		}
 		err = h.enqueue(ctx, events)
 		refused := errors.Is(err, fprom.ErrConflict) // all other events are stored
 		conflict = conflict || refused
-		asked := !c.stored && slices.ContainsFunc(xs, func(x Explanation) bool { return x.again })
-		if c.stored = c.stored || err == nil || refused; !refused && (err != nil || !asked) {
+		asked := !stored && slices.ContainsFunc(xs, func(x Explanation) bool { return x.again })
+		if stored = stored || err == nil || refused; !refused && (err != nil || !asked) {
 			break
 		}
 	}
-	if x := join(xs); conflict && err == nil && x.Err == nil { // the Tracker has logged it as not tracked
+	if conflict && err == nil && x.Err == nil { // the Tracker has logged it as not tracked
 		h.log.InfoContext(ctx, "fprom: after a conflict of its event id a webhook was converted again: the conflict needs nobody", slog.String("type", x.Type), slog.String("id", x.ID))
 	}
 	return xs, err

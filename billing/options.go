@@ -17,7 +17,6 @@ type config struct {
 	tolerance time.Duration
 	testMode  bool
 	signups   bool
-	stored    bool // the events of the first conversion; see Payload.ConvertAgain
 	disputes  bool
 	exponents map[string]int // FirstPromoter's exponent by lower-case currency
 	keys      Keys

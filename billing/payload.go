@@ -21,6 +21,7 @@ type Payload struct {
 
 	ctx    context.Context //nolint:containedctx // of one conversion; for the lookups of options
 	config *config
+	stored bool // the events of an earlier conversion; see ConvertAgain
 	out    Explanation
 	err    error
 }
@@ -82,7 +83,7 @@ func (p *Payload) SkipUndone(what, status string) {
 // even if the second conversion fails.
 func (p *Payload) ConvertAgain() bool {
 	p.out.again = true
-	return p.config.stored
+	return p.stored
 }
 
 // Context returns the request's context, for lookups of a Provider itself. In Events and Explain it is context.Background().

@@ -64,7 +64,7 @@ func (v Provider) Explain(payload []byte, opts ...Option) Explanation {
 
 // ExplainContext is Explain with a context for the lookups of WithCustomer and WithPayment.
 func (v Provider) ExplainContext(ctx context.Context, payload []byte, opts ...Option) Explanation {
-	return join(v.run(ctx, payload, v.config("", opts)))
+	return join(v.run(ctx, payload, v.config("", opts), false))
 }
 
 // config returns the provider's defaults with opts applied.
@@ -81,18 +81,18 @@ func (v Provider) config(secret string, opts []Option) *config {
 	return c
 }
 
-// run converts all events of a body. The result is never empty.
-func (v Provider) run(ctx context.Context, payload []byte, c *config) []Explanation {
+// run converts all events of a body. If stored is true, those of an earlier conversion are stored. The result is never empty.
+func (v Provider) run(ctx context.Context, payload []byte, c *config, stored bool) []Explanation {
 	root, err := v.decode(payload)
 	if err != nil {
-		return []Explanation{v.convert(ctx, nil, err, c)}
+		return []Explanation{v.convert(ctx, nil, err, c, stored)}
 	}
 	if v.Batch == "" {
-		return []Explanation{v.convert(ctx, root, nil, c)}
+		return []Explanation{v.convert(ctx, root, nil, c, stored)}
 	}
 	var xs []Explanation
 	for _, n := range (Node{v: root}).Each(v.Batch) {
-		xs = append(xs, v.convert(ctx, n.v, nil, c))
+		xs = append(xs, v.convert(ctx, n.v, nil, c, stored))
 	}
 	if len(xs) == 0 {
 		xs = []Explanation{{Provider: v.Name, Skipped: NotMoney, Detail: v.Batch + " holds no event"}}
@@ -112,8 +112,8 @@ func (v Provider) decode(payload []byte) (any, error) {
 }
 
 // convert converts one event.
-func (v Provider) convert(ctx context.Context, root any, err error, c *config) Explanation {
-	p := &Payload{ctx: ctx, config: c, out: Explanation{Provider: v.Name}}
+func (v Provider) convert(ctx context.Context, root any, err error, c *config, stored bool) Explanation {
+	p := &Payload{ctx: ctx, config: c, stored: stored, out: Explanation{Provider: v.Name}}
 	switch {
 	case err != nil:
 		p.fail(err)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -89,12 +88,7 @@ func TestRefundBeforeTheSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer queue.Close()
-		cfg := server.Config()
-		cfg.Queue, cfg.Logger = queue, slog.New(slog.DiscardHandler)
-		tracker, err := fprom.New(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
+		tracker := fpromtest.NewTracker(t, server, func(c *fprom.Config) { c.Queue = queue })
 		h := billing.Handler(tracker, stripe.Provider(stripe.WithOutbox(queue)), "whsec_a", billingtest.Quiet(),
 			billing.WithPayment(func(context.Context, string) (billing.Payment, error) {
 				return billing.Payment{SaleEventID: "in_1", Email: "bob@example.com"}, nil
