@@ -76,9 +76,18 @@ func TestAlertsFire(t *testing.T) {
 		{"wrong key", map[string]string{
 			`fprom_paused`: "0x236 1x4", `fprom_attempts_total{result="refused"}`: "0x236 1+1x4", `fprom_outbox_size{state="waiting"}`: "0x236 5x4",
 		}, []string{"FpromRefused"}},
+		{"lost before the first scrape", map[string]string{`fprom_lost_total`: "1x240"}, []string{"FpromLost"}},
 		{"429 for half an hour", map[string]string{`fprom_paused`: "0x210 1x30"}, []string{"FpromPaused"}},
 		{"429 for a minute", map[string]string{`fprom_paused`: "0x238 1x2"}, nil},
-		{"outage of half an hour", map[string]string{`fprom_breaker_status{state="closed"}`: "1x210 0x30"}, []string{"FpromBreakerOpen"}},
+		{"outage of half an hour", map[string]string{
+			`fprom_breaker_status{state="closed"}`: "1x210 0x30", `fprom_outbox_size{state="waiting"}`: "0x210 1x30",
+		}, []string{"FpromBreakerOpen"}},
+		{"outage of half an hour in a bulk load", map[string]string{
+			`fprom_breaker_status{state="closed"}`: "1x210 0x30", `fprom_outbox_size{state="bulk"}`: "0x210 9x30",
+		}, []string{"FpromBreakerOpen"}},
+		{"the last answer of an outage rejects the only event", map[string]string{
+			`fprom_breaker_status{state="closed"}`: "1x180 0x60", `fprom_outbox_size{state="waiting"}`: "0x180 1x5 0x55",
+		}, nil},
 		{"a lone sale that a wrong address refuses", map[string]string{
 			`fprom_attempts_total{result="failed"}`: "0x215 0+1x25", `fprom_outbox_size{state="waiting"}`: "0x215 1x25", `fprom_last_success_timestamp_seconds`: "0x240",
 		}, []string{"FpromFailing"}},
@@ -139,27 +148,53 @@ func TestAlertsFire(t *testing.T) {
 			t.Parallel()
 			series := maps.Clone(healthy)
 			maps.Copy(series, tt.change)
-			if got := firing(t, series); !slices.Equal(got, tt.want) {
+			if got := firing(t, 240, map[string]map[string]string{`instance="a"`: series}); !slices.Equal(got, tt.want) {
 				t.Errorf("on: %q, want %q", got, tt.want)
+			}
+			replica := maps.Clone(healthy)
+			for name, values := range series {
+				if strings.HasPrefix(name, "fprom_outbox_") || strings.HasPrefix(name, "fprom_last_success_") {
+					replica[name] = values
+				}
+			}
+			want := slices.DeleteFunc(slices.Clone(tt.want), func(name string) bool { return name == "FpromAbsent" })
+			if got := firing(t, 240, map[string]map[string]string{
+				`instance="a",pod="a",account="a"`: series, `instance="b",pod="b",account="a"`: replica, `instance="a",pod="a",account="b"`: healthy,
+			}); !slices.Equal(got, want) {
+				t.Errorf("with a replica, and an account that is well, on: %q, want %q", got, want)
 			}
 		})
 	}
 }
 
-func firing(t *testing.T, series map[string]string) (names []string) {
+// TestLostEnds: a day after the last loss, also if the service still runs.
+func TestLostEnds(t *testing.T) {
+	t.Parallel()
+	series := map[string]string{`fprom_lost_total`: "0x60 3x1600", `fprom_outbox_unreadable`: "0x1660"}
+	for minutes, want := range map[int64][]string{1490: {"FpromLost"}, 1510: nil} {
+		if got := firing(t, minutes, map[string]map[string]string{`instance="a"`: series}); !slices.Equal(got, want) {
+			t.Errorf("after %d minutes on: %q, want %q", minutes, got, want)
+		}
+	}
+}
+
+// firing returns the alarms that are on after so many minutes; none needs more than two hours. all has the series of each process or account by its labels.
+func firing(t *testing.T, minutes int64, all map[string]map[string]string) (names []string) {
 	t.Helper()
 	var input strings.Builder
 	input.WriteString("load 1m\n")
-	for name, values := range series {
-		if values == "" {
-			continue
+	for ours, series := range all {
+		for name, values := range series {
+			if values == "" {
+				continue
+			}
+			metric, rest, _ := strings.Cut(name, "{")
+			sep := "}"
+			if rest != "" {
+				sep = ","
+			}
+			fmt.Fprintf(&input, "  %s{job=\"shop\",%s%s%s %s\n", metric, ours, sep, rest, values)
 		}
-		metric, rest, _ := strings.Cut(name, "{")
-		sep := "}"
-		if rest != "" {
-			sep = ","
-		}
-		fmt.Fprintf(&input, "  %s{job=\"shop\",instance=\"a\"%s%s %s\n", metric, sep, rest, values)
 	}
 	storage := promqltest.LoadedStorage(t, input.String())
 	t.Cleanup(func() { storage.Close() })
@@ -171,7 +206,7 @@ func firing(t *testing.T, series map[string]string) (names []string) {
 			t.Fatal(err)
 		}
 		rule := rules.NewAlertingRule(a.Alert, expr, time.Duration(a.For), 0, labels.FromMap(a.Labels), labels.FromMap(a.Annotations), labels.EmptyLabels(), "", true, nil)
-		for at := time.Unix(0, 0); !at.After(time.Unix(240*60, 0)); at = at.Add(time.Minute) {
+		for at := time.Unix((minutes-120)*60, 0); !at.After(time.Unix(minutes*60, 0)); at = at.Add(time.Minute) {
 			if _, err := rule.Eval(t.Context(), 0, at, query, nil, 0); err != nil {
 				t.Fatalf("%s: %v", a.Alert, err)
 			}
