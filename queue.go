@@ -33,7 +33,7 @@ type Queue interface {
 	// that wraps ErrNotDue as soon as no remaining message is under way or due before ctx's deadline, ctx's error when ctx
 	// ends, and ErrQueueClosed after Close.
 	Flush(ctx context.Context) error
-	// Stats must be cheap. After Close the error is ErrQueueClosed.
+	// Stats must be cheap, and return when ctx ends, after a second: a scrape of metrics waits for it. After Close the error is ErrQueueClosed.
 	Stats(ctx context.Context) (QueueStats, error)
 	// Close is called after Run has returned. Each further call returns the error of the first one.
 	Close() error

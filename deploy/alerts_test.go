@@ -54,6 +54,8 @@ var healthy = map[string]string{
 	`fprom_breaker_status{state="closed"}`:               "1x240",
 	`fprom_outbox_oldest_age_seconds`:                    "0x240",
 	`fprom_outbox_unreadable`:                            "0x240",
+	`fprom_outbox_delivering`:                            "1x240",
+	`fprom_outbox_unwritable`:                            "0x240",
 	`fprom_outbox_size{state="waiting"}`:                 "0x240",
 	`fprom_outbox_size{state="bulk"}`:                    "0x240",
 	`fprom_outbox_size{state="dead"}`:                    "0x240",
@@ -114,8 +116,12 @@ func TestAlertsFire(t *testing.T) {
 			`fprom_outbox_size{state="waiting"}`: "0x180 1x60", `fprom_last_success_timestamp_seconds`: "0x240",
 			`fprom_outbox_oldest_age_seconds`: "0x180 0+60x60",
 		}, nil},
+		{"nobody delivers", map[string]string{`fprom_outbox_delivering`: "1x220 0x20"}, []string{"FpromNotDelivering"}},
+		{"a restart of two minutes", map[string]string{`fprom_outbox_delivering`: "1x231 0 stale 1x8"}, nil},
+		{"the disk is full", map[string]string{`fprom_outbox_unwritable`: "0x220 1x20"}, []string{"FpromUnwritable"}},
+		{"the disk was full for a minute", map[string]string{`fprom_outbox_unwritable`: "0x231 1 0x8"}, nil},
 		{"the database is down", map[string]string{
-			`fprom_outbox_unreadable`: "0x200 1x40", `fprom_outbox_oldest_age_seconds`: "0x200 stale",
+			`fprom_outbox_unreadable`: "0x200 1x40", `fprom_outbox_oldest_age_seconds`: "0x200 stale", `fprom_outbox_delivering`: "1x200 stale",
 			`fprom_outbox_size{state="waiting"}`: "0x200 stale", `fprom_outbox_size{state="bulk"}`: "0x200 stale", `fprom_outbox_size{state="dead"}`: "0x200 stale",
 		}, []string{"FpromUnreadable"}},
 		{"nothing arrives, and the database is slow at times", map[string]string{
@@ -141,7 +147,7 @@ func TestAlertsFire(t *testing.T) {
 		{"conflict of EnqueueTx", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x220 8x20"}, []string{"FpromConflict"}},
 		{"conflict of 400 days ago is forgotten", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x220 6x20"}, nil},
 		{"service is down", map[string]string{
-			`fprom_outbox_unreadable`: "0x200 stale", `fprom_outbox_size{state="bulk"}`: "", `fprom_outbox_size{state="dead"}`: "",
+			`fprom_outbox_unreadable`: "0x200 stale", `fprom_outbox_delivering`: "1x200 stale", `fprom_outbox_size{state="bulk"}`: "", `fprom_outbox_size{state="dead"}`: "",
 		}, []string{"FpromAbsent"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -174,6 +174,7 @@ func TestDashboardShowsWhatIsExported(t *testing.T) {
 		Panels []struct {
 			Title, Description string
 			Targets            []struct{ Expr string }
+			FieldConfig        struct{ Defaults struct{ Unit string } }
 		}
 	}
 	if err := json.Unmarshal(raw, &dashboard); err != nil {
@@ -191,8 +192,8 @@ func TestDashboardShowsWhatIsExported(t *testing.T) {
 				shown[name] = true
 			}
 		}
-		if len(p.Targets) == 0 || p.Description == "" {
-			t.Errorf("%s has no query or no description", p.Title)
+		if len(p.Targets) == 0 || p.Description == "" || p.FieldConfig.Defaults.Unit == "" {
+			t.Errorf("%s has no query, no description or no unit", p.Title)
 		}
 	}
 	for name := range known {

@@ -16,7 +16,9 @@
 //	fprom.lost                      {event}                     events that could not be stored, since the service started
 //	fprom.outbox.size               {event}    state            waiting, bulk, dead, done, conflict (refused, and remembered)
 //	fprom.outbox.oldest_age         s                           age of the oldest waiting event; 0 if none waits
-//	fprom.outbox.unreadable         {outbox}                    1 while the outbox gives no figures; then the two above are absent
+//	fprom.outbox.delivering         {outbox}                    1 while some process delivers; 0 also if there is no Tracker (nil)
+//	fprom.outbox.unwritable         {outbox}                    1 while the last event could not be stored; until one is
+//	fprom.outbox.unreadable         {outbox}                    1 while the outbox gives no figures; then the three above are absent
 //	fprom.breaker.status            {state}    state            1 for the present state: closed, half-open or open
 //	fprom.paused                    {pause}                     1 while all delivery is paused
 //	fprom.last_success.timestamp    s                           when the last event was done; absent if unknown

@@ -77,8 +77,8 @@ func TestFigures(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1_800_000_000, 0)
 	m, reader := watched(t, fprom.Stats{
-		Lost: 2, Panics: 1, RequestsPerMinute: 400, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at,
-		Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, Conflicts: 6, LastSuccess: at},
+		Lost: 2, Panics: 1, RequestsPerMinute: 400, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at, PutError: "the disk is full",
+		Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, Conflicts: 6, LastSuccess: at, Delivering: true},
 	}, attribute.String("account", "a"))
 	sale := fprom.Message{Kind: fprom.KindSale, RecordedAt: time.Now()}
 	for _, s := range []fprom.Step{
@@ -105,6 +105,8 @@ func TestFigures(t *testing.T) {
 		"fprom.outbox.size{account=a,state=done}":             9,
 		"fprom.outbox.size{account=a,state=conflict}":         6,
 		"fprom.outbox.oldest_age{account=a}":                  90,
+		"fprom.outbox.delivering{account=a}":                  1,
+		"fprom.outbox.unwritable{account=a}":                  1,
 		"fprom.breaker.status{account=a,state=half-open}":     1,
 		"fprom.breaker.status{account=a,state=closed}":        0,
 		"fprom.paused{account=a}":                             1,

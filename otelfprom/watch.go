@@ -15,7 +15,8 @@ import (
 type gauges struct {
 	lost, panics                 metric.Int64ObservableCounter
 	size, breaker, paused, limit metric.Int64ObservableGauge
-	unreadable                   metric.Int64ObservableGauge
+	unreadable, unwritable       metric.Int64ObservableGauge
+	delivering                   metric.Int64ObservableGauge
 	oldestAge, lastSuccess       metric.Float64ObservableGauge
 }
 
@@ -29,12 +30,12 @@ func (m *Metrics) Watch(stats func() fprom.Stats) (metric.Registration, error) {
 	return m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		m.observe(o, g, stats())
 		return nil
-	}, g.lost, g.size, g.breaker, g.paused, g.oldestAge, g.lastSuccess, g.panics, g.limit, g.unreadable)
+	}, g.lost, g.size, g.breaker, g.paused, g.oldestAge, g.lastSuccess, g.panics, g.limit, g.unreadable, g.unwritable, g.delivering)
 }
 
 func (m *Metrics) gauges() (gauges, error) {
 	var g gauges
-	errs := make([]error, 9)
+	errs := make([]error, 11)
 	g.lost, errs[0] = m.meter.Int64ObservableCounter("fprom.lost", metric.WithUnit("{event}"), metric.WithDescription("Events that could not be stored. Must be 0."))
 	g.size, errs[1] = m.meter.Int64ObservableGauge("fprom.outbox.size", metric.WithUnit("{event}"), metric.WithDescription("Events of the outbox by state."))
 	g.breaker, errs[2] = m.meter.Int64ObservableGauge("fprom.breaker.status", metric.WithUnit("{state}"), metric.WithDescription("1 for the present state of the circuit breaker."))
@@ -44,22 +45,26 @@ func (m *Metrics) gauges() (gauges, error) {
 	g.panics, errs[6] = m.meter.Int64ObservableCounter("fprom.panics", metric.WithUnit("{panic}"), metric.WithDescription("Panics of the service's own code that fprom calls."))
 	g.limit, errs[7] = m.meter.Int64ObservableGauge("fprom.rate_limit.limit", metric.WithUnit("{attempt}"), metric.WithDescription("Calls a minute that are allowed."))
 	g.unreadable, errs[8] = m.meter.Int64ObservableGauge("fprom.outbox.unreadable", metric.WithUnit("{outbox}"), metric.WithDescription("1 while the outbox gives no figures."))
+	g.delivering, errs[9] = m.meter.Int64ObservableGauge("fprom.outbox.delivering", metric.WithUnit("{outbox}"), metric.WithDescription("1 while some process delivers the events of the outbox."))
+	g.unwritable, errs[10] = m.meter.Int64ObservableGauge("fprom.outbox.unwritable", metric.WithUnit("{outbox}"), metric.WithDescription("1 while the last event could not be stored."))
 	return g, errors.Join(errs...)
 }
 
 func (m *Metrics) observe(o metric.Observer, g gauges, s fprom.Stats) {
 	o.ObserveInt64(g.lost, int64(s.Lost), m.fixed)
 	o.ObserveInt64(g.unreadable, figures.Bit(s.QueueError != ""), m.fixed)
+	o.ObserveInt64(g.unwritable, figures.Bit(s.PutError != ""), m.fixed)
 	if s.QueueError == "" { // zeros would end the alarms
 		for state, n := range figures.Sizes(s.Queue) {
 			o.ObserveInt64(g.size, int64(n), m.fixed, with("state", state))
 		}
+		o.ObserveInt64(g.delivering, figures.Bit(s.Queue.Delivering), m.fixed)
 		o.ObserveFloat64(g.oldestAge, s.OldestAge.Seconds(), m.fixed)
 	}
 	for _, state := range figures.BreakerStates {
 		o.ObserveInt64(g.breaker, figures.Bit(s.Breaker == state), m.fixed, with("state", state))
 	}
-	o.ObserveInt64(g.paused, figures.Bit(!s.PausedUntil.IsZero()), m.fixed)
+	o.ObserveInt64(g.paused, figures.Bit(figures.Paused(s)), m.fixed)
 	if at, ok := figures.LastSuccess(s); ok {
 		o.ObserveFloat64(g.lastSuccess, at, m.fixed)
 	}

@@ -13,6 +13,8 @@ var (
 	lost        = desc("fprom_lost_total", "Events that could not be stored. Must be 0.")
 	size        = desc("fprom_outbox_size", "Events of the outbox by state.", "state")
 	unreadable  = desc("fprom_outbox_unreadable", "1 while the outbox gives no figures.")
+	unwritable  = desc("fprom_outbox_unwritable", "1 while the last event could not be stored.")
+	delivering  = desc("fprom_outbox_delivering", "1 while some process delivers the events of the outbox.")
 	oldestAge   = desc("fprom_outbox_oldest_age_seconds", "How long the oldest event has waited.")
 	breaker     = desc("fprom_breaker_status", "1 for the present state of the circuit breaker.", "state")
 	paused      = desc("fprom_paused", "1 while all delivery is paused.")
@@ -40,16 +42,18 @@ func collect(ch chan<- prometheus.Metric, s fprom.Stats) {
 	gauge := gauges(ch)
 	ch <- prometheus.MustNewConstMetric(lost, prometheus.CounterValue, float64(s.Lost))
 	gauge(unreadable, float64(figures.Bit(s.QueueError != "")))
+	gauge(unwritable, float64(figures.Bit(s.PutError != "")))
 	if s.QueueError == "" { // zeros would end the alarms
 		for state, n := range figures.Sizes(s.Queue) {
 			gauge(size, float64(n), state)
 		}
+		gauge(delivering, float64(figures.Bit(s.Queue.Delivering)))
 		gauge(oldestAge, s.OldestAge.Seconds())
 	}
 	for _, state := range figures.BreakerStates {
 		gauge(breaker, float64(figures.Bit(s.Breaker == state)), state)
 	}
-	gauge(paused, float64(figures.Bit(!s.PausedUntil.IsZero())))
+	gauge(paused, float64(figures.Bit(figures.Paused(s))))
 	if at, ok := figures.LastSuccess(s); ok {
 		gauge(lastSuccess, at)
 	}

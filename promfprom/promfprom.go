@@ -16,7 +16,9 @@
 //	fprom_lost_total                                        events that could not be stored, since the service started
 //	fprom_outbox_size                        state          waiting, bulk, dead, done, conflict (refused, and remembered)
 //	fprom_outbox_oldest_age_seconds                         age of the oldest waiting event; 0 if none waits
-//	fprom_outbox_unreadable                                 1 while the outbox gives no figures; then the two above are absent
+//	fprom_outbox_delivering                                 1 while some process delivers; 0 also if there is no Tracker (nil)
+//	fprom_outbox_unwritable                                 1 while the last event could not be stored; until one is
+//	fprom_outbox_unreadable                                 1 while the outbox gives no figures; then the three above are absent
 //	fprom_breaker_status                     state          1 for the present state: closed, half-open or open
 //	fprom_paused                                            1 while all delivery is paused
 //	fprom_last_success_timestamp_seconds                    when the last event was done; absent if unknown
@@ -113,7 +115,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.collectors() {
 		c.Describe(ch)
 	}
-	for _, d := range []*prometheus.Desc{lost, size, unreadable, oldestAge, breaker, paused, lastSuccess, panics, limit, missing, differences, failed, compared} {
+	for _, d := range []*prometheus.Desc{lost, size, unreadable, unwritable, delivering, oldestAge, breaker, paused, lastSuccess, panics, limit, missing, differences, failed, compared} {
 		ch <- d
 	}
 }

@@ -25,8 +25,8 @@ func TestFigures(t *testing.T) {
 	m := promfprom.New()
 	m.Watch(func() fprom.Stats {
 		return fprom.Stats{
-			Lost: 2, Panics: 1, RequestsPerMinute: 400, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at,
-			Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, Conflicts: 6, LastSuccess: at},
+			Lost: 2, Panics: 1, RequestsPerMinute: 400, OldestAge: 90 * time.Second, Breaker: "half-open", PausedUntil: at, PutError: "the disk is full",
+			Queue: fprom.QueueStats{Pending: 7, Bulk: 8, Dead: 3, Ledger: 9, Conflicts: 6, LastSuccess: at, Delivering: true},
 		}
 	})
 	m.WatchReconcile(func() (time.Time, map[string]int, error) { return at, map[string]int{"missing": 4, "doubled": 5}, nil })
@@ -66,6 +66,9 @@ fprom_last_success_timestamp_seconds 1.8e+09
 # HELP fprom_lost_total Events that could not be stored. Must be 0.
 # TYPE fprom_lost_total counter
 fprom_lost_total 2
+# HELP fprom_outbox_delivering 1 while some process delivers the events of the outbox.
+# TYPE fprom_outbox_delivering gauge
+fprom_outbox_delivering 1
 # HELP fprom_outbox_oldest_age_seconds How long the oldest event has waited.
 # TYPE fprom_outbox_oldest_age_seconds gauge
 fprom_outbox_oldest_age_seconds 90
@@ -76,6 +79,9 @@ fprom_outbox_size{state="conflict"} 6
 fprom_outbox_size{state="dead"} 3
 fprom_outbox_size{state="done"} 9
 fprom_outbox_size{state="waiting"} 7
+# HELP fprom_outbox_unwritable 1 while the last event could not be stored.
+# TYPE fprom_outbox_unwritable gauge
+fprom_outbox_unwritable 1
 # HELP fprom_panics_total Panics of the service's own code that fprom calls.
 # TYPE fprom_panics_total counter
 fprom_panics_total 1
@@ -118,7 +124,7 @@ fprom_rate_limit_wait_duration_seconds_sum 3
 fprom_rate_limit_wait_duration_seconds_count 2
 `
 	err := testutil.CollectAndCompare(m, strings.NewReader(want), "fprom_attempts_total", "fprom_breaker_status", "fprom_enqueued_total",
-		"fprom_last_success_timestamp_seconds", "fprom_lost_total", "fprom_outbox_oldest_age_seconds", "fprom_outbox_size", "fprom_paused", "fprom_panics_total",
+		"fprom_last_success_timestamp_seconds", "fprom_lost_total", "fprom_outbox_delivering", "fprom_outbox_unwritable", "fprom_outbox_oldest_age_seconds", "fprom_outbox_size", "fprom_paused", "fprom_panics_total",
 		"fprom_reconcile_differences", "fprom_reconcile_failed", "fprom_reconcile_timestamp_seconds", "fprom_reconcile_missing", "fprom_rate_limit_limit", "fprom_rate_limit_wait_duration_seconds")
 	if err != nil {
 		t.Error(err)
@@ -179,7 +185,7 @@ func TestOutboxThatCannotBeRead(t *testing.T) {
 		queue fprom.Queue
 		size  int
 		want  string
-	}{{unreadable{fprom.NewMemoryQueue(0)}, 0, "1"}, {nil, 6, "0"}} {
+	}{{unreadable{fprom.NewMemoryQueue(0)}, 0, "1"}, {nil, 7, "0"}} {
 		cfg := fake.Config()
 		cfg.Queue, cfg.Logger = c.queue, slog.New(slog.DiscardHandler)
 		tracker, err := fprom.New(cfg)
@@ -189,7 +195,7 @@ func TestOutboxThatCannotBeRead(t *testing.T) {
 		t.Cleanup(func() { _ = tracker.Shutdown(context.Background()) })
 		m := promfprom.New()
 		m.Watch(tracker.Stats)
-		if n := testutil.CollectAndCount(m, "fprom_outbox_size", "fprom_outbox_oldest_age_seconds"); n != c.size {
+		if n := testutil.CollectAndCount(m, "fprom_outbox_size", "fprom_outbox_oldest_age_seconds", "fprom_outbox_delivering"); n != c.size {
 			t.Errorf("%d series of what waits, want %d", n, c.size)
 		}
 		if err := testutil.CollectAndCompare(m, strings.NewReader(`

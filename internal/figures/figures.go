@@ -96,6 +96,9 @@ func LastSuccess(s fprom.Stats) (float64, bool) {
 	return float64(at.UnixMilli()) / 1000, !at.IsZero()
 }
 
+// Paused reports whether all delivery is paused: by an answer to this process, or to another one that shares the queue.
+func Paused(s fprom.Stats) bool { return !s.PausedUntil.IsZero() || !s.Queue.PausedUntil.IsZero() }
+
 // Sizes are the events of the outbox by state. Those in conflict are not in it: they were refused.
 func Sizes(q fprom.QueueStats) map[string]int {
 	return map[string]int{"waiting": q.Pending, "bulk": q.Bulk, "dead": q.Dead, "done": q.Ledger, "conflict": q.Conflicts}

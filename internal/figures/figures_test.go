@@ -79,6 +79,17 @@ func TestDeliveryIsFromAcceptedToOutcome(t *testing.T) {
 	}
 }
 
+// TestPaused: another process that shares the queue knows of the pause, too.
+func TestPaused(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1000, 0)
+	for _, s := range []fprom.Stats{{PausedUntil: at}, {Queue: fprom.QueueStats{PausedUntil: at}}} {
+		if !figures.Paused(s) || figures.Paused(fprom.Stats{}) {
+			t.Errorf("%+v is not paused, or without a pause it is", s)
+		}
+	}
+}
+
 // TestLastSuccess: the newer one of the outbox's and the process's own.
 func TestLastSuccess(t *testing.T) {
 	t.Parallel()
