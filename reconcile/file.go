@@ -27,7 +27,7 @@ func File(r io.Reader, f backfill.Format, refused func(backfill.Row)) (iter.Seq2
 			}
 			s := Sale{Event: row.Event, ID: row.EventID, At: row.At}
 			if err == nil && row.Err != nil {
-				if s.Event = nil; errors.Is(row.Err, backfill.ErrZeroAmount) {
+				if s.Event = nil; errors.Is(row.Err, backfill.ErrZeroAmount) || errors.Is(row.Err, backfill.ErrUnpaid) {
 					s.Event = fprom.Sale{EventID: row.EventID}
 				}
 				if refused != nil {
