@@ -66,7 +66,9 @@
 // and of the refund, or give billing.WithCustomer (refunds of new versions contain a customer id) or billing.WithPayment. Without all
 // of these the event is skipped with reason no-customer and a warning. A refund's amount includes tax, and the payload does not say
 // how much: billing.WithPayment gives the totals and the event id of the sale. Without it the gross amount is taken back, and the
-// sale is named only if the charge names its invoice (API versions before basil), or with WithPaymentIntents.
+// sale is named only if the charge names its invoice (API versions before basil), or with WithPaymentIntents. A refund that names no
+// sale is taken back from another sale of its customer if its own payment is none here, such as a charge at a till: give
+// billing.WithPayment, and return the payment intent's id as the SaleEventID of such a payment. Then nothing is taken back.
 //
 // WithChargeRefunded reads charge.refunded instead of refund.*: it contains the payer's address. Its amount_refunded is cumulative.
 // The new part is taken from the embedded list of refunds (API versions before 2022-11-15), or else computed with

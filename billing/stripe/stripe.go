@@ -29,8 +29,9 @@ func WithClientReferenceUID() Option { return func(s *settings) { s.referenceUID
 // the invoice id with ":attributed". It has no quantity, and a plan only if the session's metadata has fp_plan: the ledger knows
 // neither. If the sale has no answer yet, the sign-up is stored, the session is answered 503, and Stripe sends it again later. A refund
 // that names the invoice names that sale, also before it is sent: the refund counts if the session comes within an hour
-// (fprom.RetryConfig). Only a refund that comes before the first answer to the sale does not count. With riverqueue a sale can be missed
-// that is stored in the same milliseconds as the sign-up: put fp_tid into subscription_data.metadata, where no order matters.
+// (fprom.RetryConfig). Only a refund that comes before the first answer to the sale does not count, which in an outage of FirstPromoter
+// may take hours. With riverqueue a sale can be missed that is stored in the same milliseconds as the sign-up: put fp_tid into
+// subscription_data.metadata, where no order matters.
 func WithOutbox(l billing.Ledger) Option { return func(s *settings) { s.ledger = l } }
 
 // WithAccounts takes only events of these accounts. It is for endpoints of Stripe Connect and of organizations: "acct_…" is a connected
