@@ -21,7 +21,9 @@
 // The amount is the payment before taxes in FirstPromoter's minor units, computed in integers: paid × (total − tax) / total. This
 // is right for prices with and without tax, for partial payments, discounts and credit. The event id is the id of the payment or
 // of the refund, never of the delivery or the subscription: several webhooks about one payment are one sale. Payloads of test mode
-// and zero amounts are skipped. A quantity that is not a whole number above zero is left out, which means 1.
+// and zero amounts are skipped. A quantity that is not a whole number above zero is left out, which means 1. The amount is rounded to
+// the provider's minor unit and then to FirstPromoter's: in a three-decimal currency it may be one hundredth more or less than if it
+// were rounded once.
 //
 // # Attribution
 //

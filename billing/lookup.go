@@ -43,7 +43,8 @@ func WithCustomer(f func(ctx context.Context, customerID string) (Customer, erro
 // WithPayment sets a function that looks up the payment that a refund or a dispute takes back: the event id of its sale, the
 // customer, and the taxes. With the taxes, only the amount before taxes is taken back. The provider's package says which id f gets.
 // The customer that f returns comes before the one in the metadata of the refund, but at Lemon Squeezy, Razorpay and Stripe after it.
-// The zero Payment means unknown. If f returns an error, the Handler answers 503.
+// The zero Payment means unknown: a refund without a customer is skipped then, and is not sent again. So return an error for a payment
+// that your database may know a moment later: webhooks come in any order. The Handler then answers 503, and the provider tries again.
 func WithPayment(f func(ctx context.Context, paymentID string) (Payment, error)) Option {
 	return func(c *config) { c.payment = f }
 }
