@@ -184,7 +184,7 @@ func TestRedriveAndDrop(t *testing.T) {
 
 			p.do(chromedp.Click(chromedp.CSS(`#dead li:nth-child(1) button[value=redrive]`)))
 			p.await(".notice", "1 dead letter was put back and will be sent again.")
-			p.do(chromedp.Click(chromedp.CSS(`#dead button[value=redrive]`))) // all
+			p.do(chromedp.Click(chromedp.CSS(`#dead > form summary`)), chromedp.WaitVisible(chromedp.CSS(`#dead > form button`)), chromedp.Click(chromedp.CSS(`#dead > form button`)))
 			p.await("#dead", "None.")
 			p.await("h1", "All is well. 7 events wait to be sent.")
 			p.clean(server.URL + path)

@@ -17,7 +17,7 @@ const actTimeout = 30 * time.Second
 // act redrives or drops the dead letters that a form names. It then redirects to the page, so that a reload repeats nothing.
 func (p *page) act(w http.ResponseWriter, r *http.Request) {
 	if err := p.cross.Check(r); err != nil {
-		http.Error(w, "this request comes from another site and is refused", http.StatusForbidden)
+		http.Error(w, "this request comes from another site and is refused; if it comes from this page, a proxy before it changes the header Host, which it must keep", http.StatusForbidden)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)

@@ -68,6 +68,9 @@ func TestRedriveAndDrop(t *testing.T) {
 			if w.Code != tt.want || q.Dead != tt.dead || q.Pending != tt.waiting {
 				t.Errorf("status %d, want %d; %d dead, want %d; %d wait, want %d", w.Code, tt.want, q.Dead, tt.dead, q.Pending, tt.waiting)
 			}
+			if w.Code == http.StatusForbidden && !strings.Contains(w.Body.String(), "a proxy before it changes the header Host") {
+				t.Errorf("says %q", w.Body) // over plain HTTP a proxy that changes Host looks like another site
+			}
 			if w.Code != http.StatusSeeOther {
 				return
 			}

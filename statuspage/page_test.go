@@ -81,7 +81,7 @@ func TestPageIsSmallClosedAndMasked(t *testing.T) {
 			t.Errorf("the page contains %q", banned)
 		}
 	}
-	for _, wanted := range []string{"j***@e***", "49.00 USD", "Redrive all 200 dead letters", "500", "more dead letters"} {
+	for _, wanted := range []string{"j***@e***", "49.00 USD", "<summary>Redrive all 200 dead letters…", "500", "more dead letters"} {
 		if !strings.Contains(body, wanted) {
 			t.Errorf("the page does not contain %q", wanted)
 		}
