@@ -35,6 +35,6 @@
 //
 // Sources: docs.whop.com/api-reference and Whop's TypeScript and Rust SDKs. Not verified with a recorded payload of version v1: that a
 // refund's amount includes tax, that payments of renewals repeat the metadata of the checkout, that Rapid Dispute Resolution always has
-// a refund.created, and which fields a dispute's payment has. The SDKs know no tax_amount in it: without billing.WithPayment the gross
-// amount is taken back. Give it also if a dispute is skipped with reason no-customer.
+// a refund.created, and which fields a dispute's payment has. The SDKs know no tax_amount in it, and older ones (0.0.25) none in a refund's
+// payment: without billing.WithPayment the gross amount is taken back. Give it also if a dispute is skipped with reason no-customer.
 package whop
