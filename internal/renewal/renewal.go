@@ -4,6 +4,7 @@ package renewal
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -13,9 +14,10 @@ import (
 const after = 6 * 24 * time.Hour
 
 // Warn logs a warning if a repeated event is probably a renewal. age is the age of the stored event with the same key and amount. Bulk
-// events are ignored: a file may be sent twice.
+// events are ignored: a file may be sent twice. So are transactions of Shopify: after a long absence its poller reads them again, and none has
+// the id of another.
 func Warn(log *slog.Logger, kind, safeKey string, bulk bool, age time.Duration) {
-	if kind != fprom.KindSale || bulk || age <= after {
+	if kind != fprom.KindSale || bulk || age <= after || strings.Contains(safeKey, ":gid://partners/") {
 		return
 	}
 	log.Warn("fprom: an event id came again long after its first event, and nothing is stored: if it is another payment, that earns nothing; each payment needs an id of its own",
