@@ -132,7 +132,7 @@ func giveBack(p *billing.Payload, o billing.Node, gross billing.Int, currency bi
 	total, tax := d.Payment(sale)
 	d.SaleID(sale)
 	customer(d, o)
-	if t.Int("tax_amount").OK {
+	if t.Has("amount_paid") && t.Has("tax_amount") { // Creem's SDK says that each may be null
 		total, tax = t.Int("amount_paid"), t.Int("tax_amount")
 	}
 	d.Minor(billing.BeforeTax(gross, total, tax), currency)
