@@ -22,6 +22,9 @@
 //	plan             subscriber_attributes fp_plan, else product_id (on Google Play subscription:base-plan)
 //	promo_code       subscriber_attributes fp_promo_code, else offer_code
 //
+// A customer who buys first and logs in later has the anonymous id in the sale, and another uid in its refund and in renewals. Then the
+// refund takes nothing back, because FirstPromoter finds no such sale of that uid. So set $email, fp_email or fp_uid before the purchase.
+//
 // The events of all stores are taken. Give the payments of the stores STRIPE, PADDLE and RC_BILLING no second handler, such as
 // stripe.Handler: its event ids are others, and every sale would count twice.
 //
