@@ -26,7 +26,7 @@ type logbook struct {
 }
 
 func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
-	if s.attempt != nil && s.attempt.good() {
+	if a := s.attempt; a != nil && a.good() && a.open.Err() == nil { // else delivery paused after this call began
 		l.worksAgain(ctx, t)
 	}
 	level, text, more := l.line(t, s)

@@ -1,8 +1,10 @@
 package fprom_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -158,17 +160,28 @@ func TestLateAnswers(t *testing.T) {
 					}
 					return ok()
 				}}
-				tracker := start(t, config(f))
+				var log bytes.Buffer
+				cfg := config(f)
+				cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				tracker := start(t, cfg)
 				go func() { _, _ = tracker.Track(t.Context(), sale("late")) }()
 				settle()
 				_, _ = tracker.Track(t.Context(), sale("throttled"))
 				begin := time.Now()
 				time.Sleep(10 * time.Second) // the late answer is in
+				settle()
 				if d := tracker.Stats().PausedUntil.Sub(begin); !near(d, 20*time.Second) {
 					t.Errorf("the pause lasts %v, want 20 s", d)
 				}
+				if strings.Contains(log.String(), "works again") {
+					t.Errorf("the log says in the pause that delivery works again:\n%s", log.String())
+				}
 				if r, err := tracker.Track(t.Context(), sale("next")); r.Outcome != fprom.Tracked || !near(time.Since(begin), 20*time.Second) {
 					t.Errorf("the next call after %v: %v, %v", time.Since(begin), r.Outcome, err)
+				}
+				settle()
+				if n := strings.Count(log.String(), "works again"); n != 1 {
+					t.Errorf("the log says %d times after the pause that delivery works again:\n%s", n, log.String())
 				}
 			})
 		})
