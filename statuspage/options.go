@@ -21,7 +21,8 @@ type Options struct {
 	// Challenge is the header WWW-Authenticate for those whom Auth refuses, such as `Basic realm="fprom"`: a browser then asks for
 	// a password. Default none: they get 403.
 	Challenge string
-	// Writable lets those who see the page redrive and drop dead letters. Requests from other sites are refused.
+	// Writable lets those who see the page redrive and drop dead letters. Requests from other sites are refused. For people who
+	// may see but not act, make a second handler without it.
 	Writable bool
 	// Outbox is the outbox that the page shows. Default: the queue of the Tracker.
 	Outbox fprom.Outbox

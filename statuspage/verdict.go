@@ -66,7 +66,7 @@ func (p *page) problems(s snapshot) []problem {
 		}
 	}
 	if n := s.queue.Conflicts; n > 0 {
-		add(verdict.Warn, "Search the log for `NOT TRACKED`, or for the error that `EnqueueTx` returned: probably a subscription's id is used where each payment needs its own.", "%s not tracked: the event id was already used with another amount.", verdict.Plural(n, "event was", "events were"))
+		add(verdict.Warn, "Search the log for `NOT TRACKED`, or for the error that `EnqueueTx` returned: probably a subscription's id is used where each payment needs its own. The count stays after you have mended it: docs/operations.md says until when (FpromConflict).", "%s not tracked: the event id was already used with another amount.", verdict.Plural(n, "event was", "events were"))
 	}
 	if c, is := s.compare.problem(s.at); is {
 		all = append(all, c)
