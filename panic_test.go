@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -136,6 +137,51 @@ func TestPanicInTrack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestGoexitOfForeignCode: foreign code that ends its goroutine costs no worker, and keeps no event and no later event of its customer.
+func TestGoexitOfForeignCode(t *testing.T) {
+	for _, where := range []string{"transport", "observer", "queue's Run"} {
+		t.Run(where, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var left atomic.Int32
+				left.Store(2)
+				exit := func(here string) {
+					if here == where && left.Add(-1) >= 0 {
+						runtime.Goexit()
+					}
+				}
+				cfg := config(&fake{answer: func(int, call) reply { exit("transport"); return ok() }})
+				cfg.Observer = func(_ context.Context, s fprom.Step) {
+					if s.Stage != fprom.StageEnqueued {
+						exit("observer")
+					}
+				}
+				cfg.Queue, cfg.Workers = &exitingQueue{newRecorder(), func() { exit("queue's Run") }}, 2
+				tracker := start(t, cfg)
+				for _, id := range []string{"a", "b", "c", "d"} {
+					s := sale(id)
+					s.Email = "ann@example.com"
+					enqueue(t, tracker, s)
+				}
+				flush(t, tracker, time.Minute)
+				if s := tracker.Stats(); s.Tracked != 4 {
+					t.Errorf("stats %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// exitingQueue calls exit before it runs.
+type exitingQueue struct {
+	*recorder
+	exit func()
+}
+
+func (q *exitingQueue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	q.exit()
+	return q.recorder.Run(ctx, workers, deliver)
 }
 
 type panickyBody struct{ ctx context.Context } //nolint:containedctx // of the request, as net/http's bodies have it

@@ -70,8 +70,10 @@ func New(cfg Config) (*Tracker, error) {
 
 func (t *Tracker) runQueue() {
 	for wait := time.Second; t.running.Err() == nil; wait = min(2*wait, time.Minute) {
-		began := time.Now()
-		err := t.guard(t.running, "the Queue's Run", func() error { return t.cfg.Queue.Run(t.running, t.cfg.Workers, t.deliver) })
+		began, err, run := time.Now(), error(nil), sync.WaitGroup{}
+		do := func() error { return t.cfg.Queue.Run(t.running, t.cfg.Workers, t.deliver) }
+		run.Go(func() { err = t.guard(t.running, "the Queue's Run", do) }) // in a goroutine that it may end
+		run.Wait()
 		wait = max(wait-time.Since(began).Truncate(time.Minute), time.Second) // one second again, if Run worked for a minute
 		if t.running.Err() == nil {
 			t.say(t.running, slog.LevelError, "the queue stopped delivering; it is started again after the wait", slog.Duration("wait", wait), safelog.Error(err))

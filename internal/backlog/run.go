@@ -43,14 +43,21 @@ func (l *Line[T]) Run(ctx context.Context, workers int, deliver func(context.Con
 	return nil
 }
 
-// Recovered calls deliver and returns its panic as an error. The Tracker recovers and logs its own panics before.
+// Recovered calls deliver in a goroutine of its own, and returns a panic or a runtime.Goexit as an error. The Tracker recovers and logs
+// its own panics before.
 func Recovered[M, R any](ctx context.Context, deliver func(context.Context, M) (R, error), m M) (r R, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("fprom: the delivery panicked: %v", p)
-		}
-	}()
-	return deliver(ctx, m)
+	var own sync.WaitGroup
+	err = errors.New("fprom: the delivery ended its goroutine")
+	own.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("fprom: the delivery panicked: %v", p)
+			}
+		}()
+		r, err = deliver(ctx, m)
+	})
+	own.Wait()
+	return r, err
 }
 
 // Running reports whether a Run is under way.
