@@ -30,7 +30,7 @@ func newAttempt(m Message, queued bool) *attempt {
 // deliver is what the queue calls for each message. Its error says what to do with it. After a panic the event is kept.
 func (t *Tracker) deliver(ctx context.Context, m Message) (Result, error) {
 	a := newAttempt(m, true)
-	_ = t.guard(ctx, "the delivery of "+SafeKey(m.Key), func() error { t.send(ctx, a); return nil })
+	_ = t.guard(ctx, "the delivery", func() error { t.send(ctx, a); return nil })
 	if a.class == classDone {
 		return a.Result, nil
 	}

@@ -14,15 +14,15 @@ import (
 const outageInterval = time.Minute
 
 // logbook logs steps. It logs the first answers of each kind, which tell people that their installation works, and an outage at
-// its begin, once a minute and at its end; what repeats is at debug level.
+// its begin, once a minute and at its end; what repeats is at debug level. Of short outages in a row it logs two a minute.
 type logbook struct {
 	saidDelivered, saidNotReferral, saidEarly atomic.Bool
 	breakerOpen                               atomic.Bool // what the last line about the breaker said; half-open counts as open
 
-	mu           sync.Mutex
-	outageSince  time.Time // zero if there is none
-	outageLogged time.Time // the last line about it
-	failures     int       // since its begin
+	mu                         sync.Mutex
+	outageSince                time.Time // zero if there is none
+	outageLogged, loggedBefore time.Time // the last line about an outage, and the one before
+	failures                   int       // since the end of the last outage that was logged
 }
 
 func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
@@ -30,9 +30,6 @@ func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
 		l.worksAgain(ctx, t)
 	}
 	level, text, more := l.line(t, s)
-	if !t.cfg.Logger.Enabled(ctx, level) {
-		return
-	}
 	attrs := []slog.Attr{slog.String("event", SafeKey(s.Message.Key))}
 	if s.Result.Outcome != "" {
 		attrs = append(attrs, slog.String("outcome", string(s.Result.Outcome)), slog.Int("status", s.Result.StatusCode), slog.Int("attempt", s.Message.Attempt))
@@ -99,24 +96,27 @@ func (l *logbook) line(t *Tracker, s Step) (level slog.Level, text string, more 
 func (l *logbook) outage(level slog.Level, news bool) (slog.Level, []slog.Attr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
+	now, last := time.Now(), l.outageLogged
 	if news && l.outageSince.IsZero() {
-		l.outageSince, l.outageLogged, l.failures = now, time.Time{}, 0
+		l.outageSince, last = now, l.loggedBefore
 	}
-	if l.failures++; l.outageSince.IsZero() || now.Sub(l.outageLogged) < outageInterval {
+	if l.failures++; l.outageSince.IsZero() || now.Sub(last) < outageInterval {
 		return slog.LevelDebug, nil
 	}
-	l.outageLogged = now
+	l.outageLogged, l.loggedBefore = now, l.outageLogged
 	return level, []slog.Attr{slog.Duration("since", now.Sub(l.outageSince).Round(time.Second)), slog.Int("failures", l.failures)}
 }
 
-// worksAgain logs the end of an outage, if there was one.
+// worksAgain logs the end of an outage, if there was one and it was logged.
 func (l *logbook) worksAgain(ctx context.Context, t *Tracker) {
 	l.mu.Lock()
 	since, failures := l.outageSince, l.failures
-	l.outageSince = time.Time{}
+	silent := since.IsZero() || since.After(l.outageLogged)
+	if l.outageSince = (time.Time{}); !silent {
+		l.failures = 0
+	}
 	l.mu.Unlock()
-	if since.IsZero() {
+	if silent {
 		return
 	}
 	q, _ := t.queueStats() //nolint:contextcheck // it has a time limit of its own

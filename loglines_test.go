@@ -6,7 +6,10 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +95,57 @@ func TestLogOfAQueueThatStops(t *testing.T) {
 			t.Errorf("%d lines in an hour, want one a minute", n)
 		}
 	})
+}
+
+// What goes wrong with each event has a few lines a minute, and these count all.
+func TestLogOfWhatComesOften(t *testing.T) {
+	for name, test := range map[string]struct {
+		observer func(context.Context, fprom.Step)
+		status   int // of every eighth first attempt
+		line     string
+		count    string
+	}{
+		"an Observer that panics":  {func(context.Context, fprom.Step) { panic("no") }, 200, "the Observer panicked", " count="},
+		"one call of eight fails":  {nil, 500, "fprom: ", " failures="},
+		"one of eight is too many": {nil, 429, "fprom: ", " failures="},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var log buffer
+				var failed atomic.Int32
+				const minutes, sales = 10, 300
+				cfg := config(&fake{answer: func(n int, _ call) reply {
+					if n%8 == 0 && test.status != 200 {
+						failed.Add(1)
+						return reply{status: test.status, header: header("Retry-After", "1")}
+					}
+					return ok()
+				}})
+				cfg.Observer, cfg.Logger = test.observer, slog.New(slog.NewTextHandler(&log, nil))
+				tracker := start(t, cfg)
+				for i := range minutes * sales {
+					enqueue(t, tracker, sale(strconv.Itoa(i)))
+					time.Sleep(time.Minute / sales)
+				}
+				time.Sleep(2 * time.Minute)
+				want := int(failed.Load())
+				if test.observer != nil {
+					want = int(tracker.Stats().Panics)
+				}
+				if n := strings.Count(log.String(), test.line); n < minutes || n > 4*minutes+2 {
+					t.Errorf("%d lines in %d minutes:\n%s", n, minutes, log.String())
+				}
+				sum := 0
+				for _, m := range regexp.MustCompile(test.count+`(\d+)`).FindAllStringSubmatch(log.String(), -1) {
+					n, _ := strconv.Atoi(m[1])
+					sum += n
+				}
+				if sum < want*3/4 || sum > 2*want || want < minutes*sales/10 {
+					t.Errorf("the lines count %d of %d", sum, want)
+				}
+			})
+		})
+	}
 }
 
 // A rejected event is a dead letter only where a durable queue has it: Track's event is in no queue.

@@ -68,9 +68,9 @@ func (t *Tracker) report(ctx context.Context, a *attempt) {
 	t.observe(ctx, s)
 }
 
-// guard runs foreign code. It counts and logs a panic, and returns an error then.
+// guard runs foreign code, of one of a few kinds. It counts and logs a panic, and returns an error then.
 func (t *Tracker) guard(ctx context.Context, what string, f func() error) error {
-	err := safelog.Recovered(ctx, t.cfg.Logger, what, t.cfg.APIKey, f)
+	err := t.panics.Recovered(ctx, t.cfg.Logger, what, t.cfg.APIKey, f)
 	if err == safelog.ErrRecovered { //nolint:errorlint // the Is of another error may be foreign
 		t.counts.update(func(s *Stats) { s.Panics++ })
 	}

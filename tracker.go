@@ -23,6 +23,7 @@ type Tracker struct {
 	dedupe  *dedupe
 	gate    *gate
 	logbook logbook
+	panics  safelog.Seldom
 	counts  counters
 
 	accepting sync.RWMutex    // read-locked while events are stored; Shutdown locks it for ever

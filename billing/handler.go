@@ -40,7 +40,7 @@ type handler struct {
 	log    *slog.Logger
 
 	logged  sync.Map // what is logged only once: types of events, and TestMode
-	refused safelog.Refusals
+	refused safelog.Seldom
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

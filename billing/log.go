@@ -31,5 +31,5 @@ func (h *handler) logSkip(ctx context.Context, log *slog.Logger, x *Explanation)
 func (h *handler) warnRefused(ctx context.Context, err error) {
 	why := new(refusal)
 	errors.As(err, &why) // it always is one
-	h.refused.Warn(ctx, h.log, why.reason, err)
+	h.refused.Refused(ctx, h.log, why.reason, err)
 }

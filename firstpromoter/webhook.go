@@ -82,7 +82,7 @@ func WebhookHandler(o WebhookOptions) (http.Handler, error) {
 type receiver struct {
 	WebhookOptions
 	seen    *seen
-	refused safelog.Refusals
+	refused safelog.Seldom
 }
 
 func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +108,7 @@ func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *receiver) refuse(w http.ResponseWriter, r *http.Request, status int, reason, text string) {
-	h.refused.Warn(r.Context(), h.Logger, reason, errors.New(text))
+	h.refused.Refused(r.Context(), h.Logger, reason, errors.New(text))
 	w.WriteHeader(status)
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
-	"runtime/debug"
 	"strings"
 	"unicode"
 )
@@ -91,17 +90,3 @@ func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.
 
 // ErrRecovered is the error of a call that panicked.
 var ErrRecovered = errors.New("fprom: a panic was recovered: see the log")
-
-// Recovered runs foreign code, whose panic would end the program. It logs a panic without the secret, and returns ErrRecovered
-// then. A second panic, of the Logger, is ignored.
-func Recovered(ctx context.Context, log *slog.Logger, what, secret string, f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = ErrRecovered
-			defer func() { _ = recover() }()
-			log.LogAttrs(ctx, slog.LevelError, "fprom: "+what+" panicked; the program goes on",
-				slog.String("error", Foreign(fmt.Sprint(p), secret)), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	return f()
-}
