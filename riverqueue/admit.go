@@ -37,15 +37,9 @@ func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 	}
 	defer func() { turn <- struct{}{} }()
 	for begun := time.Now(); ; {
-		left, err := q.takeSlot(ctx, requestsPerMinute, bulk && time.Since(begun) < bulkPatience)
-		switch {
-		case ctx.Err() != nil:
+		left := q.takeSlot(ctx, requestsPerMinute, bulk && time.Since(begun) < bulkPatience)
+		if ctx.Err() != nil || left <= 0 {
 			return ctx.Err()
-		case err != nil:
-			q.failed("wait for the rate limit", err)
-			left = pollTime
-		case left <= 0:
-			return nil
 		}
 		if err := wait(ctx, q, time.After(min(left, pollTime))); err != nil {
 			return err
@@ -53,15 +47,19 @@ func (q *Queue) Admit(ctx context.Context, requestsPerMinute int) error {
 	}
 }
 
-// takeSlot takes a call. If none is left, it returns how long to wait before asking again.
-func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (left time.Duration, err error) {
+// takeSlot takes a call. If none is left, or the database fails, it returns how long to wait before asking again.
+func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (left time.Duration) {
 	var secs float64
 	var was, limit int
 	var stepped bool
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second) // the server may be gone without a word
+	bound, cancel := context.WithTimeout(ctx, 3*time.Second) // the server may be gone without a word
 	defer cancel()
-	if err := q.row(ctx, q.sql(admitSQL), perMinute, q.limit.Load(), bulk).Scan(&secs, &was, &limit, &stepped); err != nil {
-		return 0, err
+	err := q.row(bound, q.sql(admitSQL), perMinute, q.limit.Load(), bulk).Scan(&secs, &was, &limit, &stepped)
+	if ctx.Err() != nil {
+		return 0
+	}
+	if q.note("wait for the rate limit", err); err != nil {
+		return pollTime
 	}
 	q.limit.Store(int64(limit))
 	if was != limit && was != 0 {
@@ -70,7 +68,7 @@ func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (left ti
 	if stepped {
 		q.cfg.Logger.Warn(steppedBack)
 	}
-	return time.Duration(secs * float64(time.Second)), nil
+	return time.Duration(secs * float64(time.Second))
 }
 
 // Pause tells all replicas that the account is paused for d.

@@ -37,6 +37,7 @@ func (q *Queue) claim(ctx context.Context, key string, last bool) (m fprom.Messa
 	err = q.row(ctx, q.sql(`SELECT claimed, (e).generation, coalesce((e).clear_key, (e).key), (e).kind, (e).customer, coalesce((e).body, ''), (e).recorded_at, (e).attempts + 1,
 		(e).digest, (e).bulk FROM $schema.fprom_claim($1, $2, $3) AS c(claimed, e)`), key, (q.cfg.Rescue*5/6).Seconds(), last).
 		Scan(&claimed, &generation, &m.Key, &m.Kind, &m.Customer, &body, &m.RecordedAt, &m.Attempt, &digest, &m.Bulk)
+	q.note("begin a delivery", err)
 	switch {
 	case err == nil && m.Key == "":
 		err = errNotReady
@@ -72,14 +73,13 @@ func (q *Queue) store(run context.Context, key string, args pgx.StrictNamedArgs)
 		ctx, cancel := lasting(run)
 		err := q.row(ctx, q.sql(settleSQL), args).Scan(nil)
 		cancel()
-		if err == nil {
-			return
-		}
 		if reason, _ := args["reason"].(string); strings.HasPrefix(sqlState(err), "22") && utf8.RuneCountInString(reason) < len(reason) {
 			args["reason"] = strconv.QuoteToASCII(reason) // the database's encoding lacks a character
 			continue
 		}
-		q.failed("store the outcome of a delivery", err)
+		if q.note("store the outcome of a delivery", err); err == nil {
+			return
+		}
 		if run.Err() != nil {
 			q.cfg.Logger.Error("fprom: riverqueue: the outcome of a delivery could not be stored before the end of Run; another process delivers the event again", "event", key)
 			return

@@ -93,8 +93,8 @@ func New(pool *pgxpool.Pool, cfg Config) (*Queue, error) {
 	}
 	return &Queue{
 		cfg: cfg, pool: pool, closed: make(chan struct{}),
-		outage: outage{log: cfg.Logger, text: "the database fails, and delivery waits for it; stored events are kept"},
-		river:  outage{log: cfg.Logger, text: "River reports a problem; no event is lost by it"},
+		outage: outage{log: cfg.Logger, fails: map[string]bool{}, text: "the database fails, and delivery waits for it; stored events are kept"},
+		river:  outage{log: cfg.Logger, fails: map[string]bool{}, text: "River reports a problem; no event is lost by it"},
 		turns:  map[bool]chan struct{}{false: semaphore(1), true: semaphore(1)}, bulkClaim: semaphore(1),
 	}, nil
 }
@@ -128,17 +128,13 @@ func (q *Queue) row(ctx context.Context, sql string, args ...any) pgx.Row {
 			return nil
 		})
 		b.Queue(`COMMIT`)
-		err := q.pool.SendBatch(ctx, b).Close() // after an error the pool closes the connection, and with it the transaction
-		if err == nil {
-			q.outage.over()
-		}
-		return err
+		return q.pool.SendBatch(ctx, b).Close() // after an error the pool closes the connection, and with it the transaction
 	})
 }
 
-// failed logs what could not be done, and renews the connections. The caller tries again.
-func (q *Queue) failed(what string, err error) {
-	q.outage.failed(what, err)
+// note logs the beginning and the end of an outage by the outcomes of what is tried again until it succeeds.
+func (q *Queue) note(what string, err error) {
+	q.outage.note(what, err)
 	q.renew(err)
 }
 
@@ -146,9 +142,15 @@ func (q *Queue) failed(what string, err error) {
 // become a standby. New ones lead to the server that has taken its place. If none is idle, perhaps the application uses all, and they stay.
 func (q *Queue) renew(err error) {
 	_, refused := errors.AsType[*pgconn.ConnectError](err) // a new connection failed, which says nothing about the open ones
-	if state := sqlState(err); !refused && !errors.Is(err, ErrSchema) && q.pool.Stat().IdleConns() > 0 && (state == "" || state == "25006" || strings.HasPrefix(state, "57P0")) {
+	if err != nil && !refused && q.pool.Stat().IdleConns() > 0 && (disconnected(err) || sqlState(err) == "25006") {
 		q.pool.Reset()
 	}
+}
+
+// disconnected reports whether an error is of the connection, and not of what was to be done.
+func disconnected(err error) bool {
+	state := sqlState(err)
+	return state == "" && !errors.Is(err, ErrSchema) || strings.HasPrefix(state, "57P0")
 }
 
 type scanner func(dest ...any) error

@@ -43,7 +43,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 			err = q.runClient(ctx, min(max(workers, 1), river.QueueNumWorkersMax), deliver)
 		}
 		if err != nil && ctx.Err() == nil {
-			q.failed("start to deliver", explain("run", err))
+			q.note("start to deliver", explain("run", err))
 			_ = wait(ctx, q, time.After(time.Second))
 		}
 	}
@@ -74,7 +74,7 @@ func (q *Queue) runClient(ctx context.Context, n int, deliver deliverFunc) error
 	if err := client.Start(ctx); err != nil {
 		return err
 	}
-	q.outage.over()
+	q.note("start to deliver", nil)
 	var upkeep sync.WaitGroup
 	upkeep.Go(func() { q.upkeep(ctx) })
 	<-ctx.Done()
@@ -127,11 +127,8 @@ func (q *Queue) waitForClaim(ctx context.Context, job *river.Job[wakeUp], delive
 			return m, generation, nil
 		}
 		deliveries <- struct{}{}
-		switch {
-		case errors.Is(err, errNotReady):
+		if errors.Is(err, errNotReady) {
 			return m, 0, err
-		case !errors.Is(err, errBehindLive):
-			q.failed("begin a delivery", err)
 		}
 		if err := wait(ctx, q, time.After(delay)); err != nil {
 			return m, 0, err

@@ -68,6 +68,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 	if err := q.pool.QueryRow(ctx, q.sql(`SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`)).Scan(&last); err != nil {
 		return cmp.Or(ctx.Err(), explain("flush", err))
 	}
+	defer q.note("flush", nil)
 	for delay := 10 * time.Millisecond; ; delay = min(2*delay, pollTime) {
 		var left, soon bool
 		secs := 1e9 // without a deadline every event is due in time
@@ -79,7 +80,7 @@ func (q *Queue) Flush(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			q.failed("flush", err)
+			q.note("flush", err)
 		case !left:
 			return nil
 		case !soon:

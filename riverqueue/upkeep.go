@@ -34,8 +34,8 @@ const pruneSQL = `WITH conflicts AS (DELETE FROM $schema.fprom_conflict WHERE re
 // upkeep runs until ctx ends, in each replica.
 func (q *Queue) upkeep(ctx context.Context) {
 	for delay := rand.N(time.Second); wait(ctx, q, time.After(delay)) == nil; delay = min(time.Minute, q.cfg.Rescue/3) {
-		if err := q.upkeepOnce(ctx); err != nil && ctx.Err() == nil {
-			q.failed("upkeep", err)
+		if err := q.upkeepOnce(ctx); ctx.Err() == nil {
+			q.note("upkeep", err)
 		}
 	}
 }

@@ -206,6 +206,50 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// TestOutageOfOneStatement: while one thing still fails, the log does not say that the database works again, whatever else succeeds.
+func TestOutageOfOneStatement(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ what, mend string }{
+		{"wait for the rate limit", `FUNCTION $s.fprom_admit`},
+		{"begin a delivery", `FUNCTION $s.fprom_claim`},
+		{"store the outcome of a delivery", `FUNCTION $s.fprom_settle`},
+		{"upkeep", `TABLE $s.fprom_conflict`},
+		{"flush", `VIEW $s.fprom_waiting`},
+		{"start to deliver", `TABLE $s.river_queue`},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			t.Parallel()
+			var log lines
+			cfg := riverqueue.Config{Schema: newSchema(t), Rescue: 3 * time.Second, Logger: log.logger()}
+			q, pool := open(t, cfg)
+			thing := strings.ReplaceAll(tt.mend, "$s", cfg.Schema)
+			renamed := thing[:strings.LastIndex(thing, ".")+1] + "gone"
+			execSQL(t, pool, `ALTER `+thing+` RENAME TO gone`)
+			start(t, q, func(ctx context.Context, _ fprom.Message) error { return q.Admit(ctx, 6000) })
+			flushed := make(chan error, 1)
+			put(t, q, sale("0", "ann", 100))
+			if tt.what == "flush" {
+				go func() { flushed <- q.Flush(t.Context()) }()
+			} else {
+				flushed <- nil
+			}
+			waitFor(t, "a warning", func() bool { return log.count("what="+strconv.Quote(tt.what))+log.count("what="+tt.what) > 0 })
+			for i := range 20 {
+				put(t, q, sale(strconv.Itoa(i), "ann", 100))
+				time.Sleep(100 * time.Millisecond)
+			}
+			if n := log.count("works again"); n != 0 {
+				t.Errorf("the log says so:\n%s", strings.Join(log.all(), "\n"))
+			}
+			execSQL(t, pool, `ALTER `+renamed+` RENAME TO `+thing[strings.LastIndex(thing, ".")+1:])
+			waitFor(t, "the end of the outage", func() bool { return log.count("works again") > 0 })
+			if err := <-flushed; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestPutDeadlock: two transactions with the same keys in different order.
 func TestPutDeadlock(t *testing.T) {
 	t.Parallel()
