@@ -119,6 +119,8 @@ func explain(what string, err error) error {
 		return fmt.Errorf("%w (%s): call Migrate, or restore the functions of the schema with its tables: %w", ErrSchema, what, err)
 	case state == "42501":
 		return fmt.Errorf("fprom: riverqueue: %s: %w: let another role call Migrate, or grant the right; the package documentation lists the rights under \"Deploying\"", what, err)
+	case state == "23505": // not of a key, with which fprom_put deals
+		return fmt.Errorf("fprom: riverqueue: %s: %w: a sequence is behind its table; docs/operations.md says under \"Moving the outbox\" what to do", what, err)
 	}
 	return fmt.Errorf("fprom: riverqueue: %s: %w", what, err)
 }

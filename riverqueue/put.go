@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,14 +16,14 @@ import (
 )
 
 // Put implements fprom.Queue. After an error, such as the end of a connection or a deadlock with a transaction that calls EnqueueTx
-// twice, it tries again for some 600 ms, or until ctx ends. The keys make that safe. If a right is missing, it gives up at once.
+// twice, it tries again for some 600 ms, or until ctx ends. The keys make that safe. If a right is missing, or a sequence is behind its table, it gives up at once.
 func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	if err := q.errClosed(); err != nil {
 		return err
 	}
 	for delay := 20 * time.Millisecond; ; delay *= 2 {
 		err := explain("put", q.put(ctx, q.row, ms))
-		if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || sqlState(err) == "42501" {
+		if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema) || slices.Contains([]string{"42501", "23505"}, sqlState(err)) {
 			return err
 		}
 		q.renew(err)

@@ -81,7 +81,7 @@ func TestPutOverAClosedConnection(t *testing.T) {
 // TestPutAfterAnErrorThatLasts: a checkout does not wait for tries that cannot help.
 func TestPutAfterAnErrorThatLasts(t *testing.T) {
 	t.Parallel()
-	for state, again := range map[string]bool{"42501": false, "53100": true, "40P01": true} { // no right, no disk space (a query that fills the disk gives it back as it fails), a deadlock
+	for state, again := range map[string]bool{"42501": false, "23505": false, "53100": true, "40P01": true} { // no right, a sequence that is behind, no disk space (a query that fills the disk gives it back as it fails), a deadlock
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()
 			cfg := riverqueue.Config{Schema: newSchema(t)}
@@ -95,6 +95,31 @@ func TestPutAfterAnErrorThatLasts(t *testing.T) {
 			if n := countRows(t, pool, `SELECT last_value FROM `+cfg.Schema+`.tries`); (n > 1) != again {
 				t.Errorf("%d tries", n)
 			}
+		})
+	}
+}
+
+// TestPutBesideASequenceThatIsBehind: logical replication copies rows, and not how far a sequence is. The error says where
+// what to do is described.
+func TestPutBesideASequenceThatIsBehind(t *testing.T) {
+	t.Parallel()
+	for sequence, mend := range map[string]string{
+		"fprom_seq":        `SELECT setval('$s.fprom_seq', (SELECT max(seq) FROM $s.fprom_ledger))`,
+		"river_job_id_seq": `SELECT setval('$s.river_job_id_seq', (SELECT max(id) FROM $s.river_job))`,
+	} {
+		t.Run(sequence, func(t *testing.T) {
+			t.Parallel()
+			cfg := riverqueue.Config{Schema: newSchema(t)}
+			q, pool := open(t, cfg)
+			for i := range 20 {
+				put(t, q, sale(strconv.Itoa(i), "ann", 100))
+			}
+			execSQL(t, pool, `SELECT setval('`+cfg.Schema+`.`+sequence+`', 9)`)
+			if err := q.Put(t.Context(), message(t, sale("new", "ann", 100))); err == nil || !strings.Contains(err.Error(), "Moving the outbox") {
+				t.Errorf("Put: %v, want an error that names the description", err)
+			}
+			execSQL(t, pool, strings.ReplaceAll(mend, "$s", cfg.Schema))
+			put(t, q, sale("new", "ann", 100))
 		})
 	}
 }
