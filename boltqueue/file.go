@@ -55,6 +55,7 @@ func check(path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	return f.View(func(tx *bbolt.Tx) error {
+		failpoint("check")
 		checkPages(tx, f.of)
 		return checkFormat(tx)
 	})
@@ -71,7 +72,9 @@ func openBolt(path string, readOnly bool) (*file, error) {
 	f.DB, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout: lockTimeout, ReadOnly: readOnly, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
 		OpenFile: func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
-			f.of, err = os.OpenFile(path, flag, mode) //nolint:gosec // the caller's path
+			if f.of, err = os.OpenFile(path, flag, mode); err == nil && readOnly && isHeld(f.of) { //nolint:gosec // the caller's path
+				err = berrors.ErrTimeout
+			}
 			return f.of, err
 		},
 	})
@@ -127,6 +130,7 @@ var (
 	allocate     = func(*os.File, int64) error { return errors.ErrUnsupported }
 	keepOwner    = func(os.FileInfo, string) error { return nil }
 	releasePages = func(*bbolt.Tx) error { return nil }
+	isHeld       = func(*os.File) bool { return false }
 	isAt         = func(file os.FileInfo, path string) (bool, error) {
 		current, err := os.Stat(path)
 		return os.SameFile(file, current), err

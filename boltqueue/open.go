@@ -31,8 +31,6 @@ var (
 // directory must exist. A process that dies while it creates the file can leave a temporary one, named path + ".new-" and a number.
 // The file is locked until Close: a second Open, of any process, returns ErrLocked within a second, or waits longer (see WithWait).
 // Other errors wrap ErrForeign, ErrOldFormat, ErrNewerFormat, ErrDamaged or the error of the system, and leave the file as it is.
-//
-// Open reads the whole file once, to check its pages and to load the waiting events.
 func Open(path string, opts ...Option) (*Queue, error) {
 	q := newQueue(path, opts)
 	if err := q.await(q.open); err != nil {
@@ -44,11 +42,12 @@ func Open(path string, opts ...Option) (*Queue, error) {
 // await calls open, again and again while the file is locked, for a second or as long as WithWait says. A second is enough for
 // a process that only looks into the file, and for a service to open its socket.
 func (q *Queue) await(open func() error) error {
-	end, err := time.Now().Add(max(q.wait, 4*lockTimeout)), guard(open) // each call takes a lockTimeout
+	end, err := time.Now().Add(max(q.wait, 4*lockTimeout)), guard(open)
 	if errors.Is(err, ErrLocked) && q.wait > 0 {
 		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
 	}
 	for errors.Is(err, ErrLocked) && time.Now().Before(end) {
+		<-time.After(lockTimeout / 10)
 		err = guard(open)
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -24,6 +25,11 @@ func init() {
 	releasePages = func(tx *bbolt.Tx) error {
 		_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), syscall.MADV_DONTNEED) // advice only
 		return nil
+	}
+	// isHeld reports whether another process has the lock of the file; if not, this process has it. So only one process at a time
+	// checks the file. Those that check a large file in turn would keep each other from opening it.
+	isHeld = func(f *os.File) bool {
+		return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 	}
 	// isAt reports whether the file is the one at path. Unlike os.Stat it does not ask for times: once somebody has read the time
 	// of the last write, the next write must store a later one (since Linux 6.13), and a commit took an eighth longer.
