@@ -151,6 +151,7 @@ func (q *Queue) transact(group []*request) error {
 	case err != nil:
 		return fmt.Errorf("fprom: the outbox %s could not be written; the stored events are safe, and it works again when the disk takes writes: %w", q.path, err)
 	}
+	q.db.last = id
 	failpoint("committed")
 	if id%releaseEvery == 0 {
 		_ = q.view(releasePages)

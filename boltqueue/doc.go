@@ -28,12 +28,9 @@
 // The process that has the file serves a Unix socket beside it, FILE.sock with mode 0600. If the path is a symbolic link, the
 // socket is beside the file that it leads to, or beside the link if the path of that file is too long for a socket. Through the
 // socket, other processes of the same user can see the outbox, feed it, redrive, drop and forget (Dial, OpenOrDial); all events
-// share one rate limit. The socket speaks HTTP:
-//
-//	curl --unix-socket fprom.db.sock http://outbox/status
-//
-// It shows the content of the file, on request with customers, but never the API key. WithoutSocket turns it off. Let no other
-// user write the directory: they could put a socket in its place, and get the events that other processes put.
+// share one rate limit. The socket speaks HTTP (curl --unix-socket fprom.db.sock http://outbox/status). It shows the content of the
+// file, on request with customers, but never the API key. WithoutSocket turns it off. Let no other user write the directory: they
+// could put a socket in its place, and get the events that other processes put.
 //
 // # When something is wrong with the disk
 //
@@ -45,9 +42,9 @@
 // If the file is renamed, removed or replaced while it is open, Put returns an error, since no later start would find the events.
 // Waiting events are still delivered.
 //
-// If the disk does not confirm a write, or a write or a delivery meets a damaged page, the queue is out of use until the process
-// opens the file again. Open checks the structure of the whole file. Every event has a checksum: a damaged event is not sent, but
-// becomes a dead letter. A copy of the file is a backup only if no process had the file open.
+// If the disk does not confirm a write, a write or a delivery meets a damaged page, or a backup was copied into the open file, the
+// queue is out of use until the process opens the file again. Open checks the structure of the whole file. Every event has a
+// checksum: a damaged event is not sent, but becomes a dead letter. A copy of the file is a backup only if no process had it open.
 //
 // # Personal data
 //

@@ -26,6 +26,7 @@ type file struct {
 	least int64       // the length of its first two pages, which each transaction reads first
 	mu    sync.Mutex  // of begin
 	stuck bool        // no transaction can begin any more
+	last  int         // the id of the last transaction that could write
 }
 
 // openFile checks the file at path without changing it. Then it opens and locks it.
@@ -105,13 +106,15 @@ func (f *file) inPlace() bool {
 func (f *file) begin(writable bool) (tx *bbolt.Tx, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if size, err := f.of.Seek(0, io.SeekEnd); f.stuck || err == nil && size < f.least { // not Stat, see isAt in system_linux.go
-		return nil, fmt.Errorf("%w: it was cut or overwritten while it was open", ErrDamaged)
+	if size, err := f.of.Seek(0, io.SeekEnd); !f.stuck && (err != nil || size >= f.least) { // not Stat, see isAt in system_linux.go
+		f.stuck = true // if bbolt panics
+		tx, err = f.Begin(writable)
+		f.stuck = false
+		if err != nil || !writable || uint(tx.ID()-f.last) <= 1 { // otherwise another copy is in the file, which has other free pages
+			return tx, err
+		}
 	}
-	f.stuck = true // if bbolt panics
-	tx, err = f.Begin(writable)
-	f.stuck = false
-	return tx, err
+	return tx, fmt.Errorf("%w: it was cut or overwritten while it was open", ErrDamaged)
 }
 
 // guard calls f. A panic or a page fault in f becomes an error.

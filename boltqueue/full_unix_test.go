@@ -247,3 +247,29 @@ func TestCutWhileOpen(t *testing.T) {
 		}
 	}
 }
+
+// TestRestoredWhileOpen: if somebody copies a backup into the file while a service has it open, the service takes no more events, and
+// leaves the backup as it is: it would write over pages that are in use there. Started again, it has what the backup has.
+func TestRestoredWhileOpen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	q := open(t, dir)
+	put(t, q, sale(t, "old", 100))
+	closeQueue(t, q)
+	backup, err := os.ReadFile(filepath.Join(dir, "fprom.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q = open(t, dir)
+	put(t, q, sale(t, "lost", 100))
+	content(backup)(t, filepath.Join(dir, "fprom.db"))
+	for range 2 {
+		if err := q.Put(t.Context(), sale(t, "new", 100)); !errors.Is(err, boltqueue.ErrDamaged) || !strings.Contains(err.Error(), "overwritten while it was open") {
+			t.Errorf("Put: %v, want ErrDamaged", err)
+		}
+	}
+	closeQueue(t, q)
+	if got := deliver(t, open(t, dir), nil); len(got) != 1 || got[0].Key != "sale:old" {
+		t.Errorf("delivered %v, want the event of the backup", got)
+	}
+}

@@ -78,6 +78,7 @@ func (q *Queue) open() error {
 	if err = guard(q.load); err != nil {
 		return errors.Join(err, q.db.Close())
 	}
+	q.db.last = q.lastCommit()
 	q.committer.Go(q.commits)
 	if !q.noSocket {
 		q.listen()
