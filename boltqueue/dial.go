@@ -33,14 +33,12 @@ type remote struct {
 func Dial(path string) (fprom.Outbox, error) { return dial(path, 10*time.Second) } // a busy machine may need some of them
 
 func dial(path string, patience time.Duration) (fprom.Outbox, error) {
-	r := &remote{path: path, client: &http.Client{
-		Transport: &http.Transport{
-			DisableKeepAlives: true, // the next call may meet another process
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "unix", socketOf(path))
-			},
+	r := &remote{path: path, client: &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, // the next call may meet another process
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socketOf(path))
 		},
-	}}
+	}}}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if _, err := r.Stats(ctx); err != nil {
@@ -160,20 +158,23 @@ type period struct {
 
 // failure is an error on the wire.
 type failure struct {
-	Error  string   `json:"error"`
-	Keys   []string `json:"keys,omitempty"`   // of a conflict
-	Answer any      `json:"answer,omitempty"` // such as how many events were changed before
+	Error    string                 `json:"error"`
+	Conflict *fprom.ConflictError   `json:"conflict,omitempty"`
+	Invalid  *fprom.ValidationError `json:"invalid,omitempty"`
+	Answer   any                    `json:"answer,omitempty"` // such as how many events were changed before
 }
 
 // shared are the errors that keep their identity over the socket: the other side recognizes their text.
 var shared = []error{fprom.ErrQueueClosed, fprom.ErrNotDue, context.DeadlineExceeded}
 
 func (f failure) err() error {
-	if f.Error == "" {
+	switch {
+	case f.Error == "":
 		return nil
-	}
-	if len(f.Keys) > 0 {
-		return &fprom.ConflictError{Keys: f.Keys}
+	case f.Invalid != nil:
+		return f.Invalid
+	case f.Conflict != nil:
+		return f.Conflict
 	}
 	for _, err := range shared {
 		if strings.Contains(f.Error, err.Error()) {

@@ -152,9 +152,8 @@ func handle[Q, A any](mux *http.ServeMux, pattern string, do func(context.Contex
 		}
 		if err != nil {
 			f := failure{Error: err.Error(), Answer: answer}
-			if c, ok := errors.AsType[*fprom.ConflictError](err); ok {
-				f.Keys = c.Keys
-			}
+			f.Invalid, _ = errors.AsType[*fprom.ValidationError](err)
+			f.Conflict, _ = errors.AsType[*fprom.ConflictError](err)
 			answer = f
 		}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(ioTimeout)) // ends a call of a process that stands still while it reads
