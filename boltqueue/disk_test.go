@@ -97,16 +97,20 @@ func TestFullForAWhile(t *testing.T) {
 			})
 		}()
 		time.Sleep(time.Hour)
-		if n := sent.Load(); n != 4 || stats(t, q).Pending != 20 {
+		s := stats(t, q)
+		if n := sent.Load(); n != 4 || s.Pending != 20 {
 			t.Errorf("%d events were sent while no outcome could be written, want 4", n)
+		}
+		if s.Delivering || !strings.Contains(s.PauseReason, syscall.ENOSPC.Error()) {
+			t.Errorf("Stats %+v, which do not say that nothing is delivered, and why", s)
 		}
 		d.fail(nil)
 		put(t, q, sale(t, "late", 100))
 		if err := q.Flush(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if n := sent.Load(); n != 21 {
-			t.Errorf("%d deliveries, want 21", n)
+		if n, s := sent.Load(), stats(t, q); n != 21 || !s.Delivering || s.PauseReason != "" {
+			t.Errorf("%d deliveries, want 21; Stats %+v", n, s)
 		}
 		d.fail(syscall.ENOSPC)
 		d.fail(nil)

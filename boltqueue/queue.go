@@ -31,11 +31,12 @@ type Queue struct {
 	life context.Context //nolint:containedctx // the queue's own: it ends at Close, or when the file becomes unusable
 	end  context.CancelCauseFunc
 
-	db      *file
-	line    *backlog.Line[struct{}]          // the waiting events
-	stats   atomic.Pointer[fprom.QueueStats] // of the last commit
-	tracker atomic.Pointer[func() fprom.Stats]
-	logging rate.Sometimes // limits the lines of writeOutcome
+	db        *file
+	line      *backlog.Line[struct{}]          // the waiting events
+	stats     atomic.Pointer[fprom.QueueStats] // of the last commit
+	tracker   atomic.Pointer[func() fprom.Stats]
+	logging   rate.Sometimes        // limits the lines of writeOutcome
+	unwritten atomic.Pointer[error] // of the last outcome of this Run; nil, or of nil, if it was written
 
 	requests  chan *request  // to the committer
 	committer sync.WaitGroup // the goroutine that alone writes the file
@@ -120,6 +121,9 @@ func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
 	}
 	s := *q.stats.Load()
 	s.Delivering = q.line.Running()
+	if err := q.unwritten.Load(); err != nil && *err != nil {
+		s.Delivering, s.PauseReason = false, "outcomes cannot be written: "+safelog.Text(*err)
+	}
 	return s, nil
 }
 

@@ -14,8 +14,6 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-const writeDelay = time.Second // between two attempts to write an outcome while writes fail
-
 var errNoRun = errors.New("fprom: the outbox was opened with boltqueue.WithoutRun: this process delivers nothing from it")
 
 // Run implements fprom.Queue. A worker takes the next message only when the outcome of its last one is on disk. So if the
@@ -24,6 +22,7 @@ var errNoRun = errors.New("fprom: the outbox was opened with boltqueue.WithoutRu
 func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer q.unwritten.Store(nil)
 	defer context.AfterFunc(q.life, stop)() //nolint:contextcheck // the queue may end before ctx does
 	err := q.line.Run(ctx, workers, func(ctx context.Context, it *item) { q.deliver(ctx, it, deliver) })
 	if unusable := q.usable(); !errors.Is(unusable, fprom.ErrQueueClosed) {
@@ -56,16 +55,14 @@ func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Cont
 // settle writes the result of a delivery. If the end of ctx interrupted the delivery, it writes nothing.
 func (q *Queue) settle(ctx context.Context, it *item, attempts int, res fprom.Result, err error) {
 	var next time.Time
-	again, written := err != nil && !fprom.IsPermanent(err), false
+	again := err != nil && !fprom.IsPermanent(err)
 	if again {
 		next = time.Now().Add(fprom.RetryDelay(attempts, err))
 	}
 	if fprom.IsHeld(err) {
 		attempts--
 	}
-	if !again || ctx.Err() == nil {
-		written = q.writeOutcome(ctx, func(t *transaction) error { return t.settle(it, attempts, res, err, next) })
-	}
+	written := (!again || ctx.Err() == nil) && q.writeOutcome(ctx, func(t *transaction) error { return t.settle(it, attempts, res, err, next) })
 	if written && !again {
 		failpoint("acknowledged")
 		q.line.Done(it)
@@ -74,13 +71,12 @@ func (q *Queue) settle(ctx context.Context, it *item, attempts int, res fprom.Re
 	}
 }
 
-// writeOutcome writes the result of a delivery, again and again while the disk is full. It returns false if ctx or the queue
-// ends first.
+// writeOutcome writes the result of a delivery, again and again while the disk is full, and until ctx or the queue ends.
 func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error) bool {
 	for ended := false; !ended; {
 		ended = ctx.Err() != nil
 		err := q.write(context.WithoutCancel(ctx), apply)
-		if err == nil {
+		if q.unwritten.Store(&err); err == nil {
 			return true
 		}
 		q.logging.Do(func() {
@@ -88,7 +84,7 @@ func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error
 		})
 		select {
 		case <-ctx.Done(): // also if the queue ends
-		case <-time.After(writeDelay):
+		case <-time.After(time.Second):
 		}
 	}
 	return false
