@@ -25,7 +25,8 @@ const DefaultSchema = "fprom"
 // Config is the configuration of a Queue. The zero value is ready for use. All replicas must use the same values.
 type Config struct {
 	// Schema holds River's tables and those of this package: a lower-case name of at most 40 letters, digits and
-	// underscores. Do not let another River client run in it: its leader would discard jobs of a kind it does not know.
+	// underscores. Do not let another River client run in it, such as the application's: River's leader discards jobs of a kind that it does
+	// not know, here those that run for longer than Rescue. The log warns of it.
 	// One schema serves one FirstPromoter account. Default "fprom".
 	Schema string
 	// Rescue is the time after which an unfinished delivery counts as lost with its process. Another replica then delivers the

@@ -22,7 +22,7 @@ const sweepSQL = `WITH candidates AS ((SELECT * FROM $schema.fprom_ready WHERE N
 			OR state = 'running' AND attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute'))
 	-- A time of an event that is ready lies ahead only if the clock stepped back.
 	SELECT count($schema.fprom_wake(key, bulk, least(greatest(recorded_at, next_attempt), now()))), count(*) FILTER (WHERE greatest(claimed_until, next_attempt) > clock_timestamp()),
-		` + pausedInRiver + ` FROM lost`
+		` + pausedInRiver + `, EXISTS (SELECT 1 FROM $schema.river_queue WHERE name NOT IN ('` + liveQueue + `', '` + bulkQueue + `')) FROM lost`
 
 // pruneSQL removes events that were delivered more than Config.Retention ($1 seconds) ago. It removes at most
 // 5,000 a minute, more than an account can deliver. It leaves those that another transaction is changing: to wait for it
@@ -40,13 +40,13 @@ func (q *Queue) upkeep(ctx context.Context) {
 	}
 }
 
-// upkeepOnce makes lost jobs again, removes old events, and warns if River's queue is paused.
+// upkeepOnce makes lost jobs again, removes old events, and warns if River's queue is paused or its tables are shared.
 func (q *Queue) upkeepOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var lost, ahead int
-	var paused bool
-	if err := q.row(ctx, q.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead, &paused); err != nil {
+	var paused, shared bool
+	if err := q.row(ctx, q.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead, &paused, &shared); err != nil {
 		return err
 	}
 	if ahead > 0 {
@@ -57,6 +57,9 @@ func (q *Queue) upkeepOnce(ctx context.Context) error {
 	}
 	if paused {
 		q.cfg.Logger.Warn("fprom: riverqueue: nothing is delivered: " + pausedReason)
+	}
+	if shared {
+		q.cfg.Logger.Warn("fprom: riverqueue: another River client works in the schema, and its jobs may be discarded: give Config.Schema a schema of its own", "schema", q.cfg.Schema)
 	}
 	return q.row(ctx, q.sql(pruneSQL), q.cfg.Retention.Seconds()).Scan()
 }

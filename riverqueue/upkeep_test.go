@@ -141,6 +141,22 @@ func TestPausedInRiver(t *testing.T) {
 	}
 }
 
+// TestAnotherRiverClient: the log warns of a River client of the application in the same schema, whose jobs River's leader may discard.
+func TestAnotherRiverClient(t *testing.T) {
+	t.Parallel()
+	var log lines
+	cfg := riverqueue.Config{Schema: newSchema(t), Rescue: 3 * time.Second, Logger: log.logger()}
+	q, pool := open(t, cfg)
+	start(t, q, func(context.Context, fprom.Message) error { return nil })
+	time.Sleep(1500 * time.Millisecond) // the upkeep runs each second
+	if n := log.count("another River client"); n != 0 {
+		t.Errorf("a warning without another client:\n%s", strings.Join(log.all(), "\n"))
+	}
+	// As a River client does that works on its default queue.
+	execSQL(t, pool, `INSERT INTO `+cfg.Schema+`.river_queue (name, created_at, updated_at) VALUES ('default', now(), now())`)
+	waitFor(t, "a warning", func() bool { return log.count("another River client") > 0 })
+}
+
 // TestOutage: while PostgreSQL is away nothing is lost and the log stays quiet: a line at the beginning, a line at the end,
 // both by this package's name.
 func TestOutage(t *testing.T) {
