@@ -51,7 +51,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, boltqueue.ErrDamaged):
 		return &problem{what: "is damaged", do: "keep a copy, then restore a backup or start with a new file; fprom reconcile --sales finds what is missing"}
 	case errors.Is(err, boltqueue.ErrLocked):
-		return &problem{what: "another process has the file open and does not answer on the socket beside it", do: "if the service is starting or ending, run the command again; else start it without boltqueue.WithoutSocket, let this user open the socket (FILE.sock), or stop it meanwhile. If the path has more than 98 bytes, run the command in the directory of the file, and name the file alone"}
+		return &problem{what: "another process has the file open and does not answer on the socket beside it", do: "if the service is starting or ending, run the command again; else let this user open the socket (FILE.sock), or, if there is none, restart the service without boltqueue.WithoutSocket, or stop it meanwhile. If the path has more than 98 bytes, run the command in the directory of the file, and name the file alone"}
 	case errors.Is(err, syscall.EROFS):
 		return &problem{what: "read-only file system", do: "mount the volume writable (Kubernetes: readOnly, Docker: :ro)"}
 	case errors.Is(err, fs.ErrPermission):
