@@ -9,7 +9,8 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// TestClockWasWrong: what was written under a clock that was many years ahead is delivered after a restart.
+// TestClockWasWrong: what was written under a clock that was many years ahead is delivered after a restart. A success of the future is
+// not the last one: an alarm that nothing was delivered for an hour would not come for years.
 func TestClockWasWrong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -37,6 +38,9 @@ func TestClockWasWrong(t *testing.T) {
 	closeQueue(t, q)
 	synctest.Test(t, func(t *testing.T) { // it is the year 2000 there
 		q := open(t, dir)
+		if s := stats(t, q); !s.LastSuccess.IsZero() {
+			t.Errorf("the last success is that of the future: %v", s.LastSuccess)
+		}
 		if got := deliver(t, q, nil); len(got) != 2 || got[0].Key != late.Key || got[1].Key != follows.Key {
 			t.Errorf("delivered %v, want the two that are late", got)
 		}

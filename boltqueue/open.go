@@ -152,8 +152,8 @@ func (t *transaction) load() error {
 	t.stats.Ledger, t.stats.Conflicts = t.ids.Stats().KeyN, t.conflicted.Stats().KeyN
 	times := t.times.Cursor()
 	for k, v := times.Last(); k != nil && t.stats.LastSuccess.IsZero(); k, v = times.Prev() {
-		if string(v) != string(fprom.StateDead) {
-			t.stats.LastSuccess = timeOf(k)
+		if at := timeOf(k); string(v) != string(fprom.StateDead) && time.Until(at) <= 0 { // the clock may have been ahead
+			t.stats.LastSuccess = at
 		}
 	}
 	_ = t.reserve(0) // for the waiting events
