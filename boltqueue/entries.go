@@ -70,7 +70,7 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 			return nil
 		}
 		for k := range r.keys {
-			r.seqs = append(r.seqs, q.openSeq(hashOf(k)), seqOf(tx.Bucket(bucketIDs).Get([]byte(k))), r.end+1)
+			r.seqs = append(r.seqs, q.openSeq(tx, hashOf(k)), seqOf(tx.Bucket(bucketIDs).Get([]byte(k))), r.end+1)
 		}
 		slices.Sort(r.seqs)
 		return nil

@@ -44,7 +44,7 @@ type Queue struct {
 	reserved  int64          // the end of the disk space that was allocated to the file
 
 	mu   sync.Mutex
-	keys map[uint64]uint64 // the hash of the key of each open event → its seq
+	keys map[keyHash]uint32 // the key of each open event → the lower half of its seq
 
 	unlisten func()
 	close    func() error // sync.OnceValue
@@ -101,7 +101,7 @@ func WithoutCreate() Option { return func(q *Queue) { q.mustExist = true } }
 func newQueue(path string, opts []Option) *Queue {
 	q := &Queue{
 		path: path, logger: slog.Default(), retention: DefaultRetention, commitTx: (*bbolt.Tx).Commit,
-		line: backlog.New[struct{}](), keys: map[uint64]uint64{}, requests: make(chan *request), unlisten: func() {}, allocate: allocate,
+		line: backlog.New[struct{}](), keys: map[keyHash]uint32{}, requests: make(chan *request), unlisten: func() {}, allocate: allocate,
 		logging: rate.Sometimes{Interval: time.Minute},
 	}
 	q.stats.Store(&fprom.QueueStats{})
