@@ -30,6 +30,9 @@ func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
 		l.worksAgain(ctx, t)
 	}
 	level, text, more := l.line(t, s)
+	if !t.cfg.Logger.Enabled(ctx, level) { // the attributes cost each request two allocations
+		return
+	}
 	attrs := []slog.Attr{slog.String("event", SafeKey(s.Message.Key))}
 	if s.Result.Outcome != "" {
 		attrs = append(attrs, slog.String("outcome", string(s.Result.Outcome)), slog.Int("status", s.Result.StatusCode), slog.Int("attempt", s.Message.Attempt))
