@@ -55,10 +55,16 @@ func (t *Tracker) send(ctx context.Context, a *attempt) {
 }
 
 // enter waits at the gate, then for the limit that the queue shares with other processes. If the gate shuts meanwhile, this
-// second wait must end without taking a call, and the attempt waits at the gate once more.
+// second wait must end without taking a call, and the attempt waits at the gate once more. Nothing enters after Shutdown.
 func (t *Tracker) enter(ctx context.Context, a *attempt) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(t.running, cancel)() //nolint:contextcheck // it only ends the wait
 	for {
 		err := t.gate.enter(ctx, a)
+		if err != nil && t.running.Err() != nil {
+			err = ErrClosed
+		}
 		q, shared := t.cfg.Queue.(Limiter)
 		if err != nil || !shared {
 			return err

@@ -502,3 +502,34 @@ func TestShutdownWithTheLongestTimeout(t *testing.T) {
 		}
 	})
 }
+
+// A Track that waits for a pause or the rate limit ends with Shutdown, and sends nothing after it: the next Tracker of the
+// process has the whole limit.
+func TestTrackEndsWithShutdown(t *testing.T) {
+	for name, first := range map[string]reply{"in a pause": {status: 429}, "for the rate limit": ok()} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := always(first)
+				cfg := config(f)
+				cfg.RequestsPerMinute, cfg.Burst = 2, 1
+				tracker := start(t, cfg)
+				if _, err := tracker.Track(t.Context(), sale("first")); errors.Is(err, fprom.ErrClosed) {
+					t.Fatal(err)
+				}
+				tracked := make(chan error, 1)
+				go func() {
+					_, err := tracker.Track(t.Context(), sale("a"))
+					tracked <- err
+				}()
+				settle()
+				if err := tracker.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				begin := time.Now()
+				if err := <-tracked; !errors.Is(err, fprom.ErrClosed) || time.Since(begin) > 0 || f.count("a") != 0 {
+					t.Errorf("Track after %v and %d calls: %v", time.Since(begin), f.count("a"), err)
+				}
+			})
+		})
+	}
+}
