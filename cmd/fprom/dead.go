@@ -143,7 +143,7 @@ func (a *app) deadChange(c change) *cobra.Command {
 				return err
 			}
 			f.Personal = a.personal
-			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.changeDead(ctx, box, c, f, flags) })
+			return a.changeDead(ctx, a.opener(ctx), c, f, flags)
 		}),
 	}
 	flags.register(cmd, 0)
@@ -181,8 +181,12 @@ func (s *changeFlags) selected(keys []string, now time.Time) (fprom.Filter, erro
 	return f, nil
 }
 
-func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fprom.Filter, flags changeFlags) error {
-	plan, err := entries(box.Entries(ctx, f))
+func (a *app) changeDead(ctx context.Context, open opener, c change, f fprom.Filter, flags changeFlags) error {
+	var plan []fprom.Entry
+	err := open(func(box fprom.Outbox) (err error) {
+		plan, err = entries(box.Entries(ctx, f))
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -192,18 +196,21 @@ func (a *app) changeDead(ctx context.Context, box fprom.Outbox, c change, f fpro
 	if flags.dry || !flags.yes && a.terminal.in {
 		a.showPlan(c, plan, flags.dry)
 	}
-	n, idle := 0, false
-	if len(plan) > 0 && !flags.dry {
-		if err := a.confirm(ctx, flags.yes, "--yes to do it, --dry-run to see what it would do", fmt.Sprintf("%s %s", c.verb, count(len(plan), "dead letter"))); err != nil {
-			return err
-		}
-		if flags.wait > 0 { // after the change, a service that restarts may deliver nothing for a moment
-			idle = a.idle(ctx, box)
-		}
-		if n, err = c.applyTo(ctx, box, plan); err != nil {
-			a.note("%d of %s are known to be %s; fprom dead list shows what is left", n, count(len(plan), "dead letter"), c.done)
-			return err
-		}
+	if len(plan) == 0 || flags.dry {
+		return a.showChange(c, 0, len(plan), flags, followed{})
+	}
+	if err := a.confirm(ctx, flags.yes, "--yes to do it, --dry-run to see what it would do", fmt.Sprintf("%s %s", c.verb, count(len(plan), "dead letter"))); err != nil {
+		return err
+	}
+	return open(func(box fprom.Outbox) error { return a.changePlan(ctx, box, c, plan, flags) })
+}
+
+func (a *app) changePlan(ctx context.Context, box fprom.Outbox, c change, plan []fprom.Entry, flags changeFlags) error {
+	idle := flags.wait > 0 && a.idle(ctx, box) // after the change, a service that restarts may deliver nothing for a moment
+	n, err := c.applyTo(ctx, box, plan)
+	if err != nil {
+		a.note("%d of %s are known to be %s; fprom dead list shows what is left", n, count(len(plan), "dead letter"), c.done)
+		return err
 	}
 	var v followed
 	switch {

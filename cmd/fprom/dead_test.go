@@ -19,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	root "github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/fpromtest"
 )
 
@@ -188,6 +189,28 @@ func TestConfirmedIsWhatWasShown(t *testing.T) {
 			t.Errorf("exit %d, left %q: %s", code, got, out)
 		}
 	})
+}
+
+// A service that starts while the question stands on the terminal gets the file, and the answer counts.
+func TestAServiceStartsAtTheQuestion(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	_, e := filled(t, p)
+	for _, args := range []string{"dead drop sale:bad_1", "forget bob@example.com"} {
+		var q *boltqueue.Queue
+		out, code := onTerminalAfter(t, e.with(env{"NO_COLOR": "1"}), func() {
+			var err error
+			if q, err = boltqueue.Open(p.where); err != nil {
+				t.Errorf("%s: a service that starts: %v", args, err)
+			}
+		}, "y\n", strings.Fields(args)...)
+		if code != 0 || !strings.Contains(out, "1 dead letter") {
+			t.Errorf("%s: exit %d, %s", args, code, out)
+		}
+		if q != nil {
+			_ = q.Close()
+		}
+	}
 }
 
 // between puts itself between the service of p and its clients. It sends the answer that answer returns to the nth request for a path, or

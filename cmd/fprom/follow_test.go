@@ -75,6 +75,10 @@ func (s *silent) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.En
 	return s.Outbox.Entries(ctx, f)
 }
 
+func on(box fprom.Outbox) opener {
+	return func(f func(fprom.Outbox) error) error { return f(box) }
+}
+
 // Whoever redrives and then cannot wait for the outcomes is told how many were redriven.
 func TestRedriveCannotWait(t *testing.T) {
 	t.Parallel()
@@ -82,7 +86,7 @@ func TestRedriveCannotWait(t *testing.T) {
 	box.Add(fprom.Entry{Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDead})
 	var errs strings.Builder
 	a := &app{errs: &errs, bars: progressNone, format: formatText}
-	err := a.changeDead(t.Context(), &closing{box}, redriving, fprom.Filter{State: fprom.StateDead}, changeFlags{all: true, yes: true, wait: time.Minute})
+	err := a.changeDead(t.Context(), on(&closing{box}), redriving, fprom.Filter{State: fprom.StateDead}, changeFlags{all: true, yes: true, wait: time.Minute})
 	if !errors.Is(err, riverqueue.ErrSchema) || !strings.Contains(errs.String(), "1 dead letter redriven") {
 		t.Errorf("%v, %q", err, errs.String())
 	}
@@ -95,7 +99,7 @@ func TestDropOnlyTheChosen(t *testing.T) {
 	box.Add(fprom.Entry{Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDead, Reason: "test mode"})
 	box.Add(fprom.Entry{Key: "refund:sale:ch_1", Kind: fprom.KindRefund, State: fprom.StateDead})
 	a := &app{out: io.Discard, errs: io.Discard, bars: progressNone, format: formatText}
-	err := a.changeDead(t.Context(), box, dropping, fprom.Filter{State: fprom.StateDead, Reason: "test mode"}, changeFlags{yes: true})
+	err := a.changeDead(t.Context(), on(box), dropping, fprom.Filter{State: fprom.StateDead, Reason: "test mode"}, changeFlags{yes: true})
 	if err != nil || len(box.Events) != 1 || box.Events[0].Kind != fprom.KindRefund {
 		t.Errorf("%v, left %+v", err, box.Events)
 	}
@@ -109,7 +113,7 @@ func TestRedriveLeavesDamaged(t *testing.T) {
 	box.Add(fprom.Entry{Key: "sale:ch_2", Kind: fprom.KindSale, State: fprom.StateDead, Damaged: true})
 	var out strings.Builder
 	a := &app{out: &out, errs: &out, bars: progressNone, format: formatText}
-	err := a.changeDead(t.Context(), box, redriving, fprom.Filter{State: fprom.StateDead}, changeFlags{all: true, yes: true})
+	err := a.changeDead(t.Context(), on(box), redriving, fprom.Filter{State: fprom.StateDead}, changeFlags{all: true, yes: true})
 	if exitCode(err) != exitAttention || !strings.Contains(out.String(), "1 dead letter redriven") || !strings.Contains(out.String(), "1 dead letter not redriven") {
 		t.Errorf("%v, %q", err, out.String())
 	}

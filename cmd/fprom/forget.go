@@ -31,7 +31,7 @@ Events that were recorded with an address and a uid are found by the address.`,
 			if strings.Contains(customer, "@") { // else the blanks are a part of the uid
 				customer = strings.TrimSpace(customer)
 			}
-			return a.withOutbox(ctx, func(box fprom.Outbox) error { return a.erase(ctx, box, customer, yes, dry) })
+			return a.erase(ctx, a.opener(ctx), customer, yes, dry)
 		}),
 	}
 	a.outboxFlag(cmd)
@@ -40,12 +40,14 @@ Events that were recorded with an address and a uid are found by the address.`,
 	return cmd
 }
 
-func (a *app) erase(ctx context.Context, box fprom.Outbox, customer string, yes, dry bool) error {
-	letters, err := entries(box.Entries(ctx, fprom.Filter{Customer: customer, State: fprom.StateDead}))
-	if err != nil {
+func (a *app) erase(ctx context.Context, open opener, customer string, yes, dry bool) error {
+	var letters, waiting []fprom.Entry
+	err := open(func(box fprom.Outbox) (err error) {
+		if letters, err = entries(box.Entries(ctx, fprom.Filter{Customer: customer, State: fprom.StateDead})); err == nil {
+			waiting, err = entries(box.Entries(ctx, fprom.Filter{Customer: customer, State: fprom.StateWaiting}))
+		}
 		return err
-	}
-	waiting, err := entries(box.Entries(ctx, fprom.Filter{Customer: customer, State: fprom.StateWaiting}))
+	})
 	if err != nil {
 		return err
 	}
@@ -55,7 +57,11 @@ func (a *app) erase(ctx context.Context, box fprom.Outbox, customer string, yes,
 		if err := a.confirm(ctx, yes, "--yes to do it, --dry-run to see what it would do", "erase "+what); err != nil {
 			return err
 		}
-		if n, err = box.Forget(ctx, customer); err != nil {
+		err := open(func(box fprom.Outbox) (err error) {
+			n, err = box.Forget(ctx, customer)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

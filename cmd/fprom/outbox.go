@@ -50,6 +50,14 @@ func (a *app) withOutbox(ctx context.Context, f func(fprom.Outbox) error, opts .
 	return a.use(where, box, end, f)
 }
 
+// opener calls a function with the open outbox, and closes it.
+type opener func(func(fprom.Outbox) error) error
+
+// opener opens the outbox at each call. In between, as while the program asks, a service can open the file.
+func (a *app) opener(ctx context.Context) opener {
+	return func(f func(fprom.Outbox) error) error { return a.withOutbox(ctx, f) }
+}
+
 // use calls f with the open outbox at where, and closes it.
 func (a *app) use(where string, box fprom.Outbox, end func() error, f func(fprom.Outbox) error) error {
 	err := errors.Join(f(box), end())
