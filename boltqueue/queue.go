@@ -36,7 +36,7 @@ type Queue struct {
 	stats     atomic.Pointer[fprom.QueueStats] // of the last commit
 	tracker   atomic.Pointer[func() fprom.Stats]
 	logging   rate.Sometimes        // limits the lines of writeOutcome
-	unwritten atomic.Pointer[error] // of the last outcome of this Run; nil, or of nil, if it was written
+	unwritten atomic.Pointer[error] // why the last outcome of this Run is not written; nil if it is
 
 	requests  chan *request  // to the committer
 	committer sync.WaitGroup // the goroutine that alone writes the file
@@ -121,7 +121,7 @@ func (q *Queue) Stats(context.Context) (fprom.QueueStats, error) {
 	}
 	s := *q.stats.Load()
 	s.Delivering = q.line.Running()
-	if err := q.unwritten.Load(); err != nil && *err != nil {
+	if err := q.unwritten.Load(); err != nil {
 		s.Delivering, s.PauseReason = false, "outcomes cannot be written: "+safelog.Text(*err)
 	}
 	return s, nil

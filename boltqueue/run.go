@@ -76,9 +76,11 @@ func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error
 	for ended := false; !ended; {
 		ended = ctx.Err() != nil
 		err := q.write(context.WithoutCancel(ctx), apply)
-		if q.unwritten.Store(&err); err == nil {
+		if err == nil {
+			q.unwritten.Store(nil)
 			return true
 		}
+		q.unwritten.Store(&err)
 		q.logging.Do(func() {
 			q.logger.Error("fprom: outcomes could not be written to the outbox; nothing more is sent until they are; an event whose outcome is not written when the service ends will be sent again, which its event id makes safe", slog.String("path", q.path), safelog.Error(err))
 		})
