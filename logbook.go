@@ -30,7 +30,7 @@ func (l *logbook) log(ctx context.Context, t *Tracker, s Step) {
 		l.worksAgain(ctx, t)
 	}
 	level, text, more := l.line(t, s)
-	if !t.cfg.Logger.Enabled(ctx, level) { // the attributes cost each request two allocations
+	if !t.cfg.Logger.Enabled(ctx, level) { // the attributes cost each request an allocation
 		return
 	}
 	attrs := []slog.Attr{slog.String("event", SafeKey(s.Message.Key))}
