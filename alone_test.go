@@ -540,8 +540,16 @@ func TestTrackOfARefund(t *testing.T) {
 	})
 }
 
-// TestRefundOfARejectedSale: the sale is rejected before the Enqueue that stored it returns, since the Observer of another event of
-// the same call is slow. It waits no more, so its refund is sent.
+// lateQueue returns from each Put a minute after it has stored the events.
+type lateQueue struct{ fprom.Queue }
+
+func (q lateQueue) Put(ctx context.Context, m ...fprom.Message) error {
+	defer time.Sleep(time.Minute)
+	return q.Queue.Put(ctx, m...)
+}
+
+// TestRefundOfARejectedSale: the sale is rejected before the Put that stored it returns. It waits no more, so its refund is sent,
+// and a corrected sale is no conflict.
 func TestRefundOfARejectedSale(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := &fake{answer: func(_ int, c call) reply {
@@ -551,11 +559,7 @@ func TestRefundOfARejectedSale(t *testing.T) {
 			return ok()
 		}}
 		cfg := config(f)
-		cfg.Observer = func(_ context.Context, s fprom.Step) {
-			if s.Stage == fprom.StageEnqueued && s.Message.Key == "sale:other" {
-				time.Sleep(time.Minute)
-			}
-		}
+		cfg.Queue = lateQueue{fprom.NewMemoryQueue(0)}
 		tracker := start(t, cfg)
 		time.Sleep(time.Minute) // there are tokens for all
 		enqueue(t, tracker, sale("other"), sale("bad"))
@@ -565,6 +569,48 @@ func TestRefundOfARejectedSale(t *testing.T) {
 		flush(t, tracker, time.Minute)
 		if s := tracker.Stats(); s.Rejected != 1 || s.Tracked != 2 {
 			t.Errorf("stats %+v", s)
+		}
+		corrected := sale("bad")
+		corrected.Amount++
+		if _, err := tracker.Track(t.Context(), corrected); errors.Is(err, fprom.ErrConflict) {
+			t.Errorf("Track of the corrected sale: %v", err)
+		}
+	})
+}
+
+// TestRefundOfASaleThatIsPutAgain: a failed Put of an event that waits already does not end its waiting. What waits only in a
+// failed Put does not wait.
+func TestRefundOfASaleThatIsPutAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{answer: func(n int, _ call) reply {
+			if n == 1 {
+				return reply{status: 500}
+			}
+			return ok()
+		}}
+		cfg := config(f)
+		cfg.Queue, cfg.Workers = fprom.NewMemoryQueue(2), 1
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("first"))
+		settle()
+		if err := tracker.Enqueue(t.Context(), sale("first"), sale("more"), sale("excess")); !errors.Is(err, fprom.ErrQueueFull) {
+			t.Fatalf("Enqueue: %v, want a full queue", err)
+		}
+		back := refund("back")
+		back.Email, back.UID, back.SaleEventID = "other@example.com", "", "first" // another customer, so only SaleEventID keeps the order
+		enqueue(t, tracker, back)
+		settle()
+		if n := f.count("back"); n != 0 {
+			t.Errorf("the refund was sent %d times before its sale", n)
+		}
+		more := sale("more")
+		more.Amount++
+		if _, err := tracker.Track(t.Context(), more); err != nil {
+			t.Errorf("Track of a sale that was not stored before, now with another amount: %v", err)
+		}
+		flush(t, tracker, time.Hour)
+		if n := f.count("back"); n != 1 {
+			t.Errorf("the refund was sent %d times after its sale", n)
 		}
 	})
 }
