@@ -54,8 +54,8 @@ type WebhookOptions struct {
 const maxWebhook = 1 << 20
 
 // WebhookHandler receives FirstPromoter's webhooks, version 2. It answers 200 to a webhook that it handled, has handled before
-// or does not need, 401 to one without the secrets, 400, 405 or 413 to what is no webhook, and 500 if On or Changes failed, so that
-// FirstPromoter sends it again. The error is a *fprom.ValidationError that names an option.
+// or does not need, 401 to one without the secrets, and 400, 405 or 413 to what is no webhook. It answers 500 if On or Changes failed, and
+// 503 to a repeat of a webhook that it is handling: then FirstPromoter sends it again. The error is a *fprom.ValidationError that names an option.
 func WebhookHandler(o WebhookOptions) (http.Handler, error) {
 	bad := func(field, reason string) (http.Handler, error) {
 		return nil, &fprom.ValidationError{Field: "WebhookOptions." + field, Reason: reason}
@@ -150,17 +150,21 @@ func (h *receiver) take(ctx context.Context, id string, body []byte) int {
 	if hook.ID == "" {
 		hook.ID = id
 	}
+	must, handled := h.seen.claim(hook.ID)
+	if must {
+		defer func() { h.seen.end(hook.ID, handled) }() // also after a panic
+	}
 	switch {
-	case test, h.Changes != nil && h.Changes.seen(hook.ID):
+	case test, handled, h.Changes != nil && h.Changes.seen(hook.ID):
 		return http.StatusOK
-	case !h.seen.claim(hook.ID):
-		return http.StatusOK
+	case !must: // it may fail yet
+		return http.StatusServiceUnavailable
 	}
 	if err := h.handle(ctx, hook); err != nil {
-		h.seen.release(hook.ID)
 		h.Logger.Error("fprom: a FirstPromoter webhook was not handled; FirstPromoter delivers it again", slog.String("webhook", hook.ID), slog.String("type", hook.Type), safelog.Error(err))
 		return http.StatusInternalServerError
 	}
+	handled = true
 	return http.StatusOK
 }
 

@@ -174,24 +174,44 @@ func TestWebhookIsTakenOnce(t *testing.T) {
 	}
 }
 
+// A webhook that comes again while it is handled is not handled twice. It gets no success either, since the first one may fail yet, with
+// an error or a panic: then FirstPromoter must send it again.
 func TestConcurrentDeliveriesOfOneWebhook(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	n := 0
-	h := receiver(t, firstpromoter.WebhookOptions{On: func(context.Context, firstpromoter.Webhook) error {
-		mu.Lock()
-		defer mu.Unlock()
-		n++
-		return nil
-	}})
-	var wg sync.WaitGroup
-	for range 20 {
-		wg.Go(func() { deliver(t, h, hook("w1", "commission.created", 7, "")) })
-	}
-	wg.Wait()
-	if n != 1 {
-		t.Errorf("handled %d times", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		h := receiver(t, firstpromoter.WebhookOptions{On: func(context.Context, firstpromoter.Webhook) error {
+			n++
+			time.Sleep(time.Minute)
+			switch n {
+			case 1:
+				return errors.New("later")
+			case 2:
+				panic("a mistake of the service")
+			}
+			return nil
+		}})
+		body := hook("w1", "commission.created", 7, "")
+		for i, want := range []int{500, 0, 200} {
+			first := 0 // after a panic
+			var both sync.WaitGroup
+			both.Go(func() {
+				defer func() { _ = recover() }() // as net/http does
+				first = deliver(t, h, body)
+			})
+			synctest.Wait()
+			if code := deliver(t, h, body); code != 503 {
+				t.Errorf("a repeat while call %d is under way: %d", i+1, code)
+			}
+			both.Wait()
+			if first != want || n != i+1 {
+				t.Errorf("call %d: %d, want %d; handled %d times", i+1, first, want, n)
+			}
+		}
+		if code := deliver(t, h, body); code != 200 || n != 3 {
+			t.Errorf("a repeat after the success: %d; handled %d times", code, n)
+		}
+	})
 }
 
 // What webhooks said survives a restart, a torn last line, and any order.
