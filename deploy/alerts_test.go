@@ -146,6 +146,7 @@ func TestAlertsFire(t *testing.T) {
 		}, []string{"FpromConflict"}},
 		{"conflict of EnqueueTx", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x220 8x20"}, []string{"FpromConflict"}},
 		{"conflict of 400 days ago is forgotten", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x220 6x20"}, nil},
+		{"service of a release before the rules", map[string]string{`fprom_outbox_unwritable`: "", `fprom_outbox_delivering`: ""}, []string{"FpromOldRelease"}},
 		{"service is down", map[string]string{
 			`fprom_outbox_unreadable`: "0x200 stale", `fprom_outbox_delivering`: "1x200 stale", `fprom_outbox_size{state="bulk"}`: "", `fprom_outbox_size{state="dead"}`: "",
 		}, []string{"FpromAbsent"}},
