@@ -63,7 +63,7 @@ func filterArgs(f fprom.Filter, maxRows int) ([]any, error) {
 func (q *Queue) Entries(ctx context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return paging.Entries(f, pageSize, func(f fprom.Filter) ([]fprom.Entry, error) {
 		args, err := filterArgs(f, pageSize)
-		if err = cmp.Or(q.errClosed(), err); err != nil {
+		if err = cmp.Or(q.ready(ctx), err); err != nil {
 			return nil, explain("entries", err)
 		}
 		rows, _ := q.pool.Query(ctx, q.sql(entriesSQL), args...) // CollectRows returns its error

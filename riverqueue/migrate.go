@@ -110,10 +110,10 @@ func (q *Queue) check(ctx context.Context, db queryRow) error {
 	return nil
 }
 
-// explain says what failed, and what to do if a table, view, function, schema or right is missing. It leaves nil and a conflict as they are.
+// explain says what failed, and what to do if a table, view, function, schema or right is missing. It leaves nil, ErrQueueClosed and a conflict as they are.
 func explain(what string, err error) error {
 	switch state := sqlState(err); {
-	case err == nil || errors.Is(err, fprom.ErrConflict) || errors.Is(err, ErrSchema):
+	case err == nil || errors.Is(err, fprom.ErrConflict) || errors.Is(err, fprom.ErrQueueClosed) || errors.Is(err, ErrSchema):
 		return err
 	case state == "42P01" || state == "42883" || state == "3F000":
 		return fmt.Errorf("%w (%s): call Migrate, or restore the functions of the schema with its tables: %w", ErrSchema, what, err)

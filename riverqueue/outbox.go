@@ -1,6 +1,7 @@
 package riverqueue
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"time"
@@ -52,12 +53,9 @@ func (q *Queue) Drop(ctx context.Context, f fprom.Filter) (int, error) {
 
 // changeDead runs a statement on the dead letters that f selects.
 func (q *Queue) changeDead(ctx context.Context, f fprom.Filter, what, sql string) (n int, err error) {
-	if err := q.errClosed(); err != nil {
-		return 0, err
-	}
 	f.State = fprom.StateDead
 	args, err := filterArgs(f, math.MaxInt)
-	if err == nil {
+	if err = cmp.Or(q.ready(ctx), err); err == nil {
 		err = q.pool.QueryRow(ctx, q.sql(sql), args...).Scan(&n)
 	}
 	return n, explain(what, err)
@@ -65,11 +63,11 @@ func (q *Queue) changeDead(ctx context.Context, f fprom.Filter, what, sql string
 
 // Forget implements fprom.Outbox. Events that are done lost their customer with the outcome. Waiting events are not counted.
 func (q *Queue) Forget(ctx context.Context, customer string) (n int, err error) {
-	if err := q.errClosed(); err != nil {
-		return 0, err
-	}
 	if customer == "" {
 		return 0, &fprom.ValidationError{Field: "customer", Reason: "is empty"}
+	}
+	if err = q.ready(ctx); err != nil {
+		return 0, explain("forget", err)
 	}
 	err = q.pool.QueryRow(ctx, q.sql(forgetSQL), backlog.Customer(customer)).Scan(&n)
 	return n, explain("forget", err)
@@ -77,12 +75,9 @@ func (q *Queue) Forget(ctx context.Context, customer string) (n int, err error) 
 
 // History implements fprom.Outbox.
 func (q *Queue) History(ctx context.Context, from, to time.Time, step time.Duration) ([]fprom.Bucket, error) {
-	if err := q.errClosed(); err != nil {
-		return nil, err
-	}
 	buckets, err := fprom.NewBuckets(from, to, step)
-	if err != nil || len(buckets) == 0 {
-		return nil, err
+	if err = cmp.Or(q.ready(ctx), err); err != nil || len(buckets) == 0 {
+		return nil, explain("history", err)
 	}
 	rows, _ := q.pool.Query(ctx, q.sql(historySQL), buckets[0].Start, to, step.Seconds()) // ForEachRow returns its error
 	var i, count int

@@ -116,6 +116,11 @@ func (q *Queue) errClosed() error {
 	}
 }
 
+// ready returns an error after Close, and if this program cannot work with the tables: it could misread them.
+func (q *Queue) ready(ctx context.Context) error {
+	return cmp.Or(q.errClosed(), q.check(ctx, q.pool.QueryRow))
+}
+
 // row runs a statement in a READ COMMITTED transaction of one round trip, so that a process that stops holds no lock. If the statement
 // returns no row, Scan leaves its arguments as they are.
 func (q *Queue) row(ctx context.Context, sql string, args ...any) pgx.Row {

@@ -38,8 +38,8 @@ func countSQL(condition, index string) string {
 // Stats counts for all replicas together. It costs milliseconds, however many events wait: beyond 20,000 it returns
 // PostgreSQL's estimate.
 func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
-	if err := q.errClosed(); err != nil {
-		return fprom.QueueStats{}, err
+	if err := q.ready(ctx); err != nil {
+		return fprom.QueueStats{}, explain("stats", err)
 	}
 	rows, _ := q.pool.Query(ctx, q.sql(statsSQL), pgx.StrictNamedArgs{"running": q.running.Load(), "paused": pausedReason}) // CollectExactlyOneRow returns its error
 	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByNameLax[fprom.QueueStats])
@@ -61,11 +61,12 @@ const flushSQL = `WITH waiting AS NOT MATERIALIZED (SELECT * FROM $schema.fprom_
 
 // Flush waits until every event that any process stored in the schema before the call has an outcome.
 func (q *Queue) Flush(ctx context.Context) error {
-	if err := q.errClosed(); err != nil {
-		return err
-	}
 	var last int64
-	if err := q.pool.QueryRow(ctx, q.sql(`SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`)).Scan(&last); err != nil {
+	err := q.ready(ctx)
+	if err == nil {
+		err = q.pool.QueryRow(ctx, q.sql(`SELECT coalesce(max(seq), 0) FROM $schema.fprom_ledger WHERE account_id = $account`)).Scan(&last)
+	}
+	if err != nil {
 		return cmp.Or(ctx.Err(), explain("flush", err))
 	}
 	defer q.note("flush", nil)
