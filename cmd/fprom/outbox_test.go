@@ -217,6 +217,28 @@ func flush(t *testing.T, tracker *root.Tracker) {
 	}
 }
 
+// newer returns the address of a schema that a release has migrated with which this one cannot work.
+func newer(t *testing.T) string {
+	t.Helper()
+	p := inDatabase(t)
+	if err := p.open(t).Close(); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(p.where)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := pgx.Connect(t.Context(), database)
+	if err == nil {
+		_, err = c.Exec(t.Context(), "INSERT INTO "+u.Query().Get("schema")+".fprom_migration (version, min_version) VALUES (99, 99)")
+		err = errors.Join(err, c.Close(t.Context()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.where
+}
+
 // What is wrong with an outbox is said in the words of doctor, and in one line.
 func TestOutboxInWords(t *testing.T) {
 	t.Parallel()
@@ -248,6 +270,7 @@ func TestOutboxInWords(t *testing.T) {
 		{empty, "is an empty file", 1},
 		{"postgres://nobody@127.0.0.1:1/shop", "PostgreSQL cannot be reached", 5},
 		{inDatabase(t).where, "the tables are missing", 1},
+		{newer(t), "the fprom of the service's release", 1},
 	} {
 		for _, args := range [][]string{{"status"}, {"events", "-o", "jsonl"}, {"dead", "list"}} {
 			if r := fprom(t, env{"FPROM_OUTBOX": c.where}, args...).want(t, c.code); !strings.Contains(r.err, c.says) || strings.Contains(r.err, "boltqueue.Dial") || strings.Contains(r.err, "[address]") || strings.Count(r.err, "\n") != 1 {

@@ -57,7 +57,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, fs.ErrPermission):
 		return &problem{what: "permission denied", do: "run it as the user of the service, and let that user write the file and its directory"}
 	case errors.Is(err, riverqueue.ErrSchema):
-		return &problem{what: "the tables are missing or of another version", do: "call riverqueue's Queue.Migrate when the service starts; check ?schema="}
+		return &problem{what: "the tables are missing or of another version", do: "check ?schema=, and use the fprom of the service's release; if no service has made the tables yet, let it call riverqueue's Queue.Migrate when it starts"}
 	case isPg && pg.Code == "42501":
 		return errNoRights
 	case isPg && strings.HasPrefix(pg.Code, "28"):
