@@ -23,7 +23,7 @@ const DefaultBaseURL = "https://api.firstpromoter.com/api/v2/track"
 // field means its default. A Config that is printed or logged does not show the key; it cannot be encoded as JSON.
 type Config struct {
 	// APIKey and AccountID are FirstPromoter's credentials (Settings → Integrations → Manage API keys).
-	// Default: $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID.
+	// Default: $FIRSTPROMOTER_API_KEY and $FIRSTPROMOTER_ACCOUNT_ID. A durable queue is for one account: what waits in it goes to this one.
 	APIKey, AccountID string
 	// BaseURL is the address of the API, without the kind of event, such as "/sale". http is allowed for loopback hosts only. If the host
 	// is FirstPromoter's, the path must be that of DefaultBaseURL.

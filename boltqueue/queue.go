@@ -83,8 +83,8 @@ func WithLogger(l *slog.Logger) Option {
 	}
 }
 
-// WithWait lets Open wait up to d while another process has the file, instead of returning ErrLocked within a second. Open gets the
-// file within a second after that process ends or dies. For a deploy without a gap, start the new process, then stop the old one.
+// WithWait lets Open wait up to d, instead of a second, while another process has the file. Open gets it within a second after that one
+// ends or dies. In a deploy neither serves during the old one's Tracker.Shutdown, which sends events until its ctx ends: give it a second.
 func WithWait(d time.Duration) Option { return func(q *Queue) { q.wait = d } }
 
 // WithoutSocket serves no socket beside the file: other processes cannot see or change the outbox while it is open. Use it in
