@@ -59,20 +59,21 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 	r.filter.Keys = nil
 	for _, k := range f.SafeKeys() {
 		r.keys[k] = true
+		r.seqs = append(r.seqs, q.openSeq(hashOf(k))) // before the file is read: what is not open any more is done there
 	}
+	failpoint("looked up")
 	return r, q.view(func(tx *bbolt.Tx) error {
 		r.end = tx.Bucket(bucketOpen).Sequence()
 		old := tx.Bucket(bucketTimes).Cursor()
 		old.Seek(timeKey(f.Since.Add(-maxSkew), 0)) // then Prev, also if there is no such key
 		k, _ := old.Prev()                          // its event, and all with a lower seq, were recorded before f.Since
 		r.after = max(r.after, seqOfTimeKey(k))
-		if f.Kind == "" || (fprom.Message{Kind: f.Kind}).Repeats() {
-			return nil
-		}
 		for k := range r.keys {
-			r.seqs = append(r.seqs, q.openSeq(tx, hashOf(k)), seqOf(tx.Bucket(bucketIDs).Get([]byte(k))), r.end+1)
+			r.seqs = append(r.seqs, seqOf(tx.Bucket(bucketIDs).Get([]byte(k))), r.end+1)
 		}
-		slices.Sort(r.seqs)
+		if slices.Sort(r.seqs); f.Kind == "" || (fprom.Message{Kind: f.Kind}).Repeats() {
+			r.seqs = nil
+		}
 		return nil
 	})
 }

@@ -1,10 +1,12 @@
 package boltqueue_test
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
@@ -58,5 +60,29 @@ func TestWithoutRun(t *testing.T) {
 	defer q.Close()
 	if s, err := q.Stats(t.Context()); err != nil || s.Pending != 45 || s.Bulk != 15 {
 		t.Errorf("opened to run: %+v %v", s, err)
+	}
+}
+
+// TestEntriesOfAnEventThatIsDoneMeanwhile: the events with some keys are looked up among the open ones and in the ledger. One that gets its
+// outcome between these is found: a lost look would cost a commission, since billing/stripe sends a sale again that it finds.
+func TestEntriesOfAnEventThatIsDoneMeanwhile(t *testing.T) { //nolint:paralleltest // the failpoint is that of all tests
+	q, m := open(t, t.TempDir()), sale(t, 1, 100)
+	put(t, q, m)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	boltqueue.SetFailpoint(func(name string) {
+		if name == "looked up" {
+			deliver(t, q, nil)
+		}
+	})
+	defer boltqueue.SetFailpoint(func(string) {})
+	found := 0
+	for e, err := range q.Entries(ctx, fprom.Filter{Keys: []string{m.Key}, Kind: m.Kind}) {
+		if found++; err != nil || e.State != fprom.StateDone {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
+	if found != 1 {
+		t.Errorf("found %d entries, want one", found)
 	}
 }

@@ -1,6 +1,7 @@
 package boltqueue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type Queue struct {
 
 	mu   sync.Mutex
 	keys map[keyHash]uint32 // the key of each open event → the lower half of its seq
+	last uint64             // the highest of these seqs so far
 
 	unlisten func()
 	close    func() error // sync.OnceValue
@@ -75,13 +77,7 @@ func WithRetention(d time.Duration) Option {
 
 // WithLogger sets the logger for problems that no call returns: outcomes that could not be written, damaged records, a socket
 // that cannot be made. Default slog.Default().
-func WithLogger(l *slog.Logger) Option {
-	return func(q *Queue) {
-		if l != nil {
-			q.logger = l
-		}
-	}
-}
+func WithLogger(l *slog.Logger) Option { return func(q *Queue) { q.logger = cmp.Or(l, q.logger) } }
 
 // WithWait lets Open wait up to d, instead of a second, while another process has the file. Open gets it within a second after that one
 // ends or dies. In a deploy neither serves during the old one's Tracker.Shutdown, which sends events until its ctx ends: give it a second.

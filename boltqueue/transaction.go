@@ -52,7 +52,7 @@ func (t *transaction) publish() {
 		if seq == 0 {
 			delete(t.q.keys, hash)
 		} else {
-			t.q.keys[hash] = uint32(seq)
+			t.q.keys[hash], t.q.last = uint32(seq), max(t.q.last, seq)
 		}
 	}
 	t.q.mu.Unlock()
@@ -121,19 +121,18 @@ func (t *transaction) openSeq(hash keyHash) uint64 {
 	if seq, changed := t.keys[hash]; changed {
 		return seq
 	}
-	return t.q.openSeq(t.open.Tx(), hash)
+	return t.q.openSeq(hash)
 }
 
 // openSeq returns the seq of the open event whose key has this hash; 0 if there is none.
-func (q *Queue) openSeq(tx *bbolt.Tx, hash keyHash) uint64 {
+func (q *Queue) openSeq(hash keyHash) uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	low, ok := q.keys[hash]
 	if !ok {
 		return 0
 	}
-	last := tx.Bucket(bucketOpen).Sequence() // all open events are among the last 1<<32
-	return last - uint64(uint32(last)-low)
+	return q.last - uint64(uint32(q.last)-low) // all open events are among the last 1<<32
 }
 
 // store makes m the last waiting event.
