@@ -548,8 +548,8 @@ func (q lateQueue) Put(ctx context.Context, m ...fprom.Message) error {
 	return q.Queue.Put(ctx, m...)
 }
 
-// TestRefundOfARejectedSale: the sale is rejected before the Put that stored it returns. It waits no more, so its refund is sent,
-// and a corrected sale is no conflict.
+// TestRefundOfARejectedSale: the sale is rejected before the Put that stored it returns, and it is put again while the queue still has
+// it, since the Observer is slow. It waits no more, so its refund is sent, and a corrected sale is no conflict.
 func TestRefundOfARejectedSale(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := &fake{answer: func(_ int, c call) reply {
@@ -560,9 +560,15 @@ func TestRefundOfARejectedSale(t *testing.T) {
 		}}
 		cfg := config(f)
 		cfg.Queue = lateQueue{fprom.NewMemoryQueue(0)}
+		cfg.Observer = func(_ context.Context, s fprom.Step) {
+			if s.Stage == fprom.StageDead {
+				time.Sleep(3 * time.Minute)
+			}
+		}
 		tracker := start(t, cfg)
 		time.Sleep(time.Minute) // there are tokens for all
 		enqueue(t, tracker, sale("other"), sale("bad"))
+		enqueue(t, tracker, sale("bad"))
 		back := refund("back")
 		back.SaleEventID = "bad"
 		enqueue(t, tracker, back)

@@ -28,7 +28,6 @@ type dedupe struct {
 	again      *cache.Cache // the ids with a failure or a NotReferral, for more than a day after their last attempt
 	young, old *cache.Cache // the other ids
 	youngSince time.Time
-	outcomes   uint64                   // how many events from the queue got one
 	sending    map[string]chan struct{} // ids of the calls under way; closed when the call has ended
 }
 
@@ -36,9 +35,9 @@ type dedupe struct {
 type known struct {
 	digest    uint64
 	waits     bool      // the queue has stored it, and it has no outcome. Never set if other processes deliver too
+	settled   bool      // the queue's event with this digest got its outcome
 	sent      bool      // a call got no outcome: it may have registered the event
 	delivered Outcome   // of the delivery; empty if there was none
-	outcome   uint64    // the number of its last outcome from the queue; zero if there was none
 	failure   *failure  // of the attempts without an outcome; nil if there is none. Only the call under way may change it
 	notFound  time.Time // the first NotReferral of a sale that is asked about again; zero if there is none
 }
@@ -91,20 +90,14 @@ func (d *dedupe) look(key string) known {
 	return d.get(key)
 }
 
-// ended returns how many events from the queue got an outcome.
-func (d *dedupe) ended() uint64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.outcomes
-}
-
-// stored notes which of ms the queue has: they wait, unless they got an outcome before Put returned. ended is the number before it.
-func (d *dedupe) stored(ms []Message, ended uint64, has func(Message) bool) {
+// stored notes which of ms the queue has: they wait. An event with an outcome may wait no more: it got that before Put returned, or the
+// queue had not removed it yet, and took m for its repeat.
+func (d *dedupe) stored(ms []Message, has func(Message) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, m := range ms {
-		if k := d.get(m.Key); has(m) && k.delivered == "" && k.outcome <= ended {
-			k.digest, k.waits = m.Digest, true
+		if k := d.get(m.Key); has(m) && k.delivered == "" && (!k.settled || k.digest != m.Digest) {
+			k.digest, k.waits, k.settled = m.Digest, true, false
 			d.set(m.Key, k)
 		}
 	}
@@ -152,9 +145,7 @@ func (d *dedupe) endSend(a *attempt) {
 	k := d.get(a.Key)
 	k.sent, k.failure, k.notFound = k.sent || a.sent && !a.good(), a.known.failure, a.known.notFound
 	if a.queued && (a.class == classDone || a.class == classRejected) {
-		k.waits, k.failure, k.notFound = false, nil, time.Time{}
-		d.outcomes++
-		k.outcome = d.outcomes
+		k.digest, k.waits, k.settled, k.failure, k.notFound = a.Digest, false, true, nil, time.Time{}
 	}
 	if a.class == classDone && !a.Repeats() && (a.queued || a.Outcome != NotReferral) {
 		k.digest, k.delivered = a.Digest, a.Outcome

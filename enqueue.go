@@ -84,7 +84,7 @@ func (t *Tracker) put(ctx context.Context, ms, conflicts []Message) ([]Message, 
 		bounded, cancel = context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 		defer cancel()
 	}
-	ended, conflict, keys := t.dedupe.ended(), false, []string(nil)
+	conflict, keys := false, []string(nil)
 	err := t.guard(ctx, "the Queue or Enqueuer", func() error { // a method of its error may panic, too
 		err := t.cfg.Queue.Put(bounded, ms...)
 		if c, ok := errors.AsType[*ConflictError](err); ok {
@@ -100,7 +100,7 @@ func (t *Tracker) put(ctx context.Context, ms, conflicts []Message) ([]Message, 
 	t.counts.update(func(s *Stats) { s.PutError = shortText(err) })
 	stored := func(m Message) bool { return err == nil && (!conflict || !unnamed && !named(m)) }
 	if _, shared := t.cfg.Queue.(Limiter); !shared { // else another process may give an event up, which frees its id
-		t.dedupe.stored(ms, ended, stored)
+		t.dedupe.stored(ms, stored)
 	}
 	for _, m := range ms { // ms is not changed: the queue may keep it
 		switch {
