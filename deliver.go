@@ -62,7 +62,7 @@ func (t *Tracker) enter(ctx context.Context, a *attempt) error {
 	defer context.AfterFunc(t.running, cancel)() //nolint:contextcheck // it only ends the wait
 	for {
 		err := t.gate.enter(ctx, a)
-		if err != nil && t.running.Err() != nil {
+		if t.running.Err() != nil { // also if the end of ctx came too late
 			err = ErrClosed
 		}
 		q, shared := t.cfg.Queue.(Limiter)

@@ -533,3 +533,26 @@ func TestTrackEndsWithShutdown(t *testing.T) {
 		})
 	}
 }
+
+// Nor does a Track send anything after Shutdown that waited for another call with its id.
+func TestSecondTrackEndsWithShutdown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(reply{status: 500, after: 5 * time.Second})
+		tracker := start(t, config(f))
+		time.Sleep(time.Minute) // there are tokens
+		go func() { _, _ = tracker.Track(t.Context(), sale("a")) }()
+		settle()
+		second := make(chan error, 1)
+		go func() {
+			_, err := tracker.Track(t.Context(), sale("a"))
+			second <- err
+		}()
+		settle()
+		if err := tracker.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := <-second; !errors.Is(err, fprom.ErrClosed) || f.count("a") != 1 {
+			t.Errorf("the second Track after %d calls: %v", f.count("a"), err)
+		}
+	})
+}
