@@ -256,7 +256,9 @@ func TestUnauthorizedAfterOtherRefusals(t *testing.T) {
 			}
 			return reply{status: 401}
 		}}
-		tracker := start(t, config(f))
+		cfg := config(f)
+		cfg.Workers = 1 // no other call is under way when a refusal is noted
+		tracker := start(t, cfg)
 		for i := range 20 {
 			enqueue(t, tracker, sale(strconv.Itoa(i)))
 		}
