@@ -14,7 +14,7 @@ type Stage string
 
 // The stages.
 const (
-	StageEnqueued  Stage = "enqueued"  // accepted: stored in the queue
+	StageEnqueued  Stage = "enqueued"  // accepted: stored in the queue. A quick worker may come first: its step is before this one then
 	StageDelivered Stage = "delivered" // has its outcome: Tracked, NotReferral or Duplicate
 	StageRetry     Stage = "retry"     // the attempt failed, was refused, or came too early; another one follows
 	StagePaused    Stage = "paused"    // the answer pauses all delivery; the event is kept, no attempt is spent
