@@ -31,7 +31,7 @@ func main() {
 func run(ctx context.Context, args []string) (code int) {
 	out := &stdout{w: os.Stdout}
 	a := &app{out: out, errs: os.Stderr, commissionStatus: func(int64) string { return "" }}
-	a.terminal.in, a.terminal.out, a.terminal.errs = term.IsTerminal(0), term.IsTerminal(1), term.IsTerminal(2)
+	a.terminal.in, a.terminal.out, a.terminal.errs = isTerminal(os.Stdin), isTerminal(os.Stdout), isTerminal(os.Stderr)
 	defer func() {
 		if p := recover(); p != nil {
 			report(a.errs, isJSON(formatOf(args)), failed("a mistake in this program, please report it: %v\n%s", p, debug.Stack()))
@@ -53,6 +53,9 @@ func run(ctx context.Context, args []string) (code int) {
 	report(a.errs, isJSON(formatOf(args)), err)
 	return exitCode(err)
 }
+
+// isTerminal reports whether f is a terminal. Windows has other numbers than 0, 1 and 2 for these files.
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // app is what all commands share.
 type app struct {

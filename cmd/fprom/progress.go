@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -97,7 +98,7 @@ func (p *progress) show(now time.Time) {
 	}
 	switch {
 	case p.bar:
-		columns, _, err := term.GetSize(2)
+		columns, _, err := term.GetSize(int(os.Stderr.Fd()))
 		if err != nil || columns < 2 {
 			columns = 80
 		}
@@ -143,7 +144,7 @@ func (p *progress) text(rate float64, left time.Duration) string {
 	return fmt.Sprintf("%s: %s%d%s, %.1f a second%s", p.what, bar, p.done, of, rate, rest)
 }
 
-// colours says whether stdout and stderr may have colours.
+// colours says whether stdout and stderr may have colours. The console of Windows may show their escape sequences as text.
 func (a *app) colours() bool {
-	return a.terminal.out && a.terminal.errs && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return runtime.GOOS != "windows" && a.terminal.out && a.terminal.errs && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
