@@ -182,9 +182,9 @@ func callProblem(a *answer, most time.Duration) (problem, fix string) {
 		none = fmt.Sprintf("connected to %s, but no answer: ", connected)
 	}
 	switch {
-	case errors.Is(a.err, syscall.ECONNREFUSED):
+	case isSystem(a.err, syscall.ECONNREFUSED):
 		return none + "connection refused", "nothing listens there: check the address and the port in $" + envURL + ", and a proxy in $HTTPS_PROXY"
-	case errors.Is(a.err, syscall.ENETUNREACH), errors.Is(a.err, syscall.EHOSTUNREACH):
+	case isSystem(a.err, syscall.ENETUNREACH), isSystem(a.err, syscall.EHOSTUNREACH):
 		return none + "no route to it", "this machine has no way out: check its network, IPv6, and whether a proxy ($HTTPS_PROXY) is needed"
 	case strings.Contains(a.err.Error(), "Proxy Authentication Required"):
 		return none + "the proxy wants a password (407)", "put user and password into $HTTPS_PROXY: http://user:password@host:port"
@@ -194,7 +194,7 @@ func callProblem(a *answer, most time.Duration) (problem, fix string) {
 		return none + "no connection within " + most.String(), "a firewall drops it: let this machine reach port 443 of that host, or set $HTTPS_PROXY"
 	case late:
 		return none + "none within " + most.String(), "FirstPromoter is slow, or a proxy holds the call: try again; events are kept meanwhile"
-	case errors.Is(a.err, syscall.ECONNRESET), errors.Is(a.err, io.EOF), errors.Is(a.err, io.ErrUnexpectedEOF):
+	case isSystem(a.err, syscall.ECONNRESET), errors.Is(a.err, io.EOF), errors.Is(a.err, io.ErrUnexpectedEOF):
 		return none + "the connection was cut", "a proxy or firewall between cuts it: try again, then ask who runs it"
 	default:
 		return none + plain(a.err), "try again; if it stays, look at the network of this machine, proxies and firewalls"

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,10 +52,26 @@ func TestTheOutboxStopsToAnswer(t *testing.T) {
 // An outbox that goes away in the middle of a command is named, and what to do.
 func TestTheConnectionEnds(t *testing.T) {
 	t.Parallel()
-	for _, err := range []error{io.ErrUnexpectedEOF, &pgconn.PgError{Code: "57P01", Message: "terminating connection due to administrator command"}} {
+	for _, err := range []error{io.ErrUnexpectedEOF, syscall.ECONNRESET, errWindowsReset, &pgconn.PgError{Code: "57P01", Message: "terminating connection due to administrator command"}} {
 		got := inWords("postgres://shop@db/shop", fmt.Errorf("fprom: riverqueue: entries: %w", err))
 		if want := "outbox postgres://shop@db/shop: the connection to it ended; run the command again"; got.Error() != want {
 			t.Errorf("%v, want %s", got, want)
+		}
+	}
+}
+
+// The errors of Windows, which are not those of its package syscall.
+const (
+	errWindowsReset   = syscall.Errno(10054)
+	errWindowsRefused = syscall.Errno(10061)
+)
+
+// doctor says the same of a refused connection on each system.
+func TestRefusedConnection(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{syscall.ECONNREFUSED, errWindowsRefused} {
+		if got, fix := callProblem(&answer{host: "h", err: os.NewSyscallError("connect", err)}, time.Second); got != "h cannot be reached: connection refused" || !strings.HasPrefix(fix, "nothing listens there") {
+			t.Errorf("%d: %s; %s", err, got, fix)
 		}
 	}
 }

@@ -68,11 +68,22 @@ func problemOf(err error) *problem {
 		return &problem{what: "PostgreSQL cannot be reached", do: "check host, port and sslmode in the address, and that PostgreSQL runs and lets this machine in", exit: exitUnreachable, passes: true}
 	case errors.Is(err, fprom.ErrQueueClosed), isSocket && strings.HasPrefix(socket.URL, "http://outbox/"):
 		return &problem{what: "the service that has it open ended, or does not answer", do: runAgain, passes: true}
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), isPg && strings.HasPrefix(pg.Code, "57P"):
+	case errors.Is(err, io.ErrUnexpectedEOF), isSystem(err, syscall.ECONNRESET), isPg && strings.HasPrefix(pg.Code, "57P"):
 		return &problem{what: "the connection to it ended", do: runAgain, passes: true}
 	default:
 		return nil
 	}
+}
+
+// winsock are the numbers that Windows has for errors of the network. Its package syscall has the same names as elsewhere, but for
+// numbers of its own, which the system never returns.
+var winsock = map[syscall.Errno]syscall.Errno{
+	syscall.ENETUNREACH: 10051, syscall.ECONNRESET: 10054, syscall.ECONNREFUSED: 10061, syscall.EHOSTUNREACH: 10065,
+}
+
+// isSystem reports whether err is this error of the network, on any system.
+func isSystem(err error, number syscall.Errno) bool {
+	return errors.Is(err, number) || errors.Is(err, winsock[number])
 }
 
 // restarting reports whether err is that of an outbox whose service or database may be restarting.
