@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -96,7 +97,7 @@ var withAt = regexp.MustCompile(`\S*(@|%40)\S*`)
 // the outbox, which has no password any more.
 func reason(err error) string {
 	return withAt.ReplaceAllStringFunc(rowReason(err), func(word string) string {
-		if isDatabase(word) || strings.HasPrefix(word, "/") && !strings.ContainsAny(word, "?%") {
+		if isDatabase(word) || filepath.IsAbs(word) && !strings.ContainsAny(word, "?%") {
 			return word
 		}
 		return safelog.Text(word)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -153,7 +154,7 @@ func scheme(where string) string {
 // shown is where without a password.
 func shown(where string) string {
 	if !isDatabase(where) {
-		before, _, at := strings.Cut(where, "@")
+		before, _, at := strings.Cut(where[len(filepath.VolumeName(where)):], "@") // without the colon of C:
 		pairs := strings.Contains(where, "=") && strings.ContainsAny(where, " ?;") // host=db password=…, jdbc:…?password=…
 		if at && strings.Contains(before, ":") || pairs {
 			return "(not shown, since it may have a password; an address begins with postgres://)"
