@@ -68,12 +68,14 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 		old.Seek(timeKey(f.Since.Add(-maxSkew), 0)) // then Prev, also if there is no such key
 		k, _ := old.Prev()                          // its event, and all with a lower seq, were recorded before f.Since
 		r.after = max(r.after, seqOfTimeKey(k))
+		if f.Kind == "" || (fprom.Message{Kind: f.Kind}).Repeats() {
+			r.seqs = nil
+			return nil
+		}
 		for k := range r.keys {
 			r.seqs = append(r.seqs, seqOf(tx.Bucket(bucketIDs).Get([]byte(k))), r.end+1)
 		}
-		if slices.Sort(r.seqs); f.Kind == "" || (fprom.Message{Kind: f.Kind}).Repeats() {
-			r.seqs = nil
-		}
+		slices.Sort(r.seqs)
 		return nil
 	})
 }
