@@ -503,6 +503,18 @@ func TestShutdownWithTheLongestTimeout(t *testing.T) {
 	})
 }
 
+// trackBeside begins a Track, and returns when it waits. Its error comes later.
+func trackBeside(t *testing.T, tracker *fprom.Tracker, e fprom.Event) <-chan error {
+	t.Helper()
+	tracked := make(chan error, 1)
+	go func() {
+		_, err := tracker.Track(t.Context(), e)
+		tracked <- err
+	}()
+	settle()
+	return tracked
+}
+
 // A Track that waits for a pause or the rate limit ends with Shutdown, and sends nothing after it: the next Tracker of the
 // process has the whole limit.
 func TestTrackEndsWithShutdown(t *testing.T) {
@@ -516,12 +528,7 @@ func TestTrackEndsWithShutdown(t *testing.T) {
 				if _, err := tracker.Track(t.Context(), sale("first")); errors.Is(err, fprom.ErrClosed) {
 					t.Fatal(err)
 				}
-				tracked := make(chan error, 1)
-				go func() {
-					_, err := tracker.Track(t.Context(), sale("a"))
-					tracked <- err
-				}()
-				settle()
+				tracked := trackBeside(t, tracker, sale("a"))
 				if err := tracker.Shutdown(t.Context()); err != nil {
 					t.Error(err)
 				}
@@ -540,14 +547,8 @@ func TestSecondTrackEndsWithShutdown(t *testing.T) {
 		f := always(reply{status: 500, after: 5 * time.Second})
 		tracker := start(t, config(f))
 		time.Sleep(time.Minute) // there are tokens
-		go func() { _, _ = tracker.Track(t.Context(), sale("a")) }()
-		settle()
-		second := make(chan error, 1)
-		go func() {
-			_, err := tracker.Track(t.Context(), sale("a"))
-			second <- err
-		}()
-		settle()
+		trackBeside(t, tracker, sale("a"))
+		second := trackBeside(t, tracker, sale("a"))
 		if err := tracker.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
