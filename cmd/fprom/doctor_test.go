@@ -317,25 +317,15 @@ func withPath(t *testing.T, address, path string) string {
 // readOnly is an outbox in a database whose transactions are read-only.
 func readOnly(t *testing.T) string {
 	t.Helper()
-	p := inDatabase(t)
-	if err := p.open(t).Close(); err != nil {
-		t.Fatal(err)
-	}
+	p, _ := migrated(t)
 	return p.where + "&default_transaction_read_only=on"
 }
 
 // mayOnly is an outbox in a database for a user with these rights on its tables.
 func mayOnly(t *testing.T, rights string) string {
 	t.Helper()
-	p := inDatabase(t)
-	if err := p.open(t).Close(); err != nil {
-		t.Fatal(err)
-	}
-	u, err := url.Parse(p.where)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, schema := migrated(t)
 	role, exec := newRole(t, "")
-	exec(fmt.Sprintf("GRANT USAGE ON SCHEMA %[1]s TO %[2]s; GRANT %[3]s ON ALL TABLES IN SCHEMA %[1]s TO %[2]s", u.Query().Get("schema"), role, rights))
+	exec(fmt.Sprintf("GRANT USAGE ON SCHEMA %[1]s TO %[2]s; GRANT %[3]s ON ALL TABLES IN SCHEMA %[1]s TO %[2]s", schema, role, rights))
 	return asRole(t, p, role)
 }

@@ -217,10 +217,10 @@ func flush(t *testing.T, tracker *root.Tracker) {
 	}
 }
 
-// newer returns the address of a schema that a release has migrated with which this one cannot work.
-func newer(t *testing.T) string {
+// migrated returns an empty outbox in a database, and the schema of its tables.
+func migrated(t *testing.T) (p place, schema string) {
 	t.Helper()
-	p := inDatabase(t)
+	p = inDatabase(t)
 	if err := p.open(t).Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -228,9 +228,16 @@ func newer(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p, u.Query().Get("schema")
+}
+
+// newer returns the address of a schema that a release has migrated with which this one cannot work.
+func newer(t *testing.T) string {
+	t.Helper()
+	p, schema := migrated(t)
 	c, err := pgx.Connect(t.Context(), database)
 	if err == nil {
-		_, err = c.Exec(t.Context(), "INSERT INTO "+u.Query().Get("schema")+".fprom_migration (version, min_version) VALUES (99, 99)")
+		_, err = c.Exec(t.Context(), "INSERT INTO "+schema+".fprom_migration (version, min_version) VALUES (99, 99)")
 		err = errors.Join(err, c.Close(t.Context()))
 	}
 	if err != nil {
