@@ -34,8 +34,8 @@ vet: ## go vet every module
 	@for m in $(MODULES); do echo "== vet $$m"; go -C $$m vet -race ./...; done
 
 # Not in make check: without a cache it compiles everything three times, which takes minutes.
-cross: ## go vet every module for Windows, macOS and 32 bits, as before a release
-	@for t in windows/amd64 darwin/arm64 linux/386; do for m in $(MODULES); do echo "== vet $$m for $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} go -C $$m vet ./...; done; done
+cross: ## go vet every module for Windows, macOS, FreeBSD and 32 bits, as before a release
+	@for t in windows/amd64 darwin/arm64 freebsd/amd64 linux/386; do for m in $(MODULES); do echo "== vet $$m for $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} go -C $$m vet ./...; done; done
 
 # Without the few checks of go vet that go test makes by itself: make vet has made all.
 unit: ## the tests of every module, with the race detector; riverqueue's wait for a database most of the time
