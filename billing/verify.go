@@ -179,7 +179,7 @@ func SharedSecret(header string) Verifier {
 func BasicAuth(_ context.Context, d Delivery) error {
 	r := http.Request{Header: d.Header}
 	user, password, ok := r.BasicAuth()
-	if !ok || !d.MatchText(user+":"+password) && (password != "" || !d.MatchText(user)) {
+	if !ok || user+password == "" || !d.MatchText(user+":"+password) && (password != "" || !d.MatchText(user)) {
 		return &refusal{mismatch, "header Authorization: it does not have this user and password: give both as they are entered at the provider, with a colon between them"}
 	}
 	return nil

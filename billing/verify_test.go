@@ -72,6 +72,7 @@ func TestVerifiers(t *testing.T) {
 		{"another user alone", billing.BasicAuth, header("Authorization", "Basic b3RoZXI6"), "user", false},
 		{"user alone, password sent", billing.BasicAuth, header("Authorization", "Basic dXNlcjpwYTpzcw=="), "user", false},
 		{"no password", billing.BasicAuth, http.Header{}, ":", false},
+		{"neither user nor password", billing.BasicAuth, header("Authorization", "Basic Og=="), ":", false},
 		{"not basic", billing.BasicAuth, header("Authorization", "user:pa:ss"), "user:pa:ss", false},
 	} {
 		v := billing.Provider{Name: "test", Verify: tt.verify}
