@@ -21,7 +21,7 @@ import (
 // Config says which transactions to report. A Config that is printed or logged does not show the token.
 type Config struct {
 	Organization string // the number in partners.shopify.com/<number>. Required
-	AccessToken  string // of a Partner API client that may view financials. Required
+	AccessToken  string `json:"-"` // of a Partner API client that may view financials. Required
 	AppID        string // such as gid://partners/App/1; empty: all apps of the organization
 	// Outbox is the boltqueue or riverqueue of the Tracker. The first poll of Run begins where an earlier process ended, so that nothing
 	// is missed. Without it the first poll goes back by Window.

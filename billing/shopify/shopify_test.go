@@ -264,6 +264,9 @@ func TestErrors(t *testing.T) {
 	if s := fmt.Sprintf("%v %+v %#v %+v", p, p, p, shopify.Config{AccessToken: "token"}); strings.Contains(s, "token") {
 		t.Errorf("a printed Poller or Config shows the token: %s", s)
 	}
+	if b, err := json.Marshal([]any{shopify.Config{AccessToken: "token"}}); err != nil || strings.Contains(string(b), "token") {
+		t.Errorf("a Config as JSON shows the token: %s %v", b, err)
+	}
 	var logged bytes.Buffer
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("starts", "config", shopify.Config{AccessToken: "token"}, "poller", p)
 	if strings.Contains(logged.String(), "token") {
