@@ -47,14 +47,14 @@
 //	413         the body is larger than 1 MiB
 //	400 or 401  the signature is wrong; the package of the provider says which status it is
 //	422         a signed payload cannot be read, or its event is not valid; logged as an error
-//	503         an event was not accepted, or a lookup failed
+//	503         an event was not accepted, or a lookup or the check of the signature failed
 //	200         everything else, also an event id that is already used with another amount (fprom.ErrConflict), because sending
 //	            it again would not help; this is logged as an error
 //
-// 405, 413, 400 and 401 are logged as a warning, at most once a minute for each reason. An event type that is skipped because another
-// type reports the same money is logged as a warning once: an endpoint that is subscribed to the wrong types would lose every sale.
-// Test mode is logged once and answered 200: "stripe trigger" has no effect without WithTestMode. An empty signing secret is
-// logged as an error when the Handler is made.
+// 405, 413, 400, 401 and a check that failed are logged as a warning, at most once a minute for each reason: anyone can cause them. An
+// event type that is skipped because another type reports the same money is logged as a warning once: an endpoint that is subscribed to
+// the wrong types would lose every sale. Test mode is logged once and answered 200: "stripe trigger" has no effect without WithTestMode.
+// An empty signing secret is logged as an error when the Handler is made.
 //
 // After 422 and 503 the provider sends the webhook again; events that are accepted already are recognized by their ids. 422 is
 // deliberate: the provider shows the failure and keeps the payload until you have removed the cause. A 200 would lose the commission.

@@ -70,12 +70,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 		return h.refuse(ctx, status, &refusal{"unread-body", "the body cannot be read, or is larger than 1 MiB: " + err.Error()})
 	}
 	if err := h.check(ctx, r.Header, body, h.config); err != nil {
-		if errors.Is(err, ErrSignature) {
-			return h.refuse(ctx, h.Refused, err)
+		status := h.Refused
+		if !errors.Is(err, ErrSignature) {
+			status = http.StatusServiceUnavailable
 		}
-		h.observe(ctx, []Explanation{{Provider: h.Name, Err: err}})
-		h.log.WarnContext(ctx, "fprom: the signature of a webhook cannot be checked now; the provider will send it again", safelog.Error(err))
-		return http.StatusServiceUnavailable
+		return h.refuse(ctx, status, err)
 	}
 	xs, err := h.process(ctx, body)
 	status := h.accept(ctx, xs, err)
@@ -110,7 +109,7 @@ func (h *handler) process(ctx context.Context, body []byte) (xs []Explanation, e
 	return xs, err
 }
 
-// refuse tells the observer why a request is not from the provider, and logs it at most once a minute for each reason.
+// refuse tells the observer why a request does not count as the provider's, and logs it at most once a minute for each reason.
 func (h *handler) refuse(ctx context.Context, status int, err error) int {
 	h.observe(ctx, []Explanation{{Provider: h.Name, Err: err}})
 	h.warnRefused(ctx, err)

@@ -386,8 +386,10 @@ func TestCannotVerify(t *testing.T) {
 	var log bytes.Buffer
 	h := billing.Handler(&billingtest.Sink{}, v, "s", billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
 		billing.WithObserver(func(_ context.Context, x billing.Explanation) { observed = x.Err }))
-	if got := billingtest.Post(h, []byte("{}"), nil); got != http.StatusServiceUnavailable || observed == nil || !strings.Contains(log.String(), "level=WARN") {
-		t.Errorf("status %d, observed %v, logged %q; want 503, the error and a warning", got, observed, log.String())
+	for range 2 { // anybody can cause it
+		if got := billingtest.Post(h, []byte("{}"), nil); got != http.StatusServiceUnavailable || observed == nil || strings.Count(log.String(), "level=WARN") != 1 {
+			t.Errorf("status %d, observed %v, logged %q; want 503, the error and one warning", got, observed, log.String())
+		}
 	}
 }
 

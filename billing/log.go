@@ -29,7 +29,7 @@ func (h *handler) logSkip(ctx context.Context, log *slog.Logger, x *Explanation)
 
 // warnRefused logs why a webhook was refused.
 func (h *handler) warnRefused(ctx context.Context, err error) {
-	why := new(refusal)
-	errors.As(err, &why) // it always is one
+	why := &refusal{reason: "unchecked"} // Verify failed for now: the provider sends the webhook again
+	errors.As(err, &why)
 	h.refused.Refused(ctx, h.log, why.reason, err)
 }
