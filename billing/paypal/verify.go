@@ -59,10 +59,10 @@ func certAddress(raw string) (string, error) {
 	switch {
 	case err != nil || len(raw) > 500:
 		return "", errors.New("is not an address")
-	case u.Scheme != "https" || u.User != nil || u.Port() != "" && u.Port() != "443":
+	case u.Scheme != "https" || u.User != nil:
 		return "", errors.New("is not a plain https address")
-	case !underPayPal(u.Hostname()):
-		return "", errors.New("is not at paypal.com")
+	case !underPayPal(strings.TrimSuffix(u.Host, ":443")): // not Hostname, since an IPv6 address can have a zone of any name
+		return "", errors.New("is not at paypal.com, or has another port")
 	}
 	return raw, nil
 }

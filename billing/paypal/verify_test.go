@@ -65,6 +65,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{name: "user at PayPal", change: at("https://me@api.paypal.com/cert")},
 		{name: "not an address", change: at("https://api.paypal.com/%zz")},
 		{name: "port", change: at("https://api.paypal.com:8443/cert")},
+		{name: "an IP address with such a zone", change: at("https://[::1%25.paypal.com]/cert")},
 		{name: "long address", change: at(certURL + strings.Repeat("0", 500))},
 		{name: "no such certificate", change: set("Paypal-Cert-Url", certURL+"0")},
 		{name: "no certificate", change: func(_ http.Header, f *files) { f.byURL[certURL] = []byte("<html>") }},
