@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"maps"
 	"net/http"
@@ -42,9 +43,11 @@ var defaultCertificates = newCertStore(nil, nil)
 type certStore struct {
 	fetch func(ctx context.Context, url string) ([]byte, error)
 	roots *x509.CertPool
-	// Locks that honour a context: of each kind of address one goroutine fetches at a time. Any paypal.com host may hang, and forged
-	// addresses must not hold up the usual ones.
-	usual, others chan struct{}
+	// Locks that honour a context. Of the addresses with the same lock one goroutine fetches at a time. The usual ones, which anyone can
+	// forge, share 64 by a hash that nobody can foresee. All others share one, since any paypal.com host may hang.
+	usual  [64]chan struct{}
+	others chan struct{}
+	seed   maphash.Seed
 
 	mu    sync.Mutex
 	known map[string]known
@@ -61,7 +64,11 @@ func newCertStore(fetch func(context.Context, string) ([]byte, error), roots *x5
 	if fetch == nil {
 		fetch = fetchCertificate
 	}
-	return &certStore{fetch: fetch, roots: roots, usual: make(chan struct{}, 1), others: make(chan struct{}, 1), known: map[string]known{}}
+	s := &certStore{fetch: fetch, roots: roots, others: make(chan struct{}, 1), seed: maphash.MakeSeed(), known: map[string]known{}}
+	for i := range s.usual {
+		s.usual[i] = make(chan struct{}, 1)
+	}
+	return s
 }
 
 // get returns the checked certificate at address.
@@ -73,7 +80,7 @@ func (s *certStore) get(ctx context.Context, address string) (*x509.Certificate,
 	defer cancel()
 	fetching := s.others
 	if strings.HasPrefix(address, usualAddress) {
-		fetching = s.usual
+		fetching = s.usual[maphash.String(s.seed, address)%uint64(len(s.usual))]
 	}
 	select {
 	case fetching <- struct{}{}: // forged requests must not open many connections

@@ -216,6 +216,26 @@ func TestForgedAddressHangs(t *testing.T) {
 	})
 }
 
+// Forged addresses that answer do not hold up the first certificate of PayPal either, however many there are.
+func TestForgedAddressesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := served()
+		f.takes = 200 * time.Millisecond
+		opt := f.option()
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() { _ = checkAt(opt, fmt.Sprintf("%s0%d", certURL, i)) })
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := check(opt); err != nil || time.Since(start) > 5*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		wg.Wait()
+	})
+}
+
 func TestDefaultFetch(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
