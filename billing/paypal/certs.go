@@ -137,7 +137,7 @@ func (s *certStore) load(ctx context.Context, address string) (*x509.Certificate
 		pool.AddCert(c)
 	}
 	if !named(leaf) {
-		return nil, fmt.Errorf("%w: the certificate is not issued to a name under paypal.com", billing.ErrSignature)
+		return nil, fmt.Errorf("%w: the certificate is not issued to messageverificationcerts.paypal.com", billing.ErrSignature)
 	}
 	if err := s.check(ctx, leaf, pool); err != nil {
 		return nil, err
@@ -172,8 +172,13 @@ func (s *certStore) check(ctx context.Context, leaf *x509.Certificate, pool *x50
 	}
 }
 
+// named reports whether c has the name of the certificates that sign webhooks, as in PayPal's own SDK for Java. Others under paypal.com
+// belong to other services, some of which are not PayPal's own.
 func named(c *x509.Certificate) bool {
-	return underPayPal(c.Subject.CommonName) || slices.ContainsFunc(c.DNSNames, underPayPal)
+	signs := func(name string) bool {
+		return strings.HasPrefix(strings.ToLower(name), "messageverificationcerts.") && underPayPal(name)
+	}
+	return signs(c.Subject.CommonName) || slices.ContainsFunc(c.DNSNames, signs)
 }
 
 // parseCertificates reads PEM or DER; there is at least one certificate.

@@ -46,10 +46,10 @@
 //
 // PayPal signs with a private key; there is no shared secret. Give Handler the id of the webhook (not of an event) as the secret. It
 // is part of the signed text: transmission id | transmission time | webhook id | CRC-32 of the body. The certificate is fetched from
-// PAYPAL-CERT-URL, which must be https at a host under paypal.com. It must be valid now, be issued to a name under paypal.com, and
-// lead to a root certificate of the system. PayPal serves it without the intermediate certificate, which is fetched from the address
-// in the certificate. Certificates are kept. WithCertificates replaces the fetching and the roots. If a certificate cannot be
-// fetched, the Handler answers 503.
+// PAYPAL-CERT-URL, which must be https at a host under paypal.com. It must be valid now, be issued to
+// messageverificationcerts.paypal.com (or .sandbox.paypal.com), and lead to a root certificate of the system. PayPal serves it without
+// the intermediate certificate, which is fetched from the address in the certificate. Certificates are kept. WithCertificates replaces
+// the fetching and the roots. If a certificate cannot be fetched, the Handler answers 503.
 //
 // The transmission time may be 4 days old (see billing.WithTolerance). PayPal repeats a webhook for 3 days and does not document
 // whether it then signs a new time. A replay is recognized by its event ids.

@@ -73,6 +73,9 @@ func TestVerifyRefuses(t *testing.T) {
 		{name: "another name", change: func(_ http.Header, f *files) {
 			f.byURL[certURL] = ca().issue(x509.Certificate{DNSNames: []string{"messageverificationcerts.paypal.com.example.com"}})
 		}},
+		{name: "the name of another service of PayPal's", change: func(_ http.Header, f *files) {
+			f.byURL[certURL] = ca().issue(x509.Certificate{DNSNames: []string{"shop.paypal.com"}})
+		}},
 		{name: "expired", change: func(_ http.Header, f *files) { f.byURL[certURL] = ca().issue(expired) }},
 		{name: "no issuer", change: func(_ http.Header, f *files) { delete(f.byURL, issuerURL) }},
 		{name: "issuer is none", change: func(_ http.Header, f *files) { f.byURL[issuerURL] = []byte("<html>") }},
