@@ -93,14 +93,17 @@ func rowReason(err error) string { return safelog.WithoutName(err.Error()) }
 // withAt matches a word that may be an e-mail address.
 var withAt = regexp.MustCompile(`\S*(@|%40)\S*`)
 
-// reason is err without the name of the library and without e-mail addresses. It keeps the operator's own paths and the address of
-// the outbox, which has no password any more.
+// reason is err without the name of the library, e-mail addresses and the password of a database. It keeps the operator's own paths.
 func reason(err error) string {
 	return withAt.ReplaceAllStringFunc(rowReason(err), func(word string) string {
-		if isDatabase(word) || filepath.IsAbs(word) && !strings.ContainsAny(word, "?%") {
+		switch {
+		case isDatabase(word):
+			return shown(word)
+		case filepath.IsAbs(word) && !strings.ContainsAny(word, "?%"):
 			return word
+		default:
+			return safelog.Text(word)
 		}
-		return safelog.Text(word)
 	})
 }
 

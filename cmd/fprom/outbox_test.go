@@ -427,6 +427,8 @@ func TestPasswordOfAWrongAddress(t *testing.T) {
 		e := env{"FPROM_OUTBOX": where, "FIRSTPROMOTER_API_KEY": "key-0123456789", "FIRSTPROMOTER_ACCOUNT_ID": "acc-1", "FIRSTPROMOTER_API_URL": "http://127.0.0.1:1/api/v2/track"}
 		hidesPassword(t, e, "status", "doctor", "page", "why ann@example.com", "backfill "+file+" --amount minor", "backfill "+file+" --amount minor --deliver")
 	}
+	const where = "postgres://shop:hunter2@db/shop" // in the place of a file
+	hidesPassword(t, nil, "explain stripe "+where, "backfill "+where+" --amount minor", "events --outbox fprom.db --changes "+where)
 }
 
 // An address that says how long a connection may take is obeyed.
