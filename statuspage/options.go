@@ -16,7 +16,9 @@ type Options struct {
 	// concurrent use. If it lets in who comes from this machine, it must look at the Host, too: a name of a foreign site may
 	// lead here.
 	Auth func(*http.Request) bool
-	// Public shows the page to everybody who can reach it. Auth is not called then.
+	// Public shows the page to everybody who can reach it. Auth is not called then. In a network of your own that includes the sites that
+	// its people visit, unless the page answers to its own name only, as in mux.Handle("status.internal/fprom/", page): a foreign name
+	// may lead here.
 	Public bool
 	// Challenge is the header WWW-Authenticate for those whom Auth refuses, such as `Basic realm="fprom"`: a browser then asks for
 	// a password. Default none: they get 403.
