@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/fprom-go/fprom/billing"
@@ -91,9 +92,10 @@ var mollie = billing.Provider{
 	},
 }
 
-// paymentAtMollie stands for GET https://api.mollie.com/v2/payments/{id}?embed=refunds with the API key.
+// paymentAtMollie stands for GET https://api.mollie.com/v2/payments/{id}?embed=refunds with the API key. Anyone can send an id: one
+// with a slash or a question mark would be the address of something else.
 func paymentAtMollie(_ context.Context, id string) (string, error) {
-	if !strings.HasPrefix(id, "tr_") {
+	if !regexp.MustCompile("^tr_[0-9A-Za-z]+$").MatchString(id) {
 		return "", errors.New("no such payment")
 	}
 	return `{"id": "tr_1", "mode": "live", "status": "paid", "amount": {"value": "49.00", "currency": "EUR"},
