@@ -526,6 +526,44 @@ func TestRefundsNeverPassTheirSale(t *testing.T) {
 	}
 }
 
+// TestRefundAfterALongPause: a sale that waits is not forgotten, however long the account is paused and the other events go first, as
+// probes. So its refund, which names the customer in another way, comes after it.
+func TestRefundAfterALongPause(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const paused = 30 * time.Minute
+		begin := time.Now()
+		f := &fake{answer: func(int, call) reply {
+			if time.Since(begin) < paused {
+				return reply{status: 401}
+			}
+			return ok()
+		}}
+		cfg := config(f)
+		cfg.Dedupe.TTL = paused / 3
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("refused"))
+		settle()
+		enqueue(t, tracker, sale("first"))
+		for i := range 50 {
+			enqueue(t, tracker, sale(strconv.Itoa(i)))
+		}
+		time.Sleep(paused)
+		back := refund("back")
+		back.SaleEventID = "first"
+		enqueue(t, tracker, back)
+		flush(t, tracker, time.Hour)
+		var order []string
+		for _, c := range f.seen() {
+			if c.has("first") && c.at.Sub(begin) >= paused {
+				order = append(order, c.kind)
+			}
+		}
+		if !slices.Equal(order, []string{fprom.KindSale, fprom.KindRefund}) {
+			t.Errorf("sent %v, want the sale and then its refund", order)
+		}
+	})
+}
+
 // TestTrackOfARefund: Track makes its attempt, although the sale has no outcome yet.
 func TestTrackOfARefund(t *testing.T) {
 	bubble(t, func(t *testing.T) {

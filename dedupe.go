@@ -13,19 +13,19 @@ import (
 type DedupeConfig struct {
 	// TTL is how long a delivered event id is remembered. Default 24 h.
 	TTL time.Duration
-	// MaxEntries is how many ids are remembered at most, with those of waiting events. If there are more, the older half is
-	// forgotten, except for events that are sent again. Default 262,144. Durable queues and FirstPromoter (409) know older ids.
+	// MaxEntries is how many ids are remembered at most, with those of events that wait in a durable queue. If there are more, the older
+	// half is forgotten, except for events that are sent again. Default 262,144. Durable queues and FirstPromoter (409) know older ids.
 	MaxEntries int
 }
 
 // dedupe remembers event ids in two generations of go-cache. When the young one is full or a TTL old, it becomes the old one,
-// and the previous old one is dropped as a whole. Ids of events that are sent again must not be dropped, so they are apart.
+// and the previous old one is dropped as a whole. Ids of events that are sent again, or wait in a queue that does not outlive the process,
+// must not be dropped, so they are apart.
 type dedupe struct {
-	ttl  time.Duration
-	half int // ids in one generation
+	cfg Config // with the defaults filled in
 
 	mu         sync.Mutex
-	again      *cache.Cache // the ids with a failure or a NotReferral, for more than a day after their last attempt
+	again      *cache.Cache // the ids with a failure or a NotReferral, for more than a day after their last attempt; see set
 	young, old *cache.Cache // the other ids
 	youngSince time.Time
 	sending    map[string]chan struct{} // ids of the calls under way; closed when the call has ended
@@ -43,10 +43,10 @@ type known struct {
 }
 
 func newDedupe(c Config) *dedupe {
-	ttl := c.Dedupe.TTL
+	ttl, longest := c.Dedupe.TTL, slices.Max(append([]time.Duration{0}, c.Retry.NotFound...))
 	return &dedupe{
-		ttl: ttl, half: c.Dedupe.MaxEntries / 2, sending: map[string]chan struct{}{},
-		again: cache.New(slices.Max(append([]time.Duration{0}, c.Retry.NotFound...))+giveUpAfter, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0), youngSince: time.Now(),
+		cfg: c, sending: map[string]chan struct{}{}, youngSince: time.Now(),
+		again: cache.New(longest+giveUpAfter, 0), young: cache.New(ttl, 0), old: cache.New(ttl, 0),
 	}
 }
 
@@ -64,13 +64,16 @@ func (d *dedupe) set(key string, k known) {
 	d.again.Delete(key)
 	d.young.Delete(key)
 	d.old.Delete(key)
+	_, volatile := d.cfg.Queue.(UndeliveredLister) // only this process knows its events, and each gets its outcome here
 	switch {
+	case volatile && k.waits && k.delivered == "":
+		d.again.Set(key, k, cache.NoExpiration)
 	case k.failure != nil || !k.notFound.IsZero():
 		d.again.SetDefault(key, k)
 	case k != known{digest: k.digest}: // otherwise nothing is known, and the id takes no place
-		if d.young.ItemCount() >= d.half || time.Since(d.youngSince) >= d.ttl {
+		if ttl := d.cfg.Dedupe.TTL; d.young.ItemCount() >= d.cfg.Dedupe.MaxEntries/2 || time.Since(d.youngSince) >= ttl {
 			d.again.DeleteExpired()
-			d.old, d.young, d.youngSince = d.young, cache.New(d.ttl, 0), time.Now()
+			d.old, d.young, d.youngSince = d.young, cache.New(ttl, 0), time.Now()
 		}
 		d.young.SetDefault(key, k)
 	}

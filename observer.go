@@ -56,12 +56,10 @@ func (t *Tracker) report(ctx context.Context, a *attempt) {
 		s.Stage = StageDelivered
 	case a.class == classRejected && (a.queued || a.sent): // the conflict of a Track had its step above
 		s.Stage = StageDead
-	case a.class == classUnknown:
+	case a.class == classUnknown, !a.queued && !a.paused:
 		return
 	case a.paused:
 		s.Stage = StagePaused
-	case !a.queued:
-		return
 	default:
 		s.Stage = StageRetry
 	}

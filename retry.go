@@ -56,9 +56,8 @@ func (t *Tracker) askAgain(a *attempt) {
 	if a.class = classDone; !a.queued || !early || i < 0 {
 		return
 	}
-	a.known.notFound = first
+	a.known.notFound, a.class = first, classAskAgain
 	a.wait, a.aside = times[i]-age, a.needs != "" || i == len(times)-1 // its sale or its sign-up may wait behind it
-	a.class = classAskAgain
 	a.err = fmt.Errorf("fprom: %s: FirstPromoter knows no such %s yet: asked again in %v", SafeKey(a.Key), cmp.Or(a.needs, "referral"), a.wait.Round(time.Second))
 }
 
