@@ -120,6 +120,26 @@ func TestRecordedAhead(t *testing.T) {
 	flush(t, q)
 }
 
+// TestStatsAfterClockStep: after the clock stepped back, a success of the future is not the last one, or an alarm that nothing was delivered
+// for an hour would not come until the clock is where it was. And the calls of the last minute are counted.
+func TestStatsAfterClockStep(t *testing.T) {
+	t.Parallel()
+	cfg := quick(t)
+	q, pool := open(t, cfg)
+	put(t, q, sale("1", "ann", 100), sale("2", "bob", 100))
+	var r record
+	start(t, q, r.deliver)
+	flush(t, q)
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_ledger SET settled_at = now() + interval '1 day' WHERE key = 'sale:1'`)
+	execSQL(t, pool, `UPDATE `+cfg.Schema+`.fprom_account SET calls = ARRAY(SELECT (extract(epoch FROM now())::bigint + 3600 + i) * 1000000 + 5 FROM generate_series(1, 60) i)`)
+	if err := q.Admit(t.Context(), 6000); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := q.Stats(t.Context()); err != nil || s.LastSuccess.IsZero() || s.LastSuccess.After(time.Now().Add(time.Minute)) || *s.LastMinute != 1 {
+		t.Errorf("last success %v, %d calls in the last minute, %v; want 1", s.LastSuccess, *s.LastMinute, err)
+	}
+}
+
 // TestLiveBeforeBulkAfterClockStep: a live event whose stored time counts as past, since the clock stepped back, still comes before bulk events.
 func TestLiveBeforeBulkAfterClockStep(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ var statsSQL = `SELECT
 	` + countSQL(`state <> 'waiting'`, "fprom_ledger_settled") + ` AS ledger,
 	(SELECT count(*) FROM $schema.fprom_conflict WHERE account_id = $account) AS conflicts,
 	coalesce((SELECT recorded_at FROM $schema.fprom_waiting ORDER BY seq LIMIT 1), ` + noTime + `) AS oldest,
-	coalesce((SELECT max(settled_at) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'done'), ` + noTime + `) AS last_success,
+	coalesce((SELECT max(settled_at) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'done' AND settled_at <= now()), ` + noTime + `) AS last_success, -- not a later one: the clock may have been ahead
 	-- River takes some seconds to make another replica the leader.
 	NOT paused AND (@running OR EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now())) AS delivering,
 	(SELECT coalesce(sum(c % 1000000), 0)::integer FROM unnest(calls) c, extract(epoch FROM clock_timestamp()) now WHERE c / 1000000 BETWEEN now - 60 AND now) AS last_minute,

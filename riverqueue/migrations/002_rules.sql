@@ -183,7 +183,8 @@ BEGIN
 		second := floor(extract(epoch FROM clock));
 		UPDATE $schema.fprom_account SET requests_per_minute = is_now, next_slot = CASE WHEN wait <= 0 THEN slot + apart ELSE slot END,
 			paused_until = CASE WHEN stepped_back THEN '-infinity' ELSE paused_until END,
-			calls[(second % 60 + 1)::integer] = greatest(calls[(second % 60 + 1)::integer], second * 1000000) + (wait <= 0)::integer
+			calls[(second % 60 + 1)::integer] = second * 1000000 + (wait <= 0)::integer +
+				CASE calls[(second % 60 + 1)::integer] / 1000000 WHEN second THEN calls[(second % 60 + 1)::integer] % 1000000 ELSE 0 END
 		WHERE account_id = $account;
 	END IF;
 END $$;
