@@ -281,6 +281,9 @@ func TestRecordedInTheFuture(t *testing.T) {
 				tracker := start(t, cfg)
 				enqueue(t, tracker, referred())
 				time.Sleep(time.Minute)
+				if age := tracker.Stats().OldestAge; age < 0 {
+					t.Errorf("the oldest event has waited for %v", age)
+				}
 				if n := len(f.seen()); n < 2 {
 					t.Errorf("%d calls in a minute, want the second after 30 s", n)
 				}

@@ -108,7 +108,7 @@ func (t *Tracker) Stats() Stats {
 	q, err := t.queueStats()
 	s.Queue, s.QueueError = q, shortText(err)
 	if !s.Queue.Oldest.IsZero() {
-		s.OldestAge = time.Since(s.Queue.Oldest)
+		s.OldestAge = max(time.Since(s.Queue.Oldest), 0) // the clock may have been ahead
 	}
 	return s
 }
