@@ -378,6 +378,10 @@ func TestErrors(t *testing.T) {
 		"nothing sent":     {func(o *reconcile.Options) { o.Outbox = nil }, "Options.Outbox"},
 		"no day":           {func(o *reconcile.Options) { o.To = time.Time{} }, "Options.From"},
 		"days in disorder": {func(o *reconcile.Options) { o.To = o.From.AddDate(0, 0, -1) }, "Options.To"},
+		"days in disorder, one of UTC": {func(o *reconcile.Options) {
+			zone := time.FixedZone("", 5*60*60)
+			o.From, o.To = time.Date(2026, 3, 10, 0, 0, 0, 0, zone), time.Date(2026, 3, 9, 23, 0, 0, 0, zone)
+		}, "Options.To"},
 		"a refused key": {func(o *reconcile.Options) {
 			o.Client = w.client(t, func(c *firstpromoter.Config) { c.APIKey = "other" })
 		}, fprom.ErrUnauthorized.Error()},

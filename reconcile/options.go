@@ -61,9 +61,9 @@ func (o Options) validate() error {
 		return bad("Outbox", "is missing, and so is Sales: what was sent must come from one of them")
 	case o.From.IsZero() || o.To.IsZero():
 		return bad("From", "is missing, or To is")
-	case dayOf(o.To, 0) < dayOf(o.From, 0):
+	case dateOf(o.To) < dateOf(o.From):
 		return bad("To", "is before From")
-	case dayOf(o.To, 0)-dayOf(o.From, 0) > 3660:
+	case dateOf(o.To)-dateOf(o.From) > 3660:
 		return bad("To", "is more than ten years after From")
 	}
 	return nil

@@ -183,6 +183,18 @@ func TestRecordedBeforeTheDays(t *testing.T) {
 	found(t, r, []string{"ch_1"}, nil, nil, nil)
 }
 
+// The days are the dates of From and To in their own zones, whatever the time.
+func TestDatesOfAZone(t *testing.T) {
+	t.Parallel()
+	zone := time.FixedZone("", -5*60*60)
+	box := &outboxtest.Outbox{}
+	box.Add(fprom.Entry{Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDone, Outcome: fprom.NotReferral, Amount: 500, RecordedAt: noon, SettledAt: noon})
+	r, err := reconcile.Run(t.Context(), reconcile.Options{Client: listing(t), Outbox: box, From: time.Date(2026, 3, 9, 23, 0, 0, 0, zone), To: time.Date(2026, 3, 9, 0, 0, 0, 0, zone)})
+	if err != nil || len(r.Days) != 1 || r.Days[0].Day != "2026-03-09" || r.NotReferral != 1 {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
 // Whatever zone FirstPromoter's days are in, the first and the last day are read whole.
 func TestEdgesOfTheDays(t *testing.T) {
 	t.Parallel()
