@@ -27,6 +27,7 @@ type event struct {
 	sale      string      // the sale's id of a refund, if known
 	body      fprom.Event // for Redrive
 
+	twin    *event // its id differs in case only; nil if there is none
 	rows    []firstpromoter.Commission
 	verdict verdict // empty: none yet
 }
@@ -36,20 +37,32 @@ func (e *event) counted() bool {
 	return e.kind == fprom.KindSale && !e.ignored && e.outcome != fprom.NotReferral
 }
 
-// keyOf is the key in byKey. It is in lower case, since FirstPromoter might change the case of an id.
-func keyOf(kind, id string) string {
-	return strings.ToLower(fprom.SafeKey(kind + ":" + strings.TrimSpace(id)))
+// keyOf is the key of an event, in lower case the one in byKey.
+func keyOf(kind, id string) string { return fprom.SafeKey(kind + ":" + strings.TrimSpace(id)) }
+
+// find returns our event with this key. FirstPromoter might change the case of an id: so, if there is none, it returns one whose id differs
+// in case only, or nil.
+func (r *run) find(key string) *event {
+	some := r.byKey[strings.ToLower(key)]
+	for e := some; e != nil; e = e.twin {
+		if keyOf(e.kind, e.id) == key {
+			return e
+		}
+	}
+	return some
 }
 
 func (r *run) add(e *event) {
 	key := keyOf(e.kind, e.id)
-	if was, known := r.byKey[key]; known {
-		if was.ignored { // a list may have the failed attempts before a payment
+	lower := strings.ToLower(key)
+	e.twin = r.byKey[lower]
+	if was := r.find(key); was != nil && keyOf(was.kind, was.id) == key {
+		if e.twin = was.twin; was.ignored { // a list may have the failed attempts before a payment
 			*was = *e
 		}
 		return
 	}
-	r.byKey[key] = e
+	r.byKey[lower] = e
 	r.ours = append(r.ours, e)
 	if e.kind == fprom.KindRefund {
 		r.ourRefunds = append(r.ourRefunds, e)
@@ -149,7 +162,7 @@ func (r *run) loadSales(ctx context.Context) error {
 // addBody adds the body of a listed sale to the same event of the outbox. The body gets the currency with which the event was sent;
 // a list may leave it out.
 func (r *run) addBody(own *event, body fprom.Event) {
-	e := r.byKey[keyOf(own.kind, own.id)]
+	e := r.find(keyOf(own.kind, own.id))
 	if e == nil || e.amount != own.amount || own.currency != "" && e.currency != "" && own.currency != e.currency {
 		return
 	}

@@ -100,7 +100,7 @@ func (r *run) owner(c firstpromoter.Commission) *event {
 	if c.EventID == "" {
 		return nil
 	}
-	if e := r.byKey[keyOf(kindOf(c), c.EventID)]; e != nil {
+	if e := r.find(keyOf(kindOf(c), c.EventID)); e != nil {
 		return e
 	}
 	return r.refundOf(c)
@@ -109,7 +109,7 @@ func (r *run) owner(c firstpromoter.Commission) *event {
 // refundOf returns the refund of ours that fits a refund's commission with the sale's event id, or else the sale, or nil. If
 // every fitting refund has such a commission, one of them has it twice.
 func (r *run) refundOf(c firstpromoter.Commission) *event {
-	sale := r.byKey[keyOf(fprom.KindSale, c.EventID)]
+	sale := r.find(keyOf(fprom.KindSale, c.EventID))
 	if sale == nil {
 		return nil
 	}

@@ -195,6 +195,24 @@ func TestDatesOfAZone(t *testing.T) {
 	}
 }
 
+// Two event ids that differ in case only are two sales: neither is doubled, and neither has the other's amount.
+func TestIDsThatDifferInCase(t *testing.T) {
+	t.Parallel()
+	for _, theirs := range [][2]string{{"aB1", "Ab1"}, {"Ab1", "aB1"}, {"ab1", "AB1"}} {
+		box := &outboxtest.Outbox{}
+		var rows []string
+		for i, id := range theirs {
+			box.Add(fprom.Entry{Key: "sale:" + id, Kind: fprom.KindSale, State: fprom.StateDone, Outcome: fprom.Tracked, Amount: int64(500 + i), Commissions: 1, RecordedAt: noon, SettledAt: noon})
+			rows = append(rows, fmt.Sprintf(`{"event_id":%q,"commission_type":"sale","sale_amount":%d,"created_at":"2026-03-09T12:00:00Z"}`, id, 500+i))
+		}
+		r, err := reconcile.Run(t.Context(), reconcile.Options{Client: listing(t, rows...), Outbox: box, From: monday, To: monday, Full: true})
+		if err != nil || r.Matched != 2 {
+			t.Errorf("%v: %+v %v", theirs, r, err)
+		}
+		found(t, r, nil, nil, nil, nil)
+	}
+}
+
 // Whatever zone FirstPromoter's days are in, the first and the last day are read whole.
 func TestEdgesOfTheDays(t *testing.T) {
 	t.Parallel()
