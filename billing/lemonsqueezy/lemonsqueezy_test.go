@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -124,9 +125,10 @@ func TestRefundNamesSale(t *testing.T) {
 
 // ledger is what a durable queue remembers of what the sink accepted.
 type ledger struct {
-	sink *billingtest.Sink
-	err  error
-	then func() // after the entries are read
+	sink    *billingtest.Sink
+	err     error
+	then    func() // after the entries are read
+	dropped string // the key of a dead letter that somebody has dropped
 }
 
 func (l ledger) Entries(_ context.Context, f fprom.Filter) iter.Seq2[fprom.Entry, error] {
@@ -137,7 +139,7 @@ func (l ledger) Entries(_ context.Context, f fprom.Filter) iter.Seq2[fprom.Entry
 		}
 		for _, e := range l.sink.Events() {
 			m, err := fprom.NewMessage(e)
-			if err != nil || !slices.Contains(f.Keys, m.Key) || m.Kind != f.Kind {
+			if err != nil || !slices.Contains(f.Keys, m.Key) || m.Kind != f.Kind || m.Key == l.dropped {
 				continue
 			}
 			if !yield(fprom.NewEntry(m), nil) {
@@ -206,6 +208,35 @@ func TestPartialRefundsWithOutbox(t *testing.T) {
 	h := billing.Handler(&billingtest.Sink{}, broken, "s", billingtest.Quiet())
 	if got := billingtest.Post(h, first, func(r *http.Request) { sign(r.Header, first, "s") }); got != http.StatusServiceUnavailable {
 		t.Errorf("the ledger cannot be read: status %d, want 503", got)
+	}
+}
+
+// A refund does not get the id of another one, if the first one was a dead letter and somebody has dropped it. It takes back what that one
+// has not.
+func TestPartialRefundAfterADroppedOne(t *testing.T) {
+	t.Parallel()
+	l := ledger{sink: &billingtest.Sink{}}
+	body := func(sum int) []byte {
+		return fmt.Appendf(nil, `{"meta":{"event_name":"order_refunded"},"data":{"id":"1","attributes":{"user_email":"ada@example.com",
+			"currency":"EUR","total":12100,"tax":2100,"refunded_amount":%d}}}`, sum)
+	}
+	var got []string
+	for _, sum := range []int{1210, 2420, 12100} {
+		if sum == 12100 {
+			l.dropped = "refund:order:1"
+		}
+		events, err := lemonsqueezy.Provider(lemonsqueezy.WithOutbox(l)).Events(body(sum))
+		if err != nil || len(events) != 1 {
+			t.Fatal(sum, events, err)
+		}
+		r := events[0].(fprom.Refund)
+		got = append(got, r.EventID, strconv.FormatInt(r.Amount, 10))
+		if err := l.sink.Enqueue(t.Context(), r); err != nil {
+			t.Errorf("%s: %v", r.EventID, err)
+		}
+	}
+	if want := "order:1 1000 order:1:2 1000 order:1:3 9000"; strings.Join(got, " ") != want {
+		t.Errorf("refunds %v, want %s", got, want)
 	}
 }
 

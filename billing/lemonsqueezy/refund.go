@@ -1,6 +1,7 @@
 package lemonsqueezy
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/fprom-go/fprom"
@@ -51,7 +52,7 @@ func (s settings) further(p *billing.Payload, d *billing.Draft, sale billing.Tex
 			return
 		}
 		before += e.Amount
-		n++
+		n = max(n, slices.Index(keys, e.Key)+1) // an earlier one may be missing: a dead letter that was dropped
 	}
 	iso, _ := money.ISOExponent(currency.S)
 	digits, _ := p.Exponent(currency.S)
