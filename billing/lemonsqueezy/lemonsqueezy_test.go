@@ -240,19 +240,32 @@ func TestPartialRefundAfterADroppedOne(t *testing.T) {
 	}
 }
 
-// Of two partial refunds the sum is told each time: with what was refunded before, both together are the sale.
+// Of several partial refunds the sum is told each time: with what was refunded before, all together are the sale, also where each is rounded.
 func TestPartialRefunds(t *testing.T) {
 	t.Parallel()
-	var sum int64
-	for _, name := range []string{"refund_lookup_1.json", "refund_lookup_2.json"} {
-		events, err := lemonsqueezy.Provider().Events(billingtest.Read(t, name), optionsOf(name)...)
-		if err != nil || len(events) != 1 {
-			t.Fatal(name, events, err)
-		}
-		sum += events[0].(fprom.Refund).Amount
+	third := func(sum int) []byte {
+		return fmt.Appendf(nil, `{"meta":{"event_name":"order_refunded"},"data":{"id":"1001","attributes":{"user_email":"ada@example.com",
+			"currency":"EUR","total":1000,"tax":167,"refunded_amount":%d}}}`, sum)
 	}
-	if sum != 10000 {
-		t.Errorf("refunded %d, want 10000", sum)
+	for _, tt := range []struct {
+		bodies [][]byte
+		before []int64
+		want   int64
+	}{
+		{[][]byte{billingtest.Read(t, "refund_lookup_1.json"), billingtest.Read(t, "refund_lookup_2.json")}, []int64{0, 3630}, 10000},
+		{[][]byte{third(333), third(666), third(1000)}, []int64{0, 333, 666}, 833},
+	} {
+		var sum int64
+		for i, body := range tt.bodies {
+			events, err := lemonsqueezy.Provider().Events(body, refundedBefore(tt.before[i]))
+			if err != nil || len(events) != 1 {
+				t.Fatal(i, events, err)
+			}
+			sum += events[0].(fprom.Refund).Amount
+		}
+		if sum != tt.want {
+			t.Errorf("refunded %d, want %d", sum, tt.want)
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 		}
 		// A pending refund counts at once, as it does in amount_refunded: charge.refunded does not come again.
 		if status := r.Text("status").S; status != "failed" && status != "canceled" {
-			s.refundOfCharge(p, o, r.Text("id"), r.Int("amount"))
+			s.refundOfCharge(p, o, r.Text("id"), r.Int("amount"), billing.Int{})
 		}
 	}
 	if len(list) > 0 {
@@ -99,7 +99,7 @@ func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 	before.N = max(before.N, rest)
 	id.S += ":refunded:" + o.Text("amount_refunded").S
 	id.From += " and " + sum.From
-	s.refundOfCharge(p, o, id, sum.Minus(before))
+	s.refundOfCharge(p, o, id, sum, before)
 }
 
 const restNotCaptured = "the rest of the payment was not captured: the sale never had it"
@@ -113,7 +113,8 @@ func uncapturedRest(charge billing.Node) int64 {
 	return amount.Minus(captured).N
 }
 
-func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.Text, gross billing.Int) {
+// refundOfCharge reports a refund: gross, less what of it was refunded before.
+func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.Text, gross, before billing.Int) {
 	d := p.Refund()
 	d.ID(id)
 	d.Metadata(o.At("metadata"))
@@ -127,7 +128,7 @@ func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.
 		d.SaleID(o.Text("payment_intent", "payment_intent.id"))
 	}
 	s.nameSale(p, d)
-	amount(d, o, billing.BeforeTax(gross, total, tax))
+	amount(d, o, billing.BeforeTax(gross, total, tax).Minus(billing.BeforeTax(before, total, tax))) // each rounded: so parts add up
 	d.Add()
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -184,6 +185,27 @@ func TestChargeRefundedDelta(t *testing.T) {
 	}
 	if len(got) != 2 || sum != 12100 {
 		t.Errorf("accepted %v, want two refunds of 12100 together", got)
+	}
+}
+
+// Without the tax, too, the refunds of a charge are together what its sale was, although each is rounded.
+func TestChargeRefundedAddsUp(t *testing.T) {
+	t.Parallel()
+	payment := billing.WithPayment(func(context.Context, string) (billing.Payment, error) {
+		return billing.Payment{Total: 1000, Tax: 167}, nil
+	})
+	var sum, before int64
+	for _, refunded := range []int64{333, 666, 1000} {
+		body := fmt.Appendf(nil, `{"type":"charge.refunded","livemode":true,"data":{"object":{"id":"ch_1","amount":1000,"amount_refunded":%d,"currency":"eur",
+			"billing_details":{"email":"ada@example.com"}},"previous_attributes":{"amount_refunded":%d}}}`, refunded, before)
+		events, err := stripe.Provider(stripe.WithChargeRefunded()).Events(body, payment)
+		if err != nil || len(events) != 1 {
+			t.Fatal(refunded, events, err)
+		}
+		sum, before = sum+events[0].(fprom.Refund).Amount, refunded
+	}
+	if sum != 833 {
+		t.Errorf("refunded %d, want 833", sum)
 	}
 }
 
