@@ -28,8 +28,8 @@ type Options struct {
 	Writable bool
 	// Outbox is the outbox that the page shows. Default: the queue of the Tracker.
 	Outbox fprom.Outbox
-	// Open, if set, opens the outbox that the page shows, in place of Outbox. The page closes it after each read: so a file that
-	// only one process can open is free for its service. There is one call at a time.
+	// Open, if set, opens the outbox that the page shows, in place of Outbox. The page closes it after each read, and pauses: so a file
+	// that only one process can open is free for its service, however often somebody asks for the page. There is one call at a time.
 	Open func() (fprom.Outbox, error)
 	// Name of the service, shown at the top. Default none.
 	Name string
@@ -64,8 +64,8 @@ type page struct {
 	tracker *fprom.Tracker
 	cross   *http.CrossOriginProtection
 
-	opened   sync.Mutex // held while Options.Open's outbox is open
-	mu       sync.Mutex // held while the outbox is read: simultaneous requests share one read
+	opened   chan struct{} // full while Options.Open's outbox is open, and for a pause after it
+	mu       sync.Mutex    // held while the outbox is read: simultaneous requests share one read
 	last     snapshot
 	trail    trail
 	redriven time.Time // of the last redrive by this page
@@ -80,5 +80,5 @@ func Handler(t *fprom.Tracker, o Options) (http.Handler, error) {
 		return nil, err
 	}
 	o.RequestsPerMinute = cmp.Or(o.RequestsPerMinute, t.Stats().RequestsPerMinute, 400)
-	return &page{Options: o, tracker: t, cross: http.NewCrossOriginProtection()}, nil
+	return &page{Options: o, tracker: t, cross: http.NewCrossOriginProtection(), opened: make(chan struct{}, 1)}, nil
 }

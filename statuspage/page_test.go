@@ -234,6 +234,39 @@ func TestRecentEvents(t *testing.T) {
 }
 
 // TestLargeLedger: the page is there in time although the recent events cannot be read in time; the next looks read on.
+// file is an Outbox that takes a while to open, as a file does.
+type file struct {
+	*outboxtest.Outbox
+}
+
+func (file) Close() error { return nil }
+
+// TestFileIsFree: however often somebody asks for the page, the file is free most of the time, so that its service can start.
+func TestFileIsFree(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var held time.Duration
+		h := handler(t, nil, statuspage.Options{Public: true, Open: func() (fprom.Outbox, error) {
+			const takes = 50 * time.Millisecond
+			time.Sleep(takes)
+			held += takes
+			return file{three()}, nil
+		}})
+		start := time.Now()
+		for range 100 {
+			if w := get(t, h, "/?dead=1"); !strings.Contains(w.Body.String(), "sale:b") {
+				t.Fatal(w.Body)
+			}
+		}
+		if all := time.Since(start); held == 0 || held > all/4 {
+			t.Errorf("the file was open for %v of %v", held, all)
+		}
+		if w := get(t, h, "/"); !strings.Contains(w.Body.String(), "sale:a") {
+			t.Errorf("no dead letters: %s", w.Body)
+		}
+	})
+}
+
 func TestLargeLedger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,6 +17,7 @@ const (
 	gatherTimeout = 5 * time.Second
 	recentTimeout = 2 * time.Second // the part of gatherTimeout for the recent events
 	keepFor       = time.Second     // a snapshot is used this long, or ten times as long as its reading took
+	closedAtMost  = 2 * time.Second // the pause after a read is four times as long as that, up to this
 	redriveTakes  = 2 * time.Minute
 	recentShown   = 15
 	readAtMost    = 20_000 // waiting events that are read for the backlog
@@ -41,6 +42,7 @@ type snapshot struct {
 	recent  []fprom.Entry    // newest first
 	from    string           // the cursor before recent
 	large   bool             // reading recent takes too long
+	dead    []fprom.Entry    // what readDead returns from the first one on
 	broken  error            // why the outbox cannot be read
 	compare *Comparison      // nil without Options.Compared
 	redrive bool             // this page has just redriven dead letters: ignore the age of the oldest event
@@ -50,12 +52,17 @@ type snapshot struct {
 // outbox returns the outbox that the page shows, or nil. The caller must call end after its use.
 func (p *page) outbox() (o fprom.Outbox, end func(), err error) {
 	if p.Open != nil {
-		p.opened.Lock()
+		p.opened <- struct{}{}
+		began := time.Now()
 		if o, err = p.Open(); err != nil {
-			p.opened.Unlock()
+			<-p.opened
 			return nil, nil, err
 		}
-		return o, func() { defer p.opened.Unlock(); _ = o.Close() }, nil // after an action its answer counts
+		return o, func() {
+			pause := min(4*time.Since(began), closedAtMost)
+			defer time.AfterFunc(pause, func() { <-p.opened })
+			_ = o.Close() // after an action its answer counts
+		}, nil
 	}
 	if o = p.Outbox; o == nil {
 		o, _ = p.tracker.Outbox()
@@ -139,7 +146,8 @@ func (s *snapshot) read(ctx context.Context, p *page) error {
 	if s.backlog, err = waited(ctx, o, now, q.Pending+q.Bulk); err != nil {
 		return fmt.Errorf("the waiting events: %w", err)
 	}
-	if err = s.readRecent(ctx, o); err != nil {
+	err = s.readRecent(ctx, o)
+	if s.dead = readDead(ctx, o, ""); err != nil {
 		return fmt.Errorf("the recent events: %w", err)
 	}
 	return nil

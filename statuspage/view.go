@@ -106,24 +106,35 @@ func (p *page) servePage(w http.ResponseWriter, r *http.Request) {
 
 // dead returns the dead letters after a cursor, oldest first, and the cursor of the next page or "".
 func (p *page) dead(ctx context.Context, s snapshot, after string) (rows []row, next string) {
-	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
-	defer cancel()
-	o, end, err := p.outbox()
-	if err != nil {
-		return nil, ""
+	found := s.dead
+	if after != "" {
+		o, end, err := p.outbox()
+		if err != nil {
+			return nil, ""
+		}
+		defer end()
+		ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
+		defer cancel()
+		found = readDead(ctx, o, after)
 	}
-	defer end()
-	cursor := ""
+	for _, e := range found[:min(len(found), deadShown)] {
+		rows = append(rows, newRow(e, s.at))
+	}
+	if len(found) > deadShown {
+		next = found[deadShown-1].Cursor
+	}
+	return rows, next
+}
+
+// readDead reads the dead letters after a cursor: one more than are shown, if there is one.
+func readDead(ctx context.Context, o fprom.Outbox, after string) (found []fprom.Entry) {
 	for e, err := range o.Entries(ctx, fprom.Filter{State: fprom.StateDead, Limit: deadShown + 1, After: after}) {
 		if err != nil {
 			break // problems reports an outbox that cannot be read; an old cursor shows nothing
 		}
-		if len(rows) == deadShown {
-			return rows, cursor
-		}
-		rows, cursor = append(rows, newRow(e, s.at)), e.Cursor
+		found = append(found, e)
 	}
-	return rows, ""
+	return found
 }
 
 func newRow(e fprom.Entry, now time.Time) row {
