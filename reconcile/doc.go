@@ -10,7 +10,7 @@
 //
 //	matched         FirstPromoter has a commission with the right amount
 //	no commission   FirstPromoter's answer had none: the reward is used up, the plan is excluded. This is normal
-//	missing         the answer had commissions, FirstPromoter has none now
+//	missing         the answer had commissions, FirstPromoter has none or not all of them now
 //	foreign         a commission whose event id is not ours: a native connection, an old integration
 //	amount differs  the commission is for another amount or currency
 //	doubled         the same commission twice

@@ -97,7 +97,7 @@ func (r *run) judge(ctx context.Context, s span) error {
 			case e.free && len(e.rows) > 0:
 				r.compare(e)
 			case r.judgeByOutcome(e):
-			case len(e.rows) == 0:
+			case len(e.rows) == 0 || r.lacks(e):
 				without = append(without, e)
 			default:
 				r.compare(e)
@@ -148,8 +148,8 @@ func (e *event) entry() Entry {
 	for _, c := range e.rows {
 		ids = append(ids, c.ID)
 	}
-	if len(ids) == 0 {
-		ids = append(ids, e.earnedID...)
+	if len(ids) == 0 || e.verdict == missing { // then those that are missing
+		ids = slices.DeleteFunc(append([]int64{}, e.earnedID...), func(id int64) bool { return slices.Contains(ids, id) })
 	}
 	slices.Sort(ids)
 	return Entry{EventID: e.id, Kind: e.kind, Amount: e.amount, Currency: strings.ToUpper(e.currency), SettledAt: e.at.UTC(), CommissionIDs: ids}

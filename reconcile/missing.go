@@ -9,7 +9,8 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-// judgeMissing judges the events without a commission. If one is expected, it searches for the commission first.
+// judgeMissing judges the events without a commission, or with fewer than the answer had. If one is expected, it searches for the
+// commission first.
 func (r *run) judgeMissing(ctx context.Context, s span, without []*event) error {
 	var expected []*event
 	for _, e := range without {
@@ -27,12 +28,12 @@ func (r *run) judgeMissing(ctx context.Context, s span, without []*event) error 
 		expected = r.dropArrived(s, referred)
 	}
 	r.progress("missing", 0, len(expected), len(expected))
-	if err := r.searchMissing(ctx, expected); err != nil {
+	if err := r.searchMissing(ctx, s, expected); err != nil {
 		return err
 	}
 	for _, e := range expected {
 		switch {
-		case len(e.rows) > 0:
+		case len(e.rows) > 0 && !r.lacks(e):
 			r.compare(e)
 		case r.decision(e) == firstpromoter.StatusDeleted:
 			r.conclude(e, deleted)
@@ -59,9 +60,26 @@ func (r *run) decision(e *event) (status string) {
 	return status
 }
 
-// searchMissing searches for the commissions of events: by commission id, a hundred a call, or by event id, one a call. A
-// commission may be of another day, or may have been missed in a list that changed while it was read.
-func (r *run) searchMissing(ctx context.Context, events []*event) error {
+// lacks reports whether FirstPromoter has fewer commissions of an event than its answer had, without those that somebody deleted.
+func (r *run) lacks(e *event) bool {
+	expected := len(e.earnedID)
+	for _, id := range e.earnedID {
+		if r.Decided != nil && r.Decided(id) == firstpromoter.StatusDeleted {
+			expected--
+		}
+	}
+	for _, c := range e.rows {
+		if e.kind == fprom.KindRefund || !c.Refund() {
+			expected--
+		}
+	}
+	return expected > 0
+}
+
+// searchMissing searches for the commissions of events: by commission id, a hundred a call, then by event id, one a call. A
+// commission may be of another day, or may have been missed in a list that changed while it was read. An event that was sent again
+// has a commission of that day, with another id.
+func (r *run) searchMissing(ctx context.Context, s span, events []*event) error {
 	var ids []int64
 	for _, e := range events {
 		ids = append(ids, e.earnedID...)
@@ -71,8 +89,9 @@ func (r *run) searchMissing(ctx context.Context, events []*event) error {
 			return err
 		}
 	}
+	readAll := dayOf(time.Now(), 0) <= s.to+1 // nothing was created after what readSpan has read
 	for i, e := range events {
-		if len(e.rows) > 0 || len(e.earnedID) > 0 {
+		if len(e.rows) > 0 || len(e.earnedID) > 0 && readAll {
 			continue
 		}
 		if err := r.search(ctx, firstpromoter.CommissionQuery{Search: e.id}); err != nil {

@@ -14,8 +14,8 @@ type Report struct {
 	Waiting       int       `json:"waiting"`      // events of these days that still wait or are dead letters
 	Dead          int       `json:"dead"`         // how many of these are dead letters that FirstPromoter does not have
 	Unidentified  int       `json:"unidentified"` // commissions that fit no event of ours: without an event id, older than the outbox, or of refunds if the list of sales has none
-	Missing       []Entry   `json:"missing"`
-	OtherID       int       `json:"other_id"` // how many of these FirstPromoter seems to have under another event id: they are not sent again
+	Missing       []Entry   `json:"missing"`      // with the ids of the commissions that are missing
+	OtherID       int       `json:"other_id"`     // how many of these FirstPromoter seems to have under another event id: they are not sent again
 	Foreign       []Entry   `json:"foreign"`
 	AmountDiffers []Entry   `json:"amount_differs"`
 	Doubled       []Entry   `json:"doubled"`

@@ -1,0 +1,62 @@
+package reconcile_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/outboxtest"
+	"github.com/fprom-go/fprom/reconcile"
+)
+
+// What was sent again has a commission of a later day, with another id than the first answer named. It is not missing any more.
+func TestSentAgainIsFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{}, 3, 20)
+	o := w.options(t)
+	o.Outbox, o.Full = w.outbox(t), true
+	w.fake.Forget("ch_1_5")
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found(t, r, []string{"ch_1_5"}, nil, nil, nil)
+	w.fake.AddPastSale(fpromtest.PastSale{EventID: "ch_1_5", Email: "c1.5@example.com", Amount: 535, Currency: w.money[5%3], At: monday.AddDate(0, 0, 30)})
+	if r, err = reconcile.Run(t.Context(), o); err != nil || !r.Clean() || r.Matched != w.expected {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// A sale of which one promoter has the commission and the other has not is missing, unless somebody deleted that one.
+func TestOneOfTwoCommissionsIsMissing(t *testing.T) {
+	t.Parallel()
+	tiers := []string{
+		`{"event_id":"ch_1","sale_amount":1999,"created_at":"2026-03-09T12:00:00Z","promoter_campaign":{"id":1,"promoter_id":1}}`,
+		`{"event_id":"ch_1","sale_amount":1999,"created_at":"2026-03-09T12:00:00Z","tier":2,"promoter_campaign":{"id":2,"promoter_id":2}}`,
+	}
+	for _, c := range []struct {
+		rows    int
+		deleted int64
+		missing []int64
+	}{{2, 0, nil}, {1, 0, []int64{2}}, {1, 2, nil}, {0, 2, []int64{1, 2}}} {
+		box := &outboxtest.Outbox{}
+		box.Add(fprom.Entry{
+			Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDone, Outcome: fprom.Tracked, Amount: 1999, Currency: "usd",
+			RecordedAt: noon, SettledAt: noon, Commissions: 2, CommissionIDs: []int64{1, 2},
+		})
+		r, err := reconcile.Run(t.Context(), reconcile.Options{
+			Client: listing(t, slices.Clone(tiers[:c.rows])...), Outbox: box, From: monday, To: monday, Full: true,
+			Decided: func(id int64) string { return map[bool]string{true: firstpromoter.StatusDeleted}[id == c.deleted] },
+		})
+		if err != nil || r.Clean() != (c.missing == nil) || r.Matched+len(r.Missing) != 1 {
+			t.Fatalf("%+v: %+v %v", c, r, err)
+		}
+		for _, e := range r.Missing {
+			if !slices.Equal(e.CommissionIDs, c.missing) {
+				t.Errorf("%+v: %+v", c, e)
+			}
+		}
+	}
+}
