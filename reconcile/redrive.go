@@ -12,15 +12,25 @@ import (
 // dropOtherIDs counts the lost events that FirstPromoter seems to have under an event id that is not ours, and leaves them out of
 // what is sent again: it cannot know that they are the same.
 func (r *run) dropOtherIDs() {
-	lost, other := byCustomer(r.lost), map[*event]bool{}
+	lost, other, near, own := byCustomer(r.lost), map[*event]bool{}, map[*event]bool{}, 0
 	for _, rows := range r.foreign {
 		for _, c := range rows {
 			for _, e := range lost(c) {
-				if sameAmount(e, c) && c.Created.Sub(e.at).Abs() <= samePayment {
-					other[e] = true
+				if c.Created.Sub(e.at).Abs() <= samePayment {
+					if near[e] = true; sameAmount(e, c) {
+						other[e] = true
+					}
 				}
 			}
 		}
+	}
+	for _, e := range r.ours {
+		if len(e.rows) > 0 {
+			own++
+		}
+	}
+	if len(near) > 2*own { // another column of the list has the event ids, and the amounts may be with taxes
+		other = near
 	}
 	r.lost = slices.DeleteFunc(r.lost, func(e *event) bool { return other[e] })
 	r.report.OtherID = len(other)

@@ -78,7 +78,7 @@ func (r Report) Advice() (lines []string) {
 			lines = append(lines, strconv.Itoa(n)+" "+text)
 		}
 	}
-	say(r.OtherID, "missing, but FirstPromoter has commissions of the same customers and amounts under other event ids: they are not sent again, since they would earn twice. Does another column of the list have the event ids, as with --map 'Invoice ID=event_id'? If not, two integrations report sales")
+	say(r.OtherID, "missing, but FirstPromoter has commissions of the same customers and days under other event ids: they are not sent again, since they would earn twice. Does another column of the list have the event ids, as with --map 'Invoice ID=event_id'? If not, two integrations report sales")
 	if d := r.Redriven; d != nil {
 		say(d.NoCustomer, "not sent again: the outbox erases a customer once an event is done, so it does not know whose sale it was. Add --sales FILE: a list with the same event ids and the customers, such as the payment provider's export")
 		say(d.Failed, "not sent again: "+d.Reason+". Run it again")
