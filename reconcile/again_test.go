@@ -92,3 +92,18 @@ func TestRedriveUnderAnotherIDWithTax(t *testing.T) {
 		}
 	}
 }
+
+// A dead letter that was redriven while the outbox was read comes twice. What it earned is known by the ids of the answer.
+func TestRedrivenWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{NullEventIDs: true}, 2, 20)
+	box := w.outbox(t)
+	dead := box.Events[slices.IndexFunc(box.Events, func(e fprom.Entry) bool { return e.Commissions > 0 })]
+	dead.State, dead.Outcome, dead.Commissions, dead.CommissionIDs = fprom.StateDead, fprom.Rejected, 0, nil
+	box.Events = append([]fprom.Entry{dead}, box.Events...)
+	o := w.options(t)
+	o.Outbox, o.Full = box, true
+	if r, err := reconcile.Run(t.Context(), o); err != nil || !r.Clean() || r.Unidentified != 0 {
+		t.Errorf("%+v %v", r, err)
+	}
+}

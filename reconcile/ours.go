@@ -56,16 +56,19 @@ func (r *run) add(e *event) {
 	key := keyOf(e.kind, e.id)
 	lower := strings.ToLower(key)
 	e.twin = r.byKey[lower]
-	if was := r.find(key); was != nil && keyOf(was.kind, was.id) == key {
-		if e.twin = was.twin; was.ignored { // a list may have the failed attempts before a payment
-			*was = *e
+	switch was := r.find(key); {
+	case was == nil || keyOf(was.kind, was.id) != key:
+		r.byKey[lower] = e
+		r.ours = append(r.ours, e)
+		if e.kind == fprom.KindRefund {
+			r.ourRefunds = append(r.ourRefunds, e)
 		}
+	case was.ignored: // a list may have the failed attempts before a payment
+		e.twin = was.twin
+		*was = *e
+		e = was
+	default:
 		return
-	}
-	r.byKey[lower] = e
-	r.ours = append(r.ours, e)
-	if e.kind == fprom.KindRefund {
-		r.ourRefunds = append(r.ourRefunds, e)
 	}
 	for _, id := range e.earnedID {
 		r.byCommission[id] = e
