@@ -2,6 +2,7 @@ package firstpromoter
 
 import (
 	"context"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -22,6 +23,12 @@ type PromoterCampaign struct {
 
 // Promoter returns one promoter. The error wraps ErrNotFound if there is none.
 func (c *Client) Promoter(ctx context.Context, id int64) (Promoter, error) {
+	return c.PromoterBy(ctx, "", strconv.FormatInt(id, 10))
+}
+
+// PromoterBy returns the promoter with a value. by is "ref_token" (the referral id), "promo_code" or "email"; empty: the value is
+// the id. The error wraps ErrNotFound if there is none.
+func (c *Client) PromoterBy(ctx context.Context, by, value string) (Promoter, error) {
 	type wire struct {
 		ID        number `json:"id"`
 		Archived  moment `json:"archived_at"`
@@ -30,7 +37,11 @@ func (c *Client) Promoter(ctx context.Context, id int64) (Promoter, error) {
 			State text   `json:"state"`
 		} `json:"promoter_campaigns"`
 	}
-	w, err := one[wire](ctx, c, "promoters/"+strconv.FormatInt(id, 10), nil)
+	q := url.Values{}
+	if by != "" {
+		q.Set("find_by", by)
+	}
+	w, err := one[wire](ctx, c, "promoters/"+url.PathEscape(value), q)
 	p := Promoter{ID: int64(w.ID), Archived: w.Archived.time()}
 	for _, pc := range w.Campaigns {
 		p.Campaigns = append(p.Campaigns, PromoterCampaign{int64(pc.ID), string(pc.State)})

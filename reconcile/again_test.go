@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -90,6 +91,49 @@ func TestRedriveUnderAnotherIDWithTax(t *testing.T) {
 		if want := map[int]int{4: 4}[own]; err != nil || len(r.Missing) != 8-own || sent != want || r.OtherID != 8-own-want {
 			t.Errorf("%d own ids: %d sent, %d under other ids, %d missing, %v", own, sent, r.OtherID, len(r.Missing), err)
 		}
+	}
+}
+
+// A lost sale that named its visitor, promoter or promo code would have made its customer a lead: FirstPromoter knows no such lead now.
+// A promoter or code that FirstPromoter does not know makes none.
+func TestSaleThatMakesItsLead(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t)
+	fake.AddPromoCode("SPRING20")
+	fake.AddLead("late@example.com") // by a later sale
+	fake.AddPromoter("gone").Archive()
+	var list []reconcile.Sale
+	for i, s := range []fprom.Sale{
+		{TID: "visitor-1"},
+		{RefID: fpromtest.DefaultRefID},
+		{PromoCode: "Spring20"},
+		{RefID: "nobody", PromoCode: "SPRING20"},
+		{Email: "late@example.com", RefID: fpromtest.DefaultRefID},
+		{}, // from here on nobody's
+		{RefID: "nobody"},
+		{RefID: "nobody"},
+		{PromoCode: "BLACKFRIDAY"},
+		{RefID: "gone"},
+		{Email: "late@example.com"},
+	} {
+		s.EventID, s.Email, s.Amount = fmt.Sprint("ch_", i), cmp.Or(s.Email, fmt.Sprintf("c%d@example.com", i)), 500
+		list = append(list, reconcile.Sale{At: noon, Event: s})
+	}
+	o := (&world{fake: fake}).options(t)
+	o.Full, o.Sales = true, sold(list...)
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil || r.NotReferral != 6 {
+		t.Errorf("%+v %v", r, err)
+	}
+	found(t, r, []string{"ch_0", "ch_1", "ch_2", "ch_3", "ch_4"}, nil, nil, nil)
+	asked := 0
+	for _, c := range fake.Requests() {
+		if c.EventID == "promoters" {
+			asked++
+		}
+	}
+	if asked != 6 { // each once: ada, SPRING20 in two forms, nobody, BLACKFRIDAY, gone
+		t.Errorf("%d calls for promoters", asked)
 	}
 }
 

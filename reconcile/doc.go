@@ -15,8 +15,8 @@
 //	amount differs  the commission is for another amount or currency
 //	doubled         the same commission twice
 //
-// A file of sales has no answers. There a sale is missing if its customer is a referral and FirstPromoter has no commission for
-// it, unless FirstPromoter's total of the day shows that all sales of the day arrived.
+// A file of sales has no answers. There a sale is missing if its customer is a referral, or the sale names who brought the customer,
+// and FirstPromoter has no commission for it, unless FirstPromoter's total of the day shows that all sales of the day arrived.
 //
 // # What is not known
 //

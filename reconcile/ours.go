@@ -24,6 +24,7 @@ type event struct {
 	earned    int           // commissions in the answer
 	earnedID  []int64
 	customers [2]string   // the address and the uid, known from a list only
+	brought   *source     // who brought the customer; nil if a list does not say it
 	sale      string      // the sale's id of a refund, if known
 	body      fprom.Event // for Redrive
 
@@ -139,6 +140,9 @@ func (r *run) loadSales(ctx context.Context) error {
 		switch e := s.Event.(type) {
 		case fprom.Sale:
 			own.id, own.amount, own.currency, own.customers = e.EventID, e.Amount, strings.ToLower(e.Currency), [2]string{e.Email, e.UID}
+			if s := (source{e.TID != "", strings.Clone(e.RefID), strings.Clone(e.PromoCode)}); s != (source{}) {
+				own.brought = &s
+			}
 		case fprom.Refund:
 			own.kind, own.id, own.sale = fprom.KindRefund, e.EventID, e.SaleEventID
 			own.amount, own.currency, own.customers = e.Amount, strings.ToLower(e.Currency), [2]string{e.Email, e.UID}

@@ -16,13 +16,47 @@ func (r *run) referred(ctx context.Context, events []*event) (left []*event, err
 		return nil, err
 	}
 	for _, e := range events {
-		if v := r.referral(e); v == missing {
+		v := r.referral(e)
+		makes := false
+		if v == notReferral && e.brought != nil {
+			if makes, err = r.makesLead(ctx, *e.brought); err != nil {
+				return nil, err
+			}
+		}
+		if v == missing || makes {
 			left = append(left, e)
 		} else {
 			r.conclude(e, v)
 		}
 	}
 	return left, nil
+}
+
+// source says who brought the customer of a listed sale.
+type source struct {
+	visitor          bool // the sale has a TID
+	refID, promoCode string
+}
+
+// makesLead reports whether a sale makes its customer a lead when it arrives. FirstPromoter cannot be asked for a visitor.
+func (r *run) makesLead(ctx context.Context, s source) (makes bool, err error) {
+	makes = s.visitor
+	for _, x := range [][2]string{{"ref_token", s.refID}, {"promo_code", s.promoCode}} {
+		if x[1] == "" || makes {
+			continue
+		}
+		var known bool
+		if makes, known = r.promoters[x]; known {
+			continue
+		}
+		p, err := r.Client.PromoterBy(ctx, x[0], x[1])
+		if err != nil && !errors.Is(err, firstpromoter.ErrNotFound) {
+			return false, err
+		}
+		makes = err == nil && p.Archived.IsZero()
+		r.promoters[x] = makes
+	}
+	return makes, nil
 }
 
 // referral is the verdict on an event without a commission, by the leads of its customer: the one of the address and the one of

@@ -33,9 +33,10 @@ type run struct {
 	nameless []firstpromoter.Commission            // commissions without an event id that have no event yet
 	refunds  bool                                  // this account has commissions of refunds
 
-	leads  map[string]firstpromoter.Referral // referrals by customer
-	asked  map[string]bool                   // customers whom findLeads has looked up
-	listed bool                              // all referrals are in leads
+	leads     map[string]firstpromoter.Referral // referrals by customer
+	asked     map[string]bool                   // customers whom findLeads has looked up
+	listed    bool                              // all referrals are in leads
+	promoters map[[2]string]bool                // whether there is one, by find_by and its value
 }
 
 // Run compares. It changes nothing unless Options.Redrive is set. The error is a *fprom.ValidationError of an option, or an error
@@ -50,7 +51,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		days: span{dateOf(o.From), dateOf(o.To)}, read: map[day]bool{}, byDay: map[day][]*event{},
 		byKey: map[string]*event{}, byCommission: map[int64]*event{},
 		seen: map[int64]bool{}, foreign: map[string][]firstpromoter.Commission{}, reported: map[string]bool{},
-		leads: map[string]firstpromoter.Referral{}, asked: map[string]bool{},
+		leads: map[string]firstpromoter.Referral{}, asked: map[string]bool{}, promoters: map[[2]string]bool{},
 	}
 	calls := o.Client.Calls()
 	err := r.run(ctx)
