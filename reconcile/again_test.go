@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
@@ -92,6 +93,29 @@ func TestRedriveUnderAnotherIDWithTax(t *testing.T) {
 			t.Errorf("%d own ids: %d sent, %d under other ids, %d missing, %v", own, sent, r.OtherID, len(r.Missing), err)
 		}
 	}
+}
+
+// The sales of a customer whose sign-up was given up earn nothing: that needs a person. Its empty currency does not keep the sums of the
+// days from being compared.
+func TestSignupThatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{}, 3, 20, "USD")
+	box := w.outbox(t)
+	box.Events = append([]fprom.Entry{{
+		Key: "signup:sha256-1", Kind: fprom.KindSignup, State: fprom.StateDead, Outcome: fprom.Rejected, RecordedAt: monday, SettledAt: monday.Add(time.Hour),
+	}, {Key: "signup:sha256-2", Kind: fprom.KindSignup, State: fprom.StateWaiting, RecordedAt: monday}}, box.Events...)
+	o := w.options(t)
+	o.Outbox = box
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil || r.Clean() || r.Dead != 1 || r.Waiting != 1 || r.Calls != 1 || r.Matched != w.expected {
+		t.Errorf("%+v %v", r, err)
+	}
+	w.fake.Lose("ch_2_5")
+	w.fake.Double("ch_2_6")
+	if r, err = reconcile.Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	found(t, r, []string{"ch_2_5"}, nil, nil, []string{"ch_2_6"})
 }
 
 // A lost sale that named its visitor, promoter or promo code would have made its customer a lead: FirstPromoter knows no such lead now.

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -130,11 +131,15 @@ func (r *run) compareDays() {
 // account's currency. No documented call names this currency: so at least one day must agree, or fewer than three may differ.
 func (r *run) sums(counts map[day]int) (sums map[day]int64, canCompare bool) {
 	sums = map[day]int64{}
+	var first *event
 	for _, e := range r.ours {
+		if e.ignored || e.outcome == fprom.NotReferral {
+			continue
+		}
+		first = cmp.Or(first, e)
 		switch {
-		case e.currency != r.ours[0].currency:
+		case e.currency != first.currency:
 			return nil, false
-		case e.ignored || e.outcome == fprom.NotReferral:
 		case e.kind == fprom.KindSale:
 			sums[dayOf(e.at, r.offset)] += e.amount
 		default:

@@ -105,9 +105,9 @@ func (r *run) loadOutbox(ctx context.Context) error {
 	return nil
 }
 
-// fromEntry returns nil for kinds that earn nothing.
+// fromEntry returns nil for kinds that earn nothing. But the sales of a customer whose sign-up was given up earn nothing either.
 func fromEntry(e fprom.Entry) *event {
-	if e.Kind != fprom.KindSale && e.Kind != fprom.KindRefund {
+	if e.Kind != fprom.KindSale && e.Kind != fprom.KindRefund && (e.Kind != fprom.KindSignup || e.State != fprom.StateDead) {
 		return nil
 	}
 	own := &event{
