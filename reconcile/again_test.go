@@ -118,6 +118,20 @@ func TestSignupThatWasGivenUp(t *testing.T) {
 	found(t, r, []string{"ch_2_5"}, nil, nil, []string{"ch_2_6"})
 }
 
+// Who denied the commissions of another integration has decided: they are not named as foreign again.
+func TestDeniedForeignCommission(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{}, 2, 20)
+	o := w.options(t)
+	o.Outbox = w.outbox(t)
+	w.fake.AddPastSale(fpromtest.PastSale{EventID: "in_1", Email: "c1.6@example.com", Amount: 542, Currency: "USD", At: noon})
+	w.fake.Deny("in_1")
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil || !r.Clean() || len(r.Denied) != 1 || r.Denied[0].EventID != "in_1" || r.Denied[0].Status != firstpromoter.StatusDenied {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
 // A lost sale that named its visitor, promoter or promo code would have made its customer a lead: FirstPromoter knows no such lead now.
 // A promoter or code that FirstPromoter does not know makes none.
 func TestSaleThatMakesItsLead(t *testing.T) {

@@ -98,6 +98,11 @@ func (r *run) judgeForeign(ctx context.Context, s span) error {
 		for _, c := range rows {
 			entry.CommissionIDs = append(entry.CommissionIDs, c.ID)
 		}
+		if !slices.ContainsFunc(rows, func(c firstpromoter.Commission) bool { return c.Status != firstpromoter.StatusDenied }) {
+			entry.Status = firstpromoter.StatusDenied
+			r.report.Denied = append(r.report.Denied, entry)
+			continue
+		}
 		found = append(found, entry)
 	}
 	slices.SortFunc(found, func(a, b Entry) int {

@@ -19,7 +19,7 @@ type Report struct {
 	Foreign       []Entry   `json:"foreign"`
 	AmountDiffers []Entry   `json:"amount_differs"`
 	Doubled       []Entry   `json:"doubled"`
-	Denied        []Entry   `json:"denied"`         // sales whose commissions were all denied or deleted: somebody's decision, no difference
+	Denied        []Entry   `json:"denied"`         // sales, also foreign ones, whose commissions were all denied or deleted: somebody's decision, no difference
 	Zone          string    `json:"zone"`           // the time zone in which the days agree best, such as "+00:00"
 	Calls         int       `json:"calls"`          // to FirstPromoter
 	Next          string    `json:"next,omitempty"` // after an interruption: the day to go on from
