@@ -310,10 +310,14 @@ func TestInterruption(t *testing.T) {
 			t.Fatal(err)
 		}
 		found(t, whole, w.missing, w.foreign, w.differs, w.doubled)
-		for _, after := range []int{0, 3, 6, 9} {
+		for _, after := range []int{0, 3, 6, 9, -1} { // -1: in the second search for what is missing
 			ctx, cancel := context.WithCancel(t.Context())
+			searches := 0
 			o.Progress = func(p reconcile.Progress) {
-				if p.Stage == "commissions" && p.Rows >= 100*after {
+				if p.Stage == "missing" && p.Total > 0 {
+					searches++
+				}
+				if after >= 0 && p.Stage == "commissions" && p.Rows >= 100*after || after < 0 && searches == 2 {
 					cancel()
 				}
 			}

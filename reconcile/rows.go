@@ -13,11 +13,13 @@ func (r *run) compareCommissions(ctx context.Context) error {
 	done, next := 0, r.days.from
 	for i, s := range spans {
 		r.judgeUnread(span{next, s.from - 1})
+		before, lost := r.report, len(r.lost)
 		err := r.readSpan(ctx, s, done, r.pages(spans[i:]))
 		if err == nil {
 			err = r.judge(ctx, s)
 		}
 		if err != nil {
+			r.report, r.lost = before, r.lost[:lost] // the next run judges these days again
 			r.giveUp(s.from)
 			return err
 		}

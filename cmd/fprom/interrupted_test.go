@@ -43,6 +43,35 @@ func TestReconcileInterrupted(t *testing.T) {
 	}
 }
 
+// What is missing is sent again at the end: after an interruption a run over the days that are left would never send it.
+func TestRedriveInterrupted(t *testing.T) {
+	t.Parallel()
+	fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0), fpromtest.WithAllLeads())
+	day := time.Now().UTC().AddDate(0, 0, -60)
+	fake.AddPastSale(fpromtest.PastSale{EventID: "older", Email: "jane@example.com", Amount: 100, At: day.AddDate(0, 0, -9)})
+	path := filepath.Join(t.TempDir(), "old.csv")
+	if err := os.WriteFile(path, []byte("event_id,email,amount,created_at\nold_1,jane@example.com,100,"+day.Format(time.RFC3339)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs strings.Builder
+	cmd := command(t, account(fake), "reconcile", "--sales", path, "--amount", "minor", "--from", today(-60), "--to", today(-1), "--full", "--rate", "30", "--redrive")
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() bool { return fake.Count("company", "") >= 6 }) // the second fortnight is being read
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || fake.Count("sale", "") != 0 {
+		t.Errorf("exit %d", code)
+	}
+	if !strings.Contains(out.String(), "missing: 1") || !strings.Contains(errs.String(), "nothing was sent again yet: run the same command again") {
+		t.Errorf("%s%s", out.String(), errs.String())
+	}
+}
+
 // Ctrl-C ends a command that reads from a pipe in which nothing comes.
 func TestInterruptedWhileItReads(t *testing.T) {
 	t.Parallel()

@@ -175,7 +175,11 @@ func (a *app) compare(ctx context.Context, client *firstpromoter.Client, box fpr
 		return err
 	}
 	if err != nil && report.Next != "" { // the next run does not look at these days again
-		a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
+		if flags.redrive && len(report.Missing) > 0 {
+			a.note("the days before %s are compared, but nothing was sent again yet: run the same command again", report.Next)
+		} else {
+			a.note("the days before %s are compared; go on with --from %s", report.Next, report.Next)
+		}
 	}
 	if err := errors.Join(err, a.show(report, func(w io.Writer) { reportText(w, report, *refused, box != nil) })); err != nil {
 		return err
