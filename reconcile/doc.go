@@ -26,5 +26,5 @@
 //
 // Days whose totals agree are taken as right unless Options.Full is set. The totals are the number of sales and, if all sales are
 // in the account's currency, their sum. So a missing sale and a doubled sale of the same amount on one day hide each other. With
-// several currencies the amounts may even differ.
+// several currencies the amounts may even differ. Nor does a deleted commission show, if its sale stays.
 package reconcile

@@ -50,7 +50,7 @@ type Entry struct {
 // Redriven counts the missing events that were sent again by their outcome.
 type Redriven struct {
 	Tracked     int    `json:"tracked"`
-	Duplicate   int    `json:"duplicate"`    // FirstPromoter has the event, but no commission: ask its support
+	Duplicate   int    `json:"duplicate"`    // FirstPromoter has the event, but not the commission: somebody deleted it or its promoter, or it was lost
 	NotReferral int    `json:"not_referral"` // FirstPromoter does not know the customer, or no longer
 	Failed      int    `json:"failed"`
 	NoCustomer  int    `json:"no_customer"`      // not sent: the outbox has erased the customer; set Options.Sales
@@ -80,16 +80,16 @@ func (r Report) Advice() (lines []string) {
 	}
 	say(r.OtherID, "missing, but FirstPromoter has commissions of the same customers and days under other event ids: they are not sent again, since they would earn twice. Does another column of the list have the event ids, as with --map 'Invoice ID=event_id'? If not, two integrations report sales")
 	if d := r.Redriven; d != nil {
-		say(d.NoCustomer, "not sent again: the outbox erases a customer once an event is done, so it does not know whose sale it was. Add --sales FILE: a list with the same event ids and the customers, such as the payment provider's export")
+		say(d.NoCustomer, "not sent again: the outbox erases a customer once an event is done, so it does not know whose sale it was. Add --sales FILE: a list with the same event ids and amounts, and with the customers, such as the payment provider's export")
 		say(d.Failed, "not sent again: "+d.Reason+". Run it again")
-		say(d.Duplicate, "sent again, and FirstPromoter has the event id: it shows no commission for it. Ask its support, with the event ids")
+		say(d.Duplicate, "sent again, and FirstPromoter has the event id, but not the commission: somebody deleted it or its promoter, or it was lost. Ask its support, with the event ids")
 		say(d.NotReferral, "sent again, and FirstPromoter knows the customer as no referral: fprom why EMAIL says more")
 	} else {
 		say(len(r.Missing)-r.OtherID, "missing: add --redrive to send them again under their own event ids, so that nothing is paid twice. An outbox has erased the customers: it needs --sales FILE beside it, such as the payment provider's export")
 	}
 	say(r.Dead, "given up: fprom dead list shows the reasons. Mend the cause, then fprom dead redrive, or drop what is no sale")
 	say(len(r.Foreign), "foreign: another integration reports sales too; or the outbox is younger than these days, or the list that was compared (--sales) lacks some of them, and nothing is wrong. Disconnect the other one in FirstPromoter (Settings → Integrations), or stop reporting here; deny only those commissions that are for a sale that also earned one here")
-	say(len(r.AmountDiffers), "with another amount: an amount cannot be changed in FirstPromoter. Refund the event, and report the sale again under another event id")
+	say(len(r.AmountDiffers), "with another amount: if the list that was compared (--sales) has amounts with tax, nothing is wrong. Otherwise refund the event, and report the sale again under another event id, since an amount cannot be changed in FirstPromoter. Then it is still named here: do it once")
 	say(len(r.Doubled), "doubled: deny one of the commissions in FirstPromoter (Commissions → Deny)")
 	return lines
 }

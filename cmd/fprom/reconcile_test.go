@@ -186,6 +186,17 @@ func TestReconcileAnOutboxWithoutEvents(t *testing.T) {
 	}
 }
 
+// A sale that is not delivered is not as it should be, although nothing differs: the last line does not pass over it.
+func TestReconcileWhatWaits(t *testing.T) {
+	t.Parallel()
+	p := inFile(t)
+	put(t, p, nil, sale("ch_1", "jane@example.com", 1999, "USD"))
+	r := fprom(t, account(fpromtest.NewServer(t)), "reconcile", "--outbox", p.where, "--from", today(-1), "--to", today(0)).want(t, 0)
+	if !strings.HasSuffix(r.out, "all is as it should be; 1 event not delivered yet, see fprom status\n") {
+		t.Error(r)
+	}
+}
+
 // Commissions that fit no sale of ours may be a second integration's: the last line does not pass over them.
 func TestReconcileUnidentified(t *testing.T) {
 	t.Parallel()

@@ -42,7 +42,7 @@ func reportText(w io.Writer, r reconcile.Report, refused int, outbox bool) {
 	case nothing(r, outbox):
 		_, _ = fmt.Fprintln(w, "no sale of ours is in these days; --from and --to name other days, also today")
 	case r.Clean() && refused == 0:
-		_, _ = fmt.Fprintf(w, "all is as it should be%s\n", hint(r.Unidentified > 0, ", but for these commissions"))
+		_, _ = fmt.Fprintf(w, "all is as it should be%s%s\n", hint(r.Unidentified > 0, ", but for these commissions"), hint(outbox && r.Waiting > 0, fmt.Sprintf("; %s not delivered yet, see fprom status", count(r.Waiting, "event"))))
 	}
 }
 
