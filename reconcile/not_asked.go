@@ -53,7 +53,7 @@ func state(e fprom.Entry) string {
 		}
 		return text
 	case fprom.StateDead:
-		return "was given up: " + reason + ". Mend the cause, then: fprom dead redrive " + e.Key
+		return "was given up: " + reason + ". Mend the cause, then: fprom dead redrive " + safelog.Word(e.Key)
 	default:
 		return fmt.Sprintf("is done: %s; commissions in the answer: %d", e.Outcome, e.Commissions)
 	}

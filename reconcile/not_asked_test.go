@@ -27,6 +27,7 @@ func TestWhyDuringAnOutage(t *testing.T) {
 		{Key: "sale:ch_waits", Customer: "ann@example.com", State: fprom.StateWaiting, Attempts: 3, Reason: "no answer within 10s"},
 		{Key: "refund:re_waits", Kind: fprom.KindRefund, Customer: "ann@example.com", State: fprom.StateWaiting},
 		{Key: "sale:ch_dead", Customer: "both@example.com", State: fprom.StateDead, Outcome: fprom.Rejected, Reason: "fprom: sale:ch_dead: 400: Error. Amount blank or invalid."},
+		{Key: "sale:Order 12", Customer: "odd@example.com", State: fprom.StateDead, Outcome: fprom.Rejected},
 		{Key: "sale:ch_done", State: fprom.StateDone, Outcome: fprom.Tracked, Commissions: 1},
 	}
 	for i := range 6 {
@@ -44,6 +45,7 @@ func TestWhyDuringAnOutage(t *testing.T) {
 	for what, parts := range map[string][]string{
 		"ann@example.com":    {"not final", "sale:ch_waits is not delivered yet (attempts: 3): no answer within 10s.", "refund:re_waits is not delivered yet"},
 		"both@example.com":   {"not final", "sale:ch_dead was given up: 400: Error. Amount blank or invalid. Mend"},
+		"odd@example.com":    {"fprom dead redrive 'sale:Order 12'"},
 		"ch_done":            {"not final", "sale:ch_done is done: tracked; commissions in the answer: 1."},
 		"many@example.com":   {"not final", "sale:many_5", "There are more"},
 		"nobody@example.com": {"not final", "The outbox has no event"},

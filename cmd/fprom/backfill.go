@@ -16,6 +16,7 @@ import (
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/backfill"
 	"github.com/fprom-go/fprom/internal/currency"
+	"github.com/fprom-go/fprom/internal/safelog"
 )
 
 type backfillFlags struct {
@@ -193,7 +194,7 @@ func (a *app) noteColumns(columns []backfill.Column, flags backfillFlags) {
 	}
 	byID := slices.Contains(columns, backfill.Column{Name: "id", Field: "event_id"}) // as in Stripe's export of payments
 	if c := leftOut("invoice id"); flags.kind == fprom.KindSale && byID && c != "" {
-		a.note("column %s is left out: if the service reports a payment under its invoice's id, as billing/stripe does, add --map '%[1]s=event_id', or a payment that it has reported earns a second commission", c)
+		a.note("column %s is left out: if the service reports a payment under its invoice's id, as billing/stripe does, add --map %s, or a payment that it has reported earns a second commission", c, safelog.Word(c+"=event_id"))
 	}
 	named := slices.ContainsFunc(columns, func(c backfill.Column) bool { return c.Field == "currency" })
 	if flags.amount == string(backfill.Major) && flags.currency == "" && !named {

@@ -347,6 +347,10 @@ func TestBackfillOfAnOddFile(t *testing.T) {
 	if r := fprom(t, e, "backfill", payments, "--amount", "major", "--map", "Invoice ID=event_id").want(t, 0); strings.Contains(r.err, "add --map") {
 		t.Error(r)
 	}
+	if err := os.WriteFile(payments, []byte("Order=No,Amount,Customer Email\nNo 1,20.00,ann@example.com\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fprom(t, e, "backfill", payments, "--amount", "major", "--map", "Order=No=event_id").want(t, 0)
 }
 
 // The reason of a row is whole, with the address that it has as an example, and without the row's. It says what to do.

@@ -41,10 +41,11 @@ func (s *fileFlags) read() (backfill.Format, error) {
 	}
 	f.Decimal = rune(s.decimal[0])
 	for _, m := range s.columns {
-		column, field, ok := strings.Cut(m, "=")
-		if !ok || column == "" {
+		i := strings.LastIndex(m, "=") // a column's name may have one
+		if i < 1 {
 			return f, usage("--map %q: is not column=field", m)
 		}
+		column, field := m[:i], m[i+1:]
 		if was, twice := f.Map[column]; twice && was != field {
 			return f, usage("--map %q: the column is mapped already, to %s", m, was)
 		}
