@@ -10,6 +10,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/internal/backlog"
 )
 
 // nameByCustomer finds the sale of each commission without an event id: by customer, amount and time, and then by customer and time
@@ -39,13 +40,13 @@ func byCustomer(events []*event) func(firstpromoter.Commission) []*event {
 	found := map[[2]string][]*event{}
 	for _, e := range events {
 		for _, name := range e.customers {
-			if who := [2]string{strings.ToLower(name), e.kind}; name != "" {
+			if who := [2]string{backlog.Customer(name), e.kind}; name != "" {
 				found[who] = append(found[who], e)
 			}
 		}
 	}
 	return func(c firstpromoter.Commission) []*event {
-		return slices.Concat(found[[2]string{strings.ToLower(c.Email), kindOf(c)}], found[[2]string{strings.ToLower(c.UID), kindOf(c)}])
+		return slices.Concat(found[[2]string{backlog.Customer(c.Email), kindOf(c)}], found[[2]string{backlog.Customer(c.UID), kindOf(c)}])
 	}
 }
 

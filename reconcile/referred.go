@@ -8,6 +8,7 @@ import (
 
 	"github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/firstpromoter"
+	"github.com/fprom-go/fprom/internal/backlog"
 )
 
 // referred returns the events of referred customers. It gives the others their verdict.
@@ -64,7 +65,7 @@ func (r *run) makesLead(ctx context.Context, s source) (makes bool, err error) {
 func (r *run) referral(e *event) verdict {
 	v := notReferral
 	for _, name := range e.customers {
-		switch lead, ok := r.leads[strings.ToLower(name)]; {
+		switch lead, ok := r.leads[backlog.Customer(name)]; {
 		case !ok, lead.Created.After(e.at.Add(24 * time.Hour)): // a sale can create its lead, and a date may have no time
 		case lead.Expired, lead.State == "denied":
 			v = noCommission
@@ -82,7 +83,7 @@ func (r *run) findLeads(ctx context.Context, events []*event) error {
 	pages := 1
 	for _, e := range events {
 		for _, customer := range e.customers {
-			name := strings.ToLower(customer)
+			name := backlog.Customer(customer)
 			if name == "" || r.asked[name] || r.listed {
 				continue
 			}
@@ -130,7 +131,7 @@ func (r *run) listLeads(ctx context.Context, pages int) error {
 		if n++; n%100 == 0 {
 			r.progress("customers", n, 100*pages, max(pages-n/100, 0))
 		}
-		for _, name := range []string{strings.ToLower(l.Email), strings.ToLower(l.UID)} {
+		for _, name := range []string{backlog.Customer(l.Email), backlog.Customer(l.UID)} {
 			if was, ok := r.leads[name]; name != "" && (!ok || was.Created.After(l.Created)) {
 				r.leads[name] = l
 			}

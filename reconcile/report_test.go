@@ -384,6 +384,24 @@ func TestFailedAttemptBeforeThePayment(t *testing.T) {
 	found(t, r, []string{"in_1"}, nil, nil, nil)
 }
 
+// Two uids that differ in case only are two customers: only the sale of the referred one is missing.
+func TestUIDsThatDifferInCase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fpromtest.Company{}, 1, 0)
+	w.fake.AddPastSale(fpromtest.PastSale{EventID: "in_0", UID: "aB1", Amount: 100, Currency: "USD", At: monday.AddDate(0, 0, -9)})
+	o := w.options(t)
+	var sales []reconcile.Sale
+	for _, uid := range []string{"aB1", "Ab1"} {
+		sales = append(sales, reconcile.Sale{At: monday, Event: fprom.Sale{EventID: "new_" + uid, UID: uid, Amount: 1900, Currency: "USD"}})
+	}
+	o.Sales = sold(sales...)
+	r, err := reconcile.Run(t.Context(), o)
+	if err != nil || r.NotReferral != 1 {
+		t.Errorf("%+v %v", r, err)
+	}
+	found(t, r, []string{"new_aB1"}, nil, nil, nil)
+}
+
 // FirstPromoter finds a lead by the uid, too: a customer whose address has changed since the sign-up is still a referral. The
 // sale of a lead that expired, was denied, or came after the sale is not missing.
 func TestLeads(t *testing.T) {
