@@ -246,6 +246,9 @@ type trail struct {
 
 func (t *trail) note(now time.Time, n int) {
 	slot := now.UnixNano() / int64(slotLength)
+	if slot < t.slot-1 { // the clock was ahead, by more than is corrected now and then
+		*t = trail{slot: slot}
+	}
 	for range min(max(slot-t.slot, 0), slots) {
 		copy(t.most[:], t.most[1:])
 		t.most[slots-1] = 0
