@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -53,6 +54,11 @@ func TestLimitOfTheAccount(t *testing.T) {
 		if n := logs[i].count("limit"); n != 1 {
 			t.Errorf("replica %d: %d warnings, want 1:\n%s", i, n, strings.Join(logs[i].all(), "\n"))
 		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := queues[0].Admit(ctx, math.MaxInt); err != nil {
+		t.Errorf("a number that stands for no limit: %v", err)
 	}
 }
 

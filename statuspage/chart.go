@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,9 +77,10 @@ func use(hour []fprom.Bucket, limit int) chart {
 	for _, b := range hour {
 		most = max(most, total(b))
 	}
-	top := max(most, limit*6/5)
+	line := min(limit, math.MaxInt/(2*chartHeight)) // a number may stand for no limit, and be too large to be multiplied
+	top := max(most, line*6/5)
 	c := chart{
-		Top: verdict.Grouped(top), Line: chartHeight - limit*chartHeight/top,
+		Top: verdict.Grouped(top), Line: chartHeight - line*chartHeight/top,
 		Label: fmt.Sprintf("Events a minute in the last hour: at most %s, the limit is %s", verdict.Grouped(most), verdict.Grouped(limit)),
 	}
 	for i, b := range hour {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -98,6 +99,17 @@ func TestPageIsSmallClosedAndMasked(t *testing.T) {
 	}
 	if again := get(t, handler(t, nil, statuspage.Options{Public: true, Outbox: full()}), "/"); again.Header().Get("Content-Security-Policy") == policy {
 		t.Error("two answers have the same nonce")
+	}
+}
+
+// TestAnyLimit: the line of the limit is drawn, also for a number that stands for no limit.
+func TestAnyLimit(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{0, 400, math.MaxInt} {
+		body := get(t, handler(t, nil, statuspage.Options{Public: true, Outbox: &outboxtest.Outbox{}, RequestsPerMinute: limit}), "/").Body.String()
+		if !strings.Contains(body, `<path class="line" d="M0,34H960"/>`) {
+			t.Errorf("limit %d: no line", limit)
+		}
 	}
 }
 
