@@ -2,7 +2,6 @@ package riverqueue
 
 import (
 	"context"
-	"math"
 	"time"
 )
 
@@ -55,7 +54,7 @@ func (q *Queue) takeSlot(ctx context.Context, perMinute int, bulk bool) (left ti
 	var stepped bool
 	bound, cancel := context.WithTimeout(ctx, 3*time.Second) // the server may be gone without a word
 	defer cancel()
-	err := q.row(bound, q.sql(admitSQL), min(perMinute, math.MaxInt32), q.limit.Load(), bulk).Scan(&secs, &was, &limit, &stepped)
+	err := q.row(bound, q.sql(admitSQL), min(perMinute, 1<<31-1), q.limit.Load(), bulk).Scan(&secs, &was, &limit, &stepped)
 	if ctx.Err() != nil {
 		return 0
 	}
