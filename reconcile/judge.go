@@ -97,7 +97,7 @@ func (r *run) judge(ctx context.Context, s span) error {
 			case e.free && len(e.rows) > 0:
 				r.compare(e)
 			case r.judgeByOutcome(e):
-			case len(e.rows) == 0 || r.lacks(e):
+			case e.has() == 0 || r.lacks(e):
 				without = append(without, e)
 			default:
 				r.compare(e)

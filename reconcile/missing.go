@@ -33,7 +33,7 @@ func (r *run) judgeMissing(ctx context.Context, s span, without []*event) error 
 	}
 	for _, e := range expected {
 		switch {
-		case len(e.rows) > 0 && !r.lacks(e):
+		case e.has() > 0 && !r.lacks(e):
 			r.compare(e)
 		case r.decision(e) == firstpromoter.StatusDeleted:
 			r.conclude(e, deleted)
@@ -62,14 +62,9 @@ func (r *run) decision(e *event) (status string) {
 
 // lacks reports whether FirstPromoter has fewer commissions of an event than its answer had, without those that somebody deleted.
 func (r *run) lacks(e *event) bool {
-	expected := len(e.earnedID)
+	expected := len(e.earnedID) - e.has()
 	for _, id := range e.earnedID {
 		if r.Decided != nil && r.Decided(id) == firstpromoter.StatusDeleted {
-			expected--
-		}
-	}
-	for _, c := range e.rows {
-		if e.kind == fprom.KindRefund || !c.Refund() {
 			expected--
 		}
 	}
@@ -91,7 +86,7 @@ func (r *run) searchMissing(ctx context.Context, s span, events []*event) error 
 	}
 	readAll := dayOf(time.Now(), 0) <= s.to+1 // nothing was created after what readSpan has read
 	for i, e := range events {
-		if len(e.rows) > 0 || len(e.earnedID) > 0 && readAll {
+		if e.has() > 0 || len(e.earnedID) > 0 && readAll {
 			continue
 		}
 		if err := r.search(ctx, firstpromoter.CommissionQuery{Search: e.id}); err != nil {

@@ -38,6 +38,21 @@ func (e *event) counted() bool {
 	return e.kind == fprom.KindSale && !e.ignored && e.outcome != fprom.NotReferral
 }
 
+// earns reports whether a commission of the event is what it earned. One that a refund takes back may have the sale's id.
+func (e *event) earns(c firstpromoter.Commission) bool {
+	return e.kind == fprom.KindRefund || !c.Refund()
+}
+
+// has counts the commissions that the event earned, of those that were read.
+func (e *event) has() (n int) {
+	for _, c := range e.rows {
+		if e.earns(c) {
+			n++
+		}
+	}
+	return n
+}
+
 // keyOf is the key of an event, in lower case the one in byKey.
 func keyOf(kind, id string) string { return fprom.SafeKey(kind + ":" + strings.TrimSpace(id)) }
 

@@ -25,7 +25,7 @@ func (r *run) dropOtherIDs() {
 		}
 	}
 	for _, e := range r.ours {
-		if len(e.rows) > 0 {
+		if e.has() > 0 {
 			own++
 		}
 	}

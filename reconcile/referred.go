@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,12 +147,13 @@ func (r *run) listLeads(ctx context.Context, pages int) error {
 func (r *run) arrivals(s span, without []*event) times {
 	t := times{}
 	for _, e := range r.ours {
-		if e.kind != fprom.KindSale || len(e.rows) == 0 {
+		i := slices.IndexFunc(e.rows, e.earns)
+		if e.kind != fprom.KindSale || i < 0 {
 			continue
 		}
-		t.add(e.rows[0].Created)
+		t.add(e.rows[i].Created)
 		if doubled(e) {
-			t.add(e.rows[0].Created)
+			t.add(e.rows[i].Created)
 		}
 	}
 	for _, rows := range r.foreign {

@@ -123,6 +123,19 @@ func TestRefundsOfASale(t *testing.T) {
 	}
 }
 
+// What a refund took back, under the id of its sale, is no commission of the sale.
+func TestRefundOfALostSale(t *testing.T) {
+	t.Parallel()
+	r, err := reconcile.Run(t.Context(), reconcile.Options{
+		Client: listing(t, `{"event_id":"ch_1","sale_amount":-500,"created_at":"2026-03-10T12:00:00Z"}`), From: monday, To: monday.AddDate(0, 0, 2), Full: true,
+		Sales: sold(reconcile.Sale{At: noon, Event: fprom.Sale{EventID: "ch_1", Email: "ann@example.com", Amount: 2000}}),
+	})
+	if err != nil || r.Matched != 0 {
+		t.Errorf("%+v %v", r, err)
+	}
+	found(t, r, []string{"ch_1"}, nil, nil, nil)
+}
+
 // Only what a sale or a refund earned can be foreign, and only if the outbox knows nothing of it.
 func TestRowsOfNobody(t *testing.T) {
 	t.Parallel()
