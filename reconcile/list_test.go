@@ -53,6 +53,25 @@ func TestDaysTellWhatArrived(t *testing.T) {
 	}
 }
 
+// A sale that earned nothing and was delivered after midnight makes the total of the next day ours, although one of that day is lost.
+func TestLateSaleHidesNoLostOne(t *testing.T) {
+	t.Parallel()
+	sale := func(id string, at time.Time) reconcile.Sale {
+		return reconcile.Sale{At: at, Event: fprom.Sale{EventID: id, Email: "ann@example.com", Amount: 500}}
+	}
+	sales := []reconcile.Sale{sale("late", noon.AddDate(0, 0, 2).Add(11*time.Hour)), sale("lost", noon.AddDate(0, 0, 3))}
+	var days []string
+	for d := range 8 {
+		sales = append(sales, sale(fmt.Sprint("ch_", d), noon.AddDate(0, 0, d)))
+		days = append(days, fmt.Sprintf(`{"period":"%s","data":{"sales_count":%d}}`, monday.AddDate(0, 0, d).Format(time.DateOnly), map[int]int{3: 1}[d]+1))
+	}
+	r, err := reconcile.Run(t.Context(), reconcile.Options{Client: account{days: days}.client(t), From: monday, To: monday.AddDate(0, 0, 7), Full: true, Sales: sold(sales...)})
+	if err != nil || r.NoCommission != 6 {
+		t.Errorf("%+v %v", r, err)
+	}
+	found(t, r, []string{"ch_2", "ch_3", "late", "lost"}, nil, nil, nil)
+}
+
 // The zone that all days before show is kept where a few days would fit another one by chance, with a lost sale as one that earned nothing.
 func TestZoneOfTheDaysBefore(t *testing.T) {
 	t.Parallel()

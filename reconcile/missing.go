@@ -107,6 +107,9 @@ func (r *run) search(ctx context.Context, q firstpromoter.CommissionQuery) error
 	return nil
 }
 
+// longDelivery is how long before midnight a sale may have been made that counts on the next day.
+const longDelivery = 4 * time.Hour
+
 // dropArrived returns the events without those of days on which FirstPromoter's total is ours: these arrived, and earned nothing.
 // If fewer than two thirds of the days agree, the zone may be wrong: then the days before and after must agree, too. A lost sale can
 // make a wrong zone fit best: so, unless the zone is UTC, the day must agree in each zone that fits but for one sale.
@@ -121,6 +124,11 @@ func (r *run) dropArrived(s span, events []*event) (left []*event) {
 	}
 	expected := t.byDay(r.offset)
 	agrees := func(d day) bool { return !s.has(d) || r.totals[d] == expected[d] }
+	late := map[day]bool{} // days on which a sale of the evening before may have arrived, and hide a lost one
+	for _, e := range events {
+		d, next := dayOf(e.at, r.offset), dayOf(e.at.Add(longDelivery), r.offset)
+		late[next] = late[next] || d < next && s.has(d) && r.totals[d] < expected[d]
+	}
 	active, agreeing := 0, 0
 	for d := s.from; d <= s.to; d++ {
 		if expected[d] > 0 {
@@ -133,7 +141,7 @@ func (r *run) dropArrived(s span, events []*event) (left []*event) {
 	sure := active >= 3 && agreeing*3 >= active*2
 	for _, e := range events {
 		d := dayOf(e.at, r.offset)
-		arrived := e.kind == fprom.KindSale && r.totals[d] == expected[d] && (sure || agrees(d-1) && agrees(d+1))
+		arrived := e.kind == fprom.KindSale && r.totals[d] == expected[d] && !late[d] && (sure || agrees(d-1) && agrees(d+1))
 		for offset, counts := range near {
 			in := dayOf(e.at, offset)
 			arrived = arrived && (!s.has(in) || r.totals[in] == counts[in])
