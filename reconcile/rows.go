@@ -108,8 +108,8 @@ func (r *run) owner(c firstpromoter.Commission) *event {
 	return r.refundOf(c)
 }
 
-// refundOf returns the refund of ours that fits a refund's commission with the sale's event id, or else the sale, or nil. If
-// every fitting refund has such a commission, one of them has it twice.
+// refundOf returns the refund of ours that fits a refund's commission with the sale's event id, rather one that was delivered; or else the
+// sale, or nil. If every fitting refund has such a commission, one of them has it twice.
 func (r *run) refundOf(c firstpromoter.Commission) *event {
 	sale := r.find(keyOf(fprom.KindSale, c.EventID))
 	if sale == nil {
@@ -118,7 +118,7 @@ func (r *run) refundOf(c firstpromoter.Commission) *event {
 	best := sale
 	for _, e := range r.ourRefunds {
 		fits := (e.sale == "" || e.sale == sale.id) && sameAmount(e, c) && c.Created.Sub(e.at).Abs() < samePayment
-		if fits && (best == sale || hasCommissionOf(best, c)) {
+		if fits && (best == sale || hasCommissionOf(best, c) || best.ignored && !e.ignored && !hasCommissionOf(e, c)) {
 			best = e
 		}
 	}

@@ -136,6 +136,27 @@ func TestRefundOfALostSale(t *testing.T) {
 	found(t, r, []string{"ch_1"}, nil, nil, nil)
 }
 
+// The row of one refund is not taken for that of another one of the same amount that was given up: nobody would mend that one.
+func TestRefundThatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	box := &outboxtest.Outbox{}
+	for _, e := range []fprom.Entry{
+		{Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDone, Outcome: fprom.Tracked, Commissions: 1},
+		{Key: "refund:re_1", Kind: fprom.KindRefund, State: fprom.StateDead, Outcome: fprom.Rejected},
+		{Key: "refund:re_2", Kind: fprom.KindRefund, State: fprom.StateDone, Outcome: fprom.Tracked},
+	} {
+		e.Amount, e.RecordedAt, e.SettledAt = 500, noon, noon
+		box.Add(e)
+	}
+	const row = `{"event_id":"ch_1","sale_amount":500,"created_at":"2026-03-09T12:00:00Z"}`
+	r, err := reconcile.Run(t.Context(), reconcile.Options{
+		Client: listing(t, row, strings.ReplaceAll(row, "500", "-500")), Outbox: box, From: monday, To: monday, Full: true,
+	})
+	if err != nil || r.Dead != 1 || r.Matched != 2 {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
 // Only what a sale or a refund earned can be foreign, and only if the outbox knows nothing of it.
 func TestRowsOfNobody(t *testing.T) {
 	t.Parallel()
