@@ -11,7 +11,7 @@
 //	POST .             redrives or drops dead letters, if Options.Writable
 //	GET  status.json   the figures and problems of the page
 //	GET  healthz       200 while the process answers
-//	GET  readyz        200 while events can be stored and sent, else 503
+//	GET  readyz        503 if somebody must act, or events have waited for too long; else 200, also in an outage
 //
 // healthz and readyz are open to everybody, since a prober has no session. Only those whom Auth lets in see the reason. Use
 // readyz for an alarm, not for a load balancer: the shop can sell while FirstPromoter does not answer.
