@@ -51,7 +51,7 @@ type Result struct {
 	Sums      map[string]int64 `json:"sums"`
 	*Outcomes                  // what Wait returned, if the caller sets it
 
-	// Since is when the oldest of these rows was put into the outbox. It is for Wait.
+	// Since is when the oldest of these rows that had no outcome yet was put into the outbox, but not after the start. It is for Wait.
 	Since time.Time `json:"-"`
 }
 
