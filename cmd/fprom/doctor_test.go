@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	root "github.com/fprom-go/fprom"
 	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/fpromtest"
 )
@@ -288,6 +290,29 @@ func TestDoctorNamesAHeldOutbox(t *testing.T) {
 	e := account(fpromtest.NewServer(t)).with(env{"FPROM_OUTBOX": path})
 	fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "outbox", `does not answer on the socket.*WithoutSocket.*98 bytes`)
 	fprom(t, e, "status").want(t, 1)
+}
+
+// The service of a file that broke while it was open answers, and says why: nobody needs to look at its socket.
+func TestOutboxOutOfUse(t *testing.T) {
+	t.Parallel()
+	path := emptyOutbox(t)
+	q, err := boltqueue.Open(path, boltqueue.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = q.Close() }()
+	m, err := root.NewMessage(sale("ch_1", "jane@example.com", 1999, "USD"))
+	if err := errors.Join(err, os.Truncate(path, 4096)); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Put(t.Context(), m); !errors.Is(err, boltqueue.ErrDamaged) {
+		t.Fatal(err)
+	}
+	e := account(fpromtest.NewServer(t)).with(env{"FPROM_OUTBOX": path})
+	fprom(t, e, "doctor", "-o", "json").want(t, 3).names(t, "outbox", `cannot use it any more: the file is damaged.*restart the service`)
+	if r := fprom(t, e, "status").want(t, 1); !strings.Contains(r.String(), "restart the service") || strings.Contains(r.String(), "socket") {
+		t.Error(r)
+	}
 }
 
 func files(t *testing.T, dir string) (names []string) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
@@ -38,6 +39,7 @@ func problemOf(err error) *problem {
 	p, isProblem := errors.AsType[*problem](err)
 	socket, isSocket := errors.AsType[*url.Error](err)
 	pg, isPg := errors.AsType[*pgconn.PgError](err)
+	_, why, broken := strings.Cut(fmt.Sprint(err), " is out of use: ")
 	_, noConnection := errors.AsType[*pgconn.ConnectError](err)
 	switch {
 	case isProblem:
@@ -50,6 +52,8 @@ func problemOf(err error) *problem {
 		return &problem{what: "was written by a newer release", do: "use the fprom of the service's release, or a newer one"}
 	case errors.Is(err, boltqueue.ErrDamaged):
 		return &problem{what: "is damaged", do: "keep a copy, then restore a backup or start with a new file; fprom reconcile --sales finds what is missing"}
+	case errors.Is(err, boltqueue.ErrLocked) && broken: // the service has answered
+		return &problem{what: "the service that has it open cannot use it any more: " + clean(why), do: "mend what the reason names, then restart the service: until then it stores and sends nothing"}
 	case errors.Is(err, boltqueue.ErrLocked):
 		return &problem{what: "another process has the file open and does not answer on the socket beside it", do: "if the service is starting or ending, run the command again; else let this user open the socket (FILE.sock), or, if there is none, restart the service without boltqueue.WithoutSocket, or stop it meanwhile. If the path has more than 98 bytes, run the command in the directory of the file, and name the file alone"}
 	case errors.Is(err, syscall.EROFS):
