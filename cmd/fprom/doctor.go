@@ -55,8 +55,7 @@ func (d *doctor) run(ctx context.Context) error {
 	known := d.callFirstPromoter(ctx)
 	box, end := d.outbox(ctx)
 	if box != nil {
-		d.backlog(ctx, box)
-		d.referrals(ctx, box)
+		d.referrals(ctx, box, d.backlog(ctx, box))
 		if known {
 			d.others(ctx, box)
 		}

@@ -145,6 +145,15 @@ func TestDoctorMissesReferrals(t *testing.T) {
 	}
 }
 
+// A shop whose handlers recorded events once, and do not any more.
+func TestDoctorMissesEvents(t *testing.T) {
+	t.Parallel()
+	p := inDatabase(t)
+	_, e, _ := sold(t, p, sale("ch_1", "jane@example.com", 1999, "USD"))
+	execIn(t, p, `UPDATE $s.fprom_ledger SET settled_at = now() - interval '40 days'`)
+	fprom(t, e, "doctor", "-o", "json").want(t, 0).names(t, "referrals", `no event arrived in the last 30 days, but.*refused webhooks.*fprom\.Record`)
+}
+
 // What was sent before the outbox was made, from the queue in memory, is of no other integration.
 func TestDoctorAfterAMoveToAnOutbox(t *testing.T) {
 	t.Parallel()

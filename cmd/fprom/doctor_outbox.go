@@ -61,8 +61,8 @@ func (d *doctor) place(where string) {
 	}
 }
 
-// backlog checks what is in the outbox.
-func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
+// backlog checks what is in the outbox. It returns its figures.
+func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) fprom.QueueStats {
 	s, err := box.Stats(ctx)
 	level, what, do := "", "", ""
 	if err == nil {
@@ -70,7 +70,7 @@ func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
 	}
 	if err != nil {
 		d.fail("delivery", exitAttention, "run fprom doctor again", "the outbox gives no figures: %s", plain(err))
-		return
+		return s
 	}
 	d.add(checkJSON{"delivery", level, what, strings.ReplaceAll(do, "`", "")})
 	if s.Dead > 0 {
@@ -83,11 +83,12 @@ func (d *doctor) backlog(ctx context.Context, box fprom.Outbox) {
 	} else {
 		d.ok("conflicts", "none")
 	}
+	return s
 }
 
 // referrals checks whether any event is of a referral: an installation that reports no sign-up, and loses the cookie on the way to
-// the checkout, looks well, and so does one whose handlers record nothing.
-func (d *doctor) referrals(ctx context.Context, box fprom.Outbox) {
+// the checkout, looks well, and so does one whose handlers record nothing (any more, if the ledger in s has events).
+func (d *doctor) referrals(ctx context.Context, box fprom.Outbox, s fprom.QueueStats) {
 	const name, days, enough = "referrals", 30, 20
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
@@ -106,6 +107,9 @@ func (d *doctor) referrals(ctx context.Context, box fprom.Outbox) {
 	switch {
 	case good == 0 && none >= enough:
 		d.warn(name, "if a promoter has brought a customer: is each sign-up reported (fprom.Signup), or does the cookie _fprom_tid reach the checkout? fprom why EMAIL says it for one customer", "%s", found)
+	case good+none == 0 && s.Ledger > 0:
+		d.warn(name, "if the shop has sold: look for refused webhooks in the service's log and in the provider's dashboard; do its handlers still call fprom.Record, inside the middleware, and does it use this outbox?",
+			"no event arrived in the last %d days, but some did before", days)
 	case good+none == 0:
 		d.ok(name, "no event arrived in the last %d days: if the shop has sold, its handlers do not call fprom.Record, or use another outbox", days)
 	default:
