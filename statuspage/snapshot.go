@@ -270,6 +270,8 @@ func (t *trail) over(counts []int) []int {
 // ready returns why readyz fails, or nil.
 func (s snapshot) ready(limit time.Duration) error {
 	switch {
+	case s.nothing:
+		return errors.New("there is no tracker")
 	case s.broken != nil:
 		return fmt.Errorf("the outbox cannot be read: %w", s.broken)
 	case s.service != nil && s.service.PutError != "":

@@ -1,13 +1,16 @@
 package statuspage_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -163,9 +166,52 @@ func TestLostIsSaidFirst(t *testing.T) {
 	}
 }
 
+// TestAdviceFindsTheLine: what the page says to search the log for is in it.
+func TestAdviceFindsTheLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fake := fpromtest.NewServer(t, fpromtest.InMemory())
+		fake.Inject(fpromtest.Status(http.StatusBadRequest))
+		var log bytes.Buffer
+		cfg := fake.Config()
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		cfg.Observer = func(context.Context, fprom.Step) { panic("an Observer") }
+		tr, err := fprom.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tr.Shutdown(t.Context()) }()
+		again := sale("ch_1")
+		again.Amount++
+		if err := tr.Enqueue(t.Context(), sale("ch_1")); err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.Enqueue(t.Context(), again); !errors.Is(err, fprom.ErrConflict) {
+			t.Fatal(err)
+		}
+		if err := tr.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		advice := regexp.MustCompile("Search the log for `([^`]+)`").FindAllStringSubmatch(get(t, handler(t, tr, statuspage.Options{Public: true}), "/status.json").Body.String(), -1)
+		if len(advice) != 3 {
+			t.Errorf("%q, want advice on a dead letter, a conflict and panics", advice)
+		}
+		for _, a := range advice {
+			if !strings.Contains(log.String(), a[1]) {
+				t.Errorf("nothing in the log has %q:\n%s", a[1], log.String())
+			}
+		}
+	})
+}
+
 func TestNilTracker(t *testing.T) {
 	t.Parallel()
-	await(t, handler(t, nil, statuspage.Options{Public: true}), "There is no tracker: nothing is reported to FirstPromoter.")
+	h := handler(t, nil, statuspage.Options{Public: true})
+	await(t, h, "There is no tracker: nothing is reported to FirstPromoter.")
+	if ready := get(t, h, "/readyz"); ready.Code != http.StatusServiceUnavailable || !strings.Contains(ready.Body.String(), "there is no tracker") {
+		t.Errorf("readyz: %d %s", ready.Code, ready.Body)
+	}
 }
 
 // mute is a queue that is no Outbox, and that gives no figures.

@@ -80,7 +80,7 @@ func (p *page) problems(s snapshot) []problem {
 		case p.Writable && s.durable:
 			do = "Read the reason and mend the cause. Then redrive, or drop what is no sale: below, or with `fprom dead`."
 		case !s.durable:
-			do = "Search the log for `dead letter`: the queue in memory does not keep them."
+			do = "Search the log for `given up`: the queue in memory does not keep them."
 		}
 		add(verdict.Warn, do, "%s.", verdict.Plural(n, "event was given up", "events were given up"))
 	}
