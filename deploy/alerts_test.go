@@ -93,6 +93,9 @@ func TestAlertsFire(t *testing.T) {
 		{"a lone sale that a wrong address refuses", map[string]string{
 			`fprom_attempts_total{result="failed"}`: "0x215 0+1x25", `fprom_outbox_size{state="waiting"}`: "0x215 1x25", `fprom_last_success_timestamp_seconds`: "0x240",
 		}, []string{"FpromFailing"}},
+		{"a lone sale that a wrong address refuses, and the clock was ahead at the last success", map[string]string{
+			`fprom_attempts_total{result="failed"}`: "0x215 0+1x25", `fprom_outbox_size{state="waiting"}`: "0x215 1x25", `fprom_last_success_timestamp_seconds`: "90000x240",
+		}, []string{"FpromFailing"}},
 		{"a fault of some minutes at night", map[string]string{
 			`fprom_attempts_total{result="failed"}`: "0x230 0+1x10", `fprom_outbox_size{state="waiting"}`: "0x230 1x10", `fprom_last_success_timestamp_seconds`: "0x240",
 		}, nil},
@@ -103,6 +106,9 @@ func TestAlertsFire(t *testing.T) {
 		{"bulk load under way", map[string]string{
 			`fprom_outbox_oldest_age_seconds`: "0+60x240", `fprom_outbox_size{state="bulk"}`: "50000x240",
 		}, nil},
+		{"bulk load that stands still, and the clock was ahead at the last success", map[string]string{
+			`fprom_outbox_oldest_age_seconds`: "0+60x240", `fprom_outbox_size{state="bulk"}`: "50000x240", `fprom_last_success_timestamp_seconds`: "90000x240",
+		}, []string{"FpromOldest"}},
 		{"bulk load that stands still", map[string]string{
 			`fprom_outbox_oldest_age_seconds`: "0+60x240", `fprom_outbox_size{state="bulk"}`: "50000x240", `fprom_last_success_timestamp_seconds`: "0x240",
 		}, []string{"FpromOldest"}},
@@ -111,6 +117,9 @@ func TestAlertsFire(t *testing.T) {
 		}, []string{"FpromNoSuccess"}},
 		{"nothing ever arrived", map[string]string{
 			`fprom_outbox_size{state="waiting"}`: "0x130 3x110", `fprom_last_success_timestamp_seconds`: "",
+		}, []string{"FpromNoSuccess"}},
+		{"nothing arrives, and the clock was ahead at the last success", map[string]string{
+			`fprom_outbox_size{state="waiting"}`: "0x130 3x110", `fprom_last_success_timestamp_seconds`: "90000x240",
 		}, []string{"FpromNoSuccess"}},
 		{"a sale that is asked about again, at night", map[string]string{
 			`fprom_outbox_size{state="waiting"}`: "0x180 1x60", `fprom_last_success_timestamp_seconds`: "0x240",

@@ -23,9 +23,9 @@ const (
 const OldestAge = 2 * time.Hour
 
 // Late reports whether the oldest event has waited for more than limit. During a bulk load its events wait for hours: then it reports
-// whether no event was done within limit.
+// whether no event was done within limit. A last success that lies ahead, since a clock was ahead, is none.
 func Late(q fprom.QueueStats, now time.Time, limit time.Duration) bool {
-	return !q.Oldest.IsZero() && now.Sub(q.Oldest) > limit && (q.Bulk == 0 || now.Sub(q.LastSuccess) > limit)
+	return !q.Oldest.IsZero() && now.Sub(q.Oldest) > limit && (q.Bulk == 0 || now.Sub(q.LastSuccess).Abs() > limit)
 }
 
 // failing is how often an event must have failed, and how long it must have waited, before that is said. Two attempts are a minute
@@ -38,10 +38,14 @@ const (
 // Failing returns why an event of o keeps failing although none was done since it was recorded: the last error of the first such event;
 // "" if there is none. q are the Stats of o. A sale that is asked about again, and what waits in a pause, has not failed.
 func Failing(ctx context.Context, o fprom.Outbox, q fprom.QueueStats, now time.Time) (why string, err error) {
-	if q.Oldest.IsZero() || now.Sub(q.LastSuccess) < failingAge {
+	since := q.LastSuccess
+	if since.Sub(now) > failingAge { // a clock was ahead
+		since = time.Time{}
+	}
+	if q.Oldest.IsZero() || now.Sub(since) < failingAge {
 		return "", nil
 	}
-	for e, err := range o.Entries(ctx, fprom.Filter{State: fprom.StateWaiting, Since: q.LastSuccess, Until: now.Add(-failingAge), Limit: 1000}) {
+	for e, err := range o.Entries(ctx, fprom.Filter{State: fprom.StateWaiting, Since: since, Until: now.Add(-failingAge), Limit: 1000}) {
 		if err != nil {
 			return "", err
 		}
