@@ -38,6 +38,8 @@ func TestVerdict(t *testing.T) {
 		e.Attempts, e.Reason = times, "fprom: sale:w: 404 Not Found: no answer of FirstPromoter's API."
 		return e
 	}
+	refused := failing(1, 3*time.Minute)
+	refused.StatusCode, refused.Reason = http.StatusForbidden, "fprom: sale:w: 403 Forbidden"
 	bulk := waiting(5 * time.Hour)
 	bulk.Bulk = true
 	done := func(ago time.Duration) fprom.Entry { return outboxtest.Event("d", fprom.StateDone, fprom.Tracked, ago) }
@@ -57,6 +59,7 @@ func TestVerdict(t *testing.T) {
 		{"late, while others arrive", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{waiting(3 * time.Hour), done(time.Minute)}}, "fail", "Commissions need", "The oldest event has waited for 3 h.", false},
 		{"one event failed twice", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{failing(2, 3*time.Minute)}}, "ok", "All is well", "", true},
 		{"one event keeps failing", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{done(time.Hour), waiting(30 * time.Minute), failing(3, 3*time.Minute)}}, "warn", "Something needs a look.", "An event fails again and again, and no other has arrived meanwhile: 404 Not Found: no answer of FirstPromoter's API. 2 events wait.", true},
+		{"refused, in a pause of another process", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{refused, waiting(3 * time.Minute)}}, "warn", "Something needs", "meanwhile: 403 Forbidden. 2 events wait.", true},
 		{"one event keeps failing, and the clock was ahead at the last success", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{failing(3, 3*time.Minute), done(-time.Hour)}}, "warn", "Something needs", "An event fails again and again", true},
 		{"it keeps failing for hours", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{failing(90, 3*time.Hour)}}, "fail", "Commissions need", "An event fails again and again", false},
 		{"a short fault", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{failing(7, time.Minute)}}, "ok", "All is well", "", true},

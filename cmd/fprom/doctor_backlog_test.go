@@ -91,6 +91,23 @@ func TestOneEventKeepsFailing(t *testing.T) {
 	})
 }
 
+// A wrong account id refuses every event, and each process pauses for itself: the database does not know of the pause, but why it began.
+func TestAllEventsAreRefused(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, p place) {
+		events := []root.Event{sale("ch_1", "jane@example.com", 1999, "USD"), sale("ch_2", "ann@example.com", 1999, "USD"), sale("ch_3", "kim@example.com", 1999, "USD")}
+		put(t, p, func(m *root.Message) { m.RecordedAt = time.Now().Add(-3 * time.Minute) }, events...)
+		fake := fpromtest.NewServer(t, fpromtest.WithRateLimit(0))
+		fake.Inject(fpromtest.Status(403).OnKind("sale"))
+		tracker, _ := serve(t, p, fake)
+		eventually(t, func() bool { return !tracker.Stats().PausedUntil.IsZero() })
+		r := fprom(t, account(fake).with(env{"FPROM_OUTBOX": p.where}), "status", "-o", "json").want(t, 0)
+		if strings.Contains(r.out, `"verdict": "ok"`) || !strings.Contains(r.out, "403 Forbidden") {
+			t.Error(r)
+		}
+	})
+}
+
 func TestDoctorNamesAPause(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {

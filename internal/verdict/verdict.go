@@ -4,6 +4,7 @@ package verdict
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,8 @@ const (
 )
 
 // Failing returns why an event of o keeps failing although none was done since it was recorded: the last error of the first such event;
-// "" if there is none. q are the Stats of o. A sale that is asked about again, and what waits in a pause, has not failed.
+// "" if there is none. q are the Stats of o. A sale that is asked about again, and what waits in a pause, has not failed. But a refusal
+// counts at once, since in a pause that follows it no attempt counts, and only the process that pauses knows of it.
 func Failing(ctx context.Context, o fprom.Outbox, q fprom.QueueStats, now time.Time) (why string, err error) {
 	since := q.LastSuccess
 	if since.Sub(now) > failingAge { // a clock was ahead
@@ -49,7 +51,7 @@ func Failing(ctx context.Context, o fprom.Outbox, q fprom.QueueStats, now time.T
 		if err != nil {
 			return "", err
 		}
-		if e.Attempts >= failingTimes {
+		if e.Attempts >= failingTimes || e.StatusCode >= http.StatusUnauthorized && e.StatusCode <= http.StatusForbidden {
 			return strings.TrimRight(safelog.Reason(e.Reason, e.Key), ". "), nil
 		}
 	}
