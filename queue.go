@@ -73,7 +73,7 @@ type QueueStats struct {
 	Delivering  bool      `json:"delivering"`             // some process runs the queue, and the queue does not stand still (see PauseReason)
 	LastSuccess time.Time `json:"last_success,omitzero"`  // when the last event was done; zero if unknown
 	PausedUntil time.Time `json:"paused_until,omitzero"`  // end of a pause of the account; zero if there is none, or none is known
-	PauseReason string    `json:"pause_reason,omitempty"` // why; without PausedUntil and Delivering: why the queue stands still
+	PauseReason string    `json:"pause_reason,omitempty"` // why; without PausedUntil: why the queue, or with Delivering a part of it, stands still
 	Breaker     string    `json:"breaker,omitempty"`      // Stats.Breaker of the process that delivers; empty if several do, or unknown
 	LastMinute  *int      `json:"last_minute,omitempty"`  // calls to FirstPromoter in the last 60 s, of all processes; nil if unknown
 }

@@ -20,9 +20,8 @@
 // A River job is only a wake-up. It contains the key of an event and nothing else. Jobs may be lost, doubled, retried,
 // cancelled or deleted: no event is lost, and the body always comes from the ledger. One worker at a time sends an event,
 // unless the clock of the database steps meanwhile. An event without a job gets a new one within a minute, or after
-// Config.Rescue if its process died. So River's UI shows how busy the queue is; the methods of fprom.Outbox (Entries, Redrive,
-// Drop, …) show and change the events. While the queue "fprom" is paused in River, live events wait on all replicas, and Stats
-// and the log say so. While "fprom_bulk" is paused, bulk events wait.
+// Config.Rescue if its process died. So River's UI shows how busy the queue is; the methods of fprom.Outbox show and change
+// the events. While "fprom" is paused in River, live events wait, while "fprom_bulk" is, bulk ones; Stats and the log say so.
 //
 // Events of one customer are delivered one at a time, in the order in which they were put. If transactions overlap, their
 // order is open. Each delivery reads the waiting events of its customer: tens of thousands make it slow. An event that is

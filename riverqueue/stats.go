@@ -23,11 +23,11 @@ var statsSQL = `SELECT
 	coalesce((SELECT recorded_at FROM $schema.fprom_waiting ORDER BY seq LIMIT 1), ` + noTime + `) AS oldest,
 	coalesce((SELECT max(settled_at) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'done' AND settled_at <= now()), ` + noTime + `) AS last_success, -- not a later one: the clock may have been ahead
 	-- River takes some seconds to make another replica the leader.
-	NOT paused AND (@running OR EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now())) AS delivering,
+	paused IS DISTINCT FROM '` + liveQueue + `' AND (@running OR EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now())) AS delivering,
 	(SELECT coalesce(sum(c % 1000000), 0)::integer FROM unnest(calls) c, extract(epoch FROM clock_timestamp()) now WHERE c / 1000000 BETWEEN now - 60 AND now) AS last_minute,
-	CASE WHEN NOT paused AND ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END AS paused_until,
-	CASE WHEN paused THEN @paused WHEN ` + inPause + ` THEN pause_reason ELSE '' END AS pause_reason
-	FROM $schema.fprom_account, (SELECT ` + pausedInRiver + ` AS paused) river WHERE account_id = $account`
+	CASE WHEN paused IS DISTINCT FROM '` + liveQueue + `' AND ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END AS paused_until,
+	CASE WHEN paused IS DISTINCT FROM '` + liveQueue + `' AND ` + inPause + ` THEN pause_reason ELSE ` + pausedReason + ` END AS pause_reason
+	FROM $schema.fprom_account, ` + pausedInRiver + ` WHERE account_id = $account`
 
 // countSQL counts the events that fulfil a condition, for which there is an index.
 func countSQL(condition, index string) string {
@@ -41,7 +41,7 @@ func (q *Queue) Stats(ctx context.Context) (fprom.QueueStats, error) {
 	if err := q.ready(ctx); err != nil {
 		return fprom.QueueStats{}, explain("stats", err)
 	}
-	rows, _ := q.pool.Query(ctx, q.sql(statsSQL), pgx.StrictNamedArgs{"running": q.running.Load(), "paused": pausedReason}) // CollectExactlyOneRow returns its error
+	rows, _ := q.pool.Query(ctx, q.sql(statsSQL), pgx.StrictNamedArgs{"running": q.running.Load()}) // CollectExactlyOneRow returns its error
 	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByNameLax[fprom.QueueStats])
 	s.Ledger = max(s.Ledger-s.Dead, 0) // one index has both
 	return s, explain("stats", err)

@@ -7,8 +7,10 @@ import (
 )
 
 const (
-	pausedReason  = "the queue fprom is paused in River: resume it in River's UI, or with River's CLI or client"
-	pausedInRiver = `EXISTS (SELECT 1 FROM $schema.river_queue WHERE name = '` + liveQueue + `' AND paused_at IS NOT NULL)`
+	pausedReason = `coalesce('the queue ' || paused || ' is paused in River: resume it in River''s UI, or with River''s CLI or client', '')`
+	// pausedInRiver has the queue that is paused: that of live events, or else that of bulk events if some wait. NULL: none is.
+	pausedInRiver = `(SELECT min(name) AS paused FROM $schema.river_queue WHERE paused_at IS NOT NULL AND (name = '` + liveQueue + `' OR name = '` + bulkQueue + `'
+		AND EXISTS (SELECT 1 FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk))) river`
 )
 
 // sweepSQL makes a job for each of the oldest ready events that has none, because somebody deleted or cancelled the job, or its process
@@ -22,7 +24,7 @@ const sweepSQL = `WITH candidates AS ((SELECT * FROM $schema.fprom_ready WHERE N
 			OR state = 'running' AND attempted_at BETWEEN now() - make_interval(secs => $1) AND now() + interval '1 minute'))
 	-- A time of an event that is ready lies ahead only if the clock stepped back.
 	SELECT count($schema.fprom_wake(key, bulk, least(greatest(recorded_at, next_attempt), now()))), count(*) FILTER (WHERE greatest(claimed_until, next_attempt) > clock_timestamp()),
-		` + pausedInRiver + `, EXISTS (SELECT 1 FROM $schema.river_queue WHERE name NOT IN ('` + liveQueue + `', '` + bulkQueue + `')) FROM lost`
+		(SELECT ` + pausedReason + ` FROM ` + pausedInRiver + `), EXISTS (SELECT 1 FROM $schema.river_queue WHERE name NOT IN ('` + liveQueue + `', '` + bulkQueue + `')) FROM lost`
 
 // pruneSQL removes events that were delivered more than Config.Retention ($1 seconds) ago. It removes at most
 // 5,000 a minute, more than an account can deliver. It leaves those that another transaction is changing: to wait for it
@@ -44,8 +46,7 @@ func (q *Queue) upkeep(ctx context.Context) {
 func (q *Queue) upkeepOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	var lost, ahead int
-	var paused, shared bool
+	lost, ahead, paused, shared := 0, 0, "", false
 	if err := q.row(ctx, q.sql(sweepSQL), q.cfg.Rescue.Seconds()).Scan(&lost, &ahead, &paused, &shared); err != nil {
 		return err
 	}
@@ -55,8 +56,8 @@ func (q *Queue) upkeepOnce(ctx context.Context) error {
 	if lost > 0 {
 		q.cfg.Logger.Info("fprom: riverqueue: events had lost their job in River and got a new one", "events", lost)
 	}
-	if paused {
-		q.cfg.Logger.Warn("fprom: riverqueue: nothing is delivered: " + pausedReason)
+	if paused != "" {
+		q.cfg.Logger.Warn("fprom: riverqueue: " + paused + "; nothing is delivered from it")
 	}
 	if shared {
 		q.cfg.Logger.Warn("fprom: riverqueue: another River client works in the schema, and its jobs may be discarded: give Config.Schema a schema of its own", "schema", q.cfg.Schema)

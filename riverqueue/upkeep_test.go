@@ -141,6 +141,26 @@ func TestPausedInRiver(t *testing.T) {
 	}
 }
 
+// TestBulkPausedInRiver: who pauses the queue of bulk events only stops these, if there are any; Stats and the log say so.
+func TestBulkPausedInRiver(t *testing.T) {
+	t.Parallel()
+	var log lines
+	cfg := quick(t)
+	cfg.Logger = log.logger()
+	q, pool := open(t, cfg)
+	start(t, q, func(context.Context, fprom.Message) error { return errors.New("later") })
+	waitFor(t, "River's queues", func() bool { return operator(t, pool, cfg.Schema).QueuePause(t.Context(), "fprom_bulk", nil) == nil })
+	put(t, q, sale("1", "ann", 100))
+	if s, err := q.Stats(t.Context()); err != nil || !s.Delivering || s.PauseReason != "" {
+		t.Errorf("Stats while no bulk event waits: %+v, %v", s, err)
+	}
+	putBulk(t, q, 1)
+	if s, err := q.Stats(t.Context()); err != nil || !s.Delivering || !strings.Contains(s.PauseReason, "fprom_bulk is paused in River") {
+		t.Errorf("Stats while one waits: %+v, %v", s, err)
+	}
+	waitFor(t, "a warning", func() bool { return log.count("fprom_bulk is paused in River") > 0 })
+}
+
 // TestAnotherRiverClient: the log warns of a River client of the application in the same schema, whose jobs River's leader may discard.
 func TestAnotherRiverClient(t *testing.T) {
 	t.Parallel()

@@ -67,6 +67,7 @@ func TestVerdict(t *testing.T) {
 		{"bulk load", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{bulk, done(time.Minute)}}, "ok", "All is well", "", true},
 		{"bulk load that stands still", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{bulk, done(3 * time.Hour)}}, "fail", "Commissions need", "has waited for 5 h", false},
 		{"bulk load that stands still, and the clock was ahead at the last success", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{bulk, done(-3 * time.Hour)}}, "fail", "Commissions need", "has waited for 5 h", false},
+		{"bulk events paused in the job engine", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) { q.PauseReason = "the queue fprom_bulk is paused in River: resume it" }), Events: []fprom.Entry{bulk, done(time.Minute)}}, "warn", "Something needs a look.", "Some events are not delivered: the queue fprom_bulk is paused in River: resume it. 1 event waits.", true},
 		{"dead letters", &outboxtest.Outbox{Status: on, Events: []fprom.Entry{outboxtest.Event("x", fprom.StateDead, fprom.Rejected, time.Hour)}}, "warn", "Something needs a look.", "1 event was given up", true},
 		{"conflicts", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) { q.Conflicts = 2 })}, "warn", "Something needs a look.", "2 events were not tracked: the event id", true},
 		{"breaker", &outboxtest.Outbox{Status: with(func(q *fprom.QueueStats) { q.Breaker = "open" }), Events: []fprom.Entry{waiting(time.Minute)}}, "warn", "Something needs a look.", "FirstPromoter does not answer as it should. 1 event waits.", true},
