@@ -59,7 +59,7 @@ func decisions(mux *http.ServeMux, nightly *reconcile.Nightly) error {
 		Header: "X-Fprom-Secret", Value: os.Getenv("FIRSTPROMOTER_WEBHOOK_SECRET"), Changes: changes,
 	})
 	mux.Handle("POST /webhooks/firstpromoter", handler)
-	nightly.Decided = changes.Status // a deleted commission is then no missing one
+	nightly.Decided = changes.Status // before nightly.Run: a deleted commission is then no missing one
 	return err
 }
 
