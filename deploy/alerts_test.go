@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/util/teststorage"
 )
 
 func alerts(t *testing.T) []rulefmt.Rule {
@@ -164,7 +165,7 @@ func TestAlertsFire(t *testing.T) {
 			t.Parallel()
 			series := maps.Clone(healthy)
 			maps.Copy(series, tt.change)
-			if got := firing(t, 240, map[string]map[string]string{`instance="a"`: series}); !slices.Equal(got, tt.want) {
+			if got := firing(t, time.Minute, 240, map[string]map[string]string{`instance="a"`: series}); !slices.Equal(got, tt.want) {
 				t.Errorf("on: %q, want %q", got, tt.want)
 			}
 			replica := maps.Clone(healthy)
@@ -174,7 +175,7 @@ func TestAlertsFire(t *testing.T) {
 				}
 			}
 			want := slices.DeleteFunc(slices.Clone(tt.want), func(name string) bool { return name == "FpromAbsent" })
-			if got := firing(t, 240, map[string]map[string]string{
+			if got := firing(t, time.Minute, 240, map[string]map[string]string{
 				`instance="a",pod="a",account="a"`: series, `instance="b",pod="b",account="a"`: replica, `instance="a",pod="a",account="b"`: healthy,
 			}); !slices.Equal(got, want) {
 				t.Errorf("with a replica, and an account that is well, on: %q, want %q", got, want)
@@ -188,18 +189,21 @@ func TestLostEnds(t *testing.T) {
 	t.Parallel()
 	series := map[string]string{`fprom_lost_total`: "0x60 3x1600", `fprom_outbox_unreadable`: "0x1660"}
 	for minutes, want := range map[int64][]string{1490: {"FpromLost"}, 1510: nil} {
-		if got := firing(t, minutes, map[string]map[string]string{`instance="a"`: series}); !slices.Equal(got, want) {
+		if got := firing(t, time.Minute, minutes, map[string]map[string]string{`instance="a"`: series}); !slices.Equal(got, want) {
 			t.Errorf("after %d minutes on: %q, want %q", minutes, got, want)
 		}
 	}
 }
 
-// firing returns the alarms that are on after so many minutes; none needs more than two hours. all has the series of each process or account by its labels.
-func firing(t *testing.T, minutes int64, all map[string]map[string]string) (names []string) {
+// played has the series of all, step by step. all has those of each process or account by its labels, for the job shop unless they name another.
+func played(t *testing.T, step time.Duration, all map[string]map[string]string) *teststorage.TestStorage {
 	t.Helper()
 	var input strings.Builder
-	input.WriteString("load 1m\n")
+	fmt.Fprintf(&input, "load %v\n", model.Duration(step))
 	for ours, series := range all {
+		if !strings.Contains(ours, "job=") {
+			ours = `job="shop",` + ours
+		}
 		for name, values := range series {
 			if values == "" {
 				continue
@@ -209,11 +213,18 @@ func firing(t *testing.T, minutes int64, all map[string]map[string]string) (name
 			if rest != "" {
 				sep = ","
 			}
-			fmt.Fprintf(&input, "  %s{job=\"shop\",%s%s%s %s\n", metric, ours, sep, rest, values)
+			fmt.Fprintf(&input, "  %s{%s%s%s %s\n", metric, ours, sep, rest, values)
 		}
 	}
 	storage := promqltest.LoadedStorage(t, input.String())
 	t.Cleanup(func() { storage.Close() })
+	return storage
+}
+
+// firing returns the alarms that are on after so many minutes, with a sample and an evaluation at each step; none needs more than two hours.
+func firing(t *testing.T, step time.Duration, minutes int64, all map[string]map[string]string) (names []string) {
+	t.Helper()
+	storage := played(t, step, all)
 	engine := promqltest.NewTestEngine(t, false, 0, 1_000_000)
 	query := rules.EngineQueryFunc(engine, storage)
 	for _, a := range alerts(t) {
@@ -222,7 +233,7 @@ func firing(t *testing.T, minutes int64, all map[string]map[string]string) (name
 			t.Fatal(err)
 		}
 		rule := rules.NewAlertingRule(a.Alert, expr, time.Duration(a.For), 0, labels.FromMap(a.Labels), labels.FromMap(a.Annotations), labels.EmptyLabels(), "", true, nil)
-		for at := time.Unix((minutes-120)*60, 0); !at.After(time.Unix(minutes*60, 0)); at = at.Add(time.Minute) {
+		for at := time.Unix((minutes-120)*60, 0); !at.After(time.Unix(minutes*60, 0)); at = at.Add(step) {
 			if _, err := rule.Eval(t.Context(), 0, at, query, nil, 0); err != nil {
 				t.Fatalf("%s: %v", a.Alert, err)
 			}
