@@ -221,6 +221,19 @@ func played(t *testing.T, step time.Duration, all map[string]map[string]string) 
 	return storage
 }
 
+// TestOneServiceOfTwo: beside one that runs, the other is missed, for a day.
+func TestOneServiceOfTwo(t *testing.T) {
+	t.Parallel()
+	all := map[string]map[string]string{
+		`instance="a"`: {`fprom_outbox_unreadable`: "0x1660"}, `job="b",instance="b"`: {`fprom_outbox_unreadable`: "0x60 stale"},
+	}
+	for minutes, want := range map[int64][]string{1490: {"FpromAbsent"}, 1510: nil} {
+		if got := firing(t, time.Minute, minutes, all); !slices.Equal(got, want) {
+			t.Errorf("after %d minutes on: %q, want %q", minutes, got, want)
+		}
+	}
+}
+
 // firing returns the alarms that are on after so many minutes, with a sample and an evaluation at each step; none needs more than two hours.
 func firing(t *testing.T, step time.Duration, minutes int64, all map[string]map[string]string) (names []string) {
 	t.Helper()
