@@ -234,6 +234,44 @@ func TestOneServiceOfTwo(t *testing.T) {
 	}
 }
 
+// TestAlertsCompareWithEarlierDays plays nine days, of which each has 144 samples.
+func TestAlertsCompareWithEarlierDays(t *testing.T) {
+	t.Parallel()
+	const (
+		enqueued = `fprom_enqueued_total{kind="sale"}`
+		tracked  = `fprom_events_total{kind="sale",outcome="tracked"}`
+		nobodys  = `fprom_events_total{kind="sale",outcome="not-referral"}`
+		done     = `fprom_outbox_size{state="done"}`
+	)
+	for _, tt := range []struct {
+		name   string
+		series map[string]string
+		want   []string
+	}{
+		{"sales at all times", map[string]string{enqueued: "0+1x1296", tracked: "0+1x1296", nobodys: "0+9x1296", done: "0+1x1296"}, nil},
+		{"none for a day", map[string]string{enqueued: "0+1x1150 1150x146"}, []string{"FpromSilent"}},
+		{"none for half a day", map[string]string{enqueued: "0+1x1230 1230x66"}, nil},
+		{"a sale a day, and none for two", map[string]string{enqueued: "0x144 1x144 2x144 3x144 4x144 5x144 6x432"}, nil},
+		{"none, as on this day a week ago", map[string]string{enqueued: "0+1x140 140x148 141+1x860 1001x148"}, nil},
+		{"none is of a referral any more", map[string]string{tracked: "0+1x1005 1005x291", nobodys: "0+1x1296"}, []string{"FpromNoReferral"}},
+		{"no sale for two days", map[string]string{tracked: "0+1x1005 1005x291", nobodys: "0+1x1005 1005x291"}, nil},
+		{"few are of a referral", map[string]string{tracked: "0x288 1x288 2x720", nobodys: "0+1x1296"}, nil},
+		{"another file since an hour", map[string]string{done: "5000+1x1290 0+1x6"}, []string{"FpromOtherOutbox"}},
+		{"another file since two days", map[string]string{done: "5000x1008 0+1x288"}, nil},
+		{"retention", map[string]string{done: "50000-30x1296"}, nil},
+		{"the first sales", map[string]string{done: "0x1200 0+1x96"}, nil},
+		{"the queue in memory", map[string]string{done: "0x1296"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.series[`fprom_outbox_unreadable`] = "0x1296"
+			if got := firing(t, 10*time.Minute, 12960, map[string]map[string]string{`instance="a"`: tt.series}); !slices.Equal(got, tt.want) {
+				t.Errorf("on: %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 // firing returns the alarms that are on after so many minutes, with a sample and an evaluation at each step; none needs more than two hours.
 func firing(t *testing.T, step time.Duration, minutes int64, all map[string]map[string]string) (names []string) {
 	t.Helper()
