@@ -102,7 +102,8 @@ func TestVerdict(t *testing.T) {
 			if got.State != tt.level || (len(got.Problems) == 0) != (tt.what == "") {
 				t.Errorf("state %q with %q, want %q with %q", got.State, got.Problems, tt.level, tt.what)
 			}
-			if tt.what != "" && (!strings.Contains(got.Problems[0].What, tt.what) || got.Problems[0].Do == "") {
+			if tt.what != "" && (!strings.Contains(got.Problems[0].What, tt.what) || got.Problems[0].Do == "" ||
+				strings.Contains(tt.what, "in River") && strings.Contains(got.Problems[0].Do, "by itself")) { // somebody must resume the queue
 				t.Errorf("problem %q, want %q and what to do", got.Problems[0], tt.what)
 			}
 			if body := get(t, h, "/").Body.String(); !strings.Contains(body, tt.headline) || !strings.Contains(body, `"banner `+tt.level+`"`) {

@@ -97,7 +97,7 @@ func Delivery(q fprom.QueueStats, now time.Time, late bool, failing string, serv
 	case q.Delivering && failing != "":
 		return level, fmt.Sprintf("An event fails again and again, and no other has arrived meanwhile: %s. %s", failing, waiting), mend
 	case q.Delivering && because != "" && !paused:
-		return level, fmt.Sprintf("Some events are not delivered: %s. %s", because, waiting), mend
+		return level, fmt.Sprintf("Some events are not delivered: %s. %s", because, waiting), "Mend what the reason names, unless it is meant. Nothing is lost meanwhile."
 	case !q.Delivering && q.Pending+q.Bulk > 0:
 		return Fail, "No process delivers. " + waiting, "Start the service that owns this outbox. Nothing is lost meanwhile."
 	case !q.Delivering && !service:
