@@ -155,6 +155,7 @@ func TestAlertsFire(t *testing.T) {
 			`fprom_events_total{kind="sale",outcome="conflict"}`: "0x220 1x20", `fprom_outbox_size{state="conflict"}`: "7x220 8x20",
 		}, []string{"FpromConflict"}},
 		{"conflict of EnqueueTx", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x220 8x20"}, []string{"FpromConflict"}},
+		{"conflict of EnqueueTx, and the database is slow at times", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x179 stale 7x39 8x18 stale"}, []string{"FpromConflict"}},
 		{"conflict of 400 days ago is forgotten", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x220 6x20"}, nil},
 		{"service of a release before the rules", map[string]string{`fprom_outbox_unwritable`: "", `fprom_outbox_delivering`: ""}, []string{"FpromOldRelease"}},
 		{"service is down", map[string]string{
