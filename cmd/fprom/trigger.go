@@ -213,13 +213,16 @@ func (a *app) lookFor(ctx context.Context, want []fprom.Event, begun time.Time) 
 			}
 			found, conflicts = found[:0], nil
 			for _, e := range all {
-				if now := expected[e.Key]; e.RecordedAt.Before(begun) && (e.Amount != now.Amount || e.Currency != now.Currency) {
+				now, before := expected[e.Key], e.RecordedAt.Before(begun)
+				switch {
+				case before && e.State != fprom.StateWaiting && fprom.Message{Kind: e.Kind}.Repeats(): // the customer's last cancellation
+				case before && (e.Amount != now.Amount || e.Currency != now.Currency):
 					conflicts = append(conflicts, a.eventOf(e))
-				} else {
+				default:
 					found = append(found, a.eventOf(e))
 				}
 			}
-			if len(all) >= len(f.Keys) {
+			if len(found)+len(conflicts) >= len(f.Keys) {
 				return nil
 			}
 			pause(ctx, 100*time.Millisecond)

@@ -143,6 +143,17 @@ func TestTriggerLooksIntoTheOutbox(t *testing.T) {
 		if r := fprom(t, e, "trigger", "polar", "order.paid", "--to", idle.URL).want(t, 3); !strings.Contains(r.out, "the outbox has none of it") {
 			t.Error(r)
 		}
+		// a cancellation, whose key is the customer's: an earlier one is not this one
+		for range 2 {
+			fprom(t, e, "trigger", "polar", "subscription.revoked", "--to", shop.URL, "-o", "json").want(t, 0).object(t, &v)
+			if len(v.Tracked) != 1 {
+				t.Errorf("%+v", v)
+			}
+			if err := tracker.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		fprom(t, e, "trigger", "polar", "subscription.revoked", "--to", idle.URL).want(t, 3)
 	})
 }
 
