@@ -62,6 +62,12 @@ func BeforeTax(paid, total, tax Int) Int {
 	return Int{n, group(paid.From) + " × (" + total.From + " − " + group(tax.From) + ") / " + group(total.From), true}
 }
 
+// BeforeTaxOfNew returns the part of sum that is new since before, without tax, as BeforeTax computes it. Each sum is rounded, so that the
+// parts of several calls add up.
+func BeforeTaxOfNew(sum, before, total, tax Int) Int {
+	return BeforeTax(sum, total, tax).Minus(BeforeTax(before, total, tax))
+}
+
 // Share returns paid × net / total: the part of paid that is not tax, if net is total without tax. If net or total is unknown, the
 // result is unknown.
 func Share(paid, net, total Int) Int {

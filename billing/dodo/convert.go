@@ -81,6 +81,6 @@ func dispute(p *billing.Payload, o billing.Node) {
 	}
 	d.SaleID(o.Text("payment_id"))
 	customer(d, o)
-	d.Minor(billing.BeforeTax(total, total, tax).Minus(billing.BeforeTax(d.Refunded(), total, tax)), o.Text("currency"))
+	d.Minor(billing.BeforeTaxOfNew(total, d.Refunded(), total, tax), o.Text("currency"))
 	d.Add()
 }

@@ -28,7 +28,7 @@ func (s settings) refund(p *billing.Payload, o billing.Node, sale billing.Text) 
 		id.S += ":" + o.Text("refunded_amount", "total").S
 		id.From += " and " + sum.From
 		d.ID(id)
-		d.Minor(billing.BeforeTax(sum, total, o.Int("tax")).Minus(billing.BeforeTax(before, total, o.Int("tax"))), o.Text("currency"))
+		d.Minor(billing.BeforeTaxOfNew(sum, before, total, o.Int("tax")), o.Text("currency"))
 	case s.ledger != nil:
 		s.further(p, d, sale, billing.BeforeTax(sum, total, o.Int("tax")), o.Text("currency"))
 	default:

@@ -128,7 +128,7 @@ func (s settings) refundOfCharge(p *billing.Payload, o billing.Node, id billing.
 		d.SaleID(o.Text("payment_intent", "payment_intent.id"))
 	}
 	s.nameSale(p, d)
-	amount(d, o, billing.BeforeTax(gross, total, tax).Minus(billing.BeforeTax(before, total, tax))) // each rounded: so parts add up
+	amount(d, o, billing.BeforeTaxOfNew(gross, before, total, tax))
 	d.Add()
 }
 
