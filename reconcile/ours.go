@@ -56,24 +56,25 @@ func (e *event) has() (n int) {
 // keyOf is the key of an event, in lower case the one in byKey.
 func keyOf(kind, id string) string { return fprom.SafeKey(kind + ":" + strings.TrimSpace(id)) }
 
+// exact returns our event with this key, or nil.
+func (r *run) exact(key string) *event {
+	e := r.byKey[strings.ToLower(key)]
+	for e != nil && keyOf(e.kind, e.id) != key {
+		e = e.twin
+	}
+	return e
+}
+
 // find returns our event with this key. FirstPromoter might change the case of an id: so, if there is none, it returns one whose id differs
 // in case only, or nil.
-func (r *run) find(key string) *event {
-	some := r.byKey[strings.ToLower(key)]
-	for e := some; e != nil; e = e.twin {
-		if keyOf(e.kind, e.id) == key {
-			return e
-		}
-	}
-	return some
-}
+func (r *run) find(key string) *event { return cmp.Or(r.exact(key), r.byKey[strings.ToLower(key)]) }
 
 func (r *run) add(e *event) {
 	key := keyOf(e.kind, e.id)
 	lower := strings.ToLower(key)
 	e.twin = r.byKey[lower]
-	switch was := r.find(key); {
-	case was == nil || keyOf(was.kind, was.id) != key:
+	switch was := r.exact(key); {
+	case was == nil:
 		r.byKey[lower] = e
 		r.ours = append(r.ours, e)
 		if e.kind == fprom.KindRefund {
