@@ -41,24 +41,25 @@ type source struct {
 }
 
 // makesLead reports whether a sale makes its customer a lead when it arrives. FirstPromoter cannot be asked for a visitor.
-func (r *run) makesLead(ctx context.Context, s source) (makes bool, err error) {
-	makes = s.visitor
-	for _, x := range [][2]string{{"ref_token", s.refID}, {"promo_code", s.promoCode}} {
-		if x[1] == "" || makes {
-			continue
-		}
-		var known bool
-		if makes, known = r.promoters[x]; known {
-			continue
-		}
-		p, err := r.Client.PromoterBy(ctx, x[0], x[1])
-		if err != nil && !errors.Is(err, firstpromoter.ErrNotFound) {
-			return false, err
-		}
-		makes = err == nil && p.Archived.IsZero()
-		r.promoters[x] = makes
+func (r *run) makesLead(ctx context.Context, s source) (bool, error) {
+	if s.visitor {
+		return true, nil
 	}
-	return makes, nil
+	for _, x := range [][2]string{{"ref_token", s.refID}, {"promo_code", s.promoCode}} {
+		makes, asked := r.promoters[x]
+		if !asked && x[1] != "" {
+			p, err := r.Client.PromoterBy(ctx, x[0], x[1])
+			if err != nil && !errors.Is(err, firstpromoter.ErrNotFound) {
+				return false, err
+			}
+			makes = err == nil && p.Archived.IsZero()
+			r.promoters[x] = makes
+		}
+		if makes {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // referral is the verdict on an event without a commission, by the leads of its customer: the one of the address and the one of
