@@ -23,10 +23,10 @@ var statsSQL = `SELECT
 	coalesce((SELECT recorded_at FROM $schema.fprom_waiting ORDER BY seq LIMIT 1), ` + noTime + `) AS oldest,
 	coalesce((SELECT max(settled_at) FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'done' AND settled_at <= now()), ` + noTime + `) AS last_success, -- not a later one: the clock may have been ahead
 	-- River takes some seconds to make another replica the leader.
-	paused IS DISTINCT FROM '` + liveQueue + `' AND (@running OR EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now())) AS delivering,
+	NOT stands AND (@running OR EXISTS (SELECT 1 FROM $schema.river_leader WHERE expires_at > now())) AS delivering,
 	(SELECT coalesce(sum(c % 1000000), 0)::integer FROM unnest(calls) c, extract(epoch FROM clock_timestamp()) now WHERE c / 1000000 BETWEEN now - 60 AND now) AS last_minute,
-	CASE WHEN paused IS DISTINCT FROM '` + liveQueue + `' AND ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END AS paused_until,
-	CASE WHEN paused IS DISTINCT FROM '` + liveQueue + `' AND ` + inPause + ` THEN pause_reason ELSE ` + pausedReason + ` END AS pause_reason
+	CASE WHEN NOT stands AND ` + inPause + ` THEN paused_until ELSE ` + noTime + ` END AS paused_until,
+	CASE WHEN NOT stands AND ` + inPause + ` THEN pause_reason ELSE ` + pausedReason + ` END AS pause_reason
 	FROM $schema.fprom_account, ` + pausedInRiver + ` WHERE account_id = $account`
 
 // countSQL counts the events that fulfil a condition, for which there is an index.

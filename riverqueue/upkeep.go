@@ -8,8 +8,9 @@ import (
 
 const (
 	pausedReason = `coalesce('the queue ' || paused || ' is paused in River: resume it in River''s UI, or with River''s CLI or client', '')`
-	// pausedInRiver has the queue that is paused: that of live events, or else that of bulk events if some wait. NULL: none is.
-	pausedInRiver = `(SELECT min(name) AS paused FROM $schema.river_queue WHERE paused_at IS NOT NULL AND (name = '` + liveQueue + `' OR name = '` + bulkQueue + `'
+	// pausedInRiver has the queue that is paused: that of live events (stands), or else that of bulk events if some wait. NULL: none is.
+	pausedInRiver = `(SELECT min(name) AS paused, min(name) IS NOT DISTINCT FROM '` + liveQueue + `' AS stands FROM $schema.river_queue
+		WHERE paused_at IS NOT NULL AND (name = '` + liveQueue + `' OR name = '` + bulkQueue + `'
 		AND EXISTS (SELECT 1 FROM $schema.fprom_ledger WHERE account_id = $account AND state = 'waiting' AND bulk))) river`
 )
 
