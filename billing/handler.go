@@ -59,7 +59,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return h.refuse(ctx, http.StatusMethodNotAllowed,
-			&refusal{"method", "webhooks come by POST, and this is another method: does a redirect turn it into GET, or does a probe or a browser look here?"})
+			h.stray(r.Header, &refusal{"method", "webhooks come by POST, and this is another method: does a redirect turn it into GET, or does a probe or a browser look here?"}))
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -67,7 +67,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) int {
 		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 			status = http.StatusRequestEntityTooLarge
 		}
-		return h.refuse(ctx, status, &refusal{"unread-body", "the body cannot be read, or is larger than 1 MiB: " + err.Error()})
+		return h.refuse(ctx, status, h.stray(r.Header, &refusal{"unread-body", "the body cannot be read, or is larger than 1 MiB: " + err.Error()}))
 	}
 	if err := h.check(ctx, r.Header, body, h.config); err != nil {
 		status := h.Refused

@@ -97,8 +97,9 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithObserver calls f once for each event of a webhook, after enqueueing, so that you can count what was tracked, skipped and
-// refused. If the signature is wrong, only Provider and Err are set, and Err wraps ErrSignature. If an event id is already used with
-// another amount, Err wraps fprom.ErrConflict, although the answer is 200. f must be quick and safe for concurrent use.
+// refused. If the signature is wrong, only Provider and Err are set, and Err wraps ErrSignature, and for a scanner's request also
+// ErrStray. If an event id is already used with another amount, Err wraps fprom.ErrConflict, although the answer is 200. f must be quick
+// and safe for concurrent use. The ObserveWebhook of promfprom and otelfprom is such a function.
 func WithObserver(f func(context.Context, Explanation)) Option {
 	return func(c *config) { c.observer = f }
 }

@@ -32,7 +32,8 @@ type Provider struct {
 	Batch string
 	// Refused is the status for a wrong signature. 0: 401.
 	Refused int
-	// Header is a header that every webhook of the provider has. If it is missing, the log line about the refusal says so.
+	// Header is a header that every webhook of the provider has. If it is missing, the log line about the refusal says so, and the error
+	// wraps ErrStray.
 	Header string
 	// SecretPrefix is the prefix of every signing secret of the provider. If the signature is wrong and a secret has another prefix,
 	// the log line says so. Empty: secrets have no common prefix.

@@ -31,14 +31,19 @@ func TestRefusalsSayWhy(t *testing.T) {
 		change       func(*http.Request)
 		status       int
 		reason, text string
+		stray        bool // without the provider's header
 	}{
-		{"no header", secret, body, nil, 401, "no-header", "the header X-Signature is missing"},
-		{"empty body", secret, nil, sign(body), 401, "empty-body", "does a middleware read it"},
-		{"wrong secret", "another", body, sign(body), 401, "mismatch", "is the secret that of this webhook"},
-		{"changed body", secret, append(bytes.Clone(body), ' '), sign(body), 401, "mismatch", "does the body arrive unchanged"},
-		{"too large", secret, make([]byte, 1<<20+1), sign(body), 413, "unread-body", "the body cannot be read, or is larger than 1 MiB"},
-		{"newline", secret + "\n", body, sign(body), 401, "secret-space", "white space around it"},
-		{"GET", secret, nil, get, 405, "method", "does a redirect turn it into GET"},
+		{"no header", secret, body, nil, 401, "no-header", "the header X-Signature is missing", true},
+		{"empty body", secret, nil, sign(body), 401, "empty-body", "does a middleware read it", false},
+		{"wrong secret", "another", body, sign(body), 401, "mismatch", "is the secret that of this webhook", false},
+		{"changed body", secret, append(bytes.Clone(body), ' '), sign(body), 401, "mismatch", "does the body arrive unchanged", false},
+		{"too large", secret, make([]byte, 1<<20+1), sign(body), 413, "unread-body", "the body cannot be read, or is larger than 1 MiB", false},
+		{"too large, no header", secret, make([]byte, 1<<20+1), nil, 413, "unread-body", "larger than 1 MiB", true},
+		{"newline", secret + "\n", body, sign(body), 401, "secret-space", "white space around it", false},
+		{"empty secret", "", body, sign(body), 401, "no-secret", "a signing secret is empty", false},
+		{"empty secret, no header", "", body, nil, 401, "no-header", "the header X-Signature is missing", true},
+		{"GET", secret, nil, get, 405, "method", "does a redirect turn it into GET", true},
+		{"redirected", secret, nil, func(r *http.Request) { sign(body)(r); get(r) }, 405, "method", "does a redirect turn it into GET", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -54,11 +59,13 @@ func TestRefusalsSayWhy(t *testing.T) {
 			h.ServeHTTP(w, r)
 			if len(observed) != 1 || !errors.Is(observed[0], billing.ErrSignature) {
 				t.Errorf("the observer saw %v", observed)
+			} else if errors.Is(observed[0], billing.ErrStray) != tt.stray {
+				t.Errorf("the observer saw %v, want stray %v", observed[0], tt.stray)
 			}
 			if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "reason="+tt.reason) || !strings.Contains(log.String(), tt.text) {
 				t.Errorf("logged %q, want reason %s, %q", log.String(), tt.reason, tt.text)
 			}
-			if strings.Contains(log.String(), strings.TrimSpace(tt.secret)) {
+			if tt.secret != "" && strings.Contains(log.String(), strings.TrimSpace(tt.secret)) {
 				t.Errorf("the log contains the secret: %s", log.String())
 			}
 			if got := w.Body.String(); w.Code != tt.status || strings.Count(got, "\n") != 1 || strings.Contains(got, "secret") {
