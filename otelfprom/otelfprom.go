@@ -4,6 +4,7 @@
 //	metrics, err := otelfprom.New(nil)
 //	tracker, err := fprom.New(fprom.Config{Observer: metrics.Observe})
 //	registration, err := metrics.Watch(tracker.Stats)
+//	handler := stripe.Handler(tracker, secret, billing.WithObserver(metrics.ObserveWebhook)) // of each provider
 //
 // The metrics, with their units and attributes:
 //
@@ -28,6 +29,7 @@
 //	fprom.reconcile.failed          {comparison}                1 if the last comparison failed; then the two above are absent
 //	fprom.reconcile.timestamp       s                           when the last comparison ended; absent before the first
 //	fprom.panics                    {panic}                     panics of the service's own code that fprom calls
+//	fprom.webhooks                  {webhook}  provider, result tracked, skipped, may-lose, conflict, failed, refused, stray: see docs/webhooks.md
 //
 // The kinds are sale, refund, signup, cancellation and other. No value comes from an event, so the number of time series
 // does not grow. Through a Prometheus exporter the names are those of promfprom.
@@ -42,6 +44,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/internal/figures"
 )
 
@@ -52,8 +55,8 @@ type Metrics struct {
 	meter metric.Meter
 	fixed metric.MeasurementOption
 
-	enqueued, events, attempts metric.Int64Counter
-	attempt, wait, delivery    metric.Float64Histogram
+	enqueued, events, attempts, webhooks metric.Int64Counter
+	attempt, wait, delivery              metric.Float64Histogram
 }
 
 // New makes the instruments from p; nil is otel.GetMeterProvider(). The attributes are added to every measurement: they
@@ -63,7 +66,7 @@ func New(p metric.MeterProvider, fixed ...attribute.KeyValue) (*Metrics, error) 
 		p = otel.GetMeterProvider()
 	}
 	m := &Metrics{meter: p.Meter(scope), fixed: metric.WithAttributeSet(attribute.NewSet(fixed...))}
-	errs := make([]error, 6)
+	errs := make([]error, 7)
 	m.enqueued, errs[0] = m.meter.Int64Counter("fprom.enqueued", metric.WithUnit("{event}"), metric.WithDescription("Events accepted."))
 	m.events, errs[1] = m.meter.Int64Counter("fprom.events", metric.WithUnit("{event}"), metric.WithDescription("Events by what became of them."))
 	m.attempts, errs[2] = m.meter.Int64Counter("fprom.attempts", metric.WithUnit("{attempt}"), metric.WithDescription("Calls of FirstPromoter by how they went."))
@@ -73,6 +76,7 @@ func New(p metric.MeterProvider, fixed ...attribute.KeyValue) (*Metrics, error) 
 		metric.WithExplicitBucketBoundaries(figures.DeliveryBuckets...))
 	m.wait, errs[5] = m.meter.Float64Histogram("fprom.rate_limit.wait.duration", metric.WithUnit("s"), metric.WithDescription("How long a call waited for the limit, a pause or the circuit breaker."),
 		metric.WithExplicitBucketBoundaries(figures.WaitBuckets...))
+	m.webhooks, errs[6] = m.meter.Int64Counter("fprom.webhooks", metric.WithUnit("{webhook}"), metric.WithDescription("Webhooks by what became of them."))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -111,6 +115,16 @@ func (m *Metrics) Observe(ctx context.Context, s fprom.Step) {
 	if d, ok := figures.Delivery(s); ok {
 		m.delivery.Record(ctx, d.Seconds(), m.fixed, with("kind", kind))
 	}
+}
+
+// ObserveWebhook counts what became of a webhook, and of each event of a body with several. It is for billing.WithObserver. The
+// providers are the names of the handlers' Providers: give two endpoints of one provider different names. The series of a provider are
+// there from its first request on. It is safe for concurrent use.
+func (m *Metrics) ObserveWebhook(ctx context.Context, x billing.Explanation) {
+	for _, result := range figures.WebhookResults { // so the first refusal after another request is an increase
+		m.webhooks.Add(ctx, 0, m.fixed, with("provider", x.Provider), with("result", result))
+	}
+	m.webhooks.Add(ctx, 1, m.fixed, with("provider", x.Provider), with("result", figures.Webhook(x)))
 }
 
 // with adds an attribute to a measurement.

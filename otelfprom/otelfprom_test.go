@@ -3,6 +3,7 @@ package otelfprom_test
 import (
 	"context"
 	"math/rand/v2"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -11,6 +12,10 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/billingtest"
+	"github.com/fprom-go/fprom/billing/stripe"
+	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/internal/figures"
 	"github.com/fprom-go/fprom/otelfprom"
 )
@@ -88,6 +93,14 @@ func TestFigures(t *testing.T) {
 	} {
 		m.Observe(t.Context(), s)
 	}
+	for _, secret := range []string{"whsec_b3RoZXI=", fpromtest.TestWebhookSecret, fpromtest.TestWebhookSecret} {
+		r, err := fpromtest.Webhook("stripe", "invoice.paid", fpromtest.WebhookConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := stripe.Handler(&billingtest.Sink{}, secret, billingtest.Quiet(), billing.WithObserver(m.ObserveWebhook))
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
 	got := collect(t, reader)
 	for series, want := range map[string]float64{
 		"fprom.enqueued{account=a,kind=sale}":                 1,
@@ -121,6 +134,10 @@ func TestFigures(t *testing.T) {
 		"fprom.reconcile.differences{account=a,verdict=foreign}": 0,
 		"fprom.reconcile.failed{account=a}":                      0,
 		"fprom.reconcile.timestamp{account=a}":                   1_800_000_000,
+
+		"fprom.webhooks{account=a,provider=stripe,result=refused}": 1,
+		"fprom.webhooks{account=a,provider=stripe,result=tracked}": 2,
+		"fprom.webhooks{account=a,provider=stripe,result=failed}":  0,
 	} {
 		if v, ok := got[series]; !ok || v != want {
 			t.Errorf("%s is %v (there: %v), want %v", series, v, ok, want)
@@ -136,6 +153,7 @@ func TestSeriesDoNotGrow(t *testing.T) {
 	sent := func(n int) int {
 		for range n {
 			m.Observe(context.Background(), figures.Random(r))
+			m.ObserveWebhook(context.Background(), figures.RandomWebhook(r))
 		}
 		return len(collect(t, reader))
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/stripe"
 	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/promfprom"
 )
@@ -57,12 +59,14 @@ func Example() {
 }
 
 // The block of docs/operations.md: it is enough that it compiles.
-func documented(mux *http.ServeMux) (*fprom.Tracker, error) {
+func documented(mux *http.ServeMux, secret string) (*fprom.Tracker, error) {
 	metrics := promfprom.New() // or metrics, err := otelfprom.New(nil)
 	tracker, err := fprom.New(fprom.Config{Observer: metrics.Observe})
 	metrics.Watch(tracker.Stats)
 	prometheus.MustRegister(metrics)
 	mux.Handle("GET /metrics", promhttp.Handler())
+	handler := stripe.Handler(tracker, secret, billing.WithObserver(metrics.ObserveWebhook)) // of each provider
+	mux.Handle("POST /webhooks/stripe", handler)
 	return tracker, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/billingtest"
+	"github.com/fprom-go/fprom/billing/stripe"
 	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/internal/figures"
 	"github.com/fprom-go/fprom/promfprom"
@@ -214,13 +218,47 @@ func TestSeriesDoNotGrow(t *testing.T) {
 	m.Watch(func() fprom.Stats {
 		return fprom.Stats{Breaker: "closed", Queue: fprom.QueueStats{LastSuccess: time.Now()}}
 	})
+	for _, provider := range figures.Providers {
+		m.ObserveWebhook(t.Context(), billing.Explanation{Provider: provider})
+	}
 	before := testutil.CollectAndCount(m)
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 10_000 {
 		m.Observe(t.Context(), figures.Random(r))
+		m.ObserveWebhook(t.Context(), figures.RandomWebhook(r))
 	}
 	if after := testutil.CollectAndCount(m); after != before || after > 100 {
 		t.Errorf("%d series before, %d after 10,000 events, want as many and at most 100", before, after)
+	}
+}
+
+// TestWebhooks: all results of a provider are there from its first request on.
+func TestWebhooks(t *testing.T) {
+	t.Parallel()
+	m := promfprom.New()
+	for _, secret := range []string{"whsec_b3RoZXI=", fpromtest.TestWebhookSecret, fpromtest.TestWebhookSecret} {
+		r, err := fpromtest.Webhook("stripe", "invoice.paid", fpromtest.WebhookConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := stripe.Handler(&billingtest.Sink{}, secret, billingtest.Quiet(), billing.WithObserver(m.ObserveWebhook))
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if err := testutil.CollectAndCompare(m, strings.NewReader(`
+# HELP fprom_webhooks_total Webhooks by what became of them.
+# TYPE fprom_webhooks_total counter
+fprom_webhooks_total{provider="stripe",result="conflict"} 0
+fprom_webhooks_total{provider="stripe",result="failed"} 0
+fprom_webhooks_total{provider="stripe",result="may-lose"} 0
+fprom_webhooks_total{provider="stripe",result="refused"} 1
+fprom_webhooks_total{provider="stripe",result="skipped"} 0
+fprom_webhooks_total{provider="stripe",result="stray"} 0
+fprom_webhooks_total{provider="stripe",result="tracked"} 2
+`), "fprom_webhooks_total"); err != nil {
+		t.Error(err)
+	}
+	if problems, err := testutil.CollectAndLint(m); err != nil || len(problems) > 0 {
+		t.Errorf("Prometheus' own rules for names: %v, %v", problems, err)
 	}
 }
 

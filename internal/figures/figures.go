@@ -3,11 +3,13 @@
 package figures
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
 )
 
 // Other is the kind of a stored message that this version does not know.
@@ -21,6 +23,9 @@ var Outcomes = []string{string(fprom.Tracked), string(fprom.NotReferral), string
 
 // Results are all values of the attribute result.
 var Results = []string{string(fprom.Tracked), string(fprom.NotReferral), string(fprom.Duplicate), string(fprom.Rejected), "throttled", "refused", "failed"}
+
+// WebhookResults are all values of the attribute result of a webhook.
+var WebhookResults = []string{string(fprom.Tracked), "skipped", "may-lose", "conflict", "failed", "refused", "stray"}
 
 // BreakerStates are all values of the attribute state of the breaker.
 var BreakerStates = []string{"closed", "half-open", "open"}
@@ -76,6 +81,26 @@ func Attempt(s fprom.Step) (string, bool) {
 		return "refused", true
 	default:
 		return "failed", true
+	}
+}
+
+// Webhook is what became of an event of a webhook. A stray request is not the provider's, and needs nobody.
+func Webhook(x billing.Explanation) string {
+	switch {
+	case errors.Is(x.Err, billing.ErrStray):
+		return "stray"
+	case errors.Is(x.Err, billing.ErrSignature):
+		return "refused"
+	case errors.Is(x.Err, fprom.ErrConflict):
+		return "conflict"
+	case x.Err != nil:
+		return "failed"
+	case x.Skipped.MayLose():
+		return "may-lose"
+	case x.Skipped != "":
+		return "skipped"
+	default:
+		return string(fprom.Tracked)
 	}
 }
 

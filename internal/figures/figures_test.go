@@ -1,12 +1,21 @@
 package figures_test
 
 import (
+	"cmp"
+	"context"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
+	"github.com/fprom-go/fprom/billing/billingtest"
+	"github.com/fprom-go/fprom/billing/paddle"
+	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/internal/figures"
 )
 
@@ -43,6 +52,54 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestWebhookNames: what a handler answers, and whose fault it is, decides the result.
+func TestWebhookNames(t *testing.T) {
+	t.Parallel()
+	right := fpromtest.TestWebhookSecret
+	for _, tt := range []struct {
+		name, secret string
+		event        string // default transaction.completed
+		c            fpromtest.WebhookConfig
+		change       func(*http.Request)
+		err          error // of the queue
+		want         string
+	}{
+		{name: "sale", secret: right, want: "tracked"},
+		{name: "another event reports it", secret: right, event: "transaction.paid", want: "skipped"},
+		{name: "no customer", secret: right, event: "adjustment.updated", want: "may-lose"},
+		{name: "id of another amount", secret: right, err: fprom.ErrConflict, want: "conflict"},
+		{name: "not stored", secret: right, err: fprom.ErrQueueFull, want: "failed"},
+		{name: "wrong secret", secret: "another", want: "refused"},
+		{name: "blank after the secret", secret: right + " ", want: "refused"},
+		{name: "no secret", want: "refused"},
+		{name: "old", secret: right, c: fpromtest.WebhookConfig{At: time.Now().Add(-time.Hour)}, want: "refused"},
+		{name: "a middleware reads the body", secret: right, change: func(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }, want: "refused"},
+		{name: "a redirect makes it a GET", secret: right, change: func(r *http.Request) { r.Method = http.MethodGet }, want: "refused"},
+		{name: "scanner", secret: right, change: func(r *http.Request) { r.Header = http.Header{} }, want: "stray"},
+		{name: "scanner, and no secret", change: func(r *http.Request) { r.Header = http.Header{} }, want: "stray"},
+		{name: "browser", secret: right, change: func(r *http.Request) { r.Method, r.Header = http.MethodGet, http.Header{} }, want: "stray"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			h := paddle.Handler(&billingtest.Sink{Err: tt.err}, tt.secret, billingtest.Quiet(), billing.WithObserver(func(_ context.Context, x billing.Explanation) {
+				got = append(got, figures.Webhook(x))
+			}))
+			r, err := fpromtest.Webhook("paddle", cmp.Or(tt.event, "transaction.completed"), tt.c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.change != nil {
+				tt.change(r)
+			}
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			if !slices.Equal(got, []string{tt.want}) {
+				t.Errorf("%q, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestNamesAreClosed: whatever is observed, no name is outside of the lists.
 func TestNamesAreClosed(t *testing.T) {
 	t.Parallel()
@@ -60,6 +117,9 @@ func TestNamesAreClosed(t *testing.T) {
 		}
 		if d, ok := figures.Delivery(s); ok && d < 0 {
 			t.Fatalf("delivery takes %v", d)
+		}
+		if x := figures.RandomWebhook(r); !slices.Contains(figures.WebhookResults, figures.Webhook(x)) {
+			t.Fatalf("result %q of %+v", figures.Webhook(x), x)
 		}
 	}
 }

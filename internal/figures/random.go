@@ -7,7 +7,11 @@ import (
 	"time"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
 )
+
+// Providers are those of RandomWebhook.
+var Providers = []string{"stripe", "paddle"}
 
 // Random is a step with texts of its own, for the tests that count time series.
 func Random(r *rand.Rand) fprom.Step {
@@ -31,5 +35,16 @@ func Random(r *rand.Rand) fprom.Step {
 		Err:     errors.New(text()),
 		Elapsed: time.Duration(r.IntN(3)) * time.Second,
 		Waited:  time.Duration(r.IntN(100)) * time.Second,
+	}
+}
+
+// RandomWebhook is an event of a webhook with texts of its own, for the same tests.
+func RandomWebhook(r *rand.Rand) billing.Explanation {
+	text := "x" + strconv.Itoa(r.IntN(1_000_000))
+	errs := []error{nil, nil, billing.ErrSignature, billing.ErrStray, fprom.ErrConflict, fprom.ErrQueueFull, errors.New(text)}
+	skipped := []billing.Reason{"", billing.NotMoney, billing.NoCustomer, billing.ByHand, billing.Reason(text)}
+	return billing.Explanation{
+		Provider: Providers[r.IntN(len(Providers))], Type: text, ID: text, Detail: text,
+		Skipped: skipped[r.IntN(len(skipped))], Err: errs[r.IntN(len(errs))],
 	}
 }
