@@ -64,7 +64,14 @@ var healthy = map[string]string{
 	`fprom_last_success_timestamp_seconds`:               "0+60x240",
 	`fprom_attempts_total{result="refused"}`:             "0x240",
 	`fprom_events_total{kind="sale",outcome="conflict"}`: "0x240",
+	hooks + `"stray"}`:                                   "0+3x240",
+	hooks + `"tracked"}`:                                 "0x100 1x140",
+	hooks + `"refused"}`:                                 "0x240",
+	hooks + `"failed"}`:                                  "0x240",
 }
+
+// hooks are the webhooks of Stripe with the result that follows.
+const hooks = `fprom_webhooks_total{provider="stripe",result=`
 
 // TestAlertsFire plays four hours and looks at which alarms are on at the end.
 func TestAlertsFire(t *testing.T) {
@@ -157,6 +164,32 @@ func TestAlertsFire(t *testing.T) {
 		{"conflict of EnqueueTx", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x220 8x20"}, []string{"FpromConflict"}},
 		{"conflict of EnqueueTx, and the database is slow at times", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x179 stale 7x39 8x18 stale"}, []string{"FpromConflict"}},
 		{"conflict of 400 days ago is forgotten", map[string]string{`fprom_outbox_size{state="conflict"}`: "7x220 6x20"}, nil},
+		{"the secret of the webhook was changed", map[string]string{hooks + `"refused"}`: "0x200 0+1x40"}, []string{"FpromNoWebhookAccepted"}},
+		{"a deploy with a wrong secret, and one sale", map[string]string{
+			hooks + `"refused"}`: "_x200 1x5 2x20 3x15", hooks + `"tracked"}`: "_x200 0x40", hooks + `"stray"}`: "_x200 1+1x40",
+		}, []string{"FpromNoWebhookAccepted"}},
+		{"a wrong secret, and a restart", map[string]string{
+			hooks + `"refused"}`: "7x190 8x5 9x5 stale _x5 1x30", hooks + `"tracked"}`: "9x202 stale _x5 0x30",
+		}, []string{"FpromNoWebhookAccepted"}},
+		{"a wrong secret that a restart mended", map[string]string{
+			hooks + `"refused"}`: "7x150 7+1x60 stale _x5 0x24", hooks + `"tracked"}`: "9x210 stale _x5 1x24",
+		}, nil},
+		{"a wrong secret that another process mended", map[string]string{
+			hooks + `"refused"}`: "_x200 1x5 2x5 3x30", hooks + `"tracked"}`: "_x215 1x25",
+		}, nil},
+		{"the secret of another provider", map[string]string{
+			`fprom_webhooks_total{provider="paddle",result="refused"}`: "0x200 0+1x40", hooks + `"tracked"}`: "0+1x240",
+		}, []string{"FpromNoWebhookAccepted"}},
+		{"webhooks of which some are forged", map[string]string{hooks + `"refused"}`: "0+1x240", hooks + `"tracked"}`: "0x220 1x20"}, nil},
+		{"a forged webhook at night, the first of the process", map[string]string{hooks + `"refused"}`: "_x220 1x20", hooks + `"tracked"}`: ""}, nil},
+		{"an old webhook that is sent again twice", map[string]string{hooks + `"refused"}`: "7x200 8x10 9x30"}, nil},
+		{"webhooks that were refused some hours ago, by a process that ran then", map[string]string{hooks + `"refused"}`: "7x100 7+1x40 47x40 stale"}, nil},
+		{"no webhook can be stored", map[string]string{hooks + `"failed"}`: "0x200 0+1x40"}, []string{"FpromNoWebhookAccepted"}},
+		{"no webhook can be stored, since a deploy", map[string]string{
+			hooks + `"failed"}`: "_x200 3x40", hooks + `"tracked"}`: "_x200 0x40",
+		}, []string{"FpromNoWebhookAccepted"}},
+		{"webhooks that cannot be stored for two minutes", map[string]string{hooks + `"failed"}`: "0x237 9x3"}, nil},
+		{"webhooks that could not be stored at first", map[string]string{hooks + `"failed"}`: "0x229 9x11", hooks + `"tracked"}`: "0x232 9x8"}, nil},
 		{"service of a release before the rules", map[string]string{`fprom_outbox_unwritable`: "", `fprom_outbox_delivering`: ""}, []string{"FpromOldRelease"}},
 		{"service is down", map[string]string{
 			`fprom_outbox_unreadable`: "0x200 stale", `fprom_outbox_delivering`: "1x200 stale", `fprom_outbox_size{state="bulk"}`: "", `fprom_outbox_size{state="dead"}`: "",

@@ -19,6 +19,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/metric"
 
 	"github.com/fprom-go/fprom"
+	"github.com/fprom-go/fprom/billing"
 	"github.com/fprom-go/fprom/internal/figures"
 	"github.com/fprom-go/fprom/otelfprom"
 	"github.com/fprom-go/fprom/promfprom"
@@ -28,6 +29,8 @@ import (
 type exported map[string]map[string][]string
 
 var stats = fprom.Stats{Breaker: "closed", Queue: fprom.QueueStats{LastSuccess: time.Now()}}
+
+var webhook = billing.Explanation{Provider: "stripe"}
 
 func compared() (time.Time, map[string]int, error) { return time.Now(), nil, nil }
 
@@ -66,6 +69,7 @@ func fromPrometheus(t *testing.T) exported {
 	m := promfprom.New()
 	m.Watch(func() fprom.Stats { return stats })
 	m.WatchReconcile(compared)
+	m.ObserveWebhook(t.Context(), webhook)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m)
 	return gather(t, registry)
@@ -89,6 +93,7 @@ func fromOpenTelemetry(t *testing.T) exported {
 	if _, err := m.WatchReconcile(compared); err != nil {
 		t.Fatal(err)
 	}
+	m.ObserveWebhook(t.Context(), webhook)
 	// OpenTelemetry has no histogram before its first value.
 	for _, kind := range figures.Kinds {
 		m.Observe(t.Context(), fprom.Step{

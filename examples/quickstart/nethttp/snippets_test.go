@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -88,17 +87,6 @@ func withPayment(tracker *fprom.Tracker, secret string, orders ordersOf) http.Ha
 	return handler
 }
 
-type counter interface{ Inc() }
-
-func withObserver(tracker *fprom.Tracker, secret string, refused interface{ WithLabelValues(...string) counter }) http.Handler {
-	handler := stripe.Handler(tracker, secret, billing.WithObserver(func(_ context.Context, x billing.Explanation) {
-		if errors.Is(x.Err, billing.ErrSignature) {
-			refused.WithLabelValues(x.Provider).Inc()
-		}
-	}))
-	return handler
-}
-
 func webhook(fake *fpromtest.Server, recorder http.ResponseWriter, handler http.Handler, secret string) error {
 	fake.AddVisitor("visitor-1") // otherwise its sale is tried for an hour
 	r, err := fpromtest.Webhook("stripe", "invoice.paid", fpromtest.WebhookConfig{Secret: secret, TID: "visitor-1"})
@@ -106,4 +94,4 @@ func webhook(fake *fpromtest.Server, recorder http.ResponseWriter, handler http.
 	return err
 }
 
-var _ = []any{durable, signupByLink, referralLinks, webhooks, metadata, withOption, withPayment, withObserver, webhook}
+var _ = []any{durable, signupByLink, referralLinks, webhooks, metadata, withOption, withPayment, webhook}
