@@ -150,13 +150,10 @@ func (s *certStore) check(ctx context.Context, leaf *x509.Certificate, pool *x50
 	top := leaf
 	for fetched := 0; ; fetched++ {
 		_, err := leaf.Verify(x509.VerifyOptions{Roots: s.roots, Intermediates: pool, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
-		var unknown x509.UnknownAuthorityError
 		switch {
 		case err == nil:
 			return nil
-		case errors.As(err, new(x509.SystemRootsError)):
-			return fmt.Errorf("check the certificate of PayPal: %w", err)
-		case !errors.As(err, &unknown) || fetched == maxIssuers || len(top.IssuingCertificateURL) == 0:
+		case fetched == maxIssuers || len(top.IssuingCertificateURL) == 0:
 			return fmt.Errorf("%w: the certificate: %w", billing.ErrSignature, err)
 		}
 		b, err := s.fetch(ctx, top.IssuingCertificateURL[0])

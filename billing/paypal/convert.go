@@ -132,9 +132,8 @@ func refund(p *billing.Payload, r billing.Node) {
 func dispute(p *billing.Payload, r billing.Node) {
 	switch outcome := r.Text("dispute_outcome.outcome_code").S; outcome {
 	case "RESOLVED_SELLER_FAVOUR", "CANCELED_BY_BUYER", "DENIED", "RESOLVED_WITH_PAYOUT":
-		if !p.SkipDispute() {
-			p.Skip(billing.ByHand, "the dispute "+r.Text("dispute_id").S+" ended with "+outcome+": if a reversal was reported and the money came back, enter a sale by hand")
-		}
+		p.SkipDispute() // if it skips, its reason stays
+		p.Skip(billing.ByHand, "the dispute "+r.Text("dispute_id").S+" ended with "+outcome+": if a reversal was reported and the money came back, enter a sale by hand")
 	default:
 		p.Skip(billing.OtherEvent, "REFUNDED or REVERSED reports what a dispute takes back")
 	}
