@@ -170,7 +170,7 @@ func TestForgedAddressesHangFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opt := served().hanging("https://slow.paypal.com/")
 		var wg sync.WaitGroup
-		for i := range 20 {
+		for i := range 300 {
 			wg.Go(func() { _ = checkAt(opt, fmt.Sprintf("https://slow.paypal.com/%d", i)) })
 		}
 		synctest.Wait()
@@ -182,11 +182,11 @@ func TestForgedAddressesHangFirst(t *testing.T) {
 	})
 }
 
-// While a forged address hangs, the certificate in use is taken at once. A request that ends in between says nothing about its address.
+// While forged addresses hang, the certificate in use is taken at once. A request that ends in between says nothing about its address.
 func TestForgedAddressHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const forged = "https://api.paypal.com/forged"
+		const forged = certURL + "0"
 		opt := served().hanging(forged)
 		if err := check(opt); err != nil {
 			t.Fatal(err)
@@ -202,6 +202,9 @@ func TestForgedAddressHangs(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		wg.Go(func() { post() })
+		for i := range 300 {
+			wg.Go(func() { _ = checkAt(opt, fmt.Sprint(forged, i)) })
+		}
 		synctest.Wait()
 		start := time.Now()
 		if err := check(opt); err != nil || time.Since(start) > 0 {
@@ -209,7 +212,7 @@ func TestForgedAddressHangs(t *testing.T) {
 		}
 		cancel()
 		wg.Wait()
-		ctx = t.Context()
+		start, ctx = time.Now(), t.Context()
 		if got := post(); got != http.StatusServiceUnavailable || time.Since(start) != 10*time.Second {
 			t.Errorf("status %d after %v, want 503 after another fetch of 10 s", got, time.Since(start))
 		}
@@ -236,6 +239,17 @@ func TestForgedAddressesFirst(t *testing.T) {
 	})
 }
 
+// Without a fetch of the application's own, the certificate and its issuer are read from their addresses. Not parallel: it
+// replaces http.DefaultTransport.
+func TestDefaultCertificates(t *testing.T) {
+	before := http.DefaultTransport
+	defer func() { http.DefaultTransport = before }()
+	http.DefaultTransport = served()
+	if err := check(paypal.WithCertificates(nil, ca().roots)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDefaultFetch(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()
@@ -260,6 +274,7 @@ func TestDefaultFetch(t *testing.T) {
 		{path: "/busy", failed: true},
 		{path: "/cut", failed: true},
 		{path: "/large", size: 64 << 10},
+		{path: "/%zz", failed: true},
 	} {
 		b, err := paypal.FetchCertificate(t.Context(), server.URL+tt.path)
 		if errors.Is(err, billing.ErrSignature) != tt.refused || (err != nil) != (tt.refused || tt.failed) || len(b) != tt.size {

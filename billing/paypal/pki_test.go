@@ -1,6 +1,7 @@
 package paypal_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -15,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math/big"
 	"net/http"
 	"strings"
@@ -113,6 +115,12 @@ func (f *files) fetch(_ context.Context, url string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: no such certificate", billing.ErrSignature)
 	}
 	return b, nil
+}
+
+// RoundTrip is fetch by HTTP.
+func (f *files) RoundTrip(r *http.Request) (*http.Response, error) {
+	b, err := f.fetch(r.Context(), r.URL.String())
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(b))}, err
 }
 
 // served is what PayPal serves: the certificate without the one of its issuer, which is at the issuer's.

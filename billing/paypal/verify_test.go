@@ -39,6 +39,7 @@ func TestVerifyRefuses(t *testing.T) {
 		name   string
 		change func(http.Header, *files)
 		ok     bool
+		says   string // in the error
 	}{
 		{name: "nothing", change: func(http.Header, *files) {}, ok: true},
 		{name: "sandbox host", change: at("https://api.sandbox.paypal.com/cert"), ok: true},
@@ -49,12 +50,12 @@ func TestVerifyRefuses(t *testing.T) {
 		{name: "id", change: set("Paypal-Transmission-Id", "another")},
 		{name: "no id", change: set("Paypal-Transmission-Id", "")},
 		{name: "time", change: set("Paypal-Transmission-Time", time.Now().UTC().Add(-time.Hour).Format(time.RFC3339))},
-		{name: "no time", change: set("Paypal-Transmission-Time", "")},
+		{name: "no time", change: set("Paypal-Transmission-Time", ""), says: "PAYPAL-TRANSMISSION-TIME"},
 		{name: "algorithm", change: set("Paypal-Auth-Algo", "SHA1withRSA")},
 		{name: "no algorithm", change: set("Paypal-Auth-Algo", "")},
 		{name: "signature", change: set("Paypal-Transmission-Sig", "AAAA")},
 		{name: "no signature", change: set("Paypal-Transmission-Sig", "")},
-		{name: "not base64", change: set("Paypal-Transmission-Sig", "!")},
+		{name: "not base64", change: set("Paypal-Transmission-Sig", "!"), says: "PAYPAL-TRANSMISSION-SIG"},
 		{name: "no address", change: set("Paypal-Cert-Url", "")},
 		{name: "http", change: at(strings.Replace(certURL, "https", "http", 1))},
 		{name: "file", change: at("file:///etc/passwd")},
@@ -88,8 +89,8 @@ func TestVerifyRefuses(t *testing.T) {
 			signRequest(h, body, "4JH86294D6297924G")
 			tt.change(h, f)
 			err := paypal.Provider(f.option()).Check(h, body, "4JH86294D6297924G")
-			if (err == nil) != tt.ok || err != nil && !errors.Is(err, billing.ErrSignature) {
-				t.Errorf("got %v, want success: %t", err, tt.ok)
+			if (err == nil) != tt.ok || err != nil && (!errors.Is(err, billing.ErrSignature) || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("got %v, want success: %t, and %q", err, tt.ok, tt.says)
 			}
 		})
 	}
