@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,8 +95,10 @@ func TestConflictWithTrack(t *testing.T) {
 			if s := tracker.Stats(); s.Rejected != 1 || s.Queue.Dead != 1 {
 				t.Errorf("%d given up, %d dead letters; want the event that was accepted", s.Rejected, s.Queue.Dead)
 			}
+			track(t, tracker, other, fprom.Rejected)
 		},
 	}
+	tests["Enqueue during Track, with a slow Put"] = tests["Enqueue during Track"]
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -103,6 +106,9 @@ func TestConflictWithTrack(t *testing.T) {
 				var seen steps
 				cfg := config(f)
 				cfg.Observer = seen.observe
+				if strings.HasSuffix(name, "slow Put") {
+					cfg.Queue = lateQueue{fprom.NewMemoryQueue(0)}
+				}
 				tracker := start(t, cfg)
 				test(t, tracker)
 				for _, c := range seen.of(fprom.StageConflict) {

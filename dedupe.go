@@ -33,9 +33,8 @@ type dedupe struct {
 
 // known is what this process knows of an event id.
 type known struct {
-	digest    uint64
+	digest    uint64    // of the event that waits, was delivered, or was the last that the queue's attempt found wrong
 	waits     bool      // the queue has stored it, and it has no outcome. Never set if other processes deliver too
-	settled   bool      // the queue's event with this digest got its outcome
 	sent      bool      // a call got no outcome: it may have registered the event
 	delivered Outcome   // of the delivery; empty if there was none
 	failure   *failure  // of the attempts without an outcome; nil if there is none. Only the call under way may change it
@@ -66,11 +65,11 @@ func (d *dedupe) set(key string, k known) {
 	d.old.Delete(key)
 	_, volatile := d.cfg.Queue.(UndeliveredLister) // only this process knows its events, and each gets its outcome here
 	switch {
-	case volatile && k.waits && k.delivered == "":
+	case volatile && k.waits:
 		d.again.Set(key, k, cache.NoExpiration)
 	case k.failure != nil || !k.notFound.IsZero():
 		d.again.SetDefault(key, k)
-	case k != known{digest: k.digest}: // otherwise nothing is known, and the id takes no place
+	case k != known{}: // otherwise nothing is known, and the id takes no place
 		if ttl := d.cfg.Dedupe.TTL; d.young.ItemCount() >= d.cfg.Dedupe.MaxEntries/2 || time.Since(d.youngSince) >= ttl {
 			d.again.DeleteExpired()
 			d.old, d.young, d.youngSince = d.young, cache.New(ttl, 0), time.Now()
@@ -79,11 +78,10 @@ func (d *dedupe) set(key string, k known) {
 	}
 }
 
-// compare reports whether m is a repeat of a delivered event, or in conflict with one. If waiting is true, m may also be in conflict
-// with an event that waits: Record and Track ask for this, and Put finds such a conflict itself.
-func (k known) compare(m Message, waiting bool) (repeat, conflict bool) {
-	same, done := k.digest == m.Digest, k.delivered != ""
-	return done && same, (done || waiting && k.waits) && !same
+// conflicts reports whether m has another amount than the event that was delivered or, if waiting is true, than the one that waits:
+// Record and Track ask for this, and Put finds such a conflict itself.
+func (k known) conflicts(m Message, waiting bool) bool {
+	return k.digest != m.Digest && (k.delivered != "" || waiting && k.waits)
 }
 
 // look returns the known of an id.
@@ -99,8 +97,8 @@ func (d *dedupe) stored(ms []Message, has func(Message) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, m := range ms {
-		if k := d.get(m.Key); has(m) && k.delivered == "" && (!k.settled || k.digest != m.Digest) {
-			k.digest, k.waits, k.settled = m.Digest, true, false
+		if k := d.get(m.Key); has(m) && k.delivered == "" && k.digest != m.Digest {
+			k.digest, k.waits = m.Digest, true
 			d.set(m.Key, k)
 		}
 	}
@@ -113,13 +111,12 @@ func (d *dedupe) beginSend(ctx context.Context, a *attempt) bool {
 	defer d.mu.Unlock()
 	for {
 		a.known = d.get(a.Key)
-		repeat, conflict := a.known.compare(a.Message, !a.queued)
 		other, sending := d.sending[a.Key]
 		switch {
-		case conflict:
+		case a.known.conflicts(a.Message, !a.queued):
 			a.verdict = verdict{Result: Result{Outcome: Rejected}, class: classRejected, err: &ConflictError{Keys: []string{a.Key}}}
 			return false
-		case repeat:
+		case a.known.delivered != "":
 			a.verdict = verdict{Result: Result{Outcome: Duplicate}}
 			if a.known.delivered == NotReferral { // FirstPromoter has registered nothing
 				a.Outcome = NotReferral
@@ -147,11 +144,12 @@ func (d *dedupe) endSend(a *attempt) {
 	delete(d.sending, a.Key)
 	k := d.get(a.Key)
 	k.sent, k.failure, k.notFound = k.sent || a.sent && !a.good(), a.known.failure, a.known.notFound
-	if a.queued && (a.class == classDone || a.class == classRejected) {
-		k.digest, k.waits, k.settled, k.failure, k.notFound = a.Digest, false, true, nil, time.Time{}
+	final := a.class == classDone && (a.queued || a.Outcome != NotReferral)
+	if final || a.queued && a.class == classRejected {
+		k = known{digest: a.Digest, sent: k.sent}
 	}
-	if a.class == classDone && !a.Repeats() && (a.queued || a.Outcome != NotReferral) {
-		k.digest, k.delivered = a.Digest, a.Outcome
+	if final && !a.Repeats() {
+		k.delivered = a.Outcome
 	}
 	d.set(a.Key, k)
 }

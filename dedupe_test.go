@@ -3,9 +3,16 @@ package fprom_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fprom-go/fprom"
@@ -300,6 +307,33 @@ func TestRejectedBeforePutReturned(t *testing.T) {
 	})
 }
 
+// Nor is the corrected event a conflict if that Put returns when it waits already.
+func TestCorrectedBeforePutReturned(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := newRecorder()
+		q.onPut = func(ms []fprom.Message, put func() error) error {
+			err := put()
+			if amount, _ := ms[0].Money(); amount == sale("ch_1").Amount {
+				time.Sleep(time.Minute)
+			}
+			return err
+		}
+		cfg := config(script(reply{status: 400, body: `{"message":"Error. Amount blank or invalid."}`}, reply{status: 500}, ok()))
+		cfg.Queue, cfg.Retry.Base, cfg.Retry.Max = q, time.Hour, time.Hour
+		tracker := start(t, cfg)
+		go func() { _ = tracker.Enqueue(t.Context(), sale("ch_1")) }()
+		settle()
+		corrected := sale("ch_1")
+		corrected.Amount++
+		enqueue(t, tracker, corrected)
+		time.Sleep(time.Minute)
+		flush(t, tracker, 2*time.Hour)
+		if s := tracker.Stats(); s.Tracked != 1 || s.Rejected != 1 {
+			t.Errorf("stats %+v, want the corrected sale tracked", s)
+		}
+	})
+}
+
 // A Track that is rejected says nothing about the copy in the queue, which is still there.
 func TestTrackRejectedWhileQueued(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -382,28 +416,119 @@ func TestDedupeIsBounded(t *testing.T) {
 
 // However many ids are forgotten: a sale without a referral gets its outcome, and what fails alone is given up after a day.
 func TestRetriesAreNotForgotten(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		f := &fake{answer: func(_ int, c call) reply {
-			switch {
-			case c.has("ch_1"):
-				return unknownYet
-			case c.has("bad"):
-				return reply{status: 500}
-			}
-			return ok()
-		}}
-		cfg := config(f)
-		cfg.Dedupe.MaxEntries = 10
-		tracker := start(t, cfg)
-		enqueue(t, tracker, referred(), sale("bad"))
-		for i := range 30 * 60 {
-			enqueue(t, tracker, sale(strconv.Itoa(i)))
-			time.Sleep(time.Minute)
+	for name, newQueue := range map[string]func() fprom.Queue{
+		"in memory": func() fprom.Queue { return fprom.NewMemoryQueue(0) },
+		"durable":   func() fprom.Queue { return newRecorder() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := &fake{answer: func(_ int, c call) reply {
+					switch {
+					case c.has("ch_1"):
+						return unknownYet
+					case c.has("bad"):
+						return reply{status: 500}
+					}
+					return ok()
+				}}
+				cfg := config(f)
+				cfg.Queue, cfg.Dedupe.MaxEntries = newQueue(), 10
+				tracker := start(t, cfg)
+				enqueue(t, tracker, referred(), sale("bad"))
+				for i := range 30 * 60 {
+					enqueue(t, tracker, sale(strconv.Itoa(i)))
+					time.Sleep(time.Minute)
+				}
+				if s := tracker.Stats(); s.NotReferral != 1 || s.Rejected != 1 || f.count("ch_1") != 4 || f.count("bad") > 50 {
+					t.Errorf("%d calls for the sale without a referral, %d for the one that fails, stats %+v", f.count("ch_1"), f.count("bad"), s)
+				}
+			})
+		})
+	}
+}
+
+// passing is a durable queue that delivers each event once, and leaves the rest to others.
+type passing struct {
+	sink
+	put chan fprom.Message
+}
+
+func (q passing) Put(_ context.Context, ms ...fprom.Message) error {
+	for _, m := range ms {
+		q.put <- m
+	}
+	return nil
+}
+
+func (q passing) Run(ctx context.Context, _ int, deliver func(context.Context, fprom.Message) (fprom.Result, error)) error {
+	for {
+		select {
+		case m := <-q.put:
+			_, _ = deliver(ctx, m)
+		case <-ctx.Done():
+			return nil
 		}
-		if s := tracker.Stats(); s.NotReferral != 1 || s.Rejected != 1 || f.count("ch_1") != 4 || f.count("bad") > 50 {
-			t.Errorf("%d calls for the sale without a referral, %d for the one that fails, stats %+v", f.count("ch_1"), f.count("bad"), s)
-		}
-	})
+	}
+}
+
+// The ids of events that are long over take no memory, whatever became of them. Not parallel: it measures that of the whole program.
+func TestOldIDsTakeNoMemory(t *testing.T) {
+	const n = 2000
+	heap := func() int {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what the first one has found to be free
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	always := func(r reply) func(int) reply { return func(int) reply { return r } }
+	for name, test := range map[string]struct {
+		queue  func() fprom.Queue // default: in memory
+		answer func(n int) reply
+		track  bool // while the event waits
+	}{
+		"delivered":               {answer: always(ok())},
+		"rejected":                {answer: always(object(400, `{"message":"wrong"}`))},
+		"tracked while it waits":  {answer: func(n int) reply { return []reply{ok(), {status: 500}}[n%2] }, track: true},
+		"left in a durable queue": {queue: func() fprom.Queue { return sink{} }},
+		"delivered by others":     {queue: func() fprom.Queue { return passing{put: make(chan fprom.Message)} }, answer: always(unknownYet)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var calls atomic.Int32
+				cfg := config(transportFunc(func(*http.Request) (*http.Response, error) { // unlike fake, it keeps nothing
+					r := test.answer(int(calls.Add(1)))
+					return &http.Response{StatusCode: r.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(r.body))}, nil
+				}))
+				if test.queue != nil {
+					cfg.Queue = test.queue()
+				}
+				tracker := start(t, cfg)
+				put := func(from, to int) {
+					for i := from; i < to; i++ {
+						s := referred()
+						s.EventID = fmt.Sprintf("%0200d", i) // long, so that what is kept stands out
+						enqueue(t, tracker, s)
+						if test.track {
+							settle()
+							_, _ = tracker.Track(t.Context(), s)
+						}
+						flush(t, tracker, time.Hour)
+					}
+				}
+				put(0, 10)
+				before := heap()
+				put(10, n)
+				for i := range 2 {
+					time.Sleep(26 * time.Hour)
+					put(n+i, n+i+1)
+				}
+				if grown := (heap() - before) / n; grown > 250 { // an id that is kept takes about 400
+					t.Errorf("%d bytes for each id", grown)
+				}
+			})
+		})
+	}
 }
 
 // What is neither stored nor sent takes no place of what was delivered.

@@ -46,7 +46,8 @@ func (t *Tracker) enqueue(ctx context.Context, ms []Message) (lost []Message, er
 	fresh, conflicts := ms[:0], []Message(nil)
 	digests := map[string]uint64{} // of fresh
 	for _, m := range ms {
-		repeat, conflict := t.dedupe.look(m.Key).compare(m, false)
+		k := t.dedupe.look(m.Key)
+		repeat, conflict := k.delivered != "", k.conflicts(m, false)
 		if digest, again := digests[m.Key]; again {
 			repeat, conflict = digest == m.Digest, digest != m.Digest
 		}

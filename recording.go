@@ -61,8 +61,7 @@ func (x *Exchange) record(events []Event) error {
 		if err != nil {
 			return err
 		}
-		_, conflict := x.hook.tracker.dedupe.look(m.Key).compare(m, true)
-		if conflict || slices.ContainsFunc(all, func(before Message) bool { return before.Key == m.Key && before.Digest != m.Digest }) {
+		if x.hook.tracker.dedupe.look(m.Key).conflicts(m, true) || slices.ContainsFunc(all, func(before Message) bool { return before.Key == m.Key && before.Digest != m.Digest }) {
 			conflicts = []Message{m}
 			return &ConflictError{Keys: []string{m.Key}}
 		}

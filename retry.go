@@ -85,7 +85,7 @@ func (t *Tracker) saleWaits(ctx context.Context, a *attempt) bool {
 			}
 			return nil
 		})
-	} else if k := t.dedupe.look(sale); k.waits && k.delivered == "" {
+	} else if k := t.dedupe.look(sale); k.waits {
 		why = waits
 	}
 	if why != nil {
