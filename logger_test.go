@@ -74,12 +74,13 @@ func (h *asking) Handle(context.Context, slog.Record) error {
 	return nil
 }
 
-// A referral that is not known yet is nothing that an operator must mend. It is said once, so that a first sale is not silent.
+// A referral that is not known yet is nothing that an operator must mend. It is said once, so that a first sale is not silent, and
+// then at debug level.
 func TestAskingAgainIsNoWarning(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log bytes.Buffer
 		cfg := config(always(unknownYet))
-		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		tracker := start(t, cfg)
 		enqueue(t, tracker, referred())
 		flush(t, tracker, 2*time.Hour)
@@ -89,8 +90,9 @@ func TestAskingAgainIsNoWarning(t *testing.T) {
 		if strings.Contains(log.String(), "WARN") || strings.Contains(log.String(), "ERROR") {
 			t.Errorf("logged:\n%s", log.String())
 		}
-		if n := strings.Count(log.String(), "too early"); n != 1 {
-			t.Errorf("%d lines that a sale is sent again, want 1:\n%s", n, log.String())
+		said, repeated := strings.Count(log.String(), `level=INFO msg="fprom: too early`), strings.Count(log.String(), `level=DEBUG msg="fprom: too early`)
+		if said != 1 || repeated != 2 {
+			t.Errorf("%d lines that a sale is sent again, and %d at debug level; want 1 and 2:\n%s", said, repeated, log.String())
 		}
 	})
 }
@@ -105,8 +107,11 @@ func TestRepeatIsLogged(t *testing.T) {
 		enqueue(t, tracker, sale("a"))
 		flush(t, tracker, time.Minute)
 		enqueue(t, tracker, sale("a"))
-		if n := strings.Count(log.String(), "a repeat"); n != 1 {
-			t.Errorf("%d lines about the repeat, want 1:\n%s", n, log.String())
+		_, _ = tracker.Track(t.Context(), sale("a"))
+		for _, repeat := range []string{"a repeat", "fprom: delivered\" event=sale:a outcome=duplicate"} {
+			if n := strings.Count(log.String(), repeat); n != 1 {
+				t.Errorf("%d lines with %q, want 1:\n%s", n, repeat, log.String())
+			}
 		}
 	})
 }

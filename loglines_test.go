@@ -16,22 +16,22 @@ import (
 	"github.com/fprom-go/fprom"
 )
 
-// A line of the log says each thing once, and what to check.
+// A line of the log says each thing once: what became of which event, what FirstPromoter answered to which attempt, and what to check.
 func TestLinesSayItOnce(t *testing.T) {
 	unknownHost := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "firstpromoter.test", IsNotFound: true}}
 	for name, test := range map[string]struct {
 		reply reply
 		once  string
 	}{
-		"conflict":   {ok(), "already used"},
-		"401":        {reply{status: 401}, "goes on by itself: 401 Unauthorized\""},
+		"conflict":   {ok(), "each payment needs an id of its own\" event=refund:a\n"},
+		"401":        {reply{status: 401}, "goes on by itself: 401 Unauthorized\" since=0s failures=1\n"},
 		"401 page":   {page(401), "401 Unauthorized: https://firstpromoter.test/api/v2/track/refund gave no answer of FirstPromoter's API"},
 		"202":        {object(202, `{"message":"queued"}`), "202 Accepted: https://firstpromoter.test/api/v2/track/refund gave no answer of FirstPromoter's API; check Config.BaseURL"},
-		"403":        {poisons["403"], "the API key or the account id"},
+		"403":        {poisons["403"], `"fprom: this event was refused; it is kept and tried again later" event=refund:a outcome=undelivered status=403 attempt=1 error="FirstPromoter refused the API key`},
 		"wrong URL":  {poisons["404 page"], "https://firstpromoter.test/api/v2/track/refund gave no answer of FirstPromoter's API; check Config.BaseURL"},
 		"no network": {reply{err: unknownHost}, `error="dial tcp: lookup firstpromoter.test: no such host; check the network`},
-		"500":        {reply{status: 500}, `error="500 Internal Server Error"`},
-		"429":        {reply{status: 429}, `error="429 Too Many Requests"`},
+		"500":        {reply{status: 500}, `"fprom: delivery fails; the events are kept and tried again" event=refund:a outcome=undelivered status=500 attempt=1 error="500 Internal Server Error"`},
+		"429":        {reply{status: 429}, `"fprom: all delivery is paused; queued events are kept" event=refund:a outcome=undelivered status=429 attempt=1 error="429 Too Many Requests"`},
 		"cut off":    {reply{status: 200, stream: broken("{")}, "read the answer: unexpected EOF"},
 		"hangs":      {reply{hang: true}, "no answer within 10s (Config.Timeout)"},
 	} {
@@ -49,8 +49,7 @@ func TestLinesSayItOnce(t *testing.T) {
 				}
 				time.Sleep(10 * time.Second)
 				settle()
-				lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-				if len(lines) != 1 || strings.Count(lines[0], test.once) != 1 || strings.Count(lines[0], "fprom: ") != 1 {
+				if lines := log.String(); strings.Count(lines, "\n") != 1 || strings.Count(lines, test.once) != 1 || strings.Count(lines, "fprom: ") != 1 {
 					t.Errorf("want one line, and %q once:\n%s", test.once, log.String())
 				}
 			})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,9 +87,13 @@ func TestLogOfTheBreaker(t *testing.T) {
 func TestLogOfBadEvents(t *testing.T) {
 	for name, test := range map[string]struct {
 		bad   reply
-		again int // lines that delivery works again, for each event at most
-		loud  int // warnings for each event at most
-	}{"refused": {poisons["403"], 0, 1}, "failing": {poisons["500"], 1, 2}} {
+		text  string // of a warning for each event
+		again int    // lines that delivery works again, for each event at most
+		loud  int    // warnings for each event at most
+	}{
+		"refused": {poisons["403"], "this event was refused; it is kept", 0, 1},
+		"failing": {poisons["500"], "this event fails while others are delivered; it is kept", 1, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var log bytes.Buffer
@@ -110,6 +115,9 @@ func TestLogOfBadEvents(t *testing.T) {
 				}
 				settle() // an attempt may be due, and logged, at this instant
 				loud, again := strings.Count(log.String(), "level=WARN"), strings.Count(log.String(), "works again")
+				if n := strings.Count(log.String(), test.text); n != refunds {
+					t.Errorf("%d bad events: the log says %d times that %s", refunds, n, test.text)
+				}
 				if loud < refunds || loud > test.loud*refunds || again > test.again*refunds || strings.Contains(log.String(), "level=ERROR") {
 					t.Errorf("%d bad events: %d warnings, and %d times that delivery works again:\n%s", refunds, loud, again, log.String())
 				}
@@ -128,15 +136,13 @@ func TestLogOfTheFirstEvents(t *testing.T) {
 			}
 			return ok()
 		}})
-		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		cfg.Workers, cfg.Logger = 1, slog.New(slog.NewTextHandler(&log, nil))
 		tracker := start(t, cfg)
-		enqueue(t, tracker, sale("a"), sale("b"), sale("stranger"), refund("stranger"), sale("c"))
+		enqueue(t, tracker, sale("stranger"), refund("stranger"), sale("a"), sale("b"), sale("c"))
 		flush(t, tracker, time.Minute)
-		var got []string
-		for l := range strings.Lines(log.String()) {
-			got = append(got, l)
-		}
-		if len(got) != 3 || !strings.Contains(got[0], "durable=false") || strings.Contains(log.String(), apiKey) {
+		got := slices.Collect(strings.Lines(log.String()))
+		if len(got) != 3 || !strings.Contains(got[0], "durable=false") || !strings.Contains(got[1], "not a referral") || !strings.Contains(got[2], "the first event") ||
+			!strings.HasSuffix(got[2], " event=sale:a outcome=tracked status=200 attempt=1\n") || strings.Contains(log.String(), apiKey) {
 			t.Errorf("logged:\n%s", log.String())
 		}
 	})
