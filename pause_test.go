@@ -188,6 +188,35 @@ func TestLateAnswers(t *testing.T) {
 	}
 }
 
+// A 429 that comes when the pause is over, to a call from before it, lets only its event wait for as long as it says.
+func TestThrottledAfterThePause(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := &fake{}
+		f.answer = func(_ int, c call) reply {
+			switch {
+			case c.has("late") && f.count("late") == 1:
+				return reply{status: 429, header: header("Retry-After", "60"), after: 30 * time.Second}
+			case c.has("throttled") && f.count("throttled") == 1:
+				return reply{status: 429, header: header("Retry-After", "20"), after: time.Second}
+			}
+			return ok()
+		}
+		var log buffer
+		cfg := config(f)
+		cfg.Timeout, cfg.Logger = time.Minute, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		tracker := start(t, cfg)
+		enqueue(t, tracker, sale("late"), sale("throttled"))
+		time.Sleep(40 * time.Second)
+		enqueue(t, tracker, sale("next"))
+		settle()
+		if s := tracker.Stats(); s.Tracked != 2 || !s.PausedUntil.IsZero() || strings.Count(log.String(), "level=DEBUG msg=\"fprom: delivery fails; the events are kept and tried again\" event=sale:late") != 1 {
+			t.Errorf("stats %+v; logged:\n%s", s, log.String())
+		}
+		flush(t, tracker, 2*time.Minute)
+		checkTimes(t, asked(f, "late"), []time.Duration{0, 90 * time.Second})
+	})
+}
+
 // A probe that ends without a verdict, as its caller goes, leaves its place to the next.
 func TestCancelledProbeOfAPause(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -327,6 +356,8 @@ func TestRefusedEventsPauseTheAccount(t *testing.T) {
 				}}
 				cfg := config(f)
 				cfg.Workers = 1
+				var seen steps
+				cfg.Observer = seen.observe
 				tracker := start(t, cfg)
 				for i := range 1000 {
 					enqueue(t, tracker, sale(strconv.Itoa(i)))
@@ -346,6 +377,13 @@ func TestRefusedEventsPauseTheAccount(t *testing.T) {
 				flush(t, tracker, time.Hour)
 				if s := tracker.Stats(); s.Tracked != 1000 || !s.PausedUntil.IsZero() {
 					t.Errorf("stats %+v", s)
+				}
+				spent := 0
+				for _, step := range seen.of(fprom.StageDelivered) {
+					spent += step.Message.Attempt - 1
+				}
+				if spent != 2 {
+					t.Errorf("%d attempts were spent, want those of the two events that were refused before the pause", spent)
 				}
 			})
 		})
