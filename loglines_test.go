@@ -179,23 +179,27 @@ func TestLogOfARejectedEvent(t *testing.T) {
 	}
 }
 
-// Shutdown says what it waits for. What is due later is no error, and with nothing left there is nothing to say.
+// Shutdown says what it waits for. What is due later, or still under way at its deadline, is no error, and with nothing left there is
+// nothing to say.
 func TestShutdownSaysWhatIsLeft(t *testing.T) {
-	for name, left := range map[string][]fprom.Event{"nothing left": nil, "due later": {referred()}} {
+	for name, test := range map[string]struct {
+		left  []fprom.Event
+		reply reply
+	}{"nothing left": {}, "due later": {[]fprom.Event{referred()}, unknownYet}, "under way": {[]fprom.Event{sale("slow")}, reply{hang: true}}} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var log bytes.Buffer
-				cfg := config(always(unknownYet))
-				cfg.Queue, cfg.Logger = newRecorder(), slog.New(slog.NewTextHandler(&log, nil))
+				cfg := config(always(test.reply))
+				cfg.Queue, cfg.Logger, cfg.Timeout = newRecorder(), slog.New(slog.NewTextHandler(&log, nil)), time.Minute
 				tracker := start(t, cfg)
-				enqueue(t, tracker, left...)
+				enqueue(t, tracker, test.left...)
 				settle()
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 				defer cancel()
 				if err := tracker.Shutdown(ctx); err != nil {
 					t.Error(err)
 				}
-				if said := strings.Count(log.String(), "shutdown: delivering"); said != len(left) || strings.Contains(log.String(), "level=ERROR") {
+				if said := strings.Count(log.String(), "shutdown: delivering"); said != len(test.left) || strings.Contains(log.String(), "level=ERROR") {
 					t.Errorf("logged:\n%s", log.String())
 				}
 			})
@@ -203,18 +207,27 @@ func TestShutdownSaysWhatIsLeft(t *testing.T) {
 	}
 }
 
-// undrained is a Queue whose Flush fails.
-type undrained struct{ *recorder }
+// undrained is a Queue whose Flush fails, and which keeps the context of that.
+type undrained struct {
+	*recorder
+	ctx context.Context //nolint:containedctx // to look at
+}
 
-func (undrained) Flush(context.Context) error { return errors.New("connection lost") }
+func (q *undrained) Flush(ctx context.Context) error {
+	q.ctx = ctx
+	return errors.New("connection lost")
+}
 
 // A durable queue keeps what could not be delivered: Shutdown says why, and that is no error of it.
 func TestShutdownOfAQueueThatCannotBeDrained(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log bytes.Buffer
-		cfg := config(always(ok()))
-		cfg.Queue, cfg.Logger = undrained{newRecorder()}, slog.New(slog.NewTextHandler(&log, nil))
+		cfg, q := config(always(ok())), &undrained{recorder: newRecorder()}
+		cfg.Queue, cfg.Logger = q, slog.New(slog.NewTextHandler(&log, nil))
 		tracker := start(t, cfg)
+		if err := tracker.Flush(t.Context()); err == nil || q.ctx.Err() == nil {
+			t.Errorf("Flush: %v; its goroutine is left behind: %v", err, q.ctx.Err() == nil)
+		}
 		if err := tracker.Shutdown(t.Context()); err != nil || !strings.Contains(log.String(), "could not be drained\" error=\"flush: connection lost\"") {
 			t.Errorf("Shutdown: %v; logged:\n%s", err, log.String())
 		}

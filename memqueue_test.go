@@ -154,7 +154,7 @@ func TestFlush(t *testing.T) {
 		if d := <-done; !near(d, time.Second) {
 			t.Errorf("Flush took %v, want 1 s", d)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("deploy"))
 		defer cancel()
 		if err := tracker.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Flush with a short deadline: %v", err)

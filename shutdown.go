@@ -1,6 +1,7 @@
 package fprom
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,12 +33,8 @@ func (t *Tracker) Flush(ctx context.Context) error {
 			cancel(fmt.Errorf("%w: the account is paused, or the circuit breaker open, for longer", ErrNotDue))
 		}()
 	}
-	err := t.guard(ctx, "the Queue's Flush", func() error { return t.cfg.Queue.Flush(waiting) })
-	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
-		err = context.Cause(waiting)
-	}
-	if err != nil {
-		return fmt.Errorf("fprom: flush: %w", err)
+	if err := t.guard(ctx, "the Queue's Flush", func() error { return t.cfg.Queue.Flush(waiting) }); err != nil {
+		return fmt.Errorf("fprom: flush: %w", cmp.Or(ctx.Err(), context.Cause(waiting), err))
 	}
 	return nil
 }
@@ -82,7 +79,7 @@ func (t *Tracker) drainAndClose(ctx context.Context) {
 	defer cancel()
 	defer context.AfterFunc(t.calls, cancel)() //nolint:contextcheck // another Shutdown's ctx has ended
 	if _, shared := t.cfg.Queue.(Limiter); !shared {
-		if q, err := t.queueStats(); err == nil && q.Pending+q.Bulk > 0 { //nolint:contextcheck // it has a time limit of its own
+		if q, _ := t.queueStats(); q.Pending+q.Bulk > 0 { //nolint:contextcheck // it has a time limit of its own
 			t.say(ctx, slog.LevelInfo, "shutdown: delivering the events that are due before the deadline of ctx (if it has none, all events); a durable queue keeps the others for the next start", "waiting", q.Pending+q.Bulk)
 		}
 		if err := t.Flush(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotDue) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -342,21 +343,24 @@ func (q *closing) Close() error {
 	return q.err
 }
 
+// Shutdown closes the queue once, and leaves it to the next Tracker, if it can be used again.
 func TestShutdownClosesTheQueue(t *testing.T) {
-	for name, want := range map[string]error{"well": nil, "badly": errors.New("disk full")} {
-		t.Run(name, func(t *testing.T) {
+	for want, broken := range map[string]error{"<nil>": nil, "fprom: close the queue: disk full": errors.New("disk full")} {
+		t.Run(want, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				q := &closing{Queue: newRecorder(), err: want}
+				q := &closing{Queue: newRecorder(), err: broken}
 				cfg := config(always(ok()))
 				cfg.Queue = q
-				tracker, err := fprom.New(cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
-				enqueue(t, tracker, sale("x"))
-				for range 2 {
-					if err := tracker.Shutdown(t.Context()); !errors.Is(err, want) || q.closed != 1 {
-						t.Errorf("Shutdown: %v, closed %d times", err, q.closed)
+				for n := 1; n <= 2; n++ {
+					tracker, err := fprom.New(cfg)
+					if err != nil {
+						t.Fatal(err)
+					}
+					enqueue(t, tracker, sale("x"))
+					for range 2 {
+						if err := tracker.Shutdown(t.Context()); fmt.Sprint(err) != want || !errors.Is(err, broken) || q.closed != n {
+							t.Errorf("Shutdown: %v, closed %d times", err, q.closed)
+						}
 					}
 				}
 			})
@@ -379,6 +383,9 @@ func TestMethodsOfANilTracker(t *testing.T) {
 	}
 	if s := tracker.Stats(); s != (fprom.Stats{}) {
 		t.Errorf("Stats: %+v", s)
+	}
+	if o, durable := tracker.Outbox(); o != nil || durable {
+		t.Errorf("Outbox: %v", o)
 	}
 	checkSecrets(t, "nil", printed(t, tracker))
 }
