@@ -94,7 +94,7 @@ func plainEmail(s string) bool {
 
 func validText(field, s string) error {
 	invisible := func(r rune) bool { // a character that is newer than Go's tables may pass
-		return !unicode.IsGraphic(r) && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+		return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 	}
 	return cmp.Or(
 		invalid(len(s) > maxText, field, "is longer than 255 bytes"),

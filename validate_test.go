@@ -143,6 +143,17 @@ func TestInvalidEvents(t *testing.T) {
 	}
 }
 
+// Track sends nothing that is wrong.
+func TestTrackOfAnInvalidEvent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(ok())
+		r, err := start(t, config(f)).Track(t.Context(), fprom.Sale{EventID: "x", Email: "a@b.c"})
+		if _, invalid := errors.AsType[*fprom.ValidationError](err); !invalid || r.Outcome != fprom.Undelivered || len(f.seen()) != 0 {
+			t.Errorf("Track: %v, %v after %d calls", r.Outcome, err, len(f.seen()))
+		}
+	})
+}
+
 func TestNoEventAtAll(t *testing.T) {
 	t.Parallel()
 	type mine struct{ fprom.Sale }
@@ -168,7 +179,7 @@ func TestValidEvents(t *testing.T) {
 		e.Currency = currency
 		events = append(events, e)
 	}
-	for _, id := range []string{"évt", "e\u0301vt", " bad_trim ", "日本", strings.Repeat("x", 255), `"<>&\`} {
+	for _, id := range []string{"évt", "e\u0301vt", " bad_trim ", "日本", strings.Repeat("x", 255), `"<>&\`, "newer than Go: \U0003ffff"} {
 		e := sale("x")
 		e.EventID = id
 		events = append(events, e)
