@@ -78,7 +78,11 @@ func TestTrackerDoesNotShowTheKey(t *testing.T) {
 		tracker := start(t, config(always(reply{status: 401, body: `{"message":"` + apiKey + secretEmail + `"}`})))
 		enqueue(t, tracker, secretEvents()...)
 		settle()
-		checkSecrets(t, "Tracker", printed(t, tracker))
+		text := printed(t, tracker)
+		checkSecrets(t, "Tracker", text)
+		if !strings.Contains(text, "fprom.Tracker(https://firstpromoter.test/api/v2/track)") {
+			t.Errorf("Tracker shows no address: %s", text)
+		}
 		checkSecrets(t, "Stats", printed(t, tracker.Stats()))
 	})
 }

@@ -45,6 +45,11 @@ func TestVerdictOfTrack(t *testing.T) {
 				if all := seen.sofar(); quiet && len(all) > 0 || !quiet && (len(all) != 1 || all[0].Stage != stage) {
 					t.Errorf("steps %+v, want one of stage %q", all, stage)
 				}
+				for _, step := range seen.sofar() {
+					if step.Message.Attempt != 1 {
+						t.Errorf("the step has attempt %d", step.Message.Attempt)
+					}
+				}
 				if s := tracker.Stats(); s.Attempts != 1 || s.Retries != 0 {
 					t.Errorf("stats %+v", s)
 				}
