@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -100,6 +101,38 @@ func TestNotAccepted(t *testing.T) {
 		if w := serve(t, fprom.NewHook(enqueuer, fprom.WithFailClosed()), "", handler); w.Code != c.failClosed {
 			t.Errorf("%s, WithFailClosed: status %d, want %d", c.name, w.Code, c.failClosed)
 		}
+	}
+}
+
+// statusWriter keeps every status that is written.
+type statusWriter struct {
+	*httptest.ResponseRecorder
+	statuses []int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.statuses = append(w.statuses, status)
+	w.ResponseRecorder.WriteHeader(status)
+}
+
+// TestRefusedResponse: of a handler that goes on after the 503 of WithFailClosed the client sees nothing, and a server does not log a
+// second status.
+func TestRefusedResponse(t *testing.T) {
+	t.Parallel()
+	full := enqueuerFunc(func(context.Context, ...fprom.Event) error { return fprom.ErrQueueFull })
+	w := &statusWriter{ResponseRecorder: httptest.NewRecorder()}
+	x := fprom.NewHook(full, fprom.WithFailClosed()).Wrap(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody))
+	defer x.Close()
+	record(t, x.Request(), validSale("1"))
+	x.Writer().WriteHeader(http.StatusOK)
+	for _, src := range []io.Reader{strings.NewReader("receipt"), struct{ io.Reader }{strings.NewReader("receipt")}} { // with Write and with ReadFrom
+		if n, err := io.Copy(x.Writer(), src); n != 7 || err != nil {
+			t.Errorf("the handler wrote %d bytes: %v", n, err)
+		}
+	}
+	x.Finish()
+	if body := w.Body.String(); !slices.Equal(w.statuses, []int{http.StatusServiceUnavailable}) || body != "Service Unavailable\n" {
+		t.Errorf("statuses %v, body %q", w.statuses, body)
 	}
 }
 
