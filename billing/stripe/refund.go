@@ -75,7 +75,6 @@ func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 	for i := range list { // the newest comes first
 		r := list[len(list)-1-i]
 		if i == 0 && rest > 0 && r.Int("amount").N == rest {
-			p.Skip(billing.NotMoney, restNotCaptured)
 			continue
 		}
 		// A pending refund counts at once, as it does in amount_refunded: charge.refunded does not come again.
@@ -84,6 +83,7 @@ func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 		}
 	}
 	if len(list) > 0 {
+		p.Skip(billing.NotMoney, "no refund in the list takes back a part of the sale: it has failed, or it is the rest of the payment, which was not captured")
 		return
 	}
 	before := p.Root.Int("data.previous_attributes.amount_refunded")
@@ -93,7 +93,7 @@ func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 	}
 	sum, id := o.Int("amount_refunded"), o.Text("id")
 	if rest > 0 && sum.N <= rest {
-		p.Skip(billing.NotMoney, restNotCaptured)
+		p.Skip(billing.NotMoney, "the rest of the payment was not captured: the sale never had it")
 		return
 	}
 	before.N = max(before.N, rest)
@@ -101,8 +101,6 @@ func (s settings) chargeRefunded(p *billing.Payload, o billing.Node) {
 	id.From += " and " + sum.From
 	s.refundOfCharge(p, o, id, sum, before)
 }
-
-const restNotCaptured = "the rest of the payment was not captured: the sale never had it"
 
 // uncapturedRest returns what a partial capture left of a charge. Stripe makes a refund of it, the charge's first.
 func uncapturedRest(charge billing.Node) int64 {
