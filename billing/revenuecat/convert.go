@@ -29,9 +29,8 @@ func (s settings) convert(p *billing.Payload) {
 		customer(d, e)
 		d.Add()
 	case "REFUND_REVERSED":
-		if bought(p, e) {
-			p.Skip(billing.ByHand, "a refund was reversed: if it was reported, enter a sale by hand")
-		}
+		bought(p, e) // if it skips, its reason stays
+		p.Skip(billing.ByHand, "a refund was reversed: if it was reported, enter a sale by hand")
 	case "INVOICE_ISSUANCE", "TEMPORARY_ENTITLEMENT_GRANT":
 		p.Skip(billing.NotFinal, "not paid yet: INITIAL_PURCHASE or RENEWAL follows")
 	case "VIRTUAL_CURRENCY_TRANSACTION":

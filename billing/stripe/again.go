@@ -25,7 +25,7 @@ func (s settings) again(p *billing.Payload, o billing.Node) {
 	invoice := o.Text("invoice", "invoice.id")
 	// Stripe sends both at once. A sale that is not in the ledger after the sign-up is stored is delivered after it, unless the transaction
 	// of riverqueue that stores it has begun before that of the sign-up, and ends after this look.
-	if s.ledger == nil || invoice.S == "" || !p.ConvertAgain() {
+	if s.ledger == nil || !p.ConvertAgain() {
 		return
 	}
 	for e, err := range s.sales(p, saleKey(invoice.S)) {
