@@ -82,9 +82,7 @@ func created(e edge) time.Time {
 	var n struct {
 		CreatedAt time.Time `json:"createdAt"`
 	}
-	if json.Unmarshal(e.Node, &n) != nil {
-		return time.Time{}
-	}
+	_ = json.Unmarshal(e.Node, &n) // a transaction without its time comes first, and fails later
 	return n.CreatedAt
 }
 
@@ -133,10 +131,8 @@ func (p *Poller) page(ctx context.Context, since time.Time, after string) (*page
 }
 
 func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
+	case <-time.After(d):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
