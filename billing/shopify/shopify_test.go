@@ -45,6 +45,7 @@ type partners struct {
 	mu           sync.Mutex
 	since        time.Time     // of the last call
 	transactions []transaction // the newest first, as the API gives them
+	err          error         // of the network
 	status       int           // instead of an answer
 	answer       string        // instead of an answer
 	calls        int
@@ -69,13 +70,16 @@ func (p *partners) RoundTrip(r *http.Request) (*http.Response, error) {
 		Query     string
 		Variables struct {
 			Since time.Time
-			After string
+			After *string
 			App   *string
 			First int
 		}
 	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Variables.First != 100 || (in.Variables.App == nil) != (p.app == "") || p.app != "" && *in.Variables.App != p.app || !strings.Contains(in.Query, "transactions(") {
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Variables.First != 100 || (in.Variables.App == nil) != (p.app == "") || p.app != "" && *in.Variables.App != p.app || in.Variables.After != nil && *in.Variables.After == "" || !strings.Contains(in.Query, "transactions(") {
 		p.t.Errorf("asked for %+v, %v", in, err)
+	}
+	if p.err != nil {
+		return nil, p.err
 	}
 	p.since = in.Variables.Since
 	status, body := http.StatusOK, p.answer
@@ -87,9 +91,12 @@ func (p *partners) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Status: strconv.Itoa(status), Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}}, nil
 }
 
-func (p *partners) list(since time.Time, after string) string {
+func (p *partners) list(since time.Time, cursor *string) string {
 	var edges []string
-	more := false
+	more, after := false, ""
+	if cursor != nil {
+		after = *cursor
+	}
 	for _, x := range p.transactions {
 		switch {
 		case x.at.Before(since):
@@ -168,8 +175,16 @@ func TestRun(t *testing.T) {
 		if back := time.Since(api.since); back > 73*time.Hour {
 			t.Errorf("goes %v back after a good poll", back)
 		}
-		if !strings.Contains(log.String(), "could not be reported") {
+		if !strings.Contains(log.String(), "could not be reported") || strings.Contains(log.String(), "outbox") {
 			t.Errorf("logged %s", &log)
+		}
+		for i := range api.transactions { // they are three pages
+			api.transactions[i].at = time.Now()
+		}
+		api.calls = 0
+		log.Reset()
+		if poller(t, sink, api, &log).Run(ctx); api.calls > 1 || log.Len() > 0 {
+			t.Errorf("after its end it read %d pages, and logged %s", api.calls, &log)
 		}
 	})
 }
@@ -204,6 +219,10 @@ func TestPollSince(t *testing.T) {
 		sink := &billingtest.Sink{}
 		if err := poller(t, sink, api, io.Discard).Poll(t.Context(), time.Now().Add(-2000*time.Hour)); err != nil || ids(sink.Events()) != "t1" {
 			t.Errorf("%v, reported %v", err, sink.Events())
+		}
+		api = &partners{t: t, answer: `{"data":{"transactions":{"edges":[],"pageInfo":{"hasNextPage":true}}}}`}
+		if err := poller(t, sink, api, io.Discard).Poll(t.Context(), time.Now()); err != nil || api.calls != 1 {
+			t.Errorf("a page without transactions: %v after %d calls", err, api.calls)
 		}
 	})
 }
@@ -240,6 +259,7 @@ func TestErrors(t *testing.T) {
 		status       int
 		answer, want string
 		queue        error
+		network      error
 	}{
 		{status: 401, want: "check Config.Organization and Config.AccessToken"},
 		{status: 403, want: "may view financials"},
@@ -249,8 +269,9 @@ func TestErrors(t *testing.T) {
 		{answer: "<html>", want: "cannot be read"},
 		{answer: `{"errors":[{"message":"Field 'x' doesn't exist"}]}`, want: "doesn't exist"},
 		{queue: fprom.ErrQueueFull, want: "the queue is full"},
+		{network: errors.New("no route to host"), want: "no route to host"},
 	} {
-		api := &partners{t: t, status: tt.status, answer: tt.answer, transactions: []transaction{{"t1", "1", time.Now()}}}
+		api := &partners{t: t, err: tt.network, status: tt.status, answer: tt.answer, transactions: []transaction{{"t1", "1", time.Now()}}}
 		err := poller(t, &billingtest.Sink{Err: tt.queue}, api, io.Discard).Poll(t.Context(), time.Now().Add(-time.Hour))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "token") && tt.status == 0 {
 			t.Errorf("%+v: %v", tt, err)
@@ -261,8 +282,12 @@ func TestErrors(t *testing.T) {
 	if err := p.Poll(t.Context(), time.Now()); err == nil || !strings.HasSuffix(err.Error(), "answers: the [API key] [2J of [address]") {
 		t.Errorf("Poll: %q", err)
 	}
-	if s := fmt.Sprintf("%v %+v %#v %+v", p, p, p, shopify.Config{AccessToken: "token"}); strings.Contains(s, "token") {
-		t.Errorf("a printed Poller or Config shows the token: %s", s)
+	if s := fmt.Sprintf("%v %+v %#v %+v", p, p, p, shopify.Config{AppID: "app-1", AccessToken: "token"}); strings.Contains(s, "token") ||
+		strings.Count(s, "/123/api/") != 3 || !strings.Contains(s, "app-1") || !strings.Contains(s, "[redacted]") {
+		t.Errorf("a printed Poller or Config shows the token, or says too little: %s", s)
+	}
+	if s := fmt.Sprint(shopify.Config{}); strings.Contains(s, "[redacted]") {
+		t.Errorf("a Config seems to have a token: %s", s)
 	}
 	if b, err := json.Marshal([]any{shopify.Config{AccessToken: "token"}}); err != nil || strings.Contains(string(b), "token") {
 		t.Errorf("a Config as JSON shows the token: %s %v", b, err)
@@ -326,6 +351,7 @@ func TestRunAfterALongTime(t *testing.T) {
 		{"cut off while it caught up", []time.Duration{0, 1, 22, 30}, "t2 t3"},
 		{"has caught up days ago", []time.Duration{1, 2, 5, 22, 30}, "t3"},
 		{"caught up long ago", []time.Duration{1, 2, 3, 5, 40}, "t3"},
+		{"one transaction so far", []time.Duration{20}, "t2 t3"},
 		{"from the future", []time.Duration{-2, 1}, "t3"},
 		{"the first time", nil, "t3"},
 	} {
@@ -345,9 +371,10 @@ func TestRunAfterALongTime(t *testing.T) {
 				sink := &billingtest.Sink{}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				poller(t, sink, api, io.Discard, outbox).Run(ctx)
-				if got := ids(sink.Events()); got != tt.want {
-					t.Errorf("reported %q", got)
+				var log bytes.Buffer
+				poller(t, sink, api, &log, outbox).Run(ctx)
+				if got := ids(sink.Events()); got != tt.want || log.Len() > 0 {
+					t.Errorf("reported %q, logged %s", got, &log)
 				}
 			})
 		})
@@ -365,37 +392,42 @@ func TestNoTracker(t *testing.T) {
 	}
 }
 
-// panickyLedger is an outbox of the application's own.
-type panickyLedger struct{}
+// brokenLedger is an outbox that cannot be read. Without an error it panics.
+type brokenLedger struct{ err error }
 
-func (panickyLedger) Entries(context.Context, fprom.Filter) iter.Seq2[fprom.Entry, error] {
-	panic("no entries")
+func (l brokenLedger) Entries(context.Context, fprom.Filter) iter.Seq2[fprom.Entry, error] {
+	if l.err == nil {
+		panic("no entries")
+	}
+	return func(yield func(fprom.Entry, error) bool) { yield(fprom.Entry{}, l.err) }
 }
 
-// A panic of the application's lookup, or of its outbox, ends neither the process nor the polls.
+// A panic of the application's lookup, or of its outbox, ends neither the process nor the polls. Nor does an error of the outbox.
 func TestPanic(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		customer := billing.WithCustomer(func(_ context.Context, shop string) (billing.Customer, error) {
-			if calls++; calls == 1 {
-				panic("no connection for ada@example.com")
+	for _, broken := range []error{nil, errors.New("no entries")} {
+		synctest.Test(t, func(t *testing.T) {
+			calls := 0
+			customer := billing.WithCustomer(func(_ context.Context, shop string) (billing.Customer, error) {
+				if calls++; calls == 1 {
+					panic("no connection for ada@example.com")
+				}
+				return billing.Customer{UID: shop}, nil
+			})
+			api := &partners{t: t, transactions: []transaction{{"t1", "1", time.Now()}}}
+			sink, log := &billingtest.Sink{}, &bytes.Buffer{}
+			p, err := shopify.New(sink, shopify.Config{
+				Outbox: brokenLedger{broken}, Organization: "123", AccessToken: "token", Client: &http.Client{Transport: api}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+			}, customer)
+			if err != nil {
+				t.Fatal(err)
 			}
-			return billing.Customer{UID: shop}, nil
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+			defer cancel()
+			p.Run(ctx)
+			if got := ids(sink.Events()); got != "t1" || !strings.Contains(log.String(), "panic") || !strings.Contains(log.String(), "no entries") || strings.Contains(log.String(), "ada@") {
+				t.Errorf("reported %q, logged %s", got, log)
+			}
 		})
-		api := &partners{t: t, transactions: []transaction{{"t1", "1", time.Now()}}}
-		sink, log := &billingtest.Sink{}, &bytes.Buffer{}
-		p, err := shopify.New(sink, shopify.Config{
-			Outbox: panickyLedger{}, Organization: "123", AccessToken: "token", Client: &http.Client{Transport: api}, Logger: slog.New(slog.NewTextHandler(log, nil)),
-		}, customer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
-		defer cancel()
-		p.Run(ctx)
-		if got := ids(sink.Events()); got != "t1" || !strings.Contains(log.String(), "panic") || !strings.Contains(log.String(), "no entries") || strings.Contains(log.String(), "ada@") {
-			t.Errorf("reported %q, logged %s", got, log)
-		}
-	})
+	}
 }
