@@ -256,11 +256,11 @@ func TestDoubledRefund(t *testing.T) {
 func TestDoubledWeeksLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fpromtest.Company{}, 40, 10)
+	o := w.options(t)
+	o.Outbox, o.Full = w.outbox(t), true
 	w.fake.AddPastSale(fpromtest.PastSale{EventID: "ch_2_6", Email: "c2.6@example.com", Amount: 542, Currency: "USD", At: monday.AddDate(0, 0, 30)})
 	w.fake.Double("ch_3_6")
 	w.fake.AddPastSale(fpromtest.PastSale{EventID: "ch_3_6", Email: "c3.6@example.com", Amount: 542, Currency: "USD", At: monday.AddDate(0, 0, 30)})
-	o := w.options(t)
-	o.Outbox, o.Full = w.outbox(t), true
 	r, err := reconcile.Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -13,12 +13,7 @@ type day int
 
 // dayOf is the day of t in the zone that is offset east of UTC.
 func dayOf(t time.Time, offset time.Duration) day {
-	seconds := t.Unix() + int64(offset/time.Second)
-	d := seconds / 86400
-	if seconds%86400 < 0 {
-		d--
-	}
-	return day(d)
+	return day(t.Add(offset).Unix() / 86400)
 }
 
 // date is the midnight of d in UTC.
@@ -69,17 +64,17 @@ var zones = []int{
 	360, 390, 420, 480, 525, 540, 570, 600, 630, 660, 720, 765, 780, 825, 840,
 }
 
-// noise is how many sales days may differ by chance. Another zone must be better by more.
+// noise is by how many sales another zone must at least be better: days may differ by chance.
 const noise = 6
 
 // findZone sets r.offset to the zone in which our sales by day are nearest to FirstPromoter's. It stays as it is, at first UTC, unless
 // another zone makes the difference much smaller.
 func (r *run) findZone(t times, s span) {
 	usual := r.difference(t, s, r.offset)
-	best, least := r.offset, min(usual/2, usual-noise)
+	best, least := r.offset, min(usual/2, usual-noise)+1
 	for _, m := range zones {
 		offset := time.Duration(m) * time.Minute
-		if n := r.difference(t, s, offset); n < least || n == least && best == r.offset {
+		if n := r.difference(t, s, offset); n < least {
 			best, least = offset, n
 		}
 	}

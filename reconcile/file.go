@@ -22,11 +22,15 @@ func File(r io.Reader, f backfill.Format, refused func(backfill.Row)) (iter.Seq2
 	return func(yield func(Sale, error) bool) {
 		digests := map[string]uint64{} // of the amounts, by key
 		for row, err := range in.Rows() {
-			if err == nil && row.Err == nil {
+			if err != nil {
+				yield(Sale{}, err)
+				return
+			}
+			if row.Err == nil {
 				row.Err = conflict(digests, row.Event)
 			}
 			s := Sale{Event: row.Event, ID: row.EventID, At: row.At}
-			if err == nil && row.Err != nil {
+			if row.Err != nil {
 				if s.Event = nil; errors.Is(row.Err, backfill.ErrZeroAmount) || errors.Is(row.Err, backfill.ErrUnpaid) {
 					s.Event = fprom.Sale{EventID: row.EventID}
 				}
@@ -37,7 +41,7 @@ func File(r io.Reader, f backfill.Format, refused func(backfill.Row)) (iter.Seq2
 					continue
 				}
 			}
-			if !yield(s, err) || err != nil {
+			if !yield(s, nil) {
 				return
 			}
 		}

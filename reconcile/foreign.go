@@ -16,17 +16,16 @@ import (
 // nameByCustomer finds the sale of each commission without an event id: by customer, amount and time, and then by customer and time
 // only, since the amount may be wrong. It is for a list of sales: an outbox has the commissions' ids.
 func (r *run) nameByCustomer() {
-	if len(r.nameless) == 0 || r.Outbox != nil {
+	if len(r.nameless) == 0 {
 		return
 	}
-	open := byCustomer(slices.DeleteFunc(slices.Clone(r.ours), func(e *event) bool { return len(e.rows) > 0 || e.ignored }))
-	slices.SortStableFunc(r.nameless, func(a, b firstpromoter.Commission) int { return a.Created.Compare(b.Created) })
+	ours := byCustomer(slices.DeleteFunc(slices.Clone(r.ours), func(e *event) bool { return e.ignored }))
 	for _, fits := range []func(*event, firstpromoter.Commission) bool{
 		func(e *event, c firstpromoter.Commission) bool { return !hasCommissionOf(e, c) && sameAmount(e, c) },
 		func(e *event, _ firstpromoter.Commission) bool { return len(e.rows) == 0 },
 	} {
 		r.nameless = slices.DeleteFunc(r.nameless, func(c firstpromoter.Commission) bool {
-			e := nearest(open(c), c, fits)
+			e := nearest(ours(c), c, fits)
 			if e != nil {
 				e.rows = append(e.rows, c)
 			}
@@ -50,9 +49,9 @@ func byCustomer(events []*event) func(firstpromoter.Commission) []*event {
 	}
 }
 
-// hasCommissionOf reports whether an event has a commission of c's promoter already.
+// hasCommissionOf reports whether an event has the same share as c already.
 func hasCommissionOf(e *event, c firstpromoter.Commission) bool {
-	return slices.ContainsFunc(e.rows, func(x firstpromoter.Commission) bool { return x.PromoterID == c.PromoterID && x.Tier == c.Tier })
+	return slices.ContainsFunc(e.rows, func(x firstpromoter.Commission) bool { return shareOf(x) == shareOf(c) })
 }
 
 // samePayment is how far a commission of a sale may be from the sale's date.
@@ -79,16 +78,15 @@ func (r *run) judgeForeign(ctx context.Context, s span) error {
 		}
 	}
 	if r.Outbox != nil {
-		if err := r.dropKnown(ctx); err != nil {
+		if err := r.dropKnown(ctx, s); err != nil {
 			return err
 		}
 	}
 	var found []Entry
-	for key, rows := range r.foreign {
-		if r.reported[key] || !s.has(dayOf(rows[0].Created, 0)) {
+	for _, rows := range r.foreign {
+		if !s.has(dayOf(rows[0].Created, 0)) {
 			continue
 		}
-		r.reported[key] = true
 		listed := r.Outbox != nil || len(r.ourRefunds) > 0 || kindOf(rows[0]) != fprom.KindRefund // a list of sales without refunds says nothing about them
 		if !listed || rows[0].Created.Before(r.began) {                                           // nor does an outbox about what was before it
 			r.report.Unidentified += len(rows)
@@ -116,11 +114,11 @@ func (r *run) judgeForeign(ctx context.Context, s span) error {
 // lookUpAtOnce is how many keys are looked up in an outbox at once.
 const lookUpAtOnce = 500
 
-// dropKnown removes our events from foreign. The commission of a refund may have the sale's id.
-func (r *run) dropKnown(ctx context.Context) error {
+// dropKnown removes our events from the foreign ones of some days. The commission of a refund may have the sale's id.
+func (r *run) dropKnown(ctx context.Context, s span) error {
 	var ids []string
-	for key, rows := range r.foreign {
-		if !r.reported[key] {
+	for _, rows := range r.foreign {
+		if s.has(dayOf(rows[0].Created, 0)) {
 			ids = append(ids, rows[0].EventID)
 		}
 	}

@@ -19,7 +19,6 @@ const (
 	waiting      verdict = "waiting"
 	deleted      verdict = "deleted"
 	missing      verdict = "missing"
-	differs      verdict = "differs" // another amount, or doubled
 )
 
 // conclude sets and counts a verdict.
@@ -39,7 +38,6 @@ func (r *run) conclude(e *event, v verdict) {
 		r.lost = append(r.lost, e)
 	case deleted:
 		r.deny(e, firstpromoter.StatusDeleted)
-	case differs:
 	}
 }
 
@@ -107,11 +105,10 @@ func (r *run) judge(ctx context.Context, s span) error {
 	return r.judgeMissing(ctx, s, without)
 }
 
-// judgeLate judges events again that got another commission after their verdict, on a later day.
-func (r *run) judgeLate() {
-	for _, e := range r.late {
+// judgeAgain finds the events that got the same commission again after their verdict, on a later day.
+func (r *run) judgeAgain() {
+	for _, e := range r.ours {
 		if e.verdict == matched && doubled(e) {
-			e.verdict = differs
 			r.report.Matched--
 			r.report.Doubled = append(r.report.Doubled, e.entry())
 		}
@@ -135,9 +132,7 @@ func (r *run) compare(e *event) {
 	if twice {
 		r.report.Doubled = append(r.report.Doubled, e.entry())
 	}
-	if wrong != nil || twice {
-		r.conclude(e, differs)
-	} else {
+	if wrong == nil && !twice {
 		r.conclude(e, matched)
 	}
 }
@@ -151,6 +146,5 @@ func (e *event) entry() Entry {
 	if len(ids) == 0 || e.verdict == missing { // then those that are missing
 		ids = slices.DeleteFunc(append([]int64{}, e.earnedID...), func(id int64) bool { return slices.Contains(ids, id) })
 	}
-	slices.Sort(ids)
 	return Entry{EventID: e.id, Kind: e.kind, Amount: e.amount, Currency: strings.ToUpper(e.currency), SettledAt: e.at.UTC(), CommissionIDs: ids}
 }

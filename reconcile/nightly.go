@@ -58,13 +58,7 @@ func (n *Nightly) Figures() (at time.Time, differences map[string]int, err error
 
 // Run compares now and then every night, until ctx ends. The error is that of ctx, or a *fprom.ValidationError of a field.
 func (n *Nightly) Run(ctx context.Context) error {
-	at, days := n.At, n.Days
-	if at == 0 {
-		at = 3 * time.Hour
-	}
-	if days == 0 {
-		days = 7
-	}
+	at, days := cmp.Or(n.At, 3*time.Hour), cmp.Or(n.Days, 7)
 	if at < 0 || at >= 24*time.Hour || days < 0 {
 		return &fprom.ValidationError{Field: "Nightly.At", Reason: "is no time of a day, or Days is negative"}
 	}

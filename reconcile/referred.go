@@ -67,8 +67,8 @@ func (r *run) makesLead(ctx context.Context, s source) (bool, error) {
 func (r *run) referral(e *event) verdict {
 	v := notReferral
 	for _, name := range e.customers {
-		switch lead, ok := r.leads[backlog.Customer(name)]; {
-		case !ok, lead.Created.After(e.at.Add(24 * time.Hour)): // a sale can create its lead, and a date may have no time
+		switch lead := r.leads[backlog.Customer(name)]; {
+		case lead == nil, lead.Created.After(e.at.Add(24 * time.Hour)): // a sale can create its lead, and a date may have no time
 		case lead.Expired, lead.State == "denied":
 			v = noCommission
 		default:
@@ -86,7 +86,7 @@ func (r *run) findLeads(ctx context.Context, events []*event) error {
 	for _, e := range events {
 		for _, customer := range e.customers {
 			name := backlog.Customer(customer)
-			if name == "" || r.asked[name] || r.listed {
+			if _, asked := r.leads[name]; name == "" || asked || r.listed {
 				continue
 			}
 			if len(wanted) == 0 {
@@ -111,12 +111,13 @@ func (r *run) findLeads(ctx context.Context, events []*event) error {
 		}
 		l, err := r.Client.Referral(ctx, by, customer)
 		switch {
-		case err == nil:
-			r.leads[name] = l
-		case !errors.Is(err, firstpromoter.ErrNotFound):
+		case errors.Is(err, firstpromoter.ErrNotFound):
+			r.leads[name] = nil
+		case err != nil:
 			return err
+		default:
+			r.leads[name] = &l
 		}
-		r.asked[name] = true
 		done++
 		r.progress("customers", done, len(wanted), len(wanted)-done)
 	}
@@ -134,8 +135,8 @@ func (r *run) listLeads(ctx context.Context, pages int) error {
 			r.progress("customers", n, 100*pages, max(pages-n/100, 0))
 		}
 		for _, name := range []string{backlog.Customer(l.Email), backlog.Customer(l.UID)} {
-			if was, ok := r.leads[name]; name != "" && (!ok || was.Created.After(l.Created)) {
-				r.leads[name] = l
+			if was := r.leads[name]; name != "" && (was == nil || was.Created.After(l.Created)) {
+				r.leads[name] = &l
 			}
 		}
 	}

@@ -30,7 +30,7 @@ func (r *run) compareCommissions(ctx context.Context) error {
 		r.progress("commissions", done, len(r.read), r.pages(spans[i+1:]))
 	}
 	r.judgeUnread(span{next, r.days.to})
-	r.judgeLate()
+	r.judgeAgain()
 	return nil
 }
 
@@ -81,9 +81,6 @@ func (r *run) assign(c firstpromoter.Commission) {
 	case e != nil:
 		c.EventID, c.Email, c.UID = "", "", "" // nobody asks for them any more, and a million may be kept
 		e.rows = append(e.rows, c)
-		if e.verdict != "" {
-			r.late = append(r.late, e)
-		}
 	case c.Type != "" && c.Type != "sale" && c.Type != "refund": // made by hand, or for a lead
 	case c.EventID == "":
 		r.nameless = append(r.nameless, c)
@@ -98,9 +95,6 @@ func (r *run) assign(c firstpromoter.Commission) {
 func (r *run) owner(c firstpromoter.Commission) *event {
 	if e := r.byCommission[c.ID]; e != nil {
 		return e
-	}
-	if c.EventID == "" {
-		return nil
 	}
 	if e := r.find(keyOf(kindOf(c), c.EventID)); e != nil {
 		return e
@@ -118,7 +112,7 @@ func (r *run) refundOf(c firstpromoter.Commission) *event {
 	best := sale
 	for _, e := range r.ourRefunds {
 		fits := (e.sale == "" || e.sale == sale.id) && sameAmount(e, c) && c.Created.Sub(e.at).Abs() < samePayment
-		if fits && (best == sale || hasCommissionOf(best, c) || best.ignored && !e.ignored && !hasCommissionOf(e, c)) {
+		if fits && (best == sale || hasCommissionOf(best, c) || best.ignored && !hasCommissionOf(e, c)) {
 			best = e
 		}
 	}

@@ -24,19 +24,16 @@ type run struct {
 	ourRefunds   []*event
 	byKey        map[string]*event
 	byCommission map[int64]*event
-	late         []*event // events that got a commission after their verdict
 	lost         []*event // missing events
 
 	seen     map[int64]bool                        // ids of the commissions that were read
 	foreign  map[string][]firstpromoter.Commission // commissions with an event id that is not ours, by key
-	reported map[string]bool                       // keys of foreign that are in the report
 	nameless []firstpromoter.Commission            // commissions without an event id that have no event yet
 	refunds  bool                                  // this account has commissions of refunds
 
-	leads     map[string]firstpromoter.Referral // referrals by customer
-	asked     map[string]bool                   // customers whom findLeads has looked up
-	listed    bool                              // all referrals are in leads
-	promoters map[[2]string]bool                // whether there is one, by find_by and its value
+	leads     map[string]*firstpromoter.Referral // referrals by customer; nil: FirstPromoter has none
+	listed    bool                               // all referrals are in leads
+	promoters map[[2]string]bool                 // whether there is one, by find_by and its value
 }
 
 // Run compares. It changes nothing unless Options.Redrive is set. The error is a *fprom.ValidationError of an option, or an error
@@ -50,8 +47,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		Options: o, report: Report{Days: []Day{}, Missing: []Entry{}, Foreign: []Entry{}, AmountDiffers: []Entry{}, Doubled: []Entry{}, Denied: []Entry{}}, // [] in JSON
 		days: span{dateOf(o.From), dateOf(o.To)}, read: map[day]bool{}, byDay: map[day][]*event{},
 		byKey: map[string]*event{}, byCommission: map[int64]*event{},
-		seen: map[int64]bool{}, foreign: map[string][]firstpromoter.Commission{}, reported: map[string]bool{},
-		leads: map[string]firstpromoter.Referral{}, asked: map[string]bool{}, promoters: map[[2]string]bool{},
+		seen: map[int64]bool{}, foreign: map[string][]firstpromoter.Commission{},
+		leads: map[string]*firstpromoter.Referral{}, promoters: map[[2]string]bool{},
 	}
 	calls := o.Client.Calls()
 	err := r.run(ctx)

@@ -7,9 +7,9 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 )
 
-// theirMoney is FirstPromoter's amount in the currency of the sale if it names one, else in the account's.
+// theirMoney is FirstPromoter's amount before the conversion to the account's currency, if it has one.
 func theirMoney(c firstpromoter.Commission) (amount int64, currency string) {
-	if c.OriginalCurrency != "" || c.OriginalAmount != 0 {
+	if c.OriginalAmount != 0 {
 		return c.OriginalAmount, strings.ToUpper(c.OriginalCurrency)
 	}
 	return c.SaleAmount, ""
@@ -40,18 +40,23 @@ func sameAmount(e *event, c firstpromoter.Commission) bool {
 
 func abs(n int64) int64 { return max(n, -n) }
 
-// doubled reports whether an event has the same commission twice. One sale may have several (tiers, a split, the referral): these
-// differ in promoter, tier or reward. Denied commissions do not count.
+// share is what tells the commissions of one sale from each other (tiers, a split, the referral).
+type share struct {
+	promoter, campaign, reward int64
+	tier                       int
+	refund                     bool
+	unit                       string
+}
+
+func shareOf(c firstpromoter.Commission) share {
+	return share{c.PromoterID, c.PromoterCampaignID, c.RewardID, c.Tier, c.Refund(), c.Unit}
+}
+
+// doubled reports whether an event has the same commission twice. Denied commissions do not count.
 func doubled(e *event) bool {
-	type what struct {
-		promoter, campaign, reward int64
-		tier                       int
-		refund                     bool
-		unit                       string
-	}
-	seen := map[what]bool{}
+	seen := map[share]bool{}
 	for _, c := range e.rows {
-		w := what{c.PromoterID, c.PromoterCampaignID, c.RewardID, c.Tier, c.Refund(), c.Unit}
+		w := shareOf(c)
 		switch {
 		case c.Status == "denied" || c.Split || e.kind == fprom.KindSale && c.Refund():
 		case seen[w]:

@@ -96,8 +96,6 @@ func (w *why) event(ctx context.Context, e fprom.Entry) (Reason, error) {
 		return Reason{Verdict: BecauseWaiting, Detail: "It " + state(e) + ". You need to do nothing, unless the reason says so."}, nil
 	case e.State == fprom.StateDead:
 		return Reason{Verdict: BecauseDead, Detail: "It " + state(e)}, nil
-	case e.Outcome == fprom.NotReferral && e.Customer != "":
-		return w.customer(ctx, map[bool]string{true: "email", false: "uid"}[strings.Contains(e.Customer, "@")], e.Customer)
 	case e.Outcome == fprom.NotReferral:
 		return Reason{Verdict: BecauseNotReferral, Detail: "FirstPromoter answered that the customer is no referral. To see why, ask for the customer: fprom why EMAIL. The outbox has erased the address, as of all events that are done: look into your own records."}, nil
 	}
@@ -146,7 +144,7 @@ func (w *why) customer(ctx context.Context, by, customer string) (Reason, error)
 	if err != nil && !errors.Is(err, firstpromoter.ErrNotFound) {
 		return Reason{}, err
 	}
-	if r, bad := promoterReason(promoter, lead.PromoterCampaignID); bad && err == nil {
+	if r, bad := promoterReason(promoter, lead.PromoterCampaignID); bad {
 		return r, nil
 	}
 	rows, err := w.commissions(ctx, firstpromoter.CommissionQuery{Search: customer}, func(c firstpromoter.Commission) bool { return c.ReferralID == lead.ID })
