@@ -22,12 +22,15 @@ func TestSentAgainIsFound(t *testing.T) {
 	o := w.options(t)
 	o.Outbox, o.Full = w.outbox(t), true
 	w.fake.Forget("ch_1_5")
+	w.fake.Forget("ch_1_15")
 	r, err := reconcile.Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found(t, r, []string{"ch_1_5"}, nil, nil, nil)
-	w.fake.AddPastSale(fpromtest.PastSale{EventID: "ch_1_5", Email: "c1.5@example.com", Amount: 535, Currency: w.money[5%3], At: monday.AddDate(0, 0, 30)})
+	found(t, r, []string{"ch_1_5", "ch_1_15"}, nil, nil, nil)
+	for i, id := range map[int]string{5: "ch_1_5", 15: "ch_1_15"} {
+		w.fake.AddPastSale(fpromtest.PastSale{EventID: id, Email: fmt.Sprintf("c1.%d@example.com", i), Amount: int64(500 + 7*i), Currency: w.money[i%3], At: monday.AddDate(0, 0, 30)})
+	}
 	if r, err = reconcile.Run(t.Context(), o); err != nil || !r.Clean() || r.Matched != w.expected {
 		t.Errorf("%+v %v", r, err)
 	}
@@ -44,7 +47,8 @@ func TestOneOfTwoCommissionsIsMissing(t *testing.T) {
 		rows    int
 		deleted int64
 		missing []int64
-	}{{2, 0, nil}, {1, 0, []int64{2}}, {1, 2, nil}, {0, 2, []int64{1, 2}}} {
+		calls   int // the totals, a list; a search by the commissions' ids, one by the event id if there is none
+	}{{2, 0, nil, 2}, {1, 0, []int64{2}, 3}, {1, 2, nil, 2}, {0, 2, []int64{1, 2}, 4}} {
 		box := &outboxtest.Outbox{}
 		box.Add(fprom.Entry{
 			Key: "sale:ch_1", Kind: fprom.KindSale, State: fprom.StateDone, Outcome: fprom.Tracked, Amount: 1999, Currency: "usd",
@@ -54,7 +58,7 @@ func TestOneOfTwoCommissionsIsMissing(t *testing.T) {
 			Client: listing(t, slices.Clone(tiers[:c.rows])...), Outbox: box, From: monday, To: monday, Full: true,
 			Decided: func(id int64) string { return map[bool]string{true: firstpromoter.StatusDeleted}[id == c.deleted] },
 		})
-		if err != nil || r.Clean() != (c.missing == nil) || r.Matched+len(r.Missing) != 1 {
+		if err != nil || r.Clean() != (c.missing == nil) || r.Matched+len(r.Missing) != 1 || r.Calls != c.calls {
 			t.Fatalf("%+v: %+v %v", c, r, err)
 		}
 		for _, e := range r.Missing {
@@ -103,7 +107,11 @@ func TestSignupThatWasGivenUp(t *testing.T) {
 	box := w.outbox(t)
 	box.Events = append([]fprom.Entry{{
 		Key: "signup:sha256-1", Kind: fprom.KindSignup, State: fprom.StateDead, Outcome: fprom.Rejected, RecordedAt: monday, SettledAt: monday.Add(time.Hour),
-	}, {Key: "signup:sha256-2", Kind: fprom.KindSignup, State: fprom.StateWaiting, RecordedAt: monday}}, box.Events...)
+	}, {
+		Key: "signup:sha256-2", Kind: fprom.KindSignup, State: fprom.StateWaiting, RecordedAt: monday,
+	}, {
+		Key: "cancellation:sha256-1", Kind: fprom.KindCancellation, State: fprom.StateDead, Outcome: fprom.Rejected, RecordedAt: monday, // earns nothing
+	}}, box.Events...)
 	o := w.options(t)
 	o.Outbox = box
 	r, err := reconcile.Run(t.Context(), o)
@@ -140,6 +148,8 @@ func TestSaleThatMakesItsLead(t *testing.T) {
 	fake.AddPromoCode("SPRING20")
 	fake.AddLead("late@example.com") // by a later sale
 	fake.AddPromoter("gone").Archive()
+	fake.AddPastSale(fpromtest.PastSale{EventID: "before", Email: "denied@example.com", Amount: 500, At: noon.AddDate(0, 0, -9)})
+	fake.SetLeadState("denied@example.com", "denied")
 	var list []reconcile.Sale
 	for i, s := range []fprom.Sale{
 		{TID: "visitor-1"},
@@ -153,6 +163,7 @@ func TestSaleThatMakesItsLead(t *testing.T) {
 		{PromoCode: "BLACKFRIDAY"},
 		{RefID: "gone"},
 		{Email: "late@example.com"},
+		{Email: "denied@example.com", RefID: fpromtest.DefaultRefID}, // is a lead, and earns nothing
 	} {
 		s.EventID, s.Email, s.Amount = fmt.Sprint("ch_", i), cmp.Or(s.Email, fmt.Sprintf("c%d@example.com", i)), 500
 		list = append(list, reconcile.Sale{At: noon, Event: s})
@@ -160,7 +171,7 @@ func TestSaleThatMakesItsLead(t *testing.T) {
 	o := (&world{fake: fake}).options(t)
 	o.Full, o.Sales = true, sold(list...)
 	r, err := reconcile.Run(t.Context(), o)
-	if err != nil || r.NotReferral != 6 {
+	if err != nil || r.NotReferral != 6 || r.NoCommission != 1 {
 		t.Errorf("%+v %v", r, err)
 	}
 	found(t, r, []string{"ch_0", "ch_1", "ch_2", "ch_3", "ch_4"}, nil, nil, nil)

@@ -65,6 +65,8 @@ func TestRowsOfOneSale(t *testing.T) {
 		"the converted amount is ours":         {[]string{`"sale_amount":1999,"original_sale_amount":2199,"original_sale_currency":"USD"`}, "differs"},
 		"no currency, the original is ours":    {[]string{`"sale_amount":2199,"original_sale_amount":1999`}, "matched"},
 		"another amount":                       {[]string{`"sale_amount":1998`}, "differs"},
+		"no currency, none is ours":            {[]string{`"sale_amount":2199,"original_sale_amount":1998`}, "differs"},
+		"converted to nothing":                 {[]string{`"sale_amount":0,"original_sale_amount":1998`}, "differs"},
 		"one of two has another amount":        {[]string{tier, `"sale_amount":1998,"tier":2`}, "differs"},
 		"two tiers":                            {[]string{tier, tier + `,"tier":2`}, "matched"},
 		"two promoters":                        {[]string{tier, `"sale_amount":1999,"promoter_campaign":{"id":2,"promoter_id":2}`}, "matched"},
@@ -105,6 +107,11 @@ func TestRowsOfOneSale(t *testing.T) {
 			for _, e := range slices.Concat(r.AmountDiffers, r.Doubled, r.Missing) {
 				if want := []int64{7, 8}[:max(len(c.rows), 1)]; !slices.Equal(e.CommissionIDs, want) {
 					t.Errorf("%v, want the commissions %v", e.CommissionIDs, want)
+				}
+			}
+			for _, e := range r.AmountDiffers {
+				if rows := strings.Join(c.rows, ","); strings.Contains(rows, "original_") && !strings.Contains(rows, fmt.Sprint(`"original_sale_amount":`, e.TheirAmount)) {
+					t.Errorf("their amount is %d, not that before the conversion", e.TheirAmount)
 				}
 			}
 		})
@@ -381,6 +388,8 @@ func TestErrors(t *testing.T) {
 		"no client":        {func(o *reconcile.Options) { o.Client = nil }, "Options.Client"},
 		"nothing sent":     {func(o *reconcile.Options) { o.Outbox = nil }, "Options.Outbox"},
 		"no day":           {func(o *reconcile.Options) { o.To = time.Time{} }, "Options.From"},
+		"no first day":     {func(o *reconcile.Options) { o.From = time.Time{} }, "Options.From"},
+		"eleven years":     {func(o *reconcile.Options) { o.To = o.From.AddDate(11, 0, 0) }, "Options.To"},
 		"days in disorder": {func(o *reconcile.Options) { o.To = o.From.AddDate(0, 0, -1) }, "Options.To"},
 		"days in disorder, one of UTC": {func(o *reconcile.Options) {
 			zone := time.FixedZone("", 5*60*60)

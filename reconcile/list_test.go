@@ -175,6 +175,40 @@ func TestWhenTheLeadCame(t *testing.T) {
 	}
 }
 
+// A commission without an event id is of the sale of its amount, and then of the nearest one that should have one. One with an id, of a
+// sale whose amount is zero, is too much.
+func TestCommissionOfAnAmount(t *testing.T) {
+	t.Parallel()
+	const row = `{"sale_amount":500,"created_at":"2026-03-09T12:00:00Z","promoter_campaign":{"id":1,"promoter_id":1},"referral":{"id":1,"email":"ann@example.com"}}`
+	points, free := strings.Replace(row, "{", `{"unit":"points",`, 1), strings.Replace(row, "{", `{"event_id":"ch_0",`, 1)
+	for name, c := range map[string]struct {
+		amounts          []int64 // of sales, an hour apart
+		rows             []string
+		missing, differs []string
+		unidentified     int
+	}{
+		"another amount is nearer": {[]int64{700, 500}, []string{row}, []string{"ch_0"}, nil, 0},
+		"a free one is nearer":     {[]int64{0, 595}, []string{row}, nil, []string{"ch_1"}, 0},
+		"a free one":               {[]int64{0}, []string{row}, nil, nil, 1},
+		"a free one, with the id":  {[]int64{0}, []string{free}, nil, []string{"ch_0"}, 0},
+		"cash and points":          {[]int64{500}, []string{row, points}, nil, nil, 0},
+		"cash twice":               {[]int64{500}, []string{row, row}, nil, nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var sales []reconcile.Sale
+			for i, amount := range c.amounts {
+				sales = append(sales, reconcile.Sale{At: noon.Add(time.Duration(i) * time.Hour), Event: fprom.Sale{EventID: fmt.Sprint("ch_", i), Email: "ann@example.com", Amount: amount}})
+			}
+			r, err := reconcile.Run(t.Context(), reconcile.Options{Client: listing(t, c.rows...), From: monday, To: monday, Full: true, Sales: sold(sales...)})
+			if err != nil || r.Unidentified != c.unidentified {
+				t.Errorf("%+v %v", r, err)
+			}
+			found(t, r, c.missing, nil, c.differs, nil)
+		})
+	}
+}
+
 // A commission without an event id is of the customer's sale within two days, of the nearest one, and otherwise of nobody.
 func TestCommissionOfACustomer(t *testing.T) {
 	t.Parallel()

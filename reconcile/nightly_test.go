@@ -126,7 +126,13 @@ func TestWhatSomebodyDecided(t *testing.T) {
 			if got := ids(r.Denied); err != nil || !slices.Equal(got, []string{"ch_0_11", "ch_0_21", "ch_0_5", "ch_0_7"}) || r.Days[1].Read != c.read {
 				t.Errorf("%+v %v", r, err)
 			}
+			if n := r.Matched + r.NoCommission + r.NotReferral + len(r.Missing); n != len(w.sales)-1 { // without the deleted one
+				t.Errorf("%d verdicts for %d events", n, len(w.sales)-1)
+			}
 			for _, e := range r.Denied {
+				if len(e.CommissionIDs) == 0 {
+					t.Errorf("of which commissions? %+v", e)
+				}
 				want := "denied"
 				if e.EventID == "ch_0_5" {
 					want = "deleted"

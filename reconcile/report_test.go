@@ -17,6 +17,7 @@ import (
 	"github.com/fprom-go/fprom/backfill"
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -68,26 +69,41 @@ func TestRedrive(t *testing.T) {
 func TestRedriveInTheCurrencyOfTheOutbox(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		listed string
-		amount int64
-		sent   string
-	}{{"USD", 535, "usd"}, {"", 535, "usd"}, {"EUR", 535, ""}, {"USD", 536, ""}} {
-		w := newWorld(t, fpromtest.Company{}, 1, 10, "USD")
+		id, outbox, listed string
+		amount             int64
+		sent               string
+	}{
+		{"ch_0_5", "usd", "USD", 535, "usd"}, {"ch_0_5", "usd", "", 535, "usd"}, {"ch_0_5", "usd", "EUR", 535, "nothing"}, {"ch_0_5", "usd", "USD", 536, "nothing"},
+		{"ch_0_5", "", "USD", 535, ""}, {"re_ch_0_4", "usd", "", 100, "usd"}, {"re_ch_0_4", "usd", "EUR", 100, "nothing"},
+	} {
+		w := newWorld(t, fpromtest.Company{}, 1, 20, "USD")
 		o := w.options(t)
-		o.Outbox, o.Full = w.outbox(t), true
-		w.fake.Lose("ch_0_5")
-		o.Sales = func(yield func(reconcile.Sale, error) bool) {
-			yield(reconcile.Sale{Event: fprom.Sale{EventID: "ch_0_5", Email: "c0.5@example.com", Amount: c.amount, Currency: c.listed}, At: monday}, nil)
+		box := w.outbox(t)
+		for i, e := range box.Events {
+			if strings.HasSuffix(e.Key, ":"+c.id) {
+				box.Events[i].Currency = c.outbox
+			}
 		}
-		sent := ""
+		o.Outbox, o.Full = box, true
+		w.fake.Lose(c.id)
+		listed := reconcile.Sale{Event: fprom.Sale{EventID: c.id, Email: "c0.5@example.com", Amount: c.amount, Currency: c.listed}, At: monday}
+		if strings.HasPrefix(c.id, "re_") {
+			listed.Event = fprom.Refund{EventID: c.id, Email: "c0.4@example.com", Amount: c.amount, Currency: c.listed}
+		}
+		o.Sales = sold(listed)
+		sent := "nothing"
 		o.Redrive = func(_ context.Context, e fprom.Event) (fprom.Result, error) {
-			sale, _ := e.(fprom.Sale)
-			sent = strings.ToLower(sale.Currency)
+			switch e := e.(type) {
+			case fprom.Sale:
+				sent = strings.ToLower(e.Currency)
+			case fprom.Refund:
+				sent = strings.ToLower(e.Currency)
+			}
 			return fprom.Result{Outcome: fprom.Tracked}, nil
 		}
 		r, err := reconcile.Run(t.Context(), o)
-		if err != nil || len(r.Missing) != 1 || sent != c.sent || (r.Redriven.NoCustomer == 1) != (c.sent == "") {
-			t.Errorf("listed in %q: sent in %q, %+v %v", c.listed, sent, r.Redriven, err)
+		if err != nil || len(r.Missing) != 1 || sent != c.sent || (r.Redriven.NoCustomer == 1) != (c.sent == "nothing") {
+			t.Errorf("%s, listed in %q: sent in %q, %+v %v", c.id, c.listed, sent, r.Redriven, err)
 		}
 	}
 }
@@ -97,7 +113,8 @@ func TestRedriveInTheCurrencyOfTheOutbox(t *testing.T) {
 func TestRedriveUnderAnotherID(t *testing.T) {
 	t.Parallel()
 	fake := fpromtest.NewServer(t)
-	for i, email := range []string{"ann@example.com", "bob@example.com", "cid@example.com"} {
+	fake.AddPastSale(fpromtest.PastSale{EventID: "in_old", Email: "dan@example.com", Amount: 500, Currency: "USD", At: noon.AddDate(0, 0, -9)})
+	for i, email := range []string{"ann@example.com", "bob@example.com", "cid@example.com", "dan@example.com"} {
 		fake.AddPastSale(fpromtest.PastSale{EventID: fmt.Sprint("in_", i), Email: email, Amount: 500, Currency: "USD", At: noon})
 	}
 	client, err := firstpromoter.New(firstpromoter.Config{BaseURL: fake.URL, APIKey: fake.APIKey, AccountID: fake.AccountID})
@@ -106,11 +123,12 @@ func TestRedriveUnderAnotherID(t *testing.T) {
 	}
 	var sent []string
 	r, err := reconcile.Run(t.Context(), reconcile.Options{
-		Client: client, From: monday, To: monday, Full: true,
+		Client: client, From: monday.AddDate(0, 0, -3), To: monday, Full: true,
 		Sales: sold(
+			reconcile.Sale{At: monday.AddDate(0, 0, -3), Event: fprom.Sale{EventID: "days apart", Email: "dan@example.com", Amount: 500, Currency: "USD"}},
 			reconcile.Sale{At: monday, Event: fprom.Sale{EventID: "ch_0", Email: "Ann@example.com", Amount: 500, Currency: "USD"}},
 			reconcile.Sale{At: monday, Event: fprom.Sale{EventID: "another amount", Email: "bob@example.com", Amount: 501, Currency: "USD"}},
-			reconcile.Sale{At: monday.AddDate(0, 0, -3), Event: fprom.Sale{EventID: "days before", Email: "cid@example.com", Amount: 500, Currency: "USD"}},
+			reconcile.Sale{At: monday.AddDate(0, 0, -4), Event: fprom.Sale{EventID: "days before", Email: "cid@example.com", Amount: 500, Currency: "USD"}},
 			reconcile.Sale{At: monday, Event: fprom.Sale{EventID: "in_2", Email: "cid@example.com", Amount: 500, Currency: "USD"}},
 		),
 		Redrive: func(_ context.Context, e fprom.Event) (fprom.Result, error) {
@@ -118,7 +136,7 @@ func TestRedriveUnderAnotherID(t *testing.T) {
 			return fprom.Result{Outcome: fprom.Tracked}, nil
 		},
 	})
-	if err != nil || len(r.Missing) != 2 || r.OtherID != 1 || !slices.Equal(sent, []string{"another amount"}) || !strings.Contains(fmt.Sprint(r.Advice()), "--map") {
+	if err != nil || len(r.Missing) != 3 || r.OtherID != 1 || !slices.Equal(sent, []string{"days apart", "another amount"}) || !strings.Contains(fmt.Sprint(r.Advice()), "--map") {
 		t.Errorf("%v sent; %+v %q %v", sent, r, r.Advice(), err)
 	}
 }
@@ -172,14 +190,27 @@ func TestRedriveStopsAtARefusedKey(t *testing.T) {
 		{fmt.Errorf("fprom: ch: %w", fprom.ErrUnauthorized), 1, 0, 0, true},
 		{errors.New("fprom: ch: no answer"), 2, 2, 0, false},
 		{nil, 2, 0, 2, false},
+		{context.Canceled, 1, 1, 0, true}, // the end of ctx
 	} {
 		calls = 0
+		ctx, cancel := context.WithCancel(t.Context())
 		o.Redrive = func(context.Context, fprom.Event) (fprom.Result, error) {
-			calls++
+			if calls++; errors.Is(c.err, context.Canceled) {
+				cancel()
+			}
+			if c.failed > 1 {
+				return fprom.Result{}, fmt.Errorf("%w %d", c.err, calls)
+			}
 			return fprom.Result{Outcome: fprom.NotReferral}, c.err
 		}
-		r, err := reconcile.Run(t.Context(), o)
-		if (err != nil) != c.stopped || calls != c.calls || r.Redriven.Failed != c.failed || r.Redriven.NotReferral != c.unknown || c.failed > 0 && r.Redriven.Reason != "ch: no answer" {
+		var last reconcile.Progress
+		o.Progress = func(p reconcile.Progress) { last = p }
+		r, err := reconcile.Run(ctx, o)
+		cancel()
+		if c.unknown > 0 && (last.Stage != "redrive" || last.Done != 2 || last.Total != 2) {
+			t.Errorf("the last that is told is %+v", last)
+		}
+		if (err != nil) != c.stopped || calls != c.calls || r.Redriven.Failed != c.failed || r.Redriven.NotReferral != c.unknown || c.failed > 1 && r.Redriven.Reason != "ch: no answer 1" {
 			t.Errorf("%v: %v after %d calls, %+v", c.err, err, calls, r.Redriven)
 		}
 	}
@@ -198,9 +229,14 @@ func TestInterruptedWhileReadingSales(t *testing.T) {
 			}
 		}
 	}
+	box := &outboxtest.Outbox{}
+	for i := range 1500 {
+		box.Add(fprom.Entry{Key: fmt.Sprint("sale:ch_", i), Kind: fprom.KindSale, State: fprom.StateDone, RecordedAt: monday})
+	}
+	o.Outbox = box
 	var steps []string
 	o.Progress = func(p reconcile.Progress) { steps = append(steps, fmt.Sprint(p.Stage, " ", p.Done)) }
-	if r, err := reconcile.Run(ctx, o); !errors.Is(err, context.Canceled) || read != 2500 || r.Calls != 0 || !slices.Equal(steps, []string{"sales 1000", "sales 2000"}) {
+	if r, err := reconcile.Run(ctx, o); !errors.Is(err, context.Canceled) || read != 2500 || r.Calls != 0 || !slices.Equal(steps, []string{"outbox 1000", "sales 1000", "sales 2000"}) {
 		t.Errorf("%v after %d sales and %d calls, %q", err, read, r.Calls, steps)
 	}
 }
@@ -214,10 +250,19 @@ func TestCallsAndJSON(t *testing.T) {
 		o := w.options(t)
 		o.Outbox, o.Full = w.outbox(t), true
 		var stages []string
-		o.Progress = func(p reconcile.Progress) { stages = append(stages, p.Stage) }
+		var reading []reconcile.Progress
+		o.Progress = func(p reconcile.Progress) {
+			if stages = append(stages, p.Stage); p.Stage == "commissions" {
+				reading = append(reading, p)
+			}
+		}
 		r, err := reconcile.Run(t.Context(), o)
 		if err != nil || r.Calls > 12 || !slices.Contains(stages, "days") || !slices.Contains(stages, "commissions") || !slices.Contains(stages, "missing") {
 			t.Errorf("%d calls, %v, %v", r.Calls, stages, err)
+		}
+		first, last := reading[0], reading[len(reading)-1]
+		if left := 5 * time.Minute / 6000; first.Left < left || last.Left != 0 || first.Done != 0 || last.Done != last.Total || last.Total != len(r.Days) {
+			t.Errorf("from %+v to %+v", first, last)
 		}
 		b, _ := json.Marshal(r)
 		for _, want := range []string{
@@ -368,7 +413,8 @@ func TestFailedAttemptBeforeThePayment(t *testing.T) {
 	export := "id,created,Amount,Currency,Status,Customer Email\n" +
 		"in_1,2026-03-09 12:00:00,19.99,usd,Failed,ann@example.com\n" +
 		"in_1,2026-03-09 13:00:00,19.99,usd,Paid,ann@example.com\n" +
-		"in_1,2026-03-09 14:00:00,19.99,usd,Failed,ann@example.com\n"
+		"in_1,2026-03-09 14:00:00,19.99,usd,Failed,ann@example.com\n" +
+		"IN_1,2026-03-09 14:00:00,19.99,usd,Paid,ann@example.com\n" // another one
 	sales, err := reconcile.File(strings.NewReader(export), backfill.Format{Amount: backfill.Major}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -381,7 +427,7 @@ func TestFailedAttemptBeforeThePayment(t *testing.T) {
 	if err != nil || r.Waiting != 0 {
 		t.Errorf("%+v %v", r, err)
 	}
-	found(t, r, []string{"in_1"}, nil, nil, nil)
+	found(t, r, []string{"in_1", "IN_1"}, nil, nil, nil)
 }
 
 // Two uids that differ in case only are two customers: only the sale of the referred one is missing.
