@@ -18,6 +18,7 @@ import (
 	"github.com/fprom-go/fprom/firstpromoter"
 	"github.com/fprom-go/fprom/fpromtest"
 	"github.com/fprom-go/fprom/internal/figures"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 	"github.com/fprom-go/fprom/reconcile"
 )
 
@@ -84,6 +85,60 @@ func TestNightly(t *testing.T) {
 		}
 	})
 }
+
+// The time and the days are those of the fields. A comparison that is interrupted is none; one that fails is logged.
+func TestNightlyFields(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		change func(n *reconcile.Nightly, cfg *firstpromoter.Config, cancel func())
+		want   error // nil: a *fprom.ValidationError
+		last   time.Time
+		log    string
+		logged int
+	}{
+		{"the sixth hour, two days", func(n *reconcile.Nightly, _ *firstpromoter.Config, _ func()) { n.At, n.Days = 5*time.Hour, 2 }, context.DeadlineExceeded, firstOfTheBubble.Add(29 * time.Hour), "", 0},
+		{"before midnight", func(n *reconcile.Nightly, _ *firstpromoter.Config, _ func()) { n.At = -time.Hour }, nil, time.Time{}, "", 0},
+		{"the next midnight", func(n *reconcile.Nightly, _ *firstpromoter.Config, _ func()) { n.At = 24 * time.Hour }, nil, time.Time{}, "", 0},
+		{"less than no day", func(n *reconcile.Nightly, _ *firstpromoter.Config, _ func()) { n.Days = -1 }, nil, time.Time{}, "", 0},
+		{"interrupted", func(_ *reconcile.Nightly, cfg *firstpromoter.Config, cancel func()) {
+			cfg.Admit = func(context.Context) error { cancel(); return nil }
+		}, context.Canceled, time.Time{}, "", 0},
+		{"a refused key", func(_ *reconcile.Nightly, cfg *firstpromoter.Config, _ func()) { cfg.APIKey = "another" }, context.DeadlineExceeded, firstOfTheBubble.Add(27 * time.Hour), "the nightly comparison with FirstPromoter failed", 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				fake := fpromtest.NewServer(t, fpromtest.InMemory())
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Hour)
+				defer cancel()
+				var log bytes.Buffer
+				n := &reconcile.Nightly{Outbox: &outboxtest.Outbox{}, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+				cfg := firstpromoter.Config{BaseURL: fake.URL, APIKey: fake.APIKey, AccountID: fake.AccountID, HTTPClient: fake.Config().HTTPClient}
+				c.change(n, &cfg, cancel)
+				client, err := firstpromoter.New(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n.Client = client
+				err = n.Run(ctx)
+				if _, invalid := errors.AsType[*fprom.ValidationError](err); !errors.Is(err, c.want) && (c.want != nil || !invalid) {
+					t.Error(err)
+				}
+				last := n.Last()
+				if at := last.At.Truncate(time.Minute); !at.Equal(c.last) || n.Days == 2 && len(last.Report.Days) != 2 {
+					t.Errorf("the last one was %v, with %d days", last.At, len(last.Report.Days))
+				}
+				if strings.Count(log.String(), "level=") != c.logged || !strings.Contains(log.String(), c.log) {
+					t.Errorf("logged:\n%s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// firstOfTheBubble is when a synctest bubble begins.
+var firstOfTheBubble = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // What somebody deleted on purpose is not missing, and what was decided is told also of days whose totals agree.
 func TestWhatSomebodyDecided(t *testing.T) {

@@ -30,6 +30,11 @@ func TestWhyDuringAnOutage(t *testing.T) {
 		{Key: "sale:Order 12", Customer: "odd@example.com", State: fprom.StateDead, Outcome: fprom.Rejected},
 		{Key: "sale:ch_done", State: fprom.StateDone, Outcome: fprom.Tracked, Commissions: 1},
 	}
+	signup, err := fprom.NewMessage(fprom.Signup{Email: "sue@example.com", TID: "tid"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries = append(entries, fprom.NewEntry(signup)) // its key and its customer are what is asked for
 	for i := range 6 {
 		entries = append(entries, fprom.Entry{Key: "sale:many_" + strconv.Itoa(i+1), Customer: "many@example.com", State: fprom.StateWaiting})
 	}
@@ -49,9 +54,10 @@ func TestWhyDuringAnOutage(t *testing.T) {
 		"ch_done":            {"not final", "sale:ch_done is done: tracked; commissions in the answer: 1."},
 		"many@example.com":   {"not final", "sale:many_5", "There are more"},
 		"nobody@example.com": {"not final", "The outbox has no event"},
+		"sue@example.com":    {"not final", "signup:"},
 	} {
 		r, err := reconcile.Why(t.Context(), client, box, what)
-		if !errors.Is(err, firstpromoter.ErrUnreachable) || r.Verdict != reconcile.BecauseNotAsked || strings.Contains(r.Detail, "@") || strings.Contains(r.Detail, "many_6") {
+		if !errors.Is(err, firstpromoter.ErrUnreachable) || r.Verdict != reconcile.BecauseNotAsked || strings.Contains(r.Detail, "@") || strings.Contains(r.Detail, "many_6") || strings.Count(r.Detail, "signup:") > 1 {
 			t.Errorf("%s: %+v, %v", what, r, err)
 		}
 		for _, part := range parts {

@@ -109,6 +109,11 @@ func TestWhy(t *testing.T) {
 			if c.what == "many@example.com" && !strings.Contains(r.Detail, strconv.FormatInt(newest, 10)) {
 				t.Errorf("%q does not name the newest commission, %d", r.Detail, newest)
 			}
+			if says := map[string]string{
+				"nobody@example.com": "no lead by this e-mail address", "nobody": "The outbox has no such event id. FirstPromoter has no commission by it, and no lead by this uid",
+			}[c.what]; !strings.Contains(r.Detail, says) {
+				t.Errorf("no %q in %q", says, r.Detail)
+			}
 			if back := strings.Contains(r.Detail, "takes money back for a refund"); back != (c.what == "back@example.com") {
 				t.Errorf("%q", r.Detail)
 			}
@@ -134,6 +139,8 @@ func TestWhyLooksAtItsOwn(t *testing.T) {
 		"blocked in its one campaign":  {"ann@example.com", "5", `{"id":4,"state":"blocked"}`, mine, reconcile.BecausePromoter + "blocked"},
 		"an event id in another case":  {" IN_9 ", "", "", mine, reconcile.BecauseEarned},
 		"the beginning of an event id": {" in_9 ", "", "", other, reconcile.BecauseNoLead},
+		"nothing":                      {" ", "", "", strings.Replace(mine, `"in_9"`, "null", 1), reconcile.BecauseNoLead},
+		"its promoter is gone":         {"ann@example.com", "5", "", mine, reconcile.BecauseEarned},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -141,9 +148,9 @@ func TestWhyLooksAtItsOwn(t *testing.T) {
 				switch {
 				case strings.HasSuffix(r.URL.Path, "/commissions"):
 					_, _ = fmt.Fprintf(w, "[%s]", c.rows)
-				case strings.Contains(r.URL.Path, "/promoters/"):
+				case strings.Contains(r.URL.Path, "/promoters/") && c.memberships != "":
 					_, _ = fmt.Fprintf(w, `{"id":3,"promoter_campaigns":[%s]}`, c.memberships)
-				case c.campaign == "":
+				case c.campaign == "", strings.Contains(r.URL.Path, "/promoters/"):
 					w.WriteHeader(http.StatusNotFound)
 					_, _ = fmt.Fprint(w, `{"message":"not found"}`)
 				default:
@@ -156,6 +163,38 @@ func TestWhyLooksAtItsOwn(t *testing.T) {
 				t.Fatal(err)
 			}
 			if r, err := reconcile.Why(t.Context(), client, nil, c.what); err != nil || r.Verdict != c.want {
+				t.Errorf("%+v %v, want %q", r, err, c.want)
+			}
+		})
+	}
+}
+
+// The commissions of an event are those that the answer named, whatever event id they have; or else those with its event id.
+func TestWhyOfAnEventLooksAtItsOwn(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		ids       []int64
+		byID, byQ string // the event ids of what the searches find
+		want      string
+	}{
+		"named, without an event id":   {[]int64{7}, `null`, `"in_99"`, reconcile.BecauseEarned},
+		"named, with another event id": {[]int64{7}, `"re_9"`, `"in_99"`, reconcile.BecauseEarned},
+		"not named, in another case":   {nil, `null`, `"IN_9"`, reconcile.BecauseEarned},
+		"not named, of another event":  {nil, `null`, `"in_99"`, reconcile.BecauseMissing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = fmt.Fprintf(w, `[{"id":7,"status":"pending","event_id":%s}]`, map[bool]string{true: c.byID, false: c.byQ}[r.URL.Query().Has("ids[]")])
+			}))
+			t.Cleanup(api.Close)
+			client, err := firstpromoter.New(firstpromoter.Config{APIKey: "key", AccountID: "account", BaseURL: api.URL + "/company"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			box := &outboxtest.Outbox{}
+			box.Add(fprom.Entry{Key: "sale:in_9", Kind: fprom.KindSale, State: fprom.StateDone, Outcome: fprom.Tracked, Commissions: 1, CommissionIDs: c.ids, RecordedAt: noon})
+			if r, err := reconcile.Why(t.Context(), client, box, "in_9"); err != nil || r.Verdict != c.want {
 				t.Errorf("%+v %v, want %q", r, err, c.want)
 			}
 		})
