@@ -70,7 +70,7 @@ func TestSalesThatShowAZone(t *testing.T) {
 		utc  bool
 	}{
 		"two":                          {[]time.Duration{time.Hour, time.Hour}, "200", true},
-		"two, and one out of the days": {[]time.Duration{time.Hour, time.Hour, -23 * time.Hour}, "200", true},
+		"two, and one out of the days": {[]time.Duration{25 * time.Hour, 25 * time.Hour, -23 * time.Hour}, "020", true},
 		"three":                        {[]time.Duration{time.Hour, time.Hour, time.Hour}, "300", false},
 	} {
 		a := account{}

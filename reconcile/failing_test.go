@@ -37,7 +37,7 @@ func TestAnyStepFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		days int
 		list bool
-		step func(*reconcile.Options, *firstpromoter.Config, int) // lets the n-th step fail
+		step func(*reconcile.Options, *firstpromoter.Config, int) func() bool // lets the n-th step fail, and says whether there was one
 	}{
 		"a call, with an outbox":          {18, false, failingCall},
 		"a call, with a list":             {18, true, failingCall},
@@ -68,10 +68,11 @@ func TestAnyStepFails(t *testing.T) {
 				}
 				for n := 1; ; n++ {
 					failing, sent := o, 0
-					failing.Client = w.client(t, func(cfg *firstpromoter.Config) { c.step(&failing, cfg, n) })
+					var failed func() bool
+					failing.Client = w.client(t, func(cfg *firstpromoter.Config) { failed = c.step(&failing, cfg, n) })
 					failing.Redrive = func(context.Context, fprom.Event) (fprom.Result, error) { sent++; return fprom.Result{}, nil }
 					one, err := reconcile.Run(t.Context(), failing)
-					if err == nil && n > 4 {
+					if !failed() {
 						break
 					}
 					if !errors.Is(err, errFails) || sent > 0 {
@@ -97,7 +98,7 @@ func TestAnyStepFails(t *testing.T) {
 	}
 }
 
-func failingCall(_ *reconcile.Options, cfg *firstpromoter.Config, n int) {
+func failingCall(_ *reconcile.Options, cfg *firstpromoter.Config, n int) func() bool {
 	calls := 0
 	cfg.Admit = func(context.Context) error {
 		if calls++; calls == n {
@@ -105,11 +106,14 @@ func failingCall(_ *reconcile.Options, cfg *firstpromoter.Config, n int) {
 		}
 		return nil
 	}
+	return func() bool { return calls >= n }
 }
 
-func failingReading(o *reconcile.Options, _ *firstpromoter.Config, n int) {
+func failingReading(o *reconcile.Options, _ *firstpromoter.Config, n int) func() bool {
 	box, _ := o.Outbox.(*outboxtest.Outbox)
-	o.Outbox = &failingOutbox{Outbox: box, at: n}
+	failing := &failingOutbox{Outbox: box, at: n}
+	o.Outbox = failing
+	return func() bool { return failing.reads >= n }
 }
 
 // Whichever call or reading fails, Why gives no verdict: what it did not see may be the reason. Only what the outbox adds to a verdict may fail.
@@ -120,7 +124,7 @@ func TestWhyFails(t *testing.T) {
 	for _, c := range []struct {
 		what  string
 		box   *outboxtest.Outbox
-		step  func(*reconcile.Options, *firstpromoter.Config, int)
+		step  func(*reconcile.Options, *firstpromoter.Config, int) func() bool
 		steps int
 	}{
 		{"ann@example.com", nil, failingCall, 3},

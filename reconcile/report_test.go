@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -400,6 +401,16 @@ func TestFile(t *testing.T) {
 		t.Errorf("%+v %v %v", r, refused, err)
 	}
 	found(t, r, []string{"ch_2"}, []string{"ch_4"}, []string{"ch_3", "trial_2"}, nil)
+	broken := io.MultiReader(strings.NewReader(export), iotest.ErrReader(errFails))
+	if sales, err = reconcile.File(broken, backfill.Format{Amount: backfill.Major}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := reconcile.Run(t.Context(), reconcile.Options{Client: o.Client, From: monday, To: monday, Sales: sales}); !errors.Is(err, errFails) || len(r.Days) > 0 {
+		t.Errorf("of a file that breaks off: %+v %v", r, err)
+	}
+	for range sales {
+		break // who has enough may stop
+	}
 	for _, header := range []string{"order_id,email,amount,created_at\n", "event_id,email,amount\n"} {
 		if _, err := reconcile.File(strings.NewReader(header), backfill.Format{Amount: backfill.Major}, nil); err == nil {
 			t.Errorf("a wrong header is taken: %s", header)
