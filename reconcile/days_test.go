@@ -50,12 +50,12 @@ func TestDaysThatAreRead(t *testing.T) {
 				}
 			}
 			r, err := reconcile.Run(t.Context(), reconcile.Options{Client: account{days: days}.client(t), From: monday, To: monday.AddDate(0, 0, len(c.ours)-1), Sales: sold(sales...)})
-			read := ""
+			var read strings.Builder
 			for _, d := range r.Days {
-				read += map[bool]string{true: "1", false: "0"}[d.Read]
+				read.WriteString(map[bool]string{true: "1", false: "0"}[d.Read])
 			}
-			if err != nil || read != c.read || r.Matched != want {
-				t.Errorf("read %s, want %s; %d matched, want %d; %v", read, c.read, r.Matched, want, err)
+			if err != nil || read.String() != c.read || r.Matched != want {
+				t.Errorf("read %s, want %s; %d matched, want %d; %v", read.String(), c.read, r.Matched, want, err)
 			}
 		})
 	}

@@ -39,10 +39,10 @@ func TestAnyStepFails(t *testing.T) {
 		list bool
 		step func(*reconcile.Options, *firstpromoter.Config, int) func() bool // lets the n-th step fail, and says whether there was one
 	}{
-		"a call, with an outbox":          {18, false, failingCall},
-		"a call, with a list":             {18, true, failingCall},
+		"a call, with an outbox":          {15, false, failingCall},
+		"a call, with a list":             {15, true, failingCall},
 		"a call for one of a few, a list": {1, true, failingCall},
-		"a reading of the outbox":         {18, false, failingReading},
+		"a reading of the outbox":         {15, false, failingReading},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

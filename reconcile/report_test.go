@@ -74,8 +74,13 @@ func TestRedriveInTheCurrencyOfTheOutbox(t *testing.T) {
 		amount             int64
 		sent               string
 	}{
-		{"ch_0_5", "usd", "USD", 535, "usd"}, {"ch_0_5", "usd", "", 535, "usd"}, {"ch_0_5", "usd", "EUR", 535, "nothing"}, {"ch_0_5", "usd", "USD", 536, "nothing"},
-		{"ch_0_5", "", "USD", 535, ""}, {"re_ch_0_4", "usd", "", 100, "usd"}, {"re_ch_0_4", "usd", "EUR", 100, "nothing"},
+		{"ch_0_5", "usd", "USD", 535, "usd"},
+		{"ch_0_5", "usd", "", 535, "usd"},
+		{"ch_0_5", "usd", "EUR", 535, "nothing"},
+		{"ch_0_5", "usd", "USD", 536, "nothing"},
+		{"ch_0_5", "", "USD", 535, ""},
+		{"re_ch_0_4", "usd", "", 100, "usd"},
+		{"re_ch_0_4", "usd", "EUR", 100, "nothing"},
 	} {
 		w := newWorld(t, fpromtest.Company{}, 1, 20, "USD")
 		o := w.options(t)
