@@ -98,11 +98,12 @@ func TestRefusalsSayWhy(t *testing.T) {
 
 func get(r *http.Request) { r.Method = http.MethodGet }
 
-// The queue's error stands in a line of the log, which begins with the name of the library as the error does.
+// The queue's error stands in a line of the log, also a conflict that names no event. The line begins with the
+// name of the library as the error does.
 func TestLinesNameTheLibraryOnce(t *testing.T) {
 	t.Parallel()
 	body := read(t, "lemonsqueezy/testdata/one_time.json")
-	for _, err := range []error{fprom.ErrQueueFull, fprom.ErrConflict, &fprom.ValidationError{Field: "Amount", Reason: "is zero"}} {
+	for _, err := range []error{fprom.ErrQueueFull, fprom.ErrConflict, &fprom.ConflictError{}, &fprom.ValidationError{Field: "Amount", Reason: "is zero"}} {
 		var log bytes.Buffer
 		h := lemonsqueezy.Handler(&billingtest.Sink{Err: err}, secret, billing.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 		billingtest.Post(h, body, sign(body))
