@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/fprom-go/fprom/internal/backlog"
 )
@@ -317,6 +319,55 @@ func TestFlush(t *testing.T) {
 			t.Errorf("Run after Close: %v", err)
 		}
 	})
+}
+
+// TestAddAfterClose: a line that is closed, as that of an outbox opened only to feed it, keeps nothing.
+func TestAddAfterClose(t *testing.T) {
+	t.Parallel()
+	l, seq := backlog.New[string](), uint64(0)
+	l.Close(errors.New("closed"))
+	add(l, &seq, "a1", "b1")
+	if it := l.Oldest(); it != nil {
+		t.Errorf("the line has %s", it.Value)
+	}
+}
+
+// TestDoneIsForgotten: a message that is done is not kept in memory, however long the line was.
+func TestDoneIsForgotten(t *testing.T) {
+	t.Parallel()
+	l, seq := backlog.New[string](), uint64(0)
+	add(l, &seq, "a1", "a2", "b1", "c1", "d1", "d2", "x", "y", "Z", "E1", "e2", "stay")
+	var mu sync.Mutex
+	var done []weak.Pointer[item]
+	tried := map[uint64]bool{}
+	ctx, cancel := context.WithCancel(t.Context())
+	err := l.Run(ctx, 2, func(_ context.Context, it *item) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case it.Value == "stay":
+			l.Retry(it, time.Hour, false)
+		case !tried[it.Seq]:
+			tried[it.Seq] = true
+			l.Retry(it, 0, it.Seq%2 == 0)
+		default:
+			done = append(done, weak.Make(it))
+			l.Done(it)
+		}
+		if len(done) == 11 {
+			cancel()
+		}
+	})
+	if err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	runtime.GC()
+	for _, it := range done {
+		if it := it.Value(); it != nil {
+			t.Errorf("%s is still in memory", it.Value)
+		}
+	}
+	runtime.KeepAlive(l)
 }
 
 // TestAtRandom: whatever fails, each is done once, those of a customer one at a time and in their order, but for what was

@@ -53,7 +53,7 @@ type Line[T any] struct {
 	running  bool
 	closed   error
 	last     uint64                // the highest Seq so far
-	lanes    map[uint32]uint8      // the class of the first message of each lane, which is in ready or underWay
+	lanes    map[uint32]*Item[T]   // the first message of each lane, which is in ready or underWay
 	behind   map[uint32][]*Item[T] // the later messages of each lane, in order
 	ready    [3]ready[T]           // by class
 	underWay map[*Item[T]]struct{}
@@ -68,10 +68,9 @@ const (
 
 // New returns an empty Line.
 func New[T any]() *Line[T] {
-	l := &Line[T]{start: time.Now(), lanes: map[uint32]uint8{}, behind: map[uint32][]*Item[T]{}, underWay: map[*Item[T]]struct{}{}}
+	l := &Line[T]{start: time.Now(), lanes: map[uint32]*Item[T]{}, behind: map[uint32][]*Item[T]{}, underWay: map[*Item[T]]struct{}{}}
 	l.work, l.settled = sync.NewCond(&l.mu), sync.NewCond(&l.mu)
-	l.timer = time.AfterFunc(time.Hour, func() { l.wake(l.work.Signal) })
-	l.timer.Stop()
+	l.timer = time.AfterFunc(time.Hour, func() { l.wake(l.work.Signal) }) // take sets the time
 	return l
 }
 
@@ -111,7 +110,7 @@ func (l *Line[T]) AddTried(it *Item[T], wait time.Duration) {
 // makeReady lets a worker take the message, when it is due.
 func (l *Line[T]) makeReady(it *Item[T]) {
 	if it.Lane != 0 {
-		l.lanes[it.Lane] = it.class
+		l.lanes[it.Lane] = it
 	}
 	l.ready[it.class].add(it)
 	l.work.Signal()
@@ -125,17 +124,14 @@ func (l *Line[T]) promote(lane uint32) {
 		}
 		it.class = promoted
 	}
-	if l.lanes[lane] != bulk {
+	first := l.lanes[lane]
+	if first.class != bulk {
 		return
 	}
-	if it := l.ready[bulk].remove(lane); it != nil {
-		it.class = promoted
-		l.makeReady(it)
-	}
-	for it := range l.underWay {
-		if it.Lane == lane {
-			it.class = promoted
-		}
+	first.class = promoted
+	if _, busy := l.underWay[first]; !busy {
+		l.ready[bulk].remove(first)
+		l.makeReady(first)
 	}
 }
 

@@ -13,23 +13,19 @@ type ready[T any] struct {
 	wasTried     bool // the last message that was taken
 }
 
-func (r *ready[T]) add(it *Item[T]) {
-	h := &r.fresh
+func (r *ready[T]) heapOf(it *Item[T]) *itemHeap[T] {
 	if it.tried {
-		h = &r.tried
+		return &r.tried
 	}
-	heap.Push(h, it)
+	return &r.fresh
 }
 
-// remove removes and returns the message of a lane, of which there is at most one; nil if there is none. It searches, since
-// it is rarely called.
-func (r *ready[T]) remove(lane uint32) *Item[T] {
-	for _, h := range []*itemHeap[T]{&r.fresh, &r.tried} {
-		if i := slices.IndexFunc(*h, func(it *Item[T]) bool { return it.Lane == lane }); i >= 0 {
-			return heap.Remove(h, i).(*Item[T])
-		}
-	}
-	return nil
+func (r *ready[T]) add(it *Item[T]) { heap.Push(r.heapOf(it), it) }
+
+// remove searches for the message, since it is rarely called.
+func (r *ready[T]) remove(it *Item[T]) {
+	h := r.heapOf(it)
+	heap.Remove(h, slices.Index(*h, it))
 }
 
 // next removes and returns the next message; nil if there is none. If withTried is true, it may be a tried one.
@@ -62,7 +58,6 @@ func (h *itemHeap[T]) Push(x any)   { *h = append(*h, x.(*Item[T])) }
 func (h *itemHeap[T]) Pop() any {
 	n := len(*h) - 1
 	last := (*h)[n]
-	(*h)[n] = nil
-	*h = (*h)[:n]
+	*h = slices.Delete(*h, n, n+1) // it clears the place, which would keep the message in memory
 	return last
 }
