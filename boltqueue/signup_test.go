@@ -91,18 +91,24 @@ func TestRefundAfterARestart(t *testing.T) {
 }
 
 // TestRefundBeforeItsSale: the webhook of a sale may come after that of its refund. The refund is sent again, and takes the
-// commission back. A refund of a sale that is done, and was no referral, is sent once.
+// commission back. So it is if the sale is a dead letter, which an operator may redrive. A refund is sent once if its sale is done,
+// and was no referral, or still waits: then the refund follows it, whatever names the customer.
 func TestRefundBeforeItsSale(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := fpromtest.NewServer(t, fpromtest.InMemory())
+		server, q := fpromtest.NewServer(t, fpromtest.InMemory()), open(t, t.TempDir())
+		server.Inject(fpromtest.Status(400).OnEvent("dead").Times(1), fpromtest.Status(500).OnEvent("slow").For(10*time.Minute))
 		cfg := server.Config()
-		cfg.Queue, cfg.Logger = open(t, t.TempDir()), slog.New(slog.DiscardHandler)
+		cfg.Queue, cfg.Logger = q, slog.New(slog.DiscardHandler)
 		tracker, err := fprom.New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range []fprom.Event{
+			fprom.Sale{EventID: "dead", Email: "dan@example.com", Amount: 100, RefID: fpromtest.DefaultRefID},
+			fprom.Refund{EventID: "of the dead", Email: "dan@example.com", Amount: 100, SaleEventID: "dead"},
+			fprom.Sale{EventID: "slow", Email: "eve@example.com", UID: "eve", Amount: 100, RefID: fpromtest.DefaultRefID},
+			fprom.Refund{EventID: "of the slow", UID: "eve", Amount: 100, SaleEventID: "slow"},
 			fprom.Sale{EventID: "nobody's", Email: "bob@example.com", Amount: 100},
 			fprom.Refund{EventID: "nobody's", Email: "bob@example.com", Amount: 100, SaleEventID: "nobody's"},
 			fprom.Refund{EventID: "early", Email: "ann@example.com", Amount: 100, SaleEventID: "late"},
@@ -116,9 +122,17 @@ func TestRefundBeforeItsSale(t *testing.T) {
 		if n := len(server.Commissions()); n != 2 {
 			t.Errorf("%d commissions, want that of the sale and that of its refund", n)
 		}
-		time.Sleep(time.Hour)
-		if n := server.Count(fprom.KindRefund, "nobody's"); n != 1 {
-			t.Errorf("the refund that is none of a referral was sent %d times", n)
+		if n, err := q.Redrive(t.Context(), fprom.Filter{}); n != 1 || err != nil {
+			t.Errorf("%d dead letters, %v", n, err)
+		}
+		time.Sleep(2 * time.Hour)
+		for _, refund := range []string{"nobody's", "of the slow"} {
+			if n := server.Count(fprom.KindRefund, refund); n != 1 {
+				t.Errorf("the refund %s was sent %d times", refund, n)
+			}
+		}
+		if n := len(server.Commissions()); n != 6 {
+			t.Errorf("%d commissions, want those of three sales and of their refunds", n)
 		}
 		if err := tracker.Shutdown(t.Context()); err != nil {
 			t.Error(err)
