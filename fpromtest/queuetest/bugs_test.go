@@ -31,6 +31,7 @@ var bugs = []bug{
 	{"no turns", "any/delivers_others_beside_many", "have all the turns"},
 	{"tried first", "any/delivers_others_beside_some", "have all the turns"},
 	{"counts from 0", "any/tries_again_and", "[0 0 1 2]"},
+	{"counts from Put's", "any/tries_again_and", "[8 8 9 10]"},
 	{"no delay", "any/waits_as_long", "tried again after"},
 	{"counts held", "any/tries_again_and", "[1 2 3 4]"},
 	{"panics", "any/survives_deliveries", "panic: queuetest: this delivery panics"},

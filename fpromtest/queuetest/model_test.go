@@ -121,7 +121,9 @@ func (q *model) find(m fprom.Message) *row {
 }
 
 func (q *model) add(m fprom.Message) {
-	m.Attempt = 0
+	if q.bug != "counts from Put's" {
+		m.Attempt = 0
+	}
 	if q.bug == "all live" {
 		m.Bulk = false
 	}

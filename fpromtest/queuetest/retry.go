@@ -17,6 +17,7 @@ var retryCases = []testCase{
 
 func (r *rig) testRetry() {
 	m := r.sale("1", "ann", 100)
+	m.Attempt = 7 // of another queue
 	r.put(m)
 	errs := []error{heldError(r.t), retryError(r.t), retryError(r.t), nil}
 	r.start(2, func(context.Context, fprom.Message) (fprom.Result, error) {
