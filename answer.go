@@ -91,7 +91,7 @@ func (c *client) classify(m Message, resp *http.Response, body []byte, broken er
 	}
 	r := ruleOf(status, has, m.Kind)
 	v.Outcome, v.class = r.outcome, r.class
-	if r.outcome == Duplicate && !sameID(e.Message, m) {
+	if !sameID(e.Message, m) {
 		v.warn = warnOtherID
 	}
 	if r.class <= classAskAgain {
@@ -133,7 +133,7 @@ func readSuccess(m Message, body []byte, r *Result) features {
 	_ = json.Unmarshal(body, &o) // reads nothing if the body is no JSON, and leaves out only the fields of another type
 	id := eventID(m)
 	switch {
-	case !utf8.Valid(body), len(o.ID) == 0, string(o.ID) == "null":
+	case len(o.ID) == 0, string(o.ID) == "null":
 		return 0
 	case o.EventID != "" && id != "" && !sameText(o.EventID, id):
 		return 0
@@ -150,7 +150,7 @@ func readSuccess(m Message, body []byte, r *Result) features {
 // (With a struct, encoding/json would ignore their case.)
 func readError(body []byte, e *APIError) features {
 	var o map[string]json.RawMessage
-	if !utf8.Valid(body) || json.Unmarshal(body, &o) != nil || o == nil {
+	if _ = json.Unmarshal(body, &o); o == nil || !utf8.Valid(body) { // o is nil if the body is no JSON object
 		return 0
 	}
 	text := func(name string) (s string) {

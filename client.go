@@ -94,10 +94,7 @@ func (c *client) roundTrip(req *http.Request, m Message) verdict {
 // scrub makes an error of the transport fit for logs. It also removes answers: net/http quotes a malformed line, which may be the
 // rest of FirstPromoter's last answer.
 func (c *client) scrub(err error) error {
-	s, _, quotes := strings.Cut(err.Error(), "malformed")
-	if quotes {
-		s += "malformed answer"
-	}
+	s := strings.SplitAfter(err.Error(), "malformed")[0]
 	return &scrubbed{safelog.Foreign(s, c.cfg.APIKey), err}
 }
 

@@ -135,8 +135,6 @@ func validBaseURL(s string) error {
 // Format prints the Config without the key, whatever the verb.
 func (c Config) Format(f fmt.State, _ rune) {
 	type printable Config // without this method
-	if c.APIKey != "" {
-		c.APIKey = "[redacted]"
-	}
+	c.APIKey = "[redacted]"
 	_, _ = fmt.Fprintf(f, "%+v", printable(c))
 }

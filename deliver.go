@@ -69,11 +69,10 @@ func (t *Tracker) enter(ctx context.Context, a *attempt) error {
 		if err != nil || !shared {
 			return err
 		}
-		open, cancel := context.WithCancel(ctx)
+		open, cancel := context.WithCancel(ctx)   // ended by a.open, or with enter
 		stop := context.AfterFunc(a.open, cancel) //nolint:contextcheck // it only ends the wait
 		err = t.guard(ctx, "the Queue's Admit", func() error { return q.Admit(open, t.cfg.RequestsPerMinute) })
 		stop()
-		cancel()
 		if a.open.Err() == nil {
 			return err
 		}
