@@ -49,7 +49,7 @@ func TestWrongConfigs(t *testing.T) {
 	}
 	for name, value := range map[string]string{
 		"line end": "key\n", "CRLF and a header": "abc\r\nX: y", "blank": "a b", "blanks around": " key ", "quotes": `"abc"`, "single quotes": "'abc'",
-		"placeholder": "<your-key>", "unexpanded": "${API_KEY}", "template": "{{key}}", "not ASCII": "kéy", "NUL": "a\x00", "byte-order mark": "\ufeffkey",
+		"placeholder": "<your-key>", "unexpanded": "${API_KEY}", "template": "{{key}}", "not ASCII": "kéy", "NUL": "a\x00", "DEL": "a\x7f", "byte-order mark": "\ufeffkey",
 	} {
 		t.Run("credential "+name, func(t *testing.T) {
 			t.Parallel()

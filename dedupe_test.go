@@ -100,6 +100,22 @@ func TestTrackDuringTrack(t *testing.T) {
 	})
 }
 
+// An answer that has arrived counts, also for a caller that has gone meanwhile.
+func TestCallerGoneAtTheAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		answer := ok()
+		answer.onCtx = func(context.Context) { cancel() }
+		f := always(answer)
+		tracker := start(t, config(f))
+		for _, want := range []fprom.Outcome{fprom.Tracked, fprom.Duplicate} {
+			if r, err := tracker.Track(ctx, sale("ch_1")); r.Outcome != want || err != nil || len(f.seen()) != 1 {
+				t.Errorf("Track: %v, %v after %d calls; want %v after one", r.Outcome, err, len(f.seen()), want)
+			}
+		}
+	})
+}
+
 func TestEnqueueDuringTrackThatSucceeds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		answered := make(chan struct{})

@@ -42,6 +42,11 @@ func TestEnqueuerWithoutTracker(t *testing.T) { // not parallel: slog.Default is
 			w.WriteHeader(status)
 		}
 	}
+	for _, without := range []*fprom.Hook{fprom.NewHook(nil), fprom.NewHook((*fprom.Tracker)(nil))} {
+		if serve(t, without, "", handler(http.StatusOK)); log.Len() > 0 {
+			t.Errorf("logged without a Tracker:\n%s", log.String())
+		}
+	}
 	var refused accepted
 	hook := fprom.NewHook(&refused)
 	for _, c := range []struct {
@@ -97,19 +102,21 @@ func TestBegin(t *testing.T) {
 		statuses []int
 		finish   bool
 		want     int
+		opts     []fprom.MiddlewareOption
 	}{
-		{"success", []int{200}, true, 1},
-		{"informational first", []int{103, 201}, true, 1},
-		{"error", []int{404}, true, 0},
-		{"no status", nil, true, 0},
-		{"not a status", []int{0}, true, 0},
-		{"panic before the status", nil, false, 0},
-		{"panic after the status", []int{200}, false, 1},
+		{"success", []int{200}, true, 1, nil},
+		{"informational first", []int{103, 201}, true, 1, nil},
+		{"error", []int{404}, true, 0, nil},
+		{"no status", nil, true, 0, nil},
+		{"not a status", []int{0}, true, 0, nil},
+		{"panic before the status", nil, false, 0, nil},
+		{"panic after the status", []int{200}, false, 1, nil},
+		{"success or a 503", []int{200}, true, 1, []fprom.MiddlewareOption{fprom.WithFailClosed()}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var got accepted
-			rec := fprom.NewHook(&got).Begin(context.WithValue(t.Context(), ctxKey{}, "outer"), cookies)
+			rec := fprom.NewHook(&got, c.opts...).Begin(context.WithValue(t.Context(), ctxKey{}, "outer"), cookies)
 			if err := fprom.Record(rec.Request().Context(), validSale("1")); err != nil {
 				t.Error(err)
 			}

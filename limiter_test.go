@@ -1,11 +1,14 @@
 package fprom_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -184,10 +187,14 @@ func TestPauseIsTold(t *testing.T) {
 				q := &shared{recorder: newRecorder()}
 				var seen steps
 				cfg := config(f)
-				cfg.Queue, cfg.Observer = q, seen.observe
+				var log bytes.Buffer
+				cfg.Queue, cfg.Observer, cfg.Logger = q, seen.observe, slog.New(slog.NewTextHandler(&log, nil))
 				tracker := start(t, cfg)
 				enqueue(t, tracker, test.events...)
 				flush(t, tracker, time.Hour)
+				if strings.Contains(log.String(), "cannot tell") {
+					t.Errorf("logged:\n%s", log.String())
+				}
 				if !slices.Equal(q.pauses, test.want) || len(seen.of(fprom.StagePaused)) == 0 {
 					t.Errorf("told of pauses of %v, want %v; steps of a pause: %d", q.pauses, test.want, len(seen.of(fprom.StagePaused)))
 				}

@@ -35,6 +35,20 @@ func TestLoggerMayAskForStats(t *testing.T) {
 	})
 }
 
+// Without a Logger the lines go where those of the program go. Not parallel: slog.Default is one for all.
+func TestDefaultLogger(t *testing.T) {
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	var log buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	cfg := config(always(ok()))
+	cfg.Logger = nil
+	start(t, cfg)
+	if !strings.Contains(log.String(), "reports sales to FirstPromoter") {
+		t.Errorf("logged:\n%s", log.String())
+	}
+}
+
 // Nor does it ask for ever if the queue has no answer.
 func TestLoggerMayAskAQueueWithoutStats(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -33,6 +33,8 @@ func TestLinesSayItOnce(t *testing.T) {
 		"500":        {reply{status: 500}, `"fprom: delivery fails; the events are kept and tried again" event=refund:a outcome=undelivered status=500 attempt=1 error="500 Internal Server Error"`},
 		"429":        {reply{status: 429}, `"fprom: all delivery is paused; queued events are kept" event=refund:a outcome=undelivered status=429 attempt=1 error="429 Too Many Requests"`},
 		"cut off":    {reply{status: 200, stream: broken("{")}, "read the answer: unexpected EOF"},
+		"302":        {reply{status: 302, stream: broken("moved")}, `error="302 Found`},
+		"no HTTP":    {reply{err: errors.New("malformed HTTP response \"token of ann@example.com\"")}, `error="malformed; check the network`},
 		"hangs":      {reply{hang: true}, "no answer within 10s (Config.Timeout)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -155,16 +155,19 @@ func TestLoudDuplicates(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		replies []reply
-		loud    bool
+		says    string // in a warning
 	}{
-		"first attempt":         {[]reply{exists("a")}, true},
-		"another id":            {[]reply{{status: 500}, exists("z")}, true},
-		"after a failed one":    {[]reply{{status: 500}, exists("a")}, false},
-		"after no referral":     {[]reply{{status: 204}, exists("a")}, true}, // the first call has registered nothing
-		"id in HTML's spelling": {[]reply{{status: 500}, exists("&#97;")}, false},
-		"sign-up that exists":   {[]reply{object(422, `{"message":"Lead has already signed up"}`)}, false},
-		"of a backfill":         {[]reply{exists("a")}, false}, // it brings in what an older integration has reported
-		"another of a backfill": {[]reply{exists("z")}, true},
+		"first attempt":         {[]reply{exists("a")}, "FirstPromoter knew"},
+		"another id":            {[]reply{{status: 500}, exists("z")}, "names another"},
+		"another id at first":   {[]reply{exists("z")}, "names another"},
+		"after a failed one":    {[]reply{{status: 500}, exists("a")}, ""},
+		"after no referral":     {[]reply{{status: 204}, exists("a")}, "FirstPromoter knew"}, // the first call has registered nothing
+		"id in HTML's spelling": {[]reply{{status: 500}, exists("&#97;")}, ""},
+		"sign-up that exists":   {[]reply{object(422, `{"message":"Lead has already signed up"}`)}, ""},
+		"refund":                {[]reply{exists("a")}, "FirstPromoter knew"},
+		"refund after a failed": {[]reply{{status: 500}, exists("a")}, ""},
+		"of a backfill":         {[]reply{exists("a")}, ""}, // it brings in what an older integration has reported
+		"another of a backfill": {[]reply{exists("z")}, "names another"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -174,8 +177,11 @@ func TestLoudDuplicates(t *testing.T) {
 				cfg.Queue = fprom.NewMemoryQueue(0)
 				tracker := start(t, cfg)
 				event := fprom.Event(sale("a"))
-				if name == "sign-up that exists" {
+				switch {
+				case name == "sign-up that exists":
 					event = aSignup
+				case strings.HasPrefix(name, "refund"):
+					event = refund("a")
 				}
 				m, err := fprom.NewMessage(event)
 				m.Bulk = strings.HasSuffix(name, "of a backfill")
@@ -186,7 +192,7 @@ func TestLoudDuplicates(t *testing.T) {
 				if s := tracker.Stats(); s.Duplicate != 1 {
 					t.Errorf("stats %+v", s)
 				}
-				if loud := strings.Contains(log.String(), "FirstPromoter knew") || strings.Contains(log.String(), "names another"); loud != test.loud {
+				if loud := strings.Contains(log.String(), "WARN msg=\"fprom: FirstPromoter"); loud != (test.says != "") || !strings.Contains(log.String(), test.says) {
 					t.Errorf("logged:\n%s", log.String())
 				}
 			})
