@@ -413,6 +413,9 @@ func TestFile(t *testing.T) {
 	if r, err := reconcile.Run(t.Context(), reconcile.Options{Client: o.Client, From: monday, To: monday, Sales: sales}); !errors.Is(err, errFails) || len(r.Days) > 0 {
 		t.Errorf("of a file that breaks off: %+v %v", r, err)
 	}
+	if sales, err = reconcile.File(strings.NewReader(export), backfill.Format{Amount: backfill.Major}, nil); err != nil {
+		t.Fatal(err)
+	}
 	for range sales {
 		break // who has enough may stop
 	}
