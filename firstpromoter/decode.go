@@ -15,12 +15,11 @@ type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {
 	var s string
-	switch {
-	case json.Unmarshal(b, &s) == nil: // null too
-		*t = text(s)
-	case len(b) > 0 && (b[0] == '-' || '0' <= b[0] && b[0] <= '9'):
-		*t = text(b)
+	var n json.Number
+	if json.Unmarshal(b, &s) != nil && json.Unmarshal(b, &n) == nil {
+		s = n.String()
 	}
+	*t = text(s)
 	return nil
 }
 

@@ -2,9 +2,11 @@ package firstpromoter_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -89,25 +91,114 @@ func TestPagesThatAreIgnored(t *testing.T) {
 	}
 }
 
+// A caller may stop, the first error ends a list, and so do two passes without a new row: each page costs a call that a sale needs.
+func TestEndOfAList(t *testing.T) {
+	t.Parallel()
+	ids := func(n int64, more ...int64) (all []int64) {
+		for i := range n {
+			all = append(all, i+1)
+		}
+		return append(all, more...)
+	}
+	for name, c := range map[string]struct {
+		ids                     []int64 // a page with 0 is refused
+		stop, rows, fail, calls int
+	}{
+		"the caller stops":                {ids(250), 1, 1, 0, 1},
+		"a row that always comes twice":   {ids(119, 5), 0, 119, 0, 6}, // the last page has 20 rows, the default of per_page
+		"an error after a row came twice": {ids(99, 5, 0), 0, 99, 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, fpromtest.NewServer(t, fpromtest.InMemory()), func(cfg *firstpromoter.Config) {
+				cfg.Rate = 1 << 20
+				cfg.HTTPClient = &http.Client{Transport: answering(func(r *http.Request) (int, string) {
+					page, _ := strconv.Atoi(r.FormValue("page"))
+					size, _ := strconv.Atoi(r.FormValue("per_page"))
+					rows := []string{}
+					for _, id := range c.ids[min((page-1)*size, len(c.ids)):min(page*size, len(c.ids))] {
+						if id == 0 {
+							return 422, `{"message":"no such page"}`
+						}
+						rows = append(rows, fmt.Sprintf(`{"id":%d}`, id))
+					}
+					return 200, "[" + strings.Join(rows, ",") + "]"
+				})}
+			})
+			rows, failed := 0, 0
+			count := func(err error) (more bool) {
+				if err != nil {
+					failed++
+				} else {
+					rows++
+				}
+				return rows != c.stop
+			}
+			for _, err := range client.Commissions(t.Context(), firstpromoter.CommissionQuery{}) {
+				if !count(err) {
+					break
+				}
+			}
+			if rows != c.rows || failed != c.fail || client.Calls() != c.calls {
+				t.Errorf("commissions: %d rows, %d errors, %d calls", rows, failed, client.Calls())
+			}
+			rows, failed = 0, 0
+			for _, err := range client.Referrals(t.Context()) {
+				if !count(err) {
+					break
+				}
+			}
+			if rows != c.rows || failed != c.fail || client.Calls() != 2*c.calls {
+				t.Errorf("referrals: %d rows, %d errors, %d calls", rows, failed, client.Calls())
+			}
+		})
+	}
+}
+
 // Fields that are null, numbers as strings, wrapped lists, dates without zone: none of them hides a row.
 func TestFormsOfAnAnswer(t *testing.T) {
 	t.Parallel()
 	s := fpromtest.NewServer(t, fpromtest.InMemory())
-	for _, c := range []struct{ name, body string }{
+	for _, c := range []struct{ name, body string }{ // an amount of the promoter that is no integer is none
 		{"bare", `[{"id":7,"event_id":"ch_1","sale_amount":2000,"original_sale_amount":2000,"original_sale_currency":"EUR","created_at":"2026-03-10T12:00:00Z","tier":1,"referral":{"email":"ann@example.com"},"promoter_campaign":{"promoter_id":3}}]`},
-		{"wrapped, strings, milliseconds", `{"data":[{"id":"7","event_id":"ch_1","sale_amount":"2000","original_sale_amount":2000.0,"original_sale_currency":"EUR","created_at":"2026-03-10T12:00:00.000Z","tier":"1","referral":{"email":"ann@example.com (moved)"},"promoter_campaign":{"promoter_id":"3"}}],"meta":{"pending_count":0}}`},
-		{"odd types beside", `[{"id":7,"event_id":"ch_1","sale_amount":2000,"original_sale_amount":2000,"original_sale_currency":"EUR","created_at":"2026-03-10T12:00:00","tier":1,"metadata":[1],"is_split":null,"reward":null,"referral":{"email":"ann@example.com","uid":5},"promoter_campaign":{"promoter_id":3}}]`},
+		{"wrapped, strings, milliseconds", `{"data":[{"id":"7","event_id":"ch_1","sale_amount":"2000","original_sale_amount":2000.0,"original_sale_currency":"EUR","created_at":"2026-03-10T12:00:00.000Z","tier":"1","amount":"99999999999999999999","referral":{"email":"ann@example.com (moved)"},"promoter_campaign":{"promoter_id":"3"}}],"meta":{"pending_count":0}}`},
+		{"odd types beside", `[{"id":7,"event_id":"ch_1","sale_amount":2000,"original_sale_amount":2000,"original_sale_currency":"EUR","created_at":"2026-03-10T12:00:00","tier":1,"amount":19.99,"metadata":[1],"is_split":null,"reward":null,"referral":{"email":"ann@example.com","uid":{}},"promoter_campaign":{"promoter_id":3}}]`},
+		{"a number as event id", `[{"id":7,"event_id":9007199254740993,"sale_amount":2000,"original_sale_amount":2000,"original_sale_currency":"EUR","created_at":"2026-03-10T12:00:00Z","tier":1,"referral":{"email":"ann@example.com"},"promoter_campaign":{"promoter_id":3}}]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			client := newClient(t, s, with(c.body))
+			client, event := newClient(t, s, with(c.body)), "ch_1"
+			if strings.Contains(c.name, "event id") {
+				event = "9007199254740993"
+			}
 			for x, err := range client.Commissions(t.Context(), firstpromoter.CommissionQuery{}) {
-				if err != nil || x.ID != 7 || x.EventID != "ch_1" || x.SaleAmount != 2000 || x.OriginalAmount != 2000 || x.OriginalCurrency != "EUR" ||
+				if err != nil || x.ID != 7 || x.EventID != event || x.UID != "" || x.Amount != 0 || x.SaleAmount != 2000 || x.OriginalAmount != 2000 || x.OriginalCurrency != "EUR" ||
 					!x.Created.Equal(time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)) || x.Tier != 1 || x.Email != "ann@example.com" || x.PromoterID != 3 {
 					t.Errorf("%+v %v", x, err)
 				}
 			}
 		})
+	}
+}
+
+// An answer that cannot be read is an error. It is not an empty list, which would say that FirstPromoter has nothing.
+func TestAnswersOfAnotherForm(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`null`, `5`, `"x"`, `["x"]`, `[{"id":7},5]`, `[{"id":7}`, `{"data":5}`, `{"data":["x"]}`, `{"data":null}`, `{`} {
+		client := newClient(t, fpromtest.NewServer(t, fpromtest.InMemory()), with(body))
+		_, campaigns := client.Campaigns(t.Context())
+		_, overview := client.Overview(t.Context(), time.Now(), time.Now())
+		for _, err := range []error{campaigns, overview} {
+			if !errors.Is(err, firstpromoter.ErrNotFirstPromoter) {
+				t.Errorf("%s: %v", body, err)
+			}
+		}
+	}
+	for _, body := range []string{`null`, `"x"`, `[]`, `{"id":7`} {
+		client := newClient(t, fpromtest.NewServer(t, fpromtest.InMemory()), with(body))
+		if _, err := client.Promoter(t.Context(), 7); !errors.Is(err, firstpromoter.ErrNotFirstPromoter) {
+			t.Errorf("record %s: %v", body, err)
+		}
 	}
 }
 
@@ -117,6 +208,7 @@ func TestSigns(t *testing.T) {
 	for row, refund := range map[string]bool{
 		`"commission_type":"refund","sale_amount":500`: true, `"sale_amount":-500`: true, `"original_sale_amount":-500`: true,
 		`"sale_amount":0,"amount":-100`: true, `"commission_type":"sale","sale_amount":500,"amount":100`: false,
+		`"commission_type":"custom","sale_amount":0,"amount":0`: false,
 	} {
 		for c, err := range newClient(t, fpromtest.NewServer(t), with(`[{"id":7,`+row+`}]`)).Commissions(t.Context(), firstpromoter.CommissionQuery{}) {
 			if err != nil || c.Refund() != refund {
@@ -175,6 +267,24 @@ func TestRecordsAndTotals(t *testing.T) {
 				t.Errorf("%+v", days)
 			}
 		})
+	}
+}
+
+// The date of a day is in one of two fields. A row without a date is no day.
+func TestDaysOfTotals(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, fpromtest.NewServer(t, fpromtest.InMemory()), with(`[{"period":"10 March","id":"2026-03-10","data":{"sales_count":1}},`+
+		`{"period":"2026-03-11T00:00:00Z","id":7,"data":{"sales_count":2}},{"period":"total","id":"all","data":{"sales_count":3}}]`))
+	days, err := client.Overview(t.Context(), time.Now(), time.Now())
+	if err != nil || len(days) != 2 || days[0].Sales != 1 || days[1].Sales != 2 ||
+		days[0].Day.Format(time.DateOnly) != "2026-03-10" || days[1].Day.Format(time.DateOnly) != "2026-03-11" {
+		t.Errorf("%+v %v", days, err)
+	}
+	s := fpromtest.NewServer(t, fpromtest.InMemory())
+	s.Inject(fpromtest.Status(400)) // only a 422 can mean that it wants days
+	client = newClient(t, s)
+	if _, err := client.Overview(t.Context(), time.Now(), time.Now()); err == nil || client.Calls() != 1 {
+		t.Errorf("%v, %d calls", err, client.Calls())
 	}
 }
 
