@@ -32,7 +32,7 @@ type answer struct {
 	body   []byte
 }
 
-// get makes a call, repeats it where a retry can help, and returns an answer whose body is JSON.
+// get makes a call, repeats it where a retry can help, and returns an answer whose body begins as JSON.
 func (c *Client) get(ctx context.Context, path string, query url.Values) (answer, error) {
 	throttled := 0
 	for attempt := 1; ; attempt++ {
@@ -84,7 +84,7 @@ func (c *Client) once(ctx context.Context, path string, query url.Values) (a ans
 	defer cancel()
 	a, err = c.roundTrip(attempt, path, query)
 	if err != nil {
-		if attempt.Err() != nil && ctx.Err() == nil {
+		if attempt.Err() != nil {
 			err = fmt.Errorf("no answer within %v (Config.Timeout)", c.cfg.Timeout)
 		}
 		return a, minWait, fmt.Errorf("%w: %s", ErrUnreachable, safelog.Foreign(err.Error(), c.cfg.APIKey))
@@ -95,11 +95,7 @@ func (c *Client) once(ctx context.Context, path string, query url.Values) (a ans
 
 // roundTrip uses the transport without an http.Client. So it follows no redirect, and no other host gets the Account-ID.
 func (c *Client) roundTrip(ctx context.Context, path string, query url.Values) (answer, error) {
-	u := c.cfg.BaseURL + "/" + path
-	if len(query) > 0 {
-		u += "?" + query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.BaseURL+"/"+path+"?"+query.Encode(), http.NoBody)
 	if err != nil {
 		return answer{}, errors.New("the address cannot be called")
 	}
@@ -159,22 +155,16 @@ func (c *Client) judge(a answer) (wait time.Duration, err error) {
 	}
 }
 
+// isJSON reports whether the body begins as an object or a list. What is behind is seen when it is decoded.
 func isJSON(body []byte) bool {
 	b := bytes.TrimSpace(body)
-	return len(b) > 0 && (b[0] == '{' || b[0] == '[') && json.Valid(b)
+	return len(b) > 0 && (b[0] == '{' || b[0] == '[')
 }
 
 // hasNext reports whether a Link header names a next page. FirstPromoter documents no such header; one integration saw it.
 func hasNext(h http.Header) bool {
-	for _, line := range h.Values("Link") {
-		for link := range strings.SplitSeq(line, ",") {
-			_, params, _ := strings.Cut(link, ";")
-			if p := strings.ToLower(params); strings.Contains(p, `rel="next"`) || strings.Contains(p, "rel=next") {
-				return true
-			}
-		}
-	}
-	return false
+	links := strings.ToLower(strings.Join(h.Values("Link"), ","))
+	return strings.Contains(strings.ReplaceAll(links, `"`, ""), "rel=next")
 }
 
 // retryAfter reads the Retry-After header, which has seconds or a date. The result is between 1 s and 15 min.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +50,13 @@ func TestCompanyURL(t *testing.T) {
 		{in: "https://api.firstpromoter.com/"},
 		{in: "api.firstpromoter.com"},
 		{in: "https://api.firstpromoter.com/api/v2/track?x=1"},
+		{in: "https://api.firstpromoter.com/api/v2/track?"},
+		{in: "https://api.firstpromoter.com/api/v2/track#x"},
+		{in: "https://api.firstpromoter.com/api/v2 /track"},
+		{in: "https://api.firstpromoter.com/api/v2\n/track"},
+		{in: "https://api.firstpromoter.com/api/v2\x7f/track"},
+		{in: "https:///api/v2/track"},
+		{in: "ftp://api.firstpromoter.com/api/v2/track"},
 	} {
 		got, err := firstpromoter.CompanyURL(c.in)
 		if got != c.want || (err == nil) != (c.want != "") || errors.Is(err, firstpromoter.ErrV1) != c.v1 {
@@ -79,8 +87,13 @@ func TestErrorsCanBeToldApart(t *testing.T) {
 		{name: "HTML 404", fault: new(fpromtest.NotFoundPage()), want: firstpromoter.ErrNotFirstPromoter},
 		{name: "portal", fault: new(fpromtest.Garbage()), want: firstpromoter.ErrNotFirstPromoter},
 		{name: "redirect", fault: new(fpromtest.Redirect(302)), want: firstpromoter.ErrNotFirstPromoter},
+		{name: "redirect with JSON", change: func(c *firstpromoter.Config) {
+			c.HTTPClient = &http.Client{Transport: answering(func(*http.Request) (int, string) { return 302, `{"message":"moved"}` })}
+		}, want: firstpromoter.ErrNotFirstPromoter},
+		{name: "more than 16 MiB", fault: new(fpromtest.HugeBody(16 << 20)), want: firstpromoter.ErrUnreachable},
 		{name: "no record", fault: new(fpromtest.Status(404)), want: firstpromoter.ErrNotFound, api: 404},
 		{name: "500", fault: new(fpromtest.Status(500)), api: 500},
+		{name: "400", fault: new(fpromtest.Status(400)), api: 400},
 		{name: "422", fault: new(fpromtest.Status(422)), api: 422},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -125,11 +138,19 @@ func TestNoSecretIsQuoted(t *testing.T) {
 		})}
 	})
 	_, err := client.Referral(t.Context(), "email", "bob@example.com")
-	text := fmt.Sprintf("%v %+v %+v", err, client, firstpromoter.Config{APIKey: s.APIKey})
+	text := fmt.Sprintf("%v %+v %+v", err, client, firstpromoter.Config{APIKey: s.APIKey, AccountID: s.AccountID})
 	for _, secret := range []string{"ann@", "bob", s.APIKey, fpromtest.PromoterSecret} {
 		if err == nil || strings.Contains(text, secret) {
 			t.Errorf("%q in %q", secret, text)
 		}
+	}
+	for _, said := range []string{"firstpromoter.Client(http", "APIKey:[redacted] AccountID:" + s.AccountID} {
+		if !strings.Contains(text, said) {
+			t.Errorf("no %q in %q", said, text)
+		}
+	}
+	if text := fmt.Sprint(firstpromoter.Config{}); !strings.Contains(text, "APIKey: ") {
+		t.Errorf("a Config without a key: %s", text)
 	}
 }
 
@@ -140,7 +161,8 @@ func Test429IsWaitedFor(t *testing.T) {
 		retryAfter string
 		want       time.Duration
 	}{
-		{"none", "", time.Minute}, {"seconds", "7", 7 * time.Second}, {"nonsense", "soon", time.Minute}, {"years", "99999999", 15 * time.Minute},
+		{"none", "", time.Minute}, {"seconds", "7", 7 * time.Second}, {"date", "Sat, 01 Jan 2000 00:00:40 GMT", 40 * time.Second}, // a bubble begins at midnight
+		{"nonsense", "soon", time.Minute}, {"years", "99999999", 15 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -178,21 +200,25 @@ func TestRetries(t *testing.T) {
 		faults []fpromtest.Fault
 		calls  int
 		took   time.Duration
-		says   string // empty: it works in the end
+		says   string        // empty: it works in the end
+		asked  time.Duration // what the error says of Retry-After
 	}{
-		"500":                          {[]fpromtest.Fault{status(500)}, 4, 7 * time.Second, "500"},
-		"500, twice":                   {[]fpromtest.Fault{status(500).Times(2)}, 3, 3 * time.Second, ""},
-		"408":                          {[]fpromtest.Fault{status(408)}, 4, 7 * time.Second, "408"},
-		"425":                          {[]fpromtest.Fault{status(425)}, 4, 7 * time.Second, "425"},
-		"503 with Retry-After":         {[]fpromtest.Fault{status(503).RetryAfter("30")}, 4, 90 * time.Second, "503"},
-		"400":                          {[]fpromtest.Fault{status(400)}, 1, 0, "400"},
-		"no answer in time":            {[]fpromtest.Fault{fpromtest.Hang()}, 4, 27 * time.Second, "no answer within 5s"},
-		"no connection":                {[]fpromtest.Fault{fpromtest.Reset()}, 4, 7 * time.Second, "not reachable"},
-		"429, ten times":               {[]fpromtest.Fault{status(429).Times(10)}, 11, 10 * time.Minute, ""},
-		"429, for ever":                {[]fpromtest.Fault{status(429)}, 11, 10 * time.Minute, "limit of calls"},
-		"429 with Retry-After 0":       {[]fpromtest.Fault{status(429).RetryAfter("0").Times(3)}, 4, 3 * time.Second, ""},
-		"broken, then 429 at the last": {[]fpromtest.Fault{status(500).Times(3), status(429).Times(1)}, 5, 67 * time.Second, ""},
-		"429 five times, then broken":  {[]fpromtest.Fault{status(429).Times(5), status(500)}, 9, 5*time.Minute + 7*time.Second, "500"},
+		"500":                          {[]fpromtest.Fault{status(500)}, 4, 7 * time.Second, "500", 0},
+		"500, twice":                   {[]fpromtest.Fault{status(500).Times(2)}, 3, 3 * time.Second, "", 0},
+		"408":                          {[]fpromtest.Fault{status(408)}, 4, 7 * time.Second, "408", 0},
+		"425":                          {[]fpromtest.Fault{status(425)}, 4, 7 * time.Second, "425", 0},
+		"503 with Retry-After":         {[]fpromtest.Fault{status(503).RetryAfter("30")}, 4, 90 * time.Second, "503", 30 * time.Second},
+		"503":                          {[]fpromtest.Fault{status(503)}, 4, 7 * time.Second, "503", 0},
+		"500 with Retry-After":         {[]fpromtest.Fault{status(500).RetryAfter("30")}, 4, 7 * time.Second, "500", 0},
+		"400":                          {[]fpromtest.Fault{status(400)}, 1, 0, "400", 0},
+		"no answer in time":            {[]fpromtest.Fault{fpromtest.Hang()}, 4, 27 * time.Second, "no answer within 5s", 0},
+		"no connection":                {[]fpromtest.Fault{fpromtest.Reset()}, 4, 7 * time.Second, "reset", 0},
+		"a body that breaks off":       {[]fpromtest.Fault{fpromtest.TruncatedBody().Times(1)}, 2, time.Second, "", 0},
+		"429, ten times":               {[]fpromtest.Fault{status(429).Times(10)}, 11, 10 * time.Minute, "", 0},
+		"429, for ever":                {[]fpromtest.Fault{status(429)}, 11, 10 * time.Minute, "limit of calls", time.Minute},
+		"429 with Retry-After 0":       {[]fpromtest.Fault{status(429).RetryAfter("0").Times(3)}, 4, 3 * time.Second, "", 0},
+		"broken, then 429 at the last": {[]fpromtest.Fault{status(500).Times(3), status(429).Times(1)}, 5, 67 * time.Second, "", 0},
+		"429 five times, then broken":  {[]fpromtest.Fault{status(429).Times(5), status(500)}, 9, 5*time.Minute + 7*time.Second, "500", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -207,6 +233,9 @@ func TestRetries(t *testing.T) {
 				}
 				if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 					t.Errorf("%v, want %q", err, c.says)
+				}
+				if a, ok := errors.AsType[*fprom.APIError](err); ok && a.RetryAfter != c.asked {
+					t.Errorf("RetryAfter is %v, want %v", a.RetryAfter, c.asked)
 				}
 			})
 		})
@@ -249,6 +278,47 @@ func TestContextEndsWaiting(t *testing.T) {
 		_, err := newClient(t, s).Campaigns(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 2*time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		client := newClient(t, s, func(c *firstpromoter.Config) { c.Attempts = 1 })
+		for range 20 {
+			if _, err := client.Campaigns(ctx); !errors.Is(err, context.DeadlineExceeded) || client.Calls() > 0 {
+				t.Fatalf("a context that has ended: %v, %d calls", err, client.Calls())
+			}
+		}
+		s.Heal()
+		s.Inject(fpromtest.Hang())
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := client.Campaigns(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, firstpromoter.ErrUnreachable) {
+			t.Errorf("it ends during the last attempt: %v", err)
+		}
+	})
+}
+
+// Admit is asked before each call, and Observer told after it. Without Admit there is no call.
+func TestAdmitAndObserver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fpromtest.NewServer(t, fpromtest.InMemory())
+		s.Inject(fpromtest.Status(503).RetryAfter("30").Times(1))
+		full := errors.New("the shared limit is used up")
+		admitted := 0
+		var calls []firstpromoter.Call
+		client := newClient(t, s, func(c *firstpromoter.Config) {
+			c.Admit = func(context.Context) error {
+				if admitted++; admitted == 3 {
+					return full
+				}
+				return nil
+			}
+			c.Observer = func(call firstpromoter.Call) { calls = append(calls, call) }
+		})
+		if _, err := client.Campaigns(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := client.Campaigns(t.Context())
+		if want := []firstpromoter.Call{{Status: 503, Wait: 30 * time.Second}, {Status: 200}}; !errors.Is(err, full) || !slices.Equal(calls, want) || client.Calls() != 2 {
+			t.Errorf("%v; %+v, %d calls", err, calls, client.Calls())
 		}
 	})
 }

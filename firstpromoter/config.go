@@ -28,7 +28,7 @@ type Config struct {
 	// BaseURL is the address of the tracking API (as fprom.Config.BaseURL) or of the Company API; see CompanyURL. Plain http
 	// is allowed for loopback hosts only. Default: $FIRSTPROMOTER_API_URL, else fprom.DefaultBaseURL.
 	BaseURL string
-	// HTTPClient provides the Transport; nothing else of it is used. Redirects are never followed. Default: a transport like
+	// HTTPClient provides the Transport; nothing else of it is used. Redirects are never followed. Default:
 	// http.DefaultTransport.
 	HTTPClient *http.Client
 	// Timeout bounds one call. Default 30 s.
@@ -90,7 +90,7 @@ func New(cfg Config) (*Client, error) {
 		c.transport = cfg.HTTPClient.Transport
 	}
 	if c.transport == nil {
-		c.transport = defaultTransport()
+		c.transport = http.DefaultTransport
 	}
 	return c, nil
 }
@@ -105,16 +105,6 @@ func (c Config) checkNumbers() error {
 		return &fprom.ValidationError{Field: "Config.Attempts", Reason: "must be at least 1"}
 	}
 	return nil
-}
-
-func defaultTransport() http.RoundTripper {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return http.DefaultTransport
-	}
-	t = t.Clone()
-	t.MaxResponseHeaderBytes = 64 << 10
-	return t
 }
 
 // Calls is the number of calls so far, including failed ones and retries.
@@ -137,7 +127,7 @@ func CompanyURL(base string) (string, error) {
 	}
 	u, err := url.Parse(base)
 	switch {
-	case err != nil || strings.ContainsFunc(base, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+	case err != nil || strings.Contains(base, " "): // Parse refuses the other control characters
 		return bad("is not a URL")
 	case u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
 		return bad("must begin with https:// and a host")
