@@ -2,7 +2,6 @@ package firstpromoter
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +18,6 @@ import (
 type Changes struct {
 	mu      sync.Mutex
 	file    *os.File         // nil after ReadChanges and Close
-	size    int64            // bytes of complete lines
 	latest  map[int64]Change // by commission
 	webhook map[string]bool  // ids of the webhooks in the file
 }
@@ -48,7 +46,6 @@ func OpenChanges(path string) (*Changes, error) {
 	if err == nil {
 		_, err = f.Seek(whole, io.SeekStart)
 	}
-	c.size = whole
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("fprom: the file of changes: %w", err), f.Close())
 	}
@@ -75,9 +72,7 @@ const linePrefix = `{"webhook":`
 // read reads the complete lines, and returns their length in bytes.
 func (c *Changes) read(r io.Reader) (whole int64, err error) {
 	buf := bufio.NewReader(r)
-	if b, err := buf.Peek(len(linePrefix)); err != nil && !errors.Is(err, io.EOF) {
-		return 0, err
-	} else if !strings.HasPrefix(linePrefix, string(b)) {
+	if b, _ := buf.Peek(len(linePrefix)); !strings.HasPrefix(linePrefix, string(b)) {
 		return 0, errors.New("it is another file, which OpenChanges did not write; nothing was changed")
 	}
 	for {
@@ -90,7 +85,7 @@ func (c *Changes) read(r io.Reader) (whole int64, err error) {
 		}
 		whole += int64(len(line))
 		var x Change
-		if json.Unmarshal(bytes.TrimSpace(line), &x) == nil {
+		if json.Unmarshal(line, &x) == nil {
 			c.note(x)
 		}
 	}
@@ -128,10 +123,12 @@ func (c *Changes) Add(w Webhook) error {
 		err = c.file.Sync()
 	}
 	if err != nil { // remove the incomplete line
-		_, serr := c.file.Seek(c.size, io.SeekStart)
-		return fmt.Errorf("fprom: the file of changes: %w", errors.Join(err, c.file.Truncate(c.size), serr))
+		whole, serr := c.file.Seek(-int64(n), io.SeekCurrent)
+		if serr == nil {
+			serr = c.file.Truncate(whole)
+		}
+		return fmt.Errorf("fprom: the file of changes: %w", errors.Join(err, serr))
 	}
-	c.size += int64(n)
 	c.note(x)
 	return nil
 }
