@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -64,6 +65,7 @@ func TestWebhooksAreRefusedWithoutTheSecret(t *testing.T) {
 	demanded := signed
 	demanded.RequireSignature = true
 	basic := firstpromoter.WebhookOptions{User: "fp", Password: "pw"}
+	both := firstpromoter.WebhookOptions{Header: "X-Fprom-Secret", Value: "s3cret", User: "fp", Password: "pw"}
 	for _, c := range []struct {
 		name   string
 		o      firstpromoter.WebhookOptions
@@ -77,6 +79,10 @@ func TestWebhooksAreRefusedWithoutTheSecret(t *testing.T) {
 		{"wrong Basic Auth", basic, func(r *http.Request) { r.SetBasicAuth("fp", "wp") }, 401},
 		{"wrong user", basic, func(r *http.Request) { r.SetBasicAuth("pf", "pw") }, 401},
 		{"no Basic Auth", basic, nil, 401},
+		{"Basic Auth beside the header", firstpromoter.WebhookOptions{}, func(r *http.Request) { r.SetBasicAuth("fp", "pw") }, 200},
+		{"both demanded, only the header", both, nil, 401},
+		{"both demanded, only Basic Auth", both, func(r *http.Request) { r.SetBasicAuth("fp", "pw"); r.Header.Del("X-Fprom-Secret") }, 401},
+		{"both demanded, both there", both, func(r *http.Request) { r.SetBasicAuth("fp", "pw") }, 200},
 		{"a signature, and no secret for it", firstpromoter.WebhookOptions{}, sign("any"), 200},
 		{"no signature, none demanded", signed, nil, 200},
 		{"no signature, but demanded", demanded, nil, 401},
@@ -154,23 +160,37 @@ func TestWebhookIsTakenOnce(t *testing.T) {
 			t.Error(code)
 		}
 	}
-	for _, b := range []string{"", "x", "[]", "{}", `{"event_type":5`, strings.Repeat(" ", 2<<20)} {
-		if code := deliver(t, h, b); code != 400 && code != 413 {
-			t.Errorf("%.20q: %d", b, code)
+	for _, b := range []string{"", "x", "[]", "null", "{}", `{"event_type":5`} {
+		if code := deliver(t, h, b); code != 400 {
+			t.Errorf("%q: %d", b, code)
 		}
+	}
+	if code := deliver(t, h, strings.Repeat(" ", 2<<20)); code != 413 {
+		t.Errorf("2 MiB: %d", code)
 	}
 	for range 2 { // the header has the id, and the commission its own
 		deliver(t, h, `{"event_type":"commission.approved","data":{"id":12}}`, func(r *http.Request) { r.Header.Set("X-Event-Id", "w9") })
 	}
-	if len(got) != 3 || got[1].Type != "promoter.something_new" || got[1].Commission.ID != 0 || got[2].ID != "w9" || got[2].EntityID != 12 || got[2].Commission.ID != 12 {
+	// Fields of another form are left out.
+	deliver(t, h, `{"event_id":"w10","event_type":"commission.denied","entity_id":13,"changes":[],"data":[]}`)
+	deliver(t, h, `{"event_id":"w11","event_type":"commission.denied","entity_id":14,"changes":{"status":[]}}`)
+	if code := deliver(t, h, body); code != 200 {
+		t.Errorf("the first one, after others: %d", code)
+	}
+	if len(got) != 5 || got[1].Type != "promoter.something_new" || got[1].Commission.ID != 0 || got[2].ID != "w9" || got[2].EntityID != 12 || got[2].Commission.ID != 12 {
 		t.Fatalf("%+v", got)
 	}
 	if w := got[0]; w.ID != "w1" || w.EntityID != 7 || w.Was != "pending" || w.At.IsZero() ||
 		w.Commission.ID != 7 || w.Commission.Status != firstpromoter.StatusDenied || w.Commission.Amount != 980 || w.Commission.Email != "ann@example.com" {
 		t.Errorf("%+v", w)
 	}
-	if strings.Contains(log.String(), "@") {
-		t.Error(log.String())
+	for i, id := range map[int]int64{3: 13, 4: 14} {
+		if w := got[i]; w.EntityID != id || w.Commission.ID != id || w.Commission.Status != firstpromoter.StatusDenied || w.Was != "" {
+			t.Errorf("%+v", w)
+		}
+	}
+	if s := log.String(); strings.Contains(s, "@") || !strings.Contains(s, "was not handled") || !strings.Contains(s, "no JSON object of the documented form") {
+		t.Error(s)
 	}
 }
 
@@ -200,8 +220,10 @@ func TestConcurrentDeliveriesOfOneWebhook(t *testing.T) {
 				first = deliver(t, h, body)
 			})
 			synctest.Wait()
-			if code := deliver(t, h, body); code != 503 {
-				t.Errorf("a repeat while call %d is under way: %d", i+1, code)
+			for range 2 {
+				if code := deliver(t, h, body); code != 503 {
+					t.Errorf("a repeat while call %d is under way: %d", i+1, code)
+				}
 			}
 			both.Wait()
 			if first != want || n != i+1 {
@@ -237,6 +259,9 @@ func TestChanges(t *testing.T) {
 		hook("w4", "commission.deleted", 8, "2026-03-10T12:00:00Z"),
 		hook("w5", "commission.updated", 8, "2026-03-10T15:00:00Z"),
 		hook("w6", "referral.created", 9, "2026-03-10T15:00:00Z"),
+		hook("w8", "commission.denied", 10, "2020-01-01T12:00:00Z"),
+		hook("w9", "commission.approved", 10, ""),                                  // it came just now
+		`{"event_type":"commission.denied"}`, `{"event_type":"commission.denied"}`, // two, since neither has an id
 	} {
 		if code := deliver(t, h, body); code != 200 {
 			t.Fatal(code)
@@ -244,13 +269,21 @@ func TestChanges(t *testing.T) {
 	}
 	check := func(c *firstpromoter.Changes) {
 		t.Helper()
-		if c.Status(7) != firstpromoter.StatusDenied || c.Status(8) != firstpromoter.StatusDeleted || c.Status(9) != "" {
-			t.Errorf("%q %q %q", c.Status(7), c.Status(8), c.Status(9))
+		for id, want := range map[int64]string{7: firstpromoter.StatusDenied, 8: firstpromoter.StatusDeleted, 9: "", 10: firstpromoter.StatusApproved, 0: ""} {
+			if got := c.Status(id); got != want {
+				t.Errorf("commission %d: %q, want %q", id, got, want)
+			}
 		}
 	}
 	check(c)
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
+	for range 2 {
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(c)
+	if code := deliver(t, h, hook("w7", "commission.approved", 7, "2026-03-10T16:00:00Z")); code != 500 {
+		t.Errorf("after Close: %d", code)
 	}
 	f, _ := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
 	fmt.Fprint(f, `{"webhook":"w7","commission":7,"sta`+strings.Repeat("x", 500)) // the process was killed
@@ -260,24 +293,32 @@ func TestChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(read)
+	if err := read.Add(firstpromoter.Webhook{Type: "commission.denied"}); err == nil || !strings.Contains(err.Error(), "for reading") || read.Close() != nil {
+		t.Errorf("an Add to what was only read: %v", err)
+	}
 	c = open()
 	defer c.Close()
 	check(c)
 	h = receiver(t, firstpromoter.WebhookOptions{Changes: c, On: on})
 	deliver(t, h, hook("w3", "commission.denied", 7, "2026-03-10T14:00:00Z"))
 	deliver(t, h, hook("w7", "commission.approved", 7, "2026-03-10T16:00:00Z"))
-	if c.Status(7) != firstpromoter.StatusApproved || calls != 7 {
+	if c.Status(7) != firstpromoter.StatusApproved || calls != 12 {
 		t.Errorf("%q after %d calls", c.Status(7), calls)
 	}
 	if read, err = firstpromoter.ReadChanges(path); err != nil || read.Status(7) != firstpromoter.StatusApproved {
 		t.Errorf("what came behind the torn line: %q %v", read.Status(7), err)
 	}
 	b, _ := os.ReadFile(path)
-	if n := strings.Count(string(b), "\n"); n != 6 || strings.Contains(string(b), "@") {
+	if n := strings.Count(string(b), "\n"); n != 10 || !strings.HasSuffix(string(b), "\n") || strings.Contains(string(b), "@") {
 		t.Errorf("%d lines: %s", n, b)
 	}
-	if _, err := firstpromoter.ReadChanges(path + ".none"); err == nil {
-		t.Error("a file that is not there is read")
+	none := filepath.Join(path+".none", "changes.jsonl")
+	_, openErr := firstpromoter.OpenChanges(none)
+	if _, err := firstpromoter.ReadChanges(none); !errors.Is(err, fs.ErrNotExist) || !errors.Is(openErr, fs.ErrNotExist) {
+		t.Errorf("a file that is not there: %v, %v", err, openErr)
+	}
+	if _, err := firstpromoter.ReadChanges(t.TempDir()); err == nil {
+		t.Error("a folder is read")
 	}
 }
 
