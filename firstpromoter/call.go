@@ -60,9 +60,6 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (answer
 // label is the path without the part that names a person.
 func label(path string) string {
 	name, _, _ := strings.Cut(path, "/")
-	if name == "reports" {
-		return path
-	}
 	return name
 }
 

@@ -289,6 +289,7 @@ func TestContextEndsWaiting(t *testing.T) {
 		s.Inject(fpromtest.Hang())
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
+		client = newClient(t, s, func(c *firstpromoter.Config) { c.Attempts = 1 })
 		if _, err := client.Campaigns(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, firstpromoter.ErrUnreachable) {
 			t.Errorf("it ends during the last attempt: %v", err)
 		}

@@ -15,8 +15,9 @@ type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {
 	var s string
-	var n json.Number
-	if json.Unmarshal(b, &s) != nil && json.Unmarshal(b, &n) == nil {
+	if json.Unmarshal(b, &s) != nil {
+		var n json.Number
+		_ = json.Unmarshal(b, &n) // what is no number either is empty
 		s = n.String()
 	}
 	*t = text(s)

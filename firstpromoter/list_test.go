@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -152,6 +153,32 @@ func TestEndOfAList(t *testing.T) {
 				t.Errorf("referrals: %d rows, %d errors, %d calls", rows, failed, client.Calls())
 			}
 		})
+	}
+}
+
+// Each part of a CommissionQuery is asked for as FirstPromoter documents it, and nothing else is.
+func TestCommissionQuery(t *testing.T) {
+	t.Parallel()
+	day := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	for want, q := range map[string]firstpromoter.CommissionQuery{
+		"page=1&per_page=100&sorting[created_at]=asc": {},
+		"filters[created_at][from]=2026-03-10&filters[created_at][to]=2026-03-11&ids[]=7&ids[]=8&page=1&per_page=100&q=ch_1&sorting[created_at]=desc": {
+			From: day, To: day.AddDate(0, 0, 1), Search: "ch_1", IDs: []int64{7, 8}, NewestFirst: true,
+		},
+	} {
+		got := ""
+		client := newClient(t, fpromtest.NewServer(t, fpromtest.InMemory()), func(cfg *firstpromoter.Config) {
+			cfg.HTTPClient = &http.Client{Transport: answering(func(r *http.Request) (int, string) {
+				got, _ = url.QueryUnescape(r.URL.RawQuery)
+				return 200, "[]"
+			})}
+		})
+		for _, err := range client.Commissions(t.Context(), q) {
+			t.Errorf("%+v: %v", q, err)
+		}
+		if got != want {
+			t.Errorf("%+v: asked %s, want %s", q, got, want)
+		}
 	}
 }
 

@@ -48,7 +48,7 @@ func (c *Client) Overview(ctx context.Context, from, to time.Time) ([]DayTotals,
 	}
 	rows, err := decodeList[wire](a.body)
 	if err != nil {
-		return nil, fmt.Errorf("fprom: GET /company/reports/overview: %w", err)
+		return nil, fmt.Errorf("fprom: GET /company/reports: %w", err)
 	}
 	days := make([]DayTotals, 0, len(rows))
 	for _, r := range rows {
