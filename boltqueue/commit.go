@@ -16,10 +16,9 @@ import (
 // failpoint is called between the states of an event. Only tests set it.
 var failpoint = func(name string) {}
 
-// request is a change of the file. Requests that arrive while a commit runs share the next one; an error of one apply fails
-// all of them.
+// request is a change of the file. Requests that arrive while a commit runs share the next one.
 type request struct {
-	apply func(*transaction) error
+	apply func(*transaction)
 	done  chan error
 }
 
@@ -46,13 +45,12 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 	}
 	ms = slices.Clone(ms) // if ctx ends first, the commit may still read them
 	known := make([]*record, len(ms))
-	var refusal error // of this Put; an error of the function would fail all that share its commit
-	err := q.write(ctx, func(t *transaction) (err error) {
+	var refusal error
+	err := q.write(ctx, func(t *transaction) {
 		refusal = t.reserve(size)
-		for i := 0; i < len(ms) && refusal == nil && err == nil; i++ {
-			known[i], err = t.put(ms[i])
+		for i := 0; i < len(ms) && refusal == nil; i++ {
+			known[i] = t.put(ms[i])
 		}
-		return err
 	})
 	if err != nil {
 		return err
@@ -77,7 +75,7 @@ func (q *Queue) Put(ctx context.Context, ms ...fprom.Message) error {
 }
 
 // write applies a change to the file. It returns when the change is on disk, or ctx ends.
-func (q *Queue) write(ctx context.Context, apply func(*transaction) error) error {
+func (q *Queue) write(ctx context.Context, apply func(*transaction)) error {
 	if err := cmp.Or(ctx.Err(), q.usable()); err != nil {
 		return err
 	}
@@ -122,22 +120,20 @@ func (q *Queue) commits() {
 	}
 }
 
-// transact applies the requests, and commits if they change anything. A panic of bbolt means that the file is damaged.
+// transact applies the requests, and commits if they change anything. A panic means that the file is damaged.
 func (q *Queue) transact(group []*request) error {
 	var tx *bbolt.Tx
 	var t *transaction
 	id := 0
-	err := guard(func() (err error) {
-		if tx, err = q.db.begin(true); err != nil {
-			return err
-		}
+	err := guard(func() error {
+		tx = q.db.begin(true)
 		id, t = tx.ID(), q.newTransaction(tx)
-		for i := 0; i < len(group) && err == nil; i++ {
-			err = group[i].apply(t)
+		for _, r := range group {
+			r.apply(t)
 		}
 		t.findOldest()
-		if stats := tx.Stats(); err != nil || stats.GetNodeCount() == 0 { // nothing to commit
-			return errors.Join(err, tx.Rollback())
+		if stats := tx.Stats(); stats.GetNodeCount() == 0 { // nothing to commit
+			return tx.Rollback()
 		}
 		failpoint("before-commit")
 		return q.commitTx(tx)
@@ -164,9 +160,6 @@ func (q *Queue) transact(group []*request) error {
 // lastCommit returns the id of the newest commit that a reader sees: also a commit that was written but not confirmed by the disk.
 func (q *Queue) lastCommit() int {
 	id := math.MaxInt // if nothing can be read
-	_ = q.view(func(tx *bbolt.Tx) error {
-		id = tx.ID()
-		return nil
-	})
+	_ = q.view(func(tx *bbolt.Tx) { id = tx.ID() })
 	return id
 }

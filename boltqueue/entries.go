@@ -2,6 +2,7 @@ package boltqueue
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -62,7 +63,7 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 		r.seqs = append(r.seqs, q.openSeq(hashOf(k))) // before the file is read: what is not open any more is done there
 	}
 	failpoint("looked up")
-	return r, q.view(func(tx *bbolt.Tx) error {
+	return r, q.view(func(tx *bbolt.Tx) {
 		r.end = tx.Bucket(bucketOpen).Sequence()
 		old := tx.Bucket(bucketTimes).Cursor()
 		old.Seek(timeKey(f.Since.Add(-maxSkew), 0)) // then Prev, also if there is no such key
@@ -70,20 +71,19 @@ func (q *Queue) newReader(f fprom.Filter) (*reader, error) {
 		r.after = max(r.after, seqOfTimeKey(k))
 		if f.Kind == "" || (fprom.Message{Kind: f.Kind}).Repeats() {
 			r.seqs = nil
-			return nil
+			return
 		}
 		for k := range r.keys {
 			r.seqs = append(r.seqs, seqOf(tx.Bucket(bucketIDs).Get([]byte(k))), r.end+1)
 		}
 		slices.Sort(r.seqs)
-		return nil
 	})
 }
 
 // readPage reads the next entries into r.page. It examines at most pageScan events. Puts do not wait for it.
 func (r *reader) readPage(ctx context.Context) error {
 	r.page = nil
-	return r.q.view(func(tx *bbolt.Tx) error {
+	err := r.q.view(func(tx *bbolt.Tx) {
 		open, done := tx.Bucket(bucketOpen).Cursor(), tx.Bucket(bucketDone).Cursor()
 		for n := 0; n < pageScan && len(r.page) < pageSize; n++ {
 			if i, _ := slices.BinarySearch(r.seqs, r.after+1); i < len(r.seqs) {
@@ -99,24 +99,24 @@ func (r *reader) readPage(ctx context.Context) error {
 				continue // before it is decoded: a million events may wait beside a few dead letters
 			}
 			record := decode(seq, value, isDone)
-			if len(r.keys) > 0 && !r.keys[fprom.SafeKey(record.Key)] || r.filter.Customer != "" && record.Customer == "" {
+			if len(r.keys) > 0 && !r.keys[fprom.SafeKey(record.Key)] {
 				continue // before the entry is made, which takes longer
 			}
 			if e := record.entry(seq); r.filter.Match(e) {
 				r.page = append(r.page, e)
 			}
 		}
-		return ctx.Err()
 	})
+	return cmp.Or(err, ctx.Err())
 }
 
-// next returns the first event after r.after that may be in the state of the filter; seq 0 if there is none.
+// next returns the first event after r.after that may be in the state of the filter; seq 0 if there is none. Done events have no customer.
 func (r *reader) next(open, done *bbolt.Cursor) (seq uint64, value []byte, isDone bool) {
 	var k, doneK, doneV []byte
 	if r.filter.State != fprom.StateDone {
 		k, value = open.Seek(seqKey(r.after + 1))
 	}
-	if r.filter.State == "" || r.filter.State == fprom.StateDone {
+	if (r.filter.State == "" || r.filter.State == fprom.StateDone) && r.filter.Customer == "" {
 		doneK, doneV = done.Seek(seqKey(r.after + 1))
 	}
 	if k == nil || doneK != nil && bytes.Compare(doneK, k) < 0 {

@@ -35,13 +35,10 @@ func openFile(path string) (*file, error) {
 		return nil, err
 	}
 	f, err := openBolt(path, false)
-	if err != nil {
-		return nil, err
-	}
-	if !f.inPlace() {
+	if err == nil && !f.inPlace() {
 		return nil, errors.Join(ErrLocked, f.Close()) // a Compact of another process has replaced the file meanwhile
 	}
-	return f, nil
+	return f, err
 }
 
 // check checks the pages of the file at path, and its format. Use it within guard.
@@ -102,19 +99,21 @@ func (f *file) inPlace() bool {
 }
 
 // begin begins a transaction. If the first pages were cut or overwritten, bbolt panics and keeps a lock, for which all later ones would
-// wait. So begin returns an error for a file that is too short, and after a panic always.
-func (f *file) begin(writable bool) (tx *bbolt.Tx, err error) {
+// wait. So begin panics itself if the file is too short, and after a panic always.
+func (f *file) begin(writable bool) *bbolt.Tx {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if size, err := f.of.Seek(0, io.SeekEnd); !f.stuck && (err != nil || size >= f.least) { // not Stat, see isAt in system_linux.go
+	if size, _ := f.of.Seek(0, io.SeekEnd); !f.stuck && size >= f.least { // not Stat, see isAt in system_linux.go
 		f.stuck = true // if bbolt panics
-		tx, err = f.Begin(writable)
+		tx, err := f.Begin(writable)
+		must(err) // nil, unless the file is closed
 		f.stuck = false
-		if err != nil || !writable || uint(tx.ID()-f.last) <= 1 { // otherwise another copy is in the file, which has other free pages
-			return tx, err
+		if !writable || uint(tx.ID()-f.last) <= 1 {
+			return tx
 		}
+		_ = tx.Rollback() // another copy is in the file, which has other free pages
 	}
-	return tx, fmt.Errorf("%w: it was cut or overwritten while it was open", ErrDamaged)
+	panic("it was cut or overwritten while it was open")
 }
 
 // guard calls f. A panic or a page fault in f becomes an error.
@@ -128,11 +127,18 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
+// must is for what fails only if the file is damaged. Use it within guard.
+func must(errs ...error) {
+	if err := errors.Join(errs...); err != nil {
+		panic(err)
+	}
+}
+
 // What only Linux can do, or does differently.
 var (
 	allocate     = func(*os.File, int64) error { return errors.ErrUnsupported }
 	keepOwner    = func(os.FileInfo, string) error { return nil }
-	releasePages = func(*bbolt.Tx) error { return nil }
+	releasePages = func(*bbolt.Tx) {}
 	isHeld       = func(*os.File) bool { return false }
 	isAt         = func(file os.FileInfo, path string) (bool, error) {
 		current, err := os.Stat(path)

@@ -2,14 +2,13 @@ package boltqueue
 
 import (
 	"bytes"
-	"errors"
 	"time"
 
 	"github.com/fprom-go/fprom"
 )
 
 // settle stores the result of a delivery: the event is done, or dead after a failure, or tried again at next.
-func (t *transaction) settle(it *item, attempts int, res fprom.Result, failure error, next time.Time) error {
+func (t *transaction) settle(it *item, attempts int, res fprom.Result, failure error, next time.Time) {
 	seq, now := it.Seq, time.Now().UTC()
 	old := t.read(seq)
 	r, outcome := *old, string(res.Outcome)
@@ -20,7 +19,7 @@ func (t *transaction) settle(it *item, attempts int, res fprom.Result, failure e
 			t.track(0, &record{Message: fprom.Message{Bulk: it.Bulk}}, -1)
 			t.track(seq, old, 1)
 		}
-		return nil
+		return
 	case !next.IsZero():
 		if fprom.IsSetAside(failure) {
 			r.flags |= flagAside
@@ -30,47 +29,48 @@ func (t *transaction) settle(it *item, attempts int, res fprom.Result, failure e
 	default:
 		r.at, r.state, t.stats.LastSuccess = now, fprom.StateDone, now
 	}
-	err := errors.Join(r.setAnswer(res, failure), t.remove(seq, old))
+	r.setAnswer(res, failure)
+	t.remove(seq, old)
 	if r.state == fprom.StateDone || r.state == fprom.StateDead && r.flags&flagForget != 0 {
 		r.erase()
 	}
-	err = errors.Join(err, t.add(seq, &r))
+	t.add(seq, &r)
 	if r.state != fprom.StateWaiting {
-		err = errors.Join(err, t.times.Put(timeKey(now, seq), []byte(outcome)), t.prune())
+		must(t.times.Put(timeKey(now, seq), []byte(outcome)))
+		t.prune()
 	}
-	return err
 }
 
 const maxPrune = 20 // ledger entries at each outcome
 
 // prune removes ledger entries older than the retention. Dead letters stay.
-func (t *transaction) prune() (err error) {
+func (t *transaction) prune() {
 	c, end := t.times.Cursor(), timeKey(time.Now().Add(-t.q.retention), 0)
 	for range maxPrune {
 		k, _ := c.First()
-		if err != nil || k == nil || bytes.Compare(k, end) >= 0 {
-			break
+		if k == nil || bytes.Compare(k, end) >= 0 {
+			return
 		}
-		err = errors.Join(t.removeDone(seqOfTimeKey(k)), c.Delete())
+		t.removeDone(seqOfTimeKey(k))
+		must(c.Delete())
 	}
-	return err
 }
 
 // removeDone removes a done event from the ledger, with the conflicts of its id.
-func (t *transaction) removeDone(seq uint64) error {
-	r, err := decode(seq, t.done.Get(seqKey(seq)), true), error(nil)
+func (t *transaction) removeDone(seq uint64) {
+	r := decode(seq, t.done.Get(seqKey(seq)), true)
 	if key := []byte(r.Key); seqOf(t.ids.Get(key)) == seq {
 		t.stats.Ledger--
-		err = t.ids.Delete(key)
+		must(t.ids.Delete(key))
 	}
-	return errors.Join(err, t.removeConflicts(r), t.done.Delete(seqKey(seq)))
+	t.removeConflicts(r)
+	must(t.done.Delete(seqKey(seq)))
 }
 
-func (t *transaction) removeConflicts(r *record) (err error) {
+func (t *transaction) removeConflicts(r *record) {
 	prefix, c := append([]byte(fprom.SafeKey(r.Key)), 0), t.conflicted.Cursor()
-	for k, _ := c.Seek(prefix); err == nil && bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
 		t.stats.Conflicts--
-		err = c.Delete()
+		must(c.Delete())
 	}
-	return err
 }

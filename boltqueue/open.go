@@ -2,6 +2,7 @@ package boltqueue
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,9 +43,10 @@ func Open(path string, opts ...Option) (*Queue, error) {
 // await calls open, again and again while the file is locked, for a second or as long as WithWait says. A second is enough for
 // a process that only looks into the file, and for a service to open its socket.
 func (q *Queue) await(open func() error) error {
-	end, err := time.Now().Add(max(q.wait, 4*lockTimeout)), guard(open)
-	if errors.Is(err, ErrLocked) && q.wait > 0 {
-		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
+	wait := max(q.wait, 4*lockTimeout)
+	end, err := time.Now().Add(wait), guard(open)
+	if errors.Is(err, ErrLocked) {
+		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", wait))
 	}
 	for errors.Is(err, ErrLocked) && time.Now().Before(end) {
 		<-time.After(lockTimeout / 10)
@@ -115,26 +117,24 @@ func (q *Queue) load() error {
 	err := q.db.Update(func(tx *bbolt.Tx) error {
 		if tx.Bucket(bucketMeta) == nil {
 			for _, name := range allBuckets {
-				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-					return err
-				}
+				_, err := tx.CreateBucket(name)
+				must(err)
 			}
-			if err := tx.Bucket(bucketMeta).Put(keyFormat, []byte(format)); err != nil {
-				return err
-			}
+			must(tx.Bucket(bucketMeta).Put(keyFormat, []byte(format)))
 		}
-		return q.newTransaction(tx).load()
+		q.newTransaction(tx).load()
+		return nil
 	})
-	return errors.Join(err, q.db.View(releasePages))
+	return cmp.Or(err, q.view(releasePages))
 }
 
 // load adds the waiting events to the line, and counts the others. An event that cannot be read is a dead letter.
-func (t *transaction) load() error {
+func (t *transaction) load() {
 	end, c := t.open.Sequence(), t.open.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		seq := seqOf(k)
 		if len(k) != 8 || seq > end {
-			return fmt.Errorf("%w: an event has a wrong number", ErrDamaged)
+			panic("an event has a wrong number")
 		}
 		r := decode(seq, v, false)
 		t.track(seq, r, 1)
@@ -159,5 +159,4 @@ func (t *transaction) load() error {
 	_ = t.reserve(0) // for the waiting events
 	t.findOldest()
 	t.publish()
-	return nil
 }

@@ -33,10 +33,7 @@ func (q *Queue) Run(ctx context.Context, workers int, deliver func(context.Conte
 
 func (q *Queue) deliver(ctx context.Context, it *item, deliver func(context.Context, fprom.Message) (fprom.Result, error)) {
 	var r *record
-	err := q.view(func(tx *bbolt.Tx) error {
-		r = decode(it.Seq, tx.Bucket(bucketOpen).Get(seqKey(it.Seq)), false)
-		return nil
-	})
+	err := q.view(func(tx *bbolt.Tx) { r = decode(it.Seq, tx.Bucket(bucketOpen).Get(seqKey(it.Seq)), false) })
 	switch {
 	case err != nil:
 		_ = q.breakDown(cmp.Or(errors.Unwrap(err), err)) // breakDown names the outbox, too
@@ -62,7 +59,7 @@ func (q *Queue) settle(ctx context.Context, it *item, attempts int, res fprom.Re
 	if fprom.IsHeld(err) {
 		attempts--
 	}
-	written := (!again || ctx.Err() == nil) && q.writeOutcome(ctx, func(t *transaction) error { return t.settle(it, attempts, res, err, next) })
+	written := (!again || ctx.Err() == nil) && q.writeOutcome(ctx, func(t *transaction) { t.settle(it, attempts, res, err, next) })
 	if written && !again {
 		failpoint("acknowledged")
 		q.line.Done(it)
@@ -72,7 +69,7 @@ func (q *Queue) settle(ctx context.Context, it *item, attempts int, res fprom.Re
 }
 
 // writeOutcome writes the result of a delivery, again and again while the disk is full, and until ctx or the queue ends.
-func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error) bool {
+func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction)) bool {
 	for ended := false; !ended; {
 		ended = ctx.Err() != nil
 		err := q.write(context.WithoutCancel(ctx), apply)
@@ -94,23 +91,18 @@ func (q *Queue) writeOutcome(ctx context.Context, apply func(*transaction) error
 
 // view reads the file. After a breakdown it does not call bbolt, which may hold its locks for ever. Damage that it meets does not
 // put the outbox out of use.
-func (q *Queue) view(f func(*bbolt.Tx) error) error {
+func (q *Queue) view(f func(*bbolt.Tx)) error {
 	if err := q.usable(); err != nil {
 		return err
 	}
 	err := guard(func() error {
-		tx, err := q.db.begin(false)
-		if err != nil {
-			return err
-		}
+		tx := q.db.begin(false)
 		defer func() { _ = tx.Rollback() }()
-		return f(tx)
+		f(tx)
+		return nil
 	})
-	switch unusable := q.usable(); {
-	case err != nil && unusable != nil: // Close may have closed the file meanwhile
-		return unusable
-	case errors.Is(err, ErrDamaged):
-		return fmt.Errorf("fprom: the outbox %s could not be read: %w", q.path, err)
+	if err != nil {
+		err = fmt.Errorf("fprom: the outbox %s could not be read: %w", q.path, err)
 	}
-	return err
+	return cmp.Or(q.usable(), err) // Close may have closed the file meanwhile
 }

@@ -22,9 +22,8 @@ func init() {
 	}
 	// releasePages unmaps the pages of the file from this process's memory. They stay in the system's cache, so reading one again
 	// is cheap. Without this, every page ever read counts as memory of the process, up to the size of the file.
-	releasePages = func(tx *bbolt.Tx) error {
+	releasePages = func(tx *bbolt.Tx) {
 		_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), syscall.MADV_DONTNEED) // advice only
-		return nil
 	}
 	// isHeld reports whether another process has the lock of the file; if not, this process has it. So only one process at a time
 	// checks the file. Those that check a large file in turn would keep each other from opening it.

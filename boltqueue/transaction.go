@@ -2,7 +2,6 @@ package boltqueue
 
 import (
 	"encoding/binary"
-	"errors"
 	"hash/maphash"
 	"log/slog"
 	"time"
@@ -77,22 +76,23 @@ func hashOf(safeKey string) keyHash {
 }
 
 // put stores an event, unless its key is known: then it returns the known event. It replaces a dead letter.
-func (t *transaction) put(m fprom.Message) (known *record, err error) {
+func (t *transaction) put(m fprom.Message) (known *record) {
 	key := fprom.SafeKey(m.Key)
 	known, seq := t.find(key, m)
 	if known != nil && known.state == fprom.StateDead {
-		_, err = t.drop(seq)
+		t.drop(seq)
 		known = nil
 	}
 	if known == nil {
-		return nil, errors.Join(err, t.store(m))
+		t.store(m)
+		return nil
 	}
 	k := binary.BigEndian.AppendUint64(append([]byte(key), 0), m.Digest)
-	if known.Digest == m.Digest || t.conflicted.Get(k) != nil {
-		return known, nil
+	if known.Digest != m.Digest && t.conflicted.Get(k) == nil {
+		t.stats.Conflicts++
+		must(t.conflicted.Put(k, []byte{}))
 	}
-	t.stats.Conflicts++
-	return known, t.conflicted.Put(k, []byte{})
+	return known
 }
 
 // find returns the stored event with this SafeKey; nil if there is none. If the done event of a known id can no longer be read,
@@ -136,33 +136,34 @@ func (q *Queue) openSeq(hash keyHash) uint64 {
 }
 
 // store makes m the last waiting event.
-func (t *transaction) store(m fprom.Message) error {
+func (t *transaction) store(m fprom.Message) {
 	m.Attempt = 0
 	r := &record{Message: m, state: fprom.StateWaiting}
 	seq, err := t.open.NextSequence()
+	must(err)
 	t.after = append(t.after, func() { t.q.line.Add(r.item(seq)) })
-	return errors.Join(err, t.add(seq, r))
+	t.add(seq, r)
 }
 
 func (t *transaction) read(seq uint64) *record { return decode(seq, t.open.Get(seqKey(seq)), false) }
 
-// add stores an event, and remove removes one that is open. They update the figures and the keys.
-func (t *transaction) add(seq uint64, r *record) error {
+// add stores an event, and remove removes one that is open, a dead letter also from the history. They update the figures and the keys.
+func (t *transaction) add(seq uint64, r *record) {
 	if r.state != fprom.StateDone {
 		t.track(seq, r, 1)
-		return t.open.Put(seqKey(seq), r.encode(seq))
+		must(t.open.Put(seqKey(seq), r.encode(seq)))
+		return
 	}
-	err := t.done.Put(seqKey(seq), r.encode(seq))
-	if r.Repeats() {
-		return err
+	must(t.done.Put(seqKey(seq), r.encode(seq)))
+	if !r.Repeats() {
+		t.stats.Ledger++
+		must(t.ids.Put([]byte(r.Key), seqKey(seq)))
 	}
-	t.stats.Ledger++
-	return errors.Join(err, t.ids.Put([]byte(r.Key), seqKey(seq)))
 }
 
-func (t *transaction) remove(seq uint64, r *record) error {
+func (t *transaction) remove(seq uint64, r *record) {
 	t.track(0, r, -1)
-	return t.open.Delete(seqKey(seq))
+	must(t.open.Delete(seqKey(seq)), t.times.Delete(timeKey(r.at, seq)))
 }
 
 // track adds n to the figure of an open event's state. seq is 0 if the event is no longer stored.
