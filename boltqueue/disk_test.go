@@ -75,8 +75,9 @@ func TestFullForAWhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var d disk
+		var log bytes.Buffer
 		dir := t.TempDir()
-		q := open(t, dir, discard, boltqueue.WithFailures(d.failure, whole))
+		q := open(t, dir, boltqueue.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), boltqueue.WithFailures(d.failure, whole))
 		ms := make([]fprom.Message, 20)
 		for i := range ms {
 			ms[i] = sale(t, i, 100)
@@ -119,6 +120,9 @@ func TestFullForAWhile(t *testing.T) {
 		cancel()
 		if err := <-ran; err != nil {
 			t.Error(err)
+		}
+		if n := strings.Count(log.String(), "outcomes could not be written"); n < 59 || n > 61 {
+			t.Errorf("the log says %d times in an hour that outcomes could not be written, want once a minute", n)
 		}
 	})
 }
@@ -324,14 +328,16 @@ func TestReserve(t *testing.T) {
 		if err := fill(1); err != nil {
 			t.Fatal(err)
 		}
-		d.fail(syscall.ENOSPC)
 		large := make([]fprom.Message, 200)
 		for i := range large {
 			large[i] = sale(t, fmt.Sprint("large", i), 100)
 			large[i].Body = append(large[i].Body[:len(large[i].Body)-1], `,"plan":"`+strings.Repeat("x", 10_000)+`"}`...)
 		}
-		if err := q.Put(t.Context(), large...); !errors.Is(err, syscall.ENOSPC) {
-			t.Errorf("a Put that is larger than the reserve: %v, want ENOSPC", err)
+		for _, full := range []error{syscall.EDQUOT, syscall.EFBIG, syscall.ENOSPC} {
+			d.fail(full)
+			if err := q.Put(t.Context(), large...); !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("%v for a Put that is larger than the reserve: %v, want ENOSPC", full, err)
+			}
 		}
 		if err := fill(2000); !errors.Is(err, syscall.ENOSPC) || waiting < 100 {
 			t.Errorf("a full disk after %d puts: %v", waiting, err)

@@ -86,3 +86,20 @@ func TestEntriesOfAnEventThatIsDoneMeanwhile(t *testing.T) { //nolint:parallelte
 		t.Errorf("found %d entries, want one", found)
 	}
 }
+
+// TestUnknownCursor: a cursor of another queue is an error, of every method.
+func TestUnknownCursor(t *testing.T) {
+	t.Parallel()
+	q, f := open(t, t.TempDir()), fprom.Filter{After: "x"}
+	_, redriven := q.Redrive(t.Context(), f)
+	_, dropped := q.Drop(t.Context(), f)
+	errs := []error{redriven, dropped}
+	for _, err := range q.Entries(t.Context(), f) {
+		errs = append(errs, err)
+	}
+	for i, err := range errs {
+		if invalid, ok := errors.AsType[*fprom.ValidationError](err); !ok || invalid.Field != "Filter.After" {
+			t.Errorf("call %d: %v, want a ValidationError", i, err)
+		}
+	}
+}

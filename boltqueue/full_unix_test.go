@@ -46,8 +46,8 @@ func fill(dir string) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 8 << 10, Max: old.Max}); err != nil {
 		return err
 	}
-	if _, err := boltqueue.Open(path); err == nil {
-		return errors.New("a new outbox has fewer than two pages")
+	if _, err := boltqueue.Open(path); !errors.Is(err, syscall.EFBIG) || errors.Is(err, boltqueue.ErrDamaged) {
+		return fmt.Errorf("a new outbox where there is space for two pages: %w", err)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
 		return err
@@ -103,7 +103,16 @@ func fill(dir string) error {
 	if len(delivered) != len(accepted) {
 		return fmt.Errorf("%d were delivered, %d accepted", len(delivered), len(accepted))
 	}
-	info, err := figures(path)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 64 << 10, Max: old.Max}); err != nil {
+		return err
+	}
+	if err := boltqueue.Compact(path); !strings.Contains(fmt.Sprint(err), "file too large") {
+		return fmt.Errorf("compact without space for the copy: %w", err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		return err
+	}
+	info, err := figures(path) // of the old file
 	if err != nil || info.Pending != 0 || info.Ledger != len(accepted) {
 		return fmt.Errorf("at the end: %+v, %w", info, err)
 	}
@@ -199,7 +208,7 @@ func TestCutWhileOpen(t *testing.T) {
 			return err
 		},
 	} {
-		for harm, size := range map[string]int64{"cut": 0, "overwritten": int64(2 * os.Getpagesize())} {
+		for harm, size := range map[string]int64{"cut": 0, "cut behind its first pages": 0, "overwritten": int64(2 * os.Getpagesize())} {
 			t.Run(harm+", found by "+name, func(t *testing.T) {
 				t.Parallel()
 				path := filepath.Join(t.TempDir(), "fprom.db")
@@ -212,10 +221,13 @@ func TestCutWhileOpen(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if size == 0 {
+				switch harm {
+				case "cut":
 					err = f.Truncate(0)
-				} else {
+				case "overwritten":
 					_, err = f.WriteAt(make([]byte, size), 0)
+				default:
+					err = f.Truncate(int64(2 * os.Getpagesize()))
 				}
 				if err := errors.Join(err, f.Close()); err != nil {
 					t.Fatal(err)
@@ -236,7 +248,7 @@ func TestCutWhileOpen(t *testing.T) {
 				if err := q.Close(); (err == nil) != (size == 0) {
 					t.Errorf("Close: %v", err)
 				}
-				if size > 0 {
+				if harm != "cut" {
 					return
 				}
 				if q, err = openAt(path, discard); err != nil {

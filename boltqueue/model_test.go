@@ -424,7 +424,7 @@ func (m *model) compareFilter(all []fprom.Entry) {
 		f.State = []fprom.State{fprom.StateWaiting, fprom.StateDead, fprom.StateDone}[m.rnd.IntN(3)]
 	}
 	if m.rnd.IntN(2) == 0 {
-		f.Kind = fprom.KindSale
+		f.Kind = []string{fprom.KindSale, fprom.KindCancellation}[m.rnd.IntN(2)]
 	}
 	if m.rnd.IntN(2) == 0 {
 		f.Since = time.Now().Add(-time.Duration(m.rnd.IntN(48)) * time.Hour)

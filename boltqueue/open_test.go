@@ -134,8 +134,13 @@ func TestRefused(t *testing.T) {
 		{"one byte short of all pages", content(outbox[:len(outbox)/2-1]), boltqueue.ErrDamaged},
 		{"one page", content(outbox[:4096]), boltqueue.ErrDamaged},
 		{"less than a page", content(outbox[:1000]), boltqueue.ErrForeign},
-		{"a page that leads to no other", noChildren(outbox), boltqueue.ErrDamaged},
-		{"an event whose number will be given to another one", numberedAnew(outbox), boltqueue.ErrDamaged},
+		{"a page that leads to no other", branchOfDone(outbox, func(page []byte, _ uint64) { binary.NativeEndian.PutUint16(page[10:], 0) }), boltqueue.ErrDamaged},
+		{"a page that leads to itself", branchOfDone(outbox, func(page []byte, id uint64) { binary.NativeEndian.PutUint64(page[24:], id) }), boltqueue.ErrDamaged},
+		{"a page with keys out of order", branchOfDone(outbox, func(page []byte, _ uint64) {
+			clear(page[32+binary.NativeEndian.Uint32(page[32:]):][:8]) // the second key
+		}), boltqueue.ErrDamaged},
+		{"an event whose number will be given to another one", withOpen(outbox, func(b *bbolt.Bucket) error { return b.SetSequence(0) }), boltqueue.ErrDamaged},
+		{"an event with a short number", withOpen(outbox, func(b *bbolt.Bucket) error { return b.Put([]byte{0}, nil) }), boltqueue.ErrDamaged},
 		{"a read-only file", readOnly(outbox), fs.ErrPermission},
 		{"a directory", func(t *testing.T, path string) {
 			t.Helper()
@@ -188,8 +193,8 @@ func readOnly(b []byte) func(t *testing.T, path string) {
 	}
 }
 
-// noChildren writes the outbox with no elements in the page above those of the done events.
-func noChildren(outbox []byte) func(t *testing.T, path string) {
+// branchOfDone writes the outbox with a damage to the page above those of the done events.
+func branchOfDone(outbox []byte, harm func(page []byte, id uint64)) func(t *testing.T, path string) {
 	return func(t *testing.T, path string) {
 		t.Helper()
 		content(outbox)(t, path)
@@ -199,11 +204,12 @@ func noChildren(outbox []byte) func(t *testing.T, path string) {
 		}
 		damaged := bytes.Clone(outbox)
 		err = db.View(func(tx *bbolt.Tx) error {
-			page := damaged[4096*int(tx.Bucket([]byte("done")).Root()):]
+			id := uint64(tx.Bucket([]byte("done")).Root())
+			page := damaged[4096*id:]
 			if kind := binary.NativeEndian.Uint16(page[8:]); kind != 1 {
 				t.Errorf("the page is of kind %d, want a branch page", kind)
 			}
-			binary.NativeEndian.PutUint16(page[10:], 0)
+			harm(page, id)
 			return nil
 		})
 		if err := errors.Join(err, db.Close()); err != nil {
@@ -213,8 +219,8 @@ func noChildren(outbox []byte) func(t *testing.T, path string) {
 	}
 }
 
-// numberedAnew writes the outbox as if no event had been put so far.
-func numberedAnew(outbox []byte) func(t *testing.T, path string) {
+// withOpen writes the outbox with a change of the bucket of its open events.
+func withOpen(outbox []byte, change func(*bbolt.Bucket) error) func(t *testing.T, path string) {
 	return func(t *testing.T, path string) {
 		t.Helper()
 		content(outbox)(t, path)
@@ -222,7 +228,7 @@ func numberedAnew(outbox []byte) func(t *testing.T, path string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("open")).SetSequence(0) })
+		err = db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket([]byte("open"))) })
 		if err := errors.Join(err, db.Close()); err != nil {
 			t.Fatal(err)
 		}

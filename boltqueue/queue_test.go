@@ -98,11 +98,14 @@ func TestPutWithContext(t *testing.T) {
 		if err := <-begun; !errors.Is(err, context.Canceled) {
 			t.Errorf("Put whose commit has begun: %v, want the context's error", err)
 		}
-		if err := q.Put(ctx, sale(t, "ended", 100)); !errors.Is(err, context.Canceled) {
-			t.Errorf("Put with an ended context: %v", err)
-		}
 		close(gate)
 		put(t, q, first, sale(t, "last", 100))
+		for i := range 20 { // nothing keeps these from a commit
+			if err := q.Put(ctx, sale(t, i, 100)); !errors.Is(err, context.Canceled) {
+				t.Errorf("Put with an ended context: %v", err)
+			}
+		}
+		synctest.Wait()
 		if s := stats(t, q); s.Pending != 2 {
 			t.Errorf("%d messages are pending, want 2: the one whose commit had begun, and the last", s.Pending)
 		}
@@ -182,6 +185,11 @@ func TestRetention(t *testing.T) {
 			}
 			deliver(t, q, nil)
 		}
+		closeQueue(t, q)
+		q = open(t, dir, boltqueue.WithRetention(40*time.Hour))
+		if s := stats(t, q); !s.LastSuccess.Equal(time.Now()) {
+			t.Errorf("after a restart the last success was %v, want %v", s.LastSuccess, time.Now())
+		}
 		if s := stats(t, q); s.Ledger < 58 || s.Ledger > 62 {
 			t.Errorf("%d ids are remembered, want about %d", s.Ledger, n)
 		}
@@ -215,17 +223,18 @@ func TestDefaultRetention(t *testing.T) {
 	})
 }
 
-// TestRetentionForEver: a retention beyond what times can hold forgets nothing.
+// TestRetentionForEver: a retention beyond what times can hold forgets nothing, nor does the default, and the shortest forgets at once.
 func TestRetentionForEver(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	q := open(t, dir, boltqueue.WithRetention(math.MaxInt64))
-	put(t, q, sale(t, 1, 100))
-	deliver(t, q, nil)
-	put(t, q, sale(t, 2, 100))
-	deliver(t, q, nil)
-	if s := stats(t, q); s.Ledger != 2 {
-		t.Errorf("%d ids are remembered, want 2", s.Ledger)
+	for retention, want := range map[time.Duration]int{math.MaxInt64: 2, 0: 2, 1: 0} {
+		q := open(t, t.TempDir(), boltqueue.WithRetention(retention))
+		put(t, q, sale(t, 1, 100))
+		deliver(t, q, nil)
+		put(t, q, sale(t, 2, 100))
+		deliver(t, q, nil)
+		if s := stats(t, q); s.Ledger != want {
+			t.Errorf("%d ids are remembered for %d ns, want %d", s.Ledger, retention, want)
+		}
 	}
 }
 

@@ -44,4 +44,15 @@ func TestFewAmongMany(t *testing.T) { //nolint:paralleltest // see above
 	})
 	put(t, q, sale(t, "new", 100))
 	few("to list a waiting event", list(fprom.StateWaiting))
+	if _, err := q.Redrive(t.Context(), fprom.Filter{}); err != nil {
+		t.Error(err)
+	}
+	deliver(t, q, nil)
+	put(t, q, sale(t, "newer", 100))
+	few("to list a waiting event beside done ones", list(fprom.StateWaiting))
+	few("to forget a customer", func() {
+		if n, err := q.Forget(t.Context(), "nobody@example.com"); n != 0 || err != nil {
+			t.Errorf("forget: %d, %v", n, err)
+		}
+	})
 }

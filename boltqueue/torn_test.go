@@ -37,6 +37,7 @@ func FuzzTornFile(f *testing.F) {
 	for page := uint32(2); page*4096 < uint32(len(file)); page++ {
 		f.Add(uint32(0), flip(page*4096+8, 3))  // its kind
 		f.Add(uint32(0), flip(page*4096+10, 1)) // its number of elements
+		f.Add(uint32(0), flip(page*4096+15, 3)) // how many pages it has: more than the memory
 	}
 	f.Fuzz(func(t *testing.T, cut uint32, flips []byte) {
 		t.Parallel()
