@@ -45,6 +45,8 @@ func TestRedriveAndDrop(t *testing.T) {
 		{"from curl", "drop", "", one, false, 303, 2, 0, "1 dead letter was dropped"},
 		{"unknown key", "redrive", "same-origin", url.Values{"key": {"sale:x"}}, false, 303, 3, 0, "0 dead letters were put back: a damaged or erased one can only be dropped; others were sent or dropped meanwhile."},
 		{"drop all", "drop", "same-origin", all, false, 400, 3, 0, ""},
+		{"one and all", "redrive", "same-origin", url.Values{"key": {"sale:a"}, "all": {"1"}}, false, 400, 3, 0, ""},
+		{"too large", "redrive", "same-origin", url.Values{"key": {"sale:a"}, "more": {strings.Repeat("x", 64<<10)}}, false, 400, 3, 0, ""},
 		{"nothing", "redrive", "same-origin", nil, false, 400, 3, 0, ""},
 		{"something else", "refund", "same-origin", one, false, 400, 3, 0, ""},
 		{"other site", "drop", "cross-site", one, false, 403, 3, 0, ""},
@@ -123,6 +125,9 @@ func TestReadOnlyPageHasNoForms(t *testing.T) {
 	t.Parallel()
 	if w := get(t, handler(t, nil, statuspage.Options{Public: true, Outbox: three()}), "/"); strings.Contains(w.Body.String(), "<form") || strings.Contains(w.Body.String(), "no sale: below") || !strings.Contains(w.Body.String(), "sale:a") {
 		t.Error("the page has a form or speaks of one, or has not the dead letters")
+	}
+	if w := get(t, handler(t, nil, statuspage.Options{Public: true, Writable: true, Outbox: three()}), "/"); !strings.Contains(w.Body.String(), "<form") || !strings.Contains(w.Body.String(), "no sale: below") {
+		t.Error("the page that may redrive has no form, or does not speak of it")
 	}
 }
 

@@ -205,6 +205,43 @@ func TestStatusJSON(t *testing.T) {
 			t.Errorf("%s is missing: %s", field, w.Body)
 		}
 	}
+	for want, o := range map[string]*outboxtest.Outbox{
+		`"problems": [],`: {Status: fprom.QueueStats{Delivering: true}},
+		"\"ready\": false,\n  \"why\": \"the outbox cannot be read: the disk is gone\"": {Err: errors.New("the disk is gone")},
+	} {
+		w := get(t, handler(t, nil, statuspage.Options{Public: true, Outbox: o}), "/status.json")
+		if w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%v, %s, want %s", w.Header(), w.Body, want)
+		}
+	}
+}
+
+// TestHeaders: no answer is kept by a cache or taken for another kind of file, and what cannot be asked is said.
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	h := handler(t, nil, statuspage.Options{Public: true, Outbox: full()})
+	for path, kind := range map[string]string{"/": "text/html; charset=utf-8", "/status.json": "application/json", "/healthz": "text/plain; charset=utf-8", "/readyz": "text/plain; charset=utf-8"} {
+		w := get(t, h, path)
+		for name, want := range map[string]string{"Content-Type": kind, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"} {
+			if got := w.Header().Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+		if strings.HasPrefix(kind, "text/plain") && w.Body.String() != "ok\n" {
+			t.Errorf("%s says %q", path, w.Body)
+		}
+	}
+	for _, tt := range []struct {
+		path     string
+		writable bool
+		allow    string
+	}{{"/", false, "GET, HEAD"}, {"/", true, "GET, HEAD, POST"}, {"/status.json", true, "GET, HEAD"}} {
+		w := httptest.NewRecorder()
+		handler(t, nil, statuspage.Options{Public: true, Writable: tt.writable, Outbox: full()}).ServeHTTP(w, httptest.NewRequest(http.MethodPut, tt.path, nil))
+		if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != tt.allow {
+			t.Errorf("PUT %s: status %d, Allow %q, want 405 and %q", tt.path, w.Code, w.Header().Get("Allow"), tt.allow)
+		}
+	}
 }
 
 // TestRecentEvents: the newest are shown, however many there are, and each time the newest.

@@ -158,6 +158,9 @@ func TestLostIsSaidFirst(t *testing.T) {
 	if !strings.Contains(body, "1 event could not be stored and was lost.") {
 		t.Error("the page does not say how many were lost")
 	}
+	if !strings.Contains(body, `<div class="tile fail"><h2>Lost</h2><p>1</p>`) {
+		t.Error("the figure is not 1, or looks as if all were well")
+	}
 	if w := get(t, h, "/readyz"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "no space left on device") {
 		t.Errorf("readyz: %d %s", w.Code, w.Body)
 	}
