@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -191,6 +192,21 @@ func TestWebhookIsTakenOnce(t *testing.T) {
 	}
 	if s := log.String(); strings.Contains(s, "@") || !strings.Contains(s, "was not handled") || !strings.Contains(s, "no JSON object of the documented form") {
 		t.Error(s)
+	}
+}
+
+// Without a file the last 10,000 webhooks are remembered, and not all for ever.
+func TestRememberedWebhooks(t *testing.T) {
+	t.Parallel()
+	calls := map[string]int{}
+	h := receiver(t, firstpromoter.WebhookOptions{On: func(_ context.Context, w firstpromoter.Webhook) error { calls[w.ID]++; return nil }})
+	for _, c := range []struct{ upTo, calls int }{{1, 1}, {10_000, 1}, {20_002, 2}} {
+		for i := len(calls); i < c.upTo; i++ {
+			deliver(t, h, hook(strconv.Itoa(i), "payout.created", 1, ""))
+		}
+		if code := deliver(t, h, hook("0", "payout.created", 1, "")); code != 200 || calls["0"] != c.calls {
+			t.Errorf("the first of %d came again: %d; handled %d times, want %d", c.upTo, code, calls["0"], c.calls)
+		}
 	}
 }
 
