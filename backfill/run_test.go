@@ -1,6 +1,7 @@
 package backfill_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"github.com/fprom-go/fprom/backfill"
 	"github.com/fprom-go/fprom/boltqueue"
 	"github.com/fprom-go/fprom/fpromtest"
+	"github.com/fprom-go/fprom/internal/outboxtest"
 )
 
 func message(t *testing.T, e fprom.Event) fprom.Message {
@@ -145,6 +147,36 @@ func TestConflictWithAnotherProcess(t *testing.T) {
 	}
 	got, err := backfill.Run(t.Context(), strings.NewReader(sales(3)), backfill.Options{Format: minor, Outbox: unseen{box}})
 	if err != nil || got.Queued != 2 || got.Conflicts != 1 {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// What the outbox has is known, also what the service sells while the file is read. What it gave up or cannot read is brought in again. An
+// outbox that cannot be read ends the run: it is not an empty one.
+func TestWhatTheOutboxHas(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, c := range map[string]struct {
+		has  fprom.Entry
+		want backfill.Result
+	}{
+		"done":                       {fprom.Entry{State: fprom.StateDone}, backfill.Result{Known: 1}},
+		"given up":                   {fprom.Entry{State: fprom.StateDead}, backfill.Result{Queued: 1}},
+		"damaged":                    {fprom.Entry{State: fprom.StateDone, Damaged: true}, backfill.Result{Queued: 1}},
+		"another amount":             {fprom.Entry{State: fprom.StateDone, Amount: 7}, backfill.Result{Conflicts: 1}},
+		"live, a moment ago":         {fprom.Entry{State: fprom.StateWaiting, RecordedAt: now.Add(time.Hour)}, backfill.Result{Known: 1}},
+		"in bulk, by another run":    {fprom.Entry{State: fprom.StateWaiting, RecordedAt: now.Add(time.Hour), Bulk: true}, backfill.Result{Known: 1, Repeated: 1}},
+		"live, and waits since long": {fprom.Entry{State: fprom.StateWaiting, RecordedAt: now.Add(-time.Hour)}, backfill.Result{Known: 1}},
+	} {
+		c.has.Key, c.has.Kind, c.has.Currency = "sale:ch_0", fprom.KindSale, "usd"
+		c.has.Amount = cmp.Or(c.has.Amount, 500)
+		got, err := backfill.Run(t.Context(), strings.NewReader(sales(1)), backfill.Options{Format: minor, Outbox: &outboxtest.Outbox{Events: []fprom.Entry{c.has}}, DryRun: true})
+		if err != nil || got.Known != c.want.Known || got.Queued != c.want.Queued || got.Conflicts != c.want.Conflicts || got.Repeated != c.want.Repeated || got.Since.Before(now) {
+			t.Errorf("%s: %+v %v, want %+v", name, got, err, c.want)
+		}
+	}
+	fails := errors.New("it fails")
+	if got, err := backfill.Run(t.Context(), strings.NewReader(sales(1)), backfill.Options{Format: minor, Outbox: &outboxtest.Outbox{Err: fails}, DryRun: true}); !errors.Is(err, fails) || got.Queued != 0 {
 		t.Errorf("%+v %v", got, err)
 	}
 }
