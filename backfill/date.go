@@ -13,22 +13,18 @@ var timeLayouts = []string{
 // parseTime reads a date. Without a zone it is in UTC. A zone must be a number, UTC or GMT: other names are ambiguous. The result
 // is zero if s is no date.
 func parseTime(s string) time.Time {
-	if s == "" {
-		return time.Time{}
-	}
 	for _, layout := range timeLayouts {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t
 		}
 	}
-	switch n, err := strconv.ParseInt(s, 10, 64); {
-	case err != nil, n < 1e9: // before 2001
-		return time.Time{}
-	case n < 1e10:
+	n, _ := strconv.ParseInt(s, 10, 64) // 0 if s is no number
+	switch {
+	case 1e9 <= n && n < 1e10: // after 2001
 		return time.Unix(n, 0).UTC() // Stripe's API
-	case n >= 1e12 && n < 1e13:
+	case 1e12 <= n && n < 1e13:
 		return time.UnixMilli(n).UTC() // JavaScript
-	default: // a date without marks, such as 202603101200
+	default: // no date, or one without marks, such as 202603101200
 		return time.Time{}
 	}
 }

@@ -52,6 +52,7 @@ func TestForms(t *testing.T) {
 		{"a quoted header behind a byte order mark", "\xef\xbb\xbf\"event_id\",email,amount,currency,created_at\nch_1,ann@example.com,1999,USD,1773145800\n", minor},
 		{"JSONL behind a byte order mark", "\xef\xbb\xbf{\"event_id\":\"ch_1\",\"email\":\"ann@example.com\",\"amount\":1999,\"currency\":\"USD\",\"created_at\":1773145800}\n", minor},
 		{"the guide's names beside ours", "order_id,event_id,email,sale_amount,amount,currency,created_at\no_7,ch_1,ann@example.com,5,1999,USD,1773145800\n", minor},
+		{"a mapped name beside one in another case", "event_id,email,Total,total,currency,created_at\nch_1,ann@example.com,5,1999,USD,1773145800\n", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"total": "amount"}}},
 		{"the guide's names, mapped", "order_id,email,sale_amount,currency,created_at\nch_1,ann@example.com,1999,USD,1773145800\n", backfill.Format{Amount: backfill.Minor, Map: map[string]string{"order_id": "event_id", "sale_amount": "amount"}}},
 		{"two dates", "id,email,amount,currency,created,date\nch_1,ann@example.com,1999,USD,2026-03-10T12:30:00Z,2026-03-11\n", minor},
 		{"Stripe's payments", "id,Created date (UTC),Amount,Amount Refunded,Currency,Captured,Status,Description,Customer Email,Invoice ID\nch_1,2026-03-10 12:30:00,19.99,0.00,USD,true,Paid,\"a, b\",ann@example.com,in_1\n", major},
@@ -400,6 +401,8 @@ func TestDates(t *testing.T) {
 		"2026-03-10 12:00:00+00": noon, "2026-03-10 17:30:00.000000+05:30": noon, "2026-03-10": noon.Add(-12 * time.Hour), // PostgreSQL
 		"1773144000": noon, "1773144000000": noon,
 		"202603101200": {}, "20260310120000": {}, // no seconds since 1970
+		"999999999": {}, "1000000000": time.Unix(1e9, 0), "9999999999": time.Unix(9999999999, 0), "10000000000": {},
+		"999999999999": {}, "1000000000000": time.UnixMilli(1e12), "9999999999999": time.UnixMilli(9999999999999), "10000000000000": {},
 		"2026-03-10 12:00:00 EST": {}, "2026-03-10 12:00:00 CET": {}, "10/03/2026": {}, "10.03.2026": {}, "2026-02-30": {}, "12:00": {}, "17": {},
 	} {
 		rows, err := read(t, "event_id,email,amount,created_at\nch_1,ann@example.com,1,"+text+"\n", backfill.Format{Amount: backfill.Minor})
