@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,6 +187,21 @@ type unseen struct{ fprom.Outbox }
 
 func (unseen) Entries(context.Context, fprom.Filter) iter.Seq2[fprom.Entry, error] {
 	return func(func(fprom.Entry, error) bool) {}
+}
+
+// A rejects file that cannot be written ends the run, in each form: its rows would be nowhere.
+func TestRejectsOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skip("no " + full)
+	}
+	for name, text := range map[string]string{"CSV": "event_id,email,amount\n,ann@example.com,1\n", "JSONL": `{"email":"ann@example.com","amount":1}`} {
+		got, err := backfill.Run(t.Context(), strings.NewReader(text), backfill.Options{Format: minor, RejectsPath: full, DryRun: true})
+		if !errors.Is(err, syscall.ENOSPC) || got.Invalid != 1 {
+			t.Errorf("%s: %+v %v", name, got, err)
+		}
+	}
 }
 
 // The rejects file has the original columns, line and reason; mended it can be run again, and its own rejects too.
