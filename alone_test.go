@@ -194,6 +194,27 @@ func TestAnOnlyCustomer(t *testing.T) {
 	})
 }
 
+// TestOneTrialAnHour: in an outage the later events of one customer may pass each hour; those of all others keep their order.
+func TestOneTrialAnHour(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := always(reply{status: 500})
+		tracker := start(t, config(f))
+		for i := range 10 {
+			first, later := sale(fmt.Sprint("first", i)), sale(fmt.Sprint("later", i))
+			later.Email = first.Email
+			enqueue(t, tracker, first, later)
+		}
+		time.Sleep(119 * time.Minute)
+		went := 0
+		for i := range 10 {
+			went += min(f.count(fmt.Sprint("later", i)), 1)
+		}
+		if went != 1 {
+			t.Errorf("the later sales of %d customers went, want 1", went)
+		}
+	})
+}
+
 // TestSalesNeverPassTheirSignup: a sale that passes its customer's sign-up is no referral's, and earns nothing for ever. So it waits,
 // however long FirstPromoter fails, or only its sign-ups do.
 func TestSalesNeverPassTheirSignup(t *testing.T) {

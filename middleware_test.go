@@ -260,3 +260,22 @@ func TestUnusedRefID(t *testing.T) {
 		}
 	}
 }
+
+// A middleware outside may give a slow handler up, and the server is done with the request then. What the handler does not change in
+// the request is not written to it, which the race detector would see here.
+func TestHandlerThatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	release, ended := make(chan struct{}), make(chan struct{})
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
+	go func() {
+		defer close(ended)
+		x := fprom.NewHook(nil).Wrap(httptest.NewRecorder(), r)
+		<-release
+		x.Close()
+	}()
+	close(release)
+	if r.Pattern != "" || r.MultipartForm != nil {
+		t.Error("the request was changed")
+	}
+	<-ended
+}
