@@ -368,6 +368,33 @@ func damage(t *testing.T, path string, at func(file []byte) int) {
 	}
 }
 
+// TestDamagedHistory: an outcome that cannot be written because the history is damaged puts the outbox out of use. It is not tried again
+// for ever, while the service goes on as if all was well.
+func TestDamagedHistory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	closeQueue(t, open(t, dir))
+	db, err := bbolt.Open(filepath.Join(dir, "fprom.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.Bucket([]byte("times")).CreateBucket(make([]byte, 16)) // no outcome, as after a flipped bit
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	q := open(t, dir, discard)
+	put(t, q, sale(t, 1, 100))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	err = run(ctx, q, func(context.Context, fprom.Message) error { return nil })
+	if later := q.Put(t.Context(), sale(t, 2, 100)); !errors.Is(err, boltqueue.ErrDamaged) || !errors.Is(later, boltqueue.ErrDamaged) {
+		t.Errorf("Run: %v; Put: %v; want ErrDamaged", err, later)
+	}
+}
+
 // TestDamagedKeys: numbers and records of events that are too short, as after a flipped bit in a length, stop nothing.
 func TestDamagedKeys(t *testing.T) {
 	t.Parallel()
