@@ -43,10 +43,9 @@ func Open(path string, opts ...Option) (*Queue, error) {
 // await calls open, again and again while the file is locked, for a second or as long as WithWait says. A second is enough for
 // a process that only looks into the file, and for a service to open its socket.
 func (q *Queue) await(open func() error) error {
-	wait := max(q.wait, 4*lockTimeout)
-	end, err := time.Now().Add(wait), guard(open)
-	if errors.Is(err, ErrLocked) {
-		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", wait))
+	end, err := time.Now().Add(max(q.wait, 4*lockTimeout)), guard(open)
+	if errors.Is(err, ErrLocked) && q.wait > 0 { // less than a second needs no line
+		q.logger.Info("fprom: another process has the outbox open; waiting for it to end", slog.String("path", q.path), slog.Duration("at_most", q.wait))
 	}
 	for errors.Is(err, ErrLocked) && time.Now().Before(end) {
 		<-time.After(lockTimeout / 10)
