@@ -80,7 +80,7 @@ func (f *failing) failed(a *attempt) {
 		a.aside = e.aloneFor >= setAsideAfter && (a.Kind != KindSignup || now.Sub(a.RecordedAt) >= 7*giveUpAfter) // after a week, since restarts may keep a sign-up from being given up
 	}
 	// If nothing succeeds, perhaps only a later event of a customer can: once an hour the events of one customer may pass.
-	if a.Kind != KindSignup && now.Sub(e.first) >= setAsideAfter && now.Sub(f.lastTrial) >= setAsideAfter {
+	if !a.aside && a.Kind != KindSignup && now.Sub(e.first) >= setAsideAfter && now.Sub(f.lastTrial) >= setAsideAfter {
 		f.lastTrial, a.aside = now, true
 	}
 }
