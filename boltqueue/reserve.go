@@ -14,7 +14,7 @@ const (
 // reserve returns an error if no events of size bytes may be put. It keeps disk space for the outcomes of the waiting events, so
 // that they can be written when the disk is full: free pages of the file, and space that is allocated behind its last page.
 func (t *transaction) reserve(size int) error {
-	if !t.q.db.inPlace() {
+	if t.size == 0 && !t.q.db.inPlace() { // once in a transaction
 		return errors.New("the file was renamed, removed or replaced while it was open, and the next start would not find the event; put the file back, or restart the service once it has delivered the waiting events")
 	}
 	t.size += int64(size)
